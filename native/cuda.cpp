@@ -1,0 +1,66 @@
+// CUDA as far as the build has it: without it there are no devices and the rest is an error that says so.
+#include "tessera.h"
+
+#include <ATen/Context.h>
+#include <ATen/detail/CUDAHooksInterface.h>
+
+#if TESSERA_CUDA
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/cuda/CUDAFunctions.h>
+#endif
+
+using namespace tessera;
+
+TESSERA_API int32_t tessera_cuda_devices(int32_t* count) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        *count = at::hasCUDA() ? static_cast<int32_t>(c10::cuda::device_count()) : 0;
+#else
+        *count = 0;
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_synchronize(int32_t device) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
+        c10::cuda::device_synchronize();
+#else
+        throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: no device " + std::to_string(device));
+#endif
+    });
+}
+
+// Bytes in use now, at most since the last reset, and reserved from the device.
+TESSERA_API int32_t tessera_cuda_memory(int32_t device, int64_t* allocated, int64_t* peak, int64_t* reserved) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        auto stats = c10::cuda::CUDACachingAllocator::getDeviceStats(static_cast<c10::DeviceIndex>(device));
+        *allocated = stats.allocated_bytes[0].current;
+        *peak = stats.allocated_bytes[0].peak;
+        *reserved = stats.reserved_bytes[0].current;
+#else
+        (void)allocated, (void)peak, (void)reserved;
+        throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: no device " + std::to_string(device));
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_reset_peak(int32_t device) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        c10::cuda::CUDACachingAllocator::resetPeakStats(static_cast<c10::DeviceIndex>(device));
+#else
+        throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: no device " + std::to_string(device));
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_empty_cache() {
+    return guarded([&] {
+#if TESSERA_CUDA
+        c10::cuda::CUDACachingAllocator::emptyCache();
+#endif
+    });
+}

@@ -1,0 +1,74 @@
+using Tessera.Native;
+
+namespace Tessera;
+
+public static partial class Torch
+{
+    /// <summary>Whether operations are recorded for gradients on this thread.</summary>
+    public static bool GradEnabled => Imports.GradMode() != 0;
+
+    /// <summary>No operation is recorded for gradients until the mode is left.</summary>
+    public static GradMode NoGrad() => new(false);
+
+    /// <summary>Operations are recorded for gradients until the mode is left, also inside of no-grad.</summary>
+    public static GradMode EnableGrad() => new(true);
+
+    /// <summary>Neither gradients nor version counters until the mode is left: the fastest way to predict. Tensors made in it can never take part in a graph.</summary>
+    public static InferenceMode Inference() => new();
+
+    /// <summary>Products and convolutions run in a shorter type until the mode is left; sums, norms and losses stay in float32.</summary>
+    /// <param name="type">bfloat16 (CPU and CUDA) or float16 (CUDA).</param>
+    /// <param name="device">Kind of device it holds for.</param>
+    /// <param name="enabled">False switches autocast off inside of an enclosing region.</param>
+    public static Autocast Autocast(DType type = DType.BFloat16, DeviceType device = DeviceType.Cpu, bool enabled = true) => new(type, device, enabled);
+}
+
+/// <summary>A region in which gradients are recorded or not.</summary>
+public readonly struct GradMode : IDisposable
+{
+    private readonly bool before;
+
+    internal GradMode(bool enabled)
+    {
+        before = Torch.GradEnabled;
+        Imports.SetGradMode(enabled ? 1 : 0);
+    }
+
+    /// <summary>Leaves the region.</summary>
+    public void Dispose() => Imports.SetGradMode(before ? 1 : 0);
+}
+
+/// <summary>A region of pure inference.</summary>
+public sealed class InferenceMode : IDisposable
+{
+    private nint guard = Imports.EnterInference();
+
+    /// <summary>Leaves the region, on the thread that entered it.</summary>
+    public void Dispose()
+    {
+        if (guard != 0) Imports.LeaveInference(guard);
+        guard = 0;
+    }
+}
+
+/// <summary>A region of mixed precision.</summary>
+public sealed class Autocast : IDisposable
+{
+    private readonly int cuda;
+    private readonly int wasEnabled;
+    private readonly int wasType;
+
+    internal Autocast(DType type, DeviceType device, bool enabled)
+    {
+        cuda = device == DeviceType.Cuda ? 1 : 0;
+        Dispatcher.Check(Imports.SetAutocast(cuda, enabled ? 1 : 0, (int)type, out wasEnabled, out wasType));
+        Imports.AutocastEnter();
+    }
+
+    /// <summary>Leaves the region.</summary>
+    public void Dispose()
+    {
+        Imports.AutocastLeave();
+        Dispatcher.Check(Imports.SetAutocast(cuda, wasEnabled, wasType, out _, out _));
+    }
+}

@@ -1,0 +1,160 @@
+namespace Tessera;
+
+/// <summary>
+/// A part of a model: parameters, buffers and other modules as fields, registered under the fields' names by a source
+/// generator (declare the class <c>partial</c>).
+/// </summary>
+public abstract class Module
+{
+    /// <summary>Whether it behaves as in training (dropout, batch statistics); true at first. Set by <see cref="Train"/>.</summary>
+    public bool Training { get; private set; } = true;
+
+    /// <summary>Lists the module's own members; written by the generator.</summary>
+    protected virtual void ListMembers(Members members) { }
+
+    private Members Own()
+    {
+        var members = new Members();
+        ListMembers(members);
+        return members;
+    }
+
+    /// <summary>The modules directly inside this one.</summary>
+    public IReadOnlyList<(string Name, Module Module)> Children => Own().Children;
+
+    /// <summary>This module (under the empty name) and all modules inside it, in the order of the state dict; each once.</summary>
+    public IEnumerable<(string Name, Module Module)> NamedModules() => NamedModules("", new HashSet<Module>(ReferenceEqualityComparer.Instance));
+
+    private IEnumerable<(string Name, Module Module)> NamedModules(string prefix, HashSet<Module> seen)
+    {
+        if (!seen.Add(this)) yield break;
+        yield return (prefix, this);
+        foreach (var (name, child) in Own().Children)
+            foreach (var found in child.NamedModules(Join(prefix, name), seen)) yield return found;
+    }
+
+    /// <summary>All parameters with their names, each tensor once (under its first name).</summary>
+    public IEnumerable<(string Name, Parameter Parameter)> NamedParameters()
+    {
+        var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        return Entries("", _ => true).Where(e => e.Tensor is Parameter && seen.Add(e.Tensor)).Select(e => (e.Name, (Parameter)e.Tensor));
+    }
+
+    /// <summary>All parameters, each once.</summary>
+    public IEnumerable<Parameter> Parameters() => NamedParameters().Select(p => p.Parameter);
+
+    /// <summary>All buffers with their names, also those that are not part of the state dict.</summary>
+    public IEnumerable<(string Name, Buffer Buffer)> NamedBuffers() => Entries("", _ => true).Where(e => e.Tensor is Buffer).Select(e => (e.Name, (Buffer)e.Tensor));
+
+    /// <summary>Number of scalars in all parameters, shared ones counted once.</summary>
+    public long ParameterCount => Parameters().Sum(p => p.Elements);
+
+    /// <summary>
+    /// Everything that a checkpoint holds: parameters and persistent buffers by name, in the order in which PyTorch lists them
+    /// (a module's parameters, its buffers, then its children). Shared tensors appear under each of their names. The tensors
+    /// are the module's own, not copies.
+    /// </summary>
+    public OrderedDictionary<string, Tensor> StateDict()
+    {
+        var result = new OrderedDictionary<string, Tensor>();
+        foreach (var (name, tensor) in Entries("", buffer => buffer.Persistent)) result.Add(name, tensor);
+        return result;
+    }
+
+    private IEnumerable<(string Name, Tensor Tensor)> Entries(string prefix, Func<Buffer, bool> wanted)
+    {
+        var own = Own();
+        foreach (var (name, parameter) in own.Parameters) yield return (Join(prefix, name), parameter);
+        foreach (var (name, buffer) in own.Buffers)
+            if (wanted(buffer)) yield return (Join(prefix, name), buffer);
+        foreach (var (name, child) in own.Children)
+            foreach (var entry in child.Entries(Join(prefix, name), wanted)) yield return entry;
+    }
+
+    private static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
+
+    /// <summary>Copies values into the module's tensors by name.</summary>
+    /// <param name="state">Values by name; types and devices are converted.</param>
+    /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
+    /// <returns>What was missing and what was unexpected.</returns>
+    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
+    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true)
+    {
+        var own = StateDict();
+        var report = StateDictReport.Compare(own, state);
+        if (report.Mismatched.Count > 0 || (strict && !report.Complete)) throw new StateDictException(GetType().Name, report);
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        foreach (var (name, tensor) in own)
+            if (state.TryGetValue(name, out var value)) tensor.Copy_(value);
+        return report;
+    }
+
+    /// <summary>Switches this module and all inside it to training (or evaluation).</summary>
+    public virtual void Train(bool training = true)
+    {
+        Training = training;
+        foreach (var (_, child) in Own().Children) child.Train(training);
+    }
+
+    /// <summary>Switches to evaluation.</summary>
+    public void Eval() => Train(false);
+
+    /// <summary>Moves all parameters and buffers to a device and converts those of floating-point type, in place.</summary>
+    public void To(Device? device = null, DType? dtype = null)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var moved = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
+        foreach (var (_, tensor) in Entries("", _ => true))
+        {
+            if (!moved.Add(tensor)) continue;
+            var target = tensor.DType.IsFloat() ? dtype : null;
+            var converted = tensor.Detach().To(dtype: target, device: device);
+            if (tensor is Parameter parameter) parameter.Replace(converted);
+            else ((Buffer)tensor).Replace(converted);
+        }
+    }
+
+    /// <summary>Sets whether gradients flow to the parameters.</summary>
+    public void RequireGrad(bool required)
+    {
+        foreach (var parameter in Parameters()) parameter.RequiresGrad = required;
+    }
+
+    /// <summary>Drops the gradients of all parameters.</summary>
+    public void ZeroGrad()
+    {
+        foreach (var parameter in Parameters()) parameter.Grad = null;
+    }
+
+    /// <summary>Records an intermediate under this module's path, where someone asked for it; see <see cref="Taps"/>.</summary>
+    /// <returns>The tensor itself.</returns>
+    protected Tensor Record(string name, Tensor value)
+    {
+        Taps.Current?.Record(this, name, value);
+        return value;
+    }
+
+    /// <summary>Whether someone asked for an intermediate that is not computed otherwise (attention weights).</summary>
+    protected bool Wanted(string name) => Taps.Current is { } taps && taps.Wants(this, name);
+}
+
+/// <summary>A module with one input and one output.</summary>
+public abstract class Module<TIn, TOut> : Module
+{
+    /// <summary>Runs the module in a scope of its own: what it makes in between is freed when it returns.</summary>
+    public TOut Call(TIn input)
+    {
+        using var scope = new Scope();
+        var output = Forward(input);
+        if (output is Tensor tensor) Taps.Current?.Record(this, "", tensor);
+        return scope.Return(output);
+    }
+
+    /// <summary>What the module computes.</summary>
+    protected abstract TOut Forward(TIn input);
+}
+
+/// <summary>A module that turns a tensor into a tensor.</summary>
+public abstract class Layer : Module<Tensor, Tensor>;

@@ -1,0 +1,34 @@
+using System.Reflection;
+using System.Runtime.InteropServices;
+
+namespace Tessera.Native;
+
+/// <summary>Finds the native shim: where TESSERA_NATIVE says, beside the assembly, or in the checkout's artifacts.</summary>
+internal static class Library
+{
+    internal const string Name = "tessera";
+
+    // Runs once, before the first native call: the engine is set up the way every use of it wants.
+    static Library()
+    {
+        NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
+        // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
+        Imports.KeepFreedMemory(1L << 30);
+    }
+
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
+    {
+        if (name != Name) return 0;
+        foreach (var candidate in Candidates())
+            if (File.Exists(candidate)) return NativeLibrary.Load(candidate);
+        throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or let TESSERA_NATIVE name the file");
+    }
+
+    private static IEnumerable<string> Candidates()
+    {
+        if (Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named) yield return named;
+        yield return Path.Combine(AppContext.BaseDirectory, "libtessera.so");
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder != null; folder = folder.Parent)
+            yield return Path.Combine(folder.FullName, "artifacts", "native", "system", "libtessera.so");
+    }
+}

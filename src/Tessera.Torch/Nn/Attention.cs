@@ -1,0 +1,45 @@
+namespace Tessera.Nn;
+
+/// <summary>Scaled dot-product attention (Vaswani et al., 2017, arXiv:1706.03762, equation 1).</summary>
+public static class Attention
+{
+    // One look-up: which fused kernel the libtorch in use offers never changes.
+    private static readonly bool fused = Torch.HasOperator("aten::scaled_dot_product_attention");
+
+    /// <summary>Whether the build has a fused kernel; otherwise plain products are used.</summary>
+    public static bool IsFused => fused;
+
+    /// <summary>softmax(q k^T scale + mask) v.</summary>
+    /// <param name="query">[B, h, N, d].</param>
+    /// <param name="key">[B, h, M, d].</param>
+    /// <param name="value">[B, h, M, e].</param>
+    /// <param name="mask">Added to the scores, or booleans of which false ones are left out; broadcast to [B, h, N, M].</param>
+    /// <param name="dropout">Probability of dropping a weight; 0 outside of training.</param>
+    /// <param name="scale">Factor of the scores; 1 / sqrt(d) when left out.</param>
+    /// <returns>[B, h, N, e].</returns>
+    public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
+    {
+        if (fused) return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
+        var weights = Weights(query, key, mask, scale);
+        if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
+        return weights.Matmul(value);
+    }
+
+    /// <summary>The weights alone: softmax(q k^T scale + mask), [B, h, N, M].</summary>
+    public static Tensor Weights(Tensor query, Tensor key, Tensor? mask = null, double? scale = null)
+    {
+        // Scaling the queries touches N d numbers where scaling the scores would touch N M.
+        var scores = (query * (scale ?? 1 / Math.Sqrt(query.Size(-1)))).Matmul(key.MT);
+        if (mask is not null) scores = mask.DType == DType.Bool ? scores.MaskedFill(mask.LogicalNot(), Lowest(scores.DType)) : scores + mask;
+        return scores.Softmax(-1);
+    }
+
+    // The most negative finite number: a row without any valid entry attends uniformly instead of becoming NaN.
+    private static double Lowest(DType type) => type switch
+    {
+        DType.Float64 => double.MinValue,
+        DType.Float16 => (double)Half.MinValue,
+        DType.BFloat16 => -3.3895313892515355e38,
+        _ => float.MinValue,
+    };
+}

@@ -1,0 +1,127 @@
+namespace Tessera.Nn;
+
+/// <summary>Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).</summary>
+public sealed partial class LayerNorm : Layer
+{
+    private readonly Parameter? weight;
+    private readonly Parameter? bias;
+    private readonly IntList shape;
+    private readonly double eps;
+
+    /// <summary>A norm over the given trailing sizes. Mind eps: ViT uses 1e-6, CCT 1e-5.</summary>
+    public LayerNorm(IntList shape, double eps = 1e-5, bool affine = true, bool bias = true)
+    {
+        (this.shape, this.eps) = (shape, eps);
+        if (affine) weight = Init.Ones(new Parameter(shape));
+        if (affine && bias) this.bias = Init.Zeros(new Parameter(shape));
+    }
+
+    /// <summary>The scale, or null.</summary>
+    public Parameter? Weight => weight;
+    /// <summary>The shift, or null.</summary>
+    public Parameter? Bias => bias;
+    /// <summary>Added to the variance.</summary>
+    public double Eps => eps;
+
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor input) => Torch.LayerNorm(input, shape, weight, bias, eps);
+}
+
+/// <summary>Normalisation over groups of channels of [B, C, ...] (Wu and He, 2018, arXiv:1803.08494).</summary>
+public sealed partial class GroupNorm : Layer
+{
+    private readonly Parameter? weight;
+    private readonly Parameter? bias;
+    private readonly long groups;
+    private readonly double eps;
+
+    /// <summary>A norm over <paramref name="groups"/> groups of <paramref name="channels"/> channels.</summary>
+    public GroupNorm(long groups, long channels, double eps = 1e-5, bool affine = true)
+    {
+        (this.groups, this.eps) = (groups, eps);
+        if (!affine) return;
+        weight = Init.Ones(new Parameter(channels));
+        bias = Init.Zeros(new Parameter(channels));
+    }
+
+    /// <summary>The scale, or null.</summary>
+    public Parameter? Weight => weight;
+    /// <summary>The shift, or null.</summary>
+    public Parameter? Bias => bias;
+
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor input) => Torch.GroupNorm(input, groups, weight, bias, eps);
+}
+
+/// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
+/// <remarks>
+/// The engine's backward on the CPU is wrong for maps whose memory layout is ambiguous (batch 1, or height or width 1) when
+/// exactly one of input and gradient lies in plain layout (docs/engine-defects.md). Both are made contiguous here, which
+/// costs nothing where they are already.
+/// </remarks>
+public sealed partial class BatchNorm : Layer
+{
+    private readonly Parameter? weight;
+    private readonly Parameter? bias;
+    private readonly Buffer? runningMean;
+    private readonly Buffer? runningVar;
+    private readonly Buffer? numBatchesTracked;
+    private readonly double eps;
+    private readonly double? momentum;
+
+    /// <summary>A batch norm.</summary>
+    /// <param name="channels">Size of the second dimension.</param>
+    /// <param name="eps">Added to the variance.</param>
+    /// <param name="momentum">Weight of the newest batch in the running statistics; null averages over all batches.</param>
+    /// <param name="affine">Whether it has a learned scale and shift.</param>
+    /// <param name="trackRunningStats">Whether it keeps running statistics; without, evaluation uses the batch's own.</param>
+    public BatchNorm(long channels, double eps = 1e-5, double? momentum = 0.1, bool affine = true, bool trackRunningStats = true)
+    {
+        (this.eps, this.momentum) = (eps, momentum);
+        if (affine)
+        {
+            weight = Init.Ones(new Parameter(channels));
+            bias = Init.Zeros(new Parameter(channels));
+        }
+        if (!trackRunningStats) return;
+        using var scope = new Scope();
+        runningMean = new Buffer(Torch.Zeros(channels));
+        runningVar = new Buffer(Torch.Ones(channels));
+        numBatchesTracked = new Buffer(Torch.Zeros([], DType.Int64));
+    }
+
+    /// <summary>The scale, or null.</summary>
+    public Parameter? Weight => weight;
+    /// <summary>The shift, or null.</summary>
+    public Parameter? Bias => bias;
+    /// <summary>Running mean, or null.</summary>
+    public Buffer? RunningMean => runningMean;
+    /// <summary>Running variance, or null.</summary>
+    public Buffer? RunningVar => runningVar;
+    /// <summary>Added to the variance.</summary>
+    public double Eps => eps;
+
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor input)
+    {
+        if (input.Dim < 2) throw new ShapeException($"batch norm takes [B, C, ...], the shape is {input.Shape}");
+        var update = 0.0;
+        if (Training && runningMean is not null)
+        {
+            numBatchesTracked!.Add_(1);
+            update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
+        }
+        var output = Torch.BatchNorm(input.Contiguous(), weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
+        return input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
+    }
+
+    /// <summary>The identity, whose backward makes the gradient contiguous.</summary>
+    private sealed class ContiguousGradient : Function
+    {
+        internal static Tensor Of(Tensor x) => new ContiguousGradient().Apply(x)[0];
+
+        protected override Tensor[] Forward(Context context, Tensor[] inputs) => [inputs[0].Alias()];
+
+        protected override Tensor?[] Backward(Context context, Tensor?[] gradients) => [gradients[0]?.Contiguous()];
+    }
+}

@@ -1,0 +1,61 @@
+namespace Tessera;
+
+/// <summary>A tensor that is learned: a leaf that gathers gradients. It belongs to no scope and keeps its identity when its module moves or changes type.</summary>
+public sealed class Parameter : Tensor
+{
+    /// <summary>A parameter with the values of a tensor, which it shares memory with.</summary>
+    public Parameter(Tensor values, bool requiresGrad = true) : base(Leaf(values, requiresGrad)) => Keep();
+
+    /// <summary>An uninitialised parameter of float32; an initialiser gives it values.</summary>
+    public Parameter(IntList shape) : this(Torch.Scope(() => Torch.Empty(shape))) { }
+
+    private static nint Leaf(Tensor values, bool requiresGrad)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var leaf = values.Detach();
+        leaf.RequiresGrad = requiresGrad;
+        return leaf.Retain();
+    }
+
+    /// <summary>Replaces the values by those of another tensor (another shape, type or device included) as a new leaf; the gradient is dropped.</summary>
+    internal void Replace(Tensor values)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var leaf = values.Detach();
+        leaf.RequiresGrad = RequiresGrad;
+        Become(leaf);
+    }
+}
+
+/// <summary>A tensor that belongs to a module but is not learned: running statistics, tables, masks.</summary>
+public sealed class Buffer : Tensor
+{
+    /// <summary>A buffer with the values of a tensor, which it shares memory with.</summary>
+    /// <param name="values">The values.</param>
+    /// <param name="persistent">Whether it is part of the state dict.</param>
+    public Buffer(Tensor values, bool persistent = true) : base(values.Retain())
+    {
+        Persistent = persistent;
+        Keep();
+    }
+
+    /// <summary>Whether it is part of the state dict.</summary>
+    public bool Persistent { get; }
+
+    /// <summary>Replaces the values by those of another tensor.</summary>
+    internal void Replace(Tensor values) => Become(values);
+}
+
+/// <summary>The name of a field in the state dict, where it is not the field's own in snake case.</summary>
+[AttributeUsage(AttributeTargets.Field | AttributeTargets.Property)]
+public sealed class NameAttribute(string name) : Attribute
+{
+    /// <summary>The name.</summary>
+    public string Name { get; } = name;
+}
+
+/// <summary>A field that is no part of the module: a teacher, a reference to a parent.</summary>
+[AttributeUsage(AttributeTargets.Field | AttributeTargets.Property)]
+public sealed class NotRegisteredAttribute : Attribute;

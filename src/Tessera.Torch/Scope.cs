@@ -1,0 +1,82 @@
+using System.Collections;
+using System.Runtime.CompilerServices;
+
+namespace Tessera;
+
+/// <summary>
+/// Owns the tensors that its thread makes while it is the innermost one, and frees them when it ends, but for those
+/// handed on by <see cref="Return{T}"/> or <see cref="Tensor.Keep"/>. Module calls open one, so model code never frees anything.
+/// </summary>
+public sealed class Scope : IDisposable
+{
+    [ThreadStatic] private static Scope? current;
+
+    private readonly Scope? parent = current;
+    private readonly List<Tensor> members = [];
+    private readonly int thread = Environment.CurrentManagedThreadId;
+    private bool ended;
+
+    /// <summary>Opens a scope inside the thread's current one.</summary>
+    public Scope() => current = this;
+
+    /// <summary>The thread's innermost scope; null outside of all.</summary>
+    public static Scope? Current => current;
+
+    internal void Add(Tensor tensor)
+    {
+        tensor.Owner = this;
+        members.Add(tensor);
+    }
+
+    /// <summary>
+    /// Hands the tensors of a result on to the enclosing scope (or, outside of all, to the garbage collector) and gives it back.
+    /// Looks into tensors, tuples, lists, dictionaries of tensors and anything that implements <see cref="ITensorBag"/>.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The result is of a type that may hide tensors.</exception>
+    public T Return<T>(T result)
+    {
+        if (result is Tensor tensor) Move(tensor);
+        else if (result is not null) MoveAll(result);
+        return result;
+    }
+
+    private void MoveAll(object result)
+    {
+        switch (result)
+        {
+            case Tensor tensor: Move(tensor); break;
+            case ITensorBag bag: foreach (var item in bag.Tensors) Move(item); break;
+            case IEnumerable<KeyValuePair<string, Tensor>> named: foreach (var (_, item) in named) Move(item); break;
+            case ITuple tuple:
+                for (var i = 0; i < tuple.Length; i++)
+                    if (tuple[i] is { } item) MoveAll(item);
+                break;
+            case string or ValueType: break;
+            case IEnumerable list: foreach (var item in list) if (item is not null) MoveAll(item); break;
+            default: throw new NotSupportedException($"a scope cannot hand on a {result.GetType().Name}: let it implement {nameof(ITensorBag)}");
+        }
+    }
+
+    internal void Move(Tensor tensor) => tensor.MoveFrom(this, parent);
+
+    /// <summary>Frees what is still owned.</summary>
+    /// <exception cref="InvalidOperationException">Ended on another thread, or before a scope inside it.</exception>
+    public void Dispose()
+    {
+        if (ended) return;
+        if (current != this || thread != Environment.CurrentManagedThreadId)
+            throw new InvalidOperationException("scopes end on the thread that opened them, the innermost first");
+        ended = true;
+        current = parent;
+        foreach (var tensor in members)
+            if (ReferenceEquals(tensor.Owner, this)) tensor.Dispose();
+        members.Clear();
+    }
+}
+
+/// <summary>A result that holds tensors, so that scopes can hand them on.</summary>
+public interface ITensorBag
+{
+    /// <summary>All tensors that it holds.</summary>
+    IEnumerable<Tensor> Tensors { get; }
+}

@@ -1,0 +1,36 @@
+using System.Text;
+
+namespace Tessera;
+
+/// <summary>How the names and shapes of a checkpoint compare with those of a module.</summary>
+/// <param name="Missing">Names that the module has and the checkpoint lacks.</param>
+/// <param name="Unexpected">Names that the checkpoint has and the module lacks.</param>
+/// <param name="Mismatched">Names of which the shapes differ: the module's and the checkpoint's.</param>
+public sealed record StateDictReport(IReadOnlyList<string> Missing, IReadOnlyList<string> Unexpected, IReadOnlyList<(string Name, Shape Own, Shape Given)> Mismatched)
+{
+    /// <summary>Whether nothing is missing and nothing unexpected.</summary>
+    public bool Complete => Missing.Count == 0 && Unexpected.Count == 0;
+
+    /// <summary>Compares names and shapes.</summary>
+    public static StateDictReport Compare(IReadOnlyDictionary<string, Tensor> own, IReadOnlyDictionary<string, Tensor> given) => new(
+        [.. own.Keys.Where(name => !given.ContainsKey(name))],
+        [.. given.Keys.Where(name => !own.ContainsKey(name))],
+        [.. own.Where(e => given.TryGetValue(e.Key, out var value) && value.Shape != e.Value.Shape).Select(e => (e.Key, e.Value.Shape, given[e.Key].Shape))]);
+
+    /// <inheritdoc/>
+    public override string ToString()
+    {
+        var text = new StringBuilder();
+        if (Missing.Count > 0) text.Append("missing: ").AppendJoin(", ", Missing).Append("; ");
+        if (Unexpected.Count > 0) text.Append("unexpected: ").AppendJoin(", ", Unexpected).Append("; ");
+        if (Mismatched.Count > 0) text.Append("of another shape: ").AppendJoin(", ", Mismatched.Select(m => $"{m.Name} ({m.Own} here, {m.Given} given)")).Append("; ");
+        return text.Length == 0 ? "all names and shapes agree" : text.ToString(0, text.Length - 2);
+    }
+}
+
+/// <summary>A checkpoint does not fit a module.</summary>
+public sealed class StateDictException(string module, StateDictReport report) : Exception($"the weights do not fit {module}: {report}")
+{
+    /// <summary>All differences.</summary>
+    public StateDictReport Report { get; } = report;
+}

@@ -1,0 +1,71 @@
+using System.IO.Enumeration;
+
+namespace Tessera;
+
+/// <summary>
+/// Records intermediates of a model while it runs: the outputs of modules by their path (<c>blocks.3</c>), and what modules
+/// record themselves below it (<c>blocks.3.attn.attention</c>). Nothing is computed or kept that was not asked for.
+/// </summary>
+/// <example><code>
+/// using var taps = new Taps(model, "blocks.*");
+/// model.Call(images);
+/// var third = taps["blocks.3"];
+/// </code></example>
+public sealed class Taps : IDisposable
+{
+    [ThreadStatic] private static Taps? current;
+
+    private readonly Dictionary<Module, string> paths = new(ReferenceEqualityComparer.Instance);
+    private readonly OrderedDictionary<string, Tensor> records = [];
+    private readonly string[] patterns;
+    private readonly Taps? outer = current;
+    private readonly Scope? home = Scope.Current;
+
+    /// <summary>Starts recording on this thread.</summary>
+    /// <param name="root">The module from which paths count.</param>
+    /// <param name="patterns">Names to record; <c>*</c> stands for any text without a dot, <c>**</c> for any text.</param>
+    public Taps(Module root, params string[] patterns)
+    {
+        this.patterns = patterns;
+        foreach (var (name, module) in root.NamedModules()) paths[module] = name;
+        current = this;
+    }
+
+    /// <summary>The recording that is going on on this thread.</summary>
+    internal static Taps? Current => current;
+
+    /// <summary>What was recorded, in the order of computation. A name that came again carries <c>#1</c>, <c>#2</c>, ...</summary>
+    public IReadOnlyDictionary<string, Tensor> Records => records;
+
+    /// <summary>A record by name.</summary>
+    /// <exception cref="KeyNotFoundException">Nothing was recorded under it; the message lists what was.</exception>
+    public Tensor this[string name] => records.TryGetValue(name, out var value) ? value
+        : throw new KeyNotFoundException($"'{name}' was not recorded; there are: {string.Join(", ", records.Keys)}");
+
+    internal bool Wants(Module module, string name) => paths.TryGetValue(module, out var path) && Matches(Join(path, name));
+
+    internal void Record(Module module, string name, Tensor value)
+    {
+        if (!paths.TryGetValue(module, out var path)) return;
+        var full = Join(path, name);
+        if (!Matches(full)) return;
+        var unique = full;
+        for (var again = 1; records.ContainsKey(unique); again++) unique = $"{full}#{again}";
+        // A handle of its own, owned by the scope in which recording began: the original is freed with its module's scope.
+        var record = value.Share();
+        if (Scope.Current is { } scope && scope != home) record.MoveFrom(scope, home);
+        records.Add(unique, record);
+    }
+
+    private bool Matches(string name)
+    {
+        foreach (var pattern in patterns)
+            if (pattern == "**" || (pattern.Count(c => c == '.') == name.Count(c => c == '.') && FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false))) return true;
+        return false;
+    }
+
+    private static string Join(string path, string name) => path.Length == 0 ? name : name.Length == 0 ? path : $"{path}.{name}";
+
+    /// <summary>Stops recording; the records stay.</summary>
+    public void Dispose() => current = outer;
+}

@@ -1,0 +1,55 @@
+using Tessera.Native;
+
+namespace Tessera;
+
+/// <summary>An error of the engine; the message names the operator and the shapes of its tensors.</summary>
+public class TorchException : Exception
+{
+    /// <summary>Creates the exception with the engine's message.</summary>
+    public TorchException(string message) : base(message) { }
+
+    /// <summary>Creates the exception with a cause.</summary>
+    public TorchException(string message, Exception inner) : base(message, inner) { }
+
+    internal static Exception Of(ErrorKind kind, string message)
+    {
+        if (Callback.TakePending() is { } pending) return Rethrown(pending);
+        return kind switch
+        {
+            ErrorKind.Shape => new ShapeException(message),
+            ErrorKind.OutOfMemory => new TorchOutOfMemoryException(message),
+            ErrorKind.UnknownOperator => new UnknownOperatorException(message),
+            ErrorKind.Index => new TorchIndexException(message),
+            ErrorKind.Type => new TorchTypeException(message),
+            ErrorKind.Value => new TorchValueException(message),
+            ErrorKind.NotImplemented => new TorchNotSupportedException(message),
+            _ => new TorchException(message),
+        };
+    }
+
+    // What a callback in C# threw has travelled through the engine: it comes out as the cause,
+    // with its own type and stack trace.
+    private static Exception Rethrown(Exception pending)
+        => new TorchException($"a function that the engine called failed: {pending.Message}", pending);
+}
+
+/// <summary>Shapes that do not fit; the message holds those of all tensors of the call.</summary>
+public sealed class ShapeException(string message) : TorchException(message);
+
+/// <summary>The engine could not get the memory that it asked for; the message says how much.</summary>
+public sealed class TorchOutOfMemoryException(string message) : TorchException(message);
+
+/// <summary>No operator of this name and overload is registered in the libtorch in use.</summary>
+public sealed class UnknownOperatorException(string message) : TorchException(message);
+
+/// <summary>An index outside its dimension.</summary>
+public sealed class TorchIndexException(string message) : TorchException(message);
+
+/// <summary>An argument of a type that the operator does not take.</summary>
+public sealed class TorchTypeException(string message) : TorchException(message);
+
+/// <summary>An argument whose value the operator does not take.</summary>
+public sealed class TorchValueException(string message) : TorchException(message);
+
+/// <summary>The engine has no kernel for this operator with this type or device.</summary>
+public sealed class TorchNotSupportedException(string message) : TorchException(message);

@@ -1,0 +1,20 @@
+namespace Tessera;
+
+/// <summary>
+/// Watches tensors made outside of all scopes: the garbage collector sees objects of a few bytes and would let their
+/// native memory run away, so it is asked to look once enough has gathered.
+/// </summary>
+internal static class Unscoped
+{
+    private const long Limit = 512L << 20;
+    private static long gathered;
+
+    internal static void Made(Tensor tensor)
+    {
+        if (Interlocked.Add(ref gathered, tensor.Info.StorageBytes) < Limit) return;
+        Interlocked.Exchange(ref gathered, 0);
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        Tensor.FreeQueued();
+    }
+}
