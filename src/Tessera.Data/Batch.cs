@@ -1,0 +1,29 @@
+namespace Tessera.Data;
+
+/// <summary>What a loader gives and a training step consumes.</summary>
+/// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised; or word ids [B, S].</param>
+/// <param name="Labels">Class indices [B], int64.</param>
+/// <param name="Indices">Position of each sample in its dataset.</param>
+public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indices) : ITensorBag
+{
+    /// <summary>Soft targets [B, classes], where mixing or smoothing made some.</summary>
+    public Tensor? Targets { get; init; }
+
+    /// <summary>Text: true for real words, [B, S].</summary>
+    public Tensor? Mask { get; init; }
+
+    /// <summary>Number of samples.</summary>
+    public int Count => Indices.Count;
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors
+    {
+        get
+        {
+            yield return Inputs;
+            yield return Labels;
+            if (Targets is not null) yield return Targets;
+            if (Mask is not null) yield return Mask;
+        }
+    }
+}

@@ -1,0 +1,136 @@
+namespace Tessera.Models;
+
+/// <summary>What a model is given.</summary>
+/// <param name="Inputs">Images [B, C, H, W], or word ids [B, S] for text models.</param>
+/// <param name="Mask">Text: true for real words, [B, S].</param>
+public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null);
+
+/// <summary>What a model puts out in training: the logits of its main head, and whatever else it has.</summary>
+/// <param name="Logits">[B, classes].</param>
+public sealed record Outputs(Tensor Logits) : ITensorBag
+{
+    /// <summary>Name of the logits of a distillation token, [B, classes].</summary>
+    public const string Distillation = "distillation";
+
+    /// <summary>Further outputs by name: supervision of columns, token logits, masks.</summary>
+    public IReadOnlyDictionary<string, Tensor> Named { get; init; } = new Dictionary<string, Tensor>();
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors => Named.Values.Prepend(Logits);
+}
+
+/// <summary>A map of features.</summary>
+/// <param name="Map">[B, C, H / stride, W / stride].</param>
+/// <param name="Stride">Pixels of the image per position.</param>
+public sealed record FeatureMap(Tensor Map, int Stride);
+
+/// <summary>
+/// A model that classifies, and answers the same questions as every other one: its features, a pyramid of maps, the output
+/// of each block, its attention, another head, another resolution. Distillation, dense tasks and pictures stand on these.
+/// </summary>
+public abstract class Backbone : Layer
+{
+    /// <summary>Size of the images that it was made for: height and width.</summary>
+    public abstract (int Height, int Width) ImageSize { get; }
+
+    /// <summary>Channels of its images.</summary>
+    public abstract int Channels { get; }
+
+    /// <summary>Number of classes; 0 without a classifier.</summary>
+    public abstract int Classes { get; }
+
+    /// <summary>Width of the pooled features that the classifier sees.</summary>
+    public abstract int FeatureWidth { get; }
+
+    /// <summary>Tokens before those of the patches (class, distillation, registers); 0 for models of maps.</summary>
+    public virtual int PrefixTokens => 0;
+
+    /// <summary>Paths of the blocks whose outputs <see cref="Blocks"/> gives, in order.</summary>
+    public abstract IReadOnlyList<string> BlockPaths { get; }
+
+    /// <summary>Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).</summary>
+    public virtual bool WithoutDecay(string name) => false;
+
+    /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
+    protected abstract Tensor Features(Tensor input);
+
+    /// <summary>The vector that the classifier sees, [B, D].</summary>
+    protected abstract Tensor Pool(Tensor features);
+
+    /// <summary>The classifier: [B, D] to [B, classes].</summary>
+    protected abstract Tensor Classify(Tensor pooled);
+
+    /// <summary>Logits for prediction.</summary>
+    protected override Tensor Forward(Tensor input) => Classify(Pool(Features(input)));
+
+    /// <summary>All outputs; by default only the logits.</summary>
+    protected virtual Outputs ForwardOutputs(ModelInput input) => new(Forward(input.Inputs));
+
+    /// <summary>All outputs for training.</summary>
+    public Outputs Run(ModelInput input)
+    {
+        using var scope = new Scope();
+        return scope.Return(ForwardOutputs(input));
+    }
+
+    /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
+    public Tensor ForwardFeatures(Tensor input) => Torch.Scope(() => Features(input));
+
+    /// <summary>The vector that the classifier sees, [B, D].</summary>
+    public Tensor ForwardPooled(Tensor input) => Torch.Scope(() => Pool(Features(input)));
+
+    /// <summary>
+    /// Outputs of the blocks, [B, N, D] (or maps), before the final norm. Indices count from 0, negative ones from the end;
+    /// none means all.
+    /// </summary>
+    /// <param name="input">Images.</param>
+    /// <param name="prefix">Whether class and other prefix tokens stay in front.</param>
+    /// <param name="indices">Which blocks.</param>
+    public IReadOnlyList<Tensor> Blocks(Tensor input, bool prefix = true, params ReadOnlySpan<int> indices)
+    {
+        string[] wanted = indices.Length == 0 ? [.. BlockPaths] : [.. indices.ToArray().Select(i => BlockPaths[i < 0 ? i + BlockPaths.Count : i])];
+        using var scope = new Scope();
+        using var taps = new Taps(this, wanted);
+        Features(input);
+        Tensor[] blocks = [.. wanted.Select(path => taps[path])];
+        if (!prefix && PrefixTokens > 0) blocks = [.. blocks.Select(block => block.Dim == 3 ? block.Slice(1, PrefixTokens) : block)];
+        return scope.Return(blocks);
+    }
+
+    /// <summary>Weights of every attention by its path, [B, heads, queries, keys]; empty for models without attention.</summary>
+    public IReadOnlyDictionary<string, Tensor> AttentionMaps(Tensor input)
+    {
+        using var scope = new Scope();
+        using var taps = new Taps(this, "**.attention");
+        Features(input);
+        return scope.Return(taps.Records);
+    }
+
+    /// <summary>Feature maps from fine to coarse. Models of tokens give their last tokens as one map.</summary>
+    public IReadOnlyList<FeatureMap> Pyramid(Tensor input)
+    {
+        using var scope = new Scope();
+        var maps = FeatureMaps(input);
+        foreach (var map in maps) scope.Return(map.Map);
+        return maps;
+    }
+
+    /// <summary>What <see cref="Pyramid"/> gives.</summary>
+    protected abstract IReadOnlyList<FeatureMap> FeatureMaps(Tensor input);
+
+    /// <summary>A fresh classifier for another number of classes; 0 takes it away.</summary>
+    public abstract void ResetClassifier(int classes);
+
+    /// <summary>Takes images of another size from now on: position tables are resampled as the paper does.</summary>
+    /// <exception cref="ShapeException">The model cannot take this size.</exception>
+    public abstract void Resize(int height, int width);
+
+    /// <summary>
+    /// Fits the weights of a checkpoint to this model before they are loaded: names of other versions, position tables of
+    /// another grid. By default they are taken as they are.
+    /// </summary>
+    public virtual void AdaptStateDict(IDictionary<string, Tensor> state) { }
+
+    /// <summary>Names of the classifier's parameters in the state dict, which a checkpoint of other classes cannot fill.</summary>
+    public abstract IReadOnlyList<string> ClassifierNames { get; }
+}

@@ -1,0 +1,104 @@
+using Tessera.Native;
+
+namespace Tessera;
+
+/// <summary>
+/// Counts multiply-accumulate operations and activations of the operators that run on its thread while it is open:
+/// convolutions, linear maps and matrix products, as the papers count them.
+/// </summary>
+public sealed unsafe class OperationCount : IDisposable
+{
+    private readonly CallObserver? outer = CallObserver.Current;
+
+    /// <summary>Starts counting on this thread.</summary>
+    public OperationCount() => CallObserver.Current = new Observer(this);
+
+    /// <summary>Multiply-accumulates of convolutions and of maps by weights.</summary>
+    public long WeightMacs { get; private set; }
+
+    /// <summary>Multiply-accumulates of products of activations with each other (attention).</summary>
+    public long AttentionMacs { get; private set; }
+
+    /// <summary>All multiply-accumulates.</summary>
+    public long Macs => WeightMacs + AttentionMacs;
+
+    /// <summary>Elements that the counted operators put out.</summary>
+    public long Activations { get; private set; }
+
+    /// <summary>Stops counting.</summary>
+    public void Dispose() => CallObserver.Current = outer;
+
+    private sealed class Observer(OperationCount count) : CallObserver
+    {
+        internal override void Called(string name, Value* arguments, int argumentCount, Value* results, int returned)
+        {
+            switch (name)
+            {
+                case "aten::linear":
+                    Weight(Elements(results[0]) * Sizes(arguments[1])[^1], results[0]);
+                    break;
+                case "aten::conv1d" or "aten::conv2d" or "aten::conv3d":
+                    // Every output sums over the inputs of its group and the kernel: all sizes of the weight but the first.
+                    Weight(Elements(results[0]) * Product(Sizes(arguments[1])[1..]), results[0]);
+                    break;
+                case "aten::conv_transpose1d" or "aten::conv_transpose2d":
+                    Weight(Elements(arguments[0]) * Product(Sizes(arguments[1])[1..]), results[0]);
+                    break;
+                case "aten::matmul" or "aten::bmm" or "aten::mm" or "aten::mv":
+                    Product(Elements(results[0]) * Sizes(arguments[0])[^1], results[0]);
+                    break;
+                case "aten::addmm" or "aten::baddbmm":
+                    Product(Elements(results[0]) * Sizes(arguments[1])[^1], results[0]);
+                    break;
+                case "aten::einsum":
+                    Product(EinsumMacs(arguments[0], arguments[1]), results[0]);
+                    break;
+                case "aten::scaled_dot_product_attention":
+                    var query = Sizes(arguments[0]);
+                    var scores = Product(query[..^1]) * Sizes(arguments[1])[^2];
+                    Product(scores * (query[^1] + Sizes(arguments[2])[^1]), results[0]);
+                    count.Activations += scores;
+                    break;
+            }
+        }
+
+        private void Weight(long macs, Value output)
+        {
+            count.WeightMacs += macs;
+            count.Activations += Elements(output);
+        }
+
+        private void Product(long macs, Value output)
+        {
+            count.AttentionMacs += macs;
+            count.Activations += Elements(output);
+        }
+
+        // The product of the sizes of all distinct letters.
+        private static long EinsumMacs(Value equation, Value tensors)
+        {
+            var text = System.Text.Encoding.UTF8.GetString((byte*)equation.Payload, equation.Count).Replace(" ", "", StringComparison.Ordinal);
+            var inputs = text.Split("->")[0].Split(',');
+            var sizes = new Dictionary<char, long>();
+            for (var i = 0; i < tensors.Count; i++)
+            {
+                var shape = Shape(((nint*)tensors.Payload)[i]);
+                for (var k = 0; k < inputs[i].Length && inputs[i][k] != '.'; k++) sizes[inputs[i][k]] = shape[k];
+            }
+            return Product([.. sizes.Values]);
+        }
+
+        private static long[] Sizes(Value value) => Shape((nint)value.Payload);
+
+        private static long[] Shape(nint handle)
+        {
+            TensorInfo info;
+            Dispatcher.Check(Imports.TensorInfo(handle, &info));
+            return new Span<long>(info.Sizes, info.Dimensions).ToArray();
+        }
+
+        private static long Elements(Value value) => Product(Sizes(value));
+
+        private static long Product(long[] sizes) => sizes.Aggregate(1L, (product, size) => product * size);
+    }
+}
