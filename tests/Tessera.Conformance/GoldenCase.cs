@@ -1,0 +1,18 @@
+namespace Tessera.Conformance;
+
+/// <summary>Names the case of golden files that a class runs.</summary>
+[AttributeUsage(AttributeTargets.Class, AllowMultiple = true)]
+internal sealed class CaseAttribute(string name) : Attribute
+{
+    public string Name { get; } = name;
+
+    /// <summary>For ill-conditioned cases: only float64 is run, at its own strict tolerance.</summary>
+    public bool Float64Only { get; init; }
+}
+
+/// <summary>A procedure that computes what a kind of golden files records. A class per case, found by its attribute.</summary>
+internal abstract class GoldenCase
+{
+    /// <summary>Builds, runs and puts out; gradients follow by themselves where the file says what is differentiated.</summary>
+    public abstract void Run(GoldenRun run);
+}

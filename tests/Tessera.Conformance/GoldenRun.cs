@@ -1,0 +1,189 @@
+namespace Tessera.Conformance;
+
+/// <summary>One golden file run in one precision: gives the case its inputs and weights and compares what it puts out.</summary>
+internal sealed class GoldenRun(GoldenFile file, DType real)
+{
+    private readonly Dictionary<string, Tensor> inputs = [];
+    private readonly OrderedDictionary<string, Tensor> outputs = [];
+    private readonly Dictionary<string, Tensor> leaves = [];
+    private readonly HashSet<string> comparedGradients = [];
+    private readonly List<string> failures = [];
+    private string? culprit;
+
+    public GoldenFile File { get; } = file;
+    public Config Config => File.Config;
+    public bool Training => File.Mode == "train";
+
+    /// <summary>The precision that the case computes in.</summary>
+    public DType Real { get; } = real;
+
+    /// <summary>The worst error as a multiple of what is allowed: above 1 the file fails.</summary>
+    public double Worst { get; private set; }
+
+    /// <summary>Everything that is wrong.</summary>
+    public IReadOnlyList<string> Failures => culprit is null ? failures : [.. failures, culprit];
+
+    public bool Passed => failures.Count == 0 && Worst <= 1;
+
+    /// <summary>An input by name, in this run's precision. It gathers gradients when the file records some for it.</summary>
+    public Tensor Input(string name)
+    {
+        if (inputs.TryGetValue(name, out var known)) return known;
+        if (!File.Inputs.TryGetValue(name, out var rule)) throw new KeyNotFoundException($"the file has no input '{name}'");
+        var tensor = Fill.Input(name, rule, Real).Detach();
+        if (tensor.DType.IsFloat() && File.Gradients.Count > 0) tensor.RequiresGrad = true;
+        leaves[name] = tensor;
+        return inputs[name] = tensor;
+    }
+
+    /// <summary>Whether the file has an input.</summary>
+    public bool HasInput(string name) => File.Inputs.ContainsKey(name);
+
+    /// <summary>
+    /// Compares a module's state dict with the file's (names, order, shapes, count), fills it, converts it to this run's
+    /// precision and switches it to the file's mode.
+    /// </summary>
+    public T Load<T>(T module) where T : Module
+    {
+        var state = module.StateDict();
+        var ours = state.Select(e => $"{e.Key} {e.Value.Shape}").ToArray();
+        var theirs = File.Parameters.Select(p => $"{p.Name} {new Shape(p.Shape)}").ToArray();
+        if (!ours.SequenceEqual(theirs))
+        {
+            var first = Enumerable.Range(0, Math.Max(ours.Length, theirs.Length)).First(i => i >= ours.Length || i >= theirs.Length || ours[i] != theirs[i]);
+            Fail($"state dict differs at entry {first}: {(first < ours.Length ? ours[first] : "nothing")} here, {(first < theirs.Length ? theirs[first] : "nothing")} in the file"
+                + $" (only here: {string.Join(", ", ours.Except(theirs).Take(5))}; only there: {string.Join(", ", theirs.Except(ours).Take(5))})");
+            throw new GoldenMismatchException();
+        }
+        if (File.ParameterCount is { } count && module.ParameterCount != count) Fail($"{module.ParameterCount} parameters, {count} in the file");
+        module.To(dtype: Real);
+        using (Torch.NoGrad())
+            foreach (var rule in File.Parameters.Where(p => p.Kept is null))
+            {
+                using var scope = new Scope();
+                var values = Tensor.From(Fill.Values(rule.Name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape);
+                state[rule.Name].Copy_(values);
+            }
+        module.Train(Training);
+        foreach (var (name, tensor) in state)
+            if (tensor is Parameter) leaves[name] = tensor;
+        return module;
+    }
+
+    /// <summary>A tensor filled by the rule of a parameter of the file, for cases without a module; it gathers gradients.</summary>
+    public Tensor Parameter(string name)
+    {
+        if (leaves.TryGetValue(name, out var known)) return known;
+        var rule = File.Parameters.FirstOrDefault(p => p.Name == name) ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
+        var tensor = Tensor.From(Fill.Values(name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape).To(Real).Detach();
+        tensor.RequiresGrad = true;
+        return leaves[name] = tensor;
+    }
+
+    /// <summary>Lets a tensor of any name take part in the comparison of gradients.</summary>
+    public void Leaf(string name, Tensor tensor) => leaves[name] = tensor;
+
+    /// <summary>Puts out a tensor; names that the file does not record are ignored.</summary>
+    public Tensor Output(string name, Tensor value)
+    {
+        if (!File.Outputs.TryGetValue(name, out var expected)) return value;
+        outputs[name] = value;
+        Compare(name, value, expected, gradient: false);
+        return value;
+    }
+
+    /// <summary>Puts out plain numbers.</summary>
+    public void Output(string name, IEnumerable<double> values, params long[] shape)
+    {
+        var list = values.ToArray();
+        Output(name, Tensor.From(list).Reshape(shape.Length == 0 ? [list.Length] : shape));
+    }
+
+    /// <summary>Puts out one number.</summary>
+    public void Output(string name, double value) => Output(name, Tensor.From<double>([value]).Reshape());
+
+    /// <summary>Compares gradients of a scalar with respect to the parameters and inputs that the file records.</summary>
+    /// <param name="total">What is differentiated.</param>
+    /// <param name="names">Names of the file's records with the leaf each stands for; left out, all that are not compared yet.</param>
+    public void Differentiate(Tensor total, IEnumerable<(string Record, string Leaf)>? names = null)
+    {
+        var wanted = (names ?? File.Gradients.Keys.Where(k => !comparedGradients.Contains(k)).Select(k => (k, k))).ToArray();
+        foreach (var (_, leaf) in wanted)
+            if (!leaves.ContainsKey(leaf)) throw new KeyNotFoundException($"a gradient is recorded for '{leaf}', which is neither parameter nor input here");
+        var gradients = Autograd.Grad([total], [.. wanted.Select(w => leaves[w.Leaf])], retainGraph: true, allowUnused: true);
+        for (var i = 0; i < wanted.Length; i++)
+        {
+            comparedGradients.Add(wanted[i].Record);
+            Compare($"gradient of {wanted[i].Record}", gradients[i] ?? leaves[wanted[i].Leaf].ZerosLike(), File.Gradients[wanted[i].Record], gradient: true);
+        }
+    }
+
+    /// <summary>Differentiates what <c>gradient_of</c> names, as far as the case has not, and checks that nothing is left out.</summary>
+    public void Finish()
+    {
+        if (File.Gradients.Keys.Any(k => !comparedGradients.Contains(k)))
+        {
+            if (File.GradientOf == "cotangent sum") Differentiate(CotangentSum(outputs));
+            else if (File.GradientOf is { } name && outputs.TryGetValue(name, out var output)) Differentiate(output.Sum());
+            else throw new NotSupportedException($"gradient of '{File.GradientOf}': the case has to say what that is");
+        }
+        foreach (var name in File.Outputs.Keys.Where(k => !outputs.ContainsKey(k))) Fail($"output '{name}' was not computed");
+    }
+
+    /// <summary>The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the output's name.</summary>
+    public Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
+    {
+        var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal)) ? from.Where(o => o.Key.StartsWith("out", StringComparison.Ordinal)) : from;
+        Tensor? total = null;
+        foreach (var (name, output) in named)
+        {
+            if (!output.RequiresGrad || !output.DType.IsFloat()) continue;
+            var part = (output * Cotangent(name, output)).Sum();
+            total = total is null ? part : total + part;
+        }
+        return total ?? throw new InvalidOperationException("no output carries a gradient");
+    }
+
+    /// <summary>The cotangent of an output.</summary>
+    public static Tensor Cotangent(string name, Tensor output)
+        => Tensor.From(Fill.Values($"cotangent:{name}", output.Elements, 0, 1)).Reshape(output.Shape).To(output.DType);
+
+    public void Fail(string message) => failures.Add(message);
+
+    private void Compare(string name, Tensor value, Recorded expected, bool gradient)
+    {
+        var shape = value.Shape.ToArray();
+        if ((!gradient || expected.Shape.Length > 0) && !shape.SequenceEqual(expected.Shape))
+        {
+            Fail($"{name}: shape {value.Shape}, {new Shape(expected.Shape)} in the file");
+            return;
+        }
+        var ours = value.ToArray<double>();
+        var narrow = File.ComputedInFloat32 || File.Float32Outputs.Contains(name) || (gradient && File.Float32Outputs.Count > 0);
+        var tolerance = Real == DType.Float32 ? 1e-4 : narrow ? 1e-6 : 1e-8;
+        var l2 = Math.Sqrt(ours.Sum(v => v * v));
+        var l2Tolerance = Real == DType.Float32 && gradient ? 1e-3 : tolerance;
+        var absolute = Real == DType.Float32 ? 1e-5 : narrow ? 1e-6 : 1e-8;
+        // Relative, or absolutely so small that theory makes it zero.
+        if (double.IsFinite(expected.L2) && Math.Abs(l2 - expected.L2) > absolute) Note(name + " (l2)", Math.Abs(l2 - expected.L2) / (l2Tolerance * Math.Abs(expected.L2)));
+        if (double.IsNaN(l2) && double.IsFinite(expected.L2)) Fail($"{name}: not a number");
+        if (expected.Values is not { } theirs) return;
+        var scale = Math.Max(1, theirs.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max());
+        for (var i = 0; i < theirs.Length; i++)
+        {
+            var mine = ours[expected.Indices is { } indices ? indices[i] : i];
+            if (double.IsFinite(theirs[i])) Note(name, double.IsFinite(mine) ? Math.Abs(mine - theirs[i]) / (tolerance * scale) : double.PositiveInfinity);
+            else if (!mine.Equals(theirs[i])) Fail($"{name}[{i}]: {mine}, {theirs[i]} in the file");
+        }
+    }
+
+    private void Note(string name, double error)
+    {
+        if (error <= Worst) return;
+        Worst = error;
+        culprit = error > 1 ? $"{name}: {error:G3} times what is allowed in {Real.Name()}" : null;
+    }
+}
+
+/// <summary>The file's structure does not fit the case: already reported, the run ends.</summary>
+internal sealed class GoldenMismatchException : Exception;
