@@ -43,12 +43,11 @@ internal static class NumpyFile
         var length = wide ? BitConverter.ToUInt32(head[8..]) : BitConverter.ToUInt16(head[8..]);
         if (length > MaxHeader || length > head.Length - start) throw Bad($"has a header of {length} bytes, which exceeds the file or {MaxHeader}");
         var header = NumpyHeader.Parse(Encoding.Latin1.GetString(head.Slice(start, (int)length)));
-        if (header is null) throw Bad("has a header that is not as numpy writes it");
+        if (header is null) throw Bad("has a header that is malformed or describes records of several fields");
         if (header.Descr.Contains('O', StringComparison.Ordinal))
             throw new ForbiddenPickleException(path, "numpy.object_", $"array {name} holds pickled objects, which are not read");
         if (!new NumpyType(header.Descr, new CheckpointTuple()).TryElement(path, out var element))
             return new OpaqueRecord("numpy.ndarray", new CheckpointTuple(header.Descr));
-        if (header.Descr[0] == '>') throw new UnsupportedCheckpointException(path, $"array {name} is big-endian, which is not read");
 
         var data = storage.Window(start + length);
         return NumpyArray.View(path, name, data, element, header.Shape, header.FortranOrder);
