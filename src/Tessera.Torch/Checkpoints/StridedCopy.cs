@@ -12,7 +12,7 @@ internal static unsafe class StridedCopy
         while (outer > 0 && (shape[outer - 1] == 1 || strides[outer - 1] * size == run)) run *= shape[--outer];
         if (outer == 0)
         {
-            Buffer.MemoryCopy(source, destination, run, run);
+            System.Buffer.MemoryCopy(source, destination, run, run);
             return;
         }
 
@@ -52,7 +52,7 @@ internal static unsafe class StridedCopy
                 for (long i = 0; i < count; i++, source += step, destination += 8) *(ulong*)destination = *(ulong*)source;
                 break;
             default:
-                for (long i = 0; i < count; i++, source += step, destination += run) Buffer.MemoryCopy(source, destination, run, run);
+                for (long i = 0; i < count; i++, source += step, destination += run) System.Buffer.MemoryCopy(source, destination, run, run);
                 break;
         }
     }
