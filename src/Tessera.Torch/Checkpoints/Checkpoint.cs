@@ -1,0 +1,136 @@
+using Tessera.Checkpoints.Formats;
+using Tessera.Checkpoints.Pickle;
+using Tessera.Checkpoints.Zip;
+
+namespace Tessera.Checkpoints;
+
+/// <summary>
+/// A file of weights, read as data: safetensors, PyTorch's two formats, numpy archives, pickles. What kind it is, its
+/// content tells. No code in the file is run, and tensors stay where they are, in the memory-mapped file, until they are
+/// copied out; so the object has to live, undisposed, as long as its tensors are read.
+/// </summary>
+public sealed class Checkpoint : IDisposable
+{
+    readonly FileBytes file;
+
+    Checkpoint(FileBytes file, CheckpointFormat format, object? root, IReadOnlyDictionary<string, string>? metadata = null)
+    {
+        this.file = file;
+        Format = format;
+        Root = root;
+        Metadata = metadata ?? new Dictionary<string, string>();
+    }
+
+    /// <summary>The file.</summary>
+    public string Path => file.Path;
+
+    /// <summary>What kind of file it is.</summary>
+    public CheckpointFormat Format { get; }
+
+    /// <summary>The metadata of a safetensors file; empty for others.</summary>
+    public IReadOnlyDictionary<string, string> Metadata { get; }
+
+    /// <summary>
+    /// All that the file holds, as a tree of <see cref="CheckpointDictionary"/>, <see cref="List{T}"/> of objects (sets
+    /// too), <see cref="CheckpointTuple"/>, <see cref="CheckpointTensor"/>, <see cref="string"/>, byte arrays,
+    /// <see cref="long"/>, <see cref="System.Numerics.BigInteger"/> (beyond 64 bits), <see cref="double"/>,
+    /// <see cref="System.Numerics.Complex"/>, <see cref="bool"/>, null, and, for classes and objects of Python,
+    /// <see cref="GlobalReference"/> and <see cref="OpaqueRecord"/>.
+    /// </summary>
+    public object? Root { get; }
+
+    /// <summary>Opens a file.</summary>
+    /// <exception cref="FileNotFoundException">There is no such file.</exception>
+    /// <exception cref="CorruptCheckpointException">The file is damaged or truncated.</exception>
+    /// <exception cref="ForbiddenPickleException">Strict mode, and the file names a class or function beyond the allow list.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The file is of a kind that is not read; the message says what to do.</exception>
+    public static Checkpoint Open(string path, CheckpointOptions? options = null) => Read(FileBytes.Map(path), options ?? new());
+
+    /// <summary>Reads a checkpoint that lies in memory; the array must not change while it is in use.</summary>
+    /// <param name="bytes">The file's content.</param>
+    /// <param name="name">What messages call it.</param>
+    /// <param name="options">Strictness and limits.</param>
+    /// <exception cref="CheckpointException">As for <see cref="Open"/>.</exception>
+    public static Checkpoint Read(byte[] bytes, string name = "(in memory)", CheckpointOptions? options = null)
+        => Read(FileBytes.Wrap(name, bytes), options ?? new());
+
+    /// <summary>Writes safetensors, atomically. The metadata says "format": "pt" besides what is given.</summary>
+    /// <exception cref="UnsupportedElementTypeException">The format has no such element type (complex numbers).</exception>
+    /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
+    public static void SaveSafetensors(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata = null) => SafetensorsWriter.Write(path, tensors, metadata);
+
+    /// <summary>
+    /// Writes a file that PyTorch loads with <c>torch.load(path, weights_only=True)</c>, atomically. Tensors are packed
+    /// row-major; those that are the same view of the same storage stay tied.
+    /// </summary>
+    /// <exception cref="UnsupportedElementTypeException">PyTorch's files have no such element type.</exception>
+    /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
+    public static void SaveTorch(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors) => TorchZipWriter.Write(path, tensors);
+
+    /// <summary>
+    /// The weights by name, in the file's order. Without a key in the options they are looked for under
+    /// <c>state_dict_ema</c> and <c>model_ema</c> (if preferred), <c>state_dict</c>, <c>model</c>, <c>module</c>,
+    /// <c>teacher</c>, <c>student</c>, <c>network</c>, then at the top level. Nothing is compared with a model here.
+    /// </summary>
+    /// <exception cref="ForbiddenPickleException">The tensors are inside an object of a class that is not on the allow list.</exception>
+    /// <exception cref="UnsupportedCheckpointException">A whole module was saved instead of its weights.</exception>
+    /// <exception cref="CheckpointException">There is no dictionary of tensors; the message lists what there is.</exception>
+    public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null)
+        => new StateDictFinder(Path, Root, options ?? new()).Find();
+
+    /// <summary>Unmaps the file. Spans over its tensors must not be used any more; other accesses throw.</summary>
+    public void Dispose() => file.Dispose();
+
+    static Checkpoint Read(FileBytes file, CheckpointOptions options)
+    {
+        try
+        {
+            return Sniff(file, options);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    static Checkpoint Sniff(FileBytes file, CheckpointOptions options)
+    {
+        var head = file.Slice(0, (int)Math.Min(file.Length, 512));
+        if (head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8)) return ReadZip(file, options);
+        if (NumpyFile.Recognises(head)) return new Checkpoint(file, CheckpointFormat.NumpyArray, NumpyFile.ReadSingle(file));
+        if (SafetensorsReader.Recognises(head, file.Length))
+        {
+            var (root, metadata) = SafetensorsReader.Read(file);
+            return new Checkpoint(file, CheckpointFormat.Safetensors, root, metadata);
+        }
+        if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
+            throw new UnsupportedCheckpointException(file.Path,
+                "the file is a tar archive, as PyTorch 0.1 wrote them; load it in a PyTorch before 2.0 and save it again");
+        if (head.Length > 2 && head[0] == 0x80 && head[1] is >= 2 and <= 5) return ReadPickle(file, options);
+        throw new CorruptCheckpointException(file.Path, "the file is none of safetensors, PyTorch's formats, .npz, .npy and pickle");
+    }
+
+    static Checkpoint ReadZip(FileBytes file, CheckpointOptions options)
+    {
+        var zip = ZipDirectory.Read(file);
+        if (TorchZip.Recognises(zip)) return new Checkpoint(file, CheckpointFormat.TorchZip, WithoutModule(file, TorchZip.Read(file, zip, options)));
+        if (NumpyFile.Recognises(zip)) return new Checkpoint(file, CheckpointFormat.NumpyArchive, NumpyFile.ReadArchive(file, zip));
+        throw new UnsupportedCheckpointException(file.Path, "the file is a zip archive, but neither PyTorch's (no data.pkl) nor numpy's (other files than .npy)");
+    }
+
+    static Checkpoint ReadPickle(FileBytes file, CheckpointOptions options)
+    {
+        var first = PickleMachine.Load(file.From(0), file.Path, options, null, out var length);
+        if (TorchLegacy.IsMagic(first))
+            return new Checkpoint(file, CheckpointFormat.TorchLegacy, WithoutModule(file, TorchLegacy.Read(file, options, length)));
+        if (length != file.Length) throw new CorruptCheckpointException(file.Path, $"the pickle ends at byte {length} of {file.Length}");
+        return new Checkpoint(file, CheckpointFormat.Pickle, WithoutModule(file, first));
+    }
+
+    static object? WithoutModule(FileBytes file, object? root) => root is OpaqueRecord { IsModule: true } module
+        ? throw new UnsupportedCheckpointException(file.Path,
+            $"the file holds a whole module of class {module.TypeName} instead of its weights; load it in PyTorch and save its state_dict()")
+        : root;
+}

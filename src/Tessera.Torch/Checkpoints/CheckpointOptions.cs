@@ -1,0 +1,34 @@
+namespace Tessera.Checkpoints;
+
+/// <summary>How to open a checkpoint.</summary>
+/// <param name="Strict">
+/// Refuse a pickle that names anything outside the allow list. Without it such objects become
+/// <see cref="OpaqueRecord"/>s, which is as safe, since nothing is ever called.
+/// </param>
+public sealed record CheckpointOptions(bool Strict = false)
+{
+    /// <summary>Bounds on what a pickle may ask for.</summary>
+    public PickleLimits Limits { get; init; } = new();
+}
+
+/// <summary>Bounds on what a pickle may ask for; published checkpoints stay far below.</summary>
+public sealed record PickleLimits
+{
+    /// <summary>Values pushed in the course of reading.</summary>
+    public int MaxValues { get; init; } = 8_000_000;
+
+    /// <summary>Lists, tuples, dictionaries and records created.</summary>
+    public int MaxContainers { get; init; } = 1_000_000;
+
+    /// <summary>Highest memo index.</summary>
+    public int MaxMemo { get; init; } = 4_000_000;
+
+    /// <summary>Depth to which values may be nested.</summary>
+    public int MaxNesting { get; init; } = 1000;
+
+    /// <summary>Values in the tree when those that occur at several places are counted at each.</summary>
+    public long MaxExpandedValues { get; init; } = 16_000_000;
+
+    /// <summary>Bytes that a compressed pickle may unpack to.</summary>
+    public int MaxUnpackedPickle { get; init; } = 32 << 20;
+}

@@ -1,0 +1,80 @@
+using System.Buffers;
+
+namespace Tessera.Checkpoints;
+
+/// <summary>
+/// The bytes under one or several tensors. Two tensors that refer to the same storage are tied, or views of one
+/// another, in the file. The bytes lie in the mapped file, in memory, or are unpacked at the first use.
+/// </summary>
+public sealed class CheckpointStorage
+{
+    readonly Func<byte[]>? unpack;
+    readonly Lock gate = new();
+    FileBytes? file;
+    long start;
+    byte[]? owned;
+
+    CheckpointStorage(string path, long byteLength, Func<byte[]>? unpack = null)
+    {
+        Path = path;
+        ByteLength = byteLength;
+        this.unpack = unpack;
+    }
+
+    /// <summary>Length in bytes.</summary>
+    public long ByteLength { get; }
+
+    /// <summary>The file the bytes come from, for messages.</summary>
+    internal string Path { get; }
+
+    internal static CheckpointStorage Owned(byte[] bytes, string path)
+        => new(path, bytes.Length) { owned = bytes };
+
+    internal static CheckpointStorage Mapped(FileBytes file, long start, long byteLength)
+    {
+        var storage = new CheckpointStorage(file.Path, byteLength);
+        storage.Place(file, start);
+        return storage;
+    }
+
+    /// <summary>A storage whose bytes are produced (exactly <paramref name="byteLength"/> of them) when first wanted.</summary>
+    internal static CheckpointStorage Packed(string path, long byteLength, Func<byte[]> unpack) => new(path, byteLength, unpack);
+
+    /// <summary>A storage whose place in the file is not known yet, see <see cref="Place"/>.</summary>
+    internal static CheckpointStorage Unplaced(string path, long byteLength) => new(path, byteLength);
+
+    /// <summary>Says where in the file the bytes lie.</summary>
+    internal void Place(FileBytes source, long offset)
+    {
+        if (offset < 0 || ByteLength < 0 || offset > source.Length - ByteLength)
+            throw new CorruptCheckpointException(source.Path,
+                $"a storage of {ByteLength} bytes at {offset} lies outside the file of {source.Length} bytes");
+        (file, start) = (source, offset);
+    }
+
+    /// <summary>The rest of a storage, from <paramref name="offset"/> on, as one of its own.</summary>
+    internal CheckpointStorage Window(long offset)
+        => new(Path, ByteLength - offset) { file = file, start = start + offset, owned = file is null ? Memory() : null };
+
+    /// <summary>
+    /// Part of the bytes where they lie. When they lie in a mapped file the span is valid only as long as the
+    /// <see cref="Checkpoint"/> is not disposed; <see cref="CheckpointTensor.ToContiguousBytes"/> has no such limit.
+    /// </summary>
+    /// <exception cref="ArgumentOutOfRangeException">The part lies outside the storage.</exception>
+    public ReadOnlySpan<byte> Slice(long offset, int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfNegative(offset);
+        ArgumentOutOfRangeException.ThrowIfNegative(length);
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
+        return file is not null ? file.Slice(start + offset, length) : Memory().AsSpan((int)(start + offset), length);
+    }
+
+    /// <summary>Fixes the bytes in place until the handle is disposed; its pointer is the storage's first byte.</summary>
+    internal MemoryHandle Pin() => file is not null ? file.Pin(start) : Memory().AsMemory((int)start).Pin();
+
+    byte[] Memory()
+    {
+        lock (gate)
+            return owned ??= unpack?.Invoke() ?? throw new InvalidOperationException("the storage has not been placed");
+    }
+}

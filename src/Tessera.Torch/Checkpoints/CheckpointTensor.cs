@@ -1,0 +1,191 @@
+using System.Runtime.InteropServices;
+
+namespace Tessera.Checkpoints;
+
+/// <summary>
+/// A tensor as a checkpoint holds it: a strided view of a <see cref="CheckpointStorage"/>, nothing copied or
+/// converted. Element (i, j, ...) is element <c>StorageOffset + i * Strides[0] + j * Strides[1] + ...</c> of the storage.
+/// </summary>
+public sealed class CheckpointTensor
+{
+    /// <summary>A tensor may repeat its elements by strides of zero, but not to more than this many bytes.</summary>
+    const long MaxRepeatedBytes = 1L << 28;
+
+    readonly ElementType elementType;
+    readonly long[] shape;
+    readonly long[] strides;
+
+    CheckpointTensor(string name, CheckpointStorage storage, ElementType elementType, long offset, long[] shape, long[] strides, long count)
+    {
+        Name = name;
+        Storage = storage;
+        this.elementType = elementType;
+        StorageOffset = offset;
+        this.shape = shape;
+        this.strides = strides;
+        Count = count;
+    }
+
+    /// <summary>What the file calls the tensor, or, in pickled files, the storage that it lies in.</summary>
+    public string Name { get; }
+
+    /// <summary>The bytes that the tensor is a view of.</summary>
+    public CheckpointStorage Storage { get; }
+
+    /// <summary>The element type.</summary>
+    /// <exception cref="UnsupportedElementTypeException">There is no such type here (unsigned beyond 8 bits, 8-bit floats).</exception>
+    public DType DType => elementType.Type ?? throw new UnsupportedElementTypeException(Storage.Path, Name, elementType.Name);
+
+    /// <summary>The element type's name, also of types that <see cref="DType"/> cannot express.</summary>
+    public string ElementTypeName => elementType.Name;
+
+    /// <summary>Sizes of the dimensions; empty for a scalar.</summary>
+    public ReadOnlySpan<long> Shape => shape;
+
+    /// <summary>Strides of the dimensions in elements.</summary>
+    public ReadOnlySpan<long> Strides => strides;
+
+    /// <summary>Index in the storage of the first element, in elements.</summary>
+    public long StorageOffset { get; }
+
+    /// <summary>Number of elements.</summary>
+    public long Count { get; }
+
+    /// <summary>Bytes that the elements take when packed row-major.</summary>
+    public long ByteLength => Count * elementType.Size;
+
+    /// <summary>Whether the elements lie row-major without gaps.</summary>
+    public bool IsContiguous
+    {
+        get
+        {
+            var expected = 1L;
+            for (var i = shape.Length - 1; i >= 0; i--)
+            {
+                if (shape[i] != 1 && strides[i] != expected) return Count == 0;
+                expected *= shape[i];
+            }
+            return true;
+        }
+    }
+
+    internal ElementType ElementType => elementType;
+
+    /// <summary>The same view under another name.</summary>
+    internal CheckpointTensor WithName(string name) => new(name, Storage, elementType, StorageOffset, shape, strides, Count);
+
+    /// <summary>A row-major tensor over an array of elements, which is copied.</summary>
+    /// <exception cref="ArgumentException">The shape does not fit the number of elements.</exception>
+    public static CheckpointTensor Create<T>(ReadOnlySpan<T> elements, params ReadOnlySpan<long> shape) where T : unmanaged
+        => FromBytes(DTypes.Of<T>(), MemoryMarshal.AsBytes(elements).ToArray(), shape);
+
+    /// <summary>A row-major tensor over bytes in memory, which are not copied.</summary>
+    /// <exception cref="ArgumentException">The shape does not fit the number of bytes.</exception>
+    public static CheckpointTensor FromBytes(DType type, byte[] bytes, params ReadOnlySpan<long> shape)
+    {
+        var count = 1L;
+        foreach (var size in shape) count = checked(count * size);
+        if (shape.ContainsAnyInRange(long.MinValue, -1) || count * type.Size() != bytes.Length)
+            throw new ArgumentException($"a {type.Name()} tensor of shape [{string.Join(", ", shape.ToArray())}] does not take {bytes.Length} bytes", nameof(shape));
+        return View("(in memory)", CheckpointStorage.Owned(bytes, "(in memory)"), new ElementType(type), 0, shape.ToArray(), RowMajor(shape));
+    }
+
+    /// <summary>Strides of a row-major tensor.</summary>
+    internal static long[] RowMajor(ReadOnlySpan<long> shape)
+    {
+        var strides = new long[shape.Length];
+        var stride = 1L;
+        for (var i = shape.Length - 1; i >= 0; i--)
+        {
+            strides[i] = stride;
+            // Shapes with a zero may multiply up to anything; the stride is then never used.
+            stride = unchecked(stride * Math.Max(1, shape[i]));
+        }
+        return strides;
+    }
+
+    /// <summary>A view, after checking that every element lies inside the storage.</summary>
+    internal static CheckpointTensor View(string name, CheckpointStorage storage, ElementType type, long offset, long[] shape, long[] strides)
+    {
+        if (shape.Length != strides.Length || shape.Length > 64)
+            throw Bad($"has {shape.Length} sizes and {strides.Length} strides; as many of each are wanted, at most 64");
+        if (offset < 0) throw Bad($"begins at element {offset}");
+        var (count, last, empty) = ((Int128)1, (Int128)offset, shape.AsSpan().Contains(0));
+        for (var i = 0; i < shape.Length; i++)
+        {
+            if (shape[i] < 0) throw Bad($"has the negative size {shape[i]}");
+            if (empty) continue;
+            if (strides[i] < 0) throw Bad($"has the negative stride {strides[i]}");
+            count *= shape[i];
+            last += (Int128)(shape[i] - 1) * strides[i];
+            if (count > long.MaxValue || last > long.MaxValue) throw Bad("has more elements than can be counted");
+        }
+        if (empty) return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
+        if ((last + 1) * type.Size > storage.ByteLength)
+            throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size}");
+        if (count * type.Size > Math.Max(storage.ByteLength, MaxRepeatedBytes))
+            throw Bad($"repeats its elements {count} times, more than {MaxRepeatedBytes >> 20} MiB");
+        return new CheckpointTensor(name, storage, type, offset, shape, strides, (long)count);
+
+        CorruptCheckpointException Bad(string what) => new(storage.Path, $"tensor {name} of shape [{string.Join(", ", shape)}] {what}");
+    }
+
+    /// <summary>
+    /// The bytes of a contiguous tensor where they lie, little-endian; for tensors under 2 GiB. See
+    /// <see cref="CheckpointStorage.Slice"/> for how long they may be used.
+    /// </summary>
+    /// <exception cref="InvalidOperationException">The tensor is not contiguous or is too large for a span.</exception>
+    public ReadOnlySpan<byte> Bytes
+    {
+        get
+        {
+            if (!IsContiguous || ByteLength > int.MaxValue)
+                throw new InvalidOperationException($"tensor {Name} is not contiguous or larger than 2 GiB; copy it instead");
+            return Count == 0 ? [] : Storage.Slice(StorageOffset * elementType.Size, (int)ByteLength);
+        }
+    }
+
+    /// <summary>The elements packed row-major, little-endian; for tensors under 2 GiB.</summary>
+    /// <exception cref="CorruptCheckpointException">The bytes turn out to be damaged when unpacked.</exception>
+    public unsafe byte[] ToContiguousBytes()
+    {
+        if (ByteLength > Array.MaxLength)
+            throw new InvalidOperationException($"tensor {Name} is larger than an array can be; copy it to memory of your own");
+        var bytes = new byte[ByteLength];
+        fixed (byte* destination = bytes) CopyTo(destination, bytes.Length);
+        return bytes;
+    }
+
+    /// <summary>Copies the elements, packed row-major, to memory of any size.</summary>
+    /// <param name="destination">Where to.</param>
+    /// <param name="byteLength">Room there, in bytes; has to be <see cref="ByteLength"/>.</param>
+    public unsafe void CopyTo(byte* destination, long byteLength)
+    {
+        ArgumentOutOfRangeException.ThrowIfNotEqual(byteLength, ByteLength);
+        if (Count == 0) return;
+        using var pin = Storage.Pin();
+        StridedCopy.Pack((byte*)pin.Pointer + StorageOffset * elementType.Size, destination, shape, strides, elementType.Size);
+    }
+
+    /// <summary>The elements in row-major order.</summary>
+    /// <exception cref="InvalidOperationException"><typeparamref name="T"/> is not the element type; nothing is converted.</exception>
+    public T[] ToArray<T>() where T : unmanaged
+    {
+        if (DTypes.Of<T>() != DType) throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not {typeof(T).Name}");
+        return MemoryMarshal.Cast<byte, T>(ToContiguousBytes()).ToArray();
+    }
+
+    /// <summary>The elements of a floating-point tensor in row-major order, widened or (from float64) rounded to float32.</summary>
+    /// <exception cref="InvalidOperationException">The elements are not real floating-point numbers.</exception>
+    public float[] ToSingles() => DType switch
+    {
+        DType.Float32 => ToArray<float>(),
+        DType.Float16 => Array.ConvertAll(ToArray<Half>(), x => (float)x),
+        DType.BFloat16 => Array.ConvertAll(ToArray<BFloat16>(), x => (float)x),
+        DType.Float64 => Array.ConvertAll(ToArray<double>(), x => (float)x),
+        _ => throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not floating-point numbers"),
+    };
+
+    /// <summary>Type and shape: <c>float32[12, 4]</c>.</summary>
+    public override string ToString() => $"{elementType.Name}[{string.Join(", ", shape)}]";
+}

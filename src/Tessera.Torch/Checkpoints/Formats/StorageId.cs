@@ -1,0 +1,24 @@
+using Tessera.Checkpoints.Pickle;
+
+namespace Tessera.Checkpoints.Formats;
+
+/// <summary>How PyTorch's pickles refer to storages: ('storage', class, key, device, number of elements, ...).</summary>
+internal static class StorageId
+{
+    /// <summary>Element type, key and number of elements.</summary>
+    public static (ElementType Type, string Key, long Count) Parse(CheckpointTuple id, string path, in PickleCursor at)
+    {
+        if (id is ["module", GlobalReference module, ..])
+            throw new UnsupportedCheckpointException(path,
+                $"the file holds a whole module of class {module} with its source code; load it in PyTorch and save its state_dict()");
+        if (id is not ["storage", GlobalReference global, string key, _, long count, ..]) throw at.Corrupt("a persistent id refers to no storage");
+        if (count < 0) throw at.Corrupt($"storage {key} is to have {count} elements");
+        if (!Rebuilders.Type(global, out var type))
+            throw new ForbiddenPickleException(path, global.ToString(), $"storage {key} is of the class {global}, which is not on the allow list");
+        return (type, key, count);
+    }
+
+    /// <summary>A storage as the one-dimensional tensor of its elements.</summary>
+    public static CheckpointTensor Whole(string key, CheckpointStorage storage, ElementType type, long count)
+        => CheckpointTensor.View($"storage {key}", storage, type, 0, [count], [1]);
+}

@@ -1,0 +1,58 @@
+using System.Text;
+using Tessera.Checkpoints.Pickle;
+using Tessera.Checkpoints.Zip;
+
+namespace Tessera.Checkpoints.Formats;
+
+/// <summary>Reads what torch.save writes since version 1.6: a zip with a pickle and one entry per storage.</summary>
+internal sealed class TorchZip
+{
+    const string PickleName = "data.pkl";
+
+    readonly FileBytes file;
+    readonly ZipDirectory zip;
+    readonly string folder;
+    readonly Dictionary<string, CheckpointTensor> storages = [];
+
+    TorchZip(FileBytes file, ZipDirectory zip)
+    {
+        (this.file, this.zip) = (file, zip);
+        // The folder is called after the file as it was first saved, so only its content tells which it is.
+        var pickles = zip.Entries.Where(IsPickle).ToArray();
+        if (pickles.Length > 1) throw new CorruptCheckpointException(file.Path, $"the archive has {pickles.Length} entries called {PickleName}");
+        folder = pickles[0].Name[..^PickleName.Length];
+    }
+
+    /// <summary>Whether a zip archive is one.</summary>
+    public static bool Recognises(ZipDirectory zip) => zip.Entries.Any(IsPickle);
+
+    public static object? Read(FileBytes file, ZipDirectory zip, CheckpointOptions options) => new TorchZip(file, zip).Read(options);
+
+    static bool IsPickle(ZipEntry entry) => entry.Name == PickleName || entry.Name.EndsWith("/" + PickleName, StringComparison.Ordinal);
+
+    object? Read(CheckpointOptions options)
+    {
+        if (zip.Find(folder + "constants.pkl") is not null)
+            throw new UnsupportedCheckpointException(file.Path,
+                "the file is a TorchScript program, not a checkpoint; save the state_dict() of the module instead");
+        if (zip.Find(folder + "byteorder") is { } order && Encoding.UTF8.GetString(zip.Bytes(order, 64)) is var byteOrder && byteOrder != "little")
+            throw new UnsupportedCheckpointException(file.Path, $"the file's byte order is '{byteOrder}', only little is read; save it again on a little-endian machine");
+        var pickle = zip.Find(folder + PickleName)!;
+        var bytes = zip.Bytes(pickle, pickle.Deflated ? options.Limits.MaxUnpackedPickle : int.MaxValue);
+        return PickleMachine.Load(bytes, file.Path, options, LoadStorage, out _);
+    }
+
+    CheckpointTensor LoadStorage(CheckpointTuple id, in PickleCursor at)
+    {
+        var (type, key, count) = StorageId.Parse(id, file.Path, at);
+        if (!storages.TryGetValue(key, out var storage))
+        {
+            var entry = zip.Find($"{folder}data/{key}") ?? throw at.Corrupt($"storage {key} is not in the archive");
+            storage = StorageId.Whole(key, zip.Storage(entry), type, entry.Length / type.Size);
+            storages.Add(key, storage);
+        }
+        if ((Int128)count * type.Size != storage.Storage.ByteLength)
+            throw at.Corrupt($"storage {key} is to have {count} elements of type {type.Name}, and has {storage.Storage.ByteLength} bytes");
+        return storage.ElementType == type ? storage : StorageId.Whole(key, storage.Storage, type, count);
+    }
+}

@@ -1,0 +1,106 @@
+using System.Buffers.Binary;
+using System.Numerics;
+using System.Text;
+
+namespace Tessera.Checkpoints.Pickle;
+
+/// <summary>A numpy dtype: its type string, and the byte order that BUILD tells.</summary>
+internal sealed class NumpyType(string descr, CheckpointTuple arguments) : OpaqueRecord("numpy.dtype", arguments)
+{
+    string order = descr is ['<' or '>' or '|' or '=', ..] ? descr[..1] : "";
+
+    string Code => descr.TrimStart('<', '>', '|', '=');
+
+    /// <summary>State is a tuple (version, byte order, ...).</summary>
+    public void Build(object? state, in PickleCursor at)
+    {
+        if (state is not CheckpointTuple { Count: >= 2 } tuple || tuple[1] is not string told)
+            throw at.Corrupt("the state of a numpy dtype is not as numpy writes it");
+        order = told;
+        State = state;
+    }
+
+    /// <summary>The element type; false for text, records, objects and dates.</summary>
+    public bool TryElement(string path, out ElementType type)
+    {
+        if (!ElementType.FromNumpy(Code, out type)) return false;
+        return order != ">" ? true : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not read");
+    }
+
+    /// <summary>A single number from its bytes, or an opaque record where it is not a number.</summary>
+    public object? Scalar(CheckpointTuple arguments, in PickleCursor at, string path)
+    {
+        if (arguments.Count < 2 || NumpyArray.AsBytes(arguments[1]) is not { } bytes || !TryElement(path, out var type))
+            return new OpaqueRecord("numpy.core.multiarray.scalar", arguments);
+        if (bytes.Length != type.Size) throw at.Corrupt($"a numpy {type.Name} has {bytes.Length} bytes");
+        return Code switch
+        {
+            "f8" => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
+            "f4" => (double)BinaryPrimitives.ReadSingleLittleEndian(bytes),
+            "f2" => (double)BinaryPrimitives.ReadHalfLittleEndian(bytes),
+            "i8" => BinaryPrimitives.ReadInt64LittleEndian(bytes),
+            "i4" => (long)BinaryPrimitives.ReadInt32LittleEndian(bytes),
+            "i2" => (long)BinaryPrimitives.ReadInt16LittleEndian(bytes),
+            "i1" => (long)(sbyte)bytes[0],
+            "u1" => (long)bytes[0],
+            "u2" => (long)BinaryPrimitives.ReadUInt16LittleEndian(bytes),
+            "u4" => (long)BinaryPrimitives.ReadUInt32LittleEndian(bytes),
+            "u8" => Unsigned(BinaryPrimitives.ReadUInt64LittleEndian(bytes)),
+            "b1" => bytes[0] != 0,
+            _ => new OpaqueRecord("numpy.core.multiarray.scalar", arguments),
+        };
+
+        static object Unsigned(ulong value) => value <= long.MaxValue ? (object)(long)value : (BigInteger)value;
+    }
+}
+
+/// <summary>A numpy array whose contents BUILD has not told yet.</summary>
+internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("numpy.ndarray", arguments)
+{
+    /// <summary>Where the memo refers to it.</summary>
+    public List<uint> MemoIndices { get; } = [];
+
+    /// <summary>
+    /// State is a tuple (version, shape, dtype, Fortran order, bytes). Returns a tensor; the list of objects for an array
+    /// of objects; this record with its state for other types.
+    /// </summary>
+    public object? Build(object? state, in PickleCursor at, string path)
+    {
+        if (state is not CheckpointTuple { Count: 5 } tuple || tuple[1] is not CheckpointTuple sizes || tuple[2] is not NumpyType type
+            || tuple[3] is not (bool or long))
+            throw at.Corrupt("the state of a numpy array is not as numpy writes it");
+        State = state;
+        if (tuple[4] is List<object?> objects) return objects;
+        if (!type.TryElement(path, out var element)) return this;
+        if (AsBytes(tuple[4]) is not { } bytes) throw at.Corrupt("a numpy array's contents are not bytes");
+
+        var shape = Rebuilders.Integers(sizes, "a numpy array's shape", at);
+        return View(path, "a numpy array", CheckpointStorage.Owned(bytes, path), element, shape, tuple[3] is true or 1L);
+    }
+
+    /// <summary>A tensor that takes its storage exactly, row-major or column-major (Fortran order).</summary>
+    public static CheckpointTensor View(string path, string name, CheckpointStorage storage, ElementType element, long[] shape, bool fortran)
+    {
+        var strides = CheckpointTensor.RowMajor(shape);
+        if (fortran)
+        {
+            var reversed = shape.Reverse().ToArray();
+            strides = CheckpointTensor.RowMajor(reversed);
+            strides.AsSpan().Reverse();
+        }
+        // The wrapped-around product of a hostile shape cannot pass, since the view checks every index beforehand.
+        var tensor = CheckpointTensor.View(name, storage, element, 0, shape, strides);
+        return tensor.ByteLength == storage.ByteLength
+            ? tensor
+            : throw new CorruptCheckpointException(path,
+                $"{name}: an array of shape [{string.Join(", ", shape)}] and type {element.Name} takes {tensor.ByteLength} bytes, not {storage.ByteLength}");
+    }
+
+    /// <summary>Bytes; Python 2 wrote them as strings.</summary>
+    public static byte[]? AsBytes(object? value) => value switch
+    {
+        byte[] bytes => bytes,
+        string text when text.All(c => c < 256) => Encoding.Latin1.GetBytes(text),
+        _ => null,
+    };
+}

@@ -1,0 +1,23 @@
+namespace Tessera.Checkpoints;
+
+/// <summary>Which part of a checkpoint is wanted as a state dict, and under which names.</summary>
+public sealed record StateDictOptions
+{
+    /// <summary>Take the moving average of the weights, where there is one.</summary>
+    public bool PreferEma { get; init; }
+
+    /// <summary>Take what lies under this key, and nothing else: <c>teacher</c>.</summary>
+    public string? Key { get; init; }
+
+    /// <summary>Keep only names that begin with this, and strip it: <c>module.encoder_q.</c> or <c>encoder_q.</c>.</summary>
+    public string? Only { get; init; }
+
+    /// <summary>
+    /// Prefixes to strip where a name has them, such as <c>backbone.</c> or <c>encoder.</c>; <c>module.</c> and
+    /// <c>_orig_mod.</c>, which wrappers of PyTorch add, are always stripped.
+    /// </summary>
+    public IReadOnlyList<string> Strip { get; init; } = [];
+
+    /// <summary>Names, as they are after stripping, to leave out: heads, decoders, computed buffers.</summary>
+    public Func<string, bool>? Drop { get; init; }
+}

@@ -1,0 +1,22 @@
+namespace Tessera.Checkpoints;
+
+/// <summary>Hands a tensor's elements on in parts that fit a span.</summary>
+internal static class TensorBytes
+{
+    const int Part = 1 << 26;
+
+    /// <summary>Passes on all bytes of the tensor, packed row-major.</summary>
+    public static void Write(CheckpointTensor tensor, SpanAction take)
+    {
+        if (!tensor.IsContiguous)
+        {
+            take(tensor.ToContiguousBytes());
+            return;
+        }
+        var start = tensor.StorageOffset * tensor.ElementType.Size;
+        for (long done = 0; done < tensor.ByteLength; done += Part)
+            take(tensor.Storage.Slice(start + done, (int)Math.Min(Part, tensor.ByteLength - done)));
+    }
+
+    public delegate void SpanAction(ReadOnlySpan<byte> part);
+}
