@@ -131,7 +131,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real)
     }
 
     /// <summary>The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the output's name.</summary>
-    public Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
+    private static Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
     {
         var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal)) ? from.Where(o => o.Key.StartsWith("out", StringComparison.Ordinal)) : from;
         Tensor? total = null;

@@ -19,7 +19,8 @@ public static class Attention
     /// <returns>[B, h, N, e].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
     {
-        if (fused) return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
+        // The fused kernels make a row without any valid key NaN: boolean masks take the plain way.
+        if (fused && mask?.DType != DType.Bool) return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
         var weights = Weights(query, key, mask, scale);
         if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
         return weights.Matmul(value);

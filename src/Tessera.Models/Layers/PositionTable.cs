@@ -1,0 +1,71 @@
+namespace Tessera.Models.Layers;
+
+/// <summary>How a table of learned positions is resampled to another grid.</summary>
+public enum PositionResampling
+{
+    /// <summary>Bicubic with antialiasing, coefficient -0.5, in float32: timm's.</summary>
+    BicubicAntialiased,
+    /// <summary>Bicubic without antialiasing, coefficient -0.75: DeiT's fine-tuning and older timm.</summary>
+    Bicubic,
+    /// <summary>Bilinear without antialiasing: the compact transformers.</summary>
+    Bilinear,
+    /// <summary>Bilinear with aligned corners: Google's JAX code.</summary>
+    BilinearAlignedCorners,
+}
+
+/// <summary>Learned position embeddings: prefix tokens first, then a grid in row-major order.</summary>
+public static class PositionTable
+{
+    /// <summary>Resamples the grid part and keeps the prefix. An equal grid is given back unchanged.</summary>
+    /// <param name="table">[1, prefix + h w, D].</param>
+    /// <param name="from">Grid of the table.</param>
+    /// <param name="to">Grid that is wanted.</param>
+    /// <param name="prefix">Rows in front that belong to no position of the grid.</param>
+    /// <param name="mode">How.</param>
+    /// <exception cref="ShapeException">The table does not hold such a grid.</exception>
+    public static Tensor Resample(Tensor table, (int Height, int Width) from, (int Height, int Width) to, int prefix, PositionResampling mode)
+    {
+        if (table.Dim != 3 || table.Size(1) != prefix + from.Height * from.Width)
+            throw new ShapeException($"a position table of shape {table.Shape} does not hold {prefix} prefix tokens and a grid of {from.Height} x {from.Width}");
+        if (from == to) return table;
+        return Torch.Scope(() =>
+        {
+            var grid = table.Slice(1, prefix).Reshape(1, from.Height, from.Width, -1).Permute(0, 3, 1, 2); // [1, D, h, w]
+            IntList size = (to.Height, to.Width);
+            var resampled = mode switch
+            {
+                PositionResampling.BicubicAntialiased => Aa(grid, size),
+                PositionResampling.Bicubic => grid.UpsampleBicubic2d(size, false),
+                PositionResampling.Bilinear => grid.UpsampleBilinear2d(size, false),
+                _ => grid.UpsampleBilinear2d(size, true),
+            };
+            var rows = resampled.Permute(0, 2, 3, 1).Reshape(1, to.Height * to.Width, -1);
+            return prefix == 0 ? rows : Torch.Cat([table.Slice(1, 0, prefix), rows], 1);
+        });
+    }
+
+    private static Tensor Aa(Tensor grid, IntList size) => grid.To(DType.Float32).UpsampleBicubic2dAa(size, false).To(grid.DType);
+
+    /// <summary>The fixed table of sines (even channels) and cosines (odd channels) of p / 10000^(2 (i / 2) / D) (Vaswani et al., 2017, section 3.5).</summary>
+    /// <remarks>Angles are taken in double and rounded to float32 before sine and cosine, as the compact transformers' weights were made.</remarks>
+    /// <returns>[1, positions, dim], float32.</returns>
+    public static Tensor Sine(int positions, int dim)
+    {
+        var table = new float[positions * dim];
+        for (var p = 0; p < positions; p++)
+            for (var i = 0; i < dim; i++)
+            {
+                var angle = (float)(p / Math.Pow(10000, 2 * (i / 2) / (double)dim));
+                table[p * dim + i] = i % 2 == 0 ? MathF.Sin(angle) : MathF.Cos(angle);
+            }
+        return Tensor.From(table, 1, positions, dim);
+    }
+
+    /// <summary>Finds the grid of a table whose image size is not known: square, or wide as the model's own.</summary>
+    public static (int Height, int Width) GridOf(long rows, (int Height, int Width) own)
+    {
+        var side = (int)Math.Round(Math.Sqrt(rows));
+        if (rows == own.Height * (long)own.Width) return own;
+        return side * (long)side == rows ? (side, side) : throw new ShapeException($"a position table of {rows} rows is no square grid");
+    }
+}

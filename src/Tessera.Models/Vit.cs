@@ -1,0 +1,254 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Vision Transformer: patches as tokens, a class token, learned positions, pre-norm blocks.
+/// Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929; small sizes and recipes from Steiner et al.,
+/// "How to train your ViT?", 2021, arXiv:2106.10270. Names and order of the weights are timm's.
+/// </summary>
+public partial class Vit : Backbone
+{
+    /// <summary>Sizes and options of a ViT.</summary>
+    /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
+    /// <param name="Patch">Side of a patch.</param>
+    /// <param name="Dim">Width of the tokens.</param>
+    /// <param name="Depth">Number of blocks.</param>
+    /// <param name="Heads">Heads of the attention.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="QkvBias">Whether queries, keys and values have a bias.</param>
+    /// <param name="Pool"><c>token</c>: the class token; <c>avg</c>: the mean of the patch tokens, with the final norm after it.</param>
+    /// <param name="ClassToken">Whether there is a class token.</param>
+    /// <param name="RegisterTokens">Learned tokens after the class token (Darcet et al., 2023, arXiv:2309.16588).</param>
+    /// <param name="NoEmbedClass">Positions for patches only.</param>
+    /// <param name="LayerScale">Initial factor of layer scale; null for none.</param>
+    /// <param name="QkNorm">Norm of queries and keys per head.</param>
+    /// <param name="PreNorm">A norm before the first block; the patch embedding has no bias then.</param>
+    /// <param name="FcNorm">Norm after pooling; null: with <c>avg</c> only.</param>
+    /// <param name="RepresentationSize">Width of a tanh layer before the classifier; null for none.</param>
+    /// <param name="DynamicImageSize">Takes images of any size: positions are resampled while running.</param>
+    /// <param name="Dropout">Dropout of tokens, MLPs, projections and the head.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="Eps">Of all norms.</param>
+    /// <param name="Resampling">How positions are resampled to another grid.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
+        bool QkvBias = true, string Pool = "token", bool ClassToken = true, int RegisterTokens = 0, bool NoEmbedClass = false, double? LayerScale = null,
+        bool QkNorm = false, bool PreNorm = false, bool? FcNorm = null, int? RepresentationSize = null, bool DynamicImageSize = false,
+        double Dropout = 0, double DropPath = 0, double Eps = 1e-6, PositionResampling Resampling = PositionResampling.BicubicAntialiased);
+
+    private readonly Parameter? clsToken; // [1, 1, D]
+    private readonly Parameter? regToken; // [1, R, D]
+    private Parameter posEmbed;           // [1, prefix + N, D]
+    private readonly PatchEmbed patchEmbed;
+    private readonly LayerNorm? normPre;
+    private readonly ModuleList<Block> blocks;
+    private readonly LayerNorm? norm;
+    private readonly LayerNorm? fcNorm;
+    private readonly PreLogits? preLogits;
+    private Linear? head;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A ViT with timm's default initialisation: weights truncated normal 0.02, biases zero.</summary>
+    public Vit(Config config) : this(config, distillationToken: false) { }
+
+    /// <summary>A ViT whose position table has one more row, for the distillation token of a derived model.</summary>
+    private protected Vit(Config config, bool distillationToken)
+    {
+        if (config.Pool is not ("token" or "avg")) throw new ArgumentException($"pool '{config.Pool}': token or avg was expected", nameof(config));
+        if (config.Pool == "token" && !config.ClassToken) throw new ArgumentException("pooling by the class token needs one", nameof(config));
+        this.config = config;
+        PrefixTokens = (config.ClassToken ? 1 : 0) + (distillationToken ? 1 : 0) + config.RegisterTokens;
+        if (config.ClassToken) clsToken = Init.Normal(new Parameter([1, 1, config.Dim]), 1e-6);
+        if (config.RegisterTokens > 0) regToken = Init.Normal(new Parameter([1, config.RegisterTokens, config.Dim]), 1e-6);
+        posEmbed = Init.TruncatedNormal(new Parameter([1, PositionPrefix + Grid.Height * Grid.Width, config.Dim]), 0.02);
+        patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch, bias: !config.PreNorm);
+        if (config.PreNorm) normPre = new LayerNorm(config.Dim, config.Eps);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
+        blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
+        var afterPool = config.FcNorm ?? config.Pool == "avg";
+        if (afterPool) fcNorm = new LayerNorm(config.Dim, config.Eps);
+        else norm = new LayerNorm(config.Dim, config.Eps);
+        if (config.RepresentationSize is { } width) preLogits = new PreLogits(config.Dim, width);
+        if (config.Classes > 0) head = Initialised(new Linear(FeatureWidth, config.Classes));
+        drop = new Dropout(config.Dropout);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.RepresentationSize ?? config.Dim;
+    /// <inheritdoc/>
+    public override int PrefixTokens { get; }
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    /// <inheritdoc/>
+    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
+
+    private (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+    private int PositionPrefix => config.NoEmbedClass ? 0 : PrefixTokens;
+
+    private protected static Linear Initialised(Linear linear)
+    {
+        Init.TruncatedNormal(linear.Weight, 0.02);
+        if (linear.Bias is { } bias) Init.Zeros(bias);
+        return linear;
+    }
+
+    /// <summary>Tokens in front of the patches, [1, prefix, D] each.</summary>
+    private protected virtual IEnumerable<Parameter> Prefix()
+    {
+        if (clsToken is not null) yield return clsToken;
+        if (regToken is not null) yield return regToken;
+    }
+
+    private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
+    {
+        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
+        if (!config.DynamicImageSize && (height, width) != config.ImageSize)
+            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        var x = Record("patch_tokens", patchEmbed.Call(image));
+        Tensor positions = posEmbed;
+        if (config.DynamicImageSize) positions = PositionTable.Resample(posEmbed, Grid, (height / config.Patch, width / config.Patch), PositionPrefix, config.Resampling);
+        if (config.NoEmbedClass) x = x + positions;
+        if (PrefixTokens > 0) x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
+        if (!config.NoEmbedClass) x = x + positions;
+        x = Record("embedded", drop.Call(x));
+        return normPre is null ? x : normPre.Call(x);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, prefix + N, D]
+    {
+        var x = Embed(input);
+        foreach (var block in blocks) x = block.Call(x);
+        return Record("normed", norm is null ? x : norm.Call(x));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features)
+    {
+        var pooled = config.Pool == "token" ? features.Select(1, 0) : features.Slice(1, PrefixTokens).Mean(1);
+        if (fcNorm is not null) pooled = fcNorm.Call(pooled);
+        return preLogits is null ? pooled : preLogits.Call(pooled);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(drop.Call(pooled));
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
+    {
+        var (batch, height, width) = (input.Size(0), input.Size(2) / config.Patch, input.Size(3) / config.Patch);
+        var tokens = Features(input).Slice(1, PrefixTokens);
+        return [new(tokens.Transpose(1, 2).Reshape(batch, config.Dim, height, width), config.Patch)];
+    }
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
+        head?.To(posEmbed.Device, posEmbed.DType);
+    }
+
+    /// <inheritdoc/>
+    public override void Resize(int height, int width)
+    {
+        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        var before = Grid;
+        config = config with { ImageSize = (height, width) };
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, PositionPrefix, config.Resampling).Clone());
+    }
+
+    /// <inheritdoc/>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
+        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid), Grid, PositionPrefix, config.Resampling);
+    }
+
+    /// <summary>x + LS(attention(norm(x))), then x + LS(MLP(norm(x))) (equations 2 and 3).</summary>
+    private sealed partial class Block : Layer
+    {
+        private readonly LayerNorm norm1;
+        private readonly SelfAttention attn;
+        private readonly LayerScale? ls1;
+        private readonly LayerNorm norm2;
+        private readonly Mlp mlp;
+        private readonly LayerScale? ls2;
+        private readonly DropPath dropPath;
+
+        public Block(Config config, double dropPath)
+        {
+            norm1 = new LayerNorm(config.Dim, config.Eps);
+            attn = new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, qkNormEps: config.QkNorm ? config.Eps : null);
+            if (config.LayerScale is { } first) ls1 = new LayerScale(config.Dim, first);
+            norm2 = new LayerNorm(config.Dim, config.Eps);
+            mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
+            if (config.LayerScale is { } second) ls2 = new LayerScale(config.Dim, second);
+            this.dropPath = new DropPath(dropPath);
+            foreach (var (_, module) in NamedModules())
+                if (module is Linear linear) Initialised(linear);
+        }
+
+        protected override Tensor Forward(Tensor x)
+        {
+            x = x + dropPath.Call(Scaled(ls1, attn.Call(norm1.Call(x))));
+            return x + dropPath.Call(Scaled(ls2, mlp.Call(norm2.Call(x))));
+        }
+
+        private static Tensor Scaled(LayerScale? scale, Tensor x) => scale is null ? x : scale.Call(x);
+    }
+
+    /// <summary>The tanh layer of the original pre-training heads.</summary>
+    private sealed partial class PreLogits(int dim, int width) : Layer
+    {
+        private readonly Linear fc = Initialised(new Linear(dim, width));
+
+        protected override Tensor Forward(Tensor input) => fc.Call(input).Tanh();
+    }
+
+    private const string Paper = "An Image is Worth 16x16 Words, 2020, arXiv:2010.11929";
+
+    private static Variant Make(string name, int dim, int depth, int heads, int patch, int image, double parameters, double gmacs, double? top1 = null, string? note = null, Preprocessing? preprocessing = null) => new(
+        name, Paper,
+        options => new Vit(new Config(options.ImageSize ?? (image, image), patch, dim, depth, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
+        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("vit_tiny_patch16_224", 192, 12, 3, 16, 224, 5.72, 1.26, 75.45, "augreg, 21k then 1k"),
+        Make("vit_tiny_patch16_384", 192, 12, 3, 16, 384, 5.79, 4.70, 78.45, "augreg, 21k then 1k"),
+        Make("vit_small_patch32_224", 384, 12, 6, 32, 224, 22.88, 1.15, 76.00, "augreg, 21k then 1k"),
+        Make("vit_small_patch32_384", 384, 12, 6, 32, 384, 22.92, 3.45, 80.48, "augreg, 21k then 1k"),
+        Make("vit_small_patch16_224", 384, 12, 6, 16, 224, 22.05, 4.61, 81.41, "augreg, 21k then 1k; 78.84 from 1k alone"),
+        Make("vit_small_patch16_384", 384, 12, 6, 16, 384, 22.20, 15.52, 83.80, "augreg, 21k then 1k; 81.13 from 1k alone"),
+        Make("vit_base_patch32_224", 768, 12, 12, 32, 224, 88.22, 4.41, 80.74, "augreg, 21k then 1k; 74.91 from 1k alone"),
+        Make("vit_base_patch32_384", 768, 12, 12, 32, 384, 88.30, 13.06, 83.35, "augreg, 21k then 1k; 78.75 from 1k alone"),
+        Make("vit_base_patch16_224", 768, 12, 12, 16, 224, 86.57, 17.58, 84.53, "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"),
+        Make("vit_base_patch16_384", 768, 12, 12, 16, 384, 86.86, 55.54, 86.01, "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"),
+        Make("vit_base_patch8_224", 768, 12, 12, 8, 224, 86.58, 78.22, null, "augreg, 21k then 1k"),
+        Make("vit_small_patch8_224", 384, 12, 6, 8, 224, 22.0, 22.4, null, "weights of self-supervised training only"),
+        Make("vit_large_patch32_384", 1024, 24, 16, 32, 384, 306.63, 45.31, 81.51, "original recipe"),
+        Make("vit_large_patch16_224", 1024, 24, 16, 16, 224, 304.33, 61.60, 85.85, "augreg, 21k then 1k"),
+        Make("vit_large_patch16_384", 1024, 24, 16, 16, 384, 304.72, 191.2, 87.09, "augreg, 21k then 1k"),
+        Make("vit_large_patch14_224", 1024, 24, 16, 14, 224, 304.20, 81.1),
+        Make("vit_huge_patch14_224", 1280, 32, 16, 14, 224, 632.05, 167.4, null, "88.55 after JFT-300M at 518 pixels in the paper"),
+    ];
+}
