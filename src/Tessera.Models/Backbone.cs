@@ -79,6 +79,9 @@ public abstract class Backbone : Layer
     /// <summary>The vector that the classifier sees, [B, D].</summary>
     public Tensor ForwardPooled(Tensor input) => Torch.Scope(() => Pool(Features(input)));
 
+    /// <summary>The classifier alone: [B, D], as <see cref="ForwardPooled"/> gives it, to [B, classes].</summary>
+    public Tensor ForwardHead(Tensor pooled) => Torch.Scope(() => Classify(pooled));
+
     /// <summary>
     /// Outputs of the blocks, [B, N, D] (or maps), before the final norm. Indices count from 0, negative ones from the end;
     /// none means all.

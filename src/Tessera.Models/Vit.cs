@@ -125,8 +125,8 @@ public partial class Vit : Backbone
         if (config.NoEmbedClass) x = x + positions;
         if (PrefixTokens > 0) x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
         if (!config.NoEmbedClass) x = x + positions;
-        x = Record("embedded", drop.Call(x));
-        return normPre is null ? x : normPre.Call(x);
+        x = drop.Call(x);
+        return Record("embedded", normPre is null ? x : normPre.Call(x));
     }
 
     /// <inheritdoc/>
