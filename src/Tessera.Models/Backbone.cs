@@ -3,7 +3,17 @@ namespace Tessera.Models;
 /// <summary>What a model is given.</summary>
 /// <param name="Inputs">Images [B, C, H, W], or word ids [B, S] for text models.</param>
 /// <param name="Mask">Text: true for real words, [B, S].</param>
-public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null);
+public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null)
+{
+    /// <summary>Training with mixed tokens: the region, in tokens, in which each sample shows its partner of the reversed batch.</summary>
+    public TokenBox? MixBox { get; init; }
+
+    /// <summary>Random draws by name that a model would otherwise make itself (Gumbel noise, permutations), so that a step can be replayed.</summary>
+    public IReadOnlyDictionary<string, Tensor> Draws { get; init; } = new Dictionary<string, Tensor>();
+}
+
+/// <summary>A region of a grid of tokens: rows from Top and columns from Left, Bottom and Right excluded.</summary>
+public readonly record struct TokenBox(int Top, int Left, int Bottom, int Right);
 
 /// <summary>What a model puts out in training: the logits of its main head, and whatever else it has.</summary>
 /// <param name="Logits">[B, classes].</param>
@@ -12,7 +22,7 @@ public sealed record Outputs(Tensor Logits) : ITensorBag
     /// <summary>Name of the logits of a distillation token, [B, classes].</summary>
     public const string Distillation = "distillation";
 
-    /// <summary>Further outputs by name: supervision of columns, token logits, masks.</summary>
+    /// <summary>Further outputs by name: supervision of columns, logits of tokens, masks, decisions which tokens stay.</summary>
     public IReadOnlyDictionary<string, Tensor> Named { get; init; } = new Dictionary<string, Tensor>();
 
     /// <inheritdoc/>
@@ -44,6 +54,9 @@ public abstract class Backbone : Layer
 
     /// <summary>Tokens before those of the patches (class, distillation, registers); 0 for models of maps.</summary>
     public virtual int PrefixTokens => 0;
+
+    /// <summary>Prefix tokens in the output of one block, where they come or go on the way (a class token of the last stage only).</summary>
+    public virtual int PrefixTokensAt(string blockPath) => PrefixTokens;
 
     /// <summary>Paths of the blocks whose outputs <see cref="Blocks"/> gives, in order.</summary>
     public abstract IReadOnlyList<string> BlockPaths { get; }
@@ -96,7 +109,7 @@ public abstract class Backbone : Layer
         using var taps = new Taps(this, wanted);
         Features(input);
         Tensor[] blocks = [.. wanted.Select(path => taps[path])];
-        if (!prefix && PrefixTokens > 0) blocks = [.. blocks.Select(block => block.Dim == 3 ? block.Slice(1, PrefixTokens) : block)];
+        if (!prefix) blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, PrefixTokensAt(wanted[i])) : block)];
         return scope.Return(blocks);
     }
 

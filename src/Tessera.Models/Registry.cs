@@ -6,7 +6,13 @@ namespace Tessera.Models;
 public static class Registry
 {
     /// <summary>Every variant of every architecture, in the order of their files.</summary>
-    public static IReadOnlyList<Variant> All { get; } = [.. Vit.Variants, .. Deit.Variants, .. Cct.Variants, .. TextCct.Variants];
+    public static IReadOnlyList<Variant> All { get; } =
+    [
+        .. Vit.Variants,
+        .. Deit.Variants,
+        .. Cct.Variants,
+        .. TextCct.Variants,
+    ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
     public static IEnumerable<Variant> Find(string pattern)
