@@ -4,7 +4,7 @@ namespace Tessera.Data;
 /// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised; or word ids [B, S].</param>
 /// <param name="Labels">Class indices [B], int64.</param>
 /// <param name="Indices">Position of each sample in its dataset.</param>
-public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indices) : ITensorBag
+public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indices) : ITensorBag, IDisposable
 {
     /// <summary>Soft targets [B, classes], where mixing or smoothing made some.</summary>
     public Tensor? Targets { get; init; }
@@ -25,5 +25,11 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
             if (Targets is not null) yield return Targets;
             if (Mask is not null) yield return Mask;
         }
+    }
+
+    /// <summary>Frees the tensors, where no scope does.</summary>
+    public void Dispose()
+    {
+        foreach (var tensor in Tensors) tensor.Dispose();
     }
 }

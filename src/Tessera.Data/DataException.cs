@@ -1,0 +1,30 @@
+namespace Tessera.Data;
+
+/// <summary>Data that is missing, malformed or used in a way that cannot work; the message names the file or field and what would be right.</summary>
+public class DataException : Exception
+{
+    /// <summary>An error with a one-line message.</summary>
+    public DataException(string message) : base(message) { }
+
+    /// <summary>An error with a one-line message and what led to it.</summary>
+    public DataException(string message, Exception? inner) : base(message, inner) { }
+}
+
+/// <summary>A file whose content is not what its format asks for.</summary>
+public sealed class DataFormatException : DataException
+{
+    /// <summary>An error in a file.</summary>
+    /// <param name="file">Path of the file.</param>
+    /// <param name="offset">Byte at which it shows; null when it has no place.</param>
+    /// <param name="problem">What is wrong and what would be right, in a few words.</param>
+    /// <param name="inner">What led to it.</param>
+    public DataFormatException(string file, long? offset, string problem, Exception? inner = null)
+        : base(offset is null ? $"{file}: {problem}" : $"{file}: {problem} (at byte {offset})", inner)
+        => (File, Offset) = (file, offset);
+
+    /// <summary>Path of the file.</summary>
+    public string File { get; }
+
+    /// <summary>Byte at which the error shows; null when it has no place.</summary>
+    public long? Offset { get; }
+}

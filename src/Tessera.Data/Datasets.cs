@@ -1,0 +1,54 @@
+using System.Collections.Frozen;
+using Tessera.Data.Sets;
+
+namespace Tessera.Data;
+
+/// <summary>A data set that can be opened by name.</summary>
+/// <param name="Name">As recipes and the command line write it.</param>
+/// <param name="Summary">What it is, in a line.</param>
+/// <param name="Splits">Parts that it has.</param>
+/// <param name="Folder">Where it lies below the cache folder when no root is given.</param>
+/// <param name="Open">Opens a split in a folder; null for where it is looked for by itself.</param>
+public sealed record DatasetKind(string Name, string Summary, IReadOnlyList<string> Splits, string Folder, Func<string, string?, Dataset> Open);
+
+/// <summary>All data sets by name.</summary>
+public static class Datasets
+{
+    /// <summary>Name to data set.</summary>
+    public static IReadOnlyDictionary<string, DatasetKind> Kinds { get; } = new DatasetKind[]
+    {
+        MnistFamily.FashionMnist, MnistFamily.Mnist, MnistFamily.Kmnist,
+        Cifar.Cifar10,
+    }.ToFrozenDictionary(kind => kind.Name);
+
+    /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>
+    public static string Cache => Environment.GetEnvironmentVariable("TESSERA_DATA") is { Length: > 0 } folder
+        ? folder
+        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache", "tessera");
+
+    /// <summary>The data set of a name; hyphens and capitals are forgiven.</summary>
+    /// <exception cref="DataException">Unknown.</exception>
+    public static DatasetKind Find(string name)
+    {
+        var key = name.ToLowerInvariant().Replace('-', '_');
+        return Kinds.TryGetValue(key, out var kind) ? kind : throw new DataException($"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}");
+    }
+
+    /// <summary>Opens a data set.</summary>
+    /// <param name="name">Name in <see cref="Kinds"/>.</param>
+    /// <param name="split">Part, as in <c>train</c> or <c>test</c>.</param>
+    /// <param name="root">Folder that holds its files; the usual places when null.</param>
+    /// <exception cref="DataException">An unknown name or split, or files that are missing or malformed.</exception>
+    public static Dataset Open(string name, string split, string? root = null)
+    {
+        var kind = Find(name);
+        if (!kind.Splits.Contains(split)) throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
+        if (root is not null && !Directory.Exists(root)) throw new DataException($"{kind.Name}: the folder {root} does not exist");
+        return kind.Open(split, root);
+    }
+
+    /// <summary>Opens a data set of images.</summary>
+    /// <inheritdoc cref="Open"/>
+    public static ImageDataset OpenImages(string name, string split, string? root = null)
+        => Open(name, split, root) as ImageDataset ?? throw new DataException($"{name} is no set of images");
+}

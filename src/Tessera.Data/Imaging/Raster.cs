@@ -1,0 +1,97 @@
+namespace Tessera.Data;
+
+/// <summary>An 8-bit image, plane after plane: [C, H, W]. Its memory grows with need and is used again.</summary>
+public sealed class Raster
+{
+    private byte[] memory = [];
+
+    /// <summary>An image of no size.</summary>
+    public Raster() { }
+
+    /// <summary>A black image.</summary>
+    public Raster(int channels, int height, int width) => Resize(channels, height, width);
+
+    /// <summary>Number of planes.</summary>
+    public int Channels { get; private set; }
+
+    /// <summary>Rows.</summary>
+    public int Height { get; private set; }
+
+    /// <summary>Columns.</summary>
+    public int Width { get; private set; }
+
+    /// <summary>Pixels of one plane.</summary>
+    public int PlaneSize => Height * Width;
+
+    /// <summary>All values, [C, H, W].</summary>
+    public Span<byte> Values => memory.AsSpan(0, Channels * PlaneSize);
+
+    /// <summary>One channel, [H, W].</summary>
+    public Span<byte> Plane(int channel) => memory.AsSpan(channel * PlaneSize, PlaneSize);
+
+    /// <summary>One row of a channel, [W].</summary>
+    public Span<byte> Row(int channel, int y) => memory.AsSpan(channel * PlaneSize + y * Width, Width);
+
+    /// <summary>Takes on another size; what the values are afterwards is undefined.</summary>
+    public void Resize(int channels, int height, int width)
+    {
+        var needed = checked(channels * height * width);
+        if (memory.Length < needed) memory = GC.AllocateUninitializedArray<byte>(needed);
+        (Channels, Height, Width) = (channels, height, width);
+    }
+
+    /// <summary>Becomes a copy of another image.</summary>
+    public void CopyFrom(Raster other)
+    {
+        Resize(other.Channels, other.Height, other.Width);
+        other.Values.CopyTo(Values);
+    }
+
+    /// <summary>An image with its own copy of pixels that lie pixel by pixel, [H, W, C].</summary>
+    public static Raster FromInterleaved(ReadOnlySpan<byte> pixels, int channels, int height, int width)
+    {
+        var result = new Raster(channels, height, width);
+        result.SetInterleaved(pixels);
+        return result;
+    }
+
+    /// <summary>Takes over pixels that lie pixel by pixel, [H, W, C], of the size that the image has.</summary>
+    public void SetInterleaved(ReadOnlySpan<byte> pixels)
+    {
+        if (Channels == 1)
+        {
+            pixels.CopyTo(Values);
+            return;
+        }
+        for (var c = 0; c < Channels; c++)
+        {
+            var plane = Plane(c);
+            for (int i = 0, j = c; i < plane.Length; i++, j += Channels) plane[i] = pixels[j];
+        }
+    }
+
+    /// <summary>The values pixel by pixel, [H, W, C].</summary>
+    public byte[] ToInterleaved()
+    {
+        var result = new byte[Channels * PlaneSize];
+        for (var c = 0; c < Channels; c++)
+        {
+            var plane = Plane(c);
+            for (int i = 0, j = c; i < plane.Length; i++, j += Channels) result[j] = plane[i];
+        }
+        return result;
+    }
+}
+
+/// <summary>An image in work and a second one to write to: what a chain of image operations goes through without allocating.</summary>
+public sealed class Canvas
+{
+    /// <summary>The image as it is now.</summary>
+    public Raster Image { get; private set; } = new();
+
+    /// <summary>Where an operation that cannot work in place writes its result.</summary>
+    public Raster Scratch { get; private set; } = new();
+
+    /// <summary>Makes what was written to <see cref="Scratch"/> the image.</summary>
+    public void Swap() => (Image, Scratch) = (Scratch, Image);
+}

@@ -1,0 +1,16 @@
+namespace Tessera.Data;
+
+/// <summary>A batch as a worker makes it, in plain memory; the consumer's thread wraps it into tensors.</summary>
+internal sealed class BatchData
+{
+    internal required float[] Inputs { get; init; }
+
+    internal required long[] Shape { get; init; }
+
+    internal required long[] Labels { get; init; }
+
+    internal required int[] Indices { get; init; }
+
+    internal Batch ToBatch(BatchMemory memory)
+        => new(memory.Wrap(Inputs, Shape), Tensor.From(Labels, Labels.Length), Indices);
+}

@@ -1,0 +1,90 @@
+namespace Tessera.Data;
+
+/// <summary>
+/// Batches of a data set, made ahead by background threads. Order and augmentation depend on the seed, the epoch and the sample
+/// alone, never on the number of workers.
+/// </summary>
+public sealed class Loader
+{
+    private readonly Func<BatchBuilder> builder;
+    private readonly BatchMemory memory = new();
+    private readonly Sampler sampler;
+    private readonly Replica replica;
+    private readonly ulong seed;
+    private readonly bool dropLast;
+    private readonly int workers;
+    private readonly int prefetch;
+    private readonly int samples;
+
+    /// <summary>A loader.</summary>
+    /// <param name="dataset">What is read.</param>
+    /// <param name="pipeline">What happens to it.</param>
+    /// <param name="batchSize">Samples of a batch.</param>
+    /// <param name="seed">Determines order and augmentation.</param>
+    /// <param name="shuffle">Random order, another one in each epoch; else in order.</param>
+    /// <param name="dropLast">Whether a last, smaller batch is left out.</param>
+    /// <param name="workers">Background threads; 0 works on the consumer's thread. When null, one for images in memory and one per core for others.</param>
+    /// <param name="prefetch">Most batches that are ready or in the making.</param>
+    /// <param name="sampler">Which samples in which order; decides instead of <paramref name="shuffle"/>.</param>
+    /// <param name="replica">Which of several processes this is.</param>
+    /// <exception cref="DataException">A number that makes no sense.</exception>
+    public Loader(ImageDataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
+        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null)
+    {
+        if (batchSize < 1) throw new DataException($"batch size {batchSize}: at least 1 is right");
+        if (workers is < 0 or > 256) throw new DataException($"{workers} workers: 0 to 256 is right");
+        if (prefetch < 1) throw new DataException($"prefetch of {prefetch} batches: at least 1 is right");
+        this.replica = replica ?? Replica.Single;
+        if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count) throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes");
+        (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
+        this.workers = workers ?? (dataset.InMemory ? 1 : Environment.ProcessorCount);
+        this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
+        samples = this.sampler.Order(dataset.Count, seed, 0, this.replica).Length;
+        builder = () => new BatchBuilder(dataset, pipeline, seed, memory);
+    }
+
+    /// <summary>What is read.</summary>
+    public ImageDataset Dataset { get; }
+
+    /// <summary>What happens to it.</summary>
+    public Pipeline Pipeline { get; }
+
+    /// <summary>Samples of a batch.</summary>
+    public int BatchSize { get; }
+
+    /// <summary>Batches of an epoch.</summary>
+    public int StepsPerEpoch => dropLast ? samples / BatchSize : (samples + BatchSize - 1) / BatchSize;
+
+    /// <summary>The batches of an epoch.</summary>
+    /// <remarks>
+    /// Each batch is made into tensors when it is asked for: the scope then open owns them; outside of all, dispose of the
+    /// batch after use. Leaving the enumeration early stops the workers.
+    /// </remarks>
+    /// <param name="epoch">From 0.</param>
+    /// <param name="skipBatches">Batches left out at the start, to go on in the middle of an epoch.</param>
+    /// <exception cref="DataException">A negative number, or samples that cannot be read.</exception>
+    public IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0)
+    {
+        if (epoch < 0 || skipBatches < 0 || skipBatches > StepsPerEpoch) throw new DataException($"epoch {epoch} from batch {skipBatches} on: an epoch has {StepsPerEpoch} batches");
+        return Enumerate(epoch, skipBatches);
+    }
+
+    private IEnumerable<Batch> Enumerate(int epoch, int start)
+    {
+        var order = sampler.Order(Dataset.Count, seed, epoch, replica);
+        Func<int, BatchData> Worker()
+        {
+            var own = builder();
+            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), epoch);
+        }
+
+        if (workers == 0)
+        {
+            var make = Worker();
+            for (var step = start; step < StepsPerEpoch; step++) yield return make(step).ToBatch(memory);
+            yield break;
+        }
+        using var prefetcher = new Prefetcher<BatchData>(start, StepsPerEpoch, workers, prefetch, Worker);
+        for (var step = start; step < StepsPerEpoch; step++) yield return prefetcher.Take().ToBatch(memory);
+    }
+}

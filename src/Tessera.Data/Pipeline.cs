@@ -1,0 +1,32 @@
+namespace Tessera.Data;
+
+/// <summary>
+/// What happens to images between data set and model. Whatever the order of the list, image transforms run first, in the order
+/// given, then the image is normalised, then come the transforms of normalised images and at last those of batches.
+/// </summary>
+public sealed class Pipeline
+{
+    /// <summary>A pipeline of the given transforms.</summary>
+    /// <param name="transforms">In the order of the recipe.</param>
+    /// <param name="normalization">Instead of the data set's own.</param>
+    public Pipeline(IEnumerable<Transform> transforms, Normalization? normalization = null)
+    {
+        Transforms = [.. transforms];
+        Normalization = normalization;
+    }
+
+    /// <summary>Nothing but normalisation.</summary>
+    public static Pipeline Plain { get; } = new([]);
+
+    /// <summary>The transforms, as given.</summary>
+    public IReadOnlyList<Transform> Transforms { get; }
+
+    /// <summary>Used instead of the data set's own; null for that.</summary>
+    public Normalization? Normalization { get; }
+
+    internal ImageTransform[] ImageTransforms => [.. Transforms.OfType<ImageTransform>()];
+
+    internal FloatTransform[] FloatTransforms => [.. Transforms.OfType<FloatTransform>()];
+
+    internal BatchTransform[] BatchTransforms => [.. Transforms.OfType<BatchTransform>()];
+}

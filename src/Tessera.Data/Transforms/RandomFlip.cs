@@ -1,0 +1,15 @@
+namespace Tessera.Data;
+
+/// <summary>Mirrors left and right.</summary>
+/// <param name="Probability">How often.</param>
+public sealed record RandomFlip(double Probability = 0.5) : ImageTransform
+{
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+    {
+        if (!random.Chance(Probability)) return;
+        var image = canvas.Image;
+        for (var c = 0; c < image.Channels; c++)
+            for (var y = 0; y < image.Height; y++) image.Row(c, y).Reverse();
+    }
+}

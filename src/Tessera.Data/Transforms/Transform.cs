@@ -1,0 +1,21 @@
+namespace Tessera.Data;
+
+/// <summary>One step of a pipeline. What a recipe names: the record's constructor parameters are its fields.</summary>
+public abstract record Transform;
+
+/// <summary>A step on one 8-bit image.</summary>
+public abstract record ImageTransform : Transform
+{
+    /// <summary>Changes the image; every choice is drawn from <paramref name="random"/>.</summary>
+    public abstract void Apply(Canvas canvas, ref SampleRandom random);
+}
+
+/// <summary>A step on one normalised image.</summary>
+public abstract record FloatTransform : Transform
+{
+    /// <summary>Changes the image [C, H, W] in place.</summary>
+    public abstract void Apply(Span<float> image, int channels, int height, int width, ref SampleRandom random);
+}
+
+/// <summary>A step on a whole batch: it may mix images and their targets.</summary>
+public abstract record BatchTransform : Transform;

@@ -1,0 +1,177 @@
+using FsCheck;
+using FsCheck.Fluent;
+
+namespace Tessera.Data.Tests;
+
+public class LoaderTests
+{
+    private static readonly Pipeline augmented = new([new RandomCrop(Pad: 2), new RandomFlip(), new RandomShift(1)]);
+
+    private static List<(float[] Inputs, long[] Labels, int[] Indices)> Run(Loader loader, int epoch, int skip = 0)
+    {
+        var result = new List<(float[], long[], int[])>();
+        foreach (var batch in loader.Epoch(epoch, skip))
+            using (batch) result.Add((batch.Inputs.ToArray<float>(), batch.Labels.ToArray<long>(), [.. batch.Indices]));
+        return result;
+    }
+
+    private static void Same(List<(float[] Inputs, long[] Labels, int[] Indices)> a, List<(float[] Inputs, long[] Labels, int[] Indices)> b)
+    {
+        Assert.Equal(a.Count, b.Count);
+        for (var i = 0; i < a.Count; i++)
+        {
+            Assert.Equal(a[i].Indices, b[i].Indices);
+            Assert.Equal(a[i].Labels, b[i].Labels);
+            Assert.Equal(a[i].Inputs, b[i].Inputs);
+        }
+    }
+
+    [Fact]
+    public void Order_and_augmentation_do_not_depend_on_workers_prefetch_or_batches_skipped()
+        => Prop.ForAll(Gen.Choose(1, 5).Two().Zip(Gen.Choose(0, 7).Two()).ToArbitrary(), draw =>
+        {
+            var ((workers, prefetch), (epoch, skip)) = draw;
+            var set = MadeUp.Noise(37);
+            var expected = Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: 0), epoch);
+            Same(expected, Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers, prefetch: prefetch), epoch));
+            Same(expected[skip..], Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers), epoch, skip));
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Every_sample_comes_once_per_epoch_in_another_order_each_time()
+    {
+        var loader = new Loader(MadeUp.Numbered(100), Pipeline.Plain, 7, seed: 1, shuffle: true);
+        var orders = Enumerable.Range(0, 3).Select(epoch => Run(loader, epoch).SelectMany(batch => batch.Indices).ToArray()).ToArray();
+        foreach (var order in orders) Assert.Equal(Enumerable.Range(0, 100), order.Order());
+        Assert.NotEqual(orders[0], orders[1]);
+        Assert.NotEqual(orders[1], orders[2]);
+    }
+
+    [Fact]
+    public void Images_labels_and_indices_belong_together()
+    {
+        foreach (var (inputs, labels, indices) in Run(new Loader(MadeUp.Numbered(50, side: 2), Pipeline.Plain, 8, seed: 3, shuffle: true, workers: 3), 0))
+            for (var i = 0; i < indices.Length; i++)
+            {
+                Assert.Equal(indices[i] % 2, labels[i]);
+                for (var p = 0; p < 4; p++) Assert.Equal(indices[i], inputs[i * 4 + p], 1e-3);
+            }
+    }
+
+    [Theory]
+    [InlineData(10, 4, false, 3)]
+    [InlineData(10, 4, true, 2)]
+    [InlineData(8, 4, false, 2)]
+    [InlineData(0, 4, false, 0)]
+    public void The_last_batch_is_smaller_or_left_out(int samples, int batch, bool dropLast, int steps)
+    {
+        var loader = new Loader(MadeUp.Numbered(samples), Pipeline.Plain, batch, dropLast: dropLast);
+        Assert.Equal(steps, loader.StepsPerEpoch);
+        Assert.Equal(steps, Run(loader, 0).Count);
+    }
+
+    [Fact]
+    public void Live_tensors_return_to_where_they_were_in_scopes_and_by_disposal()
+    {
+        var loader = new Loader(MadeUp.Numbered(64), Pipeline.Plain, 8, workers: 2);
+        var before = Tensor.LiveCount;
+        using (new Scope())
+            foreach (var batch in loader.Epoch(0)) Assert.Equal(8, batch.Count);
+        foreach (var batch in loader.Epoch(1)) batch.Dispose();
+        using (var batches = loader.Epoch(2).GetEnumerator())
+        {
+            batches.MoveNext();
+            batches.Current.Dispose();
+        }
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [Fact]
+    public void Leaving_early_stops_the_workers()
+    {
+        var set = new Counting(1000);
+        var loader = new Loader(set, Pipeline.Plain, 1, workers: 3, prefetch: 4);
+        foreach (var batch in loader.Epoch(0))
+        {
+            batch.Dispose();
+            break;
+        }
+        var read = set.Reads;
+        Assert.InRange(read, 1, 10);
+        Thread.Sleep(50);
+        Assert.Equal(read, set.Reads);
+    }
+
+    [Fact]
+    public void Workers_stay_within_the_prefetch_bound()
+    {
+        var set = new Counting(1000);
+        using var batches = new Loader(set, Pipeline.Plain, 1, workers: 2, prefetch: 5).Epoch(0).GetEnumerator();
+        for (var taken = 1; taken <= 3; taken++)
+        {
+            Assert.True(batches.MoveNext());
+            batches.Current.Dispose();
+            Thread.Sleep(30);
+            Assert.InRange(set.Reads, taken, taken + 5);
+        }
+    }
+
+    [Fact]
+    public void An_error_in_a_worker_reaches_the_consumer_at_its_batch()
+    {
+        var loader = new Loader(new Counting(40, failing: 17), Pipeline.Plain, 5, workers: 3);
+        var seen = 0;
+        var error = Assert.Throws<DataException>(() =>
+        {
+            foreach (var batch in loader.Epoch(0))
+            {
+                batch.Dispose();
+                seen++;
+            }
+        });
+        Assert.Equal("sample 17 fails", error.Message);
+        Assert.Equal(3, seen);
+    }
+
+    [Fact]
+    public void Replicas_share_an_epoch()
+    {
+        var orders = Enumerable.Range(0, 3).Select(rank => Run(new Loader(MadeUp.Numbered(31), Pipeline.Plain, 4, seed: 5, shuffle: true, replica: new Replica(rank, 3)), 2).SelectMany(batch => batch.Indices).ToArray()).ToArray();
+        Assert.All(orders, order => Assert.Equal(11, order.Length));
+        Assert.Equal(Enumerable.Range(0, 31), orders.SelectMany(order => order).Distinct().Order());
+        var evaluated = Enumerable.Range(0, 3).SelectMany(rank => Run(new Loader(MadeUp.Numbered(31), Pipeline.Plain, 4, replica: new Replica(rank, 3)), 0).SelectMany(batch => batch.Indices));
+        Assert.Equal(Enumerable.Range(0, 31), evaluated.Order());
+    }
+
+    [Fact]
+    public void Wrong_arguments_are_named()
+    {
+        var set = MadeUp.Numbered(3);
+        Assert.Contains("batch size 0", Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 0)).Message, StringComparison.Ordinal);
+        Assert.Contains("3 batches", Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 1).Epoch(0, 4)).Message, StringComparison.Ordinal);
+    }
+
+    /// <summary>Counts what is read and may fail at one sample.</summary>
+    private sealed class Counting(int count, int failing = -1) : ImageDataset("counting", "train", ["one"], new int[count])
+    {
+        private int reads;
+
+        public int Reads => Volatile.Read(ref reads);
+
+        public override int Channels => 1;
+
+        public override int? Height => 1;
+
+        public override int? Width => 1;
+
+        public override Normalization Normalization { get; } = new([0f], [1f]);
+
+        public override void Read(int index, Raster target)
+        {
+            Interlocked.Increment(ref reads);
+            if (index == failing) throw new DataException($"sample {index} fails");
+            target.Resize(1, 1, 1);
+            target.Values[0] = (byte)index;
+        }
+    }
+}
