@@ -16,6 +16,7 @@ namespace tessera {
 namespace {
 
 // A C# backward: gradients of the outputs in, of the inputs out (owning handles, null where none is needed).
+// Callbacks return 0, or the number under which C# keeps the exception: it travels as the message of the failure.
 using Backward = int32_t (*)(void* context, void* node, const Handle* gradients, int32_t count, const uint8_t* needed, Handle* results, int32_t result_count);
 using Released = void (*)(void* context);
 using Hook = int32_t (*)(void* context, Handle gradient, Handle* replacement);
@@ -48,7 +49,7 @@ struct ManagedNode final : ag::Node {
         for (auto handle : results)
             list.push_back(handle == nullptr ? at::Tensor()
                                              : at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim(handle)));
-        if (status != 0) throw Failure(ErrorKind::Callback, "a custom function's backward failed");
+        if (status != 0) throw Failure(ErrorKind::Callback, std::to_string(status));
         return list;
     }
 };
@@ -83,7 +84,14 @@ TESSERA_API int32_t tessera_get_gradient(Handle tensor, Handle* result) {
 }
 
 TESSERA_API int32_t tessera_set_gradient(Handle tensor, Handle gradient) {
-    return guarded([&] { borrow(tensor).mutable_grad() = borrow(gradient); });
+    return guarded([&] {
+        auto t = borrow(tensor), g = borrow(gradient);
+        if (g.defined() && g.sizes() != t.sizes())
+            throw Failure(ErrorKind::Shape, "a gradient of shape " + c10::str(g.sizes()) + " for a tensor of shape " + c10::str(t.sizes()));
+        if (g.defined() && (g.scalar_type() != t.scalar_type() || g.device() != t.device()))
+            throw Failure(ErrorKind::Type, c10::str("a gradient of ", g.scalar_type(), " on ", g.device(), " for a tensor of ", t.scalar_type(), " on ", t.device()));
+        t.mutable_grad() = g;
+    });
 }
 
 TESSERA_API int32_t tessera_set_requires_grad(Handle tensor, int32_t value) {
@@ -128,8 +136,8 @@ TESSERA_API int32_t tessera_add_hook(Handle tensor, Hook hook, Released released
     return guarded([&] {
         *id = borrow(tensor).register_hook([state](at::Tensor gradient) -> at::Tensor {
             Handle replacement = nullptr;
-            if (state->hook(state->context, gradient.defined() ? gradient.unsafeGetTensorImpl() : nullptr, &replacement) != 0)
-                throw Failure(ErrorKind::Callback, "a gradient hook failed");
+            int32_t status = state->hook(state->context, gradient.defined() ? gradient.unsafeGetTensorImpl() : nullptr, &replacement);
+            if (status != 0) throw Failure(ErrorKind::Callback, std::to_string(status));
             return replacement == nullptr ? gradient
                                           : at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim(replacement));
         });

@@ -80,14 +80,15 @@ c10::List<T> list(const Value& value) {
 
 c10::IValue convert(const Operator& op, size_t i, const Value& value) {
     auto kind = op.kinds[i];
+    auto optional = [&] { return op.handle.schema().arguments()[i].type()->kind() == c10::TypeKind::OptionalType; };
     switch (value.tag) {
         case Tag::Default:
-            if (!op.defaults[i]) mismatch(op, i, "nothing, and it has no default,");
-            return *op.defaults[i];
+            if (op.defaults[i]) return *op.defaults[i];
+            if (!optional()) mismatch(op, i, "nothing, and it has no default,");
+            return c10::IValue();
         case Tag::None:
-            return kind == Kind::Tensor && op.handle.schema().arguments()[i].type()->kind() == c10::TypeKind::TensorType
-                ? c10::IValue(at::Tensor())
-                : c10::IValue();
+            if (!optional()) mismatch(op, i, "none");
+            return c10::IValue();
         case Tag::Tensor:
             if (kind != Kind::Tensor) mismatch(op, i, "a tensor");
             return borrow(static_cast<Handle>(value.pointer));

@@ -37,9 +37,10 @@ public abstract unsafe class Function
         using (Torch.NoGrad())
         {
             outputs = Forward(context, inputs);
-            // An input given back as an output needs a tensor of its own to carry the history.
+            // An input given back as an output needs a tensor of its own to carry the history (detached rather than a view:
+            // views made outside of the graph cannot be changed in place within it).
             for (var i = 0; i < outputs.Length; i++)
-                if (inputs.Any(input => input.Handle == outputs[i].Handle)) outputs[i] = outputs[i].Alias();
+                if (inputs.Any(input => input.Handle == outputs[i].Handle)) outputs[i] = outputs[i].Detach();
         }
         if (Torch.GradEnabled && inputs.Any(input => input.RequiresGrad)) Record(context, inputs, outputs);
         return scope.Return(outputs);
@@ -58,6 +59,7 @@ public abstract unsafe class Function
             foreach (var saved in context.ToSave)
                 Dispatcher.Check(Imports.FunctionSave(node, saved.Handle, differentiable.Contains(saved) ? 1 : 0));
             context.ToSave.Clear();
+            context.Constants.Clear();
         }
         finally
         {

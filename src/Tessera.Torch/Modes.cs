@@ -57,6 +57,7 @@ public sealed class Autocast : IDisposable
     private readonly int cuda;
     private readonly int wasEnabled;
     private readonly int wasType;
+    private bool left;
 
     internal Autocast(DType type, DeviceType device, bool enabled)
     {
@@ -68,6 +69,8 @@ public sealed class Autocast : IDisposable
     /// <summary>Leaves the region.</summary>
     public void Dispose()
     {
+        if (left) return;
+        left = true;
         Imports.AutocastLeave();
         Dispatcher.Check(Imports.SetAutocast(cuda, wasEnabled, wasType, out _, out _));
     }

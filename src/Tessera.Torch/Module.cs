@@ -110,6 +110,7 @@ public abstract class Module
         {
             if (!moved.Add(tensor)) continue;
             var target = tensor.DType.IsFloat() ? dtype : null;
+            if ((target ?? tensor.DType) == tensor.DType && (device is null || device == tensor.Device)) continue;
             var converted = tensor.Detach().To(dtype: target, device: device);
             if (tensor is Parameter parameter) parameter.Replace(converted);
             else ((Buffer)tensor).Replace(converted);

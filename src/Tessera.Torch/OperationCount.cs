@@ -32,6 +32,7 @@ public sealed unsafe class OperationCount : IDisposable
     {
         internal override void Called(string name, Value* arguments, int argumentCount, Value* results, int returned)
         {
+            count.outer?.Called(name, arguments, argumentCount, results, returned);
             switch (name)
             {
                 case "aten::linear":
@@ -74,16 +75,22 @@ public sealed unsafe class OperationCount : IDisposable
             count.Activations += Elements(output);
         }
 
-        // The product of the sizes of all distinct letters.
+        // The product of the sizes of all distinct letters and of what an ellipsis stands for, the larger where it broadcasts.
         private static long EinsumMacs(Value equation, Value tensors)
         {
             var text = System.Text.Encoding.UTF8.GetString((byte*)equation.Payload, equation.Count).Replace(" ", "", StringComparison.Ordinal);
             var inputs = text.Split("->")[0].Split(',');
-            var sizes = new Dictionary<char, long>();
+            var sizes = new Dictionary<(char Letter, int FromEnd), long>();
             for (var i = 0; i < tensors.Count; i++)
             {
                 var shape = Shape(((nint*)tensors.Payload)[i]);
-                for (var k = 0; k < inputs[i].Length && inputs[i][k] != '.'; k++) sizes[inputs[i][k]] = shape[k];
+                var parts = inputs[i].Split("...");
+                for (var k = 0; k < shape.Length; k++)
+                {
+                    var fromEnd = shape.Length - k;
+                    var name = k < parts[0].Length ? (parts[0][k], 0) : fromEnd <= parts[^1].Length ? (parts[^1][^fromEnd], 0) : ('.', fromEnd - parts[^1].Length);
+                    sizes[name] = Math.Max(sizes.GetValueOrDefault(name), shape[k]);
+                }
             }
             return Product([.. sizes.Values]);
         }

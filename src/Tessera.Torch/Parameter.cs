@@ -7,7 +7,13 @@ public sealed class Parameter : Tensor
     public Parameter(Tensor values, bool requiresGrad = true) : base(Leaf(values, requiresGrad)) => Keep();
 
     /// <summary>An uninitialised parameter of float32; an initialiser gives it values.</summary>
-    public Parameter(IntList shape) : this(Torch.Scope(() => Torch.Empty(shape))) { }
+    public Parameter(IntList shape) : base(Fresh(shape)) => Keep();
+
+    private static nint Fresh(IntList shape)
+    {
+        using var scope = new Scope();
+        return Leaf(Torch.Empty(shape), true);
+    }
 
     private static nint Leaf(Tensor values, bool requiresGrad)
     {

@@ -47,6 +47,7 @@ public sealed class Scope : IDisposable
             case Tensor tensor: Move(tensor); break;
             case ITensorBag bag: foreach (var item in bag.Tensors) Move(item); break;
             case IEnumerable<KeyValuePair<string, Tensor>> named: foreach (var (_, item) in named) Move(item); break;
+            case IDictionary named: foreach (var item in named.Values) if (item is not null) MoveAll(item); break;
             case ITuple tuple:
                 for (var i = 0; i < tuple.Length; i++)
                     if (tuple[i] is { } item) MoveAll(item);

@@ -1,4 +1,4 @@
-using System.IO.Enumeration;
+using System.Text.RegularExpressions;
 
 namespace Tessera;
 
@@ -17,7 +17,7 @@ public sealed class Taps : IDisposable
 
     private readonly Dictionary<Module, string> paths = new(ReferenceEqualityComparer.Instance);
     private readonly OrderedDictionary<string, Tensor> records = [];
-    private readonly string[] patterns;
+    private readonly Regex[] patterns;
     private readonly Taps? outer = current;
     private readonly Scope? home = Scope.Current;
 
@@ -26,7 +26,7 @@ public sealed class Taps : IDisposable
     /// <param name="patterns">Names to record; <c>*</c> stands for any text without a dot, <c>**</c> for any text.</param>
     public Taps(Module root, params string[] patterns)
     {
-        this.patterns = patterns;
+        this.patterns = Array.ConvertAll(patterns, Compile);
         foreach (var (name, module) in root.NamedModules()) paths[module] = name;
         current = this;
     }
@@ -57,12 +57,10 @@ public sealed class Taps : IDisposable
         records.Add(unique, record);
     }
 
-    private bool Matches(string name)
-    {
-        foreach (var pattern in patterns)
-            if (pattern == "**" || (pattern.Count(c => c == '.') == name.Count(c => c == '.') && FileSystemName.MatchesSimpleExpression(pattern, name, ignoreCase: false))) return true;
-        return false;
-    }
+    private bool Matches(string name) => Array.Exists(patterns, pattern => pattern.IsMatch(name));
+
+    private static Regex Compile(string pattern)
+        => new($"^{Regex.Escape(pattern).Replace(@"\*\*", ".*", StringComparison.Ordinal).Replace(@"\*", "[^.]*", StringComparison.Ordinal)}$", RegexOptions.CultureInvariant);
 
     private static string Join(string path, string name) => path.Length == 0 ? name : name.Length == 0 ? path : $"{path}.{name}";
 

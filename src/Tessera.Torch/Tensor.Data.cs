@@ -58,7 +58,13 @@ public unsafe partial class Tensor
     public static Tensor From<T>(T[] values, params ReadOnlySpan<long> shape) where T : unmanaged => From((ReadOnlySpan<T>)values, shape);
 
     /// <summary>A tensor of no dimensions.</summary>
-    public static Tensor Of<T>(T value) where T : unmanaged, INumber<T> => From<T>([value]).Reshape();
+    public static Tensor Of<T>(T value) where T : unmanaged, INumber<T>
+    {
+        var result = Torch.Empty([], DTypes.Of<T>());
+        *(T*)result.Info.Data = value;
+        GC.KeepAlive(result);
+        return result;
+    }
 
     /// <summary>A tensor over the memory of an array, without copying: both change together. The array stays pinned while the engine holds the tensor.</summary>
     /// <exception cref="ShapeException">The shape does not hold as many elements.</exception>
@@ -73,6 +79,8 @@ public unsafe partial class Tensor
     /// <summary>A tensor over foreign memory; <paramref name="freed"/> runs once the engine holds it no more, on whatever thread drops it last.</summary>
     public static Tensor Over(void* memory, ReadOnlySpan<long> shape, DType type, Action freed)
     {
+        foreach (var size in shape)
+            if (size < 0) throw new ShapeException($"a tensor of shape {new Shape(shape)}: sizes are not negative");
         var context = GCHandle.Alloc(freed);
         nint result;
         int status;

@@ -45,6 +45,12 @@ public partial class Tensor
     /// <summary>Elementwise: at least a number?</summary>
     public static Tensor operator >=(Tensor left, Scalar right) => left.Ge(right);
 
+    /// <summary>Sum along one dimension (a list of one would be ambiguous for the literal 0, which is an element type, too).</summary>
+    public Tensor Sum(int dim, bool keepdim = false) => Sum((IntList)dim, keepdim);
+
+    /// <summary>Average along one dimension.</summary>
+    public Tensor Mean(int dim, bool keepdim = false) => Mean((IntList)dim, keepdim);
+
     /// <summary>The transpose of the last two dimensions, as a view.</summary>
     public Tensor MT => Transpose(-2, -1);
 

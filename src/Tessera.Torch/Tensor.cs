@@ -77,10 +77,10 @@ public unsafe partial class Tensor : IDisposable
     /// <summary>Lets this object hold another native tensor from now on; what it held is freed.</summary>
     internal void Become(Tensor other)
     {
-        var old = Interlocked.Exchange(ref handle, other.Retain());
+        var old = Handle;
+        handle = other.Retain();
         GC.KeepAlive(other);
-        if (old != 0) Imports.TensorFree(old);
-        else throw new ObjectDisposedException(nameof(Tensor));
+        Imports.TensorFree(old);
     }
 
     /// <summary>Frees the native tensor now; the engine keeps what its graph still needs.</summary>

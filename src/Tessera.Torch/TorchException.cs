@@ -13,7 +13,7 @@ public class TorchException : Exception
 
     internal static Exception Of(ErrorKind kind, string message)
     {
-        if (Callback.TakePending() is { } pending) return Rethrown(pending);
+        if (kind == ErrorKind.Callback && Callback.Take(message) is { } thrown) return Rethrown(thrown);
         return kind switch
         {
             ErrorKind.Shape => new ShapeException(message),
@@ -29,8 +29,8 @@ public class TorchException : Exception
 
     // What a callback in C# threw has travelled through the engine: it comes out as the cause,
     // with its own type and stack trace.
-    private static Exception Rethrown(Exception pending)
-        => new TorchException($"a function that the engine called failed: {pending.Message}", pending);
+    private static Exception Rethrown(Exception thrown)
+        => new TorchException($"a function that the engine called failed: {thrown.Message}", thrown);
 }
 
 /// <summary>Shapes that do not fit; the message holds those of all tensors of the call.</summary>

@@ -11,7 +11,10 @@ internal static class Unscoped
 
     internal static void Made(Tensor tensor)
     {
-        if (Interlocked.Add(ref gathered, tensor.Info.StorageBytes) < Limit) return;
+        // A view counts by its own elements: its storage was counted when it was made.
+        var info = tensor.Info;
+        var bytes = Math.Min(info.StorageBytes, info.Elements * ((DType)info.DType).Size());
+        if (Interlocked.Add(ref gathered, bytes) < Limit) return;
         Interlocked.Exchange(ref gathered, 0);
         GC.Collect();
         GC.WaitForPendingFinalizers();

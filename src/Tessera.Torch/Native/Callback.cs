@@ -1,3 +1,5 @@
+using System.Collections.Concurrent;
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Tessera.Native;
@@ -5,10 +7,14 @@ namespace Tessera.Native;
 /// <summary>C# that the engine calls: what it throws is kept and thrown again once the engine has returned.</summary>
 internal static unsafe class Callback
 {
-    // The engine may call back on a thread of its own (CUDA's backward): the next failed call of any thread takes it.
-    private static Exception? pending;
+    // The engine may call back on a thread of its own (CUDA's backward), and several calls may fail at once: each exception
+    // has a number, which travels through the engine as the message of the failure.
+    private static readonly ConcurrentDictionary<int, Exception> thrown = new();
+    private static int last;
 
-    internal static Exception? TakePending() => Interlocked.Exchange(ref pending, null);
+    /// <summary>The exception that a failed callback left under the number that the engine's message is.</summary>
+    internal static Exception? Take(string message)
+        => int.TryParse(message, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && thrown.TryRemove(number, out var exception) ? exception : null;
 
     internal static int Guard(void* context, nint a, nint b, Action<object, nint, nint> body)
     {
@@ -19,8 +25,9 @@ internal static unsafe class Callback
         }
         catch (Exception e)
         {
-            Interlocked.CompareExchange(ref pending, e, null);
-            return 1;
+            var number = Interlocked.Increment(ref last) & int.MaxValue;
+            thrown[number] = e;
+            return number;
         }
     }
 

@@ -53,7 +53,13 @@ internal unsafe struct Value
         return result;
     }
 
-    internal readonly Scalar TakeScalar() => new(Tag, Payload);
+    internal readonly Scalar TakeScalar()
+    {
+        if (Tag != Tag.Complex) return new(Tag, Payload);
+        Imports.Free((void*)Payload);
+        throw new TorchNotSupportedException("complex numbers have no scalar here: take the real and the imaginary part first");
+    }
+
     internal readonly bool TakeBool() => Payload != 0;
     internal readonly long TakeInt() => Payload;
     internal readonly double TakeDouble() => BitConverter.Int64BitsToDouble(Payload);

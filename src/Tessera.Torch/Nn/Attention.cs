@@ -19,8 +19,8 @@ public static class Attention
     /// <returns>[B, h, N, e].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
     {
-        // The fused kernels make a row without any valid key NaN: boolean masks take the plain way.
-        if (fused && mask?.DType != DType.Bool) return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
+        // What the kernels make of a row that a boolean mask leaves empty differs by version: numbers say it plainly.
+        if (fused) return Torch.ScaledDotProductAttention(query, key, value, mask?.DType == DType.Bool ? Additive(mask, query.DType) : mask, dropout, scale: scale);
         var weights = Weights(query, key, mask, scale);
         if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
         return weights.Matmul(value);
@@ -35,12 +35,15 @@ public static class Attention
         return scores.Softmax(-1);
     }
 
+    private static Tensor Additive(Tensor mask, DType type)
+        => Torch.Zeros(mask.Shape, type, device: mask.Device).MaskedFill_(mask.LogicalNot(), Lowest(type));
+
     // The most negative finite number: a row without any valid entry attends uniformly instead of becoming NaN.
+    // For float32 it is bfloat16's, so that it stays finite under autocast.
     private static double Lowest(DType type) => type switch
     {
         DType.Float64 => double.MinValue,
         DType.Float16 => (double)Half.MinValue,
-        DType.BFloat16 => -3.3895313892515355e38,
-        _ => float.MinValue,
+        _ => -3.3895313892515355e38,
     };
 }

@@ -120,7 +120,7 @@ public sealed partial class BatchNorm : Layer
     {
         internal static Tensor Of(Tensor x) => new ContiguousGradient().Apply(x)[0];
 
-        protected override Tensor[] Forward(Context context, Tensor[] inputs) => [inputs[0].Alias()];
+        protected override Tensor[] Forward(Context context, Tensor[] inputs) => [inputs[0]];
 
         protected override Tensor?[] Backward(Context context, Tensor?[] gradients) => [gradients[0]?.Contiguous()];
     }

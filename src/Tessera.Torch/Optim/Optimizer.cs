@@ -81,25 +81,35 @@ public abstract class Optimizer
         return result;
     }
 
-    /// <summary>Takes up what <see cref="StateDict"/> gave.</summary>
+    /// <summary>Takes up what <see cref="StateDict"/> gave; after an error nothing has changed.</summary>
     /// <exception cref="ArgumentException">It speaks of a parameter that the optimiser does not have, or of another shape.</exception>
     public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
     {
         var own = Groups.SelectMany(g => g.Parameters).ToDictionary(p => p.Name, p => p.Parameter);
-        state.Clear();
-        steps.Clear();
+        using var scope = new Scope();
+        var counts = new Dictionary<string, long>();
+        var loaded = new Dictionary<string, Dictionary<string, Tensor>>();
         foreach (var (key, tensor) in saved)
         {
             var cut = key.LastIndexOf('/');
             var name = cut < 0 ? key : key[..cut];
             if (cut < 0 || !own.TryGetValue(name, out var parameter)) throw new ArgumentException($"the optimiser's state speaks of '{key}', which is no parameter here", nameof(saved));
-            if (key[(cut + 1)..] == "step") steps[name] = tensor.ToInt64();
+            if (key[(cut + 1)..] == "step") counts[name] = tensor.ToInt64();
             else
             {
                 if (tensor.Dim > 0 && tensor.Shape != parameter.Shape) throw new ArgumentException($"the optimiser's state '{key}' is of shape {tensor.Shape}, the parameter of {parameter.Shape}", nameof(saved));
-                if (!state.TryGetValue(name, out var slots)) state[name] = slots = [];
-                slots[key[(cut + 1)..]] = tensor.To(dtype: null, device: parameter.Device).Clone().Keep();
+                if (!loaded.TryGetValue(name, out var slots)) loaded[name] = slots = [];
+                slots[key[(cut + 1)..]] = tensor.To(dtype: null, device: parameter.Device).Clone();
             }
+        }
+        foreach (var tensor in state.Values.SelectMany(slots => slots.Values)) tensor.Dispose();
+        state.Clear();
+        steps.Clear();
+        foreach (var (name, count) in counts) steps[name] = count;
+        foreach (var (name, slots) in loaded)
+        {
+            foreach (var tensor in slots.Values) tensor.Keep();
+            state[name] = slots;
         }
     }
 
