@@ -1,0 +1,30 @@
+namespace Tessera.Checkpoints;
+
+/// <summary>Between tensors of files and tensors of the engine.</summary>
+public static class CheckpointConversion
+{
+    /// <summary>A tensor of the engine with a copy of the values, row-major, in the file's type.</summary>
+    /// <exception cref="UnsupportedElementTypeException">The engine has no such element type.</exception>
+    public static unsafe Tensor ToTensor(this CheckpointTensor source)
+    {
+        var tensor = Torch.Empty(source.Shape.ToArray(), source.DType);
+        source.CopyTo((byte*)tensor.Info.Data, tensor.Bytes);
+        GC.KeepAlive(tensor);
+        return tensor;
+    }
+
+    /// <summary>All tensors of a state dict, converted one by one; they belong to the current scope.</summary>
+    public static OrderedDictionary<string, Tensor> ToTensors(this IEnumerable<KeyValuePair<string, CheckpointTensor>> source)
+    {
+        var result = new OrderedDictionary<string, Tensor>();
+        foreach (var (name, tensor) in source) result.Add(name, tensor.ToTensor());
+        return result;
+    }
+
+    /// <summary>A copy of a tensor's values for a file.</summary>
+    public static CheckpointTensor ToCheckpoint(this Tensor source) => CheckpointTensor.FromBytes(source.DType, source.ToBytes(), source.Shape);
+
+    /// <summary>Copies of all tensors for a file.</summary>
+    public static IEnumerable<KeyValuePair<string, CheckpointTensor>> ToCheckpoint(this IEnumerable<KeyValuePair<string, Tensor>> source)
+        => source.Select(e => KeyValuePair.Create(e.Key, e.Value.ToCheckpoint()));
+}
