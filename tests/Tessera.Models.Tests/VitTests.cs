@@ -1,0 +1,148 @@
+using Tessera.Checkpoints;
+using Tessera.Models;
+using Tessera.Models.Layers;
+
+namespace Tessera.Tests.Models;
+
+public class VitTests
+{
+    private static readonly Vit.Config Small = new((16, 16), 4, 24, 2, 3, 5);
+
+    [Fact]
+    public void A_permutation_of_patches_leaves_pooled_logits_unchanged_without_positions()
+    {
+        using var scope = Torch.Scope();
+        Torch.Seed(1);
+        var vit = new Vit(Small with { Pool = "avg", ClassToken = false });
+        vit.Eval();
+        using (Torch.NoGrad()) vit.StateDict()["pos_embed"].Zero_();
+        var image = Torch.Randn([1, 3, 16, 16]);
+        // Rows of patches change places: 4 pixels each.
+        var permuted = Torch.Cat([image[.., .., 8..12], image[.., .., 0..8], image[.., .., 12..16]], 2);
+        Assert.True(vit.Call(image).Allclose(vit.Call(permuted), 1e-4, 1e-5));
+    }
+
+    [Fact]
+    public void An_image_of_another_size_is_refused_until_the_model_is_resized()
+    {
+        using var scope = Torch.Scope();
+        var vit = new Vit(Small);
+        vit.Eval();
+        var refusal = Assert.Throws<ShapeException>(() => vit.Call(Torch.Zeros([1, 3, 24, 16])));
+        Assert.Contains("16 x 16", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("24 x 16", refusal.Message, StringComparison.Ordinal);
+        vit.Resize(24, 16);
+        Assert.Equal(new Shape(1, 5), vit.Call(Torch.Zeros([1, 3, 24, 16])).Shape);
+        Assert.Throws<ShapeException>(() => vit.Resize(18, 16));
+    }
+
+    [Fact]
+    public void Features_blocks_maps_and_attention_have_their_shapes()
+    {
+        using var scope = Torch.Scope();
+        var vit = new Vit(Small);
+        vit.Eval();
+        var image = Torch.Randn([2, 3, 16, 16]);
+        Assert.Equal(new Shape(2, 17, 24), vit.ForwardFeatures(image).Shape);
+        Assert.Equal(new Shape(2, 24), vit.ForwardPooled(image).Shape);
+        var blocks = vit.Blocks(image, prefix: false, 0, -1);
+        Assert.Equal(2, blocks.Count);
+        Assert.All(blocks, block => Assert.Equal(new Shape(2, 16, 24), block.Shape));
+        var map = Assert.Single(vit.Pyramid(image));
+        Assert.Equal(4, map.Stride);
+        Assert.Equal(new Shape(2, 24, 4, 4), map.Map.Shape);
+        var attention = vit.AttentionMaps(image);
+        Assert.Equal(["blocks.0.attn.attention", "blocks.1.attn.attention"], attention.Keys);
+        Assert.All(attention.Values, weights => Assert.True(weights.Sum(-1).Allclose(Torch.Ones([2, 3, 17]))));
+    }
+
+    [Fact]
+    public void Another_classifier_has_as_many_outputs()
+    {
+        using var scope = Torch.Scope();
+        var vit = new Vit(Small);
+        vit.ResetClassifier(7);
+        Assert.Equal(new Shape(1, 7), vit.Call(Torch.Zeros([1, 3, 16, 16])).Shape);
+        vit.ResetClassifier(0);
+        Assert.Equal(new Shape(1, 24), vit.Call(Torch.Zeros([1, 3, 16, 16])).Shape);
+    }
+
+    [Fact]
+    public void Published_weights_of_another_head_and_resolution_load_on_request()
+    {
+        using var scope = Torch.Scope();
+        var source = new Vit(Small);
+        var path = Path.Combine(Path.GetTempPath(), $"vit-{Guid.NewGuid():N}.safetensors");
+        try
+        {
+            Checkpoint.SaveSafetensors(path, source.StateDict().ToCheckpoint());
+            var target = new Vit(Small with { ImageSize = (24, 24), Classes = 9 });
+            var refusal = Assert.Throws<StateDictException>(() => Pretrained.Load(target, path));
+            Assert.Contains("head.weight", refusal.Message, StringComparison.Ordinal);
+            var report = Pretrained.Load(target, path, new() { ReplaceHead = true });
+            Assert.Equal(["head.weight", "head.bias"], report.ReplacedHead);
+            Assert.True(target.StateDict()["blocks.1.mlp.fc2.weight"].Equal(source.StateDict()["blocks.1.mlp.fc2.weight"]));
+            var expected = PositionTable.Resample(source.StateDict()["pos_embed"], (4, 4), (6, 6), 1, PositionResampling.BicubicAntialiased);
+            Assert.True(target.StateDict()["pos_embed"].Equal(expected));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Weights_in_the_layout_of_JAX_load(bool newer)
+    {
+        using var scope = Torch.Scope();
+        var vit = new Vit(Small);
+        var state = vit.StateDict();
+        var arrays = new Dictionary<string, Tensor>
+        {
+            ["cls"] = state["cls_token"],
+            ["Transformer/posembed_input/pos_embedding"] = state["pos_embed"],
+            ["embedding/kernel"] = state["patch_embed.proj.weight"].Permute(2, 3, 1, 0),
+            ["embedding/bias"] = state["patch_embed.proj.bias"],
+            ["Transformer/encoder_norm/scale"] = state["norm.weight"],
+            ["Transformer/encoder_norm/bias"] = state["norm.bias"],
+            ["head/kernel"] = state["head.weight"].T(),
+            ["head/bias"] = state["head.bias"],
+        };
+        for (var i = 0; i < 2; i++)
+        {
+            var (from, to) = ($"blocks.{i}", $"Transformer/encoderblock_{i}");
+            var (norm, attention, mlp) = newer ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0") : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
+            foreach (var (part, k) in new[] { "query", "key", "value" }.Select((p, k) => (p, k)))
+            {
+                arrays[$"{to}/{attention}/{part}/kernel"] = state[$"{from}.attn.qkv.weight"].Slice(0, 24 * k, 24 * (k + 1)).T().Reshape(24, 3, 8);
+                arrays[$"{to}/{attention}/{part}/bias"] = state[$"{from}.attn.qkv.bias"].Slice(0, 24 * k, 24 * (k + 1)).Reshape(3, 8);
+            }
+            arrays[$"{to}/{attention}/out/kernel"] = state[$"{from}.attn.proj.weight"].T().Reshape(3, 8, 24);
+            arrays[$"{to}/{attention}/out/bias"] = state[$"{from}.attn.proj.bias"];
+            foreach (var (theirs, ours) in new[] { ("LayerNorm_0", "norm1"), (norm, "norm2") })
+            {
+                arrays[$"{to}/{theirs}/scale"] = state[$"{from}.{ours}.weight"];
+                arrays[$"{to}/{theirs}/bias"] = state[$"{from}.{ours}.bias"];
+            }
+            foreach (var (theirs, ours) in new[] { ("Dense_0", "fc1"), ("Dense_1", "fc2") })
+            {
+                arrays[$"{to}/{mlp}/{theirs}/kernel"] = state[$"{from}.mlp.{ours}.weight"].T();
+                arrays[$"{to}/{mlp}/{theirs}/bias"] = state[$"{from}.mlp.{ours}.bias"];
+            }
+        }
+        var path = Path.Combine(Path.GetTempPath(), $"vit-{Guid.NewGuid():N}.npz");
+        try
+        {
+            NumpyArchive.Write(path, arrays.ToDictionary(a => $"opt/target/{a.Key}", a => a.Value));
+            var loaded = new Vit(Small);
+            Pretrained.Load(loaded, path);
+            Assert.All(state, e => Assert.True(loaded.StateDict()[e.Key].Equal(e.Value), e.Key));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+}
