@@ -11,6 +11,9 @@ public abstract class LiveTensors : IDisposable
 {
     private readonly long before;
 
+    // Tests work on small tensors, often beside other processes: waiting for a second thread costs more than it brings.
+    static LiveTensors() => Torch.Threads = 1;
+
     protected LiveTensors()
     {
         Settle(long.MinValue);

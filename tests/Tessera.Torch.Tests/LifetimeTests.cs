@@ -1,4 +1,6 @@
 using System.Runtime.CompilerServices;
+using Tessera.Nn;
+using Tessera.Optim;
 using Tessera.Testing;
 
 namespace Tessera.Tests;
@@ -106,8 +108,8 @@ public sealed class LifetimeTests : LiveTensors
     [Fact]
     public void Training_steps_leave_nothing_behind()
     {
-        var model = new Sequential([new Nn.Linear(8, 16), new Nn.BatchNorm(16), new Nn.Gelu(), new Nn.Dropout(0.1), new Nn.Linear(16, 2)]);
-        var optimizer = new Optim.AdamW(Optim.ParameterGroup.Split(model, 0.05), 1e-3);
+        var model = new Sequential([new Linear(8, 16), new BatchNorm(16), new Gelu(), new Dropout(0.1), new Linear(16, 2)]);
+        var optimizer = new AdamW(ParameterGroup.Split(model, 0.05), 1e-3);
         var after = new List<long>();
         for (var step = 0; step < 20; step++)
         {

@@ -1,3 +1,4 @@
+using Tessera.Nn;
 using Tessera.Testing;
 
 namespace Tessera.Tests;
@@ -185,7 +186,7 @@ public sealed class ScopeTests : LiveTensors
     public void Results_belong_to_the_module_call_around()
     {
         using var scope = Torch.Scope();
-        var layer = new Sequential([new Nn.Linear(3, 4), new Nn.Gelu(), new Nn.Linear(4, 2)]);
+        var layer = new Sequential([new Linear(3, 4), new Gelu(), new Linear(4, 2)]);
         var input = Torch.Ones([5, 3]);
         var before = Tensor.LiveCount;
         using (Torch.NoGrad()) layer.Call(input);
