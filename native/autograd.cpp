@@ -95,7 +95,7 @@ TESSERA_API int32_t tessera_set_gradient(Handle tensor, Handle gradient) {
 }
 
 TESSERA_API int32_t tessera_set_requires_grad(Handle tensor, int32_t value) {
-    return guarded([&] { borrow(tensor).set_requires_grad(value != 0); });
+    return guarded([&] { borrow(tensor).requires_grad_(value != 0); });
 }
 
 // A custom function in three steps: a node over the inputs, the outputs that it leads to, what it saves for backward.

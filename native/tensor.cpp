@@ -17,6 +17,7 @@ struct TensorInfo {
     int32_t dtype;
     int32_t device;
     int32_t flags;        // 1 requires grad, 2 leaf, 4 contiguous, 8 dense and strided
+    int32_t item_bytes;
 };
 
 }  // namespace tessera
@@ -40,6 +41,7 @@ TESSERA_API int32_t tessera_tensor_info(Handle handle, TensorInfo* info) {
         info->dimensions = static_cast<int32_t>(t.dim());
         info->sizes = t.sizes().data();
         info->elements = t.numel();
+        info->item_bytes = static_cast<int32_t>(t.dtype().itemsize());
         info->dtype = static_cast<int32_t>(t.scalar_type());
         info->device = static_cast<int32_t>(pack_device(t.device()));
         info->flags = (t.requires_grad() ? 1 : 0) | (t.is_leaf() ? 2 : 0);

@@ -41,6 +41,8 @@ internal static class OperatorWriter
         }
 
         output.Append("    /// <summary>").Append(Escape(schema.Summary)).Append("</summary>\n    /// <remarks><c>").Append(Escape(schema.Text)).Append("</c></remarks>\n");
+        // conv2d(x, w) fits padding="valid" and padding=0 equally well: numbers come first.
+        if (schema.Arguments.Any(a => a.Type == "str" && a.Default != null)) output.Append("    [OverloadResolutionPriority(-1)]\n");
         output.Append("    [SkipLocalsInit]\n    public ").Append(method ? "" : "static ").Append(inPlace ? "Tensor" : ReturnType(schema.Returns)).Append(' ')
             .Append(Pascal(schema.Name)).Append('(').Append(string.Join(", ", parameters)).Append(")\n    {\n");
 

@@ -184,7 +184,14 @@ public unsafe partial class Tensor : IDisposable
     public bool IsLeaf => (Info.Flags & 2) != 0;
 
     /// <summary>Bytes that its elements take.</summary>
-    public long Bytes => Info.Elements * DType.Size();
+    public long Bytes
+    {
+        get
+        {
+            var info = Info;
+            return info.Elements * info.ItemBytes;
+        }
+    }
 
     /// <summary>Address of the storage: equal for views of one memory and for tied tensors; 0 without memory.</summary>
     public nint StorageAddress => Info.Storage;
@@ -204,4 +211,5 @@ internal unsafe struct TensorInfo
     internal int DType;
     internal int Device;
     internal int Flags;
+    internal int ItemBytes;
 }

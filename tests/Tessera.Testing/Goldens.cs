@@ -1,0 +1,26 @@
+using System.Text.Json;
+
+namespace Tessera.Testing;
+
+/// <summary>The recorded files under tests/goldens.</summary>
+public static class Goldens
+{
+    /// <summary>The path of a file, found from where the tests run.</summary>
+    public static string Path(string relative)
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (System.IO.Path.Combine(folder.FullName, "tests", "goldens", relative) is var path && File.Exists(path)) return path;
+        throw new FileNotFoundException($"tests/goldens/{relative} is missing");
+    }
+
+    /// <summary>A file's content.</summary>
+    public static JsonElement Read(string relative)
+    {
+        using var document = JsonDocument.Parse(File.ReadAllBytes(Path(relative)));
+        return document.RootElement.Clone();
+    }
+
+    /// <summary>The recorded values of an output.</summary>
+    public static double[] Output(JsonElement golden, string name)
+        => [.. golden.GetProperty("outputs").GetProperty(name).GetProperty("values").EnumerateArray().Select(v => v.GetDouble())];
+}
