@@ -26,6 +26,7 @@ public static class Transforms
     {
         new("crop", typeof(RandomCrop), "window at a random position of the padded image"),
         new("flip", typeof(RandomFlip), "left and right mirrored"),
+        new("vertical_flip", typeof(RandomVerticalFlip), "top and bottom mirrored"),
         new("shift", typeof(RandomShift), "shift by whole pixels"),
         new("resize", typeof(Resize), "shorter side brought to a size"),
         new("squash", typeof(Squash), "both sides brought to a size"),
