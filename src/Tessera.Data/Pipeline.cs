@@ -13,6 +13,7 @@ public sealed class Pipeline
     {
         Transforms = [.. transforms];
         Normalization = normalization;
+        Mixing = Mixing.Of([.. Transforms.OfType<BatchTransform>()]);
     }
 
     /// <summary>Nothing but normalisation.</summary>
@@ -28,5 +29,6 @@ public sealed class Pipeline
 
     internal FloatTransform[] FloatTransforms => [.. Transforms.OfType<FloatTransform>()];
 
-    internal BatchTransform[] BatchTransforms => [.. Transforms.OfType<BatchTransform>()];
+    /// <summary>What the batch transforms come to; null for none.</summary>
+    public Mixing? Mixing { get; }
 }

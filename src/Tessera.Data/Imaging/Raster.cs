@@ -92,6 +92,12 @@ public sealed class Canvas
     /// <summary>Where an operation that cannot work in place writes its result.</summary>
     public Raster Scratch { get; private set; } = new();
 
+    /// <summary>Value per channel of pixels that an operation finds outside of the image: the data set's mean.</summary>
+    public IReadOnlyList<byte> Fill { get; init; } = [];
+
+    /// <summary>The fill of a channel; 128 where none is given.</summary>
+    internal byte FillOf(int channel) => channel < Fill.Count ? Fill[channel] : (byte)128;
+
     /// <summary>Makes what was written to <see cref="Scratch"/> the image.</summary>
     public void Swap() => (Image, Scratch) = (Scratch, Image);
 }

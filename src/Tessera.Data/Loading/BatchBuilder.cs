@@ -3,12 +3,17 @@ namespace Tessera.Data;
 /// <summary>Makes batches: one per worker, since it owns the images in work.</summary>
 internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulong seed, BatchMemory memory)
 {
-    private readonly Canvas canvas = new();
+    private readonly Canvas canvas = new() { Fill = [.. (pipeline.Normalization ?? dataset.Normalization).Mean.Select(mean => (byte)Math.Clamp(Math.Round(255 * mean, MidpointRounding.ToEven), 0, 255))] };
     private readonly ImageTransform[] imageTransforms = pipeline.ImageTransforms;
     private readonly FloatTransform[] floatTransforms = pipeline.FloatTransforms;
-    private readonly float[] table = (pipeline.Normalization ?? dataset.Normalization).Table(dataset.Channels);
+    private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
+    private float[] table = [];
 
-    internal BatchData Build(ReadOnlySpan<Draw> draws, int epoch)
+    /// <summary>Makes a batch.</summary>
+    /// <param name="draws">Its samples.</param>
+    /// <param name="epoch">From 0.</param>
+    /// <param name="step">Position of the batch in its epoch: what is drawn for the batch as a whole depends on it.</param>
+    internal BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
     {
         float[]? inputs = null;
         var labels = new long[draws.Length];
@@ -36,12 +41,29 @@ internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulon
             labels[i] = dataset.Labels[draw.Index];
             indices[i] = draw.Index;
         }
-        return new() { Inputs = inputs ?? memory.Rent(0), Shape = [draws.Length, channels, height, width], Labels = labels, Indices = indices };
+        return new()
+        {
+            Inputs = inputs ?? memory.Rent(0),
+            Shape = [draws.Length, channels, height, width],
+            Labels = labels,
+            Indices = indices,
+            Targets = Mix(inputs, labels, height, width, epoch, step),
+        };
+    }
+
+    private float[]? Mix(float[]? inputs, long[] labels, int height, int width, int epoch, int step)
+    {
+        if (pipeline.Mixing is not { } mixing || inputs is null) return null;
+        var random = new SampleRandom(seed, epoch, step, Streams.Batch);
+        var plan = mixing.Plan(labels.Length, height, width, epoch, ref random);
+        Mixing.Apply(inputs.AsSpan(), plan, height, width);
+        return mixing.Targets(labels, plan, dataset.ClassNames.Count);
     }
 
     private void Normalize(Raster image, Span<float> target)
     {
-        if (image.Channels * 256 != table.Length) throw new DataException($"{dataset.Name}: images of {image.Channels} channels after their transforms, where normalization is for {table.Length / 256}");
+        // Transforms may change the number of channels, so the table is made when the first image is there.
+        if (table.Length != image.Channels * 256) table = normalization.Table(image.Channels);
         for (var c = 0; c < image.Channels; c++)
         {
             var values = table.AsSpan(c * 256, 256);

@@ -11,6 +11,12 @@ internal sealed class BatchData
 
     internal required int[] Indices { get; init; }
 
+    /// <summary>Soft targets [B, classes].</summary>
+    internal float[]? Targets { get; init; }
+
     internal Batch ToBatch(BatchMemory memory)
-        => new(memory.Wrap(Inputs, Shape), Tensor.From(Labels, Labels.Length), Indices);
+        => new(memory.Wrap(Inputs, Shape), Tensor.From(Labels, Labels.Length), Indices)
+        {
+            Targets = Targets is null ? null : Tensor.From(Targets, Labels.Length, Labels.Length == 0 ? 0 : Targets.Length / Labels.Length),
+        };
 }

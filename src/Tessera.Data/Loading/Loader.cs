@@ -75,7 +75,7 @@ public sealed class Loader
         Func<int, BatchData> Worker()
         {
             var own = builder();
-            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), epoch);
+            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), epoch, number);
         }
 
         if (workers == 0)

@@ -1,0 +1,108 @@
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data;
+
+/// <summary>The shorter side brought to a size, the longer one in proportion.</summary>
+/// <param name="Size">Of the shorter side, in pixels.</param>
+/// <param name="Interpolation">Filter.</param>
+public sealed record Resize(int Size, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+{
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+    {
+        var (height, width) = (canvas.Image.Height, canvas.Image.Width);
+        var (shorter, longer) = (Math.Min(height, width), Math.Max(height, width));
+        if (shorter == Size) return;
+        var other = (int)((long)Size * longer / shorter);
+        var (newHeight, newWidth) = height <= width ? (Size, other) : (other, Size);
+        Resampling.Resize(canvas, newHeight, newWidth, Interpolation.Draw(ref random));
+    }
+}
+
+/// <summary>Height and width brought to a size, whatever their ratio was.</summary>
+/// <param name="Size">Of both sides, in pixels.</param>
+/// <param name="Interpolation">Filter.</param>
+public sealed record Squash(int Size, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+{
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+        => Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
+}
+
+/// <summary>The square in the middle; black where the image ends before.</summary>
+/// <param name="Size">Side in pixels.</param>
+public sealed record CenterCrop(int Size) : ImageTransform
+{
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+        => Window.Cut(canvas, Start(canvas.Image.Height, Size), Start(canvas.Image.Width, Size), Size, Size);
+
+    // Smaller images are padded on the left by half of what is missing, rounded down; else halves round to even.
+    private static int Start(int length, int size)
+        => length < size ? -((size - length) / 2) : (int)Math.Round((length - size) / 2.0, MidpointRounding.ToEven);
+}
+
+/// <summary>What evaluation does: resize so that the crop is a given share of the shorter side, then cut out the middle.</summary>
+/// <param name="Size">Side of the crop in pixels.</param>
+/// <param name="Share">The crop's side over the resized image's shorter side.</param>
+/// <param name="Interpolation">Filter.</param>
+public sealed record EvaluationCrop(int Size = 224, double Share = 0.875, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+{
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+    {
+        new Resize((int)Math.Floor(Size / Share), Interpolation).Apply(canvas, ref random);
+        new CenterCrop(Size).Apply(canvas, ref random);
+    }
+}
+
+/// <summary>A part of random area and shape, resized to a square (Szegedy et al., 2015).</summary>
+/// <param name="Size">Side of the result in pixels.</param>
+/// <param name="MinScale">Smallest share of the area.</param>
+/// <param name="MaxScale">Largest share of the area.</param>
+/// <param name="MinRatio">Smallest width over height; drawn on a logarithmic scale.</param>
+/// <param name="MaxRatio">Largest width over height.</param>
+/// <param name="Interpolation">Filter.</param>
+public sealed record RandomResizedCrop(int Size = 224, double MinScale = 0.08, double MaxScale = 1, double MinRatio = 3.0 / 4, double MaxRatio = 4.0 / 3, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+{
+    private const int Attempts = 10;
+
+    /// <inheritdoc/>
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+    {
+        var (top, left, height, width) = Part(canvas.Image.Height, canvas.Image.Width, ref random);
+        Window.Cut(canvas, top, left, height, width);
+        Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
+    }
+
+    private (int Top, int Left, int Height, int Width) Part(int height, int width, ref SampleRandom random)
+    {
+        for (var i = 0; i < Attempts; i++)
+            if (Fit(height, width, random.Uniform(MinScale, MaxScale), random.Uniform(Math.Log(MinRatio), Math.Log(MaxRatio))) is { } size)
+                return (random.Below(height - size.Height + 1), random.Below(width - size.Width + 1), size.Height, size.Width);
+        return Central(height, width);
+    }
+
+    /// <summary>Height and width of a part, when it fits into the image.</summary>
+    /// <param name="height">Of the image.</param>
+    /// <param name="width">Of the image.</param>
+    /// <param name="share">Of the image's area.</param>
+    /// <param name="logRatio">Natural logarithm of width over height.</param>
+    public static (int Height, int Width)? Fit(int height, int width, double share, double logRatio)
+    {
+        var (area, ratio) = (share * height * width, Math.Exp(logRatio));
+        var w = (int)Math.Round(Math.Sqrt(area * ratio), MidpointRounding.ToEven);
+        var h = (int)Math.Round(Math.Sqrt(area / ratio), MidpointRounding.ToEven);
+        return w > 0 && h > 0 && w <= width && h <= height ? (h, w) : null;
+    }
+
+    /// <summary>The part taken when no attempt fits: in the middle, as large as the ratios allow.</summary>
+    public (int Top, int Left, int Height, int Width) Central(int height, int width)
+    {
+        var ratio = (double)width / height;
+        var (h, w) = ratio < MinRatio ? ((int)Math.Round(width / MinRatio, MidpointRounding.ToEven), width)
+            : ratio > MaxRatio ? (height, (int)Math.Round(height * MaxRatio, MidpointRounding.ToEven))
+            : (height, width);
+        return ((height - h) / 2, (width - w) / 2, h, w);
+    }
+}

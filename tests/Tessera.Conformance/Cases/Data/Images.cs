@@ -1,0 +1,23 @@
+using Tessera.Data;
+
+namespace Tessera.Conformance.Cases.Data;
+
+/// <summary>Images of golden files, [height, width, channel], as rasters and back.</summary>
+internal static class Images
+{
+    public static Raster Read(GoldenRun run, string name)
+    {
+        var shape = run.Input(name).Shape;
+        return Raster.FromInterleaved(run.Input(name).ToArray<byte>(), (int)shape[2], (int)shape[0], (int)shape[1]);
+    }
+
+    public static Canvas OnCanvas(Raster image, params byte[] fill)
+    {
+        var canvas = new Canvas { Fill = fill };
+        canvas.Image.CopyFrom(image);
+        return canvas;
+    }
+
+    public static void Write(GoldenRun run, string name, Raster image)
+        => run.Output(name, image.ToInterleaved().Select(value => (double)value), image.Height, image.Width, image.Channels);
+}
