@@ -34,7 +34,7 @@ public static class Losses
     /// <param name="smoothing">s, in [0, 1).</param>
     /// <param name="reduction">What becomes of the samples' losses.</param>
     public static Tensor CrossEntropy(Tensor logits, Tensor labels, double smoothing = 0, Reduction reduction = Reduction.Mean)
-        => Torch.Scope(() => Torch.CrossEntropyLoss(Single(logits), labels, reduction: (long)reduction, labelSmoothing: smoothing));
+        => Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, reduction: (long)reduction, labelSmoothing: smoothing));
 
     /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
     /// <param name="logits">[B, C].</param>
@@ -53,7 +53,7 @@ public static class Losses
     /// <param name="perBatch">Soft: divides by the batch alone, as the paper's formula; else by batch times classes, as the published code.</param>
     public static Tensor FromTeacher(Tensor logits, Tensor teacher, DistillationKind kind, double temperature = 1, bool perBatch = false) => Torch.Scope(() =>
     {
-        if (kind == DistillationKind.Hard) return Torch.CrossEntropyLoss(Single(logits), teacher.Argmax(1));
+        if (kind == DistillationKind.Hard) return Single(logits).CrossEntropyLoss(teacher.Argmax(1));
         if (kind != DistillationKind.Soft) throw new ArgumentOutOfRangeException(nameof(kind), kind, "soft or hard");
         var theirs = (Single(teacher) / temperature).LogSoftmax(1);
         var ours = (Single(logits) / temperature).LogSoftmax(1);

@@ -115,10 +115,10 @@ public sealed class Trainer : IDisposable
     }
 
     /// <summary>Trains up to the end of the schedule.</summary>
-    /// <param name="stop">Ends it after the present step, with a checkpoint.</param>
     /// <param name="until">Ends it after so many steps in all, as if it had been stopped.</param>
+    /// <param name="stop">Ends it after the present step, with a checkpoint.</param>
     /// <exception cref="NonFiniteLossException">The loss became infinite or no number.</exception>
-    public TrainingResult Train(CancellationToken stop = default, long until = long.MaxValue)
+    public TrainingResult Train(long until = long.MaxValue, CancellationToken stop = default)
     {
         setup.Student.Train();
         setup.Objective.Train();
@@ -127,7 +127,7 @@ public sealed class Trainer : IDisposable
         {
             if (EvaluationDue && !Evaluate(stop)) return Interrupted();
             if (step >= TotalSteps) break;
-            if (!TrainEpoch((int)(step / StepsPerEpoch), stop, until)) return Interrupted();
+            if (!TrainEpoch((int)(step / StepsPerEpoch), until, stop)) return Interrupted();
         }
         return new(true, step, last, lastEma);
     }
@@ -139,7 +139,7 @@ public sealed class Trainer : IDisposable
     }
 
     // From where the step stands to the end of its epoch.
-    private bool TrainEpoch(int epoch, CancellationToken stop, long until)
+    private bool TrainEpoch(int epoch, long until, CancellationToken stop)
     {
         using var batches = setup.Data.Epoch(epoch, (int)(step % StepsPerEpoch) * setup.Options.Accumulate).GetEnumerator();
         do
@@ -149,6 +149,7 @@ public sealed class Trainer : IDisposable
             if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue) SaveCheckpoint(null);
         }
         while (step % StepsPerEpoch != 0);
+        if (!EvaluationDue) SaveCheckpoint(null);
         return true;
     }
 

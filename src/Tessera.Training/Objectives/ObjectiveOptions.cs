@@ -12,5 +12,4 @@ public abstract record ObjectiveOptions
 /// <summary>What a training method may be built from.</summary>
 /// <param name="Student">The model that is trained.</param>
 /// <param name="Device">Where it computes.</param>
-/// <param name="Folder">Relative paths of the recipe count from here.</param>
-public sealed record ObjectiveContext(Backbone Student, Device Device, string Folder);
+public sealed record ObjectiveContext(Backbone Student, Device Device);

@@ -69,11 +69,11 @@ public sealed record ModelRecipe(
     };
 
     /// <summary>As models take it.</summary>
-    public ModelOptions Options(int classes, int channels, (int Height, int Width)? size) => new()
+    public ModelOptions Options(DataFacts data) => new()
     {
-        Classes = Classes ?? classes,
-        Channels = Channels ?? channels,
-        ImageSize = ImageSize is { } own ? (own[0], own[^1]) : size,
+        Classes = Classes ?? data.Classes.Count,
+        Channels = Channels ?? data.Channels,
+        ImageSize = ImageSize is { } own ? (own[0], own[^1]) : data is { Height: { } height, Width: { } width } ? (height, width) : null,
         Dropout = Dropout,
         DropPath = DropPath,
     };

@@ -1,5 +1,6 @@
 using System.Reflection;
 using System.Text;
+using Tessera.Data;
 
 namespace Tessera.Training;
 
@@ -19,6 +20,7 @@ internal static class RecipeShape
     internal static IReadOnlyDictionary<string, Type> Choices(Type type)
     {
         if (!type.IsAbstract || !type.IsClass) return new Dictionary<string, Type>();
+        if (type == typeof(Transform)) return Transforms.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
         return type.Assembly.GetTypes().Where(t => !t.IsAbstract && t.IsPublic && t.IsAssignableTo(type))
             .ToDictionary(t => t.GetCustomAttribute<RecipeNameAttribute>()?.Name ?? Snake(t.Name), t => t);
     }

@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Tessera.Training;
 
 /// <summary>Where a run keeps its files.</summary>
@@ -24,6 +26,25 @@ public sealed class RunFolder(string path)
 
     /// <summary>Whether there is a run in it.</summary>
     public bool Exists => System.IO.File.Exists(RecipePath);
+
+    /// <summary>What the model has to know of its data.</summary>
+    public string FactsPath => File("data.json");
+
+    internal static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    internal void WriteFacts(DataFacts facts) => Write(FactsPath, JsonSerializer.Serialize(facts, Json));
+
+    internal DataFacts ReadFacts()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<DataFacts>(System.IO.File.ReadAllBytes(FactsPath), Json) ?? throw new JsonException("it is empty");
+        }
+        catch (Exception error) when (error is IOException or JsonException)
+        {
+            throw new RunException($"{FactsPath}: {error.Message.ReplaceLineEndings(" ")}");
+        }
+    }
 
     private string File(string name) => System.IO.Path.Combine(Path, name);
 
