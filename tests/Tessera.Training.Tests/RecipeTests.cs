@@ -111,7 +111,7 @@ public sealed class RecipeTests
     [Theory]
     [InlineData("", "r.yaml: the file is empty")]
     [InlineData("- 1", "r.yaml:1: fields were expected, not a list")]
-    [InlineData("model: {", "r.yaml:1: no YAML: ")]
+    [InlineData("model: {", "r.yaml:2: no YAML: ")]
     [InlineData("model: 1\nmodel: 2", "r.yaml:2: no YAML: ")]
     [InlineData("optimizer: {}", "r.yaml:1: model: missing")]
     public void Text_that_is_no_recipe_is_refused(string yaml, string message) => Assert.StartsWith(message, Error(yaml), StringComparison.Ordinal);

@@ -53,15 +53,20 @@ public static class RecipeReader
     private static RecipeNode Parse(string yaml, string file, Func<long, string> place)
     {
         if (yaml.Length > MaxLength) throw new RecipeException(file, "", $"{yaml.Length} characters; a recipe has at most {MaxLength}");
-        CheckDepth(yaml, file, place);
         var stream = new YamlStream();
         try
         {
+            CheckDepth(yaml, place);
             stream.Load(new StringReader(yaml));
         }
         catch (YamlException error)
         {
             throw new RecipeException(place(error.Start.Line), "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+        catch (Exception error) when (error is InvalidOperationException or ArgumentException or FormatException or KeyNotFoundException)
+        {
+            // The parser throws these on some damaged texts, without a line.
+            throw new RecipeException(file, "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
         }
         if (stream.Documents.Count > 1) throw new RecipeException(file, "", "several documents in one file");
         if (stream.Documents.Count == 0) return new RecipeValue("", false, place(1));
@@ -88,23 +93,15 @@ public static class RecipeReader
         }
     }
 
-    // The representation model is built by recursion: the events are counted first, so that no input exhausts the stack.
-    private static void CheckDepth(string yaml, string file, Func<long, string> place)
+    // The representation model is built by recursion: the parser's events are counted first, so that no input exhausts the stack.
+    private static void CheckDepth(string yaml, Func<long, string> place)
     {
-        try
+        var parser = new Parser(new StringReader(yaml));
+        var depth = 0;
+        while (parser.MoveNext())
         {
-            // The parser itself keeps its states in a list, but its scanner recurses over nothing.
-            var parser = new Parser(new StringReader(yaml));
-            var depth = 0;
-            while (parser.MoveNext())
-            {
-                depth += parser.Current!.NestingIncrease;
-                if (depth > MaxDepth + 3) throw new RecipeException(place(parser.Current.Start.Line), "", $"nested more than {MaxDepth} deep");
-            }
-        }
-        catch (YamlException error)
-        {
-            throw new RecipeException(place(error.Start.Line), "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
+            depth += parser.Current!.NestingIncrease;
+            if (depth > MaxDepth + 3) throw new RecipeException(place(parser.Current.Start.Line), "", $"nested more than {MaxDepth} deep");
         }
     }
 }

@@ -25,13 +25,12 @@ internal static class RecipeShape
             .ToDictionary(t => t.GetCustomAttribute<RecipeNameAttribute>()?.Name ?? Snake(t.Name), t => t);
     }
 
-    /// <summary>The name by which a recipe chooses a record; null for one that stands alone.</summary>
+    /// <summary>The name by which a recipe chooses a record where its topmost base is expected; null for one that stands alone.</summary>
     internal static string? ChoiceName(Type type)
     {
-        for (var parent = type.BaseType; parent is { IsAbstract: true } && parent != typeof(object); parent = parent.BaseType)
-            foreach (var (name, choice) in Choices(parent))
-                if (choice == type) return name;
-        return null;
+        var root = type;
+        while (root.BaseType is { IsAbstract: true } parent && parent != typeof(object)) root = parent;
+        return root == type ? null : Choices(root).FirstOrDefault(choice => choice.Value == type).Key;
     }
 
     internal static string Snake(string name)
