@@ -19,7 +19,7 @@ public sealed class Experiment : IDisposable
         Facts = DataFacts.Of(TrainData);
         Torch.Seed(recipe.Train.Seed);
         Model = Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts));
-        if (recipe.Model.Weights is { } weights) ModelWeights.Load(Model, weights);
+        if (recipe.Model.Weights is { } weights) Pretrained.Load(Model, weights, new() { ReplaceHead = true });
         var device = Device.Parse(recipe.Train.Device);
         Model.To(device);
         var objective = recipe.Objective.Create(new(Model, device));

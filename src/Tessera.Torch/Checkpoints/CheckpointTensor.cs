@@ -90,20 +90,6 @@ public sealed class CheckpointTensor
         return View("(in memory)", CheckpointStorage.Owned(bytes, "(in memory)"), new ElementType(type), 0, shape.ToArray(), RowMajor(shape));
     }
 
-    /// <summary>A copy of a tensor's values, from whatever device.</summary>
-    public static CheckpointTensor From(Tensor tensor) => FromBytes(tensor.DType, tensor.ToBytes(), tensor.Shape.AsSpan());
-
-    /// <summary>A tensor on the CPU with its own copy of the values.</summary>
-    /// <exception cref="UnsupportedElementTypeException">The engine has no such element type.</exception>
-    public unsafe Tensor ToTensor()
-    {
-        var tensor = Torch.Empty(new IntList(Shape), DType);
-        // Without elements there is no memory to copy to.
-        if (Count > 0) CopyTo((byte*)tensor.Info.Data, ByteLength);
-        GC.KeepAlive(tensor);
-        return tensor;
-    }
-
     /// <summary>Strides of a row-major tensor.</summary>
     internal static long[] RowMajor(ReadOnlySpan<long> shape)
     {

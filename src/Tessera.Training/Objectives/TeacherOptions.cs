@@ -18,7 +18,7 @@ public sealed record TeacherOptions(string? Run = null, string? Model = null, st
     {
         if (Run is not null) return TrainedModel.FromRun(Run, context.Device).Model;
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
-        if (Weights is not null) ModelWeights.Load(teacher, Weights, strict: true);
+        if (Weights is not null) Pretrained.Load(teacher, Weights);
         teacher.To(context.Device);
         teacher.Eval();
         return teacher;
