@@ -1,0 +1,74 @@
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>Runs a model over labelled samples.</summary>
+public static class Evaluator
+{
+    /// <summary>Measures a model; it is in the mode that it was in before when this returns.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="batches">Samples; their tensors are freed.</param>
+    /// <param name="options">Bins of the calibration error.</param>
+    /// <param name="precision">Type of products.</param>
+    /// <param name="done">Told the number of samples so far.</param>
+    /// <param name="stop">Gives up between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null, CancellationToken stop = default)
+    {
+        var metrics = new Classification(model.Classes, (options ?? new()).Bins);
+        var training = model.Training;
+        model.Eval();
+        try
+        {
+            using var outside = Torch.NoGrad();
+            using var samples = batches.GetEnumerator();
+            while (true)
+            {
+                stop.ThrowIfCancellationRequested();
+                using var scope = new Scope();
+                if (!samples.MoveNext()) break;
+                using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
+                using var cast = precision == Precision.Bf16 ? Torch.Autocast(device: DeviceOf(model).Type) : null;
+                metrics.Add(Predict(model, batch.Value), batch.Value.Labels, batch.Value.Indices);
+                done?.Invoke(metrics.Count);
+            }
+        }
+        finally
+        {
+            model.Train(training);
+        }
+        return metrics.Measure();
+    }
+
+    /// <summary>Logits for prediction, [B, classes].</summary>
+    internal static Tensor Predict(Backbone model, Batch batch)
+        => batch.Mask is null ? model.Call(batch.Inputs) : model.Run(new(batch.Inputs, batch.Mask)).Logits;
+
+    internal static Device DeviceOf(Module module) => module.Parameters().FirstOrDefault()?.Device ?? Device.Cpu;
+}
+
+/// <summary>A batch on the device that computes; what came from the loader is freed with it.</summary>
+internal readonly struct OwnedBatch : IDisposable
+{
+    private readonly Batch source;
+
+    internal OwnedBatch(Batch source, Device device)
+    {
+        this.source = source;
+        Value = device.Type == DeviceType.Cpu ? source : source with
+        {
+            Inputs = source.Inputs.To(device),
+            Labels = source.Labels.To(device),
+            Targets = source.Targets?.To(device),
+            Mask = source.Mask?.To(device),
+        };
+    }
+
+    internal Batch Value { get; }
+
+    public void Dispose()
+    {
+        foreach (var tensor in source.Tensors.Concat(Value.Tensors)) tensor.Dispose();
+    }
+}

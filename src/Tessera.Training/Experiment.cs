@@ -1,0 +1,122 @@
+using System.Text.Json;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>A recipe brought to life: data, model, method, trainer, and the folder that it all goes to.</summary>
+public sealed class Experiment : IDisposable
+{
+    private readonly Action<TrainingEvent>? report;
+
+    private Experiment(Recipe recipe, RunFolder run, Action<TrainingEvent>? report)
+    {
+        this.report = report;
+        (Recipe, Run) = (recipe, run);
+        if (recipe.Train.Threads > 0) Torch.Threads = recipe.Train.Threads;
+        TrainData = Open(recipe.Data.Split, recipe.Data.Limit);
+        TestData = Open(recipe.Evaluation.Split, null);
+        Facts = DataFacts.Of(TrainData);
+        Torch.Seed(recipe.Train.Seed);
+        Model = Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts));
+        if (recipe.Model.Weights is { } weights) Pretrained.Load(Model, weights, new() { ReplaceHead = true });
+        var device = Device.Parse(recipe.Train.Device);
+        Model.To(device);
+        var objective = recipe.Objective.Create(new(Model, device));
+        objective.To(device);
+        var train = new Loader(TrainData, new Pipeline(recipe.Augment), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch, workers: recipe.Data.Workers);
+        Trainer = new(new(Model, objective, recipe.Optimizer.Create(Model, objective), recipe.Schedule,
+            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(recipe, TestData, Facts)), recipe.Train, recipe.Evaluation), run, report);
+
+        ImageDataset Open(string split, int? limit)
+        {
+            var data = Datasets.OpenImages(recipe.Data.Name, split, recipe.Data.Root);
+            return limit is { } first && first < data.Count ? new Subset(data, first) : data;
+        }
+    }
+
+    private static BatchSource Source(Loader loader) => new(loader.StepsPerEpoch, loader.Epoch);
+
+    // The test images are normalised by the figures of the training images.
+    private static Loader TestLoader(Recipe recipe, ImageDataset data, DataFacts facts)
+        => new(data, new Pipeline([], facts.Normalization), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers);
+
+    /// <summary>The resolved recipe.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>Where it all goes.</summary>
+    public RunFolder Run { get; }
+
+    /// <summary>What is learned from.</summary>
+    public ImageDataset TrainData { get; }
+
+    /// <summary>What is measured on.</summary>
+    public ImageDataset TestData { get; }
+
+    /// <summary>What the model knows of the data.</summary>
+    public DataFacts Facts { get; }
+
+    /// <summary>What is trained.</summary>
+    public Backbone Model { get; }
+
+    /// <summary>What trains it.</summary>
+    public Trainer Trainer { get; }
+
+    /// <summary>Begins a run.</summary>
+    /// <param name="recipePath">The recipe.</param>
+    /// <param name="settings">Single fields, as in <c>optimizer.lr=5e-4</c>.</param>
+    /// <param name="folder">Where it goes; must not hold a run yet.</param>
+    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <exception cref="RecipeException">The recipe cannot be used.</exception>
+    /// <exception cref="RunException">The folder holds a run already.</exception>
+    public static Experiment Begin(string recipePath, IEnumerable<string> settings, string folder, Action<TrainingEvent>? report = null)
+    {
+        string[] given = [.. settings];
+        var recipe = Recipe.Load(recipePath, given);
+        var run = new RunFolder(folder);
+        if (run.Exists) throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
+        var experiment = new Experiment(recipe, run, report);
+        RunFolder.Write(run.RecipePath, recipe.ToYaml($"# The resolved recipe of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n"));
+        run.WriteFacts(experiment.Facts);
+        return experiment;
+    }
+
+    /// <summary>Goes on with a run from its newest checkpoint that is whole.</summary>
+    /// <exception cref="RunException">There is no run.</exception>
+    public static Experiment Resume(string folder, Action<TrainingEvent>? report = null)
+    {
+        var run = new RunFolder(folder);
+        if (!run.Exists) throw new RunException($"{folder}: there is no run to resume (no {Path.GetFileName(run.RecipePath)})");
+        var experiment = new Experiment(Recipe.Load(run.RecipePath), run, report);
+        experiment.Trainer.Resume();
+        return experiment;
+    }
+
+    /// <summary>Trains to the end, then writes the results and the report.</summary>
+    /// <param name="stop">Ends it with a checkpoint.</param>
+    public TrainingResult Train(CancellationToken stop = default)
+    {
+        var result = Trainer.Train(stop: stop);
+        if (!result.Completed) return result;
+        var last = result.Last ?? Measure(Model, Recipe, TestData, Facts, report, stop);
+        WriteResults(last, result.LastEma);
+        return result with { Last = last };
+    }
+
+    private void WriteResults(Evaluation last, Evaluation? ema)
+        => RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = last, Ema = ema }, RunFolder.Json));
+
+    /// <summary>Measures the model of a run on the data of its recipe, or on another part of it.</summary>
+    /// <param name="trained">The model.</param>
+    /// <param name="split">Part of the data; that of the recipe by default.</param>
+    /// <param name="report">Told how far it is.</param>
+    /// <param name="stop">Gives up.</param>
+    public static Evaluation Evaluate(TrainedModel trained, string? split = null, Action<TrainingEvent>? report = null, CancellationToken stop = default)
+        => Measure(trained.Model, trained.Recipe, Datasets.OpenImages(trained.Recipe.Data.Name, split ?? trained.Recipe.Evaluation.Split, trained.Recipe.Data.Root), trained.Facts, report, stop);
+
+    private static Evaluation Measure(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
+        => Evaluator.Run(model, TestLoader(recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);
+
+    /// <summary>Closes the run's files.</summary>
+    public void Dispose() => Trainer.Dispose();
+}

@@ -1,0 +1,85 @@
+namespace Tessera.Training;
+
+/// <summary>Gathers logits batch by batch and measures them over the whole set, in double precision.</summary>
+/// <param name="classes">Number of classes.</param>
+/// <param name="bins">Of the calibration error.</param>
+/// <param name="mistakes">How many mistakes are kept.</param>
+public sealed class Classification(int classes, int bins = 15, int mistakes = 24)
+{
+    private readonly int[,] confusion = new int[classes, classes];
+    private readonly (int Count, double Confidence, int Right)[] calibration = new (int, double, int)[bins];
+    private readonly PriorityQueue<Mistake, (double, int)> worst = new();
+    private readonly List<int> ranks = [];
+    private double loss, brier;
+
+    /// <summary>Adds samples.</summary>
+    /// <param name="logits">[B, classes].</param>
+    /// <param name="labels">[B].</param>
+    /// <param name="indices">Position of each in its data set.</param>
+    /// <exception cref="ShapeException">Logits of another number of classes.</exception>
+    public void Add(Tensor logits, Tensor labels, IReadOnlyList<int> indices)
+    {
+        if (logits.Dim != 2 || logits.Size(1) != classes) throw new ShapeException($"logits of shape {logits.Shape} for {classes} classes");
+        double[] logProbabilities;
+        using (new Scope()) logProbabilities = logits.Detach().To(DType.Float64).LogSoftmax(1).ToArray<double>();
+        var truth = labels.ToArray<long>();
+        for (var i = 0; i < truth.Length; i++) Add(logProbabilities.AsSpan(i * classes, classes), (int)truth[i], indices[i]);
+    }
+
+    private void Add(ReadOnlySpan<double> row, int label, int index)
+    {
+        var (best, rank) = (0, 0);
+        for (var c = 0; c < classes; c++)
+        {
+            if (row[c] > row[best]) best = c;
+            // Among equal logits the lower class comes first.
+            if (row[c] > row[label] || (row[c] == row[label] && c < label)) rank++;
+        }
+        ranks.Add(rank);
+        confusion[label, best]++;
+        loss -= row[label];
+        for (var c = 0; c < classes; c++)
+        {
+            var distance = Math.Exp(row[c]) - (c == label ? 1 : 0);
+            brier += distance * distance;
+        }
+        var confidence = Math.Exp(row[best]);
+        ref var bin = ref calibration[Math.Clamp((int)Math.Ceiling(confidence * bins) - 1, 0, bins - 1)];
+        bin = (bin.Count + 1, bin.Confidence + confidence, bin.Right + (best == label ? 1 : 0));
+        if (best == label) return;
+        worst.Enqueue(new(index, label, best, confidence), (confidence, -index));
+        if (worst.Count > mistakes) worst.Dequeue();
+    }
+
+    /// <summary>Number of samples so far.</summary>
+    public int Count => ranks.Count;
+
+    /// <summary>Share of samples of which the label is among the k largest logits.</summary>
+    public double Top(int k) => Count == 0 ? 0 : ranks.Count(rank => rank < k) / (double)Count;
+
+    /// <summary>All figures of the samples so far.</summary>
+    /// <exception cref="InvalidOperationException">There are none.</exception>
+    public Evaluation Measure()
+    {
+        if (Count == 0) throw new InvalidOperationException("there are no samples to measure");
+        var recall = new double?[classes];
+        for (var c = 0; c < classes; c++)
+        {
+            var total = 0;
+            for (var p = 0; p < classes; p++) total += confusion[c, p];
+            recall[c] = total == 0 ? null : confusion[c, c] / (double)total;
+        }
+        CalibrationBin[] binned = [.. calibration.Select((bin, i) => new CalibrationBin(i / (double)bins, (i + 1) / (double)bins, bin.Count,
+            bin.Count == 0 ? 0 : bin.Confidence / bin.Count, bin.Count == 0 ? 0 : bin.Right / (double)bin.Count))];
+        var filled = binned.Where(bin => bin.Count > 0).ToArray();
+        return new(Count, loss / Count, Top(1), Top(5), recall, recall.OfType<double>().Average(),
+            filled.Sum(bin => bin.Count / (double)Count * Math.Abs(bin.Accuracy - bin.Confidence)),
+            filled.Max(bin => Math.Abs(bin.Accuracy - bin.Confidence)),
+            brier / Count)
+        {
+            Confusion = [.. Enumerable.Range(0, classes).Select(c => (IReadOnlyList<int>)[.. Enumerable.Range(0, classes).Select(p => confusion[c, p])])],
+            Calibration = binned,
+            Mistakes = [.. worst.UnorderedItems.OrderByDescending(m => m.Priority).Select(m => m.Element)],
+        };
+    }
+}

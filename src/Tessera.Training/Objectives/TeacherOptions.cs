@@ -1,0 +1,26 @@
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>A trained model that another one learns from: a run, or a model of the registry with its weights.</summary>
+/// <param name="Run">Folder of a run; its newest checkpoint is taken.</param>
+/// <param name="Model">Name in the registry.</param>
+/// <param name="Weights">A checkpoint of that model.</param>
+public sealed record TeacherOptions(string? Run = null, string? Model = null, string? Weights = null)
+{
+    /// <summary>Folder of a run.</summary>
+    public string? Run { get; init; } = (Run is null) == (Model is null) || (Run is not null && Weights is not null)
+        ? throw new ArgumentException("a teacher is { run: FOLDER } or { model: NAME, weights: FILE }") : Run;
+
+    /// <summary>Builds and loads it, ready to predict.</summary>
+    /// <exception cref="StateDictException">The weights do not fit the model.</exception>
+    public Backbone Create(ObjectiveContext context)
+    {
+        if (Run is not null) return TrainedModel.FromRun(Run, context.Device).Model;
+        var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
+        if (Weights is not null) Pretrained.Load(teacher, Weights);
+        teacher.To(context.Device);
+        teacher.Eval();
+        return teacher;
+    }
+}

@@ -1,0 +1,69 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Models;
+using Tessera.Optim;
+
+namespace Tessera.Training;
+
+/// <summary>How weights are changed by gradients.</summary>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
+public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBatch, bool DecayAll)
+{
+    /// <summary>Builds the optimiser.</summary>
+    protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
+
+    /// <summary>The learning rate at the top for a global batch.</summary>
+    public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
+
+    /// <summary>The optimiser of a student and of what its objective learns besides; names of the latter begin with <c>objective.</c></summary>
+    public Optimizer Create(Backbone student, Objective objective) => Create([.. Groups(student, student.WithoutDecay), .. Groups(objective, _ => false).Select(Prefixed)]);
+
+    private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay)
+        => DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
+
+    private static ParameterGroup Prefixed(ParameterGroup group) => group with { Parameters = [.. group.Parameters.Select(p => ($"objective.{p.Name}", p.Parameter))] };
+}
+
+/// <inheritdoc cref="AdamW"/>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices.</param>
+/// <param name="Beta1">Decay of the mean of the gradients.</param>
+/// <param name="Beta2">Decay of the mean of their squares.</param>
+/// <param name="Eps">Added to the root of the squares.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
+/// <param name="DecayAll">Whether everything decays.</param>
+[RecipeName("adamw")]
+public sealed record AdamWOptions(
+    [Range(0, 1e3)] double Lr = 1e-3,
+    [Range(0, 1e3)] double WeightDecay = 0.05,
+    [Range(0, 1)] double Beta1 = 0.9,
+    [Range(0, 1)] double Beta2 = 0.999,
+    [Range(0, 1)] double Eps = 1e-8,
+    [Range(1, int.MaxValue)] int? LrBatch = null,
+    bool DecayAll = false) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new AdamW(groups, Lr, Beta1, Beta2, Eps);
+}
+
+/// <inheritdoc cref="Sgd"/>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices.</param>
+/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
+/// <param name="DecayAll">Whether everything decays.</param>
+[RecipeName("sgd")]
+public sealed record SgdOptions(
+    [Range(0, 1e3)] double Lr = 0.1,
+    [Range(0, 1e3)] double WeightDecay = 1e-4,
+    [Range(0, 1)] double Momentum = 0.9,
+    bool Nesterov = false,
+    [Range(1, int.MaxValue)] int? LrBatch = null,
+    bool DecayAll = false) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);
+}

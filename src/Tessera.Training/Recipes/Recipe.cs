@@ -1,0 +1,154 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>Everything that defines an experiment: one YAML file.</summary>
+/// <param name="Model">What is trained.</param>
+/// <param name="Data">On what.</param>
+/// <param name="Optimizer">How weights change.</param>
+/// <param name="Schedule">How long, at which learning rate.</param>
+/// <param name="Objective">Towards what.</param>
+/// <param name="Augment">What happens to training images, in order.</param>
+/// <param name="Evaluation">How it is measured.</param>
+/// <param name="Train">Precision, seed, clipping, intervals.</param>
+public sealed record Recipe(
+    ModelRecipe Model,
+    DataRecipe Data,
+    OptimizerOptions Optimizer,
+    ScheduleOptions Schedule,
+    ObjectiveOptions Objective,
+    IReadOnlyList<Transform> Augment,
+    EvaluationOptions Evaluation,
+    TrainOptions Train)
+{
+    /// <summary>Reads a file and sets single fields (<c>optimizer.lr=5e-4</c>).</summary>
+    /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
+    public static Recipe Load(string path, params IEnumerable<string> settings)
+    {
+        if (!File.Exists(path)) throw new RecipeException(path, "", "there is no such file");
+        return Parse(File.ReadAllText(path), path, settings);
+    }
+
+    /// <summary>Reads YAML.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="file">What messages call it.</param>
+    /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
+    /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
+    public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings)
+        => RecipeBinder.Bind<Recipe>(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+
+    /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
+    public string ToYaml(string head = "") => RecipeWriter.Write(this, head);
+}
+
+/// <summary>Which model.</summary>
+/// <param name="Name">In the registry.</param>
+/// <param name="Classes">By default as many as the data has.</param>
+/// <param name="Channels">By default as many as the data's images have.</param>
+/// <param name="ImageSize">Side, or height and width; by default the size of the data's images, where all have the same, else the model's.</param>
+/// <param name="Dropout">Rate of dropout; by default the variant's.</param>
+/// <param name="DropPath">Rate of stochastic depth; by default the variant's.</param>
+/// <param name="Weights">A checkpoint to begin with; a classifier of other classes is left fresh.</param>
+public sealed record ModelRecipe(
+    string Name,
+    [Range(1, 1_000_000)] int? Classes = null,
+    [Range(1, 1024)] int? Channels = null,
+    IReadOnlyList<int>? ImageSize = null,
+    [Range(0, 0.999)] double? Dropout = null,
+    [Range(0, 0.999)] double? DropPath = null,
+    string? Weights = null)
+{
+    /// <summary>Side, or height and width.</summary>
+    public IReadOnlyList<int>? ImageSize { get; init; } = ImageSize switch
+    {
+        null or [] => null,
+        [> 0] or [> 0, > 0] => ImageSize,
+        _ => throw new ArgumentException("image_size is one side, or height and width"),
+    };
+
+    /// <summary>As models take it.</summary>
+    public ModelOptions Options(DataFacts data) => new()
+    {
+        Classes = Classes ?? data.Classes.Count,
+        Channels = Channels ?? data.Channels,
+        ImageSize = ImageSize is { } own ? (own[0], own[^1]) : data is { Height: { } height, Width: { } width } ? (height, width) : null,
+        Dropout = Dropout,
+        DropPath = DropPath,
+    };
+}
+
+/// <summary>Which data.</summary>
+/// <param name="Name">In the registry of data sets.</param>
+/// <param name="Batch">Samples of one step of the loader.</param>
+/// <param name="Root">Folder of the files; by default where the data command puts them.</param>
+/// <param name="Split">Part that is trained on.</param>
+/// <param name="Workers">Threads that prepare batches.</param>
+/// <param name="Limit">Only the first so many samples; for trying things out.</param>
+public sealed record DataRecipe(
+    string Name,
+    [Range(1, 1 << 20)] int Batch = 128,
+    string? Root = null,
+    string Split = "train",
+    [Range(0, 256)] int Workers = 1,
+    [Range(1, int.MaxValue)] int? Limit = null);
+
+/// <summary>How a model is measured.</summary>
+/// <param name="Every">Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</param>
+/// <param name="Split">Part that is measured on.</param>
+/// <param name="Batch">Samples at a time.</param>
+/// <param name="Bins">Of the calibration error.</param>
+public sealed record EvaluationOptions(
+    [Range(0, 1_000_000)] int Every = 1,
+    string Split = "test",
+    [Range(1, 1 << 20)] int Batch = 256,
+    [Range(1, 1000)] int Bins = 15);
+
+/// <summary>Type that products are computed in.</summary>
+public enum Precision
+{
+    /// <summary>float32 throughout.</summary>
+    Fp32,
+    /// <summary>Products and convolutions in bfloat16; weights, sums, norms and losses in float32.</summary>
+    Bf16,
+}
+
+/// <summary>How training runs.</summary>
+/// <param name="Precision">fp32 or bf16.</param>
+/// <param name="Device">cpu, cuda or cuda:N.</param>
+/// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
+/// <param name="Seed">Of weights, order and augmentation.</param>
+/// <param name="Clip">Largest joint norm of the gradients; none by default.</param>
+/// <param name="Accumulate">Batches of the loader to one step of the optimiser.</param>
+/// <param name="Ema">Decay of the moving average of the weights; none by default.</param>
+/// <param name="LogEvery">Steps between two lines of the log.</param>
+/// <param name="CheckpointEvery">Steps between two checkpoints, besides those after evaluations.</param>
+/// <param name="Keep">Newest checkpoints that are kept, besides the best.</param>
+public sealed record TrainOptions(
+    Precision Precision = Precision.Fp32,
+    string Device = "cpu",
+    [Range(0, 1024)] int Threads = 0,
+    ulong Seed = 0,
+    [Range(1e-12, 1e12)] double? Clip = null,
+    [Range(1, 1 << 20)] int Accumulate = 1,
+    [Range(0, 0.99999999)] double? Ema = null,
+    [Range(1, int.MaxValue)] int LogEvery = 50,
+    [Range(1, int.MaxValue)] int? CheckpointEvery = null,
+    [Range(1, 1_000_000)] int Keep = 2)
+{
+    /// <summary>cpu, cuda or cuda:N.</summary>
+    public string Device { get; init; } = Valid(Device);
+
+    private static string Valid(string device)
+    {
+        try
+        {
+            return Tessera.Device.Parse(device).ToString();
+        }
+        catch (FormatException error)
+        {
+            throw new ArgumentException(error.Message, error);
+        }
+    }
+}

@@ -1,0 +1,170 @@
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text.Json;
+using Tessera.Checkpoints;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// The checkpoints of a run: a folder each, with safetensors, a position, and a manifest of checksums that is written last. A
+/// folder gets its name only when all of it is on the disk, so that one with a name is whole unless the disk is at fault.
+/// </summary>
+/// <param name="folder">Folder that holds them.</param>
+public sealed class CheckpointStore(string folder)
+{
+    private const string Prefix = "step-";
+    private const string ManifestName = "manifest.json";
+    private const string PositionName = "position.json";
+    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    private sealed record Manifest(int Format, OrderedDictionary<string, Entry> Files);
+
+    private sealed record Entry(long Bytes, string Sha256);
+
+    /// <summary>Paths of all checkpoints, the newest first.</summary>
+    public IReadOnlyList<string> All => !Directory.Exists(folder) ? []
+        : [.. Directory.EnumerateDirectories(folder, $"{Prefix}*").Where(path => StepOf(path) is not null).OrderByDescending(StepOf)];
+
+    private static long? StepOf(string path)
+        => long.TryParse(Path.GetFileName(path).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+
+    /// <summary>Writes a checkpoint; one of the same step is replaced.</summary>
+    /// <param name="position">Where training stands.</param>
+    /// <param name="tensors">Named tensors by file.</param>
+    /// <returns>Its path.</returns>
+    public string Save(Position position, IReadOnlyDictionary<string, IReadOnlyDictionary<string, Tensor>> tensors)
+    {
+        Directory.CreateDirectory(folder);
+        var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{position.Step:D8}"));
+        var building = $"{path}.{Guid.NewGuid():N}.tmp";
+        Directory.CreateDirectory(building);
+        try
+        {
+            foreach (var (file, named) in tensors) TensorFile.Save(Path.Combine(building, $"{file}.safetensors"), named);
+            WriteFlushed(Path.Combine(building, PositionName), JsonSerializer.SerializeToUtf8Bytes(position, json));
+            var files = new OrderedDictionary<string, Entry>();
+            foreach (var file in Directory.GetFiles(building).Order(StringComparer.Ordinal)) files.Add(Path.GetFileName(file), Describe(file));
+            WriteFlushed(Path.Combine(building, ManifestName), JsonSerializer.SerializeToUtf8Bytes(new Manifest(1, files), json));
+            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            Directory.Move(building, path);
+        }
+        catch
+        {
+            Directory.Delete(building, recursive: true);
+            throw;
+        }
+        return path;
+    }
+
+    private static void WriteFlushed(string path, byte[] content)
+    {
+        using var stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write);
+        stream.Write(content);
+        stream.Flush(flushToDisk: true);
+    }
+
+    private static Entry Describe(string path)
+    {
+        using var stream = File.OpenRead(path);
+        return new(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
+    }
+
+    /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
+    /// <param name="skipped">Told of newer ones that are not, and why.</param>
+    public StoredCheckpoint? Newest(Action<string>? skipped = null)
+    {
+        foreach (var path in All)
+        {
+            try
+            {
+                return Open(path);
+            }
+            catch (CheckpointException error)
+            {
+                skipped?.Invoke(error.Message);
+            }
+        }
+        return null;
+    }
+
+    /// <summary>The whole checkpoint with the highest accuracy, the newest among equal ones; null when none was evaluated.</summary>
+    public StoredCheckpoint? Best()
+    {
+        foreach (var path in All.Select(path => (Path: path, TryPosition(path)?.Top1)).Where(c => c.Top1 is not null).OrderByDescending(c => c.Top1))
+        {
+            try
+            {
+                return Open(path.Path);
+            }
+            catch (CheckpointException)
+            {
+                // The next best one serves; resuming reports damaged checkpoints.
+                continue;
+            }
+        }
+        return null;
+    }
+
+    /// <summary>Opens a checkpoint after comparing every file with the manifest.</summary>
+    /// <exception cref="CheckpointException">A file is missing, damaged or of another length; the message names it.</exception>
+    public static StoredCheckpoint Open(string path)
+    {
+        try
+        {
+            var manifest = JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(Path.Combine(path, ManifestName)), json);
+            if (manifest?.Files is null || manifest.Format != 1) throw new CorruptCheckpointException(path, "its manifest is of another format");
+            foreach (var (file, expected) in manifest.Files)
+            {
+                var found = Describe(Path.Combine(path, Path.GetFileName(file)));
+                if (found.Bytes != expected.Bytes) throw new CorruptCheckpointException(path, $"{file} has {found.Bytes} bytes, the manifest says {expected.Bytes}");
+                if (found.Sha256 != expected.Sha256) throw new CorruptCheckpointException(path, $"{file} is damaged: its SHA-256 is not the manifest's");
+            }
+            return new(path, ReadPosition(path));
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new CorruptCheckpointException(path, error.Message.ReplaceLineEndings(" "), error);
+        }
+    }
+
+    private static Position ReadPosition(string path)
+        => JsonSerializer.Deserialize<Position>(File.ReadAllBytes(Path.Combine(path, PositionName)), json) ?? throw new JsonException($"{PositionName} is empty");
+
+    private static Position? TryPosition(string path)
+    {
+        try
+        {
+            return ReadPosition(path);
+        }
+        catch (Exception error) when (error is IOException or JsonException)
+        {
+            return null;
+        }
+    }
+
+    /// <summary>Deletes all but the newest and the best, and what interrupted writing has left.</summary>
+    /// <param name="keep">How many of the newest stay.</param>
+    public void Prune(int keep)
+    {
+        var all = All;
+        var best = all.Select(path => (Path: path, TryPosition(path)?.Top1)).Where(c => c.Top1 is not null).OrderByDescending(c => c.Top1).FirstOrDefault().Path;
+        foreach (var path in all.Skip(keep).Where(path => path != best)) Directory.Delete(path, recursive: true);
+        foreach (var path in Directory.EnumerateDirectories(folder, "*.tmp")) Directory.Delete(path, recursive: true);
+    }
+}
+
+/// <summary>A checkpoint that was found whole.</summary>
+/// <param name="Path">Its folder.</param>
+/// <param name="Position">Where training stood.</param>
+public sealed record StoredCheckpoint(string Path, Position Position)
+{
+    /// <summary>Whether it has a file of tensors.</summary>
+    public bool Has(string file) => File.Exists(FileOf(file));
+
+    /// <summary>The tensors of a file by name, owned by the current scope.</summary>
+    /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    public OrderedDictionary<string, Tensor> Load(string file) => TensorFile.Load(FileOf(file));
+
+    /// <summary>Path of a file of tensors.</summary>
+    public string FileOf(string file) => System.IO.Path.Combine(Path, $"{file}.safetensors");
+}

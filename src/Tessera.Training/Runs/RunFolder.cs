@@ -1,0 +1,71 @@
+using System.Text.Json;
+
+namespace Tessera.Training;
+
+/// <summary>Where a run keeps its files.</summary>
+/// <param name="path">The folder.</param>
+public sealed class RunFolder(string path)
+{
+    /// <summary>The folder.</summary>
+    public string Path { get; } = System.IO.Path.GetFullPath(path);
+
+    /// <summary>The resolved recipe.</summary>
+    public string RecipePath => File("recipe.yaml");
+
+    /// <summary>The log, a JSON object a line.</summary>
+    public string LogPath => File("log.jsonl");
+
+    /// <summary>The figures of the last evaluation.</summary>
+    public string ResultsPath => File("results.json");
+
+    /// <summary>The report.</summary>
+    public string ReportPath => File("report.html");
+
+    /// <summary>The checkpoints.</summary>
+    public CheckpointStore Checkpoints => new(File("checkpoints"));
+
+    /// <summary>Whether there is a run in it.</summary>
+    public bool Exists => System.IO.File.Exists(RecipePath);
+
+    /// <summary>What the model has to know of its data.</summary>
+    public string FactsPath => File("data.json");
+
+    internal static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+
+    internal void WriteFacts(DataFacts facts) => Write(FactsPath, JsonSerializer.Serialize(facts, Json));
+
+    internal DataFacts ReadFacts()
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<DataFacts>(System.IO.File.ReadAllBytes(FactsPath), Json) ?? throw new JsonException("it is empty");
+        }
+        catch (Exception error) when (error is IOException or JsonException)
+        {
+            throw new RunException($"{FactsPath}: {error.Message.ReplaceLineEndings(" ")}");
+        }
+    }
+
+    private string File(string name) => System.IO.Path.Combine(Path, name);
+
+    /// <summary>Writes a file whole or not at all.</summary>
+    internal static void Write(string path, string content)
+    {
+        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
+        var building = $"{path}.{Guid.NewGuid():N}.tmp";
+        try
+        {
+            using (var stream = new FileStream(building, FileMode.CreateNew, FileAccess.Write))
+            {
+                stream.Write(System.Text.Encoding.UTF8.GetBytes(content));
+                stream.Flush(flushToDisk: true);
+            }
+            System.IO.File.Move(building, path, overwrite: true);
+        }
+        catch
+        {
+            System.IO.File.Delete(building);
+            throw;
+        }
+    }
+}

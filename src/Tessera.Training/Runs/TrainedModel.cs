@@ -1,0 +1,55 @@
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>A model with the weights of a run, ready to predict.</summary>
+/// <param name="Model">In evaluation mode.</param>
+/// <param name="Recipe">What it was trained by.</param>
+/// <param name="Facts">The data that it knows.</param>
+/// <param name="Checkpoint">Where its weights are from.</param>
+public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts, StoredCheckpoint Checkpoint)
+{
+    /// <summary>Loads a run.</summary>
+    /// <param name="folder">Folder of the run.</param>
+    /// <param name="device">Where it shall compute; the CPU by default.</param>
+    /// <param name="best">Takes the checkpoint of the highest accuracy instead of the newest.</param>
+    /// <param name="ema">Takes the moving average of the weights.</param>
+    /// <exception cref="RunException">There is no run, or no usable checkpoint in it.</exception>
+    public static TrainedModel FromRun(string folder, Device? device = null, bool best = false, bool ema = false)
+    {
+        var run = new RunFolder(folder);
+        if (!run.Exists) throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+        var recipe = Recipe.Load(run.RecipePath);
+        var skipped = new List<string>();
+        var checkpoint = (best ? run.Checkpoints.Best() : run.Checkpoints.Newest(skipped.Add))
+            ?? throw new RunException(skipped.Count == 0 ? $"{folder}: the run has no checkpoint yet" : $"{folder}: no checkpoint can be used: {string.Join("; ", skipped)}");
+        if (ema && !checkpoint.Has("ema")) throw new RunException($"{folder}: the run has no moving average of the weights (train.ema)");
+        var facts = run.ReadFacts();
+        using var fresh = Nn.Init.Skip();
+        var model = Registry.Create(recipe.Model.Name, recipe.Model.Options(facts));
+        using (new Scope()) model.LoadStateDict(checkpoint.Load(ema ? "ema" : "model"));
+        model.To(device ?? Device.Cpu);
+        model.Eval();
+        return new(model, recipe, facts, checkpoint);
+    }
+}
+
+/// <summary>What a model has to know of the data that it is used on.</summary>
+/// <param name="Classes">Name per class.</param>
+/// <param name="Channels">Of the images.</param>
+/// <param name="Height">Of the images; null when they differ.</param>
+/// <param name="Width">Of the images; null when they differ.</param>
+/// <param name="Mean">Per channel, of values in [0, 1].</param>
+/// <param name="Deviation">Per channel.</param>
+public sealed record DataFacts(IReadOnlyList<string> Classes, int Channels, int? Height, int? Width, IReadOnlyList<float> Mean, IReadOnlyList<float> Deviation)
+{
+    /// <summary>Those of a data set.</summary>
+    public static DataFacts Of(ImageDataset data) => new(data.ClassNames, data.Channels, data.Height, data.Width, data.Normalization.Mean, data.Normalization.Deviation);
+
+    /// <summary>Mean and deviation of the training images.</summary>
+    public Normalization Normalization => new(Mean, Deviation);
+}
+
+/// <summary>A run that cannot be used; the message is one line.</summary>
+public sealed class RunException(string message) : Exception(message);

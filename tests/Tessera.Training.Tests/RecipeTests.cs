@@ -1,0 +1,145 @@
+namespace Tessera.Training.Tests;
+
+public sealed class RecipeTests
+{
+    private const string Valid = """
+        # A comment at the head.
+        model: { name: cct_7_3x1_32 }
+        data: { name: cifar10, batch: 96 }
+        augment: [ crop: { pad: 4 }, flip, shift: 2 ]
+        objective: { name: supervised, smoothing: 0.1 }
+        optimizer: { name: adamw, lr: 5.5e-4, weight_decay: 0.06 }
+        schedule:
+          name: cosine
+          epochs: 300
+          warmup: 10
+          form: timm
+        train: { precision: bf16, clip: 1, seed: 7 }
+        """;
+
+    private static Recipe Parse(string yaml, params string[] settings) => Recipe.Parse(yaml, "r.yaml", settings);
+
+    private static string Error(string yaml, params string[] settings)
+    {
+        var message = Assert.Throws<RecipeException>(() => Parse(yaml, settings)).Message;
+        Assert.DoesNotContain('\n', message);
+        return message;
+    }
+
+    [Fact]
+    public void Every_section_is_bound_to_its_record()
+    {
+        var recipe = Parse(Valid);
+        Assert.Equal("cct_7_3x1_32", recipe.Model.Name);
+        Assert.Equal(96, recipe.Data.Batch);
+        Assert.Equal(["RandomCrop", "RandomFlip", "RandomShift"], recipe.Augment.Select(t => t.GetType().Name));
+        Assert.Equal(4, ((Data.RandomCrop)recipe.Augment[0]).Pad);
+        Assert.Equal(2, ((Data.RandomShift)recipe.Augment[2]).Pixels);
+        Assert.Equal(new SupervisedOptions(0.1), recipe.Objective);
+        Assert.Equal(new AdamWOptions(5.5e-4, 0.06), recipe.Optimizer);
+        Assert.Equal(new CosineOptions(300, 10, Form: CosineForm.Timm), recipe.Schedule);
+        Assert.Equal(new TrainOptions(Precision.Bf16, Clip: 1, Seed: 7), recipe.Train);
+        Assert.Equal(new EvaluationOptions(), recipe.Evaluation);
+    }
+
+    [Theory]
+    [InlineData("train.seed=9", "seed: 9")]
+    [InlineData("optimizer={name: sgd, momentum: 0.8}", "momentum: 0.8")]
+    [InlineData("augment=flip", "augment: [flip")]
+    [InlineData("augment.0.crop.pad=7", "pad: 7")]
+    [InlineData("model.image_size=[28, 24]", "image_size: [28, 24]")]
+    public void A_setting_changes_one_field(string setting, string expected) => Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
+
+    [Fact]
+    public void The_resolved_recipe_reads_back_to_the_same()
+    {
+        var recipe = Parse(Valid, "model.weights='a: \"b\" #\\n'", "train.clip=1e-7", "model.image_size=28", "objective={name: distillation, teacher: {run: 'x y'}, alpha: 0.3}");
+        var yaml = recipe.ToYaml("# head\n");
+        var again = Recipe.Parse(yaml, "again.yaml");
+        Assert.Equal(yaml, again.ToYaml("# head\n"));
+        Assert.Equal(recipe.Model.Weights, again.Model.Weights);
+        Assert.Equal(recipe.Objective, again.Objective);
+        Assert.Equal(recipe.Train, again.Train);
+        Assert.Equal(recipe.Schedule, again.Schedule);
+    }
+
+    [Fact]
+    public void The_recipes_of_the_project_can_be_read()
+    {
+        var folder = new DirectoryInfo(AppContext.BaseDirectory);
+        while (!Directory.Exists(Path.Combine(folder.FullName, "recipes"))) folder = folder.Parent!;
+        var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes"), "*.yaml", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        foreach (var file in files)
+        {
+            var recipe = Recipe.Load(file);
+            Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
+            Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), file).ToYaml());
+        }
+    }
+
+    [Theory]
+    [InlineData("  warmup: 10", "  warmpu: 10", "r.yaml:10: schedule.warmpu: unknown field; did you mean 'warmup'?")]
+    [InlineData("  epochs: 300", "  epochs: many", "r.yaml:9: schedule.epochs: a whole number was expected, not 'many'")]
+    [InlineData("  epochs: 300", "  epochs: 0", "r.yaml:9: schedule.epochs: 0 is outside of 1 to 1000000")]
+    [InlineData("  epochs: 300", "  cooldown: 2", "r.yaml:8: schedule.epochs: missing")]
+    [InlineData("name: adamw", "name: adam", "r.yaml:6: optimizer: 'adam' is unknown; did you mean 'adamw'?")]
+    [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there is smoothing")]
+    [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
+    [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16 was expected, not 'fp8'")]
+    [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
+    [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
+    [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]
+    [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
+    [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: a text was expected, not nothing")]
+    [InlineData("seed: 7", "seed: -7", "r.yaml:12: train.seed: a whole number from 0 was expected, not '-7'")]
+    [InlineData("lr: 5.5e-4", "lr: .nan", "r.yaml:6: optimizer.lr: a number was expected, not '.nan'")]
+    public void Errors_name_file_line_and_field(string right, string wrong, string message)
+    {
+        Assert.Contains(right, Valid, StringComparison.Ordinal);
+        Assert.Equal(message, Error(Valid.Replace(right, wrong, StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Errors_of_settings_name_the_setting()
+    {
+        Assert.Equal("--set optimizer.lr=x: optimizer.lr: a number was expected, not 'x'", Error(Valid, "optimizer.lr=x"));
+        Assert.Equal("--set optimiser.lr=1: optimiser: unknown field; did you mean 'optimizer'?", Error(Valid, "optimiser.lr=1"));
+        Assert.StartsWith("--set lr: path=value was expected", Error(Valid, "lr"), StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("", "r.yaml: the file is empty")]
+    [InlineData("- 1", "r.yaml:1: fields were expected, not a list")]
+    [InlineData("model: {", "r.yaml:2: no YAML: ")]
+    [InlineData("model: 1\nmodel: 2", "r.yaml:2: no YAML: ")]
+    [InlineData("optimizer: {}", "r.yaml:1: model: missing")]
+    public void Text_that_is_no_recipe_is_refused(string yaml, string message) => Assert.StartsWith(message, Error(yaml), StringComparison.Ordinal);
+
+    [Fact]
+    public void Deep_nesting_and_aliases_that_multiply_are_refused()
+    {
+        Assert.Contains("nested", Error("a: " + new string('[', 5000) + new string(']', 5000)), StringComparison.Ordinal);
+        var laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + string.Concat(Enumerable.Range(1, 9).Select(i => $"a{i}: &a{i} [{string.Join(", ", Enumerable.Repeat($"*a{i - 1}", 10))}]\n"));
+        Assert.Contains("too much", Error(laughs), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Mutated_recipes_give_a_recipe_or_one_line()
+    {
+        var random = new Random(3);
+        for (var round = 0; round < 3000; round++)
+        {
+            var text = Valid.ToCharArray();
+            for (var i = random.Next(1, 5); i > 0; i--) text[random.Next(text.Length)] = (char)random.Next(random.Next(2) == 0 ? 128 : 0x3000);
+            try
+            {
+                Parse(new string(text));
+            }
+            catch (RecipeException error)
+            {
+                Assert.DoesNotContain('\n', error.Message);
+            }
+        }
+    }
+}

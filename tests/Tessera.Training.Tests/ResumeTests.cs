@@ -1,0 +1,119 @@
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training.Tests;
+
+[Collection("engine")]
+public sealed class ResumeTests
+{
+    public static TheoryData<Precision, int, int> Cases => new()
+    {
+        { Precision.Fp32, 1, 5 }, { Precision.Fp32, 1, 1 }, { Precision.Fp32, 1, 10 }, { Precision.Fp32, 2, 7 }, { Precision.Bf16, 1, 5 }, { Precision.Bf16, 2, 4 },
+    };
+
+    [Theory]
+    [MemberData(nameof(Cases))]
+    public void A_stopped_and_resumed_training_equals_one_that_was_not_stopped(Precision precision, int accumulate, int stopAt)
+    {
+        var options = Tiny.Options with { Precision = precision, Accumulate = accumulate };
+        using var whole = new TemporaryFolder();
+        using var halves = new TemporaryFolder();
+        var expected = State(whole.Path, options, [12]);
+        var found = State(halves.Path, options, [stopAt, 12]);
+        Assert.Equal(expected.Keys.Order(), found.Keys.Order());
+        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
+        Assert.Equal(Log(whole.Path), Log(halves.Path));
+    }
+
+    [Fact]
+    public void Every_way_to_split_a_training_gives_the_same_weights()
+    {
+        using var whole = new TemporaryFolder();
+        var expected = State(whole.Path, Tiny.Options, [12]);
+        var random = new Random(1);
+        for (var round = 0; round < 5; round++)
+        {
+            using var parts = new TemporaryFolder();
+            var stops = Enumerable.Range(0, 3).Select(_ => random.Next(1, 12)).Distinct().Order().Append(12).ToArray();
+            var found = State(parts.Path, Tiny.Options, stops);
+            foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs after stops at {string.Join(", ", stops)}");
+        }
+    }
+
+    // Weights, optimiser and moving average after the last of several processes, each of which ends at a step.
+    private static Dictionary<string, byte[]> State(string folder, TrainOptions options, int[] stops)
+    {
+        var result = new Dictionary<string, byte[]>();
+        foreach (var stop in stops)
+        {
+            using var scope = new Scope();
+            var (trainer, model, optimizer) = Tiny.Training(folder, options);
+            using (trainer)
+            {
+                // Whatever ran before in the process must not matter.
+                Torch.Seed(12345);
+                if (stop == stops[0]) Torch.Seed(options.Seed);
+                else Assert.True(trainer.Resume());
+                trainer.Train(stop);
+                if (stop != stops[^1]) continue;
+                foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
+                foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in trainer.Ema!.StateDict()) result.Add("ema:" + name, tensor.ToBytes());
+            }
+        }
+        return result;
+    }
+
+    private static string[] Log(string folder) => [.. RunLog.Read(new RunFolder(folder).LogPath).Select(line =>
+    {
+        foreach (var time in (string[])["images_per_second", "seconds"]) line.Remove(time);
+        return line.ToJsonString();
+    })];
+
+    [Fact]
+    public void Resuming_skips_damaged_checkpoints_and_says_so()
+    {
+        using var folder = new TemporaryFolder();
+        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { CheckpointEvery = 2, Keep = 5 }).Trainer) trainer.Train(until: 7);
+        var newest = new RunFolder(folder.Path).Checkpoints.All;
+        var file = Path.Combine(newest[0], "model.safetensors");
+        var bytes = File.ReadAllBytes(file);
+        bytes[^3] ^= 1;
+        File.WriteAllBytes(file, bytes);
+        File.Delete(Path.Combine(newest[1], "optimizer.safetensors"));
+
+        Resumed? resumed = null;
+        using var again = Tiny.Training(folder.Path, report: e => resumed = e as Resumed ?? resumed).Trainer;
+        Assert.True(again.Resume());
+        Assert.Equal(newest[2], resumed!.Path);
+        Assert.Equal(2, resumed.Skipped.Count);
+        Assert.Contains("model.safetensors is damaged", resumed.Skipped[0], StringComparison.Ordinal);
+        Assert.Contains("optimizer.safetensors", resumed.Skipped[1], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Cancelling_writes_a_checkpoint_of_the_very_step()
+    {
+        using var folder = new TemporaryFolder();
+        using var stop = new CancellationTokenSource();
+        using var trainer = Tiny.Training(folder.Path, report: e => { if (e is StepDone { Step: 8 }) stop.Cancel(); }).Trainer;
+        var result = trainer.Train(stop: stop.Token);
+        Assert.False(result.Completed);
+        Assert.Equal(8, result.Steps);
+        Assert.Equal(8, new RunFolder(folder.Path).Checkpoints.Newest()!.Position.Step);
+    }
+
+    [Fact]
+    public void Old_checkpoints_are_deleted_but_not_the_best()
+    {
+        using var folder = new TemporaryFolder();
+        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { Keep = 1, CheckpointEvery = 1 }, epochs: 6).Trainer) trainer.Train();
+        var store = new RunFolder(folder.Path).Checkpoints;
+        Assert.InRange(store.All.Count, 1, 2);
+        Assert.Equal(30, store.Newest()!.Position.Step);
+        var best = RunLog.Read(new RunFolder(folder.Path).LogPath).Where(line => (string?)line["kind"] == "evaluation").Max(line => (double)line["top1"]!);
+        Assert.Equal(best, store.Best()!.Position.Top1);
+    }
+}
+
+[CollectionDefinition("engine", DisableParallelization = true)]
+public sealed class EngineCollection;

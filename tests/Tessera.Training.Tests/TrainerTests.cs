@@ -1,0 +1,122 @@
+namespace Tessera.Training.Tests;
+
+[Collection("engine")]
+public sealed class TrainerTests
+{
+    [Fact]
+    public void It_learns_and_tells_how_it_goes()
+    {
+        var events = new List<TrainingEvent>();
+        using var trainer = Tiny.Training(null, epochs: 12, lr: 3e-2, report: events.Add).Trainer;
+        var result = trainer.Train();
+        Assert.True(result.Completed);
+        Assert.Equal(60, result.Steps);
+        Assert.True(result.Last!.Top1 > 0.9, $"top-1 of {result.Last.Top1}");
+        Assert.NotNull(result.LastEma);
+        Assert.Equal(60, events.OfType<StepDone>().Count());
+        Assert.Equal(12, events.OfType<Evaluated>().Count());
+        var last = events.OfType<StepDone>().Last();
+        Assert.Equal((11, 12, 60L, 60L), (last.Epoch, last.Epochs, last.Step, last.Steps));
+        Assert.True(last.ImagesPerSecond > 0);
+    }
+
+    [Fact]
+    public void No_tensor_is_left_over_after_training()
+    {
+        Torch.Collect();
+        var before = Tensor.LiveCount;
+        TrainOnce();
+        Torch.Collect();
+        Assert.Equal(before, Tensor.LiveCount);
+    }
+
+    [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+    private static void TrainOnce()
+    {
+        using var folder = new TemporaryFolder();
+        using var trainer = Tiny.Training(folder.Path).Trainer;
+        trainer.Train();
+    }
+
+    [Fact]
+    public void Steps_leave_no_tensors_behind()
+    {
+        var counts = new List<long>();
+        using var trainer = Tiny.Training(null, report: e => { if (e is StepDone) counts.Add(Tensor.LiveCount); }, test: false).Trainer;
+        trainer.Train();
+        Assert.All(counts.Skip(2), count => Assert.Equal(counts[1], count));
+    }
+
+    [Fact]
+    public void Accumulating_gradients_equals_a_larger_batch()
+    {
+        // Without dropout and running statistics, which do depend on the batch.
+        double[] Train(int accumulate, BatchSource data)
+        {
+            using var scope = new Scope();
+            var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, Accumulate: accumulate), epochs: 1, data: data, objective: new HeadOnly(), test: false);
+            using (trainer) trainer.Train();
+            return model.Head.Weight.ToArray<double>();
+        }
+        var small = Tiny.Source(4);
+        var large = new BatchSource(2, (epoch, skip) => small.Epoch(epoch, 0).Chunk(2).Skip(skip).Select(pair => new Data.Batch(
+            Torch.Cat([.. pair.Select(b => b.Inputs)]), Torch.Cat([.. pair.Select(b => b.Labels)]), [.. pair.SelectMany(b => b.Indices)])));
+        var one = Train(1, large);
+        var two = Train(2, small);
+        for (var i = 0; i < one.Length; i++) Assert.Equal(one[i], two[i], 1e-5);
+    }
+
+    private sealed class HeadOnly : Objective
+    {
+        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress)
+        {
+            var pooled = batch.Inputs.Reshape(batch.Count, -1).Slice(1, 0, TinyModel.Width);
+            return new(Losses.CrossEntropy(((TinyModel)student).Head.Call(pooled), batch.Labels));
+        }
+    }
+
+    [Fact]
+    public void Weights_that_are_not_finite_stop_the_run_and_are_named()
+    {
+        using var trainer = Tiny.Training(null, lr: 1e-2, data: Poisoned()).Trainer;
+        var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
+        Assert.Equal(2, error.Step);
+        Assert.Equal("the batch", error.Where);
+        Assert.Equal(Enumerable.Range(12, 6), error.Samples);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    private static BatchSource Poisoned() => Tiny.Source(bad: true);
+
+    [Fact]
+    public void The_first_module_that_is_not_finite_is_named()
+    {
+        var (trainer, model, _) = Tiny.Training(null, new());
+        using (Torch.NoGrad()) model.Stem.Weight.Fill_(3e38);
+        using (trainer)
+        {
+            var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
+            Assert.Equal("stem", error.Where);
+            Assert.Contains("first module whose output is not finite is stem", error.Message, StringComparison.Ordinal);
+            Assert.Contains("optimizer.lr", error.Message, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void The_moving_average_follows_its_formula_and_swaps_back()
+    {
+        using var scope = new Scope();
+        var model = new TinyModel();
+        using var ema = new Ema(model, 0.75);
+        var before = model.Head.Weight.ToArray<float>();
+        using (Torch.NoGrad()) model.Head.Weight.Add_(1);
+        var after = model.Head.Weight.ToArray<float>();
+        ema.Update();
+        var average = ema.StateDict()["head.weight"].ToArray<float>();
+        for (var i = 0; i < before.Length; i++) Assert.Equal(0.75f * before[i] + 0.25f * after[i], average[i], 1e-6);
+        ema.Swap();
+        Assert.Equal(average, model.Head.Weight.ToArray<float>());
+        ema.Swap();
+        Assert.Equal(after, model.Head.Weight.ToArray<float>());
+    }
+}
