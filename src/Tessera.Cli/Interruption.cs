@@ -10,13 +10,18 @@ internal sealed class Interruption : IDisposable
 
     /// <summary>Listens until it is disposed of.</summary>
     /// <param name="announce">Called at the first signal, on another thread.</param>
-    internal Interruption(Action announce)
+    internal Interruption(Action? announce = null)
     {
         registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
         {
-            if (source.IsCancellationRequested) Environment.Exit(ExitCode.Interrupted);
+            if (source.IsCancellationRequested)
+            {
+                // What is drawn live hides the cursor.
+                if (!Console.IsOutputRedirected) Console.Out.Write("\e[?25h");
+                return;
+            }
             context.Cancel = true;
-            announce();
+            announce?.Invoke();
             source.Cancel();
         }))];
     }

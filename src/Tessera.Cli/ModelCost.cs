@@ -30,7 +30,7 @@ internal sealed record ModelCost(long Parameters, long Macs, long AttentionMacs,
         var training = model.Training;
         model.Eval();
         using var count = new OperationCount();
-        model.Call(Torch.Zeros(new IntList([1, .. input]), type));
+        model.Call(Torch.Zeros(new IntList([1, .. input]), type).To(model.Parameters().First().Device));
         model.Train(training);
         return new(model.Parameters().Sum(p => p.Elements), count.Macs, count.AttentionMacs, count.Activations, input);
     }

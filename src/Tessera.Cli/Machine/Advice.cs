@@ -9,7 +9,7 @@ internal static class Advice
     {
         List<string> advice = [];
         if (machine.Environment.TryGetValue("OPENBLAS_CORETYPE", out var core))
-            advice.Add($"OPENBLAS_CORETYPE={core} forces OpenBLAS to the kernels of another processor and can halve the speed: unset it.");
+            advice.Add(CoreType(core));
         if (machine.Blas is { Path: not null, IsOpenBlas: false } && !machine.Blas.Path.Contains("mkl", StringComparison.Ordinal))
             advice.Add($"{machine.Blas.Path} is not OpenBLAS: products may run at a tenth of the speed. Debian: apt-get install libopenblas0-openmp.");
         else if (machine.Blas.HasOwnThreads)
@@ -31,4 +31,8 @@ internal static class Advice
             advice.Add("There is an NVIDIA device, but this libtorch has no CUDA: let TESSERA_LIBTORCH name a build that has.");
         return advice;
     }
+
+    /// <summary>The setting that costs most, and that nobody remembers to have made.</summary>
+    internal static string CoreType(string core)
+        => $"OPENBLAS_CORETYPE={core} forces OpenBLAS to the kernels of one processor, whatever this one is, and can halve the speed: unset it.";
 }
