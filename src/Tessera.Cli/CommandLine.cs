@@ -1,0 +1,72 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.CommandLine.Invocation;
+using Tessera.Cli.Commands;
+
+namespace Tessera.Cli;
+
+/// <summary>The commands and how they are run: parsing, help, exit codes.</summary>
+internal static class CommandLine
+{
+    private static readonly Option<bool> Json = new("--json")
+    {
+        Description = "Print the result as one JSON object on standard output; progress goes to standard error.",
+        Recursive = true,
+    };
+
+    private static readonly Option<bool> Quiet = new("--quiet", "-q")
+    {
+        Description = "Print the bare result and nothing else.",
+        Recursive = true,
+    };
+
+    internal static int Run(string[] arguments)
+    {
+        try
+        {
+            var parsed = Root().Parse(arguments);
+            if (parsed.Action is ParseErrorAction) return Refuse(parsed);
+            // Signals and errors are handled here: a training has to write its checkpoint first.
+            return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
+        }
+        catch (Exception error)
+        {
+            return Errors.Report(error, Console.Error);
+        }
+    }
+
+    internal static RootCommand Root()
+    {
+        var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
+        {
+            Json, Quiet,
+            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
+        };
+        foreach (var help in root.Options.OfType<HelpOption>())
+        {
+            var action = new HelpWithExamples((HelpAction)help.Action!);
+            help.Action = action;
+            root.SetAction(parsed => action.Invoke(parsed));
+        }
+        return root;
+    }
+
+    /// <summary>Where a command's output goes.</summary>
+    internal static Terminal Terminal(this ParseResult parsed) => new(parsed.GetValue(Json), parsed.GetValue(Quiet));
+
+    private static int Refuse(ParseResult parsed)
+    {
+        var command = parsed.CommandResult.Command;
+        var path = command is RootCommand ? "tessera" : $"tessera {command.Name}";
+        Errors.WriteLine(Console.Error, $"{parsed.Errors[0].Message.TrimEnd('.')}{Meant(parsed)}; see {path} --help");
+        return ExitCode.UserError;
+    }
+
+    private static string Meant(ParseResult parsed)
+    {
+        if (parsed.UnmatchedTokens is not [var word, ..]) return "";
+        var command = parsed.CommandResult.Command;
+        var known = command.Subcommands.Select(c => c.Name).Concat(command.Options.Select(o => o.Name)).Concat([Json.Name, Quiet.Name]);
+        return Spelling.Meant(word, known) is { } meant ? $": did you mean {meant}?" : "";
+    }
+}

@@ -1,0 +1,142 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Spectre.Console;
+using Tessera.Cli.Rendering;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera eval</c>: how well a run, or a model with weights of a file, does on labelled images.</summary>
+internal static class EvalCommand
+{
+    private static readonly Argument<string> Subject = new("run|model")
+    {
+        Description = "Folder of a run, or the name of a model (with --checkpoint and --data).",
+        CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
+    };
+
+    private static readonly Option<string?> CheckpointFile = new("--checkpoint") { Description = "Take the weights from this file: safetensors, or what PyTorch saves.", HelpName = "file" };
+    private static readonly Option<string?> Data = new("--data") { Description = "Measure on this data set; a run's own by default.", HelpName = "name" };
+    private static readonly Option<string?> Root = new("--root") { Description = "Folder of the data set's files.", HelpName = "folder" };
+    private static readonly Option<string?> Split = new("--split") { Description = "Part of the data set; a run's own, else test.", HelpName = "name" };
+    private static readonly Option<int?> Limit = new("--limit") { Description = "Measure on the first so many images only.", HelpName = "images" };
+    private static readonly Option<int?> Batch = new("--batch") { Description = "Images at a time.", HelpName = "images" };
+    private static readonly Option<bool> Best = new("--best") { Description = "A run's checkpoint of the highest accuracy instead of the newest." };
+    private static readonly Option<bool> Averaged = new("--ema") { Description = "A run's moving average of the weights." };
+    private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
+
+    internal static Command Create()
+    {
+        var command = new ExampleCommand("eval", "Measure a run, or a model with weights from a file, on labelled images.")
+        {
+            Examples =
+            [
+                ("tessera eval runs/mine", "on the test images of its recipe"),
+                ("tessera eval runs/mine --best --split train --limit 5000", "the best checkpoint on images it has learned from"),
+                ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "published weights"),
+                ("tessera eval runs/mine --json | jq .top1", "accuracy as a fraction"),
+            ],
+            Arguments = { Subject },
+            Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName },
+        };
+        command.SetAction(parsed =>
+        {
+            var terminal = parsed.Terminal();
+            Torch.Threads = Environment.ProcessorCount;
+            using var interruption = new Interruption();
+            var subject = Open(parsed);
+            var started = Stopwatch.GetTimestamp();
+            var evaluation = Measure(subject, parsed.GetValue(Batch), terminal, interruption.Token);
+            Show(subject, evaluation, Stopwatch.GetElapsedTime(started), terminal);
+        });
+        return command;
+    }
+
+    private sealed record Measured(Backbone Model, ImageDataset Images, Normalization Normalization, EvaluationOptions Options, Precision Precision, string Source);
+
+    private static Measured Open(ParseResult parsed)
+    {
+        var name = parsed.GetRequiredValue(Subject);
+        var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
+        var file = parsed.GetValue(CheckpointFile);
+        if (Directory.Exists(name))
+        {
+            var trained = TrainedModel.FromRun(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
+            if (file is not null) ModelWeights.Load(trained.Model, file, strict: true);
+            var own = trained.Recipe;
+            var given = parsed.GetValue(Data);
+            var images = Images(parsed, given ?? own.Data.Name, given is null ? own.Data.Root : null, own.Evaluation.Split);
+            Check(trained.Model, images);
+            return new(trained.Model, images, trained.Facts.Normalization, own.Evaluation, own.Train.Precision, file ?? trained.Checkpoint.Path);
+        }
+        if (Registry.All.All(variant => variant.Name != name) && !Registry.Find(name).Any() && name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal))
+            throw new UserException($"there is no run folder {name}");
+        var found = Registry.Get(name);
+        if (file is null) throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
+        if (parsed.GetValue(Data) is not { } data) throw new UserException($"{name} is measured on labelled images: --data names the data set, one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
+        if (parsed.GetValue(Best) || parsed.GetValue(Averaged)) throw new UserException("--best and --ema choose among the checkpoints of a run; a model has only --checkpoint");
+        var set = Images(parsed, data, null, "test");
+        Backbone model;
+        using (Nn.Init.Skip()) model = found.Create(new() { Classes = set.ClassNames.Count, Channels = set.Channels, ImageSize = set is { Height: { } height, Width: { } width } ? (height, width) : null });
+        ModelWeights.Load(model, file, strict: true);
+        model.To(device);
+        var normalization = found.Preprocessing is { } own2 && own2.Mean.Count == set.Channels ? new Normalization([.. own2.Mean.Select(m => (float)m)], [.. own2.Std.Select(s => (float)s)]) : set.Normalization;
+        return new(model, set, normalization, new(), Precision.Fp32, file);
+    }
+
+    private static ImageDataset Images(ParseResult parsed, string name, string? root, string split)
+    {
+        var images = Datasets.OpenImages(name, parsed.GetValue(Split) ?? split, parsed.GetValue(Root) ?? root);
+        return parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
+    }
+
+    private static void Check(Backbone model, ImageDataset images)
+    {
+        if (model.Classes != images.ClassNames.Count) throw new UserException($"the model knows {model.Classes} classes, {images.Name} has {images.ClassNames.Count}");
+        if (model.Channels != images.Channels) throw new UserException($"the model takes images of {model.Channels} channels, those of {images.Name} have {images.Channels}");
+    }
+
+    private static Evaluation Measure(Measured subject, int? batch, Terminal terminal, CancellationToken stop)
+    {
+        var loader = new Loader(subject.Images, new Pipeline([], subject.Normalization), batch ?? subject.Options.Batch);
+        Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, stop);
+        return terminal.IsDrawn
+            ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Images.Count:N0} images"))
+            : Run(null);
+    }
+
+    private static void Show(Measured subject, Evaluation evaluation, TimeSpan time, Terminal terminal)
+    {
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(new
+            {
+                evaluation.Top1,
+                evaluation.Top5,
+                Data = subject.Images.Name,
+                subject.Images.Split,
+                Weights = subject.Source,
+                Seconds = Math.Round(time.TotalSeconds, 3),
+                ImagesPerSecond = Math.Round(evaluation.Count / time.TotalSeconds, 1),
+                Evaluation = EvaluationTable.Json(evaluation, subject.Images.ClassNames),
+            });
+            return;
+        }
+        var sheet = EvaluationTable.Sheet($"{subject.Images.Name} ({subject.Images.Split})");
+        EvaluationTable.AddTo(sheet, evaluation);
+        sheet.Add("images a second", $"{evaluation.Count / time.TotalSeconds:N0}");
+        sheet.Show(terminal);
+        if (terminal.Quiet) return;
+        var classes = new Sheet(new("class"), new("images", true), new("right", true), new("most often taken for"));
+        foreach (var (label, name) in subject.Images.ClassNames.Index())
+        {
+            var row = evaluation.Confusion[label];
+            var other = row.Index().Where(cell => cell.Index != label && cell.Item > 0).OrderByDescending(cell => cell.Item).Select(cell => $"{subject.Images.ClassNames[cell.Index]} ({cell.Item})").FirstOrDefault();
+            classes.Add(name, $"{row.Sum():N0}", evaluation.PerClass[label] is { } recall ? Figures.Percent(recall) : Figures.None, other ?? "");
+        }
+        // More classes than fit on a screen are for the report and for --json.
+        if (subject.Images.ClassNames.Count <= 30) classes.Show(terminal);
+    }
+}

@@ -1,0 +1,117 @@
+using System.CommandLine;
+using Tessera.Cli.Rendering;
+using Tessera.Models;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera models</c>: the registry, with published or counted figures.</summary>
+internal static class ModelsCommand
+{
+    private static readonly Argument<string?> Pattern = new("pattern")
+    {
+        Description = "Part of a name, or a pattern with * and ?; all models by default.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
+
+    private static readonly Option<bool> Count = new("--count")
+    {
+        Description = "Build each model and count parameters, multiply-accumulates and activations instead of quoting them.",
+    };
+
+    internal static Command Create()
+    {
+        var command = new ExampleCommand("models", "List the models: parameters, multiply-accumulates of one image, image size, published accuracy, paper.")
+        {
+            Examples =
+            [
+                ("tessera models", "all models"),
+                ("tessera models 'cct_*_32'", "the compact transformers for CIFAR-10"),
+                ("tessera models deit_tiny_patch16_224 --count", "build one and count for real"),
+                ("tessera models vit --quiet", "names only, one a line"),
+            ],
+            Arguments = { Pattern },
+            Options = { Count },
+        };
+        Pattern.CompletionSources.Add(_ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)));
+        command.SetAction(parsed =>
+        {
+            var terminal = parsed.Terminal();
+            var found = Find(parsed.GetValue(Pattern));
+            if (parsed.GetValue(Count)) ShowCounted(found, terminal);
+            else if (terminal.Json) WritePublished(found);
+            else if (terminal.Quiet) foreach (var variant in found) Terminal.Result(variant.Name);
+            else ShowPublished(found, terminal);
+        });
+        return command;
+    }
+
+    private static IReadOnlyList<Variant> Find(string? pattern)
+    {
+        if (pattern is null) return Registry.All;
+        Variant[] found = [.. Registry.Find(pattern)];
+        if (found.Length > 0) return found;
+        var nearest = Spelling.Nearest(pattern.Trim('*', '?'), Registry.All.Select(v => v.Name)).Take(3);
+        throw new UserException($"no model matches '{pattern}'; the nearest names are {string.Join(", ", nearest)}");
+    }
+
+    private static void WritePublished(IEnumerable<Variant> variants) => Terminal.WriteJson(variants.Select(v => new
+    {
+        v.Name,
+        Parameters = Exact(v.Parameters, 1e6),
+        Macs = Exact(v.GMacs, 1e9),
+        v.ImageSize,
+        Top1 = v.Top1 is { } percent ? Math.Round(percent / 100, 6) : (double?)null,
+        v.Dataset,
+        v.Paper,
+        v.Note,
+    }));
+
+    private static void ShowPublished(IReadOnlyList<Variant> variants, Terminal terminal)
+    {
+        // Titles of papers are longer than a terminal is wide: there they stand over their models.
+        if (terminal.IsDrawn)
+        {
+            foreach (var paper in variants.GroupBy(v => v.Paper))
+            {
+                terminal.Heading(paper.Key);
+                Published(paper, withPaper: false).Show(terminal);
+            }
+        }
+        else
+        {
+            Published(variants, withPaper: true).Show(terminal);
+        }
+        terminal.Note($"{variants.Count} of {Registry.All.Count} models. Figures are published ones; --count counts them, --json has notes as well.");
+    }
+
+    private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)
+    {
+        Column[] columns = [new("name"), new("parameters", true), new("MACs", true), new("size", true), new("top-1", true), new("on"), .. withPaper ? [new Column("paper")] : Array.Empty<Column>()];
+        var sheet = new Sheet(columns);
+        foreach (var v in variants)
+        {
+            string[] cells = [v.Name, Large(v.Parameters * 1e6), Large(v.GMacs * 1e9), $"{v.ImageSize}", v.Top1 is { } top1 ? Figures.Percent(top1 / 100) : Figures.None, v.Top1 is null ? "" : v.Dataset ?? ""];
+            sheet.Add(withPaper ? [.. cells, v.Paper] : cells);
+        }
+        return sheet;
+    }
+
+    private static void ShowCounted(IReadOnlyList<Variant> variants, Terminal terminal)
+    {
+        var sheet = new Sheet(new("name"), new("parameters", true), new("published", true), new("MACs", true), new("published", true), new("in attention", true), new("activations", true), new("input", true));
+        List<object> results = [];
+        foreach (var variant in variants)
+        {
+            var cost = ModelCost.Count(variant);
+            results.Add(new { variant.Name, cost.Parameters, cost.Macs, cost.AttentionMacs, cost.Activations, cost.Input });
+            sheet.Add(variant.Name, $"{cost.Parameters:N0}", Large(variant.Parameters * 1e6), Figures.Large(cost.Macs), Large(variant.GMacs * 1e9), Figures.Large(cost.AttentionMacs), Figures.Large(cost.Activations), string.Join("x", cost.Input));
+        }
+        if (terminal.Json) Terminal.WriteJson(results);
+        else sheet.Show(terminal);
+    }
+
+    private static string Large(double? value) => value is { } v ? Figures.Large(v) : Figures.None;
+
+    // Published in millions or 10^9 with few digits: the product shall not show the error of binary fractions.
+    private static double? Exact(double? value, double unit) => value is { } v ? Math.Round(v * unit) : null;
+}

@@ -1,0 +1,169 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using Tessera.Cli.Machine;
+using Tessera.Cli.Rendering;
+using Tessera.Training;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera train</c>: a recipe becomes a run.</summary>
+internal static class TrainCommand
+{
+    // A backward pass costs twice a forward pass, and a multiply-accumulate is two operations.
+    private const double OperationsPerMac = 3 * 2;
+
+    private static readonly Argument<string?> Recipe = new("recipe")
+    {
+        Description = $"A recipe file, or the name of one that comes with tessera; {RecipeFinder.Default} by default.",
+        Arity = ArgumentArity.ZeroOrOne,
+        CompletionSources = { _ => RecipeFinder.Names().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },
+    };
+
+    private static readonly Option<string[]> Set = new("--set")
+    {
+        Description = "Set a field of the recipe; may be given several times.",
+        HelpName = "field=value",
+        DefaultValueFactory = _ => [],
+    };
+
+    private static readonly Option<string?> Out = new("--out")
+    {
+        Description = "Folder of the run; runs/<recipe>-<date>-<time> by default.",
+        HelpName = "folder",
+    };
+
+    private static readonly Option<string?> Resume = new("--resume")
+    {
+        Description = "Go on with the run in a folder from its newest checkpoint.",
+        HelpName = "folder",
+    };
+
+    internal static Command Create()
+    {
+        var command = new ExampleCommand("train", "Train a model by a recipe. Ctrl-C writes a checkpoint and ends; --resume goes on from it.")
+        {
+            Examples =
+            [
+                ("tessera train", "the main job: a compact transformer on Fashion-MNIST"),
+                ("tessera train cct/fashion_mnist --set schedule.epochs=10 --set optimizer.lr=5e-4", "with other values"),
+                ("tessera train my.yaml --out runs/mine", "a recipe and a folder of your own"),
+                ("tessera train --set data.limit=2000 --set schedule.epochs=1", "a quick try on 2,000 images"),
+                ("tessera train --resume runs/mine", "go on after Ctrl-C"),
+                ("RUN=$(tessera train --quiet)", "in a script: prints the run's folder"),
+            ],
+            Arguments = { Recipe },
+            Options = { Set, Out, Resume },
+        };
+        command.SetAction(parsed => Run(parsed.Terminal(), parsed.GetValue(Recipe), parsed.GetValue(Set)!, parsed.GetValue(Out), parsed.GetValue(Resume)));
+        return command;
+    }
+
+    private static int Run(Terminal terminal, string? recipe, string[] settings, string? folder, string? resume)
+    {
+        if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
+            throw new UserException("--resume goes on with a run as it was begun: leave out the recipe, --set and --out");
+        var path = resume is null ? RecipeFinder.Find(recipe) : null;
+        // All processors, unless the recipe says how many (train.threads).
+        Torch.Threads = Environment.ProcessorCount;
+
+        var view = TrainingView.For(terminal);
+        using var interruption = new Interruption(view.AnnounceStop);
+        var started = Stopwatch.GetTimestamp();
+        var steps = new Speed();
+        void Report(TrainingEvent happened)
+        {
+            steps.Handle(happened);
+            view.Handle(happened);
+        }
+        using var experiment = resume is not null ? Experiment.Resume(resume, Report) : Experiment.Begin(path!, settings, folder ?? NewFolder(path!), Report);
+        var cost = ModelCost.Count(experiment.Model);
+        Introduce(experiment, cost, terminal);
+        view.GigaOperations = cost.Macs * OperationsPerMac / 1e9;
+        var result = view.Run(() => experiment.Train(interruption.Token));
+        var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, cost);
+        if (terminal.Json) WriteJson(outcome);
+        else if (terminal.Quiet) Terminal.Result(Shown(experiment.Run.Path));
+        else if (result.Completed) Show(outcome, terminal);
+        else terminal.Note($"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(experiment.Run.Path)}");
+        return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
+    }
+
+    private static string NewFolder(string recipe)
+    {
+        var wanted = Path.Combine("runs", $"{Path.GetFileNameWithoutExtension(recipe)}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
+        // Two that begin in the same second.
+        for (var i = 1; ; i++)
+            if ((i == 1 ? wanted : $"{wanted}-{i}") is var folder && !Directory.Exists(folder)) return folder;
+    }
+
+    private static void Introduce(Experiment experiment, ModelCost cost, Terminal terminal)
+    {
+        if (terminal.Quiet) return;
+        var recipe = experiment.Recipe;
+        terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
+        terminal.Note($"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs an image of {string.Join("x", cost.Input)}; {experiment.TrainData.Count:N0} images to learn from, {experiment.TestData.Count:N0} to measure on");
+        terminal.Note($"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}");
+        if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core) terminal.Note(Advice.CoreType(core));
+        terminal.Note("");
+    }
+
+    private static void Show(Outcome outcome, Terminal terminal)
+    {
+        var (experiment, result) = (outcome.Experiment, outcome.Result);
+        var sheet = EvaluationTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
+        if (result.Last is { } last) EvaluationTable.AddTo(sheet, last, result.LastEma);
+        Add("time", Figures.Time(outcome.Time));
+        if (outcome.ImagesPerSecond > 0)
+        {
+            Add("training images a second", $"{outcome.ImagesPerSecond:N0}");
+            Add("arithmetic", $"{outcome.ImagesPerSecond * outcome.Cost.Macs * OperationsPerMac / 1e9:N0} GFLOP/s");
+        }
+        sheet.Show(terminal);
+        terminal.Note($"run     {Shown(experiment.Run.Path)}");
+        if (File.Exists(experiment.Run.ReportPath)) terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
+
+        void Add(string name, string value) => sheet.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
+    }
+
+    private static void WriteJson(Outcome outcome)
+    {
+        var (experiment, result) = (outcome.Experiment, outcome.Result);
+        Terminal.WriteJson(new
+        {
+            result.Completed,
+            Run = experiment.Run.Path,
+            Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
+            Model = experiment.Recipe.Model.Name,
+            Data = experiment.Recipe.Data.Name,
+            result.Steps,
+            TotalSteps = experiment.Trainer.TotalSteps,
+            Epochs = experiment.Recipe.Schedule.TotalEpochs,
+            Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
+            ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
+            Gflops = Math.Round(outcome.ImagesPerSecond * outcome.Cost.Macs * OperationsPerMac / 1e9, 1),
+            outcome.Cost.Parameters,
+            outcome.Cost.Macs,
+            result.Last?.Top1,
+            Evaluation = result.Last is { } last ? EvaluationTable.Json(last, experiment.Facts.Classes) : null,
+            Averaged = result.LastEma is { } ema ? EvaluationTable.Json(ema, experiment.Facts.Classes) : null,
+        });
+    }
+
+    // Relative to where the user is, as long as that is shorter.
+    private static string Shown(string path)
+        => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
+
+    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, ModelCost Cost);
+
+    /// <summary>Gathers the speed of the steps.</summary>
+    private sealed class Speed
+    {
+        internal double ImagesPerSecond { get; private set; }
+
+        internal void Handle(TrainingEvent happened)
+        {
+            if (happened is StepDone step) ImagesPerSecond = step.ImagesPerSecond;
+        }
+    }
+}

@@ -1,0 +1,47 @@
+using System.Diagnostics;
+
+namespace Tessera.Cli.Machine;
+
+/// <summary>How fast the machine multiplies matrices: the mark that a training is compared with.</summary>
+internal static class PeakMeasurement
+{
+    // Long enough for clocks and threads to settle, and large enough not to measure the way to the kernel.
+    private const int Largest = 2048;
+    private static readonly TimeSpan Budget = TimeSpan.FromSeconds(0.7);
+
+    /// <summary>The best of several products of square matrices, in 10^9 floating-point operations a second.</summary>
+    /// <param name="type">float32 or bfloat16.</param>
+    /// <param name="device">Where.</param>
+    internal static double Gflops(DType type, Device device)
+    {
+        using var outside = Torch.NoGrad();
+        var best = 0.0;
+        // Where a type has no kernel worth the name, a large product would take minutes.
+        for (var size = 128; size <= Largest; size *= 2)
+        {
+            using var scope = new Scope();
+            var (a, b) = (Matrix(size, type, device), Matrix(size, type, device));
+            var operations = 2.0 * size * size * size;
+            var budget = size == Largest ? Budget : Budget / 20;
+            var started = Stopwatch.GetTimestamp();
+            do
+            {
+                best = Math.Max(best, operations / Seconds(a, b, device));
+            }
+            while (Stopwatch.GetElapsedTime(started) < budget);
+            if (8 * operations / best > Budget.TotalSeconds * 4) break;
+        }
+        return best / 1e9;
+    }
+
+    private static Tensor Matrix(int size, DType type, Device device) => Torch.Uniform([size, size], -1, 1).To(type).To(device);
+
+    private static double Seconds(Tensor a, Tensor b, Device device)
+    {
+        using var scope = new Scope();
+        var started = Stopwatch.GetTimestamp();
+        a.Matmul(b);
+        if (device.Type == DeviceType.Cuda) Cuda.Synchronize(Math.Max(0, device.Index));
+        return Stopwatch.GetElapsedTime(started).TotalSeconds;
+    }
+}

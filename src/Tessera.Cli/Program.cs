@@ -1,0 +1,1 @@
+return Tessera.Cli.CommandLine.Run(args);

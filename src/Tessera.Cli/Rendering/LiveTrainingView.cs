@@ -1,0 +1,71 @@
+using System.Diagnostics;
+using Spectre.Console;
+using Spectre.Console.Rendering;
+using Tessera.Training;
+
+namespace Tessera.Cli.Rendering;
+
+/// <summary>Progress on a terminal: two lines that change, and above them one that stays for every evaluation.</summary>
+internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(100);
+    private readonly long started = Stopwatch.GetTimestamp();
+    private LiveDisplayContext? live;
+    private long drawn;
+    private bool headed;
+    private int evaluating;
+    private volatile bool stopping;
+
+    internal override T Run<T>(Func<T> work) => console.Live(new Text("Preparing ...")).AutoClear(true).Start(context =>
+    {
+        live = context;
+        return work();
+    });
+
+    // Drawn by the thread that trains, at its next step.
+    protected override void Stopping() => stopping = true;
+
+    protected override void Show(TrainingEvent happened)
+    {
+        evaluating = happened is Evaluating some ? some.Samples : 0;
+        switch (happened)
+        {
+            case Resumed resumed:
+                console.MarkupLine($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
+                foreach (var reason in resumed.Skipped) console.MarkupLine($"[yellow]Skipped[/] {Markup.Escape(reason)}");
+                break;
+            case Evaluated done:
+                AddRow(done);
+                break;
+        }
+        if (Stopwatch.GetElapsedTime(drawn) < Interval) return;
+        drawn = Stopwatch.GetTimestamp();
+        live?.UpdateTarget(Draw());
+    }
+
+    private void AddRow(Evaluated done)
+    {
+        if (!headed) console.MarkupLine($"[grey]{"epoch",6}{"train loss",13}{"test loss",12}{"top-1",11}{"top-5",11}{(done.Ema is null ? "" : "averaged"),11}{"time",10}[/]");
+        headed = true;
+        var test = done.Evaluation;
+        var averaged = done.Ema is { } ema ? Rendering.Figures.Percent(ema.Top1) : "";
+        console.MarkupLine($"{done.Epoch + 1,6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""),13}{Rendering.Figures.Loss(test.Loss),12}[green]{Rendering.Figures.Percent(test.Top1),11}[/]{Rendering.Figures.Percent(test.Top5),11}{averaged,11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)),10}");
+    }
+
+    private Rows Draw()
+    {
+        if (Last is not { } step) return new Rows(new Text(evaluating > 0 ? $"Evaluating ... {evaluating} images" : "Preparing ..."));
+        var share = step.Step / (double)step.Steps;
+        var head = $"epoch {step.Epoch + 1}/{step.Epochs} ";
+        var tail = $" {100 * share,3:0} %";
+        var width = Math.Clamp(console.Profile.Width - head.Length - tail.Length - 1, 10, 80);
+        var full = (int)Math.Round(share * width);
+        List<IRenderable> lines =
+        [
+            new Markup($"{head}[green]{new string('━', full)}[/][grey]{new string('─', width - full)}[/]{tail}"),
+            new Markup(evaluating > 0 ? $"[grey]step {step.Step}/{step.Steps} · evaluating: {evaluating} images[/]" : $"[grey]step {step.Step}/{step.Steps} · {Figures(step, " · ")}[/]"),
+        ];
+        if (stopping) lines.Add(new Markup("[yellow]Stopping after this step with a checkpoint; Ctrl-C again stops at once.[/]"));
+        return new Rows(lines);
+    }
+}

@@ -1,0 +1,33 @@
+using Tessera.Training;
+
+namespace Tessera.Cli.Rendering;
+
+/// <summary>Progress as lines: one now and then, one for every evaluation.</summary>
+internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : TrainingView
+{
+    private static readonly TimeSpan Interval = TimeSpan.FromSeconds(10);
+    private long? shown;
+
+    protected override void Show(TrainingEvent happened)
+    {
+        switch (happened)
+        {
+            case Resumed resumed:
+                to.WriteLine($"resumed at step {resumed.Step} from {resumed.Path}");
+                foreach (var reason in resumed.Skipped) to.WriteLine($"skipped {reason}");
+                break;
+            case StepDone step when shown is not { } before || clock.GetElapsedTime(before) >= Interval:
+                shown = clock.GetTimestamp();
+                to.WriteLine($"epoch {step.Epoch + 1}/{step.Epochs}  step {step.Step}/{step.Steps}  {Figures(step, "  ")}");
+                break;
+            case Evaluated done:
+                to.WriteLine($"epoch {done.Epoch + 1} evaluated{(TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "")}  {Describe(done.Evaluation)}{(done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "")}");
+                break;
+        }
+    }
+
+    protected override void Stopping() => to.WriteLine("stopping after this step with a checkpoint; Ctrl-C again stops at once");
+
+    private static string Describe(Evaluation evaluation)
+        => $"test loss {Rendering.Figures.Loss(evaluation.Loss)}  top-1 {Rendering.Figures.Percent(evaluation.Top1)}  top-5 {Rendering.Figures.Percent(evaluation.Top5)}";
+}

@@ -1,0 +1,66 @@
+using Tessera.Training;
+
+namespace Tessera.Cli.Rendering;
+
+/// <summary>Shows how a training goes on.</summary>
+internal abstract class TrainingView
+{
+    private double lossSum;
+    private int lossCount;
+
+    /// <summary>Drawn on a terminal, lines elsewhere, nothing when quiet.</summary>
+    internal static TrainingView For(Terminal terminal)
+        => terminal.IsDrawn ? new LiveTrainingView(terminal.Drawing) : terminal.Quiet ? new SilentTrainingView() : new PlainTrainingView(terminal.Text, TimeProvider.System);
+
+    /// <summary>The last step that was reported.</summary>
+    protected StepDone? Last { get; private set; }
+
+    /// <summary>Mean loss of the steps since the last evaluation; null where there were none.</summary>
+    protected double? TrainLoss => lossCount == 0 ? null : lossSum / lossCount;
+
+    /// <summary>Arithmetic that one training image costs, in 10^9 operations; null where it is not known.</summary>
+    internal double? GigaOperations { get; set; }
+
+    /// <summary>Whether Ctrl-C was pressed. May be set from another thread.</summary>
+    internal void AnnounceStop() => Stopping();
+
+    /// <summary>Called with everything that happens, on the thread that trains.</summary>
+    internal void Handle(TrainingEvent happened)
+    {
+        if (happened is StepDone step)
+        {
+            Last = step;
+            lossSum += step.Loss;
+            lossCount++;
+        }
+        Show(happened);
+        if (happened is Evaluated) (lossSum, lossCount) = (0, 0);
+    }
+
+    /// <summary>Shows progress while the work runs.</summary>
+    internal virtual T Run<T>(Func<T> work) => work();
+
+    protected abstract void Show(TrainingEvent happened);
+
+    protected virtual void Stopping() { }
+
+    /// <summary>Loss, learning rate, speed and time left, in that order.</summary>
+    protected string Figures(StepDone step, string between)
+    {
+        string[] parts =
+        [
+            $"loss {Rendering.Figures.Loss(step.Loss)}",
+            $"lr {Rendering.Figures.Rate(step.LearningRate)}",
+            $"{step.ImagesPerSecond:0} images/s",
+            .. GigaOperations is { } each ? [$"{each * step.ImagesPerSecond:0} GFLOP/s"] : Array.Empty<string>(),
+            $"{Rendering.Figures.Time(step.Remaining)} left",
+        ];
+        return string.Join(between, parts);
+    }
+}
+
+/// <summary>Shows nothing.</summary>
+internal sealed class SilentTrainingView : TrainingView
+{
+    protected override void Show(TrainingEvent happened) { }
+}

@@ -1,0 +1,63 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Spectre.Console;
+
+namespace Tessera.Cli;
+
+/// <summary>
+/// Where output goes and in which form: drawn on a terminal, plain text in a pipe, the bare result when quiet, or one JSON
+/// object on standard output with everything else on standard error.
+/// </summary>
+internal sealed class Terminal
+{
+    private static readonly JsonSerializerOptions Snake = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        DictionaryKeyPolicy = null,
+        WriteIndented = true,
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
+
+    private readonly Lazy<IAnsiConsole> console;
+
+    internal Terminal(bool json, bool quiet)
+    {
+        (Json, Quiet) = (json, quiet);
+        IsDrawn = !json && !quiet && !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+        console = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Text) }));
+    }
+
+    internal bool Json { get; }
+
+    internal bool Quiet { get; }
+
+    /// <summary>Whether somebody looks at it: colours, tables with borders, live progress.</summary>
+    internal bool IsDrawn { get; }
+
+    /// <summary>For what is drawn.</summary>
+    internal IAnsiConsole Drawing => console.Value;
+
+    /// <summary>For plain text that accompanies the result.</summary>
+    internal TextWriter Text => Json ? Console.Error : Console.Out;
+
+    /// <summary>A line that accompanies the result; nothing when quiet.</summary>
+    internal void Note(string line)
+    {
+        if (!Quiet) Text.WriteLine(line);
+    }
+
+    /// <summary>A heading over what follows.</summary>
+    internal void Heading(string text)
+    {
+        if (IsDrawn) Drawing.MarkupLine($"[bold]{Markup.Escape(text)}[/]");
+        else Note(text);
+    }
+
+    /// <summary>A line of the bare result.</summary>
+    internal static void Result(string line) => Console.Out.WriteLine(line);
+
+    /// <summary>The result as JSON.</summary>
+    internal static void WriteJson(object result) => Console.Out.WriteLine(JsonSerializer.Serialize(result, Snake));
+}
