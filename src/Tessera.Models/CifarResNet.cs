@@ -1,0 +1,166 @@
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Residual networks for images of 32 pixels: 6n + 2 layers in three stages of 16, 32 and 64 channels.
+/// He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385, section 4.2.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are those of the common PyTorch port (akamaster). Its final pooling takes the map's width
+/// as kernel; here it is global, which is the same for square maps.
+/// </remarks>
+public sealed partial class CifarResNet : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
+    /// <param name="ProjectionShortcut">Where the shape changes: a 1 x 1 convolution (option B of the paper) instead of every second pixel with zero channels (option A).</param>
+    /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Eps">Of all batch norms.</param>
+    /// <param name="Dropout">Dropout before the classifier.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, bool ProjectionShortcut = false, int Classes = 10, int Channels = 3, double Eps = 1e-5, double Dropout = 0, double DropPath = 0);
+
+    private readonly Conv2d conv1;
+    private readonly BatchNorm bn1;
+    private readonly ModuleList<Block> layer1;
+    private readonly ModuleList<Block> layer2;
+    private readonly ModuleList<Block> layer3;
+    private Linear? linear;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A network with He-normal weights.</summary>
+    public CifarResNet(Config config)
+    {
+        this.config = config;
+        conv1 = Initialised(new Conv2d(config.Channels, 16, 3, 1, 1, bias: false));
+        bn1 = new BatchNorm(16, config.Eps);
+        var rates = Nn.DropPath.Rates(config.DropPath, 3 * config.BlocksPerStage);
+        layer1 = Stage(0, rates);
+        layer2 = Stage(1, rates);
+        layer3 = Stage(2, rates);
+        if (config.Classes > 0) linear = Initialised(new Linear(FeatureWidth, config.Classes));
+        drop = new Dropout(config.Dropout);
+    }
+
+    private ModuleList<Block> Stage(int stage, double[] rates)
+    {
+        var width = 16 << stage;
+        return new(Enumerable.Range(0, config.BlocksPerStage).Select(j =>
+            new Block(config, j == 0 && stage > 0 ? width / 2 : width, width, j == 0 && stage > 0 ? 2 : 1, rates[stage * config.BlocksPerStage + j])));
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => 64;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, 3 * config.BlocksPerStage).Select(i => $"layer{i / config.BlocksPerStage + 1}.{i % config.BlocksPerStage}")];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
+
+    private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
+    {
+        var x = bn1.Call(conv1.Call(image)).Relu();
+        foreach (var (i, stage) in new[] { layer1, layer2, layer3 }.Index())
+        {
+            foreach (var block in stage) x = block.Call(x);
+            yield return Record($"layer{i + 1}", x);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Maps(input).Last();
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(drop.Call(pooled));
+
+    /// <summary>The three stages, strides 1, 2 and 4.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        linear = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
+        linear?.To(conv1.Weight.Device, conv1.Weight.DType);
+    }
+
+    /// <summary>Takes images of another size; nothing depends on it.</summary>
+    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+
+    private static Conv2d Initialised(Conv2d conv)
+    {
+        Init.KaimingNormal(conv.Weight);
+        return conv;
+    }
+
+    private static Linear Initialised(Linear linear)
+    {
+        Init.KaimingNormal(linear.Weight);
+        return linear;
+    }
+
+    /// <summary>ReLU(F(x) + shortcut(x)) with two 3 x 3 convolutions.</summary>
+    private sealed partial class Block : Layer
+    {
+        private readonly Conv2d conv1;
+        private readonly BatchNorm bn1;
+        private readonly Conv2d conv2;
+        private readonly BatchNorm bn2;
+        private readonly Sequential? shortcut;
+        private readonly DropPath dropPath;
+        private readonly bool changes;
+        private readonly int added;
+
+        public Block(Config config, int inputs, int outputs, int stride, double dropPath)
+        {
+            conv1 = Initialised(new Conv2d(inputs, outputs, 3, stride, 1, bias: false));
+            bn1 = new BatchNorm(outputs, config.Eps);
+            conv2 = Initialised(new Conv2d(outputs, outputs, 3, 1, 1, bias: false));
+            bn2 = new BatchNorm(outputs, config.Eps);
+            changes = stride != 1;
+            added = (outputs - inputs) / 2;
+            if (changes && config.ProjectionShortcut) shortcut = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), new BatchNorm(outputs, config.Eps));
+            this.dropPath = new DropPath(dropPath);
+        }
+
+        protected override Tensor Forward(Tensor input)
+            => (dropPath.Call(bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu()))) + Shortcut(input)).Relu();
+
+        private Tensor Shortcut(Tensor x)
+        {
+            if (!changes) return x;
+            if (shortcut is not null) return shortcut.Call(x);
+            // Every second pixel, and half of the missing channels as zeros on either side.
+            return x.Slice(2, step: 2).Slice(3, step: 2).ConstantPadNd([0, 0, 0, 0, added, added]);
+        }
+    }
+
+    private static Variant Make(int depth, double parameters, double accuracy, string? note = null) => new(
+        $"resnet{depth}_cifar", "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385",
+        options => new CifarResNet(new Config((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 10, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
+        32, parameters, Top1: accuracy, Dataset: "CIFAR-10", Preprocessing: Preprocessing.Cifar10, Note: note);
+
+    /// <summary>The published depths; accuracies are those of the port, after 200 epochs.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make(20, 0.27, 91.73, "paper: 91.25"),
+        Make(32, 0.46, 92.63, "paper: 92.49"),
+        Make(44, 0.66, 93.10, "paper: 92.83"),
+        Make(56, 0.85, 93.39, "paper: 93.03"),
+        Make(110, 1.73, 93.68, "paper: 93.57"),
+    ];
+}

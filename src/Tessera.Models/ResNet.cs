@@ -1,0 +1,188 @@
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Residual networks for ImageNet. He et al., "Deep Residual Learning for Image Recognition", 2015, arXiv:1512.03385; grouped
+/// bottlenecks from Xie et al., "Aggregated Residual Transformations", 2016, arXiv:1611.05431.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are torchvision's, and so is the place of a bottleneck's stride: on its 3 x 3 convolution
+/// ("v1.5"), where the paper has it on the first 1 x 1.
+/// </remarks>
+public sealed partial class ResNet : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
+    /// <param name="Layers">Blocks of each of the four stages.</param>
+    /// <param name="Bottleneck">Blocks of three convolutions (1 x 1, 3 x 3, 1 x 1 to four times the width) instead of two.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Groups">Groups of a bottleneck's 3 x 3 convolution.</param>
+    /// <param name="WidthPerGroup">Channels of a group in the first stage.</param>
+    /// <param name="Eps">Of all batch norms.</param>
+    /// <param name="Momentum">Weight of the newest batch in their running statistics.</param>
+    /// <param name="ZeroInitResidual">Starts every block as the identity: its last norm's scale is zero.</param>
+    /// <param name="Dropout">Dropout before the classifier.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Groups = 1, int WidthPerGroup = 64,
+        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0);
+
+    private readonly Conv2d conv1;
+    private readonly BatchNorm bn1;
+    private readonly ModuleList<Block> layer1;
+    private readonly ModuleList<Block> layer2;
+    private readonly ModuleList<Block> layer3;
+    private readonly ModuleList<Block> layer4;
+    private Linear? fc;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
+    public ResNet(Config config)
+    {
+        if (config.Layers.Count != 4) throw new ArgumentException($"{config.Layers.Count} stages: four were expected", nameof(config));
+        if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64)) throw new ArgumentException("groups and widths other than 1 and 64 need bottleneck blocks", nameof(config));
+        this.config = config;
+        conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
+        bn1 = new BatchNorm(64, config.Eps, config.Momentum);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
+        layer1 = Stage(0, rates);
+        layer2 = Stage(1, rates);
+        layer3 = Stage(2, rates);
+        layer4 = Stage(3, rates);
+        if (config.Classes > 0) fc = new Linear(FeatureWidth, config.Classes);
+        drop = new Dropout(config.Dropout);
+    }
+
+    private ModuleList<Block> Stage(int stage, double[] rates)
+    {
+        var planes = 64 << stage;
+        var inputs = stage == 0 ? 64 : planes / 2 * Expansion;
+        var first = config.Layers.Take(stage).Sum();
+        return new(Enumerable.Range(0, config.Layers[stage]).Select(j => new Block(config, j == 0 ? inputs : planes * Expansion, planes, j == 0 && stage > 0 ? 2 : 1, rates[first + j])));
+    }
+
+    private int Expansion => config.Bottleneck ? 4 : 1;
+    private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => 512 * Expansion;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
+
+    private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
+    {
+        var x = bn1.Call(conv1.Call(image)).Relu().MaxPool2d(3, 2, 1);
+        foreach (var (i, stage) in Stages.Index())
+        {
+            foreach (var block in stage) x = block.Call(x);
+            yield return Record($"layer{i + 1}", x);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Maps(input).Last();
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => fc is null ? pooled : fc.Call(drop.Call(pooled));
+
+    /// <summary>C2 to C5, strides 4 to 32.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 4 << i))];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        fc = classes > 0 ? new Linear(FeatureWidth, classes) : null;
+        fc?.To(conv1.Weight.Device, conv1.Weight.DType);
+    }
+
+    /// <summary>Takes images of another size; nothing depends on it.</summary>
+    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+
+    private static Conv2d Initialised(Conv2d conv)
+    {
+        Init.KaimingNormal(conv.Weight, fanOut: true);
+        return conv;
+    }
+
+    /// <summary>ReLU(F(x) + shortcut(x)) (section 3.2): F has two 3 x 3 convolutions, or is a bottleneck of three.</summary>
+    private sealed partial class Block : Layer
+    {
+        private readonly Conv2d conv1;
+        private readonly BatchNorm bn1;
+        private readonly Conv2d conv2;
+        private readonly BatchNorm bn2;
+        private readonly Conv2d? conv3;
+        private readonly BatchNorm? bn3;
+        private readonly Sequential? downsample;
+        private readonly DropPath dropPath;
+
+        public Block(Config config, int inputs, int planes, int stride, double dropPath)
+        {
+            var outputs = config.Bottleneck ? 4 * planes : planes;
+            if (config.Bottleneck)
+            {
+                var width = planes * config.WidthPerGroup / 64 * config.Groups;
+                conv1 = Initialised(new Conv2d(inputs, width, 1, bias: false));
+                bn1 = Norm(width);
+                conv2 = Initialised(new Conv2d(width, width, 3, stride, 1, groups: config.Groups, bias: false));
+                bn2 = Norm(width);
+                conv3 = Initialised(new Conv2d(width, outputs, 1, bias: false));
+                bn3 = Norm(outputs);
+            }
+            else
+            {
+                conv1 = Initialised(new Conv2d(inputs, planes, 3, stride, 1, bias: false));
+                bn1 = Norm(planes);
+                conv2 = Initialised(new Conv2d(planes, planes, 3, 1, 1, bias: false));
+                bn2 = Norm(planes);
+            }
+            if (config.ZeroInitResidual) Init.Zeros((bn3 ?? bn2).Weight!);
+            if (stride != 1 || inputs != outputs) downsample = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), Norm(outputs));
+            this.dropPath = new DropPath(dropPath);
+
+            BatchNorm Norm(int channels) => new(channels, config.Eps, config.Momentum);
+        }
+
+        protected override Tensor Forward(Tensor input)
+        {
+            var x = bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu()));
+            if (conv3 is not null) x = bn3!.Call(conv3.Call(x.Relu()));
+            return (dropPath.Call(x) + (downsample is null ? input : downsample.Call(input))).Relu();
+        }
+    }
+
+    private const string Paper = "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385";
+
+    private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double? gmacs, double top1, string? note = null, int groups = 1, int width = 64, string paper = Paper) => new(
+        name, paper,
+        options => new ResNet(new Config(options.ImageSize ?? (224, 224), layers, bottleneck, options.Classes ?? 1000, options.Channels ?? 3, groups, width, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
+        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { Interpolation = "bilinear" }, Note: note);
+
+    /// <summary>The published networks; accuracies are those of torchvision's first weights.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("resnet18", [2, 2, 2, 2], false, 11.690, 1.81, 69.76),
+        Make("resnet34", [3, 4, 6, 3], false, 21.798, 3.66, 73.31),
+        Make("resnet50", [3, 4, 6, 3], true, 25.557, 4.09, 76.13, "80.86 with torchvision's second recipe"),
+        Make("resnet101", [3, 4, 23, 3], true, 44.549, 7.80, 77.37, "81.89 with torchvision's second recipe"),
+        Make("resnet152", [3, 8, 36, 3], true, 60.193, 11.51, 78.31, "82.28 with torchvision's second recipe"),
+        Make("resnext50_32x4d", [3, 4, 6, 3], true, 25.03, null, 77.62, groups: 32, width: 4, paper: "Aggregated Residual Transformations, 2016, arXiv:1611.05431"),
+    ];
+}
