@@ -7,6 +7,13 @@ public sealed class Dropout(double p) : Layer
     protected override Tensor Forward(Tensor input) => p == 0 || !Training ? input : Torch.Dropout(input, p, true);
 }
 
+/// <summary>Zeroes whole channels of [B, C, H, W] with probability p in training and divides the rest by 1 - p (Tompson et al., 2015, arXiv:1411.4280).</summary>
+public sealed class Dropout2d(double p) : Layer
+{
+    /// <inheritdoc/>
+    protected override Tensor Forward(Tensor input) => p == 0 || !Training ? input : Torch.FeatureDropout(input, p, true);
+}
+
 /// <summary>
 /// Stochastic depth: drops the whole residual of a sample with probability p in training and divides the rest by 1 - p
 /// (Huang et al., 2016, arXiv:1603.09382).
