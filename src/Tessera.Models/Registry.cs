@@ -12,6 +12,7 @@ public static class Registry
         .. Deit.Variants,
         .. Cct.Variants,
         .. TextCct.Variants,
+        .. LvVit.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
