@@ -13,6 +13,7 @@ public static class Registry
         .. Cct.Variants,
         .. TextCct.Variants,
         .. LvVit.Variants,
+        .. DynamicVit.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

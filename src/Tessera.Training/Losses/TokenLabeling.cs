@@ -111,6 +111,6 @@ public static class TokenLabeling
         }
         var kept = MixToken.Kept(box, (int)tokens);
         if (kept < 1) image = kept * image + (1 - kept) * image.Flip(0);
-        return classWeight * Torch.CrossEntropyLoss(logits, image) + denseWeight * Torch.CrossEntropyLoss(dense.Reshape(batch * tokens, classes), perToken.Reshape(batch * tokens, classes));
+        return classWeight * logits.CrossEntropyLoss(image) + denseWeight * dense.Reshape(batch * tokens, classes).CrossEntropyLoss(perToken.Reshape(batch * tokens, classes));
     });
 }
