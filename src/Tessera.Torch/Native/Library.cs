@@ -12,9 +12,16 @@ internal static class Library
     static Library()
     {
         NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
+        // OpenMP's threads wait for each other by spinning; beside a busy neighbour that makes them twenty times slower.
+        // A short spin, then sleep, costs nothing measurable on a quiet machine. Read by libgomp when it is loaded.
+        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
         // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
         Imports.KeepFreedMemory(1L << 30);
     }
+
+    // Environment.SetEnvironmentVariable changes the managed copy only.
+    [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    private static extern int SetNativeEnvironment(string name, string value, int overwrite);
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
     {

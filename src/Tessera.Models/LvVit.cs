@@ -1,0 +1,239 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// LV-ViT: a ViT with a convolutional patch embedding, scaled residuals and a second head that classifies every patch token,
+/// made to be trained with a label per token. Jiang et al., "All Tokens Matter: Token Labeling for Training Better Vision
+/// Transformers", 2021, arXiv:2104.10858.
+/// </summary>
+/// <remarks>
+/// In training it puts out the class token's logits and, as <see cref="Dense"/>, those of every patch token; with
+/// <see cref="ModelInput.MixBox"/> the tokens of the box are exchanged with the reversed batch after the patch embedding, and
+/// the dense logits exchanged back, so that their row b belongs to image b everywhere. Prediction adds half the maximum over
+/// the patch tokens' logits to the class token's. Names and order of the weights are the authors'.
+/// </remarks>
+public sealed partial class LvVit : Backbone
+{
+    /// <summary>Name of the logits of the patch tokens among the outputs of training, [B, N, classes].</summary>
+    public const string Dense = "dense";
+
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
+    /// <param name="Patch">Side of a patch.</param>
+    /// <param name="Dim">Width of the tokens.</param>
+    /// <param name="Depth">Number of blocks.</param>
+    /// <param name="Heads">Heads of the attention.</param>
+    /// <param name="Divisor">What the residual branches are divided by.</param>
+    /// <param name="Filters">Channels of the convolutions of the patch embedding: 64 or 128; 0 for a plain projection.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="QkvBias">Whether queries, keys and values have a bias.</param>
+    /// <param name="DenseHead">Whether the patch tokens have a head.</param>
+    /// <param name="Dropout">Dropout of tokens, MLPs and projections.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="Order">Kinds of the blocks, <c>tr</c>, <c>mha</c> or <c>ffn</c>, in place of the depth; null: all <c>tr</c>.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, double Divisor, int Filters = 64, int Classes = 1000, int Channels = 3, double MlpRatio = 3,
+        bool QkvBias = false, bool DenseHead = true, double Dropout = 0, double DropPath = 0, IReadOnlyList<string>? Order = null);
+
+    private readonly Parameter clsToken; // [1, 1, D]
+    private Parameter posEmbed;          // [1, 1 + N, D]
+    private readonly StemPatchEmbed patchEmbed;
+    private readonly ModuleList<Block> blocks;
+    private readonly LayerNorm norm;
+    private Linear? head;
+    private Linear? auxHead;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
+    public LvVit(Config config)
+    {
+        this.config = config;
+        clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
+        posEmbed = Init.TruncatedNormal(new Parameter([1, 1 + Grid.Height * Grid.Width, config.Dim]), 0.02);
+        patchEmbed = new StemPatchEmbed(config.Channels, config.Dim, config.Patch, config.Filters);
+        var order = config.Order ?? [.. Enumerable.Repeat("tr", config.Depth)];
+        var rates = Nn.DropPath.Rates(config.DropPath, order.Count);
+        blocks = new(order.Select((kind, i) => new Block(config, kind, rates[i])));
+        norm = new LayerNorm(config.Dim);
+        drop = new Dropout(config.Dropout);
+        ResetHeads();
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Dim;
+    /// <inheritdoc/>
+    public override int PrefixTokens => 1;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}")];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => config.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    /// <inheritdoc/>
+    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+
+    /// <summary>Rows and columns of patch tokens.</summary>
+    public (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+
+    private static Linear Initialised(Linear linear)
+    {
+        Init.TruncatedNormal(linear.Weight, 0.02);
+        if (linear.Bias is { } bias) Init.Zeros(bias);
+        return linear;
+    }
+
+    private Tensor Encode(Tensor image, TokenBox? box) // [B, C, H, W] -> [B, 1 + N, D]
+    {
+        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
+        if ((height, width) != config.ImageSize)
+            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        var x = Record("embedding", patchEmbed.Call(image)).Flatten(2).Transpose(1, 2); // [B, N, D]
+        if (box is { } region) x = MixToken.Exchange(x, region, Grid);
+        x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
+        foreach (var block in blocks) x = block.Call(x);
+        return Record("normed", norm.Call(x));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Encode(input, null);
+
+    /// <summary>The class token, [B, D].</summary>
+    protected override Tensor Pool(Tensor features) => features.Select(1, 0);
+
+    /// <summary>The class token's head alone; <see cref="Module{TIn, TOut}.Call"/> adds what the patch tokens say.</summary>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <summary>Logits for prediction: class token plus half the maximum over the patch tokens.</summary>
+    protected override Tensor Forward(Tensor input)
+    {
+        var tokens = Features(input);
+        var logits = Record("class_logits", Classify(Pool(tokens)));
+        return auxHead is null ? logits : logits + 0.5 * Record("dense_logits", auxHead.Call(tokens.Slice(1, 1))).Amax(1);
+    }
+
+    /// <inheritdoc/>
+    protected override Outputs ForwardOutputs(ModelInput input)
+    {
+        if (!Training || auxHead is null) return base.ForwardOutputs(input);
+        var tokens = Encode(input.Inputs, input.MixBox);
+        var dense = auxHead.Call(tokens.Slice(1, 1)); // [B, N, classes]
+        if (input.MixBox is { } box) dense = MixToken.Exchange(dense, box, Grid);
+        return new Outputs(Classify(Pool(tokens))) { Named = new Dictionary<string, Tensor> { [Dense] = dense } };
+    }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
+        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), config.Dim, Grid.Height, Grid.Width), config.Patch)];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        ResetHeads();
+    }
+
+    private void ResetHeads()
+    {
+        head = config.Classes > 0 ? Initialised(new Linear(config.Dim, config.Classes)) : null;
+        auxHead = config.Classes > 0 && config.DenseHead ? Initialised(new Linear(config.Dim, config.Classes)) : null;
+        head?.To(posEmbed.Device, posEmbed.DType);
+        auxHead?.To(posEmbed.Device, posEmbed.DType);
+    }
+
+    /// <inheritdoc/>
+    public override void Resize(int height, int width)
+    {
+        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        var before = Grid;
+        config = config with { ImageSize = (height, width) };
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, 1, PositionResampling.Bicubic).Clone());
+    }
+
+    /// <inheritdoc/>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
+        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - 1, Grid), Grid, 1, PositionResampling.Bicubic);
+    }
+
+    /// <summary>
+    /// x + attention(norm(x)) / divisor, then x + MLP(norm(x)) / divisor; <c>mha</c> and <c>ffn</c> blocks are one half each and
+    /// multiply their input by the divisor before the norm.
+    /// </summary>
+    private sealed partial class Block : Layer
+    {
+        private readonly LayerNorm? norm1;
+        private readonly SelfAttention? attn;
+        private readonly LayerNorm? norm2;
+        private readonly Mlp? mlp;
+        private readonly DropPath dropPath;
+        private readonly double divisor;
+        private readonly double factor;
+
+        public Block(Config config, string kind, double dropPath)
+        {
+            if (kind is not ("tr" or "mha" or "ffn")) throw new ArgumentException($"block '{kind}': tr, mha or ffn was expected", nameof(kind));
+            this.dropPath = new DropPath(dropPath);
+            divisor = config.Divisor;
+            factor = kind == "tr" ? 1 : divisor;
+            if (kind != "ffn")
+            {
+                norm1 = new LayerNorm(config.Dim);
+                attn = new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout);
+            }
+            if (kind != "mha")
+            {
+                norm2 = new LayerNorm(config.Dim);
+                mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
+            }
+            foreach (var (_, module) in NamedModules())
+                if (module is Linear linear) Initialised(linear);
+        }
+
+        protected override Tensor Forward(Tensor x)
+        {
+            if (norm1 is not null && attn is not null) x = x + Branch(attn, norm1, x);
+            if (norm2 is not null && mlp is not null) x = x + Branch(mlp, norm2, x);
+            return x;
+        }
+
+        private Tensor Branch(Layer body, LayerNorm norm, Tensor x)
+        {
+            var branch = dropPath.Call(body.Call(norm.Call(factor == 1 ? x : x * factor)));
+            return divisor == 1 ? branch : branch / divisor;
+        }
+    }
+
+    private const string Paper = "All Tokens Matter: Token Labeling for Training Better Vision Transformers, 2021, arXiv:2104.10858";
+
+    private static Variant Make(string name, int dim, int depth, int heads, double divisor, int filters, int image, double dropPath, double crop, double? parameters, double? gmacs, double top1) => new(
+        name, Paper,
+        options => new LvVit(new Config(options.ImageSize ?? (image, image), 16, dim, depth, heads, divisor, filters, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
+        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : crop }, Note: "token labels from NFNet-F6; cost as published, rounded");
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("lvvit_t", 240, 12, 4, 1, 64, 224, 0.1, 0.9, 8.53, 2.9, 79.1),
+        Make("lvvit_s", 384, 16, 6, 2, 64, 224, 0.1, 0.9, 26.15, 6.6, 83.3),
+        Make("lvvit_s_384", 384, 16, 6, 2, 64, 384, 0.1, 1, 26.30, 22, 84.4),
+        Make("lvvit_m", 512, 20, 8, 2, 64, 224, 0.2, 1, 55.83, 16, 84.0),
+        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, 42, 85.4),
+        Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
+        Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
+        Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
+    ];
+}
