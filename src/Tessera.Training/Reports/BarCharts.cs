@@ -28,7 +28,7 @@ internal static class BarCharts
     /// <summary>Accuracy over confidence; on the diagonal the model is as sure as it is right. Below, how many samples a bin holds.</summary>
     internal static string Calibration(Evaluation evaluation)
     {
-        const double width = 460, left = 56, right = 14, top = 10, plot = 240, counts = 50, gap = 26;
+        const double width = 460, left = 64, right = 26, top = 10, plot = 240, counts = 50, gap = 26;
         double X(double share) => left + share * (width - left - right);
         double Y(double share) => top + (1 - share) * plot;
         var most = Math.Max(1, evaluation.Calibration.Max(bin => bin.Count));

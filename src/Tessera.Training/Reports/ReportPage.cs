@@ -114,7 +114,7 @@ public static class ReportPage
 
     private static string Attention(IReadOnlyList<AttentionRow> rows)
         => "<p>Attention as the tokens that the classifier reads see it, mean over the heads; roll-out multiplies all blocks (Abnar and Zuidema, 2020). Bright is where the model looks.</p><div class=\"attention\">"
-            + string.Concat(rows.Select(row => $"<figure class=\"row\">{string.Concat(row.Pictures.Select(p => $"<div><img alt=\"{Html.Encode(p.Name)}\" src=\"{p.Image}\"><small>{Html.Encode(p.Name)}</small></div>"))}<figcaption>{Outcome(row.Label, row.Predicted)}</figcaption></figure>")) + "</div>";
+            + string.Concat(rows.Select(row => $"<figure class=\"row\" style=\"grid-template-columns:repeat({row.Pictures.Count},minmax(0,1fr))\">{string.Concat(row.Pictures.Select(p => $"<div><img alt=\"{Html.Encode(p.Name)}\" src=\"{p.Image}\"><small>{Html.Encode(p.Name)}</small></div>"))}<figcaption>{Outcome(row.Label, row.Predicted)}</figcaption></figure>")) + "</div>";
 
     private static string Outcome(string label, string predicted)
         => label == predicted ? $"<b class=\"good\">{Html.Encode(label)}</b>" : $"{Html.Encode(label)}, taken for <b class=\"bad\">{Html.Encode(predicted)}</b>";

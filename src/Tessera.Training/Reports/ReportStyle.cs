@@ -55,8 +55,8 @@ internal static class ReportStyle
         .gallery figcaption{font-size:12px;line-height:1.35;margin-top:6px;font-weight:400}
         .gallery figcaption span,.gallery figcaption small,.attention small{color:var(--soft)}
         .attention{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(540px,100%),1fr));gap:22px 30px}
-        .attention .row{display:grid;grid-auto-flow:column;grid-auto-columns:minmax(0,1fr);gap:8px 10px}
-        .attention .row figcaption{grid-row:2;grid-column:1/-1;font-weight:400;margin:0}
+        .attention .row{display:grid;gap:4px 10px}
+        .attention .row figcaption{grid-column:1/-1;font-weight:400;margin:0}
         .attention small{font-size:12px}
         .good{color:var(--good)}.bad{color:var(--bad)}
         @media print{body{background:#fff}.panel,.card{break-inside:avoid}}
