@@ -104,7 +104,19 @@ public sealed class Experiment : IDisposable
     }
 
     private void WriteResults(Evaluation last, Evaluation? ema)
-        => RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = last, Ema = ema }, RunFolder.Json));
+    {
+        RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = last, Ema = ema }, RunFolder.Json));
+        RunFolder.Write(Run.ReportPath, RunReport.Render(Run, Recipe, Model, TestData, Facts, last, ema));
+    }
+
+    /// <summary>Writes the report of a run anew, after measuring its model.</summary>
+    public static Evaluation Report(TrainedModel trained, RunFolder run, CancellationToken stop = default)
+    {
+        var data = Datasets.OpenImages(trained.Recipe.Data.Name, trained.Recipe.Evaluation.Split, trained.Recipe.Data.Root);
+        var evaluation = Measure(trained.Model, trained.Recipe, data, trained.Facts, null, stop);
+        RunFolder.Write(run.ReportPath, RunReport.Render(run, trained.Recipe, trained.Model, data, trained.Facts, evaluation, null));
+        return evaluation;
+    }
 
     /// <summary>Measures the model of a run on the data of its recipe, or on another part of it.</summary>
     /// <param name="trained">The model.</param>

@@ -4,7 +4,7 @@ namespace Tessera.Training;
 internal sealed class Pace
 {
     private const double Memory = 0.98;
-    private double seconds, samples, weight;
+    private double seconds, samples, weight, taken;
 
     internal double EvaluationSeconds { get; private set; }
 
@@ -13,6 +13,15 @@ internal sealed class Pace
         seconds = Memory * seconds + time.TotalSeconds;
         samples = Memory * samples + count;
         weight = Memory * weight + 1;
+        taken += time.TotalSeconds;
+    }
+
+    /// <summary>Seconds of steps since this was asked last.</summary>
+    internal double TakeSeconds()
+    {
+        var result = taken;
+        taken = 0;
+        return result;
     }
 
     internal void Evaluation(TimeSpan time) => EvaluationSeconds = time.TotalSeconds;

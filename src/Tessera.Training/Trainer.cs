@@ -268,6 +268,7 @@ public sealed class Trainer : IDisposable
         if (interval.Labelled > 0) line["top1"] = interval.Right / (double)interval.Labelled;
         foreach (var (name, sum) in interval.Parts) line[name] = sum / interval.Steps;
         line["images_per_second"] = Math.Round(pace.ImagesPerSecond, 1);
+        line["seconds"] = Math.Round(pace.TakeSeconds(), 3);
         log?.Write(line);
         interval = Tally.Empty;
     }

@@ -1,0 +1,125 @@
+using System.Text;
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training;
+
+/// <summary>All that a report shows.</summary>
+/// <param name="Title">Model and data.</param>
+/// <param name="Recipe">The resolved recipe.</param>
+/// <param name="Command">The line that reproduces the run.</param>
+/// <param name="Log">Lines of the log.</param>
+/// <param name="Classes">Name per class.</param>
+/// <param name="Parameters">Of the model.</param>
+/// <param name="Evaluation">Of the last weights.</param>
+/// <param name="Ema">Of their moving average, where there is one.</param>
+/// <param name="Environment">Versions and machine.</param>
+public sealed record ReportContent(
+    string Title,
+    string Recipe,
+    string Command,
+    IReadOnlyList<JsonObject> Log,
+    IReadOnlyList<string> Classes,
+    long Parameters,
+    Evaluation Evaluation,
+    Evaluation? Ema,
+    IReadOnlyList<(string Name, string Value)> Environment)
+{
+    /// <summary>The surest mistakes with their images, as sources of img elements.</summary>
+    public IReadOnlyList<(Mistake Mistake, string Sample, string Image)> Mistakes { get; init; } = [];
+
+    /// <summary>Images with attention maps.</summary>
+    public IReadOnlyList<AttentionRow> Attention { get; init; } = [];
+}
+
+/// <summary>An image with its attention maps.</summary>
+/// <param name="Label">Its class.</param>
+/// <param name="Predicted">What the model takes it for.</param>
+/// <param name="Pictures">What each picture shows, and its source.</param>
+public sealed record AttentionRow(string Label, string Predicted, IReadOnlyList<(string Name, string Image)> Pictures);
+
+/// <summary>The report of a run: one HTML page that needs nothing else.</summary>
+public static class ReportPage
+{
+    /// <summary>The page.</summary>
+    public static string Render(ReportContent content)
+    {
+        var page = new StringBuilder($"""
+            <!doctype html>
+            <html lang="en">
+            <head>
+            <meta charset="utf-8">
+            <meta name="viewport" content="width=device-width, initial-scale=1">
+            <title>{Html.Encode(content.Title)}</title>
+            <style>{ReportStyle.Css}</style>
+            </head>
+            <body>
+            <header><p class="kicker">Tessera · training report</p><h1>{Html.Encode(content.Title)}</h1></header>
+            <main>
+            <section class="cards">{Cards(content)}</section>
+
+            """);
+        Section(page, "Curves", $"<div class=\"columns three\">{Curves(content.Log)}</div>", "wide");
+        page.Append("<div class=\"columns\">\n");
+        Section(page, "Confusion", Confusion(content));
+        page.Append("<div>\n");
+        Section(page, "Accuracy per class", BarCharts.PerClass(content.Evaluation, content.Classes));
+        Section(page, "Calibration", $"<p>Expected calibration error {Html.Percent(content.Evaluation.Ece)}, largest gap of a bin {Html.Percent(content.Evaluation.Mce)}. Bars on the diagonal: as sure as right; the shaded part is the gap.</p>{BarCharts.Calibration(content.Evaluation)}");
+        page.Append("</div>\n</div>\n");
+        if (content.Attention.Count > 0) Section(page, "Where it looks", Attention(content.Attention));
+        if (content.Mistakes.Count > 0) Section(page, "Surest mistakes", Mistakes(content));
+        page.Append("<div class=\"columns\">\n");
+        Section(page, "Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>");
+        Section(page, "Environment", $"<table class=\"facts\">{string.Concat(content.Environment.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table><h3>Run it again</h3><pre>{Html.Encode(content.Command)}</pre>");
+        return page.Append("</div>\n</main>\n</body>\n</html>\n").ToString();
+    }
+
+    private static void Section(StringBuilder page, string title, string body, string kind = "")
+        => page.Append($"<section class=\"panel {kind}\"><h2>{Html.Encode(title)}</h2>{body}</section>\n");
+
+    private static string Cards(ReportContent content)
+    {
+        var steps = content.Log.Where(line => Kind(line) == "step").ToArray();
+        var seconds = steps.Sum(line => (double?)line["seconds"] ?? 0);
+        var rates = steps.Select(line => (double?)line["images_per_second"] ?? 0).Where(rate => rate > 0).Order().ToArray();
+        List<(string Name, string Value, string Note)> cards =
+        [
+            ("top-1", Html.Percent(content.Evaluation.Top1), $"{Html.Whole(content.Evaluation.Count)} test images"),
+            ("top-5", Html.Percent(content.Evaluation.Top5), $"mean per class {Html.Percent(content.Evaluation.MeanPerClass)}"),
+            ("test loss", Html.Fixed(content.Evaluation.Loss, 3), $"Brier {Html.Fixed(content.Evaluation.Brier, 3)}"),
+            ("parameters", content.Parameters >= 1_000_000 ? $"{Html.Fixed(content.Parameters / 1e6, 2)} M" : $"{Html.Fixed(content.Parameters / 1e3, 0)} k", $"{content.Classes.Count} classes"),
+        ];
+        if (content.Ema is { } ema) cards.Insert(1, ("top-1 of the average", Html.Percent(ema.Top1), "moving average of the weights"));
+        if (seconds > 0) cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps"));
+        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", "images a second, median"));
+        return string.Concat(cards.Select(card => $"<div class=\"card\"><span>{Html.Encode(card.Name)}</span><strong>{Html.Encode(card.Value)}</strong><small>{Html.Encode(card.Note)}</small></div>"));
+    }
+
+    private static string? Kind(JsonObject line) => (string?)line["kind"];
+
+    private static string Curves(IReadOnlyList<JsonObject> log)
+    {
+        var steps = log.Where(line => Kind(line) == "step").ToArray();
+        var tests = log.Where(line => Kind(line) == "evaluation").ToArray();
+        // Both kinds of line tell epoch and step; at the end of an epoch they fix how many steps one has.
+        var perEpoch = tests.Length > 0 ? (double)tests[^1]["step"]! / (double)tests[^1]["epoch"]! : steps.Length > 0 ? (double)steps[^1]["step"]! / (double)steps[^1]["epoch"]! : 1;
+        IReadOnlyList<(double, double)> Points(JsonObject[] lines, string field) => [.. lines.Where(line => line[field] is not null).Select(line => ((double)line["step"]! / perEpoch, (double)line[field]!))];
+        return new LineChart("Loss", "epoch", [new("training", 0, Points(steps, "loss")), new("test", 1, Points(tests, "loss"), Marked: true), new("test, average", 2, Points(tests, "ema_loss"), Marked: true)], v => Html.Fixed(v, v < 1 ? 2 : 1)).ToSvg()
+            + new LineChart("Accuracy", "epoch", [new("training", 0, Points(steps, "top1")), new("test", 1, Points(tests, "top1"), Marked: true), new("test, average", 2, Points(tests, "ema_top1"), Marked: true)], v => Html.Percent(v, 0)).ToSvg()
+            + new LineChart("Learning rate", "epoch", [new("learning rate", 3, Points(steps, "lr"))], v => v.ToString("0.0e0", System.Globalization.CultureInfo.InvariantCulture)).ToSvg();
+    }
+
+    private static string Confusion(ReportContent content)
+        => $"<p>Rows are the true classes, columns the predictions.</p>{ConfusionChart.ToSvg(content.Evaluation.Confusion, content.Classes)}"
+            + $"<h3>Confused most often</h3><table><tr><th>true</th><th>taken for</th><th class=\"number\">images</th><th class=\"number\">of the class</th></tr>{ConfusionChart.WorstPairs(content.Evaluation.Confusion, content.Classes, 8)}</table>";
+
+    private static string Attention(IReadOnlyList<AttentionRow> rows)
+        => "<p>Attention as the tokens that the classifier reads see it, mean over the heads; roll-out multiplies all blocks (Abnar and Zuidema, 2020). Bright is where the model looks.</p><div class=\"attention\">"
+            + string.Concat(rows.Select(row => $"<figure class=\"row\" style=\"grid-template-columns:repeat({row.Pictures.Count},minmax(0,1fr))\">{string.Concat(row.Pictures.Select(p => $"<div><img alt=\"{Html.Encode(p.Name)}\" src=\"{p.Image}\"><small>{Html.Encode(p.Name)}</small></div>"))}<figcaption>{Outcome(row.Label, row.Predicted)}</figcaption></figure>")) + "</div>";
+
+    private static string Outcome(string label, string predicted)
+        => label == predicted ? $"<b class=\"good\">{Html.Encode(label)}</b>" : $"{Html.Encode(label)}, taken for <b class=\"bad\">{Html.Encode(predicted)}</b>";
+
+    private static string Mistakes(ReportContent content)
+        => "<div class=\"gallery\">" + string.Concat(content.Mistakes.Select(m =>
+            $"<figure><img alt=\"sample {Html.Encode(m.Sample)}\" src=\"{m.Image}\"><figcaption><b class=\"bad\">{Html.Encode(content.Classes[m.Mistake.Predicted])}</b> {Html.Percent(m.Mistake.Confidence, 1)}<br><span>is {Html.Encode(content.Classes[m.Mistake.Label])}</span><br><small>{Html.Encode(m.Sample)}</small></figcaption></figure>")) + "</div>";
+}
