@@ -14,6 +14,8 @@ internal sealed class ExampleCommand(string name, string description) : Command(
 /// <summary>The usual help, then the command's examples.</summary>
 internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLineAction
 {
+    private const int LineWidth = 50;
+
     private static readonly (string, string)[] First =
     [
         ("tessera train", "train a compact transformer on Fashion-MNIST, some minutes on two cores"),
@@ -25,16 +27,33 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
 
     public override int Invoke(ParseResult parsed)
     {
-        var code = help.Invoke(parsed);
         var output = parsed.InvocationConfiguration.Output;
-        var examples = parsed.CommandResult.Command is ExampleCommand command ? command.Examples : First;
-        var width = examples.Max(example => example.Line.Length);
+        var code = WriteUsage(parsed, output);
+        var command = parsed.CommandResult.Command;
         output.WriteLine("Examples:");
-        foreach (var (line, purpose) in examples)
-            output.WriteLine(width + purpose.Length > 110 ? $"  {line}\n      {purpose}" : $"  {line.PadRight(width)}  {purpose}");
+        foreach (var (line, purpose) in command is ExampleCommand own ? own.Examples : First)
+            output.WriteLine(line.Length > LineWidth ? $"  {line}\n  {"",-LineWidth}  {purpose}" : $"  {line,-LineWidth}  {purpose}");
         output.WriteLine();
-        if (parsed.CommandResult.Command is RootCommand)
+        if (command is RootCommand)
             output.WriteLine($"Exit codes: {ExitCode.Success} done, {ExitCode.Failure} the work failed, {ExitCode.UserError} something that was asked for cannot be right, {ExitCode.Interrupted} interrupted.");
         return code;
+    }
+
+    // The library names the assembly, people start the program by another name.
+    private int WriteUsage(ParseResult parsed, TextWriter output)
+    {
+        var configuration = parsed.InvocationConfiguration;
+        using var usage = new StringWriter();
+        configuration.Output = usage;
+        try
+        {
+            var code = help.Invoke(parsed);
+            output.Write(usage.ToString().Replace($"  {RootCommand.ExecutableName}", "  tessera", StringComparison.Ordinal));
+            return code;
+        }
+        finally
+        {
+            configuration.Output = output;
+        }
     }
 }

@@ -28,7 +28,7 @@ internal static class CompletionCommand
         complete -c tessera -a "(tessera '[suggest:'(commandline -C)']' (commandline) 2> /dev/null)"
         """;
 
-    private static readonly Argument<string> Shell = new Argument<string>("shell") { Description = "bash, zsh or fish." }.AcceptOnlyFromAmong("bash", "zsh", "fish");
+    private static readonly Argument<string> Shell = new Argument<string>("shell") { Description = "bash, zsh or fish.", HelpName = "shell" }.AcceptOnlyFromAmong("bash", "zsh", "fish");
 
     internal static Command Create()
     {

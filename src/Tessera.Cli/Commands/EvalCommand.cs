@@ -13,6 +13,7 @@ internal static class EvalCommand
 {
     private static readonly Argument<string> Subject = new("run|model")
     {
+        HelpName = "run|model",
         Description = "Folder of a run, or the name of a model (with --checkpoint and --data).",
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
     };
@@ -64,7 +65,7 @@ internal static class EvalCommand
         if (Directory.Exists(name))
         {
             var trained = TrainedModel.FromRun(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
-            if (file is not null) ModelWeights.Load(trained.Model, file, strict: true);
+            if (file is not null) Pretrained.Load(trained.Model, file);
             var own = trained.Recipe;
             var given = parsed.GetValue(Data);
             var images = Images(parsed, given ?? own.Data.Name, given is null ? own.Data.Root : null, own.Evaluation.Split);
@@ -80,7 +81,7 @@ internal static class EvalCommand
         var set = Images(parsed, data, null, "test");
         Backbone model;
         using (Nn.Init.Skip()) model = found.Create(new() { Classes = set.ClassNames.Count, Channels = set.Channels, ImageSize = set is { Height: { } height, Width: { } width } ? (height, width) : null });
-        ModelWeights.Load(model, file, strict: true);
+        Pretrained.Load(model, file);
         model.To(device);
         var normalization = found.Preprocessing is { } own2 && own2.Mean.Count == set.Channels ? new Normalization([.. own2.Mean.Select(m => (float)m)], [.. own2.Std.Select(s => (float)s)]) : set.Normalization;
         return new(model, set, normalization, new(), Precision.Fp32, file);

@@ -9,6 +9,7 @@ internal static class ModelsCommand
 {
     private static readonly Argument<string?> Pattern = new("pattern")
     {
+        HelpName = "pattern",
         Description = "Part of a name, or a pattern with * and ?; all models by default.",
         Arity = ArgumentArity.ZeroOrOne,
     };

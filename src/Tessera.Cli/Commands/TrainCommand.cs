@@ -15,6 +15,7 @@ internal static class TrainCommand
 
     private static readonly Argument<string?> Recipe = new("recipe")
     {
+        HelpName = "recipe",
         Description = $"A recipe file, or the name of one that comes with tessera; {RecipeFinder.Default} by default.",
         Arity = ArgumentArity.ZeroOrOne,
         CompletionSources = { _ => RecipeFinder.Names().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },

@@ -25,7 +25,7 @@ internal static class EvaluationTable
 
     /// <summary>An empty sheet for <see cref="AddTo"/>.</summary>
     internal static Sheet Sheet(string title, bool averaged = false)
-        => averaged ? new(new("result"), new(title, true), new("averaged weights", true)) : new(new("result"), new(title, true));
+        => averaged ? new(new(title), new("weights", true), new("averaged", true)) : new(new(title), new("", true));
 
     /// <summary>Shares are fractions.</summary>
     internal static object Json(Evaluation e, IReadOnlyList<string> classes) => new

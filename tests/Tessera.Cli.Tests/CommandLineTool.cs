@@ -1,0 +1,111 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Json;
+
+namespace Tessera.Cli.Tests;
+
+/// <summary>What a command line printed and ended with.</summary>
+internal sealed record Ended(int Code, string Output, string Error, TimeSpan ProcessorTime)
+{
+    internal JsonElement Json => JsonDocument.Parse(Output).RootElement;
+
+    internal string[] Lines => Output.Split('\n', StringSplitOptions.RemoveEmptyEntries);
+
+    /// <summary>The one line of an error that the user made.</summary>
+    internal string UserError()
+    {
+        Assert.True(Code == ExitCode.UserError, $"exit code {Code}: {Error}");
+        Assert.Empty(Output);
+        Assert.StartsWith("tessera: ", Error, StringComparison.Ordinal);
+        return Assert.Single(Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    internal Ended Succeeded()
+    {
+        Assert.True(Code == ExitCode.Success, $"exit code {Code}: {Error}{Output}");
+        return this;
+    }
+}
+
+/// <summary>The built command line, started as a process of its own.</summary>
+internal sealed partial class CommandLineTool : IDisposable
+{
+    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
+    private readonly Process process;
+    private readonly StringBuilder output = new();
+    private readonly StringBuilder error = new();
+    private readonly string? awaited;
+    private readonly ManualResetEventSlim seen = new();
+
+    private CommandLineTool(string folder, IEnumerable<string> arguments, string? awaited, IReadOnlyDictionary<string, string>? environment)
+    {
+        this.awaited = awaited;
+        // A shell starts what runs in the background with interrupts ignored, and children inherit that.
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet",
+            Path.Combine(AppContext.BaseDirectory, "Tessera.Cli.dll"), .. arguments])
+        {
+            WorkingDirectory = folder,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            RedirectStandardInput = true,
+        };
+        start.Environment["OMP_WAIT_POLICY"] = "passive";
+        start.Environment.Remove("OPENBLAS_CORETYPE");
+        start.Environment.Remove(Errors.TraceVariable);
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        process = Process.Start(start)!;
+        process.OutputDataReceived += (_, line) => Take(output, line.Data);
+        process.ErrorDataReceived += (_, line) => Take(error, line.Data);
+        process.StandardInput.Close();
+        process.BeginOutputReadLine();
+        process.BeginErrorReadLine();
+    }
+
+    /// <summary>Runs a command line to its end.</summary>
+    internal static Ended Run(params string[] arguments) => Run(Path.GetTempPath(), arguments);
+
+    internal static Ended Run(string folder, string[] arguments, IReadOnlyDictionary<string, string>? environment = null)
+    {
+        using var tool = new CommandLineTool(folder, arguments, null, environment);
+        return tool.End();
+    }
+
+    /// <summary>Starts a command line and waits until it has printed something.</summary>
+    internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments)
+    {
+        var tool = new CommandLineTool(folder, arguments, awaited, null);
+        Assert.True(tool.seen.Wait(Patience), $"'{awaited}' was not printed: {tool.error}{tool.output}");
+        return tool;
+    }
+
+    internal void Interrupt() => Assert.Equal(0, Kill(process.Id, signal: 2));
+
+    internal Ended End()
+    {
+        if (!process.WaitForExit(Patience))
+        {
+            process.Kill();
+            Assert.Fail($"did not end: {error}{output}");
+        }
+        // The asynchronous readers may lag behind the process.
+        process.WaitForExit();
+        return new(process.ExitCode, output.ToString(), error.ToString(), process.TotalProcessorTime);
+    }
+
+    public void Dispose()
+    {
+        if (!process.HasExited) process.Kill();
+        process.Dispose();
+        seen.Dispose();
+    }
+
+    private void Take(StringBuilder text, string? line)
+    {
+        if (line is null) return;
+        lock (text) text.Append(line).Append('\n');
+        if (awaited is not null && line.Contains(awaited, StringComparison.Ordinal)) seen.Set();
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);
+}

@@ -1,0 +1,76 @@
+namespace Tessera.Cli.Tests;
+
+public class HelpTests
+{
+    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
+
+    [Fact]
+    public void Help_names_every_command_and_costs_less_than_a_second()
+    {
+        var help = CommandLineTool.Run("--help").Succeeded();
+        foreach (var command in CommandLine.Root().Subcommands) Assert.Contains($"\n  {command.Name} ", help.Output, StringComparison.Ordinal);
+        Assert.Contains("tessera [command]", help.Output, StringComparison.Ordinal);
+        // Time of the processor: that of the clock depends on what else runs.
+        Assert.True(help.ProcessorTime < Second, $"{help.ProcessorTime.TotalSeconds} s");
+    }
+
+    [Fact]
+    public void Without_arguments_it_shows_help() => Assert.Contains("Commands:", CommandLineTool.Run().Succeeded().Output, StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("train")]
+    [InlineData("eval")]
+    [InlineData("predict")]
+    [InlineData("models")]
+    [InlineData("info")]
+    [InlineData("completion")]
+    public void Every_command_has_help_that_ends_with_examples(string command)
+    {
+        var help = CommandLineTool.Run(command, "--help").Succeeded().Output;
+        Assert.Contains("--json", help, StringComparison.Ordinal);
+        Assert.Contains("--quiet", help, StringComparison.Ordinal);
+        Assert.Contains($"  tessera {command}", help, StringComparison.Ordinal);
+        Assert.Contains($"tessera {command}", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Help_and_models_do_not_load_the_engine()
+    {
+        foreach (var arguments in (string[][])[["--help"], ["models"], ["train", "--help"]])
+        {
+            var loaded = CommandLineTool.Run(Path.GetTempPath(), arguments, new Dictionary<string, string> { ["LD_DEBUG"] = "files" }).Error;
+            Assert.Contains("libcoreclr", loaded, StringComparison.Ordinal);
+            Assert.DoesNotContain("libtorch", loaded, StringComparison.Ordinal);
+            Assert.DoesNotContain("libtessera", loaded, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public void A_mistyped_command_is_answered_with_the_one_that_was_meant()
+        => Assert.Contains("did you mean train?", CommandLineTool.Run("trian").UserError(), StringComparison.Ordinal);
+
+    [Fact]
+    public void An_unknown_option_points_to_the_help_of_its_command()
+    {
+        var line = CommandLineTool.Run("models", "--cuont").UserError();
+        Assert.Contains("did you mean --count?", line, StringComparison.Ordinal);
+        Assert.Contains("tessera models --help", line, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_missing_argument_is_an_error_of_one_line() => Assert.Contains("tessera predict --help", CommandLineTool.Run("predict").UserError(), StringComparison.Ordinal);
+
+    [Theory]
+    [InlineData("bash")]
+    [InlineData("zsh")]
+    [InlineData("fish")]
+    public void Completion_prints_a_script_for_the_shell(string shell)
+        => Assert.Contains("suggest", CommandLineTool.Run("completion", shell).Succeeded().Output, StringComparison.Ordinal);
+
+    [Fact]
+    public void Completion_knows_commands_and_models()
+    {
+        Assert.Contains("train", CommandLineTool.Run("[suggest:10]", "tessera tr").Succeeded().Lines);
+        Assert.Contains("deit_tiny_patch16_224", CommandLineTool.Run("[suggest:20]", "tessera models deit_").Succeeded().Lines);
+    }
+}

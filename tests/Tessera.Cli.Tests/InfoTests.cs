@@ -1,0 +1,29 @@
+using System.Text.Json;
+
+namespace Tessera.Cli.Tests;
+
+public class InfoTests
+{
+    [Fact]
+    public void Info_names_version_kernels_threads_and_a_measured_peak()
+    {
+        var machine = CommandLineTool.Run("info", "--json").Succeeded().Json.GetProperty("machine");
+        Assert.Equal(Environment.ProcessorCount, machine.GetProperty("threads").GetInt32());
+        Assert.Matches(@"^\d+\.\d+", machine.GetProperty("libtorch").GetString()!);
+        Assert.True(machine.GetProperty("float32_gflops").GetDouble() > 0.1);
+        Assert.True(machine.GetProperty("b_float16_gflops").GetDouble() > 0.001);
+        Assert.True(machine.GetProperty("memory_bytes").GetInt64() > 1 << 28);
+    }
+
+    [Fact]
+    public void Info_warns_of_kernels_that_are_forced()
+    {
+        var forced = new Dictionary<string, string> { ["OPENBLAS_CORETYPE"] = "Haswell" };
+        var info = CommandLineTool.Run(Path.GetTempPath(), ["info", "--no-measure"], forced).Succeeded();
+        Assert.Contains("OPENBLAS_CORETYPE=Haswell", info.Output, StringComparison.Ordinal);
+        Assert.Contains("halve", info.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("GFLOP/s", info.Output, StringComparison.Ordinal);
+        Assert.DoesNotContain("halve", CommandLineTool.Run("info", "--no-measure").Succeeded().Output, StringComparison.Ordinal);
+        Assert.Equal(JsonValueKind.Array, CommandLineTool.Run("info", "--no-measure", "--json").Json.GetProperty("advice").ValueKind);
+    }
+}
