@@ -19,8 +19,11 @@ public static class Attention
     /// <returns>[B, h, N, e].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
     {
-        // What the kernels make of a row that a boolean mask leaves empty differs by version: numbers say it plainly.
-        if (fused) return Torch.ScaledDotProductAttention(query, key, value, mask?.DType == DType.Bool ? Additive(mask, query.DType) : mask, dropout, scale: scale);
+        if (fused)
+        {
+            if (mask?.DType == DType.Bool) (query, mask) = (WithoutEmptyRows(query, mask), Additive(mask, query.DType));
+            return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
+        }
         var weights = Weights(query, key, mask, scale);
         if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
         return weights.Matmul(value);
@@ -34,6 +37,10 @@ public static class Attention
         if (mask is not null) scores = mask.DType == DType.Bool ? scores.MaskedFill(mask.LogicalNot(), Lowest(scores.DType)) : scores + mask;
         return scores.Softmax(-1);
     }
+
+    // What the kernels make of a row that a boolean mask leaves empty differs by version. As a mask of numbers it says plainly
+    // that the row attends to all alike, and a query of zeros keeps gradients from passing through the scores of that row.
+    private static Tensor WithoutEmptyRows(Tensor query, Tensor mask) => query.MaskedFill(mask.Any(-1, keepdim: true).LogicalNot(), 0);
 
     private static Tensor Additive(Tensor mask, DType type)
         => Torch.Zeros(mask.Shape, type, device: mask.Device).MaskedFill_(mask.LogicalNot(), Lowest(type));
