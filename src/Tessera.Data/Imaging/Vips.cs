@@ -15,7 +15,7 @@ internal static partial class Vips
     private const string GLib = "glib-2.0";
     private const string GObject = "gobject-2.0";
 
-    static Vips()
+    static unsafe Vips()
     {
         NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
         if (Init("tessera") != 0) throw new DataException($"libvips does not start: {TakeError()}");
@@ -24,6 +24,10 @@ internal static partial class Vips
         SetCacheSize(0);
         // Loaders that libvips itself does not trust with foreign files stay shut.
         BlockUntrusted(1);
+        // Of those, the two that BMP and PNM come through: the decoder looks at a file's first bytes before it gets here.
+        BlockClass("VipsForeignLoadMagick", 0);
+        BlockClass("VipsForeignLoadPpm", 0);
+        SilenceWarnings("VIPS", 16, &Silent, 0);
     }
 
     /// <summary>Loads the library, or says what to install.</summary>
@@ -43,6 +47,10 @@ internal static partial class Vips
         return candidates.Length == 0 ? 0 : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
     }
 
+    // Errors come back as exceptions; what libvips would print beside them is of no use.
+    [UnmanagedCallersOnly]
+    private static void Silent(nint domain, int level, nint message, nint data) { }
+
     /// <summary>What went wrong on this thread, in one line.</summary>
     internal static string TakeError()
     {
@@ -55,12 +63,15 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_concurrency_set")] private static partial void SetConcurrency(int threads);
     [LibraryImport(Lib, EntryPoint = "vips_cache_set_max")] private static partial void SetCacheSize(int operations);
     [LibraryImport(Lib, EntryPoint = "vips_block_untrusted_set")] private static partial void BlockUntrusted(int state);
+    [LibraryImport(Lib, EntryPoint = "vips_operation_block_set", StringMarshalling = StringMarshalling.Utf8)] private static partial void BlockClass(string name, int state);
+    [LibraryImport(GLib, EntryPoint = "g_log_set_handler", StringMarshalling = StringMarshalling.Utf8)]
+    private static unsafe partial uint SilenceWarnings(string domain, int levels, delegate* unmanaged<nint, int, nint, nint, void> handler, nint data);
     [LibraryImport(Lib, EntryPoint = "vips_error_buffer")] private static partial nint ErrorBuffer();
     [LibraryImport(Lib, EntryPoint = "vips_error_clear")] private static partial void ErrorClear();
 
     [LibraryImport(Lib, EntryPoint = "vips_image_new_from_buffer", StringMarshalling = StringMarshalling.Utf8)]
     internal static unsafe partial nint FromBuffer(byte* bytes, nuint length, string options, nint end);
-    [LibraryImport(Lib, EntryPoint = "vips_foreign_find_load_buffer")] internal static unsafe partial nint FindLoader(byte* bytes, nuint length);
+    [LibraryImport(Lib, EntryPoint = "vips_autorot")] internal static partial int AutoRotate(nint image, out nint result, nint end);
     [LibraryImport(Lib, EntryPoint = "vips_image_get_width")] internal static partial int Width(nint image);
     [LibraryImport(Lib, EntryPoint = "vips_image_get_height")] internal static partial int Height(nint image);
     [LibraryImport(Lib, EntryPoint = "vips_image_get_bands")] internal static partial int Bands(nint image);
