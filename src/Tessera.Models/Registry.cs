@@ -15,6 +15,7 @@ public static class Registry
         .. ResNet.Variants,
         .. CifarResNet.Variants,
         .. Xcit.Variants,
+        .. Swin.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
