@@ -15,6 +15,8 @@ public sealed record ModelOptions
     public double? DropPath { get; init; }
     /// <summary>Text models: number of words.</summary>
     public int? Vocabulary { get; init; }
+    /// <summary>The form for dense tasks of a model that has one: any image size, a norm after every stage, no classifier unless classes are given.</summary>
+    public bool Dense { get; init; }
 }
 
 /// <summary>How images are prepared for a model's published weights.</summary>

@@ -36,7 +36,7 @@ public sealed class ModuleGenerator : IIncrementalGenerator
 
     private static Found? Describe(INamedTypeSymbol? type, ClassDeclarationSyntax syntax)
     {
-        if (type is null || !Derives(type.BaseType, "Module")) return null;
+        if (type is null || !Derives(type.BaseType, "Module") || type.GetMembers("ListMembers").Length > 0) return null;
         // A partial class has several declarations with a base list at most once in practice: take the first.
         if (type.DeclaringSyntaxReferences.Select(r => r.GetSyntax()).OfType<ClassDeclarationSyntax>().First(s => s.BaseList != null) != syntax) return null;
 

@@ -44,7 +44,7 @@ foreach (var path in folders.SelectMany(f => File.Exists(f) ? [f] : Directory.En
     }
     var worst = 0.0;
     var problems = new List<string>();
-    foreach (var real in found.attribute.Float64Only ? [DType.Float64] : new[] { DType.Float64, DType.Float32 })
+    foreach (var real in found.attribute.Float64Only || (found.attribute.TrainFloat64Only && file.Mode == "train") ? [DType.Float64] : new[] { DType.Float64, DType.Float32 })
     {
         var run = new GoldenRun(file, real);
         try
