@@ -13,6 +13,10 @@ public static class Registry
         .. Cct.Variants,
         .. TextCct.Variants,
         .. Xcit.Variants,
+        .. Dhvt.Variants,
+        .. CvT.Variants,
+        .. Cmt.Variants,
+        .. HatNet.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
