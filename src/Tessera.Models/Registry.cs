@@ -18,6 +18,10 @@ public static class Registry
         .. LvVit.Variants,
         .. DynamicVit.Variants,
         .. Swin.Variants,
+        .. Dhvt.Variants,
+        .. CvT.Variants,
+        .. Cmt.Variants,
+        .. HatNet.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

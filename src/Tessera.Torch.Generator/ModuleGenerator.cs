@@ -40,6 +40,9 @@ public sealed class ModuleGenerator : IIncrementalGenerator
         // A partial class has several declarations with a base list at most once in practice: take the first.
         if (type.DeclaringSyntaxReferences.Select(r => r.GetSyntax()).OfType<ClassDeclarationSyntax>().First(s => s.BaseList != null) != syntax) return null;
 
+        // A class that lists its members itself (those of an array, say) knows better.
+        if (type.GetMembers("ListMembers").Length > 0) return null;
+
         var lines = new List<string>();
         foreach (var field in type.GetMembers().OfType<IFieldSymbol>())
         {

@@ -1,0 +1,330 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Convolutional vision transformer: three stages, each begun by an overlapping convolution that makes the tokens; depthwise
+/// convolutions make queries, keys and values, keys and values on a coarser grid; no positions.
+/// Wu et al., "CvT: Introducing Convolutions to Vision Transformers", 2021, arXiv:2103.15808. Not to be confused with the CVT of the compact transformers (<see cref="Cct"/>).
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are those of the authors' code. As there, scores are divided by the root of the
+/// stage's whole width, not of a head's: published weights depend on it. The method <c>linear</c> crashes in
+/// the reference; here it is plain attention.
+/// </remarks>
+public sealed partial class CvT : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels that it is meant for; it takes any.</param>
+    /// <param name="Stages">Its stages from fine to coarse.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Method">What makes queries, keys and values before their linear maps: <c>dw_bn</c> (depthwise convolution and batch norm), <c>avg</c> (average pooling of keys and values) or <c>linear</c> (nothing).</param>
+    /// <param name="Kernel">Side of that convolution or pooling.</param>
+    /// <param name="PaddingQuery">Its padding for queries.</param>
+    /// <param name="StrideQuery">Its stride for queries; only 1 keeps the tokens' number, as the residual needs.</param>
+    /// <param name="PaddingKeyValue">Its padding for keys and values.</param>
+    /// <param name="StrideKeyValue">Its stride for keys and values.</param>
+    /// <param name="Activation">Of the MLPs: <c>quick_gelu</c>, x sigmoid(1.702 x), or <c>gelu</c>.</param>
+    /// <param name="Eps">Of the layer norms.</param>
+    /// <param name="Dropout">Dropout of tokens, MLPs and projections.</param>
+    /// <param name="AttentionDropout">Dropout of the attention weights.</param>
+    /// <param name="Xavier">Linear maps start uniform after Glorot instead of truncated normal 0.02.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, IReadOnlyList<StageConfig> Stages, int Classes = 1000, int Channels = 3, string Method = "dw_bn", int Kernel = 3,
+        int PaddingQuery = 1, int StrideQuery = 1, int PaddingKeyValue = 1, int StrideKeyValue = 2, string Activation = "quick_gelu", double Eps = 1e-5,
+        double Dropout = 0, double AttentionDropout = 0, bool Xavier = false);
+
+    /// <summary>One stage.</summary>
+    /// <param name="Patch">Side of the kernel that makes its tokens.</param>
+    /// <param name="Stride">Its stride.</param>
+    /// <param name="Padding">Its padding.</param>
+    /// <param name="Dim">Width of the tokens.</param>
+    /// <param name="Depth">Number of blocks.</param>
+    /// <param name="Heads">Heads of the attention.</param>
+    /// <param name="ClassToken">Whether a class token joins; that of the last stage feeds the classifier.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="QkvBias">Whether the linear maps of queries, keys and values have a bias.</param>
+    /// <param name="DropPath">Stochastic depth of its last block.</param>
+    public sealed record StageConfig(int Patch, int Stride, int Padding, int Dim, int Depth, int Heads, bool ClassToken = false, double MlpRatio = 4, bool QkvBias = true, double DropPath = 0);
+
+    private readonly Stage[] stages;
+    private readonly LayerNorm norm;
+    private Linear? head;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation.</summary>
+    public CvT(Config config)
+    {
+        if (config.Method is not ("dw_bn" or "avg" or "linear")) throw new ArgumentException($"method '{config.Method}': dw_bn, avg or linear was expected", nameof(config));
+        if (config.Activation is not ("quick_gelu" or "gelu")) throw new ArgumentException($"activation '{config.Activation}': quick_gelu or gelu was expected", nameof(config));
+        if (config.StrideQuery != 1) throw new ArgumentException($"a stride of {config.StrideQuery} for queries: only 1 keeps the number of tokens", nameof(config));
+        this.config = config;
+        stages = [.. config.Stages.Select((stage, i) => new Stage(config, stage, i == 0 ? config.Channels : config.Stages[i - 1].Dim))];
+        norm = new LayerNorm(FeatureWidth, config.Eps);
+        if (config.Classes > 0) head = new Linear(FeatureWidth, config.Classes);
+        foreach (var (_, module) in NamedModules())
+            if (module is Linear linear) Initialise(linear);
+    }
+
+    private void Initialise(Linear linear)
+    {
+        if (config.Xavier) Init.XavierUniform(linear.Weight);
+        else Init.TruncatedNormal(linear.Weight, 0.02);
+        if (linear.Bias is { } bias) Init.Zeros(bias);
+    }
+
+    // The stages are named stage0, stage1, ... without a list in between.
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        foreach (var (i, stage) in stages.Index()) members.Add($"stage{i}", stage);
+        members.Add("norm", norm);
+        members.Add("head", head);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Stages[^1].Dim;
+    /// <inheritdoc/>
+    public override int PrefixTokens => config.Stages[^1].ClassToken ? 1 : 0;
+    /// <inheritdoc/>
+    public override int PrefixTokensAt(string blockPath)
+    {
+        var stage = Array.FindIndex([.. Enumerable.Range(0, stages.Length)], i => blockPath.StartsWith($"stage{i}.", StringComparison.Ordinal));
+        return stage >= 0 && config.Stages[stage].ClassToken ? 1 : 0;
+    }
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    /// <inheritdoc/>
+    public override bool WithoutDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);
+
+    // Maps as they leave the stages, without class tokens, and the last stage's tokens with theirs.
+    private (Tensor[] Maps, Tensor Tokens) Encode(Tensor image)
+    {
+        var maps = new Tensor[stages.Length];
+        var tokens = image;
+        for (var i = 0; i < stages.Length; i++)
+        {
+            (tokens, var height, var width) = stages[i].Call(i == 0 ? image : maps[i - 1]);
+            maps[i] = Record($"stage{i}", tokens.Slice(1, config.Stages[i].ClassToken ? 1 : 0).ToMap(height, width));
+        }
+        return (maps, tokens);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Record("normed", norm.Call(Encode(input).Tokens)); // [B, C, H, W] -> [B, (1 +) N, D]
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => PrefixTokens > 0 ? features.Select(1, 0) : features.Mean(1);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
+    {
+        var stride = 1;
+        return [.. Encode(input).Maps.Select((map, i) => new FeatureMap(map, stride *= config.Stages[i].Stride))];
+    }
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = null;
+        if (classes == 0) return;
+        Initialise(head = new Linear(FeatureWidth, classes));
+        head.To(norm.Weight!.Device, norm.Weight.DType);
+    }
+
+    /// <summary>Takes note of the size; nothing depends on it.</summary>
+    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+
+    /// <summary>Tokens by a convolution, then blocks (figure 2).</summary>
+    private sealed partial class Stage : Module<Tensor, (Tensor Tokens, long Height, long Width)>
+    {
+        private readonly Parameter? clsToken; // [1, 1, D]
+        private readonly ConvEmbed patchEmbed;
+        private readonly ModuleList<Block> blocks;
+        private readonly Dropout drop;
+
+        public Stage(Config config, StageConfig stage, int inputs)
+        {
+            if (stage.ClassToken) clsToken = Init.TruncatedNormal(new Parameter([1, 1, stage.Dim]), 0.02);
+            patchEmbed = new ConvEmbed(inputs, stage, config.Eps);
+            var rates = Nn.DropPath.Rates(stage.DropPath, stage.Depth);
+            blocks = new(Enumerable.Range(0, stage.Depth).Select(i => new Block(config, stage, rates[i])));
+            drop = new Dropout(config.Dropout);
+        }
+
+        protected override (Tensor Tokens, long Height, long Width) Forward(Tensor input) // [B, C', H, W]
+        {
+            var (x, height, width) = patchEmbed.Call(input);
+            if (clsToken is not null) x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
+            x = drop.Call(x);
+            foreach (var block in blocks) x = block.Call((x, height, width));
+            return (x, height, width);
+        }
+    }
+
+    /// <summary>Convolutional token embedding (section 3.1): a convolution with overlap and a norm of each token.</summary>
+    private sealed partial class ConvEmbed(int inputs, StageConfig stage, double eps) : Module<Tensor, (Tensor Tokens, long Height, long Width)>
+    {
+        private readonly Conv2d proj = new(inputs, stage.Dim, stage.Patch, stage.Stride, stage.Padding);
+        private readonly LayerNorm norm = new(stage.Dim, eps);
+
+        protected override (Tensor Tokens, long Height, long Width) Forward(Tensor input)
+        {
+            var map = proj.Call(input);
+            return (norm.Call(map.ToTokens()), map.Size(2), map.Size(3));
+        }
+    }
+
+    /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
+    private sealed partial class Block : Module<(Tensor X, long Height, long Width), Tensor>
+    {
+        private readonly LayerNorm norm1;
+        private readonly ConvAttention attn;
+        private readonly LayerNorm norm2;
+        private readonly QuickMlp mlp;
+        private readonly DropPath dropPath;
+
+        public Block(Config config, StageConfig stage, double dropPath)
+        {
+            norm1 = new LayerNorm(stage.Dim, config.Eps);
+            attn = new ConvAttention(config, stage);
+            norm2 = new LayerNorm(stage.Dim, config.Eps);
+            mlp = new QuickMlp(stage.Dim, (int)(stage.Dim * stage.MlpRatio), config.Activation == "quick_gelu", config.Dropout);
+            this.dropPath = new DropPath(dropPath);
+        }
+
+        protected override Tensor Forward((Tensor X, long Height, long Width) input)
+        {
+            var x = input.X + dropPath.Call(attn.Call((norm1.Call(input.X), input.Height, input.Width)));
+            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
+        }
+    }
+
+    /// <summary>Two linear maps with x sigmoid(1.702 x), or GELU, in between.</summary>
+    private sealed partial class QuickMlp(int dim, int hidden, bool quick, double dropout) : Layer
+    {
+        private readonly Linear fc1 = new(dim, hidden);
+        private readonly Linear fc2 = new(hidden, dim);
+        private readonly Dropout drop = new(dropout);
+
+        protected override Tensor Forward(Tensor input)
+        {
+            var x = fc1.Call(input);
+            return drop.Call(fc2.Call(drop.Call(quick ? x * (x * 1.702).Sigmoid() : x.Gelu())));
+        }
+    }
+
+    /// <summary>
+    /// Attention with convolutional projection (section 3.2, equation 2): the tokens are convolved as a map before the linear maps; the class token is not. Records
+    /// <c>attention</c>, [B, h, N, M].
+    /// </summary>
+    private sealed partial class ConvAttention : Module<(Tensor X, long Height, long Width), Tensor>
+    {
+        private readonly Layer convProjQ;
+        private readonly Layer convProjK;
+        private readonly Layer convProjV;
+        private readonly Linear projQ;
+        private readonly Linear projK;
+        private readonly Linear projV;
+        private readonly Linear proj;
+        private readonly Dropout drop;
+        private readonly int dim, heads;
+        private readonly bool classToken;
+        private readonly double attentionDropout;
+
+        public ConvAttention(Config config, StageConfig stage)
+        {
+            if (stage.Dim % stage.Heads != 0) throw new ArgumentException($"a width of {stage.Dim} does not divide into {stage.Heads} heads", nameof(stage));
+            (dim, heads, classToken, attentionDropout) = (stage.Dim, stage.Heads, stage.ClassToken, config.AttentionDropout);
+            convProjQ = config.Method == "dw_bn" ? new DepthwiseNorm(dim, config.Kernel, config.StrideQuery, config.PaddingQuery) : new Identity();
+            convProjK = KeyValue();
+            convProjV = KeyValue();
+            projQ = new Linear(dim, dim, stage.QkvBias);
+            projK = new Linear(dim, dim, stage.QkvBias);
+            projV = new Linear(dim, dim, stage.QkvBias);
+            proj = new Linear(dim, dim);
+            drop = new Dropout(config.Dropout);
+
+            Layer KeyValue() => config.Method switch
+            {
+                "dw_bn" => new DepthwiseNorm(dim, config.Kernel, config.StrideKeyValue, config.PaddingKeyValue),
+                "avg" => new AvgPool2d(config.Kernel, config.StrideKeyValue, config.PaddingKeyValue, ceil: true),
+                _ => new Identity(),
+            };
+        }
+
+        protected override Tensor Forward((Tensor X, long Height, long Width) input) // [B, (1 +) N, D]
+        {
+            var token = classToken ? input.X.Slice(1, 0, 1) : null;
+            var map = input.X.Slice(1, classToken ? 1 : 0).ToMap(input.Height, input.Width);
+            var query = Heads(projQ, convProjQ);
+            var key = Heads(projK, convProjK);
+            var value = Heads(projV, convProjV);
+            var scale = 1 / Math.Sqrt(dim);
+            var dropout = Training ? attentionDropout : 0;
+            Tensor mixed;
+            if (Wanted("attention"))
+            {
+                var weights = Record("attention", Attention.Weights(query, key, scale: scale));
+                mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
+            }
+            else mixed = Attention.Apply(query, key, value, dropout: dropout, scale: scale);
+            return drop.Call(proj.Call(mixed.Transpose(1, 2).Flatten(2)));
+
+            Tensor Heads(Linear linear, Layer convolution) // -> [B, h, M, d]
+            {
+                var tokens = convolution.Call(map).ToTokens();
+                if (token is not null) tokens = Torch.Cat([token, tokens], 1);
+                return linear.Call(tokens).Unflatten(2, heads, dim / heads).Transpose(1, 2);
+            }
+        }
+    }
+
+    /// <summary>A depthwise convolution and a batch norm.</summary>
+    private sealed partial class DepthwiseNorm(int dim, int kernel, int stride, int padding) : Layer
+    {
+        private readonly Conv2d conv = new(dim, dim, kernel, stride, padding, groups: dim, bias: false);
+        private readonly BatchNorm bn = new(dim);
+
+        protected override Tensor Forward(Tensor input) => bn.Call(conv.Call(input));
+    }
+
+    private const string Paper = "CvT: Introducing Convolutions to Vision Transformers, 2021, arXiv:2103.15808";
+
+    private static Variant Make(string name, int[] dims, int[] depths, int[] heads, int image, double? parameters, double? gmacs, double? top1, string? note, double dropPath = 0.1) => new(
+        name, Paper,
+        options => new CvT(new Config(options.ImageSize ?? (image, image),
+        [
+            .. dims.Select((dim, i) => new StageConfig(
+                image > 32 && i == 0 ? 7 : 3, image > 32 && i == 0 ? 4 : 2, image > 32 && i == 0 ? 2 : 1, dim, depths[i], heads[i], i == 2, DropPath: i == 2 ? options.DropPath ?? dropPath : 0)),
+        ], options.Classes ?? (image > 32 ? 1000 : 10), options.Channels ?? 3, Dropout: options.Dropout ?? 0)),
+        image, parameters, gmacs, Top1: top1, Dataset: image > 32 ? "ImageNet-1k" : "CIFAR-10",
+        Preprocessing: image > 32 ? Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 } : Preprocessing.Cifar10, Note: note);
+
+    /// <summary>The published sizes, and one for small images.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("cvt_13", [64, 192, 384], [1, 2, 10], [1, 3, 6], 224, 19.997, 4.5, 81.6, "300 epochs"),
+        Make("cvt_13_384", [64, 192, 384], [1, 2, 10], [1, 3, 6], 384, 20.0, 16.3, 83.0, "83.3 from 22k"),
+        Make("cvt_21", [64, 192, 384], [1, 4, 16], [1, 3, 6], 224, 31.6, 7.1, 82.5, "300 epochs, repeated augmentation"),
+        Make("cvt_21_384", [64, 192, 384], [1, 4, 16], [1, 3, 6], 384, 31.6, 24.9, 83.3, "84.9 from 22k"),
+        Make("cvt_w24_384", [192, 768, 1024], [2, 2, 20], [3, 12, 16], 384, 277, 193.2, 87.7, "from 22k; 87.6 in the authors' repository", dropPath: 0.3),
+        Make("cvt_mini_32", [64, 128, 256], [1, 1, 4], [1, 2, 4], 32, null, null, null, "for small images: 3x3 embeddings of stride 2", dropPath: 0),
+    ];
+}
