@@ -14,6 +14,7 @@ public static class Registry
         .. TextCct.Variants,
         .. LvVit.Variants,
         .. DynamicVit.Variants,
+        .. Sret.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
