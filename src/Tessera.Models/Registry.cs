@@ -22,6 +22,7 @@ public static class Registry
         .. CvT.Variants,
         .. Cmt.Variants,
         .. HatNet.Variants,
+        .. Sret.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

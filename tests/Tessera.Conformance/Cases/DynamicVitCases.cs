@@ -43,7 +43,13 @@ internal sealed class DynamicVitNetworkTrain : GoldenCase
 internal sealed class DynamicVitMaskedSoftmax : GoldenCase
 {
     public override void Run(GoldenRun run)
-        => run.Output("probabilities", DynamicVit.MaskedSoftmax(run.Input("scores"), run.Input("policy"), run.Config.Double("eps")));
+    {
+        // The file lists whole numbers, and a gradient for them.
+        var policy = run.Input("policy").Detach().To(run.Real);
+        policy.RequiresGrad = true;
+        run.Leaf("policy", policy);
+        run.Output("probabilities", DynamicVit.MaskedSoftmax(run.Input("scores"), policy, run.Config.Double("eps")));
+    }
 }
 
 [Case("dynamicvit.loss")]

@@ -1,0 +1,12 @@
+namespace Tessera.Training;
+
+/// <summary>Distillation by the teacher's soft labels alone, without hard labels or a token of its own (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
+public static class SoftLabelDistillation
+{
+    /// <summary>Cross-entropy of the student against the teacher's distribution, both logits divided by T; no factor T^2, no entropy of the teacher.</summary>
+    /// <param name="student">Logits, [B, K].</param>
+    /// <param name="teacher">Logits, [B, K]; no gradient flows to them.</param>
+    /// <param name="temperature">T, above 0.</param>
+    public static Tensor Loss(Tensor student, Tensor teacher, double temperature = 1)
+        => Torch.Scope(() => (student / temperature).CrossEntropyLoss((teacher.Detach() / temperature).Softmax(-1)));
+}
