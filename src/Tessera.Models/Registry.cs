@@ -17,6 +17,7 @@ public static class Registry
         .. Xcit.Variants,
         .. LvVit.Variants,
         .. DynamicVit.Variants,
+        .. InternImage.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
