@@ -23,6 +23,15 @@ public static class Registry
         .. Cmt.Variants,
         .. HatNet.Variants,
         .. Sret.Variants,
+        .. InternImage.Variants,
+        .. Mixer.Variants,
+        .. ResMlp.Variants,
+        .. GMlp.Variants,
+        .. Vip.Variants,
+        .. S2Mlp.Variants,
+        .. CycleMlp.Variants,
+        .. AsMlp.Variants,
+        .. HireMlp.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

@@ -72,7 +72,7 @@ internal static class OperatorWriter
         foreach (var argument in formal.Where(a => Spread(formal, a)))
             output.Insert(output.ToString().LastIndexOf("        var frame = stackalloc", StringComparison.Ordinal), "        var " + Identifier(argument.Name) + "List = new IntList(" + Identifier(argument.Name) + ");\n");
 
-        var call = "Native.Dispatcher.Call(ref OperatorSlots." + Slot(schema) + ", \"aten::" + schema.Name + "\", \"" + schema.Overload + "\", frame, " + count.ToString(CultureInfo.InvariantCulture);
+        var call = "Native.Dispatcher.Call(ref OperatorSlots." + Slot(schema) + ", \"" + schema.Namespace + "::" + schema.Name + "\", \"" + schema.Overload + "\", frame, " + count.ToString(CultureInfo.InvariantCulture);
         if (inPlace)
         {
             output.Append("        ").Append(call).Append(");\n").Append(keep).Append("        return this;\n");
@@ -161,7 +161,7 @@ internal static class OperatorWriter
 
     private static string Real(string text) => text == "inf" ? "double.PositiveInfinity" : text.EndsWith(".", StringComparison.Ordinal) ? text + "0" : text;
 
-    private static string Slot(Schema schema) => schema.Name + "__" + schema.Overload;
+    private static string Slot(Schema schema) => schema.Namespace + "_" + schema.Name + "__" + schema.Overload;
 
     private static string Escape(string text) => text.Replace("&", "&amp;").Replace("<", "&lt;").Replace(">", "&gt;");
 

@@ -8,7 +8,7 @@ namespace Tessera.Generator;
 internal sealed record Argument(string Type, string Name, string? Default, bool Written);
 
 /// <summary>An operator schema as the engine prints it: <c>add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor</c>.</summary>
-internal sealed record Schema(string Name, string Overload, List<Argument> Arguments, List<Argument> Returns, string Summary, string Text)
+internal sealed record Schema(string Namespace, string Name, string Overload, List<Argument> Arguments, List<Argument> Returns, string Summary, string Text)
 {
     public static Schema Parse(string line)
     {
@@ -19,9 +19,12 @@ internal sealed record Schema(string Name, string Overload, List<Argument> Argum
         var arrow = text.LastIndexOf(") -> ", StringComparison.Ordinal);
         if (open < 0 || arrow < open) throw new FormatException("not a schema: " + text);
         var full = text.Substring(0, open).Split('.');
+        var colons = full[0].IndexOf("::", StringComparison.Ordinal);
+        var library = colons < 0 ? "aten" : full[0].Substring(0, colons);
+        var name = colons < 0 ? full[0] : full[0].Substring(colons + 2);
         var returns = text.Substring(arrow + 5).Trim();
         if (returns.StartsWith("(", StringComparison.Ordinal) && returns.EndsWith(")", StringComparison.Ordinal)) returns = returns.Substring(1, returns.Length - 2);
-        return new Schema(full[0], full.Length > 1 ? full[1] : "", ParseList(text.Substring(open + 1, arrow - open - 1)), ParseList(returns), summary, text);
+        return new Schema(library, name, full.Length > 1 ? full[1] : "", ParseList(text.Substring(open + 1, arrow - open - 1)), ParseList(returns), summary, text);
     }
 
     private static List<Argument> ParseList(string text)

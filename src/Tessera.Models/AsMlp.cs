@@ -1,0 +1,242 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// AS-MLP: groups of channels are shifted along each axis between convolutions 1 x 1, in a pyramid like Swin's. Lian et al.,
+/// "AS-MLP: An Axial Shifted MLP Architecture for Vision", 2021, arXiv:2107.08391. Takes images whose maps can be halved.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are the authors'. All norms are over channels and positions together (one group), not over
+/// the channels of each position.
+/// </remarks>
+public sealed partial class AsMlp : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels.</param>
+    /// <param name="Dim">Channels of the first level; each further one doubles them.</param>
+    /// <param name="Depths">Blocks per level.</param>
+    /// <param name="ShiftSize">Positions that the groups of channels are spread over, odd.</param>
+    /// <param name="Patch">Side of a patch.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Dropout">Dropout of the MLPs.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, int ShiftSize = 5, int Patch = 4, double MlpRatio = 4, int Classes = 1000, int Channels = 3,
+        double Dropout = 0, double DropPath = 0)
+    {
+        internal int Width(int level) => Dim << level;
+        internal int Stride => Patch << (Depths.Count - 1);
+    }
+
+    private readonly Patches patchEmbed;
+    private readonly ModuleList<Level> layers;
+    private readonly MapNorm norm;
+    private Linear? head;
+    private Config config;
+
+    /// <summary>An AS-MLP; the classifier truncated normal 0.02.</summary>
+    public AsMlp(Config config)
+    {
+        this.config = config;
+        patchEmbed = new Patches(config);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
+        layers = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray())));
+        norm = new MapNorm(FeatureWidth);
+        head = NewHead();
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Width(config.Depths.Count - 1);
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
+    private Linear? NewHead()
+    {
+        if (config.Classes == 0) return null;
+        var linear = new Linear(FeatureWidth, config.Classes);
+        Init.TruncatedNormal(linear.Weight, 0.02);
+        Init.Zeros(linear.Bias!);
+        return linear;
+    }
+
+    private void CheckSize(long height, long width)
+    {
+        if (height % config.Stride != 0 || width % config.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {config.Stride}");
+    }
+
+    /// <summary>The last map after the final norm, [B, C, H, W].</summary>
+    protected override Tensor Features(Tensor input)
+    {
+        CheckSize(input.Size(2), input.Size(3));
+        return norm.Call(layers.Aggregate(patchEmbed.Call(input), (x, level) => level.Call(x)));
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <summary>The maps of all levels before their merging, strides 4 to 32.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
+    {
+        var maps = new List<FeatureMap>();
+        var x = patchEmbed.Call(input);
+        foreach (var (i, level) in layers.Index())
+        {
+            var map = level.Blocks(x);
+            maps.Add(new FeatureMap(map, config.Patch << i));
+            x = level.Merge(map);
+        }
+        return maps;
+    }
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = NewHead();
+        var like = norm.Parameters().First();
+        head?.To(like.Device, like.DType);
+    }
+
+    /// <inheritdoc/>
+    public override void Resize(int height, int width)
+    {
+        CheckSize(height, width);
+        config = config with { ImageSize = (height, width) };
+    }
+
+    private sealed partial class Patches(Config config) : Layer
+    {
+        private readonly Conv2d proj = new(config.Channels, config.Dim, config.Patch, config.Patch);
+        private readonly MapNorm norm = new(config.Dim);
+
+        protected override Tensor Forward(Tensor input) => norm.Call(proj.Call(input));
+    }
+
+    /// <summary>A norm over channels and positions of a sample, with a scale and shift per channel.</summary>
+    private sealed partial class MapNorm(int channels) : Layer, IGlobalGate
+    {
+        private const double Eps = 1e-5;
+        private readonly Parameter weight = Init.Ones(new Parameter(channels));
+        private readonly Parameter bias = Init.Zeros(new Parameter(channels));
+
+        public bool Held { get; set; }
+
+        protected override Tensor Forward(Tensor input)
+        {
+            if (!Held) return Torch.GroupNorm(input, 1, weight, bias, Eps);
+            var fixedInput = input.Detach();
+            var mean = fixedInput.Mean([1, 2, 3], keepdim: true);
+            var deviation = ((fixedInput - mean).Square().Mean([1, 2, 3], keepdim: true) + Eps).Sqrt();
+            return (input - mean) / deviation * weight.Reshape(-1, 1, 1) + bias.Reshape(-1, 1, 1);
+        }
+    }
+
+    private sealed partial class Level : Layer
+    {
+        private readonly ModuleList<Block> blocks;
+        private readonly Merging? downsample;
+
+        public Level(Config config, int index, double[] rates)
+        {
+            blocks = new(rates.Select(rate => new Block(config, config.Width(index), rate)));
+            if (index < config.Depths.Count - 1) downsample = new Merging(config.Width(index));
+        }
+
+        protected override Tensor Forward(Tensor input) => Merge(Blocks(input));
+
+        public Tensor Blocks(Tensor x) => blocks.Aggregate(x, (y, block) => block.Call(y));
+
+        public Tensor Merge(Tensor x) => downsample is null ? x : downsample.Call(x);
+    }
+
+    /// <summary>Four neighbours side by side in the channels, down each column of the square first.</summary>
+    private sealed partial class Merging(int dim) : Layer
+    {
+        private readonly Conv2d reduction = new(4 * dim, 2 * dim, 1, bias: false);
+        private readonly MapNorm norm = new(4 * dim);
+
+        protected override Tensor Forward(Tensor input)
+        {
+            Tensor At(int row, int column) => input.Slice(2, row, null, 2).Slice(3, column, null, 2);
+            return reduction.Call(norm.Call(Torch.Cat([At(0, 0), At(1, 0), At(0, 1), At(1, 1)], 1)));
+        }
+    }
+
+    private sealed partial class Block : Layer
+    {
+        private readonly MapNorm norm1;
+        private readonly AxialShift axialShift;
+        private readonly MapNorm norm2;
+        private readonly ConvMlp mlp;
+        private readonly DropPath dropPath;
+
+        public Block(Config config, int dim, double dropPath)
+        {
+            norm1 = new MapNorm(dim);
+            axialShift = new AxialShift(dim, config.ShiftSize);
+            norm2 = new MapNorm(dim);
+            mlp = new ConvMlp(dim, (int)(dim * config.MlpRatio), config.Dropout);
+            this.dropPath = new DropPath(dropPath);
+        }
+
+        protected override Tensor Forward(Tensor input)
+        {
+            var x = input + dropPath.Call(axialShift.Call(norm1.Call(input)));
+            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
+        }
+    }
+
+    /// <summary>Shifts along the width and the height side by side (section 3.2), [B, C, H, W].</summary>
+    private sealed partial class AxialShift(int dim, int size) : Layer
+    {
+        private readonly Conv2d conv1 = new(dim, dim, 1);
+        [Name("conv2_1")] private readonly Conv2d convWidth = new(dim, dim, 1);
+        [Name("conv2_2")] private readonly Conv2d convHeight = new(dim, dim, 1);
+        private readonly Conv2d conv3 = new(dim, dim, 1);
+        private readonly MapNorm norm1 = new(dim);
+        private readonly MapNorm norm2 = new(dim);
+
+        protected override Tensor Forward(Tensor input)
+        {
+            var x = norm1.Call(conv1.Call(input)).Gelu();
+            return conv3.Call(norm2.Call(convWidth.Call(Spread(x, 3)).Gelu() + convHeight.Call(Spread(x, 2)).Gelu()));
+        }
+
+        // Group g of ceil(C / size) channels moves by g - size / 2; the last group may be smaller.
+        private Tensor Spread(Tensor x, int along)
+        {
+            var group = (dim + size - 1) / size;
+            return Torch.Cat([.. Enumerable.Range(0, (dim + group - 1) / group).Select(g => Shift.Zero(x.Slice(1, g * group, Math.Min((g + 1) * group, dim)), along, g - size / 2))], 1);
+        }
+    }
+
+    private static Variant Make(string name, int dim, int[] depths, double dropPath, double parameters, double gmacs, double top1) => new(
+        name, "AS-MLP, 2021, arXiv:2107.08391",
+        options => new AsMlp(new Config(options.ImageSize ?? (224, 224), dim, depths, Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
+        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet);
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("asmlp_t", 96, [2, 2, 6, 2], 0.2, 28.28, 4.4, 81.3),
+        Make("asmlp_s", 96, [2, 2, 18, 2], 0.3, 49.59, 8.5, 83.1),
+        Make("asmlp_b", 128, [2, 2, 18, 2], 0.5, 87.75, 15.2, 83.3),
+    ];
+}
