@@ -1,0 +1,100 @@
+using Tessera.Optim;
+using Tessera.Training;
+
+namespace Tessera.Conformance.Cases;
+
+[Case("cct.label-smoothing-loss")]
+internal sealed class LabelSmoothing : GoldenCase
+{
+    public override void Run(GoldenRun run)
+        => run.Output("loss", Losses.CrossEntropy(run.Input("logits"), run.Input("labels"), run.Config.Double("smoothing"), Enum.Parse<Reduction>(run.Config.String("reduction"), ignoreCase: true)));
+}
+
+[Case("deit.distillation-loss")]
+internal sealed class DistillationLoss : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var (logits, labels) = (run.Input("class_logits"), run.Input("labels"));
+        var own = run.Output("base_loss", c.String("base_loss") == "soft_target_ce"
+            ? Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real)))
+            : Losses.CrossEntropy(logits, labels, c.String("base_loss") == "label_smoothing_ce" ? c.Double("smoothing") : 0));
+        run.Output("loss", Losses.Distillation(own, run.Input("distillation_logits"), run.Input("teacher_logits"),
+            Enum.Parse<DistillationKind>(c.String("distillation_type"), ignoreCase: true), c.Double("alpha"), c.Double("tau"), c.String("soft_loss_divisor", "batch * num_classes") == "batch"));
+    }
+
+    // Smoothed labels of the batch mixed with those of the batch in reverse.
+    private static Tensor Mixed(Tensor labels, Config c, DType real)
+    {
+        var (classes, smoothing, lambda) = (c.Int("num_classes"), c.Double("smoothing"), c.Double("mixup_lambda"));
+        var smoothed = labels.OneHot(classes).To(real) * (1 - smoothing) + smoothing / classes;
+        return smoothed * lambda + smoothed.Flip(0) * (1 - lambda);
+    }
+}
+
+[Case("deit.lr-schedule")]
+internal sealed class DeitSchedule : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var schedule = new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("warmup_lr"), c.Double("min_lr"), CosineForm.Deit, Cooldown: c.Int("cooldown_epochs"));
+        double Epoch(int epoch) => schedule.LearningRate(c.Double("lr"), epoch, 1);
+        run.Output("lr_at_start", Epoch(0));
+        run.Output("lr_after_epoch", Enumerable.Range(1, c.Int("total_epochs_with_cooldown")).Select(Epoch));
+    }
+}
+
+[Case("deit.adamw-ema")]
+internal sealed partial class AdamWithAverage : GoldenCase
+{
+    private sealed partial class Pair(Tensor weight, Tensor bias) : Module
+    {
+        private readonly Parameter weight = new(weight.Detach().Clone());
+        private readonly Parameter bias = new(bias.Detach().Clone());
+
+        public IReadOnlyList<(string Name, Parameter Parameter)> Both => [("weight", weight), ("bias", bias)];
+    }
+
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var pair = new Pair(run.Input("weight"), run.Input("bias"));
+        var optimizer = new AdamW(ParameterGroup.Split(pair, c.Double("weight_decay")), c.Double("lr"), c.Doubles("betas")[0], c.Doubles("betas")[1], c.Double("eps"));
+        using var average = new Ema(pair, c.Double("ema_decay"));
+        for (var step = 0; step < c.Int("steps"); step++)
+        {
+            optimizer.ZeroGrad();
+            var loss = pair.Both.Select(p => (p.Parameter * run.Input($"grad{step}_{p.Name}")).Sum() + 0.5 * p.Parameter.Square().Sum()).Aggregate((a, b) => a + b);
+            loss.Backward();
+            if (c.Has("clip_grad_norm")) run.Output($"norm{step}", GradientClipping.ByNorm(pair.Parameters(), c.Double("clip_grad_norm")));
+            optimizer.Step();
+            average.Update();
+            foreach (var (name, parameter) in pair.Both) run.Output($"{name}_after_{step + 1}", parameter.Detach().Clone());
+        }
+        foreach (var (name, value) in average.StateDict()) run.Output($"ema_{name}", value.Clone());
+    }
+}
+
+[Case("metrics.classification")]
+internal sealed class ClassificationMetrics : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var classes = run.Config.Int("num_classes");
+        var metrics = new Classification(classes, run.Config.Int("ece_bins"));
+        var logits = run.Input("logits");
+        metrics.Add(logits, run.Input("labels"), [.. Enumerable.Range(0, (int)logits.Size(0))]);
+        var found = metrics.Measure();
+        foreach (var k in run.Config.Ints("ks")) run.Output($"top{k}", 100 * metrics.Top(k));
+        run.Output("per_class", found.PerClass.Select(recall => recall ?? -1));
+        run.Output("mean_per_class", found.MeanPerClass);
+        run.Output("ece", found.Ece);
+        run.Output("mce", found.Mce);
+        run.Output("bin_counts", found.Calibration.Select(bin => (double)bin.Count));
+        run.Output("nll", found.Loss);
+        run.Output("brier", found.Brier);
+        run.Output("confusion", found.Confusion.SelectMany(row => row).Select(count => (double)count), classes, classes);
+    }
+}

@@ -1,0 +1,108 @@
+using System.Buffers.Binary;
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training.Tests;
+
+/// <summary>Whole runs by recipe, on a small data set in the format of MNIST.</summary>
+[Collection("engine")]
+public sealed class ExperimentTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public ExperimentTests()
+    {
+        Directory.CreateDirectory(Data);
+        Write("train", 96);
+        Write("t10k", 40);
+        File.WriteAllText(RecipePath, $$"""
+            model: { name: cct_2_3x2_32 }
+            data: { name: fashion_mnist, batch: 16, root: {{Data}} }
+            augment: [ flip, shift: 2 ]
+            objective: { name: supervised, smoothing: 0.1 }
+            optimizer: { name: adamw, lr: 1e-3 }
+            schedule: { name: cosine, epochs: 2, warmup: 0.5 }
+            train: { threads: 1, ema: 0.9, log_every: 2 }
+            """);
+    }
+
+    public void Dispose() => folder.Dispose();
+
+    private string Data => Path.Combine(folder.Path, "data");
+
+    private string RecipePath => Path.Combine(folder.Path, "recipe.yaml");
+
+    private string Run(string name) => Path.Combine(folder.Path, name);
+
+    // Images of which the rows up to the class are bright.
+    private void Write(string part, int count)
+    {
+        var random = new Random(count);
+        var labels = Enumerable.Range(0, count).Select(i => (byte)(i % 10)).ToArray();
+        var pixels = labels.SelectMany(label => Enumerable.Range(0, 784).Select(i => (byte)(i / 28 <= 2 * label ? 200 + random.Next(50) : random.Next(50)))).ToArray();
+        File.WriteAllBytes(Path.Combine(Data, $"{part}-images-idx3-ubyte"), [.. Numbers(2051, count, 28, 28), .. pixels]);
+        File.WriteAllBytes(Path.Combine(Data, $"{part}-labels-idx1-ubyte"), [.. Numbers(2049, count), .. labels]);
+    }
+
+    private static IEnumerable<byte> Numbers(params int[] values) => values.SelectMany(value =>
+    {
+        var bytes = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(bytes, value);
+        return bytes;
+    });
+
+    [Fact]
+    public void A_run_leaves_everything_in_its_folder_and_can_be_measured_again()
+    {
+        TrainingResult result;
+        using (var experiment = Experiment.Begin(RecipePath, ["train.seed=3"], Run("a"))) result = experiment.Train();
+        Assert.True(result.Completed);
+        var run = new RunFolder(Run("a"));
+        Assert.Equal(3UL, Recipe.Load(run.RecipePath).Train.Seed);
+        Assert.Contains("--set train.seed=3", File.ReadAllText(run.RecipePath), StringComparison.Ordinal);
+        Assert.Equal(["evaluation", "evaluation"], RunLog.Read(run.LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "evaluation"));
+        var results = JsonNode.Parse(File.ReadAllText(run.ResultsPath))!;
+        Assert.Equal(result.Last!.Top1, (double)results["evaluation"]!["top1"]!);
+
+        var trained = TrainedModel.FromRun(Run("a"));
+        Assert.False(trained.Model.Training);
+        Assert.Equal(1, trained.Facts.Channels);
+        var again = Experiment.Evaluate(trained);
+        Assert.Equal(result.Last.Loss, again.Loss, 1e-9);
+        Assert.Equal(result.LastEma!.Loss, Experiment.Evaluate(TrainedModel.FromRun(Run("a"), ema: true)).Loss, 1e-9);
+    }
+
+    [Fact]
+    public void An_interrupted_run_goes_on_to_the_same_weights()
+    {
+        using (var whole = Experiment.Begin(RecipePath, [], Run("whole"))) whole.Train();
+        using (var stop = new CancellationTokenSource())
+        using (var first = Experiment.Begin(RecipePath, [], Run("parts"), e => { if (e is StepDone { Step: 4 }) stop.Cancel(); }))
+            Assert.False(first.Train(stop.Token).Completed);
+        using (var rest = Experiment.Resume(Run("parts"))) Assert.True(rest.Train().Completed);
+        foreach (var file in (string[])["model", "optimizer", "ema", "random"])
+            Assert.Equal(Bytes("whole", file), Bytes("parts", file));
+
+        byte[] Bytes(string name, string file) => File.ReadAllBytes(new RunFolder(Run(name)).Checkpoints.Newest()!.FileOf(file));
+    }
+
+    [Fact]
+    public void The_report_stands_alone_and_shows_every_part()
+    {
+        using (var experiment = Experiment.Begin(RecipePath, ["schedule.epochs=1"], Run("r"))) experiment.Train();
+        var html = File.ReadAllText(new RunFolder(Run("r")).ReportPath);
+        foreach (var part in (string[])["Loss", "Accuracy", "Learning rate", "Confusion", "Accuracy per class", "Calibration", "Where it looks", "roll-out", "Surest mistakes", "Recipe", "Environment", "libtorch", "Run it again", "cct_2_3x2_32", "Ankle boot"])
+            Assert.Contains(part, html, StringComparison.Ordinal);
+        foreach (var outside in (string[])["http://", "https://", "<script", "<link", "@import", "url("]) Assert.DoesNotContain(outside, html, StringComparison.OrdinalIgnoreCase);
+        Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_folder_with_a_run_is_not_overwritten()
+    {
+        using (Experiment.Begin(RecipePath, [], Run("once"))) { }
+        var error = Assert.Throws<RunException>(() => Experiment.Begin(RecipePath, [], Run("once")));
+        Assert.Contains("--resume", error.Message, StringComparison.Ordinal);
+        Assert.Contains("no run", Assert.Throws<RunException>(() => Experiment.Resume(Run("never"))).Message, StringComparison.Ordinal);
+        Assert.Contains("no checkpoint yet", Assert.Throws<RunException>(() => TrainedModel.FromRun(Run("once"))).Message, StringComparison.Ordinal);
+    }
+}
