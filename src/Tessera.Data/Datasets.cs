@@ -18,7 +18,8 @@ public static class Datasets
     public static IReadOnlyDictionary<string, DatasetKind> Kinds { get; } = new DatasetKind[]
     {
         MnistFamily.FashionMnist, MnistFamily.Mnist, MnistFamily.Kmnist,
-        Cifar.Cifar10,
+        Cifar.Cifar10, Cifar.Cifar100, Stl10.Kind,
+        ImageFolders.Folder, ImageFolders.ImageNet, ImageFolders.TinyImageNet, ImageFolders.Flowers, ImageFolders.Cub,
     }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>

@@ -1,0 +1,16 @@
+namespace Tessera.Data;
+
+/// <summary>From the values of label maps to trained classes; 255 is left out.</summary>
+public static class LabelMaps
+{
+    /// <summary>What is left out of training and evaluation.</summary>
+    public const byte Void = 255;
+
+    private static readonly byte[] cityscapes = [.. Enumerable.Range(0, 34).Select(id => (byte)LabelTables.Cityscapes.First(entry => entry.Id == id).TrainId)];
+
+    /// <summary>Maps whose 0 stands for nothing and whose classes count from 1 (ADE20K, NYUv2).</summary>
+    public static byte FromOne(int value) => value is >= 1 and <= 255 ? (byte)(value - 1) : Void;
+
+    /// <summary>Cityscapes' ids; what is no id is void.</summary>
+    public static byte Cityscapes(int id) => id >= 0 && id < cityscapes.Length ? cityscapes[id] : Void;
+}
