@@ -33,6 +33,9 @@ public static class Registry
         .. AsMlp.Variants,
         .. HireMlp.Variants,
         .. Sot.Variants,
+        .. Pvt.Variants,
+        .. PvtV2.Variants,
+        .. Mit.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

@@ -127,7 +127,7 @@ public sealed partial class Swin : Backbone
         var x = patchEmbed.Call(image);
         (height, width) = ((height + below) / config.Patch, (width + right) / config.Patch);
         if (absolutePosEmbed is { } table)
-            x = x + (config.Dense ? TokenMap.Unfold(table.UpsampleBicubic2d((height, width), false)) : table);
+            x = x + (config.Dense ? table.UpsampleBicubic2d((height, width), false).ToTokens() : table);
         return (drop.Call(x), height, width);
     }
 
@@ -162,7 +162,7 @@ public sealed partial class Swin : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
     {
         var norm = config.Dense ? norms[i] : i + 1 == layers.Count ? norms[0] : null;
-        return new FeatureMap(TokenMap.Fold(norm is null ? stage.Tokens : norm.Call(stage.Tokens), stage.Height, stage.Width), config.Patch << i);
+        return new FeatureMap((norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width), config.Patch << i);
     })];
 
     /// <inheritdoc/>
@@ -218,10 +218,10 @@ public sealed partial class Swin : Backbone
         if (table.Dim == 4)
         {
             var from = ((int)table.Size(2), (int)table.Size(3));
-            return PositionTable.Resample(TokenMap.Unfold(table), from, config.Grid, 0, PositionResampling.Bicubic);
+            return PositionTable.Resample(table.ToTokens(), from, config.Grid, 0, PositionResampling.Bicubic);
         }
         var rows = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1), config.Grid), config.Grid, 0, PositionResampling.Bicubic);
-        return config.Dense ? TokenMap.Fold(rows, config.Grid.Height, config.Grid.Width) : rows;
+        return config.Dense ? rows.ToMap(config.Grid.Height, config.Grid.Width) : rows;
     }
 
     /// <summary>The blocks of one stage and the merging after them.</summary>

@@ -51,7 +51,7 @@ public sealed class ModuleGenerator : IIncrementalGenerator
             if (field.IsStatic || attributes.Any(a => a.AttributeClass?.Name == "NotRegisteredAttribute")) continue;
             if (!IsMember(field.Type))
             {
-                if (!HoldsMembers(field.Type) || type.GetMembers("ListMembers").Length > 0) continue;
+                if (!HoldsMembers(field.Type)) continue;
                 return new Found("", "", PlainCollection, type.Name + "." + member.Name, member.Locations.FirstOrDefault());
             }
             var given = attributes.FirstOrDefault(a => a.AttributeClass?.Name == "NameAttribute")?.ConstructorArguments[0].Value as string;

@@ -37,7 +37,7 @@ public sealed partial class ConvEmbed : Layer
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
     {
-        var x = proj.Call(input).Flatten(2).Transpose(1, 2);
+        var x = proj.Call(input).ToTokens();
         return norm is null ? x : norm.Call(x);
     }
 }

@@ -16,4 +16,18 @@ public static class TransformerInit
         }
         return module;
     }
+
+    /// <summary>Weights of every convolution inside normal with variance 2 / (k k outputs / groups), their biases zero: PVT v2 and MiT.</summary>
+    public static T Convolutions<T>(T module) where T : Module
+    {
+        foreach (var (_, found) in module.NamedModules())
+        {
+            if (found is not Conv2d conv) continue;
+            var (outputs, perGroup) = (conv.Weight.Size(0), conv.Weight.Size(1));
+            var kernel = conv.Weight.Elements / (outputs * perGroup);
+            Init.Normal(conv.Weight, Math.Sqrt(2.0 / (kernel * outputs / conv.Groups)));
+            if (conv.Bias is { } bias) Init.Zeros(bias);
+        }
+        return module;
+    }
 }

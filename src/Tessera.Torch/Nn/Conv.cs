@@ -58,6 +58,8 @@ public sealed partial class Conv2d : Layer
     public Parameter Weight => weight;
     /// <summary>[out], or null.</summary>
     public Parameter? Bias => bias;
+    /// <summary>Groups of channels that do not mix.</summary>
+    public long Groups => groups;
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) => Torch.Conv2d(input, weight, bias, stride, padding, dilation, groups);

@@ -1,0 +1,202 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Pyramid Vision Transformer: four stages of ever fewer and wider tokens, whose attention reduces keys and values spatially.
+/// Wang et al., "Pyramid Vision Transformer: A Versatile Backbone for Dense Prediction without Convolutions", 2021, arXiv:2102.12122.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are those of the authors' code: of the classifier, or, with <see cref="Config.Dense"/>, of
+/// their backbone for detection, which has neither class token nor final norm. Positions are resampled in every stage
+/// whose grid differs from that of its table; the authors' code compares all stages with the first one's table, and fails
+/// at double resolution. The class token stands in front of the last stage only.
+/// </remarks>
+public sealed partial class Pvt : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels that the position tables are made for; other sizes run too.</param>
+    /// <param name="Dims">Width of each stage.</param>
+    /// <param name="Depths">Blocks of each stage.</param>
+    /// <param name="Heads">Heads of each stage.</param>
+    /// <param name="MlpRatios">Hidden width of the MLP over the width, of each stage.</param>
+    /// <param name="Reductions">Reduction of keys and values along each side, of each stage; 1 in the last.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="QkvBias">Whether queries, keys and values have a bias.</param>
+    /// <param name="Eps">Of the blocks' norms and the final one.</param>
+    /// <param name="EmbedEps">Of the norms of patches and of reduced keys and values.</param>
+    /// <param name="Dropout">Dropout of tokens, projections and MLPs.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="Dense">The backbone for dense tasks.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
+        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false)
+    {
+        internal int Stages => Dims.Count;
+
+        internal PyramidBlock.Config Block(int stage) => new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], false, false, QkvBias, Eps, EmbedEps, Dropout);
+    }
+
+    private readonly Parameter[] posEmbeds; // [1, N_i, D_i]; the last with a row in front for the class token
+    private readonly Parameter? clsToken;   // [1, 1, D]
+    private readonly ConvEmbed[] patchEmbeds;
+    private readonly ModuleList<PyramidBlock>[] blocks;
+    private readonly LayerNorm? norm;
+    private Linear? head;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation.</summary>
+    public Pvt(Config config)
+    {
+        if (config.Reductions[^1] != 1 && !config.Dense) throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
+        this.config = config;
+        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 4 : 2, i == 0 ? 4 : 2, 0, config.EmbedEps))];
+        posEmbeds = [.. Grids(config.ImageSize).Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02))];
+        if (!config.Dense) clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
+        blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
+        if (!config.Dense) norm = new LayerNorm(FeatureWidth, config.Eps);
+        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        drop = new Dropout(config.Dropout);
+    }
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        foreach (var (i, table) in posEmbeds.Index()) members.Add($"pos_embed{i + 1}", table);
+        members.Add("cls_token", clsToken);
+        for (var i = 0; i < config.Stages; i++)
+        {
+            members.Add($"patch_embed{i + 1}", patchEmbeds[i]);
+            members.Add($"block{i + 1}", blocks[i]);
+        }
+        members.Add("norm", norm);
+        members.Add("head", head);
+        members.Add("drop", drop);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Dims[^1];
+    /// <inheritdoc/>
+    public override int PrefixTokens => config.Dense ? 0 : 1;
+    /// <inheritdoc/>
+    public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith($"block{config.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
+    /// <summary>The class token alone: the authors let the position tables decay.</summary>
+    public override bool WithoutDecay(string name) => name == "cls_token";
+
+    // The last table keeps its row for the class token in a dense model too.
+    private int Prefix(int stage) => stage + 1 == config.Stages ? 1 : 0;
+
+    private (int Height, int Width)[] Grids((int Height, int Width) image)
+    {
+        var grids = new (int Height, int Width)[config.Stages];
+        for (var i = 0; i < grids.Length; i++) image = grids[i] = patchEmbeds[i].Grid(image.Height, image.Width);
+        return grids;
+    }
+
+    /// <summary>Tokens after the last block of each stage with the size of their map; those of the last with the class token in front.</summary>
+    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    {
+        var (from, to) = (Grids(config.ImageSize), Grids(((int)image.Size(2), (int)image.Size(3))));
+        var map = image;
+        for (var i = 0; i < config.Stages; i++)
+        {
+            var (height, width) = to[i];
+            var x = patchEmbeds[i].Call(map);
+            var positions = PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear);
+            if (Prefix(i) == 1)
+            {
+                if (clsToken is null) positions = positions.Slice(1, 1);
+                else x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
+            }
+            x = drop.Call(x + positions);
+            foreach (var block in blocks[i]) x = block.Call((x, height, width));
+            yield return (Record($"stage{i + 1}", x), height, width);
+            if (i + 1 < config.Stages) map = x.ToMap(height, width);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input)
+    {
+        var x = Stages(input).Last().Tokens;
+        return norm is null ? x : norm.Call(x);
+    }
+
+    /// <summary>The class token; the mean of a dense model's tokens.</summary>
+    protected override Tensor Pool(Tensor features) => config.Dense ? features.Mean(1) : features.Select(1, 0);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <summary>The four stages, strides 4 to 32; the last one of a classifier is normalised.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
+    {
+        var tokens = stage.Tokens;
+        if (i + 1 == config.Stages && norm is not null) tokens = norm.Call(tokens).Slice(1, PrefixTokens);
+        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), 4 << i);
+    })];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
+        head?.To(posEmbeds[0].Device, posEmbeds[0].DType);
+    }
+
+    /// <summary>Makes the position tables anew for another size: resampled bilinearly. Images of any size run without it, and their tables are resampled each time.</summary>
+    /// <exception cref="ShapeException">The image is smaller than one token of the last stage.</exception>
+    public override void Resize(int height, int width)
+    {
+        var (from, to) = (Grids(config.ImageSize), Grids((height, width)));
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        for (var i = 0; i < config.Stages; i++)
+            posEmbeds[i] = new Parameter(PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear).Clone());
+        config = config with { ImageSize = (height, width) };
+    }
+
+    /// <summary>Position tables of another size are resampled bilinearly.</summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        var grids = Grids(config.ImageSize);
+        for (var i = 0; i < config.Stages; i++)
+        {
+            var name = $"pos_embed{i + 1}";
+            if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == posEmbeds[i].Size(1)) continue;
+            state[name] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - Prefix(i), grids[i]), grids[i], Prefix(i), PositionResampling.Bilinear);
+        }
+    }
+
+    private static Variant Make(string name, int[] depths, double dropPath, double parameters, double gmacs, double top1) => new(
+        name, "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
+        options => new Pvt(new Config(options.ImageSize ?? (224, 224), [64, 128, 320, 512], depths, [1, 2, 5, 8], [8, 8, 4, 4], [8, 4, 2, 1], options.Classes ?? (options.Dense ? 0 : 1000), options.Channels ?? 3,
+            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense)),
+        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 });
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("pvt_tiny", [2, 2, 2, 2], 0.1, 13.229, 1.9, 75.1),
+        Make("pvt_small", [3, 4, 6, 3], 0.1, 24.486, 3.8, 79.8),
+        Make("pvt_medium", [3, 4, 18, 3], 0.3, 44.208, 6.7, 81.2),
+        Make("pvt_large", [3, 8, 27, 3], 0.3, 61.369, 9.8, 81.7),
+    ];
+}

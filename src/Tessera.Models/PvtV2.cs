@@ -1,0 +1,148 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// PVT v2: a pyramid with overlapping patches and a depthwise convolution in the MLP instead of position tables, and no class token.
+/// Wang et al., "PVT v2: Improved Baselines with Pyramid Vision Transformer", 2021, arXiv:2106.13797.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are those of the authors' code. Each stage ends in a norm, and the normalised map feeds the
+/// next one; so the dense backbone is the same model without classifier.
+/// </remarks>
+public partial class PvtV2 : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
+    /// <param name="Dims">Width of each stage.</param>
+    /// <param name="Depths">Blocks of each stage.</param>
+    /// <param name="Heads">Heads of each stage.</param>
+    /// <param name="MlpRatios">Hidden width of the MLP over the width, of each stage.</param>
+    /// <param name="Reductions">Reduction of keys and values along each side, of each stage.</param>
+    /// <param name="Linear">Keys and values of 7 x 7 by pooling in every stage ("Li"), and a ReLU before the MLP's convolution.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="QkvBias">Whether queries, keys and values have a bias.</param>
+    /// <param name="Eps">Of the norms of blocks and stages.</param>
+    /// <param name="EmbedEps">Of the norms of patches and of reduced keys and values.</param>
+    /// <param name="Dropout">Dropout of projections and MLPs.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
+        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0)
+    {
+        internal int Stages => Dims.Count;
+
+        internal PyramidBlock.Config Block(int stage) => new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], true, Linear, QkvBias, Eps, EmbedEps, Dropout);
+    }
+
+    private protected readonly ConvEmbed[] patchEmbeds;
+    private protected readonly ModuleList<PyramidBlock>[] blocks;
+    private protected readonly LayerNorm[] norms;
+    private protected Linear? head;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation.</summary>
+    public PvtV2(Config config)
+    {
+        this.config = config;
+        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 7 : 3, i == 0 ? 4 : 2, i == 0 ? 3 : 1, config.EmbedEps))];
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
+        blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
+        norms = [.. config.Dims.Select(dim => new LayerNorm(dim, config.Eps))];
+        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        foreach (var module in patchEmbeds.Concat<Module>(blocks)) TransformerInit.Convolutions(module);
+    }
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        for (var i = 0; i < config.Stages; i++)
+        {
+            members.Add($"patch_embed{i + 1}", patchEmbeds[i]);
+            members.Add($"block{i + 1}", blocks[i]);
+            members.Add($"norm{i + 1}", norms[i]);
+        }
+        members.Add("head", head);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Dims[^1];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
+    /// <summary>Tokens of each stage after its norm, with the size of their map.</summary>
+    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    {
+        var map = image;
+        for (var i = 0; i < config.Stages; i++)
+        {
+            var (height, width) = patchEmbeds[i].Grid((int)map.Size(2), (int)map.Size(3));
+            var x = Record($"embed{i + 1}", patchEmbeds[i].Call(map));
+            foreach (var block in blocks[i]) x = block.Call((x, height, width));
+            x = norms[i].Call(Record($"stage{i + 1}", x));
+            yield return (x, height, width);
+            if (i + 1 < config.Stages) map = x.ToMap(height, width);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Stages(input).Last().Tokens;
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean(1);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <summary>The four normalised maps, strides 4 to 32.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
+        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), 4 << i))];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
+        head?.To(patchEmbeds[0].Weight.Device, patchEmbeds[0].Weight.DType);
+    }
+
+    /// <summary>Takes images of another size; nothing depends on it.</summary>
+    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+
+    /// <summary>A dense model leaves out the classifier that files of ImageNet hold.</summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        if (head is not null) return;
+        foreach (var name in ClassifierNames) state.Remove(name);
+    }
+
+    private static Variant Make(string name, int[] dims, int[] depths, double[] ratios, bool linear, double dropPath, double parameters, double gmacs, double top1) => new(
+        name, "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
+        options => new PvtV2(new Config(options.ImageSize ?? (224, 224), dims, depths, [1, 2, 5, 8], ratios, [8, 4, 2, 1], linear, options.Classes ?? (options.Dense ? 0 : 1000), options.Channels ?? 3,
+            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
+        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 });
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("pvt_v2_b0", [32, 64, 160, 256], [2, 2, 2, 2], [8, 8, 4, 4], false, 0.1, 3.667, 0.6, 70.5),
+        Make("pvt_v2_b1", [64, 128, 320, 512], [2, 2, 2, 2], [8, 8, 4, 4], false, 0.1, 14.009, 2.1, 78.7),
+        Make("pvt_v2_b2", [64, 128, 320, 512], [3, 4, 6, 3], [8, 8, 4, 4], false, 0.1, 25.363, 4.0, 82.0),
+        Make("pvt_v2_b2_li", [64, 128, 320, 512], [3, 4, 6, 3], [8, 8, 4, 4], true, 0.1, 22.554, 3.9, 82.1),
+        Make("pvt_v2_b3", [64, 128, 320, 512], [3, 4, 18, 3], [8, 8, 4, 4], false, 0.3, 45.239, 6.9, 83.1),
+        Make("pvt_v2_b4", [64, 128, 320, 512], [3, 8, 27, 3], [8, 8, 4, 4], false, 0.3, 62.556, 10.1, 83.6),
+        Make("pvt_v2_b5", [64, 128, 320, 512], [3, 6, 40, 3], [4, 4, 4, 4], false, 0.3, 81.956, 11.8, 83.8),
+    ];
+}
