@@ -5,12 +5,6 @@ namespace Tessera.Conformance;
 internal sealed class CaseAttribute(string name) : Attribute
 {
     public string Name { get; } = name;
-
-    /// <summary>For ill-conditioned cases: only float64 is run, at its own strict tolerance.</summary>
-    public bool Float64Only { get; init; }
-
-    /// <summary>The same for files of training mode alone.</summary>
-    public bool TrainFloat64Only { get; init; }
 }
 
 /// <summary>A procedure that computes what a kind of golden files records. A class per case, found by its attribute.</summary>

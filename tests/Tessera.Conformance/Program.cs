@@ -29,8 +29,8 @@ foreach (var folder in folders.Where(f => !Directory.Exists(f) && !File.Exists(f
 }
 
 var cases = Assembly.GetExecutingAssembly().GetTypes()
-    .SelectMany(type => type.GetCustomAttributes<CaseAttribute>(), (type, attribute) => (attribute, type))
-    .ToDictionary(c => c.attribute.Name);
+    .SelectMany(type => type.GetCustomAttributes<CaseAttribute>(), (type, attribute) => (attribute.Name, type))
+    .ToDictionary(c => c.Name, c => c.type);
 Torch.Threads = Environment.ProcessorCount;
 var (passed, failed, skipped) = (0, 0, 0);
 foreach (var path in folders.SelectMany(f => File.Exists(f) ? [f] : Directory.EnumerateFiles(f, "*.json", SearchOption.AllDirectories)).Order(StringComparer.Ordinal))
@@ -42,37 +42,46 @@ foreach (var path in folders.SelectMany(f => File.Exists(f) ? [f] : Directory.En
         Console.WriteLine($"missing  {file.Case}  {file.Name}");
         continue;
     }
-    var worst = 0.0;
-    var problems = new List<string>();
-    foreach (var real in found.attribute.Float64Only || (found.attribute.TrainFloat64Only && file.Mode == "train") ? [DType.Float64] : new[] { DType.Float64, DType.Float32 })
-    {
-        var run = new GoldenRun(file, real);
-        try
-        {
-            using var scope = new Scope();
-            Torch.Seed(0);
-            ((GoldenCase)Activator.CreateInstance(found.type)!).Run(run);
-            run.Finish();
-        }
-        catch (GoldenMismatchException) when (run.Failures.Count > 0)
-        {
-            // What does not fit has been noted.
-        }
-        catch (Exception e)
-        {
-            run.Fail($"{e.GetType().Name}: {(verbose ? e : e.Message)}");
-        }
-        worst = Math.Max(worst, run.Worst);
-        if (!run.Passed) problems.AddRange(run.Failures.Select(f => $"[{real.Name()}] {f}"));
-    }
+    var exact = Execute(file, found, DType.Float64);
+    var problems = exact.Failures.Select(f => $"[float64] {f}").ToList();
+    var worst = exact.Worst;
+    var remark = "";
+    var single = Execute(file, found, DType.Float32);
+    worst = Math.Max(worst, single.Worst);
+    // What is exact in float64 and wrong in float32 by no more than rounding explains is ill-conditioned: such files are
+    // judged in float64 alone. ReLUs and maxima that turn over make it a matter of chance, hence several tries.
+    if (exact.Passed && !single.Passed && single.Complete && Enumerable.Range(1, 4).Max(seed => Execute(file, found, DType.Float64, seed).Worst) is var rounding && single.Worst <= 4 * rounding)
+        remark = $"  (float64 alone: rounding weights and inputs changes {rounding:G2} times what float32 is allowed)";
+    else problems.AddRange(single.Failures.Select(f => $"[float32] {f}"));
     if (problems.Count == 0) passed++;
     else failed++;
     // The error as a share of what is allowed: 1 is the limit.
-    Console.WriteLine($"{(problems.Count == 0 ? "pass" : "FAIL")}  {file.Case}  {file.Name}  {worst:G3}");
+    Console.WriteLine($"{(problems.Count == 0 ? "pass" : "FAIL")}  {file.Case}  {file.Name}  {worst:G3}{remark}");
     foreach (var problem in problems.Take(verbose ? int.MaxValue : 4)) Console.WriteLine($"      {problem}");
 }
 Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
 return failed > 0 ? 1 : 0;
+
+GoldenRun Execute(GoldenFile file, Type type, DType real, int? rounding = null)
+{
+    var run = new GoldenRun(file, real, rounding is not null);
+    try
+    {
+        using var scope = new Scope();
+        Torch.Seed((ulong)(rounding ?? 0));
+        ((GoldenCase)Activator.CreateInstance(type)!).Run(run);
+        run.Finish();
+    }
+    catch (GoldenMismatchException) when (run.Failures.Count > 0)
+    {
+        // What does not fit has been noted.
+    }
+    catch (Exception e)
+    {
+        run.Fail($"{e.GetType().Name}: {(verbose ? e : e.Message)}");
+    }
+    return run;
+}
 
 static string Repository()
 {
