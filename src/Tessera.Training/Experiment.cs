@@ -24,9 +24,10 @@ public sealed class Experiment : IDisposable
         Model.To(device);
         var objective = recipe.Objective.Create(new(Model, device));
         objective.To(device);
-        var train = new Loader(TrainData, new Pipeline(recipe.Augment), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch, workers: recipe.Data.Workers);
+        var train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
+            workers: recipe.Data.Workers, sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null);
         Trainer = new(new(Model, objective, recipe.Optimizer.Create(Model, objective), recipe.Schedule,
-            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(recipe, TestData, Facts)), recipe.Train, recipe.Evaluation), run, report);
+            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(Model, recipe, TestData, Facts)), recipe.Train, recipe.Evaluation), run, report);
 
         ImageDataset Open(string split, int? limit)
         {
@@ -37,9 +38,8 @@ public sealed class Experiment : IDisposable
 
     private static BatchSource Source(Loader loader) => new(loader.StepsPerEpoch, loader.Epoch);
 
-    // The test images are normalised by the figures of the training images.
-    private static Loader TestLoader(Recipe recipe, ImageDataset data, DataFacts facts)
-        => new(data, new Pipeline([], facts.Normalization), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers);
+    private static Loader TestLoader(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts)
+        => new(data, recipe.EvaluationPipeline(model, facts), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers);
 
     /// <summary>The resolved recipe.</summary>
     public Recipe Recipe { get; }
@@ -127,7 +127,7 @@ public sealed class Experiment : IDisposable
         => Measure(trained.Model, trained.Recipe, Datasets.OpenImages(trained.Recipe.Data.Name, split ?? trained.Recipe.Evaluation.Split, trained.Recipe.Data.Root), trained.Facts, report, stop);
 
     private static Evaluation Measure(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
-        => Evaluator.Run(model, TestLoader(recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);
+        => Evaluator.Run(model, TestLoader(model, recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);
 
     /// <summary>Closes the run's files.</summary>
     public void Dispose() => Trainer.Dispose();

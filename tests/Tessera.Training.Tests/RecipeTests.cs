@@ -142,4 +142,24 @@ public sealed class RecipeTests
             }
         }
     }
+
+    [Fact]
+    public void Mixed_targets_contain_the_smoothing_of_the_objective()
+    {
+        Assert.Null(Parse(Valid).TrainingPipeline().Mixing);
+        Assert.Equal(0.1, Parse(Valid, "augment=[mixup: 0.4]").TrainingPipeline().Mixing!.Smoothing);
+        Assert.Equal(0.2, Parse(Valid, "augment=[mixup: 0.4, smoothing: 0.2]").TrainingPipeline().Mixing!.Smoothing);
+        Assert.Equal("--set augment.0=auto_augment: nonsense", Error(Valid, "augment.0=auto_augment: nonsense")[..38]);
+    }
+
+    [Fact]
+    public void Images_of_another_size_are_resized_for_evaluation_and_others_left_alone()
+    {
+        DataFacts Facts(int side) => new(["a", "b"], 3, side, side, [0.5f], [0.25f]);
+        var recipe = Parse(Valid, "model.name=vit_2_4_32", "model.image_size=64");
+        using var skip = Nn.Init.Skip();
+        var model = Models.Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts(32)));
+        Assert.Equal(new Data.EvaluationCrop(64, 1), Assert.Single(recipe.EvaluationPipeline(model, Facts(32)).Transforms));
+        Assert.Empty(recipe.EvaluationPipeline(model, Facts(64)).Transforms);
+    }
 }

@@ -72,5 +72,8 @@ public sealed record DistillationOptions(
     public TeacherOptions? Teacher { get; init; } = Teacher is null && Kind != DistillationKind.None ? throw new ArgumentException($"{RecipeShape.Snake(Kind.ToString())} distillation needs a teacher: {{ run: FOLDER }} or {{ model: NAME, weights: FILE }}") : Teacher;
 
     /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new Distillation(this, Kind == DistillationKind.None ? null : Teacher!.Create(context));
 }

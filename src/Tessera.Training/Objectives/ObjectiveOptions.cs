@@ -5,6 +5,9 @@ namespace Tessera.Training;
 /// <summary>Which training method, with its settings.</summary>
 public abstract record ObjectiveOptions
 {
+    /// <summary>Label smoothing that soft targets of mixed batches have to contain.</summary>
+    public virtual double TargetSmoothing => 0;
+
     /// <summary>Builds the method.</summary>
     public abstract Objective Create(ObjectiveContext context);
 }

@@ -26,5 +26,8 @@ public sealed class Supervised(double smoothing = 0) : Objective
 public sealed record SupervisedOptions([Range(0, 0.999)] double Smoothing = 0) : ObjectiveOptions
 {
     /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new Supervised(Smoothing);
 }

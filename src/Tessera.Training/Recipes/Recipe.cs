@@ -39,6 +39,23 @@ public sealed record Recipe(
     public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings)
         => RecipeBinder.Bind<Recipe>(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
 
+    /// <summary>What happens to training images. Mixed targets contain the smoothing of the objective.</summary>
+    public Pipeline TrainingPipeline()
+    {
+        var mixes = Augment.Any(transform => transform is Mixup or CutMix) && !Augment.Any(transform => transform is LabelSmoothing);
+        return new(mixes && Objective.TargetSmoothing > 0 ? [.. Augment, new LabelSmoothing(Objective.TargetSmoothing)] : Augment);
+    }
+
+    /// <summary>What happens to images that a model is measured on, normalised as in training.</summary>
+    public Pipeline EvaluationPipeline(Backbone model, DataFacts data)
+    {
+        if (Evaluation.Transforms is { } given) return new(given, data.Normalization);
+        var (height, width) = model.ImageSize;
+        if ((data.Height, data.Width) == (height, width)) return new([], data.Normalization);
+        var share = Registry.Get(Model.Name).Preprocessing?.CropRatio ?? 0.875;
+        return new([height == width ? new EvaluationCrop(height, share) : throw new RunException($"images are not of the model's size {height}x{width}: name evaluation.transforms")], data.Normalization);
+    }
+
     /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
     public string ToYaml(string head = "") => RecipeWriter.Write(this, head);
 }
@@ -86,24 +103,28 @@ public sealed record ModelRecipe(
 /// <param name="Split">Part that is trained on.</param>
 /// <param name="Workers">Threads that prepare batches.</param>
 /// <param name="Limit">Only the first so many samples; for trying things out.</param>
+/// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
 public sealed record DataRecipe(
     string Name,
     [Range(1, 1 << 20)] int Batch = 128,
     string? Root = null,
     string Split = "train",
     [Range(0, 256)] int Workers = 1,
-    [Range(1, int.MaxValue)] int? Limit = null);
+    [Range(1, int.MaxValue)] int? Limit = null,
+    [Range(1, 64)] int Repeats = 1);
 
 /// <summary>How a model is measured.</summary>
 /// <param name="Every">Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</param>
 /// <param name="Split">Part that is measured on.</param>
 /// <param name="Batch">Samples at a time.</param>
 /// <param name="Bins">Of the calibration error.</param>
+/// <param name="Transforms">What happens to images; by default the resize and centre crop that the model's published figures stand for, where images are not of the model's size already.</param>
 public sealed record EvaluationOptions(
     [Range(0, 1_000_000)] int Every = 1,
     string Split = "test",
     [Range(1, 1 << 20)] int Batch = 256,
-    [Range(1, 1000)] int Bins = 15);
+    [Range(1, 1000)] int Bins = 15,
+    IReadOnlyList<Transform>? Transforms = null);
 
 /// <summary>Type that products are computed in.</summary>
 public enum Precision

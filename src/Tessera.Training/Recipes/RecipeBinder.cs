@@ -2,6 +2,7 @@ using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
+using Tessera.Data;
 
 namespace Tessera.Training;
 
@@ -101,7 +102,7 @@ internal static class RecipeBinder
         {
             return constructor.Invoke(arguments);
         }
-        catch (TargetInvocationException error) when (error.InnerException is ArgumentException refused)
+        catch (TargetInvocationException error) when (error.InnerException is (ArgumentException or DataException) and { } refused)
         {
             throw new RecipeException(map.Place, path, refused.Message, refused);
         }

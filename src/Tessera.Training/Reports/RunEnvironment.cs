@@ -11,7 +11,7 @@ public static class RunEnvironment
     /// <summary>Versions, machine, threads, variables that change the speed, and the commit that the working folder is at.</summary>
     public static IReadOnlyList<(string Name, string Value)> Describe()
     {
-        var version = typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion ?? "unknown";
+        var version = typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
         List<(string, string)> facts =
         [
             ("Tessera", version),

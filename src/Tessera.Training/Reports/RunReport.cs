@@ -14,7 +14,7 @@ internal static class RunReport
         return ReportPage.Render(new($"{recipe.Model.Name} on {data.Name}", yaml, Command(run, yaml), RunLog.Read(run.LogPath), facts.Classes, model.ParameterCount, evaluation, ema, RunEnvironment.Describe())
         {
             Mistakes = [.. evaluation.Mistakes.Select(mistake => (mistake, data.SampleName(mistake.Index), Picture(data, mistake.Index)))],
-            Attention = Attention(model, data, facts, evaluation),
+            Attention = Attention(model, data, facts, evaluation, recipe.EvaluationPipeline(model, facts)),
         });
     }
 
@@ -34,7 +34,7 @@ internal static class RunReport
     }
 
     // One image of each class in turn, the first that comes.
-    private static AttentionRow[] Attention(Backbone model, ImageDataset data, DataFacts facts, Evaluation evaluation)
+    private static AttentionRow[] Attention(Backbone model, ImageDataset data, DataFacts facts, Evaluation evaluation, Pipeline pipeline)
     {
         var training = model.Training;
         model.Eval();
@@ -42,7 +42,7 @@ internal static class RunReport
         {
             var wrong = evaluation.Mistakes.Select(mistake => mistake.Index).Take(Images / 4);
             var first = data.Labels.Index().DistinctBy(sample => sample.Item).Select(sample => sample.Index);
-            return [.. wrong.Concat(first).Distinct().Take(Images).Select(index => Row(model, data, facts, index)).OfType<AttentionRow>()];
+            return [.. wrong.Concat(first).Distinct().Take(Images).Select(index => Row(model, data, facts, index, pipeline)).OfType<AttentionRow>()];
         }
         finally
         {
@@ -50,21 +50,27 @@ internal static class RunReport
         }
     }
 
-    private static AttentionRow? Row(Backbone model, ImageDataset data, DataFacts facts, int index)
+    private static AttentionRow? Row(Backbone model, ImageDataset data, DataFacts facts, int index, Pipeline pipeline)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        var loader = new Loader(new Single(data, index), new Pipeline([], facts.Normalization), 1, workers: 0);
+        var loader = new Loader(new Single(data, index), pipeline, 1, workers: 0);
         var batch = loader.Epoch(0).First();
         var image = batch.Inputs.To(Evaluator.DeviceOf(model));
         var maps = AttentionPictures.Of(model, image);
         if (maps.Count == 0) return null;
-        var raster = new Raster();
-        data.Read(index, raster);
-        var pixels = raster.ToInterleaved();
-        string Draw(AttentionPictures.Map? map) => AttentionPictures.Overlay(pixels, raster.Height, raster.Width, raster.Channels, map);
+        var (_, channels, height, width) = image.Shape;
+        var pixels = Pixels(image, facts.Normalization);
+        string Draw(AttentionPictures.Map? map) => AttentionPictures.Overlay(pixels, (int)height, (int)width, (int)channels, map);
         var predicted = (int)model.Call(image).Argmax(1).ToInt64();
         return new(facts.Classes[data.Labels[index]], facts.Classes[predicted], [("image", Draw(null)), .. maps.Select(map => (map.Name, Draw(map)))]);
+    }
+
+    // What the model saw, [1, C, H, W], as bytes [H, W, C].
+    private static byte[] Pixels(Tensor image, Normalization normalization)
+    {
+        var (mean, deviation) = (Tensor.From([.. normalization.Mean], 1, normalization.Mean.Count, 1, 1), Tensor.From([.. normalization.Deviation], 1, normalization.Mean.Count, 1, 1));
+        return ((image.To(Device.Cpu) * deviation + mean) * 255).Round().Clamp(0, 255).To(DType.UInt8)[0].Permute(1, 2, 0).ToArray<byte>();
     }
 
     /// <summary>One sample of a data set.</summary>

@@ -10,6 +10,9 @@ namespace Tessera.Training;
 /// <param name="Checkpoint">Where its weights are from.</param>
 public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts, StoredCheckpoint Checkpoint)
 {
+    /// <summary>What happens to images before it sees them.</summary>
+    public Pipeline Pipeline => Recipe.EvaluationPipeline(Model, Facts);
+
     /// <summary>Loads a run.</summary>
     /// <param name="folder">Folder of the run.</param>
     /// <param name="device">Where it shall compute; the CPU by default.</param>
