@@ -86,17 +86,19 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Goes to the newest checkpoint that is whole.</summary>
     /// <returns>False when there is none: training begins at step 0.</returns>
-    /// <exception cref="InvalidOperationException">The checkpoint belongs to other data or another batch size.</exception>
+    /// <exception cref="RunException">The checkpoint belongs to other data or another batch size, or none is whole.</exception>
     public bool Resume()
     {
         var skipped = new List<string>();
         if (checkpoints?.Newest(skipped.Add) is not { } found)
         {
+            // Beginning anew in silence would throw away what the damaged ones may still hold.
+            if (skipped.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skipped)}");
             log?.Truncate(0);
-            return skipped.Count == 0 ? false : throw new InvalidOperationException($"no checkpoint of the run can be used: {string.Join("; ", skipped)}");
+            return false;
         }
         var position = found.Position;
-        if (position.StepsPerEpoch != StepsPerEpoch) throw new InvalidOperationException($"{found.Path} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
+        if (position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found.Path} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
         using var scope = new Scope();
         setup.Student.LoadStateDict(found.Load("model"));
         if (found.Has("objective")) setup.Objective.LoadStateDict(found.Load("objective"));

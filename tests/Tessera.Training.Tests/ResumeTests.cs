@@ -103,6 +103,29 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public void A_run_that_was_stopped_before_its_first_step_can_be_resumed()
+    {
+        using var folder = new TemporaryFolder();
+        using (var trainer = Tiny.Training(folder.Path).Trainer) Assert.Equal(0, trainer.Train(until: 0).Steps);
+        using var again = Tiny.Training(folder.Path).Trainer;
+        Assert.True(again.Resume());
+        Assert.Equal(0, again.Step);
+        Assert.Equal(3, again.Train(until: 3).Steps);
+    }
+
+    [Fact]
+    public void Other_data_or_damage_everywhere_are_refused_and_nothing_is_lost()
+    {
+        using var folder = new TemporaryFolder();
+        using (var trainer = Tiny.Training(folder.Path).Trainer) trainer.Train(until: 3);
+        using (var other = Tiny.Training(folder.Path, data: Tiny.Source(7)).Trainer) Assert.Contains("5 steps in an epoch, this run 7", Assert.Throws<RunException>(() => other.Resume()).Message, StringComparison.Ordinal);
+        var log = File.ReadAllBytes(new RunFolder(folder.Path).LogPath);
+        File.WriteAllText(Path.Combine(new RunFolder(folder.Path).Checkpoints.All.Single(), "manifest.json"), "{");
+        using (var damaged = Tiny.Training(folder.Path).Trainer) Assert.Contains("no checkpoint of the run can be used", Assert.Throws<RunException>(() => damaged.Resume()).Message, StringComparison.Ordinal);
+        Assert.Equal(log, File.ReadAllBytes(new RunFolder(folder.Path).LogPath));
+    }
+
+    [Fact]
     public void Old_checkpoints_are_deleted_but_not_the_best()
     {
         using var folder = new TemporaryFolder();

@@ -76,7 +76,7 @@ public sealed class TrainerTests
     }
 
     [Fact]
-    public void Weights_that_are_not_finite_stop_the_run_and_are_named()
+    public void A_batch_that_is_not_finite_stops_the_run_and_is_named()
     {
         using var trainer = Tiny.Training(null, lr: 1e-2, data: Poisoned()).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());

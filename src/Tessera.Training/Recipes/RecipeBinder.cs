@@ -70,10 +70,8 @@ internal static class RecipeBinder
             case RecipeMap map when map[RecipeShape.NameField] is { } named:
                 if (named is not RecipeValue { IsNull: false } chosen) throw new RecipeException(named.Place, Join(path, RecipeShape.NameField), $"a text was expected, not {named.Kind}");
                 return BindRecord(Chosen(chosen.Text, chosen.Place), map with { Fields = [.. map.Fields.Where(f => f.Name != RecipeShape.NameField)] }, path);
-            case RecipeMap { Fields: [var only] } when choices.ContainsKey(only.Name):
-                return BindRecord(choices[only.Name], only.Node, Join(path, only.Name));
             case RecipeMap { Fields: [var only] }:
-                return Chosen(only.Name, only.Place);
+                return BindRecord(Chosen(only.Name, only.Place), only.Node, Join(path, only.Name));
             default:
                 throw new RecipeException(node.Place, path, $"a name was expected (one of {Listed(choices.Keys)}), not {node.Kind}");
         }
