@@ -19,6 +19,7 @@ public static class Datasets
     {
         MnistFamily.FashionMnist, MnistFamily.Mnist, MnistFamily.Kmnist,
         Cifar.Cifar10, Cifar.Cifar100, Stl10.Kind,
+        TextSets.AgNews, TextSets.Trec, TextSets.Sst2,
         ImageFolders.Folder, ImageFolders.ImageNet, ImageFolders.TinyImageNet, ImageFolders.Flowers, ImageFolders.Cub,
     }.ToFrozenDictionary(kind => kind.Name);
 

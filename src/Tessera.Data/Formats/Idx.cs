@@ -43,7 +43,7 @@ public static class Idx
             if (content.ReadByte() >= 0) throw new DataFormatException(path, header.Length + size, $"bytes after the {string.Join(" x ", shape)} values announced");
             return (shape, values);
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
             throw new DataFormatException(path, null, $"damaged gzip stream: {error.Message}", error);
         }

@@ -95,7 +95,7 @@ public static class MatFile
             }
             return result.ToArray();
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
             throw new DataFormatException(path, element.Offset, "damaged compressed element", error);
         }

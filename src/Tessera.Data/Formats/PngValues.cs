@@ -80,7 +80,7 @@ public sealed record PngValues(int Height, int Width, int Channels, ushort[] Val
                 (row, above) = (above, row);
             }
         }
-        catch (InvalidDataException error)
+        catch (Exception error) when (error is InvalidDataException or IOException)
         {
             throw new DataFormatException(path, null, "damaged compressed data", error);
         }

@@ -1,7 +1,17 @@
 namespace Tessera.Data;
 
-/// <summary>Makes batches: one per worker, since it owns the images in work.</summary>
-internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulong seed, BatchMemory memory)
+/// <summary>Makes batches: one per worker, since it owns what is in work.</summary>
+internal abstract class BatchBuilder
+{
+    /// <summary>Makes a batch.</summary>
+    /// <param name="draws">Its samples.</param>
+    /// <param name="epoch">From 0.</param>
+    /// <param name="step">Position of the batch in its epoch: what is drawn for the batch as a whole depends on it.</param>
+    internal abstract BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step);
+}
+
+/// <summary>Batches of images.</summary>
+internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline, ulong seed, BatchMemory memory, UnreadableImages unreadable) : BatchBuilder
 {
     private readonly Canvas canvas = new() { Fill = [.. (pipeline.Normalization ?? dataset.Normalization).Mean.Select(mean => (byte)Math.Clamp(Math.Round(255 * mean, MidpointRounding.ToEven), 0, 255))] };
     private readonly ImageTransform[] imageTransforms = pipeline.ImageTransforms;
@@ -9,11 +19,7 @@ internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulon
     private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
     private float[] table = [];
 
-    /// <summary>Makes a batch.</summary>
-    /// <param name="draws">Its samples.</param>
-    /// <param name="epoch">From 0.</param>
-    /// <param name="step">Position of the batch in its epoch: what is drawn for the batch as a whole depends on it.</param>
-    internal BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
+    internal override BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
     {
         float[]? inputs = null;
         var labels = new long[draws.Length];
@@ -22,8 +28,8 @@ internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulon
         for (var i = 0; i < draws.Length; i++)
         {
             var draw = draws[i];
+            var index = Read(draw, epoch);
             var random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
-            dataset.Read(draw.Index, canvas.Image);
             foreach (var transform in imageTransforms) transform.Apply(canvas, ref random);
             var image = canvas.Image;
             if (inputs is null)
@@ -33,13 +39,13 @@ internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulon
             }
             else if ((channels, height, width) != (image.Channels, image.Height, image.Width))
             {
-                throw new DataException($"{dataset.Name}: image {dataset.SampleName(draw.Index)} is {image.Channels}x{image.Height}x{image.Width} after its transforms, others of the batch {channels}x{height}x{width}: add a crop or resize that makes them equal");
+                throw new DataException($"{dataset.Name}: image {dataset.SampleName(index)} is {image.Channels}x{image.Height}x{image.Width} after its transforms, others of the batch {channels}x{height}x{width}: add a crop or resize that makes them equal");
             }
             var target = inputs.AsSpan(i * image.Values.Length, image.Values.Length);
             Normalize(image, target);
             foreach (var transform in floatTransforms) transform.Apply(target, channels, height, width, ref random);
-            labels[i] = dataset.Labels[draw.Index];
-            indices[i] = draw.Index;
+            labels[i] = dataset.Labels[index];
+            indices[i] = index;
         }
         return new()
         {
@@ -49,6 +55,26 @@ internal sealed class BatchBuilder(ImageDataset dataset, Pipeline pipeline, ulon
             Indices = indices,
             Targets = Mix(inputs, labels, height, width, epoch, step),
         };
+    }
+
+    /// <summary>Reads a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone.</summary>
+    private int Read(Draw draw, int epoch)
+    {
+        var index = draw.Index;
+        var random = new SampleRandom(seed, epoch, draw.Index, Streams.Replacement + draw.Repeat);
+        while (true)
+        {
+            try
+            {
+                dataset.Read(index, canvas.Image);
+                return index;
+            }
+            catch (UnreadableImageException error)
+            {
+                unreadable.Add(index, error);
+                index = random.Below(dataset.Count);
+            }
+        }
     }
 
     private float[]? Mix(float[]? inputs, long[] labels, int height, int width, int epoch, int step)

@@ -14,9 +14,16 @@ internal sealed class BatchData
     /// <summary>Soft targets [B, classes].</summary>
     internal float[]? Targets { get; init; }
 
+    /// <summary>Word ids [B, S], instead of <see cref="Inputs"/>.</summary>
+    internal long[]? Words { get; init; }
+
+    /// <summary>True for real words [B, S].</summary>
+    internal bool[]? Mask { get; init; }
+
     internal Batch ToBatch(BatchMemory memory)
-        => new(memory.Wrap(Inputs, Shape), Tensor.From(Labels, Labels.Length), Indices)
+        => new(Words is null ? memory.Wrap(Inputs, Shape) : Tensor.From(Words, Shape), Tensor.From(Labels, Labels.Length), Indices)
         {
+            Mask = Mask is null ? null : Tensor.From(Mask, Shape),
             Targets = Targets is null ? null : Tensor.From(Targets, Labels.Length, Labels.Length == 0 ? 0 : Targets.Length / Labels.Length),
         };
 }

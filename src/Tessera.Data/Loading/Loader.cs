@@ -8,6 +8,7 @@ public sealed class Loader
 {
     private readonly Func<BatchBuilder> builder;
     private readonly BatchMemory memory = new();
+    private readonly UnreadableImages? unreadable;
     private readonly Sampler sampler;
     private readonly Replica replica;
     private readonly ulong seed;
@@ -27,24 +28,40 @@ public sealed class Loader
     /// <param name="prefetch">Most batches that are ready or in the making.</param>
     /// <param name="sampler">Which samples in which order; decides instead of <paramref name="shuffle"/>.</param>
     /// <param name="replica">Which of several processes this is.</param>
-    /// <exception cref="DataException">A number that makes no sense.</exception>
-    public Loader(ImageDataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
-        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null)
+    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; each is replaced by another, drawn deterministically.</param>
+    /// <exception cref="DataException">A number that makes no sense, or a data set that is neither of images nor of encoded text.</exception>
+    public Loader(Dataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
+        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01)
     {
         if (batchSize < 1) throw new DataException($"batch size {batchSize}: at least 1 is right");
         if (workers is < 0 or > 256) throw new DataException($"{workers} workers: 0 to 256 is right");
+        if (unreadableLimit is not (>= 0 and < 1)) throw new DataException($"a limit of {unreadableLimit} unreadable images: a share from 0 to below 1 is right");
         if (prefetch < 1) throw new DataException($"prefetch of {prefetch} batches: at least 1 is right");
         this.replica = replica ?? Replica.Single;
         if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count) throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes");
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
-        this.workers = workers ?? (dataset.InMemory ? 1 : Environment.ProcessorCount);
+        this.workers = workers ?? (dataset is ImageDataset { InMemory: false } ? Environment.ProcessorCount : 1);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
         samples = this.sampler.Order(dataset.Count, seed, 0, this.replica).Length;
-        builder = () => new BatchBuilder(dataset, pipeline, seed, memory);
+        switch (dataset)
+        {
+            case ImageDataset images:
+                unreadable = new(images, unreadableLimit);
+                builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, unreadable);
+                break;
+            case EncodedText text:
+                if (pipeline.Transforms.Count > 0) throw new DataException($"{dataset.Name}: augment is for images, not for text");
+                builder = () => new TextBatchBuilder(text);
+                break;
+            default: throw new DataException($"{dataset.Name}: a set of {dataset.GetType().Name} cannot be loaded; texts have to be encoded by a vocabulary first");
+        }
     }
 
     /// <summary>What is read.</summary>
-    public ImageDataset Dataset { get; }
+    public Dataset Dataset { get; }
+
+    /// <summary>Images that could not be read so far, by position.</summary>
+    public IReadOnlyList<UnreadableImage> Unreadable => unreadable?.Found ?? [];
 
     /// <summary>What happens to it.</summary>
     public Pipeline Pipeline { get; }

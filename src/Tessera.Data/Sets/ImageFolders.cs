@@ -129,7 +129,7 @@ internal static class ImageFolders
 
     private static string Folders(string name, string? root, string folder, string marker)
     {
-        string[] candidates = root is null ? [Path.Combine(Datasets.Cache, folder)] : [root, Path.Combine(root, folder)];
-        return candidates.FirstOrDefault(candidate => Directory.Exists(Path.Combine(candidate, marker))) ?? throw Places.Missing(name, marker + Path.DirectorySeparatorChar, candidates);
+        string[] candidates = [root ?? Path.Combine(Datasets.Cache, folder), Path.Combine(root ?? Datasets.Cache, folder), Path.Combine(root ?? Datasets.Cache, folder, folder)];
+        return candidates.FirstOrDefault(candidate => Directory.Exists(Path.Combine(candidate, marker))) ?? throw Places.Missing(name, marker + Path.DirectorySeparatorChar, candidates.Distinct());
     }
 }

@@ -3,7 +3,7 @@ namespace Tessera.Data.Sets;
 /// <summary>Looking for the folder of a data set.</summary>
 internal static class Places
 {
-    /// <summary>The first folder that holds a file of the given relative path (for compressed sets also with <c>.gz</c> behind).</summary>
+    /// <summary>The first folder (the set's own, or one of that name inside of it, as archives have it) that holds a file of the given relative path (for compressed sets also with <c>.gz</c> behind).</summary>
     /// <param name="name">Data set, for the error.</param>
     /// <param name="root">The folder that was asked for; else the cache and <paramref name="others"/> are tried.</param>
     /// <param name="folder">Folder below the cache.</param>
@@ -13,8 +13,8 @@ internal static class Places
     internal static string Find(string name, string? root, string folder, string marker, params ReadOnlySpan<string> others)
     {
         string[] candidates = root is null
-            ? [Path.Combine(Datasets.Cache, folder), .. others]
-            : [root, Path.Combine(root, folder)];
+            ? [Path.Combine(Datasets.Cache, folder), Path.Combine(Datasets.Cache, folder, folder), .. others]
+            : [root, Path.Combine(root, folder), Path.Combine(root, folder, folder)];
         return TryFind(candidates, marker) ?? throw Missing(name, marker, candidates);
     }
 

@@ -1,0 +1,47 @@
+using System.ComponentModel;
+using System.Diagnostics;
+
+namespace Tessera.Data;
+
+/// <summary>Files of a Debian package, taken out without installing it: neither root nor a changed system is needed.</summary>
+internal static class DebianPackage
+{
+    internal static async Task ExtractAsync(string package, string packageFolder, string folder, CancellationToken stop)
+    {
+        var work = Directory.CreateTempSubdirectory("tessera-package-");
+        try
+        {
+            await RunAsync("apt-get", ["download", package], work.FullName, stop).ConfigureAwait(false);
+            var archive = work.EnumerateFiles("*.deb").FirstOrDefault() ?? throw new DataException($"apt-get download {package} gave no package");
+            await RunAsync("dpkg-deb", ["--extract", archive.FullName, "files"], work.FullName, stop).ConfigureAwait(false);
+            Directory.CreateDirectory(folder);
+            foreach (var file in new DirectoryInfo(Path.Combine(work.FullName, "files", packageFolder)).EnumerateFiles())
+                file.CopyTo(Path.Combine(folder, file.Name), overwrite: true);
+        }
+        catch (DirectoryNotFoundException error)
+        {
+            throw new DataException($"Debian's package {package} has no folder {packageFolder}", error);
+        }
+        finally
+        {
+            work.Delete(recursive: true);
+        }
+    }
+
+    private static async Task RunAsync(string program, string[] arguments, string folder, CancellationToken stop)
+    {
+        try
+        {
+            using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true })!;
+            var (output, errors) = (process.StandardOutput.ReadToEndAsync(stop), process.StandardError.ReadToEndAsync(stop));
+            await process.WaitForExitAsync(stop).ConfigureAwait(false);
+            await output.ConfigureAwait(false);
+            var text = await errors.ConfigureAwait(false);
+            if (process.ExitCode != 0) throw new DataException($"{program} {string.Join(' ', arguments)} failed: {text.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault("").Trim()}");
+        }
+        catch (Win32Exception error)
+        {
+            throw new DataException($"{program} cannot be run: {error.Message}", error);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+using System.Text;
+using Tessera.Data.Formats;
+
+namespace Tessera.Data.Tests;
+
+public class SetsTests
+{
+    [Fact]
+    public void Stl10_is_turned_from_columns_into_rows_and_labels_count_from_zero()
+    {
+        using var folder = new TemporaryFolder();
+        var pixels = new byte[2 * 3 * 96 * 96];
+        pixels[1] = 7;
+        folder.Write("stl10_binary/train_X.bin", pixels);
+        folder.Write("stl10_binary/train_y.bin", [1, 10]);
+        var set = Datasets.OpenImages("stl10", "train", folder.Path);
+        var image = new Raster();
+        set.Read(0, image);
+        Assert.Equal(7, image.Row(0, 1)[0]);
+        Assert.Equal(0, image.Row(0, 0)[1]);
+        Assert.Equal([0, 9], set.Labels);
+        folder.Write("stl10_binary/train_y.bin", [1, 11]);
+        Assert.Equal(1, Assert.Throws<DataFormatException>(() => Datasets.Open("stl10", "train", folder.Path)).Offset);
+    }
+
+    [Fact]
+    public void Flowers_go_by_the_numbers_of_their_matlab_files()
+    {
+        using var folder = new TemporaryFolder();
+        foreach (var name in new[] { "imagelabels.mat", "setid.mat" }) File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
+        var train = Datasets.OpenImages("flowers102", "train", folder.Path);
+        Assert.Equal(["image_00006.jpg", "image_00002.jpg"], Enumerable.Range(0, 2).Select(i => Path.GetFileName(train.SampleName(i))));
+        Assert.Equal([49, 76], train.Labels);
+        Assert.Equal(3, Datasets.Open("flowers102", "trainval", folder.Path).Count);
+        Assert.Equal([2, 101, 0], Datasets.Open("flowers102", "test", folder.Path).Labels);
+    }
+
+    [Fact]
+    public void Cub_is_divided_by_its_list_or_by_class()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("images.txt", "1 001.A/a.jpg\n2 001.A/b.jpg\n3 150.B/c.jpg\n");
+        folder.Write("image_class_labels.txt", "1 1\n2 1\n3 150\n");
+        folder.Write("train_test_split.txt", "1 0\n2 1\n3 1\n");
+        folder.Write("classes.txt", string.Concat(Enumerable.Range(1, 200).Select(i => $"{i} {i:D3}.X\n")));
+        Assert.Equal([0, 149], Datasets.Open("cub200", "train", folder.Path).Labels);
+        Assert.Equal([0], Datasets.Open("cub200", "test", folder.Path).Labels);
+        Assert.Equal([0, 0], Datasets.Open("cub200", "retrieval_train", folder.Path).Labels);
+        Assert.Equal([149], Datasets.Open("cub200", "retrieval_test", folder.Path).Labels);
+        folder.Write("image_class_labels.txt", "1 1\n");
+        Assert.Contains("where 3 are right", Assert.Throws<DataFormatException>(() => Datasets.Open("cub200", "train", folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Tiny_imagenet_sorts_its_classes()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("wnids.txt", "n02\nn01\n");
+        folder.Write("train/n01/images/n01_0.JPEG", []);
+        folder.Write("train/n02/images/n02_0.JPEG", []);
+        folder.Write("val/val_annotations.txt", "val_0.JPEG\tn02\t0\t0\t9\t9\nval_1.JPEG\tn01\t0\t0\t9\t9\n");
+        Assert.Equal(["n01", "n02"], Datasets.Open("tiny_imagenet", "train", folder.Path).ClassNames);
+        Assert.Equal([1, 0], Datasets.Open("tiny_imagenet", "val", folder.Path).Labels);
+    }
+
+    [Fact]
+    public void Flat_validation_images_of_imagenet_get_the_sorted_class_not_the_kits_number()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("val/ILSVRC2012_val_00000001.JPEG", []);
+        folder.Write("val/ILSVRC2012_val_00000002.JPEG", []);
+        folder.Write("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "1\n2\n");
+        folder.Write("ILSVRC2012_devkit_t12/data/meta.mat", MatWriter.Structures("synsets", [("ILSVRC2012_ID", 1.0), ("WNID", "n03"), ("num_children", 0.0)], [("ILSVRC2012_ID", 2.0), ("WNID", "n01"), ("num_children", 0.0)], [("ILSVRC2012_ID", 1001.0), ("WNID", "n02"), ("num_children", 4.0)]));
+        var set = Datasets.Open("imagenet", "val", folder.Path);
+        Assert.Equal(["n01", "n03"], set.ClassNames);
+        Assert.Equal([1, 0], set.Labels);
+    }
+
+    [Fact]
+    public void Texts_are_read_with_their_labels()
+    {
+        using var folder = new TemporaryFolder();
+        folder.Write("train.csv", "\"3\",\"Wall St. \"\"Bears\"\"\",\"Short-sellers,\\nback\"\n\"1\",\"A\",\"B\nC\"\n");
+        var news = (TextDataset)Datasets.Open("ag_news", "train", folder.Path);
+        Assert.Equal([2, 0], news.Labels);
+        Assert.Equal(["Wall St. \"Bears\" Short-sellers, back", "A B\nC"], news.Texts);
+        folder.Write("train_5500.label", Encoding.Latin1.GetBytes("DESC:manner How did é ?\nNUM:count How many ?\n"));
+        var questions = (TextDataset)Datasets.Open("trec", "train", folder.Path);
+        Assert.Equal([1, 5], questions.Labels);
+        Assert.Equal("How did é ?", questions.Texts[0]);
+        folder.Write("dev.tsv", "sentence\tlabel\nit 's \"good\t1\nbad \t0\n");
+        var reviews = (TextDataset)Datasets.Open("sst2", "dev", folder.Path);
+        Assert.Equal([1, 0], reviews.Labels);
+        Assert.Equal("it 's \"good", reviews.Texts[0]);
+        folder.Write("dev.tsv", "sentence\tlabel\ngood\t2\n");
+        Assert.Contains("line 2: label '2'", Assert.Throws<DataFormatException>(() => Datasets.Open("sst2", "dev", folder.Path)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Words_get_ids_by_frequency_and_batches_are_padded_and_masked()
+    {
+        var source = new TextDataset("made up", "train", ["a", "b"], ["The cat, the dog.", "The bird's", ""], [0, 1, 1]);
+        var vocabulary = Vocabulary.Build(source.Texts);
+        Assert.Equal(["<unk>", "<pad>", "the", ",", ".", "bird's", "cat", "dog"], vocabulary.Words);
+        var loader = new Loader(new EncodedText(source, vocabulary, 4), Pipeline.Plain, 3, workers: 1);
+        using var batch = loader.Epoch(0).Single();
+        Assert.Equal([3, 4], batch.Inputs.Shape.ToArray());
+        Assert.Equal([2, 6, 3, 2, 2, 5, 1, 1, 0, 1, 1, 1], batch.Inputs.ToArray<long>());
+        Assert.Equal([true, true, true, true, true, true, false, false, true, false, false, false], batch.Mask!.ToArray<bool>());
+        Assert.Equal([0L, 1, 1], batch.Labels.ToArray<long>());
+    }
+
+    [Fact]
+    public void Word_vectors_fill_the_rows_of_known_words()
+    {
+        using var folder = new TemporaryFolder();
+        var vocabulary = new Vocabulary(["<unk>", "<pad>", "cat", "dog"]);
+        var path = folder.Write("vectors.txt", "the 0.5 1\ncat 1.5 -2\n. . . 3 4\n");
+        var vectors = WordVectors.Read(path, vocabulary);
+        Assert.Equal((2, 1), (vectors.Dimension, vectors.Found));
+        Assert.Equal([0, 0, 1.5f, -2], vectors.Values[2..6]);
+        Assert.NotEqual(0, vectors.Values[6]);
+        Assert.Equal(vectors.Values, WordVectors.Read(path, vocabulary).Values);
+        Assert.Contains("line 2", Assert.Throws<DataFormatException>(() => WordVectors.Read(folder.Write("bad.txt", "the 0.5 1\ncat 1.5 x\n"), vocabulary)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Mutated_files_give_values_or_typed_errors()
+    {
+        var goldens = Repository.GoldenFolder("datasets");
+        foreach (var name in new[] { "imagelabels.mat", "setid.mat", "plain_double.mat" }) MutatedFiles.Check("x.mat", File.ReadAllBytes(Path.Combine(goldens, name)), path => MatFile.Read(path), share: 4);
+        MutatedFiles.Check("meta.mat", MatWriter.Structures("synsets", [("a", 1.0), ("b", "text")]), path => MatFile.Structures(path, "synsets"), share: 4);
+        MutatedFiles.Check("batch", File.ReadAllBytes(Path.Combine(goldens, "cifar10_python.pickle")), path => CifarPython.Read([path], "labels", 10));
+        MutatedFiles.Check("x.csv", "\"3\",\"Wall St.\",\"Bears\"\n\"1\",\"A\",\"B\"\n"u8.ToArray(), path => DelimitedText.Read(path, ',', 3, quoted: true));
+        MutatedFiles.Check("x.txt", "cat 1.5 -2\ndog 3 4\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"])));
+    }
+
+    /// <summary>Writes as much of MATLAB's format as a test needs.</summary>
+    private static class MatWriter
+    {
+        internal static byte[] Structures(string name, params (string Field, object Value)[][] items)
+        {
+            var fields = items[0].Select(entry => entry.Field).ToArray();
+            var width = 32;
+            byte[] names = [.. fields.SelectMany(field => Encoding.ASCII.GetBytes(field.PadRight(width, '\0')))];
+            byte[] body = [.. Flags(2), .. Element(5, Ints(items.Length, 1)), .. Element(1, Encoding.ASCII.GetBytes(name)), .. Element(5, Ints(width)), .. Element(1, names),
+                .. items.SelectMany(item => item.SelectMany(entry => entry.Value is string text
+                    ? Element(14, [.. Flags(4), .. Element(5, Ints(1, text.Length)), .. Element(1, []), .. Element(16, Encoding.UTF8.GetBytes(text))])
+                    : Element(14, [.. Flags(6), .. Element(5, Ints(1, 1)), .. Element(1, []), .. Element(9, BitConverter.GetBytes((double)entry.Value))])))];
+            var header = new byte[128];
+            (header[125], header[126], header[127]) = (1, (byte)'I', (byte)'M');
+            return [.. header, .. Element(14, body)];
+        }
+
+        private static byte[] Flags(byte kind) => Element(6, [kind, 0, 0, 0, 0, 0, 0, 0]);
+
+        private static byte[] Ints(params int[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
+
+        private static byte[] Element(int type, byte[] data) => [.. Ints(type, data.Length), .. data, .. new byte[(8 - data.Length % 8) % 8]];
+    }
+}
