@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
+using System.CommandLine.Parsing;
 using Tessera.Cli.Commands;
 
 namespace Tessera.Cli;
@@ -25,7 +26,9 @@ internal static class CommandLine
         try
         {
             var parsed = Root().Parse(arguments);
-            if (parsed.Action is ParseErrorAction) return Refuse(parsed);
+            if (parsed.Action is ParseErrorAction) return Refuse(parsed, parsed.Errors[0].Message.TrimEnd('.'), parsed.UnmatchedTokens is [var word, ..] ? word : null);
+            // The library hands unknown options on to a command's arguments.
+            if (UnknownOption(parsed, arguments) is { } unknown) return Refuse(parsed, $"Unrecognized option '{unknown}'", unknown);
             // Signals and errors are handled here: a training has to write its checkpoint first.
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
@@ -54,19 +57,19 @@ internal static class CommandLine
     /// <summary>Where a command's output goes.</summary>
     internal static Terminal Terminal(this ParseResult parsed) => new(parsed.GetValue(Json), parsed.GetValue(Quiet));
 
-    private static int Refuse(ParseResult parsed)
+    private static string? UnknownOption(ParseResult parsed, string[] arguments)
     {
-        var command = parsed.CommandResult.Command;
-        var path = command is RootCommand ? "tessera" : $"tessera {command.Name}";
-        Errors.WriteLine(Console.Error, $"{parsed.Errors[0].Message.TrimEnd('.')}{Meant(parsed)}; see {path} --help");
-        return ExitCode.UserError;
+        var taken = arguments.TakeWhile(argument => argument != "--").ToHashSet();
+        return parsed.Action is HelpWithExamples ? null : parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(result => result.Tokens).Select(token => token.Value)
+            .FirstOrDefault(value => value.Length > 1 && value[0] == '-' && taken.Contains(value));
     }
 
-    private static string Meant(ParseResult parsed)
+    private static int Refuse(ParseResult parsed, string problem, string? word)
     {
-        if (parsed.UnmatchedTokens is not [var word, ..]) return "";
         var command = parsed.CommandResult.Command;
         var known = command.Subcommands.Select(c => c.Name).Concat(command.Options.Select(o => o.Name)).Concat([Json.Name, Quiet.Name]);
-        return Spelling.Meant(word, known) is { } meant ? $": did you mean {meant}?" : "";
+        var meant = word is null ? null : Spelling.Meant(word, known);
+        Errors.WriteLine(Console.Error, $"{problem}{(meant is null ? "" : $": did you mean {meant}?")}; see {(command is RootCommand ? "tessera" : $"tessera {command.Name}")} --help");
+        return ExitCode.UserError;
     }
 }

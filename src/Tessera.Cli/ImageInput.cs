@@ -11,12 +11,11 @@ internal static class ImageInput
     /// <exception cref="DataException">No image, or one that cannot be decoded.</exception>
     internal static Tensor Read(string path, Backbone model, Normalization normalization)
     {
-        var image8 = new Raster();
-        ImageDecoder.Decode(path, image8, model.Channels, orient: true);
+        var raster = new Raster();
+        ImageDecoder.Decode(path, raster, model.Channels, orient: true);
         return Torch.Scope(() =>
         {
-            var image = Tensor.From<byte>(image8.Values, 1, image8.Channels, image8.Height, image8.Width).To(DType.Float32);
-            image = FitSize(image, model.ImageSize);
+            var image = FitSize(Tensor.From<byte>(raster.Values, 1, raster.Channels, raster.Height, raster.Width).To(DType.Float32), model.ImageSize);
             var mean = Tensor.From(Spread(normalization.Mean, model.Channels), 1, model.Channels, 1, 1);
             var deviation = Tensor.From(Spread(normalization.Deviation, model.Channels), 1, model.Channels, 1, 1);
             return (image / 255 - mean) / deviation;
@@ -30,7 +29,7 @@ internal static class ImageInput
         if ((height, width) == (size.Height, size.Width)) return image;
         var scale = Math.Max(size.Height / (double)height, size.Width / (double)width);
         var (newHeight, newWidth) = (Math.Max(size.Height, (long)Math.Round(height * scale)), Math.Max(size.Width, (long)Math.Round(width * scale)));
-        image = image.Contiguous().UpsampleBicubic2dAa([newHeight, newWidth], false).Clamp(0, 255).Round();
+        image = image.UpsampleBicubic2dAa([newHeight, newWidth], false).Clamp(0, 255).Round();
         var (top, left) = ((newHeight - size.Height) / 2, (newWidth - size.Width) / 2);
         return image.Slice(2, top, top + size.Height).Slice(3, left, left + size.Width);
     }

@@ -6,7 +6,7 @@ using System.Text.Json;
 namespace Tessera.Cli.Tests;
 
 /// <summary>What a command line printed and ended with.</summary>
-internal sealed record Ended(int Code, string Output, string Error, TimeSpan ProcessorTime)
+internal sealed record Ended(int Code, string Output, string Error)
 {
     internal JsonElement Json => JsonDocument.Parse(Output).RootElement;
 
@@ -31,6 +31,8 @@ internal sealed record Ended(int Code, string Output, string Error, TimeSpan Pro
 /// <summary>The built command line, started as a process of its own.</summary>
 internal sealed partial class CommandLineTool : IDisposable
 {
+    private static readonly string Host = Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet";
+    private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "Tessera.Cli.dll");
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private readonly Process process;
     private readonly StringBuilder output = new();
@@ -42,8 +44,7 @@ internal sealed partial class CommandLineTool : IDisposable
     {
         this.awaited = awaited;
         // A shell starts what runs in the background with interrupts ignored, and children inherit that.
-        var start = new ProcessStartInfo("env", ["--default-signal=INT", Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet",
-            Path.Combine(AppContext.BaseDirectory, "Tessera.Cli.dll"), .. arguments])
+        var start = new ProcessStartInfo("env", ["--default-signal=INT", Host, Program, .. arguments])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -71,11 +72,22 @@ internal sealed partial class CommandLineTool : IDisposable
         return tool.End();
     }
 
+    /// <summary>Time that processors spend on a command line, which depends less on what else runs than time that goes by.</summary>
+    internal static double ProcessorSeconds(params string[] arguments)
+    {
+        var start = new ProcessStartInfo("bash", ["-c", "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null", "bash", Host, Program, .. arguments]) { RedirectStandardError = true };
+        using var process = Process.Start(start)!;
+        return process.StandardError.ReadToEnd().Split(' ').Sum(part => double.Parse(part, System.Globalization.CultureInfo.InvariantCulture));
+    }
+
     /// <summary>Starts a command line and waits until it has printed something.</summary>
     internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments)
     {
         var tool = new CommandLineTool(folder, arguments, awaited, null);
-        Assert.True(tool.seen.Wait(Patience), $"'{awaited}' was not printed: {tool.error}{tool.output}");
+        tool.process.EnableRaisingEvents = true;
+        tool.process.Exited += (_, _) => tool.seen.Set();
+        var printed = tool.seen.Wait(Patience) && !tool.process.HasExited;
+        Assert.True(printed, $"'{awaited}' was not printed in time: {tool.error}{tool.output}");
         return tool;
     }
 
@@ -90,7 +102,7 @@ internal sealed partial class CommandLineTool : IDisposable
         }
         // The asynchronous readers may lag behind the process.
         process.WaitForExit();
-        return new(process.ExitCode, output.ToString(), error.ToString(), process.TotalProcessorTime);
+        return new(process.ExitCode, output.ToString(), error.ToString());
     }
 
     public void Dispose()

@@ -2,16 +2,19 @@ namespace Tessera.Cli.Tests;
 
 public class HelpTests
 {
-    private static readonly TimeSpan Second = TimeSpan.FromSeconds(1);
-
     [Fact]
-    public void Help_names_every_command_and_costs_less_than_a_second()
+    public void Help_names_every_command()
     {
         var help = CommandLineTool.Run("--help").Succeeded();
         foreach (var command in CommandLine.Root().Subcommands) Assert.Contains($"\n  {command.Name} ", help.Output, StringComparison.Ordinal);
         Assert.Contains("tessera [command]", help.Output, StringComparison.Ordinal);
-        // Time of the processor: that of the clock depends on what else runs.
-        Assert.True(help.ProcessorTime < Second, $"{help.ProcessorTime.TotalSeconds} s");
+    }
+
+    [Fact]
+    public void Help_and_models_cost_less_than_a_second()
+    {
+        Assert.InRange(CommandLineTool.ProcessorSeconds("--help"), 0, 1);
+        Assert.InRange(CommandLineTool.ProcessorSeconds("models"), 0, 1);
     }
 
     [Fact]

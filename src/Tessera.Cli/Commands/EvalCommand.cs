@@ -45,9 +45,9 @@ internal static class EvalCommand
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
-            Torch.Threads = Environment.ProcessorCount;
             using var interruption = new Interruption();
             var subject = Open(parsed);
+            Torch.Threads = Environment.ProcessorCount;
             var started = Stopwatch.GetTimestamp();
             var evaluation = Measure(subject, parsed.GetValue(Batch), terminal, interruption.Token);
             Show(subject, evaluation, Stopwatch.GetElapsedTime(started), terminal);

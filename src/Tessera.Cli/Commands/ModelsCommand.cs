@@ -99,16 +99,21 @@ internal static class ModelsCommand
 
     private static void ShowCounted(IReadOnlyList<Variant> variants, Terminal terminal)
     {
-        var sheet = new Sheet(new("name"), new("parameters", true), new("published", true), new("MACs", true), new("published", true), new("in attention", true), new("activations", true), new("input", true));
+        var sheet = new Sheet(new("name"), new("parameters", true), new("published", true), new("MACs", true), new("in attention", true), new("published", true), new("activations", true), new("input", true));
         List<object> results = [];
         foreach (var variant in variants)
         {
             var cost = ModelCost.Count(variant);
             results.Add(new { variant.Name, cost.Parameters, cost.Macs, cost.AttentionMacs, cost.Activations, cost.Input });
-            sheet.Add(variant.Name, $"{cost.Parameters:N0}", Large(variant.Parameters * 1e6), Figures.Large(cost.Macs), Large(variant.GMacs * 1e9), Figures.Large(cost.AttentionMacs), Figures.Large(cost.Activations), string.Join("x", cost.Input));
+            sheet.Add(variant.Name, $"{cost.Parameters:N0}", Large(variant.Parameters * 1e6), Figures.Large(cost.Macs), Figures.Large(cost.AttentionMacs), Large(variant.GMacs * 1e9) + (variant.MacsWithAttention || variant.GMacs is null ? "" : "*"), Figures.Large(cost.Activations), string.Join("x", cost.Input));
         }
-        if (terminal.Json) Terminal.WriteJson(results);
-        else sheet.Show(terminal);
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(results);
+            return;
+        }
+        sheet.Show(terminal);
+        if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null })) terminal.Note("* published without the products of attention");
     }
 
     private static string Large(double? value) => value is { } v ? Figures.Large(v) : Figures.None;

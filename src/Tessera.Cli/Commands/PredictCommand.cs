@@ -39,8 +39,8 @@ internal static class PredictCommand
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
-            Torch.Threads = Environment.ProcessorCount;
             var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
+            Torch.Threads = Environment.ProcessorCount;
             List<Prediction> predictions = [];
             var code = ExitCode.Success;
             foreach (var file in parsed.GetRequiredValue(Files))

@@ -65,9 +65,6 @@ internal static class TrainCommand
         if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
             throw new UserException("--resume goes on with a run as it was begun: leave out the recipe, --set and --out");
         var path = resume is null ? RecipeFinder.Find(recipe) : null;
-        // All processors, unless the recipe says how many (train.threads).
-        Torch.Threads = Environment.ProcessorCount;
-
         var view = TrainingView.For(terminal);
         using var interruption = new Interruption(view.AnnounceStop);
         var started = Stopwatch.GetTimestamp();
@@ -78,6 +75,8 @@ internal static class TrainCommand
             view.Handle(happened);
         }
         using var experiment = resume is not null ? Experiment.Resume(resume, Report) : Experiment.Begin(path!, settings, folder ?? NewFolder(path!), Report);
+        // All processors, unless the recipe says how many.
+        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
         var cost = ModelCost.Count(experiment.Model);
         Introduce(experiment, cost, terminal);
         view.GigaOperations = cost.Macs * OperationsPerMac / 1e9;

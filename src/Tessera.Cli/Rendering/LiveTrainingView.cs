@@ -31,8 +31,8 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
         switch (happened)
         {
             case Resumed resumed:
-                console.MarkupLine($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
-                foreach (var reason in resumed.Skipped) console.MarkupLine($"[yellow]Skipped[/] {Markup.Escape(reason)}");
+                Above($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
+                foreach (var reason in resumed.Skipped) Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
                 break;
             case Evaluated done:
                 AddRow(done);
@@ -45,12 +45,15 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
 
     private void AddRow(Evaluated done)
     {
-        if (!headed) console.MarkupLine($"[grey]{"epoch",6}{"train loss",13}{"test loss",12}{"top-1",11}{"top-5",11}{(done.Ema is null ? "" : "averaged"),11}{"time",10}[/]");
+        if (!headed) Above($"[grey]{"epoch",6}{"train loss",13}{"test loss",12}{"top-1",11}{"top-5",11}{(done.Ema is null ? "" : "averaged"),11}{"time",10}[/]");
         headed = true;
         var test = done.Evaluation;
         var averaged = done.Ema is { } ema ? Rendering.Figures.Percent(ema.Top1) : "";
-        console.MarkupLine($"{done.Epoch + 1,6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""),13}{Rendering.Figures.Loss(test.Loss),12}[green]{Rendering.Figures.Percent(test.Top1),11}[/]{Rendering.Figures.Percent(test.Top5),11}{averaged,11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)),10}");
+        Above($"{done.Epoch + 1,6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""),13}{Rendering.Figures.Loss(test.Loss),12}[green]{Rendering.Figures.Percent(test.Top1),11}[/]{Rendering.Figures.Percent(test.Top5),11}{averaged,11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)),10}");
     }
+
+    // What is drawn live is only written over: a shorter line would leave its end standing.
+    private void Above(string markup) => console.MarkupLine(markup + new string(' ', Math.Max(0, console.Profile.Width - Markup.Remove(markup).Length - 1)));
 
     private Rows Draw()
     {
