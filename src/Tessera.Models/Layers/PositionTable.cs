@@ -48,15 +48,24 @@ public static class PositionTable
 
     /// <summary>The fixed table of sines (even channels) and cosines (odd channels) of p / 10000^(2 (i / 2) / D) (Vaswani et al., 2017, section 3.5).</summary>
     /// <remarks>Angles are taken in double and rounded to float32 before sine and cosine, as the compact transformers' weights were made.</remarks>
+    /// <param name="positions">Number of rows.</param>
+    /// <param name="dim">Width.</param>
+    /// <param name="roundAngles">False keeps the angles in double and rounds the values alone, as T2T-ViT's weights were made.</param>
     /// <returns>[1, positions, dim], float32.</returns>
-    public static Tensor Sine(int positions, int dim)
+    public static Tensor Sine(int positions, int dim, bool roundAngles = true)
     {
         var table = new float[positions * dim];
         for (var p = 0; p < positions; p++)
             for (var i = 0; i < dim; i++)
             {
-                var angle = (float)(p / Math.Pow(10000, 2 * (i / 2) / (double)dim));
-                table[p * dim + i] = i % 2 == 0 ? MathF.Sin(angle) : MathF.Cos(angle);
+                var angle = p / Math.Pow(10000, 2 * (i / 2) / (double)dim);
+                table[p * dim + i] = (i % 2 == 0, roundAngles) switch
+                {
+                    (true, true) => MathF.Sin((float)angle),
+                    (false, true) => MathF.Cos((float)angle),
+                    (true, false) => (float)Math.Sin(angle),
+                    (false, false) => (float)Math.Cos(angle),
+                };
             }
         return Tensor.From(table, 1, positions, dim);
     }

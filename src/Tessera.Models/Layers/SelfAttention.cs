@@ -15,6 +15,7 @@ public sealed partial class SelfAttention : Layer
     private readonly Dropout projDrop;
     private readonly int heads;
     private readonly double attentionDropout;
+    private readonly double? scale;
 
     /// <summary>Attention of <paramref name="heads"/> heads over vectors of <paramref name="dim"/>.</summary>
     /// <param name="dim">Width, a multiple of the heads.</param>
@@ -23,10 +24,11 @@ public sealed partial class SelfAttention : Layer
     /// <param name="attentionDropout">Dropout of the weights.</param>
     /// <param name="dropout">Dropout of the result.</param>
     /// <param name="qkNormEps">Eps of a norm of queries and keys per head; null for none.</param>
-    public SelfAttention(int dim, int heads, bool qkvBias = true, double attentionDropout = 0, double dropout = 0, double? qkNormEps = null)
+    /// <param name="scale">Factor of the scores; 1 / sqrt(dim / heads) when left out.</param>
+    public SelfAttention(int dim, int heads, bool qkvBias = true, double attentionDropout = 0, double dropout = 0, double? qkNormEps = null, double? scale = null)
     {
         if (dim % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
-        (this.heads, this.attentionDropout) = (heads, attentionDropout);
+        (this.heads, this.attentionDropout, this.scale) = (heads, attentionDropout, scale);
         qkv = new Linear(dim, 3 * dim, qkvBias);
         if (qkNormEps is { } eps)
         {
@@ -58,10 +60,10 @@ public sealed partial class SelfAttention : Layer
         Tensor mixed;
         if (Wanted("attention"))
         {
-            var weights = Record("attention", Attention.Weights(query, key, mask));
+            var weights = Record("attention", Attention.Weights(query, key, mask, scale));
             mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
         }
-        else mixed = Attention.Apply(query, key, value, mask, dropout);
+        else mixed = Attention.Apply(query, key, value, mask, dropout, scale);
         return projDrop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 }

@@ -81,6 +81,16 @@ public static class Init
         return Uniform(tensor, -bound, bound);
     }
 
+    /// <summary>Rows (or columns, when there are fewer) orthogonal to each other and of length <paramref name="gain"/>, of [out, in...] (Saxe et al., 2013, arXiv:1312.6120).</summary>
+    public static T Orthogonal<T>(T tensor, double gain = 1) where T : Tensor => Fill(tensor, t =>
+    {
+        var (rows, columns) = (t.Size(0), t.Elements / t.Size(0));
+        var (basis, triangle) = Torch.LinalgQr(Torch.Randn([Math.Max(rows, columns), Math.Min(rows, columns)], DType.Float32, device: t.Device));
+        // Signs of the diagonal make the draw uniform over all orthogonal matrices.
+        basis = basis * triangle.Diagonal().Sign();
+        t.Copy_((rows < columns ? basis.MT : basis).Reshape(t.Shape) * gain);
+    });
+
     /// <summary>Truncated normal with variance 1 / fan-in (LeCun), as JAX draws it: cut at two deviations and rescaled.</summary>
     public static T LecunNormal<T>(T tensor) where T : Tensor
     {

@@ -1,0 +1,313 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// CSWin Transformer: half of the heads attend within vertical stripes of the map, half within horizontal ones, which together
+/// form a cross. Dong et al., "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows", 2021, arXiv:2107.00652.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are those of the authors' code: of the classifier, or, with <see cref="Config.Dense"/>, of their
+/// backbone for segmentation, which takes any size by padding and puts a norm after every stage. The paper prints half of the
+/// heads for the base size; the published weights have those of the variant here. The authors' dense code widens stages by the
+/// ratio of their heads, which fails for the large size; here every stage doubles.
+/// </remarks>
+public sealed partial class CsWin : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels; a dense model takes others too.</param>
+    /// <param name="Dim">Width of the first stage; each further one doubles it.</param>
+    /// <param name="Depths">Blocks per stage.</param>
+    /// <param name="Splits">Width of the stripes per stage; the last stage attends over its whole map.</param>
+    /// <param name="Heads">Heads per stage, of both directions together.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="QkvBias">Whether queries, keys and values have a bias.</param>
+    /// <param name="Lepe">The values' convolution that carries position (equation 8).</param>
+    /// <param name="StemStride">Stride of the first convolution: 4, or 2 for small images.</param>
+    /// <param name="Eps">Of all norms.</param>
+    /// <param name="Dropout">Dropout of the MLPs.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="Dense">The backbone for dense tasks: any image size, a norm per stage instead of the last one.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Splits, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3,
+        double MlpRatio = 4, bool QkvBias = true, bool Lepe = true, int StemStride = 4, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false)
+    {
+        internal int Stages => Depths.Count;
+
+        internal int Width(int stage) => Dim << stage;
+
+        internal int StemPadding => (8 - StemStride) / 2;
+
+        /// <summary>The maps of all stages for an image.</summary>
+        internal (int Height, int Width)[] Grids((int Height, int Width) image)
+        {
+            if (Math.Min(image.Height, image.Width) + 2 * StemPadding < 7) throw new ShapeException($"an image of {image.Height} x {image.Width} is smaller than the first convolution's kernel");
+            var grids = new (int Height, int Width)[Stages];
+            grids[0] = ((image.Height + 2 * StemPadding - 7) / StemStride + 1, (image.Width + 2 * StemPadding - 7) / StemStride + 1);
+            for (var i = 1; i < grids.Length; i++) grids[i] = ((grids[i - 1].Height + 1) / 2, (grids[i - 1].Width + 1) / 2);
+            return grids;
+        }
+
+        /// <summary>One window over the whole map: in the last stage, and in classifiers where a stripe is as wide as the map.</summary>
+        internal bool IsFull(int stage) => stage + 1 == Stages || (!Dense && Grids(ImageSize)[stage] == (Splits[stage], Splits[stage]));
+
+        /// <exception cref="ShapeException">A stage's map does not divide into stripes.</exception>
+        internal void Check()
+        {
+            if (Dense) return;
+            foreach (var (i, (height, width)) in Grids(ImageSize).Index())
+                if (!IsFull(i) && (height % Splits[i] != 0 || width % Splits[i] != 0))
+                    throw new ShapeException($"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into stripes of {Splits[i]}");
+        }
+    }
+
+    private readonly Stem stem;
+    private readonly ModuleList<Block>[] stages;
+    private readonly Merge[] merges;
+    private readonly LayerNorm[] norms;
+    private Linear? head;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation.</summary>
+    /// <exception cref="ShapeException">A stage's map does not divide into stripes.</exception>
+    public CsWin(Config config)
+    {
+        if (config.Heads.Count != config.Stages || config.Splits.Count != config.Stages)
+            throw new ArgumentException($"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads", nameof(config));
+        config.Check();
+        this.config = config;
+        stem = new Stem(config);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
+        stages = [.. config.Depths.Select((depth, i) => new ModuleList<Block>(Enumerable.Range(0, depth).Select(j => new Block(config, i, rates[config.Depths.Take(i).Sum() + j]))))];
+        merges = [.. Enumerable.Range(1, config.Stages - 1).Select(i => new Merge(config.Width(i - 1), config.Width(i), config.Eps))];
+        norms = config.Dense ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))] : [new LayerNorm(FeatureWidth, config.Eps)];
+        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+    }
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        members.Add("stage1_conv_embed", stem);
+        for (var i = 0; i < config.Stages; i++)
+        {
+            if (i > 0) members.Add($"merge{i}", merges[i - 1]);
+            // The authors' dense code declares the norm of each stage before its blocks, the last one after them.
+            if (config.Dense && i + 1 < config.Stages) members.Add($"norm{i + 1}", norms[i]);
+            members.Add($"stage{i + 1}", stages[i]);
+        }
+        members.Add(config.Dense ? $"norm{config.Stages}" : "norm", norms[^1]);
+        members.Add("head", head);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Width(config.Stages - 1);
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
+    /// <summary>Tokens after the last block of each stage with the size of their map.</summary>
+    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    {
+        var size = ((int)image.Size(2), (int)image.Size(3));
+        if (!config.Dense && size != config.ImageSize)
+            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {size.Item1} x {size.Item2}: call Resize first");
+        var grids = config.Grids(size);
+        var x = stem.Call(image);
+        for (var i = 0; i < stages.Length; i++)
+        {
+            var (height, width) = grids[i];
+            if (i > 0) x = merges[i - 1].Call(x.ToMap(grids[i - 1].Height, grids[i - 1].Width));
+            foreach (var block in stages[i]) x = block.Call((x, height, width, config.Splits[i]));
+            yield return (Record($"stage{i + 1}", x), height, width);
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => norms[^1].Call(Stages(input).Last().Tokens);
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean(1);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+
+    /// <summary>One map per stage: normalised all in a dense model, the last alone in a classifier.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
+    {
+        var norm = config.Dense ? norms[i] : i + 1 == stages.Length ? norms[0] : null;
+        return new FeatureMap((norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width), config.StemStride << i);
+    })];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
+        head?.To(stem.Weight.Device, stem.Weight.DType);
+    }
+
+    /// <summary>
+    /// Takes images of another size. Where a map no longer divides into its stripes, they grow or shrink with it, as from 7 at
+    /// 224 pixels to 12 at 384; no weight depends on them.
+    /// </summary>
+    /// <exception cref="ShapeException">A stage's map does not divide into stripes, or would become a single window.</exception>
+    public override void Resize(int height, int width)
+    {
+        var (from, to) = (config.Grids(config.ImageSize), config.Grids((height, width)));
+        int[] splits = [.. config.Splits.Select((split, i) =>
+        {
+            var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
+            return config.Dense || config.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0 ? split : split * to[i].Height / from[i].Height;
+        })];
+        var resized = config with { ImageSize = (height, width), Splits = splits };
+        for (var i = 0; i + 1 < config.Stages; i++)
+        {
+            if (config.Dense || config.IsFull(i) == resized.IsFull(i)) continue;
+            if (!config.IsFull(i)) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions");
+            // A single window stays one: its stripes are as wide as the map.
+            if (to[i].Height != to[i].Width) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, which has to be square for its single window");
+            splits[i] = to[i].Height;
+        }
+        resized.Check();
+        config = resized;
+    }
+
+    /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>
+    private sealed partial class Stem(Config config) : Layer
+    {
+        [Name("0")] private readonly Conv2d conv = new(config.Channels, config.Dim, 7, config.StemStride, config.StemPadding);
+        [Name("2")] private readonly LayerNorm norm = new(config.Dim, config.Eps);
+
+        public Parameter Weight => conv.Weight;
+
+        protected override Tensor Forward(Tensor input) => norm.Call(conv.Call(input).ToTokens()); // [B, C, H, W] -> [B, N, D]
+    }
+
+    /// <summary>A 3 x 3 convolution of stride 2 to twice the width, and a norm (section 3.1).</summary>
+    private sealed partial class Merge(int inputs, int outputs, double eps) : Layer
+    {
+        private readonly Conv2d conv = new(inputs, outputs, 3, 2, 1);
+        private readonly LayerNorm norm = new(outputs, eps);
+
+        protected override Tensor Forward(Tensor input) => norm.Call(conv.Call(input).ToTokens()); // [B, D, H, W] -> [B, N / 4, 2 D]
+    }
+
+    /// <summary>x + projection of the cross-shaped attention(norm(x)), then x + MLP(norm(x)) (equation 7).</summary>
+    private sealed partial class Block : Module<(Tensor Tokens, int Height, int Width, int Split), Tensor>
+    {
+        private readonly Linear qkv;
+        private readonly LayerNorm norm1;
+        private readonly Linear proj;
+        private readonly ModuleList<StripeAttention> attns;
+        private readonly Mlp mlp;
+        private readonly LayerNorm norm2;
+        private readonly DropPath dropPath;
+
+        public Block(Config config, int stage, double dropPath)
+        {
+            var (dim, heads, full) = (config.Width(stage), config.Heads[stage], config.IsFull(stage));
+            if (dim % heads != 0 || (!full && heads % 2 != 0)) throw new ArgumentException($"a width of {dim} and {heads} heads: the heads are to divide the width, and be even for two directions", nameof(config));
+            qkv = new Linear(dim, 3 * dim, config.QkvBias);
+            norm1 = new LayerNorm(dim, config.Eps);
+            proj = new Linear(dim, dim);
+            attns = full ? new(new StripeAttention(dim, heads, config.Lepe)) : new(Enumerable.Range(0, 2).Select(_ => new StripeAttention(dim / 2, heads / 2, config.Lepe)));
+            mlp = new Mlp(dim, (int)(dim * config.MlpRatio), config.Dropout);
+            norm2 = new LayerNorm(dim, config.Eps);
+            this.dropPath = new DropPath(dropPath);
+            TransformerInit.Linears(this);
+        }
+
+        protected override Tensor Forward((Tensor Tokens, int Height, int Width, int Split) input)
+        {
+            var (x, height, width, split) = input;
+            var (batch, tokens, dim) = x.Shape;
+            var maps = qkv.Call(norm1.Call(x)).Reshape(batch, height, width, 3, dim).Permute(3, 0, 1, 2, 4); // [3, B, H, W, D]
+            Tensor mixed;
+            if (attns.Count == 1) mixed = attns[0].Call((maps, (height, width)));
+            else
+            {
+                var halves = maps.Chunk(2, -1);
+                mixed = Torch.Cat([attns[0].Call((halves[0], (height, split))), attns[1].Call((halves[1], (split, width)))], -1);
+            }
+            x = x + dropPath.Call(proj.Call(mixed.Reshape(batch, tokens, dim)));
+            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
+        }
+    }
+
+    /// <summary>
+    /// Attention within stripes plus a depthwise convolution of the values within each stripe, which carries position (equation 8).
+    /// Records <c>attention</c>, [B stripes, heads, N, N].
+    /// </summary>
+    private sealed partial class StripeAttention : Module<(Tensor Maps, (int Height, int Width) Stripe), Tensor>
+    {
+        private readonly Conv2d? getV;
+        private readonly int heads;
+
+        public StripeAttention(int dim, int heads, bool lepe)
+        {
+            this.heads = heads;
+            if (lepe) getV = new Conv2d(dim, dim, 3, 1, 1, groups: dim);
+        }
+
+        protected override Tensor Forward((Tensor Maps, (int Height, int Width) Stripe) input) // [3, B, H, W, D] -> [B, H, W, D]
+        {
+            var (height, width, dim) = (input.Maps.Size(2), input.Maps.Size(3), input.Maps.Size(4));
+            var (tall, wide) = input.Stripe;
+            var (below, beside) = (Missing(height, tall), Missing(width, wide));
+            var maps = input.Maps.Reshape(-1, height, width, dim);
+            // Queries, keys and values themselves are padded, half on either side: a padded key has score 0 and value 0.
+            if (below + beside > 0) maps = maps.ConstantPadNd([0, 0, beside / 2, beside - beside / 2, below / 2, below - below / 2]);
+            var windows = Windows.Cut(maps, input.Stripe).Reshape(3, -1, tall * wide, dim); // [3, B stripes, N, D]
+            var (stripes, tokens) = (windows.Size(1), windows.Size(2));
+            var packed = windows.Reshape(3, stripes, tokens, heads, dim / heads).Transpose(2, 3); // [3, B stripes, h, N, d]
+            var (query, key, value) = (packed[0], packed[1], packed[2]);
+            Tensor mixed;
+            if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
+            else mixed = Attention.Apply(query, key, value);
+            mixed = mixed.Transpose(1, 2).Reshape(stripes, tokens, dim);
+            if (getV is not null) mixed = mixed + getV.Call(windows[2].ToMap(tall, wide)).ToTokens();
+            var joined = Windows.Join(mixed, input.Stripe, height + below, width + beside);
+            return below + beside > 0 ? joined.Slice(1, below / 2, below / 2 + height).Slice(2, beside / 2, beside / 2 + width) : joined;
+        }
+
+        // How much a size lacks to the next multiple.
+        private static long Missing(long size, int multiple) => (multiple - size % multiple) % multiple;
+    }
+
+    private static Variant Make(string name, int dim, int[] depths, int[] splits, int[] heads, int image, double dropPath, double? parameters, double? gmacs, double? top1, string? note = null, int stemStride = 4, int classes = 1000) => new(
+        name, "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
+        options =>
+        {
+            var config = new Config((image, image), dim, depths, splits, heads, options.Classes ?? (options.Dense ? 0 : classes), options.Channels ?? 3, StemStride: stemStride,
+                Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense);
+            var model = new CsWin(config);
+            if (options.ImageSize is var (height, width)) model.Resize(height, width);
+            return model;
+        },
+        image, parameters, gmacs, Top1: top1, Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
+        Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
+
+    /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("cswin_tiny_224", 64, [1, 2, 21, 1], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.2, 22.321, 4.3, 82.8, "paper: 82.7"),
+        Make("cswin_small_224", 64, [2, 4, 32, 2], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.4, 34.643, 6.9, 83.6),
+        Make("cswin_base_224", 96, [2, 4, 32, 2], [1, 2, 7, 7], [4, 8, 16, 32], 224, 0.5, 77.382, 15.0, 84.2),
+        Make("cswin_base_384", 96, [2, 4, 32, 2], [1, 2, 12, 12], [4, 8, 16, 32], 384, 0.7, 77.4, 47.0, 85.5, "fine-tuned; abstract of the paper: 85.4"),
+        Make("cswin_large_224", 144, [2, 4, 32, 2], [1, 2, 7, 7], [6, 12, 24, 24], 224, 0.2, 173.263, 31.5, 86.5, "after ImageNet-22k"),
+        Make("cswin_large_384", 144, [2, 4, 32, 2], [1, 2, 12, 12], [6, 12, 24, 24], 384, 0.2, 173.263, 96.8, 87.5, "after ImageNet-22k"),
+        Make("cswin_micro_32", 48, [1, 2, 4, 1], [1, 2, 2, 2], [2, 4, 8, 16], 32, 0.1, null, null, null, "not published: for CIFAR", stemStride: 2, classes: 10),
+    ];
+}
