@@ -26,5 +26,10 @@ public sealed class GeluTests : LiveTensors
     public void Gradients_are_right_whatever_the_layout(bool tanh) => Assert.InRange(Error(new Gelu(tanh).Call), 0, 1e-5);
 
     [Fact]
-    public void The_engines_own_operator_is_wrong_for_permuted_gradients() => Assert.NotInRange(Error(x => x.Gelu()), 0, 1e-3);
+    public void The_engines_own_operator_is_wrong_for_permuted_gradients_in_libtorch_1()
+    {
+        var error = Error(x => x.Gelu());
+        if (Torch.Version.StartsWith("1.", StringComparison.Ordinal)) Assert.NotInRange(error, 0, 1e-3);
+        else Assert.InRange(error, 0, 1e-5);
+    }
 }
