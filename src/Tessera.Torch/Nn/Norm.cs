@@ -114,14 +114,4 @@ public sealed partial class BatchNorm : Layer
         var output = Torch.BatchNorm(input.Contiguous(), weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
         return input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
-
-    /// <summary>The identity, whose backward makes the gradient contiguous.</summary>
-    private sealed class ContiguousGradient : Function
-    {
-        internal static Tensor Of(Tensor x) => new ContiguousGradient().Apply(x)[0];
-
-        protected override Tensor[] Forward(Context context, Tensor[] inputs) => [inputs[0]];
-
-        protected override Tensor?[] Backward(Context context, Tensor?[] gradients) => [gradients[0]?.Contiguous()];
-    }
 }

@@ -2,7 +2,9 @@ using Tessera.Models;
 
 namespace Tessera.Conformance.Cases;
 
-[Case("dhvt.network")]
+// In training the biases of three convolutions per block lie before batch norms: their gradients are zero in theory, and what float32 leaves of them
+// grows with the batch.
+[Case("dhvt.network", TrainFloat64Only = true)]
 internal sealed class DhvtNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
