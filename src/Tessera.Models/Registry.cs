@@ -36,6 +36,7 @@ public static class Registry
         .. Pvt.Variants,
         .. PvtV2.Variants,
         .. Mit.Variants,
+        .. RevCol.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
