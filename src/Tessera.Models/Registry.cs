@@ -38,6 +38,7 @@ public static class Registry
         .. Mit.Variants,
         .. T2tVit.Variants,
         .. CsWin.Variants,
+        .. RevCol.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

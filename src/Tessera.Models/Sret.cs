@@ -79,8 +79,8 @@ public sealed partial class Sret : Backbone
     public override int Classes => config.Classes;
     /// <inheritdoc/>
     public override int FeatureWidth => config.Dim(config.Stages - 1);
-    /// <summary>A path per pass: the tokens after the layer that follows the block.</summary>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depth.Index().SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.pass{pass}"))];
+    /// <summary>A path per pass: that of the layer after the block, which belongs to this pass alone.</summary>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depth.Index().SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -227,7 +227,7 @@ public sealed partial class Sret : Backbone
                 // Passes count through the stage: every second one is a repeated one, whichever block it belongs to.
                 var repeated = i % 2 == 1;
                 var order = repeated && permutedGroups > 1 ? input.Draws.GetValueOrDefault(Permutation(stage, i)) ?? Draw(height * width, x.Device) : null;
-                x = Record($"pass{i}", between.Call(block.Call((x, repeated, order))));
+                x = between.Call(block.Call((x, repeated, order)));
             }
             return x.Transpose(1, 2).Reshape(batch, dim, height, width);
         }

@@ -21,6 +21,15 @@ public static partial class Torch
     /// <param name="device">Kind of device it holds for.</param>
     /// <param name="enabled">False switches autocast off inside of an enclosing region.</param>
     public static Autocast Autocast(DType type = DType.BFloat16, DeviceType device = DeviceType.Cpu, bool enabled = true) => new(type, device, enabled);
+
+    /// <summary>The type that autocast shortens to on a kind of device; null where it is off.</summary>
+    public static DType? AutocastType(DeviceType device)
+    {
+        var cuda = device == DeviceType.Cuda ? 1 : 0;
+        Dispatcher.Check(Imports.SetAutocast(cuda, 0, (int)DType.BFloat16, out var enabled, out var type));
+        Dispatcher.Check(Imports.SetAutocast(cuda, enabled, type, out _, out _));
+        return enabled != 0 ? (DType)type : null;
+    }
 }
 
 /// <summary>A region in which gradients are recorded or not.</summary>

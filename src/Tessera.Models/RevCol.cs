@@ -1,0 +1,257 @@
+using System.Globalization;
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// RevCol: a row of equal columns of convolutions, joined so that a column's input can be recomputed from its output; training
+/// then needs no memory for what lies inside. Cai et al., "Reversible Column Networks", 2022, arXiv:2212.11696.
+/// </summary>
+/// <remarks>
+/// With intermediate supervision a head stands behind every quarter of the columns and a decoder that paints the image again
+/// behind all but the last; <see cref="Backbone.Run"/> gives their outputs as <see cref="Head"/> and <see cref="Image"/>. Factors
+/// nearer to zero than 0.001 are moved there before a forward pass, as the columns could not be reversed otherwise. Names and
+/// order of the weights are the authors'; heads and decoders of training may be missing where a single head is asked for.
+/// </remarks>
+public sealed partial class RevCol : Backbone
+{
+    /// <summary>What is kept for the backward pass.</summary>
+    public enum Backpropagation
+    {
+        /// <summary>Everything, as usual.</summary>
+        Plain,
+        /// <summary>The four maps between the columns: rounding errors stay inside of one column. The authors' way.</summary>
+        Boundary,
+        /// <summary>The maps after the last column alone: the same memory for any number of columns. Rounding errors about double per column; not in half precision.</summary>
+        Full,
+    }
+
+    /// <summary>Name of the logits of an intermediate head among the outputs, [B, classes].</summary>
+    public static string Head(int number) => $"head{number}";
+    /// <summary>Name of a reconstruction among the outputs: logits of the image's values in [0, 1], [B, 3, H, W].</summary>
+    public static string Image(int number) => $"image{number}";
+
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels, multiples of 32.</param>
+    /// <param name="Widths">Channels of the four levels.</param>
+    /// <param name="Layers">Blocks of the four levels of a column.</param>
+    /// <param name="Columns">Number of columns; with supervision a multiple of 4.</param>
+    /// <param name="Supervision">Whether columns between have heads and decoders.</param>
+    /// <param name="Huge">Whether level 0 also reads level 3 of the column before.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Kernel">Side of the blocks' kernels.</param>
+    /// <param name="SimpleDecoder">One convolution instead of three stages; null: above 1000 classes.</param>
+    /// <param name="DropPath">Stochastic depth of the last block of every column.</param>
+    /// <param name="HeadScale">Factor of the single head's initial weights: 0.001 for fine-tuning.</param>
+    /// <param name="Mode">What is kept for the backward pass.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, IReadOnlyList<int> Widths, IReadOnlyList<int> Layers, int Columns, bool Supervision = true, bool Huge = false, int Classes = 1000, int Channels = 3,
+        int Kernel = 3, bool? SimpleDecoder = null, double DropPath = 0, double HeadScale = 1, Backpropagation Mode = Backpropagation.Boundary);
+
+    [NotRegistered] private readonly Sequential stem;
+    [NotRegistered] private readonly RevColumn[] columns;
+    [NotRegistered] private readonly ModuleList<RevColDecoder>? decoders;
+    [NotRegistered] private ModuleList<Classifier>? heads; // one per supervised column; null without classes
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation: weights truncated normal 0.02, biases zero, factors 0.5, layer scale 1e-6.</summary>
+    public RevCol(Config config)
+    {
+        if (config.Supervision && config.Columns % 4 != 0) throw new ArgumentException($"{config.Columns} columns: with intermediate supervision they are a multiple of 4", nameof(config));
+        if (config.Supervision && config.HeadScale != 1) throw new ArgumentException("a factor of the head's weights is for models with a single head", nameof(config));
+        Check(config.ImageSize);
+        this.config = config;
+        stem = new Sequential(new Conv2d(config.Channels, config.Widths[0], 4, 4), new ChannelNorm(config.Widths[0], 1e-6));
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
+        columns = [.. Enumerable.Range(0, config.Columns).Select(i => new RevColumn(config.Widths, config.Layers, config.Kernel, i == 0, config.Huge, rates))];
+        if (config.Supervision) decoders = new(Enumerable.Range(0, 3).Select(_ => new RevColDecoder(config.Widths, config.SimpleDecoder ?? config.Classes > 1000)));
+        foreach (var (_, module) in NamedModules()) Initialise(module);
+        heads = NewHeads();
+    }
+
+    private static void Initialise(Module module)
+    {
+        var (weight, bias) = module switch { Linear linear => (linear.Weight, linear.Bias), Conv2d conv => (conv.Weight, conv.Bias), _ => (null, null) };
+        if (weight is not null) Init.TruncatedNormal(weight, 0.02);
+        if (bias is not null) Init.Zeros(bias);
+    }
+
+    private ModuleList<Classifier>? NewHeads()
+        => config.Classes == 0 ? null : new(Enumerable.Range(0, config.Supervision ? 4 : 1).Select(_ => new Classifier(config.Widths[3], config.Classes, config.HeadScale)));
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        base.ListMembers(members);
+        members.Add("stem", stem);
+        foreach (var (i, column) in columns.Index()) members.Add(string.Create(CultureInfo.InvariantCulture, $"subnet{i}"), column);
+        if (config.Supervision) members.Add("cls_blocks", heads);
+        else members.Add("cls", heads?[0]);
+        members.Add("decoder_blocks", decoders);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Widths[3];
+    /// <summary>The columns; their outputs are their maps of stride 32.</summary>
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Columns).Select(i => $"subnet{i}")];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames =>
+        [.. (config.Supervision ? Enumerable.Range(0, 4).Select(i => $"cls_blocks.{i}") : ["cls"]).SelectMany(head => new[] { $"{head}.classifier.1.weight", $"{head}.classifier.1.bias" })];
+
+    /// <summary>What is kept for the backward pass; may change between steps.</summary>
+    public Backpropagation Mode { get => config.Mode; set => config = config with { Mode = value }; }
+
+    /// <summary>Parameters without the heads and decoders that prediction does not need.</summary>
+    public long InferenceParameters => ParameterCount - (decoders?.ParameterCount ?? 0) - (heads?.SkipLast(1).Sum(head => head.ParameterCount) ?? 0);
+
+    private static void Check((int Height, int Width) size)
+    {
+        if (size.Height % 32 != 0 || size.Width % 32 != 0) throw new ShapeException($"height and width should be multiples of 32, the image is {size.Height} x {size.Width}");
+    }
+
+    private bool IsSupervised(int column) => config.Supervision && column < config.Columns - 1 && (column + 1) % (config.Columns / 4) == 0;
+
+    // Features of the last column, and c3 of the supervised ones before it.
+    private (Tensor[] Last, IReadOnlyList<Tensor> Supervised) Run(Tensor image)
+    {
+        Check(((int)image.Size(2), (int)image.Size(3)));
+        KeepInvertible();
+        var s = stem.Call(image);
+        var mode = Torch.GradEnabled ? config.Mode : Backpropagation.Plain;
+        if (mode == Backpropagation.Full)
+        {
+            if (s.DType is DType.Float16 or DType.BFloat16) throw new InvalidOperationException($"features in {s.DType.Name()} cannot be recomputed over many columns: keep those between the columns (Boundary)");
+            var outputs = ReversibleColumns.Run(columns, s, null, Enumerable.Range(0, config.Columns).Where(IsSupervised).ToHashSet());
+            return (outputs[..4], outputs[4..]);
+        }
+        Tensor[]? features = null;
+        var supervised = new List<Tensor>();
+        foreach (var (i, column) in columns.Index())
+        {
+            var before = features;
+            features = mode == Backpropagation.Boundary ? ReversibleColumns.Run([column], s, before, new HashSet<int>()) : column.Call((s, before));
+            // Prediction needs the maps of two columns at a time: the others should not wait for the end of the pass.
+            foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
+            if (IsSupervised(i)) supervised.Add(features[3]);
+        }
+        return (features!, supervised);
+    }
+
+    // Outside of the graph and only where needed: a change in place would spoil graphs of earlier passes.
+    private void KeepInvertible()
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        Tensor[] alphas = [.. columns.SelectMany(column => column.Alphas)];
+        if (Torch.Cat([.. alphas.Select(alpha => alpha.Flatten())]).Abs().Min().ToDouble() >= RevColumn.LeastAlpha) return;
+        foreach (var alpha in alphas) alpha.Copy_(Torch.Where(alpha < 0, alpha.ClampMax(-RevColumn.LeastAlpha), alpha.ClampMin(RevColumn.LeastAlpha)));
+    }
+
+    /// <summary>The last column's map of stride 32, [B, C, H / 32, W / 32]; the norm belongs to the head.</summary>
+    protected override Tensor Features(Tensor input) => Run(input).Last[3];
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => heads is null ? pooled : heads[^1].Call(pooled);
+
+    /// <inheritdoc/>
+    protected override Outputs ForwardOutputs(ModelInput input)
+    {
+        var (last, supervised) = Run(input.Inputs);
+        var named = new Dictionary<string, Tensor>();
+        foreach (var (i, map) in supervised.Index())
+        {
+            if (heads is not null) named[Head(i)] = heads[i].Call(Pool(map));
+            named[Image(i)] = decoders![i].Call(map);
+        }
+        return new Outputs(Classify(Pool(last[3]))) { Named = named };
+    }
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
+
+    /// <summary>How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in evaluation.</summary>
+    public IReadOnlyList<double> RecomputationErrors(Tensor image)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        return ReversibleColumns.RecomputationErrors(columns, stem.Call(image));
+    }
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        heads = NewHeads();
+        heads?.To(columns[0].Alphas[0].Device, columns[0].Alphas[0].DType);
+    }
+
+    /// <inheritdoc/>
+    public override void Resize(int height, int width)
+    {
+        Check((height, width));
+        config = config with { ImageSize = (height, width) };
+    }
+
+    /// <summary>A model with a single head takes the last one of a supervised checkpoint and leaves the others and the decoders.</summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        if (config.Supervision) return;
+        foreach (var name in state.Keys.Where(name => name.StartsWith("cls_blocks.", StringComparison.Ordinal) || name.StartsWith("decoder_blocks.", StringComparison.Ordinal)).ToArray())
+        {
+            if (name.StartsWith("cls_blocks.3.", StringComparison.Ordinal)) state.TryAdd("cls." + name["cls_blocks.3.".Length..], state[name]);
+            state.Remove(name);
+        }
+    }
+
+    private static Variant Make(string name, int width, int[] layers, int columns, double dropPath, double parameters, double gmacs, double top1, string note, int image = 224, bool supervised = false, bool huge = false) => new(
+        name, "Reversible Column Networks, 2022, arXiv:2212.11696",
+        options => new RevCol(new Config(
+            options.ImageSize ?? (image, image), [width, 2 * width, 4 * width, 8 * width], layers, columns, supervised, huge, options.Classes ?? 1000, options.Channels ?? 3, DropPath: options.DropPath ?? dropPath)),
+        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+
+    /// <summary>The published sizes with a single head; <c>_supervised</c> with the heads and decoders that training from scratch uses.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("revcol_tiny", 64, [2, 2, 4, 2], 4, 0.1, 30, 4.5, 82.2, "figures without intermediate heads"),
+        Make("revcol_small", 64, [2, 2, 4, 2], 8, 0.3, 60, 9.0, 83.5, "figures without intermediate heads"),
+        Make("revcol_base", 72, [1, 1, 3, 2], 16, 0.4, 138, 16.6, 84.1, "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"),
+        Make("revcol_large", 128, [1, 2, 6, 2], 8, 0.5, 273, 39, 86.6, "after 22k; 87.6 at 384 pixels"),
+        Make("revcol_xlarge_384", 224, [1, 2, 6, 2], 8, 0.5, 834, 350, 88.2, "after 22k", 384),
+        Make("revcol_huge_640", 360, [1, 2, 6, 2], 8, 0.5, 2158, 2537, 90.0, "after a pre-training on 168 million images that are not public", 640, huge: true),
+        Make("revcol_tiny_supervised", 64, [2, 2, 4, 2], 4, 0.1, 33.06, 4.5, 82.2, "with the four heads and three decoders of training", supervised: true),
+        Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, 60, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
+        Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, 138, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
+    ];
+
+    /// <summary>Norm and linear map of the pooled features.</summary>
+    private sealed partial class Classifier : Layer
+    {
+        private readonly Sequential classifier;
+
+        public Classifier(int width, int classes, double scale)
+        {
+            var linear = new Linear(width, classes);
+            Initialise(linear);
+            classifier = new Sequential(new LayerNorm(width, 1e-6), linear);
+            if (scale == 1) return;
+            using var outside = Torch.NoGrad();
+            linear.Weight.Mul_(scale);
+            linear.Bias!.Mul_(scale);
+        }
+
+        protected override Tensor Forward(Tensor input) => classifier.Call(input);
+    }
+}
