@@ -32,6 +32,7 @@ public static class Registry
         .. CycleMlp.Variants,
         .. AsMlp.Variants,
         .. HireMlp.Variants,
+        .. VtResNet.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
