@@ -39,6 +39,7 @@ public static class Registry
         .. T2tVit.Variants,
         .. CsWin.Variants,
         .. RevCol.Variants,
+        .. VtResNet.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

@@ -27,7 +27,10 @@ public sealed partial class ResNet : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Groups = 1, int WidthPerGroup = 64,
-        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0);
+        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0)
+    {
+        internal int Expansion => Bottleneck ? 4 : 1;
+    }
 
     private readonly Conv2d conv1;
     private readonly BatchNorm bn1;
@@ -48,23 +51,24 @@ public sealed partial class ResNet : Backbone
         conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
-        layer1 = Stage(0, rates);
-        layer2 = Stage(1, rates);
-        layer3 = Stage(2, rates);
-        layer4 = Stage(3, rates);
+        layer1 = Stage(config, 0, rates);
+        layer2 = Stage(config, 1, rates);
+        layer3 = Stage(config, 2, rates);
+        layer4 = Stage(config, 3, rates);
         if (config.Classes > 0) fc = new Linear(FeatureWidth, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
-    private ModuleList<Block> Stage(int stage, double[] rates)
+    /// <summary>The blocks of one stage, also for networks that share only some of them.</summary>
+    internal static ModuleList<Block> Stage(Config config, int stage, double[] rates)
     {
         var planes = 64 << stage;
-        var inputs = stage == 0 ? 64 : planes / 2 * Expansion;
+        var expansion = config.Expansion;
+        var inputs = stage == 0 ? 64 : planes / 2 * expansion;
         var first = config.Layers.Take(stage).Sum();
-        return new(Enumerable.Range(0, config.Layers[stage]).Select(j => new Block(config, j == 0 ? inputs : planes * Expansion, planes, j == 0 && stage > 0 ? 2 : 1, rates[first + j])));
+        return new(Enumerable.Range(0, config.Layers[stage]).Select(j => new Block(config, j == 0 ? inputs : planes * expansion, planes, j == 0 && stage > 0 ? 2 : 1, rates[first + j])));
     }
 
-    private int Expansion => config.Bottleneck ? 4 : 1;
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
     /// <summary>Its sizes and options.</summary>
@@ -76,7 +80,7 @@ public sealed partial class ResNet : Backbone
     /// <inheritdoc/>
     public override int Classes => config.Classes;
     /// <inheritdoc/>
-    public override int FeatureWidth => 512 * Expansion;
+    public override int FeatureWidth => 512 * config.Expansion;
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. config.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
     /// <inheritdoc/>
@@ -115,14 +119,14 @@ public sealed partial class ResNet : Backbone
     /// <summary>Takes images of another size; nothing depends on it.</summary>
     public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
 
-    private static Conv2d Initialised(Conv2d conv)
+    internal static Conv2d Initialised(Conv2d conv)
     {
         Init.KaimingNormal(conv.Weight, fanOut: true);
         return conv;
     }
 
     /// <summary>ReLU(F(x) + shortcut(x)) (section 3.2): F has two 3 x 3 convolutions, or is a bottleneck of three.</summary>
-    private sealed partial class Block : Layer
+    internal sealed partial class Block : Layer
     {
         private readonly Conv2d conv1;
         private readonly BatchNorm bn1;

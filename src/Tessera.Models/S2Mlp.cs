@@ -180,11 +180,11 @@ public sealed partial class S2Mlp : Backbone
         protected override Tensor Forward(Tensor input) // [B, H, W, C]
         {
             var parts = fc1.Call(input).Chunk(3, -1);
-            Tensor[] moved = [Shifted(parts[0], 1, 2), Shifted(parts[1], 2, 1), parts[2]];
-            var sum = (moved[0] + moved[1] + moved[2]).Sum([1, 2]); // a sum over the positions, not their mean
+            var branches = Torch.Stack([Shifted(parts[0], 1, 2), Shifted(parts[1], 2, 1), parts[2]], 1); // [B, 3, H, W, C]
+            var sum = branches.Sum([1, 2, 3]); // over the positions: not their mean
             if (Held) sum = sum.Detach();
-            var weights = split2.Call(split1.Call(sum).Gelu()).Reshape(-1, 3, dim).Softmax(1);
-            return fc2.Call(moved.Select((part, k) => part * weights.Select(1, k).Unsqueeze(1).Unsqueeze(1)).Aggregate((a, b) => a + b));
+            var weights = split2.Call(split1.Call(sum).Gelu()).Reshape(-1, 3, 1, 1, dim).Softmax(1);
+            return fc2.Call((branches * weights).Sum(1));
         }
     }
 

@@ -1,0 +1,77 @@
+using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Training;
+
+namespace Tessera.Conformance.Cases;
+
+[Case("vt.module")]
+internal sealed class VtModules : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var sizes = new VisualTokenSizes(c.Int("feature_channels"), c.Int("num_tokens"), c.Int("token_channels"), c.Int("transformer_dim"), c.Int("projector_dim"),
+            c.Bool("tokenizer_value"), c.Bool("transformer_value"), c.Bool("projector_value"), c.Bool("scale_logits"));
+        var modules = run.Load(VisualTokenModule.Row(sizes, run.File.Parameters.Select(p => p.Name.Split('.')[0]).Distinct().Count()));
+        using var taps = new Taps(modules, "*.tokenizer.attention");
+        (Tensor Pixels, Tensor? Tokens) state = (run.Input("x"), null);
+        foreach (var (i, module) in modules.Index())
+        {
+            state = module.Call(state);
+            run.Output($"out.attn{i}", taps[$"{i}.tokenizer.attention"].Squeeze(1).MT);
+            run.Output($"out.tokens{i}", state.Tokens!);
+            run.Output($"out.features{i}", state.Pixels);
+        }
+    }
+}
+
+// The tokens of a network with filled weights are nearly equal, so the gradients of the second transformer's queries and keys
+// are a millionth of those of its other weights: in float32 they are rounding error alone.
+[Case("vt.resnet", Float64Only = true)]
+internal sealed class VtResNetNetwork : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var model = run.Load(new VtResNet(new VtResNet.Config(
+            c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", c.Int("num_classes"), c.Int("in_channels"), c.Int("num_tokens"), c.Int("token_channels"),
+            c.Int("transformer_dim"), c.Int("projector_dim"), c.Bool("tokenizer_value"), c.Bool("transformer_value"), c.Bool("projector_value"), c.Bool("scale_logits"))));
+        using var taps = new Taps(model, "layer3", "vt.*.tokenizer.attention", "vt.*.transformer");
+        run.Output("out.logits", model.Call(run.Input("x")));
+        run.Output("out.stage4", taps["layer3"]);
+        for (var i = 0; i < model.Options.Layers[3]; i++)
+        {
+            run.Output($"out.attn{i}", taps[$"vt.{i}.tokenizer.attention"].Squeeze(1).MT);
+            run.Output($"out.tokens{i}", taps[$"vt.{i}.transformer"]);
+        }
+    }
+}
+
+// As above: the gradients of the projectors' queries and keys are a hundred-thousandth of those of their values.
+[Case("vt.fpn", Float64Only = true)]
+internal sealed class VtFpnNetwork : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var model = run.Load(new VtFpn(new VtFpn.Config(
+            new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", 0, c.Int("in_channels")),
+            c.Int("num_classes"), c.Int("fpn_channels"), c.Int("token_channels"), c.Int("num_tokens_per_level"), c.Int("head_channels"), c.Int("groupnorm_groups"), c.Bool("scale_logits"))));
+        using var taps = new Taps(model, "tokens", "p*");
+        run.Output("out.logits", model.Call(run.Input("x")));
+        foreach (var (name, value) in taps.Records) run.Output($"out.{name}", value);
+    }
+}
+
+[Case("vt.advanced-loss")]
+internal sealed class VtAdvancedLoss : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var (loss, distillation, crossEntropy) = AdvancedLoss.Of(run.Input("student"), run.Input("teacher"), run.Input("labels"), c.Double("distillation_weight"), c.Double("label_smoothing"), c.Double("temperature"));
+        run.Output("loss", loss);
+        run.Output("distillation", distillation);
+        run.Output("cross_entropy", crossEntropy);
+    }
+}
