@@ -2,9 +2,7 @@ using Tessera.Models;
 
 namespace Tessera.Conformance.Cases;
 
-// Biases of keys (cancelled by the softmax) and of convolutions before batch norms (in training) have gradients that are zero in theory; float32
-// leaves about 1e-5 of them, just beyond the absolute tolerance.
-[Case("cmt.network", Float64Only = true)]
+[Case("cmt.network")]
 internal sealed class CmtNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)

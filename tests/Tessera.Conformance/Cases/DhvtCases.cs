@@ -2,9 +2,7 @@ using Tessera.Models;
 
 namespace Tessera.Conformance.Cases;
 
-// In training the biases of three convolutions per block lie before batch norms: their gradients are zero in theory, and what float32 leaves of them
-// grows with the batch.
-[Case("dhvt.network", TrainFloat64Only = true)]
+[Case("dhvt.network")]
 internal sealed class DhvtNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)

@@ -25,9 +25,7 @@ internal sealed class VtModules : GoldenCase
     }
 }
 
-// The tokens of a network with filled weights are nearly equal, so the gradients of the second transformer's queries and keys
-// are a millionth of those of its other weights: in float32 they are rounding error alone.
-[Case("vt.resnet", Float64Only = true)]
+[Case("vt.resnet")]
 internal sealed class VtResNetNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -47,8 +45,7 @@ internal sealed class VtResNetNetwork : GoldenCase
     }
 }
 
-// As above: the gradients of the projectors' queries and keys are a hundred-thousandth of those of their values.
-[Case("vt.fpn", Float64Only = true)]
+[Case("vt.fpn")]
 internal sealed class VtFpnNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
