@@ -35,9 +35,11 @@ internal static class MadeUp
 }
 
 /// <summary>A folder that goes away with the test.</summary>
-internal sealed class TemporaryFolder : IDisposable
+internal sealed class TemporaryFolder(bool inMemory = false) : IDisposable
 {
-    internal string Path { get; } = Directory.CreateTempSubdirectory("tessera-data-").FullName;
+    internal string Path { get; } = inMemory && Directory.Exists("/dev/shm")
+        ? Directory.CreateDirectory($"/dev/shm/tessera-data-{Guid.NewGuid():N}").FullName
+        : Directory.CreateTempSubdirectory("tessera-data-").FullName;
 
     internal string Write(string name, byte[] content)
     {

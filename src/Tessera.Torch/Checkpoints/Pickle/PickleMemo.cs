@@ -31,7 +31,8 @@ internal sealed class PickleMemo(int maxIndex)
     /// <summary>Puts the finished array wherever the unfinished one was.</summary>
     public void Replace(NumpyArray array, object? finished, in PickleCursor at)
     {
-        foreach (var index in array.MemoIndices)
+        // A copy: what is not understood stays the same unfinished array, and putting that notes its index once more.
+        foreach (var index in array.MemoIndices.ToArray())
             if (ReferenceEquals(Get(index, at), array))
                 Put(index, finished, at);
     }
