@@ -131,8 +131,8 @@ public class AugmentationTests
             new RandomResizedCrop(100, Interpolation: Interpolation.Nearest).Apply(canvas, ref random);
             shares.Add((canvas.Image.Row(0, 99)[0] - canvas.Image.Row(0, 0)[0] + 1) / 100.0);
         }
-        // Heights: the square root of shares from 0.08 to 1, times that of ratios around 1.
-        Assert.Equal(0.71, shares.Average(), 0.03);
+        // Heights: the square root of shares from 0.08 to 1, times that of ratios around 1, as far as they fit: 0.6719 by simulation.
+        Assert.Equal(0.672, shares.Average(), 0.015);
         Assert.InRange(shares.Min(), 0.2, 0.35);
         Assert.InRange(shares.Max(), 0.98, 1);
     }

@@ -31,7 +31,18 @@ internal static partial class Vips
     }
 
     /// <summary>Loads the library, or says what to install.</summary>
-    internal static void Start() => RuntimeHelpers.RunClassConstructor(typeof(Vips).TypeHandle);
+    /// <exception cref="DataException">It is not there or does not start.</exception>
+    internal static void Start()
+    {
+        try
+        {
+            RuntimeHelpers.RunClassConstructor(typeof(Vips).TypeHandle);
+        }
+        catch (TypeInitializationException error) when (error.InnerException is DllNotFoundException or DataException)
+        {
+            throw new DataException(error.InnerException.Message, error);
+        }
+    }
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
     {
