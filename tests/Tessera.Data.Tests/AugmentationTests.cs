@@ -50,6 +50,8 @@ public class AugmentationTests
         Assert.Contains("'q7' is not understood", Assert.Throws<DataException>(() => AugmentPolicy.Parse("rand-q7")).Message, StringComparison.Ordinal);
         Assert.Contains("no table 'cifar'", Assert.Throws<DataException>(() => new AutoAugment("cifar")).Message, StringComparison.Ordinal);
         Assert.Contains("starts with 'rand'", Assert.Throws<DataException>(() => new RandAugment("original")).Message, StringComparison.Ordinal);
+        Assert.Equal(new AutoAugment("cifar10"), new AutoAugment("cifar10"));
+        Assert.Equal(new RandAugment(), new RandAugment());
         Assert.Equal((1, 3.0), (new RandAugment(Ops: 1, Magnitude: 3).Effective.Operations, new RandAugment(Magnitude: 3).Effective.Magnitude));
     }
 

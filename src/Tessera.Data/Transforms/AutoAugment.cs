@@ -1,3 +1,4 @@
+using System.Collections.Frozen;
 using System.Globalization;
 using Tessera.Data.Imaging;
 
@@ -11,8 +12,19 @@ namespace Tessera.Data;
 /// <param name="Interpolation">Of geometric operations; torchvision's tables use nearest and fill with black, timm's bicubic and the mean, unless one is given.</param>
 public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Interpolation = null) : ImageTransform
 {
-    private readonly AugmentPolicy policy = AugmentPolicy.Parse(Policy);
-    private readonly Entry[][] table = Table(AugmentPolicy.Parse(Policy).Name);
+    private static readonly FrozenDictionary<string, Entry[][]> tables = new Dictionary<string, Entry[][]>
+    {
+        ["imagenet"] = Read(AutoAugmentTables.ImageNet),
+        ["cifar10"] = Read(AutoAugmentTables.Cifar10),
+        ["svhn"] = Read(AutoAugmentTables.Svhn),
+        ["v0"] = Read(AutoAugmentTables.V0),
+        ["v0r"] = Read(AutoAugmentTables.V0, increasing: true),
+        ["original"] = Read(AutoAugmentTables.Original),
+        ["originalr"] = Read(AutoAugmentTables.Original, increasing: true),
+        ["3a"] = Read(AutoAugmentTables.Three),
+    }.ToFrozenDictionary();
+
+    private readonly AugmentPolicy policy = Check(AugmentPolicy.Parse(Policy));
 
     /// <summary>An operation of a table; torchvision's have no level where the operation takes none.</summary>
     /// <param name="Name">Of the operation.</param>
@@ -21,7 +33,7 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
     public sealed record Entry(string Name, double Probability, int? Level);
 
     /// <summary>The pairs that are drawn from.</summary>
-    public IReadOnlyList<IReadOnlyList<Entry>> SubPolicies => table;
+    public IReadOnlyList<IReadOnlyList<Entry>> SubPolicies => tables[policy.Name];
 
     private bool IsTorchvision => policy.Name is "imagenet" or "cifar10" or "svhn";
 
@@ -29,6 +41,7 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         var settings = new OpSettings((Interpolation ?? (IsTorchvision ? Data.Interpolation.Nearest : Data.Interpolation.Bicubic)).Draw(ref random));
+        var table = tables[policy.Name];
         foreach (var (name, probability, level) in table[random.Below(table.Length)])
         {
             if (!random.Chance(probability)) continue;
@@ -46,18 +59,8 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
         AugmentSpace.Apply(name, magnitude, canvas, settings.Interpolation);
     }
 
-    private static Entry[][] Table(string name) => name switch
-    {
-        "imagenet" => Read(AutoAugmentTables.ImageNet),
-        "cifar10" => Read(AutoAugmentTables.Cifar10),
-        "svhn" => Read(AutoAugmentTables.Svhn),
-        "v0" => Read(AutoAugmentTables.V0),
-        "v0r" => Read(AutoAugmentTables.V0, increasing: true),
-        "original" => Read(AutoAugmentTables.Original),
-        "originalr" => Read(AutoAugmentTables.Original, increasing: true),
-        "3a" => Read(AutoAugmentTables.Three),
-        _ => throw new DataException($"auto_augment: no table '{name}': there are imagenet, cifar10, svhn, v0, v0r, original, originalr, 3a"),
-    };
+    private static AugmentPolicy Check(AugmentPolicy policy)
+        => tables.ContainsKey(policy.Name) ? policy : throw new DataException($"auto_augment: no table '{policy.Name}': there are {string.Join(", ", tables.Keys.Order())}");
 
     private static Entry[][] Read(string[] lines, bool increasing = false)
         => Array.ConvertAll(lines, line => Array.ConvertAll(line.Split("; "), text =>
