@@ -11,7 +11,7 @@ public class InfoTests
         Assert.Equal(Environment.ProcessorCount, machine.GetProperty("threads").GetInt32());
         Assert.Matches(@"^\d+\.\d+", machine.GetProperty("libtorch").GetString()!);
         Assert.True(machine.GetProperty("float32_gflops").GetDouble() > 0.1);
-        Assert.True(machine.GetProperty("b_float16_gflops").GetDouble() > 0.001);
+        Assert.True(machine.GetProperty("bfloat16_gflops").GetDouble() > 0.001);
         Assert.True(machine.GetProperty("memory_bytes").GetInt64() > 1 << 28);
     }
 

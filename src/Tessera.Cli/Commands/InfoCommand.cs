@@ -46,9 +46,9 @@ internal static class InfoCommand
             ("kernels", $"libtorch {machine.Kernels}; {BlasLine(machine.Blas)}; {(machine.OneDnn is { } dnn ? $"oneDNN {dnn}" : "no oneDNN")}"),
             ("attention", machine.FusedAttention ? "fused kernel" : "plain products (this libtorch has no fused kernel)"),
             ("threads", $"{machine.Threads}"),
-            .. machine.Float32Gflops is { } single ? [("peak", Peak(single, machine.BFloat16Gflops))] : Array.Empty<(string, string)>(),
+            .. machine.Float32Gflops is { } single ? [("peak", Peak(single, machine.Bfloat16Gflops))] : Array.Empty<(string, string)>(),
             ("memory", $"{Figures.Bytes(machine.FreeMemoryBytes)} free of {Figures.Bytes(machine.MemoryBytes)}"),
-            ("CUDA", machine.CudaDevices == 0 ? "none" : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}{(machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBFloat16Gflops)}" : "")}"),
+            ("CUDA", machine.CudaDevices == 0 ? "none" : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}{(machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBfloat16Gflops)}" : "")}"),
             .. machine.Environment.Select(variable => ("environment", $"{variable.Key}={variable.Value}")),
         ];
         foreach (var (name, value) in lines)

@@ -82,7 +82,7 @@ internal static class ModelsCommand
         {
             Published(variants, withPaper: true).Show(terminal);
         }
-        terminal.Note($"{variants.Count} of {Registry.All.Count} models. Figures are published ones; --count counts them, --json has notes as well.");
+        terminal.Note($"{variants.Count} of {Registry.All.Count} models, figures as published; --count counts them, --json adds notes");
     }
 
     private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)

@@ -21,7 +21,7 @@ internal static class Advice
             advice.Add($"ATEN_CPU_CAPABILITY={capability} limits libtorch's own kernels: unset it.");
         if (machine.Processor.Load > machine.Processor.Count * 0.6)
             advice.Add(string.Create(CultureInfo.InvariantCulture, $"Processes want {machine.Processor.Load:0.0} processors, there are {machine.Processor.Count}: threads that wait for each other slow down by far more than that. Stop the others, or set train.threads lower."));
-        if (machine.BFloat16Gflops / machine.Float32Gflops is > 1.25 and var gain)
+        if (machine.Bfloat16Gflops / machine.Float32Gflops is > 1.25 and var gain)
             advice.Add(string.Create(CultureInfo.InvariantCulture, $"Products in bfloat16 run {gain:0.0} times as fast as in float32: try --set train.precision=bf16."));
         if (!machine.FusedAttention)
             advice.Add($"libtorch {machine.Libtorch} has no fused attention; 2.0 and later have: TESSERA_LIBTORCH=FOLDER builds against another one.");

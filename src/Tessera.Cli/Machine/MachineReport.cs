@@ -29,10 +29,10 @@ internal sealed partial record MachineReport
     /// <summary>Measured products of matrices in float32, on all threads.</summary>
     public required double? Float32Gflops { get; init; }
     /// <summary>The same in bfloat16.</summary>
-    public required double? BFloat16Gflops { get; init; }
+    public required double? Bfloat16Gflops { get; init; }
     /// <summary>The same two on the first CUDA device.</summary>
     public required double? CudaFloat32Gflops { get; init; }
-    public required double? CudaBFloat16Gflops { get; init; }
+    public required double? CudaBfloat16Gflops { get; init; }
 
     /// <summary>Asks the engine, and measures unless told not to.</summary>
     internal static MachineReport Collect(bool measure)
@@ -58,9 +58,9 @@ internal sealed partial record MachineReport
             CudaDevices = cuda,
             Environment = Variables.Select(name => (name, Value: global::System.Environment.GetEnvironmentVariable(name))).Where(v => !string.IsNullOrEmpty(v.Value)).ToDictionary(v => v.name, v => v.Value!),
             Float32Gflops = measure ? PeakMeasurement.Gflops(DType.Float32, Device.Cpu) : null,
-            BFloat16Gflops = measure ? PeakMeasurement.Gflops(DType.BFloat16, Device.Cpu) : null,
+            Bfloat16Gflops = measure ? PeakMeasurement.Gflops(DType.BFloat16, Device.Cpu) : null,
             CudaFloat32Gflops = measure && cuda > 0 ? PeakMeasurement.Gflops(DType.Float32, new(DeviceType.Cuda, 0)) : null,
-            CudaBFloat16Gflops = measure && cuda > 0 ? PeakMeasurement.Gflops(DType.BFloat16, new(DeviceType.Cuda, 0)) : null,
+            CudaBfloat16Gflops = measure && cuda > 0 ? PeakMeasurement.Gflops(DType.BFloat16, new(DeviceType.Cuda, 0)) : null,
             // After the engine was used: before, its libraries are not loaded.
             Blas = BlasLibrary.Find(),
         };
