@@ -306,8 +306,8 @@ public sealed partial class CsWin : Backbone
         Make("cswin_small_224", 64, [2, 4, 32, 2], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.4, 34.643, 6.9, 83.6),
         Make("cswin_base_224", 96, [2, 4, 32, 2], [1, 2, 7, 7], [4, 8, 16, 32], 224, 0.5, 77.382, 15.0, 84.2),
         Make("cswin_base_384", 96, [2, 4, 32, 2], [1, 2, 12, 12], [4, 8, 16, 32], 384, 0.7, 77.4, 47.0, 85.5, "fine-tuned; abstract of the paper: 85.4"),
-        Make("cswin_large_224", 144, [2, 4, 32, 2], [1, 2, 7, 7], [6, 12, 24, 24], 224, 0.2, 173.263, 31.5, 86.5, "after ImageNet-22k"),
-        Make("cswin_large_384", 144, [2, 4, 32, 2], [1, 2, 12, 12], [6, 12, 24, 24], 384, 0.2, 173.263, 96.8, 87.5, "after ImageNet-22k"),
+        Make("cswin_large_224", 144, [2, 4, 32, 2], [1, 2, 7, 7], [6, 12, 24, 24], 224, 0.2, 173.263, 31.5, 86.5, "after ImageNet-22k; 33.1 GMACs by our count"),
+        Make("cswin_large_384", 144, [2, 4, 32, 2], [1, 2, 12, 12], [6, 12, 24, 24], 384, 0.2, 173.263, 96.8, 87.5, "after ImageNet-22k; 101.9 GMACs by our count"),
         Make("cswin_micro_32", 48, [1, 2, 4, 1], [1, 2, 2, 2], [2, 4, 8, 16], 32, 0.1, null, null, null, "not published: for CIFAR", stemStride: 2, classes: 10),
     ];
 }

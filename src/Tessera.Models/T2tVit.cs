@@ -116,8 +116,8 @@ public sealed partial class T2tVit : Backbone
     /// <exception cref="ShapeException">The image is smaller than one token.</exception>
     public override void Resize(int height, int width)
     {
+        if (Math.Min(height, width) < TokensToToken.Smallest) throw new ShapeException($"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more");
         var (from, to) = (TokensToToken.Grid(config.ImageSize), TokensToToken.Grid((height, width)));
-        if (Math.Min(to.Height, to.Width) < 1) throw new ShapeException($"an image of {height} x {width} is smaller than one token: sides are to be 16 or more");
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         posEmbed = new Parameter(PositionTable.Resample(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic).Clone(), requiresGrad: false);
@@ -136,6 +136,9 @@ public sealed partial class T2tVit : Backbone
     private sealed partial class TokensToToken : Layer
     {
         private static readonly (int Kernel, int Stride, int Padding)[] splits = [(7, 4, 2), (3, 2, 1), (3, 2, 1)];
+
+        /// <summary>The least side that the padded first kernel fits on.</summary>
+        public const int Smallest = 3;
 
         private readonly Layer attention1;
         private readonly Layer attention2;

@@ -57,5 +57,11 @@ internal static class Seam
         model.Run(new(image)).Logits.Square().Sum().Backward();
         Assert.All(model.NamedParameters(), p => Assert.True(!p.Parameter.RequiresGrad || p.Parameter.Grad is { } gradient && gradient.Isfinite().All().ToDouble() == 1, $"no gradient for {p.Name}"));
         model.ZeroGrad();
+        // Mixed precision: the same, in bfloat16 where that is allowed.
+        using var mixed = Torch.Autocast();
+        var loss = model.Run(new(image)).Logits.To(DType.Float32).Square().Sum();
+        loss.Backward();
+        Assert.True(double.IsFinite(loss.ToDouble()));
+        model.ZeroGrad();
     }
 }

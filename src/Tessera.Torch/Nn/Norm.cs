@@ -24,7 +24,10 @@ public sealed partial class LayerNorm : Layer
     public double Eps => eps;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => Torch.LayerNorm(input, shape, weight, bias, eps);
+    protected override Tensor Forward(Tensor input) => Torch.LayerNorm(weight is null ? input : Widened(input, weight), shape, weight, bias, eps);
+
+    /// <summary>The input in the weights' type, where autocast has shortened it: norms stay in float32, as CUDA's autocast has them; the CPU's kernels refuse two types.</summary>
+    internal static Tensor Widened(Tensor input, Tensor weight) => input.DType.Size() < weight.DType.Size() ? input.To(weight.DType) : input;
 }
 
 /// <summary>Normalisation over groups of channels of [B, C, ...] (Wu and He, 2018, arXiv:1803.08494).</summary>
@@ -50,7 +53,7 @@ public sealed partial class GroupNorm : Layer
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => Torch.GroupNorm(input, groups, weight, bias, eps);
+    protected override Tensor Forward(Tensor input) => Torch.GroupNorm(weight is null ? input : LayerNorm.Widened(input, weight), groups, weight, bias, eps);
 }
 
 /// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
