@@ -258,7 +258,7 @@ public sealed partial class Cmt : Backbone
         protected override Tensor Forward(Tensor input) => norm.Call(proj.Call(input).ToTokens());
     }
 
-    /// <summary>Local perception (equation 1), attention and feed-forward (equations 8 to 10).</summary>
+    /// <summary>Local perception (LPU), attention and feed-forward.</summary>
     private sealed partial class Block : Module<(Tensor X, int Height, int Width, Tensor Bias), Tensor>
     {
         private readonly LayerNorm norm1;
@@ -289,7 +289,7 @@ public sealed partial class Cmt : Backbone
         }
     }
 
-    /// <summary>Attention to keys and values of a coarser grid, with a bias per pair of positions (equation 5). Records <c>attention</c>, [B, h, N, M].</summary>
+    /// <summary>Attention to keys and values of a coarser grid, with a bias per pair of positions (LMHSA). Records <c>attention</c>, [B, h, N, M].</summary>
     private sealed partial class ReducedAttention : Module<(Tensor X, int Height, int Width, Tensor Bias), Tensor>
     {
         private readonly Linear q;
@@ -335,7 +335,7 @@ public sealed partial class Cmt : Backbone
         private Tensor Heads(Tensor x) => x.Unflatten(2, heads, -1).Transpose(1, 2); // [B, N, D] -> [B, h, N, d]
     }
 
-    /// <summary>Inverted residual feed-forward (equations 6 and 7): the residual lies around the depthwise convolution alone, GELU and norm follow it.</summary>
+    /// <summary>Inverted residual feed-forward (IRFFN): the residual lies around the depthwise convolution alone, GELU and norm follow it.</summary>
     private sealed partial class InvertedResidual(int dim, int hidden, double eps, double dropout) : Module<(Tensor X, int Height, int Width), Tensor>
     {
         private readonly Sequential conv1 = new(new Conv2d(dim, hidden, 1), new Gelu(), new BatchNorm(hidden, eps));

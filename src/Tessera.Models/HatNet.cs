@@ -175,7 +175,7 @@ public sealed partial class HatNet : Backbone
     }
 
     /// <summary>
-    /// Hierarchical attention (H-MHSA, section 3.2): within windows, then to the pooled sum of input and result. Records <c>window_attention</c>,
+    /// Hierarchical attention (H-MHSA): within windows, then to the pooled sum of input and result. Records <c>window_attention</c>,
     /// [B windows, h, g g, g g], and <c>attention</c>, [B, h, H W, M].
     /// </summary>
     private sealed partial class HierarchicalAttention : Layer
@@ -273,7 +273,7 @@ public sealed partial class HatNet : Backbone
         {
             Kernels = kernels ?? [3, 3, 3, 3], Classes = options.Classes ?? 1000, Channels = options.Channels ?? 3, Dropout = options.Dropout ?? 0, DropPath = options.DropPath ?? 0,
         }),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "300 epochs");
+        224, parameters, gmacs, MacsWithAttention: false, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "300 epochs");
 
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
