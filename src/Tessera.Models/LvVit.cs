@@ -219,10 +219,10 @@ public sealed partial class LvVit : Backbone
 
     private const string Paper = "All Tokens Matter: Token Labeling for Training Better Vision Transformers, 2021, arXiv:2104.10858";
 
-    private static Variant Make(string name, int dim, int depth, int heads, double divisor, int filters, int image, double dropPath, double crop, double? parameters, double? gmacs, double top1) => new(
+    private static Variant Make(string name, int dim, int depth, int heads, double divisor, int filters, int image, double dropPath, double crop, double? parameters, double? gmacs, double top1, string note = "token labels from NFNet-F6") => new(
         name, Paper,
         options => new LvVit(new Config(options.ImageSize ?? (image, image), 16, dim, depth, heads, divisor, filters, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : crop }, Note: "token labels from NFNet-F6; cost as published, rounded");
+        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : crop }, Note: note);
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -230,8 +230,8 @@ public sealed partial class LvVit : Backbone
         Make("lvvit_t", 240, 12, 4, 1, 64, 224, 0.1, 0.9, 8.53, 2.9, 79.1),
         Make("lvvit_s", 384, 16, 6, 2, 64, 224, 0.1, 0.9, 26.15, 6.6, 83.3),
         Make("lvvit_s_384", 384, 16, 6, 2, 64, 384, 0.1, 1, 26.30, 22, 84.4),
-        Make("lvvit_m", 512, 20, 8, 2, 64, 224, 0.2, 1, 55.83, 16, 84.0),
-        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, 42, 85.4),
+        Make("lvvit_m", 512, 20, 8, 2, 64, 224, 0.2, 1, 55.83, null, 84.0, "token labels from NFNet-F6; 12.7 GMACs, published as 16"),
+        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, null, 85.4, "token labels from NFNet-F6; cost published as 42 GMACs"),
         Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
         Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
         Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),

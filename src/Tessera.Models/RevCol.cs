@@ -128,19 +128,16 @@ public sealed partial class RevCol : Backbone
         KeepInvertible();
         var s = stem.Call(image);
         var mode = Torch.GradEnabled ? config.Mode : Backpropagation.Plain;
-        if (mode == Backpropagation.Full)
-        {
-            if (s.DType is DType.Float16 or DType.BFloat16) throw new InvalidOperationException($"features in {s.DType.Name()} cannot be recomputed over many columns: keep those between the columns (Boundary)");
-            var outputs = ReversibleColumns.Run(columns, s, null, Enumerable.Range(0, config.Columns).Where(IsSupervised).ToHashSet());
-            return (outputs[..4], outputs[4..]);
-        }
+        if (mode == Backpropagation.Full && s.DType is (DType.Float16 or DType.BFloat16))
+            throw new InvalidOperationException($"features in {s.DType.Name()} cannot be recomputed over many columns: keep those between the columns (Boundary)");
+        var relay = mode == Backpropagation.Full ? new ReversibleColumn.Relay() : null;
         Tensor[]? features = null;
         var supervised = new List<Tensor>();
         foreach (var (i, column) in columns.Index())
         {
             var before = features;
-            features = mode == Backpropagation.Boundary ? ReversibleColumns.Run([column], s, before, new HashSet<int>()) : column.Call((s, before));
-            // Prediction needs the maps of two columns at a time: the others should not wait for the end of the pass.
+            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == config.Columns - 1);
+            // Two columns' maps are needed at a time: the others should not wait for the end of the pass.
             foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
             if (IsSupervised(i)) supervised.Add(features[3]);
         }
@@ -187,7 +184,7 @@ public sealed partial class RevCol : Backbone
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        return ReversibleColumns.RecomputationErrors(columns, stem.Call(image));
+        return ReversibleColumn.RecomputationErrors(columns, stem.Call(image));
     }
 
     /// <inheritdoc/>
@@ -216,7 +213,7 @@ public sealed partial class RevCol : Backbone
         }
     }
 
-    private static Variant Make(string name, int width, int[] layers, int columns, double dropPath, double parameters, double gmacs, double top1, string note, int image = 224, bool supervised = false, bool huge = false) => new(
+    private static Variant Make(string name, int width, int[] layers, int columns, double dropPath, double? parameters, double gmacs, double top1, string note, int image = 224, bool supervised = false, bool huge = false) => new(
         name, "Reversible Column Networks, 2022, arXiv:2212.11696",
         options => new RevCol(new Config(
             options.ImageSize ?? (image, image), [width, 2 * width, 4 * width, 8 * width], layers, columns, supervised, huge, options.Classes ?? 1000, options.Channels ?? 3, DropPath: options.DropPath ?? dropPath)),
@@ -225,15 +222,15 @@ public sealed partial class RevCol : Backbone
     /// <summary>The published sizes with a single head; <c>_supervised</c> with the heads and decoders that training from scratch uses.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("revcol_tiny", 64, [2, 2, 4, 2], 4, 0.1, 30, 4.5, 82.2, "figures without intermediate heads"),
-        Make("revcol_small", 64, [2, 2, 4, 2], 8, 0.3, 60, 9.0, 83.5, "figures without intermediate heads"),
+        Make("revcol_tiny", 64, [2, 2, 4, 2], 4, 0.1, null, 4.5, 82.2, "published as 30 million parameters, without intermediate heads"),
+        Make("revcol_small", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "published as 60 million parameters, without intermediate heads"),
         Make("revcol_base", 72, [1, 1, 3, 2], 16, 0.4, 138, 16.6, 84.1, "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"),
         Make("revcol_large", 128, [1, 2, 6, 2], 8, 0.5, 273, 39, 86.6, "after 22k; 87.6 at 384 pixels"),
         Make("revcol_xlarge_384", 224, [1, 2, 6, 2], 8, 0.5, 834, 350, 88.2, "after 22k", 384),
         Make("revcol_huge_640", 360, [1, 2, 6, 2], 8, 0.5, 2158, 2537, 90.0, "after a pre-training on 168 million images that are not public", 640, huge: true),
         Make("revcol_tiny_supervised", 64, [2, 2, 4, 2], 4, 0.1, 33.06, 4.5, 82.2, "with the four heads and three decoders of training", supervised: true),
-        Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, 60, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
-        Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, 138, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
+        Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
+        Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, null, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
     ];
 
     /// <summary>Norm and linear map of the pooled features.</summary>

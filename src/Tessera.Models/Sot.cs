@@ -181,7 +181,7 @@ public sealed partial class Sot : Backbone
         name, Paper,
         options => new Sot(new Config(
             options.ImageSize ?? (224, 224), dim, depth, heads, ratio, 6, poolDim, options.Classes ?? 1000, options.Channels ?? 3, HeadDropout: headDropout, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+        224, parameters, gmacs, MacsWithAttention: false, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
 
     /// <summary>The published sizes; no weights were published.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =

@@ -31,33 +31,34 @@ foreach (var folder in folders.Where(f => !Directory.Exists(f) && !File.Exists(f
 var cases = Assembly.GetExecutingAssembly().GetTypes()
     .SelectMany(type => type.GetCustomAttributes<CaseAttribute>(), (type, attribute) => (attribute.Name, type))
     .ToDictionary(c => c.Name, c => c.type);
-Torch.Threads = Environment.ProcessorCount;
+// A file per core: most are too small to spread one over several.
+Torch.Threads = 1;
+var files = folders.SelectMany(f => File.Exists(f) ? [f] : Directory.EnumerateFiles(f, "*.json", SearchOption.AllDirectories)).Order(StringComparer.Ordinal)
+    .Select(GoldenFile.Read).OfType<GoldenFile>().Where(file => $"{file.Case} {file.Name}".Contains(wanted, StringComparison.Ordinal));
 var (passed, failed, skipped) = (0, 0, 0);
-foreach (var path in folders.SelectMany(f => File.Exists(f) ? [f] : Directory.EnumerateFiles(f, "*.json", SearchOption.AllDirectories)).Order(StringComparer.Ordinal))
+foreach (var (verdict, lines) in files.AsParallel().AsOrdered().WithMergeOptions(ParallelMergeOptions.NotBuffered).Select(Judge))
 {
-    if (GoldenFile.Read(path) is not { } file || !$"{file.Case} {file.Name}".Contains(wanted, StringComparison.Ordinal)) continue;
-    if (!cases.TryGetValue(file.Case, out var found))
-    {
-        skipped++;
-        Console.WriteLine($"missing  {file.Case}  {file.Name}");
-        continue;
-    }
-    var exact = Execute(file, found, DType.Float64);
-    var problems = exact.Failures.Select(f => $"[float64] {f}").ToList();
-    var worst = exact.Worst;
-    var remark = "";
-    var single = Execute(file, found, DType.Float32);
-    worst = Math.Max(worst, single.Worst);
-    if (exact.Passed && !single.Passed && single.ExplainedBy(exact)) remark = "  (ill-conditioned in float32: judged in float64)";
-    else problems.AddRange(single.Failures.Select(f => $"[float32] {f}"));
-    if (problems.Count == 0) passed++;
-    else failed++;
-    // The error as a share of what is allowed: 1 is the limit.
-    Console.WriteLine($"{(problems.Count == 0 ? "pass" : "FAIL")}  {file.Case}  {file.Name}  {worst:G3}{remark}");
-    foreach (var problem in problems.Take(verbose ? int.MaxValue : 4)) Console.WriteLine($"      {problem}");
+    if (verdict == true) passed++;
+    else if (verdict == false) failed++;
+    else skipped++;
+    foreach (var line in lines) Console.WriteLine(line);
 }
 Console.WriteLine($"{passed} passed, {failed} failed, {skipped} skipped");
 return failed > 0 ? 1 : 0;
+
+// True when it passes, null when nobody implements its case.
+(bool? Verdict, string[] Lines) Judge(GoldenFile file)
+{
+    if (!cases.TryGetValue(file.Case, out var type)) return (null, [$"missing  {file.Case}  {file.Name}"]);
+    var exact = Execute(file, type, DType.Float64);
+    var single = Execute(file, type, DType.Float32);
+    var illConditioned = exact.Passed && !single.Passed && single.ExplainedBy(exact);
+    var problems = exact.Failures.Select(f => $"      [float64] {f}").Concat(illConditioned ? [] : single.Failures.Select(f => $"      [float32] {f}")).ToArray();
+    // The error as a share of what is allowed: 1 is the limit.
+    var worst = illConditioned ? exact.Worst : Math.Max(exact.Worst, single.Worst);
+    var line = $"{(problems.Length == 0 ? "pass" : "FAIL")}  {file.Case}  {file.Name}  {worst:G3}{(illConditioned ? "  (ill-conditioned in float32: judged in float64)" : "")}";
+    return (problems.Length == 0, [line, .. problems.Take(verbose ? int.MaxValue : 4)]);
+}
 
 GoldenRun Execute(GoldenFile file, Type type, DType real)
 {

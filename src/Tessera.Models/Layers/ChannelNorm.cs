@@ -19,5 +19,5 @@ public sealed partial class ChannelNorm : Layer
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, C, H, W], the result as a view of [B, H, W, C]
-        => Torch.LayerNorm(input.Permute(0, 2, 3, 1), weight.Elements, weight, bias, eps).Permute(0, 3, 1, 2);
+        => Torch.LayerNorm(LayerNorm.Widened(input, weight).Permute(0, 2, 3, 1), weight.Elements, weight, bias, eps).Permute(0, 3, 1, 2);
 }

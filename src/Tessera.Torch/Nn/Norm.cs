@@ -24,10 +24,14 @@ public sealed partial class LayerNorm : Layer
     public double Eps => eps;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => Torch.LayerNorm(weight is null ? input : Widened(input, weight), shape, weight, bias, eps);
+    protected override Tensor Forward(Tensor input) => Torch.LayerNorm(Widened(input, weight), shape, weight, bias, eps);
 
-    /// <summary>The input in the weights' type, where autocast has shortened it: norms stay in float32, as CUDA's autocast has them; the CPU's kernels refuse two types.</summary>
-    internal static Tensor Widened(Tensor input, Tensor weight) => input.DType.Size() < weight.DType.Size() ? input.To(weight.DType) : input;
+    /// <summary>
+    /// A map in a shorter type, as autocast's products leave it, in the float32 of the norm's weight. Autocast does so by
+    /// itself on CUDA; the CPU of libtorch 1.13 does not, and refuses the two types.
+    /// </summary>
+    public static Tensor Widened(Tensor input, Tensor? weight)
+        => weight?.DType == DType.Float32 && input.DType is (DType.BFloat16 or DType.Float16) ? input.To(DType.Float32) : input;
 }
 
 /// <summary>Normalisation over groups of channels of [B, C, ...] (Wu and He, 2018, arXiv:1803.08494).</summary>
