@@ -102,7 +102,8 @@ TESSERA_INLINE void forward_pixels(const Pass<T, Acc>& pass, int64_t begin, int6
                     auto start = source + channel;
                     if (corners.all) {
                         auto a = start + corners.at[0], b = start + corners.at[1], c = start + corners.at[2], d = start + corners.at[3];
-                        Acc wa = corners.weight[0] * modulation, wb = corners.weight[1] * modulation, wc = corners.weight[2] * modulation, wd = corners.weight[3] * modulation;
+                        const Acc wa = corners.weight[0] * modulation, wb = corners.weight[1] * modulation, wc = corners.weight[2] * modulation, wd = corners.weight[3] * modulation;
+#pragma omp simd
                         for (int64_t k = 0; k < width; k++)
                             sum[k] += wa * static_cast<Acc>(a[k]) + wb * static_cast<Acc>(b[k]) + wc * static_cast<Acc>(c[k]) + wd * static_cast<Acc>(d[k]);
                         continue;
@@ -111,6 +112,7 @@ TESSERA_INLINE void forward_pixels(const Pass<T, Acc>& pass, int64_t begin, int6
                         if (!corners.inside[corner]) continue;
                         auto a = start + corners.at[corner];
                         Acc w = corners.weight[corner] * modulation;
+#pragma omp simd
                         for (int64_t k = 0; k < width; k++) sum[k] += w * static_cast<Acc>(a[k]);
                     }
                 }
@@ -135,7 +137,7 @@ TESSERA_INLINE void backward_groups(const Pass<T, Acc>& pass, int64_t begin, int
             for (int64_t ox = 0; ox < g.out_width; ox++) {
                 auto pixel = (image * g.out_height + oy) * g.out_width + ox;
                 auto first = (pixel * g.groups + group) * g.points;
-                auto incoming = pass.gradient + pixel * g.channels + group * depth;
+                const T* __restrict incoming = pass.gradient + pixel * g.channels + group * depth;
                 for (int64_t p = 0; p < g.points; p++) {
                     Corners<Acc> corners(g, static_cast<Acc>(ox * g.stride_w) + pass.grid_x[p] + static_cast<Acc>(pass.offset[2 * (first + p)]) * scale,
                                          static_cast<Acc>(oy * g.stride_h) + pass.grid_y[p] + static_cast<Acc>(pass.offset[2 * (first + p) + 1]) * scale);
@@ -147,9 +149,10 @@ TESSERA_INLINE void backward_groups(const Pass<T, Acc>& pass, int64_t begin, int
                     Acc dot[4] = {};  // of the incoming gradient with each corner
                     for (int corner = 0; corner < 4; corner++) {
                         if (!corners.inside[corner]) continue;
-                        auto pixel_value = pass.value + start + corners.at[corner];
-                        auto pixel_gradient = pass.value_gradient + start + corners.at[corner];
+                        const T* __restrict pixel_value = pass.value + start + corners.at[corner];
+                        Acc* __restrict pixel_gradient = pass.value_gradient + start + corners.at[corner];
                         Acc w = corners.weight[corner] * modulation, sum = 0;
+#pragma omp simd reduction(+ : sum)
                         for (int64_t k = 0; k < depth; k++) {
                             auto d = static_cast<Acc>(incoming[k]);
                             sum += d * static_cast<Acc>(pixel_value[k]);

@@ -329,12 +329,12 @@ public sealed partial class InternImage : Backbone
     /// <summary>The published sizes; counts of operations include 5 per sampled channel and point, as the authors count.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("internimage_t", 224, new Config((0, 0), 64, [4, 4, 18, 4], [4, 8, 16, 32], DropPath: 0.1), 30, 5, 83.5),
-        Make("internimage_s", 224, new Config((0, 0), 80, [4, 4, 21, 4], [5, 10, 20, 40], PostNorm: true, LayerScale: 1e-5, DropPath: 0.4), 50, 8, 84.2),
+        Make("internimage_t", 224, new Config((0, 0), 64, [4, 4, 18, 4], [4, 8, 16, 32], DropPath: 0.1), 29.92, 4.89, 83.5, "30 M and 5 GMACs in the paper"),
+        Make("internimage_s", 224, new Config((0, 0), 80, [4, 4, 21, 4], [5, 10, 20, 40], PostNorm: true, LayerScale: 1e-5, DropPath: 0.4), 50, 8.31, 84.2, "8 GMACs in the paper"),
         Make("internimage_b", 224, new Config((0, 0), 112, [4, 4, 21, 4], [7, 14, 28, 56], PostNorm: true, LayerScale: 1e-5, DropPath: 0.5), 97, 16, 84.9),
         Make("internimage_l", 384, new Config((0, 0), 160, [5, 5, 22, 5], [10, 20, 40, 80], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.1), 223, 108, 87.7, "22k, then 1k"),
         Make("internimage_xl", 384, new Config((0, 0), 192, [5, 5, 24, 5], [12, 24, 48, 96], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.2), 335, 163, 88.0, "22k, then 1k"),
-        Make("internimage_h", 640, Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with { ResPostNorm = true }, 1080, 1478, 89.6, "427M images jointly, then 1k"),
-        Make("internimage_g", 512, Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with { PostNorm = true }, 3000, 2700, 90.1, "joint pre-training, then 1k"),
+        Make("internimage_h", 640, Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with { ResPostNorm = true }, 1089.6, 1478, 89.6, "427M images jointly, then 1k; 1080 M in the paper"),
+        Make("internimage_g", 512, Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with { PostNorm = true }, 3076.4, 2700, 90.1, "joint pre-training, then 1k; 3000 M in the paper"),
     ];
 }

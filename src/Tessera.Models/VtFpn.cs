@@ -37,7 +37,7 @@ public sealed partial class VtFpn : Layer
     public VtFpn(Config config)
     {
         this.config = config;
-        var sizes = new VisualTokenSizes(config.Width, config.TokensPerLevel, config.TokenChannels, TokenizerValue: true, ProjectorValue: true, ScaleLogits: config.ScaleLogits);
+        var sizes = new VisualTokenSizes(config.Width, config.TokensPerLevel, config.TokenChannels, TokenizerValue: true, ProjectorValue: true, ScaleLogits: config.ScaleLogits, PoolFirst: true);
         backbone = new ResNet(config.Backbone with { Classes = 0 });
         lateral = new(Enumerable.Range(0, Levels).Select(i => Initialised(new Conv2d(64 * config.Backbone.Expansion << i, config.Width, 1))));
         tokenizer = new(Enumerable.Range(0, Levels).Select(_ => new VisualTokenizer(sizes, recurrent: false)));

@@ -54,6 +54,11 @@ public sealed unsafe class OperationCount : IDisposable
                 case "aten::einsum":
                     Product(EinsumMacs(arguments[0], arguments[1]), results[0]);
                     break;
+                case "tessera::dcnv3":
+                    // Four corners and the modulation per channel and point, as its authors count.
+                    var points = Sizes(arguments[2])[^1] / arguments[3].Payload;
+                    Product(5 * Elements(results[0]) * points, results[0]);
+                    break;
                 case "aten::scaled_dot_product_attention":
                     var query = Sizes(arguments[0]);
                     var scores = Product(query[..^1]) * Sizes(arguments[1])[^2];
