@@ -184,6 +184,12 @@ public sealed partial class CsWin : Backbone
         config = resized;
     }
 
+    /// <summary>A dense model takes files of classifiers: its stage norms keep their values.</summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        if (config.Dense) DenseWeights.FromClassifier(this, state);
+    }
+
     /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>
     private sealed partial class Stem(Config config) : Layer
     {

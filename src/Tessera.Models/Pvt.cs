@@ -173,9 +173,10 @@ public sealed partial class Pvt : Backbone
         config = config with { ImageSize = (height, width) };
     }
 
-    /// <summary>Position tables of another size are resampled bilinearly.</summary>
+    /// <summary>Position tables of another size are resampled bilinearly. A dense model takes files of classifiers.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
+        if (config.Dense) DenseWeights.FromClassifier(this, state);
         var grids = Grids(config.ImageSize);
         for (var i = 0; i < config.Stages; i++)
         {

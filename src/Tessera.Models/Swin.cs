@@ -193,9 +193,10 @@ public sealed partial class Swin : Backbone
         config = resized;
     }
 
-    /// <summary>Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically.</summary>
+    /// <summary>Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically. A dense model takes files of classifiers.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
+        if (config.Dense) DenseWeights.FromClassifier(this, state);
         foreach (var name in state.Keys.Where(IsComputed).ToArray()) state.Remove(name);
         foreach (var (name, own) in StateDict())
         {

@@ -34,6 +34,9 @@ public class CsWinTests
         Assert.Equal(8, report.Missing.Count);
         Assert.All(report.Missing, name => Assert.StartsWith("norm", name, StringComparison.Ordinal));
         Assert.Equal(["norm.weight", "norm.bias", "head.weight", "head.bias"], report.Unexpected);
+        var state = new Dictionary<string, Tensor>(classifier.StateDict());
+        dense.AdaptStateDict(state);
+        Assert.True(dense.LoadStateDict(state).Complete);
         classifier.Eval();
         dense.Eval();
         var image = Torch.Randn([1, 3, 64, 96]);

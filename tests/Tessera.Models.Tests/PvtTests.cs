@@ -51,6 +51,22 @@ public class PvtTests
     }
 
     [Fact]
+    public void A_dense_model_takes_the_weights_of_a_classifier()
+    {
+        using var scope = Torch.Scope();
+        var (classifier, dense) = (new Pvt(First), new Pvt(First with { Dense = true, Classes = 0 }));
+        var state = new Dictionary<string, Tensor>(classifier.StateDict());
+        dense.AdaptStateDict(state);
+        Assert.True(dense.LoadStateDict(state).Complete);
+        classifier.Eval();
+        dense.Eval();
+        var image = Torch.Randn([1, 3, 64, 96]);
+        Assert.True(dense.Pyramid(image)[2].Map.Allclose(classifier.Pyramid(image)[2].Map, 1e-4, 1e-5));
+        Assert.Equal(new Shape(1, 32, 2, 3), dense.Pyramid(image)[3].Map.Shape);
+        Assert.Equal(0, dense.PrefixTokens);
+    }
+
+    [Fact]
     public void An_image_smaller_than_a_token_is_refused()
     {
         using var scope = Torch.Scope();

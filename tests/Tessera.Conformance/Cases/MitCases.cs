@@ -37,3 +37,34 @@ internal sealed class SegFormerHeadAlone : GoldenCase
         run.Output("out.fused", taps["fused"]);
     }
 }
+
+[Case("segformer-head.network")]
+internal sealed class SegFormerWithoutPrefixes : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var ratio = c.Double("mlp_ratio");
+        var encoder = new Mit(new PvtV2.Config((c.Int("height"), c.Int("width")), c.Ints("embed_dims"), c.Ints("depths"), c.Ints("num_heads"), [ratio, ratio, ratio, ratio], c.Ints("sr_ratios"),
+            Classes: 0, Eps: c.Double("norm_eps"), EmbedEps: c.Double("patch_embed_norm_eps")));
+        var head = new SegFormerHead(new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), UnusedWidth: null, Dropout: 0));
+        run.Load(new Joined(encoder, head));
+        using var taps = new Taps(encoder, "embed*");
+        var maps = encoder.Pyramid(run.Input("x"));
+        run.Output("out.logits", head.Call([.. maps.Select(map => map.Map)]));
+        foreach (var (i, map) in maps.Index())
+        {
+            run.Output($"out.feat_{i}", map.Map);
+            run.Output($"out.embed_{i}", taps[$"embed{i + 1}"]);
+        }
+    }
+
+    /// <summary>Encoder and decoder under the names that each has by itself.</summary>
+    private sealed class Joined(Mit encoder, SegFormerHead head) : Module
+    {
+        protected override void ListMembers(Members members)
+        {
+            foreach (var (name, child) in encoder.Children.Concat(head.Children)) members.Add(name, child);
+        }
+    }
+}
