@@ -52,7 +52,7 @@ return failed > 0 ? 1 : 0;
     if (!cases.TryGetValue(file.Case, out var type)) return (null, [$"missing  {file.Case}  {file.Name}"]);
     var exact = Execute(file, type, DType.Float64);
     var single = Execute(file, type, DType.Float32);
-    var illConditioned = exact.Passed && !single.Passed && single.ExplainedBy(exact);
+    var illConditioned = exact.Passed && !single.Passed && (single.IsRounding(exact, []) || single.IsRounding(exact, [.. Enumerable.Range(1, 3).Select(seed => Execute(file, type, DType.Float64, seed))]));
     var problems = exact.Failures.Select(f => $"      [float64] {f}").Concat(illConditioned ? [] : single.Failures.Select(f => $"      [float32] {f}")).ToArray();
     // The error as a share of what is allowed: 1 is the limit.
     var worst = illConditioned ? exact.Worst : Math.Max(exact.Worst, single.Worst);
@@ -60,13 +60,13 @@ return failed > 0 ? 1 : 0;
     return (problems.Length == 0, [line, .. problems.Take(verbose ? int.MaxValue : 4)]);
 }
 
-GoldenRun Execute(GoldenFile file, Type type, DType real)
+GoldenRun Execute(GoldenFile file, Type type, DType real, int perturbation = 0)
 {
-    var run = new GoldenRun(file, real);
+    var run = new GoldenRun(file, real, perturbation > 0);
     try
     {
         using var scope = new Scope();
-        Torch.Seed(0);
+        Torch.Seed((ulong)perturbation);
         ((GoldenCase)Activator.CreateInstance(type)!).Run(run);
         run.Finish();
     }
