@@ -231,7 +231,7 @@ public sealed partial class LvVit : Backbone
         Make("lvvit_s", 384, 16, 6, 2, 64, 224, 0.1, 0.9, 26.15, 6.6, 83.3),
         Make("lvvit_s_384", 384, 16, 6, 2, 64, 384, 0.1, 1, 26.30, 22, 84.4),
         Make("lvvit_m", 512, 20, 8, 2, 64, 224, 0.2, 1, 55.83, null, 84.0, "token labels from NFNet-F6; 12.7 GMACs, published as 16"),
-        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, null, 85.4, "token labels from NFNet-F6; cost published as 42 GMACs"),
+        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, 42, 85.4),
         Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
         Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
         Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
