@@ -3,8 +3,6 @@ namespace Tessera.Conformance;
 /// <summary>One golden file run in one precision: gives the case its inputs and weights and compares what it puts out.</summary>
 /// <param name="file">The golden file.</param>
 /// <param name="real">The precision that the case computes in.</param>
-/// <param name="file">The golden file.</param>
-/// <param name="real">The precision that the case computes in.</param>
 /// <param name="perturbed">Changes every weight and input by 2^-18 of itself, up or down at random: what some thousand roundings in float32 come to.</param>
 internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = false)
 {
