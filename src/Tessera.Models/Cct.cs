@@ -172,7 +172,7 @@ public sealed partial class Cct : Backbone
         var (depth, heads, ratio, dim) = Family(size);
         return new(name, Paper, options => new Cct(new Config(
             options.ImageSize ?? (image, image), dim, depth, heads, ratio, tokenizer, pooled, position, options.Classes ?? classes, options.Channels ?? 3,
-            options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
+            options.Dropout ?? 0, options.AttentionDropout ?? 0.1, options.DropPath ?? 0.1)),
             image, parameters, gmacs, MacsWithAttention: false, top1, dataset, image == 32 ? (classes == 100 ? Preprocessing.Cifar100 : Preprocessing.Cifar10) : Preprocessing.ImageNet, note);
     }
 

@@ -186,7 +186,7 @@ public sealed partial class TextCct : Backbone
         if (kind == "transformer") dim = 300;
         var name = kind == "transformer" ? $"text_transformer_{size}" : $"text_{kind}_{size}_k{kernel}";
         return new(name, Paper, options => new TextCct(new Config(
-            kind, options.ImageSize?.Height ?? 64, options.Vocabulary ?? 20000, 300, dim, size, heads, ratio, kernel, options.Classes ?? 4, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
+            kind, options.ImageSize?.Height ?? 64, options.Vocabulary ?? 20000, 300, dim, size, heads, ratio, kernel, options.Classes ?? 4, Dropout: options.Dropout ?? 0, AttentionDropout: options.AttentionDropout ?? 0.1, DropPath: options.DropPath ?? 0.1)),
             64, parameters, Top1: agNews, Dataset: agNews is null ? null : "AG-News", Note: "parameters without word vectors");
     }
 

@@ -13,6 +13,8 @@ public sealed record ModelOptions
     public double? Dropout { get; init; }
     /// <summary>Rate of stochastic depth of the last block, in [0, 1).</summary>
     public double? DropPath { get; init; }
+    /// <summary>Rate of dropout of attention weights, in [0, 1); where the model has one.</summary>
+    public double? AttentionDropout { get; init; }
     /// <summary>Text models: number of words.</summary>
     public int? Vocabulary { get; init; }
     /// <summary>The form for dense tasks of a model that has one: any image size, a norm after every stage, no classifier unless classes are given.</summary>

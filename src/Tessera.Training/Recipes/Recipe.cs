@@ -67,6 +67,7 @@ public sealed record Recipe(
 /// <param name="ImageSize">Side, or height and width; by default the size of the data's images, where all have the same, else the model's.</param>
 /// <param name="Dropout">Rate of dropout; by default the variant's.</param>
 /// <param name="DropPath">Rate of stochastic depth; by default the variant's.</param>
+/// <param name="AttentionDropout">Rate of dropout of attention weights; by default the variant's.</param>
 /// <param name="Weights">A checkpoint to begin with; a classifier of other classes is left fresh.</param>
 public sealed record ModelRecipe(
     string Name,
@@ -75,6 +76,7 @@ public sealed record ModelRecipe(
     IReadOnlyList<int>? ImageSize = null,
     [Range(0, 0.999)] double? Dropout = null,
     [Range(0, 0.999)] double? DropPath = null,
+    [Range(0, 0.999)] double? AttentionDropout = null,
     string? Weights = null)
 {
     /// <summary>Side, or height and width.</summary>
@@ -93,6 +95,7 @@ public sealed record ModelRecipe(
         ImageSize = ImageSize is { } own ? (own[0], own[^1]) : data is { Height: { } height, Width: { } width } ? (height, width) : null,
         Dropout = Dropout,
         DropPath = DropPath,
+        AttentionDropout = AttentionDropout,
     };
 }
 
