@@ -23,7 +23,7 @@ public sealed partial class RevCol : Backbone
         Plain,
         /// <summary>The four maps between the columns: rounding errors stay inside of one column. The authors' way.</summary>
         Boundary,
-        /// <summary>The maps after the last column alone: the same memory for any number of columns. Rounding errors about double per column; not in half precision.</summary>
+        /// <summary>The maps after the last column alone: the same memory for any number of columns. Sums are taken in float64, as rounding errors grow with every column.</summary>
         Full,
     }
 
@@ -128,8 +128,6 @@ public sealed partial class RevCol : Backbone
         KeepInvertible();
         var s = stem.Call(image);
         var mode = Torch.GradEnabled ? config.Mode : Backpropagation.Plain;
-        if (mode == Backpropagation.Full && s.DType is (DType.Float16 or DType.BFloat16))
-            throw new InvalidOperationException($"features in {s.DType.Name()} cannot be recomputed over many columns: keep those between the columns (Boundary)");
         var relay = mode == Backpropagation.Full ? new ReversibleColumn.Relay() : null;
         Tensor[]? features = null;
         var supervised = new List<Tensor>();
@@ -141,6 +139,7 @@ public sealed partial class RevCol : Backbone
             foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
             if (IsSupervised(i)) supervised.Add(features[3]);
         }
+        if (mode == Backpropagation.Full) return ([.. features!.Select(map => map.To(s.DType))], [.. supervised.Select(map => map.To(s.DType))]);
         return (features!, supervised);
     }
 
@@ -180,11 +179,13 @@ public sealed partial class RevCol : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
 
     /// <summary>How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in evaluation.</summary>
-    public IReadOnlyList<double> RecomputationErrors(Tensor image)
+    /// <param name="image">Images.</param>
+    /// <param name="wide">Whether sums are taken in float64, as <see cref="Backpropagation.Full"/> does.</param>
+    public IReadOnlyList<double> RecomputationErrors(Tensor image, bool wide = true)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        return ReversibleColumn.RecomputationErrors(columns, stem.Call(image));
+        return ReversibleColumn.RecomputationErrors(columns, stem.Call(image), wide);
     }
 
     /// <inheritdoc/>
