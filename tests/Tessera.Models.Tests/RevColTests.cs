@@ -154,7 +154,7 @@ public class RevColTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(6);
-        var model = Small(supervised: false, columns: 16);
+        var model = Small(supervised: false, columns: 26);
         var images = Torch.Randn([2, 3, 64, 64]);
         Assert.InRange(Distance(Gradients(model, images, Mode.Full), Gradients(model, images, Mode.Plain)), 0, 1e-3);
     }

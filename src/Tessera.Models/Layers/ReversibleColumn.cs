@@ -18,6 +18,12 @@ internal sealed class ReversibleColumn : Function
 
         public void Put(Tensor[] recomputed) => features = [.. recomputed.Select(map => map.Keep())];
 
+        public void Clear()
+        {
+            foreach (var map in features ?? []) map.Dispose();
+            features = null;
+        }
+
         public Tensor[] Take()
         {
             var taken = features ?? throw new InvalidOperationException("full back-propagation begins at the last column, but the loss does not depend on it: keep the features between the columns (Boundary)");
@@ -32,10 +38,9 @@ internal sealed class ReversibleColumn : Function
     private readonly bool random;
     private DType? autocast;
 
-    private ReversibleColumn(RevColumn column, Relay? relay, bool last)
+    private ReversibleColumn(RevColumn column, Relay? relay, bool saves)
     {
-        (this.column, this.relay) = (column, relay);
-        saves = relay is null || last;
+        (this.column, this.relay, this.saves) = (column, relay, saves || relay is null);
         random = column.Random && column.Training;
     }
 
@@ -43,11 +48,11 @@ internal sealed class ReversibleColumn : Function
     /// <param name="column">The column.</param>
     /// <param name="stem">The stem's map, which every column reads.</param>
     /// <param name="old">Features c0 to c3 before it; null for the first one.</param>
-    /// <param name="relay">Shared by all columns of a pass: only the last of them saves its features. Null: each saves its own.</param>
-    /// <param name="last">Whether no column follows.</param>
+    /// <param name="relay">Shared by all columns of a pass, so that not each has to save its features. Null: each saves its own.</param>
+    /// <param name="saves">With a relay, whether this one saves them all the same; the last has to.</param>
     /// <returns>c0 to c3.</returns>
-    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool last)
-        => new ReversibleColumn(column, relay, last).Apply([stem, .. old ?? [], .. column.Parameters()]);
+    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool saves)
+        => new ReversibleColumn(column, relay, saves).Apply([stem, .. old ?? [], .. column.Parameters()]);
 
     // Sums of features that are recomputed over many columns are taken in float64. The levels see them rounded, so that they
     // compute the same again to the last bit, and what is left of the error is that of float64.
@@ -78,6 +83,7 @@ internal sealed class ReversibleColumn : Function
         if (Torch.GradEnabled) throw new NotSupportedException("gradients of gradients do not pass reversible columns: train with plain back-propagation");
         var first = random ? 5 : 1;
         var features = saves ? [.. Enumerable.Range(first, 4).Select(context.Saved)] : relay!.Take();
+        if (saves) relay?.Clear(); // what came from the right is less exact
         using var generator = Generator.Default(features[0].Device);
         var outside = random ? generator.GetState() : null;
         try
