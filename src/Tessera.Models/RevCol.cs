@@ -23,9 +23,13 @@ public sealed partial class RevCol : Backbone
         Plain,
         /// <summary>The four maps between the columns: rounding errors stay inside of one column. The authors' way.</summary>
         Boundary,
-        /// <summary>The maps after the last column alone: the same memory for any number of columns. Rounding errors about double per column; not in half precision.</summary>
+        /// <summary>The maps after the last column, and after every twelfth: hardly more memory for more columns. Sums are taken in float64, as rounding errors grow with every column.</summary>
         Full,
     }
+
+    // Errors of recomputed features grow about fourfold per column (RevCol-T at its initial weights): over twelve columns those
+    // of float64 stay below what the levels see.
+    private const int Stretch = 12;
 
     /// <summary>Name of the logits of an intermediate head among the outputs, [B, classes].</summary>
     public static string Head(int number) => $"head{number}";
@@ -128,19 +132,18 @@ public sealed partial class RevCol : Backbone
         KeepInvertible();
         var s = stem.Call(image);
         var mode = Torch.GradEnabled ? config.Mode : Backpropagation.Plain;
-        if (mode == Backpropagation.Full && s.DType is (DType.Float16 or DType.BFloat16))
-            throw new InvalidOperationException($"features in {s.DType.Name()} cannot be recomputed over many columns: keep those between the columns (Boundary)");
         var relay = mode == Backpropagation.Full ? new ReversibleColumn.Relay() : null;
         Tensor[]? features = null;
         var supervised = new List<Tensor>();
         foreach (var (i, column) in columns.Index())
         {
             var before = features;
-            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == config.Columns - 1);
+            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == config.Columns - 1 || (i + 1) % Stretch == 0);
             // Two columns' maps are needed at a time: the others should not wait for the end of the pass.
             foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
             if (IsSupervised(i)) supervised.Add(features[3]);
         }
+        if (mode == Backpropagation.Full) return ([.. features!.Select(map => map.To(s.DType))], [.. supervised.Select(map => map.To(s.DType))]);
         return (features!, supervised);
     }
 
@@ -180,11 +183,13 @@ public sealed partial class RevCol : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
 
     /// <summary>How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in evaluation.</summary>
-    public IReadOnlyList<double> RecomputationErrors(Tensor image)
+    /// <param name="image">Images.</param>
+    /// <param name="wide">Whether sums are taken in float64, as <see cref="Backpropagation.Full"/> does.</param>
+    public IReadOnlyList<double> RecomputationErrors(Tensor image, bool wide = true)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        return ReversibleColumn.RecomputationErrors(columns, stem.Call(image));
+        return ReversibleColumn.RecomputationErrors(columns, stem.Call(image), wide);
     }
 
     /// <inheritdoc/>

@@ -141,12 +141,22 @@ public class RevColTests : LiveTensors
         var model = Small(supervised: false, columns: 12);
         model.Eval();
         var images = Torch.Randn([2, 3, 64, 64]);
-        var errors = model.RecomputationErrors(images);
+        var errors = model.RecomputationErrors(images, wide: false);
         Assert.Equal(11, errors.Count);
         Assert.InRange(errors[^1], 0, 1e-5);
-        Assert.True(errors[0] > errors[^1]);
-        model.To(dtype: DType.Float64);
-        Assert.InRange(model.RecomputationErrors(images.To(DType.Float64)).Max(), 0, 1e-6);
+        Assert.True(errors[0] > 100 * errors[^1]);
+        // In float64 the levels see the very same features again.
+        Assert.InRange(model.RecomputationErrors(images).Max(), 0, 1e-9);
+    }
+
+    [Fact]
+    public void Full_back_propagation_is_exact_in_float32_over_many_columns()
+    {
+        using var scope = Torch.Scope();
+        Torch.Seed(6);
+        var model = Small(supervised: false, columns: 26);
+        var images = Torch.Randn([2, 3, 64, 64]);
+        Assert.InRange(Distance(Gradients(model, images, Mode.Full), Gradients(model, images, Mode.Plain)), 0, 1e-3);
     }
 
     [Fact]

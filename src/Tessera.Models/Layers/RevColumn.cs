@@ -69,12 +69,20 @@ public sealed partial class RevColumn : Module<(Tensor Stem, Tensor[]? Old), Ten
     }
 
     /// <summary>One level: what it computes from below and above, plus alpha times its old feature.</summary>
-    internal Tensor Step(int level, Tensor stem, Tensor[] features, Tensor[]? old)
+    /// <param name="level">0 to 3.</param>
+    /// <param name="stem">The stem's map.</param>
+    /// <param name="features">New features of the levels below.</param>
+    /// <param name="old">Old features; null for the first column.</param>
+    /// <param name="wide">Sums in float64: levels compute as ever, from features that are rounded to the stem's type.</param>
+    internal Tensor Step(int level, Tensor stem, Tensor[] features, Tensor[]? old, bool wide = false)
     {
-        var lower = level == 0 ? stem : features[level - 1];
-        var computed = Levels[level].Call((lower, level < 3 ? old?[level + 1] : null, level == 0 ? old?[3] : null));
+        Tensor? Narrow(Tensor? map) => wide ? map?.To(stem.DType) : map;
+        var lower = level == 0 ? stem : Narrow(features[level - 1])!;
+        var computed = Levels[level].Call((lower, level < 3 ? Narrow(old?[level + 1]) : null, level == 0 ? Narrow(old?[3]) : null));
+        Tensor alpha = Alphas[level];
+        if (wide) (computed, alpha) = (computed.To(DType.Float64), alpha.To(DType.Float64));
         // Before the first column all features are zero: its factors take part, with a gradient of zero.
-        return computed + (old is null ? Alphas[level] * 0 : old[level] * Alphas[level]);
+        return computed + (old is null ? alpha * 0 : old[level] * alpha);
     }
 }
 

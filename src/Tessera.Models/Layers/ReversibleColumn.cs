@@ -18,6 +18,12 @@ internal sealed class ReversibleColumn : Function
 
         public void Put(Tensor[] recomputed) => features = [.. recomputed.Select(map => map.Keep())];
 
+        public void Clear()
+        {
+            foreach (var map in features ?? []) map.Dispose();
+            features = null;
+        }
+
         public Tensor[] Take()
         {
             var taken = features ?? throw new InvalidOperationException("full back-propagation begins at the last column, but the loss does not depend on it: keep the features between the columns (Boundary)");
@@ -32,10 +38,9 @@ internal sealed class ReversibleColumn : Function
     private readonly bool random;
     private DType? autocast;
 
-    private ReversibleColumn(RevColumn column, Relay? relay, bool last)
+    private ReversibleColumn(RevColumn column, Relay? relay, bool saves)
     {
-        (this.column, this.relay) = (column, relay);
-        saves = relay is null || last;
+        (this.column, this.relay, this.saves) = (column, relay, saves || relay is null);
         random = column.Random && column.Training;
     }
 
@@ -43,11 +48,15 @@ internal sealed class ReversibleColumn : Function
     /// <param name="column">The column.</param>
     /// <param name="stem">The stem's map, which every column reads.</param>
     /// <param name="old">Features c0 to c3 before it; null for the first one.</param>
-    /// <param name="relay">Shared by all columns of a pass: only the last of them saves its features. Null: each saves its own.</param>
-    /// <param name="last">Whether no column follows.</param>
+    /// <param name="relay">Shared by all columns of a pass, so that not each has to save its features. Null: each saves its own.</param>
+    /// <param name="saves">With a relay, whether this one saves them all the same; the last has to.</param>
     /// <returns>c0 to c3.</returns>
-    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool last)
-        => new ReversibleColumn(column, relay, last).Apply([stem, .. old ?? [], .. column.Parameters()]);
+    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool saves)
+        => new ReversibleColumn(column, relay, saves).Apply([stem, .. old ?? [], .. column.Parameters()]);
+
+    // Sums of features that are recomputed over many columns are taken in float64. The levels see them rounded, so that they
+    // compute the same again to the last bit, and what is left of the error is that of float64.
+    private bool Wide => relay is not null;
 
     // Of the parameters among the inputs: alphas, then level by level.
     private int Offset => column.First ? 1 : 5;
@@ -62,7 +71,7 @@ internal sealed class ReversibleColumn : Function
         for (var level = 0; level < 4; level++)
         {
             if (random) states.Add(generator.GetState());
-            features[level] = column.Step(level, inputs[0], features, old);
+            features[level] = column.Step(level, inputs[0], features, old, Wide);
         }
         column.Observe(features);
         context.Save([inputs[0], .. states, .. saves ? features : []]);
@@ -74,6 +83,7 @@ internal sealed class ReversibleColumn : Function
         if (Torch.GradEnabled) throw new NotSupportedException("gradients of gradients do not pass reversible columns: train with plain back-propagation");
         var first = random ? 5 : 1;
         var features = saves ? [.. Enumerable.Range(first, 4).Select(context.Saved)] : relay!.Take();
+        if (saves) relay?.Clear(); // what came from the right is less exact
         using var generator = Generator.Default(features[0].Device);
         var outside = random ? generator.GetState() : null;
         try
@@ -107,19 +117,21 @@ internal sealed class ReversibleColumn : Function
             toLower = null;
 
             if (random) generator.SetState(context.Saved(1 + level));
-            var lower = Leaf(level == 0 ? stem : features[level - 1]);
-            var upper = level < 3 && !column.First ? Leaf(old[level + 1]) : null;
-            var top = module.UsesTop ? Leaf(old[3]) : null;
+            Tensor Narrow(Tensor map) => Wide ? map.To(stem.DType) : map;
+            var lower = Leaf(level == 0 ? stem : Narrow(features[level - 1]));
+            var upper = level < 3 && !column.First ? Leaf(Narrow(old[level + 1])) : null;
+            var top = module.UsesTop ? Leaf(Narrow(old[3])) : null;
             Tensor computed;
             using (Torch.EnableGrad())
             using (Torch.Autocast(autocast ?? DType.BFloat16, stem.Device.Type, autocast is not null))
                 computed = module.Call((lower, upper, top));
 
             var alpha = column.Alphas[level].Detach();
-            if (!column.First) old[level] = scope.Return((features[level] - computed.Detach()) / alpha);
+            if (Wide) alpha = alpha.To(DType.Float64);
+            if (!column.First) old[level] = scope.Return((features[level] - (Wide ? computed.Detach().To(DType.Float64) : computed.Detach())) / alpha);
             if (gradient is null) continue;
             if (!column.First) left[level] = scope.Return(gradient * alpha);
-            if (context.Needs(Offset + level)) results[Offset + level] = scope.Return(column.First ? alpha.ZerosLike() : (old[level] * gradient).Sum([0, 2, 3], true));
+            if (context.Needs(Offset + level)) results[Offset + level] = scope.Return((column.First ? alpha.ZerosLike() : (old[level] * gradient).Sum([0, 2, 3], true)).To(column.Alphas[level].DType));
 
             var leaves = new List<(Tensor Leaf, Action<Tensor> Take)>();
             if (level > 0) leaves.Add((lower, found => toLower = scope.Return(found)));
@@ -153,13 +165,19 @@ internal sealed class ReversibleColumn : Function
     /// <summary>Recomputes the features before every column from those after the last one, and compares them with the true ones.</summary>
     /// <param name="columns">All columns from the first on, in evaluation.</param>
     /// <param name="stem">The stem's map.</param>
+    /// <param name="wide">Whether sums are taken in float64, as full back-propagation does.</param>
     /// <returns>For every column but the first, from left to right: the largest relative error of c0 to c3 before it.</returns>
-    public static double[] RecomputationErrors(IReadOnlyList<RevColumn> columns, Tensor stem)
+    public static double[] RecomputationErrors(IReadOnlyList<RevColumn> columns, Tensor stem, bool wide)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var truth = new List<Tensor[]>();
-        foreach (var column in columns) truth.Add(column.Call((stem, truth.LastOrDefault())));
+        foreach (var column in columns)
+        {
+            var made = new Tensor[4];
+            for (var level = 0; level < 4; level++) made[level] = column.Step(level, stem, made, truth.LastOrDefault(), wide);
+            truth.Add(made);
+        }
         var errors = new double[columns.Count - 1];
         var features = truth[^1];
         for (var i = columns.Count - 1; i > 0; i--)
@@ -167,8 +185,9 @@ internal sealed class ReversibleColumn : Function
             var old = new Tensor[4];
             for (var level = 3; level >= 0; level--)
             {
-                var computed = columns[i].Levels[level].Call((level == 0 ? stem : features[level - 1], level < 3 ? old[level + 1] : null, level == 0 ? old[3] : null));
-                old[level] = (features[level] - computed) / columns[i].Alphas[level];
+                Tensor? Narrow(Tensor? map) => map?.To(stem.DType);
+                var computed = columns[i].Levels[level].Call((level == 0 ? stem : Narrow(features[level - 1])!, level < 3 ? Narrow(old[level + 1]) : null, level == 0 ? Narrow(old[3]) : null));
+                old[level] = (features[level] - computed.To(features[level].DType)) / columns[i].Alphas[level].To(features[level].DType);
             }
             errors[i - 1] = old.Zip(truth[i - 1], (ours, theirs) => ((ours - theirs).Norm() / theirs.Norm()).ToDouble()).Max();
             features = old;
