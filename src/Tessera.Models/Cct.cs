@@ -141,20 +141,31 @@ public sealed partial class Cct : Backbone
     private sealed partial class ConvTokenizer : Layer
     {
         private readonly ModuleList<Sequential> convLayers;
+        private readonly TokenizerConfig config;
 
         public ConvTokenizer(Config config)
         {
-            var t = config.Tokenizer;
+            var t = this.config = config.Tokenizer;
             convLayers = new(Enumerable.Range(0, t.Layers).Select(i =>
             {
                 var conv = new Conv2d(i == 0 ? config.Channels : t.Hidden, i == t.Layers - 1 ? config.Dim : t.Hidden, t.Kernel, t.Stride, t.Padding, bias: !t.Convolutional);
                 Init.KaimingNormal(conv.Weight);
-                return t.Convolutional ? new Sequential(conv, new Relu(), new MaxPool2d(t.PoolKernel, t.PoolStride, t.PoolPadding)) : new Sequential(conv);
+                return new Sequential(conv);
             }));
         }
 
         protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
-            => convLayers.Aggregate(input, (x, layer) => layer.Call(x)).Flatten(2).Transpose(1, 2);
+        {
+            var x = input;
+            foreach (var layer in convLayers)
+            {
+                x = layer.Call(x);
+                // Pooling runs five times faster over channels that lie together, and the last map is tokens already. The
+                // maximum of rectified values is the rectified maximum: pooled first, there is a quarter to rectify.
+                if (config.Convolutional) x = x.Contiguous(MemoryFormat.ChannelsLast).MaxPool2d(config.PoolKernel, config.PoolStride, config.PoolPadding).Relu();
+            }
+            return x.Flatten(2).Transpose(1, 2);
+        }
     }
 
     private const string Paper = "Escaping the Big Data Paradigm with Compact Transformers, 2021, arXiv:2104.05704";
