@@ -149,4 +149,10 @@ public abstract class Backbone : Layer
 
     /// <summary>Names of the classifier's parameters in the state dict, which a checkpoint of other classes cannot fill.</summary>
     public abstract IReadOnlyList<string> ClassifierNames { get; }
+
+    /// <summary>
+    /// Whether a parameter outside of the blocks works on their result although it is declared before them; those declared
+    /// after the blocks need no mention. Layer-wise decay goes by it.
+    /// </summary>
+    public virtual bool BelongsToHead(string name) => ClassifierNames.Contains(name);
 }

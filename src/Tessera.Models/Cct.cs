@@ -93,6 +93,8 @@ public sealed partial class Cct : Backbone
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.fc.weight", "classifier.fc.bias"];
     /// <inheritdoc/>
+    public override bool BelongsToHead(string name) => base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+    /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
     /// <inheritdoc/>

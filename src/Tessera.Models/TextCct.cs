@@ -73,6 +73,8 @@ public sealed partial class TextCct : Backbone
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.fc.weight", "classifier.fc.bias"];
     /// <inheritdoc/>
+    public override bool BelongsToHead(string name) => base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+    /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
     /// <summary>Word vectors, [V, W]: pre-trained ones are copied into it.</summary>

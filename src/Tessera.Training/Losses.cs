@@ -42,6 +42,30 @@ public static class Losses
     public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets)
         => Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
 
+    /// <summary>Labels as distributions with smoothing s: s / C everywhere, and 1 - s more at the label.</summary>
+    /// <param name="labels">[B], int64.</param>
+    /// <param name="classes">C.</param>
+    /// <param name="smoothing">s, in [0, 1).</param>
+    /// <param name="type">Of the result, [B, C].</param>
+    public static Tensor Smoothed(Tensor labels, long classes, double smoothing, DType type = DType.Float32)
+        => Torch.Scope(() => labels.OneHot(classes).To(type) * (1 - smoothing) + smoothing / classes);
+
+    /// <summary>
+    /// Every class a question of its own (Wightman et al., 2021, arXiv:2110.00476, section 3; DeiT III): binary cross-entropy,
+    /// mean over the batch and the classes.
+    /// </summary>
+    /// <param name="logits">[B, C].</param>
+    /// <param name="targets">[B, C], each in [0, 1]: smoothed or mixed labels.</param>
+    /// <param name="threshold">Targets above it count as 1, others as 0: what is mixed is then fully there. Null leaves them.</param>
+    /// <param name="sumClasses">Sums over the classes instead of averaging.</param>
+    public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double? threshold = null, bool sumClasses = false) => Torch.Scope(() =>
+    {
+        var answers = Single(logits);
+        var wanted = (threshold is { } limit ? targets > limit : targets).To(answers.DType);
+        var loss = answers.BinaryCrossEntropyWithLogits(wanted, reduction: (long)Reduction.Mean);
+        return sumClasses ? loss * logits.Size(-1) : loss;
+    });
+
     /// <summary>
     /// What a distillation token's logits have to learn from a teacher: soft, T^2 times the divergence from the teacher's
     /// softened distribution; hard, the cross-entropy against the teacher's decision.

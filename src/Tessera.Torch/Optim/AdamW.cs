@@ -6,19 +6,12 @@ namespace Tessera.Optim;
 /// <param name="beta1">Decay of the mean of the gradients.</param>
 /// <param name="beta2">Decay of the mean of their squares.</param>
 /// <param name="eps">Added to the root of the squares.</param>
-public sealed class AdamW(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8) : Optimizer(groups, learningRate)
+public sealed class AdamW(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8) : Adam(groups, learningRate, beta1, beta2, eps)
 {
     /// <inheritdoc/>
-    protected override void Update(Slot slot, Parameter parameter, Tensor gradient, ParameterGroup group, double learningRate, long step)
+    protected override Tensor Decay(Parameter parameter, Tensor gradient, double weightDecay, double learningRate)
     {
-        var mean = slot.Get("exp_avg", () => parameter.ZerosLike());
-        var square = slot.Get("exp_avg_sq", () => parameter.ZerosLike());
-        if (group.WeightDecay != 0) parameter.Mul_(1 - learningRate * group.WeightDecay);
-        mean.Mul_(beta1).Add_(gradient, 1 - beta1);
-        square.Mul_(beta2).Addcmul_(gradient, gradient, 1 - beta2);
-        var meanCorrection = 1 - Math.Pow(beta1, step);
-        var squareCorrection = 1 - Math.Pow(beta2, step);
-        var denominator = square.Sqrt().Div_(Math.Sqrt(squareCorrection)).Add_(eps);
-        parameter.Addcdiv_(mean, denominator, -learningRate / meanCorrection);
+        parameter.Mul_(1 - learningRate * weightDecay);
+        return gradient;
     }
 }

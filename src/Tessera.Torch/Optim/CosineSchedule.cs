@@ -1,19 +1,46 @@
 namespace Tessera.Optim;
 
 /// <summary>
-/// Cosine decay with linear warm-up in timm's form (Loshchilov and Hutter, 2016, arXiv:1608.03983): the cosine counts from
-/// epoch 0, not from the end of the warm-up.
+/// Cosine decay with linear warm-up and restarts in timm's form (Loshchilov and Hutter, 2016, arXiv:1608.03983): the cosine
+/// counts from epoch 0, not from the end of the warm-up, unless the warm-up is a prefix.
 /// </summary>
 /// <param name="LearningRate">At the top.</param>
-/// <param name="Epochs">Length of the cosine, warm-up included; after it the minimum holds (cool-down).</param>
+/// <param name="Epochs">Length of the first cosine, warm-up included unless it is a prefix; after the last one the minimum holds (cool-down).</param>
 /// <param name="WarmupEpochs">Length of the linear rise.</param>
 /// <param name="WarmupLearningRate">Where the rise begins.</param>
-/// <param name="Minimum">Where the cosine ends.</param>
-public sealed record CosineSchedule(double LearningRate, double Epochs, double WarmupEpochs = 0, double WarmupLearningRate = 1e-6, double Minimum = 0)
+/// <param name="Minimum">Where each cosine ends.</param>
+/// <param name="Prefix">Whether the cosine begins where the warm-up ends.</param>
+/// <param name="Cycles">How many cosines follow each other.</param>
+/// <param name="CycleGrowth">Length of each cosine relative to the one before.</param>
+/// <param name="CycleDecay">Top of each cosine relative to the one before.</param>
+public sealed record CosineSchedule(
+    double LearningRate, double Epochs, double WarmupEpochs = 0, double WarmupLearningRate = 1e-6, double Minimum = 0,
+    bool Prefix = false, int Cycles = 1, double CycleGrowth = 1, double CycleDecay = 1)
 {
+    /// <summary>Epochs until the minimum holds for good.</summary>
+    public double Length
+    {
+        get
+        {
+            var (length, total) = (Epochs, Prefix ? WarmupEpochs : 0);
+            for (var cycle = 0; cycle < Cycles; cycle++, length *= CycleGrowth) total += length;
+            return total;
+        }
+    }
+
     /// <summary>The learning rate at a time in epochs; fractions give a schedule per step.</summary>
     public double At(double epoch)
-        => epoch < WarmupEpochs ? WarmupLearningRate + epoch * (LearningRate - WarmupLearningRate) / WarmupEpochs
-            : epoch >= Epochs ? Minimum
-            : Minimum + 0.5 * (LearningRate - Minimum) * (1 + Math.Cos(Math.PI * epoch / Epochs));
+    {
+        if (epoch < WarmupEpochs) return WarmupLearningRate + epoch * (LearningRate - WarmupLearningRate) / WarmupEpochs;
+        if (Prefix) epoch -= WarmupEpochs;
+        var (length, top) = (Epochs, LearningRate);
+        for (var cycle = 0; cycle < Cycles; cycle++)
+        {
+            if (epoch < length) return Minimum + 0.5 * (top - Minimum) * (1 + Math.Cos(Math.PI * epoch / length));
+            epoch -= length;
+            length *= CycleGrowth;
+            top *= CycleDecay;
+        }
+        return Minimum;
+    }
 }

@@ -9,7 +9,8 @@ namespace Tessera.Training;
 /// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
 /// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
-public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBatch, bool DecayAll)
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
+public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBatch, bool DecayAll, double LayerDecay)
 {
     /// <summary>Builds the optimiser.</summary>
     protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
@@ -18,7 +19,12 @@ public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBa
     public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
 
     /// <summary>The optimiser of a student and of what its objective learns besides; names of the latter begin with <c>objective.</c></summary>
-    public Optimizer Create(Backbone student, Objective objective) => Create([.. Groups(student, student.WithoutDecay), .. Groups(objective, _ => false).Select(Prefixed)]);
+    public Optimizer Create(Backbone student, Objective objective)
+    {
+        IEnumerable<ParameterGroup> own = Groups(student, student.WithoutDecay);
+        if (LayerDecay != 1) own = Training.LayerDecay.Apply(own, student, LayerDecay);
+        return Create([.. own, .. Groups(objective, _ => false).Select(Prefixed)]);
+    }
 
     private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay)
         => DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
@@ -34,6 +40,7 @@ public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBa
 /// <param name="Eps">Added to the root of the squares.</param>
 /// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
 /// <param name="DecayAll">Whether everything decays.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("adamw")]
 public sealed record AdamWOptions(
     [Range(0, 1e3)] double Lr = 1e-3,
@@ -42,7 +49,8 @@ public sealed record AdamWOptions(
     [Range(0, 1)] double Beta2 = 0.999,
     [Range(0, 1)] double Eps = 1e-8,
     [Range(1, int.MaxValue)] int? LrBatch = null,
-    bool DecayAll = false) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll)
+    bool DecayAll = false,
+    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new AdamW(groups, Lr, Beta1, Beta2, Eps);
@@ -55,6 +63,7 @@ public sealed record AdamWOptions(
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
 /// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
 /// <param name="DecayAll">Whether everything decays.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("sgd")]
 public sealed record SgdOptions(
     [Range(0, 1e3)] double Lr = 0.1,
@@ -62,7 +71,8 @@ public sealed record SgdOptions(
     [Range(0, 1)] double Momentum = 0.9,
     bool Nesterov = false,
     [Range(1, int.MaxValue)] int? LrBatch = null,
-    bool DecayAll = false) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll)
+    bool DecayAll = false,
+    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);
