@@ -98,4 +98,21 @@ public sealed class LossTests
         var oneHot = batch.Labels.OneHot(TinyModel.Labels).To(DType.Float32);
         Assert.Equal(hard, new Supervised(0.5).Compute(model, batch with { Targets = oneHot }, new(0, 1, 0, 1)).Total.ToDouble(), 1e-5);
     }
+
+    [Fact]
+    public void Binary_cross_entropy_takes_smoothed_labels_or_the_targets_of_the_batch()
+    {
+        using var scope = new Scope();
+        var model = new TinyModel();
+        model.Eval();
+        var batch = Tiny.Source().Epoch(0, 0).First();
+        double Of(Supervised objective, Batch given) => objective.Compute(model, given, new(0, 1, 0, 1)).Total.ToDouble();
+        var smoothed = Losses.Smoothed(batch.Labels, TinyModel.Labels, 0.3);
+        Assert.Equal([0.1f, 0.8f], smoothed.ToArray<float>().Select(v => MathF.Round(v, 5)).Distinct().Order());
+        var bce = Of(new(0.3, ClassificationLoss.Bce), batch);
+        Assert.Equal(bce, Of(new(0, ClassificationLoss.Bce), batch with { Targets = smoothed }), 1e-6);
+        Assert.Equal(TinyModel.Labels * bce, Of(new(0.3, ClassificationLoss.Bce, sumClasses: true), batch), 1e-5);
+        Assert.Equal(Of(new(0, ClassificationLoss.Bce), batch), Of(new(0.3, ClassificationLoss.Bce, threshold: 0.2), batch), 1e-6);
+        Assert.NotEqual(bce, Of(new(0.3), batch), 1e-3);
+    }
 }

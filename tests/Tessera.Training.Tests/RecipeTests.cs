@@ -50,6 +50,40 @@ public sealed class RecipeTests
     [InlineData("model.image_size=[28, 24]", "image_size: [28, 24]")]
     public void A_setting_changes_one_field(string setting, string expected) => Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData("adam", "Adam")]
+    [InlineData("lamb, max_norm: 0", "Lamb")]
+    [InlineData("lars, form: simclr, lr_batch: 256", "Lars")]
+    [InlineData("rmsprop, alpha: 0.9", "Rmsprop")]
+    [InlineData("sgd, layer_decay: 0.5", "Sgd")]
+    public void Optimisers_are_chosen_by_name(string fields, string type)
+    {
+        using var scope = new Scope();
+        var recipe = Parse(Valid, $"optimizer={{ name: {fields} }}");
+        Assert.Equal(type, recipe.Optimizer.Create(new TinyModel(), new Supervised()).GetType().Name);
+        Assert.Equal(recipe.Optimizer, Recipe.Parse(recipe.ToYaml(), "again.yaml").Optimizer);
+    }
+
+    [Theory]
+    [InlineData("{ name: step, epochs: 90, every: 30, warmup: 3 }", 60, 0.01)]
+    [InlineData("{ name: step, epochs: 90, at: [30, 60, 80] }", 80, 0.001)]
+    [InlineData("{ name: polynomial, epochs: 100, power: 2 }", 50, 0.25)]
+    [InlineData("{ name: linear, epochs: 100, min_lr: 0.2 }", 50, 0.6)]
+    [InlineData("{ name: cosine, epochs: 10, form: timm, cycles: 3, cycle_decay: 0.5 }", 20, 0.25)]
+    public void Schedules_are_chosen_by_name(string schedule, int epoch, double expected)
+    {
+        var recipe = Parse(Valid, $"schedule={schedule}");
+        Assert.Equal(expected, recipe.Schedule.LearningRate(1, epoch * 7, 7), 1e-12);
+        Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), "again.yaml").ToYaml());
+    }
+
+    [Fact]
+    public void A_step_schedule_falls_either_regularly_or_at_given_epochs()
+    {
+        foreach (var fields in new[] { "epochs: 9", "epochs: 9, every: 3, at: [4]" })
+            Assert.EndsWith("a step schedule is { every: 30 } or { at: [30, 60, 80] }", Error(Valid, $"schedule={{ name: step, {fields} }}"), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void The_resolved_recipe_reads_back_to_the_same()
     {
@@ -83,8 +117,8 @@ public sealed class RecipeTests
     [InlineData("  epochs: 300", "  epochs: many", "r.yaml:9: schedule.epochs: a whole number was expected, not 'many'")]
     [InlineData("  epochs: 300", "  epochs: 0", "r.yaml:9: schedule.epochs: 0 is outside of 1 to 1000000")]
     [InlineData("  epochs: 300", "  cooldown: 2", "r.yaml:8: schedule.epochs: missing")]
-    [InlineData("name: adamw", "name: adam", "r.yaml:6: optimizer: 'adam' is unknown; did you mean 'adamw'?")]
-    [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there is smoothing")]
+    [InlineData("name: adamw", "name: adamv", "r.yaml:6: optimizer: 'adamv' is unknown; did you mean 'adamw'?")]
+    [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes")]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16 was expected, not 'fp8'")]
     [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
@@ -92,6 +126,10 @@ public sealed class RecipeTests
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
     [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: a text was expected, not nothing")]
+    [InlineData("smoothing: 0.1", "threshold: 0.2", "r.yaml:5: objective: threshold and sum_classes belong to loss: bce")]
+    [InlineData("  form: timm", "  form: mae\n  per: epoch", "r.yaml:8: schedule: the forms mae and dino change the rate per step")]
+    [InlineData("  form: timm", "  cycles: 2", "r.yaml:8: schedule: cycles belong to the forms timm and timm_prefix")]
+    [InlineData("weight_decay: 0.06", "layer_decay: 1.5", "r.yaml:6: optimizer.layer_decay: 1.5 is outside of 0 to 1")]
     [InlineData("seed: 7", "seed: -7", "r.yaml:12: train.seed: a whole number from 0 was expected, not '-7'")]
     [InlineData("lr: 5.5e-4", "lr: .nan", "r.yaml:6: optimizer.lr: a number was expected, not '.nan'")]
     public void Errors_name_file_line_and_field(string right, string wrong, string message)

@@ -44,6 +44,34 @@ public sealed class ScheduleTests
     }
 
     [Fact]
+    public void Cycles_and_a_warm_up_before_them_add_to_the_length()
+    {
+        Assert.Equal(4 + 8 + 16 + 2, new CosineOptions(4, Form: CosineForm.Timm, Cycles: 3, CycleGrowth: 2, Cooldown: 2).TotalEpochs);
+        Assert.Equal(3 + 20, new CosineOptions(20, 3, Form: CosineForm.TimmPrefix).TotalEpochs);
+        Assert.Equal(1e-3, new CosineOptions(20, 30, Form: CosineForm.TimmPrefix).LearningRate(1e-3, 30, 1), 1e-15);
+    }
+
+    [Fact]
+    public void The_rise_of_a_step_schedule_multiplies_what_has_fallen_already()
+    {
+        var schedule = new StepOptions(10, At: [2], Warmup: 4, WarmupLr: 0, Per: ScheduleInterval.Step);
+        Assert.Equal(0.25, schedule.LearningRate(1, 10, 10), 1e-12);
+        Assert.Equal(0.1 * 0.75, schedule.LearningRate(1, 30, 10), 1e-12);
+        Assert.Equal(0.1, schedule.LearningRate(1, 40, 10), 1e-12);
+    }
+
+    [Fact]
+    public void Polynomial_and_linear_end_at_the_minimum_and_stay_there()
+    {
+        foreach (var schedule in new ScheduleOptions[] { new PolynomialOptions(5, MinLr: 0.01), new LinearOptions(5, 0.01) })
+        {
+            Assert.Equal(1, schedule.LearningRate(1, 0, 10), 1e-12);
+            Assert.Equal(0.01, schedule.LearningRate(1, 50, 10), 1e-12);
+            Assert.Equal(0.01, schedule.LearningRate(1, 70, 10), 1e-12);
+        }
+    }
+
+    [Fact]
     public void The_learning_rate_scales_with_the_batch_where_the_recipe_says_so()
     {
         Assert.Equal(1e-3, new AdamWOptions(5e-4, LrBatch: 512).LearningRate(1024), 1e-15);

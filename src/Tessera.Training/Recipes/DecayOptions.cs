@@ -37,6 +37,7 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
 /// <param name="WarmupLr">Where the rise begins.</param>
 /// <param name="Per">How finely the rise is stepped; falls are at the beginning of epochs.</param>
+/// <param name="Prefix">Whether falls are counted from the end of the warm-up, as timm's class does by default, instead of from epoch 0.</param>
 [RecipeName("step")]
 public sealed record StepOptions(
     [Range(1, 1_000_000)] int Epochs,
@@ -45,7 +46,8 @@ public sealed record StepOptions(
     [Range(0, 1)] double Rate = 0.1,
     [Range(0, 1e6)] double Warmup = 0,
     [Range(0, 1e3)] double WarmupLr = 1e-6,
-    ScheduleInterval Per = ScheduleInterval.Epoch) : DecayOptions(Epochs, Warmup, WarmupLr)
+    ScheduleInterval Per = ScheduleInterval.Epoch,
+    bool Prefix = false) : DecayOptions(Epochs, Warmup, WarmupLr)
 {
     /// <summary>Epochs between two falls.</summary>
     public int? Every { get; init; } = Every is null == At is { Count: > 0 } ? Every : throw new ArgumentException("a step schedule is { every: 30 } or { at: [30, 60, 80] }");
@@ -55,7 +57,10 @@ public sealed record StepOptions(
 
     /// <inheritdoc/>
     protected override double Regular(double top, double epoch)
-        => top * Math.Pow(Rate, Every is { } every ? Math.Floor(epoch / every) : At!.Count(fall => epoch >= fall));
+    {
+        var time = Prefix ? Math.Max(0, epoch - Warmup) : epoch;
+        return top * Math.Pow(Rate, Every is { } every ? Math.Floor(time / every) : At!.Count(fall => time >= fall));
+    }
 }
 
 /// <summary>The learning rate falls to the minimum as a power of the time that is left.</summary>

@@ -105,12 +105,17 @@ public sealed partial class OptimizerTests : LiveTensors
         Assert.Equal(["a/step"], optimizer.StateDict().Keys);
     }
 
-    public static TheoryData<string> Optimizers => ["sgd", "nesterov", "adamw"];
+    public static TheoryData<string> Optimizers => ["sgd", "nesterov", "adamw", "adam", "lamb", "lars", "popular", "rmsprop"];
 
     private static Optimizer Make(string name, Module model) => name switch
     {
         "sgd" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1),
         "nesterov" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1, 0.9, nesterov: true),
+        "adam" => new Adam(ParameterGroup.Split(model, 0.05), 0.01),
+        "lamb" => new Lamb(ParameterGroup.Split(model, 0.05), 0.01),
+        "lars" => new Lars(ParameterGroup.Split(model, 0.05), 1),
+        "popular" => new Lars(ParameterGroup.Split(model, 0.05), 1, form: LarsForm.Popular, nesterov: true),
+        "rmsprop" => new Rmsprop(ParameterGroup.Split(model, 0.05), 0.01, momentum: 0.9),
         _ => new AdamW(ParameterGroup.Split(model, 0.05), 0.01),
     };
 

@@ -1,0 +1,183 @@
+using Tessera.Models;
+using Tessera.Nn;
+using Tessera.Optim;
+using Tessera.Training;
+
+namespace Tessera.Conformance.Cases;
+
+/// <summary>Two parameters that learn from given gradients.</summary>
+internal sealed partial class WeightAndBias(Tensor weight, Tensor bias) : Module
+{
+    private readonly Parameter weight = new(weight.Detach().Clone());
+    private readonly Parameter bias = new(bias.Detach().Clone());
+
+    public IReadOnlyList<(string Name, Parameter Parameter)> Both => [("weight", weight), ("bias", bias)];
+
+    public void Gradients(Func<string, Tensor> of)
+    {
+        foreach (var (name, parameter) in Both) parameter.Grad = of(name).Detach().Clone();
+    }
+}
+
+[Case("augmentation.optimizers")]
+internal sealed class Optimizers : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        foreach (var (name, value) in run.Config.Object("optimizers").Entries)
+        {
+            var pair = Pair(run);
+            var optimizer = Create(new Config(value), pair);
+            for (var step = 0; step < run.Config.Int("steps"); step++)
+            {
+                pair.Gradients(parameter => run.Input($"grad.{step}.{parameter}"));
+                optimizer.Step();
+                foreach (var (parameter, tensor) in pair.Both) run.Output($"{name}.{parameter}.{step}", tensor.Detach().Clone());
+            }
+        }
+        var clipped = Pair(run);
+        clipped.Gradients(name => run.Input($"grad.0.{name}"));
+        run.Output("grad_norm", GradientClipping.ByNorm(clipped.Parameters(), 0.5));
+        foreach (var (name, parameter) in clipped.Both) run.Output($"clipped.{name}", parameter.Grad!);
+        var averaged = Pair(run);
+        using var average = new Ema(averaged, 0.9);
+        for (var step = 0; step < 3; step++)
+        {
+            using (Torch.NoGrad())
+                foreach (var (name, parameter) in averaged.Both) parameter.Copy_(run.Input($"grad.{step}.{name}"));
+            average.Update();
+        }
+        foreach (var (name, value) in average.StateDict()) run.Output($"ema.{name}", value.Clone());
+    }
+
+    private static WeightAndBias Pair(GoldenRun run) => new(run.Input("weight"), run.Input("bias"));
+
+    private static Optimizer Create(Config c, Module module)
+    {
+        var groups = ParameterGroup.All(module, c.Double("weight_decay", 0));
+        var lr = c.Double("lr");
+        double[] betas = c.Has("betas") ? c.Doubles("betas") : [];
+        return c.String("kind") switch
+        {
+            "sgd" => new Sgd(groups, lr, c.Double("momentum"), c.Bool("nesterov")),
+            "adam" => new Adam(groups, lr, betas[0], betas[1], c.Double("eps")),
+            "adamw" => new AdamW(groups, lr, betas[0], betas[1], c.Double("eps")),
+            "lamb" => new Lamb(groups, lr, betas[0], betas[1], c.Double("eps"), c.Has("max_grad_norm") ? c.Double("max_grad_norm") : null),
+            "lars" => new Lars(groups, lr, c.Double("momentum"), c.Double("trust_coeff"), eps: c.Double("eps")),
+            "lars_moco" => new Lars(groups, lr, c.Double("momentum"), c.Double("trust_coeff"), LarsForm.Moco),
+            "rmsprop" => new Rmsprop(groups, lr, c.Double("alpha"), c.Double("eps"), c.Double("momentum")),
+            var other => throw new NotSupportedException($"an optimiser '{other}'"),
+        };
+    }
+}
+
+[Case("simclr.lars")]
+internal sealed class SimclrLars : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var parameter = new Parameter(run.Input("param").Detach().Clone());
+        var form = c.String("kind") == "simclr_popular" ? LarsForm.Popular : LarsForm.Simclr;
+        var optimizer = new Lars([new([("p", parameter)], c.Double("weight_decay"))], c.Double("learning_rate"), c.Double("momentum"), c.Double("eta"), form);
+        for (var step = 1; step <= c.Int("steps"); step++)
+        {
+            parameter.Grad = run.Input($"grad_{step}").Detach().Clone();
+            optimizer.Step();
+            run.Output($"param_{step}", parameter.Detach().Clone());
+            run.Output($"momentum_{step}", optimizer.StateDict()["p/momentum"].Clone());
+        }
+    }
+}
+
+[Case("augmentation.schedules")]
+internal sealed class Schedules : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        foreach (var (name, value) in run.Config.Object("cases").Entries)
+        {
+            var c = new Config(value);
+            var (schedule, top, stepsPerUnit, stepsPerEpoch) = Create(c);
+            run.Output(name, c.Doubles("points").Select(at => schedule.LearningRate(top, (long)Math.Round(at * stepsPerUnit), stepsPerEpoch)));
+        }
+    }
+
+    // Points count epochs or steps: how many steps a point stands for.
+    private static (ScheduleOptions Schedule, double Top, int StepsPerUnit, int StepsPerEpoch) Create(Config c)
+    {
+        const int PolynomialSteps = 500;
+        var top = c.Double(c.Has("lr") ? "lr" : "base");
+        return c.String("kind") switch
+        {
+            "timm_cosine" => (new CosineOptions(c.Int("t_initial"), c.Double("warmup_t"), c.Double("warmup_lr_init"), c.Double("lr_min"), c.Bool("warmup_prefix") ? CosineForm.TimmPrefix : CosineForm.Timm,
+                Cycles: c.Int("cycle_limit"), CycleGrowth: c.Double("cycle_mul"), CycleDecay: c.Double("cycle_decay")), top, 1, 1),
+            "timm_step" => (new StepOptions(1000, c.Int("decay_t"), Rate: c.Double("decay_rate"), Warmup: c.Double("warmup_t"), WarmupLr: c.Double("warmup_lr_init"), Prefix: true), top, 1, 1),
+            "mae" => (new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLr: c.Double("min_lr"), Form: CosineForm.Mae), top, 20, 20),
+            "dino" => (new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("start"), c.Double("final"), CosineForm.Dino), top, 1, c.Int("steps_per_epoch")),
+            "mmcv_step" => (new StepOptions(12, At: c.Ints("step"), Rate: c.Double("gamma"), Warmup: c.Double("warmup_iters") / c.Int("steps_per_epoch"), WarmupLr: c.Double("warmup_ratio") * top,
+                Per: ScheduleInterval.Step), top, 1, c.Int("steps_per_epoch")),
+            "mmcv_poly" => (new PolynomialOptions(c.Int("max_iters") / PolynomialSteps, c.Double("power"), c.Double("min_lr"), c.Double("warmup_iters") / PolynomialSteps, c.Double("warmup_ratio") * top), top, 1, PolynomialSteps),
+            var other => throw new NotSupportedException($"a schedule '{other}'"),
+        };
+    }
+}
+
+[Case("augmentation.layer-decay")]
+internal sealed class LayerDecays : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var model = new Vit(new((32, 32), 16, 12, c.Int("depth"), 2, 5));
+        var names = c.Strings("names");
+        var layers = LayerDecay.Layers(model);
+        var groups = new AdamWOptions(WeightDecay: c.Double("weight_decay"), LayerDecay: c.Double("layer_decay")).Create(model, new Supervised()).Groups
+            .SelectMany(group => group.Parameters.Select(p => (p.Name, Group: group))).ToDictionary(p => p.Name, p => p.Group);
+        run.Output("layer_id", names.Select(name => (double)layers[name]));
+        run.Output("scale", names.Select(name => groups[name].Scale));
+        run.Output("weight_decay", names.Select(name => groups[name].WeightDecay));
+        foreach (var (last, depth) in new[] { (0.1, 12), (0.2, 4), (0.3, 1) })
+            run.Output(FormattableString.Invariant($"drop_path {last} depth {depth}"), DropPath.Rates(last, depth));
+        run.Output("drop_path_applied 0.25 mask 1011", Dropped(run.Input("x"), 0.25, [1, 0, 1, 1]));
+    }
+
+    // The layer draws for itself: from the seeds of a generator, the first that draws what the file prescribes.
+    private static Tensor Dropped(Tensor input, double p, double[] mask)
+    {
+        var layer = new DropPath(p);
+        layer.Train();
+        var ones = Torch.Ones([mask.Length, 1], input.DType);
+        for (var seed = 0UL; ; seed++)
+        {
+            Torch.Seed(seed);
+            if (!layer.Call(ones).ToArray<double>().Select(v => v > 0 ? 1.0 : 0).SequenceEqual(mask)) continue;
+            Torch.Seed(seed);
+            return layer.Call(input);
+        }
+    }
+}
+
+[Case("augmentation.classification-losses")]
+internal sealed class ClassificationLosses : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var (classes, smoothing) = (run.Config.Int("num_classes"), run.Config.Double("smoothing"));
+        var (logits, labels) = (run.Input("logits"), run.Input("labels"));
+        var soft = run.Input("target_logits").Detach().Softmax(-1);
+        var smoothed = Losses.Smoothed(labels, classes, smoothing, run.Real);
+        Put("label_smoothing", Losses.CrossEntropy(logits, labels, smoothing));
+        Put("pytorch_ls", Losses.SoftCrossEntropy(logits, smoothed));
+        Put("soft", Losses.SoftCrossEntropy(logits, soft));
+        Put("bce", Losses.BinaryCrossEntropy(logits, smoothed));
+        Put("bce_sum", Losses.BinaryCrossEntropy(logits, smoothed, sumClasses: true));
+        Put("bce_thresh", Losses.BinaryCrossEntropy(logits, soft, threshold: 0.2));
+
+        void Put(string name, Tensor loss)
+        {
+            run.Output(name, loss);
+            if (run.File.Gradients.ContainsKey(name)) run.Differentiate(loss, [(name, "logits")]);
+        }
+    }
+}
