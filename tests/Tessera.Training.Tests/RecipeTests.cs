@@ -117,7 +117,7 @@ public sealed class RecipeTests
     [InlineData("  epochs: 300", "  epochs: many", "r.yaml:9: schedule.epochs: a whole number was expected, not 'many'")]
     [InlineData("  epochs: 300", "  epochs: 0", "r.yaml:9: schedule.epochs: 0 is outside of 1 to 1000000")]
     [InlineData("  epochs: 300", "  cooldown: 2", "r.yaml:8: schedule.epochs: missing")]
-    [InlineData("name: adamw", "name: adamv", "r.yaml:6: optimizer: 'adamv' is unknown; did you mean 'adamw'?")]
+    [InlineData("name: adamw", "name: adam_w", "r.yaml:6: optimizer: 'adam_w' is unknown; did you mean 'adamw'?")]
     [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes")]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16 was expected, not 'fp8'")]
