@@ -24,6 +24,7 @@ public class HelpTests
     [InlineData("train")]
     [InlineData("eval")]
     [InlineData("predict")]
+    [InlineData("explain")]
     [InlineData("data")]
     [InlineData("models")]
     [InlineData("info")]
