@@ -25,6 +25,8 @@ public class HelpTests
     [InlineData("eval")]
     [InlineData("predict")]
     [InlineData("explain")]
+    [InlineData("compare-runs")]
+    [InlineData("average")]
     [InlineData("data")]
     [InlineData("models")]
     [InlineData("info")]
