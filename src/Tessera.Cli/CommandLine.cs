@@ -43,7 +43,7 @@ internal static class CommandLine
         var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
         {
             Json, Quiet,
-            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
+            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
         {
@@ -69,7 +69,10 @@ internal static class CommandLine
         var command = parsed.CommandResult.Command;
         var known = command.Subcommands.Select(c => c.Name).Concat(command.Options.Select(o => o.Name)).Concat([Json.Name, Quiet.Name]);
         var meant = word is null ? null : Spelling.Meant(word, known);
-        Errors.WriteLine(Console.Error, $"{problem}{(meant is null ? "" : $": did you mean {meant}?")}; see {(command is RootCommand ? "tessera" : $"tessera {command.Name}")} --help");
+        Errors.WriteLine(Console.Error, $"{problem}{(meant is null ? "" : $": did you mean {meant}?")}; see {PathOf(command)} --help");
         return ExitCode.UserError;
     }
+
+    private static string PathOf(Command command)
+        => command is RootCommand ? "tessera" : string.Join(' ', command.Parents.OfType<Command>().Take(1).Select(PathOf).Append(command.Name));
 }

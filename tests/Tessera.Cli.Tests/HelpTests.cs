@@ -24,6 +24,10 @@ public class HelpTests
     [InlineData("train")]
     [InlineData("eval")]
     [InlineData("predict")]
+    [InlineData("explain")]
+    [InlineData("compare-runs")]
+    [InlineData("average")]
+    [InlineData("data")]
     [InlineData("models")]
     [InlineData("info")]
     [InlineData("completion")]
@@ -58,6 +62,17 @@ public class HelpTests
         var line = CommandLineTool.Run("models", "--cuont").UserError();
         Assert.Contains("did you mean --count?", line, StringComparison.Ordinal);
         Assert.Contains("tessera models --help", line, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("list")]
+    [InlineData("get")]
+    [InlineData("check")]
+    public void Commands_below_data_have_help_of_their_own(string command)
+    {
+        var help = CommandLineTool.Run("data", command, "--help").Succeeded().Output;
+        Assert.Contains($"tessera data {command} ", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
+        Assert.Contains($"tessera data {command} --help", CommandLineTool.Run("data", command, "--bogus").UserError(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -38,7 +38,10 @@ internal static class Png
 
     /// <summary>As the source of an img element.</summary>
     internal static string DataUri(ReadOnlySpan<byte> pixels, int height, int width, int channels)
-        => $"data:image/png;base64,{Convert.ToBase64String(Encode(pixels, height, width, channels))}";
+        => DataUri(Encode(pixels, height, width, channels));
+
+    /// <summary>A file as the source of an img element.</summary>
+    internal static string DataUri(byte[] png) => $"data:image/png;base64,{Convert.ToBase64String(png)}";
 
     private static void Chunk(MemoryStream file, string type, ReadOnlySpan<byte> content)
     {

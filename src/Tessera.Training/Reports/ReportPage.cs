@@ -98,14 +98,10 @@ public static class ReportPage
 
     private static string Curves(IReadOnlyList<JsonObject> log)
     {
-        var steps = log.Where(line => Kind(line) == "step").ToArray();
-        var tests = log.Where(line => Kind(line) == "evaluation").ToArray();
-        // Both kinds of line tell epoch and step; at the end of an epoch they fix how many steps one has.
-        var perEpoch = tests.Length > 0 ? (double)tests[^1]["step"]! / (double)tests[^1]["epoch"]! : steps.Length > 0 ? (double)steps[^1]["step"]! / (double)steps[^1]["epoch"]! : 1;
-        IReadOnlyList<(double, double)> Points(JsonObject[] lines, string field) => [.. lines.Where(line => line[field] is not null).Select(line => ((double)line["step"]! / perEpoch, (double)line[field]!))];
-        return new LineChart("Loss", "epoch", [new("training", 0, Points(steps, "loss")), new("test", 1, Points(tests, "loss"), Marked: true), new("test, average", 2, Points(tests, "ema_loss"), Marked: true)], v => v.ToString("0.0#", System.Globalization.CultureInfo.InvariantCulture)).ToSvg()
-            + new LineChart("Accuracy", "epoch", [new("training", 0, Points(steps, "top1")), new("test", 1, Points(tests, "top1"), Marked: true), new("test, average", 2, Points(tests, "ema_top1"), Marked: true)], v => Html.Percent(v, 0)).ToSvg()
-            + new LineChart("Learning rate", "epoch", [new("learning rate", 3, Points(steps, "lr"))], v => v.ToString("0.0e0", System.Globalization.CultureInfo.InvariantCulture)).ToSvg();
+        var curves = new RunCurves(log);
+        return new LineChart("Loss", "epoch", [new("training", 0, curves.OfSteps("loss")), new("test", 1, curves.OfEvaluations("loss"), Marked: true), new("test, average", 2, curves.OfEvaluations("ema_loss"), Marked: true)], v => v.ToString("0.0#", System.Globalization.CultureInfo.InvariantCulture)).ToSvg()
+            + new LineChart("Accuracy", "epoch", [new("training", 0, curves.OfSteps("top1")), new("test", 1, curves.OfEvaluations("top1"), Marked: true), new("test, average", 2, curves.OfEvaluations("ema_top1"), Marked: true)], v => Html.Percent(v, 0)).ToSvg()
+            + new LineChart("Learning rate", "epoch", [new("learning rate", 3, curves.OfSteps("lr"))], v => v.ToString("0.0e0", System.Globalization.CultureInfo.InvariantCulture)).ToSvg();
     }
 
     private static string Confusion(ReportContent content)

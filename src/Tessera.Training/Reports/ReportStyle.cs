@@ -4,8 +4,8 @@ namespace Tessera.Training;
 internal static class ReportStyle
 {
     internal const string Css = """
-        :root{--ink:#1c2430;--soft:#5d6878;--line:#e3e7ee;--paper:#f5f6f9;--panel:#fff;--c0:#3b6fd4;--c1:#e4572e;--c2:#2a9d8f;--c3:#8e5bd0;--c4:#a9b4c6;--good:#1f8a5b;--bad:#c8402a;color-scheme:light dark}
-        @media (prefers-color-scheme:dark){:root{--ink:#e8ebf1;--soft:#98a3b5;--line:#2c3440;--paper:#12161c;--panel:#1a2029;--c0:#6f9cf2;--c1:#ff8a65;--c2:#5cc9b8;--c3:#b990f0;--c4:#4c586b;--good:#5fcf9c;--bad:#ff8b76}}
+        :root{--ink:#1c2430;--soft:#5d6878;--line:#e3e7ee;--paper:#f5f6f9;--panel:#fff;--c0:#3b6fd4;--c1:#e4572e;--c2:#2a9d8f;--c3:#8e5bd0;--c4:#a9b4c6;--c5:#c28a0a;--c6:#c94f8c;--good:#1f8a5b;--bad:#c8402a;color-scheme:light dark}
+        @media (prefers-color-scheme:dark){:root{--ink:#e8ebf1;--soft:#98a3b5;--line:#2c3440;--paper:#12161c;--panel:#1a2029;--c0:#6f9cf2;--c1:#ff8a65;--c2:#5cc9b8;--c3:#b990f0;--c4:#4c586b;--c5:#e0b04a;--c6:#ec88b8;--good:#5fcf9c;--bad:#ff8b76}}
         *{box-sizing:border-box}
         body{margin:0;background:var(--paper);color:var(--ink);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"DejaVu Sans",sans-serif}
         header,main{max-width:1240px;margin:0 auto;padding:0 24px}
@@ -34,9 +34,9 @@ internal static class ReportStyle
         svg text{font-family:inherit;fill:var(--soft);font-size:12px}
         .grid{stroke:var(--line)}
         .line{fill:none;stroke-width:2;stroke-linejoin:round}
-        .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}
-        .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}
-        .b0{background:var(--c0)}.b1{background:var(--c1)}.b2{background:var(--c2)}.b3{background:var(--c3)}
+        .s0{stroke:var(--c0)}.s1{stroke:var(--c1)}.s2{stroke:var(--c2)}.s3{stroke:var(--c3)}.s5{stroke:var(--c5)}.s6{stroke:var(--c6)}
+        .f0{fill:var(--c0)}.f1{fill:var(--c1)}.f2{fill:var(--c2)}.f3{fill:var(--c3)}.f4{fill:var(--c4)}.f5{fill:var(--c5)}.f6{fill:var(--c6)}
+        .b0{background:var(--c0)}.b1{background:var(--c1)}.b2{background:var(--c2)}.b3{background:var(--c3)}.b5{background:var(--c5)}.b6{background:var(--c6)}
         .track{fill:var(--line);opacity:.6}
         svg .value{fill:var(--ink);font-size:12px}
         .right{fill:var(--c0)}.wrong{fill:var(--c1)}

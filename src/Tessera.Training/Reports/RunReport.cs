@@ -60,17 +60,10 @@ internal static class RunReport
         var maps = AttentionPictures.Of(model, image);
         if (maps.Count == 0) return null;
         var (_, channels, height, width) = image.Shape;
-        var pixels = Pixels(image, facts.Normalization);
-        string Draw(AttentionPictures.Map? map) => AttentionPictures.Overlay(pixels, (int)height, (int)width, (int)channels, map);
+        var pixels = Explanation.Pixels(image, facts.Normalization);
+        string Draw(HeatMap? map) => Png.DataUri(Overlay.Draw(pixels, (int)height, (int)width, (int)channels, map));
         var predicted = (int)model.Call(image).Argmax(1).ToInt64();
         return new(facts.Classes[data.Labels[index]], facts.Classes[predicted], [("image", Draw(null)), .. maps.Select(map => (map.Name, Draw(map)))]);
-    }
-
-    // What the model saw, [1, C, H, W], as bytes [H, W, C].
-    private static byte[] Pixels(Tensor image, Normalization normalization)
-    {
-        var (mean, deviation) = (Tensor.From([.. normalization.Mean], 1, normalization.Mean.Count, 1, 1), Tensor.From([.. normalization.Deviation], 1, normalization.Mean.Count, 1, 1));
-        return ((image.To(Device.Cpu) * deviation + mean) * 255).Round().Clamp(0, 255).To(DType.UInt8)[0].Permute(1, 2, 0).ToArray<byte>();
     }
 
     /// <summary>One sample of a data set.</summary>

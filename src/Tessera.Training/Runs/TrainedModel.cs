@@ -24,10 +24,7 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
         var run = new RunFolder(folder);
         if (!run.Exists) throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
         var recipe = Recipe.Load(run.RecipePath);
-        var skipped = new List<string>();
-        var checkpoint = (best ? run.Checkpoints.Best() : run.Checkpoints.Newest(skipped.Add))
-            ?? throw new RunException(skipped.Count == 0 ? $"{folder}: the run has no checkpoint yet" : $"{folder}: no checkpoint can be used: {string.Join("; ", skipped)}");
-        if (ema && !checkpoint.Has("ema")) throw new RunException($"{folder}: the run has no moving average of the weights (train.ema)");
+        var checkpoint = CheckpointOf(folder, best, ema);
         var facts = run.ReadFacts();
         using var fresh = Nn.Init.Skip();
         var model = Registry.Create(recipe.Model.Name, recipe.Model.Options(facts));
@@ -35,6 +32,22 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
         model.To(device ?? Device.Cpu);
         model.Eval();
         return new(model, recipe, facts, checkpoint);
+    }
+
+    /// <summary>The checkpoint of a run whose weights are used.</summary>
+    /// <param name="folder">Folder of the run.</param>
+    /// <param name="best">The one of the highest accuracy instead of the newest.</param>
+    /// <param name="ema">One that has the moving average of the weights.</param>
+    /// <exception cref="RunException">There is no run, or no usable checkpoint in it.</exception>
+    public static StoredCheckpoint CheckpointOf(string folder, bool best = false, bool ema = false)
+    {
+        var run = new RunFolder(folder);
+        if (!run.Exists) throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+        var skipped = new List<string>();
+        var checkpoint = (best ? run.Checkpoints.Best() : run.Checkpoints.Newest(skipped.Add))
+            ?? throw new RunException(skipped.Count == 0 ? $"{folder}: the run has no checkpoint yet" : $"{folder}: no checkpoint can be used: {string.Join("; ", skipped)}");
+        if (ema && !checkpoint.Has("ema")) throw new RunException($"{folder}: the run has no moving average of the weights (train.ema)");
+        return checkpoint;
     }
 }
 

@@ -1,0 +1,152 @@
+using System.CommandLine;
+using System.Diagnostics;
+using Spectre.Console;
+using Tessera.Cli.Rendering;
+using Tessera.Data;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera data</c>: which data sets there are, fetching them, checking them.</summary>
+internal static class DataCommand
+{
+    private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan DrawnInterval = TimeSpan.FromMilliseconds(100);
+
+    private static readonly Argument<string> Name = new("name")
+    {
+        HelpName = "name",
+        Description = "A data set of 'tessera data list'.",
+        CompletionSources = { _ => Datasets.Kinds.Keys.Order().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },
+    };
+
+    private static readonly Option<string?> Root = new("--root") { Description = "Folder below which data sets lie; $TESSERA_DATA, else ~/.cache/tessera by default.", HelpName = "folder" };
+
+    internal static Command Create()
+    {
+        var command = new ExampleCommand("data", "List data sets, fetch them, check their files.")
+        {
+            Examples =
+            [
+                ("tessera data list", "the data sets, and which are in the cache"),
+                ("tessera data get cifar10", "fetch one; goes on where a broken transfer ended"),
+                ("tessera data check fashion_mnist", "compare checksums, open every part, count"),
+            ],
+            Subcommands = { List(), Get(), Check() },
+        };
+        return command;
+    }
+
+    private static ExampleCommand List()
+    {
+        var command = new ExampleCommand("list", "List the data sets: parts, whether they can be fetched, whether they are in the cache.")
+        {
+            Examples =
+            [
+                ("tessera data list", "all of them"),
+                ("tessera data list --quiet", "names only, one a line"),
+                ("tessera data list --json | jq '.[] | select(.cached)'", "those in the cache"),
+            ],
+            Options = { Root },
+        };
+        command.SetAction(parsed => Show(parsed.Terminal(), parsed.GetValue(Root) ?? Datasets.Cache));
+        return command;
+    }
+
+    private static ExampleCommand Get()
+    {
+        var command = new ExampleCommand("get", "Fetch a data set into the cache, compare checksums, unpack and count it.")
+        {
+            Examples =
+            [
+                ("tessera data get fashion_mnist", "into $TESSERA_DATA, else ~/.cache/tessera"),
+                ("tessera data get cifar100 --root /data", "into /data/cifar100; recipes then say data.root=/data"),
+                ("FOLDER=$(tessera data get stl10 --quiet)", "in a script: prints the folder"),
+            ],
+            Arguments = { Name },
+            Options = { Root },
+        };
+        command.SetAction(parsed => Fetch(parsed.Terminal(), parsed.GetRequiredValue(Name), parsed.GetValue(Root)));
+        return command;
+    }
+
+    private static ExampleCommand Check()
+    {
+        var command = new ExampleCommand("check", "Compare a data set's checksums where the files as fetched are there, open every part and count it.")
+        {
+            Examples =
+            [
+                ("tessera data check fashion_mnist", "where it is looked for by itself"),
+                ("tessera data check cifar10 --root /data", "below /data"),
+                ("tessera data check cifar10 --json", "for a program"),
+            ],
+            Arguments = { Name },
+            Options = { Root },
+        };
+        command.SetAction(parsed =>
+        {
+            var kind = Datasets.Find(parsed.GetRequiredValue(Name));
+            ShowParts(parsed.Terminal(), kind, null, Count(kind, parsed.GetValue(Root)), null);
+        });
+        return command;
+    }
+
+    private static void Show(Terminal terminal, string root)
+    {
+        var kinds = Datasets.Kinds.Values.OrderBy(kind => kind.Name, StringComparer.Ordinal).ToArray();
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(kinds.Select(kind => new { kind.Name, kind.Summary, kind.Splits, Fetchable = Fetchable(kind), Folder = FolderOf(kind, root), Cached = Directory.Exists(FolderOf(kind, root)) }));
+            return;
+        }
+        if (terminal.Quiet)
+        {
+            foreach (var kind in kinds) Terminal.Result(kind.Name);
+            return;
+        }
+        var sheet = new Sheet(new("name"), new("what"), new("parts"), new("fetched by"), new("in the cache"));
+        foreach (var kind in kinds)
+            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), Fetchable(kind) ? "tessera data get" : "hand", Directory.Exists(FolderOf(kind, root)) ? "yes" : "");
+        sheet.Show(terminal);
+        terminal.Note($"the cache is {root}");
+    }
+
+    private static bool Fetchable(DatasetKind kind) => DatasetDownload.Plans.ContainsKey(kind.Name);
+
+    private static string FolderOf(DatasetKind kind, string root) => Path.Combine(root, kind.Folder);
+
+    private static void Fetch(Terminal terminal, string name, string? root)
+    {
+        var kind = Datasets.Find(name);
+        using var interruption = new Interruption();
+        using var client = new HttpClient();
+        var started = Stopwatch.GetTimestamp();
+        string Run(Action<string> write, TimeSpan interval)
+            => DatasetDownload.GetAsync(kind.Name, client, root, new DownloadView(write, interval, TimeProvider.System), interruption.Token).GetAwaiter().GetResult();
+        var folder = terminal.IsDrawn
+            ? terminal.Drawing.Status().Start($"Fetching {kind.Name} ...", status => Run(line => status.Status = Markup.Escape(line), DrawnInterval))
+            : Run(terminal.Note, PlainInterval);
+        ShowParts(terminal, kind, folder, Count(kind, root), Stopwatch.GetElapsedTime(started));
+    }
+
+    private static IReadOnlyList<(string Split, int Count)> Count(DatasetKind kind, string? root)
+        // A root is the set's own folder, or one that holds it under the set's name.
+        => DatasetDownload.Check(kind.Name, root is not null && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root);
+
+    private static void ShowParts(Terminal terminal, DatasetKind kind, string? folder, IReadOnlyList<(string Split, int Count)> parts, TimeSpan? time)
+    {
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(new { kind.Name, Folder = folder, Seconds = time is { } t ? Math.Round(t.TotalSeconds, 3) : (double?)null, Parts = parts.ToDictionary(part => part.Split, part => part.Count) });
+            return;
+        }
+        if (terminal.Quiet && folder is not null)
+        {
+            Terminal.Result(folder);
+            return;
+        }
+        var sheet = new Sheet(new(kind.Name), new("samples", true));
+        foreach (var (split, count) in parts) sheet.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
+        sheet.Show(terminal);
+        if (folder is not null) terminal.Note($"folder  {folder}");
+    }
+}

@@ -1,0 +1,37 @@
+namespace Tessera.Training;
+
+/// <summary>Explanations as one HTML page that needs nothing else.</summary>
+public static class ExplainPage
+{
+    /// <summary>The page.</summary>
+    /// <param name="title">Model or run.</param>
+    /// <param name="explanations">An image each.</param>
+    public static string Render(string title, IReadOnlyList<Explanation> explanations) => $"""
+        <!doctype html>
+        <html lang="en">
+        <head>
+        <meta charset="utf-8">
+        <meta name="viewport" content="width=device-width, initial-scale=1">
+        <title>{Html.Encode(title)}</title>
+        <style>{ReportStyle.Css}</style>
+        </head>
+        <body>
+        <header><p class="kicker">Tessera · explanations</p><h1>{Html.Encode(title)}</h1></header>
+        <main>
+        <section class="panel"><p>Bright is where the model looks. Roll-out: the attention of all blocks multiplied, as the classifier reads it (Abnar and Zuidema, 2020); it does not depend on the class. Grad-CAM: the places that speak for the class (Selvaraju et al., 2017).</p></section>
+        <div class="columns">
+        {string.Join('\n', explanations.Select(Panel))}
+        </div>
+        </main>
+        </body>
+        </html>
+
+        """;
+
+    private static string Panel(Explanation one)
+        => $"<section class=\"panel\"><h2>{Html.Encode(one.Source)}</h2><figure class=\"attention\" style=\"grid-template-columns:repeat({one.Pictures.Count},minmax(0,1fr));gap:10px\">"
+            + string.Concat(one.Pictures.Select(p => $"<div><img alt=\"{Html.Encode(p.Name)}\" src=\"{Png.DataUri(p.Png)}\"><small>{Html.Encode(Caption(one, p))}</small></div>"))
+            + $"</figure><table><tr><th>class</th><th class=\"number\">probability</th></tr>{string.Concat(one.Choices.Select(c => $"<tr><td>{Html.Encode(c.Class)}</td><td class=\"number\">{Html.Percent(c.Probability)}</td></tr>"))}</table></section>";
+
+    private static string Caption(Explanation one, ExplanationPicture picture) => picture.Name == "Grad-CAM" ? $"Grad-CAM, {one.Explained}" : picture.Name;
+}

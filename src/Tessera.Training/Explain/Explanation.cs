@@ -1,0 +1,50 @@
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>A picture of an explanation.</summary>
+/// <param name="Name">What it shows: <c>image</c>, <c>roll-out</c> or <c>Grad-CAM</c>.</param>
+/// <param name="Png">The file's bytes.</param>
+public sealed record ExplanationPicture(string Name, byte[] Png);
+
+/// <summary>What a model sees in an image and where.</summary>
+/// <param name="Source">Name of the image.</param>
+/// <param name="Explained">The class that Grad-CAM speaks of.</param>
+/// <param name="Choices">The likeliest classes with their probabilities.</param>
+/// <param name="Pictures">The image, then a map laid over it each.</param>
+public sealed record Explanation(string Source, string Explained, IReadOnlyList<(string Class, double Probability)> Choices, IReadOnlyList<ExplanationPicture> Pictures)
+{
+    private const int Side = 256;
+    private const int Shown = 5;
+
+    /// <summary>Explains an image.</summary>
+    /// <param name="source">Its name.</param>
+    /// <param name="model">In evaluation mode.</param>
+    /// <param name="image">[1, C, H, W], normalised, where the model is.</param>
+    /// <param name="normalization">What was done to it.</param>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="label">The class that Grad-CAM shall speak of; the likeliest when null.</param>
+    public static Explanation Of(string source, Backbone model, Tensor image, Normalization normalization, IReadOnlyList<string> classes, int? label = null)
+    {
+        using var scope = new Scope();
+        double[] probabilities;
+        using (Torch.NoGrad()) probabilities = model.Call(image).To(DType.Float64).Softmax(1).ToArray<double>();
+        var ranked = probabilities.Index().OrderByDescending(p => p.Item).ToArray();
+        var chosen = label ?? ranked[0].Index;
+        var pixels = Pixels(image, normalization);
+        var (height, width, channels) = ((int)image.Size(2), (int)image.Size(3), (int)image.Size(1));
+        HeatMap?[] maps = [AttentionRollout.Of(model, image), GradCam.Of(model, image, chosen)];
+        return new(source, classes[chosen], [.. ranked.Take(Shown).Select(p => (classes[p.Index], p.Item))],
+            [Draw("image", null), .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map))]);
+
+        ExplanationPicture Draw(string name, HeatMap? map) => new(name, Overlay.Draw(pixels, height, width, channels, map, Side));
+    }
+
+    /// <summary>What the model saw, [1, C, H, W], as bytes [H, W, C].</summary>
+    internal static byte[] Pixels(Tensor image, Normalization normalization)
+    {
+        var (mean, deviation) = (Tensor.From([.. normalization.Mean], 1, normalization.Mean.Count, 1, 1), Tensor.From([.. normalization.Deviation], 1, normalization.Mean.Count, 1, 1));
+        return ((image.To(Device.Cpu) * deviation + mean) * 255).Round().Clamp(0, 255).To(DType.UInt8)[0].Permute(1, 2, 0).ToArray<byte>();
+    }
+}

@@ -1,0 +1,57 @@
+namespace Tessera.Training;
+
+/// <summary>An image with a map laid over it.</summary>
+internal static class Overlay
+{
+    private const double Opacity = 0.68;
+
+    private static readonly (double R, double G, double B)[] heat =
+        [(0, 0, 4), (40, 11, 84), (101, 21, 110), (159, 42, 99), (212, 72, 66), (245, 125, 21), (250, 193, 39), (252, 255, 164)];
+
+    /// <summary>As a PNG.</summary>
+    /// <param name="pixels">[H, W, C] of the image.</param>
+    /// <param name="height">H.</param>
+    /// <param name="width">W.</param>
+    /// <param name="channels">C.</param>
+    /// <param name="map">Null for the image alone.</param>
+    /// <param name="side">Smaller images are magnified by whole numbers up to about this size.</param>
+    internal static byte[] Draw(ReadOnlySpan<byte> pixels, int height, int width, int channels, HeatMap? map, int side = 128)
+    {
+        var scale = Math.Max(1, side / Math.Max(height, width));
+        var (h, w) = (height * scale, width * scale);
+        var result = new byte[h * w * 3];
+        for (var y = 0; y < h; y++)
+            for (var x = 0; x < w; x++)
+            {
+                var at = (y / scale * width + x / scale) * channels;
+                var (r, g, b) = channels == 1 ? (pixels[at], pixels[at], pixels[at]) : (pixels[at], pixels[at + 1], pixels[at + 2]);
+                var target = result.AsSpan((y * w + x) * 3, 3);
+                if (map is null) (target[0], target[1], target[2]) = (r, g, b);
+                else Blend(target, (r + g + b) / 3.0, Sample(map, (y + 0.5) / h, (x + 0.5) / w));
+            }
+        return Png.Encode(result, h, w, 3);
+    }
+
+    private static void Blend(Span<byte> target, double grey, double value)
+    {
+        var place = value * (heat.Length - 1);
+        var (low, part) = (Math.Min((int)place, heat.Length - 2), place - Math.Min((int)place, heat.Length - 2));
+        var (a, b) = (heat[low], heat[low + 1]);
+        target[0] = Mix(a.R, b.R);
+        target[1] = Mix(a.G, b.G);
+        target[2] = Mix(a.B, b.B);
+
+        byte Mix(double from, double to) => (byte)Math.Clamp((1 - Opacity) * grey + Opacity * (from + (to - from) * part), 0, 255);
+    }
+
+    // Bilinear between the centres of the grid's cells.
+    private static double Sample(HeatMap map, double y, double x)
+    {
+        var (row, column) = (Math.Clamp(y * map.Height - 0.5, 0, map.Height - 1), Math.Clamp(x * map.Width - 0.5, 0, map.Width - 1));
+        var (top, left) = ((int)row, (int)column);
+        var (bottom, right) = (Math.Min(top + 1, map.Height - 1), Math.Min(left + 1, map.Width - 1));
+        var (dy, dx) = (row - top, column - left);
+        double At(int r, int c) => map.Values[r * map.Width + c];
+        return (At(top, left) * (1 - dx) + At(top, right) * dx) * (1 - dy) + (At(bottom, left) * (1 - dx) + At(bottom, right) * dx) * dy;
+    }
+}
