@@ -13,11 +13,13 @@ namespace Tessera.Optim;
 public sealed class Lamb(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-6, double? maxNorm = 1) : Optimizer(groups, learningRate)
 {
     /// <inheritdoc/>
-    protected override void Prepare(IReadOnlyList<Tensor> gradients)
+    protected override void Prepare(IEnumerable<Tensor> gradients)
     {
-        if (maxNorm is not { } limit || gradients.Count == 0) return;
-        var divisor = (Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm() / limit).Clamp(min: 1);
-        foreach (var gradient in gradients) gradient.Div_(divisor);
+        if (maxNorm is not { } limit) return;
+        var all = gradients.ToArray();
+        if (all.Length == 0) return;
+        var divisor = (Torch.Stack([.. all.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm() / limit).Clamp(min: 1);
+        foreach (var gradient in all) gradient.Div_(divisor);
     }
 
     /// <inheritdoc/>

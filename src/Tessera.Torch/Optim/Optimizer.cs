@@ -49,7 +49,7 @@ public abstract class Optimizer
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        Prepare([.. Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter.Grad).OfType<Tensor>()]);
+        Prepare(Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter.Grad).OfType<Tensor>());
         foreach (var group in Groups)
             foreach (var (name, parameter) in group.Parameters)
             {
@@ -62,7 +62,7 @@ public abstract class Optimizer
     }
 
     /// <summary>Called at the beginning of a step with all gradients, for what goes by all of them together.</summary>
-    protected virtual void Prepare(IReadOnlyList<Tensor> gradients) { }
+    protected virtual void Prepare(IEnumerable<Tensor> gradients) { }
 
     /// <summary>Changes one parameter; <paramref name="step"/> counts from 1.</summary>
     protected abstract void Update(Slot slot, Parameter parameter, Tensor gradient, ParameterGroup group, double learningRate, long step);
