@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 
 namespace Tessera.Training.Tests;
 
@@ -93,7 +94,8 @@ public sealed class ExperimentTests : IDisposable
         foreach (var part in (string[])["Loss", "Accuracy", "Learning rate", "Confusion", "Accuracy per class", "Calibration", "Where it looks", "roll-out", "Surest mistakes", "Recipe", "Environment", "libtorch", "Run it again", "cct_2_3x2_32", "Ankle boot"])
             Assert.Contains(part, html, StringComparison.Ordinal);
         foreach (var outside in (string[])["http://", "https://", "<script", "<link", "@import", "url("]) Assert.DoesNotContain(outside, html, StringComparison.OrdinalIgnoreCase);
-        Assert.DoesNotContain("NaN", html, StringComparison.Ordinal);
+        // Pictures are written in an alphabet in which these letters may meet by chance.
+        Assert.DoesNotContain("NaN", Regex.Replace(html, "base64,[A-Za-z0-9+/=]*", ""), StringComparison.Ordinal);
     }
 
     [Fact]
