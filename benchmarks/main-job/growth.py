@@ -1,0 +1,70 @@
+#!/usr/bin/env python3
+"""Whether memory grows while training: 10,000 steps of the main job's model at batch 8.
+
+    benchmarks/main-job/growth.py
+
+Reads the process's resident memory from /proc after 2,000 and after 12,000 steps (the steps are those of the run's log) and
+writes growth.csv beside this file. Needs ./tessera built once.
+"""
+import csv
+import datetime
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+FIRST, LAST, EVERY = 2_000, 12_000, 1_000
+
+
+def step_of(log):
+    """The last step in the log, 0 before there is one."""
+    try:
+        lines = log.read_text().splitlines()
+    except FileNotFoundError:
+        return 0
+    return max((json.loads(line).get("step", 0) for line in lines[-3:]), default=0)
+
+
+def resident_kb(pid):
+    with open(f"/proc/{pid}/status") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("VmRSS"))
+
+
+def main():
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    folder = pathlib.Path(tempfile.mkdtemp())
+    command = [ROOT / "tessera", "train", "--quiet", "--out", folder / "run", "--set", "data.batch=8", "--set", "schedule.epochs=2",
+               "--set", "evaluation.every=0", "--set", "train.log_every=100"]
+    process = subprocess.Popen(command, env=environment, cwd=ROOT)
+    rows, wanted = [], FIRST
+    try:
+        while wanted <= LAST:
+            if process.poll() is not None:
+                sys.exit(f"training ended with {process.returncode} before step {wanted}")
+            step = step_of(folder / "run" / "log.jsonl")
+            if step >= wanted:
+                rows.append({"step": step, "resident_kb": resident_kb(process.pid)})
+                print(f"step {step:6}  {rows[-1]['resident_kb']:,} kB", flush=True)
+                wanted += EVERY
+            time.sleep(0.2)
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder, ignore_errors=True)
+    growth = rows[-1]["resident_kb"] - rows[0]["resident_kb"]
+    print(f"growth over {rows[-1]['step'] - rows[0]['step']:,} steps: {growth:,} kB")
+    with open(HERE / "growth.csv", "w", newline="") as f:
+        f.write(f"# {datetime.date.today()}, batch 8, growth {growth} kB\n")
+        writer = csv.DictWriter(f, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
