@@ -37,11 +37,13 @@ public static class AttentionRollout
         var tokens = weights[^1].Size(2);
         Tensor[] last = [.. weights.Reverse().TakeWhile(w => IsAmongTokens(w) && w.Size(2) == tokens).Reverse()];
         var prefix = model.PrefixTokens;
+        var features = model.ForwardFeatures(image); // [1, N, D] or [1, C, H, W]
+        if (tokens != (features.Dim == 3 ? features.Size(1) : features.Size(2) * features.Size(3) + prefix)) return null;
         if (HeatMap.Grid(tokens - prefix, image) is not { } grid) return null;
         return new([.. last.Select(w => w.To(DType.Float32).Mean([1])[0])], Reader(last[0], tokens, prefix, pool), prefix, grid);
     }
 
-    // Not within windows (which stand in the batch), not among channels of another count, not from a few queries.
+    // Not within windows (which stand in the batch), not from a few queries.
     private static bool IsAmongTokens(Tensor weights) => weights.Dim == 4 && weights.Size(0) == 1 && weights.Size(2) == weights.Size(3);
 
     // What the classifier reads: the class token, the weights of sequence pooling, or all tokens alike.

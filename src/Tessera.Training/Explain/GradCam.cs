@@ -41,7 +41,13 @@ public static class GradCam
         return null;
 
         // [C, H, W], or [C, N] of tokens without those of the prefix
-        Tensor Channels(Tensor block, string path) => block.Dim == 4 ? block.Detach()[0] : block.Detach()[0].Slice(0, model.PrefixTokensAt(path)).Transpose(0, 1);
+        Tensor Channels(Tensor block, string path)
+        {
+            var one = block.Detach()[0];
+            if (block.Dim != 4) return one.Slice(0, model.PrefixTokensAt(path)).Transpose(0, 1);
+            // Some models keep their maps as [H, W, C]: the two sides that are as the image's tell.
+            return one.Size(1) * image.Size(3) == one.Size(2) * image.Size(2) ? one : one.Permute(2, 0, 1);
+        }
 
         HeatMap? Map(Tensor values, Tensor gradient)
         {
