@@ -53,10 +53,11 @@ def main():
                 folder = tempfile.mkdtemp()
                 try:
                     result, memory = run([ROOT / "tessera", "train", "--json", "--out", f"{folder}/run", "--set", "schedule.epochs=1",
-                                          "--set", f"data.limit={(args.steps + 30) * BATCH}", "--set", "objective.smoothing=0.1"], environment)
+                                          "--set", f"data.limit={(args.steps + 30) * BATCH}", "--set", f"data.batch={BATCH}", "--set", "augment=[flip, {shift: 2}]",
+                                          "--set", "model.attention_dropout=0.1", "--set", "model.drop_path=0.1", "--set", "objective.smoothing=0.1"], environment)
                 finally:
                     shutil.rmtree(folder, ignore_errors=True)
-                rate, version = result["imagesPerSecond"], "of this checkout"
+                rate, version = result["images_per_second"], "of this checkout"
             rows.append({"round": round_, "side": side, "images_per_second": round(rate, 1), "peak_mb": round(memory), "version": version,
                          "threads": threads, "load_before": round(load, 2)})
             print(f"round {round_}  {side:8}  {rate:7.0f} images/s  {memory:6.0f} MB  load before {load:.2f}", flush=True)
