@@ -161,10 +161,10 @@ public sealed partial class Cct : Backbone
             var x = input;
             foreach (var layer in convLayers)
             {
-                x = layer.Call(x);
                 // Pooling runs five times faster over channels that lie together, and the last map is tokens already. The
                 // maximum of rectified values is the rectified maximum: pooled first, there is a quarter to rectify.
-                if (config.Convolutional) x = x.Contiguous(MemoryFormat.ChannelsLast).MaxPool2d(config.PoolKernel, config.PoolStride, config.PoolPadding).Relu();
+                x = !config.Convolutional ? layer.Call(x) : Torch.Scope(() => Torch.Scope(() => layer.Call(x).Contiguous(MemoryFormat.ChannelsLast))
+                    .MaxPool2d(config.PoolKernel, config.PoolStride, config.PoolPadding).Relu());
             }
             return x.Flatten(2).Transpose(1, 2);
         }

@@ -150,13 +150,17 @@ public class RevColTests : LiveTensors
     }
 
     [Fact]
-    public void Full_back_propagation_is_exact_in_float32_over_many_columns()
+    public void Full_back_propagation_rounds_like_the_plain_one_over_many_columns()
     {
         using var scope = Torch.Scope();
         Torch.Seed(6);
         var model = Small(supervised: false, columns: 26);
         var images = Torch.Randn([2, 3, 64, 64]);
-        Assert.InRange(Distance(Gradients(model, images, Mode.Full), Gradients(model, images, Mode.Plain)), 0, 1e-3);
+        var (full, plain) = (Gradients(model, images, Mode.Full), Gradients(model, images, Mode.Plain));
+        model.To(dtype: DType.Float64);
+        var exact = Gradients(model, images.To(DType.Float64), Mode.Plain);
+        // Plain float32 rounds too: recomputing may add no more than that.
+        Assert.InRange(Distance(full, exact), 0, 2 * Distance(plain, exact));
     }
 
     [Fact]
