@@ -18,6 +18,8 @@ at::Generator& generator_of(void* generator) { return *static_cast<at::Generator
 
 }  // namespace
 
+TESSERA_API int32_t tessera_abi() { return abi; }
+
 // device -1: a fresh CPU generator with its own state; otherwise the default one of a device. Freed by the caller.
 TESSERA_API int32_t tessera_generator(int64_t device, uint64_t seed, void** result) {
     return guarded([&] {

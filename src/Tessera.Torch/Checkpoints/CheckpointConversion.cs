@@ -21,10 +21,14 @@ public static class CheckpointConversion
         return result;
     }
 
-    /// <summary>A copy of a tensor's values for a file.</summary>
-    public static CheckpointTensor ToCheckpoint(this Tensor source) => CheckpointTensor.FromBytes(source.DType, source.ToBytes(), source.Shape);
+    /// <summary>A tensor's values for a file, row-major: where they lie if they are contiguous on the CPU, else a copy in the current scope.</summary>
+    public static CheckpointTensor ToCheckpoint(this Tensor source)
+    {
+        var dense = source.Detach().To(device: Device.Cpu).Contiguous();
+        return CheckpointTensor.View("(in memory)", CheckpointStorage.Of(dense), new ElementType(dense.DType), 0, dense.Shape.ToArray(), CheckpointTensor.RowMajor(dense.Shape));
+    }
 
-    /// <summary>Copies of all tensors for a file.</summary>
+    /// <summary>All tensors for a file; see <see cref="ToCheckpoint(Tensor)"/> for how long they are valid.</summary>
     public static IEnumerable<KeyValuePair<string, CheckpointTensor>> ToCheckpoint(this IEnumerable<KeyValuePair<string, Tensor>> source)
         => source.Select(e => KeyValuePair.Create(e.Key, e.Value.ToCheckpoint()));
 }

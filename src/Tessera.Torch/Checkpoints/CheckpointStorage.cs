@@ -4,7 +4,7 @@ namespace Tessera.Checkpoints;
 
 /// <summary>
 /// The bytes under one or several tensors. Two tensors that refer to the same storage are tied, or views of one
-/// another, in the file. The bytes lie in the mapped file, in memory, or are unpacked at the first use.
+/// another, in the file. The bytes lie in the mapped file, in memory, in a tensor of the engine, or are unpacked at the first use.
 /// </summary>
 public sealed class CheckpointStorage
 {
@@ -13,6 +13,7 @@ public sealed class CheckpointStorage
     FileBytes? file;
     long start;
     byte[]? owned;
+    Tensor? tensor;
 
     CheckpointStorage(string path, long byteLength, Func<byte[]>? unpack = null)
     {
@@ -29,6 +30,9 @@ public sealed class CheckpointStorage
 
     internal static CheckpointStorage Owned(byte[] bytes, string path)
         => new(path, bytes.Length) { owned = bytes };
+
+    /// <summary>The values of a contiguous tensor on the CPU where they lie, valid as long as it is.</summary>
+    internal static CheckpointStorage Of(Tensor tensor) => new("(in memory)", tensor.Bytes) { tensor = tensor };
 
     internal static CheckpointStorage Mapped(FileBytes file, long start, long byteLength)
     {
@@ -54,23 +58,25 @@ public sealed class CheckpointStorage
 
     /// <summary>The rest of a storage, from <paramref name="offset"/> on, as one of its own.</summary>
     internal CheckpointStorage Window(long offset)
-        => new(Path, ByteLength - offset) { file = file, start = start + offset, owned = file is null ? Memory() : null };
+        => new(Path, ByteLength - offset) { file = file, tensor = tensor, start = start + offset, owned = file is null && tensor is null ? Memory() : null };
 
     /// <summary>
     /// Part of the bytes where they lie. When they lie in a mapped file the span is valid only as long as the
-    /// <see cref="Checkpoint"/> is not disposed; <see cref="CheckpointTensor.ToContiguousBytes"/> has no such limit.
+    /// <see cref="Checkpoint"/> is not disposed, in a tensor as long as that is not; <see cref="CheckpointTensor.ToContiguousBytes"/> has no such limit.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The part lies outside the storage.</exception>
-    public ReadOnlySpan<byte> Slice(long offset, int length)
+    public unsafe ReadOnlySpan<byte> Slice(long offset, int length)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
-        return file is not null ? file.Slice(start + offset, length) : Memory().AsSpan((int)(start + offset), length);
+        if (file is not null) return file.Slice(start + offset, length);
+        return tensor is not null ? new((byte*)tensor.Info.Data + start + offset, length) : Memory().AsSpan((int)(start + offset), length);
     }
 
     /// <summary>Fixes the bytes in place until the handle is disposed; its pointer is the storage's first byte.</summary>
-    internal MemoryHandle Pin() => file is not null ? file.Pin(start) : Memory().AsMemory((int)start).Pin();
+    internal unsafe MemoryHandle Pin()
+        => file is not null ? file.Pin(start) : tensor is not null ? new((byte*)tensor.Info.Data + start) : Memory().AsMemory((int)start).Pin();
 
     byte[] Memory()
     {

@@ -165,6 +165,7 @@ public sealed class CheckpointTensor
         if (Count == 0) return;
         using var pin = Storage.Pin();
         StridedCopy.Pack((byte*)pin.Pointer + StorageOffset * elementType.Size, destination, shape, strides, elementType.Size);
+        GC.KeepAlive(Storage);
     }
 
     /// <summary>The elements in row-major order.</summary>

@@ -16,6 +16,7 @@ internal static class TensorBytes
         var start = tensor.StorageOffset * tensor.ElementType.Size;
         for (long done = 0; done < tensor.ByteLength; done += Part)
             take(tensor.Storage.Slice(start + done, (int)Math.Min(Part, tensor.ByteLength - done)));
+        GC.KeepAlive(tensor);
     }
 
     public delegate void SpanAction(ReadOnlySpan<byte> part);

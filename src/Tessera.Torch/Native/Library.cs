@@ -4,9 +4,12 @@ using System.Runtime.InteropServices;
 namespace Tessera.Native;
 
 /// <summary>Finds the native shim: where TESSERA_NATIVE says, beside the assembly, or in the checkout's artifacts.</summary>
-internal static class Library
+internal static unsafe class Library
 {
     internal const string Name = "tessera";
+
+    /// <summary>Number of the ABI that this assembly was written for; native/tessera.h has the shim's.</summary>
+    internal const int Abi = 1;
 
     // Runs once, before the first native call: the engine is set up the way every use of it wants.
     static Library()
@@ -27,8 +30,15 @@ internal static class Library
     {
         if (name != Name) return 0;
         foreach (var candidate in Candidates())
-            if (File.Exists(candidate)) return NativeLibrary.Load(candidate);
+            if (File.Exists(candidate)) return OfThisAbi(NativeLibrary.Load(candidate), candidate);
         throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or let TESSERA_NATIVE name the file");
+    }
+
+    private static nint OfThisAbi(nint library, string path)
+    {
+        var found = NativeLibrary.TryGetExport(library, "tessera_abi", out var function) ? ((delegate* unmanaged<int>)function)() : 0;
+        if (found == Abi) return library;
+        throw new DllNotFoundException($"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): run ./tessera once to build it anew");
     }
 
     private static IEnumerable<string> Candidates()

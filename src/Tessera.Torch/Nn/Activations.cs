@@ -29,18 +29,10 @@ public sealed class Relu6 : Layer
 }
 
 /// <summary>Gaussian error linear unit, exact (erf) or by tanh (Hendrycks and Gimpel, 2016, arXiv:1606.08415).</summary>
-/// <remarks>
-/// The engine's backward of the exact form in float32 on the CPU leaves its result unwritten where the gradient of a contiguous input is permuted, as
-/// when a map becomes tokens (docs/engine-defects.md). It is made contiguous here; the operator itself has no such guard.
-/// </remarks>
 public sealed class Gelu(bool tanh = false) : Layer
 {
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input)
-    {
-        var output = input.Gelu(tanh ? "tanh" : "none");
-        return !tanh && output.RequiresGrad && input.IsContiguous ? ContiguousGradient.Of(output) : output;
-    }
+    protected override Tensor Forward(Tensor input) => input.Gelu(tanh ? "tanh" : "none");
 }
 
 /// <summary>x sigmoid(x), also known as swish.</summary>
