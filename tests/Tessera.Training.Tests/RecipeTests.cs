@@ -108,6 +108,7 @@ public sealed class RecipeTests
         {
             var recipe = Recipe.Load(file);
             Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
+            Assert.Contains(recipe.Data.Name, Data.Datasets.Kinds.Keys);
             Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), file).ToYaml());
         }
     }
