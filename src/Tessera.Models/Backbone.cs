@@ -61,6 +61,16 @@ public abstract class Backbone : Layer
     /// <summary>Paths of the blocks whose outputs <see cref="Blocks"/> gives, in order.</summary>
     public abstract IReadOnlyList<string> BlockPaths { get; }
 
+    /// <summary>Lets every block keep only its input for the backward pass and compute the rest again there; see <see cref="Module.Recomputes"/>.</summary>
+    /// <exception cref="NotSupportedException">The model's blocks do not turn a tensor into a tensor.</exception>
+    public void RecomputeBlocks(bool recomputes = true)
+    {
+        var modules = NamedModules().ToDictionary(m => m.Name, m => m.Module);
+        if (BlockPaths.FirstOrDefault(path => !modules[path].CanRecompute) is { } other)
+            throw new NotSupportedException($"the blocks of {GetType().Name} cannot be recomputed in the backward pass: {other} does not turn a tensor into a tensor");
+        foreach (var path in BlockPaths) modules[path].Recomputes = recomputes;
+    }
+
     /// <summary>Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).</summary>
     public virtual bool WithoutDecay(string name) => false;
 

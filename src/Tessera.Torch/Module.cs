@@ -129,6 +129,21 @@ public abstract class Module
         foreach (var parameter in Parameters()) parameter.Grad = null;
     }
 
+    /// <summary>Whether <see cref="Recomputes"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a tensor.</summary>
+    public virtual bool CanRecompute => false;
+
+    /// <summary>
+    /// Whether the module keeps nothing for the backward pass but its inputs: what it computed on the way is computed again
+    /// there (Chen et al., 2016, arXiv:1604.06174). Memory falls, time rises by at most a forward pass; results are the same.
+    /// Where <see cref="Taps"/> record from inside of it, it runs as usual.
+    /// </summary>
+    /// <exception cref="NotSupportedException">It cannot.</exception>
+    public bool Recomputes
+    {
+        get;
+        set => field = !value || CanRecompute ? value : throw new NotSupportedException($"{GetType().Name} does not turn a tensor into a tensor: what it computes cannot be recomputed in the backward pass");
+    }
+
     /// <summary>Records an intermediate under this module's path, where someone asked for it; see <see cref="Taps"/>.</summary>
     /// <returns>The tensor itself.</returns>
     protected Tensor Record(string name, Tensor value)
@@ -144,11 +159,16 @@ public abstract class Module
 /// <summary>A module with one input and one output.</summary>
 public abstract class Module<TIn, TOut> : Module
 {
+    /// <inheritdoc/>
+    public sealed override bool CanRecompute => typeof(TOut) == typeof(Tensor) && Recomputation<TIn>.Fits;
+
     /// <summary>Runs the module in a scope of its own: what it makes in between is freed when it returns.</summary>
     public TOut Call(TIn input)
     {
         using var scope = new Scope();
-        var output = Forward(input);
+        var output = Recomputes && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
+            ? (TOut)(object)Recomputation<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)
+            : Forward(input);
         if (output is Tensor tensor) Taps.Current?.Record(this, "", tensor);
         return scope.Return(output);
     }

@@ -18,6 +18,7 @@ public sealed class Taps : IDisposable
     private readonly Dictionary<Module, string> paths = new(ReferenceEqualityComparer.Instance);
     private readonly OrderedDictionary<string, Tensor> records = [];
     private readonly Regex[] patterns;
+    private readonly string[] given;
     private readonly Taps? outer = current;
     private readonly Scope? home = Scope.Current;
 
@@ -26,6 +27,7 @@ public sealed class Taps : IDisposable
     /// <param name="patterns">Names to record; <c>*</c> stands for any text without a dot, <c>**</c> for any text.</param>
     public Taps(Module root, params string[] patterns)
     {
+        given = patterns;
         this.patterns = Array.ConvertAll(patterns, Compile);
         foreach (var (name, module) in root.NamedModules()) paths[module] = name;
         current = this;
@@ -41,6 +43,22 @@ public sealed class Taps : IDisposable
     /// <exception cref="KeyNotFoundException">Nothing was recorded under it; the message lists what was.</exception>
     public Tensor this[string name] => records.TryGetValue(name, out var value) ? value
         : throw new KeyNotFoundException($"'{name}' was not recorded; there are: {string.Join(", ", records.Keys)}");
+
+    /// <summary>Nothing is recorded on this thread until the result is disposed of.</summary>
+    internal static IDisposable Pause() => new Silence();
+
+    /// <summary>Whether a pattern may stand for something that is recorded inside of a module.</summary>
+    internal bool WantsInside(Module module) => paths.TryGetValue(module, out var path) && Array.Exists(given, pattern => Reaches(pattern, path.Length == 0 ? "" : path + "."));
+
+    // Whether a name that begins with the text can match.
+    private static bool Reaches(ReadOnlySpan<char> pattern, ReadOnlySpan<char> text)
+    {
+        if (text.IsEmpty || pattern.StartsWith("**")) return true;
+        if (pattern.IsEmpty) return false;
+        return pattern[0] == '*'
+            ? Reaches(pattern[1..], text) || (text[0] != '.' && Reaches(pattern, text[1..]))
+            : pattern[0] == text[0] && Reaches(pattern[1..], text[1..]);
+    }
 
     internal bool Wants(Module module, string name) => paths.TryGetValue(module, out var path) && Matches(Join(path, name));
 
@@ -66,4 +84,13 @@ public sealed class Taps : IDisposable
 
     /// <summary>Stops recording; the records stay.</summary>
     public void Dispose() => current = outer;
+
+    private sealed class Silence : IDisposable
+    {
+        private readonly Taps? before = current;
+
+        internal Silence() => current = null;
+
+        public void Dispose() => current = before;
+    }
 }

@@ -18,6 +18,7 @@ public static class Evaluator
     {
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
+        int? largest = null;
         model.Eval();
         try
         {
@@ -29,8 +30,8 @@ public static class Evaluator
                 using var scope = new Scope();
                 if (!samples.MoveNext()) break;
                 using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
-                using var cast = precision == Precision.Bf16 ? Torch.Autocast(device: DeviceOf(model).Type) : null;
-                metrics.Add(Predict(model, batch.Value), batch.Value.Labels, batch.Value.Indices);
+                using var cast = precision.Autocast(DeviceOf(model));
+                metrics.Add(PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
                 done?.Invoke(metrics.Count);
             }
         }
@@ -39,6 +40,25 @@ public static class Evaluator
             model.Train(training);
         }
         return metrics.Measure();
+    }
+
+    // Samples are predicted one for one, so that batches which do not fit into memory pass in parts with the same result.
+    private static Tensor PredictInParts(Backbone model, Batch batch, ref int? largest)
+    {
+        while (true)
+        {
+            try
+            {
+                using var scope = new Scope();
+                Tensor[] logits = [.. MicroBatches.Split(batch, largest).Select(part => Predict(model, part))];
+                return scope.Return(logits is [var only] ? only : Torch.Cat(logits));
+            }
+            catch (TorchException error) when (MicroBatches.IsOutOfMemory(error) && Math.Min(largest ?? int.MaxValue, batch.Count) > 1)
+            {
+                largest = MicroBatches.Half(Math.Min(largest ?? int.MaxValue, batch.Count));
+            }
+            MicroBatches.Release(DeviceOf(model));
+        }
     }
 
     /// <summary>Logits for prediction, [B, classes].</summary>

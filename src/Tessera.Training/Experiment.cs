@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Optim;
 
 namespace Tessera.Training;
 
@@ -14,25 +15,32 @@ public sealed class Experiment : IDisposable
         this.report = report;
         (Recipe, Run) = (recipe, run);
         if (recipe.Train.Threads > 0) Torch.Threads = recipe.Train.Threads;
-        TrainData = Open(recipe.Data.Split, recipe.Data.Limit);
-        TestData = Open(recipe.Evaluation.Split, null);
+        TrainData = recipe.Data.OpenTraining();
+        TestData = recipe.Data.Open(recipe.Evaluation.Split);
         Facts = DataFacts.Of(TrainData);
         Torch.Seed(recipe.Train.Seed);
-        Model = Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts));
-        if (recipe.Model.Weights is { } weights) Pretrained.Load(Model, weights, new() { ReplaceHead = true });
+        Model = InitialWeights.Create(recipe.Model, Facts, load: run.Checkpoints.All.Count == 0);
         var device = Device.Parse(recipe.Train.Device);
         Model.To(device);
+        if (recipe.Train.RecomputeBlocks) Recompute(Model);
         var objective = recipe.Objective.Create(new(Model, device));
         objective.To(device);
         var train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
             workers: recipe.Data.Workers, sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null);
         Trainer = new(new(Model, objective, recipe.Optimizer.Create(Model, objective), recipe.Schedule,
-            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(Model, recipe, TestData, Facts)), recipe.Train, recipe.Evaluation), run, report);
+            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(Model, recipe, TestData, Facts)), recipe.Train, recipe.Evaluation,
+            recipe.Train.Precision == Precision.Fp16 ? new GradientScaler() : null), run, report);
+    }
 
-        ImageDataset Open(string split, int? limit)
+    private static void Recompute(Backbone model)
+    {
+        try
         {
-            var data = Datasets.OpenImages(recipe.Data.Name, split, recipe.Data.Root);
-            return limit is { } first && first < data.Count ? new Subset(data, first) : data;
+            model.RecomputeBlocks();
+        }
+        catch (NotSupportedException error)
+        {
+            throw new RunException($"train.recompute_blocks: {error.Message}");
         }
     }
 
@@ -76,8 +84,9 @@ public sealed class Experiment : IDisposable
         var run = new RunFolder(folder);
         if (run.Exists) throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
         var experiment = new Experiment(recipe, run, report);
-        RunFolder.Write(run.RecipePath, recipe.ToYaml($"# The resolved recipe of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n"));
+        RunFolder.Write(run.RecipePath, recipe.ToYaml($"# The resolved recipe of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n", absolutePaths: true));
         run.WriteFacts(experiment.Facts);
+        if (recipe.Data.IsDrawn) RunFolder.Write(run.SamplesPath, SampleList.Write(experiment.TrainData, $"{experiment.TrainData.Count} training samples of {recipe.Data.Name}; read by data.list"));
         return experiment;
     }
 
@@ -112,7 +121,7 @@ public sealed class Experiment : IDisposable
     /// <summary>Writes the report of a run anew, after measuring its model.</summary>
     public static Evaluation Report(TrainedModel trained, RunFolder run, CancellationToken stop = default)
     {
-        var data = Datasets.OpenImages(trained.Recipe.Data.Name, trained.Recipe.Evaluation.Split, trained.Recipe.Data.Root);
+        var data = trained.Recipe.Data.Open(trained.Recipe.Evaluation.Split);
         var evaluation = Measure(trained.Model, trained.Recipe, data, trained.Facts, null, stop);
         RunFolder.Write(run.ReportPath, RunReport.Render(run, trained.Recipe, trained.Model, data, trained.Facts, evaluation, null));
         return evaluation;
@@ -124,7 +133,7 @@ public sealed class Experiment : IDisposable
     /// <param name="report">Told how far it is.</param>
     /// <param name="stop">Gives up.</param>
     public static Evaluation Evaluate(TrainedModel trained, string? split = null, Action<TrainingEvent>? report = null, CancellationToken stop = default)
-        => Measure(trained.Model, trained.Recipe, Datasets.OpenImages(trained.Recipe.Data.Name, split ?? trained.Recipe.Evaluation.Split, trained.Recipe.Data.Root), trained.Facts, report, stop);
+        => Measure(trained.Model, trained.Recipe, trained.Recipe.Data.Open(split ?? trained.Recipe.Evaluation.Split), trained.Facts, report, stop);
 
     private static Evaluation Measure(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
         => Evaluator.Run(model, TestLoader(model, recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);

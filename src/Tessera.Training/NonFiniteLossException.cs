@@ -4,10 +4,10 @@ using Tessera.Models;
 
 namespace Tessera.Training;
 
-/// <summary>The loss became infinite or no number; the message is one line that says where it began and what to try.</summary>
+/// <summary>The loss, or a gradient, became infinite or no number; the message is one line that says where it began and what to try.</summary>
 public sealed class NonFiniteLossException : Exception
 {
-    private NonFiniteLossException(string message) : base(message) { }
+    private NonFiniteLossException(string message, Exception? inner = null) : base(message, inner) { }
 
     /// <summary>Step at which it happened, over all epochs, from 0.</summary>
     public long Step { get; private init; }
@@ -27,14 +27,35 @@ public sealed class NonFiniteLossException : Exception
         string[] advice = where == "the batch"
             ? ["look at these samples and at the transforms"]
             : [string.Create(CultureInfo.InvariantCulture, $"try a lower optimizer.lr (now {learningRate:G3})"), "train.clip=1", "a longer schedule.warmup", "train.precision=fp32"];
-        var samples = string.Join(", ", batch.Indices.Take(8)) + (batch.Count > 8 ? $", ... ({batch.Count} in all)" : "");
-        return new(string.Create(CultureInfo.InvariantCulture, $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {samples}: {what}; {string.Join(", ", advice)}"))
+        return new(string.Create(CultureInfo.InvariantCulture, $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: {what}; {string.Join(", ", advice)}"))
         {
             Step = progress.Step,
             Samples = batch.Indices,
             Where = where,
         };
     }
+
+    /// <summary>The loss was finite, its gradients were not.</summary>
+    /// <param name="parameter">The first parameter whose gradient is not; null where only the norm of all overflowed.</param>
+    /// <param name="samples">Of the step.</param>
+    /// <param name="progress">Where training stands.</param>
+    /// <param name="loss">Of the step.</param>
+    /// <param name="learningRate">Of the step.</param>
+    internal static NonFiniteLossException OfGradients(string? parameter, IReadOnlyList<int> samples, Progress progress, double loss, double learningRate)
+    {
+        var what = parameter is null ? "the norm of the gradients is not finite" : $"the gradient of {parameter} is not finite";
+        return new(string.Create(CultureInfo.InvariantCulture, $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"))
+        {
+            Step = progress.Step,
+            Samples = samples,
+            Where = parameter,
+        };
+    }
+
+    /// <summary>The same error with what was tried before it ended the run.</summary>
+    internal NonFiniteLossException After(string tried) => new($"{Message}; {tried}", this) { Step = Step, Samples = Samples, Where = Where };
+
+    private static string Listed(IReadOnlyList<int> samples) => string.Join(", ", samples.Take(8)) + (samples.Count > 8 ? $", ... ({samples.Count} in all)" : "");
 
     private static (string? Where, string What) Find(Backbone student, Batch batch)
     {

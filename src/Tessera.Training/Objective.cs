@@ -40,6 +40,12 @@ public abstract class Objective : Module
     /// <summary>What <see cref="Compute"/> gives.</summary>
     protected abstract Loss ForwardLoss(Backbone student, Batch batch, Progress progress);
 
+    /// <summary>
+    /// Whether the loss of a batch is the mean of losses of its samples, so that a batch which does not fit into memory may pass
+    /// in parts. False for methods that compare the samples of a batch with each other.
+    /// </summary>
+    public virtual bool MeanOverSamples => true;
+
     /// <summary>Called after every step of the optimiser: momentum copies, queues.</summary>
     public virtual void AfterStep(Backbone student, Progress progress) { }
 }

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Nn;
 using Tessera.Optim;
 
 namespace Tessera.Training;
@@ -16,6 +17,7 @@ namespace Tessera.Training;
 /// <param name="Test">Batches to measure on; null for no evaluations.</param>
 /// <param name="Options">Precision, seed, intervals.</param>
 /// <param name="Evaluation">How it is measured.</param>
+/// <param name="Scaler">Scales the loss, for float16; null for no scaling.</param>
 public sealed record TrainingSetup(
     Backbone Student,
     Objective Objective,
@@ -25,7 +27,8 @@ public sealed record TrainingSetup(
     BatchSource Data,
     BatchSource? Test,
     TrainOptions Options,
-    EvaluationOptions Evaluation);
+    EvaluationOptions Evaluation,
+    GradientScaler? Scaler = null);
 
 /// <summary>How a training ended.</summary>
 /// <param name="Completed">False when it was interrupted; a checkpoint was written then.</param>
@@ -46,11 +49,15 @@ public sealed class Trainer : IDisposable
     private readonly RunLog? log;
     private readonly Ema? ema;
     private readonly Device device;
-    private readonly Parameter[] learned;
+    private readonly (string Name, Parameter Parameter)[] learned;
+    private readonly GradientPass gradients;
     private readonly Pace pace = new();
     private Tally interval = Tally.Empty;
     private long step;
+    private long ahead;
+    private int skipped, rollbacks;
     private bool evaluated;
+    private (long Step, bool Evaluated)? saved;
     private Evaluation? last, lastEma;
 
     /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
@@ -62,8 +69,11 @@ public sealed class Trainer : IDisposable
         this.setup = setup;
         this.report = report ?? (_ => { });
         device = Device.Parse(setup.Options.Device);
-        learned = [.. setup.Optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter)];
+        learned = [.. setup.Optimizer.Groups.SelectMany(g => g.Parameters)];
+        gradients = new(setup, device, setup.Scaler, HalveMicroBatch);
         StepsPerEpoch = (setup.Data.Count + setup.Options.Accumulate - 1) / setup.Options.Accumulate;
+        if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples) throw new RunException("train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch");
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
         if (StepsPerEpoch == 0) throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Options.Ema is { } decay) ema = new Ema(setup.Student, decay);
         if (run is null) return;
@@ -89,69 +99,104 @@ public sealed class Trainer : IDisposable
     /// <exception cref="RunException">The checkpoint belongs to other data or another batch size, or none is whole.</exception>
     public bool Resume()
     {
-        var skipped = new List<string>();
-        if (checkpoints?.Newest(skipped.Add) is not { } found)
+        var skippedCheckpoints = new List<string>();
+        if (checkpoints?.Newest(skippedCheckpoints.Add) is not { } found)
         {
             // Beginning anew in silence would throw away what the damaged ones may still hold.
-            if (skipped.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skipped)}");
+            if (skippedCheckpoints.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skippedCheckpoints)}");
             log?.Truncate(0);
             return false;
         }
-        var position = found.Position;
-        if (position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found.Path} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
+        if (found.Position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found.Path} has {found.Position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
+        Restore(found);
+        gradients.Largest = found.Position.MicroBatch ?? gradients.Largest;
+        report(new Resumed(found.Path, step, skippedCheckpoints));
+        return true;
+    }
+
+    private void Restore(StoredCheckpoint found)
+    {
         using var scope = new Scope();
         setup.Student.LoadStateDict(found.Load("model"));
         if (found.Has("objective")) setup.Objective.LoadStateDict(found.Load("objective"));
         setup.Optimizer.LoadStateDict(found.Load("optimizer"));
         ema?.LoadStateDict(found.Load("ema"));
-        var random = found.Load("random");
-        foreach (var (name, state) in random)
-        {
-            using var generator = Generator.Default(Device.Parse(name));
-            generator.SetState(state);
-        }
+        if (found.Has("scaler")) setup.Scaler?.LoadStateDict(found.Load("scaler"));
+        RandomState.From(found.Load("random")).Restore();
+        var position = found.Position;
         log!.Truncate(position.LogBytes);
-        (step, evaluated, interval) = (position.Step, position.Evaluated, position.Interval);
-        report(new Resumed(found.Path, step, skipped));
-        return true;
+        (step, evaluated, interval, ahead, skipped, rollbacks) = (position.Step, position.Evaluated, position.Interval, position.Ahead, position.Skipped, position.Rollbacks);
+        saved = (step, evaluated);
     }
 
     /// <summary>Trains up to the end of the schedule.</summary>
     /// <param name="until">Ends it after so many steps in all, as if it had been stopped.</param>
     /// <param name="stop">Ends it after the present step, with a checkpoint.</param>
-    /// <exception cref="NonFiniteLossException">The loss became infinite or no number.</exception>
+    /// <exception cref="NonFiniteLossException">The loss, or a gradient that was looked at, became infinite or no number, and the recipe does not say to go on.</exception>
+    /// <exception cref="StepMemoryException">Not even a single sample fits into memory.</exception>
     public TrainingResult Train(long until = long.MaxValue, CancellationToken stop = default)
     {
         setup.Student.Train();
         setup.Objective.Train();
         setup.Optimizer.ZeroGrad();
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && checkpoints!.All.Count == 0) SaveCheckpoint(null);
         while (step < TotalSteps || EvaluationDue)
         {
             if (EvaluationDue && !Evaluate(stop)) return Interrupted();
             if (step >= TotalSteps) break;
-            if (!TrainEpoch((int)(step / StepsPerEpoch), until, stop)) return Interrupted();
+            try
+            {
+                if (!TrainEpoch((int)(step / StepsPerEpoch), until, stop)) return Interrupted();
+            }
+            catch (NonFiniteLossException error) when (setup.Options.NonFinite == NonFiniteAction.Rollback)
+            {
+                RollBack(error);
+            }
         }
         return new(true, step, last, lastEma);
     }
 
+    // The weights of the newest checkpoint with data that was not seen yet: the same steps again would come to the same end.
+    private void RollBack(NonFiniteLossException error)
+    {
+        var count = rollbacks + 1;
+        if (count > setup.Options.NonFiniteLimit) throw error.After($"the run has gone back to a checkpoint {rollbacks} times already (train.non_finite_limit)");
+        var damaged = new List<string>();
+        var found = checkpoints!.Newest(damaged.Add, stopped: false) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
+        var (from, behind) = (step, step + ahead + 1);
+        setup.Optimizer.ZeroGrad();
+        Restore(found);
+        // What lies behind it belongs to steps that do not count any more.
+        checkpoints.DeleteAfter(step);
+        (ahead, rollbacks) = (behind - step, count);
+        var line = Line("rollback", (int)(step / StepsPerEpoch));
+        line["from"] = from;
+        line["count"] = count;
+        line["reason"] = error.Message;
+        log!.Write(line);
+        report(new RolledBack(found.Path, from, step, count, error.Message));
+    }
+
     private TrainingResult Interrupted()
     {
-        SaveCheckpoint(null);
+        // The one that is there may hold an evaluation.
+        if (saved != (step, evaluated)) SaveCheckpoint(null, stopped: true);
         return new(false, step, last, lastEma);
     }
 
-    // From where the step stands to the end of its epoch.
+    // From where the step stands to the end of its epoch, or of the data's, which may be ahead.
     private bool TrainEpoch(int epoch, long until, CancellationToken stop)
     {
-        using var batches = setup.Data.Epoch(epoch, (int)(step % StepsPerEpoch) * setup.Options.Accumulate).GetEnumerator();
+        var place = step + ahead;
+        using var batches = setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate).GetEnumerator();
         do
         {
             if (stop.IsCancellationRequested || step >= until) return false;
             TrainStep(batches, epoch);
             if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue) SaveCheckpoint(null);
         }
-        while (step % StepsPerEpoch != 0);
-        if (!EvaluationDue) SaveCheckpoint(null);
+        while (step % StepsPerEpoch != 0 && (step + ahead) % StepsPerEpoch != 0);
+        if (step % StepsPerEpoch == 0 && !EvaluationDue) SaveCheckpoint(null);
         return true;
     }
 
@@ -163,41 +208,91 @@ public sealed class Trainer : IDisposable
         List<OwnedBatch> parts = [];
         while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device));
         if (parts.Count == 0) throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
-        var total = parts.Sum(part => (double)part.Value.Count);
         setup.Optimizer.LearningRate = setup.Schedule.LearningRate(setup.TopLearningRate, step, StepsPerEpoch);
-        var tally = Tally.Empty;
-        foreach (var part in parts)
+        var start = new StepStart(setup, device);
+        Tally? tally = null;
+        try
         {
-            tally = Accumulate(part.Value, part.Value.Count / total, progress, tally);
-            part.Dispose();
+            tally = Update([.. parts.Select(part => part.Value)], progress, start);
         }
-        if (setup.Options.Clip is { } limit) GradientClipping.ByNorm(learned, limit);
-        setup.Optimizer.Step();
-        setup.Optimizer.ZeroGrad();
-        ema?.Update();
-        setup.Objective.AfterStep(setup.Student, progress);
-        step++;
+        catch (NonFiniteLossException error) when (setup.Options.NonFinite == NonFiniteAction.Skip)
+        {
+            Skip(error, start, epoch);
+        }
+        foreach (var part in parts) part.Dispose();
         evaluated = false;
-        interval = interval.Add(tally);
-        pace.Step(Stopwatch.GetElapsedTime(started), tally.Samples);
+        if (tally is not null)
+        {
+            (step, skipped) = (step + 1, 0);
+            interval = interval.Add(tally);
+            pace.Step(Stopwatch.GetElapsedTime(started), tally.Samples);
+        }
         if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0) LogInterval(epoch);
-        report(new StepDone(epoch, setup.Schedule.TotalEpochs, step, TotalSteps, tally.Loss, setup.Optimizer.LearningRate, pace.ImagesPerSecond, pace.Remaining(TotalSteps - step, EvaluationsLeft)));
+        if (tally is not null) report(new StepDone(epoch, setup.Schedule.TotalEpochs, step, TotalSteps, tally.Loss, setup.Optimizer.LearningRate, pace.ImagesPerSecond, pace.Remaining(TotalSteps - step, EvaluationsLeft)));
     }
 
-    private Tally Accumulate(Batch batch, double share, Progress progress, Tally tally)
+    // The gradients of a step, and the step itself.
+    private Tally Update(Batch[] batches, Progress progress, StepStart start)
     {
-        using var scope = new Scope();
-        Loss loss;
-        using (Autocast()) loss = setup.Objective.Compute(setup.Student, batch, progress);
-        var value = loss.Total.ToDouble();
-        if (!double.IsFinite(value))
-            using (Autocast()) throw NonFiniteLossException.Diagnose(setup.Student, batch, progress, value, setup.Optimizer.LearningRate);
-        (share == 1 ? loss.Total : loss.Total * share).Backward();
-        var right = batch.Targets is null && loss.Logits is { } logits ? logits.Detach().Argmax(1).Eq(batch.Labels).Sum().ToInt64() : (long?)null;
-        return tally.AddShare(share, batch.Count, value, right is null ? 0 : batch.Count, right ?? 0, loss.Parts.ToDictionary(part => part.Key, part => part.Value.ToDouble()));
+        var tally = gradients.Gather(batches, progress, start);
+        var fits = setup.Scaler?.Unscale(Learned) ?? true;
+        setup.Scaler?.Update(fits);
+        // Below 1 the scale is not to blame any more.
+        if (fits || setup.Scaler!.Scale < 1) CheckGradients(batches, progress, tally.Loss);
+        if (fits)
+        {
+            setup.Optimizer.Step();
+            ema?.Update();
+            setup.Objective.AfterStep(setup.Student, progress);
+        }
+        else LogScale(progress.Epoch);
+        setup.Optimizer.ZeroGrad();
+        return tally;
     }
 
-    private Autocast? Autocast() => setup.Options.Precision == Precision.Bf16 ? Torch.Autocast(device: device.Type) : null;
+    private IEnumerable<Parameter> Learned => learned.Select(entry => entry.Parameter);
+
+    // Where clipping measures them anyway, or where a step may be left out because of them.
+    private void CheckGradients(Batch[] batches, Progress progress, double loss)
+    {
+        var finite = setup.Options.Clip is { } limit ? double.IsFinite(GradientClipping.ByNorm(Learned, limit))
+            : setup is { Scaler: null, Options.NonFinite: NonFiniteAction.Stop } || GradientClipping.FirstNotFinite(Learned) is null;
+        if (finite) return;
+        var first = GradientClipping.FirstNotFinite(Learned);
+        throw NonFiniteLossException.OfGradients(learned.FirstOrDefault(entry => entry.Parameter == first).Name, [.. batches.SelectMany(batch => batch.Indices)], progress, loss, setup.Optimizer.LearningRate);
+    }
+
+    private void Skip(NonFiniteLossException error, StepStart start, int epoch)
+    {
+        if (skipped >= setup.Options.NonFiniteLimit) throw error.After($"{skipped} steps in a row were left out already (train.non_finite_limit)");
+        setup.Optimizer.ZeroGrad();
+        start.Restore();
+        (step, skipped) = (step + 1, skipped + 1);
+        var line = Line("skipped", epoch);
+        line["in_row"] = skipped;
+        line["samples"] = new JsonArray([.. error.Samples.Select(index => JsonValue.Create(index))]);
+        line["reason"] = error.Message;
+        log?.Write(line);
+        report(new StepSkipped(step, skipped, error.Message));
+    }
+
+    private void HalveMicroBatch(int samples)
+    {
+        var statistics = setup.Student.NamedModules().Any(m => m.Module is BatchNorm { Training: true });
+        var line = Line("micro_batch", (int)(step / StepsPerEpoch));
+        line["samples"] = samples;
+        line["batch_statistics"] = statistics;
+        log?.Write(line);
+        report(new MicroBatchHalved(step, samples, statistics));
+    }
+
+    private void LogScale(int epoch)
+    {
+        var line = Line("loss_scale", epoch);
+        line["scale"] = setup.Scaler!.Scale;
+        log?.Write(line);
+        report(new ScaleLowered(step + 1, setup.Scaler.Scale));
+    }
 
     private bool EvaluationDue => setup.Test is not null && !evaluated && step > 0 && step % StepsPerEpoch == 0 && IsEvaluated(step / StepsPerEpoch);
 
@@ -264,6 +359,8 @@ public sealed class Trainer : IDisposable
 
     private void LogInterval(int epoch)
     {
+        // Nothing but steps that were left out.
+        if (interval.Steps == 0) return;
         var line = Line("step", epoch);
         line["lr"] = setup.Optimizer.LearningRate;
         line["loss"] = interval.Loss / interval.Steps;
@@ -277,31 +374,21 @@ public sealed class Trainer : IDisposable
 
     private JsonObject Line(string kind, int epoch) => new() { ["kind"] = kind, ["epoch"] = epoch + 1, ["step"] = step };
 
-    private void SaveCheckpoint(double? top1)
+    private void SaveCheckpoint(double? top1, bool stopped = false)
     {
         if (checkpoints is null) return;
         foreach (var (name, parameter) in setup.Student.NamedParameters())
             if (!NonFiniteLossException.IsFinite(parameter)) throw new InvalidOperationException($"no checkpoint was written at step {step}: parameter {name} is not finite; try a lower optimizer.lr or train.clip=1");
         log!.Flush();
         using var scope = new Scope();
-        var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = setup.Student.StateDict(), ["optimizer"] = setup.Optimizer.StateDict(), ["random"] = RandomStates() };
+        var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = setup.Student.StateDict(), ["optimizer"] = setup.Optimizer.StateDict(), ["random"] = RandomState.Of(device).ToTensors() };
         if (ema is not null) files["ema"] = ema.StateDict();
+        if (setup.Scaler is { } scaler) files["scaler"] = scaler.StateDict();
         if (setup.Objective.StateDict() is { Count: > 0 } own) files["objective"] = own;
-        var path = checkpoints.Save(new(step, StepsPerEpoch, evaluated, log.Length, setup.Options.Seed, interval, top1), files);
+        var path = checkpoints.Save(new(step, StepsPerEpoch, evaluated, log.Length, setup.Options.Seed, interval, top1, gradients.Largest, ahead, skipped, rollbacks, stopped), files);
+        saved = (step, evaluated);
         checkpoints.Prune(setup.Options.Keep);
         report(new CheckpointWritten(path));
-    }
-
-    private OrderedDictionary<string, Tensor> RandomStates()
-    {
-        var states = new OrderedDictionary<string, Tensor>();
-        Device[] devices = device.Type == DeviceType.Cpu ? [Device.Cpu] : [Device.Cpu, device];
-        foreach (var one in devices)
-        {
-            using var generator = Generator.Default(one);
-            states.Add(one.ToString(), generator.GetState());
-        }
-        return states;
     }
 
     /// <summary>Closes the log and frees the moving average.</summary>

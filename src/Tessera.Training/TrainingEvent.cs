@@ -1,7 +1,11 @@
 namespace Tessera.Training;
 
 /// <summary>Something that happened while training, for whoever watches.</summary>
-public abstract record TrainingEvent;
+public abstract record TrainingEvent
+{
+    /// <summary>A line for people, where something out of the ordinary happened; else null.</summary>
+    public virtual string? Remark => null;
+}
 
 /// <summary>A step was done.</summary>
 /// <param name="Epoch">From 0.</param>
@@ -33,3 +37,40 @@ public sealed record CheckpointWritten(string Path) : TrainingEvent;
 /// <param name="Step">Steps done so far.</param>
 /// <param name="Skipped">Newer checkpoints that could not be used, and why.</param>
 public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipped) : TrainingEvent;
+
+/// <summary>The memory did not suffice: fewer samples pass through the model at a time from now on. Steps stay those of the same batch.</summary>
+/// <param name="Step">Steps done so far.</param>
+/// <param name="Samples">That pass at a time at most.</param>
+/// <param name="BatchStatistics">Whether the model normalises by statistics of what passes at a time: its results do depend on it.</param>
+public sealed record MicroBatchHalved(long Step, int Samples, bool BatchStatistics) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"out of memory at step {Step}: from now on {Samples} samples pass at a time, the batch stays the same{(BatchStatistics ? "; batch norms see these parts only, so that results differ from those of whole batches" : "")}";
+}
+
+/// <summary>A step was left out because its loss or gradients were not finite.</summary>
+/// <param name="Step">Steps done so far, this one included.</param>
+/// <param name="InRow">How many in a row by now.</param>
+/// <param name="Reason">What was found.</param>
+public sealed record StepSkipped(long Step, int InRow, string Reason) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"step {Step} was left out ({InRow} in a row): {Reason}";
+}
+
+/// <summary>Training went back to a checkpoint because a loss or gradients were not finite.</summary>
+/// <param name="Path">Folder of the checkpoint.</param>
+/// <param name="From">Steps done when it happened.</param>
+/// <param name="Step">Steps done at the checkpoint.</param>
+/// <param name="Count">How often by now.</param>
+/// <param name="Reason">What was found.</param>
+public sealed record RolledBack(string Path, long From, long Step, int Count, string Reason) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"back from step {From} to {Step} (time {Count}), going on with the data behind the bad batch: {Reason}";
+}
+
+/// <summary>Gradients overflowed in float16: the step was left out and the scale of the loss halved. Ordinary now and then.</summary>
+/// <param name="Step">Steps done so far, this one included.</param>
+/// <param name="Scale">From now on.</param>
+public sealed record ScaleLowered(long Step, double Scale) : TrainingEvent;

@@ -87,6 +87,72 @@ public sealed class ExperimentTests : IDisposable
     }
 
     [Fact]
+    public void Tuning_holds_out_a_part_of_the_training_set_that_can_be_read_back()
+    {
+        string[] settings = ["data.split=minitrain", "evaluation.split=minival", "data.minival=0.2", "schedule.epochs=1"];
+        string[] seen;
+        using (var experiment = Experiment.Begin(RecipePath, settings, Run("tuning")))
+        {
+            Assert.Equal((76, 20), (experiment.TrainData.Count, experiment.TestData.Count));
+            Assert.Equal(("minitrain", "minival"), (experiment.TrainData.Split, experiment.TestData.Split));
+            seen = Names(experiment.TrainData);
+            Assert.Equal(Enumerable.Range(0, 96).Select(i => $"{i}").Order(), seen.Concat(Names(experiment.TestData)).Order());
+            Assert.Equal(2, Assert.Single(experiment.TestData.Labels.CountBy(label => label).Select(c => c.Value).Distinct()));
+            experiment.Train();
+        }
+        var run = new RunFolder(Run("tuning"));
+        Assert.Equal(seen, File.ReadAllLines(run.SamplesPath)[1..]);
+        Assert.Equal(20, Experiment.Evaluate(TrainedModel.FromRun(Run("tuning"))).Count);
+        // Another seed of the training sees the same samples, another seed of the subset others.
+        using (var again = Experiment.Begin(RecipePath, [.. settings, "train.seed=8"], Run("again"))) Assert.Equal(seen, Names(again.TrainData));
+        using (var other = Experiment.Begin(RecipePath, [.. settings, "data.subset_seed=8"], Run("other"))) Assert.NotEqual(seen, Names(other.TrainData));
+        using (var listed = Experiment.Begin(RecipePath, [$"data.list={run.SamplesPath}"], Run("listed"))) Assert.Equal(seen, Names(listed.TrainData));
+        Assert.False(File.Exists(new RunFolder(Run("listed")).SamplesPath));
+
+        static string[] Names(Data.ImageDataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
+    }
+
+    [Theory]
+    [InlineData("data.per_class=3", 30)]
+    [InlineData("data.fraction=0.5", 50)]
+    [InlineData("data.limit=17", 17)]
+    public void Small_data_protocols_train_on_a_part_of_every_class(string setting, int count)
+    {
+        using var experiment = Experiment.Begin(RecipePath, [setting], Run(setting));
+        Assert.Equal((count, 40), (experiment.TrainData.Count, experiment.TestData.Count));
+        if (!setting.Contains("limit", StringComparison.Ordinal)) Assert.Single(experiment.TrainData.Labels.CountBy(label => label).Select(c => c.Value).Distinct());
+        Assert.Equal(!setting.Contains("limit", StringComparison.Ordinal), File.Exists(experiment.Run.SamplesPath));
+    }
+
+    [Fact]
+    public void Only_one_of_the_ways_to_choose_samples_is_taken()
+        => Assert.Contains("per_class, fraction and list each choose the samples", Assert.Throws<RecipeException>(() => Experiment.Begin(RecipePath, ["data.per_class=3", "data.fraction=0.5"], Run("x"))).Message, StringComparison.Ordinal);
+
+    [Fact]
+    public void Relative_paths_hold_in_another_folder()
+    {
+        string[] larger = ["model.image_size=32", "augment=[squash: 32]"];
+        using (var teacher = Experiment.Begin(RecipePath, [.. larger, "schedule.epochs=1"], Run("teacher"))) teacher.Train();
+        var before = Environment.CurrentDirectory;
+        Directory.CreateDirectory(Run("elsewhere"));
+        try
+        {
+            Environment.CurrentDirectory = folder.Path;
+            using var stop = new CancellationTokenSource();
+            using (var first = Experiment.Begin(RecipePath, [.. larger, "data.root=data", "model.name=deit_tiny_distilled_patch16_224", "objective={ name: distillation, kind: soft, teacher: { run: teacher } }"], "student", e => { if (e is StepDone { Step: 2 }) stop.Cancel(); }))
+                Assert.False(first.Train(stop.Token).Completed);
+            Environment.CurrentDirectory = Run("elsewhere");
+            using var rest = Experiment.Resume("../student");
+            Assert.Equal(3, rest.Trainer.Train(until: 3).Steps);
+            Assert.Equal(Path.Combine(folder.Path, "teacher"), ((DistillationOptions)rest.Recipe.Objective).Teacher!.Run);
+        }
+        finally
+        {
+            Environment.CurrentDirectory = before;
+        }
+    }
+
+    [Fact]
     public void The_report_stands_alone_and_shows_every_part()
     {
         using (var experiment = Experiment.Begin(RecipePath, ["schedule.epochs=1"], Run("r"))) experiment.Train();

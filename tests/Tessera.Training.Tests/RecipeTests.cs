@@ -121,7 +121,7 @@ public sealed class RecipeTests
     [InlineData("name: adamw", "name: adam_w", "r.yaml:6: optimizer: 'adam_w' is unknown; did you mean 'adamw'?")]
     [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes")]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
-    [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16 was expected, not 'fp8'")]
+    [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16, fp16 was expected, not 'fp8'")]
     [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
     [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]

@@ -1,4 +1,7 @@
 using System.Text.Json.Nodes;
+using FsCheck;
+using FsCheck.Fluent;
+using Tessera.Data;
 
 namespace Tessera.Training.Tests;
 
@@ -24,29 +27,65 @@ public sealed class ResumeTests
         Assert.Equal(Log(whole.Path), Log(halves.Path));
     }
 
-    [Fact]
-    public void Every_way_to_split_a_training_gives_the_same_weights()
+    private sealed record Split(Precision Precision, bool Ema, int Accumulate, int? MicroBatch, int Workers, int[] Stops)
     {
-        using var whole = new TemporaryFolder();
-        var expected = State(whole.Path, Tiny.Options, [12]);
-        var random = new Random(1);
-        for (var round = 0; round < 5; round++)
+        internal TrainOptions Options => Tiny.Options with { Precision = Precision, Ema = Ema ? 0.9 : null, Accumulate = Accumulate, MicroBatch = MicroBatch };
+
+        public override string ToString() => $"{Precision}, ema {Ema}, accumulate {Accumulate}, micro-batch {MicroBatch}, {Workers} workers, stops at {string.Join(", ", Stops)}";
+    }
+
+    private static readonly Gen<Split> splits =
+        from precision in Gen.Elements(Precision.Fp32, Precision.Bf16)
+        from ema in Gen.Elements(true, false)
+        from accumulate in Gen.Choose(1, 3)
+        from micro in Gen.Elements<int?>(null, 4)
+        from workers in Gen.Choose(0, 3)
+        from stops in Gen.Choose(0, Steps - 1).ListOf(4)
+        select new Split(precision, ema, accumulate, micro, workers, [.. stops.Distinct().Order(), Steps]);
+
+    // At three batches a step the four epochs have eight steps.
+    private const int Steps = 8;
+
+    [Fact]
+    public void Every_way_to_split_a_training_gives_the_same_state_and_log_whatever_the_workers()
+    {
+        var wholes = new Dictionary<TrainOptions, (Dictionary<string, byte[]> State, string[] Log)>();
+        Prop.ForAll(splits.ToArbitrary(), split =>
         {
-            using var parts = new TemporaryFolder();
-            var stops = Enumerable.Range(0, 3).Select(_ => random.Next(1, 12)).Distinct().Order().Append(12).ToArray();
-            var found = State(parts.Path, Tiny.Options, stops);
-            foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs after stops at {string.Join(", ", stops)}");
-        }
+            if (!wholes.TryGetValue(split.Options, out var whole)) wholes[split.Options] = whole = Run(split with { Workers = 0, Stops = [Steps] });
+            var (state, log) = Run(split);
+            Assert.Equal(whole.State.Keys.Order(), state.Keys.Order());
+            foreach (var (name, bytes) in whole.State) Assert.True(bytes.AsSpan().SequenceEqual(state[name]), $"{name} differs: {split}");
+            Assert.Equal(whole.Log, log);
+        }).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
+    }
+
+    private static (Dictionary<string, byte[]> State, string[] Log) Run(Split split)
+    {
+        using var folder = new TemporaryFolder();
+        return (State(folder.Path, split.Options, split.Stops, () => Loaded(split.Workers)), Log(folder.Path));
+    }
+
+    // Augmented images of a data set, made by threads.
+    private static BatchSource Loaded(int workers)
+    {
+        var random = new Random(8);
+        var labels = Enumerable.Range(0, 33).Select(_ => random.Next(TinyModel.Labels)).ToArray();
+        var pixels = new byte[labels.Length * TinyModel.Side * TinyModel.Side];
+        random.NextBytes(pixels);
+        var images = new MemoryImages("made up", "train", ["a", "b", "c"], labels, pixels, 1, TinyModel.Side, TinyModel.Side);
+        var loader = new Loader(images, new([new RandomShift(1), new RandomFlip()]), Tiny.BatchSize, 5, shuffle: true, dropLast: true, workers: workers);
+        return new(loader.StepsPerEpoch, loader.Epoch);
     }
 
     // Weights, optimiser and moving average after the last of several processes, each of which ends at a step.
-    private static Dictionary<string, byte[]> State(string folder, TrainOptions options, int[] stops)
+    private static Dictionary<string, byte[]> State(string folder, TrainOptions options, int[] stops, Func<BatchSource>? data = null)
     {
         var result = new Dictionary<string, byte[]>();
         foreach (var stop in stops)
         {
             using var scope = new Scope();
-            var (trainer, model, optimizer) = Tiny.Training(folder, options);
+            var (trainer, model, optimizer) = Tiny.Training(folder, options, data: data?.Invoke());
             using (trainer)
             {
                 // Whatever ran before in the process must not matter.
@@ -57,13 +96,13 @@ public sealed class ResumeTests
                 if (stop != stops[^1]) continue;
                 foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
                 foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
-                foreach (var (name, tensor) in trainer.Ema!.StateDict()) result.Add("ema:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in trainer.Ema?.StateDict() ?? []) result.Add("ema:" + name, tensor.ToBytes());
             }
         }
         return result;
     }
 
-    private static string[] Log(string folder) => [.. RunLog.Read(new RunFolder(folder).LogPath).Select(line =>
+    internal static string[] Log(string folder) => [.. RunLog.Read(new RunFolder(folder).LogPath).Select(line =>
     {
         foreach (var time in (string[])["images_per_second", "seconds"]) line.Remove(time);
         return line.ToJsonString();

@@ -48,14 +48,14 @@ internal static class Tiny
 
     internal static TrainOptions Options => new(Seed: 5, Ema: 0.9, LogEvery: 2, Clip: 1);
 
-    internal static (Trainer Trainer, TinyModel Model, Optim.Optimizer Optimizer) Training(string? folder, TrainOptions? options = null, int epochs = 4, double lr = 1e-2, Objective? objective = null, BatchSource? data = null, Action<TrainingEvent>? report = null, bool test = true)
+    internal static (Trainer Trainer, TinyModel Model, Optim.Optimizer Optimizer) Training(string? folder, TrainOptions? options = null, int epochs = 4, double lr = 1e-2, Objective? objective = null, BatchSource? data = null, Action<TrainingEvent>? report = null, bool test = true, Optim.GradientScaler? scaler = null)
     {
         options ??= Options;
         Torch.Seed(options.Seed);
         var model = new TinyModel();
         objective ??= new Supervised(0.1);
         var optimizer = new AdamWOptions(lr).Create(model, objective);
-        var setup = new TrainingSetup(model, objective, optimizer, new CosineOptions(epochs, 0.5), lr, data ?? Source(), test ? Source(3) : null, options, new());
+        var setup = new TrainingSetup(model, objective, optimizer, new CosineOptions(epochs, 0.5), lr, data ?? Source(), test ? Source(3) : null, options, new(), scaler);
         return (new(setup, folder is null ? null : new RunFolder(folder), report), model, optimizer);
     }
 }

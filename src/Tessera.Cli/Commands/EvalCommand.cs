@@ -68,7 +68,7 @@ internal static class EvalCommand
             if (file is not null) Pretrained.Load(trained.Model, file);
             var own = trained.Recipe;
             var given = parsed.GetValue(Data);
-            var images = Images(parsed, given ?? own.Data.Name, given is null ? own.Data.Root : null, own.Evaluation.Split);
+            var images = given is null && parsed.GetValue(Root) is null ? Limited(parsed, own.Data.Open(parsed.GetValue(Split) ?? own.Evaluation.Split)) : Images(parsed, given ?? own.Data.Name, null, own.Evaluation.Split);
             Check(trained.Model, images);
             return new(trained.Model, images, trained.Facts.Normalization, own.Evaluation, own.Train.Precision, file ?? trained.Checkpoint.Path);
         }
@@ -88,10 +88,9 @@ internal static class EvalCommand
     }
 
     private static ImageDataset Images(ParseResult parsed, string name, string? root, string split)
-    {
-        var images = Datasets.OpenImages(name, parsed.GetValue(Split) ?? split, parsed.GetValue(Root) ?? root);
-        return parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
-    }
+        => Limited(parsed, Datasets.OpenImages(name, parsed.GetValue(Split) ?? split, parsed.GetValue(Root) ?? root));
+
+    private static ImageDataset Limited(ParseResult parsed, ImageDataset images) => parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
 
     private static void Check(Backbone model, ImageDataset images)
     {

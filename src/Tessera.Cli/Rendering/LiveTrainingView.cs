@@ -28,6 +28,7 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
     protected override void Show(TrainingEvent happened)
     {
         evaluating = happened is Evaluating some ? some.Samples : 0;
+        if (happened.Remark is { } remark) Above($"[yellow]{Markup.Escape(remark)}[/]");
         switch (happened)
         {
             case Resumed resumed:

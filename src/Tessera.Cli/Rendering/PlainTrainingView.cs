@@ -10,6 +10,7 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
 
     protected override void Show(TrainingEvent happened)
     {
+        if (happened.Remark is { } remark) to.WriteLine(remark);
         switch (happened)
         {
             case Resumed resumed:

@@ -66,4 +66,6 @@ internal static class Streams
     internal const int Order = 1 << 20;
     internal const int Batch = 2 << 20;
     internal const int Replacement = 3 << 20;
+    internal const int Subset = 4 << 20;
+    internal const int HoldOut = 5 << 20;
 }

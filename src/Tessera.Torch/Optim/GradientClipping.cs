@@ -3,7 +3,23 @@ namespace Tessera.Optim;
 /// <summary>Limits gradients.</summary>
 public static class GradientClipping
 {
-    /// <summary>Scales all gradients so that their joint Euclidean norm is at most <paramref name="limit"/>, as PyTorch does.</summary>
+    /// <summary>The first parameter whose gradient has an infinite entry or one that is no number; null when there is none.</summary>
+    public static Parameter? FirstNotFinite(IEnumerable<Parameter> parameters)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var held = parameters.Select(p => (Parameter: p, p.Grad)).Where(p => p.Grad is not null).ToArray();
+        if (held.Length == 0) return null;
+        // One answer for all, and only where it is bad one for each: reading a value waits for the device.
+        var finite = Torch.Stack([.. held.Select(p => p.Grad!.Isfinite().All())]);
+        if (finite.All().ToInt64() != 0) return null;
+        return held[Array.IndexOf(finite.ToArray<bool>(), false)].Parameter;
+    }
+
+    /// <summary>
+    /// Scales all gradients so that their joint Euclidean norm is at most <paramref name="limit"/>, as PyTorch does. If the norm
+    /// is not finite, they are left as they are.
+    /// </summary>
     /// <returns>The norm before scaling.</returns>
     public static double ByNorm(IEnumerable<Parameter> parameters, double limit)
     {
@@ -12,9 +28,11 @@ public static class GradientClipping
         var gradients = parameters.Select(p => p.Grad).OfType<Tensor>().ToArray();
         if (gradients.Length == 0) return 0;
         var norm = Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm();
+        var value = norm.ToDouble();
+        if (!double.IsFinite(value)) return value;
         var factor = (limit / (norm + 1e-6)).Clamp(max: 1);
         foreach (var gradient in gradients) gradient.Mul_(factor);
-        return norm.ToDouble();
+        return value;
     }
 
     /// <summary>Limits every entry of every gradient to [-limit, limit].</summary>

@@ -6,7 +6,7 @@ namespace Tessera.Training;
 /// <param name="Run">Folder of a run; its newest checkpoint is taken.</param>
 /// <param name="Model">Name in the registry.</param>
 /// <param name="Weights">A checkpoint of that model.</param>
-public sealed record TeacherOptions(string? Run = null, string? Model = null, string? Weights = null)
+public sealed record TeacherOptions([RecipePath] string? Run = null, string? Model = null, [RecipePath] string? Weights = null)
 {
     /// <summary>Folder of a run.</summary>
     public string? Run { get; init; } = (Run is null) == (Model is null) || (Run is not null && Weights is not null)

@@ -15,15 +15,15 @@ namespace Tessera.Training;
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("lamb")]
 public sealed record LambOptions(
-    [Range(0, 1e3)] double Lr = 5e-3,
-    [Range(0, 1e3)] double WeightDecay = 0.02,
-    [Range(0, 1)] double Beta1 = 0.9,
-    [Range(0, 1)] double Beta2 = 0.999,
-    [Range(0, 1)] double Eps = 1e-6,
+    double Lr = 5e-3,
+    double WeightDecay = 0.02,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Eps = 1e-6,
     [Range(0, 1e12)] double MaxNorm = 1,
-    [Range(1, int.MaxValue)] int? LrBatch = null,
+    int? LrBatch = null,
     bool DecayAll = false,
-    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lamb(groups, Lr, Beta1, Beta2, Eps, MaxNorm == 0 ? null : MaxNorm);

@@ -16,16 +16,16 @@ namespace Tessera.Training;
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("lars")]
 public sealed record LarsOptions(
-    [Range(0, 1e3)] double Lr = 0.3,
-    [Range(0, 1e3)] double WeightDecay = 1e-6,
+    double Lr = 0.3,
+    double WeightDecay = 1e-6,
     [Range(0, 1)] double Momentum = 0.9,
     [Range(0, 1e3)] double Trust = 0.001,
     LarsForm Form = LarsForm.Timm,
     bool Nesterov = false,
     [Range(0, 1)] double Eps = 1e-8,
-    [Range(1, int.MaxValue)] int? LrBatch = null,
+    int? LrBatch = null,
     bool DecayAll = false,
-    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lars(groups, Lr, Momentum, Trust, Form, Nesterov, Eps);

@@ -10,7 +10,12 @@ namespace Tessera.Training;
 /// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
-public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBatch, bool DecayAll, double LayerDecay)
+public abstract record OptimizerOptions(
+    [Range(0, 1e3)] double Lr,
+    [Range(0, 1e3)] double WeightDecay,
+    [Range(1, int.MaxValue)] int? LrBatch,
+    bool DecayAll,
+    [Range(0, 1)] double LayerDecay)
 {
     /// <summary>Builds the optimiser.</summary>
     protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
@@ -32,30 +37,6 @@ public abstract record OptimizerOptions(double Lr, double WeightDecay, int? LrBa
     private static ParameterGroup Prefixed(ParameterGroup group) => group with { Parameters = [.. group.Parameters.Select(p => ($"objective.{p.Name}", p.Parameter))] };
 }
 
-/// <inheritdoc cref="AdamW"/>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
-/// <param name="WeightDecay">Decay of matrices.</param>
-/// <param name="Beta1">Decay of the mean of the gradients.</param>
-/// <param name="Beta2">Decay of the mean of their squares.</param>
-/// <param name="Eps">Added to the root of the squares.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
-/// <param name="DecayAll">Whether everything decays.</param>
-/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
-[RecipeName("adamw")]
-public sealed record AdamWOptions(
-    [Range(0, 1e3)] double Lr = 1e-3,
-    [Range(0, 1e3)] double WeightDecay = 0.05,
-    [Range(0, 1)] double Beta1 = 0.9,
-    [Range(0, 1)] double Beta2 = 0.999,
-    [Range(0, 1)] double Eps = 1e-8,
-    [Range(1, int.MaxValue)] int? LrBatch = null,
-    bool DecayAll = false,
-    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
-{
-    /// <inheritdoc/>
-    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new AdamW(groups, Lr, Beta1, Beta2, Eps);
-}
-
 /// <inheritdoc cref="Sgd"/>
 /// <param name="Lr">Learning rate at the top of the schedule.</param>
 /// <param name="WeightDecay">Decay of matrices.</param>
@@ -66,13 +47,13 @@ public sealed record AdamWOptions(
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("sgd")]
 public sealed record SgdOptions(
-    [Range(0, 1e3)] double Lr = 0.1,
-    [Range(0, 1e3)] double WeightDecay = 1e-4,
+    double Lr = 0.1,
+    double WeightDecay = 1e-4,
     [Range(0, 1)] double Momentum = 0.9,
     bool Nesterov = false,
-    [Range(1, int.MaxValue)] int? LrBatch = null,
+    int? LrBatch = null,
     bool DecayAll = false,
-    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);

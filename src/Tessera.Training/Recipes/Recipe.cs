@@ -57,7 +57,9 @@ public sealed record Recipe(
     }
 
     /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
-    public string ToYaml(string head = "") => RecipeWriter.Write(this, head);
+    /// <param name="head">Text in front of it.</param>
+    /// <param name="absolutePaths">Names files and folders in full, so that it means the same wherever it is read.</param>
+    public string ToYaml(string head = "", bool absolutePaths = false) => RecipeWriter.Write(this, head, absolutePaths);
 }
 
 /// <summary>Which model.</summary>
@@ -68,7 +70,9 @@ public sealed record Recipe(
 /// <param name="Dropout">Rate of dropout; by default the variant's.</param>
 /// <param name="DropPath">Rate of stochastic depth; by default the variant's.</param>
 /// <param name="AttentionDropout">Rate of dropout of attention weights; by default the variant's.</param>
-/// <param name="Weights">A checkpoint to begin with; a classifier of other classes is left fresh.</param>
+/// <param name="Weights">What to begin with: a checkpoint, or the folder of a run, of which the newest is taken. A classifier of other classes is left fresh; position tables of another image size are resampled as the model's paper does.</param>
+/// <param name="WeightsEma">Takes the moving average of the weights of a run.</param>
+/// <param name="NewHead">Whether the classifier is left fresh; by default where its classes are not those of the weights (of a file: where their number differs).</param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -77,7 +81,9 @@ public sealed record ModelRecipe(
     [Range(0, 0.999)] double? Dropout = null,
     [Range(0, 0.999)] double? DropPath = null,
     [Range(0, 0.999)] double? AttentionDropout = null,
-    string? Weights = null)
+    [RecipePath] string? Weights = null,
+    bool WeightsEma = false,
+    bool? NewHead = null)
 {
     /// <summary>Side, or height and width.</summary>
     public IReadOnlyList<int>? ImageSize { get; init; } = ImageSize switch
@@ -99,23 +105,6 @@ public sealed record ModelRecipe(
     };
 }
 
-/// <summary>Which data.</summary>
-/// <param name="Name">In the registry of data sets.</param>
-/// <param name="Batch">Samples of one step of the loader.</param>
-/// <param name="Root">Folder of the files; by default where the data command puts them.</param>
-/// <param name="Split">Part that is trained on.</param>
-/// <param name="Workers">Threads that prepare batches.</param>
-/// <param name="Limit">Only the first so many samples; for trying things out.</param>
-/// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
-public sealed record DataRecipe(
-    string Name,
-    [Range(1, 1 << 20)] int Batch = 128,
-    string? Root = null,
-    string Split = "train",
-    [Range(0, 256)] int Workers = 1,
-    [Range(1, int.MaxValue)] int? Limit = null,
-    [Range(1, 64)] int Repeats = 1);
-
 /// <summary>How a model is measured.</summary>
 /// <param name="Every">Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</param>
 /// <param name="Split">Part that is measured on.</param>
@@ -136,19 +125,36 @@ public enum Precision
     Fp32,
     /// <summary>Products and convolutions in bfloat16; weights, sums, norms and losses in float32.</summary>
     Bf16,
+    /// <summary>The same in float16, with a loss that is scaled so that gradients do not vanish; on a GPU only.</summary>
+    Fp16,
+}
+
+/// <summary>What happens when a loss or a gradient is infinite or no number.</summary>
+public enum NonFiniteAction
+{
+    /// <summary>The run ends with a diagnosis.</summary>
+    Stop,
+    /// <summary>The step is left out: weights, averages and running statistics stay as they were before it.</summary>
+    Skip,
+    /// <summary>Training goes back to the newest checkpoint and goes on from there with the data that follow the bad batch.</summary>
+    Rollback,
 }
 
 /// <summary>How training runs.</summary>
-/// <param name="Precision">fp32 or bf16.</param>
+/// <param name="Precision">fp32, bf16, or fp16 on a GPU.</param>
 /// <param name="Device">cpu, cuda or cuda:N.</param>
 /// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
 /// <param name="Seed">Of weights, order and augmentation.</param>
 /// <param name="Clip">Largest joint norm of the gradients; none by default.</param>
 /// <param name="Accumulate">Batches of the loader to one step of the optimiser.</param>
+/// <param name="MicroBatch">Samples that pass through the model at a time at most; halved by itself when the memory does not suffice. Step and result stay those of the batch.</param>
+/// <param name="RecomputeBlocks">Blocks keep only their input and are computed again in the backward pass: less memory, at most a third more time.</param>
 /// <param name="Ema">Decay of the moving average of the weights; none by default.</param>
 /// <param name="LogEvery">Steps between two lines of the log.</param>
 /// <param name="CheckpointEvery">Steps between two checkpoints, besides those after evaluations.</param>
 /// <param name="Keep">Newest checkpoints that are kept, besides the best.</param>
+/// <param name="NonFinite">When a loss or gradient is infinite or no number: stop, skip the step, or roll back to the newest checkpoint.</param>
+/// <param name="NonFiniteLimit">Steps that are skipped in a row, or times that training rolls back, before it stops after all.</param>
 public sealed record TrainOptions(
     Precision Precision = Precision.Fp32,
     string Device = "cpu",
@@ -156,11 +162,19 @@ public sealed record TrainOptions(
     ulong Seed = 0,
     [Range(1e-12, 1e12)] double? Clip = null,
     [Range(1, 1 << 20)] int Accumulate = 1,
+    [Range(1, 1 << 20)] int? MicroBatch = null,
+    bool RecomputeBlocks = false,
     [Range(0, 0.99999999)] double? Ema = null,
     [Range(1, int.MaxValue)] int LogEvery = 50,
     [Range(1, int.MaxValue)] int? CheckpointEvery = null,
-    [Range(1, 1_000_000)] int Keep = 2)
+    [Range(1, 1_000_000)] int Keep = 2,
+    NonFiniteAction NonFinite = NonFiniteAction.Stop,
+    [Range(1, 1_000_000)] int NonFiniteLimit = 5)
 {
+    /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
+    public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"
+        ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type") : Precision;
+
     /// <summary>cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = Valid(Device);
 

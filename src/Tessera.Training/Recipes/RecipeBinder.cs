@@ -121,7 +121,7 @@ internal static class RecipeBinder
         }
         var value = Bind(parameter.ParameterType, node, at);
         if (value is null && !Optional(parameter)) throw new RecipeException(node.Place, at, $"{Expected(parameter.ParameterType)} was expected, not nothing");
-        foreach (var range in parameter.GetCustomAttributes<RangeAttribute>())
+        foreach (var range in RecipeShape.Attributes<RangeAttribute>(parameter))
             if (value is not null && !range.IsValid(value)) throw new RecipeException(node.Place, at, $"{Show(value)} is outside of {Show(range.Minimum)} to {Show(range.Maximum)}");
         return value;
     }

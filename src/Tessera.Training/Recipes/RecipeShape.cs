@@ -16,6 +16,15 @@ internal static class RecipeShape
 
     internal static string FieldName(ParameterInfo parameter) => Snake(parameter.Name!);
 
+    /// <summary>What is said of a parameter, also where a base record has one of the same name.</summary>
+    internal static IEnumerable<T> Attributes<T>(ParameterInfo parameter) where T : Attribute
+    {
+        var name = parameter.Name;
+        for (var type = parameter.Member.DeclaringType; type is not null && type != typeof(object); type = type.BaseType)
+            foreach (var constructor in type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance))
+                if (constructor.GetParameters().FirstOrDefault(p => p.Name == name)?.GetCustomAttribute<T>() is { } found) yield return found;
+    }
+
     /// <summary>Records that a recipe can choose between where <paramref name="type"/> is expected, by name.</summary>
     internal static IReadOnlyDictionary<string, Type> Choices(Type type)
     {

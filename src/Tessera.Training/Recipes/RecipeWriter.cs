@@ -5,19 +5,28 @@ using System.Text;
 namespace Tessera.Training;
 
 /// <summary>Writes records as the YAML that binds to equal ones: every field, also those that have their default.</summary>
-internal static class RecipeWriter
+internal sealed class RecipeWriter
 {
     private const int Width = 100;
 
-    internal static string Write(object record, string head)
+    private readonly bool absolutePaths;
+
+    private RecipeWriter(bool absolutePaths) => this.absolutePaths = absolutePaths;
+
+    /// <summary>The YAML.</summary>
+    /// <param name="record">What is written.</param>
+    /// <param name="head">Text in front of it.</param>
+    /// <param name="absolutePaths">Whether files and folders are named so that the folder in which it is read does not matter.</param>
+    internal static string Write(object record, string head, bool absolutePaths)
     {
         var text = new StringBuilder(head);
-        foreach (var (name, value) in Fields(record))
-            if (value is not null) Field(text, name, value, 0);
+        var writer = new RecipeWriter(absolutePaths);
+        foreach (var (name, value) in writer.Fields(record))
+            if (value is not null) writer.Field(text, name, value, 0);
         return text.ToString();
     }
 
-    private static void Field(StringBuilder text, string name, object value, int indent)
+    private void Field(StringBuilder text, string name, object value, int indent)
     {
         var flow = Flow(value, named: true);
         if (value is string or ValueType || indent + name.Length + flow.Length + 2 <= Width)
@@ -33,7 +42,7 @@ internal static class RecipeWriter
                 if (inner is not null) Field(text, field, inner, indent + 2);
     }
 
-    private static string Flow(object value, bool named) => value switch
+    private string Flow(object value, bool named) => value switch
     {
         string s => Text(s),
         bool b => b ? "true" : "false",
@@ -45,30 +54,31 @@ internal static class RecipeWriter
     };
 
     // In lists: crop: { pad: 4 }, or only flip.
-    private static string Short(object record)
+    private string Short(object record)
     {
         if (RecipeShape.ChoiceName(record.GetType()) is not { } name) return Map(Fields(record));
         var fields = Fields(record).Where(f => f.Value is not null).ToArray();
         return fields.Length == 0 ? name : $"{name}: {Map(fields)}";
     }
 
-    private static string Map(IEnumerable<(string Name, object? Value)> fields)
+    private string Map(IEnumerable<(string Name, object? Value)> fields)
     {
         var inner = string.Join(", ", fields.Where(f => f.Value is not null).Select(f => $"{f.Name}: {Flow(f.Value!, named: true)}"));
         return inner.Length == 0 ? "{}" : $"{{ {inner} }}";
     }
 
-    private static IEnumerable<(string Name, object? Value)> NamedFields(object record)
+    private IEnumerable<(string Name, object? Value)> NamedFields(object record)
         => RecipeShape.ChoiceName(record.GetType()) is { } name ? Fields(record).Prepend((RecipeShape.NameField, name)) : Fields(record);
 
-    private static IEnumerable<(string Name, object? Value)> Fields(object record)
+    private IEnumerable<(string Name, object? Value)> Fields(object record)
     {
         var type = record.GetType();
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
             var property = type.GetProperty(parameter.Name!, System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.IgnoreCase)
                 ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
-            yield return (RecipeShape.FieldName(parameter), property.GetValue(record));
+            var value = property.GetValue(record);
+            yield return (RecipeShape.FieldName(parameter), absolutePaths && value is string path && RecipeShape.Attributes<RecipePathAttribute>(parameter).Any() ? Path.GetFullPath(path) : value);
         }
     }
 

@@ -14,14 +14,14 @@ namespace Tessera.Training;
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
 [RecipeName("rmsprop")]
 public sealed record RmspropOptions(
-    [Range(0, 1e3)] double Lr = 1e-2,
-    [Range(0, 1e3)] double WeightDecay = 0,
+    double Lr = 1e-2,
+    double WeightDecay = 0,
     [Range(0, 1)] double Alpha = 0.99,
     [Range(0, 1)] double Eps = 1e-8,
     [Range(0, 1)] double Momentum = 0,
-    [Range(1, int.MaxValue)] int? LrBatch = null,
+    int? LrBatch = null,
     bool DecayAll = false,
-    [Range(0, 1)] double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Rmsprop(groups, Lr, Alpha, Eps, Momentum);

@@ -71,10 +71,12 @@ public sealed class CheckpointStore(string folder)
 
     /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
     /// <param name="skipped">Told of newer ones that are not, and why.</param>
-    public StoredCheckpoint? Newest(Action<string>? skipped = null)
+    /// <param name="stopped">Whether those count that were written because training was stopped.</param>
+    public StoredCheckpoint? Newest(Action<string>? skipped = null, bool stopped = true)
     {
         foreach (var path in All)
         {
+            if (!stopped && TryPosition(path) is { Stopped: true }) continue;
             try
             {
                 return Open(path);
@@ -142,13 +144,20 @@ public sealed class CheckpointStore(string folder)
         }
     }
 
-    /// <summary>Deletes all but the newest and the best, and what interrupted writing has left.</summary>
+    /// <summary>Deletes the checkpoints of later steps.</summary>
+    public void DeleteAfter(long step)
+    {
+        foreach (var path in All.Where(path => StepOf(path) > step)) Directory.Delete(path, recursive: true);
+    }
+
+    /// <summary>Deletes all but the newest, the newest that was not written because training was stopped, and the best; and what interrupted writing has left.</summary>
     /// <param name="keep">How many of the newest stay.</param>
     public void Prune(int keep)
     {
-        var all = All;
-        var best = all.Select(path => (Path: path, TryPosition(path)?.Top1)).Where(c => c.Top1 is not null).OrderByDescending(c => c.Top1).FirstOrDefault().Path;
-        foreach (var path in all.Skip(keep).Where(path => path != best)) Directory.Delete(path, recursive: true);
+        var all = All.Select(path => (Path: path, Position: TryPosition(path))).ToArray();
+        var best = all.Where(c => c.Position?.Top1 is not null).OrderByDescending(c => c.Position!.Top1).FirstOrDefault().Path;
+        var regular = all.FirstOrDefault(c => c.Position is { Stopped: false }).Path;
+        foreach (var (path, _) in all.Skip(keep).Where(c => c.Path != best && c.Path != regular)) Directory.Delete(path, recursive: true);
         foreach (var path in Directory.EnumerateDirectories(folder, "*.tmp")) Directory.Delete(path, recursive: true);
     }
 }

@@ -8,7 +8,12 @@ namespace Tessera.Training;
 /// <param name="Seed">Seed of order and augmentation.</param>
 /// <param name="Interval">What the next line of the log has gathered.</param>
 /// <param name="Top1">Of the evaluation at this step; null where none was due.</param>
-public sealed record Position(long Step, long StepsPerEpoch, bool Evaluated, long LogBytes, ulong Seed, Tally Interval, double? Top1);
+/// <param name="MicroBatch">Samples that pass at a time at most; null for whole batches.</param>
+/// <param name="Ahead">Steps by which the data is ahead: it was moved past bad batches.</param>
+/// <param name="Skipped">Steps in a row that were left out up to here.</param>
+/// <param name="Rollbacks">How often training has gone back to a checkpoint.</param>
+/// <param name="Stopped">Whether it was written because training was stopped: a run that is not stopped has none here, so that none goes back to it.</param>
+public sealed record Position(long Step, long StepsPerEpoch, bool Evaluated, long LogBytes, ulong Seed, Tally Interval, double? Top1, int? MicroBatch = null, long Ahead = 0, int Skipped = 0, int Rollbacks = 0, bool Stopped = false);
 
 /// <summary>Sums over the steps since the last line of the log.</summary>
 /// <param name="Steps">Number of steps.</param>

@@ -18,6 +18,9 @@ public sealed class RunFolder(string path)
     /// <summary>The figures of the last evaluation.</summary>
     public string ResultsPath => File("results.json");
 
+    /// <summary>The training samples, where a part of them was drawn.</summary>
+    public string SamplesPath => File("samples.txt");
+
     /// <summary>The report.</summary>
     public string ReportPath => File("report.html");
 

@@ -1,0 +1,72 @@
+using System.Globalization;
+using System.Text;
+
+namespace Tessera.Data;
+
+/// <summary>
+/// Samples named in a file, one a line: images of files by their path below the folder that all have in common, or by their bare
+/// name; samples of sets in one file by their number. Empty lines and those that begin with <c>#</c> are left out.
+/// </summary>
+public static class SampleList
+{
+    /// <summary>The text of a list.</summary>
+    /// <param name="data">What is named.</param>
+    /// <param name="head">A comment in the first line.</param>
+    public static string Write(Dataset data, string head)
+    {
+        var text = new StringBuilder($"# {head}\n");
+        var common = Common(data);
+        for (var i = 0; i < data.Count; i++) text.Append(data.SampleName(i).AsSpan(common)).Append('\n');
+        return text.ToString();
+    }
+
+    /// <summary>Positions of the named samples, ascending.</summary>
+    /// <exception cref="DataException">The file cannot be read, a name is unknown, stands for several samples or comes twice, or there is none.</exception>
+    public static int[] Read(string path, Dataset data)
+    {
+        string[] lines;
+        try
+        {
+            lines = File.ReadAllLines(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new DataException($"{path}: {error.Message}", error);
+        }
+        var common = Common(data);
+        var full = new Dictionary<string, int>();
+        var bare = new Dictionary<string, int>();
+        for (var i = 0; i < data.Count; i++)
+        {
+            var name = data.SampleName(i);
+            full[name] = full[name[common..]] = i;
+            // A bare name that several files have stands for none of them.
+            if (!bare.TryAdd(Path.GetFileName(name), i)) bare[Path.GetFileName(name)] = -1;
+        }
+        var found = new SortedSet<int>();
+        foreach (var (number, line) in lines.Index())
+        {
+            var name = line.Trim();
+            if (name.Length == 0 || name[0] == '#') continue;
+            var place = string.Create(CultureInfo.InvariantCulture, $"{path}:{number + 1}");
+            if (!full.TryGetValue(name, out var index) && !bare.TryGetValue(name, out index)) throw new DataException($"{place}: '{name}' is no sample of {data.Name} ({data.Split})");
+            if (index < 0) throw new DataException($"{place}: '{name}' is the name of several samples of {data.Name} ({data.Split}): put their folder in front");
+            if (!found.Add(index)) throw new DataException($"{place}: '{name}' comes a second time");
+        }
+        return found.Count > 0 ? [.. found] : throw new DataException($"{path}: the list names no sample");
+    }
+
+    // Length of the folder that the names of all samples begin with.
+    private static int Common(Dataset data)
+    {
+        if (data.Count == 0) return 0;
+        var folder = data.SampleName(0).AsSpan();
+        folder = folder[..(folder.LastIndexOf('/') + 1)];
+        for (var i = 1; i < data.Count && folder.Length > 0; i++)
+        {
+            folder = folder[..folder.CommonPrefixLength(data.SampleName(i))];
+            folder = folder[..(folder.LastIndexOf('/') + 1)];
+        }
+        return folder.Length;
+    }
+}

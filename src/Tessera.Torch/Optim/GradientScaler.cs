@@ -1,0 +1,72 @@
+namespace Tessera.Optim;
+
+/// <summary>
+/// Dynamic loss scaling for training in float16 (Micikevicius et al., 2017, arXiv:1710.03740, section 3.2), with the rules of
+/// PyTorch's <c>GradScaler</c>: the loss is multiplied by a scale, so that small gradients do not vanish; a step whose gradients
+/// overflow is left out and the scale falls; after enough steps without overflow it rises.
+/// </summary>
+public sealed class GradientScaler
+{
+    private readonly double growth;
+    private readonly double backoff;
+    private readonly long interval;
+    private long steps;
+
+    /// <summary>A scaler.</summary>
+    /// <param name="initial">The scale at first, above 0.</param>
+    /// <param name="growth">What it is multiplied by to rise, above 1.</param>
+    /// <param name="backoff">What it is multiplied by after an overflow, in (0, 1).</param>
+    /// <param name="interval">Steps without overflow from one rise to the next, at least 1.</param>
+    /// <exception cref="ArgumentOutOfRangeException">A value outside of its range.</exception>
+    public GradientScaler(double initial = 65536, double growth = 2, double backoff = 0.5, int interval = 2000)
+    {
+        if (!(initial > 0) || !double.IsFinite(initial)) throw new ArgumentOutOfRangeException(nameof(initial), initial, "a scale is above 0");
+        if (!(growth > 1)) throw new ArgumentOutOfRangeException(nameof(growth), growth, "the growth is above 1");
+        if (!(backoff > 0 && backoff < 1)) throw new ArgumentOutOfRangeException(nameof(backoff), backoff, "the backoff is between 0 and 1");
+        ArgumentOutOfRangeException.ThrowIfLessThan(interval, 1);
+        (Scale, this.growth, this.backoff, this.interval) = (initial, growth, backoff, interval);
+    }
+
+    /// <summary>What the loss is multiplied by before the backward pass.</summary>
+    public double Scale { get; private set; }
+
+    /// <summary>Divides all gradients by the scale; if one of them is not finite, all are left as they are.</summary>
+    /// <returns>Whether all are finite: only then a step may be taken.</returns>
+    public bool Unscale(IEnumerable<Parameter> parameters)
+    {
+        Parameter[] all = [.. parameters];
+        if (GradientClipping.FirstNotFinite(all) is not null) return false;
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        foreach (var parameter in all) parameter.Grad?.Mul_(1 / Scale);
+        return true;
+    }
+
+    /// <summary>Adjusts the scale after a step, or after one that was left out.</summary>
+    /// <param name="finite">What <see cref="Unscale"/> found.</param>
+    public void Update(bool finite)
+    {
+        if (!finite)
+        {
+            (Scale, steps) = (Scale * backoff, 0);
+            return;
+        }
+        if (++steps < interval) return;
+        steps = 0;
+        // The scale is applied in float32, where it must stay finite.
+        if (Scale * growth <= float.MaxValue) Scale *= growth;
+    }
+
+    /// <summary>Scale and steps since its last change, under PyTorch's names.</summary>
+    public OrderedDictionary<string, Tensor> StateDict() => new() { ["scale"] = Tensor.Of(Scale), ["_growth_tracker"] = Tensor.Of(steps) };
+
+    /// <summary>Takes up what <see cref="StateDict"/> gave.</summary>
+    /// <exception cref="ArgumentException">A value is missing or no scale.</exception>
+    public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
+    {
+        if (!saved.TryGetValue("scale", out var scale) || !saved.TryGetValue("_growth_tracker", out var tracker)) throw new ArgumentException("the state of a gradient scaler has 'scale' and '_growth_tracker'", nameof(saved));
+        var value = scale.ToDouble();
+        if (!(value > 0) || !double.IsFinite(value)) throw new ArgumentException($"the state of the gradient scaler has the scale {value}", nameof(saved));
+        (Scale, steps) = (value, tracker.ToInt64());
+    }
+}

@@ -1,0 +1,62 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+
+namespace Tessera.Training;
+
+/// <summary>Which data.</summary>
+/// <param name="Name">In the registry of data sets.</param>
+/// <param name="Batch">Samples of one step of the loader.</param>
+/// <param name="Root">Folder of the files; by default where the data command puts them.</param>
+/// <param name="Split">Part that is trained on; minitrain for the training part without minival.</param>
+/// <param name="Workers">Threads that prepare batches.</param>
+/// <param name="Limit">Only the first so many samples; for trying things out.</param>
+/// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
+/// <param name="Minival">Share of every class that the split minival takes out of the training part.</param>
+/// <param name="PerClass">Only so many samples of every class, drawn by the seed of the subset.</param>
+/// <param name="Fraction">Only this share of every class (at least one sample), drawn by the seed of the subset.</param>
+/// <param name="List">Only the samples of a list: a name or number a line, as a run leaves them in <c>samples.txt</c>.</param>
+/// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
+public sealed record DataRecipe(
+    string Name,
+    [Range(1, 1 << 20)] int Batch = 128,
+    [RecipePath] string? Root = null,
+    string Split = "train",
+    [Range(0, 256)] int Workers = 1,
+    [Range(1, int.MaxValue)] int? Limit = null,
+    [Range(1, 64)] int Repeats = 1,
+    [Range(0.0001, 0.9)] double Minival = 0.1,
+    [Range(1, int.MaxValue)] int? PerClass = null,
+    [Range(1e-6, 1)] double? Fraction = null,
+    [RecipePath] string? List = null,
+    ulong SubsetSeed = 0)
+{
+    private const string Training = "train", RestOfTraining = "minitrain", HeldOut = "minival";
+
+    /// <summary>Only so many samples of every class.</summary>
+    public int? PerClass { get; init; } = new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1 ? PerClass
+        : throw new ArgumentException("per_class, fraction and list each choose the samples: one of them");
+
+    /// <summary>Whether samples of the split are left out by a draw.</summary>
+    internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
+
+    /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
+    /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
+    public ImageDataset Open(string split)
+    {
+        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split)) return Datasets.OpenImages(Name, split, Root);
+        var whole = Datasets.OpenImages(Name, Training, Root);
+        var (rest, heldOut) = ClassBalance.Divide(whole, Minival, SubsetSeed);
+        return new Subset(whole, split == HeldOut ? heldOut : rest, split);
+    }
+
+    /// <summary>Opens what is trained on.</summary>
+    /// <inheritdoc cref="Open"/>
+    public ImageDataset OpenTraining()
+    {
+        var data = Open(Split);
+        if (PerClass is { } count) data = new Subset(data, ClassBalance.Draw(data, count, SubsetSeed));
+        if (Fraction is { } share) data = new Subset(data, ClassBalance.Draw(data, share, SubsetSeed));
+        if (List is not null) data = new Subset(data, SampleList.Read(List, data));
+        return Limit is { } first && first < data.Count ? new Subset(data, first) : data;
+    }
+}

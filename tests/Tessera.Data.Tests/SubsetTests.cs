@@ -1,0 +1,130 @@
+using FsCheck;
+using FsCheck.Fluent;
+using Tessera.Testing;
+
+namespace Tessera.Data.Tests;
+
+/// <summary>Parts of data sets: drawn from every class alike, held out, listed in files.</summary>
+public sealed class SubsetTests
+{
+    // Classes of different sizes, in no order.
+    private static MemoryImages Set(int count = 600, int classes = 7)
+    {
+        var random = new Random(classes);
+        int[] labels = [.. Enumerable.Range(0, count).Select(i => i < 2 * classes ? i % classes : Math.Min(random.Next(classes), random.Next(classes)))];
+        return new("set", "train", [.. Enumerable.Range(0, classes).Select(i => $"class {i}")], labels, [.. labels.Select((_, i) => (byte)i)], 1, 1, 1, new([0], [1]));
+    }
+
+    private static int[] PerClass(Dataset data, IEnumerable<int> indices) => [.. indices.CountBy(index => data.Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
+
+    [Fact]
+    public void So_many_of_every_class_are_drawn()
+    {
+        var data = Set();
+        var drawn = ClassBalance.Draw(data, 5, seed: 1);
+        Assert.Equal(drawn.Distinct().Order(), drawn);
+        Assert.Equal([5, 5, 5, 5, 5, 5, 5], PerClass(data, drawn));
+        Assert.Contains(" samples, 100 were asked for", Assert.Throws<DataException>(() => ClassBalance.Draw(data, 100, 1)).Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_share_of_every_class_is_drawn_and_at_least_one()
+    {
+        var data = Set();
+        var sizes = PerClass(data, Enumerable.Range(0, data.Count));
+        Assert.Equal(sizes.Select(size => (int)Math.Round(size * 0.1, MidpointRounding.AwayFromZero)), PerClass(data, ClassBalance.Draw(data, 0.1, 3)));
+        Assert.Equal([1, 1, 1, 1, 1, 1, 1], PerClass(data, ClassBalance.Draw(data, 1e-4, 3)));
+        Assert.Equal(Enumerable.Range(0, data.Count), ClassBalance.Draw(data, 1.0, 3));
+    }
+
+    [Fact]
+    public void Draws_depend_on_the_seed_alone_and_smaller_ones_are_part_of_larger_ones() => Prop.ForAll(
+        Gen.Choose(0, 1000).Zip(Gen.Choose(1, 99).Two()).ToArbitrary(), given =>
+        {
+            var (seed, (first, second)) = given;
+            var data = Set();
+            var (small, large) = (ClassBalance.Draw(data, Math.Min(first, second) / 100.0, (ulong)seed), ClassBalance.Draw(data, Math.Max(first, second) / 100.0, (ulong)seed));
+            return small.All(large.Contains) && small.SequenceEqual(ClassBalance.Draw(Set(), Math.Min(first, second) / 100.0, (ulong)seed));
+        }).QuickCheckThrowOnFailure();
+
+    [Fact]
+    public void Another_seed_draws_others() => Assert.NotEqual(ClassBalance.Draw(Set(), 0.2, 1), ClassBalance.Draw(Set(), 0.2, 2));
+
+    [Fact]
+    public void The_draw_of_a_seed_stays_the_same_for_ever()
+    {
+        // Of ten samples of one class; published lists of samples would lose their meaning.
+        var data = new Named([.. Enumerable.Range(0, 10).Select(i => $"{i}")]);
+        Assert.Equal([1, 5, 7, 9], ClassBalance.Draw(data, 4, seed: 5));
+        Assert.Equal([0, 3, 5, 8], ClassBalance.Divide(data, 0.4, seed: 5).HeldOut);
+    }
+
+    [Fact]
+    public void What_is_held_out_and_what_is_left_are_the_whole()
+    {
+        var data = Set();
+        var (left, heldOut) = ClassBalance.Divide(data, 0.25, 9);
+        Assert.Equal(Enumerable.Range(0, data.Count), left.Concat(heldOut).Order());
+        Assert.Empty(left.Intersect(heldOut));
+        var sizes = PerClass(data, Enumerable.Range(0, data.Count));
+        Assert.Equal(sizes.Select(size => (int)Math.Round(size * 0.25, MidpointRounding.AwayFromZero)), PerClass(data, heldOut));
+        Assert.Contains("nothing is left", Assert.Throws<DataException>(() => ClassBalance.Divide(data, 0.999, 9)).Message, StringComparison.Ordinal);
+        // What is held out says nothing of what is drawn for training.
+        Assert.NotEqual(heldOut, ClassBalance.Draw(data, 0.25, 9));
+    }
+
+    [Fact]
+    public void A_subset_reads_the_samples_that_it_names()
+    {
+        var data = Set();
+        var part = new Subset(data, [3, 500, 7], "some");
+        var raster = new Raster();
+        part.Read(1, raster);
+        Assert.Equal((byte)(500 % 256), raster.Values[0]);
+        Assert.Equal(["3", "500", "7"], Enumerable.Range(0, 3).Select(part.SampleName));
+        Assert.Equal([data.Labels[3], data.Labels[500], data.Labels[7]], part.Labels);
+        Assert.Equal(("set", "some", 3), (part.Name, part.Split, part.Count));
+        Assert.Contains("sample 600 of 600", Assert.Throws<DataException>(() => new Subset(data, [600])).Message, StringComparison.Ordinal);
+    }
+
+    private sealed class Named(params string[] names) : Dataset("named", "train", ["one"], new int[names.Length])
+    {
+        public override string SampleName(int index) => names[index];
+    }
+
+    [Fact]
+    public void A_list_that_was_written_reads_back()
+    {
+        using var folder = new TempFolder();
+        var data = Set();
+        var drawn = ClassBalance.Draw(data, 4, 1);
+        File.WriteAllText(folder["list"], SampleList.Write(new Subset(data, drawn), "some samples"));
+        Assert.StartsWith("# some samples\n", File.ReadAllText(folder["list"]), StringComparison.Ordinal);
+        Assert.Equal(drawn, SampleList.Read(folder["list"], data));
+
+        var files = new Named("/data/train/cat/1.png", "/data/train/cat/2.png", "/data/train/dog/1.png", "/data/train/dog/3.png");
+        File.WriteAllText(folder["list"], SampleList.Write(files, "files"));
+        Assert.Equal(["# files", "cat/1.png", "cat/2.png", "dog/1.png", "dog/3.png"], File.ReadAllLines(folder["list"]));
+        Assert.Equal([0, 1, 2, 3], SampleList.Read(folder["list"], files));
+    }
+
+    [Fact]
+    public void Files_are_named_by_path_or_by_what_is_unique_of_it()
+    {
+        using var folder = new TempFolder();
+        var files = new Named("/data/train/cat/1.png", "/data/train/cat/2.png", "/data/train/dog/1.png");
+        File.WriteAllText(folder["list"], "# published list\n2.png\n\n /data/train/dog/1.png \n");
+        Assert.Equal([1, 2], SampleList.Read(folder["list"], files));
+        Error("1.png", ":1: '1.png' is the name of several samples of named (train)");
+        Error("2.png\ncat/2.png", ":2: 'cat/2.png' comes a second time");
+        Error("\nbird/1.png", ":2: 'bird/1.png' is no sample of named (train)");
+        Error("# nothing", ": the list names no sample");
+        Assert.Contains("none", Assert.Throws<DataException>(() => SampleList.Read(folder["none"], files)).Message, StringComparison.Ordinal);
+
+        void Error(string text, string message)
+        {
+            File.WriteAllText(folder["list"], text);
+            Assert.StartsWith(folder["list"] + message, Assert.Throws<DataException>(() => SampleList.Read(folder["list"], files)).Message, StringComparison.Ordinal);
+        }
+    }
+}
