@@ -55,7 +55,7 @@ internal static class EvalCommand
         return command;
     }
 
-    private sealed record Measured(Backbone Model, ImageDataset Images, Normalization Normalization, EvaluationOptions Options, Precision Precision, string Source);
+    private sealed record Measured(Backbone Model, ImageDataset Images, Pipeline Pipeline, EvaluationOptions Options, Precision Precision, string Source);
 
     private static Measured Open(ParseResult parsed)
     {
@@ -69,8 +69,10 @@ internal static class EvalCommand
             var own = trained.Recipe;
             var given = parsed.GetValue(Data);
             var images = given is null && parsed.GetValue(Root) is null ? Limited(parsed, own.Data.Open(parsed.GetValue(Split) ?? own.Evaluation.Split)) : Images(parsed, given ?? own.Data.Name, null, own.Evaluation.Split);
-            Check(trained.Model, images);
-            return new(trained.Model, images, trained.Facts.Normalization, own.Evaluation, own.Train.Precision, file ?? trained.Checkpoint.Path);
+            // What the recipe does with its own data fits by itself.
+            if (given is not null) Check(trained.Model, images);
+            var seen = DataFacts.Of(images) with { Mean = trained.Facts.Mean, Deviation = trained.Facts.Deviation };
+            return new(trained.Model, images, own.EvaluationPipeline(trained.Model, seen), own.Evaluation, own.Train.Precision, file ?? trained.Checkpoint.Path);
         }
         if (Registry.All.All(variant => variant.Name != name) && !Registry.Find(name).Any() && name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal))
             throw new UserException($"there is no run folder {name}");
@@ -84,7 +86,9 @@ internal static class EvalCommand
         Pretrained.Load(model, file);
         model.To(device);
         var normalization = found.Preprocessing is { } own2 && own2.Mean.Count == set.Channels ? new Normalization([.. own2.Mean.Select(m => (float)m)], [.. own2.Std.Select(s => (float)s)]) : set.Normalization;
-        return new(model, set, normalization, new(), Precision.Fp32, file);
+        var side = model.ImageSize.Height;
+        var fits = (set.Height, set.Width) == model.ImageSize || model.ImageSize.Width != side;
+        return new(model, set, new(fits ? [] : [new EvaluationCrop(side, found.Preprocessing?.CropRatio ?? 0.875)], normalization), new(), Precision.Fp32, file);
     }
 
     private static ImageDataset Images(ParseResult parsed, string name, string? root, string split)
@@ -100,7 +104,7 @@ internal static class EvalCommand
 
     private static Evaluation Measure(Measured subject, int? batch, Terminal terminal, CancellationToken stop)
     {
-        var loader = new Loader(subject.Images, new Pipeline([], subject.Normalization), batch ?? subject.Options.Batch);
+        var loader = new Loader(subject.Images, subject.Pipeline, batch ?? subject.Options.Batch);
         Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, stop);
         return terminal.IsDrawn
             ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Images.Count:N0} images"))
