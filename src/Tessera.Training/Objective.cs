@@ -46,6 +46,9 @@ public abstract class Objective : Module
     /// </summary>
     public virtual bool MeanOverSamples => true;
 
+    /// <summary>Whether <c>train.clip</c> is of the student's parameters alone, without those of the method.</summary>
+    public virtual bool ClipsStudentOnly => false;
+
     /// <summary>Called after every step of the optimiser: momentum copies, queues.</summary>
     public virtual void AfterStep(Backbone student, Progress progress) { }
 }

@@ -146,6 +146,7 @@ public enum NonFiniteAction
 /// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
 /// <param name="Seed">Of weights, order and augmentation.</param>
 /// <param name="Clip">Largest joint norm of the gradients; none by default.</param>
+/// <param name="Sam">Sharpness-aware steps; none by default.</param>
 /// <param name="Accumulate">Batches of the loader to one step of the optimiser.</param>
 /// <param name="MicroBatch">Samples that pass through the model at a time at most; halved by itself when the memory does not suffice. Step and result stay those of the batch.</param>
 /// <param name="RecomputeBlocks">Blocks keep only their input and are computed again in the backward pass: less memory, at most a third more time.</param>
@@ -161,6 +162,7 @@ public sealed record TrainOptions(
     [Range(0, 1024)] int Threads = 0,
     ulong Seed = 0,
     [Range(1e-12, 1e12)] double? Clip = null,
+    SamOptions? Sam = null,
     [Range(1, 1 << 20)] int Accumulate = 1,
     [Range(1, 1 << 20)] int? MicroBatch = null,
     bool RecomputeBlocks = false,
@@ -174,6 +176,10 @@ public sealed record TrainOptions(
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"
         ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type") : Precision;
+
+    /// <summary>Sharpness-aware steps.</summary>
+    public SamOptions? Sam { get; init; } = Sam is not null && Precision == Precision.Fp16
+        ? throw new ArgumentException("sharpness-aware steps (sam) go by gradients that fp16 scales: bf16 is right") : Sam;
 
     /// <summary>cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = Valid(Device);
