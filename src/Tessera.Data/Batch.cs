@@ -12,6 +12,9 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
     /// <summary>Text: true for real words, [B, S].</summary>
     public Tensor? Mask { get; init; }
 
+    /// <summary>Images: which part of its original each shows; null where that is not known.</summary>
+    public IReadOnlyList<ImageView>? Views { get; init; }
+
     /// <summary>Number of samples.</summary>
     public int Count => Indices.Count;
 

@@ -13,6 +13,7 @@ namespace Tessera.Training;
 /// <param name="Augment">What happens to training images, in order.</param>
 /// <param name="Evaluation">How it is measured.</param>
 /// <param name="Train">Precision, seed, clipping, intervals.</param>
+/// <param name="Auxiliary">Terms beside those of the objective.</param>
 public sealed record Recipe(
     ModelRecipe Model,
     DataRecipe Data,
@@ -21,8 +22,12 @@ public sealed record Recipe(
     ObjectiveOptions Objective,
     IReadOnlyList<Transform> Augment,
     EvaluationOptions Evaluation,
-    TrainOptions Train)
+    TrainOptions Train,
+    IReadOnlyList<AuxiliaryOptions>? Auxiliary = null)
 {
+    /// <summary>Terms beside those of the objective.</summary>
+    public IReadOnlyList<AuxiliaryOptions> Auxiliary { get; init; } = Auxiliary ?? [];
+
     /// <summary>Reads a file and sets single fields (<c>optimizer.lr=5e-4</c>).</summary>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Load(string path, params IEnumerable<string> settings)
@@ -37,7 +42,29 @@ public sealed record Recipe(
     /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings)
-        => RecipeBinder.Bind<Recipe>(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+        => Bind(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+
+    internal static Recipe Bind(RecipeMap map)
+    {
+        var recipe = RecipeBinder.Bind<Recipe>(map);
+        if (recipe.Objective.Conflict(recipe) is { } reason) throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        return recipe;
+    }
+
+    /// <summary>Builds the method with its terms for a model.</summary>
+    /// <exception cref="RunException">The model has not what they need.</exception>
+    public Objective CreateObjective(ObjectiveContext context)
+    {
+        try
+        {
+            var main = Objective.Create(context);
+            return Auxiliary.Count == 0 ? main : new WithAuxiliaries(main, Auxiliary.Select(term => term.Create(context)));
+        }
+        catch (ArgumentException error)
+        {
+            throw new RunException($"{Model.Name} cannot be trained so: {error.Message}");
+        }
+    }
 
     /// <summary>What happens to training images. Mixed targets contain the smoothing of the objective.</summary>
     public Pipeline TrainingPipeline()
