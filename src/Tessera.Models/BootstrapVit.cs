@@ -287,6 +287,6 @@ public sealed partial class BootstrapVit : Backbone
         Make("bootstrap_vit_base_patch16_224", wide, 21.70, 4.60, 53.07, "384 wide; trained alone; 77.83 beside an agent, 75.71 with shared weights"),
         Make("bootstrap_vit_small_entmax_patch16_224", small with { Entmax = true }, 6.30, null, 62.29, "sparse attention, trained alone"),
         Make("bootstrap_vit_base_entmax_patch16_224", wide with { Entmax = true }, 21.70, null, 57.22, "sparse attention, trained alone"),
-        Make("bootstrap_vit_mini_patch4_32", new((32, 32), 4, 144, 6, 9, 576, Init: BootstrapInit.Corrected), 1.54, null, null, "not of the paper: for images of 32 pixels"),
+        Make("bootstrap_vit_micro_patch4_32", new((32, 32), 4, 108, 6, 9, 432, Init: BootstrapInit.Corrected), 0.872, null, null, "not of the paper: for images of 32 pixels"),
     ];
 }

@@ -16,9 +16,10 @@ internal static class FixedPositions
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var grid = (options.ImageSize.Height / options.Patch, options.ImageSize.Width / options.Patch);
-        vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.PrefixTokens));
         vit.Positions.RequiresGrad = false;
-        if (!pretrained) Initialise(vit);
+        if (pretrained) return vit;
+        vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.PrefixTokens));
+        Initialise(vit);
         return vit;
     }
 

@@ -37,7 +37,7 @@ public sealed partial class MaskedAutoencoder : Objective
         grid = (sizes.ImageSize.Height / patch, sizes.ImageSize.Width / patch);
         var decoder = sizes with { Dim = options.Dim, Heads = options.Heads, MlpRatio = options.MlpRatio ?? sizes.MlpRatio, QkNorm = false, LayerScale = null, Dropout = 0 };
         maskToken = new Parameter(Torch.Zeros([1, 1, options.Dim]));
-        decoderPosEmbed = new Parameter(PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens), requiresGrad: false);
+        decoderPosEmbed = new Parameter(PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens).To(DType.Float32), requiresGrad: false);
         decoderEmbed = new Linear(sizes.Dim, options.Dim);
         decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
         decoderNorm = new LayerNorm(options.Dim, sizes.Eps);

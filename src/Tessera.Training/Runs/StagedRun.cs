@@ -5,8 +5,8 @@ namespace Tessera.Training;
 /// <summary>
 /// Several trainings that build on each other, from one recipe: pre-training and fine-tuning, teacher and student. The recipe has
 /// a list <c>stages</c>; each stage has a <c>name</c> and what is different from the fields beside the list. A value
-/// <c>stage:NAME</c> stands for the run of an earlier stage (<c>model.weights</c>, <c>teacher.run</c>). Every stage is a run of
-/// its own, in a folder of the stage's name.
+/// <c>stage:NAME</c> stands for the run of an earlier stage (<c>model.weights</c>, <c>teacher.run</c>), <c>stage:NAME/file</c> for
+/// a file or folder in it. Every stage is a run of its own, in a folder of the stage's name.
 /// </summary>
 public sealed class StagedRun
 {
@@ -66,7 +66,7 @@ public sealed class StagedRun
         {
             RecipeMap map => map with { Fields = [.. map.Fields.Select(f => (f.Name, f.Place, Resolve(f.Node)))] },
             RecipeList items => items with { Items = [.. items.Items.Select(Resolve)] },
-            RecipeValue { Text: var text } value when text.StartsWith(Reference, StringComparison.Ordinal) => names.Contains(text[Reference.Length..])
+            RecipeValue { Text: var text } value when text.StartsWith(Reference, StringComparison.Ordinal) => names.Contains(text[Reference.Length..].Split('/')[0])
                 ? value with { Text = Path.Combine(folder, text[Reference.Length..]), Quoted = true }
                 : throw new RecipeException(value.Place, "", $"'{text}': there is no earlier stage of this name{(names.Count == 0 ? "" : $" (there {(names.Count == 1 ? "is" : "are")} {string.Join(", ", names)})")}"),
             _ => node,
