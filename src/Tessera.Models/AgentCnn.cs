@@ -280,7 +280,7 @@ public sealed partial class AgentCnn : Backbone
         }
     }
 
-    private static Variant Make(string name, Config config, double parameters, double gmacs, double? top1, string note) => new(
+    private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1, string note) => new(
         name, BootstrapVit.Paper,
         options => new AgentCnn(config with { ImageSize = options.ImageSize ?? config.ImageSize, Classes = options.Classes ?? config.Classes, Channels = options.Channels ?? 3, HiddenDropout = options.Dropout ?? config.HiddenDropout }),
         224, parameters, gmacs, Top1: top1, Dataset: "CIFAR-100", Preprocessing: Preprocessing.Cifar100, Note: note);
@@ -293,7 +293,7 @@ public sealed partial class AgentCnn : Backbone
     [
         Make("agent_small_vit_224", small with { Stem = AgentStem.VitLike }, 8.73, 1.70, null, "stem as the ViT's"),
         Make("agent_small_resnet_224", small with { DownSample = [0, 1] }, 8.68, 1.91, 74.62, "trained alone"),
-        Make("agent_base_vit_224", wide with { Stem = AgentStem.VitLike }, 25.15, 4.91, null, "stem as the ViT's"),
-        Make("agent_base_resnet_224", wide with { DownSample = [2, 8] }, 25.09, 7.88, 74.78, "trained alone"),
+        Make("agent_base_vit_224", wide with { Stem = AgentStem.VitLike }, 25.15, null, null, "stem as the ViT's; kernels of 6 positions (4.91 GMACs) are computed as 3 x 3"),
+        Make("agent_base_resnet_224", wide with { DownSample = [2, 8] }, 25.09, null, 74.78, "trained alone; kernels of 6 positions (7.88 GMACs) are computed as 3 x 3"),
     ];
 }

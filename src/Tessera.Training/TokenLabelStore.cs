@@ -7,13 +7,15 @@ namespace Tessera.Training;
 /// <summary>
 /// Maps of scores that a trained classifier left for every image of a data set: at each position of its last map the highest
 /// logits and their classes (Jiang et al., 2021, arXiv:2104.10858, section 3.1). Half-precision numbers in safetensors files of
-/// some thousand images each.
+/// some thousand images each, with the true label of every image, by which maps of other images are told.
 /// </summary>
 public sealed class TokenLabelStore : IDisposable
 {
     private const int ImagesPerFile = 8192;
-    private readonly Dictionary<int, (Tensor Scores, Tensor Classes)> parts = [];
+    private readonly Dictionary<int, Part> parts = [];
     private readonly string folder;
+
+    private sealed record Part(Tensor Scores, Tensor Classes, long[] Labels);
 
     private TokenLabelStore(string folder) => this.folder = folder;
 
@@ -67,8 +69,9 @@ public sealed class TokenLabelStore : IDisposable
                 b.Dispose();
             }
             gathered.Clear();
+            var labels = data.Labels.Skip(part * ImagesPerFile).Take(ImagesPerFile).Select(label => (long)label).ToArray();
             var path = PartPath(folder, part++);
-            TensorFile.Save($"{path}.tmp", new Dictionary<string, Tensor> { ["scores"] = scores.Slice(0, 0, ImagesPerFile).Contiguous(), ["classes"] = classes.Slice(0, 0, ImagesPerFile).Contiguous() });
+            TensorFile.Save($"{path}.tmp", new Dictionary<string, Tensor> { ["labels"] = Tensor.From(labels), ["scores"] = scores.Slice(0, 0, ImagesPerFile).Contiguous(), ["classes"] = classes.Slice(0, 0, ImagesPerFile).Contiguous() });
             written.Add(($"{path}.tmp", path));
             if (scores.Size(0) > ImagesPerFile) gathered.Add((scores.Slice(0, ImagesPerFile).Clone().Keep(), classes.Slice(0, ImagesPerFile).Clone().Keep()));
         }
@@ -96,36 +99,40 @@ public sealed class TokenLabelStore : IDisposable
 
     /// <summary>The maps of some images: float32 logits and int64 classes, both [B, k, H, W].</summary>
     /// <param name="indices">Places of the images in the data set.</param>
-    /// <exception cref="RunException">There is none for one of them.</exception>
-    public (Tensor Scores, Tensor Classes) Of(IReadOnlyList<int> indices)
+    /// <param name="labels">Their true labels.</param>
+    /// <exception cref="RunException">There is none for one of them, or it is of another image.</exception>
+    public (Tensor Scores, Tensor Classes) Of(IReadOnlyList<int> indices, IReadOnlyList<long> labels)
     {
         using var scope = new Scope();
-        var found = indices.Select(index =>
+        var found = indices.Select((index, i) =>
         {
-            var (scores, classes) = Part(index / ImagesPerFile);
-            if (index % ImagesPerFile >= scores.Size(0)) throw new RunException($"{folder}: there are no token labels of image {index}; were they made for another data set or split?");
-            return (Scores: scores[index % ImagesPerFile], Classes: classes[index % ImagesPerFile]);
+            var part = Read(index / ImagesPerFile);
+            if (index % ImagesPerFile >= part.Labels.Length) throw new RunException($"{folder}: there are no token labels of image {index}; {Advice}");
+            if (part.Labels[index % ImagesPerFile] != labels[i]) throw new RunException($"{folder}: the token labels of image {index} are of an image of another class; {Advice}");
+            return (Scores: part.Scores[index % ImagesPerFile], Classes: part.Classes[index % ImagesPerFile]);
         }).ToArray();
         return scope.Return((Torch.Stack([.. found.Select(f => f.Scores)]).To(DType.Float32), Torch.Stack([.. found.Select(f => f.Classes)]).To(DType.Int64)));
     }
 
-    private (Tensor Scores, Tensor Classes) Part(int part)
+    private const string Advice = "were they made for another data set, split or selection?";
+
+    private Part Read(int part)
     {
         if (parts.TryGetValue(part, out var known)) return known;
         var path = PartPath(folder, part);
-        if (!File.Exists(path)) throw new RunException($"{path}: there is no such file; were the token labels made for another data set or split?");
+        if (!File.Exists(path)) throw new RunException($"{path}: there is no such file; {Advice}");
         using var scope = new Scope();
         var read = TensorFile.Load(path);
-        return parts[part] = (read["scores"].Keep(), read["classes"].Keep());
+        return parts[part] = new(read["scores"].Keep(), read["classes"].Keep(), read["labels"].ToArray<long>());
     }
 
     /// <summary>Frees what was read.</summary>
     public void Dispose()
     {
-        foreach (var (scores, classes) in parts.Values)
+        foreach (var part in parts.Values)
         {
-            scores.Dispose();
-            classes.Dispose();
+            part.Scores.Dispose();
+            part.Classes.Dispose();
         }
         parts.Clear();
     }

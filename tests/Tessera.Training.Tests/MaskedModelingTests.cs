@@ -30,7 +30,7 @@ public sealed class MaskedModelingTests
         // What is kept is not masked, and stands at its place in the shuffled order.
         Assert.Equal(0, mask.Gather(1, kept).Sum().ToDouble());
         Near.Equal(Torch.Arange(9).Expand([2, -1]), restore.Gather(1, kept), 0);
-        Assert.Contains("some have to be hidden", Assert.Throws<ArgumentException>(() => Patches.Hide(Torch.Rand([1, 16]), 0.01)).Message, StringComparison.Ordinal);
+        Assert.Contains("some have to be hidden", Assert.Throws<ArgumentException>(() => Patches.Hide(Torch.Rand([1, 16]), 0)).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -8,11 +8,13 @@ internal static class Small
 {
     internal const int Side = 16, Classes = 3, BatchSize = 6, Batches = 3;
 
+    internal static int LabelOf(int index) => index * 7 % 5 % Classes;
+
     /// <summary>Batches that depend on epoch and number alone; each class lights up another part of the image.</summary>
     internal static BatchSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable.Range(skip, Batches - skip).Select(number =>
     {
         var random = new Random(epoch * 100 + number);
-        var labels = Enumerable.Range(0, BatchSize).Select(_ => (long)random.Next(Classes)).ToArray();
+        var labels = Enumerable.Range(number * BatchSize, BatchSize).Select(i => (long)LabelOf(i)).ToArray();
         var pixels = labels.SelectMany(label => Enumerable.Range(0, 3 * side * side).Select(i => (float)(random.NextDouble() - 0.5 + (i / side % side * Classes / side == label ? 1.5 : 0)))).ToArray();
         var views = Enumerable.Range(0, BatchSize).Select(i => i % 2 == 0 ? ImageView.Whole : ImageView.Whole.Window(0.25, 0, 0.5, 1).Mirrored).ToArray();
         return new Batch(Tensor.From(pixels, BatchSize, 3, side, side), Tensor.From(labels), [.. Enumerable.Range(number * BatchSize, BatchSize)]) { Views = views };
@@ -118,16 +120,19 @@ public sealed class MethodTests : IDisposable
     private (Trainer Trainer, Backbone Model, Objective Method, Optim.Optimizer Optimizer) Training(string name, string? run, int epochs, Action<TrainingEvent>? report)
     {
         var (student, create, side) = methods[name];
+        var labels = Path.Combine(folder.Path, "labels");
+        // They are made once: their maker must not draw from what the first training begins with.
+        if (name.StartsWith("token_labeling", StringComparison.Ordinal)) Labels(labels).Dispose();
         Torch.Seed(5);
         var model = student();
-        var method = create(model, Path.Combine(folder.Path, "labels"));
+        var method = create(model, labels);
         var optimizer = new AdamWOptions(3e-3).Create(model, method);
         var setup = new TrainingSetup(model, method, optimizer, new CosineOptions(epochs), 3e-3, Small.Source(side), null, new(Seed: 5, LogEvery: 1, Clip: 5), new());
         return (new(setup, run is null ? null : new RunFolder(run), report), model, method, optimizer);
     }
 
     /// <summary>The batches' images as a data set, as far as labels of tokens need one.</summary>
-    private sealed class Pictures(int count) : ImageDataset("pictures", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(i => i % 3)])
+    private sealed class Pictures(int count) : ImageDataset("pictures", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(Small.LabelOf)])
     {
         public override int Channels => 3;
         public override int? Height => Small.Side;

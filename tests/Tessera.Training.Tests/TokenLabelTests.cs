@@ -46,7 +46,7 @@ public sealed class TokenLabelTests : IDisposable
         using var batch = new Loader(data, Pipeline.Plain, 6).Epoch(0).First();
         var map = annotator.ForwardFeatures(batch.Inputs);
         var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
-        var (scores, classes) = store.Of([3, 0]);
+        var (scores, classes) = store.Of([3, 0], [0, 0]);
         Assert.Equal(new Shape(2, 2, 4, 4), scores.Shape);
         Near.Equal(logits[3].Amax([2]), scores[0][0], 2e-3);
         Near.Equal(logits[0].Argmax(2), classes[1][0], 0);
@@ -59,8 +59,9 @@ public sealed class TokenLabelTests : IDisposable
         using var scope = Torch.Scope();
         var (store, data) = Made();
         Assert.Contains("choose another folder", Assert.Throws<RunException>(() => TokenLabelStore.Make(Small.Guide(), data, folder.Path)).Message, StringComparison.Ordinal);
-        Assert.Contains("image 6", Assert.Throws<RunException>(() => store.Of([6])).Message, StringComparison.Ordinal);
-        Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000])).Message, StringComparison.Ordinal);
+        Assert.Contains("image 6", Assert.Throws<RunException>(() => store.Of([6], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000], [0])).Message, StringComparison.Ordinal);
         Assert.Contains("token-labels make", Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message, StringComparison.Ordinal);
         store.Dispose();
     }
@@ -72,7 +73,7 @@ public sealed class TokenLabelTests : IDisposable
         var (store, _) = Made();
         var student = Small.Vit();
         var method = new TokenLabels(new(folder.Path, Smoothing: 0), student, store);
-        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([0]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
+        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([1]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
         var whole = Tokens(ImageView.Whole);
         Near.Equal(Torch.Ones([1, 4, 4]), whole.Sum(1), 1e-5);
         Near.Equal(whole.Flip(3), Tokens(ImageView.Whole.Mirrored), 1e-6);

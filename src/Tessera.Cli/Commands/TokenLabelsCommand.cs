@@ -36,7 +36,9 @@ internal static class TokenLabelsCommand
             var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(Where)));
             var recipe = trained.Recipe.Data;
             var name = parsed.GetValue(DataName) ?? recipe.Name;
+            var own = name == recipe.Name && (parsed.GetValue(Split) ?? recipe.Split) == recipe.Split;
             var data = Datasets.OpenImages(name, parsed.GetValue(Split) ?? recipe.Split, name == recipe.Name ? recipe.Root : null);
+            if (own && recipe.Limit is { } first && first < data.Count) data = new Subset(data, first);
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             TokenLabelStore.Make(trained.Model, data, folder, top, stop: interruption.Token);
@@ -45,6 +47,10 @@ internal static class TokenLabelsCommand
             else if (terminal.Quiet) Terminal.Result(folder);
             else terminal.Note($"{data.Count:N0} images of {data.Name} ({data.Split}) in {Figures.Time(Stopwatch.GetElapsedTime(started))}: {folder}, {bytes / 1e6:N1} MB");
         });
-        return new Command("token-labels", "Labels of all places of all images, for training by token labeling.") { make };
+        return new ExampleCommand("token-labels", "Labels of all places of all images, for training by token labeling.")
+        {
+            Examples = [("tessera token-labels make runs/annotator --out labels/cifar10", "by a classifier that was trained before")],
+            Subcommands = { make },
+        };
     }
 }

@@ -64,7 +64,7 @@ public sealed partial class TokenLabels : Objective
     /// <summary>Labels of images and tokens, [B, K, 2 + N], cropped and mirrored as the images are.</summary>
     internal Tensor Targets(Batch batch, int classes) => Torch.Scope(() =>
     {
-        var (scores, indices) = store.Of(batch.Indices);
+        var (scores, indices) = store.Of(batch.Indices, batch.Labels.ToArray<long>());
         var views = batch.Views ?? [.. Enumerable.Repeat(ImageView.Whole, batch.Count)];
         // Boxes have positive sides: what is mirrored is turned afterwards.
         var boxes = views.SelectMany(v => (double[])[Math.Min(v.Top, v.Top + v.Height), Math.Min(v.Left, v.Left + v.Width), Math.Abs(v.Height), Math.Abs(v.Width)]).ToArray();
