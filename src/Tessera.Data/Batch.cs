@@ -40,6 +40,7 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
         Targets = Targets?.Slice(0, start, start + count),
         Mask = Mask?.Slice(0, start, start + count),
         Indices = [.. Indices.Skip(start).Take(count)],
+        Views = Views is null ? null : [.. Views.Skip(start).Take(count)],
     };
 
     /// <summary>Frees the tensors, where no scope does.</summary>

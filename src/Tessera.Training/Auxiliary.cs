@@ -50,6 +50,9 @@ public sealed partial class WithAuxiliaries : Objective
     public override double RateScale(string parameter) => main.RateScale(parameter);
 
     /// <inheritdoc/>
+    public override bool MeanOverSamples => main.MeanOverSamples;
+
+    /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         using var taps = new Taps(student, [.. auxiliary.SelectMany(term => term.Paths).Distinct()]);

@@ -36,9 +36,9 @@ internal static class TokenLabelsCommand
             var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(Where)));
             var recipe = trained.Recipe.Data;
             var name = parsed.GetValue(DataName) ?? recipe.Name;
-            var own = name == recipe.Name && (parsed.GetValue(Split) ?? recipe.Split) == recipe.Split;
-            var data = Datasets.OpenImages(name, parsed.GetValue(Split) ?? recipe.Split, name == recipe.Name ? recipe.Root : null);
-            if (own && recipe.Limit is { } first && first < data.Count) data = new Subset(data, first);
+            // By default the very samples that the annotator learned from.
+            var split = parsed.GetValue(Split) ?? recipe.Split;
+            var data = name != recipe.Name ? Datasets.OpenImages(name, split) : split == recipe.Split ? recipe.OpenTraining() : recipe.Open(split);
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             TokenLabelStore.Make(trained.Model, data, folder, top, stop: interruption.Token);

@@ -41,6 +41,9 @@ public sealed partial class LocalityGuidance : Objective
     public Module Adapters => featureTransforms;
 
     /// <inheritdoc/>
+    public override bool MeanOverSamples => options.Kind != AlignmentKind.Similarity;
+
+    /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         var (outputs, blocks) = Observed.Run(student, new(batch.Inputs), paths);

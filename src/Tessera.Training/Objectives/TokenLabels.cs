@@ -36,6 +36,9 @@ public sealed partial class TokenLabels : Objective
         auxHead = TransformerInit.Linears(new Linear(map[1], student.Classes));
     }
 
+    /// <summary>False where tokens of two images of a batch are mixed.</summary>
+    public override bool MeanOverSamples => auxHead is not null || !options.MixTokens;
+
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
@@ -90,7 +93,7 @@ public sealed partial class TokenLabels : Objective
 /// <param name="Axes">correct, or exchanged as in the published code.</param>
 [RecipeName("token_labeling")]
 public sealed record TokenLabelOptions(
-    string Labels,
+    [RecipePath] string Labels,
     TeacherOptions? Annotator = null,
     [Range(0, 1e6)] double DenseWeight = 0.5,
     [Range(0, 1e6)] double ClassWeight = 1,

@@ -41,6 +41,9 @@ public sealed partial class TokenSparsificationTraining : Objective
     public override double RateScale(string parameter) => IsPredictor(parameter) ? 1 : options.BackboneRate;
 
     /// <inheritdoc/>
+    public override bool MeanOverSamples => !options.PerBatch;
+
+    /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         var learns = progress.Epoch >= options.FrozenEpochs;
