@@ -12,6 +12,9 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
     /// <summary>Text: true for real words, [B, S].</summary>
     public Tensor? Mask { get; init; }
 
+    /// <summary>Images: which part of its original each shows; null where that is not known.</summary>
+    public IReadOnlyList<ImageView>? Views { get; init; }
+
     /// <summary>Number of samples.</summary>
     public int Count => Indices.Count;
 
@@ -37,6 +40,7 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
         Targets = Targets?.Slice(0, start, start + count),
         Mask = Mask?.Slice(0, start, start + count),
         Indices = [.. Indices.Skip(start).Take(count)],
+        Views = Views is null ? null : [.. Views.Skip(start).Take(count)],
     };
 
     /// <summary>Frees the tensors, where no scope does.</summary>

@@ -1,3 +1,5 @@
+using Tessera.Models.Layers;
+
 namespace Tessera.Models;
 
 /// <summary>What a model is given.</summary>
@@ -70,6 +72,9 @@ public abstract class Backbone : Layer
             throw new NotSupportedException($"the blocks of {GetType().Name} cannot be recomputed in the backward pass: {other} does not turn a tensor into a tensor");
         foreach (var path in BlockPaths) modules[path].Recomputes = recomputes;
     }
+
+    /// <summary>The maps of every block of a plain transformer, for networks that use them in another role; empty for other models.</summary>
+    public virtual IReadOnlyList<TransformerWeights> Transformer => [];
 
     /// <summary>Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).</summary>
     public virtual bool WithoutDecay(string name) => false;

@@ -382,5 +382,8 @@ public sealed partial class DynamicVit : Backbone
         Make("dynamicvit_lvvit_s_05", 384, 16, 6, 0.5, true, 26.88, null, 81.97, note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"),
         Make("dynamicvit_lvvit_s_07", 384, 16, 6, 0.7, true, 26.88, 4.6, 83.08),
         Make("dynamicvit_lvvit_m_07", 512, 20, 8, 0.7, true, null, 8.5, 83.82),
+        new("dynamicvit_micro_patch4_32_07", Paper, options => new DynamicVit(new Config(
+            options.ImageSize ?? (32, 32), 4, 96, 6, 3, [1, 3, 4], [0.7, 0.7 * 0.7, 0.7 * 0.7 * 0.7], Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
+            32, Preprocessing: Preprocessing.Cifar10, Note: "not of the paper: for images of 32 pixels, from a vit_micro_patch4_32"),
     ];
 }

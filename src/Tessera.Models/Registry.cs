@@ -40,6 +40,9 @@ public static class Registry
         .. CsWin.Variants,
         .. RevCol.Variants,
         .. VtResNet.Variants,
+        .. BootstrapVit.Variants,
+        .. AgentCnn.Variants,
+        .. GuideResNet.Variants,
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>

@@ -34,11 +34,14 @@ public partial class Vit : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Eps">Of all norms.</param>
     /// <param name="Resampling">How positions are resampled to another grid.</param>
+    /// <param name="LastHeads">Heads of the last block, where they are others: a student of token relations (Ren et al., 2023, arXiv:2301.01296).</param>
+    /// <param name="EvenDropPath">The same stochastic depth in all blocks but the last, which has none, as such students are trained.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
         bool QkvBias = true, string Pool = "token", bool ClassToken = true, int RegisterTokens = 0, bool NoEmbedClass = false, double? LayerScale = null,
         bool QkNorm = false, bool PreNorm = false, bool? FcNorm = null, int? RepresentationSize = null, bool DynamicImageSize = false,
-        double Dropout = 0, double DropPath = 0, double Eps = 1e-6, PositionResampling Resampling = PositionResampling.BicubicAntialiased);
+        double Dropout = 0, double DropPath = 0, double Eps = 1e-6, PositionResampling Resampling = PositionResampling.BicubicAntialiased,
+        int? LastHeads = null, bool EvenDropPath = false);
 
     private readonly Parameter? clsToken; // [1, 1, D]
     private readonly Parameter? regToken; // [1, R, D]
@@ -69,7 +72,8 @@ public partial class Vit : Backbone
         patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch, bias: !config.PreNorm);
         if (config.PreNorm) normPre = new LayerNorm(config.Dim, config.Eps);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
+        if (config.EvenDropPath) rates = [.. Enumerable.Range(0, config.Depth).Select(i => i + 1 < config.Depth ? config.DropPath : 0)];
+        blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, i + 1 == config.Depth ? config.LastHeads ?? config.Heads : config.Heads, rates[i])));
         var afterPool = config.FcNorm ?? config.Pool == "avg";
         if (afterPool) fcNorm = new LayerNorm(config.Dim, config.Eps);
         else norm = new LayerNorm(config.Dim, config.Eps);
@@ -95,6 +99,8 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
+    public override IReadOnlyList<TransformerWeights> Transformer => [.. blocks.Select(block => block.Weights)];
+    /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
 
     private (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
@@ -113,6 +119,32 @@ public partial class Vit : Backbone
         if (clsToken is not null) yield return clsToken;
         if (regToken is not null) yield return regToken;
     }
+
+    /// <summary>The position table, [1, prefix + N, D].</summary>
+    public Parameter Positions => posEmbed;
+
+    /// <summary>
+    /// Tokens after the final norm when only some patches are seen (He et al., 2021, arXiv:2111.06377, section 3): the others are
+    /// left out before the first block.
+    /// </summary>
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="kept">Which patches, counted by rows, int64, [B, K]; their order is kept.</param>
+    /// <returns>[B, prefix + K, D].</returns>
+    public Tensor ForwardVisible(Tensor image, Tensor kept) => Torch.Scope(() =>
+    {
+        var x = Embed(image);
+        var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, config.Dim]));
+        x = blocks.Aggregate(Torch.Cat([x.Slice(1, 0, PrefixTokens), seen], 1), (tokens, block) => block.Call(tokens));
+        return norm is null ? x : norm.Call(x);
+    });
+
+    /// <summary>Queries, keys and values of one block; what comes after them is not computed.</summary>
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="block">Which block, from 0.</param>
+    /// <param name="heads">Cuts them into another number of heads; the block's own when left out.</param>
+    /// <returns>[3, B, h, prefix + N, d].</returns>
+    public Tensor QueriesKeysValues(Tensor image, int block, int? heads = null)
+        => Torch.Scope(() => blocks[block].Project(blocks.Take(block).Aggregate(Embed(image), (tokens, before) => before.Call(tokens)), heads));
 
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
     {
@@ -175,15 +207,23 @@ public partial class Vit : Backbone
         posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, PositionPrefix, config.Resampling).Clone());
     }
 
-    /// <inheritdoc/>
+    /// <summary>Besides the positions: names of tiny-transformers; the encoder of a masked autoencoder, whose norm does not fit a norm after pooling.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
+        TinyTransformersNames.Convert(state);
+        foreach (var name in state.Keys.Where(name => name == "mask_token" || name.StartsWith("decoder_", StringComparison.Ordinal)).ToArray()) state.Remove(name);
+        if (norm is null && fcNorm is not null && state.Remove("norm.weight"))
+        {
+            state.Remove("norm.bias");
+            state.TryAdd("fc_norm.weight", fcNorm.Weight!);
+            state.TryAdd("fc_norm.bias", fcNorm.Bias!);
+        }
         if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
         state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid), Grid, PositionPrefix, config.Resampling);
     }
 
     /// <summary>x + LS(attention(norm(x))), then x + LS(MLP(norm(x))) (equations 2 and 3).</summary>
-    private sealed partial class Block : Layer
+    public sealed partial class Block : Layer
     {
         private readonly LayerNorm norm1;
         private readonly SelfAttention attn;
@@ -192,11 +232,17 @@ public partial class Vit : Backbone
         private readonly Mlp mlp;
         private readonly LayerScale? ls2;
         private readonly DropPath dropPath;
+        private readonly int heads;
 
-        public Block(Config config, double dropPath)
+        /// <summary>A block with timm's initialisation.</summary>
+        /// <param name="config">Sizes.</param>
+        /// <param name="heads">Heads of the attention.</param>
+        /// <param name="dropPath">Stochastic depth.</param>
+        public Block(Config config, int heads, double dropPath)
         {
+            this.heads = heads;
             norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, qkNormEps: config.QkNorm ? config.Eps : null);
+            attn = new SelfAttention(config.Dim, heads, config.QkvBias, dropout: config.Dropout, qkNormEps: config.QkNorm ? config.Eps : null);
             if (config.LayerScale is { } first) ls1 = new LayerScale(config.Dim, first);
             norm2 = new LayerNorm(config.Dim, config.Eps);
             mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
@@ -206,6 +252,13 @@ public partial class Vit : Backbone
                 if (module is Linear linear) Initialised(linear);
         }
 
+        /// <summary>Its maps.</summary>
+        public TransformerWeights Weights => new(attn, attn.Maps.Qkv, attn.Maps.Out, mlp.Maps.First, mlp.Maps.Second, heads);
+
+        /// <summary>Queries, keys and values of the attention alone, [3, B, h, N, d].</summary>
+        public Tensor Project(Tensor x, int? heads) => attn.Project(norm1.Call(x), heads);
+
+        /// <inheritdoc/>
         protected override Tensor Forward(Tensor x)
         {
             x = x + dropPath.Call(Scaled(ls1, attn.Call(norm1.Call(x))));
@@ -230,6 +283,23 @@ public partial class Vit : Backbone
         options => new Vit(new Config(options.ImageSize ?? (image, image), patch, dim, depth, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
         image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
 
+    private static Variant Finetuned(string name, int dim, int depth, int heads, int patch, double parameters, double top1, string paper, int? lastHeads = null, string? note = null) => new(
+        name, paper,
+        options => new Vit(new Config(
+            options.ImageSize ?? (224, 224), patch, dim, depth, heads, options.Classes ?? 1000, options.Channels ?? 3, Pool: "avg", Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1,
+            Resampling: PositionResampling.Bicubic, LastHeads: lastHeads)),
+        224, parameters, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+
+    private static Variant Pretrained(string name, int dim, int heads, int lastHeads, double parameters) => new(
+        name, TinyMimPaper,
+        options => new Vit(new Config(
+            options.ImageSize ?? (224, 224), 16, dim, 12, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1,
+            Resampling: PositionResampling.Bicubic, LastHeads: lastHeads, EvenDropPath: true)),
+        224, parameters, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "for pre-training: the last block has the teacher's heads, stochastic depth is even");
+
+    private const string MaePaper = "Masked Autoencoders Are Scalable Vision Learners, 2021, arXiv:2111.06377";
+    private const string TinyMimPaper = "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296";
+
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
@@ -249,6 +319,17 @@ public partial class Vit : Backbone
         Make("vit_large_patch16_224", 1024, 24, 16, 16, 224, 304.33, 61.60, 85.85, "augreg, 21k then 1k"),
         Make("vit_large_patch16_384", 1024, 24, 16, 16, 384, 304.72, 191.2, 87.09, "augreg, 21k then 1k"),
         Make("vit_large_patch14_224", 1024, 24, 16, 14, 224, 304.20, 81.1),
+        Make("vit_micro_patch4_32", 96, 6, 3, 4, 32, 0.779, 0.048, null, "not of the paper: for images of 32 pixels"),
+        Make("vit_mini_patch4_32", 192, 6, 3, 4, 32, 2.885, 0.183, null, "not of the paper: for images of 32 pixels"),
         Make("vit_huge_patch14_224", 1280, 32, 16, 14, 224, 632.05, 167.4, null, "88.55 after JFT-300M at 518 pixels in the paper"),
+        Finetuned("mae_vit_base_patch16", 768, 12, 12, 16, 86.57, 83.66, MaePaper, note: "fine-tuned; features are the mean of the patches"),
+        Finetuned("mae_vit_large_patch16", 1024, 24, 16, 16, 304.33, 85.95, MaePaper, note: "fine-tuned; features are the mean of the patches"),
+        Finetuned("mae_vit_huge_patch14", 1280, 32, 16, 14, 632.05, 86.93, MaePaper, note: "fine-tuned; features are the mean of the patches"),
+        Pretrained("tinymim_vit_tiny_pretrain", 192, 6, 12, 5.72),
+        Pretrained("tinymim_vit_small_pretrain", 384, 6, 12, 22.05),
+        Pretrained("tinymim_vit_base_pretrain", 768, 12, 16, 86.57),
+        Finetuned("tinymim_vit_tiny_patch16", 192, 12, 6, 16, 5.72, 75.8, TinyMimPaper, 12, "heads as in pre-training"),
+        Finetuned("tinymim_vit_small_patch16", 384, 12, 6, 16, 22.05, 83.0, TinyMimPaper, 12, "heads as in pre-training"),
+        Finetuned("tinymim_vit_base_patch16", 768, 12, 12, 16, 86.57, 85.0, TinyMimPaper, 16, "heads as in pre-training"),
     ];
 }

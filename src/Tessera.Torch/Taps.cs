@@ -4,7 +4,8 @@ namespace Tessera;
 
 /// <summary>
 /// Records intermediates of a model while it runs: the outputs of modules by their path (<c>blocks.3</c>), and what modules
-/// record themselves below it (<c>blocks.3.attn.attention</c>). Nothing is computed or kept that was not asked for.
+/// record themselves below it (<c>blocks.3.attn.attention</c>). Nothing is computed or kept that was not asked for. A recording
+/// inside of another leaves the outer one going on.
 /// </summary>
 /// <example><code>
 /// using var taps = new Taps(model, "blocks.*");
@@ -48,7 +49,8 @@ public sealed class Taps : IDisposable
     internal static IDisposable Pause() => new Silence();
 
     /// <summary>Whether a pattern may stand for something that is recorded inside of a module.</summary>
-    internal bool WantsInside(Module module) => paths.TryGetValue(module, out var path) && Array.Exists(given, pattern => Reaches(pattern, path.Length == 0 ? "" : path + "."));
+    internal bool WantsInside(Module module)
+        => (paths.TryGetValue(module, out var path) && Array.Exists(given, pattern => Reaches(pattern, path.Length == 0 ? "" : path + "."))) || outer?.WantsInside(module) == true;
 
     // Whether a name that begins with the text can match.
     private static bool Reaches(ReadOnlySpan<char> pattern, ReadOnlySpan<char> text)
@@ -60,10 +62,11 @@ public sealed class Taps : IDisposable
             : pattern[0] == text[0] && Reaches(pattern[1..], text[1..]);
     }
 
-    internal bool Wants(Module module, string name) => paths.TryGetValue(module, out var path) && Matches(Join(path, name));
+    internal bool Wants(Module module, string name) => (paths.TryGetValue(module, out var path) && Matches(Join(path, name))) || outer?.Wants(module, name) == true;
 
     internal void Record(Module module, string name, Tensor value)
     {
+        outer?.Record(module, name, value);
         if (!paths.TryGetValue(module, out var path)) return;
         var full = Join(path, name);
         if (!Matches(full)) return;

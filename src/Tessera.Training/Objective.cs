@@ -46,6 +46,13 @@ public abstract class Objective : Module
     /// </summary>
     public virtual bool MeanOverSamples => true;
 
+    /// <summary>Whether <c>train.clip</c> is of the student's parameters alone, without those of the method.</summary>
+    public virtual bool ClipsStudentOnly => false;
+
+    /// <summary>Factor of the learning rate of a parameter of the student.</summary>
+    /// <param name="parameter">Its name.</param>
+    public virtual double RateScale(string parameter) => 1;
+
     /// <summary>Called after every step of the optimiser: momentum copies, queues.</summary>
     public virtual void AfterStep(Backbone student, Progress progress) { }
 }

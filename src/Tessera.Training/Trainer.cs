@@ -235,6 +235,12 @@ public sealed class Trainer : IDisposable
     private Tally Update(Batch[] batches, Progress progress, StepStart start)
     {
         var tally = gradients.Gather(batches, progress, start);
+        if (setup.Options.Sam is { } sam)
+        {
+            using var uphill = new SharpnessAware(Learned, sam.Rho, sam.Adaptive);
+            setup.Optimizer.ZeroGrad();
+            gradients.Gather(batches, progress, start);
+        }
         var fits = setup.Scaler?.Unscale(Learned) ?? true;
         setup.Scaler?.Update(fits);
         // Below 1 the scale is not to blame any more.
@@ -255,7 +261,8 @@ public sealed class Trainer : IDisposable
     // Where clipping measures them anyway, or where a step may be left out because of them.
     private void CheckGradients(Batch[] batches, Progress progress, double loss)
     {
-        var finite = setup.Options.Clip is { } limit ? double.IsFinite(GradientClipping.ByNorm(Learned, limit))
+        var clipped = setup.Objective.ClipsStudentOnly ? setup.Student.Parameters() : Learned;
+        var finite = setup.Options.Clip is { } limit ? double.IsFinite(GradientClipping.ByNorm(clipped, limit))
             : setup is { Scaler: null, Options.NonFinite: NonFiniteAction.Stop } || GradientClipping.FirstNotFinite(Learned) is null;
         if (finite) return;
         var first = GradientClipping.FirstNotFinite(Learned);

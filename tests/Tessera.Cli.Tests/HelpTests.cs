@@ -27,6 +27,7 @@ public class HelpTests
     [InlineData("explain")]
     [InlineData("compare-runs")]
     [InlineData("average")]
+    [InlineData("token-labels")]
     [InlineData("data")]
     [InlineData("models")]
     [InlineData("info")]

@@ -50,12 +50,16 @@ internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = fa
     /// Compares a module's state dict with the file's (names, order, shapes, count), fills it, converts it to this run's
     /// precision and switches it to the file's mode.
     /// </summary>
-    public T Load<T>(T module) where T : Module
+    /// <param name="module">The module.</param>
+    /// <param name="rename">The file's name for one of the module's; by default they are the same.</param>
+    public T Load<T>(T module, Func<string, string>? rename = null) where T : Module
     {
         // A shared tensor stands in the state dict under each of its names; files name it once.
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         var listed = File.Parameters.Select(p => p.Name).ToHashSet();
-        var state = new OrderedDictionary<string, Tensor>(module.StateDict().Where(e => seen.Add(e.Value) || listed.Contains(e.Key)));
+        var all = module.StateDict().Select(e => KeyValuePair.Create(rename?.Invoke(e.Key) ?? e.Key, e.Value)).ToArray();
+        seen.UnionWith(all.Where(e => listed.Contains(e.Key)).Select(e => e.Value));
+        var state = new OrderedDictionary<string, Tensor>(all.Where(e => listed.Contains(e.Key) || seen.Add(e.Value)));
         var ours = state.Select(e => $"{e.Key} {e.Value.Shape}").ToArray();
         var theirs = File.Parameters.Select(p => $"{p.Name} {new Shape(p.Shape)}").ToArray();
         if (!ours.SequenceEqual(theirs))

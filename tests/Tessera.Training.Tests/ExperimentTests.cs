@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 
@@ -12,9 +11,7 @@ public sealed class ExperimentTests : IDisposable
 
     public ExperimentTests()
     {
-        Directory.CreateDirectory(Data);
-        Write("train", 96);
-        Write("t10k", 40);
+        SmallMnist.Write(Data);
         File.WriteAllText(RecipePath, $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, batch: 16, root: {{Data}} }
@@ -33,23 +30,6 @@ public sealed class ExperimentTests : IDisposable
     private string RecipePath => Path.Combine(folder.Path, "recipe.yaml");
 
     private string Run(string name) => Path.Combine(folder.Path, name);
-
-    // Images of which the rows up to the class are bright.
-    private void Write(string part, int count)
-    {
-        var random = new Random(count);
-        var labels = Enumerable.Range(0, count).Select(i => (byte)(i % 10)).ToArray();
-        var pixels = labels.SelectMany(label => Enumerable.Range(0, 784).Select(i => (byte)(i / 28 <= 2 * label ? 200 + random.Next(50) : random.Next(50)))).ToArray();
-        File.WriteAllBytes(Path.Combine(Data, $"{part}-images-idx3-ubyte"), [.. Numbers(2051, count, 28, 28), .. pixels]);
-        File.WriteAllBytes(Path.Combine(Data, $"{part}-labels-idx1-ubyte"), [.. Numbers(2049, count), .. labels]);
-    }
-
-    private static IEnumerable<byte> Numbers(params int[] values) => values.SelectMany(value =>
-    {
-        var bytes = new byte[4];
-        BinaryPrimitives.WriteInt32BigEndian(bytes, value);
-        return bytes;
-    });
 
     [Fact]
     public void A_run_leaves_everything_in_its_folder_and_can_be_measured_again()

@@ -104,9 +104,8 @@ public sealed class RecipeTests
         while (!Directory.Exists(Path.Combine(folder.FullName, "recipes"))) folder = folder.Parent!;
         var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes"), "*.yaml", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
-        foreach (var file in files)
+        foreach (var (file, recipe) in files.SelectMany(file => StagedRun.IsStaged(file) ? StagedRun.Read(file, [], "runs").Select(stage => (file, stage.Recipe)) : [(file, Recipe.Load(file))]))
         {
-            var recipe = Recipe.Load(file);
             Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
             Assert.Contains(recipe.Data.Name, Data.Datasets.Kinds.Keys);
             Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), file).ToYaml());

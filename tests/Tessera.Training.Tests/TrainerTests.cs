@@ -66,6 +66,32 @@ public sealed class TrainerTests
         for (var i = 0; i < one.Length; i++) Assert.Equal(one[i], two[i], 1e-5);
     }
 
+    [Fact]
+    public void A_sharpness_aware_step_goes_by_the_gradient_uphill()
+    {
+        using var scope = new Scope();
+        var (trainer, model, _) = Tiny.Training(null, new TrainOptions(Seed: 5, Sam: new(0.5)), epochs: 1, lr: 0.1, objective: new HeadOnly(), data: Tiny.Source(1), test: false);
+        using (trainer) trainer.Train();
+
+        Torch.Seed(5);
+        var (byHand, method) = (new TinyModel(), new HeadOnly());
+        var optimizer = new AdamWOptions(0.1).Create(byHand, method);
+        optimizer.LearningRate = new CosineOptions(1, 0.5).LearningRate(0.1, 0, 1);
+        var batch = Tiny.Source(1).Epoch(0, 0).Single();
+        Gradient();
+        var before = byHand.Head.Weight.Detach().Clone();
+        using (new Optim.SharpnessAware(byHand.Parameters(), 0.5))
+        {
+            Assert.False(byHand.Head.Weight.Equal(before));
+            optimizer.ZeroGrad();
+            Gradient();
+        }
+        optimizer.Step();
+        Assert.Equal(byHand.Head.Weight.ToArray<float>(), model.Head.Weight.ToArray<float>());
+
+        void Gradient() => method.Compute(byHand, batch, new(0, 1, 0, 1)).Total.Backward();
+    }
+
     private sealed class HeadOnly : Objective
     {
         protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress)

@@ -65,6 +65,27 @@ internal static class TrainCommand
         if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
             throw new UserException("--resume goes on with a run as it was begun: leave out the recipe, --set and --out");
         var path = resume is null ? RecipeFinder.Find(recipe) : null;
+        if (resume is not null ? StagedRun.Exists(resume) : StagedRun.IsStaged(path!))
+            return RunStages(terminal, resume is not null ? StagedRun.Open(resume) : StagedRun.Begin(path!, settings, folder ?? NewFolder(path!)));
+        return RunOne(terminal, report => resume is not null ? Experiment.Resume(resume, report) : Experiment.Begin(path!, settings, folder ?? NewFolder(path!), report));
+    }
+
+    // One after the other; what was stopped in the middle of a stage goes on there.
+    private static int RunStages(Terminal terminal, StagedRun staged)
+    {
+        var remaining = staged.Remaining.ToArray();
+        if (remaining.Length == 0) terminal.Note($"All stages of {Shown(staged.Folder)} are done.");
+        foreach (var stage in remaining)
+        {
+            if (!terminal.Quiet) terminal.Note($"Stage {stage.Name} ({staged.Stages.Index().First(s => s.Item == stage).Index + 1} of {staged.Stages.Count})");
+            if (RunOne(terminal, report => StagedRun.Start(stage, report), staged.Folder, stage == remaining[^1]) is var code and not ExitCode.Success) return code;
+        }
+        return ExitCode.Success;
+    }
+
+    // What is printed as the result is of the last stage alone.
+    private static int RunOne(Terminal terminal, Func<Action<TrainingEvent>, Experiment> start, string? whole = null, bool last = true)
+    {
         var view = TrainingView.For(terminal);
         using var interruption = new Interruption(view.AnnounceStop);
         var started = Stopwatch.GetTimestamp();
@@ -74,7 +95,7 @@ internal static class TrainCommand
             steps.Handle(happened);
             view.Handle(happened);
         }
-        using var experiment = resume is not null ? Experiment.Resume(resume, Report) : Experiment.Begin(path!, settings, folder ?? NewFolder(path!), Report);
+        using var experiment = start(Report);
         // All processors, unless the recipe says how many.
         if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
         var cost = ModelCost.Count(experiment.Model);
@@ -82,10 +103,11 @@ internal static class TrainCommand
         view.GigaOperations = cost.Macs * OperationsPerMac / 1e9;
         var result = view.Run(() => experiment.Train(interruption.Token));
         var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, cost);
-        if (terminal.Json) WriteJson(outcome);
-        else if (terminal.Quiet) Terminal.Result(Shown(experiment.Run.Path));
+        if (terminal.Json && (last || !result.Completed)) WriteJson(outcome);
+        else if (terminal.Quiet && (last || !result.Completed)) Terminal.Result(Shown(whole ?? experiment.Run.Path));
+        else if (terminal.Json || terminal.Quiet) return ExitCode.Success;
         else if (result.Completed) Show(outcome, terminal);
-        else terminal.Note($"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(experiment.Run.Path)}");
+        else terminal.Note($"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(whole ?? experiment.Run.Path)}");
         return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
     }
 

@@ -92,6 +92,12 @@ public sealed class Canvas
     /// <summary>Where an operation that cannot work in place writes its result.</summary>
     public Raster Scratch { get; private set; } = new();
 
+    /// <summary>
+    /// Which part of the original the image shows: cuts, resizes and flips keep account of it, geometric operations of
+    /// augmentation policies (rotation, shear) do not.
+    /// </summary>
+    public ImageView View { get; set; } = ImageView.Whole;
+
     /// <summary>Value per channel of pixels that an operation finds outside of the image: the data set's mean.</summary>
     public IReadOnlyList<byte> Fill { get; init; } = [];
 

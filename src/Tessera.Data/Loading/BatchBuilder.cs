@@ -24,12 +24,14 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
         float[]? inputs = null;
         var labels = new long[draws.Length];
         var indices = new int[draws.Length];
+        var views = new ImageView[draws.Length];
         var (channels, height, width) = (0, 0, 0);
         for (var i = 0; i < draws.Length; i++)
         {
             var draw = draws[i];
             var index = Read(draw, epoch);
             var random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
+            canvas.View = ImageView.Whole;
             foreach (var transform in imageTransforms) transform.Apply(canvas, ref random);
             var image = canvas.Image;
             if (inputs is null)
@@ -46,6 +48,7 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             foreach (var transform in floatTransforms) transform.Apply(target, channels, height, width, ref random);
             labels[i] = dataset.Labels[index];
             indices[i] = index;
+            views[i] = canvas.View;
         }
         return new()
         {
@@ -53,6 +56,7 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             Shape = [draws.Length, channels, height, width],
             Labels = labels,
             Indices = indices,
+            Views = views,
             Targets = Mix(inputs, labels, height, width, epoch, step),
         };
     }

@@ -11,6 +11,9 @@ internal sealed class BatchData
 
     internal required int[] Indices { get; init; }
 
+    /// <summary>Which part of its original each image shows.</summary>
+    internal ImageView[]? Views { get; init; }
+
     /// <summary>Soft targets [B, classes].</summary>
     internal float[]? Targets { get; init; }
 
@@ -23,6 +26,7 @@ internal sealed class BatchData
     internal Batch ToBatch(BatchMemory memory)
         => new(Words is null ? memory.Wrap(Inputs, Shape) : Tensor.From(Words, Shape), Tensor.From(Labels, Labels.Length), Indices)
         {
+            Views = Views,
             Mask = Mask is null ? null : Tensor.From(Mask, Shape),
             Targets = Targets is null ? null : Tensor.From(Targets, Labels.Length, Labels.Length == 0 ? 0 : Targets.Length / Labels.Length),
         };

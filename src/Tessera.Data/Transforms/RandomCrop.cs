@@ -49,6 +49,7 @@ internal static class Window
     {
         var source = canvas.Image;
         if (top == 0 && left == 0 && height == source.Height && width == source.Width) return;
+        canvas.View = canvas.View.Window(top / (double)source.Height, left / (double)source.Width, height / (double)source.Height, width / (double)source.Width);
         var target = canvas.Scratch;
         target.Resize(source.Channels, height, width);
         var (from, to) = (Math.Clamp(-left, 0, width), Math.Clamp(source.Width - left, 0, width));

@@ -8,6 +8,7 @@ public sealed record RandomFlip(double Probability = 0.5) : ImageTransform
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         if (!random.Chance(Probability)) return;
+        canvas.View = canvas.View.Mirrored;
         var image = canvas.Image;
         for (var c = 0; c < image.Channels; c++)
             for (var y = 0; y < image.Height; y++) image.Row(c, y).Reverse();
@@ -22,6 +23,7 @@ public sealed record RandomVerticalFlip(double Probability = 0.5) : ImageTransfo
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         if (!random.Chance(Probability)) return;
+        canvas.View = canvas.View.Overturned;
         var image = canvas.Image;
         for (var c = 0; c < image.Channels; c++)
         {

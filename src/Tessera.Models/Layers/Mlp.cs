@@ -17,6 +17,9 @@ public sealed partial class Mlp : Layer
         drop = new Dropout(dropout);
     }
 
+    /// <summary>Its two maps.</summary>
+    public (Linear First, Linear Second) Maps => (fc1, fc2);
+
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) => drop.Call(fc2.Call(drop.Call(fc1.Call(input).Gelu())));
 }

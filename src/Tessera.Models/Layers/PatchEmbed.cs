@@ -19,6 +19,8 @@ public sealed partial class PatchEmbed : Layer
     public int Patch => patch;
     /// <summary>The projection's weights, [D, C, P, P].</summary>
     public Parameter Weight => proj.Weight;
+    /// <summary>The projection's bias, [D], or null.</summary>
+    public Parameter? Bias => proj.Bias;
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]

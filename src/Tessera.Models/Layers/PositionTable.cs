@@ -70,6 +70,30 @@ public static class PositionTable
         return Tensor.From(table, 1, positions, dim);
     }
 
+    /// <summary>
+    /// The fixed table of a grid (He et al., 2021, arXiv:2111.06377, appendix): the first half of the channels tells the column, the
+    /// second the row, each as sines and then cosines of p / 10000^(k / n), n a quarter of the width.
+    /// </summary>
+    /// <param name="grid">Height and width.</param>
+    /// <param name="dim">Width, a multiple of 4.</param>
+    /// <param name="prefix">Rows of zeros in front.</param>
+    /// <returns>[1, prefix + h w, dim], float64.</returns>
+    public static Tensor GridSine((int Height, int Width) grid, int dim, int prefix)
+    {
+        if (dim % 4 != 0) throw new ArgumentException($"positions of a grid take a multiple of 4 channels, not {dim}", nameof(dim));
+        var table = new double[(prefix + grid.Height * grid.Width) * dim];
+        for (var y = 0; y < grid.Height; y++)
+            for (var x = 0; x < grid.Width; x++)
+                for (var k = 0; k < dim / 4; k++)
+                {
+                    var frequency = 1 / Math.Pow(10000, k / (dim / 4.0));
+                    var row = (prefix + y * grid.Width + x) * dim;
+                    (table[row + k], table[row + dim / 4 + k]) = (Math.Sin(x * frequency), Math.Cos(x * frequency));
+                    (table[row + dim / 2 + k], table[row + dim * 3 / 4 + k]) = (Math.Sin(y * frequency), Math.Cos(y * frequency));
+                }
+        return Tensor.From(table, 1, prefix + grid.Height * grid.Width, dim);
+    }
+
     /// <summary>Finds the grid of a table whose image size is not known: square, or wide as the model's own.</summary>
     public static (int Height, int Width) GridOf(long rows, (int Height, int Width) own)
     {

@@ -39,8 +39,22 @@ public sealed partial class SelfAttention : Layer
         projDrop = new Dropout(dropout);
     }
 
+    /// <summary>Its maps: queries, keys and values together, and what joins the heads.</summary>
+    public (Linear Qkv, Linear Out) Maps => (qkv, proj);
+
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) => Forward(input, null);
+
+    /// <summary>Queries, keys and values alone, [3, B, h, N, d].</summary>
+    /// <param name="input">[B, N, D].</param>
+    /// <param name="heads">Cuts them into another number of heads; its own when left out.</param>
+    public Tensor Project(Tensor input, int? heads = null) => Torch.Scope(() =>
+    {
+        var (batch, tokens, dim) = input.Shape;
+        var count = heads ?? this.heads;
+        if (dim % count != 0) throw new ArgumentException($"a width of {dim} does not divide into {count} heads", nameof(heads));
+        return qkv.Call(input).Reshape(batch, tokens, 3, count, dim / count).Permute(2, 0, 3, 1, 4);
+    });
 
     /// <summary>Attention in which a mask [B or 1, 1, N, N] (true where attended) leaves pairs out.</summary>
     public Tensor Call(Tensor input, Tensor? mask)

@@ -28,7 +28,10 @@ public abstract record OptimizerOptions(
     {
         IEnumerable<ParameterGroup> own = Groups(student, student.WithoutDecay);
         if (LayerDecay != 1) own = Training.LayerDecay.Apply(own, student, LayerDecay);
-        return Create([.. own, .. Groups(objective, _ => false).Select(Prefixed)]);
+        own = own.SelectMany(group => group.Parameters.GroupBy(p => objective.RateScale(p.Name)).Select(part => group with { Parameters = [.. part], Scale = group.Scale * part.Key }));
+        // What a method shares with the student is learned once.
+        var shared = new HashSet<Parameter>(student.Parameters(), ReferenceEqualityComparer.Instance);
+        return Create([.. own, .. Groups(objective, _ => false).Select(group => Prefixed(group with { Parameters = [.. group.Parameters.Where(p => !shared.Contains(p.Parameter))] }))]);
     }
 
     private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay)

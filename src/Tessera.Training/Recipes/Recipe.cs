@@ -13,6 +13,7 @@ namespace Tessera.Training;
 /// <param name="Augment">What happens to training images, in order.</param>
 /// <param name="Evaluation">How it is measured.</param>
 /// <param name="Train">Precision, seed, clipping, intervals.</param>
+/// <param name="Auxiliary">Terms beside those of the objective.</param>
 public sealed record Recipe(
     ModelRecipe Model,
     DataRecipe Data,
@@ -21,8 +22,12 @@ public sealed record Recipe(
     ObjectiveOptions Objective,
     IReadOnlyList<Transform> Augment,
     EvaluationOptions Evaluation,
-    TrainOptions Train)
+    TrainOptions Train,
+    IReadOnlyList<AuxiliaryOptions>? Auxiliary = null)
 {
+    /// <summary>Terms beside those of the objective.</summary>
+    public IReadOnlyList<AuxiliaryOptions> Auxiliary { get; init; } = Auxiliary ?? [];
+
     /// <summary>Reads a file and sets single fields (<c>optimizer.lr=5e-4</c>).</summary>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Load(string path, params IEnumerable<string> settings)
@@ -37,7 +42,29 @@ public sealed record Recipe(
     /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings)
-        => RecipeBinder.Bind<Recipe>(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+        => Bind(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+
+    internal static Recipe Bind(RecipeMap map)
+    {
+        var recipe = RecipeBinder.Bind<Recipe>(map);
+        if (recipe.Objective.Conflict(recipe) is { } reason) throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        return recipe;
+    }
+
+    /// <summary>Builds the method with its terms for a model.</summary>
+    /// <exception cref="RunException">The model has not what they need.</exception>
+    public Objective CreateObjective(ObjectiveContext context)
+    {
+        try
+        {
+            var main = Objective.Create(context);
+            return Auxiliary.Count == 0 ? main : new WithAuxiliaries(main, Auxiliary.Select(term => term.Create(context)));
+        }
+        catch (ArgumentException error)
+        {
+            throw new RunException($"{Model.Name} cannot be trained so: {error.Message}");
+        }
+    }
 
     /// <summary>What happens to training images. Mixed targets contain the smoothing of the objective.</summary>
     public Pipeline TrainingPipeline()
@@ -146,6 +173,7 @@ public enum NonFiniteAction
 /// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
 /// <param name="Seed">Of weights, order and augmentation.</param>
 /// <param name="Clip">Largest joint norm of the gradients; none by default.</param>
+/// <param name="Sam">Sharpness-aware steps; none by default.</param>
 /// <param name="Accumulate">Batches of the loader to one step of the optimiser.</param>
 /// <param name="MicroBatch">Samples that pass through the model at a time at most; halved by itself when the memory does not suffice. Step and result stay those of the batch.</param>
 /// <param name="RecomputeBlocks">Blocks keep only their input and are computed again in the backward pass: less memory, at most a third more time.</param>
@@ -161,6 +189,7 @@ public sealed record TrainOptions(
     [Range(0, 1024)] int Threads = 0,
     ulong Seed = 0,
     [Range(1e-12, 1e12)] double? Clip = null,
+    SamOptions? Sam = null,
     [Range(1, 1 << 20)] int Accumulate = 1,
     [Range(1, 1 << 20)] int? MicroBatch = null,
     bool RecomputeBlocks = false,
@@ -174,6 +203,10 @@ public sealed record TrainOptions(
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"
         ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type") : Precision;
+
+    /// <summary>Sharpness-aware steps.</summary>
+    public SamOptions? Sam { get; init; } = Sam is not null && Precision == Precision.Fp16
+        ? throw new ArgumentException("sharpness-aware steps (sam) go by gradients that fp16 scales: bf16 is right") : Sam;
 
     /// <summary>cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = Valid(Device);

@@ -1,0 +1,127 @@
+#!/usr/bin/env python3
+"""Every method of training with little data against its baseline: same model, same images, same epochs, several seeds.
+
+    benchmarks/methods/run.py [--seeds 3] [--only TEXT] [--out runs/methods] [--set FIELD=VALUE]
+
+Trains the recipes */cifar10_small*.yaml (200 images of each class of CIFAR-10), a run per recipe and seed below --out. What
+is done already is not done again, and what was stopped in the middle goes on there. Writes results.md (mean and deviation over
+the seeds, in percent) and results.svg beside this file. Needs ./tessera built once and `tessera data get cifar10`.
+"""
+import argparse
+import datetime
+import json
+import os
+import pathlib
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+PLAIN = "deit/cifar10_small_baseline"
+# Method, its recipe, the recipe of its baseline (or the stage of its own run that is it).
+ROWS = [
+    ("Bootstrapping, shared weights", "bootstrapping/cifar10_small", "bootstrapping/cifar10_small_baseline"),
+    ("Sharpness-aware steps", "bootstrapping/cifar10_small_sam", "bootstrapping/cifar10_small_baseline"),
+    ("Locality guidance", "locality-guidance/cifar10_small", PLAIN),
+    ("Relative localisation", "drloc/cifar10_small", PLAIN),
+    ("Masked autoencoding", "mae/cifar10_small", PLAIN),
+    ("Distillation of relations", "tinymim/cifar10_small", PLAIN),
+    ("Token labels", "lvvit/cifar10_small", PLAIN),
+    ("Soft distillation", "sret/cifar10_small", PLAIN),
+    ("Token sparsification", "dynamicvit/cifar10_small", "dynamicvit/cifar10_small:dense"),
+]
+
+
+def seconds(log):
+    """Time spent in the steps and evaluations of a run."""
+    return sum(json.loads(line).get("seconds", 0) for line in log.read_text().splitlines() if line.startswith("{"))
+
+
+def stages(folder):
+    listing = folder / "stages.json"
+    return [folder / name for name in json.loads(listing.read_text())] if listing.exists() else [folder]
+
+
+def done(folder):
+    return folder.exists() and all((stage / "results.json").exists() for stage in stages(folder))
+
+
+def train(recipe, seed, out, settings):
+    """The folder of a finished run."""
+    folder = out / recipe.replace("/", "-") / f"seed-{seed}"
+    if done(folder):
+        return folder
+    begun = (folder / "stages.json").exists() or (folder / "recipe.yaml").exists()
+    command = [ROOT / "tessera", "train", "--quiet"]
+    command += ["--resume", folder] if begun else [recipe, "--out", folder, "--set", f"train.seed={seed}", *[word for s in settings for word in ("--set", s)]]
+    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
+    if subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL).returncode != 0:
+        sys.exit(f"{recipe}, seed {seed}: training stopped; the same command goes on with it")
+    return folder
+
+
+def measure(recipe, seeds, out, settings):
+    """Accuracies in percent and mean seconds, of the last stage or of the one named after a colon."""
+    name, _, stage = recipe.partition(":")
+    tops, times = [], []
+    for seed in range(seeds):
+        folder = train(name, seed, out, settings)
+        chosen = folder / stage if stage else stages(folder)[-1]
+        tops.append(100 * json.loads((chosen / "results.json").read_text())["evaluation"]["top1"])
+        times.append(sum(seconds(s / "log.jsonl") for s in ([chosen] if stage else stages(folder))))
+        print(f"{recipe:45} seed {seed}: {tops[-1]:5.2f} % in {times[-1]:4.0f} s", flush=True)
+    return tops, statistics.mean(times)
+
+
+def shown(tops):
+    return f"{statistics.mean(tops):.1f} ± {statistics.stdev(tops):.1f}" if len(tops) > 1 else f"{tops[0]:.1f}"
+
+
+def picture(rows):
+    """Bars with deviations, baseline above method."""
+    width, left, row = 720, 210, 46
+    top = max(max(b + m) for _, b, m in rows) * 1.1
+    scale = (width - left - 90) / top
+    svg = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * len(rows) + 34}" font-family="sans-serif" font-size="12">',
+           '<rect width="100%" height="100%" fill="white"/>']
+    for i, (name, base, method) in enumerate(rows):
+        y = i * row + 8
+        svg.append(f'<text x="{left - 10}" y="{y + 20}" text-anchor="end">{name}</text>')
+        for k, (values, colour) in enumerate(((base, "#9aa5b1"), (method, "#2266cc"))):
+            length, at = statistics.mean(values) * scale, y + k * 17
+            svg.append(f'<rect x="{left}" y="{at}" width="{length:.1f}" height="14" fill="{colour}"/>')
+            if len(values) > 1:
+                spread = statistics.stdev(values) * scale
+                svg.append(f'<path d="M{left + length - spread:.1f} {at + 7}H{left + length + spread:.1f}" stroke="black"/>')
+            svg.append(f'<text x="{left + length + 12:.1f}" y="{at + 11}">{shown(values)}</text>')
+    svg.append(f'<text x="{left}" y="{row * len(rows) + 24}" fill="#555">top-1 on CIFAR-10 in percent: baseline (grey) and method (blue)</text></svg>')
+    return "\n".join(svg) + "\n"
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--only", default="", help="rows whose recipe contains TEXT; nothing is written then")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "runs" / "methods")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="of all recipes, when runs begin; nothing is written then")
+    args = parser.parse_args()
+    rows, lines = [], ["| method | baseline, % | method, % | difference | seconds, baseline | seconds, method |", "| --- | --- | --- | --- | --- | --- |"]
+    for name, recipe, baseline in ROWS:
+        if args.only not in recipe:
+            continue
+        base, base_time = measure(baseline, args.seeds, args.out, args.set)
+        tops, time = measure(recipe, args.seeds, args.out, args.set)
+        rows.append((name, base, tops))
+        lines.append(f"| {name} (`{recipe}`) | {shown(base)} | {shown(tops)} | {statistics.mean(tops) - statistics.mean(base):+.1f} | {base_time:.0f} | {time:.0f} |")
+    table = "\n".join(lines) + "\n"
+    print("\n" + table)
+    if args.only or args.set:
+        return
+    head = f"# Methods against their baselines\n\n{datetime.date.today()}, {args.seeds} seeds, {os.cpu_count()} processors. Seconds are of all stages of a recipe.\n\n"
+    (HERE / "results.md").write_text(head + table)
+    (HERE / "results.svg").write_text(picture(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+namespace Tessera.Data;
+
+/// <summary>
+/// Which part of its original an image shows, in fractions of the original's sides: what lies at (u, v) of the image lies at
+/// (Top + u Height, Left + v Width) of the original. A side is negative where the image is mirrored.
+/// </summary>
+/// <param name="Top">Where the upper edge lies.</param>
+/// <param name="Left">Where the left edge lies.</param>
+/// <param name="Height">From the upper to the lower edge.</param>
+/// <param name="Width">From the left to the right edge.</param>
+public readonly record struct ImageView(double Top, double Left, double Height, double Width)
+{
+    /// <summary>All of it.</summary>
+    public static ImageView Whole { get; } = new(0, 0, 1, 1);
+
+    /// <summary>A window of this view, in fractions of its sides; it may reach over the edges.</summary>
+    public ImageView Window(double top, double left, double height, double width) => new(Top + top * Height, Left + left * Width, height * Height, width * Width);
+
+    /// <summary>Left and right exchanged.</summary>
+    public ImageView Mirrored => this with { Left = Left + Width, Width = -Width };
+
+    /// <summary>Top and bottom exchanged.</summary>
+    public ImageView Overturned => this with { Top = Top + Height, Height = -Height };
+}

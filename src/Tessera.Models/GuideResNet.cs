@@ -1,0 +1,183 @@
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// The residual network that guides transformers on small data: 6n + 2 layers for images of 32 pixels, with 1 x 1 convolutions as
+/// shortcuts where the shape changes. Li et al., "Locality Guidance for Improving Vision Transformers on Tiny Datasets", 2022,
+/// arXiv:2207.10026; the network is He et al.'s, 2015, arXiv:1512.03385. Names and order of the weights are those of the authors' code.
+/// </summary>
+public sealed partial class GuideResNet : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
+    /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
+    /// <param name="Widths">Channels of the three stages.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Eps">Of all batch norms.</param>
+    /// <param name="Momentum">Of all batch norms.</param>
+    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, IReadOnlyList<int>? Widths = null, int Classes = 100, int Channels = 3, double Eps = 1e-5, double Momentum = 0.1)
+    {
+        /// <summary>Channels of the three stages.</summary>
+        public IReadOnlyList<int> Widths { get; init; } = Widths ?? [16, 32, 64];
+    }
+
+    private readonly Stem stem;
+    private readonly Stage[] stages;
+    private readonly Head head;
+    private Config config;
+
+    /// <summary>A network with the authors' initialisation.</summary>
+    public GuideResNet(Config config)
+    {
+        this.config = config;
+        stem = new Stem(config);
+        stages = [.. config.Widths.Select((_, i) => new Stage(config, i))];
+        head = new Head(config.Widths[^1], config.Classes);
+    }
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        members.Add("stem", stem);
+        foreach (var (i, stage) in stages.Index()) members.Add($"s{i + 1}", stage);
+        members.Add("head", head);
+    }
+
+    private static Conv2d Convolution(int inputs, int outputs, int kernel, int stride)
+    {
+        var conv = new Conv2d(inputs, outputs, kernel, stride, kernel / 2, bias: false);
+        Init.KaimingNormal(conv.Weight, fanOut: true);
+        return conv;
+    }
+
+    private static BatchNorm Norm(Config config, int width) => new(width, config.Eps, config.Momentum);
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Widths[^1];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(s => Enumerable.Range(1, config.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
+
+    private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
+    {
+        var x = stem.Call(image);
+        foreach (var stage in stages) yield return x = stage.Call(x);
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Maps(input).Last();
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled) => head.Call(pooled);
+
+    /// <summary>The stages, strides 1, 2 and 4.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head.Reset(FeatureWidth, classes);
+    }
+
+    /// <inheritdoc/>
+    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+
+    private sealed partial class Stem : Layer
+    {
+        private readonly Conv2d conv;
+        private readonly BatchNorm bn;
+
+        public Stem(Config config) => (conv, bn) = (Convolution(config.Channels, config.Widths[0], 3, 1), Norm(config, config.Widths[0]));
+
+        protected override Tensor Forward(Tensor input) => bn.Call(conv.Call(input)).Relu();
+    }
+
+    private sealed class Stage : Layer
+    {
+        private readonly Block[] blocks;
+
+        public Stage(Config config, int index)
+            => blocks = [.. Enumerable.Range(0, config.BlocksPerStage).Select(j => new Block(config, config.Widths[j > 0 || index == 0 ? index : index - 1], config.Widths[index], j == 0 && index > 0 ? 2 : 1))];
+
+        protected override void ListMembers(Members members)
+        {
+            foreach (var (j, block) in blocks.Index()) members.Add($"b{j + 1}", block);
+        }
+
+        protected override Tensor Forward(Tensor input) => blocks.Aggregate(input, (x, block) => block.Call(x));
+    }
+
+    /// <summary>ReLU(f(x) + shortcut(x)).</summary>
+    private sealed partial class Block : Layer
+    {
+        private readonly Conv2d? proj;
+        private readonly BatchNorm? bn;
+        private readonly Residual f;
+
+        public Block(Config config, int inputs, int outputs, int stride)
+        {
+            if (stride != 1 || inputs != outputs) (proj, bn) = (Convolution(inputs, outputs, 1, stride), Norm(config, outputs));
+            f = new Residual(config, inputs, outputs, stride);
+        }
+
+        protected override Tensor Forward(Tensor input) => (f.Call(input) + (proj is null ? input : bn!.Call(proj.Call(input)))).Relu();
+    }
+
+    private sealed partial class Residual : Layer
+    {
+        private readonly Conv2d a;
+        [Name("a_bn")] private readonly BatchNorm firstNorm;
+        private readonly Conv2d b;
+        [Name("b_bn")] private readonly BatchNorm secondNorm;
+
+        public Residual(Config config, int inputs, int outputs, int stride)
+        {
+            (a, firstNorm) = (Convolution(inputs, outputs, 3, stride), Norm(config, outputs));
+            (b, secondNorm) = (Convolution(outputs, outputs, 3, 1), Norm(config, outputs));
+        }
+
+        protected override Tensor Forward(Tensor input) => secondNorm.Call(b.Call(firstNorm.Call(a.Call(input)).Relu()));
+    }
+
+    private sealed partial class Head : Layer
+    {
+        private Linear? fc;
+
+        public Head(int width, int classes) => Reset(width, classes);
+
+        public void Reset(int width, int classes)
+        {
+            var (device, type) = (fc?.Weight.Device, fc?.Weight.DType);
+            fc = classes > 0 ? new Linear(width, classes) : null;
+            if (fc is null) return;
+            Init.Normal(fc.Weight, 0.01);
+            Init.Zeros(fc.Bias!);
+            fc.To(device, type);
+        }
+
+        protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(input);
+    }
+
+    private static Variant Make(int depth, double parameters, double gmacs) => new(
+        $"guide_resnet{depth}", "Locality Guidance for Improving Vision Transformers on Tiny Datasets, 2022, arXiv:2207.10026",
+        options => new GuideResNet(new((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 100, Channels: options.Channels ?? 3)),
+        32, parameters, gmacs, Dataset: "CIFAR-100", Preprocessing: Preprocessing.Cifar100, Note: "the guide of transformers; projections as shortcuts");
+
+    /// <summary>The published depths.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } = [Make(20, 0.278, 0.0408), Make(32, 0.473, 0.0691), Make(44, 0.667, 0.0974), Make(56, 0.862, 0.1258)];
+}

@@ -1,0 +1,149 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// A plain ViT and the CNN that is derived from it learn together: both from the labels and from each other's logits, and the
+/// ViT from the CNN's features of every block, with a weight that fades. With shared weights the CNN's convolutions are made of
+/// the ViT's own tensors. The CNN is dropped afterwards. Zhang et al., 2022, arXiv:2112.03552.
+/// </summary>
+public sealed partial class Bootstrapping : Objective
+{
+    private readonly AgentCnn agent;
+    private readonly BootstrappingOptions options;
+
+    /// <summary>The method with an agent for a student.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="student">A plain ViT.</param>
+    /// <exception cref="ArgumentException">The student is no plain ViT, or no agent can be made from it.</exception>
+    public Bootstrapping(BootstrappingOptions options, Backbone student) : this(options, AgentOf(options, student)) { }
+
+    internal Bootstrapping(BootstrappingOptions options, AgentCnn agent) => (this.options, this.agent) = (options, agent);
+
+    /// <summary>The CNN.</summary>
+    public AgentCnn Agent => agent;
+
+    /// <summary>As published, clipping is of the ViT's gradients.</summary>
+    public override bool ClipsStudentOnly => true;
+
+    private static AgentCnn AgentOf(BootstrappingOptions options, Backbone student)
+    {
+        var blocks = student.Transformer;
+        if (blocks.Count == 0) throw new ArgumentException($"bootstrapping derives a CNN from the blocks of a plain ViT (bootstrap_vit_*, vit_*, deit_*): {student.GetType().Name} has none");
+        var shared = options.Mode == BootstrappingMode.Shared;
+        var (dim, hidden, heads) = ((int)blocks[0].Out.Weight.Size(0), (int)blocks[0].Hidden.Weight.Size(0), blocks[0].Heads);
+        var patch = options.Stem == AgentStem.VitLike ? student.ImageSize.Height / (int)Observed.Probe(student, [student.BlockPaths[0]])[0][2] : 1;
+        var dropout = options.Dropout ?? (student is BootstrapVit vit ? vit.Options.Dropout : 0);
+        return new AgentCnn(new(
+            student.ImageSize, dim, blocks.Count, hidden, options.Convolution, heads, options.Stem, patch, options.StemWidth, options.StemStride,
+            options.DownSample ?? (options.Stem == AgentStem.ResnetLike ? [0, 1] : []), options.PreNorm, shared ? dropout : 0, dropout, student.Classes, student.Channels, options.Init), shared ? blocks : null);
+    }
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var (outputs, tokens) = Observed.Run(student, new(batch.Inputs), student.BlockPaths);
+        var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
+        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, student.PrefixTokens))];
+        var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
+        return new(Total(terms, progress)) { Logits = outputs.Logits, Parts = terms.Named.ToDictionary(term => term.Name, term => term.Value.Detach()) };
+    }
+
+    /// <summary>All terms, unweighted.</summary>
+    /// <param name="logits">Of the ViT, [B, K].</param>
+    /// <param name="agentLogits">Of the agent, [B, K].</param>
+    /// <param name="tokens">Of every block of the ViT, without class token, [B, N, C].</param>
+    /// <param name="maps">Of every block of the agent, [B, C, H, W].</param>
+    /// <param name="labels">The loss of logits against labels.</param>
+    internal BootstrappingTerms Terms(Tensor logits, Tensor agentLogits, IReadOnlyList<Tensor> tokens, IReadOnlyList<Tensor> maps, Func<Tensor, Tensor> labels)
+    {
+        Tensor[] agentTokens = [.. maps.Select(map => map.Flatten(2).Transpose(1, 2))];
+        int[] layers = [.. options.HintLayers ?? Enumerable.Range(0, tokens.Count)];
+        return new(
+            labels(agentLogits), labels(logits), FeatureHints.Distillation(agentLogits, logits, options.Temperature), FeatureHints.Distillation(logits, agentLogits, options.Temperature),
+            options.Weights.AgentHints == 0 ? [] : [.. layers.Select(i => Hint(agentTokens[i], tokens[i]))], [.. layers.Select(i => Hint(tokens[i], agentTokens[i]))]);
+
+        Tensor Hint(Tensor student, Tensor target) => FeatureHints.Hint(student, target, options.NormalisedHints, options.ResampledHints);
+    }
+
+    /// <summary>Their weighted sum; the ViT's hints fade.</summary>
+    internal Tensor Total(BootstrappingTerms terms, Progress progress) => Torch.Scope(() =>
+    {
+        var (weights, decay) = (options.Weights, options.Fading ? FeatureHints.Decay(progress.Epoch, progress.Epochs) : 1);
+        var total = weights.AgentLabels * terms.AgentLabels + weights.Labels * terms.Labels + weights.AgentDistillation * terms.AgentDistillation + weights.Distillation * terms.Distillation;
+        if (weights.Hints * decay != 0) total = total + weights.Hints * decay * Sum(terms.Hints);
+        return terms.AgentHints.Count == 0 ? total : total + weights.AgentHints * Sum(terms.AgentHints);
+    });
+
+    private static Tensor Sum(IReadOnlyList<Tensor> terms) => Torch.Stack([.. terms]).Sum();
+}
+
+/// <summary>The terms of a step. The agent learns by its own, the ViT by the others: gradients of one never reach the other, unless weights are shared.</summary>
+internal sealed record BootstrappingTerms(Tensor AgentLabels, Tensor Labels, Tensor AgentDistillation, Tensor Distillation, IReadOnlyList<Tensor> AgentHints, IReadOnlyList<Tensor> Hints)
+{
+    internal IEnumerable<(string Name, Tensor Value)> Named =>
+        [("agent_labels", AgentLabels), ("labels", Labels), ("agent_distillation", AgentDistillation), ("distillation", Distillation), ("hints", Torch.Stack([.. Hints]).Sum())];
+}
+
+/// <summary>Whether agent and ViT have weights of their own.</summary>
+public enum BootstrappingMode
+{
+    /// <summary>The agent works with the ViT's tensors.</summary>
+    Shared,
+    /// <summary>Each has its own; they meet in the losses alone.</summary>
+    Joint,
+}
+
+/// <summary>Weights of the terms.</summary>
+/// <param name="AgentLabels">Labels of the agent.</param>
+/// <param name="Labels">Labels of the ViT.</param>
+/// <param name="AgentDistillation">The agent from the ViT's logits.</param>
+/// <param name="Distillation">The ViT from the agent's logits.</param>
+/// <param name="AgentHints">The agent from the ViT's features.</param>
+/// <param name="Hints">The ViT from the agent's features, in the beginning.</param>
+public sealed record BootstrappingWeights(
+    [Range(0, 1e6)] double AgentLabels = 0.5, [Range(0, 1e6)] double Labels = 0.5, [Range(0, 1e6)] double AgentDistillation = 0.5, [Range(0, 1e6)] double Distillation = 0.5,
+    [Range(0, 1e6)] double AgentHints = 0, [Range(0, 1e6)] double Hints = 5);
+
+/// <summary>Bootstrapping ViTs: the student is a plain ViT.</summary>
+/// <param name="Mode">shared or joint.</param>
+/// <param name="Stem">vit_like or resnet_like.</param>
+/// <param name="StemWidth">Channels inside of the resnet-like stem.</param>
+/// <param name="StemStride">Stride of that stem: 8, or 4 or 2 for small images.</param>
+/// <param name="DownSample">Blocks after which the agent's map is halved; by default 0 and 1 after a resnet-like stem, none otherwise.</param>
+/// <param name="PreNorm">Norms of the agent before its convolutions; the published agent of the base size has them on the branches.</param>
+/// <param name="Convolution">Joint: plain (3 x 3) or many_head.</param>
+/// <param name="Weights">Of the terms; by default those published for the mode (in joint mode 1, 1, 1, 1, 0, 10).</param>
+/// <param name="Temperature">Of the distillation.</param>
+/// <param name="Fading">Whether the hints fade to nothing over the epochs.</param>
+/// <param name="HintLayers">Blocks with hints; all by default.</param>
+/// <param name="NormalisedHints">Whether features are normalised before they are compared.</param>
+/// <param name="ResampledHints">Whether maps of other sizes are averaged to the same number of tokens.</param>
+/// <param name="Dropout">Of the agent; the ViT's by default.</param>
+/// <param name="Init">How the agent's own weights begin: reference, or corrected.</param>
+[RecipeName("bootstrapping")]
+public sealed record BootstrappingOptions(
+    BootstrappingMode Mode = BootstrappingMode.Shared,
+    AgentStem Stem = AgentStem.ResnetLike,
+    [Range(1, 65536)] int StemWidth = 64,
+    [Range(2, 8)] int StemStride = 8,
+    IReadOnlyList<int>? DownSample = null,
+    bool PreNorm = true,
+    AgentConvolution Convolution = AgentConvolution.Plain,
+    BootstrappingWeights? Weights = null,
+    [Range(1e-3, 1e3)] double Temperature = 4,
+    bool Fading = true,
+    IReadOnlyList<int>? HintLayers = null,
+    bool NormalisedHints = true,
+    bool ResampledHints = true,
+    [Range(0, 0.999)] double? Dropout = null,
+    BootstrapInit Init = BootstrapInit.Reference) : ObjectiveOptions
+{
+    /// <summary>Of the terms.</summary>
+    public BootstrappingWeights Weights { get; init; } = Weights ?? (Mode == BootstrappingMode.Shared ? new() : new(1, 1, 1, 1, 0, 10));
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new Bootstrapping(this, context.Student);
+}

@@ -1,0 +1,46 @@
+using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Training;
+
+/// <summary>What the encoders of masked-image pre-training begin with.</summary>
+internal static class FixedPositions
+{
+    /// <summary>The student as a plain ViT, with positions by sines that do not learn, and initialised as published unless it is trained already.</summary>
+    /// <exception cref="ArgumentException">It is another model, or has no class token or final norm.</exception>
+    internal static Vit Prepare(Backbone student, bool pretrained, string method)
+    {
+        if (student is not Vit { Options: { Pool: "token", NoEmbedClass: false } options } vit || student is Deit)
+            throw new ArgumentException($"{method} trains a plain ViT with a class token (vit_*, tinymim_vit_*_pretrain), not {student.GetType().Name}");
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var grid = (options.ImageSize.Height / options.Patch, options.ImageSize.Width / options.Patch);
+        vit.Positions.RequiresGrad = false;
+        if (pretrained) return vit;
+        vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.PrefixTokens));
+        Initialise(vit);
+        return vit;
+    }
+
+    /// <summary>Linear maps Xavier-uniform with biases of 0, patches likewise as one matrix, tokens normal 0.02.</summary>
+    internal static void Initialise(Module module)
+    {
+        foreach (var (_, found) in module.NamedModules())
+        {
+            if (found is Linear linear)
+            {
+                Init.XavierUniform(linear.Weight);
+                if (linear.Bias is { } bias) Init.Zeros(bias);
+            }
+            else if (found is PatchEmbed patches)
+            {
+                var (rows, columns) = (patches.Weight.Size(0), patches.Weight.Elements / patches.Weight.Size(0));
+                var bound = Math.Sqrt(6.0 / (rows + columns));
+                Init.Uniform(patches.Weight, -bound, bound);
+            }
+        }
+        foreach (var (name, parameter) in module.NamedParameters())
+            if (name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("mask_token", StringComparison.Ordinal)) Init.Normal(parameter, 0.02);
+    }
+}

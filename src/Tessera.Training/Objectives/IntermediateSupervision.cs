@@ -1,0 +1,50 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>Training of a RevCol with heads and decoders along its columns: early ones paint the image, late ones classify (Cai et al., 2022, arXiv:2212.11696, section 2.2).</summary>
+public sealed class IntermediateSupervision : Objective
+{
+    private readonly IntermediateSupervisionOptions options;
+    private readonly Normalization normalization;
+
+    /// <summary>The method.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="student">A RevCol with intermediate supervision.</param>
+    /// <param name="normalization">Of its images: decoders paint them as they were before.</param>
+    /// <exception cref="ArgumentException">The student has no such heads.</exception>
+    public IntermediateSupervision(IntermediateSupervisionOptions options, Backbone student, Normalization normalization)
+    {
+        if (student is not RevCol { Options.Supervision: true }) throw new ArgumentException($"intermediate supervision is for a RevCol with several heads (revcol_*), not {student.GetType().Name}");
+        (this.options, this.normalization) = (options, normalization);
+    }
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var outputs = student.Run(new(batch.Inputs));
+        var earlier = Enumerable.Range(0, outputs.Named.Count).TakeWhile(i => outputs.Named.ContainsKey(RevCol.Image(i))).ToArray();
+        var picture = batch.Inputs * PerChannel(normalization.Deviation) + PerChannel(normalization.Mean);
+        return ColumnSupervision.Loss(
+            [.. earlier.Select(i => outputs.Named[RevCol.Head(i)]), outputs.Logits], [.. earlier.Select(i => outputs.Named[RevCol.Image(i)])], picture, batch.Targets ?? batch.Labels,
+            options.ImageWeight, options.ClassWeight, options.Smoothing);
+
+        Tensor PerChannel(IReadOnlyList<float> values) => Tensor.From([.. values], 1, values.Count, 1, 1).To(batch.Inputs.Device);
+    }
+}
+
+/// <summary>RevCol's intermediate supervision.</summary>
+/// <param name="ImageWeight">Of the painted images; it falls along the columns.</param>
+/// <param name="ClassWeight">Of the heads before the last; it rises along the columns.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+[RecipeName("intermediate_supervision")]
+public sealed record IntermediateSupervisionOptions([Range(0, 1e6)] double ImageWeight = 3, [Range(0, 1e6)] double ClassWeight = 0.7, [Range(0, 0.999)] double Smoothing = 0.1) : ObjectiveOptions
+{
+    /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new IntermediateSupervision(this, context.Student, context.Normalization);
+}

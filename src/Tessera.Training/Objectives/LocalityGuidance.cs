@@ -1,0 +1,103 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Nn;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Beside the labels, outputs of some blocks learn to look like the stages of a small convolutional network that was trained on
+/// the same small data before (Li et al., 2022, arXiv:2207.10026). The guide's predictions play no part; guide and adapters are
+/// dropped afterwards.
+/// </summary>
+public sealed partial class LocalityGuidance : Objective
+{
+    private readonly ModuleList<Conv2d> featureTransforms;
+
+    [NotRegistered]
+    private readonly Backbone guide;
+
+    private readonly LocalityGuidanceOptions options;
+    private readonly IReadOnlyList<string> paths;
+    private readonly IReadOnlyList<int> levels;
+
+    /// <summary>The method with its guide, which is frozen here.</summary>
+    /// <exception cref="ArgumentException">A block or level that is not there, or not as many blocks as levels.</exception>
+    public LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide)
+    {
+        (this.options, this.guide) = (options, guide);
+        guide.RequireGrad(false);
+        var depth = student.BlockPaths.Count;
+        paths = Observed.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
+        var widths = Observed.Probe(student, paths).Select(shape => shape[1]).ToArray();
+        long[] stages = [.. Observed.ProbePyramid(guide)];
+        levels = options.GuideLevels ?? [.. Enumerable.Range(0, stages.Length)];
+        if (levels.Count != paths.Count) throw new ArgumentException($"{paths.Count} blocks of the student and {levels.Count} levels of the guide: name as many objective.student_blocks as guide_levels");
+        if (levels.Any(level => level < 0 || level >= stages.Length)) throw new ArgumentException($"objective.guide_levels: the guide has {stages.Length} levels, counted from 0");
+        featureTransforms = new(options.Kind == AlignmentKind.Linear ? widths.Select((width, i) => new Conv2d(width, stages[levels[i]], 1)) : []);
+    }
+
+    /// <summary>The 1 x 1 convolutions that bring blocks to the guide's channels.</summary>
+    public Module Adapters => featureTransforms;
+
+    /// <inheritdoc/>
+    public override bool MeanOverSamples => options.Kind != AlignmentKind.Similarity;
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var (outputs, blocks) = Observed.Run(student, new(batch.Inputs), paths);
+        Tensor[] theirs;
+        using (Torch.NoGrad())
+        {
+            // As published the frozen guide is left in training mode: it then normalises by the batch.
+            if (guide.Training != options.GuideBatchNorm is GuideStatistics.Batch) guide.Train(options.GuideBatchNorm is GuideStatistics.Batch);
+            var (height, width) = guide.ImageSize;
+            var pyramid = guide.Pyramid(batch.Inputs.Size(2) == height && batch.Inputs.Size(3) == width ? batch.Inputs : batch.Inputs.UpsampleBilinear2d((height, width), false));
+            theirs = [.. levels.Select(level => pyramid[level].Map)];
+        }
+        var guidance = Torch.Stack([.. theirs.Select((target, i) => FeatureAlignment.Loss(Adapted(i, Observed.Map(student, paths[i], blocks[i], batch.Inputs)), target, options.Kind))]).Sum();
+        var labels = Supervised.Base(outputs.Logits, batch, options.Smoothing);
+        return new(labels + options.Weight * guidance)
+        {
+            Logits = outputs.Logits,
+            Parts = new Dictionary<string, Tensor> { ["labels"] = labels.Detach(), ["guidance"] = guidance.Detach() },
+        };
+    }
+
+    private Tensor Adapted(int pair, Tensor map) => options.Kind == AlignmentKind.Linear ? featureTransforms[pair].Call(map) : map;
+}
+
+/// <summary>What the batch norms of a guide go by.</summary>
+public enum GuideStatistics
+{
+    /// <summary>What it learned.</summary>
+    Running,
+    /// <summary>The batch, as the published code leaves it.</summary>
+    Batch,
+}
+
+/// <summary>Locality guidance.</summary>
+/// <param name="Guide">The convolutional network; its own image size is what it sees.</param>
+/// <param name="StudentBlocks">Blocks that are guided, counted over all stages; by default the first, the middle and the last.</param>
+/// <param name="GuideLevels">Levels of the guide's pyramid that they follow, one each; all by default.</param>
+/// <param name="Weight">Of the guidance.</param>
+/// <param name="Kind">linear, attention or similarity.</param>
+/// <param name="GuideBatchNorm">running, or batch as in the published code.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+[RecipeName("locality_guidance")]
+public sealed record LocalityGuidanceOptions(
+    TeacherOptions Guide,
+    IReadOnlyList<int>? StudentBlocks = null,
+    IReadOnlyList<int>? GuideLevels = null,
+    [Range(0, 1e6)] double Weight = 2.5,
+    AlignmentKind Kind = AlignmentKind.Linear,
+    GuideStatistics GuideBatchNorm = GuideStatistics.Running,
+    [Range(0, 0.999)] double Smoothing = 0) : ObjectiveOptions
+{
+    /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new LocalityGuidance(this, context.Student, Guide.Create(context));
+}

@@ -1,0 +1,123 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Pre-training without labels: most patches are hidden, the student encodes the others, and a small decoder paints the hidden
+/// ones. He et al., "Masked Autoencoders Are Scalable Vision Learners", 2021, arXiv:2111.06377. Names of the decoder's weights are
+/// those of the authors' code.
+/// </summary>
+public sealed partial class MaskedAutoencoder : Objective
+{
+    private readonly Parameter maskToken;       // [1, 1, D]
+    private readonly Parameter decoderPosEmbed; // [1, 1 + L, D], fixed
+    private readonly Linear decoderEmbed;
+    private readonly ModuleList<Vit.Block> decoderBlocks;
+    private readonly LayerNorm decoderNorm;
+    private readonly Linear decoderPred;
+    private readonly MaskedAutoencoderOptions options;
+    private readonly (int Height, int Width) grid;
+    private readonly int patch;
+
+    /// <summary>The method with a decoder for a student, whose positions are fixed here.</summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="student">A plain ViT.</param>
+    /// <param name="pretrained">Whether its weights are kept as they are.</param>
+    /// <exception cref="ArgumentException">The student is no plain ViT.</exception>
+    public MaskedAutoencoder(MaskedAutoencoderOptions options, Backbone student, bool pretrained = false)
+    {
+        this.options = options;
+        var encoder = FixedPositions.Prepare(student, pretrained, "masked autoencoding");
+        var sizes = encoder.Options;
+        patch = sizes.Patch;
+        grid = (sizes.ImageSize.Height / patch, sizes.ImageSize.Width / patch);
+        var decoder = sizes with { Dim = options.Dim, Heads = options.Heads, MlpRatio = options.MlpRatio ?? sizes.MlpRatio, QkNorm = false, LayerScale = null, Dropout = 0 };
+        maskToken = new Parameter(Torch.Zeros([1, 1, options.Dim]));
+        decoderPosEmbed = new Parameter(PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens).To(DType.Float32), requiresGrad: false);
+        decoderEmbed = new Linear(sizes.Dim, options.Dim);
+        decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
+        decoderNorm = new LayerNorm(options.Dim, sizes.Eps);
+        decoderPred = new Linear(options.Dim, patch * patch * sizes.Channels);
+        FixedPositions.Initialise(this);
+    }
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var noise = Torch.Rand([batch.Inputs.Size(0), grid.Height * (long)grid.Width], device: batch.Inputs.Device);
+        var loss = Reconstruct((Vit)student, batch.Inputs, noise).Loss;
+        return new(loss) { Parts = new Dictionary<string, Tensor> { ["hidden_patches"] = loss.Detach() } };
+    }
+
+    /// <summary>One pass with given noise.</summary>
+    /// <param name="encoder">The student.</param>
+    /// <param name="images">[B, C, H, W].</param>
+    /// <param name="noise">A draw per patch, [B, L].</param>
+    public Reconstruction Reconstruct(Vit encoder, Tensor images, Tensor noise)
+    {
+        using var scope = new Scope();
+        var (kept, restore, mask) = Patches.Hide(noise, options.MaskRatio);
+        var latent = encoder.ForwardVisible(images, kept);
+        var target = Patches.Cut(images, patch);
+        if (options.NormalizePixels) target = Patches.Standardised(target);
+        var painted = Decode(latent, restore, encoder.PrefixTokens);
+        var loss = ((painted - target).Square().Mean(2) * mask).Sum() / mask.Sum();
+        return scope.Return(new Reconstruction(latent, painted, mask, target, loss));
+    }
+
+    private Tensor Decode(Tensor latent, Tensor restore, int prefix) => Torch.Scope(() =>
+    {
+        var x = decoderEmbed.Call(latent);
+        var (batch, seen, dim) = x.Shape;
+        var hidden = ((Tensor)maskToken).To(x.DType).Expand([batch, restore.Size(1) - (seen - prefix), -1]);
+        var patches = Torch.Cat([x.Slice(1, prefix), hidden], 1).Gather(1, restore.Unsqueeze(2).Expand([-1, -1, dim]));
+        x = decoderBlocks.Aggregate(Torch.Cat([x.Slice(1, 0, prefix), patches], 1) + decoderPosEmbed, (tokens, block) => block.Call(tokens));
+        return decoderPred.Call(decoderNorm.Call(x)).Slice(1, prefix);
+    });
+
+    /// <summary>The images that predicted patches are.</summary>
+    public Tensor Picture(Tensor patches) => Patches.Join(patches, patch, grid);
+}
+
+/// <summary>What a pass through a masked autoencoder comes to.</summary>
+/// <param name="Latent">Tokens of the encoder, class token first, patches in the order of their noise, [B, 1 + K, C].</param>
+/// <param name="Painted">Predicted patches, [B, L, P P C].</param>
+/// <param name="Mask">1 for hidden patches, [B, L].</param>
+/// <param name="Target">What they should be.</param>
+/// <param name="Loss">Mean squared difference over the hidden ones.</param>
+public sealed record Reconstruction(Tensor Latent, Tensor Painted, Tensor Mask, Tensor Target, Tensor Loss) : ITensorBag
+{
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors => [Latent, Painted, Mask, Target, Loss];
+}
+
+/// <summary>Masked autoencoding of a plain ViT.</summary>
+/// <param name="MaskRatio">Share of the patches that is hidden.</param>
+/// <param name="NormalizePixels">Whether the patches to be painted are standardised, each by itself.</param>
+/// <param name="Dim">Width of the decoder, a multiple of 4.</param>
+/// <param name="Depth">Its blocks.</param>
+/// <param name="Heads">Its heads.</param>
+/// <param name="MlpRatio">Of its MLPs; the encoder's by default.</param>
+[RecipeName("masked_autoencoder")]
+public sealed record MaskedAutoencoderOptions(
+    [Range(0.001, 0.999)] double MaskRatio = 0.75,
+    bool NormalizePixels = true,
+    [Range(4, 65536)] int Dim = 512,
+    [Range(1, 1000)] int Depth = 8,
+    [Range(1, 1024)] int Heads = 16,
+    [Range(0.1, 100)] double? MlpRatio = null) : ObjectiveOptions
+{
+    /// <summary>Width of the decoder.</summary>
+    public int Dim { get; init; } = Dim % Heads == 0 && Dim % 4 == 0 ? Dim : throw new ArgumentException($"a decoder of width {Dim} does not divide into {Heads} heads and 4 parts of its positions");
+
+    /// <inheritdoc/>
+    public override string? Conflict(Recipe recipe) => recipe.Auxiliary.Count > 0 ? "masked autoencoding shows the student some of the patches only: auxiliary terms have no map to work on"
+        : Mixing(recipe, "masked autoencoding paints the pixels of single images and uses no labels");
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new MaskedAutoencoder(this, context.Student, context.Pretrained);
+}

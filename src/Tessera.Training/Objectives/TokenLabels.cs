@@ -1,0 +1,114 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Token labeling: every patch token learns the label that a strong classifier saw at its place, besides the label of the image
+/// (Jiang et al., 2021, arXiv:2104.10858). LV-ViT brings the head of the tokens and mixes tokens of two images; for other models
+/// of tokens or maps a head of this method's own reads the output of the last block.
+/// </summary>
+public sealed partial class TokenLabels : Objective
+{
+    private readonly LayerNorm? norm;
+    private readonly Linear? auxHead;
+    private readonly TokenLabelOptions options;
+    private readonly string path;
+    private readonly (int Height, int Width) grid;
+
+    [NotRegistered]
+    private readonly TokenLabelStore store;
+
+    /// <summary>The method with its maps of scores.</summary>
+    /// <exception cref="ArgumentException">The student's tokens are no square grid.</exception>
+    public TokenLabels(TokenLabelOptions options, Backbone student, TokenLabelStore store)
+    {
+        (this.options, this.store) = (options, store);
+        path = student.BlockPaths[^1];
+        var map = Observed.Probe(student, [path])[0];
+        grid = ((int)map[2], (int)map[3]);
+        if (grid.Height != grid.Width) throw new ArgumentException($"token labels are cut for square grids of tokens, this one is {grid.Height} x {grid.Width}");
+        if (student is LvVit { Options.DenseHead: true }) return;
+        norm = new LayerNorm(map[1]);
+        auxHead = TransformerInit.Linears(new Linear(map[1], student.Classes));
+    }
+
+    /// <summary>False where tokens of two images of a batch are mixed.</summary>
+    public override bool MeanOverSamples => auxHead is not null || !options.MixTokens;
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var target = Targets(batch, student.Classes);
+        TokenBox box = default;
+        Outputs outputs;
+        Tensor dense;
+        if (auxHead is null)
+        {
+            if (options.MixTokens) box = MixToken.Draw(grid.Height, grid.Width);
+            outputs = student.Run(new(batch.Inputs) { MixBox = box });
+            dense = outputs.Named[LvVit.Dense];
+        }
+        else
+        {
+            (outputs, var blocks) = Observed.Run(student, new(batch.Inputs), [path]);
+            dense = auxHead.Call(norm!.Call(Observed.Map(student, path, blocks[0], batch.Inputs).Flatten(2).Transpose(1, 2)));
+        }
+        var loss = TokenLabeling.Loss(outputs.Logits, dense, target, box, options.DenseWeight, options.ClassWeight, options.UseGroundTruth);
+        using var outside = Torch.NoGrad();
+        var right = dense.Argmax(2).Eq(target.Slice(2, 2).Argmax(1)).To(DType.Float32).Mean();
+        // Where tokens are mixed, so is what the class token sees: its logits tell nothing about one label.
+        return new(loss) { Logits = MixToken.Kept(box, grid.Height * grid.Width) == 1 ? outputs.Logits : null, Parts = new Dictionary<string, Tensor> { ["token_accuracy"] = right } };
+    }
+
+    /// <summary>Labels of images and tokens, [B, K, 2 + N], cropped and mirrored as the images are.</summary>
+    internal Tensor Targets(Batch batch, int classes) => Torch.Scope(() =>
+    {
+        var (scores, indices) = store.Of(batch.Indices, batch.Labels.ToArray<long>());
+        var views = batch.Views ?? [.. Enumerable.Repeat(ImageView.Whole, batch.Count)];
+        // Boxes have positive sides: what is mirrored is turned afterwards.
+        var boxes = views.SelectMany(v => (double[])[Math.Min(v.Top, v.Top + v.Height), Math.Min(v.Left, v.Left + v.Width), Math.Abs(v.Height), Math.Abs(v.Width)]).ToArray();
+        var device = batch.Inputs.Device;
+        var target = TokenLabeling.Targets(scores.To(device), indices.To(device), Tensor.From(boxes, batch.Count, 4), batch.Labels, classes, grid.Height, options.Smoothing, options.Axes);
+        var tokens = target.Slice(2, 2).Reshape(batch.Count, classes, grid.Height, grid.Width);
+        tokens = Torch.Where(Which(v => v.Width < 0), tokens.Flip(3), tokens);
+        tokens = Torch.Where(Which(v => v.Height < 0), tokens.Flip(2), tokens);
+        return Torch.Cat([target.Slice(2, 0, 2), tokens.Flatten(2)], 2);
+
+        Tensor Which(Func<ImageView, bool> is_) => Tensor.From(views.Select(is_).ToArray(), batch.Count, 1, 1, 1).To(device);
+    });
+}
+
+/// <summary>Token labeling.</summary>
+/// <param name="Labels">Folder that <c>tessera token-labels make</c> wrote for the very data and split.</param>
+/// <param name="Annotator">Makes the labels first, where the folder has none yet.</param>
+/// <param name="DenseWeight">Of the tokens: 0.5 in the paper, 1 in the published commands.</param>
+/// <param name="ClassWeight">Of the class token.</param>
+/// <param name="UseGroundTruth">Mixes the true label into that of the image.</param>
+/// <param name="MixTokens">LV-ViT: exchanges a box of tokens with another image of the batch.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Axes">correct, or exchanged as in the published code.</param>
+[RecipeName("token_labeling")]
+public sealed record TokenLabelOptions(
+    [RecipePath] string Labels,
+    TeacherOptions? Annotator = null,
+    [Range(0, 1e6)] double DenseWeight = 0.5,
+    [Range(0, 1e6)] double ClassWeight = 1,
+    bool UseGroundTruth = false,
+    bool MixTokens = true,
+    [Range(0, 0.999)] double Smoothing = 0.1,
+    TokenLabeling.Axes Axes = TokenLabeling.Axes.Correct) : ObjectiveOptions
+{
+    /// <inheritdoc/>
+    public override string? Conflict(Recipe recipe) => Mixing(recipe, "token labels belong to the places of one image; tokens are mixed by the method itself (mix_tokens)");
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context)
+    {
+        if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels)) TokenLabelStore.Make(Annotator.Create(context), data, Labels);
+        return new TokenLabels(this, context.Student, TokenLabelStore.Open(Labels));
+    }
+}

@@ -1,0 +1,98 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// Teaches a DynamicViT which tokens to drop: labels, the share of tokens that is kept, and the logits and tokens of the dense
+/// model that it came from (Rao et al., 2021, arXiv:2106.02034, section 3.3). The backbone changes slowly, after some epochs in
+/// which the predictors alone learn.
+/// </summary>
+public sealed partial class TokenSparsificationTraining : Objective
+{
+    private readonly TokenSparsificationOptions options;
+
+    [NotRegistered]
+    private readonly Parameter[] backbone;
+
+    [NotRegistered]
+    private readonly Backbone teacher;
+
+    /// <summary>The method with the dense model, which is frozen here.</summary>
+    /// <exception cref="ArgumentException">The student is no DynamicViT, or the teacher not of its kind.</exception>
+    public TokenSparsificationTraining(TokenSparsificationOptions options, Backbone student, Backbone teacher)
+    {
+        (this.options, this.teacher) = (options, teacher);
+        var dynamic = student as DynamicVit ?? throw new ArgumentException($"token sparsification trains a DynamicViT (dynamicvit_*), not {student.GetType().Name}");
+        if (dynamic.Options.DenseHead ? teacher is not LvVit { Options.DenseHead: true } : teacher is not Vit { Options.Pool: "token" })
+            throw new ArgumentException($"the teacher of this DynamicViT is its dense model, {(dynamic.Options.DenseHead ? "an LV-ViT (lvvit_*)" : "a plain ViT (deit_*, vit_*)")}, not {teacher.GetType().Name}");
+        teacher.RequireGrad(false);
+        teacher.Eval();
+        if (options.FreezeTokens)
+            foreach (var (name, parameter) in student.NamedParameters())
+                if (name is "cls_token" or "pos_embed") parameter.RequiresGrad = false;
+        backbone = [.. student.NamedParameters().Where(p => !IsPredictor(p.Name) && p.Parameter.RequiresGrad).Select(p => p.Parameter)];
+    }
+
+    private static bool IsPredictor(string name) => name.StartsWith("score_predictor.", StringComparison.Ordinal);
+
+    /// <inheritdoc/>
+    public override double RateScale(string parameter) => IsPredictor(parameter) ? 1 : options.BackboneRate;
+
+    /// <inheritdoc/>
+    public override bool MeanOverSamples => !options.PerBatch;
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        var learns = progress.Epoch >= options.FrozenEpochs;
+        foreach (var parameter in backbone)
+            if (parameter.RequiresGrad != learns) parameter.RequiresGrad = learns;
+        var dynamic = (DynamicVit)student;
+        Tensor theirs, tokens;
+        using (Torch.NoGrad()) (theirs, tokens) = Dense(dynamic, batch.Inputs);
+        var outputs = student.Run(new(batch.Inputs));
+        return TokenSparsification.Loss(
+            outputs.Logits, outputs.Named[DynamicVit.Tokens], theirs, tokens, batch.Targets ?? Losses.Smoothed(batch.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
+            [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])], outputs.Named[DynamicVit.Mask], dynamic.Options.KeepRatios,
+            dynamic.Options.DenseHead ? TokenSparsification.TokenTerm.Divergence : TokenSparsification.TokenTerm.MeanSquared, new(options.LabelWeight, options.RatioWeight, options.DistillationWeight), options.PerBatch);
+    }
+
+    // Logits and normed patch tokens, or the logits of the class token and of every patch token.
+    private (Tensor Logits, Tensor Tokens) Dense(DynamicVit student, Tensor images)
+    {
+        string[] names = student.Options.DenseHead ? ["class_logits", "dense_logits"] : ["normed"];
+        var (outputs, records) = Observed.Run(teacher, new(images), names);
+        return student.Options.DenseHead ? (records[0], records[1]) : (outputs.Logits, records[0].Slice(1, teacher.PrefixTokens));
+    }
+}
+
+/// <summary>Training of a DynamicViT that begins with the weights of its dense model (model.weights).</summary>
+/// <param name="Teacher">The dense model.</param>
+/// <param name="LabelWeight">Of the labels.</param>
+/// <param name="RatioWeight">Of the shares that are kept, divided by the number of stages.</param>
+/// <param name="DistillationWeight">Of the teacher's logits, and of its tokens.</param>
+/// <param name="PerBatch">Holds the share for the mean of a batch instead of for every image.</param>
+/// <param name="BackboneRate">Learning rate of all but the predictors, as a factor.</param>
+/// <param name="FrozenEpochs">Epochs in which the predictors alone learn.</param>
+/// <param name="FreezeTokens">Whether class token and positions never change.</param>
+/// <param name="Smoothing">Label smoothing.</param>
+[RecipeName("token_sparsification")]
+public sealed record TokenSparsificationOptions(
+    TeacherOptions Teacher,
+    [Range(0, 1e6)] double LabelWeight = 1,
+    [Range(0, 1e6)] double RatioWeight = 2,
+    [Range(0, 1e6)] double DistillationWeight = 0.5,
+    bool PerBatch = false,
+    [Range(0, 1e3)] double BackboneRate = 0.01,
+    [Range(0, 1_000_000)] int FrozenEpochs = 5,
+    bool FreezeTokens = true,
+    [Range(0, 0.999)] double Smoothing = 0.1) : ObjectiveOptions
+{
+    /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new TokenSparsificationTraining(this, context.Student, Teacher.Create(context));
+}

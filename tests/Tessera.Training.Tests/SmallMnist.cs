@@ -1,0 +1,30 @@
+using System.Buffers.Binary;
+
+namespace Tessera.Training.Tests;
+
+/// <summary>A small data set in the format of MNIST: images of which the rows up to the class are bright.</summary>
+internal static class SmallMnist
+{
+    internal static void Write(string folder, int train = 96, int test = 40)
+    {
+        Directory.CreateDirectory(folder);
+        Write(folder, "train", train);
+        Write(folder, "t10k", test);
+    }
+
+    private static void Write(string folder, string part, int count)
+    {
+        var random = new Random(count);
+        var labels = Enumerable.Range(0, count).Select(i => (byte)(i % 10)).ToArray();
+        var pixels = labels.SelectMany(label => Enumerable.Range(0, 784).Select(i => (byte)(i / 28 <= 2 * label ? 200 + random.Next(50) : random.Next(50)))).ToArray();
+        File.WriteAllBytes(Path.Combine(folder, $"{part}-images-idx3-ubyte"), [.. Numbers(2051, count, 28, 28), .. pixels]);
+        File.WriteAllBytes(Path.Combine(folder, $"{part}-labels-idx1-ubyte"), [.. Numbers(2049, count), .. labels]);
+    }
+
+    private static IEnumerable<byte> Numbers(params int[] values) => values.SelectMany(value =>
+    {
+        var bytes = new byte[4];
+        BinaryPrimitives.WriteInt32BigEndian(bytes, value);
+        return bytes;
+    });
+}

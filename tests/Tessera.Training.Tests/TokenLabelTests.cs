@@ -1,0 +1,85 @@
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Testing;
+
+namespace Tessera.Training.Tests;
+
+[Collection("engine")]
+public sealed class TokenLabelTests : IDisposable
+{
+    private readonly TemporaryFolder folder = new();
+
+    public void Dispose() => folder.Dispose();
+
+    /// <summary>Images whose left half is bright for even numbers and whose right half is for odd ones.</summary>
+    private sealed class Halves(int count) : ImageDataset("halves", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(i => i % 3)])
+    {
+        public override int Channels => 3;
+        public override int? Height => Small.Side;
+        public override int? Width => Small.Side;
+        public override Normalization Normalization => Normalization.Inception;
+        public override bool InMemory => true;
+
+        public override void Read(int index, Raster target)
+        {
+            target.Resize(3, Small.Side, Small.Side);
+            for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
+        }
+    }
+
+    private (TokenLabelStore Store, ImageDataset Data) Made(int count = 6, int top = 2)
+    {
+        Torch.Seed(1);
+        var data = new Halves(count);
+        TokenLabelStore.Make(Small.Guide(), data, folder.Path, top, batch: 4);
+        return (TokenLabelStore.Open(folder.Path), data);
+    }
+
+    [Fact]
+    public void What_an_annotator_says_of_every_place_can_be_read_back()
+    {
+        using var scope = Torch.Scope();
+        var (store, data) = Made();
+        Torch.Seed(1);
+        var annotator = Small.Guide();
+        annotator.Eval();
+        using var batch = new Loader(data, Pipeline.Plain, 6).Epoch(0).First();
+        var map = annotator.ForwardFeatures(batch.Inputs);
+        var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
+        var (scores, classes) = store.Of([3, 0], [0, 0]);
+        Assert.Equal(new Shape(2, 2, 4, 4), scores.Shape);
+        Near.Equal(logits[3].Amax([2]), scores[0][0], 2e-3);
+        Near.Equal(logits[0].Argmax(2), classes[1][0], 0);
+        store.Dispose();
+    }
+
+    [Fact]
+    public void Labels_are_never_overwritten_and_missing_ones_are_named()
+    {
+        using var scope = Torch.Scope();
+        var (store, data) = Made();
+        Assert.Contains("choose another folder", Assert.Throws<RunException>(() => TokenLabelStore.Make(Small.Guide(), data, folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("image 6", Assert.Throws<RunException>(() => store.Of([6], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("token-labels make", Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message, StringComparison.Ordinal);
+        store.Dispose();
+    }
+
+    [Fact]
+    public void Labels_are_mirrored_and_cut_with_the_image()
+    {
+        using var scope = Torch.Scope();
+        var (store, _) = Made();
+        var student = Small.Vit();
+        var method = new TokenLabels(new(folder.Path, Smoothing: 0), student, store);
+        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([1]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
+        var whole = Tokens(ImageView.Whole);
+        Near.Equal(Torch.Ones([1, 4, 4]), whole.Sum(1), 1e-5);
+        Near.Equal(whole.Flip(3), Tokens(ImageView.Whole.Mirrored), 1e-6);
+        Near.Equal(whole.Flip(2), Tokens(ImageView.Whole.Overturned), 1e-6);
+        // A cut of a mirrored image is the mirrored cut of the other side.
+        Near.Equal(Tokens(ImageView.Whole.Window(0, 0.5, 1, 0.5)).Flip(3), Tokens(ImageView.Whole.Mirrored.Window(0, 0, 1, 0.5)), 1e-6);
+        store.Dispose();
+    }
+}
