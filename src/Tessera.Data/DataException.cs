@@ -4,10 +4,10 @@ namespace Tessera.Data;
 public class DataException : Exception
 {
     /// <summary>An error with a one-line message.</summary>
-    public DataException(string message) : base(message) { }
+    public DataException(string message) : base(Tessera.Message.OneLine(message)) { }
 
     /// <summary>An error with a one-line message and what led to it.</summary>
-    public DataException(string message, Exception? inner) : base(message, inner) { }
+    public DataException(string message, Exception? inner) : base(Tessera.Message.OneLine(message), inner) { }
 }
 
 /// <summary>A file whose content is not what its format asks for.</summary>

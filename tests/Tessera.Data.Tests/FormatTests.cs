@@ -82,16 +82,4 @@ public class FormatTests
         Assert.Equal(0, error.Offset);
         Assert.Contains("label 10", error.Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void Mutated_idx_files_give_values_or_typed_errors()
-    {
-        var content = IdxFile(3, [3, 4, 4], [.. Enumerable.Range(0, 48).Select(i => (byte)i)]);
-        MutatedFiles.Check("plain", content, path => Idx.Read(path, 3), share: 2);
-        MutatedFiles.Check("packed", Gzip(content), path => Idx.Read(path, 3), share: 2);
-    }
-
-    [Fact]
-    public void Mutated_cifar_files_give_values_or_typed_errors()
-        => MutatedFiles.Check("cifar.bin", new byte[2 * (1 + CifarBinary.ImageSize)], path => CifarBinary.Read([path], 10));
 }

@@ -123,39 +123,4 @@ public class SetsTests
         Assert.Equal(vectors.Values, WordVectors.Read(path, vocabulary).Values);
         Assert.Contains("line 2", Assert.Throws<DataFormatException>(() => WordVectors.Read(folder.Write("bad.txt", "the 0.5 1\ncat 1.5 x\n"), vocabulary)).Message, StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void Mutated_files_give_values_or_typed_errors()
-    {
-        var goldens = Repository.GoldenFolder("datasets");
-        foreach (var name in new[] { "imagelabels.mat", "setid.mat", "plain_double.mat" }) MutatedFiles.Check("x.mat", File.ReadAllBytes(Path.Combine(goldens, name)), path => MatFile.Read(path), share: 4);
-        MutatedFiles.Check("meta.mat", MatWriter.Structures("synsets", [("a", 1.0), ("b", "text")]), path => MatFile.Structures(path, "synsets"), share: 4);
-        MutatedFiles.Check("batch", File.ReadAllBytes(Path.Combine(goldens, "cifar10_python.pickle")), path => CifarPython.Read([path], "labels", 10));
-        MutatedFiles.Check("x.csv", "\"3\",\"Wall St.\",\"Bears\"\n\"1\",\"A\",\"B\"\n"u8.ToArray(), path => DelimitedText.Read(path, ',', 3, quoted: true));
-        MutatedFiles.Check("x.txt", "cat 1.5 -2\ndog 3 4\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"])));
-    }
-
-    /// <summary>Writes as much of MATLAB's format as a test needs.</summary>
-    private static class MatWriter
-    {
-        internal static byte[] Structures(string name, params (string Field, object Value)[][] items)
-        {
-            var fields = items[0].Select(entry => entry.Field).ToArray();
-            var width = 32;
-            byte[] names = [.. fields.SelectMany(field => Encoding.ASCII.GetBytes(field.PadRight(width, '\0')))];
-            byte[] body = [.. Flags(2), .. Element(5, Ints(items.Length, 1)), .. Element(1, Encoding.ASCII.GetBytes(name)), .. Element(5, Ints(width)), .. Element(1, names),
-                .. items.SelectMany(item => item.SelectMany(entry => entry.Value is string text
-                    ? Element(14, [.. Flags(4), .. Element(5, Ints(1, text.Length)), .. Element(1, []), .. Element(16, Encoding.UTF8.GetBytes(text))])
-                    : Element(14, [.. Flags(6), .. Element(5, Ints(1, 1)), .. Element(1, []), .. Element(9, BitConverter.GetBytes((double)entry.Value))])))];
-            var header = new byte[128];
-            (header[125], header[126], header[127]) = (1, (byte)'I', (byte)'M');
-            return [.. header, .. Element(14, body)];
-        }
-
-        private static byte[] Flags(byte kind) => Element(6, [kind, 0, 0, 0, 0, 0, 0, 0]);
-
-        private static byte[] Ints(params int[] values) => [.. values.SelectMany(BitConverter.GetBytes)];
-
-        private static byte[] Element(int type, byte[] data) => [.. Ints(type, data.Length), .. data, .. new byte[(8 - data.Length % 8) % 8]];
-    }
 }

@@ -1,3 +1,6 @@
+using System.Text;
+using Tessera.Testing;
+
 namespace Tessera.Training.Tests;
 
 public sealed class RecipeTests
@@ -163,23 +166,9 @@ public sealed class RecipeTests
     }
 
     [Fact]
-    public void Mutated_recipes_give_a_recipe_or_one_line()
-    {
-        var random = new Random(3);
-        for (var round = 0; round < 3000; round++)
-        {
-            var text = Valid.ToCharArray();
-            for (var i = random.Next(1, 5); i > 0; i--) text[random.Next(text.Length)] = (char)random.Next(random.Next(2) == 0 ? 128 : 0x3000);
-            try
-            {
-                Parse(new string(text));
-            }
-            catch (RecipeException error)
-            {
-                Assert.DoesNotContain('\n', error.Message);
-            }
-        }
-    }
+    [Trait("Category", Mutations.Category)]
+    public void Damaged_recipes_give_a_recipe_or_one_line()
+        => Mutations.Check<RecipeException>("recipe", [(Encoding.UTF8.GetBytes(Valid), bytes => Parse(Encoding.UTF8.GetString(bytes)))]);
 
     [Fact]
     public void Mixed_targets_contain_the_smoothing_of_the_objective()

@@ -5,8 +5,8 @@ namespace Tessera.Data.Imaging;
 /// <summary>Decoding of image files through libvips: JPEG, PNG, WebP, GIF (first frame), TIFF, BMP and PNM.</summary>
 public static class ImageDecoder
 {
-    /// <summary>Most pixels that an image may have: a file of a few bytes can announce any size.</summary>
-    public const long LargestImage = 1L << 28;
+    /// <summary>Most pixels that an image may have, as in Pillow: a file of a few bytes can announce any size.</summary>
+    public const long LargestImage = 178_956_970;
 
     /// <summary>Endings of the file names that folders of images are searched for.</summary>
     public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"];

@@ -8,7 +8,7 @@ public class CheckpointException : Exception
 
     /// <summary>An error in the file <paramref name="path"/>.</summary>
     public CheckpointException(string path, string problem, Exception? inner = null)
-        : base($"{path}: {problem}", inner) => Path = path;
+        : base(Tessera.Message.OneLine($"{path}: {problem}"), inner) => Path = path;
 }
 
 /// <summary>The file is damaged, truncated or breaks a rule of its format.</summary>

@@ -9,5 +9,5 @@ public sealed class RecipeException : Exception
     /// <param name="problem">What is wrong and what would be right.</param>
     /// <param name="inner">What caused it.</param>
     public RecipeException(string place, string path, string problem, Exception? inner = null)
-        : base(path.Length == 0 ? $"{place}: {problem}" : $"{place}: {path}: {problem}", inner) { }
+        : base(Tessera.Message.OneLine(path.Length == 0 ? $"{place}: {problem}" : $"{place}: {path}: {problem}"), inner) { }
 }
