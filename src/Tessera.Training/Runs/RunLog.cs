@@ -1,17 +1,21 @@
+using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
 namespace Tessera.Training;
 
-/// <summary>The log of a run: one JSON object a line, only ever appended to.</summary>
+/// <summary>The log of a run: one JSON object a line, only ever appended to, and the numbers in it as TensorBoard events beside it.</summary>
 public sealed class RunLog : IDisposable
 {
+    private readonly string path;
     private readonly FileStream stream;
+    private EventFile? events;
 
     /// <summary>Opens or creates the file; writing goes on at its end.</summary>
     public RunLog(string path)
     {
+        this.path = path;
         stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
         stream.Seek(0, SeekOrigin.End);
     }
@@ -19,11 +23,16 @@ public sealed class RunLog : IDisposable
     /// <summary>Bytes so far.</summary>
     public long Length => stream.Length;
 
+    /// <summary>All lines so far.</summary>
+    public IReadOnlyList<JsonObject> Lines => Read(path);
+
     /// <summary>Appends a line and hands it to the system.</summary>
     public void Write(JsonObject line)
     {
+        events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
         stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
         stream.Flush();
+        events.Write((long)line["step"]!, Scalars(line));
     }
 
     /// <summary>Waits until all of it is on the disk.</summary>
@@ -34,6 +43,8 @@ public sealed class RunLog : IDisposable
     {
         stream.SetLength(Math.Min(length, stream.Length));
         stream.Seek(0, SeekOrigin.End);
+        events?.Dispose();
+        events = null;
     }
 
     /// <summary>All whole lines of a log; a last line that was cut off is left out.</summary>
@@ -56,6 +67,20 @@ public sealed class RunLog : IDisposable
         return lines;
     }
 
+    private long NextStep() => Read(path).Select(line => (long)line["step"]!).DefaultIfEmpty(-1).Max() + 1;
+
+    // TensorBoard draws tags with the same beginning in one group.
+    private static IEnumerable<(string Tag, double Value)> Scalars(JsonObject line)
+    {
+        var group = (string)line["kind"]! switch { "step" => "train", "evaluation" => "test", var other => other };
+        foreach (var (name, node) in line)
+            if (name is not ("step" or "epoch") && node is JsonValue value && value.GetValueKind() == JsonValueKind.Number) yield return ($"{group}/{name}", double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture));
+    }
+
     /// <inheritdoc/>
-    public void Dispose() => stream.Dispose();
+    public void Dispose()
+    {
+        events?.Dispose();
+        stream.Dispose();
+    }
 }
