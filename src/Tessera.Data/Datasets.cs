@@ -9,7 +9,18 @@ namespace Tessera.Data;
 /// <param name="Splits">Parts that it has.</param>
 /// <param name="Folder">Where it lies below the cache folder when no root is given.</param>
 /// <param name="Open">Opens a split in a folder; null for where it is looked for by itself.</param>
-public sealed record DatasetKind(string Name, string Summary, IReadOnlyList<string> Splits, string Folder, Func<string, string?, Dataset> Open);
+/// <param name="Elsewhere">A folder that a package of the system puts it into; null where none does.</param>
+public sealed record DatasetKind(string Name, string Summary, IReadOnlyList<string> Splits, string Folder, Func<string, string?, Dataset> Open, string? Elsewhere = null)
+{
+    /// <summary>The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.</summary>
+    /// <param name="root">Folder below which data sets lie; the cache and where packages put sets when null.</param>
+    public string? Find(string? root = null)
+    {
+        var own = Path.Combine(root ?? Datasets.Cache, Folder);
+        if (Directory.Exists(own) && Directory.EnumerateFileSystemEntries(own).Any()) return own;
+        return root is null && Directory.Exists(Elsewhere) ? Elsewhere : null;
+    }
+}
 
 /// <summary>All data sets by name.</summary>
 public static class Datasets

@@ -13,15 +13,25 @@ public sealed class DataTests : IDisposable
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     [Fact]
-    public void List_names_every_data_set_and_tells_which_are_in_the_cache()
+    public void List_names_every_data_set_and_tells_which_are_present()
     {
-        Directory.CreateDirectory(Path.Combine(folder, "trec"));
+        WriteTrec();
+        Directory.CreateDirectory(Path.Combine(folder, "mnist"));
         var listed = CommandLineTool.Run("data", "list", "--root", folder, "--json").Succeeded().Json.EnumerateArray().ToArray();
         Assert.Equal(Datasets.Kinds.Keys.Order(StringComparer.Ordinal), listed.Select(kind => kind.GetProperty("name").GetString()));
-        Assert.Equal(["trec"], listed.Where(kind => kind.GetProperty("cached").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!));
+        Assert.Equal(["trec"], listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!));
         Assert.False(listed.Single(kind => kind.GetProperty("name").GetString() == "imagenet").GetProperty("fetchable").GetBoolean());
         Assert.Equal(Datasets.Kinds.Count, CommandLineTool.Run("data", "list", "--quiet").Succeeded().Lines.Length);
+        Assert.Equal(Path.Combine(folder, "trec"), listed.Single(kind => kind.GetProperty("name").GetString() == "trec").GetProperty("folder").GetString());
         Assert.Contains("60,000 articles of clothing", CommandLineTool.Run("data", "list").Succeeded().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void List_finds_what_packages_of_the_system_have_brought()
+    {
+        if (!Directory.Exists(Datasets.Find("fashion_mnist").Elsewhere)) return;
+        var listed = CommandLineTool.Run(folder, ["data", "list", "--json"], new Dictionary<string, string> { ["TESSERA_DATA"] = folder }).Succeeded().Json.EnumerateArray();
+        Assert.Equal(["fashion_mnist"], listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!));
     }
 
     [Fact]

@@ -27,7 +27,7 @@ internal static class DataCommand
         {
             Examples =
             [
-                ("tessera data list", "the data sets, and which are in the cache"),
+                ("tessera data list", "the data sets, and where those are that are present"),
                 ("tessera data get cifar10", "fetch one; goes on where a broken transfer ended"),
                 ("tessera data check fashion_mnist", "compare checksums, open every part, count"),
             ],
@@ -38,17 +38,17 @@ internal static class DataCommand
 
     private static ExampleCommand List()
     {
-        var command = new ExampleCommand("list", "List the data sets: parts, whether they can be fetched, whether they are in the cache.")
+        var command = new ExampleCommand("list", "List the data sets: parts, whether they can be fetched, where they are present.")
         {
             Examples =
             [
                 ("tessera data list", "all of them"),
                 ("tessera data list --quiet", "names only, one a line"),
-                ("tessera data list --json | jq '.[] | select(.cached)'", "those in the cache"),
+                ("tessera data list --json | jq '.[] | select(.present)'", "those that are there"),
             ],
             Options = { Root },
         };
-        command.SetAction(parsed => Show(parsed.Terminal(), parsed.GetValue(Root) ?? Datasets.Cache));
+        command.SetAction(parsed => Show(parsed.Terminal(), parsed.GetValue(Root)));
         return command;
     }
 
@@ -90,24 +90,24 @@ internal static class DataCommand
         return command;
     }
 
-    private static void Show(Terminal terminal, string root)
+    private static void Show(Terminal terminal, string? root)
     {
-        var kinds = Datasets.Kinds.Values.OrderBy(kind => kind.Name, StringComparer.Ordinal).ToArray();
+        var kinds = Datasets.Kinds.Values.OrderBy(kind => kind.Name, StringComparer.Ordinal).Select(kind => (Kind: kind, Found: kind.Find(root))).ToArray();
         if (terminal.Json)
         {
-            Terminal.WriteJson(kinds.Select(kind => new { kind.Name, kind.Summary, kind.Splits, Fetchable = Fetchable(kind), Folder = FolderOf(kind, root), Cached = Directory.Exists(FolderOf(kind, root)) }));
+            Terminal.WriteJson(kinds.Select(one => new { one.Kind.Name, one.Kind.Summary, one.Kind.Splits, Fetchable = Fetchable(one.Kind), Present = one.Found is not null, Folder = one.Found ?? FolderOf(one.Kind, root ?? Datasets.Cache) }));
             return;
         }
         if (terminal.Quiet)
         {
-            foreach (var kind in kinds) Terminal.Result(kind.Name);
+            foreach (var (kind, _) in kinds) Terminal.Result(kind.Name);
             return;
         }
-        var sheet = new Sheet(new("name"), new("what"), new("parts"), new("fetched by"), new("in the cache"));
-        foreach (var kind in kinds)
-            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), Fetchable(kind) ? "tessera data get" : "hand", Directory.Exists(FolderOf(kind, root)) ? "yes" : "");
+        var sheet = new Sheet(new("name"), new("what"), new("parts"), new("fetched by"), new("present in"));
+        foreach (var (kind, found) in kinds)
+            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), Fetchable(kind) ? "tessera data get" : "hand", found ?? "");
         sheet.Show(terminal);
-        terminal.Note($"the cache is {root}");
+        terminal.Note($"fetched into {root ?? Datasets.Cache}");
     }
 
     private static bool Fetchable(DatasetKind kind) => DatasetDownload.Plans.ContainsKey(kind.Name);

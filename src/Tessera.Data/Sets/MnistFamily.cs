@@ -17,13 +17,13 @@ internal static class MnistFamily
     internal static DatasetKind Kmnist { get; } = Kind("kmnist", "60,000 cursive Japanese letters, 28x28, grey, 10 classes",
         ["o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"], new([0.1918f], [0.3483f]));
 
-    private static DatasetKind Kind(string name, string summary, IReadOnlyList<string> classes, Normalization normalization, params string[] places)
+    private static DatasetKind Kind(string name, string summary, IReadOnlyList<string> classes, Normalization normalization, string? place = null)
         => new(name, summary, ["train", "test"], name, (split, root) =>
         {
             var prefix = split == "train" ? "train" : "t10k";
-            var folder = Places.Find(name, root, name, $"{prefix}-images-idx3-ubyte", places);
+            var folder = Places.Find(name, root, name, $"{prefix}-images-idx3-ubyte", place is null ? [] : [place]);
             return Read(name, split, PathOf(folder, $"{prefix}-images-idx3-ubyte"), PathOf(folder, $"{prefix}-labels-idx1-ubyte"), classes, normalization);
-        });
+        }, place);
 
     private static string PathOf(string folder, string file)
     {
