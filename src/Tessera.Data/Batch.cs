@@ -15,6 +15,9 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
     /// <summary>Images: which part of its original each shows; null where that is not known.</summary>
     public IReadOnlyList<ImageView>? Views { get; init; }
 
+    /// <summary>Images that could not be read while this batch was made: others stand in their place, or they are left out.</summary>
+    public IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
+
     /// <summary>Number of samples.</summary>
     public int Count => Indices.Count;
 

@@ -64,8 +64,62 @@ public class ImageFilesTests
         {
             foreach (var batch in loader.Epoch(0)) batch.Dispose();
         });
-        Assert.Contains("1 of 50 images cannot be read, more than the limit of 1.0", error.Message, StringComparison.Ordinal);
+        Assert.Contains("1 of 50 images cannot be read, more than the limit of 1 % (data.unreadable_limit)", error.Message, StringComparison.Ordinal);
         Assert.Contains(".ppm: an empty file", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_limit_is_reached_at_the_same_batch_whatever_the_workers()
+    {
+        using var folder = new TemporaryFolder();
+        for (var i = 0; i < 60; i++) folder.Write($"a/{i:D2}.ppm", i % 10 == 9 ? [] : Ppm(1));
+        var set = Datasets.Open("image_folder", "train", folder.Path);
+        var ends = new[] { 0, 1, 4 }.Select(workers =>
+        {
+            var loader = new Loader(set, Pipeline.Plain, 4, workers: workers, prefetch: 8, unreadableLimit: 0.05);
+            var listed = new List<string>();
+            var error = Assert.Throws<DataException>(() =>
+            {
+                foreach (var batch in loader.Epoch(0))
+                {
+                    listed.Add(string.Join(", ", batch.Unreadable.Select(image => image.Index)));
+                    batch.Dispose();
+                }
+            });
+            Assert.InRange(listed.Count, 3, 9);
+            return $"{error.Message} after {string.Join("; ", listed)}";
+        }).ToArray();
+        Assert.Contains("4 of 60 images cannot be read", ends[0], StringComparison.Ordinal);
+        Assert.All(ends, end => Assert.Equal(ends[0], end));
+    }
+
+    [Fact]
+    public void Where_a_model_is_measured_unreadable_images_are_left_out()
+    {
+        using var folder = new TemporaryFolder();
+        for (var i = 0; i < 10; i++) folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
+        var loader = new Loader(Datasets.Open("image_folder", "test", folder.Path), Pipeline.Plain, 2, workers: 2, unreadableLimit: 0.5, replacement: Replacement.None);
+        var (shapes, indices) = (new List<string>(), new List<int>());
+        foreach (var batch in loader.Epoch(0))
+            using (batch)
+            {
+                shapes.Add(batch.Inputs.Shape.ToString());
+                indices.AddRange(batch.Indices);
+                Assert.Equal(batch.Count, batch.Labels.Size(0));
+            }
+        Assert.Equal([0, 2, 3, 6, 7, 8, 9], indices);
+        // Nothing is left of the third batch.
+        Assert.Equal(["[1, 3, 6, 5]", "[2, 3, 6, 5]", "[2, 3, 6, 5]", "[2, 3, 6, 5]"], shapes);
+        Assert.Equal([1, 4, 5], loader.Unreadable.Select(image => image.Index));
+    }
+
+    [Fact]
+    public void A_set_of_which_nothing_can_be_read_ends_instead_of_drawing_forever()
+    {
+        using var folder = new TemporaryFolder();
+        for (var i = 0; i < 200; i++) folder.Write($"a/{i}.ppm", []);
+        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10, workers: 0, unreadableLimit: 0.999);
+        Assert.Contains("100 images in a row", Assert.Throws<DataException>(() => loader.Epoch(0).First()).Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -11,25 +11,29 @@ internal abstract class BatchBuilder
 }
 
 /// <summary>Batches of images.</summary>
-internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline, ulong seed, BatchMemory memory, UnreadableImages unreadable) : BatchBuilder
+internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline, ulong seed, BatchMemory memory, Replacement replacement) : BatchBuilder
 {
+    // Where that many draws in a row give nothing, almost all images are unreadable.
+    private const int MostDraws = 100;
+
     private readonly Canvas canvas = new() { Fill = [.. (pipeline.Normalization ?? dataset.Normalization).Mean.Select(mean => (byte)Math.Clamp(Math.Round(255 * mean, MidpointRounding.ToEven), 0, 255))] };
     private readonly ImageTransform[] imageTransforms = pipeline.ImageTransforms;
     private readonly FloatTransform[] floatTransforms = pipeline.FloatTransforms;
     private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
+    private readonly List<UnreadableImage> unreadable = [];
     private float[] table = [];
 
     internal override BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
     {
+        unreadable.Clear();
         float[]? inputs = null;
         var labels = new long[draws.Length];
         var indices = new int[draws.Length];
         var views = new ImageView[draws.Length];
-        var (channels, height, width) = (0, 0, 0);
-        for (var i = 0; i < draws.Length; i++)
+        var (count, channels, height, width) = (0, 0, 0, 0);
+        foreach (var draw in draws)
         {
-            var draw = draws[i];
-            var index = Read(draw, epoch);
+            if (Read(draw, epoch) is not { } index) continue;
             var random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
             canvas.View = ImageView.Whole;
             foreach (var transform in imageTransforms) transform.Apply(canvas, ref random);
@@ -43,30 +47,31 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             {
                 throw new DataException($"{dataset.Name}: image {dataset.SampleName(index)} is {image.Channels}x{image.Height}x{image.Width} after its transforms, others of the batch {channels}x{height}x{width}: add a crop or resize that makes them equal");
             }
-            var target = inputs.AsSpan(i * image.Values.Length, image.Values.Length);
+            var target = inputs.AsSpan(count * image.Values.Length, image.Values.Length);
             Normalize(image, target);
             foreach (var transform in floatTransforms) transform.Apply(target, channels, height, width, ref random);
-            labels[i] = dataset.Labels[index];
-            indices[i] = index;
-            views[i] = canvas.View;
+            (labels[count], indices[count], views[count]) = (dataset.Labels[index], index, canvas.View);
+            count++;
         }
+        (labels, indices, views) = (labels[..count], indices[..count], views[..count]);
         return new()
         {
             Inputs = inputs ?? memory.Rent(0),
-            Shape = [draws.Length, channels, height, width],
+            Shape = [count, channels, height, width],
             Labels = labels,
             Indices = indices,
             Views = views,
-            Targets = Mix(inputs, labels, height, width, epoch, step),
+            Targets = inputs is null ? null : Mix(inputs.AsSpan(0, count * channels * height * width), labels, height, width, epoch, step),
+            Unreadable = [.. unreadable],
         };
     }
 
-    /// <summary>Reads a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone.</summary>
-    private int Read(Draw draw, int epoch)
+    /// <summary>Reads a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone. Null leaves it out.</summary>
+    private int? Read(Draw draw, int epoch)
     {
         var index = draw.Index;
         var random = new SampleRandom(seed, epoch, draw.Index, Streams.Replacement + draw.Repeat);
-        while (true)
+        for (var tried = 0; tried < MostDraws; tried++)
         {
             try
             {
@@ -75,18 +80,20 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             }
             catch (UnreadableImageException error)
             {
-                unreadable.Add(index, error);
+                unreadable.Add(new(index, dataset.SampleName(index), error.Problem));
+                if (replacement == Replacement.None) return null;
                 index = random.Below(dataset.Count);
             }
         }
+        throw new DataException($"{dataset.Name} ({dataset.Split}): {MostDraws} images in a row cannot be read; the last is {unreadable[^1].Name}: {unreadable[^1].Problem}");
     }
 
-    private float[]? Mix(float[]? inputs, long[] labels, int height, int width, int epoch, int step)
+    private float[]? Mix(Span<float> inputs, long[] labels, int height, int width, int epoch, int step)
     {
-        if (pipeline.Mixing is not { } mixing || inputs is null) return null;
+        if (pipeline.Mixing is not { } mixing) return null;
         var random = new SampleRandom(seed, epoch, step, Streams.Batch);
         var plan = mixing.Plan(labels.Length, height, width, epoch, ref random);
-        Mixing.Apply(inputs.AsSpan(), plan, height, width);
+        Mixing.Apply(inputs, plan, height, width);
         return mixing.Targets(labels, plan, dataset.ClassNames.Count);
     }
 

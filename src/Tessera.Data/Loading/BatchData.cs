@@ -23,11 +23,15 @@ internal sealed class BatchData
     /// <summary>True for real words [B, S].</summary>
     internal bool[]? Mask { get; init; }
 
+    /// <summary>Images that could not be read.</summary>
+    internal IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
+
     internal Batch ToBatch(BatchMemory memory)
         => new(Words is null ? memory.Wrap(Inputs, Shape) : Tensor.From(Words, Shape), Tensor.From(Labels, Labels.Length), Indices)
         {
             Views = Views,
             Mask = Mask is null ? null : Tensor.From(Mask, Shape),
+            Unreadable = Unreadable,
             Targets = Targets is null ? null : Tensor.From(Targets, Labels.Length, Labels.Length == 0 ? 0 : Targets.Length / Labels.Length),
         };
 }

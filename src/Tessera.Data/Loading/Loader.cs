@@ -1,5 +1,14 @@
 namespace Tessera.Data;
 
+/// <summary>What stands in the place of an image that cannot be read.</summary>
+public enum Replacement
+{
+    /// <summary>Another image of the set, drawn deterministically: for training.</summary>
+    OtherDraw,
+    /// <summary>Nothing, the batch is smaller: for measuring, where no image may count twice.</summary>
+    None,
+}
+
 /// <summary>
 /// Batches of a data set, made ahead by background threads. Order and augmentation depend on the seed, the epoch and the sample
 /// alone, never on the number of workers.
@@ -28,10 +37,11 @@ public sealed class Loader
     /// <param name="prefetch">Most batches that are ready or in the making.</param>
     /// <param name="sampler">Which samples in which order; decides instead of <paramref name="shuffle"/>.</param>
     /// <param name="replica">Which of several processes this is.</param>
-    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; each is replaced by another, drawn deterministically.</param>
+    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
+    /// <param name="replacement">What stands in the place of an unreadable image.</param>
     /// <exception cref="DataException">A number that makes no sense, or a data set that is neither of images nor of encoded text.</exception>
     public Loader(Dataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
-        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01)
+        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01, Replacement replacement = Replacement.OtherDraw)
     {
         if (batchSize < 1) throw new DataException($"batch size {batchSize}: at least 1 is right");
         if (workers is < 0 or > 256) throw new DataException($"{workers} workers: 0 to 256 is right");
@@ -47,7 +57,7 @@ public sealed class Loader
         {
             case ImageDataset images:
                 unreadable = new(images, unreadableLimit);
-                builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, unreadable);
+                builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, replacement);
                 break;
             case EncodedText text:
                 if (pipeline.Transforms.Count > 0) throw new DataException($"{dataset.Name}: augment is for images, not for text");
@@ -62,6 +72,10 @@ public sealed class Loader
 
     /// <summary>Images that could not be read so far, by position.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable => unreadable?.Found ?? [];
+
+    /// <summary>Tells of images that were found unreadable before, in an earlier part of the same training: they count towards the limit.</summary>
+    /// <exception cref="DataException">There are more than the limit allows.</exception>
+    public void Remember(IReadOnlyList<UnreadableImage> images) => unreadable?.Add(images);
 
     /// <summary>What happens to it.</summary>
     public Pipeline Pipeline { get; }
@@ -98,10 +112,20 @@ public sealed class Loader
         if (workers == 0)
         {
             var make = Worker();
-            for (var step = start; step < StepsPerEpoch; step++) yield return make(step).ToBatch(memory);
+            for (var step = start; step < StepsPerEpoch; step++)
+                if (Checked(make(step)) is { } made) yield return made.ToBatch(memory);
             yield break;
         }
         using var prefetcher = new Prefetcher<BatchData>(start, StepsPerEpoch, workers, prefetch, Worker);
-        for (var step = start; step < StepsPerEpoch; step++) yield return prefetcher.Take().ToBatch(memory);
+        for (var step = start; step < StepsPerEpoch; step++)
+            if (Checked(prefetcher.Take()) is { } made) yield return made.ToBatch(memory);
+
+        // Here batches come in order, so that the limit is reached at the same one whatever the number of workers. A batch of
+        // which nothing is left is none.
+        BatchData? Checked(BatchData made)
+        {
+            unreadable?.Add(made.Unreadable);
+            return made.Labels.Length == 0 && made.Unreadable.Count > 0 ? null : made;
+        }
     }
 }

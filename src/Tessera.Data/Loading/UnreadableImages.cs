@@ -1,12 +1,12 @@
 namespace Tessera.Data;
 
-/// <summary>An image that could not be decoded and was replaced by another.</summary>
+/// <summary>An image that could not be decoded.</summary>
 /// <param name="Index">Position in the data set.</param>
 /// <param name="Name">Its file.</param>
 /// <param name="Problem">What is wrong with it.</param>
 public sealed record UnreadableImage(int Index, string Name, string Problem);
 
-/// <summary>Gathers images that cannot be decoded, up to a limit.</summary>
+/// <summary>Gathers images that cannot be decoded, in the order of the batches, up to a limit.</summary>
 internal sealed class UnreadableImages(ImageDataset dataset, double limit)
 {
     private readonly SortedDictionary<int, UnreadableImage> found = [];
@@ -19,15 +19,18 @@ internal sealed class UnreadableImages(ImageDataset dataset, double limit)
         }
     }
 
-    /// <summary>Notes an image.</summary>
+    /// <summary>Notes images.</summary>
     /// <exception cref="DataException">There are more than the limit allows.</exception>
-    internal void Add(int index, UnreadableImageException error)
+    internal void Add(IReadOnlyList<UnreadableImage> images)
     {
         lock (found)
         {
-            found[index] = new(index, dataset.SampleName(index), error.Problem);
-            if (found.Count > limit * dataset.Count)
-                throw new DataException($"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, more than the limit of {limit:P1}; the last is {error.Message}", error);
+            foreach (var image in images)
+            {
+                found[image.Index] = image;
+                if (found.Count > limit * dataset.Count)
+                    throw new DataException($"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, more than the limit of {100 * limit:0.##} % (data.unreadable_limit); the last is {image.Name}: {image.Problem}");
+            }
         }
     }
 }
