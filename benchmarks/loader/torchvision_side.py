@@ -1,0 +1,41 @@
+"""Images a second from JPEG files to normalised batches of float32, on one thread: Pillow and torchvision.
+
+Arguments: folder, plain or augment, seconds. compare.py runs it in turn with Tessera's loader.
+"""
+
+import random
+import sys
+import time
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torchvision import transforms as T
+
+torch.set_num_threads(1)
+folder, kind, seconds = sys.argv[1], sys.argv[2], float(sys.argv[3])
+files = sorted(str(path) for path in Path(folder).rglob("*.jpg"))
+steps = [T.RandomResizedCrop(224, interpolation=T.InterpolationMode.BICUBIC), T.RandomHorizontalFlip()]
+if kind == "augment":
+    steps.append(T.RandAugment(num_ops=2, magnitude=9))
+transform = T.Compose([*steps, T.ToTensor(), T.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225])])
+
+
+def load(path):
+    with open(path, "rb") as file:
+        return transform(Image.open(file).convert("RGB"))
+
+
+images, started = 0, None
+while True:
+    random.shuffle(files)
+    for start in range(0, len(files), 64):
+        batch = torch.stack([load(path) for path in files[start:start + 64]])
+        # The first batch pays for imports and for memory.
+        if started is None:
+            started = time.perf_counter()
+        else:
+            images += len(batch)
+        if time.perf_counter() - started >= seconds:
+            print(f"{images / (time.perf_counter() - started):.2f}")
+            sys.exit()
