@@ -5,4 +5,5 @@ namespace Tessera.Training;
 /// <summary>Where batches come from: any loader.</summary>
 /// <param name="Count">Batches of one epoch.</param>
 /// <param name="Epoch">The batches of an epoch (from 0), without the first so many. Order and content depend on the epoch alone.</param>
-public sealed record BatchSource(int Count, Func<int, int, IEnumerable<Batch>> Epoch);
+/// <param name="Split">Part of the data, for the log.</param>
+public sealed record BatchSource(int Count, Func<int, int, IEnumerable<Batch>> Epoch, string Split = "train");

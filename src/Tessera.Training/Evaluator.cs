@@ -19,6 +19,7 @@ public static class Evaluator
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
         int? largest = null;
+        var unreadable = new SortedDictionary<int, UnreadableImage>();
         model.Eval();
         try
         {
@@ -29,6 +30,7 @@ public static class Evaluator
                 stop.ThrowIfCancellationRequested();
                 using var scope = new Scope();
                 if (!samples.MoveNext()) break;
+                foreach (var image in samples.Current.Unreadable) unreadable[image.Index] = image;
                 using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
                 using var cast = precision.Autocast(DeviceOf(model));
                 metrics.Add(PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
@@ -39,7 +41,7 @@ public static class Evaluator
         {
             model.Train(training);
         }
-        return metrics.Measure();
+        return metrics.Measure() with { Unreadable = [.. unreadable.Values] };
     }
 
     // Samples are predicted one for one, so that batches which do not fit into memory pass in parts with the same result.

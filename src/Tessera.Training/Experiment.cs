@@ -9,26 +9,29 @@ namespace Tessera.Training;
 public sealed class Experiment : IDisposable
 {
     private readonly Action<TrainingEvent>? report;
+    private readonly Loader train;
 
     private Experiment(Recipe recipe, RunFolder run, Action<TrainingEvent>? report)
     {
         this.report = report;
         (Recipe, Run) = (recipe, run);
         if (recipe.Train.Threads > 0) Torch.Threads = recipe.Train.Threads;
-        TrainData = recipe.Data.OpenTraining();
-        TestData = recipe.Data.Open(recipe.Evaluation.Split);
+        TrainData = RecipeData.OpenTraining(recipe.Data);
         Facts = DataFacts.Of(TrainData);
+        TestData = RecipeData.Open(Facts, recipe.Data, recipe.Evaluation.Split);
         Torch.Seed(recipe.Train.Seed);
         Model = InitialWeights.Create(recipe.Model, Facts, load: run.Checkpoints.All.Count == 0);
+        RecipeData.Check(Model, recipe.Model.Name, TrainData);
+        if (recipe.Model.WordVectors is { } vectors) RecipeData.LoadWordVectors(Model, TrainData, vectors);
         var device = Device.Parse(recipe.Train.Device);
         Model.To(device);
         if (recipe.Train.RecomputeBlocks) Recompute(Model);
         var objective = recipe.CreateObjective(new(Model, device) { Pretrained = recipe.Model.Weights is not null, Normalization = Facts.Normalization, Data = TrainData });
         objective.To(device);
-        var train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
-            workers: recipe.Data.Workers, sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null);
+        train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
+            workers: recipe.Data.Workers, sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null, unreadableLimit: recipe.Data.UnreadableLimit);
         Trainer = new(new(Model, objective, recipe.Optimizer.Create(Model, objective), recipe.Schedule,
-            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), new(train.StepsPerEpoch, train.Epoch), Source(TestLoader(Model, recipe, TestData, Facts)), recipe.Train, recipe.Evaluation,
+            recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), Source(train), Source(TestLoader(Model, recipe, TestData, Facts)), recipe.Train, recipe.Evaluation,
             recipe.Train.Precision == Precision.Fp16 ? new GradientScaler() : null), run, report);
     }
 
@@ -44,10 +47,10 @@ public sealed class Experiment : IDisposable
         }
     }
 
-    private static BatchSource Source(Loader loader) => new(loader.StepsPerEpoch, loader.Epoch);
+    private static BatchSource Source(Loader loader) => new(loader.StepsPerEpoch, loader.Epoch, loader.Dataset.Split);
 
-    private static Loader TestLoader(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts)
-        => new(data, recipe.EvaluationPipeline(model, facts), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers);
+    private static Loader TestLoader(Backbone model, Recipe recipe, Dataset data, DataFacts facts)
+        => new(data, recipe.EvaluationPipeline(model, facts), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers, unreadableLimit: recipe.Data.UnreadableLimit, replacement: Replacement.None);
 
     /// <summary>The resolved recipe.</summary>
     public Recipe Recipe { get; }
@@ -56,10 +59,10 @@ public sealed class Experiment : IDisposable
     public RunFolder Run { get; }
 
     /// <summary>What is learned from.</summary>
-    public ImageDataset TrainData { get; }
+    public Dataset TrainData { get; }
 
     /// <summary>What is measured on.</summary>
-    public ImageDataset TestData { get; }
+    public Dataset TestData { get; }
 
     /// <summary>What the model knows of the data.</summary>
     public DataFacts Facts { get; }
@@ -84,9 +87,10 @@ public sealed class Experiment : IDisposable
         var run = new RunFolder(folder);
         if (run.Exists) throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
         var experiment = new Experiment(recipe, run, report);
-        RunFolder.Write(run.RecipePath, recipe.ToYaml($"# The resolved recipe of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n", absolutePaths: true));
         run.WriteFacts(experiment.Facts);
         if (recipe.Data.IsDrawn) RunFolder.Write(run.SamplesPath, SampleList.Write(experiment.TrainData, $"{experiment.TrainData.Count} training samples of {recipe.Data.Name}; read by data.list"));
+        // Last: where there is a recipe, there is a run that can be resumed.
+        RunFolder.Write(run.RecipePath, recipe.ToYaml($"# The resolved recipe of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n", absolutePaths: true));
         return experiment;
     }
 
@@ -96,8 +100,9 @@ public sealed class Experiment : IDisposable
     {
         var run = new RunFolder(folder);
         if (!run.Exists) throw new RunException($"{folder}: there is no run to resume (no {Path.GetFileName(run.RecipePath)})");
+        run.RemoveUnfinished();
         var experiment = new Experiment(Recipe.Load(run.RecipePath), run, report);
-        experiment.Trainer.Resume();
+        if (experiment.Trainer.Resume()) experiment.train.Remember([.. UnreadableLog.Read(RunLog.Read(run.LogPath)).Where(found => found.Split == experiment.TrainData.Split).Select(found => found.Image)]);
         return experiment;
     }
 
@@ -121,7 +126,7 @@ public sealed class Experiment : IDisposable
     /// <summary>Writes the report of a run anew, after measuring its model.</summary>
     public static Evaluation Report(TrainedModel trained, RunFolder run, CancellationToken stop = default)
     {
-        var data = trained.Recipe.Data.Open(trained.Recipe.Evaluation.Split);
+        var data = RecipeData.Open(trained.Facts, trained.Recipe.Data, trained.Recipe.Evaluation.Split);
         var evaluation = Measure(trained.Model, trained.Recipe, data, trained.Facts, null, stop);
         RunFolder.Write(run.ReportPath, RunReport.Render(run, trained.Recipe, trained.Model, data, trained.Facts, evaluation, null));
         return evaluation;
@@ -133,9 +138,9 @@ public sealed class Experiment : IDisposable
     /// <param name="report">Told how far it is.</param>
     /// <param name="stop">Gives up.</param>
     public static Evaluation Evaluate(TrainedModel trained, string? split = null, Action<TrainingEvent>? report = null, CancellationToken stop = default)
-        => Measure(trained.Model, trained.Recipe, trained.Recipe.Data.Open(split ?? trained.Recipe.Evaluation.Split), trained.Facts, report, stop);
+        => Measure(trained.Model, trained.Recipe, RecipeData.Open(trained.Facts, trained.Recipe.Data, split ?? trained.Recipe.Evaluation.Split), trained.Facts, report, stop);
 
-    private static Evaluation Measure(Backbone model, Recipe recipe, ImageDataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
+    private static Evaluation Measure(Backbone model, Recipe recipe, Dataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
         => Evaluator.Run(model, TestLoader(model, recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);
 
     /// <summary>Closes the run's files.</summary>

@@ -52,6 +52,7 @@ public sealed class Trainer : IDisposable
     private readonly (string Name, Parameter Parameter)[] learned;
     private readonly GradientPass gradients;
     private readonly Pace pace = new();
+    private readonly UnreadableLog unreadable;
     private Tally interval = Tally.Empty;
     private long step;
     private long ahead;
@@ -76,6 +77,7 @@ public sealed class Trainer : IDisposable
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
         if (StepsPerEpoch == 0) throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Options.Ema is { } decay) ema = new Ema(setup.Student, decay);
+        unreadable = new(WriteLine, this.report);
         if (run is null) return;
         Directory.CreateDirectory(run.Path);
         checkpoints = run.Checkpoints;
@@ -90,6 +92,9 @@ public sealed class Trainer : IDisposable
 
     /// <summary>Steps done.</summary>
     public long Step => step;
+
+    /// <summary>What a sample costs on what kind of machine, for the log; null leaves it out.</summary>
+    public Arithmetic? Arithmetic { get; set; }
 
     /// <summary>The moving average of the weights, where there is one.</summary>
     public Ema? Ema => ema;
@@ -125,6 +130,7 @@ public sealed class Trainer : IDisposable
         RandomState.From(found.Load("random")).Restore();
         var position = found.Position;
         log!.Truncate(position.LogBytes);
+        unreadable.Continue(log.Lines);
         (step, evaluated, interval, ahead, skipped, rollbacks) = (position.Step, position.Evaluated, position.Interval, position.Ahead, position.Skipped, position.Rollbacks);
         saved = (step, evaluated);
     }
@@ -188,7 +194,7 @@ public sealed class Trainer : IDisposable
     private bool TrainEpoch(int epoch, long until, CancellationToken stop)
     {
         var place = step + ahead;
-        using var batches = setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate).GetEnumerator();
+        using var batches = unreadable.Watch(setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate), setup.Data.Split).GetEnumerator();
         do
         {
             if (stop.IsCancellationRequested || step >= until) return false;
@@ -340,6 +346,7 @@ public sealed class Trainer : IDisposable
         {
             return false;
         }
+        unreadable.Note(last.Unreadable, setup.Test!.Split);
         pace.Evaluation(Stopwatch.GetElapsedTime(started));
         evaluated = true;
         var epoch = (int)(step / StepsPerEpoch) - 1;
@@ -374,9 +381,18 @@ public sealed class Trainer : IDisposable
         if (interval.Labelled > 0) line["top1"] = interval.Right / (double)interval.Labelled;
         foreach (var (name, sum) in interval.Parts) line[name] = sum / interval.Steps;
         line["images_per_second"] = Math.Round(pace.ImagesPerSecond, 1);
+        Arithmetic?.Describe(line, pace.ImagesPerSecond);
         line["seconds"] = Math.Round(pace.TakeSeconds(), 3);
         log?.Write(line);
         interval = Tally.Empty;
+    }
+
+    private void WriteLine(string kind, JsonObject fields)
+    {
+        // While an evaluation is due, the epoch that has ended is the one at hand.
+        var line = Line(kind, (int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch));
+        foreach (var (name, value) in fields) line[name] = value?.DeepClone();
+        log?.Write(line);
     }
 
     private JsonObject Line(string kind, int epoch) => new() { ["kind"] = kind, ["epoch"] = epoch + 1, ["step"] = step };

@@ -1,3 +1,5 @@
+using Tessera.Data;
+
 namespace Tessera.Training;
 
 /// <summary>Something that happened while training, for whoever watches.</summary>
@@ -74,3 +76,9 @@ public sealed record RolledBack(string Path, long From, long Step, int Count, st
 /// <param name="Step">Steps done so far, this one included.</param>
 /// <param name="Scale">From now on.</param>
 public sealed record ScaleLowered(long Step, double Scale) : TrainingEvent;
+
+/// <summary>An image could not be read, the first time that this was seen.</summary>
+/// <param name="Image">Which, and what is wrong with it.</param>
+/// <param name="Split">Part of the data that it belongs to.</param>
+/// <param name="Count">How many were found so far.</param>
+public sealed record ImageUnreadable(UnreadableImage Image, string Split, int Count) : TrainingEvent;

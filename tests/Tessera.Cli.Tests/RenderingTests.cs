@@ -38,6 +38,27 @@ public class RenderingTests
         Assert.Equal(4, lines.Length);
     }
 
+    [Fact]
+    public void Progress_tells_arithmetic_and_its_share_of_the_peak()
+    {
+        using var to = new StringWriter();
+        var view = new PlainTrainingView(to, new Clock()) { Arithmetic = new(0.2, 400), Samples = "texts" };
+        view.Handle(new StepDone(0, 1, 1, 25, 2.0, 1e-3, 1000, TimeSpan.FromSeconds(24)));
+        Assert.Contains("1000 texts/s  200 GFLOP/s (50 % of peak)  24 s left", to.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_first_unreadable_images_are_shown_the_others_only_counted()
+    {
+        using var to = new StringWriter();
+        var view = new PlainTrainingView(to, new Clock());
+        for (var i = 1; i <= 9; i++) view.Handle(new ImageUnreadable(new(i, $"{i}.jpg", "an empty file"), "train", i));
+        var lines = to.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
+        Assert.Equal(5, lines.Length);
+        Assert.Equal("1.jpg cannot be read: an empty file", lines[0]);
+        Assert.Contains("log.jsonl", lines[4], StringComparison.Ordinal);
+    }
+
     private static Evaluation Measured(double top1)
         => new(4, 1.5, top1, 1, [top1], top1, 0.1, 0.2, 0.3) { Confusion = [[4]], Calibration = [], Mistakes = [] };
 

@@ -11,6 +11,8 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera eval</c>: how well a run, or a model with weights of a file, does on labelled images.</summary>
 internal static class EvalCommand
 {
+    private const int MostUnreadable = 5;
+
     private static readonly Argument<string> Subject = new("run|model")
     {
         HelpName = "run|model",
@@ -55,7 +57,7 @@ internal static class EvalCommand
         return command;
     }
 
-    private sealed record Measured(Backbone Model, ImageDataset Images, Pipeline Pipeline, EvaluationOptions Options, Precision Precision, string Source);
+    private sealed record Measured(Backbone Model, Dataset Data, Pipeline Pipeline, EvaluationOptions Options, Precision Precision, double UnreadableLimit, string Source);
 
     private static Measured Open(ParseResult parsed)
     {
@@ -68,19 +70,22 @@ internal static class EvalCommand
             if (file is not null) Pretrained.Load(trained.Model, file);
             var own = trained.Recipe;
             var given = parsed.GetValue(Data);
-            var images = given is null && parsed.GetValue(Root) is null ? Limited(parsed, own.Data.Open(parsed.GetValue(Split) ?? own.Evaluation.Split)) : Images(parsed, given ?? own.Data.Name, null, own.Evaluation.Split);
+            var data = given is null && parsed.GetValue(Root) is null
+                ? RecipeData.Open(trained.Facts, own.Data, parsed.GetValue(Split) ?? own.Evaluation.Split, parsed.GetValue(Limit))
+                : RecipeData.Open(trained.Facts, new DataRecipe(given ?? own.Data.Name, Root: parsed.GetValue(Root)), parsed.GetValue(Split) ?? own.Evaluation.Split, parsed.GetValue(Limit));
             // What the recipe does with its own data fits by itself.
-            if (given is not null) Check(trained.Model, images);
-            var seen = DataFacts.Of(images) with { Mean = trained.Facts.Mean, Deviation = trained.Facts.Deviation };
-            return new(trained.Model, images, own.EvaluationPipeline(trained.Model, seen), own.Evaluation, own.Train.Precision, file ?? trained.Checkpoint.Path);
+            if (given is not null) Check(trained.Model, data);
+            var seen = DataFacts.Of(data) with { Mean = trained.Facts.Mean, Deviation = trained.Facts.Deviation };
+            return new(trained.Model, data, own.EvaluationPipeline(trained.Model, seen), own.Evaluation, own.Train.Precision, own.Data.UnreadableLimit, file ?? trained.Checkpoint.Path);
         }
         if (Registry.All.All(variant => variant.Name != name) && !Registry.Find(name).Any() && name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal))
             throw new UserException($"there is no run folder {name}");
         var found = Registry.Get(name);
         if (file is null) throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
-        if (parsed.GetValue(Data) is not { } data) throw new UserException($"{name} is measured on labelled images: --data names the data set, one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
+        if (parsed.GetValue(Data) is not { } wanted) throw new UserException($"{name} is measured on labelled images: --data names the data set, one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged)) throw new UserException("--best and --ema choose among the checkpoints of a run; a model has only --checkpoint");
-        var set = Images(parsed, data, null, "test");
+        var images = Datasets.OpenImages(wanted, parsed.GetValue(Split) ?? "test", parsed.GetValue(Root));
+        var set = parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
         Backbone model;
         using (Nn.Init.Skip()) model = found.Create(new() { Classes = set.ClassNames.Count, Channels = set.Channels, ImageSize = set is { Height: { } height, Width: { } width } ? (height, width) : null });
         Pretrained.Load(model, file);
@@ -88,26 +93,21 @@ internal static class EvalCommand
         var normalization = found.Preprocessing is { } own2 && own2.Mean.Count == set.Channels ? new Normalization([.. own2.Mean.Select(m => (float)m)], [.. own2.Std.Select(s => (float)s)]) : set.Normalization;
         var side = model.ImageSize.Height;
         var fits = (set.Height, set.Width) == model.ImageSize || model.ImageSize.Width != side;
-        return new(model, set, new(fits ? [] : [new EvaluationCrop(side, found.Preprocessing?.CropRatio ?? 0.875)], normalization), new(), Precision.Fp32, file);
+        return new(model, set, new(fits ? [] : [new EvaluationCrop(side, found.Preprocessing?.CropRatio ?? 0.875)], normalization), new(), Precision.Fp32, 0.01, file);
     }
 
-    private static ImageDataset Images(ParseResult parsed, string name, string? root, string split)
-        => Limited(parsed, Datasets.OpenImages(name, parsed.GetValue(Split) ?? split, parsed.GetValue(Root) ?? root));
-
-    private static ImageDataset Limited(ParseResult parsed, ImageDataset images) => parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
-
-    private static void Check(Backbone model, ImageDataset images)
+    private static void Check(Backbone model, Dataset data)
     {
-        if (model.Classes != images.ClassNames.Count) throw new UserException($"the model knows {model.Classes} classes, {images.Name} has {images.ClassNames.Count}");
-        if (model.Channels != images.Channels) throw new UserException($"the model takes images of {model.Channels} channels, those of {images.Name} have {images.Channels}");
+        if (model.Classes != data.ClassNames.Count) throw new UserException($"the model knows {model.Classes} classes, {data.Name} has {data.ClassNames.Count}");
+        if (data is ImageDataset images && model.Channels != images.Channels) throw new UserException($"the model takes images of {model.Channels} channels, those of {images.Name} have {images.Channels}");
     }
 
     private static Evaluation Measure(Measured subject, int? batch, Terminal terminal, CancellationToken stop)
     {
-        var loader = new Loader(subject.Images, subject.Pipeline, batch ?? subject.Options.Batch);
+        var loader = new Loader(subject.Data, subject.Pipeline, batch ?? subject.Options.Batch, unreadableLimit: subject.UnreadableLimit, replacement: Replacement.None);
         Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, stop);
         return terminal.IsDrawn
-            ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Images.Count:N0} images"))
+            ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Data.Count:N0}"))
             : Run(null);
     }
 
@@ -119,28 +119,32 @@ internal static class EvalCommand
             {
                 evaluation.Top1,
                 evaluation.Top5,
-                Data = subject.Images.Name,
-                subject.Images.Split,
+                Data = subject.Data.Name,
+                subject.Data.Split,
                 Weights = subject.Source,
                 Seconds = Math.Round(time.TotalSeconds, 3),
                 ImagesPerSecond = Math.Round(evaluation.Count / time.TotalSeconds, 1),
-                Evaluation = EvaluationTable.Json(evaluation, subject.Images.ClassNames),
+                Unreadable = evaluation.Unreadable.Select(image => new { File = image.Name, image.Problem }),
+                Evaluation = EvaluationTable.Json(evaluation, subject.Data.ClassNames),
             });
             return;
         }
-        var sheet = EvaluationTable.Sheet($"{subject.Images.Name} ({subject.Images.Split})");
+        var sheet = EvaluationTable.Sheet($"{subject.Data.Name} ({subject.Data.Split})");
         EvaluationTable.AddTo(sheet, evaluation);
-        sheet.Add("images a second", $"{evaluation.Count / time.TotalSeconds:N0}");
+        if (evaluation.Unreadable.Count > 0) sheet.Add("unreadable images, left out", $"{evaluation.Unreadable.Count:N0}");
+        sheet.Add($"{(subject.Data is ImageDataset ? "images" : "texts")} a second", $"{evaluation.Count / time.TotalSeconds:N0}");
         sheet.Show(terminal);
         if (terminal.Quiet) return;
-        var classes = new Sheet(new("class"), new("images", true), new("right", true), new("most often taken for"));
-        foreach (var (label, name) in subject.Images.ClassNames.Index())
+        foreach (var image in evaluation.Unreadable.Take(MostUnreadable)) terminal.Note($"{image.Name} cannot be read: {image.Problem}");
+        if (evaluation.Unreadable.Count > MostUnreadable) terminal.Note($"and {evaluation.Unreadable.Count - MostUnreadable} more; --json lists all");
+        var classes = new Sheet(new("class"), new("samples", true), new("right", true), new("most often taken for"));
+        foreach (var (label, name) in subject.Data.ClassNames.Index())
         {
             var row = evaluation.Confusion[label];
-            var other = row.Index().Where(cell => cell.Index != label && cell.Item > 0).OrderByDescending(cell => cell.Item).Select(cell => $"{subject.Images.ClassNames[cell.Index]} ({cell.Item})").FirstOrDefault();
+            var other = row.Index().Where(cell => cell.Index != label && cell.Item > 0).OrderByDescending(cell => cell.Item).Select(cell => $"{subject.Data.ClassNames[cell.Index]} ({cell.Item})").FirstOrDefault();
             classes.Add(name, $"{row.Sum():N0}", evaluation.PerClass[label] is { } recall ? Figures.Percent(recall) : Figures.None, other ?? "");
         }
         // More classes than fit on a screen are for the report and for --json.
-        if (subject.Images.ClassNames.Count <= 30) classes.Show(terminal);
+        if (subject.Data.ClassNames.Count <= 30) classes.Show(terminal);
     }
 }

@@ -2,18 +2,19 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Models;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera predict</c>: what a trained model sees in image files.</summary>
+/// <summary><c>tessera predict</c>: what a trained model sees in image files or texts.</summary>
 internal static class PredictCommand
 {
     private const int BarWidth = 20;
 
     private static readonly Argument<string> Run = new("run") { Description = "Folder of a run." };
 
-    private static readonly Argument<string[]> Files = new("files") { Description = "Image files: JPEG, PNG, WebP, GIF, TIFF or BMP.", Arity = ArgumentArity.OneOrMore };
+    private static readonly Argument<string[]> Files = new("files") { HelpName = "file|text", Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a run that knows texts: texts, or files with a text a line.", Arity = ArgumentArity.OneOrMore };
 
     private static readonly Option<int> Top = new("--top") { Description = "How many classes are shown.", HelpName = "classes", DefaultValueFactory = _ => 5 };
 
@@ -21,13 +22,14 @@ internal static class PredictCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("predict", "Show the most likely classes of image files.")
+        var command = new ExampleCommand("predict", "Show the most likely classes of image files or texts.")
         {
             Examples =
             [
                 ("tessera predict runs/mine shirt.png boot.jpg", "the five most likely classes of each"),
                 ("tessera predict runs/mine *.png --quiet", "file, class and probability, a line each"),
                 ("tessera predict runs/mine *.png --top 1 --json", "for a program"),
+                ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "a text, and a file with one a line"),
             ],
             Arguments = { Run, Files },
             Options = { Top, DeviceName },
@@ -43,11 +45,11 @@ internal static class PredictCommand
             Torch.Threads = Environment.ProcessorCount;
             List<Prediction> predictions = [];
             var code = ExitCode.Success;
-            foreach (var file in parsed.GetRequiredValue(Files))
+            foreach (var (name, input) in Inputs(trained, parsed.GetRequiredValue(Files)))
             {
                 try
                 {
-                    predictions.Add(Predict(trained, file, parsed.GetValue(Top)));
+                    predictions.Add(Predict(trained, name, input, parsed.GetValue(Top)));
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
@@ -66,13 +68,29 @@ internal static class PredictCommand
 
     private sealed record Prediction(string File, IReadOnlyList<Choice> Choices);
 
-    private static Prediction Predict(TrainedModel trained, string file, int top)
+    private static IEnumerable<(string Name, Func<ModelInput> Input)> Inputs(TrainedModel trained, string[] given)
+    {
+        if (trained.Facts.Words is not { } words) return given.Select(file => (file, (Func<ModelInput>)(() => new(ImageInput.Read(file, trained.Model, trained.Facts.Normalization)))));
+        var vocabulary = new Vocabulary(words);
+        var length = trained.Facts.Height!.Value;
+        return given.SelectMany(text => File.Exists(text) ? File.ReadLines(text).Where(line => !string.IsNullOrWhiteSpace(line)) : [text]).Select(text => (text, (Func<ModelInput>)(() => Encode(text))));
+
+        ModelInput Encode(string text)
+        {
+            var ids = vocabulary.Encode(text, length);
+            long[] padded = [.. ids.Select(id => (long)id), .. Enumerable.Repeat((long)Vocabulary.Padding, length - ids.Length)];
+            return new(Tensor.From(padded, 1, length), Tensor.From([.. padded.Select((_, i) => i < ids.Length)], 1, length));
+        }
+    }
+
+    private static Prediction Predict(TrainedModel trained, string name, Func<ModelInput> read, int top)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var device = trained.Model.Parameters().First().Device;
-        var probabilities = trained.Model.Call(ImageInput.Read(file, trained.Model, trained.Facts.Normalization).To(device)).To(DType.Float64).Softmax(1).ToArray<double>();
-        return new(file, [.. probabilities.Index().OrderByDescending(p => p.Item).Take(top).Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item))]);
+        var input = read();
+        var probabilities = trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits.To(DType.Float64).Softmax(1).ToArray<double>();
+        return new(name, [.. probabilities.Index().OrderByDescending(p => p.Item).Take(top).Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item))]);
     }
 
     private static void Show(IReadOnlyList<Prediction> predictions, Terminal terminal)

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
+using Tessera.Data;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
@@ -99,10 +100,12 @@ internal static class TrainCommand
         // All processors, unless the recipe says how many.
         if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
         var cost = ModelCost.Count(experiment.Model);
+        var type = experiment.Recipe.Train.Precision == Precision.Fp32 ? DType.Float32 : DType.BFloat16;
+        var arithmetic = new Arithmetic(cost.Macs * OperationsPerMac / 1e9, PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)));
+        (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, SamplesOf(experiment));
         Introduce(experiment, cost, terminal);
-        view.GigaOperations = cost.Macs * OperationsPerMac / 1e9;
         var result = view.Run(() => experiment.Train(interruption.Token));
-        var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, cost);
+        var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, steps.Unreadable, cost, arithmetic);
         if (terminal.Json && (last || !result.Completed)) WriteJson(outcome);
         else if (terminal.Quiet && (last || !result.Completed)) Terminal.Result(Shown(whole ?? experiment.Run.Path));
         else if (terminal.Json || terminal.Quiet) return ExitCode.Success;
@@ -124,7 +127,7 @@ internal static class TrainCommand
         if (terminal.Quiet) return;
         var recipe = experiment.Recipe;
         terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
-        terminal.Note($"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs an image of {string.Join("x", cost.Input)}; {experiment.TrainData.Count:N0} images to learn from, {experiment.TestData.Count:N0} to measure on");
+        terminal.Note($"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs {(experiment.TrainData is ImageDataset ? $"an image of {string.Join("x", cost.Input)}" : $"a text of {cost.Input[0]} words")}; {experiment.TrainData.Count:N0} {SamplesOf(experiment)} to learn from, {experiment.TestData.Count:N0} to measure on");
         terminal.Note($"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}");
         if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core) terminal.Note(Advice.CoreType(core));
         terminal.Note("");
@@ -138,9 +141,10 @@ internal static class TrainCommand
         Add("time", Figures.Time(outcome.Time));
         if (outcome.ImagesPerSecond > 0)
         {
-            Add("training images a second", $"{outcome.ImagesPerSecond:N0}");
-            Add("arithmetic", $"{outcome.ImagesPerSecond * outcome.Cost.Macs * OperationsPerMac / 1e9:N0} GFLOP/s");
+            Add($"training {SamplesOf(experiment)} a second", $"{outcome.ImagesPerSecond:N0}");
+            Add("arithmetic", Figures.Speed(outcome.Arithmetic, outcome.ImagesPerSecond));
         }
+        if (outcome.Unreadable > 0) Add("unreadable images", $"{outcome.Unreadable:N0}");
         sheet.Show(terminal);
         terminal.Note($"run     {Shown(experiment.Run.Path)}");
         if (File.Exists(experiment.Run.ReportPath)) terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
@@ -163,7 +167,9 @@ internal static class TrainCommand
             Epochs = experiment.Recipe.Schedule.TotalEpochs,
             Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
             ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
-            Gflops = Math.Round(outcome.ImagesPerSecond * outcome.Cost.Macs * OperationsPerMac / 1e9, 1),
+            Gflops = Math.Round(outcome.Arithmetic.Gflops(outcome.ImagesPerSecond), 1),
+            PeakShare = outcome.Arithmetic.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
+            outcome.Unreadable,
             outcome.Cost.Parameters,
             outcome.Cost.Macs,
             result.Last?.Top1,
@@ -176,16 +182,21 @@ internal static class TrainCommand
     private static string Shown(string path)
         => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
 
-    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, ModelCost Cost);
+    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, int Unreadable, ModelCost Cost, Arithmetic Arithmetic);
 
-    /// <summary>Gathers the speed of the steps.</summary>
+    private static string SamplesOf(Experiment experiment) => experiment.TrainData is ImageDataset ? "images" : "texts";
+
+    /// <summary>Gathers the speed of the steps, and how many images could not be read.</summary>
     private sealed class Speed
     {
         internal double ImagesPerSecond { get; private set; }
 
+        internal int Unreadable { get; private set; }
+
         internal void Handle(TrainingEvent happened)
         {
             if (happened is StepDone step) ImagesPerSecond = step.ImagesPerSecond;
+            if (happened is ImageUnreadable found) Unreadable = found.Count;
         }
     }
 }

@@ -57,13 +57,21 @@ internal sealed partial record MachineReport
             FreeMemoryBytes = free,
             CudaDevices = cuda,
             Environment = Variables.Select(name => (name, Value: global::System.Environment.GetEnvironmentVariable(name))).Where(v => !string.IsNullOrEmpty(v.Value)).ToDictionary(v => v.name, v => v.Value!),
-            Float32Gflops = measure ? PeakMeasurement.Gflops(DType.Float32, Device.Cpu) : null,
-            Bfloat16Gflops = measure ? PeakMeasurement.Gflops(DType.BFloat16, Device.Cpu) : null,
-            CudaFloat32Gflops = measure && cuda > 0 ? PeakMeasurement.Gflops(DType.Float32, new(DeviceType.Cuda, 0)) : null,
-            CudaBfloat16Gflops = measure && cuda > 0 ? PeakMeasurement.Gflops(DType.BFloat16, new(DeviceType.Cuda, 0)) : null,
+            Float32Gflops = measure ? Peak(DType.Float32, Device.Cpu) : null,
+            Bfloat16Gflops = measure ? Peak(DType.BFloat16, Device.Cpu) : null,
+            CudaFloat32Gflops = measure && cuda > 0 ? Peak(DType.Float32, new(DeviceType.Cuda, 0)) : null,
+            CudaBfloat16Gflops = measure && cuda > 0 ? Peak(DType.BFloat16, new(DeviceType.Cuda, 0)) : null,
             // After the engine was used: before, its libraries are not loaded.
             Blas = BlasLibrary.Find(),
         };
+    }
+
+    // What trainings compare themselves with is brought up to date on the way.
+    private static double Peak(DType type, Device device)
+    {
+        var measured = PeakMeasurement.Gflops(type, device);
+        PeakCache.OfUser().Remember(type, device, measured);
+        return measured;
     }
 
     private static (long Total, long Free) Memory()

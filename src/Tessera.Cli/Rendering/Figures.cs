@@ -35,6 +35,10 @@ internal static class Figures
         : time.TotalHours < 1 ? time.ToString(@"m\:ss", CultureInfo.InvariantCulture)
         : string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time:mm\\:ss}");
 
+    /// <summary>Arithmetic a second and its share of the machine's peak.</summary>
+    internal static string Speed(Tessera.Training.Arithmetic cost, double samplesPerSecond)
+        => string.Create(CultureInfo.InvariantCulture, $"{cost.Gflops(samplesPerSecond):0} GFLOP/s{(cost.Share(samplesPerSecond) is { } share ? $" ({100 * share:0} % of peak)" : "")}");
+
     /// <summary>A loss: four significant digits.</summary>
     internal static string Loss(double loss) => double.IsFinite(loss) ? loss.ToString(loss < 10 ? "0.0000" : "0.00", CultureInfo.InvariantCulture) : loss.ToString(CultureInfo.InvariantCulture);
 

@@ -35,6 +35,9 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
                 Above($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
                 foreach (var reason in resumed.Skipped) Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
                 break;
+            case ImageUnreadable found when Line(found) is { } line:
+                Above($"[yellow]{Markup.Escape(line)}[/]");
+                break;
             case Evaluated done:
                 AddRow(done);
                 break;

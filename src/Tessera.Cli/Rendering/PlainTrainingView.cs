@@ -21,6 +21,9 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
                 shown = clock.GetTimestamp();
                 to.WriteLine($"epoch {step.Epoch + 1}/{step.Epochs}  step {step.Step}/{step.Steps}  {Figures(step, "  ")}");
                 break;
+            case ImageUnreadable found when Line(found) is { } line:
+                to.WriteLine(line);
+                break;
             case Evaluated done:
                 to.WriteLine($"epoch {done.Epoch + 1} evaluated{(TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "")}  {Describe(done.Evaluation)}{(done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "")}");
                 break;

@@ -5,6 +5,9 @@ namespace Tessera.Cli.Rendering;
 /// <summary>Shows how a training goes on.</summary>
 internal abstract class TrainingView
 {
+    /// <summary>Unreadable images that are shown one by one; of the others only the number is.</summary>
+    protected const int MostUnreadable = 5;
+
     private double lossSum;
     private int lossCount;
 
@@ -18,8 +21,11 @@ internal abstract class TrainingView
     /// <summary>Mean loss of the steps since the last evaluation; null where there were none.</summary>
     protected double? TrainLoss => lossCount == 0 ? null : lossSum / lossCount;
 
-    /// <summary>Arithmetic that one training image costs, in 10^9 operations; null where it is not known.</summary>
-    internal double? GigaOperations { get; set; }
+    /// <summary>What a sample costs, and what the machine can; null where it is not known.</summary>
+    internal Arithmetic? Arithmetic { get; set; }
+
+    /// <summary>What the samples are.</summary>
+    internal string Samples { get; set; } = "images";
 
     /// <summary>Whether Ctrl-C was pressed. May be set from another thread.</summary>
     internal void AnnounceStop() => Stopping();
@@ -44,6 +50,12 @@ internal abstract class TrainingView
 
     protected virtual void Stopping() { }
 
+    /// <summary>A line on an image that cannot be read; null where enough of them were shown.</summary>
+    protected static string? Line(ImageUnreadable found)
+        => found.Count < MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}"
+            : found.Count == MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; further ones are listed in log.jsonl and in the report only"
+            : null;
+
     /// <summary>Loss, learning rate, speed and time left, in that order.</summary>
     protected string Figures(StepDone step, string between)
     {
@@ -51,8 +63,8 @@ internal abstract class TrainingView
         [
             $"loss {Rendering.Figures.Loss(step.Loss)}",
             $"lr {Rendering.Figures.Rate(step.LearningRate)}",
-            $"{step.ImagesPerSecond:0} images/s",
-            .. GigaOperations is { } each ? [$"{each * step.ImagesPerSecond:0} GFLOP/s"] : Array.Empty<string>(),
+            $"{step.ImagesPerSecond:0} {Samples}/s",
+            .. Arithmetic is { } cost ? [Rendering.Figures.Speed(cost, step.ImagesPerSecond)] : Array.Empty<string>(),
             $"{Rendering.Figures.Time(step.Remaining)} left",
         ];
         return string.Join(between, parts);

@@ -14,6 +14,11 @@ public sealed class TextDataset : Dataset
 
     /// <summary>The texts, in the order of the file.</summary>
     public IReadOnlyList<string> Texts { get; }
+
+    /// <summary>Some of the texts.</summary>
+    /// <param name="indices">Their positions, in the order that they have then.</param>
+    /// <param name="split">Name of the part; that of the whole by default.</param>
+    public TextDataset Part(IReadOnlyList<int> indices, string? split = null) => new(Name, split ?? Split, ClassNames, [.. indices.Select(i => Texts[i])], [.. indices.Select(i => Labels[i])]);
 }
 
 /// <summary>Labelled texts as word ids of one length: what the loader reads.</summary>

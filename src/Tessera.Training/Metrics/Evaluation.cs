@@ -1,3 +1,5 @@
+using Tessera.Data;
+
 namespace Tessera.Training;
 
 /// <summary>What a model did on labelled samples. Shares are fractions, not percents.</summary>
@@ -20,6 +22,9 @@ public sealed record Evaluation(int Count, double Loss, double Top1, double Top5
 
     /// <summary>The samples that the model was wrong about with the most confidence, the surest first.</summary>
     public required IReadOnlyList<Mistake> Mistakes { get; init; }
+
+    /// <summary>Images that could not be read; they are left out of all figures.</summary>
+    public IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
 }
 
 /// <summary>Samples of which the confidence lies in (Low, High].</summary>

@@ -16,6 +16,10 @@ namespace Tessera.Training;
 /// <param name="Fraction">Only this share of every class (at least one sample), drawn by the seed of the subset.</param>
 /// <param name="List">Only the samples of a list: a name or number a line, as a run leaves them in <c>samples.txt</c>.</param>
 /// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
+/// <param name="UnreadableLimit">Share of the images that may be unreadable; each is replaced by another in training and left out where the model is measured. More end the run.</param>
+/// <param name="Length">Texts: words that are kept of each.</param>
+/// <param name="MinCount">Texts: how often a word has to occur in the training texts to be known.</param>
+/// <param name="MaxWords">Texts: most words that are known; the rarest are left out.</param>
 public sealed record DataRecipe(
     string Name,
     [Range(1, 1 << 20)] int Batch = 128,
@@ -28,7 +32,11 @@ public sealed record DataRecipe(
     [Range(1, int.MaxValue)] int? PerClass = null,
     [Range(1e-6, 1)] double? Fraction = null,
     [RecipePath] string? List = null,
-    ulong SubsetSeed = 0)
+    ulong SubsetSeed = 0,
+    [Range(0, 0.999)] double UnreadableLimit = 0.01,
+    [Range(1, 1 << 16)] int Length = 64,
+    [Range(1, int.MaxValue)] int MinCount = 1,
+    [Range(16, 1 << 24)] int MaxWords = 1 << 24)
 {
     private const string Training = "train", RestOfTraining = "minitrain", HeldOut = "minival";
 
@@ -41,22 +49,28 @@ public sealed record DataRecipe(
 
     /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
     /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
-    public ImageDataset Open(string split)
+    public Dataset Open(string split)
     {
-        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split)) return Datasets.OpenImages(Name, split, Root);
-        var whole = Datasets.OpenImages(Name, Training, Root);
+        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split)) return Datasets.Open(Name, split, Root);
+        var whole = Datasets.Open(Name, Training, Root);
         var (rest, heldOut) = ClassBalance.Divide(whole, Minival, SubsetSeed);
-        return new Subset(whole, split == HeldOut ? heldOut : rest, split);
+        return Part(whole, split == HeldOut ? heldOut : rest, split);
     }
 
     /// <summary>Opens what is trained on.</summary>
     /// <inheritdoc cref="Open"/>
-    public ImageDataset OpenTraining()
+    public Dataset OpenTraining()
     {
         var data = Open(Split);
-        if (PerClass is { } count) data = new Subset(data, ClassBalance.Draw(data, count, SubsetSeed));
-        if (Fraction is { } share) data = new Subset(data, ClassBalance.Draw(data, share, SubsetSeed));
-        if (List is not null) data = new Subset(data, SampleList.Read(List, data));
-        return Limit is { } first && first < data.Count ? new Subset(data, first) : data;
+        if (PerClass is { } count) data = Part(data, ClassBalance.Draw(data, count, SubsetSeed));
+        if (Fraction is { } share) data = Part(data, ClassBalance.Draw(data, share, SubsetSeed));
+        if (List is not null) data = Part(data, SampleList.Read(List, data));
+        return First(data, Limit);
     }
+
+    /// <summary>The first so many samples.</summary>
+    internal static Dataset First(Dataset data, int? limit) => limit is { } first && first < data.Count ? Part(data, [.. Enumerable.Range(0, first)]) : data;
+
+    private static Dataset Part(Dataset data, IReadOnlyList<int> indices, string? split = null)
+        => data is TextDataset texts ? texts.Part(indices, split) : new Subset((ImageDataset)data, indices, split);
 }

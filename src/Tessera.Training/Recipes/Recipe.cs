@@ -100,6 +100,7 @@ public sealed record Recipe(
 /// <param name="Weights">What to begin with: a checkpoint, or the folder of a run, of which the newest is taken. A classifier of other classes is left fresh; position tables of another image size are resampled as the model's paper does.</param>
 /// <param name="WeightsEma">Takes the moving average of the weights of a run.</param>
 /// <param name="NewHead">Whether the classifier is left fresh; by default where its classes are not those of the weights (of a file: where their number differs).</param>
+/// <param name="WordVectors">Texts: a file of word vectors to begin with, in GloVe's form.</param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -110,7 +111,8 @@ public sealed record ModelRecipe(
     [Range(0, 0.999)] double? AttentionDropout = null,
     [RecipePath] string? Weights = null,
     bool WeightsEma = false,
-    bool? NewHead = null)
+    bool? NewHead = null,
+    [RecipePath] string? WordVectors = null)
 {
     /// <summary>Side, or height and width.</summary>
     public IReadOnlyList<int>? ImageSize { get; init; } = ImageSize switch
@@ -129,6 +131,7 @@ public sealed record ModelRecipe(
         Dropout = Dropout,
         DropPath = DropPath,
         AttentionDropout = AttentionDropout,
+        Vocabulary = data.Words?.Count,
     };
 }
 

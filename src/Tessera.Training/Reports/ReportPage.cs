@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Tessera.Data;
 
 namespace Tessera.Training;
 
@@ -24,8 +25,11 @@ public sealed record ReportContent(
     Evaluation? Ema,
     IReadOnlyList<(string Name, string Value)> Environment)
 {
-    /// <summary>The surest mistakes with their images, as sources of img elements.</summary>
-    public IReadOnlyList<(Mistake Mistake, string Sample, string Image)> Mistakes { get; init; } = [];
+    /// <summary>What the samples are.</summary>
+    public string Samples { get; init; } = "images";
+
+    /// <summary>The surest mistakes with their images, as sources of img elements; a text stands for itself.</summary>
+    public IReadOnlyList<(Mistake Mistake, string Sample, string? Image)> Mistakes { get; init; } = [];
 
     /// <summary>Images with attention maps.</summary>
     public IReadOnlyList<AttentionRow> Attention { get; init; } = [];
@@ -40,6 +44,8 @@ public sealed record AttentionRow(string Label, string Predicted, IReadOnlyList<
 /// <summary>The report of a run: one HTML page that needs nothing else.</summary>
 public static class ReportPage
 {
+    private const int MostUnreadable = 1000;
+
     /// <summary>The page.</summary>
     public static string Render(ReportContent content)
     {
@@ -67,6 +73,7 @@ public static class ReportPage
         page.Append("</div>\n</div>\n");
         if (content.Attention.Count > 0) Section(page, "Where it looks", Attention(content.Attention));
         if (content.Mistakes.Count > 0) Section(page, "Surest mistakes", Mistakes(content));
+        if (UnreadableLog.Read(content.Log) is { Count: > 0 } unreadable) Section(page, "Unreadable images", Unreadable(unreadable));
         page.Append("<div class=\"columns\">\n");
         Section(page, "Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>");
         Section(page, "Environment", $"<table class=\"facts\">{string.Concat(content.Environment.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table><h3>Run it again</h3><pre>{Html.Encode(content.Command)}</pre>");
@@ -83,15 +90,24 @@ public static class ReportPage
         var rates = steps.Select(line => (double?)line["images_per_second"] ?? 0).Where(rate => rate > 0).Order().ToArray();
         List<(string Name, string Value, string Note)> cards =
         [
-            ("top-1", Html.Percent(content.Evaluation.Top1), $"{Html.Whole(content.Evaluation.Count)} test images"),
+            ("top-1", Html.Percent(content.Evaluation.Top1), $"{Html.Whole(content.Evaluation.Count)} test {content.Samples}"),
             ("top-5", Html.Percent(content.Evaluation.Top5), $"mean per class {Html.Percent(content.Evaluation.MeanPerClass)}"),
             ("test loss", Html.Fixed(content.Evaluation.Loss, 3), $"Brier {Html.Fixed(content.Evaluation.Brier, 3)}"),
             ("parameters", content.Parameters >= 1_000_000 ? $"{Html.Fixed(content.Parameters / 1e6, 2)} M" : $"{Html.Fixed(content.Parameters / 1e3, 0)} k", $"{content.Classes.Count} classes"),
         ];
         if (content.Ema is { } ema) cards.Insert(1, ("top-1 of the average", Html.Percent(ema.Top1), "moving average of the weights"));
         if (seconds > 0) cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps"));
-        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", "images a second, median"));
+        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", $"{content.Samples} a second, median"));
+        if (Median(steps, "gflops") is { } gflops) cards.Add(("arithmetic", $"{Html.Whole((long)gflops)} GFLOP/s", Median(steps, "peak_share") is { } share ? $"{Html.Percent(share, 0)} of the measured peak" : "forward and backward"));
+        var unreadable = UnreadableLog.Read(content.Log).Count;
+        if (unreadable > 0) cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
         return string.Concat(cards.Select(card => $"<div class=\"card\"><span>{Html.Encode(card.Name)}</span><strong>{Html.Encode(card.Value)}</strong><small>{Html.Encode(card.Note)}</small></div>"));
+    }
+
+    private static double? Median(IReadOnlyList<JsonObject> lines, string field)
+    {
+        double[] values = [.. lines.Where(line => line[field] is not null).Select(line => (double)line[field]!).Order()];
+        return values.Length > 0 ? values[values.Length / 2] : null;
     }
 
     private static string? Kind(JsonObject line) => (string?)line["kind"];
@@ -117,5 +133,10 @@ public static class ReportPage
 
     private static string Mistakes(ReportContent content)
         => "<div class=\"gallery\">" + string.Concat(content.Mistakes.Select(m =>
-            $"<figure><img alt=\"sample {Html.Encode(m.Sample)}\" src=\"{m.Image}\"><figcaption><b class=\"bad\">{Html.Encode(content.Classes[m.Mistake.Predicted])}</b> {Html.Percent(m.Mistake.Confidence, 1)}<br><span>is {Html.Encode(content.Classes[m.Mistake.Label])}</span><br><small>{Html.Encode(m.Sample)}</small></figcaption></figure>")) + "</div>";
+            $"<figure>{(m.Image is null ? $"<blockquote>{Html.Encode(m.Sample)}</blockquote>" : $"<img alt=\"sample {Html.Encode(m.Sample)}\" src=\"{m.Image}\">")}<figcaption><b class=\"bad\">{Html.Encode(content.Classes[m.Mistake.Predicted])}</b> {Html.Percent(m.Mistake.Confidence, 1)}<br><span>is {Html.Encode(content.Classes[m.Mistake.Label])}</span>{(m.Image is null ? "" : $"<br><small>{Html.Encode(m.Sample)}</small>")}</figcaption></figure>")) + "</div>";
+
+    private static string Unreadable(IReadOnlyList<(string Split, UnreadableImage Image)> found)
+        => "<p>Training took another image in the place of each, drawn deterministically; measuring left them out.</p><table><tr><th>file</th><th>part</th><th>what is wrong</th></tr>"
+            + string.Concat(found.Take(MostUnreadable).Select(f => $"<tr><td>{Html.Encode(f.Image.Name)}</td><td>{Html.Encode(f.Split)}</td><td>{Html.Encode(f.Image.Problem)}</td></tr>")) + "</table>"
+            + (found.Count > MostUnreadable ? $"<p>And {Html.Whole(found.Count - MostUnreadable)} more: log.jsonl lists all.</p>" : "");
 }

@@ -8,13 +8,16 @@ internal static class RunReport
 {
     private const int Images = 8;
 
-    internal static string Render(RunFolder run, Recipe recipe, Backbone model, ImageDataset data, DataFacts facts, Evaluation evaluation, Evaluation? ema)
+    internal static string Render(RunFolder run, Recipe recipe, Backbone model, Dataset data, DataFacts facts, Evaluation evaluation, Evaluation? ema)
     {
         var yaml = File.ReadAllText(run.RecipePath);
         return ReportPage.Render(new($"{recipe.Model.Name} on {data.Name}", yaml, Command(run, yaml), RunLog.Read(run.LogPath), facts.Classes, model.ParameterCount, evaluation, ema, RunEnvironment.Describe())
         {
-            Mistakes = [.. evaluation.Mistakes.Select(mistake => (mistake, data.SampleName(mistake.Index), Picture(data, mistake.Index)))],
-            Attention = Attention(model, data, facts, evaluation, recipe.EvaluationPipeline(model, facts)),
+            Samples = data is EncodedText ? "texts" : "images",
+            Mistakes = [.. evaluation.Mistakes.Select(mistake => data is EncodedText texts
+                ? (mistake, texts.Source.Texts[mistake.Index], null)
+                : (mistake, data.SampleName(mistake.Index), Picture((ImageDataset)data, mistake.Index)))],
+            Attention = data is ImageDataset images ? Attention(model, images, facts, evaluation, recipe.EvaluationPipeline(model, facts)) : [],
         });
     }
 
@@ -26,7 +29,7 @@ internal static class RunReport
         return first.StartsWith(head, StringComparison.Ordinal) ? first[head.Length..] : $"tessera train {run.RecipePath}";
     }
 
-    private static string Picture(ImageDataset data, int index)
+    private static string? Picture(ImageDataset data, int index)
     {
         var raster = new Raster();
         data.Read(index, raster);
@@ -41,7 +44,8 @@ internal static class RunReport
         try
         {
             var wrong = evaluation.Mistakes.Select(mistake => mistake.Index).Take(Images / 4);
-            var first = data.Labels.Index().DistinctBy(sample => sample.Item).Select(sample => sample.Index);
+            var unreadable = evaluation.Unreadable.Select(image => image.Index).ToHashSet();
+            var first = data.Labels.Index().Where(sample => !unreadable.Contains(sample.Index)).DistinctBy(sample => sample.Item).Select(sample => sample.Index);
             return [.. wrong.Concat(first).Distinct().Take(Images).Select(index => Row(model, data, facts, index, pipeline)).OfType<AttentionRow>()];
         }
         finally

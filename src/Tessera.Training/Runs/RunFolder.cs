@@ -49,6 +49,12 @@ public sealed class RunFolder(string path)
         }
     }
 
+    /// <summary>Deletes what a process has left that was killed while it wrote a file.</summary>
+    internal void RemoveUnfinished()
+    {
+        foreach (var file in Directory.EnumerateFiles(Path, "*.tmp")) System.IO.File.Delete(file);
+    }
+
     private string File(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>Writes a file whole or not at all.</summary>

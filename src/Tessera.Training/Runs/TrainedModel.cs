@@ -53,15 +53,21 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
 
 /// <summary>What a model has to know of the data that it is used on.</summary>
 /// <param name="Classes">Name per class.</param>
-/// <param name="Channels">Of the images.</param>
-/// <param name="Height">Of the images; null when they differ.</param>
-/// <param name="Width">Of the images; null when they differ.</param>
+/// <param name="Channels">Of the images; 1 for texts.</param>
+/// <param name="Height">Of the images; null when they differ. Words of a text.</param>
+/// <param name="Width">Of the images; null when they differ. 1 for texts.</param>
 /// <param name="Mean">Per channel, of values in [0, 1].</param>
 /// <param name="Deviation">Per channel.</param>
-public sealed record DataFacts(IReadOnlyList<string> Classes, int Channels, int? Height, int? Width, IReadOnlyList<float> Mean, IReadOnlyList<float> Deviation)
+/// <param name="Words">Words by id; null for images.</param>
+public sealed record DataFacts(IReadOnlyList<string> Classes, int Channels, int? Height, int? Width, IReadOnlyList<float> Mean, IReadOnlyList<float> Deviation, IReadOnlyList<string>? Words = null)
 {
-    /// <summary>Those of a data set.</summary>
-    public static DataFacts Of(ImageDataset data) => new(data.ClassNames, data.Channels, data.Height, data.Width, data.Normalization.Mean, data.Normalization.Deviation);
+    /// <summary>Those of a data set of images or of encoded texts.</summary>
+    public static DataFacts Of(Dataset data) => data switch
+    {
+        ImageDataset images => new(images.ClassNames, images.Channels, images.Height, images.Width, images.Normalization.Mean, images.Normalization.Deviation),
+        EncodedText texts => new(texts.ClassNames, 1, texts.Length, 1, [0], [1], texts.Vocabulary.Words),
+        _ => throw new ArgumentException($"{data.GetType().Name} is neither of images nor of encoded texts", nameof(data)),
+    };
 
     /// <summary>Mean and deviation of the training images.</summary>
     public Normalization Normalization => new(Mean, Deviation);

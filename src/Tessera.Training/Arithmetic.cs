@@ -1,0 +1,21 @@
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training;
+
+/// <summary>How much a training computes, beside what the machine can.</summary>
+/// <param name="GigaOperations">10^9 floating-point operations that a sample costs, forward and backward.</param>
+/// <param name="PeakGflops">Products of matrices, measured, in 10^9 operations a second; null where that is not known.</param>
+public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
+{
+    /// <summary>10^9 operations a second.</summary>
+    public double Gflops(double samplesPerSecond) => GigaOperations * samplesPerSecond;
+
+    /// <summary>Share of the peak.</summary>
+    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
+
+    internal void Describe(JsonObject line, double samplesPerSecond)
+    {
+        line["gflops"] = Math.Round(Gflops(samplesPerSecond), 2);
+        if (Share(samplesPerSecond) is { } share) line["peak_share"] = Math.Round(share, 4);
+    }
+}
