@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Tessera's loader beside Pillow and torchvision: one core each, sides alternating.
 
+Rates are images per second of processor time, so that what else runs on the machine counts little.
+
     apt-get download mate-backgrounds && dpkg-deb -x mate-backgrounds_*.deb photos
     dotnet build -c Release benchmarks/loader
     benchmarks/loader/compare.py --photos photos/usr/share/backgrounds/mate/nature --out benchmarks/loader/results.csv
