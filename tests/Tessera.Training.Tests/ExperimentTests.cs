@@ -89,7 +89,7 @@ public sealed class ExperimentTests : IDisposable
         using (var listed = Experiment.Begin(RecipePath, [$"data.list={run.SamplesPath}"], Run("listed"))) Assert.Equal(seen, Names(listed.TrainData));
         Assert.False(File.Exists(new RunFolder(Run("listed")).SamplesPath));
 
-        static string[] Names(Data.ImageDataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
+        static string[] Names(Data.Dataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
     }
 
     [Theory]
