@@ -38,7 +38,8 @@ internal static class TokenLabelsCommand
             var name = parsed.GetValue(DataName) ?? recipe.Name;
             // By default the very samples that the annotator learned from.
             var split = parsed.GetValue(Split) ?? recipe.Split;
-            var data = name != recipe.Name ? Datasets.OpenImages(name, split) : split == recipe.Split ? recipe.OpenTraining() : recipe.Open(split);
+            var data = (name != recipe.Name ? Datasets.Open(name, split) : split == recipe.Split ? recipe.OpenTraining() : recipe.Open(split)) as ImageDataset
+                ?? throw new UserException($"{name} holds texts: only images have token labels");
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             TokenLabelStore.Make(trained.Model, data, folder, top, stop: interruption.Token);
