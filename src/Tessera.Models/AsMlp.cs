@@ -140,7 +140,7 @@ public sealed partial class AsMlp : Backbone
 
         protected override Tensor Forward(Tensor input)
         {
-            if (!Held) return Torch.GroupNorm(input, 1, weight, bias, Eps);
+            if (!Held) return Torch.GroupNorm(LayerNorm.Widened(input, weight), 1, weight, bias, Eps);
             var fixedInput = input.Detach();
             var mean = fixedInput.Mean([1, 2, 3], keepdim: true);
             var deviation = ((fixedInput - mean).Square().Mean([1, 2, 3], keepdim: true) + Eps).Sqrt();

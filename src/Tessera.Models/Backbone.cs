@@ -133,7 +133,7 @@ public abstract class Backbone : Layer
     {
         using var scope = new Scope();
         using var taps = new Taps(this, "**.attention");
-        Features(input);
+        Pool(Features(input));
         return scope.Return(taps.Records);
     }
 

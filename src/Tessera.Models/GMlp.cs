@@ -26,8 +26,13 @@ public sealed partial class GMlp : TokenMlp
     // The norm of a block and the final one; the norm inside of the gate has 1e-5.
     private const double Eps = 1e-6;
 
+    private readonly Config config;
+
     /// <summary>A gMLP, whose gates start as the identity.</summary>
-    public GMlp(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
+    public GMlp(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     private sealed partial class Block : TokenMlpBlock
     {

@@ -27,8 +27,13 @@ public sealed partial class Mixer : TokenMlp
 
     private const double Eps = 1e-6;
 
+    private readonly Config config;
+
     /// <summary>A Mixer with timm's initialisation.</summary>
-    public Mixer(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
+    public Mixer(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     /// <summary>Mixing over tokens, then over channels (equation 1).</summary>
     private sealed partial class Block : TokenMlpBlock

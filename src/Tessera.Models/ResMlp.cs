@@ -25,8 +25,13 @@ public sealed partial class ResMlp : TokenMlp
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double LayerScale = 1e-4,
         double Dropout = 0, double DropPath = 0) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
+    private readonly Config config;
+
     /// <summary>A ResMLP.</summary>
-    public ResMlp(Config config) : base(config, () => new Block(config), new Affine(config.Dim)) { }
+    public ResMlp(Config config) : base(config, () => new Block(config), new Affine(config.Dim)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     /// <summary>Also takes the names of the authors' own checkpoints.</summary>
     /// <inheritdoc/>
