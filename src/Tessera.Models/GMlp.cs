@@ -110,5 +110,6 @@ public sealed partial class GMlp : TokenMlp
         Make("gmlp_ti16_224", 128, 0, 5.87, 1.33, 72.3, "1.4 GMACs in the paper"),
         Make("gmlp_s16_224", 256, 0.05, 19.42, 4.39, 79.6, "4.5 GMACs in the paper"),
         Make("gmlp_b16_224", 512, 0.2, 73.08, 15.8, 81.6),
+        Variant.Micro("gmlp_micro_32", "Pay Attention to MLPs, 2021, arXiv:2105.08050", 32, a => new GMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -235,5 +235,6 @@ public sealed partial class LvVit : Backbone
         Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
         Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
         Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
+        Variant.Micro("lvvit_micro_32", Paper, 32, a => new LvVit(new Config(a.ImageSize, 4, 128, 6, 4, 1, 16, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

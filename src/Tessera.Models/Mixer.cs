@@ -106,5 +106,7 @@ public sealed partial class Mixer : TokenMlp
         Make("mixer_l16_224", 16, 1024, 24, 208.20, 44.6, 71.8),
         Make("gmixer_12_224", 16, 384, 12, 12.70, 2.7, gated: true),
         Make("gmixer_24_224", 16, 384, 24, 24.72, 5.3, 78.0, gated: true),
+        Variant.Micro("mixer_micro_32", "MLP-Mixer, 2021, arXiv:2105.01601", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("gmixer_micro_32", "timm's gated MLP-Mixer", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, 1, 4, true, a.Dropout, a.DropPath))),
     ];
 }

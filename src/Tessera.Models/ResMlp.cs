@@ -103,5 +103,6 @@ public sealed partial class ResMlp : TokenMlp
         Make("resmlp_24_224", 16, 384, 24, 1e-5, 30.02, 6.0, 79.4, "80.8 distilled"),
         Make("resmlp_36_224", 16, 384, 36, 1e-6, 44.69, 8.9, 79.7, "81.1 distilled"),
         Make("resmlp_big_24_224", 8, 768, 24, 1e-6, 129.1, 100, 81.0, "83.6 distilled; 84.4 after ImageNet-22k"),
+        Variant.Micro("resmlp_micro_32", "ResMLP, 2021, arXiv:2105.03404", 32, a => new ResMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, LayerScale: 0.1, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -318,5 +318,6 @@ public sealed partial class T2tVit : Backbone
         Make("t2t_vit_t_24", 512, 24, 8, 3, true, 64.10, 15.0, 82.6),
         Make("t2t_vit_14_resnext", 384, 14, 32, 3, false, 21.5, null, null, "ablation: 32 heads"),
         Make("t2t_vit_14_wide", 768, 4, 12, 3, false, 25.2, null, null, "ablation: wide and shallow"),
+        Variant.Micro("t2t_vit_micro_64", "Tokens-to-Token ViT, 2021, arXiv:2101.11986", 64, a => new T2tVit(new Config(a.ImageSize, 192, 6, 4, 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -142,5 +142,6 @@ public sealed partial class VtResNet : Backbone
         Make("vt_resnet34", [3, 4, 6, 3], false, 20.799, 3.362, 75.0, "79.9 with the advanced recipe; the paper's own widths give 19.2 M"),
         Make("vt_resnet50", [3, 4, 6, 3], true, 23.216, 3.689, 77.2, "80.6 with the advanced recipe; the paper's own widths give 21.4 M"),
         Make("vt_resnet101", [3, 4, 23, 3], true, 42.208, 7.401, 78.6, "82.3 with the advanced recipe; the paper's own widths give 41.5 M"),
+        Variant.Micro("vt_resnet_micro_64", "Visual Transformers, 2020, arXiv:2006.03677", 64, a => new VtResNet(new Config(a.ImageSize, [1, 1, 1, 2], false, a.Classes, a.Channels, Tokens: 8, TokenChannels: 256, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -114,7 +114,7 @@ internal static class Reduced
 
     // Widths keep their ratios, which say where a stage changes them.
     private static Vip.Config Of(Vip.Config c)
-        => c with { ImageSize = (32, 48), Patch = 4, Depths = [1, 1, 1, 1], Dims = [.. c.Dims.Select(dim => dim / 16)], Segments = [4, 4, 4, 4], MlpRatios = [2, 2, 2, 2], Classes = Classes };
+        => c with { ImageSize = (32, 48), Patch = 4, Depths = [.. c.Dims.Select(_ => 1)], Dims = [.. c.Dims.Select(dim => dim / 12 / 4 * 4)], Segments = [.. c.Dims.Select(_ => 4)], MlpRatios = [.. c.Dims.Select(_ => 2.0)], Classes = Classes };
 
     private static IEnumerable<(string, object, Func<Backbone>)> Form<T>(T config, Func<T, Backbone> build, params (string Suffix, T Config)[] options)
         where T : class
