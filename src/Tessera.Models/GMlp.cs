@@ -51,6 +51,8 @@ public sealed partial class GMlp : TokenMlp
 
         public override void Resize((int Height, int Width) from, (int Height, int Width) to) => mlpChannels.Resize(from, to);
 
+        public override Tensor Mixing(int token) => mlpChannels.Mixing(token);
+
         public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_channels.gate.proj.weight"], ["mlp_channels.gate.proj.weight", "mlp_channels.gate.proj.bias"]);
     }
 
@@ -72,6 +74,8 @@ public sealed partial class GMlp : TokenMlp
         }
 
         protected override Tensor Forward(Tensor input) => drop.Call(fc2.Call(gate.Call(drop.Call(fc1.Call(input).Gelu()))));
+
+        public Tensor Mixing(int token) => gate.Mixing(token);
 
         public void Resize((int Height, int Width) from, (int Height, int Width) to) => gate.Resize(from, to);
     }
@@ -95,6 +99,8 @@ public sealed partial class GMlp : TokenMlp
             var halves = input.Chunk(2, -1);
             return halves[0] * proj.Call(norm.Call(halves[1]).Transpose(1, 2)).Transpose(1, 2);
         }
+
+        public Tensor Mixing(int token) => proj.Weight.Abs()[token];
 
         public void Resize((int Height, int Width) from, (int Height, int Width) to) => proj = TokenMatrix.Resample(proj, from, to, inputs: true, outputs: true);
     }

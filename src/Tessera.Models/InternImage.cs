@@ -140,6 +140,21 @@ public sealed partial class InternImage : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
         => [.. Levels(input).Select((map, i) => new FeatureMap(map, (config.StemStride * config.StemStride) << i))];
 
+    /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var records = Recorded(image, "**.offset", "**.modulation");
+        foreach (var (i, depth) in config.Depths.Index())
+        {
+            var path = $"levels.{i}.blocks.{depth - 1}.dcn";
+            yield return new($"points, level {i + 1}", "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is.")
+            {
+                Places = [.. Dcnv3.Middle(records[$"{path}.offset"], records[$"{path}.modulation"], config.Groups[i], config.Kernel, config.OffsetScale, config.RemoveCenter)],
+            };
+        }
+        foreach (var insight in base.Insights(image)) yield return insight;
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {

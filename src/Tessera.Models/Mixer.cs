@@ -61,6 +61,8 @@ public sealed partial class Mixer : TokenMlp
 
         public override void Resize((int Height, int Width) from, (int Height, int Width) to) => mlpTokens.Resize(from, to);
 
+        public override Tensor Mixing(int token) => mlpTokens.Mixing(token);
+
         public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_tokens.fc1.weight"], ["mlp_tokens.fc2.weight", "mlp_tokens.fc2.bias"]);
     }
 
@@ -81,6 +83,13 @@ public sealed partial class Mixer : TokenMlp
             }
             else h = h.Gelu();
             return drop.Call(fc2.Call(drop.Call(h)));
+        }
+
+        // Of a gated layer the half that is gated.
+        public Tensor Mixing(int token)
+        {
+            Tensor output = fc2.Weight;
+            return output.Abs()[token].Matmul(fc1.Weight.Abs().Slice(0, 0, output.Size(1)));
         }
 
         public void Resize((int Height, int Width) from, (int Height, int Width) to)

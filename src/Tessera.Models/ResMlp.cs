@@ -88,6 +88,8 @@ public sealed partial class ResMlp : TokenMlp
         public override void Resize((int Height, int Width) from, (int Height, int Width) to)
             => linearTokens = TokenMatrix.Resample(linearTokens, from, to, inputs: true, outputs: true);
 
+        public override Tensor Mixing(int token) => linearTokens.Weight.Abs()[token];
+
         public override (string[] Columns, string[] Rows) TokenWeights => (["linear_tokens.weight"], ["linear_tokens.weight", "linear_tokens.bias"]);
     }
 

@@ -192,6 +192,13 @@ public sealed partial class RevCol : Backbone
         return ReversibleColumn.RecomputationErrors(columns, stem.Call(image), wide);
     }
 
+    /// <summary>The features of stride 16 of some columns, from the first to the last.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var features = Recorded(image, "subnet*.c2");
+        return Insight.Spread([.. Enumerable.Range(0, config.Columns)], 6).Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {

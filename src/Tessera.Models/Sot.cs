@@ -95,8 +95,7 @@ public sealed partial class Sot : Backbone
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        if (((int)input.Size(2), (int)input.Size(3)) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {input.Size(2)} x {input.Size(3)}: call Resize first");
+        ExpectOwnSize(input);
         var x = visualTokens.Call(input);
         x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
         foreach (var block in blocks) x = block.Call(x);

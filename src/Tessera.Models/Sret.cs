@@ -100,8 +100,7 @@ public sealed partial class Sret : Backbone
 
     private IEnumerable<Tensor> Stages(Tensor image, IReadOnlyDictionary<string, Tensor> draws) // [B, C, H, W] -> maps of strides 8, 16, 32
     {
-        if (((int)image.Size(2), (int)image.Size(3)) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first");
+        ExpectOwnSize(image);
         var x = drop.Call(patchEmbed.Call(image) + posEmbed);
         for (var stage = 0; stage < config.Stages; stage++)
         {

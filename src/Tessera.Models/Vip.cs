@@ -71,7 +71,7 @@ public sealed partial class Vip : StagedMlp
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input)
     {
-        if ((input.Size(2), input.Size(3)) != ImageSize) throw new ShapeException($"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {input.Size(2)} x {input.Size(3)}: call Resize first, which is an approximation here");
+        ExpectOwnSize(input, ", which is an approximation here");
         return base.Features(input);
     }
 

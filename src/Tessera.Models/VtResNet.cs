@@ -119,6 +119,16 @@ public sealed partial class VtResNet : Backbone
         return [new(maps[0], 4), new(maps[1], 8), new(projected, 16)];
     }
 
+    /// <summary>Where the tokens of the last module come from.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        const int most = 8;
+        var map = Maps(image)[^1];
+        var weights = Recorded(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
+        for (var token = 0; token < Math.Min(most, config.Tokens); token++)
+            yield return Insight.Map($"visual token {token + 1}", "The pixels that a visual token of the last module pools, a softmax over the map.", weights[token].Reshape(map.Size(2), map.Size(3)));
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {

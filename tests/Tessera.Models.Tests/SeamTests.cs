@@ -23,6 +23,7 @@ public class SeamTests : LiveTensors
         model.Eval();
         Predicts(model, input);
         Describes(model, input);
+        Explains(model, input);
         SavesAndLoads(name, model, input);
         ChangesItsClassifier(model, input);
         ChangesItsResolution(model);
@@ -91,6 +92,20 @@ public class SeamTests : LiveTensors
 
     private static bool Attends(Backbone model)
         => model is not (ResNet or CifarResNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or InternImage { Options.ClipProjector: false });
+
+    private static void Explains(Backbone model, Tensor input)
+    {
+        if (model is TextCct) return;
+        var insights = model.Explain(input.Slice(0, 0, 1));
+        Assert.NotEmpty(insights);
+        Assert.Equal(insights.Count, insights.Select(i => i.Name).Distinct().Count());
+        foreach (var insight in insights)
+        {
+            Assert.Equal(insight.Height * insight.Width, insight.Values.Length);
+            Assert.All(insight.Values, value => Assert.True(double.IsFinite(value)));
+            Assert.True(insight.Values.Length + insight.Places.Count > 0, $"{insight.Name} shows nothing");
+        }
+    }
 
     private static void SavesAndLoads(string name, Backbone model, Tensor input)
     {
