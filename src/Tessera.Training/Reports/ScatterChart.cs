@@ -51,7 +51,7 @@ internal sealed record ScatterChart(string Title, string XLabel, IReadOnlyList<D
             foreach (var (left, baseline) in new[] { (x + 7, y + 4), (x - 7 - length, y + 4), (x - length / 2, y - 8), (x - length / 2, y + 16), (x + 6, y - 6), (x + 6, y + 14), (x - 6 - length, y - 6), (x - 6 - length, y + 14) })
             {
                 var box = (Left: left, Top: baseline - Line + 3, Right: left + length, Bottom: baseline + 3);
-                if (box.Left < Left || box.Right > Width || box.Top < 0 || box.Bottom > Height - Bottom) continue;
+                if (box.Left < Left || box.Right > Width || box.Top < 0 || box.Bottom > Height - Bottom + 8) continue;
                 if (taken.Where((_, k) => k != i).Any(other => box.Left < other.Right && other.Left < box.Right && box.Top < other.Bottom && other.Top < box.Bottom)) continue;
                 taken.Add(box);
                 svg.Append($"<text class=\"name\" x=\"{Html.At(left)}\" y=\"{Html.At(baseline)}\">{Html.Encode(dot.Name)}</text>");
