@@ -48,12 +48,12 @@ public static class ModelComparisonPage
 
     private static string Figures(IReadOnlyList<ModelRow> rows)
     {
-        var trained = rows.Any(row => row.Top1 is not null);
-        string[] heads = ["model", "form", "size", "parameters", "MACs", "activations", "images a second, one at a time", "images a second", "peak memory", .. trained ? new[] { "top-1", "best top-1", "training" } : [], "published", "on", "setting"];
+        var (timed, trained) = (rows.Any(row => row.ImagesPerSecond is not null), rows.Any(row => row.Top1 is not null));
+        string[] heads = ["model", "form", "size", "parameters", "MACs", "activations", .. timed ? new[] { "images a second, one at a time", "images a second", "peak memory" } : [], .. trained ? new[] { "top-1", "best top-1", "training" } : [], "published", "on", "setting"];
         return Table(heads, rows.Select(row => (string[])
         [
-            row.Model, row.Form, string.Join('×', row.ImageSize.Distinct()), Large(row.Parameters), Large(row.Macs), Large(row.Activations), Fixed(row.ImagesPerSecondSingle, 1), Fixed(row.ImagesPerSecond, 1),
-            row.PeakMemory is { } bytes ? $"{Html.At(Math.Round(bytes / 1048576.0))} MiB" : "–",
+            row.Model, row.Form, string.Join('×', row.ImageSize.Distinct()), Large(row.Parameters), Large(row.Macs), Large(row.Activations),
+            .. timed ? new[] { Fixed(row.ImagesPerSecondSingle, 1), Fixed(row.ImagesPerSecond, 1), row.PeakMemory is { } bytes ? $"{Html.At(Math.Round(bytes / 1048576.0))}\u202fMiB" : "–" } : [],
             .. trained ? new[] { Share(row.Top1), Share(row.BestTop1), row.TrainSeconds is { } seconds ? Html.Duration(TimeSpan.FromSeconds(seconds)) : "–" } : [],
             Share(row.PublishedTop1), row.PublishedTop1 is null ? "" : row.PublishedOn ?? "", string.Join("; ", new[] { row.PublishedSetting, row.Deviation }.Where(text => text is not null)),
         ]), text: [0, 1, 2, heads.Length - 2, heads.Length - 1]);
@@ -79,10 +79,10 @@ public static class ModelComparisonPage
 
     private static string Large(double value) => value switch
     {
-        >= 1e12 => Digits(value / 1e12) + " T",
-        >= 1e9 => Digits(value / 1e9) + " G",
-        >= 1e6 => Digits(value / 1e6) + " M",
-        >= 1e3 => Digits(value / 1e3) + " k",
+        >= 1e12 => Digits(value / 1e12) + "\u202fT",
+        >= 1e9 => Digits(value / 1e9) + "\u202fG",
+        >= 1e6 => Digits(value / 1e6) + "\u202fM",
+        >= 1e3 => Digits(value / 1e3) + "\u202fk",
         _ => Digits(value),
     };
 

@@ -18,7 +18,7 @@ internal sealed record Dot(string Name, int Colour, double X, double Y);
 /// <param name="FormatY">A y value as text.</param>
 internal sealed record ScatterChart(string Title, string XLabel, IReadOnlyList<Dot> Dots, bool LowX, Func<double, string> FormatX, Func<double, string> FormatY)
 {
-    private const double Width = 620, Height = 400, Left = 60, Right = 20, Top = 16, Bottom = 44, Letter = 5.6, Line = 12;
+    private const double Width = 620, Height = 400, Left = 60, Right = 20, Top = 16, Bottom = 44, Letter = 6.3, Line = 12;
 
     internal string ToSvg()
     {
@@ -32,7 +32,7 @@ internal sealed record ScatterChart(string Title, string XLabel, IReadOnlyList<D
         double X(double x) => Left + (Math.Log10(x) - x0) / (x1 - x0) * (Width - Left - Right);
         double Y(double y) => Height - Bottom - (y - y0) / (y1 - y0) * (Height - Top - Bottom);
 
-        var svg = new StringBuilder($"<figure><figcaption>{Html.Encode(Title)}</figcaption><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Html.Encode(Title)}\">");
+        var svg = new StringBuilder($"<figure style=\"max-width:780px\"><figcaption>{Html.Encode(Title)}</figcaption><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Html.Encode(Title)}\">");
         foreach (var tick in yTicks)
             svg.Append($"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Html.At(Y(tick))}\" y2=\"{Html.At(Y(tick))}\"/><text class=\"tick\" x=\"{Left - 8}\" y=\"{Html.At(Y(tick) + 4)}\" text-anchor=\"end\">{Html.Encode(FormatY(tick))}</text>");
         foreach (var tick in LogTicks(x0, x1))
