@@ -76,6 +76,9 @@ internal static class Reduced
         CsWin m => Stripes(m.Options with { ImageSize = (16 * m.Options.StemStride, 24 * m.Options.StemStride), Dim = 8, Depths = [1, 1, 1, 1], Splits = [1, 2, 2, 7], Heads = [2, 2, 4, 4], DropPath = 0, Classes = Classes }),
         RevCol m => Form(m.Options with { ImageSize = (32, 64), Widths = [8, 12, 16, 20], Layers = [1, 1, 1, 1], Columns = 4, DropPath = 0, Classes = Classes }, c => new RevCol(c)),
         VtResNet m => Form(m.Options with { ImageSize = (32, 64), Layers = [1, 1, 1, 2], Tokens = 4, TokenChannels = 32, Classes = Classes }, c => new VtResNet(c)),
+        BootstrapVit m => Form(m.Options with { ImageSize = (16, 24), Patch = 4, Dim = 36, Depth = 2, Heads = 9, Hidden = 72, Classes = Classes }, c => new BootstrapVit(c)),
+        AgentCnn m => Form(m.Options with { ImageSize = (32, 64), Dim = 36, Depth = 2, Hidden = 72, Patch = 8, StemWidth = 16, DownSample = m.Options.DownSample.Count > 0 ? [0] : [], Classes = Classes }, c => new AgentCnn(c)),
+        GuideResNet m => Form(m.Options with { ImageSize = (16, 24), BlocksPerStage = 1, Classes = Classes }, c => new GuideResNet(c)),
         _ => throw new NotSupportedException($"{model.GetType().Name} has no reduced form: add one here"),
     };
 
@@ -90,7 +93,7 @@ internal static class Reduced
     private static IEnumerable<(string, object, Func<Backbone>)> Residual(CifarResNet.Config c)
         => Form(c, c => new CifarResNet(c), ("_projection", c with { ProjectionShortcut = true }));
 
-    private static Vit.Config Of(Vit.Config c) => c with { ImageSize = (16, 24), Patch = 4, Dim = 24, Depth = 2, Heads = 3, Classes = Classes, DropPath = 0 };
+    private static Vit.Config Of(Vit.Config c) => c with { ImageSize = (16, 24), Patch = 4, Dim = 24, Depth = 2, Heads = 3, LastHeads = c.LastHeads is null ? null : 4, Classes = Classes, DropPath = 0 };
 
     private static Cct.Config Of(Cct.Config c)
     {
