@@ -43,7 +43,7 @@ internal static class CommandLine
         var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
         {
             Json, Quiet,
-            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
+            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
         {

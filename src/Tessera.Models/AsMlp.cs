@@ -140,7 +140,7 @@ public sealed partial class AsMlp : Backbone
 
         protected override Tensor Forward(Tensor input)
         {
-            if (!Held) return Torch.GroupNorm(input, 1, weight, bias, Eps);
+            if (!Held) return Torch.GroupNorm(LayerNorm.Widened(input, weight), 1, weight, bias, Eps);
             var fixedInput = input.Detach();
             var mean = fixedInput.Mean([1, 2, 3], keepdim: true);
             var deviation = ((fixedInput - mean).Square().Mean([1, 2, 3], keepdim: true) + Eps).Sqrt();
@@ -238,5 +238,6 @@ public sealed partial class AsMlp : Backbone
         Make("asmlp_t", 96, [2, 2, 6, 2], 0.2, 28.28, 4.4, 81.3),
         Make("asmlp_s", 96, [2, 2, 18, 2], 0.3, 49.59, 8.5, 83.1),
         Make("asmlp_b", 128, [2, 2, 18, 2], 0.5, 87.75, 15.2, 83.3),
+        Variant.Micro("asmlp_micro_32", "AS-MLP, 2021, arXiv:2107.08391", 32, a => new AsMlp(new Config(a.ImageSize, 32, [1, 1, 3, 1], Patch: 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

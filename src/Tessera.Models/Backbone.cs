@@ -79,6 +79,16 @@ public abstract class Backbone : Layer
     /// <summary>Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).</summary>
     public virtual bool WithoutDecay(string name) => false;
 
+    /// <summary>Refuses images of another size, for models that are tied to theirs.</summary>
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="remark">What a change of size means for this model.</param>
+    /// <exception cref="ShapeException">The image has another size.</exception>
+    private protected void ExpectOwnSize(Tensor image, string remark = "")
+    {
+        if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width)) return;
+        throw new ShapeException($"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first{remark}");
+    }
+
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
     protected abstract Tensor Features(Tensor input);
 
@@ -133,8 +143,37 @@ public abstract class Backbone : Layer
     {
         using var scope = new Scope();
         using var taps = new Taps(this, "**.attention");
-        Features(input);
+        Pool(Features(input));
         return scope.Return(taps.Records);
+    }
+
+    /// <summary>
+    /// How it sees an image in its own terms: what its class token attends to, its windows, the tokens that it keeps, the points
+    /// that it samples. Models without any of these show how long their features are, map by map.
+    /// </summary>
+    /// <param name="image">[1, C, H, W], with the model in evaluation.</param>
+    public IReadOnlyList<Insight> Explain(Tensor image)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        return [.. Insights(image)];
+    }
+
+    /// <summary>What <see cref="Explain"/> gives.</summary>
+    protected virtual IEnumerable<Insight> Insights(Tensor image)
+    {
+        var maps = FeatureMaps(image);
+        var last = maps[^1].Map;
+        Insight[] attended = PrefixTokens == 0 ? [] : [.. Insight.PrefixAttention(this, AttentionMaps(image), ((int)last.Size(2), (int)last.Size(3)))];
+        return attended.Length > 0 ? attended : maps.Select(map => Insight.Norms($"features of stride {map.Stride}", map.Map));
+    }
+
+    /// <summary>What was recorded under some names while the model computed an answer.</summary>
+    private protected IReadOnlyDictionary<string, Tensor> Recorded(Tensor image, params string[] patterns)
+    {
+        using var taps = new Taps(this, patterns);
+        Pool(Features(image));
+        return taps.Records;
     }
 
     /// <summary>Feature maps from fine to coarse. Models of tokens give their last tokens as one map.</summary>

@@ -114,6 +114,14 @@ public sealed partial class Cct : Backbone
         return [new(tokens.Transpose(1, 2).Reshape(input.Size(0), config.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height))];
     }
 
+    /// <summary>With sequence pooling its weights, otherwise the class token's attention.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        if (!config.SequencePool) return base.Insights(image);
+        var (height, width) = config.Tokenizer.Grid(((int)image.Size(2), (int)image.Size(3)));
+        return [Insight.Map("sequence pooling", "How much each token counts in the pooled features, a softmax over the tokens.", Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width))];
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {

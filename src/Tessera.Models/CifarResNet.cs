@@ -1,3 +1,4 @@
+using Tessera.Models.Layers;
 using Tessera.Nn;
 
 namespace Tessera.Models;
@@ -10,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the common PyTorch port (akamaster). Its final pooling takes the map's width
 /// as kernel; here it is global, which is the same for square maps.
 /// </remarks>
-public sealed partial class CifarResNet : Backbone
+public sealed partial class CifarResNet : StagedMaps
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
@@ -53,6 +54,7 @@ public sealed partial class CifarResNet : Backbone
             new Block(config, j == 0 && stage > 0 ? width / 2 : width, width, j == 0 && stage > 0 ? 2 : 1, rates[stage * config.BlocksPerStage + j])));
     }
 
+    private protected override int FirstStride => 1;
     /// <summary>Its sizes and options.</summary>
     public Config Options => config;
     /// <inheritdoc/>
@@ -68,7 +70,7 @@ public sealed partial class CifarResNet : Backbone
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
 
-    private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
+    private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
     {
         var x = bn1.Call(conv1.Call(image)).Relu();
         foreach (var (i, stage) in new[] { layer1, layer2, layer3 }.Index())
@@ -79,16 +81,7 @@ public sealed partial class CifarResNet : Backbone
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Maps(input).Last();
-
-    /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
-
-    /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(drop.Call(pooled));
-
-    /// <summary>The three stages, strides 1, 2 and 4.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)

@@ -164,9 +164,7 @@ public sealed partial class Cmt : Backbone
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]
     {
-        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if ((height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        ExpectOwnSize(image);
         var x = stemNorm1.Call(stemConv1.Call(image).Gelu());
         x = stemNorm2.Call(stemConv2.Call(x).Gelu());
         x = Record("stem", stemNorm3.Call(stemConv3.Call(x).Gelu()));

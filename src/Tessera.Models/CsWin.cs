@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// heads for the base size; the published weights have those of the variant here. The authors' dense code widens stages by the
 /// ratio of their heads, which fails for the large size; here every stage doubles.
 /// </remarks>
-public sealed partial class CsWin : Backbone
+public sealed partial class CsWin : StagedTokens
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; a dense model takes others too.</param>
@@ -84,7 +84,7 @@ public sealed partial class CsWin : Backbone
         stages = [.. config.Depths.Select((depth, i) => new ModuleList<Block>(Enumerable.Range(0, depth).Select(j => new Block(config, i, rates[config.Depths.Take(i).Sum() + j]))))];
         merges = [.. Enumerable.Range(1, config.Stages - 1).Select(i => new Merge(config.Width(i - 1), config.Width(i), config.Eps))];
         norms = config.Dense ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))] : [new LayerNorm(FeatureWidth, config.Eps)];
-        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        head = TransformerInit.Head(FeatureWidth, config.Classes);
     }
 
     /// <inheritdoc/>
@@ -102,6 +102,9 @@ public sealed partial class CsWin : Backbone
         members.Add("head", head);
     }
 
+    private protected override int FirstStride => config.StemStride;
+    private protected override bool IsDense => config.Dense;
+    private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
     /// <summary>Its sizes and options.</summary>
     public Config Options => config;
     /// <inheritdoc/>
@@ -118,11 +121,10 @@ public sealed partial class CsWin : Backbone
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     /// <summary>Tokens after the last block of each stage with the size of their map.</summary>
-    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var size = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.Dense && size != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {size.Item1} x {size.Item2}: call Resize first");
+        if (!config.Dense) ExpectOwnSize(image);
         var grids = config.Grids(size);
         var x = stem.Call(image);
         for (var i = 0; i < stages.Length; i++)
@@ -135,27 +137,28 @@ public sealed partial class CsWin : Backbone
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => norms[^1].Call(Stages(input).Last().Tokens);
-
-    /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features) => features.Mean(1);
-
-    /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
-    /// <summary>One map per stage: normalised all in a dense model, the last alone in a classifier.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
+    /// <summary>The upright and the level stripes of the last block of the last stages that have them.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var norm = config.Dense ? norms[i] : i + 1 == stages.Length ? norms[0] : null;
-        return new FeatureMap((norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width), config.StemStride << i);
-    })];
+        var attention = Recorded(image, "**.attention");
+        var grids = config.Grids(((int)image.Size(2), (int)image.Size(3)));
+        foreach (var i in Enumerable.Range(0, config.Stages).Where(i => !config.IsFull(i)).TakeLast(2))
+        {
+            var (path, (height, width), split) = ($"stage{i + 1}.{config.Depths[i] - 1}.attns", grids[i], config.Splits[i]);
+            yield return Insight.Windowed($"upright stripes, stage {i + 1}", attention[$"{path}.0.attention"], (height, split), (height, width), (0, (Windows.Ceiling(width, split) - width) / 2));
+            yield return Insight.Windowed($"level stripes, stage {i + 1}", attention[$"{path}.1.attention"], (split, width), (height, width), ((Windows.Ceiling(height, split) - height) / 2, 0));
+        }
+        var last = config.Stages - 1;
+        yield return Insight.Windowed($"stage {config.Stages}", attention[$"stage{last + 1}.{config.Depths[last] - 1}.attns.0.attention"], grids[last], grids[last]);
+    }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
         config = config with { Classes = classes };
-        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
-        head?.To(stem.Weight.Device, stem.Weight.DType);
+        head = TransformerInit.Head(FeatureWidth, classes, stem.Weight);
     }
 
     /// <summary>
@@ -182,12 +185,6 @@ public sealed partial class CsWin : Backbone
         }
         resized.Check();
         config = resized;
-    }
-
-    /// <summary>A dense model takes files of classifiers: its stage norms keep their values.</summary>
-    public override void AdaptStateDict(IDictionary<string, Tensor> state)
-    {
-        if (config.Dense) DenseWeights.FromClassifier(this, state);
     }
 
     /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>

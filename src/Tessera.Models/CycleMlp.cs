@@ -20,15 +20,16 @@ public sealed partial class CycleMlp : StagedMlp
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Kernel">Positions that the channels are read from in turn, odd.</param>
+    /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<double> MlpRatios, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0, int Kernel = 3)
+        double Dropout = 0, double DropPath = 0, int Kernel = 3, int StemStride = 4)
         : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
     private readonly Config config;
 
     /// <summary>A CycleMLP; weights truncated normal 0.02.</summary>
-    public CycleMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, 4, 2),
+    public CycleMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2),
         (stage, _, rate) => Initialised(new MixerBlock(config.Dims[stage], new Mixer(config.Dims[stage], config.Kernel), config.MlpRatios[stage], config.Dropout, rate)),
         stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1), new ChannelNorm(config.Dims[^1]))
         => this.config = config;
@@ -104,5 +105,6 @@ public sealed partial class CycleMlp : StagedMlp
         Make("cyclemlp_b3", [3, 4, 18, 3], narrow, [8, 8, 4, 4], 38.39, 6.9, 82.4),
         Make("cyclemlp_b4", [3, 8, 27, 3], narrow, [8, 8, 4, 4], 51.80, 10.1, 83.0),
         Make("cyclemlp_b5", [3, 4, 24, 3], [96, 192, 384, 768], [4, 4, 4, 4], 75.75, 12.3, 83.2),
+        Variant.Micro("cyclemlp_micro_32", "CycleMLP, 2021, arXiv:2107.10224", 32, a => new CycleMlp(new Config(a.ImageSize, [1, 1, 3, 1], [32, 64, 128, 192], [4, 4, 4, 4], a.Classes, a.Channels, a.Dropout, a.DropPath, StemStride: 2))),
     ];
 }

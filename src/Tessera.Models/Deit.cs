@@ -83,5 +83,6 @@ public sealed partial class Deit : Vit
         Make("deit_base_distilled_patch16_224", 768, 12, 224, 87.34, 17.68, 83.4),
         Make("deit_base_patch16_384", 768, 12, 384, 86.86, 55.5, 82.9),
         Make("deit_base_distilled_patch16_384", 768, 12, 384, 87.63, 55.7, 85.2, "1000 epochs"),
+        Variant.Micro("deit_micro_distilled_patch4_32", Paper, 32, a => new Deit(new Config(a.ImageSize, 4, 128, 6, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -57,14 +57,7 @@ public sealed partial class Dhvt : Backbone
         norm = new LayerNorm(config.Dim, config.Eps);
         if (config.Classes > 0) head = new Linear(config.Dim, config.Classes);
         drop = new Dropout(config.Dropout);
-        foreach (var (_, module) in NamedModules())
-            if (module is Linear linear) Initialise(linear);
-    }
-
-    private static void Initialise(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        TransformerInit.Linears(this);
     }
 
     /// <summary>Its sizes and options.</summary>
@@ -114,17 +107,13 @@ public sealed partial class Dhvt : Backbone
     public override void ResetClassifier(int classes)
     {
         config = config with { Classes = classes };
-        head = null;
-        if (classes == 0) return;
-        Initialise(head = new Linear(config.Dim, classes));
-        head.To(clsToken.Device, clsToken.DType);
+        head = TransformerInit.Head(config.Dim, classes, clsToken);
     }
 
     /// <summary>Takes note of the size; nothing depends on it, but without convolutions patches have to divide it.</summary>
     public override void Resize(int height, int width)
     {
-        if (!config.OverlappingPatches && (height % config.Patch != 0 || width % config.Patch != 0))
-            throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        if (!config.OverlappingPatches) PatchEmbed.CheckSize(height, width, config.Patch);
         config = config with { ImageSize = (height, width) };
     }
 

@@ -70,8 +70,7 @@ public sealed partial class DynamicVit : Backbone
         norm = new LayerNorm(config.Dim, eps);
         scorePredictor = new(config.PruningLayers.Select(_ => new Predictor(config.Dim)));
         drop = new Dropout(config.Dropout);
-        foreach (var (_, module) in NamedModules())
-            if (module is Linear linear) Initialised(linear);
+        TransformerInit.Linears(this);
         ResetHeads();
     }
 
@@ -100,18 +99,9 @@ public sealed partial class DynamicVit : Backbone
     /// <summary>Number of patch tokens that a stage keeps in evaluation.</summary>
     public int Kept(int stage) => (int)(Grid.Height * Grid.Width * config.KeepRatios[stage]);
 
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
-        return linear;
-    }
-
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if ((height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        ExpectOwnSize(image);
         var x = patchEmbed.Call(image).Flatten(2).Transpose(1, 2);
         return drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
     }
@@ -139,29 +129,38 @@ public sealed partial class DynamicVit : Backbone
     }
 
     // Evaluation: tokens are gathered (section 3.4). Positions [B, n] say where in the image those that are left stand; Dropped
-    // holds positions and values of the others.
-    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) Pruned(Tensor image)
+    // holds positions and values of the others, for those who ask.
+    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) Pruned(Tensor image, bool withDropped = false)
     {
         var x = Embed(image);
-        var (batch, _, dim) = x.Shape;
-        var positions = Torch.Arange(x.Size(1) - 1, device: x.Device).Expand([batch, -1]);
+        var positions = Torch.Arange(x.Size(1) - 1, device: x.Device).Expand([x.Size(0), -1]);
         var dropped = new List<(Tensor, Tensor)>();
         for (var i = 0; i < blocks.Count; i++)
         {
             if (Stage(i) is { } stage)
             {
-                var patches = x.Slice(1, 1);
-                var scores = Record($"score{stage}", scorePredictor[stage].Call((patches, x.NewOnes([batch, patches.Size(1), 1]))));
+                var scores = Record($"score{stage}", scorePredictor[stage].Call((x.Slice(1, 1), null)));
                 var order = scores.Select(2, 0).Argsort(-1, true);
                 var keep = Record($"keep{stage}", order.Slice(1, 0, Kept(stage))); // [B, k], best first
-                var rest = order.Slice(1, Kept(stage));
-                dropped.Add((positions.Gather(1, rest), patches.Gather(1, rest.Unsqueeze(2).Expand([-1, -1, dim]))));
+                if (withDropped)
+                {
+                    var rest = order.Slice(1, Kept(stage));
+                    dropped.Add((positions.Gather(1, rest), Rows(x, rest + 1)));
+                }
                 positions = Record($"position{stage}", positions.Gather(1, keep));
-                x = Torch.Cat([x.Slice(1, 0, 1), patches.Gather(1, keep.Unsqueeze(2).Expand([-1, -1, dim]))], 1);
+                x = Rows(x, (keep + 1).ConstantPadNd([1, 0])); // the class token stays in front
             }
             x = blocks[i].Call((x, null));
         }
         return (Record("normed", norm.Call(x)), positions, dropped);
+    }
+
+    // Whole rows are copied, where gathering would go element by element. [B, N, D], [B, k] -> [B, k, D]
+    private static Tensor Rows(Tensor tokens, Tensor index)
+    {
+        var (batch, count, dim) = tokens.Shape;
+        var flat = batch == 1 ? index : index + Torch.Arange(batch, device: index.Device).Unsqueeze(1) * count;
+        return tokens.Reshape(batch * count, dim).IndexSelect(0, flat.Flatten()).Reshape(batch, -1, dim);
     }
 
     private int? Stage(int block)
@@ -236,10 +235,22 @@ public sealed partial class DynamicVit : Backbone
 
     private Tensor Restored(Tensor image) // [B, N, D]
     {
-        var (tokens, positions, dropped) = Pruned(image);
+        var (tokens, positions, dropped) = Pruned(image, withDropped: true);
         var values = Torch.Cat([tokens.Slice(1, 1), .. dropped.Select(d => norm.Call(d.Values))], 1);
         var order = Torch.Cat([positions, .. dropped.Select(d => d.Positions)], 1).Argsort(-1);
         return values.Gather(1, order.Unsqueeze(2).Expand([-1, -1, config.Dim]));
+    }
+
+    /// <summary>The tokens that each stage keeps, then the class token's attention.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var positions = Recorded(image, "position*");
+        for (var stage = 0; stage < config.PruningLayers.Count; stage++)
+        {
+            var kept = Torch.Zeros([Grid.Height * Grid.Width], device: image.Device).IndexFill(0, positions[$"position{stage}"][0], 1);
+            yield return Insight.Map($"kept by stage {stage + 1}", $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, config.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.", kept.Reshape(Grid.Height, Grid.Width)) with { IsPresence = true };
+        }
+        foreach (var insight in base.Insights(image)) yield return insight;
     }
 
     /// <inheritdoc/>
@@ -251,28 +262,23 @@ public sealed partial class DynamicVit : Backbone
 
     private void ResetHeads()
     {
-        head = config.Classes > 0 ? Initialised(new Linear(config.Dim, config.Classes)) : null;
-        auxHead = config.Classes > 0 && config.DenseHead ? Initialised(new Linear(config.Dim, config.Classes)) : null;
-        head?.To(posEmbed.Device, posEmbed.DType);
-        auxHead?.To(posEmbed.Device, posEmbed.DType);
+        head = TransformerInit.Head(config.Dim, config.Classes, posEmbed);
+        auxHead = TransformerInit.Head(config.Dim, config.DenseHead ? config.Classes : 0, posEmbed);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        PatchEmbed.CheckSize(height, width, config.Patch);
         var before = Grid;
         config = config with { ImageSize = (height, width) };
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, 1, PositionResampling.Bicubic).Clone());
+        posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 
     /// <inheritdoc/>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 3 && table.Size(1) != posEmbed.Size(1))
-            state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - 1, Grid), Grid, 1, PositionResampling.Bicubic);
+        PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 1, PositionResampling.Bicubic);
         if (state.Keys.Any(IsPredictor)) return;
         foreach (var (name, tensor) in StateDict().Where(entry => IsPredictor(entry.Key))) state[name] = tensor;
     }
@@ -280,7 +286,7 @@ public sealed partial class DynamicVit : Backbone
     private static bool IsPredictor(string name) => name.StartsWith("score_predictor.", StringComparison.Ordinal);
 
     /// <summary>Scores tokens by themselves and by the mean of those that are left (equations 1 to 5).</summary>
-    private sealed partial class Predictor : Module<(Tensor Tokens, Tensor Decision), Tensor>
+    private sealed partial class Predictor : Module<(Tensor Tokens, Tensor? Decision), Tensor>
     {
         private readonly Sequential inConv;
         private readonly Sequential outConv;
@@ -291,15 +297,21 @@ public sealed partial class DynamicVit : Backbone
             outConv = new Sequential(new Linear(dim, dim / 2), new Gelu(), new Linear(dim / 2, dim / 4), new Gelu(), new Linear(dim / 4, 2));
         }
 
-        protected override Tensor Forward((Tensor Tokens, Tensor Decision) input) // [B, n, D], [B, n, 1] -> log-probabilities to keep and drop [B, n, 2]
+        // [B, n, D] and which of them are left, [B, n, 1], all without: log-probabilities to keep and drop [B, n, 2]
+        protected override Tensor Forward((Tensor Tokens, Tensor? Decision) input)
         {
             var x = inConv.Call(input.Tokens);
             var half = x.Size(2) / 2;
-            var left = input.Decision.Sum([1], true);
-            // An image of which no token is left has a mean of zero instead of 0 / 0.
-            var mean = (x.Slice(2, half) * input.Decision).Sum([1], true) / (left + left.Eq(0).To(left.DType));
+            var mean = input.Decision is { } decision ? MeanOfLeft(x.Slice(2, half), decision) : x.Slice(2, half).Mean([1], true);
             return outConv.Call(Torch.Cat([x.Slice(2, 0, half), mean.Expand([-1, x.Size(1), -1])], 2)).LogSoftmax(-1);
         }
+    }
+
+    // An image of which no token is left has a mean of zero instead of 0 / 0.
+    private static Tensor MeanOfLeft(Tensor values, Tensor decision)
+    {
+        var left = decision.Sum([1], true);
+        return (values * decision).Sum([1], true) / (left + left.Eq(0).To(left.DType));
     }
 
     /// <summary>A pre-norm block with an optional policy [B, N, 1] that says which tokens are still there.</summary>

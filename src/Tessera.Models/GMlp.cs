@@ -26,8 +26,13 @@ public sealed partial class GMlp : TokenMlp
     // The norm of a block and the final one; the norm inside of the gate has 1e-5.
     private const double Eps = 1e-6;
 
+    private readonly Config config;
+
     /// <summary>A gMLP, whose gates start as the identity.</summary>
-    public GMlp(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
+    public GMlp(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     private sealed partial class Block : TokenMlpBlock
     {
@@ -45,6 +50,8 @@ public sealed partial class GMlp : TokenMlp
         protected override Tensor Forward(Tensor input) => input + dropPath.Call(mlpChannels.Call(norm.Call(input)));
 
         public override void Resize((int Height, int Width) from, (int Height, int Width) to) => mlpChannels.Resize(from, to);
+
+        public override Tensor Mixing(int token) => mlpChannels.Mixing(token);
 
         public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_channels.gate.proj.weight"], ["mlp_channels.gate.proj.weight", "mlp_channels.gate.proj.bias"]);
     }
@@ -67,6 +74,8 @@ public sealed partial class GMlp : TokenMlp
         }
 
         protected override Tensor Forward(Tensor input) => drop.Call(fc2.Call(gate.Call(drop.Call(fc1.Call(input).Gelu()))));
+
+        public Tensor Mixing(int token) => gate.Mixing(token);
 
         public void Resize((int Height, int Width) from, (int Height, int Width) to) => gate.Resize(from, to);
     }
@@ -91,6 +100,8 @@ public sealed partial class GMlp : TokenMlp
             return halves[0] * proj.Call(norm.Call(halves[1]).Transpose(1, 2)).Transpose(1, 2);
         }
 
+        public Tensor Mixing(int token) => proj.Weight.Abs()[token];
+
         public void Resize((int Height, int Width) from, (int Height, int Width) to) => proj = TokenMatrix.Resample(proj, from, to, inputs: true, outputs: true);
     }
 
@@ -105,5 +116,6 @@ public sealed partial class GMlp : TokenMlp
         Make("gmlp_ti16_224", 128, 0, 5.87, 1.33, 72.3, "1.4 GMACs in the paper"),
         Make("gmlp_s16_224", 256, 0.05, 19.42, 4.39, 79.6, "4.5 GMACs in the paper"),
         Make("gmlp_b16_224", 512, 0.2, 73.08, 15.8, 81.6),
+        Variant.Micro("gmlp_micro_32", "Pay Attention to MLPs, 2021, arXiv:2105.08050", 32, a => new GMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

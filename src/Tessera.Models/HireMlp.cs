@@ -35,16 +35,17 @@ public sealed partial class HireMlp : StagedMlp
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Regions,
         IReadOnlyList<int> StepStrides, IReadOnlyList<int> StepDilations, HirePadding StepPadding = HirePadding.Circular, HirePadding RegionPadding = HirePadding.Circular,
-        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0)
+        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0, int StemStride = 4)
         : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
     private readonly Config config;
 
     /// <summary>A Hire-MLP.</summary>
-    public HireMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, 4, 2), (stage, j, rate) => new Block(config, stage, j, rate),
+    public HireMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2), (stage, j, rate) => new Block(config, stage, j, rate),
         stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1), new BatchNorm(config.Dims[^1]))
     {
         if (config.StepPadding == HirePadding.Replicate) throw new ArgumentException("a shift fills with the opposite side or with zeros", nameof(config));
@@ -172,5 +173,6 @@ public sealed partial class HireMlp : StagedMlp
         Make("hiremlp_small", [3, 4, 10, 3], narrow, 0, 33.11, 4.2, 82.1),
         Make("hiremlp_base", [4, 6, 24, 3], narrow, 0.2, 58.23, 8.1, 83.2),
         Make("hiremlp_large", [4, 6, 24, 3], [96, 192, 384, 768], 0.2, 95.72, 13.4, 83.8),
+        Variant.Micro("hiremlp_micro_32", "Hire-MLP, 2021, arXiv:2108.13341", 32, a => new HireMlp(new Config(a.ImageSize, [1, 1, 3, 1], [32, 64, 128, 192], [4, 4, 4, 4], [4, 3, 2, 2], [2, 2, 3, 2], [2, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
     ];
 }

@@ -140,6 +140,21 @@ public sealed partial class InternImage : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
         => [.. Levels(input).Select((map, i) => new FeatureMap(map, (config.StemStride * config.StemStride) << i))];
 
+    /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var records = Recorded(image, "**.offset", "**.modulation");
+        foreach (var (i, depth) in config.Depths.Index())
+        {
+            var path = $"levels.{i}.blocks.{depth - 1}.dcn";
+            yield return new($"points, level {i + 1}", "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is.")
+            {
+                Places = [.. Dcnv3.Middle(records[$"{path}.offset"], records[$"{path}.modulation"], config.Groups[i], config.Kernel, config.OffsetScale, config.RemoveCenter)],
+            };
+        }
+        foreach (var insight in base.Insights(image)) yield return insight;
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
@@ -336,5 +351,6 @@ public sealed partial class InternImage : Backbone
         Make("internimage_xl", 384, new Config((0, 0), 192, [5, 5, 24, 5], [12, 24, 48, 96], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.2), 335, 163, 88.0, "22k, then 1k"),
         Make("internimage_h", 640, Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with { ResPostNorm = true }, 1089.6, 1478, 89.6, "427M images jointly, then 1k; 1080 M in the paper"),
         Make("internimage_g", 512, Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with { PostNorm = true }, 3076.4, 2700, 90.1, "joint pre-training, then 1k; 3000 M in the paper"),
+        Variant.Micro("internimage_micro_32", Paper, 32, a => new InternImage(new Config(a.ImageSize, 32, [1, 1, 3, 1], [2, 4, 8, 16], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 1))),
     ];
 }

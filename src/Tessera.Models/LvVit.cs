@@ -86,18 +86,9 @@ public sealed partial class LvVit : Backbone
     /// <summary>Rows and columns of patch tokens.</summary>
     public (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
 
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
-        return linear;
-    }
-
     private Tensor Encode(Tensor image, TokenBox? box) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if ((height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        ExpectOwnSize(image);
         var x = Record("embedding", patchEmbed.Call(image)).Flatten(2).Transpose(1, 2); // [B, N, D]
         if (box is { } region) x = MixToken.Exchange(x, region, Grid);
         x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
@@ -145,28 +136,23 @@ public sealed partial class LvVit : Backbone
 
     private void ResetHeads()
     {
-        head = config.Classes > 0 ? Initialised(new Linear(config.Dim, config.Classes)) : null;
-        auxHead = config.Classes > 0 && config.DenseHead ? Initialised(new Linear(config.Dim, config.Classes)) : null;
-        head?.To(posEmbed.Device, posEmbed.DType);
-        auxHead?.To(posEmbed.Device, posEmbed.DType);
+        head = TransformerInit.Head(config.Dim, config.Classes, posEmbed);
+        auxHead = TransformerInit.Head(config.Dim, config.DenseHead ? config.Classes : 0, posEmbed);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        PatchEmbed.CheckSize(height, width, config.Patch);
         var before = Grid;
         config = config with { ImageSize = (height, width) };
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, 1, PositionResampling.Bicubic).Clone());
+        posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 
     /// <inheritdoc/>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
-        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - 1, Grid), Grid, 1, PositionResampling.Bicubic);
+        PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 1, PositionResampling.Bicubic);
     }
 
     /// <summary>
@@ -199,8 +185,7 @@ public sealed partial class LvVit : Backbone
                 norm2 = new LayerNorm(config.Dim);
                 mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
             }
-            foreach (var (_, module) in NamedModules())
-                if (module is Linear linear) Initialised(linear);
+            TransformerInit.Linears(this);
         }
 
         protected override Tensor Forward(Tensor x)
@@ -235,5 +220,6 @@ public sealed partial class LvVit : Backbone
         Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
         Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
         Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
+        Variant.Micro("lvvit_micro_32", Paper, 32, a => new LvVit(new Config(a.ImageSize, 4, 128, 6, 4, 1, 16, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -44,5 +44,6 @@ public sealed class Mit : PvtV2
         Make("mit_b3", [64, 128, 320, 512], [3, 4, 18, 3], 44.072, 83.1),
         Make("mit_b4", [64, 128, 320, 512], [3, 8, 27, 3], 60.843, 83.6),
         Make("mit_b5", [64, 128, 320, 512], [3, 6, 40, 3], 81.443, 83.8),
+        Variant.Micro("mit_micro_32", "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203", 32, a => new Mit(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 2, 2], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
     ];
 }

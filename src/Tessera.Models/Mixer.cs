@@ -27,8 +27,13 @@ public sealed partial class Mixer : TokenMlp
 
     private const double Eps = 1e-6;
 
+    private readonly Config config;
+
     /// <summary>A Mixer with timm's initialisation.</summary>
-    public Mixer(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
+    public Mixer(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     /// <summary>Mixing over tokens, then over channels (equation 1).</summary>
     private sealed partial class Block : TokenMlpBlock
@@ -56,6 +61,8 @@ public sealed partial class Mixer : TokenMlp
 
         public override void Resize((int Height, int Width) from, (int Height, int Width) to) => mlpTokens.Resize(from, to);
 
+        public override Tensor Mixing(int token) => mlpTokens.Mixing(token);
+
         public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_tokens.fc1.weight"], ["mlp_tokens.fc2.weight", "mlp_tokens.fc2.bias"]);
     }
 
@@ -76,6 +83,13 @@ public sealed partial class Mixer : TokenMlp
             }
             else h = h.Gelu();
             return drop.Call(fc2.Call(drop.Call(h)));
+        }
+
+        // Of a gated layer the half that is gated.
+        public Tensor Mixing(int token)
+        {
+            Tensor output = fc2.Weight;
+            return output.Abs()[token].Matmul(fc1.Weight.Abs().Slice(0, 0, output.Size(1)));
         }
 
         public void Resize((int Height, int Width) from, (int Height, int Width) to)
@@ -101,5 +115,7 @@ public sealed partial class Mixer : TokenMlp
         Make("mixer_l16_224", 16, 1024, 24, 208.20, 44.6, 71.8),
         Make("gmixer_12_224", 16, 384, 12, 12.70, 2.7, gated: true),
         Make("gmixer_24_224", 16, 384, 24, 24.72, 5.3, 78.0, gated: true),
+        Variant.Micro("mixer_micro_32", "MLP-Mixer, 2021, arXiv:2105.01601", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("gmixer_micro_32", "timm's gated MLP-Mixer", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, 1, 4, true, a.Dropout, a.DropPath))),
     ];
 }

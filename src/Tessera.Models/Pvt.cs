@@ -30,9 +30,10 @@ public sealed partial class Pvt : Backbone
     /// <param name="Dropout">Dropout of tokens, projections and MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Dense">The backbone for dense tasks.</param>
+    /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false)
+        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false, int StemStride = 4)
     {
         internal int Stages => Dims.Count;
 
@@ -53,7 +54,7 @@ public sealed partial class Pvt : Backbone
     {
         if (config.Reductions[^1] != 1 && !config.Dense) throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
         this.config = config;
-        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 4 : 2, i == 0 ? 4 : 2, 0, config.EmbedEps))];
+        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? config.StemStride : 2, i == 0 ? config.StemStride : 2, 0, config.EmbedEps))];
         posEmbeds = [.. Grids(config.ImageSize).Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02))];
         if (!config.Dense) clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
@@ -150,7 +151,7 @@ public sealed partial class Pvt : Backbone
     {
         var tokens = stage.Tokens;
         if (i + 1 == config.Stages && norm is not null) tokens = norm.Call(tokens).Slice(1, PrefixTokens);
-        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), 4 << i);
+        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), config.StemStride << i);
     })];
 
     /// <inheritdoc/>
@@ -199,5 +200,6 @@ public sealed partial class Pvt : Backbone
         Make("pvt_small", [3, 4, 6, 3], 0.1, 24.486, 3.8, 79.8),
         Make("pvt_medium", [3, 4, 18, 3], 0.3, 44.208, 6.7, 81.2),
         Make("pvt_large", [3, 8, 27, 3], 0.3, 61.369, 9.8, 81.7),
+        Variant.Micro("pvt_micro_32", "Pyramid Vision Transformer, 2021, arXiv:2102.12122", 32, a => new Pvt(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 3, 1], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
     ];
 }

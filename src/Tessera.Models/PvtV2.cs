@@ -28,9 +28,10 @@ public partial class PvtV2 : Backbone
     /// <param name="EmbedEps">Of the norms of patches and of reduced keys and values.</param>
     /// <param name="Dropout">Dropout of projections and MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0)
+        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, int StemStride = 4)
     {
         internal int Stages => Dims.Count;
 
@@ -47,7 +48,7 @@ public partial class PvtV2 : Backbone
     public PvtV2(Config config)
     {
         this.config = config;
-        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 7 : 3, i == 0 ? 4 : 2, i == 0 ? 3 : 1, config.EmbedEps))];
+        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 7 : 3, i == 0 ? config.StemStride : 2, i == 0 ? 3 : 1, config.EmbedEps))];
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
         norms = [.. config.Dims.Select(dim => new LayerNorm(dim, config.Eps))];
@@ -108,7 +109,7 @@ public partial class PvtV2 : Backbone
 
     /// <summary>The four normalised maps, strides 4 to 32.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), 4 << i))];
+        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), config.StemStride << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -144,5 +145,6 @@ public partial class PvtV2 : Backbone
         Make("pvt_v2_b3", [64, 128, 320, 512], [3, 4, 18, 3], [8, 8, 4, 4], false, 0.3, 45.239, 6.9, 83.1),
         Make("pvt_v2_b4", [64, 128, 320, 512], [3, 8, 27, 3], [8, 8, 4, 4], false, 0.3, 62.556, 10.1, 83.6),
         Make("pvt_v2_b5", [64, 128, 320, 512], [3, 6, 40, 3], [4, 4, 4, 4], false, 0.3, 81.956, 11.8, 83.8),
+        Variant.Micro("pvt_v2_micro_32", "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797", 32, a => new PvtV2(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 3, 1], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
     ];
 }

@@ -25,8 +25,13 @@ public sealed partial class ResMlp : TokenMlp
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double LayerScale = 1e-4,
         double Dropout = 0, double DropPath = 0) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
+    private readonly Config config;
+
     /// <summary>A ResMLP.</summary>
-    public ResMlp(Config config) : base(config, () => new Block(config), new Affine(config.Dim)) { }
+    public ResMlp(Config config) : base(config, () => new Block(config), new Affine(config.Dim)) => this.config = config;
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     /// <summary>Also takes the names of the authors' own checkpoints.</summary>
     /// <inheritdoc/>
@@ -83,6 +88,8 @@ public sealed partial class ResMlp : TokenMlp
         public override void Resize((int Height, int Width) from, (int Height, int Width) to)
             => linearTokens = TokenMatrix.Resample(linearTokens, from, to, inputs: true, outputs: true);
 
+        public override Tensor Mixing(int token) => linearTokens.Weight.Abs()[token];
+
         public override (string[] Columns, string[] Rows) TokenWeights => (["linear_tokens.weight"], ["linear_tokens.weight", "linear_tokens.bias"]);
     }
 
@@ -98,5 +105,6 @@ public sealed partial class ResMlp : TokenMlp
         Make("resmlp_24_224", 16, 384, 24, 1e-5, 30.02, 6.0, 79.4, "80.8 distilled"),
         Make("resmlp_36_224", 16, 384, 36, 1e-6, 44.69, 8.9, 79.7, "81.1 distilled"),
         Make("resmlp_big_24_224", 8, 768, 24, 1e-6, 129.1, 100, 81.0, "83.6 distilled; 84.4 after ImageNet-22k"),
+        Variant.Micro("resmlp_micro_32", "ResMLP, 2021, arXiv:2105.03404", 32, a => new ResMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, LayerScale: 0.1, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

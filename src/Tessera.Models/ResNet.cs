@@ -1,3 +1,4 @@
+using Tessera.Models.Layers;
 using Tessera.Nn;
 
 namespace Tessera.Models;
@@ -10,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are torchvision's, and so is the place of a bottleneck's stride: on its 3 x 3 convolution
 /// ("v1.5"), where the paper has it on the first 1 x 1.
 /// </remarks>
-public sealed partial class ResNet : Backbone
+public sealed partial class ResNet : StagedMaps
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -71,6 +72,7 @@ public sealed partial class ResNet : Backbone
 
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
+    private protected override int FirstStride => 4;
     /// <summary>Its sizes and options.</summary>
     public Config Options => config;
     /// <inheritdoc/>
@@ -86,7 +88,7 @@ public sealed partial class ResNet : Backbone
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
 
-    private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
+    private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
     {
         var x = bn1.Call(conv1.Call(image)).Relu().MaxPool2d(3, 2, 1);
         foreach (var (i, stage) in Stages.Index())
@@ -97,16 +99,7 @@ public sealed partial class ResNet : Backbone
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Maps(input).Last();
-
-    /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
-
-    /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => fc is null ? pooled : fc.Call(drop.Call(pooled));
-
-    /// <summary>C2 to C5, strides 4 to 32.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 4 << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)

@@ -192,6 +192,13 @@ public sealed partial class RevCol : Backbone
         return ReversibleColumn.RecomputationErrors(columns, stem.Call(image), wide);
     }
 
+    /// <summary>The features of stride 16 of some columns, from the first to the last.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var features = Recorded(image, "subnet*.c2");
+        return Insight.Spread([.. Enumerable.Range(0, config.Columns)], 6).Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
@@ -236,6 +243,7 @@ public sealed partial class RevCol : Backbone
         Make("revcol_tiny_supervised", 64, [2, 2, 4, 2], 4, 0.1, 33.06, 4.5, 82.2, "with the four heads and three decoders of training", supervised: true),
         Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
         Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, null, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
+        Variant.Micro("revcol_micro_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Supervision: false, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath))),
     ];
 
     /// <summary>Norm and linear map of the pooled features.</summary>

@@ -211,5 +211,7 @@ public sealed partial class S2Mlp : Backbone
         Make("s2mlp_deep", [16], [384], [36], 4, false, 53.9, 10.5, 80.7, "51 M in the paper"),
         Make("s2mlpv2_small_7", [7, 2], [192, 384], [4, 14], 3, true, 25.1, 6.9, 82.0),
         Make("s2mlpv2_medium_7", [7, 2], [256, 512], [7, 17], 3, true, 55, 16.3, 83.6),
+        Variant.Micro("s2mlp_micro_32", "S2-MLP, 2021, arXiv:2106.07477", 32, a => new S2Mlp(new Config(a.ImageSize, [4], [128], [8], [4], false, a.Classes, a.Channels, a.Dropout, a.DropPath))),
+        Variant.Micro("s2mlpv2_micro_32", "S2-MLPv2, 2021, arXiv:2108.01072", 32, a => new S2Mlp(new Config(a.ImageSize, [4, 2], [96, 192], [2, 4], [3, 3], true, a.Classes, a.Channels, a.Dropout, a.DropPath))),
     ];
 }

@@ -95,8 +95,7 @@ public sealed partial class Sot : Backbone
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        if (((int)input.Size(2), (int)input.Size(3)) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {input.Size(2)} x {input.Size(3)}: call Resize first");
+        ExpectOwnSize(input);
         var x = visualTokens.Call(input);
         x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
         foreach (var block in blocks) x = block.Call(x);
@@ -189,5 +188,6 @@ public sealed partial class Sot : Backbone
         Make("sot_tiny", 240, 12, 4, 2.5, 14, 0, 8.04, 2.5, 80.3, "ImageNet-A 21.5; 7.7 million parameters in the paper, this is its code"),
         Make("sot_small", 384, 14, 6, 3.5, 24, 0.5, 27.1, 5.8, 82.7, "ImageNet-A 31.8; 26.9 million parameters in the paper, this is its code"),
         Make("sot_base", 528, 24, 8, 3, 38, 0.7, 76.8, 14.5, 83.5, "ImageNet-A 34.6"),
+        Variant.Micro("sot_micro_64", Paper, 64, a => new Sot(new Config(a.ImageSize, 128, 6, 4, 2, 4, 10, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

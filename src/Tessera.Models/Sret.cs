@@ -100,8 +100,7 @@ public sealed partial class Sret : Backbone
 
     private IEnumerable<Tensor> Stages(Tensor image, IReadOnlyDictionary<string, Tensor> draws) // [B, C, H, W] -> maps of strides 8, 16, 32
     {
-        if (((int)image.Size(2), (int)image.Size(3)) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first");
+        ExpectOwnSize(image);
         var x = drop.Call(patchEmbed.Call(image) + posEmbed);
         for (var stage = 0; stage < config.Stages; stage++)
         {
@@ -335,5 +334,6 @@ public sealed partial class Sret : Backbone
         Make("sret_s_unsliced_384", 42, 3, 3, 2, null, null, 21.0, 18.5, 83.8, "distilled", 0, 384),
         Make("sret_s_unsliced_512", 42, 3, 3, 2, null, null, 21.3, 42.8, 84.3, "distilled", 0, 512),
         Make("sret_100", 40, 2, 3.6, 1, [8, 4, 1], [2, 1, 1], null, null, null, "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models", loops: 10),
+        Variant.Micro("sret_micro_64", Paper, 64, a => new Sret(new Config(a.ImageSize, [20, 20, 20], [2, 4, 2], [1, 2, 1], [2, 4, 8], [8, 4, 1], [2, 1, 1], 3, 1, a.Classes, a.Channels, a.Dropout, a.DropPath))),
     ];
 }

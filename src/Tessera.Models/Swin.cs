@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the authors' code: of the classifier, or, with <see cref="Config.Dense"/>, of
 /// their backbone for detection and segmentation, which takes any size by padding and puts a norm after every stage.
 /// </remarks>
-public sealed partial class Swin : Backbone
+public sealed partial class Swin : StagedTokens
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; a dense model takes others too.</param>
@@ -50,7 +50,7 @@ public sealed partial class Swin : Backbone
         {
             if (Dense) return;
             var (height, width) = ImageSize;
-            if (height % Patch != 0 || width % Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {Patch} x {Patch}");
+            PatchEmbed.CheckSize(height, width, Patch);
             (height, width) = Grid;
             for (var i = 0; i < Depths.Count; i++, height /= 2, width /= 2)
             {
@@ -85,7 +85,7 @@ public sealed partial class Swin : Backbone
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         layers = new(config.Depths.Select((_, i) => new Stage(config, i, rates)));
         norms = config.Dense ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))] : [new LayerNorm(FeatureWidth, config.Eps)];
-        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        head = TransformerInit.Head(FeatureWidth, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
@@ -100,6 +100,9 @@ public sealed partial class Swin : Backbone
         members.Add("drop", drop);
     }
 
+    private protected override int FirstStride => config.Patch;
+    private protected override bool IsDense => config.Dense;
+    private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
     /// <summary>Its sizes and options.</summary>
     public Config Options => config;
     /// <inheritdoc/>
@@ -120,8 +123,7 @@ public sealed partial class Swin : Backbone
     private (Tensor Tokens, int Height, int Width) Embed(Tensor image) // [B, C, H, W] -> [B, N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.Dense && (height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        if (!config.Dense) ExpectOwnSize(image);
         var (below, right) = (Missing(height, config.Patch), Missing(width, config.Patch));
         if (below + right > 0) image = image.ConstantPadNd([0, right, 0, below]);
         var x = patchEmbed.Call(image);
@@ -135,7 +137,7 @@ public sealed partial class Swin : Backbone
     private static int Missing(int size, int multiple) => (multiple - size % multiple) % multiple;
 
     /// <summary>Tokens after the last block of each stage, before they are merged, with the size of their map.</summary>
-    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var (x, height, width) = Embed(image);
         foreach (var (i, stage) in layers.Index())
@@ -150,27 +152,27 @@ public sealed partial class Swin : Backbone
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => norms[^1].Call(Stages(input).Last().Tokens);
-
-    /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features) => features.Mean(1);
-
-    /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
-    /// <summary>One map per stage: normalised all in a dense model, the last alone in a classifier.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
+    /// <summary>The last two blocks, of plain and of shifted windows, of the last stages with more than one window.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var norm = config.Dense ? norms[i] : i + 1 == layers.Count ? norms[0] : null;
-        return new FeatureMap((norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width), config.Patch << i);
-    })];
+        var attention = Recorded(image, "**.attention");
+        var maps = FeatureMaps(image);
+        foreach (var (i, stage) in layers.Index().Where(stage => maps[stage.Index].Map.Size(2) > stage.Item.Blocks[0].Side).TakeLast(2))
+            foreach (var (j, block) in stage.Blocks.Index().TakeLast(2))
+                yield return Insight.Windowed($"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}", attention[$"layers.{i}.blocks.{j}.attn.attention"], (block.Side, block.Side),
+                    ((int)maps[i].Map.Size(2), (int)maps[i].Map.Size(3)), shift: block.Shift);
+        if (maps[^1].Map.Size(2) <= layers[^1].Blocks[0].Side)
+            yield return Insight.Windowed($"window of stage {layers.Count}", attention[$"layers.{layers.Count - 1}.blocks.{config.Depths[^1] - 1}.attn.attention"],
+                (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side), ((int)maps[^1].Map.Size(2), (int)maps[^1].Map.Size(3)));
+    }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
         config = config with { Classes = classes };
-        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
-        head?.To(patchEmbed.Weight.Device, patchEmbed.Weight.DType);
+        head = TransformerInit.Head(FeatureWidth, classes, patchEmbed.Weight);
     }
 
     /// <summary>
@@ -196,7 +198,7 @@ public sealed partial class Swin : Backbone
     /// <summary>Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically. A dense model takes files of classifiers.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (config.Dense) DenseWeights.FromClassifier(this, state);
+        base.AdaptStateDict(state);
         foreach (var name in state.Keys.Where(IsComputed).ToArray()) state.Remove(name);
         foreach (var (name, own) in StateDict())
         {

@@ -56,7 +56,7 @@ public sealed partial class T2tVit : Backbone
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
         blocks = TransformerInit.Linears(new ModuleList<Block>(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i]))));
         norm = new LayerNorm(config.Dim, config.Eps);
-        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(config.Dim, config.Classes));
+        head = TransformerInit.Head(config.Dim, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
@@ -82,9 +82,7 @@ public sealed partial class T2tVit : Backbone
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        var (height, width) = ((int)input.Size(2), (int)input.Size(3));
-        if ((height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        ExpectOwnSize(input);
         var x = tokensToToken.Call(input);
         x = drop.Call(Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1) + posEmbed);
         foreach (var block in blocks) x = block.Call(x);
@@ -108,8 +106,7 @@ public sealed partial class T2tVit : Backbone
     public override void ResetClassifier(int classes)
     {
         config = config with { Classes = classes };
-        head = classes > 0 ? TransformerInit.Linears(new Linear(config.Dim, classes)) : null;
-        head?.To(clsToken.Device, clsToken.DType);
+        head = TransformerInit.Head(config.Dim, classes, clsToken);
     }
 
     /// <summary>Takes images of another size: the position table is resampled bicubically, the class token's row kept.</summary>
@@ -118,18 +115,14 @@ public sealed partial class T2tVit : Backbone
     {
         if (Math.Min(height, width) < TokensToToken.Smallest) throw new ShapeException($"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more");
         var (from, to) = (TokensToToken.Grid(config.ImageSize), TokensToToken.Grid((height, width)));
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(PositionTable.Resample(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic).Clone(), requiresGrad: false);
+        posEmbed = PositionTable.Resized(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic);
         config = config with { ImageSize = (height, width) };
     }
 
     /// <summary>A position table of another size is resampled bicubically.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
-        var grid = TokensToToken.Grid(config.ImageSize);
-        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PrefixTokens, grid), grid, PrefixTokens, PositionResampling.Bicubic);
+        PositionTable.Fit(state, "pos_embed", posEmbed, TokensToToken.Grid(config.ImageSize), PrefixTokens, PositionResampling.Bicubic);
     }
 
     /// <summary>Three soft splits with attention after the first two, then a linear map (section 3.1).</summary>
@@ -318,5 +311,6 @@ public sealed partial class T2tVit : Backbone
         Make("t2t_vit_t_24", 512, 24, 8, 3, true, 64.10, 15.0, 82.6),
         Make("t2t_vit_14_resnext", 384, 14, 32, 3, false, 21.5, null, null, "ablation: 32 heads"),
         Make("t2t_vit_14_wide", 768, 4, 12, 3, false, 25.2, null, null, "ablation: wide and shallow"),
+        Variant.Micro("t2t_vit_micro_64", "Tokens-to-Token ViT, 2021, arXiv:2101.11986", 64, a => new T2tVit(new Config(a.ImageSize, 192, 6, 4, 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

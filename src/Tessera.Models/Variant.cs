@@ -61,4 +61,17 @@ public sealed record Variant(
     double? Top1 = null,
     string? Dataset = null,
     Preprocessing? Preprocessing = null,
-    string? Note = null);
+    string? Note = null)
+{
+    /// <summary>What a small size is built with; nothing is left open.</summary>
+    internal sealed record Choice((int Height, int Width) ImageSize, int Classes, int Channels, double Dropout, double DropPath);
+
+    /// <summary>A size that nobody published, for images of CIFAR: small enough to learn something in minutes.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="paper">Where the architecture comes from.</param>
+    /// <param name="side">Height and width: 32, or 64 where strides leave too little of 32.</param>
+    /// <param name="create">Builds it.</param>
+    internal static Variant Micro(string name, string paper, int side, Func<Choice, Backbone> create) => new(
+        name, paper, options => create(new(options.ImageSize ?? (side, side), options.Classes ?? 10, options.Channels ?? 3, options.Dropout ?? 0, options.DropPath ?? 0)),
+        side, Dataset: "CIFAR-10", Preprocessing: Preprocessing.Cifar10, Note: side == 32 ? "not published: for CIFAR" : "not published: for CIFAR, enlarged to 64 pixels");
+}

@@ -71,7 +71,7 @@ public sealed partial class Vip : StagedMlp
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input)
     {
-        if ((input.Size(2), input.Size(3)) != ImageSize) throw new ShapeException($"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {input.Size(2)} x {input.Size(3)}: call Resize first, which is an approximation here");
+        ExpectOwnSize(input, ", which is an approximation here");
         return base.Features(input);
     }
 
@@ -176,5 +176,6 @@ public sealed partial class Vip : StagedMlp
         Make("vip_s7", Sizes(7, [4, 3, 8, 3], [192, 384, 384, 384], [32, 16, 16, 16], 0), 25.11, 6.9, 81.5),
         Make("vip_m7", Sizes(7, [4, 3, 14, 3], [256, 256, 512, 512], [32, 32, 16, 16], 1), 55.27, 16.3, 82.7),
         Make("vip_l7", Sizes(7, [8, 8, 16, 4], [256, 512, 512, 512], [32, 16, 16, 16], 0), 87.78, 24.4, 83.2),
+        Variant.Micro("vip_micro_32", "Vision Permutator, 2021, arXiv:2106.12368", 32, a => new Vip(new Config(a.ImageSize, 4, [2, 4], [96, 192], [8, 4], [true, false], [3, 3], a.Classes, a.Channels, a.Dropout, a.DropPath))),
     ];
 }

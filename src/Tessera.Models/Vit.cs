@@ -149,8 +149,7 @@ public partial class Vit : Backbone
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.DynamicImageSize && (height, width) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {height} x {width}: call Resize first");
+        if (!config.DynamicImageSize) ExpectOwnSize(image);
         var x = Record("patch_tokens", patchEmbed.Call(image));
         Tensor positions = posEmbed;
         if (config.DynamicImageSize) positions = PositionTable.Resample(posEmbed, Grid, (height / config.Patch, width / config.Patch), PositionPrefix, config.Resampling);
@@ -199,12 +198,10 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        PatchEmbed.CheckSize(height, width, config.Patch);
         var before = Grid;
         config = config with { ImageSize = (height, width) };
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(PositionTable.Resample(posEmbed, before, Grid, PositionPrefix, config.Resampling).Clone());
+        posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, config.Resampling);
     }
 
     /// <summary>Besides the positions: names of tiny-transformers; the encoder of a masked autoencoder, whose norm does not fit a norm after pooling.</summary>

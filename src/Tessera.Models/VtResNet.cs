@@ -119,6 +119,16 @@ public sealed partial class VtResNet : Backbone
         return [new(maps[0], 4), new(maps[1], 8), new(projected, 16)];
     }
 
+    /// <summary>Where the tokens of the last module come from.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        const int most = 8;
+        var map = Maps(image)[^1];
+        var weights = Recorded(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
+        for (var token = 0; token < Math.Min(most, config.Tokens); token++)
+            yield return Insight.Map($"visual token {token + 1}", "The pixels that a visual token of the last module pools, a softmax over the map.", weights[token].Reshape(map.Size(2), map.Size(3)));
+    }
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
@@ -142,5 +152,6 @@ public sealed partial class VtResNet : Backbone
         Make("vt_resnet34", [3, 4, 6, 3], false, 20.799, 3.362, 75.0, "79.9 with the advanced recipe; the paper's own widths give 19.2 M"),
         Make("vt_resnet50", [3, 4, 6, 3], true, 23.216, 3.689, 77.2, "80.6 with the advanced recipe; the paper's own widths give 21.4 M"),
         Make("vt_resnet101", [3, 4, 23, 3], true, 42.208, 7.401, 78.6, "82.3 with the advanced recipe; the paper's own widths give 41.5 M"),
+        Variant.Micro("vt_resnet_micro_64", "Visual Transformers, 2020, arXiv:2006.03677", 64, a => new VtResNet(new Config(a.ImageSize, [1, 1, 1, 2], false, a.Classes, a.Channels, Tokens: 8, TokenChannels: 256, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

@@ -66,15 +66,8 @@ public sealed partial class Xcit : Backbone
         if (config.Classes > 0) head = new Linear(config.Dim, config.Classes);
         posEmbeder = new FourierPositions(config.Dim, config.PositionHidden);
         drop = new Dropout(config.Dropout);
-        foreach (var (_, module) in NamedModules())
-            if (module is Linear linear) Initialise(linear);
+        TransformerInit.Linears(this);
         if (config.FrozenStem) patchEmbed.RequireGrad(false);
-    }
-
-    private static void Initialise(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
     }
 
     /// <summary>Its sizes and options.</summary>
@@ -137,10 +130,7 @@ public sealed partial class Xcit : Backbone
     public override void ResetClassifier(int classes)
     {
         config = config with { Classes = classes };
-        head = null;
-        if (classes == 0) return;
-        Initialise(head = new Linear(config.Dim, classes));
-        head.To(clsToken.Device, clsToken.DType);
+        head = TransformerInit.Head(config.Dim, classes, clsToken);
     }
 
     /// <summary>Takes note of the size; nothing depends on it.</summary>

@@ -10,14 +10,14 @@ public sealed class ExplainTests(TrainedRun run) : IClassFixture<TrainedRun>
         foreach (var image in result.GetProperty("images").EnumerateArray())
         {
             string[] pictures = [.. image.GetProperty("pictures").EnumerateArray().Select(p => p.GetString()!)];
-            Assert.Equal(["image", "roll-out", "grad-cam"], pictures.Select(p => Path.GetFileNameWithoutExtension(p).Split('-', 3)[2]));
+            Assert.Equal(["image", "roll-out", "grad-cam", "sequence-pooling"], pictures.Select(p => Path.GetFileNameWithoutExtension(p).Split('-', 3)[2]));
             Assert.All(pictures, p => Assert.Equal([0x89, .. "PNG"u8], File.ReadAllBytes(Path.Combine(run.Place.Folder, p)).AsSpan(0, 4).ToArray()));
             var maps = pictures.Select(p => Convert.ToBase64String(File.ReadAllBytes(Path.Combine(run.Place.Folder, p))));
-            Assert.Equal(3, maps.Distinct().Count());
+            Assert.Equal(4, maps.Distinct().Count());
         }
         var page = File.ReadAllText(Path.Combine(run.Place.Folder, result.GetProperty("page").GetString()!));
         Assert.Contains("seven.png", page, StringComparison.Ordinal);
-        Assert.Equal(6, page.Split("src=\"data:image/png;base64,").Length - 1);
+        Assert.Equal(8, page.Split("src=\"data:image/png;base64,").Length - 1);
         Assert.DoesNotContain("http", page, StringComparison.Ordinal);
     }
 

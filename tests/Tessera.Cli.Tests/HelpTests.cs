@@ -25,6 +25,7 @@ public class HelpTests
     [InlineData("eval")]
     [InlineData("predict")]
     [InlineData("explain")]
+    [InlineData("compare")]
     [InlineData("compare-runs")]
     [InlineData("average")]
     [InlineData("token-labels")]

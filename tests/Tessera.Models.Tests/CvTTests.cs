@@ -28,18 +28,6 @@ public class CvTTests
     }
 
     [Fact]
-    public void Another_classifier_will_do()
-    {
-        using var scope = Torch.Scope();
-        var model = new CvT(Small());
-        model.Eval();
-        model.ResetClassifier(7);
-        Assert.Equal(new Shape(1, 7), model.Call(Torch.Zeros([1, 3, 32, 32])).Shape);
-        model.ResetClassifier(0);
-        Assert.Equal(new Shape(1, 24), model.Call(Torch.Zeros([1, 3, 32, 32])).Shape);
-    }
-
-    [Fact]
     public void The_class_token_alone_has_no_decay_beside_vectors()
     {
         using var scope = Torch.Scope();

@@ -27,26 +27,6 @@ public class MlpTests
 
     [Theory]
     [MemberData(nameof(Families))]
-    public void Every_family_answers_as_all_models_do(string family)
-    {
-        using var scope = Torch.Scope();
-        Torch.Seed(1);
-        var model = Build(family);
-        model.Eval();
-        var image = Torch.Randn([2, 3, 32, 32]);
-        Assert.Equal(new Shape(2, 5), model.Call(image).Shape);
-        Assert.Equal(new Shape(2, model.FeatureWidth), model.ForwardPooled(image).Shape);
-        Assert.Equal(model.BlockPaths.Count, model.Blocks(image).Count);
-        Assert.All(model.Pyramid(image), map => Assert.Equal(32 / map.Stride, map.Map.Size(2)));
-        Assert.Empty(model.AttentionMaps(image));
-        model.ResetClassifier(7);
-        Assert.Equal(new Shape(2, 7), model.Call(image).Shape);
-        model.Train();
-        model.Run(new(image)).Logits.Sum().Backward();
-    }
-
-    [Theory]
-    [MemberData(nameof(Families))]
     public void Images_of_another_size_are_taken_after_a_change_of_size(string family)
     {
         using var scope = Torch.Scope();

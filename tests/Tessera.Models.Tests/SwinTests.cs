@@ -8,11 +8,6 @@ public class SwinTests
 {
     private static readonly Swin.Config Small = new((32, 48), 8, [2, 2, 1], [2, 2, 4], 4, 2, 5);
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void All_questions_are_answered(bool positions) => Seam.Holds(new Swin(Small with { AbsolutePositions = positions, ImageSize = (32, 64) }), [2, 4, 8], true);
-
     [Fact]
     public void Windows_joined_again_are_the_map()
     {

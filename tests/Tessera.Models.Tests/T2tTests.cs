@@ -6,11 +6,6 @@ public class T2tTests
 {
     private static readonly T2tVit.Config Small = new((32, 48), 24, 2, 3, 2, TokenDim: 16, Classes: 5);
 
-    [Theory]
-    [InlineData(false)]
-    [InlineData(true)]
-    public void All_questions_are_answered(bool transformers) => Seam.Holds(new T2tVit(Small with { Transformers = transformers }), [16], true);
-
     [Fact]
     public void Positions_and_random_features_are_saved_but_not_learned()
     {

@@ -57,17 +57,6 @@ public class VitTests
     }
 
     [Fact]
-    public void Another_classifier_has_as_many_outputs()
-    {
-        using var scope = Torch.Scope();
-        var vit = new Vit(Small);
-        vit.ResetClassifier(7);
-        Assert.Equal(new Shape(1, 7), vit.Call(Torch.Zeros([1, 3, 16, 16])).Shape);
-        vit.ResetClassifier(0);
-        Assert.Equal(new Shape(1, 24), vit.Call(Torch.Zeros([1, 3, 16, 16])).Shape);
-    }
-
-    [Fact]
     public void Published_weights_of_another_head_and_resolution_load_on_request()
     {
         using var scope = Torch.Scope();

@@ -30,7 +30,7 @@ internal static class ExplainCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("explain", "Show where a model looks: attention roll-out and Grad-CAM, as PNG files and as one HTML page.")
+        var command = new ExampleCommand("explain", "Show where a model looks: attention roll-out, Grad-CAM and what is the model's own (windows, kept tokens, sampling points), as PNG files and as one HTML page.")
         {
             Examples =
             [
@@ -126,7 +126,9 @@ internal static class ExplainCommand
         var stem = $"{number:00}-{Path.GetFileNameWithoutExtension(explanation.Source)}";
         return [.. explanation.Pictures.Select(picture =>
         {
-            var path = Path.Combine(folder, $"{stem}-{picture.Name.ToLowerInvariant()}.png");
+            // "class token, block 3" becomes class-token-block-3.
+            var name = string.Join('-', picture.Name.ToLowerInvariant().Split([' ', ','], StringSplitOptions.RemoveEmptyEntries));
+            var path = Path.Combine(folder, $"{stem}-{name}.png");
             AtomicFile.Write(path, picture.Png);
             return path;
         })];
@@ -148,7 +150,6 @@ internal static class ExplainCommand
         var sheet = new Sheet(new("file"), new("class"), new("probability", true), new("explained"), new("pictures", true));
         foreach (var one in results) sheet.Add(one.File, one.Choices[0].Class, Figures.Percent(one.Choices[0].Probability), one.Class, $"{one.Pictures.Count}");
         sheet.Show(terminal);
-        if (results.Any(one => one.Pictures.Count < 3)) terminal.Note("This model has not both pictures: roll-out needs attention among all tokens of the image, Grad-CAM a grid of places in one of the last blocks.");
         terminal.Note($"page  {page}");
     }
 }

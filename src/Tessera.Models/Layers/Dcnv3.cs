@@ -4,8 +4,8 @@ namespace Tessera.Models.Layers;
 
 /// <summary>
 /// A deformable convolution of version 3 whose offsets and modulations are predicted from its own input, [B, H, W, C] to
-/// [B, H, W, C] (Wang et al., 2022, arXiv:2211.05778, section 3.1). Records <c>offset</c> [B, H, W, groups * P * 2] and
-/// <c>mask</c> [B, H, W, groups * P].
+/// [B, H, W, C] (Wang et al., 2022, arXiv:2211.05778, section 3.1). Taps see <c>offset</c> [B, H, W, groups * P * 2] and
+/// <c>modulation</c> [B, H, W, groups * P].
 /// </summary>
 public sealed partial class Dcnv3 : Layer
 {
@@ -30,8 +30,7 @@ public sealed partial class Dcnv3 : Layer
     {
         if (channels % groups != 0) throw new ArgumentException($"{channels} channels do not divide into {groups} groups", nameof(groups));
         var depthwise = depthwiseKernel ?? kernel;
-        var pad = (kernel - 1) / 2;
-        sampling = new DeformableSampling(groups, (kernel, kernel), (1, 1), (pad, pad), (1, 1), offsetScale, removeCenter);
+        sampling = Sampling(groups, kernel, offsetScale, removeCenter);
         if (centerFeatureScale)
         {
             centerFeatureScaleProjWeight = Init.Zeros(new Parameter([groups, channels]));
@@ -42,6 +41,28 @@ public sealed partial class Dcnv3 : Layer
         mask = Start(new Linear(channels, groups * sampling.Points), w => Init.Zeros(w));
         inputProj = Start(new Linear(channels, channels), w => Init.XavierUniform(w));
         outputProj = Start(new Linear(channels, channels), w => Init.XavierUniform(w));
+    }
+
+    private static DeformableSampling Sampling(int groups, int kernel, double offsetScale, bool removeCenter)
+        => new(groups, (kernel, kernel), (1, 1), ((kernel - 1) / 2, (kernel - 1) / 2), (1, 1), offsetScale, removeCenter);
+
+    /// <summary>Where a layer samples for the position in the middle, first that position itself.</summary>
+    /// <param name="offset">As recorded, of one image.</param>
+    /// <param name="mask">As recorded.</param>
+    /// <param name="groups">As the layer was made.</param>
+    /// <param name="kernel">As the layer was made.</param>
+    /// <param name="offsetScale">As the layer was made.</param>
+    /// <param name="removeCenter">As the layer was made.</param>
+    internal static IEnumerable<Insight.Place> Middle(Tensor offset, Tensor mask, int groups, int kernel, double offsetScale, bool removeCenter)
+    {
+        var sampling = Sampling(groups, kernel, offsetScale, removeCenter);
+        var (height, width) = ((int)offset.Size(1), (int)offset.Size(2));
+        var (row, column) = (height / 2, width / 2);
+        var points = (sampling.Grid(height, width, DType.Float64)[row, column] + offset[0, row, column].To(DType.Float64).To(Device.Cpu).Reshape(groups, sampling.Points, 2) * offsetScale).ToArray<double>();
+        var weights = mask[0, row, column].To(DType.Float64).ToArray<double>();
+        // A sample at a whole number lies in the middle of its pixel.
+        yield return new((column + 0.5) / width, (row + 0.5) / height, 2);
+        for (var i = 0; i < weights.Length; i++) yield return new((points[2 * i] + 0.5) / width, (points[2 * i + 1] + 0.5) / height, weights[i]);
     }
 
     private static Linear Start(Linear linear, Func<Parameter, Tensor> weight)
@@ -57,9 +78,9 @@ public sealed partial class Dcnv3 : Layer
         var (batch, height, width, channels) = input.Shape;
         var projected = inputProj.Call(input);
         var query = dwConv.Call(input.Permute(0, 3, 1, 2)).Permute(0, 2, 3, 1);
-        var offsets = Record("offset", offset.Call(query));
+        var offsets = offset.Call(query);
         var modulation = mask.Call(query).Reshape(batch, height, width, sampling.Groups, sampling.Points).Softmax(-1);
-        var y = sampling.Apply(projected, offsets, Record("mask", modulation.Reshape(batch, height, width, -1)));
+        var y = sampling.Apply(projected, offsets, Record("modulation", modulation.Reshape(batch, height, width, -1)));
         if (centerFeatureScaleProjWeight is not null)
         {
             var share = Torch.Linear(query, centerFeatureScaleProjWeight, centerFeatureScaleProjBias).Sigmoid().RepeatInterleave(channels / sampling.Groups, -1);

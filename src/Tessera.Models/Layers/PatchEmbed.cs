@@ -22,11 +22,17 @@ public sealed partial class PatchEmbed : Layer
     /// <summary>The projection's bias, [D], or null.</summary>
     public Parameter? Bias => proj.Bias;
 
+    /// <summary>Refuses a size that patches do not divide.</summary>
+    /// <exception cref="ShapeException">They do not.</exception>
+    internal static void CheckSize(long height, long width, int patch)
+    {
+        if (height % patch != 0 || width % patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {patch} x {patch}");
+    }
+
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
     {
-        var (height, width) = (input.Size(2), input.Size(3));
-        if (height % patch != 0 || width % patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {patch} x {patch}");
+        CheckSize(input.Size(2), input.Size(3), patch);
         return proj.Call(input).Flatten(2).Transpose(1, 2);
     }
 }

@@ -44,6 +44,29 @@ public static class PositionTable
         });
     }
 
+    /// <summary>A parameter of another grid in place of a table, outside of any graph.</summary>
+    /// <inheritdoc cref="Resample"/>
+    internal static Parameter Resized(Parameter table, (int Height, int Width) from, (int Height, int Width) to, int prefix, PositionResampling mode)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        return new Parameter(Resample(table, from, to, prefix, mode).Clone(), table.RequiresGrad);
+    }
+
+    /// <summary>Resamples a table of a checkpoint to a model's grid, where it has another one.</summary>
+    /// <param name="state">The checkpoint.</param>
+    /// <param name="name">Name of the table in it.</param>
+    /// <param name="own">The model's table.</param>
+    /// <param name="grid">The model's grid.</param>
+    /// <param name="prefix">Rows in front that belong to no position of the grid.</param>
+    /// <param name="mode">How.</param>
+    /// <exception cref="ShapeException">The table is no grid.</exception>
+    internal static void Fit(IDictionary<string, Tensor> state, string name, Tensor own, (int Height, int Width) grid, int prefix, PositionResampling mode)
+    {
+        if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == own.Size(1)) return;
+        state[name] = Resample(table, GridOf(table.Size(1) - prefix, grid), grid, prefix, mode);
+    }
+
     private static Tensor Aa(Tensor grid, IntList size) => grid.To(DType.Float32).UpsampleBicubic2dAa(size, false).To(grid.DType);
 
     /// <summary>The fixed table of sines (even channels) and cosines (odd channels) of p / 10000^(2 (i / 2) / D) (Vaswani et al., 2017, section 3.5).</summary>

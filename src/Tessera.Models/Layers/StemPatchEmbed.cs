@@ -43,8 +43,7 @@ public sealed partial class StemPatchEmbed : Layer
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, D, H / P, W / P]
     {
-        var (height, width) = (input.Size(2), input.Size(3));
-        if (height % patch != 0 || width % patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {patch} x {patch}");
+        PatchEmbed.CheckSize(input.Size(2), input.Size(3), patch);
         var x = input;
         if (conv1 is not null && conv2 is not null && conv3 is not null)
         {

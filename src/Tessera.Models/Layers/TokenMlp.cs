@@ -23,6 +23,9 @@ public abstract class TokenMlpBlock : Layer
     /// <summary>Resamples the block's maps over tokens to another grid, approximately.</summary>
     public abstract void Resize((int Height, int Width) from, (int Height, int Width) to);
 
+    /// <summary>How strongly a token takes from each token, [N], 0 or more.</summary>
+    public abstract Tensor Mixing(int token);
+
     /// <summary>Names, below the block, of weights whose columns, and of weights and biases whose rows are tokens.</summary>
     public abstract (string[] Columns, string[] Rows) TokenWeights { get; }
 }
@@ -91,9 +94,7 @@ public abstract partial class TokenMlp : Backbone
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, N, D]
     {
-        var (height, width) = ((int)input.Size(2), (int)input.Size(3));
-        if ((height, width) != frame.ImageSize)
-            throw new ShapeException($"the model takes images of {frame.ImageSize.Height} x {frame.ImageSize.Width}, this one is {height} x {width}: call Resize first, which is an approximation here");
+        ExpectOwnSize(input, ", which is an approximation here");
         return Record("normed", norm.Call(blocks.Aggregate(stem.Call(input), (x, block) => block.Call(x))));
     }
 
@@ -106,6 +107,16 @@ public abstract partial class TokenMlp : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
         => [new(Features(input).Transpose(1, 2).Reshape(input.Size(0), frame.Dim, frame.Grid.Height, frame.Grid.Width), frame.Patch)];
+
+    /// <summary>What the token in the middle takes from all tokens, whatever the image, then the features.</summary>
+    protected override IEnumerable<Insight> Insights(Tensor image)
+    {
+        var middle = frame.Grid.Height / 2 * frame.Grid.Width + frame.Grid.Width / 2;
+        foreach (var (i, block) in Insight.Spread([.. blocks.Index()], 3))
+            yield return Insight.Map($"mixing, block {i + 1}", "How strongly the token in the middle is mixed with each token (absolute weights, products of both layers where there are two); the image plays no part in it.",
+                block.Mixing(middle).Reshape(frame.Grid.Height, frame.Grid.Width)) with { Places = [new((frame.Grid.Width / 2 + 0.5) / frame.Grid.Width, (frame.Grid.Height / 2 + 0.5) / frame.Grid.Height, 2)] };
+        foreach (var insight in base.Insights(image)) yield return insight;
+    }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -122,7 +133,7 @@ public abstract partial class TokenMlp : Backbone
     /// <exception cref="ShapeException">The size does not divide into patches.</exception>
     public override void Resize(int height, int width)
     {
-        if (height % frame.Patch != 0 || width % frame.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {frame.Patch} x {frame.Patch}");
+        PatchEmbed.CheckSize(height, width, frame.Patch);
         var before = frame.Grid;
         frame = frame with { ImageSize = (height, width) };
         if (before == frame.Grid) return;

@@ -17,6 +17,18 @@ public static class TransformerInit
         return module;
     }
 
+    /// <summary>A fresh classifier with these weights; null for 0 classes.</summary>
+    /// <param name="dim">Width of what it sees.</param>
+    /// <param name="classes">Number of classes.</param>
+    /// <param name="like">A tensor of the type and on the device that are wanted; float32 on the CPU when left out.</param>
+    internal static Linear? Head(int dim, int classes, Tensor? like = null)
+    {
+        if (classes == 0) return null;
+        var head = Linears(new Linear(dim, classes));
+        if (like is not null) head.To(like.Device, like.DType);
+        return head;
+    }
+
     /// <summary>Weights of every convolution inside normal with variance 2 / (k k outputs / groups), their biases zero: PVT v2 and MiT.</summary>
     public static T Convolutions<T>(T module) where T : Module
     {

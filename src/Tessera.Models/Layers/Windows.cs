@@ -14,6 +14,9 @@ public static class Windows
             .Permute(0, 1, 3, 2, 4, 5).Reshape(-1, window.Height * window.Width, channels));
     }
 
+    /// <summary>A size rounded up to whole windows.</summary>
+    public static int Ceiling(int size, int window) => (size + window - 1) / window * window;
+
     /// <summary>The map [B, H, W, C] of windows [B windows, h w, C].</summary>
     public static Tensor Join(Tensor windows, (int Height, int Width) window, long height, long width)
     {

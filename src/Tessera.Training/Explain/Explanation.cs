@@ -4,9 +4,10 @@ using Tessera.Models;
 namespace Tessera.Training;
 
 /// <summary>A picture of an explanation.</summary>
-/// <param name="Name">What it shows: <c>image</c>, <c>roll-out</c> or <c>Grad-CAM</c>.</param>
+/// <param name="Name">What it shows: <c>image</c>, <c>roll-out</c>, <c>Grad-CAM</c>, or in the model's own terms.</param>
 /// <param name="Png">The file's bytes.</param>
-public sealed record ExplanationPicture(string Name, byte[] Png);
+/// <param name="Meaning">What that means, in a sentence; null where the page says it.</param>
+public sealed record ExplanationPicture(string Name, byte[] Png, string? Meaning = null);
 
 /// <summary>What a model sees in an image and where.</summary>
 /// <param name="Source">Name of the image.</param>
@@ -36,7 +37,10 @@ public sealed record Explanation(string Source, string Explained, IReadOnlyList<
         var (height, width, channels) = ((int)image.Size(2), (int)image.Size(3), (int)image.Size(1));
         HeatMap?[] maps = [AttentionRollout.Of(model, image), GradCam.Of(model, image, chosen)];
         return new(source, classes[chosen], [.. ranked.Take(Shown).Select(p => (classes[p.Index], p.Item))],
-            [Draw("image", null), .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map))]);
+            [
+                Draw("image", null), .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map)),
+                .. model.Explain(image).Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
+            ]);
 
         ExplanationPicture Draw(string name, HeatMap? map) => new(name, Overlay.Draw(pixels, height, width, channels, map, Side));
     }

@@ -1,3 +1,5 @@
+using Tessera.Models;
+
 namespace Tessera.Training;
 
 /// <summary>Where a model looks: a map over the image with values in [0, 1].</summary>
@@ -7,6 +9,21 @@ namespace Tessera.Training;
 /// <param name="Width">Columns of the grid.</param>
 public sealed record HeatMap(string Name, double[] Values, int Height, int Width)
 {
+    /// <summary>Whether values say which parts of the image are there: those of value 0 are darkened, and nothing is coloured.</summary>
+    public bool IsPresence { get; init; }
+
+    /// <summary>Points that are drawn over it.</summary>
+    public IReadOnlyList<Insight.Place> Places { get; init; } = [];
+
+    /// <summary>Rectangles whose outlines are drawn over it.</summary>
+    public IReadOnlyList<Insight.Area> Areas { get; init; } = [];
+
+    /// <summary>What a model shows, ready to be drawn; without values the image stays as it is beneath.</summary>
+    internal static HeatMap Of(Insight insight)
+        => (insight is { IsPresence: false, Values.Length: > 0 } ? Scaled(insight.Name, insight.Values, insight.Height, insight.Width)
+            : insight.Values.Length > 0 ? new(insight.Name, insight.Values, insight.Height, insight.Width) : new(insight.Name, [1], 1, 1))
+            with { IsPresence = insight.IsPresence || insight.Values.Length == 0, Places = insight.Places, Areas = insight.Areas };
+
     /// <summary>A map of any values, scaled so that they reach from 0 to 1; all 0 when they are equal.</summary>
     internal static HeatMap Scaled(string name, double[] values, int height, int width)
     {

@@ -13,26 +13,11 @@ public static class ComparisonPage
     {
         string[] names = [.. runs.Select(run => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run.Path))))];
         var title = $"Comparison of {runs.Count} runs";
-        return $"""
-            <!doctype html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <title>{Html.Encode(title)}</title>
-            <style>{ReportStyle.Css}</style>
-            </head>
-            <body>
-            <header><p class="kicker">Tessera · comparison</p><h1>{Html.Encode(title)}</h1></header>
-            <main>
+        return HtmlPage.Of("comparison", title, $"""
             <section class="panel"><h2>Figures</h2>{Figures(runs, names)}</section>
             <section class="panel wide"><h2>Curves</h2><div class="columns">{Charts(runs, names)}</div></section>
             <section class="panel"><h2>What the recipes differ in</h2>{Differences(runs, names)}</section>
-            </main>
-            </body>
-            </html>
-
-            """;
+            """);
     }
 
     private static string Figures(IReadOnlyList<RunSummary> runs, string[] names)

@@ -49,21 +49,7 @@ public static class ReportPage
     /// <summary>The page.</summary>
     public static string Render(ReportContent content)
     {
-        var page = new StringBuilder($"""
-            <!doctype html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8">
-            <meta name="viewport" content="width=device-width, initial-scale=1">
-            <title>{Html.Encode(content.Title)}</title>
-            <style>{ReportStyle.Css}</style>
-            </head>
-            <body>
-            <header><p class="kicker">Tessera · training report</p><h1>{Html.Encode(content.Title)}</h1></header>
-            <main>
-            <section class="cards">{Cards(content)}</section>
-
-            """);
+        var page = new StringBuilder($"<section class=\"cards\">{Cards(content)}</section>\n");
         Section(page, "Curves", $"<div class=\"columns three\">{Curves(content.Log)}</div>", "wide");
         page.Append("<div class=\"columns\">\n");
         Section(page, "Confusion", Confusion(content));
@@ -77,7 +63,7 @@ public static class ReportPage
         page.Append("<div class=\"columns\">\n");
         Section(page, "Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>");
         Section(page, "Environment", $"<table class=\"facts\">{string.Concat(content.Environment.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table><h3>Run it again</h3><pre>{Html.Encode(content.Command)}</pre>");
-        return page.Append("</div>\n</main>\n</body>\n</html>\n").ToString();
+        return HtmlPage.Of("training report", content.Title, page.Append("</div>").ToString());
     }
 
     private static void Section(StringBuilder page, string title, string body, string kind = "")

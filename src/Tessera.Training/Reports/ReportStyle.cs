@@ -43,6 +43,8 @@ internal static class ReportStyle
         svg .cell{fill:var(--ink);font-size:11.5px}
         svg .cell.strong{fill:#fff;font-weight:600}
         .gap{fill:var(--c1);fill-opacity:.4}
+        .front{fill:none;stroke:var(--soft);stroke-width:1.5;stroke-dasharray:5 4}
+        svg .name{font-size:10.5px;fill:var(--ink)}
         .diagonal{stroke:var(--soft);stroke-dasharray:4 4}
         table{border-collapse:collapse;width:100%;font-size:13.5px}
         th{text-align:left;color:var(--soft);font-weight:500}

@@ -1,0 +1,41 @@
+using Tessera.Cli.Rendering;
+using Tessera.Models;
+using Tessera.Training;
+
+namespace Tessera.Cli.Comparison;
+
+/// <summary>Trains models one after another by the same recipe, a run each.</summary>
+/// <param name="Recipe">The recipe.</param>
+/// <param name="Settings">Fields of it.</param>
+/// <param name="Folder">Folder of the runs.</param>
+internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings, string Folder)
+{
+    /// <summary>Trains a model, goes on with its run, or takes its figures when it is complete.</summary>
+    /// <param name="model">Its name.</param>
+    /// <param name="terminal">Where progress goes.</param>
+    /// <param name="stop">Ends it with a checkpoint.</param>
+    internal (RunSummary Summary, ModelOptions Options) Train(string model, Terminal terminal, CancellationToken stop)
+    {
+        var run = new RunFolder(Path.Combine(Folder, model));
+        string[] settings = [.. Settings, $"model.name={model}"];
+        // A complete run of another recipe would be taken for this one.
+        if (run.Exists && Differences(run, settings) is { Count: > 0 } fields)
+            throw new UserException($"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out");
+        var view = TrainingView.For(terminal);
+        using var experiment = run.Exists ? Experiment.Resume(run.Path, view.Handle) : Experiment.Begin(Recipe, settings, run.Path, view.Handle);
+        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
+        if (!File.Exists(run.ResultsPath))
+        {
+            var result = view.Run(() => experiment.Train(stop));
+            if (!result.Completed) throw new OperationCanceledException(stop);
+        }
+        return (RunSummary.Of(run.Path), experiment.Recipe.Model.Options(experiment.Facts));
+    }
+
+    private List<string> Differences(RunFolder run, string[] settings)
+    {
+        var wanted = Training.Recipe.Load(Recipe, settings).ToYaml().Split('\n');
+        var present = Training.Recipe.Load(run.RecipePath).ToYaml().Split('\n');
+        return [.. wanted.Except(present).Select(line => line.Trim().Split(':')[0]).Distinct()];
+    }
+}

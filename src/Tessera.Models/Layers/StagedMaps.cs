@@ -1,0 +1,20 @@
+namespace Tessera.Models.Layers;
+
+/// <summary>A network of stages of maps, each of half the resolution of the one before, that classifies the mean of the last.</summary>
+public abstract class StagedMaps : Backbone
+{
+    /// <summary>Pixels of the image per position of the first map.</summary>
+    private protected abstract int FirstStride { get; }
+
+    /// <summary>The map of every stage, [B, C, H, W].</summary>
+    private protected abstract IEnumerable<Tensor> Maps(Tensor image);
+
+    /// <summary>The last map.</summary>
+    protected override Tensor Features(Tensor input) => Maps(input).Last();
+
+    /// <inheritdoc/>
+    protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
+
+    /// <summary>The map of every stage.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, FirstStride << i))];
+}
