@@ -144,7 +144,9 @@ public abstract class Backbone : Layer
         using var scope = new Scope();
         using var taps = new Taps(this, "**.attention");
         Pool(Features(input));
-        return scope.Return(taps.Records);
+        // A module that is called attention records its output under that name.
+        var modules = NamedModules().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal);
+        return scope.Return(new OrderedDictionary<string, Tensor>(taps.Records.Where(record => !modules.Contains(record.Key))));
     }
 
     /// <summary>

@@ -112,6 +112,7 @@ internal static class CompareCommand
             parsed.GetValue(Out) ?? Path.Combine("compare", Path.GetFileNameWithoutExtension(recipe)));
         var options = new MeasurementOptions(side is { } given ? [given] : null, null, null, parsed.GetValue(Batch), parsed.GetValue(Runs), TimeSpan.FromSeconds(parsed.GetValue(Seconds)),
             parsed.GetRequiredValue(DeviceName), parsed.GetValue(Mixed), Environment.ProcessorCount, !parsed.GetValue(CountOnly));
+        training?.Check(variants.Select(variant => variant.Name));
         List<ModelRow> rows = [];
         foreach (var (i, variant) in variants.Index())
         {

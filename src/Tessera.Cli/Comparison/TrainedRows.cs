@@ -10,19 +10,31 @@ namespace Tessera.Cli.Comparison;
 /// <param name="Folder">Folder of the runs.</param>
 internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings, string Folder)
 {
+    /// <summary>A complete run of another recipe would be taken for this one.</summary>
+    /// <exception cref="UserException">There is one for one of the models.</exception>
+    internal void Check(IEnumerable<string> models)
+    {
+        foreach (var model in models)
+        {
+            var run = RunOf(model);
+            if (run.Exists && Differences(run, SettingsOf(model)) is { Count: > 0 } fields)
+                throw new UserException($"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out");
+        }
+    }
+
+    private RunFolder RunOf(string model) => new(Path.Combine(Folder, model));
+
+    private string[] SettingsOf(string model) => [.. Settings, $"model.name={model}"];
+
     /// <summary>Trains a model, goes on with its run, or takes its figures when it is complete.</summary>
     /// <param name="model">Its name.</param>
     /// <param name="terminal">Where progress goes.</param>
     /// <param name="stop">Ends it with a checkpoint.</param>
     internal (RunSummary Summary, ModelOptions Options) Train(string model, Terminal terminal, CancellationToken stop)
     {
-        var run = new RunFolder(Path.Combine(Folder, model));
-        string[] settings = [.. Settings, $"model.name={model}"];
-        // A complete run of another recipe would be taken for this one.
-        if (run.Exists && Differences(run, settings) is { Count: > 0 } fields)
-            throw new UserException($"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out");
+        var run = RunOf(model);
         var view = TrainingView.For(terminal);
-        using var experiment = run.Exists ? Experiment.Resume(run.Path, view.Handle) : Experiment.Begin(Recipe, settings, run.Path, view.Handle);
+        using var experiment = run.Exists ? Experiment.Resume(run.Path, view.Handle) : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
         if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
         if (!File.Exists(run.ResultsPath))
         {
