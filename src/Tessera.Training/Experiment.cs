@@ -119,6 +119,8 @@ public sealed class Experiment : IDisposable
 
     private void WriteResults(Evaluation last, Evaluation? ema)
     {
+        // Kept for a next step, which there is none of.
+        Torch.ReleaseFreedMemory();
         RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = last, Ema = ema }, RunFolder.Json));
         RunFolder.Write(Run.ReportPath, RunReport.Render(Run, Recipe, Model, TestData, Facts, last, ema));
     }

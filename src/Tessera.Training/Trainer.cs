@@ -241,11 +241,12 @@ public sealed class Trainer : IDisposable
     private Tally Update(Batch[] batches, Progress progress, StepStart start)
     {
         var tally = gradients.Gather(batches, progress, start);
-        if (setup.Options.Sam is { } sam)
+        // Along gradients that are not finite there is no way uphill: what follows deals with them.
+        if (setup.Options.Sam is { } sam && GradientClipping.FirstNotFinite(Learned) is null)
         {
             using var uphill = new SharpnessAware(Learned, sam.Rho, sam.Adaptive);
             setup.Optimizer.ZeroGrad();
-            gradients.Gather(batches, progress, start);
+            gradients.Gather(batches, progress, new(setup, device));
         }
         var fits = setup.Scaler?.Unscale(Learned) ?? true;
         setup.Scaler?.Update(fits);
@@ -264,14 +265,14 @@ public sealed class Trainer : IDisposable
 
     private IEnumerable<Parameter> Learned => learned.Select(entry => entry.Parameter);
 
-    // Where clipping measures them anyway, or where a step may be left out because of them.
+    // Where clipping measures them anyway, or something goes by them: a step to be left out, the way uphill, a scale that fell too far.
     private void CheckGradients(Batch[] batches, Progress progress, double loss)
     {
         var clipped = setup.Objective.ClipsStudentOnly ? setup.Student.Parameters() : Learned;
-        var finite = setup.Options.Clip is { } limit ? double.IsFinite(GradientClipping.ByNorm(clipped, limit))
-            : setup is { Scaler: null, Options.NonFinite: NonFiniteAction.Stop } || GradientClipping.FirstNotFinite(Learned) is null;
-        if (finite) return;
-        var first = GradientClipping.FirstNotFinite(Learned);
+        var norm = setup.Options.Clip is { } limit ? GradientClipping.ByNorm(clipped, limit) : 0;
+        var looked = setup.Scaler is { Scale: < 1 } || setup.Options is not { NonFinite: NonFiniteAction.Stop, Sam: null };
+        var first = looked || !double.IsFinite(norm) ? GradientClipping.FirstNotFinite(Learned) : null;
+        if (first is null && double.IsFinite(norm)) return;
         throw NonFiniteLossException.OfGradients(learned.FirstOrDefault(entry => entry.Parameter == first).Name, [.. batches.SelectMany(batch => batch.Indices)], progress, loss, setup.Optimizer.LearningRate);
     }
 

@@ -92,6 +92,18 @@ public sealed partial class MemoryTests
     }
 
     [Fact]
+    public void Sharpness_aware_steps_are_divided_in_both_passes()
+    {
+        var options = Tiny.Options with { Sam = new(), Clip = null };
+        Near(Train(new Narrow(int.MaxValue), options).Head, Train(new Narrow(2, inBackward: true), options).Head);
+        // The second pass of the third step alone: the first is not done again.
+        var calls = 0;
+        var late = Train(new Wrapped(() => ++calls == 6), options);
+        Assert.Equal(2, Assert.Single(late.Events.OfType<MicroBatchHalved>()).Step);
+        Assert.Equal(5 + 1 + 2 + 4 * 7, calls);
+    }
+
+    [Fact]
     public void A_step_that_is_done_again_draws_the_same_random_numbers()
     {
         static string Noise((double[], List<TrainingEvent>, string[] Log) run) => string.Join(' ', run.Log.Select(line => JsonNode.Parse(line)!["noise"]?.ToJsonString()).OfType<string>());

@@ -196,6 +196,15 @@ public sealed class NonFiniteTests
         }
     }
 
+    [Fact]
+    public void A_sharpness_aware_step_does_not_follow_gradients_that_are_no_numbers()
+    {
+        using var scope = new Scope();
+        using var trainer = Tiny.Training(null, Options(NonFiniteAction.Stop) with { Sam = new(), Clip = null }, objective: new SteepAt(3)).Trainer;
+        var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
+        Assert.Equal((3, "head.bias"), (error.Step, error.Where));
+    }
+
     [Theory]
     [InlineData(NonFiniteAction.Stop, true)]
     [InlineData(NonFiniteAction.Skip, true)]

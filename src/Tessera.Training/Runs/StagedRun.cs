@@ -92,7 +92,7 @@ public sealed class StagedRun
         if (Exists(full) || new RunFolder(full).Exists) throw new RunException($"{folder} holds runs already: go on with --resume {folder}, or choose another --out");
         var recipes = Read(recipePath, given, full);
         foreach (var (name, recipe) in recipes)
-            RunFolder.Write(RecipeOf(full, name), recipe.ToYaml($"# Stage {name} of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n"));
+            RunFolder.Write(RecipeOf(full, name), recipe.ToYaml($"# Stage {name} of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n", absolutePaths: true));
         RunFolder.Write(Path.Combine(full, ListName), JsonSerializer.Serialize(recipes.Select(r => r.Name), RunFolder.Json));
         return Of(full, recipes.Select(r => r.Name));
     }
