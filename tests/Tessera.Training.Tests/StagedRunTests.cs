@@ -48,6 +48,13 @@ public sealed class StagedRunTests : IDisposable
     }
 
     [Fact]
+    public void Stages_can_be_begun_from_another_folder()
+    {
+        foreach (var stage in StagedRun.Begin(RecipePath, ["data.root=somewhere"], Runs("paths")).Stages)
+            Assert.Equal(Path.GetFullPath("somewhere"), Recipe.Load(stage.RecipePath).Data.Root);
+    }
+
+    [Fact]
     public void Mistakes_of_any_stage_are_told_before_the_first_begins()
     {
         Assert.Contains("no earlier stage", Problem("stages.0.model.weights=stage:finetune"), StringComparison.Ordinal);
