@@ -3,8 +3,8 @@ namespace Tessera.Conformance;
 /// <summary>One golden file run in one precision: gives the case its inputs and weights and compares what it puts out.</summary>
 /// <param name="file">The golden file.</param>
 /// <param name="real">The precision that the case computes in.</param>
-/// <param name="perturbed">Changes every weight and input by 2^-18 of itself, up or down at random: what some thousand roundings in float32 come to.</param>
-internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = false)
+/// <param name="perturbation">Above 0: changes every weight and input by 2^-18 of itself, up or down as this number draws: what some thousand roundings in float32 come to.</param>
+internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 0)
 {
     private readonly Dictionary<string, Tensor> inputs = [];
     private readonly OrderedDictionary<string, Tensor> outputs = [];
@@ -35,13 +35,15 @@ internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = fa
     {
         if (inputs.TryGetValue(name, out var known)) return known;
         if (!File.Inputs.TryGetValue(name, out var rule)) throw new KeyNotFoundException($"the file has no input '{name}'");
-        var tensor = Perturbed(Fill.Input(name, rule, Real)).Detach();
+        var tensor = Perturbed(name, Fill.Input(name, rule, Real)).Detach();
         if (tensor.DType.IsFloat() && File.Gradients.Count > 0) tensor.RequiresGrad = true;
         leaves[name] = tensor;
         return inputs[name] = tensor;
     }
 
-    private Tensor Perturbed(Tensor tensor) => perturbed && tensor.DType.IsFloat() ? tensor * (1 + tensor.RandLike().Sub(0.5).Sign() * Math.Pow(2, -18)) : tensor;
+    // Drawn by name, not by the engine's generator: files that run side by side share that one.
+    private Tensor Perturbed(string name, Tensor tensor) => perturbation == 0 || !tensor.DType.IsFloat() ? tensor
+        : tensor * (1 + Tensor.From(Fill.Values($"perturbation {perturbation}: {name}", tensor.Elements, 0, 1)).Reshape(tensor.Shape).To(tensor.DType).Sign() * Math.Pow(2, -18));
 
     /// <summary>Whether the file has an input.</summary>
     public bool HasInput(string name) => File.Inputs.ContainsKey(name);
@@ -76,7 +78,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = fa
             {
                 using var scope = new Scope();
                 var values = Tensor.From(Fill.Values(rule.Name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape);
-                state[rule.Name].Copy_(Perturbed(values.To(Real)));
+                state[rule.Name].Copy_(Perturbed(rule.Name, values.To(Real)));
             }
         module.Train(Training);
         foreach (var (name, tensor) in state)
@@ -90,7 +92,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, bool perturbed = fa
         if (leaves.TryGetValue(name, out var known)) return known;
         var rule = File.Parameters.FirstOrDefault(p => p.Name == name) ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
         var tensor = Tensor.From(Fill.Values(name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape).To(Real);
-        tensor = Perturbed(tensor).Detach();
+        tensor = Perturbed(name, tensor).Detach();
         tensor.RequiresGrad = true;
         return leaves[name] = tensor;
     }

@@ -62,7 +62,7 @@ return failed > 0 ? 1 : 0;
 
 GoldenRun Execute(GoldenFile file, Type type, DType real, int perturbation = 0)
 {
-    var run = new GoldenRun(file, real, perturbation > 0);
+    var run = new GoldenRun(file, real, perturbation);
     try
     {
         using var scope = new Scope();
