@@ -83,12 +83,14 @@ public static class ReportPage
         ];
         if (content.Ema is { } ema) cards.Insert(1, ("top-1 of the average", Html.Percent(ema.Top1), "moving average of the weights"));
         if (seconds > 0) cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps"));
-        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", $"{content.Samples} a second, median"));
-        if (Median(steps, "gflops") is { } gflops) cards.Add(("arithmetic", $"{Html.Whole((long)gflops)} GFLOP/s", Median(steps, "peak_share") is { } share ? $"{Html.Percent(share, 0)} of the measured peak" : "forward and backward"));
+        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", $"{content.Samples} a second, median{Arithmetic(steps)}"));
         var unreadable = UnreadableLog.Read(content.Log).Count;
         if (unreadable > 0) cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
         return string.Concat(cards.Select(card => $"<div class=\"card\"><span>{Html.Encode(card.Name)}</span><strong>{Html.Encode(card.Value)}</strong><small>{Html.Encode(card.Note)}</small></div>"));
     }
+
+    private static string Arithmetic(IReadOnlyList<JsonObject> steps)
+        => Median(steps, "gflops") is not { } gflops ? "" : $"; {Html.Whole((long)gflops)} GFLOP/s{(Median(steps, "peak_share") is { } share ? $", {Html.Percent(share, 0)} of the measured peak" : "")}";
 
     private static double? Median(IReadOnlyList<JsonObject> lines, string field)
     {
