@@ -30,9 +30,9 @@ public sealed unsafe class OperationCount : IDisposable
 
     private sealed class Observer(OperationCount count) : CallObserver
     {
-        internal override void Called(string name, Value* arguments, int argumentCount, Value* results, int returned)
+        internal override void Called(string name, string overload, Value* arguments, int argumentCount, Value* results, int returned)
         {
-            count.outer?.Called(name, arguments, argumentCount, results, returned);
+            count.outer?.Called(name, overload, arguments, argumentCount, results, returned);
             switch (name)
             {
                 case "aten::linear":

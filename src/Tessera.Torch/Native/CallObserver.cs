@@ -11,6 +11,6 @@ internal abstract unsafe class CallObserver
         set => current = value;
     }
 
-    /// <summary>Called with the operator's name, its arguments and its results, all of them valid only during the call.</summary>
-    internal abstract void Called(string name, Value* arguments, int count, Value* results, int returned);
+    /// <summary>Called with the operator's name and overload, its arguments and its results, all of them valid only during the call.</summary>
+    internal abstract void Called(string name, string overload, Value* arguments, int count, Value* results, int returned);
 }

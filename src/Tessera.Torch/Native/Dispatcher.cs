@@ -16,7 +16,7 @@ internal static unsafe class Dispatcher
         Tensor.FreeQueued();
         int returned;
         Check(Imports.Call(slot, arguments, count, results, capacity, &returned));
-        CallObserver.Current?.Called(name, arguments, count, results, returned);
+        CallObserver.Current?.Called(name, overload, arguments, count, results, returned);
         return returned;
     }
 

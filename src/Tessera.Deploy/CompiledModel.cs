@@ -1,0 +1,163 @@
+using System.Runtime.InteropServices;
+using Tessera.Models;
+using Tessera.Native;
+
+namespace Tessera.Deploy;
+
+/// <summary>How a model is compiled.</summary>
+public sealed record CompileOptions
+{
+    /// <summary>Type of the products: float32, or bfloat16 with sums in float32. Logits are float32 in both.</summary>
+    public DType Precision { get; init; } = DType.Float32;
+
+    /// <summary>Threads that take part; those of the engine when left out.</summary>
+    public int? Threads { get; init; }
+}
+
+/// <summary>
+/// A model for inference on the CPU, made from what it does with one image: norms folded into the products before them,
+/// weights packed once, attention in strips that stay in the cache, all memory laid out beforehand. Several images are spread
+/// over the threads, one image is shared by all of them.
+/// </summary>
+/// <remarks>It holds the weights as they were when it was compiled, and belongs to one thread at a time.</remarks>
+public sealed unsafe class CompiledModel : IDisposable
+{
+    private readonly Backbone model;
+    private readonly CompileOptions options;
+    private readonly int threads;
+    private readonly Dictionary<(long Channels, long Height, long Width), Compiled> bySize = [];
+
+    internal CompiledModel(Backbone model, CompileOptions options)
+    {
+        if (options.Precision is not (DType.Float32 or DType.BFloat16)) throw new ArgumentException($"precision {options.Precision.Name()}: float32 or bfloat16 was expected", nameof(options));
+        if (options.Threads is < 1) throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "at least one thread");
+        if (model.Training) throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
+        (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
+        SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+    }
+
+    /// <summary>The set of kernels in use: avx512_bf16, avx512, avx2 or plain.</summary>
+    public static string Kernels => Marshal.PtrToStringUTF8(KernelImports.KernelsName())!;
+
+    /// <summary>Logits of images.</summary>
+    /// <param name="images">float32, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
+    /// <returns>float32, [B, classes].</returns>
+    /// <exception cref="ShapeException">Not four dimensions, or other channels.</exception>
+    public Tensor Call(Tensor images)
+    {
+        if (images.Dim != 4 || images.Size(1) != model.Channels) throw new ShapeException($"images of shape {images.Shape}: [B, {model.Channels}, H, W] was expected");
+        var compiled = SizeOf(images.Size(1), images.Size(2), images.Size(3));
+        using var scope = new Scope();
+        var dense = images.To(DType.Float32).Contiguous();
+        var count = dense.Size(0);
+        var result = Torch.Empty([count, .. compiled.ResultSizes]);
+        if (count == 0) return scope.Return(result);
+        var spread = count > 1 && threads > 1;
+        var programs = compiled.Programs(spread ? (int)Math.Min(count, threads) : 1);
+        fixed (NativeProgram* first = programs)
+            Dispatcher.Check(KernelImports.ProgramRun(first, spread ? (int)Math.Min(count, threads) : 1, threads, dense.Info.Data, result.Info.Data, count));
+        GC.KeepAlive(dense);
+        return scope.Return(result);
+    }
+
+    /// <summary>Milliseconds of each step for one image, the fastest of several runs, with the operators that it stands for.</summary>
+    /// <param name="repeats">Runs of which the fastest counts.</param>
+    public IReadOnlyList<StepTime> Profile(int repeats = 20)
+    {
+        var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+        var times = new long[compiled.Plan.Steps.Count];
+        Array.Fill(times, long.MaxValue);
+        var once = new long[times.Length];
+        var programs = compiled.Programs(1);
+        for (var r = 0; r < repeats; r++)
+        {
+            fixed (NativeProgram* first = programs)
+            fixed (long* into = once) Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
+            for (var i = 0; i < times.Length; i++) times[i] = Math.Min(times[i], once[i]);
+        }
+        return [.. compiled.Plan.Steps.Select((step, i) => new StepTime(step.Kind.ToString(), step.Label, times[i] / 1e6, step.Macs))];
+    }
+
+    /// <summary>Bytes of memory that the steps share for one image, without the weights.</summary>
+    public long WorkingBytes => bySize.Values.Max(c => c.Bytes);
+
+    /// <summary>Frees weights and memory.</summary>
+    public void Dispose()
+    {
+        foreach (var compiled in bySize.Values) compiled.Dispose();
+        bySize.Clear();
+    }
+
+    private Compiled SizeOf(long channels, long height, long width)
+    {
+        if (!bySize.TryGetValue((channels, height, width), out var compiled)) bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
+        return compiled;
+    }
+
+    /// <summary>The plan for one size of image, and the programs that run it.</summary>
+    private sealed class Compiled : IDisposable
+    {
+        private readonly Constants constants = new();
+        private readonly List<CompiledProgram> programs = [];
+        private readonly List<Tensor> kept = [];
+        private NativeProgram[] native = [];
+
+        internal Lowering Plan { get; }
+        internal long Bytes { get; }
+        internal long[] ResultSizes { get; }
+
+        internal Compiled(Backbone model, CompileOptions options, long channels, long height, long width)
+        {
+            using var scope = new Scope();
+            using var quiet = Torch.NoGrad();
+            var image = Torch.Zeros([1, channels, height, width]);
+            Graph graph;
+            Tensor[] traced;
+            using (var trace = new OperatorTrace())
+            {
+                var input = trace.Know(image);
+                var result = trace.Know(model.Call(image));
+                graph = new(trace, input, result);
+                traced = [.. trace.Tensors];
+            }
+            ResultSizes = graph.Result.Sizes[1..];
+            Plan = new(graph, constants, options.Precision);
+            Bytes = CompiledProgram.Arrange(Plan.Roots);
+            // What calls of the engine take as constants has to stay; the activations of the trace go.
+            var needed = Plan.EngineCalls.SelectMany(c => c.Values).SelectMany(v => v.Tensors).Where(t => t is not null).Select(t => t!.Tensor).ToHashSet(ReferenceEqualityComparer.Instance);
+            foreach (var tensor in traced)
+                if (needed.Contains(tensor)) kept.Add(tensor);
+                else tensor.Dispose();
+        }
+
+        internal NativeProgram[] Programs(int count)
+        {
+            while (programs.Count < count) programs.Add(new(Plan, Bytes));
+            if (native.Length != programs.Count) native = [.. programs.Select(p => p.Native)];
+            return native;
+        }
+
+        public void Dispose()
+        {
+            foreach (var program in programs) program.Dispose();
+            foreach (var tensor in kept) tensor.Dispose();
+            constants.Dispose();
+        }
+    }
+}
+
+/// <summary>What one step of a compiled model costs.</summary>
+/// <param name="Kind">Kind of kernel.</param>
+/// <param name="Operators">The operators that it does the work of.</param>
+/// <param name="Milliseconds">Time for one image.</param>
+/// <param name="Macs">Multiply-accumulates.</param>
+public sealed record StepTime(string Kind, string Operators, double Milliseconds, long Macs);
+
+/// <summary>Compiles models.</summary>
+public static class Compilation
+{
+    /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>
+    /// <exception cref="InvalidOperationException">The model is in training mode.</exception>
+    /// <exception cref="NotSupportedException">The model does something with its images that a fixed sequence of steps cannot repeat.</exception>
+    public static CompiledModel Compile(this Backbone model, CompileOptions? options = null) => new(model, options ?? new());
+}
