@@ -42,21 +42,37 @@ struct Program {
 };
 
 namespace kernels {
+namespace {
 
-const Table& best() {
-    static const Table& chosen = []() -> const Table& {
+// Kernels that this processor runs, the fastest first.
+std::vector<const Table*> usable() {
+    std::vector<const Table*> tables;
 #if defined(TESSERA_X86_KERNELS)
-        const char* asked = std::getenv("TESSERA_KERNELS");
-        auto allows = [&](const char* name) { return asked == nullptr || *asked == 0 || std::strcmp(asked, name) == 0; };
-        __builtin_cpu_init();
-        bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
-        if (v4 && __builtin_cpu_supports("avx512bf16") && allows("avx512_bf16")) return avx512_bf16();
-        if (v4 && allows("avx512")) return avx512();
-        if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && (allows("avx2") || allows("avx512_bf16") || allows("avx512"))) return avx2();
+    __builtin_cpu_init();
+    bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+    if (v4 && __builtin_cpu_supports("avx512bf16")) tables.push_back(&avx512_bf16());
+    if (v4) tables.push_back(&avx512());
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&avx2());
 #endif
-        return plain();
-    }();
-    return chosen;
+    tables.push_back(&plain());
+    return tables;
+}
+
+const Table* find(const char* name) {
+    for (const auto* table : usable())
+        if (name == nullptr || *name == 0 || std::strcmp(table->name, name) == 0) return table;
+    std::string names;
+    for (const auto* table : usable()) names += (names.empty() ? "" : ", ") + std::string(table->name);
+    throw Failure(ErrorKind::Value, "kernels '" + std::string(name) + "': this processor runs " + names);
+}
+
+std::atomic<const Table*> chosen{nullptr};
+
+}  // namespace
+
+const Table& current() {
+    if (chosen.load() == nullptr) chosen = find(std::getenv("TESSERA_KERNELS"));
+    return *chosen.load();
 }
 
 }  // namespace kernels
@@ -107,19 +123,29 @@ void run_image(const kernels::Table& table, const Program& program, int64_t imag
 
 using namespace tessera;
 
-TESSERA_API const char* tessera_kernels_name() { return kernels::best().name; }
+TESSERA_API int32_t tessera_kernels_name(const char** name) {
+    return guarded([&] { *name = kernels::current().name; });
+}
 
-TESSERA_API int64_t tessera_packed_bytes(int64_t depth, int64_t columns, int32_t type) { return static_cast<int64_t>(kernels::best().packed_bytes(depth, columns, type)); }
+// Chooses kernels by name; an empty one the fastest. What was packed for others must not be run any more.
+TESSERA_API int32_t tessera_kernels_use(const char* name) {
+    return guarded([&] { kernels::chosen = kernels::find(name); });
+}
 
-TESSERA_API void tessera_pack(const float* b, int64_t k_stride, int64_t n_stride, int64_t depth, int64_t columns, int32_t type, void* packed) {
-    kernels::best().pack(b, k_stride, n_stride, depth, columns, type, packed);
+// Bytes of packed weights; with memory given, packs them there.
+TESSERA_API int32_t tessera_pack(const float* b, int64_t k_stride, int64_t n_stride, int64_t depth, int64_t columns, int32_t type, void* packed, int64_t* bytes) {
+    return guarded([&] {
+        const auto& table = kernels::current();
+        *bytes = static_cast<int64_t>(table.packed_bytes(depth, columns, type));
+        if (packed != nullptr) table.pack(b, k_stride, n_stride, depth, columns, type, packed);
+    });
 }
 
 // With one program all threads work on one image; with several, each program is a thread's and takes image after image.
 TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program_count, int32_t threads, const char* images, char* results, int64_t count) {
     return guarded([&] {
         at::NoGradGuard no_grad;
-        const auto& table = kernels::best();
+        const auto& table = kernels::current();
         if (program_count <= 1) {
             for (int64_t i = 0; i < count; i++) run_image(table, programs[0], i, images, results, threads);
             return;
@@ -145,7 +171,7 @@ TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program
 TESSERA_API int32_t tessera_program_profile(const Program* program, int32_t threads, int64_t* nanoseconds) {
     return guarded([&] {
         at::NoGradGuard no_grad;
-        const auto& table = kernels::best();
+        const auto& table = kernels::current();
         for (int32_t i = 0; i < program->count; i++) {
             double start = omp_get_wtime();
             run_step(table, program->steps[i], threads);

@@ -4,8 +4,8 @@
     benchmarks/zoo/train.py [--minutes 4] [--out runs/zoo] [--only swin,vit] [--steps N]
 
 Every model gets the same recipe (recipes/zoo/cifar10_small.yaml; some at 64 pixels: cifar10_small_64.yaml) and the same time:
-its speed is measured over some steps first, and as many images are planned as that time allows, in at least four epochs with
-an evaluation after each. Needs CIFAR-10 (./tessera data get cifar10) and ./tessera built once. An interrupted script goes on
+its speed is measured over some steps first, and as many images are planned as that time allows, in four epochs or more (two for
+slow models) with an evaluation after each. Needs CIFAR-10 (./tessera data get cifar10) and ./tessera built once. An interrupted script goes on
 where it was when it is called again: complete runs are kept, begun ones resumed. --steps N trains for N steps instead, to
 try the script out.
 
@@ -81,7 +81,8 @@ def plan(model, out, minutes):
         rates = sorted(line["images_per_second"] for line in log(trial) if line["kind"] == "step" and line["step"] > 2)
         shutil.rmtree(trial, ignore_errors=True)
         seen = rates[len(rates) // 2] * 60 * minutes
-        epochs = max(EPOCHS, math.ceil(seen / TRAIN_IMAGES))
+        # The 10,000 test images after each epoch cost a slow model more than its training: it is looked at twice only.
+        epochs = max(EPOCHS if seen > 20_000 else 2, math.ceil(seen / TRAIN_IMAGES))
         plans[model] = {"epochs": epochs, "images": min(TRAIN_IMAGES, max(BATCH, int(seen / epochs) // BATCH * BATCH))}
         kept.write_text(json.dumps(plans, indent=1))
     return plans[model]["epochs"], plans[model]["images"]

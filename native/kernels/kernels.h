@@ -11,7 +11,7 @@ enum class Activation : int32_t { None = 0, Gelu = 1, GeluTanh = 2, Relu = 3, Si
 // Mirrored by Tessera.Deploy.Arithmetic.
 enum class Arithmetic : int32_t { Add = 0, Subtract = 1, Multiply = 2 };
 
-constexpr int max_dims = 6;
+constexpr int max_dims = 8;
 
 // All strides are in elements. A type is 0 for float32 and 1 for bfloat16.
 
@@ -125,7 +125,7 @@ const Table& avx512_bf16();
 const Table& avx512();
 const Table& avx2();
 const Table& plain();
-// The fastest that this processor has; the environment variable TESSERA_KERNELS asks for a slower one.
-const Table& best();
+// Those in use: the fastest that this processor has, unless the environment variable TESSERA_KERNELS names others.
+const Table& current();
 
 }  // namespace tessera::kernels

@@ -32,12 +32,29 @@ public sealed unsafe class CompiledModel : IDisposable
         if (options.Precision is not (DType.Float32 or DType.BFloat16)) throw new ArgumentException($"precision {options.Precision.Name()}: float32 or bfloat16 was expected", nameof(options));
         if (options.Threads is < 1) throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "at least one thread");
         if (model.Training) throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
+        if (model is TextCct) throw new NotSupportedException("a model of texts cannot be compiled: it takes words and their mask");
+        if (model.Parameters().FirstOrDefault(p => p.DType != DType.Float32 || p.Device.Type != DeviceType.Cpu) is { } other)
+            throw new NotSupportedException($"a model in {other.DType.Name()} on {other.Device} cannot be compiled: float32 on the CPU was expected");
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
         SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
     }
 
-    /// <summary>The set of kernels in use: avx512_bf16, avx512, avx2 or plain.</summary>
-    public static string Kernels => Marshal.PtrToStringUTF8(KernelImports.KernelsName())!;
+    /// <summary>
+    /// The kernels in use: the fastest that the processor runs of avx512_bf16, avx512, avx2 and plain, or those that the
+    /// environment variable TESSERA_KERNELS names.
+    /// </summary>
+    /// <exception cref="TorchException">TESSERA_KERNELS names kernels that this processor does not run.</exception>
+    public static string Kernels
+    {
+        get
+        {
+            Dispatcher.Check(KernelImports.KernelsName(out var name));
+            return Marshal.PtrToStringUTF8(name)!;
+        }
+    }
+
+    /// <summary>Chooses kernels by name, an empty one the fastest; models compiled before must not be called any more.</summary>
+    internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
     /// <summary>Logits of images.</summary>
     /// <param name="images">float32, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
@@ -158,6 +175,8 @@ public static class Compilation
 {
     /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>
     /// <exception cref="InvalidOperationException">The model is in training mode.</exception>
-    /// <exception cref="NotSupportedException">The model does something with its images that a fixed sequence of steps cannot repeat.</exception>
+    /// <exception cref="NotSupportedException">
+    /// A model of texts, of another type than float32 or on another device; or the model changes tensors in place.
+    /// </exception>
     public static CompiledModel Compile(this Backbone model, CompileOptions? options = null) => new(model, options ?? new());
 }

@@ -39,9 +39,14 @@ internal sealed unsafe class Constants : IDisposable
     /// <summary>Weights [columns, depth] packed for the kernels of this processor.</summary>
     internal nint Packed(float[] weights, long depth, long columns, bool half)
     {
-        var block = Allocate(KernelImports.PackedBytes(depth, columns, half ? 1 : 0));
-        fixed (float* values = weights) KernelImports.Pack(values, 1, depth, depth, columns, half ? 1 : 0, (void*)block);
-        return block;
+        var type = half ? 1 : 0;
+        fixed (float* values = weights)
+        {
+            Dispatcher.Check(KernelImports.Pack(values, 1, depth, depth, columns, type, null, out var bytes));
+            var block = Allocate(bytes);
+            Dispatcher.Check(KernelImports.Pack(values, 1, depth, depth, columns, type, (void*)block, out _));
+            return block;
+        }
     }
 
     public void Dispose()

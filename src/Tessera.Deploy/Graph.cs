@@ -72,6 +72,8 @@ internal sealed class Graph
     private readonly Dictionary<TracedTensor, View> views = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<nint, Buffer> buffers = [];
 
+    private static readonly HashSet<string> random = ["aten::randperm", "aten::rand", "aten::randn", "aten::randint", "aten::rand_like", "aten::randn_like", "aten::bernoulli", "aten::multinomial"];
+
     internal List<Node> Nodes { get; } = [];
     internal Buffer Input { get; }
     internal View Result { get; }
@@ -99,7 +101,8 @@ internal sealed class Graph
     {
         var node = new Node(call, views);
         var inputs = node.Inputs.ToArray();
-        if (inputs.Length == 0) return;
+        // What is drawn at random has to be drawn anew for every image.
+        if (inputs.Length == 0 && !random.Contains(call.Name)) return;
         if (call.Name.EndsWith('_')) throw new NotSupportedException($"{call.Name} changes a tensor in place");
         var outputs = new List<Buffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))

@@ -63,7 +63,7 @@ internal sealed unsafe partial class Lowering
             var channel = Enumerable.Range(0, view.Sizes.Length).FirstOrDefault(d => view.Sizes[d] == node.Output.Sizes[channels] && seen.Strides[d] == 1, -1);
             if (ActivationOf(next) is var own and not Activation.None && activation == Activation.None && residual is null) activation = own;
             else if (next.Name == "aten::batch_norm" && activation == Activation.None && residual is null && channel == 1 && Statistics(next) is var (factor, offset))
-                (scale, shift) = (Times(scale, factor), Plus(Times(shift, factor), offset));
+                (scale, shift) = (Times(scale, factor), Plus(shift is null ? null : Times(shift, factor), offset));
             else if (next.Name == "aten::mul" && activation == Activation.None && residual is null && channel >= 0 && PerChannel(next, view, channel) is { } factors)
                 (scale, shift) = (Times(scale, factors), shift is null ? null : Times(shift, factors));
             else if (next.Name == "aten::add" && joinsResidual && residual is null && channel >= 0 && Other(next, output, view, seen, node.Output.Sizes[channels]) is { } other) residual = other;

@@ -76,7 +76,7 @@ internal struct LayerNormArguments
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct BinaryArguments
 {
-    internal const int MaxDims = 6;
+    internal const int MaxDims = 8;
     internal nint A, B, Out;
     internal fixed long Sizes[MaxDims], AStride[MaxDims], BStride[MaxDims], OutStride[MaxDims];
     internal int Dims;
@@ -88,7 +88,7 @@ internal unsafe struct BinaryArguments
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct MapArguments
 {
-    internal const int MaxDims = 6;
+    internal const int MaxDims = 8;
     internal nint A, Out;
     internal fixed long Sizes[MaxDims], AStride[MaxDims], OutStride[MaxDims];
     internal int Dims;
