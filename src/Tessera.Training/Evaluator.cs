@@ -12,9 +12,11 @@ public static class Evaluator
     /// <param name="options">Bins of the calibration error.</param>
     /// <param name="precision">Type of products.</param>
     /// <param name="done">Told the number of samples so far.</param>
+    /// <param name="predict">Gives the logits of images instead of the model: the same, compiled.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null, CancellationToken stop = default)
+    public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null,
+        Func<Tensor, Tensor>? predict = null, CancellationToken stop = default)
     {
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
@@ -33,7 +35,7 @@ public static class Evaluator
                 foreach (var image in samples.Current.Unreadable) unreadable[image.Index] = image;
                 using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
                 using var cast = precision.Autocast(DeviceOf(model));
-                metrics.Add(PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
+                metrics.Add(predict is not null && batch.Value.Mask is null ? predict(batch.Value.Inputs) : PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
                 done?.Invoke(metrics.Count);
             }
         }

@@ -143,7 +143,7 @@ public sealed class Experiment : IDisposable
         => Measure(trained.Model, trained.Recipe, RecipeData.Open(trained.Facts, trained.Recipe.Data, split ?? trained.Recipe.Evaluation.Split), trained.Facts, report, stop);
 
     private static Evaluation Measure(Backbone model, Recipe recipe, Dataset data, DataFacts facts, Action<TrainingEvent>? report, CancellationToken stop)
-        => Evaluator.Run(model, TestLoader(model, recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop);
+        => Evaluator.Run(model, TestLoader(model, recipe, data, facts).Epoch(0), recipe.Evaluation, recipe.Train.Precision, done => report?.Invoke(new Evaluating(done)), stop: stop);
 
     /// <summary>Closes the run's files.</summary>
     public void Dispose() => Trainer.Dispose();

@@ -362,7 +362,7 @@ public sealed class Trainer : IDisposable
     }
 
     private Evaluation Measure(CancellationToken stop)
-        => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop);
+        => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop: stop);
 
     private static void Describe(JsonObject line, string prefix, Evaluation evaluation)
     {

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using Spectre.Console;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -29,9 +30,12 @@ internal static class EvalCommand
     private static readonly Option<bool> Best = new("--best") { Description = "A run's checkpoint of the highest accuracy instead of the newest." };
     private static readonly Option<bool> Averaged = new("--ema") { Description = "A run's moving average of the weights." };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
+    private static readonly Option<string?> Type = new("--precision") { Description = "Type of products: fp32 or bf16; that of a run's recipe by default.", HelpName = "type" };
+    private static readonly Option<bool> Eager = CompiledInference.EagerOption();
 
     internal static Command Create()
     {
+        Type.AcceptOnlyFromAmong("fp32", "bf16");
         var command = new ExampleCommand("eval", "Measure a run, or a model with weights from a file, on labelled images.")
         {
             Examples =
@@ -39,19 +43,22 @@ internal static class EvalCommand
                 ("tessera eval runs/mine", "on the test images of its recipe"),
                 ("tessera eval runs/mine --best --split train --limit 5000", "the best checkpoint on images it has learned from"),
                 ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "published weights"),
+                ("tessera eval runs/mine --precision bf16", "how much shorter products cost or save"),
                 ("tessera eval runs/mine --json | jq .top1", "accuracy as a fraction"),
             ],
             Arguments = { Subject },
-            Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName },
+            Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
         };
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
             using var interruption = new Interruption();
             var subject = Open(parsed);
+            if (parsed.GetValue(Type) is { } type) subject = subject with { Precision = type == "bf16" ? Precision.Bf16 : Precision.Fp32 };
             Torch.Threads = Environment.ProcessorCount;
+            using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Model, subject.Precision, terminal);
             var started = Stopwatch.GetTimestamp();
-            var evaluation = Measure(subject, parsed.GetValue(Batch), terminal, interruption.Token);
+            var evaluation = Measure(subject, compiled, parsed.GetValue(Batch), terminal, interruption.Token);
             Show(subject, evaluation, Stopwatch.GetElapsedTime(started), terminal);
         });
         return command;
@@ -102,10 +109,10 @@ internal static class EvalCommand
         if (data is ImageDataset images && model.Channels != images.Channels) throw new UserException($"the model takes images of {model.Channels} channels, those of {images.Name} have {images.Channels}");
     }
 
-    private static Evaluation Measure(Measured subject, int? batch, Terminal terminal, CancellationToken stop)
+    private static Evaluation Measure(Measured subject, CompiledModel? compiled, int? batch, Terminal terminal, CancellationToken stop)
     {
         var loader = new Loader(subject.Data, subject.Pipeline, batch ?? subject.Options.Batch, unreadableLimit: subject.UnreadableLimit, replacement: Replacement.None);
-        Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, stop);
+        Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, compiled is null ? null : compiled.Call, stop);
         return terminal.IsDrawn
             ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Data.Count:N0}"))
             : Run(null);

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -19,6 +20,7 @@ internal static class PredictCommand
     private static readonly Option<int> Top = new("--top") { Description = "How many classes are shown.", HelpName = "classes", DefaultValueFactory = _ => 5 };
 
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
+    private static readonly Option<bool> Eager = CompiledInference.EagerOption();
 
     internal static Command Create()
     {
@@ -32,7 +34,7 @@ internal static class PredictCommand
                 ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "a text, and a file with one a line"),
             ],
             Arguments = { Run, Files },
-            Options = { Top, DeviceName },
+            Options = { Top, DeviceName, Eager },
         };
         Top.Validators.Add(result =>
         {
@@ -43,13 +45,15 @@ internal static class PredictCommand
             var terminal = parsed.Terminal();
             var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
             Torch.Threads = Environment.ProcessorCount;
+            // Tracing costs a prediction of its own: it pays from the second file on.
+            using var compiled = parsed.GetValue(Eager) || parsed.GetRequiredValue(Files).Length < 2 ? null : CompiledInference.Of(trained.Model, Precision.Fp32, terminal);
             List<Prediction> predictions = [];
             var code = ExitCode.Success;
             foreach (var (name, input) in Inputs(trained, parsed.GetRequiredValue(Files)))
             {
                 try
                 {
-                    predictions.Add(Predict(trained, name, input, parsed.GetValue(Top)));
+                    predictions.Add(Predict(trained, compiled, name, input, parsed.GetValue(Top)));
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
@@ -83,13 +87,14 @@ internal static class PredictCommand
         }
     }
 
-    private static Prediction Predict(TrainedModel trained, string name, Func<ModelInput> read, int top)
+    private static Prediction Predict(TrainedModel trained, CompiledModel? compiled, string name, Func<ModelInput> read, int top)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var device = trained.Model.Parameters().First().Device;
         var input = read();
-        var probabilities = trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits.To(DType.Float64).Softmax(1).ToArray<double>();
+        var logits = compiled?.Call(input.Inputs) ?? trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits;
+        var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
         return new(name, [.. probabilities.Index().OrderByDescending(p => p.Item).Take(top).Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item))]);
     }
 
