@@ -36,7 +36,7 @@ public class CompiledModelTests : LiveTensors
         using var compiled = model.Compile(new() { Precision = DType.BFloat16, Threads = 1 });
         // Type of the result and the size of the difference: products of 8 bits in a few layers.
         var difference = (compiled.Call(images) - expected).Norm().ToDouble() / expected.Norm().ToDouble();
-        // Where tokens are chosen by a score, rounding may choose another one.
+        // Where tokens are chosen by a score, bfloat16 may choose others.
         Assert.InRange(difference, 0, name.StartsWith("dynamicvit", StringComparison.Ordinal) ? 0.2 : 0.05);
     }
 
@@ -179,8 +179,12 @@ public class CompiledModelTests : LiveTensors
                 if (name.EndsWith("running_mean", StringComparison.Ordinal)) buffer.Normal_(0, 0.2);
                 else if (name.EndsWith("running_var", StringComparison.Ordinal)) buffer.Uniform_(0.5, 1.5);
             }
-            foreach (var parameter in model.Parameters())
+            foreach (var (name, parameter) in model.NamedParameters())
+            {
                 if (parameter.Elements > 0 && parameter.Abs().Max().ToDouble() < 1e-4) parameter.Normal_(0, 0.05);
+                // Scores of tokens far apart: rounding shall not choose other ones.
+                if (name.StartsWith("score_predictor", StringComparison.Ordinal)) parameter.Mul_(10);
+            }
         }
         model.Eval();
         return (model, Torch.Randn([count, model.Channels, model.ImageSize.Height, model.ImageSize.Width]));
