@@ -10,18 +10,16 @@ this file, or to --out.
 """
 import argparse
 import array
-import json
 import os
 import pathlib
-import random
 import shutil
 import statistics
-import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 import side_by_side as sbs  # noqa: E402
+from files import Files, node_modules  # noqa: E402
 from picture import draw  # noqa: E402
 
 # Batch sizes of each model.
@@ -34,53 +32,9 @@ CONFIGURATIONS = {
     "pvt_v2_b0": (1,),
     "swin_tiny_patch4_window7_224": (1,),
 }
-ONNXRUNTIME = "1.30.0"
 PEERS = ["python", "onnxruntime"]
 TESSERA = ["eager"]
 TOLERANCE = {"bfloat16": None}  # compared, not judged: its accuracy is measured on a test set
-
-
-def node_modules():
-    """Folder with onnxruntime-node; the package's own library is all that is needed of it."""
-    folder = sbs.CACHE / f"onnxruntime-{ONNXRUNTIME}"
-    if not (folder / "node_modules" / "onnxruntime-node").exists():
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "package.json").write_text('{"private": true}\n')
-        # Its install script would fetch CUDA's part.
-        subprocess.run(["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--silent", f"onnxruntime-node@{ONNXRUNTIME}"], check=True, cwd=folder)
-    return folder
-
-
-class Files:
-    """Weights, images and ONNX models, made once."""
-
-    def __init__(self, tessera, python):
-        self.tessera, self.python = tessera, python
-        self.folder = sbs.CACHE / "inference"
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def weights(self, model):
-        file, facts = self.folder / f"{model}.safetensors", self.folder / f"{model}.json"
-        if not facts.exists():
-            done = subprocess.run([*self.tessera, "prepare", model, str(file)], check=True, capture_output=True, text=True, env=sbs.environment())
-            facts.write_text(done.stdout)
-        return file, json.loads(facts.read_text())
-
-    def images(self, side, batch):
-        file = self.folder / f"images-{batch}x3x{side}x{side}.f32"
-        if not file.exists():
-            numbers = random.Random(1)
-            file.write_bytes(array.array("f", (numbers.uniform(-2, 2) for _ in range(batch * 3 * side * side))).tobytes())
-        return file
-
-    def onnx(self, model, batch):
-        weights, facts = self.weights(model)
-        file = self.folder / f"{model}-{batch}.onnx"
-        if not file.exists() or file.stat().st_mtime < weights.stat().st_mtime:
-            done = subprocess.run([self.python, HERE / "export.py", model, weights, str(facts["side"]), str(batch), file], capture_output=True, text=True, env=sbs.environment())
-            if done.returncode != 0:
-                sys.exit(done.stderr)
-        return file
 
 
 def command(side, files, model, batch, threads):

@@ -19,7 +19,7 @@ import time
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent), str(HERE.parent / "inference")]
 import side_by_side as sbs  # noqa: E402
-from run import Files  # noqa: E402
+from files import Files  # noqa: E402
 
 MODEL = "vit_tiny_patch16_224"
 OPERATORS = ["add", "reshape", "linear"]
