@@ -36,9 +36,9 @@ def compile_cpp():
     target = sbs.CACHE / "start" / "overhead"
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists() or target.stat().st_mtime < (HERE / "overhead.cpp").stat().st_mtime:
-        standard = "-std=c++20" if libtorch else "-std=c++17"
-        subprocess.run(["g++", standard, "-O2", "-isystem", include, "-isystem", include / "torch/csrc/api/include", HERE / "overhead.cpp", "-o", target,
-                        f"-L{library}", f"-Wl,-rpath,{library}", "-ltorch_cpu", "-lc10"], check=True)
+        # The system's folder is searched anyway; named once more, it would come before that of the C library.
+        own = ["-std=c++20", "-isystem", include] if libtorch else ["-std=c++17"]
+        subprocess.run(["g++", *own, "-O2", HERE / "overhead.cpp", "-o", target, f"-L{library}", f"-Wl,-rpath,{library}", "-ltorch_cpu", "-lc10"], check=True)
     return [str(target)]
 
 
