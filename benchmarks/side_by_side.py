@@ -13,12 +13,13 @@ import time
 BENCHMARKS = pathlib.Path(__file__).resolve().parent
 ROOT = BENCHMARKS.parent
 CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "tessera" / "bench"
-UNSET = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+# Settings that change how fast the sides are; OpenBLAS's are taken away from all of them.
+UNSET, KEPT = "OPENBLAS_", ("OMP_", "GOMP_", "KMP_", "MKL_", "ATEN_", "DNNL_", "ONEDNN_", "MALLOC_", "DOTNET_Tiered", "LD_PRELOAD")
 
 
 def environment(threads=None):
     """The environment of every side: what would slow OpenBLAS down is not in it."""
-    result = {k: v for k, v in os.environ.items() if k not in UNSET}
+    result = {k: v for k, v in os.environ.items() if not k.startswith(UNSET)}
     if threads is not None:
         result["OMP_NUM_THREADS"] = str(threads)
     return result
@@ -110,7 +111,7 @@ def load():
 def machine():
     """What every result is printed and stored with."""
     return {"date": datetime.date.today().isoformat(), "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
-            "load": load(), "nice": os.nice(0), "unset": " ".join(UNSET)}
+            "load": load(), "nice": os.nice(0), "unset": f"{UNSET}*", "set": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(KEPT)) or "nothing"}
 
 
 def peak(threads):

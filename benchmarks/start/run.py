@@ -60,7 +60,7 @@ def main():
     tessera, cpp = sbs.build("start"), compile_cpp()
     files = Files(sbs.build("inference"), args.python)
     weights, image = files.weights(MODEL)[0], files.images(224, 1)
-    facts = sbs.machine() | {"torch": version, ".NET": subprocess.run(["dotnet", "--version"], capture_output=True, text=True, check=True).stdout.strip()}
+    facts = sbs.machine() | {"torch": version, ".NET SDK": subprocess.run(["dotnet", "--version"], capture_output=True, text=True, check=True).stdout.strip()}
     print(sbs.describe(facts))
 
     overhead = {"C++": [*cpp, args.calls], "C#": [*tessera, "overhead", args.calls], "Python": [args.python, HERE / "overhead.py", args.calls]}
