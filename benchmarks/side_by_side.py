@@ -111,7 +111,7 @@ def load():
 def machine():
     """What every result is printed and stored with."""
     return {"date": datetime.date.today().isoformat(), "processor": processor(), "cores": os.cpu_count(), "system": platform.platform(),
-            "load": load(), "nice": os.nice(0), "unset": f"{UNSET}*", "set": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(KEPT)) or "nothing"}
+            "load": load(), "nice": os.nice(0), "unset": f"{UNSET}*", "set": " ".join(f"{k}={v}" for k, v in sorted(os.environ.items()) if k.startswith(KEPT) and k != "OMP_NUM_THREADS") or "nothing"}
 
 
 def peak(threads):
@@ -123,6 +123,14 @@ def peak(threads):
         sys.exit(done.stderr)
     report = json.loads(done.stdout)["machine"]
     return {"float32": report["float32_gflops"], "bfloat16": report["bfloat16_gflops"]}
+
+
+def describe_peaks(peaks):
+    return {f"peak with {count_of(threads)}": f"{p['float32']:.0f} GFLOP/s in float32, {p['bfloat16']:.0f} in bfloat16" for threads, p in peaks.items()}
+
+
+def count_of(threads):
+    return "1 thread" if threads == 1 else f"{threads} threads"
 
 
 def describe(facts):

@@ -1,6 +1,8 @@
 """The picture of the results: bars of each side's speed over that of one of them, as SVG."""
 from html import escape
 
+from side_by_side import count_of
+
 COLORS = {"python": "#9aa0a6", "onnxruntime": "#5f6368", "eager": "#a8c7fa", "float32": "#4285f4", "bfloat16": "#0b57d0"}
 LEFT, WIDTH, BAR, GAP, TOP = 290, 520, 11, 14, 46
 
@@ -22,7 +24,7 @@ def draw(rows, sides, reference):
     y = TOP
     for (model, batch, threads), times in groups.items():
         middle = y + len(sides) * BAR / 2 + 4
-        parts.append(f'<text x="{LEFT - 8}" y="{middle:.0f}" text-anchor="end">{escape(model)}, batch {batch}, {threads} thread{"s" if threads > 1 else ""}</text>')
+        parts.append(f'<text x="{LEFT - 8}" y="{middle:.0f}" text-anchor="end">{escape(model)}, batch {batch}, {count_of(threads)}</text>')
         for side in sides:
             ratio = times[reference] / times[side]
             parts.append(f'<rect x="{LEFT}" y="{y}" width="{ratio * scale:.1f}" height="{BAR - 1}" fill="{COLORS[side]}"/>')

@@ -97,7 +97,7 @@ def show(rows):
     print(f"{first['model']:29} batch {first['batch']:2}  threads {first['threads']}  {cells}  difference {max(float(r['difference']) for r in rows):.1e}", flush=True)
 
 
-def summary(rows, facts, peaks, sides):
+def summary(rows, facts, sides):
     """results.md: milliseconds of each side, and Tessera's speed over that of its peers."""
     own = [side for side in sides if side not in PEERS]
     ratios = [(mine, peer) for mine in own for peer in sides if peer in PEERS]
@@ -111,7 +111,6 @@ def summary(rows, facts, peaks, sides):
         body.append([model, batch, threads, *times, *(f"{by[peer]['ms'] / by[mine]['ms']:.2f}" for mine, peer in ratios)])
     text = "# Inference on the CPU\n\nWritten by run.py. The right columns are how many times the images per second of the peer.\n\n"
     text += "".join(f"- {name}: {value}\n" for name, value in facts.items())
-    text += "".join(f"- peak with {threads} threads: {p['float32']:.0f} GFLOP/s in float32, {p['bfloat16']:.0f} in bfloat16\n" for threads, p in peaks.items())
     return text + "\n" + sbs.table(head, body)
 
 
@@ -138,8 +137,8 @@ def main():
     facts = sbs.machine()
     print(sbs.describe(facts))
     peaks = {threads: sbs.peak(threads) for threads in args.threads}
-    for threads, values in peaks.items():
-        print(f"peak with {threads} threads: {values['float32']:.0f} GFLOP/s in float32, {values['bfloat16']:.0f} in bfloat16")
+    facts |= sbs.describe_peaks(peaks)
+    print(sbs.describe(sbs.describe_peaks(peaks)))
     rows, versions = [], {}
     for model in models:
         for batch in args.batches or CONFIGURATIONS[model]:
@@ -150,7 +149,7 @@ def main():
     facts |= versions | {"load after": sbs.load()}
     args.out.mkdir(parents=True, exist_ok=True)
     sbs.write_csv(args.out / "results.csv", facts, rows)
-    (args.out / "results.md").write_text(summary(rows, facts, peaks, args.sides))
+    (args.out / "results.md").write_text(summary(rows, facts, args.sides))
     (args.out / "results.svg").write_text(draw(rows, args.sides, "onnxruntime" if "onnxruntime" in args.sides else args.sides[0]))
     print(f"written to {os.path.relpath(args.out)}/results.csv, .md and .svg")
 

@@ -123,7 +123,7 @@ def main():
                 print(f"{model:20} threads {threads}  {row['side']:8}  {row['images_per_second']:8.1f} images/s ({100 * row['share_of_peak']:.0f} %)  {row['peak_mb']:5} MB  loss {row['loss']:.4f}", flush=True)
             rows += new
             losses += [{"model": model, "threads": threads, "step": i + 1} | {side: curve[i] for side, curve in curves.items()} for i in range(args.curve)]
-    facts |= versions | {f"peak with {n} threads": f"{p['float32']:.0f} GFLOP/s in float32, {p['bfloat16']:.0f} in bfloat16" for n, p in peaks.items()} | {"load after": sbs.load()}
+    facts |= versions | sbs.describe_peaks(peaks) | {"load after": sbs.load()}
     args.out.mkdir(parents=True, exist_ok=True)
     sbs.write_csv(args.out / "results.csv", facts, rows)
     sbs.write_csv(args.out / "curves.csv", facts, losses)
