@@ -4,7 +4,7 @@ from html import escape
 from side_by_side import count_of
 
 COLORS = {"python": "#9aa0a6", "onnxruntime": "#5f6368", "eager": "#a8c7fa", "float32": "#4285f4", "bfloat16": "#0b57d0"}
-LEFT, WIDTH, BAR, GAP, TOP = 290, 520, 11, 14, 46
+LEFT, WIDTH, BAR, GAP, TOP = 320, 520, 11, 14, 46
 
 
 def draw(rows, sides, reference):
@@ -21,6 +21,8 @@ def draw(rows, sides, reference):
     for side in sides:
         parts.append(f'<rect x="{x}" y="26" width="10" height="10" fill="{COLORS[side]}"/><text x="{x + 14}" y="35">{escape(side)}</text>')
         x += 100
+    # Below the numbers, which stand beside it.
+    parts.append(f'<line x1="{LEFT + scale:.1f}" x2="{LEFT + scale:.1f}" y1="{TOP - 4}" y2="{height - 24}" stroke="#dadce0"/>')
     y = TOP
     for (model, batch, threads), times in groups.items():
         middle = y + len(sides) * BAR / 2 + 4
@@ -31,6 +33,4 @@ def draw(rows, sides, reference):
             parts.append(f'<text x="{LEFT + ratio * scale + 4:.1f}" y="{y + BAR - 2}" font-size="9">{ratio:.2f}</text>')
             y += BAR
         y += GAP
-    line = LEFT + scale
-    parts.append(f'<line x1="{line:.1f}" x2="{line:.1f}" y1="{TOP - 4}" y2="{y}" stroke="#202124" stroke-dasharray="3 3"/>')
     return "\n".join(parts) + "\n</svg>\n"
