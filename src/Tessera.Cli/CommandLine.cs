@@ -43,7 +43,7 @@ internal static class CommandLine
         var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
         {
             Json, Quiet,
-            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), CompletionCommand.Create(),
+            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), BenchCommand.Create(), CompletionCommand.Create(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
         {
@@ -60,7 +60,7 @@ internal static class CommandLine
     private static string? UnknownOption(ParseResult parsed, string[] arguments)
     {
         var taken = arguments.TakeWhile(argument => argument != "--").ToHashSet();
-        return parsed.Action is HelpWithExamples ? null : parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(result => result.Tokens).Select(token => token.Value)
+        return parsed.Action is HelpWithExamples || parsed.CommandResult.Command is ExampleCommand { PassesOptionsOn: true } ? null : parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(result => result.Tokens).Select(token => token.Value)
             .FirstOrDefault(value => value.Length > 1 && value[0] == '-' && taken.Contains(value));
     }
 

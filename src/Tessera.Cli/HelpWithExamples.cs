@@ -9,6 +9,9 @@ internal sealed class ExampleCommand(string name, string description) : Command(
 {
     /// <summary>Command lines and what each does.</summary>
     internal required IReadOnlyList<(string Line, string Purpose)> Examples { get; init; }
+
+    /// <summary>Whether options that it does not know belong to a program that it starts.</summary>
+    internal bool PassesOptionsOn { get; init; }
 }
 
 /// <summary>The usual help, then the command's examples.</summary>

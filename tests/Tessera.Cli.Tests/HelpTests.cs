@@ -32,6 +32,7 @@ public class HelpTests
     [InlineData("data")]
     [InlineData("models")]
     [InlineData("info")]
+    [InlineData("bench")]
     [InlineData("completion")]
     public void Every_command_has_help_that_ends_with_examples(string command)
     {

@@ -1,0 +1,48 @@
+using System.Runtime.InteropServices;
+using System.Text.Json;
+using Tessera;
+using Tessera.Benchmarks;
+using Tessera.Checkpoints;
+using Tessera.Models;
+
+// Tessera's side of the inference benchmark; run.py starts it.
+//   prepare MODEL FILE                          weights for all sides; prints what the model costs
+//   MODE MODEL WEIGHTS INPUT BATCH THREADS      answers the commands that protocol.py describes
+using var inference = Torch.Inference();
+if (args is ["prepare", var prepared, var target])
+{
+    Prepare(prepared, target);
+    return;
+}
+
+var (mode, name, weights, input) = (args[0], args[1], args[2], args[3]);
+Torch.Threads = int.Parse(args[5]);
+var model = Registry.Create(name);
+using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
+model.Eval();
+var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), int.Parse(args[4]), model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+Func<Tensor> run = mode switch
+{
+    "eager" => () => model.Call(images),
+    _ => throw new ArgumentException($"mode '{mode}': eager was expected"),
+};
+Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<float>());
+
+// Freshly initialised, biases are 0, norms the identity and position tables next to nothing: what is wrong with them would not show.
+static void Prepare(string name, string target)
+{
+    Torch.Seed(1);
+    var model = Registry.Create(name);
+    foreach (var (path, tensor) in model.StateDict())
+    {
+        if (!tensor.DType.IsFloat() || path.EndsWith("attn_mask", StringComparison.Ordinal)) continue;
+        using var scope = new Scope();
+        if (path.EndsWith("running_var", StringComparison.Ordinal)) tensor.Uniform_(0.5, 1.5);
+        else tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
+    }
+    Checkpoint.SaveSafetensors(target, model.StateDict().ToCheckpoint());
+    model.Eval();
+    using var count = new OperationCount();
+    model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).Dispose();
+    Console.WriteLine(JsonSerializer.Serialize(new { macs = count.Macs, parameters = model.ParameterCount, side = model.ImageSize.Height, classes = model.Classes }));
+}

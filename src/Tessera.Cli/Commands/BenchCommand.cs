@@ -1,0 +1,103 @@
+using System.CommandLine;
+using System.CommandLine.Completions;
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using Tessera.Cli.Rendering;
+
+namespace Tessera.Cli.Commands;
+
+/// <summary><c>tessera bench</c>: lists the benchmarks of the checkout and starts them.</summary>
+internal static class BenchCommand
+{
+    private const string Folder = "benchmarks";
+
+    private static readonly Argument<string?> Name = new("name") { HelpName = "name", Description = "Which benchmark; without one they are listed.", Arity = ArgumentArity.ZeroOrOne };
+
+    private static readonly Argument<string[]> Rest = new("arguments") { HelpName = "arguments", Description = "Handed to its script as they are; what the script takes is shown by: tessera bench NAME -- --help.", Arity = ArgumentArity.ZeroOrMore };
+
+    /// <summary>A script that measures something.</summary>
+    /// <param name="Name">Its folder, with its own name where a folder has several.</param>
+    /// <param name="What">The first line of what it says about itself.</param>
+    /// <param name="Script">Its path from the checkout on.</param>
+    private sealed record Benchmark(string Name, string What, string Script);
+
+    internal static Command Create()
+    {
+        var command = new ExampleCommand("bench", "List the benchmarks, or start one: Tessera beside PyTorch, ONNX Runtime and others on this machine.")
+        {
+            Examples =
+            [
+                ("tessera bench", "what there is"),
+                ("tessera bench inference", "all models, some minutes"),
+                ("tessera bench inference --models vit_tiny --threads 1", "one of them"),
+                ("tessera bench training -- --help", "what a benchmark takes"),
+            ],
+            PassesOptionsOn = true,
+            Arguments = { Name, Rest },
+        };
+        Name.CompletionSources.Add(_ => Root() is { } root ? All(root).Select(benchmark => new CompletionItem(benchmark.Name)) : []);
+        command.SetAction(parsed =>
+        {
+            var root = Root() ?? throw new UserException($"the benchmarks are scripts of a checkout, and no folder above {AppContext.BaseDirectory} has them: start ./tessera of a checkout");
+            var all = All(root);
+            if (parsed.GetValue(Name) is { } name) return Start(root, Find(all, name), parsed.GetValue(Rest) ?? []);
+            List(all, parsed.Terminal());
+            return ExitCode.Success;
+        });
+        return command;
+    }
+
+    private static string? Root()
+    {
+        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
+            if (File.Exists(Path.Combine(folder.FullName, Folder, "side_by_side.py"))) return folder.FullName;
+        return null;
+    }
+
+    // Scripts that are started by others have no interpreter in their first line.
+    private static IReadOnlyList<Benchmark> All(string root)
+    {
+        var found = Directory.EnumerateFiles(Path.Combine(root, Folder), "*.py", SearchOption.AllDirectories)
+            .Select(file => (File: file, Lines: File.ReadLines(file).Take(2).ToArray()))
+            .Where(script => script.Lines is [['#', '!', ..], ..]);
+        return [.. found.Select(script =>
+        {
+            var (folder, stem) = (Path.GetFileName(Path.GetDirectoryName(script.File))!, Path.GetFileNameWithoutExtension(script.File));
+            return new Benchmark(stem is "run" or "compare" or "train" ? folder : $"{folder}/{stem}", script.Lines[1].Trim('"'), Path.GetRelativePath(root, script.File));
+        }).OrderBy(benchmark => benchmark.Name, StringComparer.Ordinal)];
+    }
+
+    private static Benchmark Find(IReadOnlyList<Benchmark> all, string name)
+    {
+        if (all.FirstOrDefault(benchmark => benchmark.Name == name) is { } found) return found;
+        throw new UserException($"there is no benchmark {name}; the nearest are {string.Join(", ", Spelling.Nearest(name, all.Select(benchmark => benchmark.Name)).Take(3))} (tessera bench lists all)");
+    }
+
+    private static void List(IReadOnlyList<Benchmark> all, Terminal terminal)
+    {
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(all);
+            return;
+        }
+        if (terminal.Quiet)
+        {
+            foreach (var benchmark in all) Terminal.Result(benchmark.Name);
+            return;
+        }
+        var sheet = new Sheet(new("name"), new("what"), new("script"));
+        foreach (var (name, what, script) in all) sheet.Add(name, what, script);
+        sheet.Show(terminal);
+        terminal.Note("start one with tessera bench NAME; what it takes: tessera bench NAME -- --help");
+    }
+
+    private static int Start(string root, Benchmark benchmark, string[] arguments)
+    {
+        // An interrupt reaches the script too; this process waits for its end.
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
+        using var process = Process.Start(new ProcessStartInfo(Path.Combine(root, benchmark.Script), arguments) { UseShellExecute = false })
+            ?? throw new InvalidOperationException($"{benchmark.Script} could not be started");
+        process.WaitForExit();
+        return process.ExitCode;
+    }
+}
