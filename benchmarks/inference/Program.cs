@@ -3,11 +3,12 @@ using System.Text.Json;
 using Tessera;
 using Tessera.Benchmarks;
 using Tessera.Checkpoints;
+using Tessera.Deploy;
 using Tessera.Models;
 
 // Tessera's side of the inference benchmark; run.py starts it.
 //   prepare MODEL FILE                          weights for all sides; prints what the model costs
-//   MODE MODEL WEIGHTS INPUT BATCH THREADS      answers the commands that protocol.py describes
+//   eager|float32|bfloat16 MODEL WEIGHTS INPUT BATCH THREADS      answers the commands that protocol.py describes
 using var inference = Torch.Inference();
 if (args is ["prepare", var prepared, var target])
 {
@@ -21,11 +22,13 @@ var model = Registry.Create(name);
 using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
 model.Eval();
 var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), int.Parse(args[4]), model.Channels, model.ImageSize.Height, model.ImageSize.Width);
-Func<Tensor> run = mode switch
+Func<Tensor> run;
+if (mode == "eager") run = () => model.Call(images);
+else
 {
-    "eager" => () => model.Call(images),
-    _ => throw new ArgumentException($"mode '{mode}': eager was expected"),
-};
+    var compiled = model.Compile(new() { Precision = Enum.Parse<DType>(mode, ignoreCase: true), Threads = Torch.Threads });
+    run = () => compiled.Call(images);
+}
 Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<float>());
 
 // Freshly initialised, biases are 0, norms the identity and position tables next to nothing: what is wrong with them would not show.

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Inference on the CPU: Tessera, PyTorch (eager) and ONNX Runtime side by side.
 
-    ./tessera bench inference [--models vit_tiny,cct --batches 1,8 --threads 1,2 --rounds 7 --sides python,onnxruntime,eager]
+    ./tessera bench inference [--models vit_tiny,cct --batches 1,8 --threads 1,2 --rounds 7 --sides python,onnxruntime,eager,float32,bfloat16]
 
 Every side is a process that stands all the time and runs when it is its turn; in every round each has its turn. A figure is the
 median over the rounds of the medians of a turn. All sides have the same weights and images, and their outputs are compared.
@@ -33,7 +33,7 @@ CONFIGURATIONS = {
     "swin_tiny_patch4_window7_224": (1,),
 }
 PEERS = ["python", "onnxruntime"]
-TESSERA = ["eager"]
+TESSERA = ["eager", "float32", "bfloat16"]
 TOLERANCE = {"bfloat16": None}  # compared, not judged: its accuracy is measured on a test set
 
 
