@@ -70,6 +70,29 @@ struct Attention {
     int64_t bias_stride[2][4];                                              // of outer, head, query, key
     float scale;
     int32_t type, out_type;  // of query, key and value alike
+    // For training: log of the sum of exponentials of each row, [outer, heads, queries], or null; and dropout of the weights,
+    // by a hash of seed and position, so that the backward pass finds the same ones.
+    float* log_sums;
+    float dropout;
+    uint32_t seed;
+};
+
+// Gradients of attention without bias. All strides are of outer, head, token, channel; gradients are dense [outer, heads, tokens, channels].
+struct AttentionBackward {
+    const void* query;
+    const void* key;
+    const void* value;
+    const void* out;
+    const void* gradient;
+    const float* log_sums;
+    void* query_gradient;
+    void* key_gradient;
+    void* value_gradient;
+    int64_t outer, heads, queries, keys, dim, value_dim;
+    int64_t query_stride[4], key_stride[4], value_stride[4], out_stride[4], gradient_stride[4];
+    float scale, dropout;
+    uint32_t seed;
+    int32_t type;  // of all
 };
 
 // (x - mean) / sqrt(variance + eps) * weight + bias over rows of channels that lie together.
@@ -119,6 +142,9 @@ struct Table {
     void (*layer_norm)(const LayerNorm&, int threads);
     void (*binary)(const Binary&, int threads);
     void (*map)(const Map&, int threads);
+    void (*attention_backward)(const AttentionBackward&, int threads);
+    void (*gelu)(const void* input, void* out, int64_t count, int32_t type, int threads);
+    void (*gelu_backward)(const void* gradient, const void* input, void* out, int64_t count, int32_t type, int threads);
 };
 
 const Table& avx512_bf16();

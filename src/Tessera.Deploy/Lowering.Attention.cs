@@ -24,10 +24,24 @@ internal sealed unsafe partial class Lowering
     {
         foreach (var node in graph.Nodes)
         {
+            if (node.Name is "tessera::attention" or "aten::scaled_dot_product_attention" && Whole(node) is { } whole) attentions[node] = whole;
             if (node.Name is not ("aten::softmax" or "aten::_softmax") || Match(node) is not { } match) continue;
             attentions[match.Last] = match;
             foreach (var member in match.Members) member.Done = true;
         }
+    }
+
+    /// <summary>A call that is the whole of attention; null where it does more than the kernel can.</summary>
+    private static AttentionMatch? Whole(Node node)
+    {
+        if (node.Input(0) is not { Sizes.Length: 4 } query || node.Input(1) is not { } key || node.Input(2) is not { } value) return null;
+        var ours = node.Name == "tessera::attention";
+        var masked = !ours && node.Arguments[3].Tensor is not null;
+        if (!ours && (node.Int(5, 0) != 0 || (masked && node.Arguments[3].Tensor!.Type != DType.Float32))) return null;
+        var given = node.Arguments.Length > (ours ? 3 : 6) ? node.Arguments[ours ? 3 : 6] : null;
+        var scale = given is { Tag: Tag.Double or Tag.Int } ? given.Real : 1 / Math.Sqrt(query.Sizes[^1]);
+        var across = key with { Sizes = [.. key.Sizes[..^2], key.Sizes[^1], key.Sizes[^2]], Strides = [.. key.Strides[..^2], key.Strides[^1], key.Strides[^2]] };
+        return new([], query, across, value, masked ? [(node, 3)] : [], scale) { Last = node };
     }
 
     private static AttentionMatch? Match(Node softmax)
@@ -142,11 +156,10 @@ internal sealed unsafe partial class Lowering
         return real.Length switch { 0 => (-1, -1), 1 => (-1, real[0]), _ => (real[0], real[1]) };
     }
 
-    /// <summary>The order in which the only copy of a buffer wants its elements, so that it need not be made; else row-major.</summary>
+    /// <summary>The order in which the only copy of a buffer wants its elements, so that it need not be made; else that of the trace.</summary>
     private static long[] OrderOfCopy(Buffer buffer)
     {
-        var order = Order.RowMajor(buffer.Sizes);
-        // Several reshapes may follow each other; the first that reorders decides.
+        var order = Order.Like(buffer.Sizes, buffer.Strides);
         if (OnlyUse(buffer) is not { } use || !IsCopy(use)) return order;
         var view = use.Inputs.First();
         var wanted = Order.RowMajor(view.Sizes);

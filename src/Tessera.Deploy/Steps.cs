@@ -62,6 +62,10 @@ internal unsafe struct AttentionArguments
     internal fixed long QueryStride[4], KeyStride[4], ValueStride[4], OutStride[4], BiasStride[8];
     internal float Scale;
     internal int Type, OutType;
+    // Of training alone: logarithms of sums, dropout.
+    internal nint LogSums;
+    internal float Dropout;
+    internal uint Seed;
 }
 
 [StructLayout(LayoutKind.Sequential)]

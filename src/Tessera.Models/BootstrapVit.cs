@@ -237,7 +237,7 @@ public sealed partial class BootstrapVit : Backbone
         protected override Tensor Forward(Tensor input) // [B, N, D]
         {
             var (batch, tokens, dim) = input.Shape;
-            var packed = linearQkv.Call(input).Reshape(batch, tokens, 3, config.Heads, dim / config.Heads).Permute(2, 0, 3, 1, 4); // [3, B, h, N, d]
+            var packed = linearQkv.Call(input).Reshape(batch, tokens, 3, config.Heads, dim / config.Heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var dropout = Training ? config.Dropout : 0;
             Tensor mixed;
             if (softmax is null && !Wanted("attention")) mixed = Attention.Apply(packed[0], packed[1], packed[2], null, dropout);

@@ -274,7 +274,7 @@ public sealed partial class CsWin : StagedTokens
             if (below + beside > 0) maps = maps.ConstantPadNd([0, 0, beside / 2, beside - beside / 2, below / 2, below - below / 2]);
             var windows = Windows.Cut(maps, input.Stripe).Reshape(3, -1, tall * wide, dim); // [3, B stripes, N, D]
             var (stripes, tokens) = (windows.Size(1), windows.Size(2));
-            var packed = windows.Reshape(3, stripes, tokens, heads, dim / heads).Transpose(2, 3); // [3, B stripes, h, N, d]
+            var packed = windows.Reshape(3, stripes, tokens, heads, dim / heads).Transpose(2, 3).Unbind(); // 3 of [B stripes, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
             if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);

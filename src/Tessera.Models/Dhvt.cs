@@ -215,7 +215,7 @@ public sealed partial class Dhvt : Backbone
             var groups = htNorm.Call(htProj.Call(means).Reshape(batch, heads, heads, depth)).Gelu(); // [B, h, h, d]
             var headTokens = Record("head_tokens", groups.Flatten(2) + posEmbed);               // [B, h, D]
             var x = Torch.Cat([input, headTokens], 1);
-            var packed = qkv.Call(x).Reshape(batch, tokens + heads, 3, heads, depth).Permute(2, 0, 3, 1, 4); // [3, B, h, T + h, d]
+            var packed = qkv.Call(x).Reshape(batch, tokens + heads, 3, heads, depth).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, T + h, d]
             var dropout = Training ? attentionDropout : 0;
             Tensor mixed;
             if (Wanted("attention"))

@@ -359,7 +359,7 @@ public sealed partial class DynamicVit : Backbone
         protected override Tensor Forward((Tensor X, Tensor? Policy) input)
         {
             var (batch, tokens, dim) = input.X.Shape;
-            var packed = qkv.Call(input.X).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4); // [3, B, h, N, d]
+            var packed = qkv.Call(input.X).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
             if (input.Policy is { } policy)

@@ -282,7 +282,7 @@ public sealed partial class Sret : Backbone
             var slices = input.Repeated ? permutedGroups : groups;
             var (run, width) = (tokens / slices, dim / heads);
             var x = input.Order is { } order ? input.X.IndexSelect(1, order) : input.X;
-            var packed = qkv.Call(x).Reshape(batch * slices, run, 3, heads, width).Permute(2, 0, 3, 1, 4); // [3, B g, h, N / g, d]
+            var packed = qkv.Call(x).Reshape(batch * slices, run, 3, heads, width).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B g, h, N / g, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
             if (Wanted("attention"))

@@ -59,7 +59,7 @@ public sealed unsafe class OperationCount : IDisposable
                     var points = Sizes(arguments[2])[^1] / arguments[3].Payload;
                     Product(5 * Elements(results[0]) * points, results[0]);
                     break;
-                case "aten::scaled_dot_product_attention":
+                case "aten::scaled_dot_product_attention" or "tessera::attention":
                     var query = Sizes(arguments[0]);
                     var scores = Product(query[..^1]) * Sizes(arguments[1])[^2];
                     Product(scores * (query[^1] + Sizes(arguments[2])[^1]), results[0]);

@@ -67,7 +67,7 @@ public sealed partial class SelfAttention : Layer
     private Tensor Forward(Tensor input, Tensor? mask) // [B, N, D]
     {
         var (batch, tokens, dim) = input.Shape;
-        var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4); // [3, B, h, N, d]
+        var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
         var (query, key, value) = (packed[0], packed[1], packed[2]);
         if (qNorm is not null && kNorm is not null) (query, key) = (qNorm.Call(query), kNorm.Call(key));
         var dropout = Training ? attentionDropout : 0;

@@ -49,7 +49,7 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
         var (x, height, width) = input;
         var (batch, tokens, dim) = x.Shape;
         var query = q.Call(x).Reshape(batch, tokens, heads, dim / heads).Transpose(1, 2); // [B, h, N, d]
-        var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4); // [2, B, h, M, d]
+        var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 2 of [B, h, M, d]
         var (key, value) = (packed[0], packed[1]);
         Tensor mixed;
         if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);

@@ -66,7 +66,8 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
             bias = (bias + mask.Unsqueeze(1)).Reshape(1, windows * heads, tokens, tokens);
             packed = packed.Reshape(3, count / windows, windows * heads, tokens, dim / heads);
         }
-        var (query, key, value) = (packed[0], packed[1], packed[2]);
+        var parts = packed.Unbind();
+        var (query, key, value) = (parts[0], parts[1], parts[2]);
         Tensor mixed;
         if (Wanted("attention"))
         {

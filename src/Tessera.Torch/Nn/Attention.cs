@@ -19,6 +19,7 @@ public static class Attention
     /// <returns>[B, h, N, e].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
     {
+        if (mask is null && HasKernel(query, key, value)) return Torch.Attention(query, key, value, scale ?? 1 / Math.Sqrt(query.Size(-1)), dropout);
         if (fused)
         {
             if (mask?.DType == DType.Bool) (query, mask) = (WithoutEmptyRows(query, mask), Additive(mask, query.DType));
@@ -28,6 +29,11 @@ public static class Attention
         if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
         return weights.Matmul(value);
     }
+
+    // The shim's own, on the CPU: forward and backward in one pass each, without scores in memory.
+    private static bool HasKernel(Tensor query, Tensor key, Tensor value)
+        => query.Dim == 4 && query.DType is DType.Float32 or DType.BFloat16 && query.Device.Type == DeviceType.Cpu && key.DType == query.DType && value.DType == query.DType
+            && key.Dim == 4 && value.Dim == 4 && query.Size(0) == key.Size(0) && query.Size(1) == key.Size(1) && key.Size(0) == value.Size(0) && key.Size(1) == value.Size(1);
 
     /// <summary>The weights alone: softmax(q k^T scale + mask), [B, h, N, M].</summary>
     public static Tensor Weights(Tensor query, Tensor key, Tensor? mask = null, double? scale = null)
