@@ -222,7 +222,7 @@ public sealed partial class TinyMimStar : Backbone
                 for (var other = 0; other < count + Prefix; other++) index[other, token] = first + 1;
                 index[token, token] = first + 2;
             }
-            return scope.Return(Tensor.From([.. index.Cast<long>()], count + Prefix, count + Prefix));
+            return scope.Return(Tensor.From(index.Cast<long>().ToArray(), count + Prefix, count + Prefix));
         }
     }
 

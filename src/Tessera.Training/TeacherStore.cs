@@ -47,6 +47,7 @@ internal sealed class TeacherStore : IDisposable
     internal static TeacherStore Open(string folder, Backbone teacher, ObjectiveContext context, IReadOnlyList<Transform> transforms, bool mirrored, Func<Tensor, IReadOnlyList<Tensor>> run)
     {
         var data = context.Data ?? throw new ArgumentException("objective.stored: outputs of a teacher are stored for sets of images");
+        teacher.Eval();
         var origin = Origin(teacher, data, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
         if (!File.Exists(PathOf(folder, 0))) Make(folder, origin, data, new(transforms), mirrored, Evaluator.DeviceOf(teacher), run);
