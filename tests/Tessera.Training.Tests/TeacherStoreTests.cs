@@ -20,7 +20,7 @@ public sealed class TeacherStoreTests : IDisposable
         return Small.Guide();
     }
 
-    private sealed class Noise() : ImageDataset("noise", "train", ["a", "b", "c"], [.. Enumerable.Range(0, Count).Select(Small.LabelOf)])
+    private sealed class Noise() : ImageDataset("noise", "train", ["a", "b", "c"], [.. Enumerable.Range(0, TeacherStoreTests.Count).Select(Small.LabelOf)])
     {
         public override int Channels => 3;
         public override int? Height => Small.Side;
