@@ -273,6 +273,6 @@ public sealed partial class TinyMimStar : Backbone
     [
         new("tinymim_star_vit_tiny_patch16", "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296",
             options => new TinyMimStar(new(options.ImageSize ?? (224, 224), 16, 192, 12, 12, 1280, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-            224, Top1: 79.6, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "5.8 million parameters were published, which is the model without a classifier; training not published, not reproduced"),
+            224, GMacs: 1.3, Top1: 79.6, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "5.8 million parameters were published, which is the model without a classifier; training not published, not reproduced"),
     ];
 }
