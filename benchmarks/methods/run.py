@@ -29,7 +29,14 @@ ROWS = [
     ("Distillation of relations", "tinymim/cifar10_small", PLAIN),
     ("Token labels", "lvvit/cifar10_small", PLAIN),
     ("Soft distillation", "sret/cifar10_small", PLAIN),
+    ("Distillation token, hard labels", "deit/cifar10_small_distilled", "deit/cifar10_small_distilled_baseline"),
+    ("Localisation and token labels", "drloc/cifar10_small_token_labels", PLAIN),
     ("Token sparsification", "dynamicvit/cifar10_small", "dynamicvit/cifar10_small:dense"),
+    ("Intermediate supervision", "revcol/cifar10_small", "revcol/cifar10_small_baseline"),
+    ("Embeddings: one network, codes", "qkv-embedding/cifar10_small", "qkv-embedding/cifar10_small_baseline"),
+    ("Embeddings: first layer shared", "qkv-embedding/cifar10_small_partially_shared", "qkv-embedding/cifar10_small_baseline"),
+    ("Embeddings: a network each", "qkv-embedding/cifar10_small_separate", "qkv-embedding/cifar10_small_baseline"),
+    ("DHVT instead of a ViT", "dhvt/cifar10_small", PLAIN),
 ]
 
 

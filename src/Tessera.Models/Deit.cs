@@ -62,7 +62,7 @@ public sealed partial class Deit : Vit
 
     private const string Paper = "Training data-efficient image transformers, 2020, arXiv:2012.12877";
 
-    private static Variant Make(string name, int dim, int heads, int image, double parameters, double gmacs, double top1, string? note = null)
+    private static Variant Make(string name, int dim, int heads, int image, double? parameters, double? gmacs, double? top1, string? note = null)
     {
         var distilled = name.Contains("distilled", StringComparison.Ordinal);
         return new(name, Paper, options =>
@@ -76,6 +76,7 @@ public sealed partial class Deit : Vit
     public static new IReadOnlyList<Variant> Variants { get; } =
     [
         Make("deit_tiny_patch16_224", 192, 3, 224, 5.72, 1.26, 72.2),
+        Make("deit_256_patch16_224", 256, 4, 224, null, null, null, "the dense model of dynamicvit_deit_256_07"),
         Make("deit_small_patch16_224", 384, 6, 224, 22.05, 4.61, 79.9),
         Make("deit_base_patch16_224", 768, 12, 224, 86.57, 17.58, 81.8),
         Make("deit_tiny_distilled_patch16_224", 192, 3, 224, 5.91, 1.27, 74.5),

@@ -277,5 +277,6 @@ public sealed partial class Dhvt : Backbone
         Make("dhvt_small_domain_patch16", 224, 16, 384, 6, 345, 23.788, null, "DomainNet"),
         Make("dhvt_tiny_imagenet_patch16", 224, 16, 192, 3, 1000, 6.267, 1.4, "ImageNet-1k", 76.5, Unchecked + "; 77.6 in the authors' repository"),
         Make("dhvt_small_imagenet_patch16", 224, 16, 384, 6, 1000, 24.041, 5.1, "ImageNet-1k", 82.3, "300 epochs from scratch"),
+        Variant.Micro("dhvt_micro_patch4_32", Paper, 32, a => new Dhvt(new Config(a.ImageSize, 4, 96, 6, 3, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
     ];
 }

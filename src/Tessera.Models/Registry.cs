@@ -10,6 +10,7 @@ public static class Registry
     [
         .. Vit.Variants,
         .. Deit.Variants,
+        .. TinyMimStar.Variants,
         .. Cct.Variants,
         .. TextCct.Variants,
         .. ResNet.Variants,

@@ -244,6 +244,7 @@ public sealed partial class RevCol : Backbone
         Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
         Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, null, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
         Variant.Micro("revcol_micro_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Supervision: false, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath))),
+        Variant.Micro("revcol_micro_supervised_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath))),
     ];
 
     /// <summary>Norm and linear map of the pooled features.</summary>

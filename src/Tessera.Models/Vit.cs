@@ -132,9 +132,7 @@ public partial class Vit : Backbone
     /// <returns>[B, prefix + K, D].</returns>
     public Tensor ForwardVisible(Tensor image, Tensor kept) => Torch.Scope(() =>
     {
-        var x = Embed(image);
-        var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, config.Dim]));
-        x = blocks.Aggregate(Torch.Cat([x.Slice(1, 0, PrefixTokens), seen], 1), (tokens, block) => block.Call(tokens));
+        var x = After(image, config.Depth, kept);
         return norm is null ? x : norm.Call(x);
     });
 
@@ -142,9 +140,28 @@ public partial class Vit : Backbone
     /// <param name="image">[B, C, H, W].</param>
     /// <param name="block">Which block, from 0.</param>
     /// <param name="heads">Cuts them into another number of heads; the block's own when left out.</param>
+    /// <param name="kept">Which patches are seen, as for <see cref="ForwardVisible"/>; all when left out.</param>
     /// <returns>[3, B, h, prefix + N, d].</returns>
-    public Tensor QueriesKeysValues(Tensor image, int block, int? heads = null)
-        => Torch.Scope(() => blocks[block].Project(blocks.Take(block).Aggregate(Embed(image), (tokens, before) => before.Call(tokens)), heads));
+    public Tensor QueriesKeysValues(Tensor image, int block, int? heads = null, Tensor? kept = null)
+        => Torch.Scope(() => blocks[block].Project(After(image, block, kept), heads));
+
+    /// <summary>Tokens after some blocks; what comes after them is not computed.</summary>
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="count">How many blocks; the final norm is not applied.</param>
+    /// <param name="kept">Which patches are seen, as for <see cref="ForwardVisible"/>; all when left out.</param>
+    /// <returns>[B, prefix + N, D].</returns>
+    public Tensor TokensAfter(Tensor image, int count, Tensor? kept = null) => Torch.Scope(() => After(image, count, kept));
+
+    private Tensor After(Tensor image, int count, Tensor? kept)
+    {
+        var x = Embed(image);
+        if (kept is not null)
+        {
+            var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, config.Dim]));
+            x = Torch.Cat([x.Slice(1, 0, PrefixTokens), seen], 1);
+        }
+        return blocks.Take(count).Aggregate(x, (tokens, block) => block.Call(tokens));
+    }
 
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
     {

@@ -46,6 +46,7 @@ internal static class Reduced
     {
         Deit m => Form(Of(m.Options), c => new Deit(c)),
         Vit m => Form(Of(m.Options), c => new Vit(c)),
+        TinyMimStar m => Form(m.Options with { ImageSize = (2 * m.Options.Patch, 3 * m.Options.Patch), Dim = 24, Depth = 2, Heads = 3, Wide = 40, Classes = Classes, DropPath = 0 }, c => new TinyMimStar(c)),
         Cct m => Form(Of(m.Options), c => new Cct(c)),
         TextCct m => Form(m.Options with { Length = 12, Vocabulary = 50, WordDim = 16, Dim = 16, Depth = 2, Heads = 2, MlpRatio = 1, Classes = Classes }, c => new TextCct(c)),
         ResNet m => Form(m.Options with { ImageSize = (32, 64), Layers = [1, 1, 1, 1], Classes = Classes }, c => new ResNet(c)),

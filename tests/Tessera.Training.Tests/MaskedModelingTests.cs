@@ -50,6 +50,45 @@ public sealed class MaskedModelingTests
     public void Heads_that_do_not_fit_are_refused()
         => Assert.Contains("the same number", Assert.Throws<ArgumentException>(() => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetHeads: 6), Small.Vit(), Small.Vit(48))).Message, StringComparison.Ordinal);
 
+    [Theory]
+    [InlineData(DistillationTarget.Relations)]
+    [InlineData(DistillationTarget.Features)]
+    [InlineData(DistillationTarget.ClassToken)]
+    public void Other_targets_and_hidden_patches_leave_a_gradient_in_all_that_is_computed(DistillationTarget target)
+    {
+        using var scope = Torch.Scope();
+        Torch.Seed(3);
+        var student = Small.Vit();
+        var method = new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Target: target, MaskRatio: 0.75), student, Small.Vit(48));
+        using var batch = Small.Source().Epoch(0, 0).First();
+        var loss = method.Compute(student, batch, new(0, 1, 0, 1));
+        Assert.True(loss.Total.ToDouble() > 0);
+        loss.Total.Backward();
+        string[] without = [.. student.NamedParameters().Where(p => p.Parameter is { RequiresGrad: true, Grad: null }).Select(p => p.Name)];
+        // What lies behind the queries, keys and values, behind the last block, or behind the class token.
+        string[] expected = target switch
+        {
+            DistillationTarget.Relations => ["blocks.2.attn.proj", "blocks.2.norm2", "blocks.2.mlp.fc1", "blocks.2.mlp.fc2", "norm", "head"],
+            DistillationTarget.Features => ["norm", "head"],
+            _ => ["head"],
+        };
+        Assert.Equal(expected, without.Select(name => name[..name.LastIndexOf('.')]).Distinct());
+        Assert.Equal(target != DistillationTarget.Relations, method.StateDict().ContainsKey("adapter.weight"));
+    }
+
+    [Theory]
+    [InlineData("relations", "")]
+    [InlineData("features", "target_block: 2, mask_ratio: 0.75")]
+    [InlineData("class_token", "")]
+    [InlineData("class_token", "target_block: 2", "the class token is that behind the last norm")]
+    [InlineData("features", "relations: [qk]", "relations belong to target: relations")]
+    public void Targets_are_chosen_by_the_recipe(string target, string more, string? problem = null)
+    {
+        var yaml = $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: relation_distillation, teacher: {{ model: vit_mini_patch4_32 }}, target: {target}, {more} }}";
+        if (problem is not null) Assert.Contains(problem, Assert.Throws<RecipeException>(() => Recipe.Parse(yaml, "r.yaml")).Message, StringComparison.Ordinal);
+        else Assert.Equal(Recipe.Parse(yaml, "r.yaml").ToYaml(), Recipe.Parse(Recipe.Parse(yaml, "r.yaml").ToYaml(), "again.yaml").ToYaml());
+    }
+
     [Fact]
     public void The_number_of_last_heads_changes_no_shape()
         => Assert.Equal(Small.Vit().StateDict().Select(e => (e.Key, e.Value.Shape)), Small.Vit(lastHeads: 6).StateDict().Select(e => (e.Key, e.Value.Shape)));

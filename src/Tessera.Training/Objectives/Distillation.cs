@@ -15,15 +15,19 @@ public sealed partial class Distillation : Objective
     [NotRegistered]
     private readonly Backbone? teacher;
 
+    [NotRegistered]
+    private readonly TeacherStore? stored;
+
     /// <summary>The method with its teacher.</summary>
     /// <param name="options">Settings.</param>
     /// <param name="teacher">Frozen and set to evaluation here; null where nothing is distilled.</param>
     /// <exception cref="ArgumentException">Distillation without a teacher.</exception>
-    public Distillation(DistillationOptions options, Backbone? teacher)
+    public Distillation(DistillationOptions options, Backbone? teacher) : this(options, teacher, null) { }
+
+    internal Distillation(DistillationOptions options, Backbone? teacher, TeacherStore? stored)
     {
-        if (options.Kind != DistillationKind.None && teacher is null) throw new ArgumentException($"{options.Kind} distillation needs a teacher", nameof(teacher));
-        this.options = options;
-        this.teacher = teacher;
+        if (options.Kind != DistillationKind.None && teacher is null && stored is null) throw new ArgumentException($"{options.Kind} distillation needs a teacher", nameof(teacher));
+        (this.options, this.teacher, this.stored) = (options, teacher, stored);
         teacher?.RequireGrad(false);
         teacher?.Eval();
     }
@@ -37,7 +41,7 @@ public sealed partial class Distillation : Objective
         if (!outputs.Named.TryGetValue(Outputs.Distillation, out var distilled))
             throw new InvalidOperationException($"{student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none");
         Tensor theirs;
-        using (Torch.NoGrad()) theirs = teacher!.Call(batch.Inputs);
+        using (Torch.NoGrad()) theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
         if (theirs.Size(1) != distilled.Size(1)) throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
         var total = Losses.Distillation(own, distilled, theirs, options.Kind, options.Alpha, options.Temperature, options.PerBatch);
         return new(total)
@@ -59,6 +63,7 @@ public sealed partial class Distillation : Objective
 /// <param name="Temperature">Of the soft form.</param>
 /// <param name="Smoothing">Label smoothing of the class token's loss.</param>
 /// <param name="PerBatch">Soft: divides by the batch alone, as the paper's formula, instead of by batch times classes, as the published code.</param>
+/// <param name="Stored">Folder that keeps what the teacher puts out, made when it is missing; for images that are the same in every epoch.</param>
 [RecipeName("distillation")]
 public sealed record DistillationOptions(
     TeacherOptions? Teacher = null,
@@ -66,7 +71,8 @@ public sealed record DistillationOptions(
     [Range(0, 1)] double Alpha = 0.5,
     [Range(1e-6, 1e6)] double Temperature = 1,
     [Range(0, 0.999)] double Smoothing = 0.1,
-    bool PerBatch = false) : ObjectiveOptions
+    bool PerBatch = false,
+    [RecipePath] string? Stored = null) : ObjectiveOptions
 {
     /// <summary>Who teaches.</summary>
     public TeacherOptions? Teacher { get; init; } = Teacher is null && Kind != DistillationKind.None ? throw new ArgumentException($"{RecipeShape.Snake(Kind.ToString())} distillation needs a teacher: {{ run: FOLDER }} or {{ model: NAME, weights: FILE }}") : Teacher;
@@ -75,5 +81,13 @@ public sealed record DistillationOptions(
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new Distillation(this, Kind == DistillationKind.None ? null : Teacher!.Create(context));
+    public override string? Conflict(Recipe recipe) => Stored is null ? null : TeacherStore.Conflict(recipe);
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context)
+    {
+        if (Kind == DistillationKind.None) return new Distillation(this, null);
+        var teacher = Teacher!.Create(context);
+        return Stored is null ? new Distillation(this, teacher) : new Distillation(this, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
+    }
 }

@@ -17,15 +17,20 @@ public sealed partial class LocalityGuidance : Objective
     [NotRegistered]
     private readonly Backbone guide;
 
+    [NotRegistered]
+    private readonly GuideMaps? stored;
+
     private readonly LocalityGuidanceOptions options;
     private readonly IReadOnlyList<string> paths;
     private readonly IReadOnlyList<int> levels;
 
     /// <summary>The method with its guide, which is frozen here.</summary>
     /// <exception cref="ArgumentException">A block or level that is not there, or not as many blocks as levels.</exception>
-    public LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide)
+    public LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide) : this(options, student, guide, null) { }
+
+    internal LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide, GuideMaps? stored)
     {
-        (this.options, this.guide) = (options, guide);
+        (this.options, this.guide, this.stored) = (options, guide, stored);
         guide.RequireGrad(false);
         var depth = student.BlockPaths.Count;
         paths = Observed.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
@@ -52,9 +57,8 @@ public sealed partial class LocalityGuidance : Objective
         {
             // As published the frozen guide is left in training mode: it then normalises by the batch.
             if (guide.Training != options.GuideBatchNorm is GuideStatistics.Batch) guide.Train(options.GuideBatchNorm is GuideStatistics.Batch);
-            var (height, width) = guide.ImageSize;
-            var pyramid = guide.Pyramid(batch.Inputs.Size(2) == height && batch.Inputs.Size(3) == width ? batch.Inputs : batch.Inputs.UpsampleBilinear2d((height, width), false));
-            theirs = [.. levels.Select(level => pyramid[level].Map)];
+            var maps = stored is null ? GuideMaps.Of(guide, batch.Inputs) : stored.Of(batch);
+            theirs = [.. levels.Select(level => maps[level])];
         }
         var guidance = Torch.Stack([.. theirs.Select((target, i) => FeatureAlignment.Loss(Adapted(i, Observed.Map(student, paths[i], blocks[i], batch.Inputs)), target, options.Kind))]).Sum();
         var labels = Supervised.Base(outputs.Logits, batch, options.Smoothing);
@@ -85,6 +89,7 @@ public enum GuideStatistics
 /// <param name="Kind">linear, attention or similarity.</param>
 /// <param name="GuideBatchNorm">running, or batch as in the published code.</param>
 /// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Stored">Folder that keeps the guide's maps, made when it is missing: of images that are the same in every epoch, or of whole images, whose maps are then cut and mirrored with them.</param>
 [RecipeName("locality_guidance")]
 public sealed record LocalityGuidanceOptions(
     TeacherOptions Guide,
@@ -93,11 +98,20 @@ public sealed record LocalityGuidanceOptions(
     [Range(0, 1e6)] double Weight = 2.5,
     AlignmentKind Kind = AlignmentKind.Linear,
     GuideStatistics GuideBatchNorm = GuideStatistics.Running,
-    [Range(0, 0.999)] double Smoothing = 0) : ObjectiveOptions
+    [Range(0, 0.999)] double Smoothing = 0,
+    [RecipePath] string? Stored = null) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new LocalityGuidance(this, context.Student, Guide.Create(context));
+    public override string? Conflict(Recipe recipe) => Stored is null ? null
+        : GuideBatchNorm is GuideStatistics.Batch ? "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored" : GuideMaps.Conflict(recipe);
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context)
+    {
+        var guide = Guide.Create(context);
+        return new LocalityGuidance(this, context.Student, guide, Stored is null ? null : GuideMaps.Open(Stored, guide, context));
+    }
 }

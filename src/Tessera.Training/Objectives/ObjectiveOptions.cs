@@ -31,6 +31,9 @@ public sealed record ObjectiveContext(Backbone Student, Device Device)
     /// <summary>What it is trained on; null where that is not at hand.</summary>
     public Tessera.Data.ImageDataset? Data { get; init; }
 
+    /// <summary>What happens to its images.</summary>
+    public IReadOnlyList<Data.Transform> Augment { get; init; } = [];
+
     /// <summary>How its images are normalised.</summary>
     public Tessera.Data.Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);
 }

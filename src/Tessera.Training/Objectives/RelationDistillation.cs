@@ -1,18 +1,22 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Nn;
 
 namespace Tessera.Training;
 
 /// <summary>
 /// TinyMIM: pre-training without labels by imitating how the tokens of one block of a larger, masked-autoencoded ViT are related.
-/// The student's last block is cut into the teacher's number of heads. Ren et al., 2023, arXiv:2301.01296.
+/// The student's last block is cut into the teacher's number of heads. The study's other targets are that block's features and the
+/// final class token, behind a learned linear map of the student's. Ren et al., 2023, arXiv:2301.01296.
 /// </summary>
 public sealed partial class RelationDistillation : Objective
 {
     private readonly RelationDistillationOptions options;
     private readonly int heads, teacherBlock, teacherHeads;
     private readonly ColorJitter? jitter;
+    private readonly Linear? adapter;
 
     [NotRegistered]
     private readonly Vit teacher;
@@ -29,8 +33,9 @@ public sealed partial class RelationDistillation : Objective
         if (teacherBlock < 0 || teacherBlock >= depth) throw new ArgumentException($"objective.target_block {options.TargetBlock}: the teacher has {depth} blocks, counted from 1");
         teacherHeads = options.TargetHeads ?? theirs[teacherBlock].Heads;
         heads = options.StudentHeads ?? own.LastHeads ?? own.Heads;
-        if (heads != teacherHeads) throw new ArgumentException($"the student's last block has {heads} heads, the teacher's block {teacherBlock + 1} has {teacherHeads}: relations need the same number (objective.student_heads, objective.target_heads)");
-        if (own.Dim % heads != 0 || this.teacher.Options.Dim % teacherHeads != 0) throw new ArgumentException($"widths of {own.Dim} and {this.teacher.Options.Dim} do not both divide into {heads} heads");
+        if (options.Target != DistillationTarget.Relations) adapter = TransformerInit.Linears(new Linear(own.Dim, this.teacher.Options.Dim));
+        else if (heads != teacherHeads) throw new ArgumentException($"the student's last block has {heads} heads, the teacher's block {teacherBlock + 1} has {teacherHeads}: relations need the same number (objective.student_heads, objective.target_heads)");
+        else if (own.Dim % heads != 0 || this.teacher.Options.Dim % teacherHeads != 0) throw new ArgumentException($"widths of {own.Dim} and {this.teacher.Options.Dim} do not both divide into {heads} heads");
         teacher.RequireGrad(false);
         teacher.Eval();
         if (options.Jitter > 0 && normalization is not null) jitter = new(options.Jitter, normalization);
@@ -38,18 +43,44 @@ public sealed partial class RelationDistillation : Objective
 
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
-        => Compare((Vit)student, jitter is null ? batch.Inputs : jitter.Of(batch.Inputs), batch.Inputs).Loss;
+    {
+        var view = jitter is null ? batch.Inputs : jitter.Of(batch.Inputs);
+        var kept = options.MaskRatio > 0 ? Visible((Vit)student, batch.Inputs) : null;
+        return options.Target == DistillationTarget.Relations ? Compare((Vit)student, view, batch.Inputs, kept).Loss : Imitate((Vit)student, view, batch.Inputs, kept);
+    }
+
+    // The same patches are hidden from both.
+    private Tensor Visible(Vit student, Tensor images)
+    {
+        var (height, width) = student.ImageSize;
+        var patch = student.Options.Patch;
+        return Patches.Hide(Torch.Rand([images.Size(0), height / patch * (long)(width / patch)], device: images.Device), options.MaskRatio).Kept;
+    }
+
+    // Features of the block, or the class token behind the last norm: smooth L1 between the teacher's, normalised where they
+    // are a block's, and a linear map of the student's.
+    private Loss Imitate(Vit student, Tensor view, Tensor teacherView, Tensor? kept)
+    {
+        var whole = options.Target == DistillationTarget.ClassToken;
+        Tensor theirs;
+        using (Torch.NoGrad()) theirs = whole ? ClassToken(teacher, teacherView) : Torch.LayerNorm(teacher.TokensAfter(teacherView, teacherBlock + 1, kept), [teacher.Options.Dim], null, null, teacher.Options.Eps);
+        var ours = adapter!.Call(whole ? ClassToken(student, view) : student.TokensAfter(view, student.Options.Depth, kept));
+        var loss = ours.To(DType.Float32).SmoothL1Loss(theirs.To(DType.Float32));
+        return new(loss) { Parts = new Dictionary<string, Tensor> { [RecipeShape.Snake(options.Target.ToString())] = loss.Detach() } };
+
+        Tensor ClassToken(Vit model, Tensor images) => (kept is null ? model.ForwardFeatures(images) : model.ForwardVisible(images, kept)).Select(1, 0);
+    }
 
     /// <summary>The loss of two views, with the relations of both sides.</summary>
-    internal (Loss Loss, IReadOnlyList<Tensor> Student, IReadOnlyList<Tensor> Teacher) Compare(Vit student, Tensor view, Tensor teacherView)
+    internal (Loss Loss, IReadOnlyList<Tensor> Student, IReadOnlyList<Tensor> Teacher) Compare(Vit student, Tensor view, Tensor teacherView, Tensor? kept = null)
     {
         Tensor[] theirs;
         using (Torch.NoGrad())
         {
-            var packed = teacher.QueriesKeysValues(teacherView, teacherBlock, teacherHeads);
+            var packed = teacher.QueriesKeysValues(teacherView, teacherBlock, teacherHeads, kept);
             theirs = [.. options.Relations.Select(relation => TokenRelations.Log(packed, relation))];
         }
-        var own = student.QueriesKeysValues(view, student.Options.Depth - 1, heads);
+        var own = student.QueriesKeysValues(view, student.Options.Depth - 1, heads, kept);
         Tensor[] ours = [.. options.Relations.Select(relation => TokenRelations.Log(own, relation))];
         Tensor[] losses = [.. ours.Zip(theirs, TokenRelations.Loss)];
         var parts = options.Relations.Zip(losses).ToDictionary(part => RecipeShape.Snake(part.First.ToString()), part => part.Second.Detach());
@@ -57,13 +88,26 @@ public sealed partial class RelationDistillation : Objective
     }
 }
 
-/// <summary>TinyMIM's distillation of token relations.</summary>
+/// <summary>What of the teacher is imitated.</summary>
+public enum DistillationTarget
+{
+    /// <summary>How the tokens of a block are related.</summary>
+    Relations,
+    /// <summary>The output of a block.</summary>
+    Features,
+    /// <summary>The class token behind the last norm.</summary>
+    ClassToken,
+}
+
+/// <summary>TinyMIM's distillation of token relations, and the other targets of its study.</summary>
 /// <param name="Teacher">A plain ViT after masked autoencoding, or the student of an earlier such distillation.</param>
 /// <param name="TargetBlock">Block of the teacher, from 1; the last by default (18 of 24 as published for the large one).</param>
 /// <param name="TargetHeads">Heads that this block is cut into; its own by default.</param>
 /// <param name="StudentHeads">Heads that the student's last block is cut into; its own by default.</param>
 /// <param name="Relations">qk, vv, qq, kk.</param>
 /// <param name="Jitter">Strength of brightness, contrast and saturation in the student's view.</param>
+/// <param name="Target">relations, features or class_token.</param>
+/// <param name="MaskRatio">Share of the patches that is hidden from both; none by default.</param>
 [RecipeName("relation_distillation")]
 public sealed record RelationDistillationOptions(
     TeacherOptions Teacher,
@@ -71,15 +115,22 @@ public sealed record RelationDistillationOptions(
     [Range(1, 1024)] int? TargetHeads = null,
     [Range(1, 1024)] int? StudentHeads = null,
     IReadOnlyList<TokenRelation>? Relations = null,
-    [Range(0, 1)] double Jitter = 0.4) : ObjectiveOptions
+    [Range(0, 1)] double Jitter = 0.4,
+    DistillationTarget Target = DistillationTarget.Relations,
+    [Range(0, 0.999)] double MaskRatio = 0) : ObjectiveOptions
 {
-    /// <summary>qk, vv, qq, kk.</summary>
+    /// <summary>qk, vv, qq, kk; none for the other targets.</summary>
     public IReadOnlyList<TokenRelation> Relations { get; init; } = Relations switch
     {
+        null or [] when Target != DistillationTarget.Relations => [],
         null => [TokenRelation.Qk, TokenRelation.Vv],
         [] => throw new ArgumentException("relations: at least one of qk, vv, qq and kk"),
+        _ when Target != DistillationTarget.Relations => throw new ArgumentException($"relations belong to target: relations, not to {RecipeShape.Snake(Target.ToString())}"),
         _ => Relations,
     };
+
+    /// <summary>Block of the teacher, from 1.</summary>
+    public int? TargetBlock { get; init; } = TargetBlock is null || Target != DistillationTarget.ClassToken ? TargetBlock : throw new ArgumentException("target_block: the class token is that behind the last norm, not a block's");
 
     /// <inheritdoc/>
     public override string? Conflict(Recipe recipe) => recipe.Auxiliary.Count > 0 ? "distillation of relations ends the student's pass in its last block: auxiliary terms have no map to work on"

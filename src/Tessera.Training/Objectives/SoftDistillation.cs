@@ -5,27 +5,30 @@ using Tessera.Models;
 namespace Tessera.Training;
 
 /// <summary>Learning from a teacher's soft labels alone, without labels of the data: SReT's distilled models (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
-public sealed partial class SoftDistillation : Objective
+public sealed class SoftDistillation : Objective
 {
     private readonly double temperature;
 
-    [NotRegistered]
-    private readonly Backbone teacher;
+    private readonly Func<Batch, Tensor> teacher;
 
     /// <summary>The method with its teacher, which is frozen here.</summary>
-    public SoftDistillation(Backbone teacher, double temperature = 1)
+    public SoftDistillation(Backbone teacher, double temperature = 1) : this(batch => teacher.Call(batch.Inputs), temperature)
     {
-        (this.teacher, this.temperature) = (teacher, temperature);
         teacher.RequireGrad(false);
         teacher.Eval();
     }
+
+    /// <summary>The method with what its teacher put out.</summary>
+    internal SoftDistillation(TeacherStore stored, double temperature) : this(batch => stored.Of(batch)[0], temperature) { }
+
+    private SoftDistillation(Func<Batch, Tensor> teacher, double temperature) => (this.teacher, this.temperature) = (teacher, temperature);
 
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         var logits = student.Run(new(batch.Inputs, batch.Mask)).Logits;
         Tensor theirs;
-        using (Torch.NoGrad()) theirs = teacher.Call(batch.Inputs);
+        using (Torch.NoGrad()) theirs = teacher(batch);
         if (theirs.Size(1) != logits.Size(1)) throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {logits.Size(1)}");
         return new(SoftLabelDistillation.Loss(logits, theirs, temperature)) { Logits = logits };
     }
@@ -34,9 +37,17 @@ public sealed partial class SoftDistillation : Objective
 /// <summary>Distillation by soft labels alone.</summary>
 /// <param name="Teacher">Who teaches.</param>
 /// <param name="Temperature">Of both logits.</param>
+/// <param name="Stored">Folder that keeps what the teacher puts out, made when it is missing; for images that are the same in every epoch.</param>
 [RecipeName("soft_distillation")]
-public sealed record SoftDistillationOptions(TeacherOptions Teacher, [Range(1e-6, 1e6)] double Temperature = 1) : ObjectiveOptions
+public sealed record SoftDistillationOptions(TeacherOptions Teacher, [Range(1e-6, 1e6)] double Temperature = 1, [RecipePath] string? Stored = null) : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new SoftDistillation(Teacher.Create(context), Temperature);
+    public override string? Conflict(Recipe recipe) => Stored is null ? null : TeacherStore.Conflict(recipe);
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context)
+    {
+        var teacher = Teacher.Create(context);
+        return Stored is null ? new SoftDistillation(teacher, Temperature) : new SoftDistillation(TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
+    }
 }

@@ -1,0 +1,80 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Models;
+using Tessera.Nn;
+
+namespace Tessera.Training;
+
+/// <summary>
+/// How good frozen features are: a linear classifier learns on top of them, behind a batch norm without scale and shift (He et al.,
+/// 2021, arXiv:2111.06377, section 4.1 and appendix A.1). Norm and classifier together are a linear map, which becomes the
+/// student's own classifier after every step: the trained model is one like any other.
+/// </summary>
+public sealed partial class LinearProbe : Objective
+{
+    private const double Eps = 1e-6, Deviation = 0.01;
+    private readonly BatchNorm norm;
+    private readonly Linear head;
+    private readonly double smoothing;
+
+    [NotRegistered]
+    private readonly Parameter weight;
+
+    [NotRegistered]
+    private readonly Parameter bias;
+
+    /// <summary>The method for a student, which is frozen here.</summary>
+    /// <exception cref="ArgumentException">Its classifier is no single linear map.</exception>
+    public LinearProbe(Backbone student, double smoothing = 0)
+    {
+        this.smoothing = smoothing;
+        var parameters = student.NamedParameters().ToDictionary(p => p.Name, p => p.Parameter);
+        (weight, bias) = student.ClassifierNames is [var first, var second] && parameters.TryGetValue(first, out var w) && parameters.TryGetValue(second, out var b)
+            && w.Shape == new Shape(student.Classes, student.FeatureWidth) && b.Shape == new Shape(student.Classes)
+            ? (w, b) : throw new ArgumentException($"a linear probe takes the place of a classifier that is one linear map; that of {student.GetType().Name} is not");
+        student.RequireGrad(false);
+        norm = new BatchNorm(student.FeatureWidth, Eps, affine: false);
+        head = new Linear(student.FeatureWidth, student.Classes);
+        Init.TruncatedNormal(head.Weight, Deviation);
+        Init.Zeros(head.Bias!);
+    }
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    {
+        // Its features are those of prediction, whatever statistics or dropout it has.
+        if (student.Training) student.Eval();
+        Tensor features;
+        using (Torch.NoGrad()) features = student.ForwardPooled(batch.Inputs);
+        var logits = head.Call(norm.Call(features));
+        return new(Supervised.Base(logits, batch, smoothing)) { Logits = logits };
+    }
+
+    /// <inheritdoc/>
+    public override void AfterStep(Backbone student, Progress progress)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var scale = (norm.RunningVar! + Eps).Rsqrt();
+        var scaled = head.Weight * scale;
+        weight.Copy_(scaled);
+        bias.Copy_(head.Bias! - scaled.Matmul((Tensor)norm.RunningMean!));
+    }
+}
+
+/// <summary>A linear classifier on frozen features.</summary>
+/// <param name="Smoothing">Label smoothing.</param>
+[RecipeName("linear_probe")]
+public sealed record LinearProbeOptions([Range(0, 0.999)] double Smoothing = 0) : ObjectiveOptions
+{
+    /// <inheritdoc/>
+    public override double TargetSmoothing => Smoothing;
+
+    /// <inheritdoc/>
+    public override string? Conflict(Recipe recipe)
+        => recipe.Auxiliary.Count > 0 ? "a linear probe leaves the model as it is: auxiliary terms would have nothing to change"
+            : recipe.Train.Ema is not null ? "a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one" : null;
+
+    /// <inheritdoc/>
+    public override Objective Create(ObjectiveContext context) => new LinearProbe(context.Student, Smoothing);
+}
