@@ -31,6 +31,9 @@ public sealed record ObjectiveContext(Backbone Student, Device Device)
     /// <summary>What it is trained on; null where that is not at hand.</summary>
     public Tessera.Data.ImageDataset? Data { get; init; }
 
+    /// <summary>Share of its images that may be unreadable.</summary>
+    public double UnreadableLimit { get; init; } = 0.01;
+
     /// <summary>How its images are normalised.</summary>
     public Tessera.Data.Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);
 }
