@@ -19,17 +19,15 @@ public sealed class RecipeFormatTests : IDisposable
         throw new DirectoryNotFoundException(Path.Combine(["tests", .. names]));
     }
 
-    private void Write(string path, byte[] content)
+    private void Write(string path, byte[] content) => File.WriteAllBytes(Place(path), content);
+
+    private void Write(string path, IEnumerable<string> lines) => File.WriteAllLines(Place(path), lines);
+
+    private string Place(string path)
     {
         var full = Path.Combine(folder, path);
         Directory.CreateDirectory(Path.GetDirectoryName(full)!);
-        File.WriteAllBytes(full, content);
-    }
-
-    private void Write(string path, IEnumerable<string> lines)
-    {
-        Write(path, []);
-        File.WriteAllLines(Path.Combine(folder, path), lines);
+        return full;
     }
 
     /// <summary>One epoch of a recipe; how many samples it was measured on, and the names of the classes.</summary>

@@ -73,13 +73,13 @@ public sealed partial class MemoryTests
         {
             var setup = new TrainingSetup(model, new Supervised(), new AdamWOptions(1e-3).Create(model, new Supervised()), new CosineOptions(1), 1e-3, Tiny.Source(), null, new(), new());
             var constant = model.NamedBuffers().Where(entry => entry.Buffer.Constant).Select(entry => (entry.Buffer, Before: entry.Buffer.Clone())).ToArray();
+            var (height, width) = model.ImageSize;
+            var input = Torch.Randn([4, model.Channels, height, width]);
             Torch.Collect();
             var before = Tensor.LiveCount;
             var start = new StepStart(setup, Device.Cpu);
             Assert.Equal(changing, Tensor.LiveCount - before);
             model.Train();
-            var (height, width) = model.ImageSize;
-            var input = Torch.Randn([4, model.Channels, height, width]);
             var first = model.Call(input);
             first.Sum().Backward();
             Assert.All(constant, entry => Assert.True(entry.Buffer.Equal(entry.Before)));
