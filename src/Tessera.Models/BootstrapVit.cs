@@ -98,8 +98,7 @@ public sealed partial class BootstrapVit : Backbone
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
     {
-        if (((int)input.Size(2), (int)input.Size(3)) != config.ImageSize)
-            throw new ShapeException($"the model takes images of {config.ImageSize.Height} x {config.ImageSize.Width}, this one is {input.Size(2)} x {input.Size(3)}: call Resize first");
+        ExpectOwnSize(input);
         var patches = patchEmbed.Call(input);
         var tokens = Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), patches], 1) + posEmbed.Table.Transpose(0, 1);
         return Record("normed", transformer.Call(tokens));

@@ -74,7 +74,7 @@ public sealed partial class CycleMlp : StagedMlp
             var pairs = new float[2 * channels];
             for (var c = 0; c < channels; c++) pairs[2 * c + (alongWidth ? 1 : 0)] = Step(c);
             using var scope = new Scope();
-            offset = new Buffer(Tensor.From(pairs).Reshape(1, 2 * channels, 1, 1));
+            offset = new Buffer(Tensor.From(pairs).Reshape(1, 2 * channels, 1, 1), constant: true);
         }
 
         private int Step(int channel) => (channel + kernel / 2) % kernel - kernel / 2;

@@ -6,7 +6,7 @@ namespace Tessera.Models;
 /// <param name="Reach">local, axial or global.</param>
 /// <param name="ResolutionSensitive">Whether its weights are tied to the size of the map.</param>
 /// <param name="Spatial">specific: other weights at each position; agnostic: the same everywhere.</param>
-/// <param name="Channel">specific: channels mix; agnostic: each channel by itself.</param>
+/// <param name="Channel">specific: other weights for each channel; agnostic: the same for all.</param>
 /// <param name="Parameters">Order of the number of parameters.</param>
 /// <param name="Flops">Order of the number of operations.</param>
 public sealed record OperatorTraits(string Kind, string Aggregation, string Reach, bool ResolutionSensitive, string Spatial, string Channel, string Parameters, string Flops);
@@ -45,7 +45,7 @@ public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<Op
     [
         new("convolution", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C^2)", "O(k^2HWC^2)"),
             s => new(Square(s.Kernel) * Square(s.Channels), Tokens(s) * Square(s.Kernel) * Square(s.Channels), Square(s.Kernel))),
-        new("depthwise", new("convolution", "static", "local", false, "agnostic", "agnostic", "O(k^2C)", "O(k^2HWC)"),
+        new("depthwise", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C)", "O(k^2HWC)"),
             s => new(Square(s.Kernel) * s.Channels, Tokens(s) * Square(s.Kernel) * s.Channels, Square(s.Kernel))),
         new("attention", new("attention", "dynamic", "global", false, "agnostic", "specific", "O(4C^2)", "O(H^2W^2C)"),
             s => new(4 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + 2 * Square(Tokens(s)) * s.Channels, Tokens(s))),

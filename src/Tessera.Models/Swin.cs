@@ -285,7 +285,7 @@ public sealed partial class Swin : StagedTokens
         {
             using var scope = new Scope();
             var (height, width) = config.Grid;
-            attnMask = Shift > 0 && !config.Dense ? new Buffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like)) : null;
+            attnMask = Shift > 0 && !config.Dense ? new Buffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like), constant: true) : null;
         }
 
         public void Resize(Config config, int stage, int index)

@@ -41,14 +41,18 @@ public sealed class Buffer : Tensor
     /// <summary>A buffer with the values of a tensor, which it shares memory with.</summary>
     /// <param name="values">The values.</param>
     /// <param name="persistent">Whether it is part of the state dict.</param>
-    public Buffer(Tensor values, bool persistent = true) : base(values.Retain())
+    /// <param name="constant">Whether training leaves it as it is.</param>
+    public Buffer(Tensor values, bool persistent = true, bool constant = false) : base(values.Retain())
     {
-        Persistent = persistent;
+        (Persistent, Constant) = (persistent, constant);
         Keep();
     }
 
     /// <summary>Whether it is part of the state dict.</summary>
     public bool Persistent { get; }
+
+    /// <summary>Whether training leaves it as it is, as a table of indices or a mask: nobody has to be able to go back to what it was.</summary>
+    public bool Constant { get; }
 
     /// <summary>Replaces the values by those of another tensor.</summary>
     internal void Replace(Tensor values) => Become(values);

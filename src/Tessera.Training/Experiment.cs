@@ -26,7 +26,7 @@ public sealed class Experiment : IDisposable
         var device = Device.Parse(recipe.Train.Device);
         Model.To(device);
         if (recipe.Train.RecomputeBlocks) Recompute(Model);
-        var objective = recipe.CreateObjective(new(Model, device) { Pretrained = recipe.Model.Weights is not null, Normalization = Facts.Normalization, Data = TrainData as ImageDataset, Augment = recipe.Augment });
+        var objective = recipe.CreateObjective(new(Model, device) { Pretrained = recipe.Model.Weights is not null, Normalization = Facts.Normalization, Data = TrainData as ImageDataset, Augment = recipe.Augment, UnreadableLimit = recipe.Data.UnreadableLimit });
         objective.To(device);
         train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
             workers: recipe.Data.Workers, sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null, unreadableLimit: recipe.Data.UnreadableLimit);

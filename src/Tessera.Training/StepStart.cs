@@ -1,7 +1,7 @@
 namespace Tessera.Training;
 
 /// <summary>
-/// What computing gradients changes besides them: random numbers drawn, and buffers of student and method (running statistics).
+/// What computing gradients changes besides them: random numbers drawn, and buffers of student and method (running statistics; not those that are constant).
 /// A step that is done again, or left out, goes back to it. The copies belong to the scope in which it is made.
 /// </summary>
 internal sealed class StepStart
@@ -13,7 +13,7 @@ internal sealed class StepStart
     {
         using var outside = Torch.NoGrad();
         random = RandomState.Of(device);
-        buffers = [.. setup.Student.NamedBuffers().Concat(setup.Objective.NamedBuffers()).Select(b => (b.Buffer, b.Buffer.Detach().Clone()))];
+        buffers = [.. setup.Student.NamedBuffers().Concat(setup.Objective.NamedBuffers()).Where(b => !b.Buffer.Constant).Select(b => (b.Buffer, b.Buffer.Clone()))];
     }
 
     internal void Restore()

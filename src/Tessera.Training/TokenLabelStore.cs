@@ -12,6 +12,9 @@ namespace Tessera.Training;
 public sealed class TokenLabelStore : IDisposable
 {
     private const int ImagesPerFile = 8192;
+
+    // In the place of the label of an image that could not be read: its map is that of whatever the loader put there.
+    private const long Unreadable = -1;
     private readonly Dictionary<int, Part> parts = [];
     private readonly string folder;
 
@@ -34,9 +37,11 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="top">How many scores are kept per position.</param>
     /// <param name="batch">Images at a time.</param>
     /// <param name="done">Told the number of images so far.</param>
+    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; they get no labels.</param>
     /// <param name="stop">Gives up between two batches.</param>
+    /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
-    public static void Make(Backbone annotator, ImageDataset data, string folder, int top = 5, int batch = 128, Action<int>? done = null, CancellationToken stop = default)
+    public static IReadOnlyList<UnreadableImage> Make(Backbone annotator, ImageDataset data, string folder, int top = 5, int batch = 128, Action<int>? done = null, double unreadableLimit = 0.01, CancellationToken stop = default)
     {
         if (Exists(folder)) throw new RunException($"{folder} holds token labels already: choose another folder");
         Directory.CreateDirectory(folder);
@@ -44,7 +49,8 @@ public sealed class TokenLabelStore : IDisposable
         // Whole images, brought to the annotator's size: a crop would move the places.
         var (height, width) = annotator.ImageSize;
         if (height != width && (data.Height, data.Width) != (height, width)) throw new RunException($"the annotator takes images of {height} x {width}; square ones, or those of the data, are right");
-        var loader = new Loader(data, new((data.Height, data.Width) == (height, width) ? [] : [new Squash(height)]), batch);
+        // Another image in the place of an unreadable one keeps the places of the others.
+        var loader = new Loader(data, new((data.Height, data.Width) == (height, width) ? [] : [new Squash(height)]), batch, unreadableLimit: unreadableLimit, replacement: Replacement.OtherDraw);
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);
         // The first file is written last: a folder without it holds nothing that counts.
         var written = new List<(string Building, string Path)>();
@@ -58,6 +64,7 @@ public sealed class TokenLabelStore : IDisposable
             while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0)) Flush();
         }
         foreach (var (building, path) in Enumerable.Reverse(written)) File.Move(building, path, overwrite: true);
+        return loader.Unreadable;
 
         void Flush()
         {
@@ -69,7 +76,9 @@ public sealed class TokenLabelStore : IDisposable
                 b.Dispose();
             }
             gathered.Clear();
-            var labels = data.Labels.Skip(part * ImagesPerFile).Take(ImagesPerFile).Select(label => (long)label).ToArray();
+            var first = part * ImagesPerFile;
+            var labels = data.Labels.Skip(first).Take(ImagesPerFile).Select(label => (long)label).ToArray();
+            foreach (var image in loader.Unreadable.Where(image => image.Index >= first && image.Index - first < labels.Length)) labels[image.Index - first] = Unreadable;
             var path = PartPath(folder, part++);
             TensorFile.Save($"{path}.tmp", new Dictionary<string, Tensor> { ["labels"] = Tensor.From(labels), ["scores"] = scores.Slice(0, 0, ImagesPerFile).Contiguous(), ["classes"] = classes.Slice(0, 0, ImagesPerFile).Contiguous() });
             written.Add(($"{path}.tmp", path));
@@ -108,6 +117,7 @@ public sealed class TokenLabelStore : IDisposable
         {
             var part = Read(index / ImagesPerFile);
             if (index % ImagesPerFile >= part.Labels.Length) throw new RunException($"{folder}: there are no token labels of image {index}; {Advice}");
+            if (part.Labels[index % ImagesPerFile] == Unreadable) throw new RunException($"{folder}: there are no token labels of image {index}, which could not be read when they were made; make them again");
             if (part.Labels[index % ImagesPerFile] != labels[i]) throw new RunException($"{folder}: the token labels of image {index} are of an image of another class; {Advice}");
             return (Scores: part.Scores[index % ImagesPerFile], Classes: part.Classes[index % ImagesPerFile]);
         }).ToArray();

@@ -65,6 +65,23 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [Fact]
+    public void Operators_on_maps_of_any_size_and_their_growth()
+    {
+        var json = place.Run("compare", "--operators", "14x14x384,7x28x30", "--csv", "out/operators.csv", "--json").Succeeded().Json;
+        var names = json.GetProperty("operators").EnumerateArray().Select(op => op.GetProperty("name").GetString()).ToArray();
+        Assert.Equal(12, names.Length);
+        var rows = json.GetProperty("costs").EnumerateArray().ToArray();
+        Assert.Equal([.. names, .. names], rows.Select(row => row.GetProperty("operator").GetString()));
+        long[] Figures(int map, string name) => [.. ((string[])["weights", "macs", "reach", "weights_doubled", "macs_doubled"]).Select(field => rows[map * names.Length + Array.IndexOf(names, name)].GetProperty(field).GetInt64())];
+        Assert.Equal([3 * 3 * 384 * 384, 14 * 14 * 3 * 3 * 384 * 384, 9, 1, 4], Figures(0, "convolution"));
+        Assert.Equal([196 * 196, 196 * 196 * 384, 196, 16, 16], Figures(0, "resmlp"));
+        Assert.Equal([2 * 30 * 30, 196 * 2 * 30 * 30, 4, 1, 4], Figures(1, "s2mlpv1"));
+        Assert.Equal(7 + 28 - 1, Figures(1, "vip")[2]);
+        Assert.Equal("7,28,30,s2mlpv1,1800,352800,4,1,4", File.ReadAllLines(Path.Combine(place.Folder, "out", "operators.csv"))[^5]);
+        Assert.Contains("14x14x384  resmlp", place.Run("compare", "--operators", "14x14x384").Succeeded().Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void One_recipe_trains_all_models_and_complete_runs_are_kept()
     {
         string[] arguments = ["compare", "cct_2_3x2_32", "resnet20_cifar", "--count", "--train", "cct/fashion_mnist", "--out", "runs", "--json",
@@ -112,6 +129,9 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     public void What_cannot_be_compared_is_an_error_of_one_line()
     {
         Assert.Contains("resnet20_cifar", place.Run("compare", "resnet20_cifra").UserError(), StringComparison.Ordinal);
+        foreach (var maps in (string[])["14x14", "14x14x0", "2000x14x8", "14x14x8,", "-1x2x3"]) Assert.Contains("14x14x384,28x28x128", place.Run("compare", "--operators", maps).UserError(), StringComparison.Ordinal);
+        Assert.Contains("neither models", place.Run("compare", "resnet20_cifar", "--operators", "14x14x384").UserError(), StringComparison.Ordinal);
+        Assert.Contains("--operators", place.Run("compare").UserError(), StringComparison.Ordinal);
         Assert.Contains("192,224,256", place.Run("compare", "resnet20_cifar", "--resolutions", "a,b").UserError(), StringComparison.Ordinal);
         Assert.Contains("above 0", place.Run("compare", "resnet20_cifar", "--batch", "0").UserError(), StringComparison.Ordinal);
         Assert.Contains("--train", place.Run("compare", "resnet20_cifar", "--set", "schedule.epochs=2").UserError(), StringComparison.Ordinal);

@@ -1,5 +1,6 @@
 using System.Text;
 using Tessera.Data.Formats;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 

@@ -65,6 +65,29 @@ public sealed partial class MemoryTests
         for (var i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-6);
     }
 
+    [Fact]
+    public void A_step_can_begin_again_without_copies_of_what_never_changes()
+    {
+        using var scope = Torch.Scope();
+        foreach (var (model, changing) in new (Backbone, int)[] { (new TinyModel(), 3), (Small.Swin(), 0), (Registry.Create("cyclemlp_micro_32"), 0) })
+        {
+            var setup = new TrainingSetup(model, new Supervised(), new AdamWOptions(1e-3).Create(model, new Supervised()), new CosineOptions(1), 1e-3, Tiny.Source(), null, new(), new());
+            var constant = model.NamedBuffers().Where(entry => entry.Buffer.Constant).Select(entry => (entry.Buffer, Before: entry.Buffer.Clone())).ToArray();
+            var (height, width) = model.ImageSize;
+            var input = Torch.Randn([4, model.Channels, height, width]);
+            Torch.Collect();
+            var before = Tensor.LiveCount;
+            var start = new StepStart(setup, Device.Cpu);
+            Assert.Equal(changing, Tensor.LiveCount - before);
+            model.Train();
+            var first = model.Call(input);
+            first.Sum().Backward();
+            Assert.All(constant, entry => Assert.True(entry.Buffer.Equal(entry.Before)));
+            start.Restore();
+            Assert.True(model.Call(input).Equal(first));
+        }
+    }
+
     [Theory]
     [InlineData(3, false, 1)]
     [InlineData(2, false, 1)]

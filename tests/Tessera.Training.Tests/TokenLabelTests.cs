@@ -12,7 +12,7 @@ public sealed class TokenLabelTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     /// <summary>Images whose left half is bright for even numbers and whose right half is for odd ones.</summary>
-    private sealed class Halves(int count) : ImageDataset("halves", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(i => i % 3)])
+    private sealed class Halves(int count, int? broken = null) : ImageDataset("halves", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(i => i % 3)])
     {
         public override int Channels => 3;
         public override int? Height => Small.Side;
@@ -22,6 +22,7 @@ public sealed class TokenLabelTests : IDisposable
 
         public override void Read(int index, Raster target)
         {
+            if (index == broken) throw new UnreadableImageException($"{index}.jpg", "no image");
             target.Resize(3, Small.Side, Small.Side);
             for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
         }
@@ -63,6 +64,27 @@ public sealed class TokenLabelTests : IDisposable
         Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [0])).Message, StringComparison.Ordinal);
         Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000], [0])).Message, StringComparison.Ordinal);
         Assert.Contains("token-labels make", Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message, StringComparison.Ordinal);
+        store.Dispose();
+    }
+
+    [Fact]
+    public void An_image_that_cannot_be_read_has_no_labels_and_moves_no_others()
+    {
+        using var scope = Torch.Scope();
+        var (whole, _) = Made();
+        var (before, kinds) = whole.Of([5], [2]);
+        Directory.Delete(folder.Path, recursive: true);
+        Torch.Seed(1);
+        var missing = Assert.Single(TokenLabelStore.Make(Small.Guide(), new Halves(6, broken: 2), folder.Path, 2, batch: 4, unreadableLimit: 0.2));
+        Assert.Equal((2, "no image"), (missing.Index, missing.Problem));
+        var store = TokenLabelStore.Open(folder.Path);
+        var (after, same) = store.Of([5], [2]);
+        Near.Equal(before, after, 0);
+        Near.Equal(kinds, same, 0);
+        Assert.Contains("image 2, which could not be read", Assert.Throws<RunException>(() => store.Of([2], [2])).Message, StringComparison.Ordinal);
+        Directory.Delete(folder.Path, recursive: true);
+        Assert.Contains("more than the limit", Assert.Throws<DataException>(() => TokenLabelStore.Make(Small.Guide(), new Halves(6, broken: 2), folder.Path)).Message, StringComparison.Ordinal);
+        whole.Dispose();
         store.Dispose();
     }
 

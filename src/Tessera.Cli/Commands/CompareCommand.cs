@@ -14,8 +14,8 @@ internal static class CompareCommand
 {
     private static readonly Argument<string[]> Models = new("models")
     {
-        Description = "Names, parts of names or patterns with * and ?.",
-        Arity = ArgumentArity.OneOrMore,
+        Description = "Names, parts of names or patterns with * and ?; none with --operators.",
+        Arity = ArgumentArity.ZeroOrMore,
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
     };
 
@@ -39,6 +39,17 @@ internal static class CompareCommand
             return sides;
         },
     };
+    private static readonly Option<OperatorSizes[]> Operators = new("--operators")
+    {
+        Description = "Instead of models, what the ways to mix positions cost on maps of height x width x channels: 14x14x384,28x28x128.",
+        HelpName = "maps",
+        CustomParser = result =>
+        {
+            var maps = result.Tokens.Select(token => OperatorTable.Parse(token.Value)).ToArray();
+            if (maps.Contains(null)) result.AddError("--operators takes maps of height x width x channels with commas between them, as in 14x14x384,28x28x128, with sides up to 1024");
+            return [.. maps.SelectMany(some => some ?? [])];
+        },
+    };
     private static readonly Option<string?> CsvFile = new("--csv") { Description = "Also write the table for spreadsheets.", HelpName = "file" };
     private static readonly Option<string?> HtmlFile = new("--html") { Description = "Also write a page with accuracy over operations and over speed.", HelpName = "file" };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
@@ -54,10 +65,11 @@ internal static class CompareCommand
                 ("tessera compare 'swin_*_224' --count --html swin.html", "nothing is measured: counts and published accuracy, with pictures"),
                 ("tessera compare cct_2_3x2_32 resnet20_cifar swin_micro_patch2_window4_32 --train cct/cct_2_3x2_cifar10 --set schedule.epochs=10", "the same recipe for all"),
                 ("tessera compare mixer_s16_224 cyclemlp_b1 deit_tiny_patch16_224 --resolutions 192,224,256", "growth of costs and receptive field with the image"),
+                ("tessera compare --operators 14x14x384,28x28x128,56x56x64", "convolution, attention and the operators of vision MLPs: traits, weights, operations, growth with the map"),
                 ("tessera compare 'vit_*_224' --csv vit.csv --quiet", "for a spreadsheet"),
             ],
             Arguments = { Models },
-            Options = { ImageSide, Batch, Runs, Seconds, Mixed, CountOnly, Train, Set, Out, Resolutions, CsvFile, HtmlFile, DeviceName, Alone },
+            Options = { ImageSide, Batch, Runs, Seconds, Mixed, CountOnly, Train, Set, Out, Resolutions, Operators, CsvFile, HtmlFile, DeviceName, Alone },
         };
         foreach (var positive in new Option[] { ImageSide, Batch, Runs })
             positive.Validators.Add(result =>
@@ -79,7 +91,10 @@ internal static class CompareCommand
             return ExitCode.Success;
         }
         var terminal = parsed.Terminal();
-        var variants = Find(parsed.GetRequiredValue(Models));
+        var patterns = parsed.GetRequiredValue(Models);
+        if (parsed.GetValue(Operators) is { Length: > 0 } maps) return Compare(parsed, maps, terminal);
+        if (patterns.Length == 0) throw new UserException("name models to compare, or maps with --operators; see tessera compare --help");
+        var variants = Find(patterns);
         if (parsed.GetValue(Set)!.Length > 0 && parsed.GetValue(Train) is null) throw new UserException("--set is for the recipe of --train");
         using var interruption = new Interruption(() => terminal.Note("stopping; what is done is shown"));
         var comparison = parsed.GetValue(Resolutions) is { Length: > 0 } sides
@@ -87,6 +102,21 @@ internal static class CompareCommand
             : Compare(parsed, variants, terminal, interruption.Token);
         Write(parsed, comparison, terminal);
         return interruption.Token.IsCancellationRequested ? ExitCode.Interrupted : ExitCode.Success;
+    }
+
+    private static int Compare(ParseResult parsed, OperatorSizes[] maps, Terminal terminal)
+    {
+        if (parsed.GetRequiredValue(Models).Length > 0 || parsed.GetValue(HtmlFile) is not null) throw new UserException("--operators compares operators on maps: it takes neither models nor --html");
+        if (parsed.GetValue(CsvFile) is { } csv) AtomicFile.Write(csv, Encoding.UTF8.GetBytes(OperatorTable.ToCsv(maps)));
+        if (terminal.Json)
+        {
+            Terminal.WriteJson(OperatorTable.ToJson(maps));
+            return ExitCode.Success;
+        }
+        if (!terminal.Quiet) OperatorTable.Traits().Show(terminal);
+        OperatorTable.Costs(maps).Show(terminal);
+        foreach (var (name, value) in OperatorTable.Convention) terminal.Note($"{name}: {value}");
+        return ExitCode.Success;
     }
 
     private static readonly (string, string)[] Convention =

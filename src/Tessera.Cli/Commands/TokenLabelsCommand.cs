@@ -42,11 +42,12 @@ internal static class TokenLabelsCommand
                 ?? throw new UserException($"{name} holds texts: only images have token labels");
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
-            TokenLabelStore.Make(trained.Model, data, folder, top, stop: interruption.Token);
+            var unreadable = TokenLabelStore.Make(trained.Model, data, folder, top, unreadableLimit: recipe.UnreadableLimit, stop: interruption.Token);
             var bytes = new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length);
-            if (terminal.Json) Terminal.WriteJson(new { Folder = folder, Images = data.Count, Top = top, Bytes = bytes, Seconds = Math.Round(Stopwatch.GetElapsedTime(started).TotalSeconds, 3) });
+            if (terminal.Json) Terminal.WriteJson(new { Folder = folder, Images = data.Count, Unreadable = unreadable.Select(image => new { image.Name, image.Problem }), Top = top, Bytes = bytes, Seconds = Math.Round(Stopwatch.GetElapsedTime(started).TotalSeconds, 3) });
             else if (terminal.Quiet) Terminal.Result(folder);
-            else terminal.Note($"{data.Count:N0} images of {data.Name} ({data.Split}) in {Figures.Time(Stopwatch.GetElapsedTime(started))}: {folder}, {bytes / 1e6:N1} MB");
+            foreach (var image in unreadable) terminal.Note($"no labels of {image.Name}, which cannot be read: {image.Problem}");
+            if (terminal is { Json: false, Quiet: false }) terminal.Note($"{data.Count:N0} images of {data.Name} ({data.Split}) in {Figures.Time(Stopwatch.GetElapsedTime(started))}: {folder}, {bytes / 1e6:N1} MB");
         });
         return new ExampleCommand("token-labels", "Labels of all places of all images, for training by token labeling.")
         {

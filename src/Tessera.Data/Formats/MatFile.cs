@@ -133,9 +133,11 @@ public static class MatFile
         if (flags.Data.Length < 8 || flags.Data.Span[0] != 2) return null;
         var shape = Numbers(path, Next(path, matrix.Data, ref position, aligned: true));
         var name = Encoding.ASCII.GetString(Next(path, matrix.Data, ref position, aligned: true).Data.Span);
-        var width = Numbers(path, Next(path, matrix.Data, ref position, aligned: true)) is [> 0 and <= 256 and var size] ? (int)size : throw new DataFormatException(path, matrix.Offset, "structures without names of fields");
+        var width = Numbers(path, Next(path, matrix.Data, ref position, aligned: true)) is [>= 1 and <= 256 and var size] ? (int)size : throw new DataFormatException(path, matrix.Offset, "structures without names of fields");
         var names = Next(path, matrix.Data, ref position, aligned: true).Data;
         var fields = Enumerable.Range(0, names.Length / width).Select(i => Encoding.ASCII.GetString(names.Span.Slice(i * width, width)).TrimEnd('\0')).ToArray();
+        // Without fields nothing would bound how many there are.
+        if (fields.Length == 0) throw new DataFormatException(path, matrix.Offset, "structures without fields");
         var items = new List<IReadOnlyDictionary<string, object?>>();
         var count = shape.Aggregate(1.0, (product, length) => product * length);
         for (var i = 0; i < count; i++)

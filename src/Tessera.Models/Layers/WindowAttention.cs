@@ -39,7 +39,7 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     private static Buffer Indices(int side)
     {
         using var scope = new Scope();
-        return new Buffer(RelativePositions.Index((side, side)));
+        return new Buffer(RelativePositions.Index((side, side)), constant: true);
     }
 
     /// <summary>Takes windows of another size from now on; the biases are resampled bicubically.</summary>
@@ -49,7 +49,7 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         relativePositionBiasTable = new Parameter(RelativePositions.Resize(relativePositionBiasTable, (Side, Side), (side, side)), relativePositionBiasTable.RequiresGrad);
-        relativePositionIndex = new Buffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device));
+        relativePositionIndex = new Buffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device), constant: true);
         Side = side;
     }
 

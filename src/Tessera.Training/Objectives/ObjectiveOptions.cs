@@ -34,6 +34,9 @@ public sealed record ObjectiveContext(Backbone Student, Device Device)
     /// <summary>What happens to its images.</summary>
     public IReadOnlyList<Data.Transform> Augment { get; init; } = [];
 
+    /// <summary>Share of its images that may be unreadable.</summary>
+    public double UnreadableLimit { get; init; } = 0.01;
+
     /// <summary>How its images are normalised.</summary>
     public Tessera.Data.Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);
 }

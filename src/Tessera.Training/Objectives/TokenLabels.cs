@@ -108,7 +108,7 @@ public sealed record TokenLabelOptions(
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
-        if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels)) TokenLabelStore.Make(Annotator.Create(context), data, Labels);
+        if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels)) TokenLabelStore.Make(Annotator.Create(context), data, Labels, unreadableLimit: context.UnreadableLimit);
         return new TokenLabels(this, context.Student, TokenLabelStore.Open(Labels));
     }
 }

@@ -1,11 +1,12 @@
 using System.Text;
 
-namespace Tessera.Data.Tests;
+namespace Tessera.Testing;
 
 /// <summary>Writes as much of MATLAB's format as a test needs.</summary>
-internal static class MatWriter
+public static class MatWriter
 {
-    internal static byte[] Structures(string name, params (string Field, object Value)[][] items)
+    /// <summary>A file with one array of structures that all have the same fields, numbers and texts.</summary>
+    public static byte[] Structures(string name, params (string Field, object Value)[][] items)
     {
         var fields = items[0].Select(entry => entry.Field).ToArray();
         var width = 32;
