@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using Tessera.Data;
 using Tessera.Distributed;
@@ -97,7 +98,7 @@ internal sealed class Workers : IDisposable
             var said = group.Gather(problem is null ? "" : $"{string.Join(',', problem.Samples)}\n{problem.Message}");
             var rank = Array.FindIndex(said, text => text.Length > 0);
             var lines = said[rank].Split('\n', 2);
-            throw NonFiniteLossException.OfRank(rank, [.. lines[0].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse)], lines[1], progress);
+            throw NonFiniteLossException.OfRank(rank, [.. lines[0].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(index => int.Parse(index, CultureInfo.InvariantCulture))], lines[1], progress);
         }
         return new(1, (long)sums[0], sums[1], (long)sums[2], (long)sums[3], new OrderedDictionary<string, double>(parts.Select((name, i) => KeyValuePair.Create(name, sums[7 + i]))));
     }

@@ -31,7 +31,6 @@ public sealed unsafe class DataParallel : IDisposable
         if (syncBatchNorm)
             foreach (var norm in modules.SelectMany(module => module.NamedModules()).Select(m => m.Module).OfType<BatchNorm>()) norm.Group = group;
         Parameter[] watched = [.. learned.Where(p => p.RequiresGrad)];
-        using var list = new TensorList(watched);
         var handle = group.HandleFor(watched[0].Device);
         ReducerHandle? made = null;
         group.Guard(() => made = New(handle, watched, bucketBytes));

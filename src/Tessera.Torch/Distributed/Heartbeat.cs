@@ -162,7 +162,7 @@ internal sealed class Heartbeat : IDisposable
     {
         stopped.Set();
         if (!thread.Join(silence) || verdict.Task.IsCompleted) return;
-        store.Set(DoneKey(environment.Rank), "");
+        store.Set(DoneKey(environment.Rank), "1");
         if (environment.Rank != 0) return;
         for (var rank = 1; rank < environment.Size; rank++) store.Get(DoneKey(rank), environment.Timeout);
     }

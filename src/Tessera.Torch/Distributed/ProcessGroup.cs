@@ -132,7 +132,7 @@ public sealed class ProcessGroup : IDisposable
         // Rank 0 goes last, as the store goes with it.
         if (store.Add("told", 1) is var told && environment.Rank == 0)
             for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(1) && told < environment.Size; told = store.Add("told", 0)) Thread.Sleep(20);
-        throw lines[1].Contains("expects", StringComparison.Ordinal) ? new WorkerDisagreementException(lines[1], rank) : new WorkerLostException(lines[1], rank);
+        throw lines[1].Contains("expects", StringComparison.Ordinal) ? (DistributedException)new WorkerDisagreementException(lines[1], rank) : new WorkerLostException(lines[1], rank);
     }
 
     private static string ArrivalKey(int rank) => $"arrived/{rank}";

@@ -47,14 +47,14 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
         var local = Value(starter.LocalRank) is null ? 0 : Number(starter.LocalRank, 0, size - 1);
         // Slurm's may be a list, as "4(x2),3".
         var together = Value(starter.LocalSize) is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 ? number : 1;
-        return new(rank, size, local, together, Address(starter, size, together, Value), Port(Value), Limit(Value));
+        return new(rank, size, local, together, FindAddress(starter, size, together, Value), FindPort(Value), Limit(Value));
 
         int Number(string name, int least, int most)
             => int.TryParse(Value(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most ? number
                 : throw new DistributedException($"{name}={Value(name)}: a number from {least} to {most} was expected");
     }
 
-    private static string Address(Starter starter, int size, int together, Func<string, string?> value)
+    private static string FindAddress(Starter starter, int size, int together, Func<string, string?> value)
     {
         if (value(AddressVariable) is { } given) return given;
         if (starter.Rank == "SLURM_PROCID" && (value("SLURM_STEP_NODELIST") ?? value("SLURM_JOB_NODELIST") ?? value("SLURM_NODELIST")) is { } nodes) return FirstNode(nodes);
@@ -74,7 +74,7 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
         return list[..end] + numbers.Split(',', '-')[0] + suffix;
     }
 
-    private static int Port(Func<string, string?> value)
+    private static int FindPort(Func<string, string?> value)
     {
         if (value(PortVariable) is not { } given)
             return value("SLURM_JOB_ID") is { } job && long.TryParse(job, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? 20000 + (int)(number % 20000) : DefaultPort;

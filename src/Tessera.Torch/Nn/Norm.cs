@@ -136,7 +136,7 @@ public sealed partial class BatchNorm : Layer
         {
             using var outside = Torch.NoGrad();
             runningMean.Mul_(1 - update).Add_(mean, update);
-            runningVar.Mul_(1 - update).Add_(variance * (count / (count - 1)), update);
+            runningVar.Mul_(1 - update).Add_(variance * (count / Math.Max(1, count - 1)), update);
         }
         return output;
     }
