@@ -23,7 +23,7 @@ internal static partial class LaunchedProcesses
     /// <param name="port">Where they meet; null for a free port.</param>
     /// <param name="timeout">Seconds that one waits for another; null for the usual.</param>
     /// <param name="arguments">Command line of each.</param>
-    /// <returns>The exit code of the first that failed, 0 when none did.</returns>
+    /// <returns>The exit code of rank 0, or, when that was killed, of the first that failed.</returns>
     internal static int Run(int count, int? port, double? timeout, string[] arguments)
     {
         var place = port ?? FreePort();
@@ -70,15 +70,18 @@ internal static partial class LaunchedProcesses
             first = Worse(first, CodeOf(left[place].Rank, left[place].Process));
             left.RemoveAt(place);
         }
-        if (left.Count == 0) return first;
+        if (left.Count == 0) return CodeOfAll();
         var grace = timeout is { } seconds && TimeSpan.FromSeconds(seconds) + TimeSpan.FromSeconds(2) is var own && own < longestGrace ? own : longestGrace;
         Task.WaitAll([.. left.Select(one => one.Ended)], grace);
         foreach (var (rank, process, ended) in left)
         {
             if (ended.IsCompleted) _ = CodeOf(rank, process);
-            else Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end by itself and was killed");
+            else Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end by itself and is killed");
         }
-        return first;
+        return CodeOfAll();
+
+        // What rank 0 ends with speaks for all; when it was killed, what the first of the others did.
+        int CodeOfAll() => processes[0].HasExited && processes[0].ExitCode is > 0 and (<= 128 or ExitCode.Interrupted) and var code ? code : first;
     }
 
     private static int Worse(int before, int code) => code == ExitCode.Success ? before : code;

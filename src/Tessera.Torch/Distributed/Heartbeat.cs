@@ -138,19 +138,18 @@ internal sealed class Heartbeat : IDisposable
         verdict.TrySetResult(Lost(int.Parse(text[..cut], CultureInfo.InvariantCulture), text[(cut + 1)..]));
     }
 
-    /// <summary>Tells the others that this process ends because of an error, and gives them time to hear it.</summary>
+    /// <summary>Tells the others that this process ends because of an error, unless they know a reason already, and gives them time to hear it.</summary>
     internal void Fail(string message)
     {
-        if (verdict.Task.IsCompleted) return;
         failure = $"ended with an error: {message}";
-        thread.Join(silence);
         // The store goes with rank 0: what is in it has to be read before.
-        if (environment.Rank != 0) return;
+        if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted) return;
+        var listeners = verdict.Task.Result.Rank is > 0 ? environment.Size - 1 : environment.Size;
         try
         {
-            for (var waited = Stopwatch.StartNew(); waited.Elapsed < silence && store.Add(SeenKey, 0) < environment.Size;) Thread.Sleep(interval / 4);
+            for (var waited = Stopwatch.StartNew(); waited.Elapsed < 3 * interval && store.Add(SeenKey, 0) < listeners;) Thread.Sleep(interval / 4);
         }
-        catch (CommunicationException)
+        catch (TorchException)
         {
             // Nobody is left to be told.
             return;
