@@ -55,7 +55,7 @@ internal sealed class Workers : IDisposable
     /// <summary>Computes something that the other processes do not.</summary>
     internal T Alone<T>(Func<T> compute) => In(Participation.Alone, compute);
 
-    private T In(Participation participation, Func<T> compute)
+    private T In<T>(Participation participation, Func<T> compute)
     {
         var before = group.Participation;
         group.Participation = participation;

@@ -10,7 +10,7 @@ internal static class LaunchCommand
     private static readonly Option<int> Count = new("-n", "--processes") { Description = "Number of processes.", HelpName = "number", Required = true };
     private static readonly Option<int?> Port = new("--port") { Description = "Port at which the processes meet; a free one by default.", HelpName = "number" };
     private static readonly Option<double?> Timeout = new("--timeout") { Description = "Seconds that a process waits for another before all end with an error; 300 by default.", HelpName = "seconds" };
-    private static readonly Argument<string[]> Command = new("command") { Description = "train and its arguments; --json and --quiet of its own.", HelpName = "train ...", Arity = ArgumentArity.OneOrMore };
+    private static readonly Argument<string[]> Line = new("command") { Description = "train and its arguments; --json and --quiet of its own.", HelpName = "train ...", Arity = ArgumentArity.OneOrMore };
 
     internal static Command Create()
     {
@@ -22,12 +22,12 @@ internal static class LaunchCommand
                 ("tessera launch -n 4 train --resume runs/mine", "go on with a run, whatever the number it began with"),
                 ("tessera launch -n 8 --timeout 60 train my.yaml --set train.device=cuda", "a GPU for each"),
             ],
-            Arguments = { Command },
+            Arguments = { Line },
             Options = { Count, Port, Timeout },
         };
         command.SetAction(parsed =>
         {
-            var (count, port, timeout, line) = (parsed.GetValue(Count), parsed.GetValue(Port), parsed.GetValue(Timeout), parsed.GetRequiredValue(Command));
+            var (count, port, timeout, line) = (parsed.GetValue(Count), parsed.GetValue(Port), parsed.GetValue(Timeout), parsed.GetRequiredValue(Line));
             if (count is < 1 or > 1024) throw new UserException($"-n {count}: 1 to 1024 processes are right");
             if (port is < 1 or > 65534) throw new UserException($"--port {port}: 1 to 65534 is right");
             if (timeout is < 1 or > 86400) throw new UserException($"--timeout {timeout}: 1 to 86400 seconds are right");

@@ -102,8 +102,8 @@ public class ProcessGroupTests
         const int channels = 3;
         using var scope = new Scope();
         Torch.Seed(3);
-        var input = Torch.Randn((8, channels, 2, 2), DType.Float64);
-        var weights = Torch.Randn((8, channels, 2, 2), DType.Float64);
+        var input = Torch.Randn([8, channels, 2, 2], DType.Float64);
+        var weights = Torch.Randn([8, channels, 2, 2], DType.Float64);
         var whole = Norm(null);
         var x = input.Clone();
         x.RequiresGrad = true;
