@@ -144,10 +144,9 @@ internal sealed class Heartbeat : IDisposable
         failure = $"ended with an error: {message}";
         // The store goes with rank 0: what is in it has to be read before.
         if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted) return;
-        var listeners = verdict.Task.Result.Rank is > 0 ? environment.Size - 1 : environment.Size;
         try
         {
-            for (var waited = Stopwatch.StartNew(); waited.Elapsed < 3 * interval && store.Add(SeenKey, 0) < listeners;) Thread.Sleep(interval / 4);
+            for (var waited = Stopwatch.StartNew(); waited.Elapsed < 3 * interval && store.Add(SeenKey, 0) < environment.Size;) Thread.Sleep(interval / 4);
         }
         catch (TorchException)
         {

@@ -9,6 +9,7 @@ namespace Tessera.Distributed;
 internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
 {
     private double count;
+    private bool listens;
 
     /// <summary>Normalises [B, C, ...].</summary>
     /// <returns>The result, the mean [C], the variance [C] (biased) and the number of values of a channel.</returns>
@@ -26,9 +27,10 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
         var wide = Wide(input);
         var ownMean = wide.Mean(Others(input));
         var ownSquares = (wide - Along(ownMean, input)).Square().Sum(Others(input));
-        var own = group.Participation == Participation.Listening ? 0.0 : input.Elements / (double)channels;
+        listens = group.Participation == Participation.Listening;
+        var own = input.Elements / (double)channels;
         // Of a process that listens, whatever it holds counts nothing, not even a NaN.
-        var local = own == 0 ? Torch.Zeros(2 * channels + 1, wide.DType, device: input.Device) : Torch.Cat([ownMean, ownSquares, Torch.Full(1, own, wide.DType, device: input.Device)]);
+        var local = listens ? Torch.Zeros(2 * channels + 1, wide.DType, device: input.Device) : Torch.Cat([ownMean, ownSquares, Torch.Full(1, own, wide.DType, device: input.Device)]);
         var all = group.AllGather(local);                                                   // [W, 2C + 1]
         var (means, squares, counts) = (all.Slice(1, 0, channels), all.Slice(1, channels, 2 * channels), all.Slice(1, 2 * channels, 2 * channels + 1));
         var total = counts.Sum();
@@ -56,7 +58,8 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
         var (sums, products) = (both.Select(0, 0), both.Select(0, 1));
         var factor = affine ? scale * context.Saved(3) : scale;
         var result = (gradient - Along(sums / count, input) - centred * Along(scale.Square() * products / count, input)) * Along(factor, input);
-        result = result.To(input.DType);
+        // The samples of a process that listens have no part in the statistics.
+        result = listens ? Torch.ZerosLike(input) : result.To(input.DType);
         // Of scale and shift each process has its own samples' share, which the reducer adds up as it does for all parameters.
         return affine ? [result, product * scale, sum] : [result];
     }
