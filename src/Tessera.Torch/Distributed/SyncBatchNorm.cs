@@ -59,7 +59,7 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
         var factor = affine ? scale * context.Saved(3) : scale;
         var result = (gradient - Along(sums / count, input) - centred * Along(scale.Square() * products / count, input)) * Along(factor, input);
         // The samples of a process that listens have no part in the statistics.
-        result = listens ? Torch.ZerosLike(input) : result.To(input.DType);
+        result = listens ? input.ZerosLike() : result.To(input.DType);
         // Of scale and shift each process has its own samples' share, which the reducer adds up as it does for all parameters.
         return affine ? [result, product * scale, sum] : [result];
     }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tessera.Distributed;
 
 namespace Tessera.Training;
@@ -9,6 +10,9 @@ namespace Tessera.Training;
 /// <param name="mistakes">How many mistakes are kept.</param>
 public sealed class Classification(int classes, int bins = 15, int mistakes = 24)
 {
+    // A model whose outputs are no numbers is measured all the same.
+    private static readonly JsonSerializerOptions json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     private readonly int[,] confusion = new int[classes, classes];
     private readonly (int Count, double Confidence, int Right)[] calibration = new (int, double, int)[bins];
     private readonly PriorityQueue<Mistake, (double, int)> worst = new();
@@ -69,9 +73,9 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
         for (var i = 0; i < classes; i++) ranks[i] = (int)sums[place++];
         for (var i = 0; i < classes * classes; i++) confusion[i / classes, i % classes] = (int)sums[place++];
         for (var i = 0; i < bins; i++, place += 3) calibration[i] = ((int)sums[place], sums[place + 1], (int)sums[place + 2]);
-        var all = group.Gather(JsonSerializer.Serialize(worst.UnorderedItems.Select(m => m.Element)));
+        var all = group.Gather(JsonSerializer.Serialize(worst.UnorderedItems.Select(m => m.Element), json));
         worst.Clear();
-        foreach (var mistake in all.SelectMany(text => JsonSerializer.Deserialize<Mistake[]>(text)!)) Note(mistake);
+        foreach (var mistake in all.SelectMany(text => JsonSerializer.Deserialize<Mistake[]>(text, json)!)) Note(mistake);
     }
 
     /// <summary>Number of samples so far.</summary>

@@ -205,9 +205,7 @@ public sealed partial class SharedTrainingTests
         var results = Ranks.Run(2, group =>
         {
             using var scope = new Scope();
-            Net? model = null;
-            var (trainer, made, _) = New(DType.Float32, false, new TrainOptions(Seed: 5, NonFinite: NonFiniteAction.Skip), new SgdOptions(0.05), group, folder.Path);
-            model = made;
+            var (trainer, model, _) = New(DType.Float32, false, new TrainOptions(Seed: 5, NonFinite: NonFiniteAction.Skip, NonFiniteLimit: 3), new SgdOptions(0.05), group, folder.Path);
             using (trainer)
             {
                 // A weight of rank 1 alone, put right again by nobody: every step is left out until the limit.
@@ -217,7 +215,7 @@ public sealed partial class SharedTrainingTests
         });
         Assert.All(results, message => Assert.StartsWith("rank 1: the loss is NaN", message, StringComparison.Ordinal));
         var skipped = RunLog.Read(new RunFolder(folder.Path).LogPath).Where(line => (string?)line["kind"] == "skipped").ToArray();
-        Assert.Equal(5, skipped.Length);
+        Assert.Equal(3, skipped.Length);
         Assert.All(skipped, line => Assert.StartsWith("rank 1: ", (string)line["reason"]!, StringComparison.Ordinal));
     }
 }
