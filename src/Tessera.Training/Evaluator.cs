@@ -15,11 +15,11 @@ public static class Evaluator
     /// <param name="precision">Type of products.</param>
     /// <param name="done">Told the number of samples so far.</param>
     /// <param name="predict">Gives the logits of images instead of the model: the same, compiled.</param>
-    /// <param name="stop">Gives up between two batches.</param>
     /// <param name="group">Processes that measure together, each its share of every batch: all get the figures of the whole. Null for one.</param>
+    /// <param name="stop">Gives up between two batches.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null,
-        Func<Tensor, Tensor>? predict = null, CancellationToken stop = default, ProcessGroup? group = null)
+        Func<Tensor, Tensor>? predict = null, ProcessGroup? group = null, CancellationToken stop = default)
     {
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
