@@ -20,7 +20,7 @@ internal static class Measurement
         model.Train();
         var optimizer = new AdamW(ParameterGroup.All(model, 0.05), 1e-4);
         var (height, width) = model.ImageSize;
-        var images = Torch.Randn((batch, model.Channels, height, width));
+        var images = Torch.Randn([batch, model.Channels, height, width]);
         using var parallel = group is null ? null : new DataParallel(group, [model], model.Parameters());
         var gradients = Torch.Zeros(model.Parameters().Where(p => p.RequiresGrad).Sum(p => p.Elements));
 
