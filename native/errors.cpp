@@ -15,6 +15,11 @@ bool contains(const std::string& text, const char* part) { return text.find(part
 ErrorKind kind_of_engine_message(const std::string& text) {
     if (contains(text, "can't allocate memory") || contains(text, "not enough memory") || contains(text, "out of memory"))
         return ErrorKind::OutOfMemory;
+    // What other processes do not answer, in the words of gloo, NCCL and c10d's store.
+    static const char* communication_words[] = {"gloo/", "NCCL", "Connection reset by peer", "Connection closed", "Connection refused", "Broken pipe", "Socket Timeout",
+        "socket has timed out", "Timed out waiting", "timed out after", "client socket", "server socket"};
+    for (auto word : communication_words)
+        if (contains(text, word)) return ErrorKind::Communication;
     static const char* shape_words[] = {"must match the size", "shapes cannot be multiplied", "size mismatch", "is invalid for input of size",
         "Sizes of tensors must match", "expected input", "Expected size", "shape mismatch", "not compatible with input shape", "dimension",
         "weight of size", "normalized_shape", "must have same", "same shape", "stack expects each tensor to be equal size", "size of tensor",

@@ -17,7 +17,7 @@ namespace tessera {
 
 // Number of this ABI, mirrored by Tessera.Native.Library.Abi: raised whenever a function, a struct or the meaning of a value
 // changes, so that a shim and an assembly of different builds say so instead of misunderstanding each other.
-constexpr int32_t abi = 1;
+constexpr int32_t abi = 2;
 
 using Handle = c10::TensorImpl*;
 
@@ -34,6 +34,7 @@ enum class ErrorKind : int32_t {
     NotImplemented = 8,
     Callback = 9,
     Foreign = 10,
+    Communication = 11,
 };
 
 // Mirrored by Tessera.Native.Tag.

@@ -25,6 +25,7 @@ internal static class CommandLine
     {
         try
         {
+            arguments = LaunchCommand.Separated(arguments);
             var parsed = Root().Parse(arguments);
             if (parsed.Action is ParseErrorAction) return Refuse(parsed, parsed.Errors[0].Message.TrimEnd('.'), parsed.UnmatchedTokens is [var word, ..] ? word : null);
             // The library hands unknown options on to a command's arguments.
@@ -43,7 +44,7 @@ internal static class CommandLine
         var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
         {
             Json, Quiet,
-            TrainCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), BenchCommand.Create(), CompletionCommand.Create(),
+            TrainCommand.Create(), LaunchCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), BenchCommand.Create(), CompletionCommand.Create(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
         {

@@ -1,6 +1,7 @@
 using System.Reflection;
 using Tessera.Checkpoints;
 using Tessera.Data;
+using Tessera.Distributed;
 using Tessera.Models;
 using Tessera.Training;
 
@@ -35,7 +36,7 @@ internal static class Errors
     };
 
     private static bool IsUsers(Exception error) => error is UserException or UnknownModelException
-        or RecipeException or RunException or WeightAverageException or DataException or CheckpointException or StateDictException
+        or RecipeException or RunException or WeightAverageException or DataException or WorkerDisagreementException or CheckpointException or StateDictException
         or FileNotFoundException or DirectoryNotFoundException;
 
     private static bool IsOwn(Exception error) => error is IOException or UnauthorizedAccessException or DllNotFoundException

@@ -33,6 +33,12 @@ internal sealed class Terminal
 
     internal bool Quiet { get; }
 
+    /// <summary>Whether not even a result is printed: of several processes that train together, the first speaks for all.</summary>
+    internal bool Silent { get; private init; }
+
+    /// <summary>Prints nothing at all.</summary>
+    internal static Terminal None => new(json: false, quiet: true) { Silent = true };
+
     /// <summary>Whether somebody looks at it: colours, tables with borders, live progress.</summary>
     internal bool IsDrawn { get; }
 

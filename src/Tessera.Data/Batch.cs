@@ -21,6 +21,16 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
     /// <summary>Number of samples.</summary>
     public int Count => Indices.Count;
 
+    /// <summary>Samples of the batch in all processes together, where several share it.</summary>
+    public int Whole
+    {
+        get => field > 0 ? field : Count;
+        init;
+    }
+
+    /// <summary>Whether its sample belongs to another process and counts nothing here: none of the batch fell to this one, which takes part all the same.</summary>
+    public bool Idle { get; init; }
+
     /// <inheritdoc/>
     public IEnumerable<Tensor> Tensors
     {

@@ -22,6 +22,7 @@ public class TorchException : Exception
             ErrorKind.Index => new TorchIndexException(message),
             ErrorKind.Type => new TorchTypeException(message),
             ErrorKind.Value => new TorchValueException(message),
+            ErrorKind.Communication => new CommunicationException(message),
             ErrorKind.NotImplemented => new TorchNotSupportedException(message),
             _ => new TorchException(message),
         };
@@ -53,3 +54,6 @@ public sealed class TorchValueException(string message) : TorchException(message
 
 /// <summary>The engine has no kernel for this operator with this type or device.</summary>
 public sealed class TorchNotSupportedException(string message) : TorchException(message);
+
+/// <summary>Another process did not answer, or the connection to it broke.</summary>
+public sealed class CommunicationException(string message) : TorchException(message);

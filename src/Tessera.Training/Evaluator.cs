@@ -1,4 +1,6 @@
+using System.Text.Json;
 using Tessera.Data;
+using Tessera.Distributed;
 using Tessera.Models;
 
 namespace Tessera.Training;
@@ -13,14 +15,16 @@ public static class Evaluator
     /// <param name="precision">Type of products.</param>
     /// <param name="done">Told the number of samples so far.</param>
     /// <param name="predict">Gives the logits of images instead of the model: the same, compiled.</param>
+    /// <param name="group">Processes that measure together, each its share of every batch: all get the figures of the whole. Null for one.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null,
-        Func<Tensor, Tensor>? predict = null, CancellationToken stop = default)
+        Func<Tensor, Tensor>? predict = null, ProcessGroup? group = null, CancellationToken stop = default)
     {
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
         int? largest = null;
+        var seen = 0;
         var unreadable = new SortedDictionary<int, UnreadableImage>();
         model.Eval();
         try
@@ -29,19 +33,26 @@ public static class Evaluator
             using var samples = batches.GetEnumerator();
             while (true)
             {
-                stop.ThrowIfCancellationRequested();
+                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested)) throw new OperationCanceledException(stop);
                 using var scope = new Scope();
                 if (!samples.MoveNext()) break;
-                foreach (var image in samples.Current.Unreadable) unreadable[image.Index] = image;
+                if (!samples.Current.Idle) foreach (var image in samples.Current.Unreadable) unreadable[image.Index] = image;
                 using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
                 using var cast = precision.Autocast(DeviceOf(model));
-                metrics.Add(predict is not null && batch.Value.Mask is null ? predict(batch.Value.Inputs) : PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
-                done?.Invoke(metrics.Count);
+                if (batch.Value is { Count: > 0, Idle: false })
+                    metrics.Add(predict is not null && batch.Value.Mask is null ? predict(batch.Value.Inputs) : PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
+                seen += batch.Value.Whole;
+                done?.Invoke(seen);
             }
         }
         finally
         {
             model.Train(training);
+        }
+        if (group is not null)
+        {
+            metrics.Join(group);
+            foreach (var image in group.Gather(JsonSerializer.Serialize(unreadable.Values)).SelectMany(text => JsonSerializer.Deserialize<UnreadableImage[]>(text)!)) unreadable[image.Index] = image;
         }
         return metrics.Measure() with { Unreadable = [.. unreadable.Values] };
     }

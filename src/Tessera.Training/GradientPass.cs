@@ -12,8 +12,18 @@ namespace Tessera.Training;
 /// <param name="device">Where.</param>
 /// <param name="scaler">What losses are multiplied by; null for nothing.</param>
 /// <param name="smaller">Told how many samples pass at a time from now on.</param>
-internal sealed class GradientPass(TrainingSetup setup, Device device, GradientScaler? scaler, Action<int> smaller)
+/// <param name="workers">The processes that share the batches; null for one.</param>
+internal sealed class GradientPass(TrainingSetup setup, Device device, GradientScaler? scaler, Action<int> smaller, Workers? workers)
 {
+    private readonly List<UnreadableImage> unreadable = [];
+    private NonFiniteLossException? problem;
+
+    /// <summary>Whether this process was asked to stop: the others learn it with the next step.</summary>
+    internal bool Stop { get; set; }
+
+    /// <summary>Images of the last step that could not be read in any of several processes.</summary>
+    internal IReadOnlyList<UnreadableImage> Unreadable => unreadable;
+
     /// <summary>Samples that pass at a time at most; null for whole batches.</summary>
     internal int? Largest { get; set; } = setup.Options.MicroBatch;
 
@@ -25,6 +35,7 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
     /// <exception cref="StepMemoryException">A single sample, or a batch that cannot be divided, does not fit.</exception>
     internal Tally Gather(IReadOnlyList<Batch> batches, Progress progress, StepStart start)
     {
+        if (workers is not null) return Together(batches, progress, workers);
         while (true)
         {
             try
@@ -52,18 +63,55 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
         return tally;
     }
 
-    private Tally Add(Batch batch, double share, Progress progress, Tally tally)
+    // The same over the samples of all processes. A step cannot begin again in one of them alone, so running out of memory ends it.
+    private Tally Together(IReadOnlyList<Batch> batches, Progress progress, Workers all)
+    {
+        problem = null;
+        unreadable.Clear();
+        unreadable.AddRange(batches.SelectMany(batch => batch.Unreadable));
+        var total = batches.Sum(batch => (double)batch.Whole);
+        var tally = Tally.Empty;
+        Batch[] parts = [.. batches.SelectMany(batch => all.Split(batch, Largest))];
+        try
+        {
+            foreach (var (i, part) in parts.Index())
+                all.Guard(() => tally = all.Pass(part, () => Add(part, part.Idle ? 0 : part.Count / total, progress, tally, i == parts.Length - 1)));
+        }
+        catch (TorchException error) when (MicroBatches.IsOutOfMemory(error))
+        {
+            throw new StepMemoryException($"{parts.Max(part => part.Count)} samples do not fit into the memory of {device} at step {progress.Step}: with several processes the number is not halved by itself; try train.micro_batch, or more processes ({Line(error)})", error);
+        }
+        return all.Reduce(tally, problem, Stop, unreadable, progress);
+    }
+
+    private Tally Add(Batch batch, double share, Progress progress, Tally tally, bool last = true)
     {
         using var scope = new Scope();
         Loss loss;
         using (Autocast()) loss = setup.Objective.Compute(setup.Student, batch, progress);
         var value = loss.Total.ToDouble();
-        if (!double.IsFinite(value))
-            using (Autocast()) throw NonFiniteLossException.Diagnose(setup.Student, batch, progress, value, setup.Optimizer.LearningRate);
-        var factor = share * (scaler?.Scale ?? 1);
-        (factor == 1 ? loss.Total : loss.Total * factor).Backward();
+        if (!double.IsFinite(value) && !batch.Idle)
+        {
+            var found = Diagnose(batch, progress, value);
+            if (workers is null) throw found;
+            // The others are waiting in the middle of the pass; all learn of it at its end.
+            problem ??= found;
+        }
+        // Processes average their gradients, where the parts of a step add up.
+        var factor = share * (scaler?.Scale ?? 1) * (workers?.Count ?? 1);
+        var total = factor == 1 ? loss.Total : loss.Total * factor;
+        if (last) workers?.Average(total);
+        total.Backward();
+        if (batch.Idle) return tally.AddShare(0, 0, 0, 0, 0, loss.Parts.ToDictionary(part => part.Key, _ => 0.0));
         var right = batch.Targets is null && loss.Logits is { } logits ? logits.Detach().Argmax(1).Eq(batch.Labels).Sum().ToInt64() : (long?)null;
         return tally.AddShare(share, batch.Count, value, right is null ? 0 : batch.Count, right ?? 0, loss.Parts.ToDictionary(part => part.Key, part => part.Value.ToDouble()));
+    }
+
+    private NonFiniteLossException Diagnose(Batch batch, Progress progress, double value)
+    {
+        using var cast = Autocast();
+        NonFiniteLossException Find() => NonFiniteLossException.Diagnose(setup.Student, batch, progress, value, setup.Optimizer.LearningRate);
+        return workers is null ? Find() : workers.Alone(Find);
     }
 
     private Autocast? Autocast() => setup.Options.Precision.Autocast(device);

@@ -52,6 +52,9 @@ public sealed class NonFiniteLossException : Exception
         };
     }
 
+    /// <summary>What a process that trains together with others has found.</summary>
+    internal static NonFiniteLossException OfRank(int rank, IReadOnlyList<int> samples, string message, Progress progress) => new($"rank {rank}: {message}") { Step = progress.Step, Samples = samples };
+
     /// <summary>The same error with what was tried before it ended the run.</summary>
     internal NonFiniteLossException After(string tried) => new($"{Message}; {tried}", this) { Step = Step, Samples = Samples, Where = Where };
 

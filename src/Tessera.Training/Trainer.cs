@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Tessera.Data;
+using Tessera.Distributed;
 using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Optim;
@@ -18,6 +19,7 @@ namespace Tessera.Training;
 /// <param name="Options">Precision, seed, intervals.</param>
 /// <param name="Evaluation">How it is measured.</param>
 /// <param name="Scaler">Scales the loss, for float16; null for no scaling.</param>
+/// <param name="Group">Processes that train together: batches and tests are the share of this one. Null for one process.</param>
 public sealed record TrainingSetup(
     Backbone Student,
     Objective Objective,
@@ -28,7 +30,8 @@ public sealed record TrainingSetup(
     BatchSource? Test,
     TrainOptions Options,
     EvaluationOptions Evaluation,
-    GradientScaler? Scaler = null);
+    GradientScaler? Scaler = null,
+    ProcessGroup? Group = null);
 
 /// <summary>How a training ended.</summary>
 /// <param name="Completed">False when it was interrupted; a checkpoint was written then.</param>
@@ -51,6 +54,7 @@ public sealed class Trainer : IDisposable
     private readonly Device device;
     private readonly (string Name, Parameter Parameter)[] learned;
     private readonly GradientPass gradients;
+    private readonly Workers? workers;
     private readonly Pace pace = new();
     private readonly UnreadableLog unreadable;
     private Tally interval = Tally.Empty;
@@ -63,7 +67,7 @@ public sealed class Trainer : IDisposable
 
     /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
     /// <param name="setup">What is trained, how.</param>
-    /// <param name="run">Where log and checkpoints go; null keeps nothing.</param>
+    /// <param name="run">Where log and checkpoints go; null keeps nothing. Of several processes only rank 0 has one.</param>
     /// <param name="report">Told what happens, on the thread that trains.</param>
     public Trainer(TrainingSetup setup, RunFolder? run = null, Action<TrainingEvent>? report = null)
     {
@@ -71,13 +75,15 @@ public sealed class Trainer : IDisposable
         this.report = report ?? (_ => { });
         device = Device.Parse(setup.Options.Device);
         learned = [.. setup.Optimizer.Groups.SelectMany(g => g.Parameters)];
-        gradients = new(setup, device, setup.Scaler, HalveMicroBatch);
+        if (setup.Group is { } group) workers = new(setup, group);
+        gradients = new(setup, device, setup.Scaler, HalveMicroBatch, workers);
         StepsPerEpoch = (setup.Data.Count + setup.Options.Accumulate - 1) / setup.Options.Accumulate;
         if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples) throw new RunException("train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch");
-        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true }) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
         if (StepsPerEpoch == 0) throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Options.Ema is { } decay) ema = new Ema(setup.Student, decay);
         unreadable = new(WriteLine, this.report);
+        if (setup.Group is not null && !setup.Objective.MeanOverSamples) this.report(new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own"));
         if (run is null) return;
         Directory.CreateDirectory(run.Path);
         checkpoints = run.Checkpoints;
@@ -105,32 +111,42 @@ public sealed class Trainer : IDisposable
     public bool Resume()
     {
         var skippedCheckpoints = new List<string>();
-        if (checkpoints?.Newest(skippedCheckpoints.Add) is not { } found)
+        var found = checkpoints?.Newest(skippedCheckpoints.Add);
+        // Beginning anew in silence would throw away what the damaged ones may still hold.
+        if (found is null && skippedCheckpoints.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skippedCheckpoints)}");
+        if (PositionOf(found) is not { } position)
         {
-            // Beginning anew in silence would throw away what the damaged ones may still hold.
-            if (skippedCheckpoints.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skippedCheckpoints)}");
             log?.Truncate(0);
             return false;
         }
-        if (found.Position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found.Path} has {found.Position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
-        Restore(found);
-        gradients.Largest = found.Position.MicroBatch ?? gradients.Largest;
-        report(new Resumed(found.Path, step, skippedCheckpoints));
+        if (position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
+        Restore(found, position);
+        gradients.Largest = position.MicroBatch ?? gradients.Largest;
+        var resumed = new Resumed(found?.Path ?? "", step, skippedCheckpoints, position.Processes, workers?.Count ?? 1);
+        if (resumed.Remark is not null) LogProcesses(position.Processes);
+        report(resumed);
         return true;
     }
 
-    private void Restore(StoredCheckpoint found)
+    // Rank 0 alone reads checkpoints: what lies on a shared disk need not look the same everywhere at once.
+    private Position? PositionOf(StoredCheckpoint? found) => workers is null ? found?.Position : workers.Broadcast(() => found?.Position);
+
+    private OrderedDictionary<string, Tensor> Load(StoredCheckpoint? found, string file) => workers is null ? found!.Load(file) : workers.Broadcast(found?.Load(file));
+
+    private bool Has(StoredCheckpoint? found, string file) => workers is null ? found!.Has(file) : workers.Broadcast(() => found!.Has(file));
+
+    private void Restore(StoredCheckpoint? found, Position position)
     {
         using var scope = new Scope();
-        setup.Student.LoadStateDict(found.Load("model"));
-        if (found.Has("objective")) setup.Objective.LoadStateDict(found.Load("objective"));
-        setup.Optimizer.LoadStateDict(found.Load("optimizer"));
-        ema?.LoadStateDict(found.Load("ema"));
-        if (found.Has("scaler")) setup.Scaler?.LoadStateDict(found.Load("scaler"));
-        RandomState.From(found.Load("random")).Restore();
-        var position = found.Position;
-        log!.Truncate(position.LogBytes);
-        unreadable.Continue(log.Lines);
+        setup.Student.LoadStateDict(Load(found, "model"));
+        if (Has(found, "objective")) setup.Objective.LoadStateDict(Load(found, "objective"));
+        setup.Optimizer.LoadStateDict(Load(found, "optimizer"));
+        ema?.LoadStateDict(Load(found, "ema"));
+        if (Has(found, "scaler")) setup.Scaler?.LoadStateDict(Load(found, "scaler"));
+        // Of several processes each begins every step with random numbers of its own.
+        if (workers is null) RandomState.From(Load(found, "random")).Restore();
+        log?.Truncate(position.LogBytes);
+        unreadable.Continue(log?.Lines ?? []);
         (step, evaluated, interval, ahead, skipped, rollbacks) = (position.Step, position.Evaluated, position.Interval, position.Ahead, position.Skipped, position.Rollbacks);
         saved = (step, evaluated);
     }
@@ -145,7 +161,22 @@ public sealed class Trainer : IDisposable
         setup.Student.Train();
         setup.Objective.Train();
         setup.Optimizer.ZeroGrad();
-        if (setup.Options.NonFinite == NonFiniteAction.Rollback && checkpoints!.All.Count == 0) SaveCheckpoint(null);
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && checkpoints?.All.Count == 0) SaveCheckpoint(null);
+        if (workers is not null && saved is null) LogProcesses(null);
+        try
+        {
+            return TrainToEnd(until, stop);
+        }
+        catch (DistributedException) when (checkpoints is not null)
+        {
+            // The step that could not be done has changed nothing: what was learned so far is kept.
+            if (step > 0) Interrupted();
+            throw;
+        }
+    }
+
+    private TrainingResult TrainToEnd(long until, CancellationToken stop)
+    {
         while (step < TotalSteps || EvaluationDue)
         {
             if (EvaluationDue && !Evaluate(stop)) return Interrupted();
@@ -168,19 +199,20 @@ public sealed class Trainer : IDisposable
         var count = rollbacks + 1;
         if (count > setup.Options.NonFiniteLimit) throw error.After($"the run has gone back to a checkpoint {rollbacks} times already (train.non_finite_limit)");
         var damaged = new List<string>();
-        var found = checkpoints!.Newest(damaged.Add, stopped: false) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
+        var found = checkpoints?.Newest(damaged.Add, stopped: false);
+        var position = PositionOf(found) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
         var (from, behind) = (step, step + ahead + 1);
         setup.Optimizer.ZeroGrad();
-        Restore(found);
+        Restore(found, position);
         // What lies behind it belongs to steps that do not count any more.
-        checkpoints.DeleteAfter(step);
+        checkpoints?.DeleteAfter(step);
         (ahead, rollbacks) = (behind - step, count);
         var line = Line("rollback", (int)(step / StepsPerEpoch));
         line["from"] = from;
         line["count"] = count;
         line["reason"] = error.Message;
-        log!.Write(line);
-        report(new RolledBack(found.Path, from, step, count, error.Message));
+        log?.Write(line);
+        report(new RolledBack(found?.Path ?? "", from, step, count, error.Message));
     }
 
     private TrainingResult Interrupted()
@@ -197,7 +229,9 @@ public sealed class Trainer : IDisposable
         using var batches = unreadable.Watch(setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate), setup.Data.Split).GetEnumerator();
         do
         {
-            if (stop.IsCancellationRequested || step >= until) return false;
+            // Of several processes, all stop after the same step.
+            if ((workers?.Stopping ?? stop.IsCancellationRequested) || step >= until) return false;
+            gradients.Stop = stop.IsCancellationRequested;
             TrainStep(batches, epoch);
             if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue) SaveCheckpoint(null);
         }
@@ -215,6 +249,7 @@ public sealed class Trainer : IDisposable
         while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device));
         if (parts.Count == 0) throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
         setup.Optimizer.LearningRate = setup.Schedule.LearningRate(setup.TopLearningRate, step, StepsPerEpoch);
+        workers?.Begin(setup.Options.Seed, step);
         var start = new StepStart(setup, device);
         Tally? tally = null;
         try
@@ -224,6 +259,17 @@ public sealed class Trainer : IDisposable
         catch (NonFiniteLossException error) when (setup.Options.NonFinite == NonFiniteAction.Skip)
         {
             Skip(error, start, epoch);
+        }
+        catch (DistributedException)
+        {
+            setup.Optimizer.ZeroGrad();
+            start.Restore();
+            throw;
+        }
+        if (workers is not null)
+        {
+            unreadable.Note(gradients.Unreadable, setup.Data.Split);
+            setup.Data.Remember?.Invoke(gradients.Unreadable);
         }
         foreach (var part in parts) part.Dispose();
         evaluated = false;
@@ -300,6 +346,14 @@ public sealed class Trainer : IDisposable
         report(new MicroBatchHalved(step, samples, statistics));
     }
 
+    private void LogProcesses(int? before)
+    {
+        var line = Line("processes", (int)(step / StepsPerEpoch));
+        line["processes"] = workers?.Count ?? 1;
+        if (before is not null) line["before"] = before;
+        log?.Write(line);
+    }
+
     private void LogScale(int epoch)
     {
         var line = Line("loss_scale", epoch);
@@ -327,6 +381,7 @@ public sealed class Trainer : IDisposable
     private bool Evaluate(CancellationToken stop)
     {
         var started = Stopwatch.GetTimestamp();
+        workers?.BroadcastBuffers();
         try
         {
             last = Measure(stop);
@@ -362,7 +417,7 @@ public sealed class Trainer : IDisposable
     }
 
     private Evaluation Measure(CancellationToken stop)
-        => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop: stop);
+        => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop: stop, group: workers?.Group);
 
     private static void Describe(JsonObject line, string prefix, Evaluation evaluation)
     {
@@ -409,7 +464,7 @@ public sealed class Trainer : IDisposable
         if (ema is not null) files["ema"] = ema.StateDict();
         if (setup.Scaler is { } scaler) files["scaler"] = scaler.StateDict();
         if (setup.Objective.StateDict() is { Count: > 0 } own) files["objective"] = own;
-        var path = checkpoints.Save(new(step, StepsPerEpoch, evaluated, log.Length, setup.Options.Seed, interval, top1, gradients.Largest, ahead, skipped, rollbacks, stopped), files);
+        var path = checkpoints.Save(new(step, StepsPerEpoch, evaluated, log.Length, setup.Options.Seed, interval, top1, gradients.Largest, ahead, skipped, rollbacks, stopped, workers?.Count ?? 1), files);
         saved = (step, evaluated);
         checkpoints.Prune(setup.Options.Keep);
         report(new CheckpointWritten(path));
@@ -420,5 +475,6 @@ public sealed class Trainer : IDisposable
     {
         log?.Dispose();
         ema?.Dispose();
+        workers?.Dispose();
     }
 }

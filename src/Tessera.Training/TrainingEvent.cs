@@ -38,7 +38,22 @@ public sealed record CheckpointWritten(string Path) : TrainingEvent;
 /// <param name="Path">Its folder.</param>
 /// <param name="Step">Steps done so far.</param>
 /// <param name="Skipped">Newer checkpoints that could not be used, and why.</param>
-public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipped) : TrainingEvent;
+/// <param name="Before">Processes that wrote it.</param>
+/// <param name="Processes">Processes that go on from it.</param>
+public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipped, int Before = 1, int Processes = 1) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string? Remark => Before == Processes ? null : $"written by {Before} {(Before == 1 ? "process" : "processes")}, going on with {Processes}: batches, augmentation and learning rate stay the same, random numbers drawn inside of the model (dropout) become others";
+}
+
+/// <summary>Several processes train together, and the result is not that of one process.</summary>
+/// <param name="Processes">How many.</param>
+/// <param name="Reason">Why.</param>
+public sealed record ProcessesDiffer(int Processes, string Reason) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"with {Processes} processes the result is not that of one: {Reason}";
+}
 
 /// <summary>The memory did not suffice: fewer samples pass through the model at a time from now on. Steps stay those of the same batch.</summary>
 /// <param name="Step">Steps done so far.</param>

@@ -40,11 +40,12 @@ internal sealed partial class CommandLineTool : IDisposable
     private readonly string? awaited;
     private readonly ManualResetEventSlim seen = new();
 
-    private CommandLineTool(string folder, IEnumerable<string> arguments, string? awaited, IReadOnlyDictionary<string, string>? environment)
+    private CommandLineTool(string folder, IEnumerable<string> arguments, string? awaited, IReadOnlyDictionary<string, string>? environment, string[]? behind = null)
     {
         this.awaited = awaited;
         // A shell starts what runs in the background with interrupts ignored, and children inherit that.
-        var start = new ProcessStartInfo("env", ["--default-signal=INT", Host, Program, .. arguments])
+        string[] line = [.. behind ?? [], "env", "--default-signal=INT", Host, Program, .. arguments];
+        var start = new ProcessStartInfo(line[0], line[1..])
         {
             WorkingDirectory = folder,
             RedirectStandardOutput = true,
@@ -83,9 +84,11 @@ internal sealed partial class CommandLineTool : IDisposable
     }
 
     /// <summary>Starts a command line and waits until it has printed something.</summary>
-    internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments)
+    internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments) => StartUntil(folder, awaited, null, arguments);
+
+    internal static CommandLineTool StartUntil(string folder, string awaited, IReadOnlyDictionary<string, string>? environment, params string[] arguments)
     {
-        var tool = new CommandLineTool(folder, arguments, awaited, null);
+        var tool = new CommandLineTool(folder, arguments, awaited, environment);
         tool.process.EnableRaisingEvents = true;
         tool.process.Exited += (_, _) => tool.seen.Set();
         var printed = tool.seen.Wait(Patience) && !tool.process.HasExited;
@@ -93,7 +96,20 @@ internal sealed partial class CommandLineTool : IDisposable
         return tool;
     }
 
-    internal void Interrupt() => Assert.Equal(0, Kill(process.Id, signal: 2));
+    /// <summary>Starts a command line and goes on at once.</summary>
+    internal static CommandLineTool Start(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) => new(folder, arguments, null, environment);
+
+    /// <summary>Starts a command line behind another command, as <c>ip netns exec NAME</c>.</summary>
+    internal static CommandLineTool StartBehind(string[] command, string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) => new(folder, arguments, null, environment, command);
+
+    internal void Interrupt() => Signal(process.Id, 2);
+
+    internal static void Signal(int id, int signal) => Assert.Equal(0, Kill(id, signal));
+
+    /// <summary>The process that this one has started as a rank.</summary>
+    internal int Rank(int rank)
+        => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
+            .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"RANK={rank}"));
 
     internal Ended End()
     {

@@ -22,6 +22,7 @@ public class HelpTests
 
     [Theory]
     [InlineData("train")]
+    [InlineData("launch")]
     [InlineData("eval")]
     [InlineData("predict")]
     [InlineData("explain")]

@@ -133,14 +133,43 @@ public class LoaderTests
         Assert.Equal(3, seen);
     }
 
-    [Fact]
-    public void Replicas_share_an_epoch()
+    [Theory]
+    [InlineData(1, 7)]
+    [InlineData(2, 7)]
+    [InlineData(3, 8)]
+    [InlineData(4, 6)]
+    public void Processes_share_every_batch_and_mix_it_as_one_process_does(int processes, int batch)
     {
-        var orders = Enumerable.Range(0, 3).Select(rank => Run(new Loader(MadeUp.Numbered(31), Pipeline.Plain, 4, seed: 5, shuffle: true, replica: new Replica(rank, 3)), 2).SelectMany(batch => batch.Indices).ToArray()).ToArray();
-        Assert.All(orders, order => Assert.Equal(11, order.Length));
-        Assert.Equal(Enumerable.Range(0, 31), orders.SelectMany(order => order).Distinct().Order());
-        var evaluated = Enumerable.Range(0, 3).SelectMany(rank => Run(new Loader(MadeUp.Numbered(31), Pipeline.Plain, 4, replica: new Replica(rank, 3)), 0).SelectMany(batch => batch.Indices));
-        Assert.Equal(Enumerable.Range(0, 31), evaluated.Order());
+        var pipeline = new Pipeline([new RandomShift(1), new Mixup(Mode: MixMode.Elem), new CutMix(), new LabelSmoothing()]);
+        Loader New(Replica? replica) => new(MadeUp.Numbered(31), pipeline, batch, seed: 5, shuffle: true, workers: 0, replica: replica);
+        var whole = Read(New(null));
+        var parts = Enumerable.Range(0, processes).Select(rank => Read(New(new Replica(rank, processes)))).ToArray();
+        foreach (var (number, expected) in whole.Index())
+        {
+            var seen = new List<int>();
+            foreach (var (rank, part) in parts.Index())
+            {
+                Assert.Equal(expected.Indices.Length, part[number].Whole);
+                if (part[number].Idle) continue;
+                var share = BatchShare.Of(expected.Indices.Length, new(rank, processes));
+                seen.AddRange(share);
+                Assert.Equal(share.Select(i => expected.Indices[i]), part[number].Indices);
+                Assert.Equal(share.SelectMany(i => expected.Row(expected.Inputs, i)), part[number].Inputs);
+                Assert.Equal(share.SelectMany(i => expected.Row(expected.Targets, i)), part[number].Targets);
+            }
+            Assert.Equal(Enumerable.Range(0, expected.Indices.Length), seen.Order());
+        }
+    }
+
+    private sealed record Made(int[] Indices, float[] Inputs, float[] Targets, int Whole, bool Idle)
+    {
+        internal float[] Row(float[] values, int i) => values[(i * values.Length / Indices.Length)..((i + 1) * values.Length / Indices.Length)];
+    }
+
+    private static Made[] Read(Loader loader)
+    {
+        using var scope = new Scope();
+        return [.. loader.Epoch(2).Select(batch => new Made([.. batch.Indices], batch.Inputs.ToArray<float>(), batch.Targets!.ToArray<float>(), batch.Whole, batch.Idle))];
     }
 
     [Fact]

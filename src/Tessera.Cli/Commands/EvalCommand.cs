@@ -112,7 +112,7 @@ internal static class EvalCommand
     private static Evaluation Measure(Measured subject, CompiledModel? compiled, int? batch, Terminal terminal, CancellationToken stop)
     {
         var loader = new Loader(subject.Data, subject.Pipeline, batch ?? subject.Options.Batch, unreadableLimit: subject.UnreadableLimit, replacement: Replacement.None);
-        Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, compiled is null ? null : compiled.Call, stop);
+        Evaluation Run(Action<int>? done) => Evaluator.Run(subject.Model, loader.Epoch(0), subject.Options, subject.Precision, done, compiled is null ? null : compiled.Call, stop: stop);
         return terminal.IsDrawn
             ? terminal.Drawing.Status().Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Data.Count:N0}"))
             : Run(null);

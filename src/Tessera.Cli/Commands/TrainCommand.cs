@@ -4,6 +4,7 @@ using System.Globalization;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Distributed;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;
@@ -52,6 +53,7 @@ internal static class TrainCommand
                 ("tessera train my.yaml --out runs/mine", "a recipe and a folder of your own"),
                 ("tessera train --set data.limit=2000 --set schedule.epochs=1", "a quick try on 2,000 images"),
                 ("tessera train --resume runs/mine", "go on after Ctrl-C"),
+                ("tessera launch -n 4 train my.yaml", "in four processes; on several machines: docs/distributed.md"),
                 ("RUN=$(tessera train --quiet)", "in a script: prints the run's folder"),
             ],
             Arguments = { Recipe },
@@ -66,26 +68,59 @@ internal static class TrainCommand
         if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
             throw new UserException("--resume goes on with a run as it was begun: leave out the recipe, --set and --out");
         var path = resume is null ? RecipeFinder.Find(recipe) : null;
+        LaunchedProcesses.EndWithLauncher();
+        using var group = ProcessGroup.FromEnvironment();
+        if (group is null) return Run(terminal, path, settings, folder, resume, null);
+        try
+        {
+            var code = Run(group.IsFirst ? terminal : Terminal.None, path, settings, folder, resume, group);
+            group.Complete();
+            return code;
+        }
+        catch (Exception error)
+        {
+            group.Fail(error);
+            throw;
+        }
+    }
+
+    private static int Run(Terminal terminal, string? path, string[] settings, string? folder, string? resume, ProcessGroup? group)
+    {
+        // The name of the first process counts: it depends on the time.
+        string Folder() => group is null ? folder ?? NewFolder(path!) : group.Broadcast(group.IsFirst ? folder ?? NewFolder(path!) : "");
         if (resume is not null ? StagedRun.Exists(resume) : StagedRun.IsStaged(path!))
-            return RunStages(terminal, resume is not null ? StagedRun.Open(resume) : StagedRun.Begin(path!, settings, folder ?? NewFolder(path!)));
-        return RunOne(terminal, report => resume is not null ? Experiment.Resume(resume, report) : Experiment.Begin(path!, settings, folder ?? NewFolder(path!), report));
+            return RunStages(terminal, resume is not null ? StagedRun.Open(resume) : BeginStages(path!, settings, Folder(), group), group);
+        return RunOne(terminal, report => resume is not null ? Experiment.Resume(resume, report, group) : Experiment.Begin(path!, settings, Folder(), report, group), group);
+    }
+
+    private static StagedRun BeginStages(string path, string[] settings, string folder, ProcessGroup? group)
+    {
+        if (group is null or { IsFirst: true }) StagedRun.Begin(path, settings, folder);
+        group?.Barrier();
+        return StagedRun.Open(folder);
     }
 
     // One after the other; what was stopped in the middle of a stage goes on there.
-    private static int RunStages(Terminal terminal, StagedRun staged)
+    private static int RunStages(Terminal terminal, StagedRun staged, ProcessGroup? group)
     {
         var remaining = staged.Remaining.ToArray();
+        if (group is not null)
+        {
+            // As the first process finds them, before it writes.
+            var names = group.Broadcast(string.Join('\n', remaining.Select(stage => stage.Name))).Split('\n');
+            remaining = [.. staged.Stages.Where(stage => names.Contains(stage.Name))];
+        }
         if (remaining.Length == 0) terminal.Note($"All stages of {Shown(staged.Folder)} are done.");
         foreach (var stage in remaining)
         {
             if (!terminal.Quiet) terminal.Note($"Stage {stage.Name} ({staged.Stages.Index().First(s => s.Item == stage).Index + 1} of {staged.Stages.Count})");
-            if (RunOne(terminal, report => StagedRun.Start(stage, report), staged.Folder, stage == remaining[^1]) is var code and not ExitCode.Success) return code;
+            if (RunOne(terminal, report => StagedRun.Start(stage, report, group), group, staged.Folder, stage == remaining[^1]) is var code and not ExitCode.Success) return code;
         }
         return ExitCode.Success;
     }
 
     // What is printed as the result is of the last stage alone.
-    private static int RunOne(Terminal terminal, Func<Action<TrainingEvent>, Experiment> start, string? whole = null, bool last = true)
+    private static int RunOne(Terminal terminal, Func<Action<TrainingEvent>, Experiment> start, ProcessGroup? group, string? whole = null, bool last = true)
     {
         var view = TrainingView.For(terminal);
         using var interruption = new Interruption(view.AnnounceStop);
@@ -97,13 +132,15 @@ internal static class TrainCommand
             view.Handle(happened);
         }
         using var experiment = start(Report);
-        // All processors, unless the recipe says how many.
-        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
+        // All processors, shared among the processes of the machine, unless the recipe says how many.
+        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Math.Max(1, Environment.ProcessorCount / (group?.LocalSize ?? 1));
+        if (terminal.Silent) return experiment.Train(interruption.Token).Completed ? ExitCode.Success : ExitCode.Interrupted;
         var cost = ModelCost.Count(experiment.Model);
         var type = experiment.Recipe.Train.Precision == Precision.Fp32 ? DType.Float32 : DType.BFloat16;
-        var arithmetic = new Arithmetic(cost.Macs * OperationsPerMac / 1e9, PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)));
+        // The peak is of this machine's processors alone.
+        var arithmetic = new Arithmetic(cost.Macs * OperationsPerMac / 1e9, group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null);
         (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, SamplesOf(experiment));
-        Introduce(experiment, cost, terminal);
+        Introduce(experiment, cost, terminal, group);
         var result = view.Run(() => experiment.Train(interruption.Token));
         var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, steps.Unreadable, cost, arithmetic);
         if (terminal.Json && (last || !result.Completed)) WriteJson(outcome);
@@ -122,13 +159,13 @@ internal static class TrainCommand
             if ((i == 1 ? wanted : $"{wanted}-{i}") is var folder && !Directory.Exists(folder)) return folder;
     }
 
-    private static void Introduce(Experiment experiment, ModelCost cost, Terminal terminal)
+    private static void Introduce(Experiment experiment, ModelCost cost, Terminal terminal, ProcessGroup? group)
     {
         if (terminal.Quiet) return;
         var recipe = experiment.Recipe;
         terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
         terminal.Note($"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs {(experiment.TrainData is ImageDataset ? $"an image of {string.Join("x", cost.Input)}" : $"a text of {cost.Input[0]} words")}; {experiment.TrainData.Count:N0} {SamplesOf(experiment)} to learn from, {experiment.TestData.Count:N0} to measure on");
-        terminal.Note($"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}");
+        terminal.Note($"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(group is null ? "" : $"{group.Size} processes of ")}{(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}");
         if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core) terminal.Note(Advice.CoreType(core));
         terminal.Note("");
     }

@@ -4,10 +4,19 @@ namespace Tessera.Data;
 internal abstract class BatchBuilder
 {
     /// <summary>Makes a batch.</summary>
-    /// <param name="draws">Its samples.</param>
+    /// <param name="draws">The samples of all processes.</param>
+    /// <param name="replica">The process whose share is made.</param>
     /// <param name="epoch">From 0.</param>
     /// <param name="step">Position of the batch in its epoch: what is drawn for the batch as a whole depends on it.</param>
-    internal abstract BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step);
+    internal BatchData Build(ReadOnlySpan<Draw> draws, Replica replica, int epoch, int step)
+    {
+        var share = replica.Count == 1 ? [.. Enumerable.Range(0, draws.Length)] : BatchShare.Of(draws.Length, replica);
+        var idle = share.Length == 0 && draws.Length > 0;
+        return Build(draws, idle ? [0] : share, idle, epoch, step);
+    }
+
+    /// <summary>Makes the part of a batch that is at some of its positions.</summary>
+    protected abstract BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step);
 }
 
 /// <summary>Batches of images.</summary>
@@ -23,16 +32,17 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
     private readonly List<UnreadableImage> unreadable = [];
     private float[] table = [];
 
-    internal override BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
+    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step)
     {
         unreadable.Clear();
         float[]? inputs = null;
-        var labels = new long[draws.Length];
-        var indices = new int[draws.Length];
-        var views = new ImageView[draws.Length];
+        var labels = new long[share.Length];
+        var indices = new int[share.Length];
+        var views = new ImageView[share.Length];
         var (count, channels, height, width) = (0, 0, 0, 0);
-        foreach (var draw in draws)
+        foreach (var position in share)
         {
+            var draw = draws[position];
             if (Read(draw, epoch) is not { } index) continue;
             var random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
             canvas.View = ImageView.Whole;
@@ -41,7 +51,7 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             if (inputs is null)
             {
                 (channels, height, width) = (image.Channels, image.Height, image.Width);
-                inputs = memory.Rent(checked(draws.Length * channels * height * width));
+                inputs = memory.Rent(checked(share.Length * channels * height * width));
             }
             else if ((channels, height, width) != (image.Channels, image.Height, image.Width))
             {
@@ -61,7 +71,9 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             Labels = labels,
             Indices = indices,
             Views = views,
-            Targets = inputs is null ? null : Mix(inputs.AsSpan(0, count * channels * height * width), labels, height, width, epoch, step),
+            Targets = inputs is null ? null : Mix(inputs.AsSpan(0, count * channels * height * width), labels, share, draws.Length, height, width, epoch, step),
+            Whole = draws.Length - (share.Length - count),
+            Idle = idle,
             Unreadable = [.. unreadable],
         };
     }
@@ -88,11 +100,13 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
         throw new DataException($"{dataset.Name} ({dataset.Split}): {MostDraws} images in a row cannot be read; the last is {unreadable[^1].Name}: {unreadable[^1].Problem}");
     }
 
-    private float[]? Mix(Span<float> inputs, long[] labels, int height, int width, int epoch, int step)
+    private float[]? Mix(Span<float> inputs, long[] labels, int[] share, int whole, int height, int width, int epoch, int step)
     {
         if (pipeline.Mixing is not { } mixing) return null;
         var random = new SampleRandom(seed, epoch, step, Streams.Batch);
-        var plan = mixing.Plan(labels.Length, height, width, epoch, ref random);
+        // Drawn for the whole batch. Where an image was left out, the positions are those of the rest.
+        var drawn = mixing.Plan(whole - (share.Length - labels.Length), height, width, epoch, ref random);
+        Mix[] plan = labels.Length == share.Length ? [.. share.Select(position => drawn[position])] : drawn[..labels.Length];
         Mixing.Apply(inputs, plan, height, width);
         return mixing.Targets(labels, plan, dataset.ClassNames.Count);
     }

@@ -23,12 +23,20 @@ internal sealed class BatchData
     /// <summary>True for real words [B, S].</summary>
     internal bool[]? Mask { get; init; }
 
+    /// <summary>Samples of the batch in all processes together.</summary>
+    internal required int Whole { get; init; }
+
+    /// <summary>Whether its sample belongs to another process.</summary>
+    internal bool Idle { get; init; }
+
     /// <summary>Images that could not be read.</summary>
     internal IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
 
     internal Batch ToBatch(BatchMemory memory)
         => new(Words is null ? memory.Wrap(Inputs, Shape) : Tensor.From(Words, Shape), Tensor.From(Labels, Labels.Length), Indices)
         {
+            Whole = Whole,
+            Idle = Idle,
             Views = Views,
             Mask = Mask is null ? null : Tensor.From(Mask, Shape),
             Unreadable = Unreadable,

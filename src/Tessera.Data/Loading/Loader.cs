@@ -36,7 +36,7 @@ public sealed class Loader
     /// <param name="workers">Background threads; 0 works on the consumer's thread. When null, one for images in memory and one per core for others.</param>
     /// <param name="prefetch">Most batches that are ready or in the making.</param>
     /// <param name="sampler">Which samples in which order; decides instead of <paramref name="shuffle"/>.</param>
-    /// <param name="replica">Which of several processes this is.</param>
+    /// <param name="replica">Which of several processes this is: it gets its share of every batch (<see cref="BatchShare"/>), so that all together see the batches of one process.</param>
     /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
     /// <param name="replacement">What stands in the place of an unreadable image.</param>
     /// <exception cref="DataException">A number that makes no sense, or a data set that is neither of images nor of encoded text.</exception>
@@ -52,7 +52,7 @@ public sealed class Loader
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
         this.workers = workers ?? (dataset is ImageDataset { InMemory: false } ? Environment.ProcessorCount : 1);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
-        samples = this.sampler.Order(dataset.Count, seed, 0, this.replica).Length;
+        samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
         switch (dataset)
         {
             case ImageDataset images:
@@ -102,11 +102,11 @@ public sealed class Loader
 
     private IEnumerable<Batch> Enumerate(int epoch, int start)
     {
-        var order = sampler.Order(Dataset.Count, seed, epoch, replica);
+        var order = sampler.Order(Dataset.Count, seed, epoch, Replica.Single);
         Func<int, BatchData> Worker()
         {
             var own = builder();
-            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), epoch, number);
+            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), replica, epoch, number);
         }
 
         if (workers == 0)
@@ -121,11 +121,11 @@ public sealed class Loader
             if (Checked(prefetcher.Take()) is { } made) yield return made.ToBatch(memory);
 
         // Here batches come in order, so that the limit is reached at the same one whatever the number of workers. A batch of
-        // which nothing is left is none.
+        // which nothing is left is none, except among several processes: there all go through the same batches.
         BatchData? Checked(BatchData made)
         {
             unreadable?.Add(made.Unreadable);
-            return made.Labels.Length == 0 && made.Unreadable.Count > 0 ? null : made;
+            return replica.Count == 1 && made.Labels.Length == 0 && made.Unreadable.Count > 0 ? null : made;
         }
     }
 }

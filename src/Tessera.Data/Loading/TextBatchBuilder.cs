@@ -3,23 +3,24 @@ namespace Tessera.Data;
 /// <summary>Batches of word ids.</summary>
 internal sealed class TextBatchBuilder(EncodedText text) : BatchBuilder
 {
-    internal override BatchData Build(ReadOnlySpan<Draw> draws, int epoch, int step)
+    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step)
     {
-        var ids = new long[draws.Length * text.Length];
+        var ids = new long[share.Length * text.Length];
         var mask = new bool[ids.Length];
-        var labels = new long[draws.Length];
-        var indices = new int[draws.Length];
-        for (var i = 0; i < draws.Length; i++)
+        var labels = new long[share.Length];
+        var indices = new int[share.Length];
+        for (var i = 0; i < share.Length; i++)
         {
-            var words = text.Words(draws[i].Index).Span;
+            var index = draws[share[i]].Index;
+            var words = text.Words(index).Span;
             for (var j = 0; j < words.Length; j++)
             {
                 ids[i * text.Length + j] = words[j];
                 mask[i * text.Length + j] = true;
             }
             ids.AsSpan(i * text.Length + words.Length, text.Length - words.Length).Fill(Vocabulary.Padding);
-            (labels[i], indices[i]) = (text.Labels[draws[i].Index], draws[i].Index);
+            (labels[i], indices[i]) = (text.Labels[index], index);
         }
-        return new() { Words = ids, Mask = mask, Inputs = [], Shape = [draws.Length, text.Length], Labels = labels, Indices = indices };
+        return new() { Words = ids, Mask = mask, Inputs = [], Shape = [share.Length, text.Length], Labels = labels, Indices = indices, Whole = draws.Length, Idle = idle };
     }
 }

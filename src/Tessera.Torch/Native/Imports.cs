@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
+using Tessera.Distributed;
 
 namespace Tessera.Native;
 
@@ -76,6 +77,29 @@ internal static unsafe partial class Imports
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_memory")] internal static partial int CudaMemory(int device, out long allocated, out long peak, out long reserved);
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_reset_peak")] internal static partial int CudaResetPeak(int device);
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_empty_cache")] internal static partial int CudaEmptyCache();
+
+    [LibraryImport(Lib, EntryPoint = "tessera_store_new", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int StoreNew(string host, int port, int server, long timeout, out StoreHandle result);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_free")] internal static partial void StoreFree(nint store);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_set", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int StoreSet(StoreHandle store, string key, byte* value, int count);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_get", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int StoreGet(StoreHandle store, string key, long timeout, out byte* value, out int count);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_check", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int StoreCheck(StoreHandle store, string key, out int present);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_add", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int StoreAdd(StoreHandle store, string key, long value, out long result);
+    [LibraryImport(Lib, EntryPoint = "tessera_has_gloo")] internal static partial int HasGloo();
+    [LibraryImport(Lib, EntryPoint = "tessera_group_new", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int GroupNew(StoreHandle store, string name, int rank, int size, int cuda, string address, long timeout, out GroupHandle result);
+    [LibraryImport(Lib, EntryPoint = "tessera_group_free")] internal static partial void GroupFree(nint group);
+    [LibraryImport(Lib, EntryPoint = "tessera_group_broadcast")] internal static partial int GroupBroadcast(GroupHandle group, nint tensor, int root);
+    [LibraryImport(Lib, EntryPoint = "tessera_group_all_reduce")] internal static partial int GroupAllReduce(GroupHandle group, nint tensor);
+    [LibraryImport(Lib, EntryPoint = "tessera_group_all_gather")] internal static partial int GroupAllGather(GroupHandle group, nint input, nint output);
+    [LibraryImport(Lib, EntryPoint = "tessera_reducer_new")]
+    internal static partial int ReducerNew(GroupHandle group, nint* parameters, int count, long firstBucket, long bucket, out ReducerHandle result);
+    [LibraryImport(Lib, EntryPoint = "tessera_reducer_free")] internal static partial int ReducerFree(nint reducer);
+    [LibraryImport(Lib, EntryPoint = "tessera_reducer_prepare")] internal static partial int ReducerPrepare(ReducerHandle reducer, nint loss);
 
     /// <summary>A C string that the shim allocated, as a managed one; the native memory is freed.</summary>
     internal static string TakeString(nint text)

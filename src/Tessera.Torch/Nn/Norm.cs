@@ -1,3 +1,5 @@
+using Tessera.Distributed;
+
 namespace Tessera.Nn;
 
 /// <summary>Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).</summary>
@@ -108,6 +110,10 @@ public sealed partial class BatchNorm : Layer
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
+    /// <summary>Processes whose samples count together in training; null for those of this process alone.</summary>
+    [NotRegistered]
+    public ProcessGroup? Group { get; set; }
+
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
     {
@@ -118,7 +124,20 @@ public sealed partial class BatchNorm : Layer
             numBatchesTracked!.Add_(1);
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
+        if (Training && Group is { Participation: not Participation.Alone } group) return Together(input, group, update);
         var output = Torch.BatchNorm(input.Contiguous(), weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
         return input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
+    }
+
+    private Tensor Together(Tensor input, ProcessGroup group, double update)
+    {
+        var (output, mean, variance, count) = SyncBatchNorm.Of(input, weight, bias, group, eps);
+        if (runningMean is not null && runningVar is not null)
+        {
+            using var outside = Torch.NoGrad();
+            runningMean.Mul_(1 - update).Add_(mean, update);
+            runningVar.Mul_(1 - update).Add_(variance * (count / Math.Max(1, count - 1)), update);
+        }
+        return output;
     }
 }

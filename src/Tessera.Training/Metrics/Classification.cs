@@ -1,3 +1,7 @@
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using Tessera.Distributed;
+
 namespace Tessera.Training;
 
 /// <summary>Gathers logits batch by batch and measures them over the whole set, in double precision.</summary>
@@ -6,10 +10,13 @@ namespace Tessera.Training;
 /// <param name="mistakes">How many mistakes are kept.</param>
 public sealed class Classification(int classes, int bins = 15, int mistakes = 24)
 {
+    // A model whose outputs are no numbers is measured all the same.
+    private static readonly JsonSerializerOptions json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
+
     private readonly int[,] confusion = new int[classes, classes];
     private readonly (int Count, double Confidence, int Right)[] calibration = new (int, double, int)[bins];
     private readonly PriorityQueue<Mistake, (double, int)> worst = new();
-    private readonly List<int> ranks = [];
+    private readonly int[] ranks = new int[classes];
     private double loss, brier;
 
     /// <summary>Adds samples.</summary>
@@ -35,7 +42,8 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
             // Among equal logits the lower class comes first.
             if (row[c] > row[label] || (row[c] == row[label] && c < label)) rank++;
         }
-        ranks.Add(rank);
+        ranks[rank]++;
+        Count++;
         confusion[label, best]++;
         loss -= row[label];
         for (var c = 0; c < classes; c++)
@@ -47,15 +55,34 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
         ref var bin = ref calibration[Math.Clamp((int)Math.Ceiling(confidence * bins) - 1, 0, bins - 1)];
         bin = (bin.Count + 1, bin.Confidence + confidence, bin.Right + (best == label ? 1 : 0));
         if (best == label) return;
-        worst.Enqueue(new(index, label, best, confidence), (confidence, -index));
+        Note(new(index, label, best, confidence));
+    }
+
+    private void Note(Mistake mistake)
+    {
+        worst.Enqueue(mistake, (mistake.Confidence, -mistake.Index));
         if (worst.Count > mistakes) worst.Dequeue();
     }
 
+    /// <summary>Adds what the other processes have gathered; all have the same afterwards.</summary>
+    internal void Join(ProcessGroup group)
+    {
+        var sums = group.Sum([Count, loss, brier, .. ranks, .. confusion.Cast<int>(), .. calibration.SelectMany(bin => (double[])[bin.Count, bin.Confidence, bin.Right])]);
+        (Count, loss, brier) = ((int)sums[0], sums[1], sums[2]);
+        var place = 3;
+        for (var i = 0; i < classes; i++) ranks[i] = (int)sums[place++];
+        for (var i = 0; i < classes * classes; i++) confusion[i / classes, i % classes] = (int)sums[place++];
+        for (var i = 0; i < bins; i++, place += 3) calibration[i] = ((int)sums[place], sums[place + 1], (int)sums[place + 2]);
+        var all = group.Gather(JsonSerializer.Serialize(worst.UnorderedItems.Select(m => m.Element), json));
+        worst.Clear();
+        foreach (var mistake in all.SelectMany(text => JsonSerializer.Deserialize<Mistake[]>(text, json)!)) Note(mistake);
+    }
+
     /// <summary>Number of samples so far.</summary>
-    public int Count => ranks.Count;
+    public int Count { get; private set; }
 
     /// <summary>Share of samples of which the label is among the k largest logits.</summary>
-    public double Top(int k) => Count == 0 ? 0 : ranks.Count(rank => rank < k) / (double)Count;
+    public double Top(int k) => Count == 0 ? 0 : ranks.Take(k).Sum() / (double)Count;
 
     /// <summary>All figures of the samples so far.</summary>
     /// <exception cref="InvalidOperationException">There are none.</exception>

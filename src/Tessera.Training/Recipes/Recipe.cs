@@ -186,6 +186,7 @@ public enum NonFiniteAction
 /// <param name="Keep">Newest checkpoints that are kept, besides the best.</param>
 /// <param name="NonFinite">When a loss or gradient is infinite or no number: stop, skip the step, or roll back to the newest checkpoint.</param>
 /// <param name="NonFiniteLimit">Steps that are skipped in a row, or times that training rolls back, before it stops after all.</param>
+/// <param name="SyncBatchNorm">Several processes: batch norms go by the samples of all of them, as in one process; else each by its own.</param>
 public sealed record TrainOptions(
     Precision Precision = Precision.Fp32,
     string Device = "cpu",
@@ -201,7 +202,8 @@ public sealed record TrainOptions(
     [Range(1, int.MaxValue)] int? CheckpointEvery = null,
     [Range(1, 1_000_000)] int Keep = 2,
     NonFiniteAction NonFinite = NonFiniteAction.Stop,
-    [Range(1, 1_000_000)] int NonFiniteLimit = 5)
+    [Range(1, 1_000_000)] int NonFiniteLimit = 5,
+    bool SyncBatchNorm = true)
 {
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"

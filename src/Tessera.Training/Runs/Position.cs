@@ -13,7 +13,8 @@ namespace Tessera.Training;
 /// <param name="Skipped">Steps in a row that were left out up to here.</param>
 /// <param name="Rollbacks">How often training has gone back to a checkpoint.</param>
 /// <param name="Stopped">Whether it was written because training was stopped: a run that is not stopped has none here, so that none goes back to it.</param>
-public sealed record Position(long Step, long StepsPerEpoch, bool Evaluated, long LogBytes, ulong Seed, Tally Interval, double? Top1, int? MicroBatch = null, long Ahead = 0, int Skipped = 0, int Rollbacks = 0, bool Stopped = false);
+/// <param name="Processes">Number of processes that wrote it together.</param>
+public sealed record Position(long Step, long StepsPerEpoch, bool Evaluated, long LogBytes, ulong Seed, Tally Interval, double? Top1, int? MicroBatch = null, long Ahead = 0, int Skipped = 0, int Rollbacks = 0, bool Stopped = false, int Processes = 1);
 
 /// <summary>Sums over the steps since the last line of the log.</summary>
 /// <param name="Steps">Number of steps.</param>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Distributed;
 
 namespace Tessera.Training;
 
@@ -119,6 +120,12 @@ public sealed class StagedRun
     /// <summary>Begins a stage, or goes on with it. The stages before it have to be done.</summary>
     /// <param name="stage">One of <see cref="Remaining"/>.</param>
     /// <param name="report">Told what happens.</param>
-    public static Experiment Start(Stage stage, Action<TrainingEvent>? report = null)
-        => new RunFolder(stage.Folder).Exists ? Experiment.Resume(stage.Folder, report) : Experiment.Begin(stage.RecipePath, [], stage.Folder, report);
+    /// <param name="group">Processes that train together. Null for one process.</param>
+    public static Experiment Start(Stage stage, Action<TrainingEvent>? report = null, ProcessGroup? group = null)
+    {
+        var exists = new RunFolder(stage.Folder).Exists;
+        // As rank 0 finds it, before it writes.
+        if (group is not null) exists = group.Any(group.IsFirst && exists);
+        return exists ? Experiment.Resume(stage.Folder, report, group) : Experiment.Begin(stage.RecipePath, [], stage.Folder, report, group);
+    }
 }
