@@ -145,7 +145,7 @@ def draw(rows, path, title):
 
 def write(rows, folder, setting):
     machine = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.processor())
-    head = f"{datetime.date.today()}, {machine}, {os.cpu_count()} threads, OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE unset, {setting}"
+    head = f"{datetime.date.today()}, {machine}, {len(os.sched_getaffinity(0))} of {os.cpu_count()} cores, OPENBLAS_CORETYPE and OPENBLAS_L2_SIZE unset, {setting}"
     columns = ["architecture", "kind", "model", "parameters", "macs", "epochs", "images_an_epoch", "images_per_second", "seconds", "top1", "best_top1"]
     with open(folder / "results.csv", "w", newline="") as file:
         file.write(f"# {head}\n")
