@@ -3,16 +3,24 @@ using System.Text.Json;
 using Tessera;
 using Tessera.Benchmarks;
 using Tessera.Checkpoints;
+using Tessera.Data;
 using Tessera.Deploy;
 using Tessera.Models;
+using Tessera.Training;
 
 // Tessera's side of the inference benchmark; run.py starts it.
 //   prepare MODEL FILE                          weights for all sides; prints what the model costs
+//   agree RUN                                   how many test images of a run get the same class compiled, in both types
 //   eager|float32|bfloat16 MODEL WEIGHTS INPUT BATCH THREADS      answers the commands that protocol.py describes
 using var inference = Torch.Inference();
 if (args is ["prepare", var prepared, var target])
 {
     Prepare(prepared, target);
+    return;
+}
+if (args is ["agree", var folderOfRun])
+{
+    Agree(folderOfRun);
     return;
 }
 
@@ -48,4 +56,28 @@ static void Prepare(string name, string target)
     using var count = new OperationCount();
     model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).Dispose();
     Console.WriteLine(JsonSerializer.Serialize(new { macs = count.Macs, parameters = model.ParameterCount, side = model.ImageSize.Height, classes = model.Classes }));
+}
+
+static void Agree(string folder)
+{
+    var trained = TrainedModel.FromRun(folder, Device.Cpu);
+    var recipe = trained.Recipe;
+    var data = RecipeData.Open(trained.Facts, recipe.Data, recipe.Evaluation.Split);
+    trained.Model.Eval();
+    var loader = new Loader(data, recipe.EvaluationPipeline(trained.Model, trained.Facts), recipe.Evaluation.Batch);
+    foreach (var precision in new[] { DType.Float32, DType.BFloat16 })
+    {
+        using var compiled = trained.Model.Compile(new() { Precision = precision });
+        long equal = 0, count = 0;
+        var largest = 0.0;
+        Evaluator.Run(trained.Model, loader.Epoch(0), predict: images =>
+        {
+            var (logits, fast) = (trained.Model.Call(images), compiled.Call(images));
+            equal += logits.Argmax(1).Eq(fast.Argmax(1)).Sum().ToInt64();
+            count += images.Size(0);
+            largest = Math.Max(largest, (logits - fast).Abs().Max().ToDouble());
+            return fast;
+        });
+        Console.WriteLine($"{precision.Name()}: {equal:N0} of {count:N0} test images get the same class ({100.0 * equal / count:0.00} %), largest difference of a logit {largest:0.0e+0}");
+    }
 }
