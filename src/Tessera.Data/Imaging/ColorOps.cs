@@ -32,7 +32,7 @@ public static class ColorOps
             RequireColor(image);
             Span<byte> red = image.Plane(0), green = image.Plane(1), blue = image.Plane(2);
             var i = 0;
-            for (; i <= red.Length - Lanes.Count; i += Lanes.Count) sum += Vector256.Sum(Luma(ref red[i], ref green[i], ref blue[i], 0));
+            for (; i <= red.Length - Lanes.Count; i += Lanes.Count) sum += Vector256.Sum(Lumas(ref red[i], ref green[i], ref blue[i], 0));
             for (; i < red.Length; i++) sum += Luma(red[i], green[i], blue[i]);
         }
         BlendWith(image, (byte)((double)sum / image.PlaneSize + 0.5), factor);
@@ -48,7 +48,7 @@ public static class ColorOps
         var i = 0;
         for (; i <= red.Length - Lanes.Count; i += Lanes.Count)
         {
-            var gray = Vector256.ConvertToSingle(Luma(ref r, ref g, ref b, i));
+            var gray = Vector256.ConvertToSingle(Lumas(ref r, ref g, ref b, i));
             Lanes.Store(Blend(gray, Lanes.Load(ref r, i), factor), ref r, i);
             Lanes.Store(Blend(gray, Lanes.Load(ref g, i), factor), ref g, i);
             Lanes.Store(Blend(gray, Lanes.Load(ref b, i), factor), ref b, i);
@@ -191,6 +191,6 @@ public static class ColorOps
         return Vector256.ConvertToInt32Native(Vector256.Min(Vector256.Max(blended, Vector256<float>.Zero), Vector256.Create(255f)));
     }
 
-    private static Vector256<int> Luma(ref byte red, ref byte green, ref byte blue, int start)
+    private static Vector256<int> Lumas(ref byte red, ref byte green, ref byte blue, int start)
         => (19595 * Lanes.Load(ref red, start) + 38470 * Lanes.Load(ref green, start) + 7471 * Lanes.Load(ref blue, start) + Vector256.Create(32768)) >> 16;
 }
