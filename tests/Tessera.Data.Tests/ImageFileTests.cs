@@ -67,9 +67,9 @@ public class ImageFileTests
             file.Resize(canvas, part, height, width, Interpolation.Bicubic, shrink: true);
             var exact = Exact(whole, part, height, width, Interpolation.Bicubic);
             var difference = Difference(exact, canvas.Image);
-            // One pixel to the side is three times as far away.
+            // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further away.
             var beside = Difference(exact, Exact(whole, part with { Left = part.Left + factor, Width = part.Width - factor }, height, width, Interpolation.Bicubic));
-            Assert.True(difference is > 0 and < 3 && difference < beside, $"{part}: {difference}, a shift {beside}");
+            Assert.True(difference is > 0 and < 5 && difference < beside, $"{part}: {difference}, a shift {beside}");
         }
     }
 
@@ -103,7 +103,7 @@ public class ImageFileTests
 
         // Without operations that blow up differences of a level.
         var (near, far) = (Run(new(steps[..2])), Run(new(steps[..2]) { ShrinkOnLoad = true }));
-        Assert.InRange(near.Values.Zip(far.Values).Average(pair => Math.Abs(pair.First - pair.Second)), 1e-6, 3 / 255.0 / 0.22);
+        Assert.InRange(near.Values.Zip(far.Values).Average(pair => Math.Abs(pair.First - pair.Second)), 1e-6, 5 / 255.0 / 0.22);
 
         (float[] Values, ImageView[] Views) Run(Pipeline pipeline)
         {
