@@ -7,12 +7,15 @@ Rates are images per second of processor time, so that what else runs on the mac
     dotnet build -c Release benchmarks/loader
     benchmarks/loader/compare.py --photos photos/usr/share/backgrounds/mate/nature --out benchmarks/loader/results.csv
 
-Photographs are cut into JPEG files of the usual size of ImageNet's, 500x375, once; both sides read the same files. Needs
-Debian's python3-torchvision and python3-pil; --python names the interpreter that has them.
+Photographs are cut into JPEG files once, of the usual size of ImageNet's, 500x375, and of a photo's, 2048x1536; both sides read the
+same files. Tessera runs twice: decoding in full, as torchvision does, and with data.shrink_on_load. Needs Debian's
+python3-torchvision and python3-pil; --python names the interpreter that has them. With --recipe a training is begun too, and the
+share of its time that it waited for the loader is read from its log; --set gives fields of the recipe.
 """
 
 import argparse
 import csv
+import json
 import os
 import platform
 import statistics
@@ -22,7 +25,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-WIDTH, HEIGHT = 500, 375
+SIZES = [(500, 375), (2048, 1536)]
 
 CUT = """
 import sys
@@ -52,35 +55,47 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=10)
     parser.add_argument("--core", type=int, default=0)
+    parser.add_argument("--recipe", type=Path, help="a recipe to train by, for the share of time that training waits")
+    parser.add_argument("--set", action="append", default=[], help="field of the recipe, as in train.threads=1")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")} | {"OMP_NUM_THREADS": "1"}
     torch, torchvision, pillow, turbo = versions(options.python)
+    rows = []
     with tempfile.TemporaryDirectory() as temporary:
-        folder = Path(temporary) / "photos"
-        subprocess.run([options.python, "-c", CUT.format(width=WIDTH, height=HEIGHT), options.photos, folder / "train" / "photos"], check=True)
-        files = list(folder.rglob("*.jpg"))
-        size = sum(file.stat().st_size for file in files) / len(files) / 1024
         processor = next((line.split(":")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name")), platform.machine())
         print(f"{processor}, {os.cpu_count()} cores, one used; load {os.getloadavg()[0]:.1f}; nice {os.nice(0)}")
         print(f"torch {torch}, torchvision {torchvision}, Pillow {pillow} with libjpeg-turbo {turbo}, Python {platform.python_version()}")
-        print(f"{len(files)} JPEG files of {WIDTH}x{HEIGHT}, {size:.0f} KiB on average, {options.rounds} rounds of {options.seconds:.0f} s")
         tessera = ["dotnet", ROOT / "artifacts/bin/Loader/release/Tessera.Benchmarks.Loader.dll"]
-        sides = {"tessera": tessera, "torchvision": [options.python, Path(__file__).parent / "torchvision_side.py"]}
-        rows = []
-        for kind in ("plain", "augment"):
-            for number in range(options.rounds):
-                for side, command in sides.items():
-                    run = subprocess.run(["taskset", "-c", str(options.core), *map(str, command), str(folder), kind, str(options.seconds)], capture_output=True, text=True, env=environment)
-                    if run.returncode != 0:
-                        sys.exit(run.stderr)
-                    rows.append((kind, number, side, float(run.stdout)))
-            medians = {side: statistics.median(rate for k, _, s, rate in rows if (k, s) == (kind, side)) for side in sides}
-            print(f"{kind}: Tessera {medians['tessera']:.1f} images/s, torchvision {medians['torchvision']:.1f}, ratio {medians['tessera'] / medians['torchvision']:.2f}")
+        peer = [options.python, Path(__file__).parent / "torchvision_side.py"]
+        for width, height in SIZES:
+            folder = Path(temporary) / f"{width}x{height}"
+            subprocess.run([options.python, "-c", CUT.format(width=width, height=height), options.photos, folder / "train" / "photos"], check=True)
+            files = list(folder.rglob("*.jpg"))
+            size = sum(file.stat().st_size for file in files) / len(files) / 1024
+            print(f"{len(files)} JPEG files of {width}x{height}, {size:.0f} KiB on average, {options.rounds} rounds of {options.seconds:.0f} s")
+            for kind in ("plain", "augment"):
+                sides = {"tessera": [*tessera, folder, kind, options.seconds, "exact"], "tessera_shrink": [*tessera, folder, kind, options.seconds, "shrink"], "torchvision": [*peer, folder, kind, options.seconds]}
+                for number in range(options.rounds):
+                    for side, command in sides.items():
+                        run = subprocess.run(["taskset", "-c", str(options.core), *map(str, command)], capture_output=True, text=True, env=environment)
+                        if run.returncode != 0:
+                            sys.exit(run.stderr)
+                        rows.append((f"{width}x{height}", kind, number, side, float(run.stdout)))
+                rates = {side: statistics.median(row[4] for row in rows if row[:2] == (f"{width}x{height}", kind) and row[3] == side) for side in sides}
+                ratios = {side: rates[side] / rates["torchvision"] for side in ("tessera", "tessera_shrink")}
+                rows.extend((f"{width}x{height}", kind, "ratio", side, f"{ratio:.2f}") for side, ratio in ratios.items())
+                print(f"{kind}: Tessera {rates['tessera']:.1f} images/s, shrinking {rates['tessera_shrink']:.1f}, torchvision {rates['torchvision']:.1f}, ratios {ratios['tessera']:.2f} and {ratios['tessera_shrink']:.2f}")
+        if options.recipe:
+            out = Path(temporary) / "run"
+            subprocess.run([ROOT / "tessera", "train", options.recipe, "--out", out, *(part for field in options.set for part in ("--set", field))], check=True, env=environment, stdout=subprocess.DEVNULL)
+            steps = [line for line in map(json.loads, open(out / "log.jsonl")) if line["kind"] == "step"]
+            seconds = sum(step["seconds"] for step in steps)
+            print(f"{options.recipe.name} {' '.join(options.set)}: waited for the loader {sum(step['seconds'] * step['waited'] for step in steps) / seconds:.2%} of {seconds:.0f} s")
     if options.out:
         with open(options.out, "w", newline="") as file:
             writer = csv.writer(file)
-            writer.writerow(["transforms", "round", "side", "images_per_second"])
+            writer.writerow(["files", "transforms", "round", "side", "images_per_second"])
             writer.writerows(rows)
 
 

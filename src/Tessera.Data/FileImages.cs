@@ -41,9 +41,16 @@ public sealed class FileImages : ImageDataset
     /// <inheritdoc/>
     public override void Read(int index, Raster target)
     {
+        using var file = Open(index);
+        file.Decode(target, Channels);
+    }
+
+    /// <inheritdoc/>
+    public override ImageFile Open(int index)
+    {
         try
         {
-            ImageDecoder.Decode(paths[index], target);
+            return ImageFile.Open(paths[index]);
         }
         catch (DataException error) when (error is not UnreadableImageException)
         {

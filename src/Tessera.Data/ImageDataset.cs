@@ -1,3 +1,5 @@
+using Tessera.Data.Imaging;
+
 namespace Tessera.Data;
 
 /// <summary>Labelled images.</summary>
@@ -25,6 +27,10 @@ public abstract class ImageDataset : Dataset
     /// <summary>Reads an image, decoded and in <see cref="Channels"/> channels, into a raster, which takes on its size. May be called on several threads.</summary>
     /// <exception cref="UnreadableImageException">The file cannot be decoded.</exception>
     public abstract void Read(int index, Raster target);
+
+    /// <summary>Opens the file of an image, to decode no more of it than is wanted; null where images are no files.</summary>
+    /// <exception cref="UnreadableImageException">The file cannot be opened.</exception>
+    public virtual ImageFile? Open(int index) => null;
 }
 
 /// <summary>An image that cannot be decoded.</summary>

@@ -25,6 +25,12 @@ public sealed class Pipeline
     /// <summary>Used instead of the data set's own; null for that.</summary>
     public Normalization? Normalization { get; }
 
+    /// <summary>
+    /// Whether JPEG files of which a part several times larger than wanted is taken (<see cref="RandomResizedCrop"/> as the first transform) are
+    /// shrunk as they are decoded: faster, and close to what decoding them whole gives. What is drawn at random is the same.
+    /// </summary>
+    public bool ShrinkOnLoad { get; init; }
+
     internal ImageTransform[] ImageTransforms => [.. Transforms.OfType<ImageTransform>()];
 
     internal FloatTransform[] FloatTransforms => [.. Transforms.OfType<FloatTransform>()];

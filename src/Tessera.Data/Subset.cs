@@ -1,3 +1,5 @@
+using Tessera.Data.Imaging;
+
 namespace Tessera.Data;
 
 /// <summary>Some samples of a data set; everything else is the data set's own.</summary>
@@ -42,4 +44,7 @@ public sealed class Subset : ImageDataset
 
     /// <inheritdoc/>
     public override void Read(int index, Raster target) => whole.Read(indices[index], target);
+
+    /// <inheritdoc/>
+    public override ImageFile? Open(int index) => whole.Open(indices[index]);
 }

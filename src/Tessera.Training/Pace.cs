@@ -4,23 +4,28 @@ namespace Tessera.Training;
 internal sealed class Pace
 {
     private const double Memory = 0.98;
-    private double seconds, samples, weight, taken;
+    private double seconds, samples, weight, taken, waited;
 
     internal double EvaluationSeconds { get; private set; }
 
-    internal void Step(TimeSpan time, long count)
+    /// <summary>A step of so many samples.</summary>
+    /// <param name="time">That it took.</param>
+    /// <param name="forData">How much of it was spent waiting for the loader.</param>
+    /// <param name="count">Samples.</param>
+    internal void Step(TimeSpan time, TimeSpan forData, long count)
     {
+        waited += forData.TotalSeconds;
         seconds = Memory * seconds + time.TotalSeconds;
         samples = Memory * samples + count;
         weight = Memory * weight + 1;
         taken += time.TotalSeconds;
     }
 
-    /// <summary>Seconds of steps since this was asked last.</summary>
-    internal double TakeSeconds()
+    /// <summary>Seconds of steps since this was asked last, and the share of them in which the step waited for its data.</summary>
+    internal (double Seconds, double Waited) Take()
     {
-        var result = taken;
-        taken = 0;
+        var result = (taken, taken == 0 ? 0 : waited / taken);
+        (taken, waited) = (0, 0);
         return result;
     }
 

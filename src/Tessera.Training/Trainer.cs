@@ -248,6 +248,7 @@ public sealed class Trainer : IDisposable
         List<OwnedBatch> parts = [];
         while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device));
         if (parts.Count == 0) throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
+        var waited = Stopwatch.GetElapsedTime(started);
         setup.Optimizer.LearningRate = setup.Schedule.LearningRate(setup.TopLearningRate, step, StepsPerEpoch);
         workers?.Begin(setup.Options.Seed, step);
         var start = new StepStart(setup, device);
@@ -277,7 +278,7 @@ public sealed class Trainer : IDisposable
         {
             (step, skipped) = (step + 1, 0);
             interval = interval.Add(tally);
-            pace.Step(Stopwatch.GetElapsedTime(started), tally.Samples);
+            pace.Step(Stopwatch.GetElapsedTime(started), waited, tally.Samples);
         }
         if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0) LogInterval(epoch);
         if (tally is not null) report(new StepDone(epoch, setup.Schedule.TotalEpochs, step, TotalSteps, tally.Loss, setup.Optimizer.LearningRate, pace.ImagesPerSecond, pace.Remaining(TotalSteps - step, EvaluationsLeft)));
@@ -438,7 +439,9 @@ public sealed class Trainer : IDisposable
         foreach (var (name, sum) in interval.Parts) line[name] = sum / interval.Steps;
         line["images_per_second"] = Math.Round(pace.ImagesPerSecond, 1);
         Arithmetic?.Describe(line, pace.ImagesPerSecond);
-        line["seconds"] = Math.Round(pace.TakeSeconds(), 3);
+        var (seconds, waited) = pace.Take();
+        line["waited"] = Math.Round(waited, 4);
+        line["seconds"] = Math.Round(seconds, 3);
         log?.Write(line);
         interval = Tally.Empty;
     }

@@ -104,7 +104,7 @@ public sealed class ResumeTests
 
     internal static string[] Log(string folder) => [.. RunLog.Read(new RunFolder(folder).LogPath).Select(line =>
     {
-        foreach (var time in (string[])["images_per_second", "seconds"]) line.Remove(time);
+        foreach (var time in (string[])["images_per_second", "waited", "seconds"]) line.Remove(time);
         return line.ToJsonString();
     })];
 

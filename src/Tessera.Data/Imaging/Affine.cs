@@ -83,8 +83,8 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         {
             case Interpolation.Nearest when B == 0 && D == 0: NearestScaled(source, target); break;
             case Interpolation.Nearest: NearestFixed(source, target); break;
-            case Interpolation.Bilinear: Interpolate(source, target, cubic: false); break;
-            case Interpolation.Bicubic: Interpolate(source, target, cubic: true); break;
+            case Interpolation.Bilinear: AffineSampling.Interpolate(this, source, target, cubic: false); break;
+            case Interpolation.Bicubic: AffineSampling.Interpolate(this, source, target, cubic: true); break;
             default: throw new ArgumentOutOfRangeException(nameof(interpolation), interpolation, "affine maps know nearest, bilinear and bicubic");
         }
         canvas.Swap();
@@ -116,7 +116,8 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         static int Fixed(double value) => (int)Math.Floor(value * 65536.0 + 0.5);
         var (a, b, d, e) = (Fixed(A), Fixed(B), Fixed(D), Fixed(E));
         var (startX, startY) = (Fixed(C + A * 0.5 + B * 0.5), Fixed(F + D * 0.5 + E * 0.5));
-        var (height, width) = (source.Height, source.Width);
+        var (height, width, plane) = (source.Height, source.Width, source.PlaneSize);
+        Span<byte> from = source.Values, to = target.Values;
         for (var y = 0; y < height; y++, startX += b, startY += e)
         {
             var (positionX, positionY) = (startX, startY);
@@ -124,68 +125,8 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
             {
                 var (column, row) = (positionX >> 16, positionY >> 16);
                 if ((uint)column >= (uint)width || (uint)row >= (uint)height) continue;
-                for (var c = 0; c < source.Channels; c++) target.Plane(c)[y * width + x] = source.Plane(c)[row * width + column];
+                for (int start = 0; start < from.Length; start += plane) to[start + y * width + x] = from[start + row * width + column];
             }
         }
     }
-
-    private void Interpolate(Raster source, Raster target, bool cubic)
-    {
-        var (height, width, channels) = (source.Height, source.Width, source.Channels);
-        Span<byte> values = source.Values, results = target.Values;
-        var plane = source.PlaneSize;
-        for (var y = 0; y < height; y++)
-            for (var x = 0; x < width; x++)
-            {
-                var (inX, inY) = (A * (x + 0.5) + B * (y + 0.5) + C, D * (x + 0.5) + E * (y + 0.5) + F);
-                if (!(inX >= 0 && inX < width && inY >= 0 && inY < height)) continue;
-                inX -= 0.5;
-                inY -= 0.5;
-                var (column, row) = ((int)Math.Floor(inX), (int)Math.Floor(inY));
-                var (dx, dy) = (inX - column, inY - row);
-                for (var c = 0; c < channels; c++)
-                {
-                    var image = values.Slice(c * plane, plane);
-                    results[c * plane + y * width + x] = cubic ? Cubic(image, height, width, column - 1, row - 1, dx, dy) : Linear(image, height, width, column, row, dx, dy);
-                }
-            }
-    }
-
-    private static byte Linear(ReadOnlySpan<byte> image, int height, int width, int x, int y, double dx, double dy)
-    {
-        var (x0, x1) = (Math.Clamp(x, 0, width - 1), Math.Clamp(x + 1, 0, width - 1));
-        var start = Math.Clamp(y, 0, height - 1) * width;
-        var upper = image[start + x0] + (image[start + x1] - image[start + x0]) * dx;
-        var lower = upper;
-        if (y + 1 >= 0 && y + 1 < height)
-        {
-            start = (y + 1) * width;
-            lower = image[start + x0] + (image[start + x1] - image[start + x0]) * dx;
-        }
-        return (byte)(upper + (lower - upper) * dy);
-    }
-
-    private static byte Cubic(ReadOnlySpan<byte> image, int height, int width, int x, int y, double dx, double dy)
-    {
-        var last = width - 1;
-        var (x0, x1, x2, x3) = (Math.Clamp(x, 0, last), Math.Clamp(x + 1, 0, last), Math.Clamp(x + 2, 0, last), Math.Clamp(x + 3, 0, last));
-        Span<double> lines = stackalloc double[4];
-        for (var i = 0; i < 4; i++)
-        {
-            // A row outside of the image repeats the one before; the first is clamped.
-            if (i > 0 && (y + i < 0 || y + i >= height))
-            {
-                lines[i] = lines[i - 1];
-                continue;
-            }
-            var line = image.Slice(Math.Clamp(y + i, 0, height - 1) * width, width);
-            lines[i] = Spline(line[x0], line[x1], line[x2], line[x3], dx);
-        }
-        var value = Spline(lines[0], lines[1], lines[2], lines[3], dy);
-        return value <= 0 ? (byte)0 : value >= 255 ? (byte)255 : (byte)value;
-    }
-
-    // The cubic of parameter -1, unlike resizing.
-    private static double Spline(double v1, double v2, double v3, double v4, double d)
-        => v2 + d * (-v1 + v3 + d * (2 * (v1 - v2) + v3 - v4 + d * (-v1 + v2 - v3 + v4)));
 }

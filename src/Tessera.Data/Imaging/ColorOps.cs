@@ -1,3 +1,6 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
+
 namespace Tessera.Data.Imaging;
 
 /// <summary>
@@ -18,6 +21,7 @@ public static class ColorOps
     /// <summary>Contrast: 0 the mean grey everywhere, 1 unchanged.</summary>
     public static void Contrast(Raster image, float factor)
     {
+        if (factor == 1) return;
         long sum = 0;
         if (image.Channels == 1)
         {
@@ -27,7 +31,9 @@ public static class ColorOps
         {
             RequireColor(image);
             Span<byte> red = image.Plane(0), green = image.Plane(1), blue = image.Plane(2);
-            for (var i = 0; i < red.Length; i++) sum += Luma(red[i], green[i], blue[i]);
+            var i = 0;
+            for (; i <= red.Length - Lanes.Count; i += Lanes.Count) sum += Vector256.Sum(Lumas(ref red[i], ref green[i], ref blue[i], 0));
+            for (; i < red.Length; i++) sum += Luma(red[i], green[i], blue[i]);
         }
         BlendWith(image, (byte)((double)sum / image.PlaneSize + 0.5), factor);
     }
@@ -38,12 +44,19 @@ public static class ColorOps
         if (image.Channels == 1 || factor == 1) return;
         RequireColor(image);
         Span<byte> red = image.Plane(0), green = image.Plane(1), blue = image.Plane(2);
-        for (var i = 0; i < red.Length; i++)
+        ref byte r = ref MemoryMarshal.GetReference(red), g = ref MemoryMarshal.GetReference(green), b = ref MemoryMarshal.GetReference(blue);
+        var i = 0;
+        for (; i <= red.Length - Lanes.Count; i += Lanes.Count)
+        {
+            var gray = Vector256.ConvertToSingle(Lumas(ref r, ref g, ref b, i));
+            Lanes.Store(Blend(gray, Lanes.Load(ref r, i), factor), ref r, i);
+            Lanes.Store(Blend(gray, Lanes.Load(ref g, i), factor), ref g, i);
+            Lanes.Store(Blend(gray, Lanes.Load(ref b, i), factor), ref b, i);
+        }
+        for (; i < red.Length; i++)
         {
             var gray = Luma(red[i], green[i], blue[i]);
-            red[i] = Blend(gray, red[i], factor);
-            green[i] = Blend(gray, green[i], factor);
-            blue[i] = Blend(gray, blue[i], factor);
+            (red[i], green[i], blue[i]) = (Blend(gray, red[i], factor), Blend(gray, green[i], factor), Blend(gray, blue[i], factor));
         }
     }
 
@@ -56,73 +69,79 @@ public static class ColorOps
         var (height, width) = (source.Height, source.Width);
         for (var c = 0; c < source.Channels; c++)
             for (var y = 1; y < height - 1; y++)
-            {
-                Span<byte> above = source.Row(c, y - 1), row = source.Row(c, y), below = source.Row(c, y + 1), result = target.Row(c, y);
-                for (var x = 1; x < width - 1; x++)
-                {
-                    var sum = above[x - 1] + above[x] + above[x + 1] + row[x - 1] + 5 * row[x] + row[x + 1] + below[x - 1] + below[x] + below[x + 1];
-                    result[x] = Blend((byte)((2 * sum + 13) / 26), row[x], factor);
-                }
-            }
+                SharpenRow(source.Row(c, y - 1), source.Row(c, y), source.Row(c, y + 1), target.Row(c, y), width - 1, factor);
         canvas.Swap();
     }
 
-    /// <summary>255 minus the value.</summary>
-    public static void Invert(Raster image)
+    private static void SharpenRow(ReadOnlySpan<byte> above, ReadOnlySpan<byte> row, ReadOnlySpan<byte> below, Span<byte> result, int end, float factor)
     {
-        var values = image.Values;
-        for (var i = 0; i < values.Length; i++) values[i] = (byte)(255 - values[i]);
+        ref byte a = ref MemoryMarshal.GetReference(above), m = ref MemoryMarshal.GetReference(row), b = ref MemoryMarshal.GetReference(below);
+        var x = 1;
+        for (; x <= end - Lanes.Count; x += Lanes.Count)
+        {
+            var center = Lanes.Load(ref m, x);
+            var sum = Three(ref a, x) + Lanes.Load(ref m, x - 1) + 5 * center + Lanes.Load(ref m, x + 1) + Three(ref b, x);
+            // Division by 26 as a product: exact for numerators up to 2^20, and the largest is 2 * 13 * 255 + 13.
+            var smooth = ((2 * sum + Vector256.Create(13)) * 80660) >> 21;
+            Lanes.Store(Blend(Vector256.ConvertToSingle(smooth), center, factor), ref MemoryMarshal.GetReference(result), x);
+        }
+        for (; x < end; x++)
+        {
+            var sum = above[x - 1] + above[x] + above[x + 1] + row[x - 1] + 5 * row[x] + row[x + 1] + below[x - 1] + below[x] + below[x + 1];
+            result[x] = Blend((byte)((2 * sum + 13) / 26), row[x], factor);
+        }
     }
+
+    private static Vector256<int> Three(ref byte row, int x) => Lanes.Load(ref row, x - 1) + Lanes.Load(ref row, x) + Lanes.Load(ref row, x + 1);
+
+    /// <summary>255 minus the value.</summary>
+    public static void Invert(Raster image) => Map(image.Values, value => 255 - value);
 
     /// <summary>Inverts values that reach the threshold, 0 to 256.</summary>
-    public static void Solarize(Raster image, double threshold)
-    {
-        foreach (ref var value in image.Values)
-            if (value >= threshold) value = (byte)(255 - value);
-    }
+    public static void Solarize(Raster image, double threshold) => Map(image.Values, value => value >= threshold ? 255 - value : value);
 
     /// <summary>Adds to values below 128.</summary>
-    public static void SolarizeAdd(Raster image, int addend)
-    {
-        foreach (ref var value in image.Values)
-            if (value < 128) value = (byte)Math.Clamp(value + addend, 0, 255);
-    }
+    public static void SolarizeAdd(Raster image, int addend) => Map(image.Values, value => value < 128 ? value + addend : value);
 
     /// <summary>Keeps the high bits, 0 to 8 of them.</summary>
     public static void Posterize(Raster image, int bits)
     {
-        if (bits >= 8) return;
-        var mask = (byte)(0xFF << (8 - bits));
-        foreach (ref var value in image.Values) value &= mask;
+        if (bits < 8) Map(image.Values, value => value & 0xFF << (8 - bits));
     }
 
     /// <summary>Stretches each channel to the full range.</summary>
     public static void AutoContrast(Raster image)
     {
-        Span<byte> table = stackalloc byte[256];
         for (var c = 0; c < image.Channels; c++)
         {
             var plane = image.Plane(c);
-            var (low, high) = ((byte)255, (byte)0);
-            foreach (var value in plane) (low, high) = (Math.Min(low, value), Math.Max(high, value));
+            var (low, high) = Lanes.Range(plane);
             if (high <= low) continue;
             var scale = 255.0 / (high - low);
             var offset = -low * scale;
-            for (var i = 0; i < 256; i++) table[i] = (byte)Math.Clamp((int)(i * scale + offset), 0, 255);
-            foreach (ref var value in plane) value = table[value];
+            Map(plane, value => (int)(value * scale + offset));
         }
     }
 
     /// <summary>Makes the values of each channel about equally frequent.</summary>
     public static void Equalize(Raster image)
     {
-        Span<int> counts = stackalloc int[256];
+        Span<int> counts = stackalloc int[512];
         Span<byte> table = stackalloc byte[256];
         for (var c = 0; c < image.Channels; c++)
         {
             var plane = image.Plane(c);
             counts.Clear();
-            foreach (var value in plane) counts[value]++;
+            // Neighbours are often equal: two histograms, so that one count does not wait for the other.
+            Span<int> even = counts[..256], odd = counts[256..];
+            var p = 0;
+            for (; p < plane.Length - 1; p += 2)
+            {
+                even[plane[p]]++;
+                odd[plane[p + 1]]++;
+            }
+            if (p < plane.Length) even[plane[p]]++;
+            for (var i = 0; i < 256; i++) even[i] += odd[i];
             var last = 255;
             while (last > 0 && counts[last] == 0) last--;
             // A single occupied level leaves a step of zero too.
@@ -134,8 +153,16 @@ public static class ColorOps
                 table[i] = (byte)Math.Min(255, n / step);
                 n += counts[i];
             }
-            foreach (ref var value in plane) value = table[value];
+            Lanes.Look(plane, table);
         }
+    }
+
+    // What comes out below 0 or above 255 is cut.
+    private static void Map(Span<byte> values, Func<int, int> function)
+    {
+        Span<byte> table = stackalloc byte[256];
+        for (var i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(function(i), 0, 255);
+        Lanes.Look(values, table);
     }
 
     private static void RequireColor(Raster image)
@@ -148,7 +175,7 @@ public static class ColorOps
         if (factor == 1) return;
         Span<byte> table = stackalloc byte[256];
         for (var i = 0; i < 256; i++) table[i] = Blend(degenerate, (byte)i, factor);
-        foreach (ref var value in image.Values) value = table[value];
+        Lanes.Look(image.Values, table);
     }
 
     // In single precision and truncated, as Pillow does.
@@ -157,4 +184,13 @@ public static class ColorOps
         var blended = degenerate + factor * (value - degenerate);
         return blended <= 0 ? (byte)0 : blended >= 255 ? (byte)255 : (byte)blended;
     }
+
+    private static Vector256<int> Blend(Vector256<float> degenerate, Vector256<int> value, float factor)
+    {
+        var blended = degenerate + factor * (Vector256.ConvertToSingle(value) - degenerate);
+        return Vector256.ConvertToInt32Native(Vector256.Min(Vector256.Max(blended, Vector256<float>.Zero), Vector256.Create(255f)));
+    }
+
+    private static Vector256<int> Lumas(ref byte red, ref byte green, ref byte blue, int start)
+        => (19595 * Lanes.Load(ref red, start) + 38470 * Lanes.Load(ref green, start) + 7471 * Lanes.Load(ref blue, start) + Vector256.Create(32768)) >> 16;
 }

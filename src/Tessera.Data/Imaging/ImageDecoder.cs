@@ -32,38 +32,35 @@ public static class ImageDecoder
     /// <param name="orient">Whether a camera's orientation mark is followed.</param>
     public static void Decode(string path, ReadOnlySpan<byte> file, Raster target, int channels = 3, bool orient = false)
     {
-        using var image = Load(path, file);
-        var shown = orient ? image.Oriented() : image;
-        try
+        using var image = Load(path, file, rows: !orient);
+        if (orient)
         {
-            shown.CopyTo(target, channels);
+            using var turned = image.Oriented();
+            turned.CopyTo(target, channels);
         }
-        finally
-        {
-            if (shown != image) shown.Dispose();
-        }
+        else new Strips(image, new(0, 0, image.Height, image.Width), channels).CopyTo(target);
     }
 
     /// <summary>Height and width of an image as its header says, without decoding it.</summary>
     /// <exception cref="UnreadableImageException">Not an image of these formats.</exception>
     public static (int Height, int Width) Size(string path)
     {
-        using var image = Load(path, DataFiles.ReadAll(path));
+        using var image = Load(path, DataFiles.ReadAll(path), rows: true);
         return (image.Height, image.Width);
     }
 
     /// <summary>Decodes an 8-bit image as it is stored, pixel by pixel.</summary>
     internal static (byte[] Pixels, int Height, int Width, int Channels) DecodeBytes(string path)
     {
-        using var image = Load(path, DataFiles.ReadAll(path));
+        using var image = Load(path, DataFiles.ReadAll(path), rows: false);
         return (image.Bytes(), image.Height, image.Width, image.Bands);
     }
 
-    private static VipsImage Load(string path, ReadOnlySpan<byte> file)
+    internal static VipsImage Load(string path, ReadOnlySpan<byte> file, bool rows, int shrink = 1)
     {
         if (file.IsEmpty) throw new UnreadableImageException(path, "an empty file");
         if (!IsKnown(file)) throw new UnreadableImageException(path, "not a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image");
-        return VipsImage.Load(path, file);
+        return VipsImage.Load(path, file, rows, shrink);
     }
 
     // Only formats that are asked for reach libvips, which knows many more.

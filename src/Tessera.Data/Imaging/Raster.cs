@@ -92,6 +92,9 @@ public sealed class Canvas
     /// <summary>Where an operation that cannot work in place writes its result.</summary>
     public Raster Scratch { get; private set; } = new();
 
+    /// <summary>Some rows of an image that is on its way in.</summary>
+    internal Raster Strip { get; } = new();
+
     /// <summary>
     /// Which part of the original the image shows: cuts, resizes and flips keep account of it, geometric operations of
     /// augmentation policies (rotation, shear) do not.

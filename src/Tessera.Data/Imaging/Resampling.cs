@@ -1,5 +1,7 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
+using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Data.Imaging;
 
@@ -34,7 +36,8 @@ public static class Resampling
         }
         if (width != image.Width || part.Left != 0 || part.Right != width)
         {
-            Horizontal(image, canvas.Scratch, Weights.Of(image.Width, part.Left, part.Right, width, interpolation));
+            canvas.Scratch.Resize(image.Channels, image.Height, width);
+            Horizontal(image, canvas.Scratch, 0, Weights.Of(image.Width, part.Left, part.Right, width, interpolation));
             canvas.Swap();
         }
         if (height != image.Height || part.Top != 0 || part.Bottom != height)
@@ -70,42 +73,98 @@ public static class Resampling
         }
     }
 
-    private static void Horizontal(Raster source, Raster target, Weights weights)
+    /// <summary>Resizes an image that comes in strips of rows, from top to bottom: no more of it than a strip is held at its full width.</summary>
+    /// <param name="canvas">Takes on the result.</param>
+    /// <param name="source">The image.</param>
+    /// <param name="height">New height, at least 1.</param>
+    /// <param name="width">New width, at least 1.</param>
+    /// <param name="interpolation">The filter; not random.</param>
+    /// <param name="box">Part that is resized, inside of the image.</param>
+    internal static void Resize(Canvas canvas, Strips source, int height, int width, Interpolation interpolation, Box box)
     {
-        target.Resize(source.Channels, source.Height, weights.Count);
-        var lanes = Vector256<int>.Count;
-        var taps = weights.Taps;
+        if (interpolation == Interpolation.Nearest || (width == source.Width && box.Left == 0 && box.Right == width))
+        {
+            source.CopyTo(canvas.Image);
+            Resize(canvas, height, width, interpolation, box);
+            return;
+        }
+        var weights = Weights.Of(source.Width, box.Left, box.Right, width, interpolation);
+        canvas.Scratch.Resize(source.Channels, source.Height, width);
+        source.Read(canvas.Strip, row => Horizontal(canvas.Strip, canvas.Scratch, row, weights));
+        canvas.Swap();
+        Resize(canvas, height, width, interpolation, new(0, box.Top, width, box.Bottom));
+    }
+
+    // Into the rows of the target from the given one on.
+    private static void Horizontal(Raster source, Raster target, int targetRow, Weights weights)
+    {
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 0; y < source.Height; y++)
+        {
+            var y = 0;
+            if (Avx2.IsSupported)
+                for (; y <= source.Height - 4; y += 4)
+                    FourRows(source.Plane(c).Slice(y * source.Width, 4 * source.Width), target.Plane(c).Slice((targetRow + y) * target.Width, 4 * target.Width), source.Width, weights);
+            for (; y < source.Height; y++) OneRow(source.Row(c, y), target.Row(c, targetRow + y), 0, weights);
+        }
+    }
+
+    private static void OneRow(ReadOnlySpan<byte> from, Span<byte> to, int first, Weights weights)
+    {
+        for (var i = first; i < to.Length; i++)
+        {
+            var (start, count) = (weights.Starts[i], weights.Counts[i]);
+            var factors = weights.Factors.AsSpan(i * weights.Taps, weights.Taps);
+            var sum = Half;
+            // Weights are padded with zeros, so whole vectors may be read as long as the row lasts.
+            if (start + factors.Length <= from.Length)
             {
-                ReadOnlySpan<byte> from = source.Row(c, y);
-                var to = target.Row(c, y);
-                for (var i = 0; i < to.Length; i++)
-                {
-                    var (start, count) = (weights.Starts[i], weights.Counts[i]);
-                    var factors = weights.Factors.AsSpan(i * taps, taps);
-                    var sum = Half;
-                    // Weights are padded with zeros, so whole vectors may be read as long as the row lasts.
-                    if (start + taps <= from.Length)
-                    {
-                        var total = Vector256<int>.Zero;
-                        for (var k = 0; k < taps; k += lanes) total += Widen(from, start + k) * Vector256.LoadUnsafe(ref factors[k]);
-                        sum += Vector256.Sum(total);
-                    }
-                    else
-                    {
-                        for (var k = 0; k < count; k++) sum += from[start + k] * factors[k];
-                    }
-                    to[i] = Clip(sum);
-                }
+                var total = Vector256<int>.Zero;
+                for (var k = 0; k < factors.Length; k += Lanes.Count) total += Lanes.Load(ref Unsafe.AsRef(in from[start]), k) * Vector256.LoadUnsafe(ref factors[k]);
+                sum += Vector256.Sum(total);
             }
+            else
+            {
+                for (var k = 0; k < count; k++) sum += from[start + k] * factors[k];
+            }
+            to[i] = Clip(sum);
+        }
+    }
+
+    // Four rows at a time: they share the weights, and their sums are taken together.
+    private static void FourRows(ReadOnlySpan<byte> from, Span<byte> to, int inputs, Weights weights)
+    {
+        var (taps, outputs) = (weights.Taps, weights.Count);
+        ref var source = ref MemoryMarshal.GetReference(from);
+        ref var target = ref MemoryMarshal.GetReference(to);
+        ref var factors = ref MemoryMarshal.GetArrayDataReference(weights.Factors);
+        var i = 0;
+        for (; i < outputs && weights.Starts[i] + taps <= inputs; i++)
+        {
+            ref var place = ref Unsafe.Add(ref source, weights.Starts[i]);
+            Vector256<int> a = default, b = default, c = default, d = default;
+            for (var k = 0; k < taps; k += Lanes.Count)
+            {
+                var factor = Vector256.LoadUnsafe(ref factors, (nuint)(i * taps + k));
+                a += Lanes.Load(ref place, k) * factor;
+                b += Lanes.Load(ref place, inputs + k) * factor;
+                c += Lanes.Load(ref place, 2 * inputs + k) * factor;
+                d += Lanes.Load(ref place, 3 * inputs + k) * factor;
+            }
+            var halves = Avx2.HorizontalAdd(Avx2.HorizontalAdd(a, b), Avx2.HorizontalAdd(c, d));
+            var sums = (halves.GetLower() + halves.GetUpper() + Vector128.Create(Half)) >> PrecisionBits;
+            var clipped = Vector128.Min(Vector128.Max(sums, Vector128<int>.Zero), Vector128.Create(255));
+            Unsafe.Add(ref target, i) = (byte)clipped[0];
+            Unsafe.Add(ref target, outputs + i) = (byte)clipped[1];
+            Unsafe.Add(ref target, 2 * outputs + i) = (byte)clipped[2];
+            Unsafe.Add(ref target, 3 * outputs + i) = (byte)clipped[3];
+        }
+        for (var y = 0; y < 4 && i < outputs; y++) OneRow(from.Slice(y * inputs, inputs), to.Slice(y * outputs, outputs), i, weights);
     }
 
     private static void Vertical(Raster source, Raster target, Weights weights)
     {
         target.Resize(source.Channels, weights.Count, source.Width);
         var width = source.Width;
-        var lanes = Vector256<int>.Count;
         for (var c = 0; c < source.Channels; c++)
         {
             ReadOnlySpan<byte> plane = source.Plane(c);
@@ -115,13 +174,11 @@ public static class Resampling
                 var (start, count) = (weights.Starts[i] * width, weights.Counts[i]);
                 var factors = weights.Factors.AsSpan(i * weights.Taps, count);
                 var x = 0;
-                for (; x <= width - lanes; x += lanes)
+                for (; x <= width - Lanes.Count; x += Lanes.Count)
                 {
                     var total = Vector256.Create(Half);
-                    for (var k = 0; k < count; k++) total += Widen(plane, start + k * width + x) * factors[k];
-                    var clipped = Vector256.Min(Vector256.Max(total >> PrecisionBits, Vector256<int>.Zero), Vector256.Create(255));
-                    var narrow = Vector128.Narrow(Vector128.Narrow(clipped.GetLower(), clipped.GetUpper()).AsUInt16(), Vector128<ushort>.Zero);
-                    Unsafe.WriteUnaligned(ref to[x], narrow.AsUInt64().ToScalar());
+                    for (var k = 0; k < count; k++) total += Lanes.Load(ref Unsafe.AsRef(in plane[start]), k * width + x) * factors[k];
+                    Lanes.Store(Vector256.Min(Vector256.Max(total >> PrecisionBits, Vector256<int>.Zero), Vector256.Create(255)), ref to[0], x);
                 }
                 for (; x < width; x++)
                 {
@@ -131,13 +188,6 @@ public static class Resampling
                 }
             }
         }
-    }
-
-    private static Vector256<int> Widen(ReadOnlySpan<byte> source, int start)
-    {
-        var bytes = Vector128.CreateScalar(Unsafe.ReadUnaligned<ulong>(ref Unsafe.AsRef(in source.Slice(start, 8)[0]))).AsByte();
-        var words = Vector128.WidenLower(bytes);
-        return Vector256.Create(Vector128.WidenLower(words), Vector128.WidenUpper(words)).AsInt32();
     }
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> PrecisionBits, 0, 255);

@@ -88,6 +88,8 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_image_get_bands")] internal static partial int Bands(nint image);
     [LibraryImport(Lib, EntryPoint = "vips_image_get_format")] internal static partial int Format(nint image);
     [LibraryImport(Lib, EntryPoint = "vips_image_get_interpretation")] internal static partial int Interpretation(nint image);
+    [LibraryImport(Lib, EntryPoint = "vips_region_new")] internal static partial nint NewRegion(nint image);
+    [LibraryImport(Lib, EntryPoint = "vips_region_fetch")] internal static partial nint Fetch(nint region, int left, int top, int width, int height, out nuint length);
     [LibraryImport(Lib, EntryPoint = "vips_image_write_to_memory")] internal static partial nint WriteToMemory(nint image, out nuint length);
     [LibraryImport(GLib, EntryPoint = "g_free")] internal static partial void Free(nint memory);
     [LibraryImport(GObject, EntryPoint = "g_object_unref")] internal static partial void Unref(nint instance);

@@ -1,3 +1,6 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
 namespace Tessera.Data;
 
 /// <summary>Makes batches: one per worker, since it owns what is in work.</summary>
@@ -43,10 +46,7 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
         foreach (var position in share)
         {
             var draw = draws[position];
-            if (Read(draw, epoch) is not { } index) continue;
-            var random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
-            canvas.View = ImageView.Whole;
-            foreach (var transform in imageTransforms) transform.Apply(canvas, ref random);
+            if (Show(draw, epoch, out var random) is not { } index) continue;
             var image = canvas.Image;
             if (inputs is null)
             {
@@ -78,26 +78,43 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
         };
     }
 
-    /// <summary>Reads a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone. Null leaves it out.</summary>
-    private int? Read(Draw draw, int epoch)
+    /// <summary>
+    /// Reads and transforms a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone. Null leaves it out.
+    /// </summary>
+    private int? Show(Draw draw, int epoch, out SampleRandom random)
     {
         var index = draw.Index;
-        var random = new SampleRandom(seed, epoch, draw.Index, Streams.Replacement + draw.Repeat);
+        var others = new SampleRandom(seed, epoch, draw.Index, Streams.Replacement + draw.Repeat);
         for (var tried = 0; tried < MostDraws; tried++)
         {
+            random = new SampleRandom(seed, epoch, draw.Index, Streams.Sample + draw.Repeat);
             try
             {
-                dataset.Read(index, canvas.Image);
+                Show(index, ref random);
                 return index;
             }
             catch (UnreadableImageException error)
             {
                 unreadable.Add(new(index, dataset.SampleName(index), error.Problem));
                 if (replacement == Replacement.None) return null;
-                index = random.Below(dataset.Count);
+                index = others.Below(dataset.Count);
             }
         }
         throw new DataException($"{dataset.Name} ({dataset.Split}): {MostDraws} images in a row cannot be read; the last is {unreadable[^1].Name}: {unreadable[^1].Problem}");
+    }
+
+    private void Show(int index, ref SampleRandom random)
+    {
+        canvas.View = ImageView.Whole;
+        var done = 0;
+        // Of a file, only the part that the first transform wants is decoded.
+        if (imageTransforms is [RandomResizedCrop crop, ..] && dataset.Open(index) is { } file)
+        {
+            using (file) crop.Apply(canvas, file, pipeline.ShrinkOnLoad, ref random);
+            done = 1;
+        }
+        else dataset.Read(index, canvas.Image);
+        foreach (var transform in imageTransforms.AsSpan(done)) transform.Apply(canvas, ref random);
     }
 
     private float[]? Mix(Span<float> inputs, long[] labels, int[] share, int whole, int height, int width, int epoch, int step)
@@ -120,7 +137,9 @@ internal sealed class ImageBatchBuilder(ImageDataset dataset, Pipeline pipeline,
             var values = table.AsSpan(c * 256, 256);
             var source = image.Plane(c);
             var plane = target.Slice(c * source.Length, source.Length);
-            for (var i = 0; i < source.Length; i++) plane[i] = values[source[i]];
+            ref var first = ref MemoryMarshal.GetReference(values);
+            // A byte is always inside of the table.
+            for (var i = 0; i < source.Length && i < plane.Length; i++) plane[i] = Unsafe.Add(ref first, source[i]);
         }
     }
 }

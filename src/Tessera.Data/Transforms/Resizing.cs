@@ -70,17 +70,31 @@ public sealed record RandomResizedCrop(int Size = 224, double MinScale = 0.08, d
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        var (top, left, height, width) = Part(canvas.Image.Height, canvas.Image.Width, ref random);
-        Window.Cut(canvas, top, left, height, width);
+        var part = Draw(canvas.Image.Height, canvas.Image.Width, ref random);
+        Window.Cut(canvas, part.Top, part.Left, part.Height, part.Width);
         Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
     }
 
-    private (int Top, int Left, int Height, int Width) Part(int height, int width, ref SampleRandom random)
+    /// <summary>Takes the part out of a file, with the same random draws as out of its image, and decodes no more of it.</summary>
+    /// <param name="canvas">Takes on the result.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="shrink">Whether a JPEG may be shrunk as it is decoded, which is not exact.</param>
+    /// <param name="random">Every choice is drawn from it.</param>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public void Apply(Canvas canvas, ImageFile file, bool shrink, ref SampleRandom random)
+    {
+        var part = Draw(file.Height, file.Width, ref random);
+        file.Resize(canvas, part, Size, Size, Interpolation.Draw(ref random), shrink);
+        canvas.View = canvas.View.Window(part.Top / (double)file.Height, part.Left / (double)file.Width, part.Height / (double)file.Height, part.Width / (double)file.Width);
+    }
+
+    private Part Draw(int height, int width, ref SampleRandom random)
     {
         for (var i = 0; i < Attempts; i++)
             if (Fit(height, width, random.Uniform(MinScale, MaxScale), random.Uniform(Math.Log(MinRatio), Math.Log(MaxRatio))) is { } size)
-                return (random.Below(height - size.Height + 1), random.Below(width - size.Width + 1), size.Height, size.Width);
-        return Central(height, width);
+                return new(random.Below(height - size.Height + 1), random.Below(width - size.Width + 1), size.Height, size.Width);
+        var (top, left, h, w) = Central(height, width);
+        return new(top, left, h, w);
     }
 
     /// <summary>Height and width of a part, when it fits into the image.</summary>

@@ -17,6 +17,7 @@ namespace Tessera.Training;
 /// <param name="List">Only the samples of a list: a name or number a line, as a run leaves them in <c>samples.txt</c>.</param>
 /// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
 /// <param name="UnreadableLimit">Share of the images that may be unreadable; each is replaced by another in training and left out where the model is measured. More end the run.</param>
+/// <param name="ShrinkOnLoad">Training on JPEG files with resized_crop as the first transform: a file of which a part several times larger than wanted is taken is shrunk as it is decoded. What is drawn at random stays the same, pixels differ slightly; measuring never shrinks.</param>
 /// <param name="Length">Texts: words that are kept of each.</param>
 /// <param name="MinCount">Texts: how often a word has to occur in the training texts to be known.</param>
 /// <param name="MaxWords">Texts: most words that are known; the rarest are left out.</param>
@@ -34,6 +35,7 @@ public sealed record DataRecipe(
     [RecipePath] string? List = null,
     ulong SubsetSeed = 0,
     [Range(0, 0.999)] double UnreadableLimit = 0.01,
+    bool ShrinkOnLoad = true,
     [Range(1, 1 << 16)] int Length = 64,
     [Range(1, int.MaxValue)] int MinCount = 1,
     [Range(16, 1 << 24)] int MaxWords = 1 << 24)

@@ -70,7 +70,7 @@ public sealed record Recipe(
     public Pipeline TrainingPipeline()
     {
         var mixes = Augment.Any(transform => transform is Mixup or CutMix) && !Augment.Any(transform => transform is LabelSmoothing);
-        return new(mixes && Objective.TargetSmoothing > 0 ? [.. Augment, new LabelSmoothing(Objective.TargetSmoothing)] : Augment);
+        return new(mixes && Objective.TargetSmoothing > 0 ? [.. Augment, new LabelSmoothing(Objective.TargetSmoothing)] : Augment) { ShrinkOnLoad = Data.ShrinkOnLoad };
     }
 
     /// <summary>What happens to images that a model is measured on, normalised as in training.</summary>

@@ -83,7 +83,7 @@ public static class ReportPage
         ];
         if (content.Ema is { } ema) cards.Insert(1, ("top-1 of the average", Html.Percent(ema.Top1), "moving average of the weights"));
         if (seconds > 0) cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps"));
-        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", $"{content.Samples} a second, median{Arithmetic(steps)}"));
+        if (rates.Length > 0) cards.Add(("speed", $"{Html.Whole((long)rates[rates.Length / 2])}", $"{content.Samples} a second, median{Arithmetic(steps)}{(Median(steps, "waited") is { } waited ? $"; {Html.Percent(waited, 0)} of the time waiting for data" : "")}"));
         var unreadable = UnreadableLog.Read(content.Log).Count;
         if (unreadable > 0) cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
         return string.Concat(cards.Select(card => $"<div class=\"card\"><span>{Html.Encode(card.Name)}</span><strong>{Html.Encode(card.Value)}</strong><small>{Html.Encode(card.Note)}</small></div>"));

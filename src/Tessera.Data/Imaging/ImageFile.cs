@@ -1,0 +1,82 @@
+namespace Tessera.Data.Imaging;
+
+/// <summary>An image in a file, of which the size is known and no more is decoded than is asked for.</summary>
+/// <remarks>
+/// Rows below the part that is wanted are not decoded: damage there goes unnoticed.
+/// </remarks>
+public sealed class ImageFile : IDisposable
+{
+    private readonly string path;
+    private readonly byte[] file;
+    private readonly VipsImage image;
+
+    private ImageFile(string path, byte[] file) => (this.path, this.file, image) = (path, file, ImageDecoder.Load(path, file, rows: true));
+
+    /// <summary>Opens a file and reads its header.</summary>
+    /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
+    public static ImageFile Open(string path) => new(path, Formats.DataFiles.ReadAll(path));
+
+    /// <summary>Reads the header of a file that is in memory.</summary>
+    /// <param name="path">Names the image in errors.</param>
+    /// <param name="file">Its bytes, which have to stay as they are.</param>
+    /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
+    public static ImageFile Open(string path, byte[] file) => new(path, file);
+
+    /// <summary>Rows.</summary>
+    public int Height => image.Height;
+
+    /// <summary>Columns.</summary>
+    public int Width => image.Width;
+
+    private bool IsJpeg => file is [0xFF, 0xD8, ..];
+
+    /// <summary>Decodes all of it.</summary>
+    /// <param name="target">Takes on its size.</param>
+    /// <param name="channels">1 or 3.</param>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public void Decode(Raster target, int channels = 3) => new Strips(image, new(0, 0, Height, Width), channels).CopyTo(target);
+
+    /// <summary>Decodes a part and resizes it.</summary>
+    /// <remarks>
+    /// Without shrinking the result is that of cutting the part out of the decoded image and resizing it. With it, a JPEG whose part is at least
+    /// 2, 4 or 8 times larger than the result in both directions is decoded to that part of its size, as its blocks allow without decoding
+    /// them whole, and resized from there: close to the other result, and faster.
+    /// </remarks>
+    /// <param name="canvas">Takes on the result.</param>
+    /// <param name="part">Inside of the image.</param>
+    /// <param name="height">New height, at least 1.</param>
+    /// <param name="width">New width, at least 1.</param>
+    /// <param name="interpolation">Filter; not random. That of nearest pixels never shrinks: it shows single pixels.</param>
+    /// <param name="shrink">Whether a JPEG may be shrunk as it is decoded.</param>
+    /// <param name="channels">1 or 3.</param>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public void Resize(Canvas canvas, Part part, int height, int width, Interpolation interpolation, bool shrink = false, int channels = 3)
+    {
+        if (part.Top < 0 || part.Left < 0 || part.Height < 1 || part.Width < 1 || part.Top > Height - part.Height || part.Left > Width - part.Width)
+            throw new ArgumentOutOfRangeException(nameof(part), part, $"not inside of an image of {Height}x{Width}");
+        var factor = shrink && IsJpeg && interpolation != Interpolation.Nearest ? Factor(part, height, width) : 1;
+        if (factor == 1)
+        {
+            Resampling.Resize(canvas, new Strips(image, part, channels), height, width, interpolation, new(0, 0, part.Width, part.Height));
+            return;
+        }
+        using var small = ImageDecoder.Load(path, file, rows: true, factor);
+        // The part may begin and end between the pixels of the smaller image; those that it touches are read.
+        var scale = (double)factor;
+        var box = new Box(part.Left / scale, part.Top / scale, Math.Min((part.Left + part.Width) / scale, small.Width), Math.Min((part.Top + part.Height) / scale, small.Height));
+        var (top, left) = ((int)box.Top, (int)box.Left);
+        var touched = new Part(top, left, (int)Math.Ceiling(box.Bottom) - top, (int)Math.Ceiling(box.Right) - left);
+        Resampling.Resize(canvas, new Strips(small, touched, channels), height, width, interpolation, new(box.Left - left, box.Top - top, box.Right - left, box.Bottom - top));
+    }
+
+    /// <summary>How many times smaller a JPEG of which a part is wanted in a size may be decoded: 1, 2, 4 or 8.</summary>
+    internal static int Factor(Part part, int height, int width)
+    {
+        var factor = 1;
+        while (factor < 8 && part.Height >= 2L * factor * height && part.Width >= 2L * factor * width) factor *= 2;
+        return factor;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => image.Dispose();
+}
