@@ -2,6 +2,8 @@
 #include "tessera.h"
 #include "kernels/kernels.h"
 
+#include <c10/core/InferenceMode.h>
+
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -144,7 +146,7 @@ TESSERA_API int32_t tessera_pack(const float* b, int64_t k_stride, int64_t n_str
 // With one program all threads work on one image; with several, each program is a thread's and takes image after image.
 TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program_count, int32_t threads, const char* images, char* results, int64_t count) {
     return guarded([&] {
-        at::NoGradGuard no_grad;
+        c10::InferenceMode inference;
         const auto& table = kernels::current();
         if (program_count <= 1) {
             for (int64_t i = 0; i < count; i++) run_image(table, programs[0], i, images, results, threads);
@@ -155,7 +157,7 @@ TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program
         std::string failed;
 #pragma omp parallel num_threads(program_count)
         {
-            at::NoGradGuard quiet;
+            c10::InferenceMode inside;
             try {
                 for (int64_t i = next++; i < count; i = next++) run_image(table, programs[omp_get_thread_num()], i, images, results, 1);
             } catch (const std::exception& error) {
@@ -170,7 +172,7 @@ TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program
 // Runs one program once over what its input holds, and tells the nanoseconds that each step took.
 TESSERA_API int32_t tessera_program_profile(const Program* program, int32_t threads, int64_t* nanoseconds) {
     return guarded([&] {
-        at::NoGradGuard no_grad;
+        c10::InferenceMode inference;
         const auto& table = kernels::current();
         for (int32_t i = 0; i < program->count; i++) {
             double start = omp_get_wtime();

@@ -114,6 +114,13 @@ def summary(rows, facts, sides):
     return text + "\n" + sbs.table(head, body)
 
 
+def write(args, rows, facts):
+    args.out.mkdir(parents=True, exist_ok=True)
+    sbs.write_csv(args.out / "results.csv", facts, rows)
+    (args.out / "results.md").write_text(summary(rows, facts, args.sides))
+    (args.out / "results.svg").write_text(draw(rows, args.sides, "onnxruntime" if "onnxruntime" in args.sides else args.sides[0]))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", help="names or beginnings of names, with commas between")
@@ -146,11 +153,8 @@ def main():
                 new, versions = measure(model, batch, threads, files, args, peaks)
                 show(new)
                 rows += new
-    facts |= versions | {"load after": sbs.load()}
-    args.out.mkdir(parents=True, exist_ok=True)
-    sbs.write_csv(args.out / "results.csv", facts, rows)
-    (args.out / "results.md").write_text(summary(rows, facts, args.sides))
-    (args.out / "results.svg").write_text(draw(rows, args.sides, "onnxruntime" if "onnxruntime" in args.sides else args.sides[0]))
+                # After each, so that what was measured stays when a later one fails.
+                write(args, rows, facts | versions | {"load after": sbs.load()})
     print(f"written to {os.path.relpath(args.out)}/results.csv, .md and .svg")
 
 

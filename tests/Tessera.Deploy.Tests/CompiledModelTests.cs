@@ -104,6 +104,18 @@ public class CompiledModelTests : LiveTensors
     }
 
     [Fact]
+    public void Inference_mode_outside_does_not_matter_to_its_threads()
+    {
+        using var scope = Torch.Scope();
+        // Its pooling is a call of the engine, into memory that was made in inference mode.
+        var (model, images) = Prepared(Registry.Create("cct_2_3x2_32", new() { Classes = 10 }), 4);
+        var expected = model.Call(images);
+        using var inference = Torch.Inference();
+        using var compiled = model.Compile(new() { Threads = 2 });
+        Near.Equal(expected, compiled.Call(images), 1e-5);
+    }
+
+    [Fact]
     public void Later_changes_of_the_weights_do_not_reach_it()
     {
         using var scope = Torch.Scope();

@@ -2,7 +2,8 @@ namespace Tessera.Data.Imaging;
 
 /// <summary>An image in a file, of which the size is known and no more is decoded than is asked for.</summary>
 /// <remarks>
-/// Rows below the part that is wanted are not decoded: damage there goes unnoticed.
+/// Rows below the part that is wanted are not decoded in a JPEG that has its end: of damage there the decoder says nothing anyway.
+/// In all other files they are, so that one that was cut off is found whatever part is wanted.
 /// </remarks>
 public sealed class ImageFile : IDisposable
 {
@@ -28,7 +29,12 @@ public sealed class ImageFile : IDisposable
     /// <summary>Columns.</summary>
     public int Width => image.Width;
 
+    // Bytes at the end of a file among which the mark of a JPEG's end is looked for: some programs write a little behind it.
+    private const int Tail = 1024;
+
     private bool IsJpeg => file is [0xFF, 0xD8, ..];
+
+    private bool HasEnd => IsJpeg && file.AsSpan(Math.Max(2, file.Length - Tail)).IndexOf([(byte)0xFF, (byte)0xD9]) >= 0;
 
     /// <summary>Decodes all of it.</summary>
     /// <param name="target">Takes on its size.</param>
@@ -58,6 +64,7 @@ public sealed class ImageFile : IDisposable
         if (factor == 1)
         {
             Resampling.Resize(canvas, new Strips(image, part, channels), height, width, interpolation, new(0, 0, part.Width, part.Height));
+            ReadRest(image, part.Top + part.Height);
             return;
         }
         using var small = ImageDecoder.Load(path, file, rows: true, factor);
@@ -67,6 +74,13 @@ public sealed class ImageFile : IDisposable
         var (top, left) = ((int)box.Top, (int)box.Left);
         var touched = new Part(top, left, (int)Math.Ceiling(box.Bottom) - top, (int)Math.Ceiling(box.Right) - left);
         Resampling.Resize(canvas, new Strips(small, touched, channels), height, width, interpolation, new(box.Left - left, box.Top - top, box.Right - left, box.Bottom - top));
+        ReadRest(small, touched.Top + touched.Height);
+    }
+
+    /// <summary>Decodes what lies below a row, for its errors, unless the file is known to have its end.</summary>
+    private void ReadRest(VipsImage decoded, int row)
+    {
+        if (!HasEnd && row < decoded.Height) decoded.Read(new(row, 0, decoded.Height - row, decoded.Width), static (_, _, _) => { });
     }
 
     /// <summary>How many times smaller a JPEG of which a part is wanted in a size may be decoded: 1, 2, 4 or 8.</summary>
