@@ -260,7 +260,7 @@ public sealed partial class TinyMimStar : Backbone
         protected override Tensor Forward(Tensor input)
         {
             var (batch, tokens, dim) = input.Shape;
-            var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4); // [3, B, h, N, d]
+            var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             var bias = RelativePositions.Bias(relativePositionBiasTable, index.To(input.Device)).Unsqueeze(0).To(query.DType); // [1, h, N, N]
             var mixed = Wanted("attention") ? Record("attention", Attention.Weights(query, key, bias)).Matmul(value) : Attention.Apply(query, key, value, bias);

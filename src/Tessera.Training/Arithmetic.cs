@@ -13,9 +13,9 @@ public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
     /// <summary>Share of the peak.</summary>
     public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
 
-    internal void Describe(JsonObject line, double samplesPerSecond)
+    internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)
     {
-        line["gflops"] = Math.Round(Gflops(samplesPerSecond), 2);
-        if (Share(samplesPerSecond) is { } share) line["peak_share"] = Math.Round(share, 4);
+        yield return ("gflops", Math.Round(Gflops(samplesPerSecond), 2));
+        if (Share(samplesPerSecond) is { } share) yield return ("peak_share", Math.Round(share, 4));
     }
 }

@@ -14,11 +14,11 @@ namespace Tessera.Training;
 internal sealed class TeacherStore : IDisposable
 {
     private const int ImagesAtATime = 128;
-    private readonly IReadOnlyList<RowFile> outputs;
+    private readonly IReadOnlyList<StoredRows> outputs;
     private readonly int images;
     private readonly bool mirrored;
 
-    private TeacherStore(IReadOnlyList<RowFile> outputs, int images, bool mirrored) => (this.outputs, this.images, this.mirrored) = (outputs, images, mirrored);
+    private TeacherStore(IReadOnlyList<StoredRows> outputs, int images, bool mirrored) => (this.outputs, this.images, this.mirrored) = (outputs, images, mirrored);
 
     /// <summary>Why outputs cannot be stored for the augmentation of a recipe; null where they can.</summary>
     internal static string? Conflict(Recipe recipe) => recipe.Augment.FirstOrDefault(transform => !IsFixed(transform) && transform is not RandomFlip) is { } random
@@ -51,15 +51,15 @@ internal sealed class TeacherStore : IDisposable
         var origin = Origin(teacher, data, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
         if (!File.Exists(PathOf(folder, 0))) Make(folder, origin, data, new(transforms), mirrored, Evaluator.DeviceOf(teacher), run);
-        var files = new List<RowFile>();
-        for (var output = 0; File.Exists(PathOf(folder, output)); output++) files.Add(RowFile.Open(PathOf(folder, output), origin));
+        var files = new List<StoredRows>();
+        for (var output = 0; File.Exists(PathOf(folder, output)); output++) files.Add(StoredRows.Open(PathOf(folder, output), origin));
         return new(files, data.Count, mirrored);
     }
 
     private static void Make(string folder, string origin, ImageDataset data, Pipeline pipeline, bool mirrored, Device device, Func<Tensor, IReadOnlyList<Tensor>> run)
     {
         Directory.CreateDirectory(folder);
-        var files = new List<RowFile>();
+        var files = new List<StoredRows.Writer>();
         using var outside = Torch.NoGrad();
         var first = 0;
         foreach (var loaded in new Loader(data, pipeline, ImagesAtATime).Epoch(0))
@@ -83,7 +83,7 @@ internal sealed class TeacherStore : IDisposable
             foreach (var (output, value) in values.Index())
             {
                 var plain = value.To(DType.Float32).To(Device.Cpu).Contiguous();
-                if (output == files.Count) files.Add(RowFile.Create(Building(output), [data.Count * (mirrored ? 2L : 1), .. plain.Shape.Skip(1)], origin));
+                if (output == files.Count) files.Add(new(Building(output), [data.Count * (mirrored ? 2L : 1), .. plain.Shape.Skip(1)], origin));
                 files[output].Write(row, plain);
             }
         }

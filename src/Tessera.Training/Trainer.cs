@@ -82,7 +82,8 @@ public sealed class Trainer : IDisposable
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true }) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
         if (StepsPerEpoch == 0) throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Options.Ema is { } decay) ema = new Ema(setup.Student, decay);
-        unreadable = new(WriteLine, this.report);
+        // While an evaluation is due, the epoch that has ended is the one at hand.
+        unreadable = new((kind, fields) => log?.Write(kind, (int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step, fields), this.report);
         if (setup.Group is not null && !setup.Objective.MeanOverSamples) this.report(new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own"));
         if (run is null) return;
         Directory.CreateDirectory(run.Path);
@@ -183,7 +184,7 @@ public sealed class Trainer : IDisposable
             if (step >= TotalSteps) break;
             try
             {
-                if (!TrainEpoch((int)(step / StepsPerEpoch), until, stop)) return Interrupted();
+                if (!TrainEpoch(Epoch, until, stop)) return Interrupted();
             }
             catch (NonFiniteLossException error) when (setup.Options.NonFinite == NonFiniteAction.Rollback)
             {
@@ -207,11 +208,7 @@ public sealed class Trainer : IDisposable
         // What lies behind it belongs to steps that do not count any more.
         checkpoints?.DeleteAfter(step);
         (ahead, rollbacks) = (behind - step, count);
-        var line = Line("rollback", (int)(step / StepsPerEpoch));
-        line["from"] = from;
-        line["count"] = count;
-        line["reason"] = error.Message;
-        log?.Write(line);
+        log?.Write("rollback", Epoch, step, [("from", from), ("count", count), ("reason", error.Message)]);
         report(new RolledBack(found?.Path ?? "", from, step, count, error.Message));
     }
 
@@ -329,39 +326,31 @@ public sealed class Trainer : IDisposable
         setup.Optimizer.ZeroGrad();
         start.Restore();
         (step, skipped) = (step + 1, skipped + 1);
-        var line = Line("skipped", epoch);
-        line["in_row"] = skipped;
-        line["samples"] = new JsonArray([.. error.Samples.Select(index => JsonValue.Create(index))]);
-        line["reason"] = error.Message;
-        log?.Write(line);
+        var samples = new JsonArray([.. error.Samples.Select(index => JsonValue.Create(index))]);
+        log?.Write("skipped", epoch, step, [("in_row", skipped), ("samples", samples), ("reason", error.Message)]);
         report(new StepSkipped(step, skipped, error.Message));
     }
 
     private void HalveMicroBatch(int samples)
     {
         var statistics = setup.Student.NamedModules().Any(m => m.Module is BatchNorm { Training: true });
-        var line = Line("micro_batch", (int)(step / StepsPerEpoch));
-        line["samples"] = samples;
-        line["batch_statistics"] = statistics;
-        log?.Write(line);
+        log?.Write("micro_batch", Epoch, step, [("samples", samples), ("batch_statistics", statistics)]);
         report(new MicroBatchHalved(step, samples, statistics));
     }
 
     private void LogProcesses(int? before)
     {
-        var line = Line("processes", (int)(step / StepsPerEpoch));
-        line["processes"] = workers?.Count ?? 1;
-        if (before is not null) line["before"] = before;
-        log?.Write(line);
+        (string, JsonNode?) now = ("processes", workers?.Count ?? 1);
+        log?.Write("processes", Epoch, step, before is null ? [now] : [now, ("before", before)]);
     }
 
     private void LogScale(int epoch)
     {
-        var line = Line("loss_scale", epoch);
-        line["scale"] = setup.Scaler!.Scale;
-        log?.Write(line);
-        report(new ScaleLowered(step + 1, setup.Scaler.Scale));
+        log?.Write("loss_scale", epoch, step, [("scale", setup.Scaler!.Scale)]);
+        report(new ScaleLowered(step + 1, setup.Scaler!.Scale));
     }
+
+    private int Epoch => (int)(step / StepsPerEpoch);
 
     private bool EvaluationDue => setup.Test is not null && !evaluated && step > 0 && step % StepsPerEpoch == 0 && IsEvaluated(step / StepsPerEpoch);
 
@@ -406,12 +395,8 @@ public sealed class Trainer : IDisposable
         unreadable.Note(last.Unreadable, setup.Test!.Split);
         pace.Evaluation(Stopwatch.GetElapsedTime(started));
         evaluated = true;
-        var epoch = (int)(step / StepsPerEpoch) - 1;
-        var line = Line("evaluation", epoch);
-        Describe(line, "", last);
-        if (lastEma is not null) Describe(line, "ema_", lastEma);
-        line["seconds"] = Math.Round(pace.EvaluationSeconds, 3);
-        log?.Write(line);
+        var epoch = Epoch - 1;
+        log?.Write("evaluation", epoch, step, [.. Fields("", last), .. lastEma is null ? [] : Fields("ema_", lastEma), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]);
         report(new Evaluated(epoch, last, lastEma));
         SaveCheckpoint(last.Top1);
         return true;
@@ -420,41 +405,22 @@ public sealed class Trainer : IDisposable
     private Evaluation Measure(CancellationToken stop)
         => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop: stop, group: workers?.Group);
 
-    private static void Describe(JsonObject line, string prefix, Evaluation evaluation)
-    {
-        line[$"{prefix}top1"] = evaluation.Top1;
-        line[$"{prefix}top5"] = evaluation.Top5;
-        line[$"{prefix}loss"] = evaluation.Loss;
-        line[$"{prefix}ece"] = evaluation.Ece;
-    }
+    private static (string, JsonNode?)[] Fields(string prefix, Evaluation evaluation)
+        => [($"{prefix}top1", evaluation.Top1), ($"{prefix}top5", evaluation.Top5), ($"{prefix}loss", evaluation.Loss), ($"{prefix}ece", evaluation.Ece)];
 
     private void LogInterval(int epoch)
     {
         // Nothing but steps that were left out.
         if (interval.Steps == 0) return;
-        var line = Line("step", epoch);
-        line["lr"] = setup.Optimizer.LearningRate;
-        line["loss"] = interval.Loss / interval.Steps;
-        if (interval.Labelled > 0) line["top1"] = interval.Right / (double)interval.Labelled;
-        foreach (var (name, sum) in interval.Parts) line[name] = sum / interval.Steps;
-        line["images_per_second"] = Math.Round(pace.ImagesPerSecond, 1);
-        Arithmetic?.Describe(line, pace.ImagesPerSecond);
         var (seconds, waited) = pace.Take();
-        line["waited"] = Math.Round(waited, 4);
-        line["seconds"] = Math.Round(seconds, 3);
-        log?.Write(line);
+        var speed = pace.ImagesPerSecond;
+        log?.Write("step", epoch, step,
+        [
+            ("lr", setup.Optimizer.LearningRate), .. interval.Fields(), ("images_per_second", Math.Round(speed, 1)), .. Arithmetic?.Fields(speed) ?? [],
+            ("waited", Math.Round(waited, 4)), ("seconds", Math.Round(seconds, 3)),
+        ]);
         interval = Tally.Empty;
     }
-
-    private void WriteLine(string kind, JsonObject fields)
-    {
-        // While an evaluation is due, the epoch that has ended is the one at hand.
-        var line = Line(kind, (int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch));
-        foreach (var (name, value) in fields) line[name] = value?.DeepClone();
-        log?.Write(line);
-    }
-
-    private JsonObject Line(string kind, int epoch) => new() { ["kind"] = kind, ["epoch"] = epoch + 1, ["step"] = step };
 
     private void SaveCheckpoint(double? top1, bool stopped = false)
     {

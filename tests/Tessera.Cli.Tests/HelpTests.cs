@@ -8,6 +8,8 @@ public class HelpTests
         var help = CommandLineTool.Run("--help").Succeeded();
         foreach (var command in CommandLine.Root().Subcommands) Assert.Contains($"\n  {command.Name} ", help.Output, StringComparison.Ordinal);
         Assert.Contains("tessera [command]", help.Output, StringComparison.Ordinal);
+        // A long first column would push every description out of sight.
+        Assert.All(help.Output.Split('\n'), line => Assert.InRange(line.Length, 0, 250));
     }
 
     [Fact]

@@ -3,38 +3,6 @@ using Tessera.Models;
 
 namespace Tessera.Training.Tests;
 
-/// <summary>Small students, teachers and batches for the tests of training methods.</summary>
-internal static class Small
-{
-    internal const int Side = 16, Classes = 3, BatchSize = 6, Batches = 3;
-
-    internal static int LabelOf(int index) => index * 7 % 5 % Classes;
-
-    /// <summary>Batches that depend on epoch and number alone; each class lights up another part of the image.</summary>
-    internal static BatchSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable.Range(skip, Batches - skip).Select(number =>
-    {
-        var random = new Random(epoch * 100 + number);
-        var labels = Enumerable.Range(number * BatchSize, BatchSize).Select(i => (long)LabelOf(i)).ToArray();
-        var pixels = labels.SelectMany(label => Enumerable.Range(0, 3 * side * side).Select(i => (float)(random.NextDouble() - 0.5 + (i / side % side * Classes / side == label ? 1.5 : 0)))).ToArray();
-        var views = Enumerable.Range(0, BatchSize).Select(i => i % 2 == 0 ? ImageView.Whole : ImageView.Whole.Window(0.25, 0, 0.5, 1).Mirrored).ToArray();
-        return new Batch(Tensor.From(pixels, BatchSize, 3, side, side), Tensor.From(labels), [.. Enumerable.Range(number * BatchSize, BatchSize)]) { Views = views };
-    }));
-
-    internal static Vit Vit(int dim = 24, int? lastHeads = null) => new(new((Side, Side), 4, dim, 3, 3, Classes, DropPath: 0.1, LastHeads: lastHeads, EvenDropPath: lastHeads is not null));
-
-    internal static BootstrapVit Bootstrap() => new(new((Side, Side), 4, 18, 2, 9, 36, Classes, Dropout: 0.1, Init: BootstrapInit.Corrected));
-
-    internal static GuideResNet Guide() => new(new(1, (Side, Side), [4, 8, 8], Classes));
-
-    internal static Swin Swin() => new(new((Side, Side), 8, [1, 2], [1, 2], Window: 2, Patch: 2, Classes: Classes, DropPath: 0.1));
-
-    internal static LvVit LvVit() => new(new((Side, Side), 4, 12, 2, 3, 1, 8, Classes));
-
-    internal static DynamicVit Dynamic() => new(new((Side, Side), 4, 24, 3, 3, [1, 2], [0.7, 0.5], Classes: Classes));
-
-    internal static RevCol RevCol() => new(new((32, 32), [8, 8, 8, 8], [1, 1, 1, 1], 4, Classes: Classes));
-}
-
 /// <summary>What holds of every training method: it learns, and a training that was stopped goes on bit for bit.</summary>
 [Collection("engine")]
 public sealed class MethodTests : IDisposable
@@ -71,7 +39,10 @@ public sealed class MethodTests : IDisposable
 
     private static TokenLabelStore Labels(string folder)
     {
-        var data = new Pictures(Small.Batches * Small.BatchSize);
+        var data = Small.Images(Small.Batches * Small.BatchSize, (index, target) =>
+        {
+            for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i * 31 + index * 17);
+        });
         if (!TokenLabelStore.Exists(folder)) TokenLabelStore.Make(Small.Guide(), data, folder, 2);
         return TokenLabelStore.Open(folder);
     }
@@ -133,22 +104,5 @@ public sealed class MethodTests : IDisposable
         var optimizer = new AdamWOptions(3e-3).Create(model, method);
         var setup = new TrainingSetup(model, method, optimizer, new CosineOptions(epochs), 3e-3, Small.Source(side), null, new(Seed: 5, LogEvery: 1, Clip: 5), new());
         return (new(setup, run is null ? null : new RunFolder(run), report), model, method, optimizer);
-    }
-
-    /// <summary>The batches' images as a data set, as far as labels of tokens need one.</summary>
-    private sealed class Pictures(int count) : ImageDataset("pictures", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(Small.LabelOf)])
-    {
-        public override int Channels => 3;
-        public override int? Height => Small.Side;
-        public override int? Width => Small.Side;
-        public override Normalization Normalization => Normalization.Inception;
-        public override bool InMemory => true;
-        public override string SampleName(int index) => $"{index}";
-
-        public override void Read(int index, Raster target)
-        {
-            target.Resize(3, Small.Side, Small.Side);
-            for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i * 31 + index * 17);
-        }
     }
 }

@@ -9,7 +9,7 @@ public sealed class TeacherStoreTests : IDisposable
 {
     private const int Count = 9;
     private readonly TemporaryFolder folder = new();
-    private readonly Noise data = new();
+    private readonly ImageDataset data = Small.Images(Count, (index, target) => new Random(index).NextBytes(target.Values));
     private readonly GuideResNet teacher = Teacher(1);
 
     public void Dispose() => folder.Dispose();
@@ -18,21 +18,6 @@ public sealed class TeacherStoreTests : IDisposable
     {
         Torch.Seed(seed);
         return Small.Guide();
-    }
-
-    private sealed class Noise() : ImageDataset("noise", "train", ["a", "b", "c"], [.. Enumerable.Range(0, TeacherStoreTests.Count).Select(Small.LabelOf)])
-    {
-        public override int Channels => 3;
-        public override int? Height => Small.Side;
-        public override int? Width => Small.Side;
-        public override Normalization Normalization => Normalization.Inception;
-        public override bool InMemory => true;
-
-        public override void Read(int index, Raster target)
-        {
-            target.Resize(3, Small.Side, Small.Side);
-            new Random(index).NextBytes(target.Values);
-        }
     }
 
     private ObjectiveContext Context(Backbone student, params IReadOnlyList<Transform> augment) => new(student, Device.Cpu) { Data = data, Augment = augment };

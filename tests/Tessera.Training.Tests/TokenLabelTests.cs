@@ -12,26 +12,16 @@ public sealed class TokenLabelTests : IDisposable
     public void Dispose() => folder.Dispose();
 
     /// <summary>Images whose left half is bright for even numbers and whose right half is for odd ones.</summary>
-    private sealed class Halves(int count, int? broken = null) : ImageDataset("halves", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(i => i % 3)])
+    private static ImageDataset Halves(int count, int? broken = null) => Small.Images(count, (index, target) =>
     {
-        public override int Channels => 3;
-        public override int? Height => Small.Side;
-        public override int? Width => Small.Side;
-        public override Normalization Normalization => Normalization.Inception;
-        public override bool InMemory => true;
-
-        public override void Read(int index, Raster target)
-        {
-            if (index == broken) throw new UnreadableImageException($"{index}.jpg", "no image");
-            target.Resize(3, Small.Side, Small.Side);
-            for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
-        }
-    }
+        if (index == broken) throw new UnreadableImageException($"{index}.jpg", "no image");
+        for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
+    });
 
     private (TokenLabelStore Store, ImageDataset Data) Made(int count = 6, int top = 2)
     {
         Torch.Seed(1);
-        var data = new Halves(count);
+        var data = Halves(count);
         TokenLabelStore.Make(Small.Guide(), data, folder.Path, top, batch: 4);
         return (TokenLabelStore.Open(folder.Path), data);
     }
@@ -47,7 +37,7 @@ public sealed class TokenLabelTests : IDisposable
         using var batch = new Loader(data, Pipeline.Plain, 6).Epoch(0).First();
         var map = annotator.ForwardFeatures(batch.Inputs);
         var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
-        var (scores, classes) = store.Of([3, 0], [0, 0]);
+        var (scores, classes) = store.Of([3, 0], [Small.LabelOf(3), Small.LabelOf(0)]);
         Assert.Equal(new Shape(2, 2, 4, 4), scores.Shape);
         Near.Equal(logits[3].Amax([2]), scores[0][0], 2e-3);
         Near.Equal(logits[0].Argmax(2), classes[1][0], 0);
@@ -61,7 +51,7 @@ public sealed class TokenLabelTests : IDisposable
         var (store, data) = Made();
         Assert.Contains("choose another folder", Assert.Throws<RunException>(() => TokenLabelStore.Make(Small.Guide(), data, folder.Path)).Message, StringComparison.Ordinal);
         Assert.Contains("image 6", Assert.Throws<RunException>(() => store.Of([6], [0])).Message, StringComparison.Ordinal);
-        Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [0])).Message, StringComparison.Ordinal);
+        Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [Small.LabelOf(1) + 1])).Message, StringComparison.Ordinal);
         Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000], [0])).Message, StringComparison.Ordinal);
         Assert.Contains("token-labels make", Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message, StringComparison.Ordinal);
         store.Dispose();
@@ -72,18 +62,18 @@ public sealed class TokenLabelTests : IDisposable
     {
         using var scope = Torch.Scope();
         var (whole, _) = Made();
-        var (before, kinds) = whole.Of([5], [2]);
+        var (before, kinds) = whole.Of([5], [Small.LabelOf(5)]);
         Directory.Delete(folder.Path, recursive: true);
         Torch.Seed(1);
-        var missing = Assert.Single(TokenLabelStore.Make(Small.Guide(), new Halves(6, broken: 2), folder.Path, 2, batch: 4, unreadableLimit: 0.2));
+        var missing = Assert.Single(TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path, 2, batch: 4, unreadableLimit: 0.2));
         Assert.Equal((2, "no image"), (missing.Index, missing.Problem));
         var store = TokenLabelStore.Open(folder.Path);
-        var (after, same) = store.Of([5], [2]);
+        var (after, same) = store.Of([5], [Small.LabelOf(5)]);
         Near.Equal(before, after, 0);
         Near.Equal(kinds, same, 0);
-        Assert.Contains("image 2, which could not be read", Assert.Throws<RunException>(() => store.Of([2], [2])).Message, StringComparison.Ordinal);
+        Assert.Contains("image 2, which could not be read", Assert.Throws<RunException>(() => store.Of([2], [Small.LabelOf(2)])).Message, StringComparison.Ordinal);
         Directory.Delete(folder.Path, recursive: true);
-        Assert.Contains("more than the limit", Assert.Throws<DataException>(() => TokenLabelStore.Make(Small.Guide(), new Halves(6, broken: 2), folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains("more than the limit", Assert.Throws<DataException>(() => TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path)).Message, StringComparison.Ordinal);
         whole.Dispose();
         store.Dispose();
     }
@@ -95,7 +85,7 @@ public sealed class TokenLabelTests : IDisposable
         var (store, _) = Made();
         var student = Small.Vit();
         var method = new TokenLabels(new(folder.Path, Smoothing: 0), student, store);
-        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([1]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
+        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([Small.LabelOf(1)]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
         var whole = Tokens(ImageView.Whole);
         Near.Equal(Torch.Ones([1, 4, 4]), whole.Sum(1), 1e-5);
         Near.Equal(whole.Flip(3), Tokens(ImageView.Whole.Mirrored), 1e-6);

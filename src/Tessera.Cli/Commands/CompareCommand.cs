@@ -14,6 +14,7 @@ internal static class CompareCommand
 {
     private static readonly Argument<string[]> Models = new("models")
     {
+        HelpName = "models",
         Description = "Names, parts of names or patterns with * and ?; none with --operators.",
         Arity = ArgumentArity.ZeroOrMore,
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },

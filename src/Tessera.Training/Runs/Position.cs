@@ -1,3 +1,5 @@
+using System.Text.Json.Nodes;
+
 namespace Tessera.Training;
 
 /// <summary>Where training stood when a checkpoint was written, beside the tensors.</summary>
@@ -33,6 +35,14 @@ public sealed record Tally(int Steps, long Samples, double Loss, long Labelled, 
     /// <summary>Adds a part of a step: its share of the step's loss.</summary>
     internal Tally AddShare(double share, long samples, double loss, long labelled, long right, IReadOnlyDictionary<string, double> parts)
         => new(1, Samples + samples, Loss + loss * share, Labelled + labelled, Right + right, Sum(Parts, parts, share));
+
+    /// <summary>Means over the steps, for the log.</summary>
+    internal IEnumerable<(string, JsonNode?)> Fields()
+    {
+        yield return ("loss", Loss / Steps);
+        if (Labelled > 0) yield return ("top1", Right / (double)Labelled);
+        foreach (var (name, sum) in Parts) yield return (name, sum / Steps);
+    }
 
     private static OrderedDictionary<string, double> Sum(IReadOnlyDictionary<string, double> left, IReadOnlyDictionary<string, double> right, double factor)
     {

@@ -27,12 +27,18 @@ public sealed class RunLog : IDisposable
     public IReadOnlyList<JsonObject> Lines => Read(path);
 
     /// <summary>Appends a line and hands it to the system.</summary>
-    public void Write(JsonObject line)
+    /// <param name="kind">What it tells of: <c>step</c>, <c>evaluation</c>, ...</param>
+    /// <param name="epoch">From 0; the line counts from 1.</param>
+    /// <param name="step">Steps done.</param>
+    /// <param name="fields">The rest of it.</param>
+    public void Write(string kind, int epoch, long step, IEnumerable<(string Name, JsonNode? Value)> fields)
     {
+        var line = new JsonObject { ["kind"] = kind, ["epoch"] = epoch + 1, ["step"] = step };
+        foreach (var (name, value) in fields) line[name] = value;
         events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
         stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
         stream.Flush();
-        events.Write((long)line["step"]!, Scalars(line));
+        events.Write(step, Scalars(line));
     }
 
     /// <summary>Waits until all of it is on the disk.</summary>

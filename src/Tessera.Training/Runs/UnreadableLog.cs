@@ -6,7 +6,7 @@ namespace Tessera.Training;
 /// <summary>Writes each image that cannot be read into the log, once.</summary>
 /// <param name="write">Writes the fields of a line of a kind.</param>
 /// <param name="report">Told of each.</param>
-internal sealed class UnreadableLog(Action<string, JsonObject> write, Action<TrainingEvent> report)
+internal sealed class UnreadableLog(Action<string, (string, JsonNode?)[]> write, Action<TrainingEvent> report)
 {
     private const string Kind = "unreadable";
 
@@ -38,7 +38,7 @@ internal sealed class UnreadableLog(Action<string, JsonObject> write, Action<Tra
         foreach (var image in images)
         {
             if (!known.Add((split, image.Index))) continue;
-            write(Kind, new JsonObject { ["split"] = split, ["index"] = image.Index, ["file"] = image.Name, ["problem"] = image.Problem });
+            write(Kind, [("split", split), ("index", image.Index), ("file", image.Name), ("problem", image.Problem)]);
             report(new ImageUnreadable(image, split, known.Count));
         }
     }
