@@ -44,6 +44,9 @@ public sealed partial class WithAuxiliaries : Objective
     public WithAuxiliaries(Objective main, IEnumerable<Auxiliary> terms) => (this.main, auxiliary) = (main, new(terms));
 
     /// <inheritdoc/>
+    public override bool IsOnePass => main.IsOnePass;
+
+    /// <inheritdoc/>
     public override bool ClipsStudentOnly => main.ClipsStudentOnly;
 
     /// <inheritdoc/>

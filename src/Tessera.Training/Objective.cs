@@ -46,6 +46,12 @@ public abstract class Objective : Module
     /// </summary>
     public virtual bool MeanOverSamples => true;
 
+    /// <summary>
+    /// Whether a step is one pass of the student over whole images, forward and backward, and little else: how much is computed
+    /// is known then. False for methods with teachers, masks or several passes.
+    /// </summary>
+    public virtual bool IsOnePass => false;
+
     /// <summary>Whether <c>train.clip</c> is of the student's parameters alone, without those of the method.</summary>
     public virtual bool ClipsStudentOnly => false;
 

@@ -103,6 +103,9 @@ public sealed class Trainer : IDisposable
     /// <summary>What a sample costs on what kind of machine, for the log; null leaves it out.</summary>
     public Arithmetic? Arithmetic { get; set; }
 
+    /// <summary>Whether the model's own cost is that of a step (<see cref="Objective.IsOnePass"/>).</summary>
+    public bool IsOnePass => setup.Objective.IsOnePass && setup.Options.Sam is null;
+
     /// <summary>The moving average of the weights, where there is one.</summary>
     public Ema? Ema => ema;
 

@@ -70,6 +70,19 @@ public sealed class MethodTests : IDisposable
         Assert.True(losses[^6..].Average() < losses[..6].Average(), $"the loss went from {losses[..6].Average()} to {losses[^6..].Average()}");
     }
 
+    [Fact]
+    public void The_cost_of_a_step_is_the_models_where_nothing_else_runs()
+    {
+        using var scope = new Scope();
+        bool IsOnePass(Objective method, double? sam) => new Trainer(new(Small.Vit(), method, new AdamWOptions(1e-3).Create(Small.Vit(), method), new CosineOptions(1), 1e-3, Small.Source(), null,
+            new(Sam: sam is { } rho ? new(rho) : null), new())).IsOnePass;
+        Assert.True(IsOnePass(new Supervised(), null));
+        Assert.True(IsOnePass(With(Small.Swin(), new()), null));
+        Assert.False(IsOnePass(new Supervised(), 0.1));
+        Assert.False(IsOnePass(new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), Small.Vit()), null));
+        Assert.False(IsOnePass(new SoftDistillation(Small.Guide(), 2), null));
+    }
+
     private Dictionary<string, byte[]> State(string name, string run, int[] stops)
     {
         var result = new Dictionary<string, byte[]>();

@@ -138,7 +138,7 @@ internal static class TrainCommand
         var cost = ModelCost.Count(experiment.Model);
         var type = experiment.Recipe.Train.Precision == Precision.Fp32 ? DType.Float32 : DType.BFloat16;
         // The peak is of this machine's processors alone.
-        var arithmetic = new Arithmetic(cost.Macs * OperationsPerMac / 1e9, group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null);
+        var arithmetic = !experiment.Trainer.IsOnePass ? null : new Arithmetic(cost.Macs * OperationsPerMac / 1e9, group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null);
         (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, SamplesOf(experiment));
         Introduce(experiment, cost, terminal, group);
         var result = view.Run(() => experiment.Train(interruption.Token));
@@ -179,7 +179,7 @@ internal static class TrainCommand
         if (outcome.ImagesPerSecond > 0)
         {
             Add($"training {SamplesOf(experiment)} a second", $"{outcome.ImagesPerSecond:N0}");
-            Add("arithmetic", Figures.Speed(outcome.Arithmetic, outcome.ImagesPerSecond));
+            if (outcome.Arithmetic is { } arithmetic) Add("arithmetic", Figures.Speed(arithmetic, outcome.ImagesPerSecond));
         }
         if (outcome.Unreadable > 0) Add("unreadable images", $"{outcome.Unreadable:N0}");
         sheet.Show(terminal);
@@ -204,8 +204,8 @@ internal static class TrainCommand
             Epochs = experiment.Recipe.Schedule.TotalEpochs,
             Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
             ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
-            Gflops = Math.Round(outcome.Arithmetic.Gflops(outcome.ImagesPerSecond), 1),
-            PeakShare = outcome.Arithmetic.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
+            Gflops = outcome.Arithmetic is { } arithmetic ? Math.Round(arithmetic.Gflops(outcome.ImagesPerSecond), 1) : (double?)null,
+            PeakShare = outcome.Arithmetic?.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
             outcome.Unreadable,
             outcome.Cost.Parameters,
             outcome.Cost.Macs,
@@ -219,7 +219,7 @@ internal static class TrainCommand
     private static string Shown(string path)
         => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
 
-    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, int Unreadable, ModelCost Cost, Arithmetic Arithmetic);
+    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, int Unreadable, ModelCost Cost, Arithmetic? Arithmetic);
 
     private static string SamplesOf(Experiment experiment) => experiment.TrainData is ImageDataset ? "images" : "texts";
 

@@ -21,6 +21,9 @@ public enum ClassificationLoss
 public sealed class Supervised(double smoothing = 0, ClassificationLoss kind = ClassificationLoss.CrossEntropy, double? threshold = null, bool sumClasses = false) : Objective
 {
     /// <inheritdoc/>
+    public override bool IsOnePass => true;
+
+    /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         var logits = student.Run(new(batch.Inputs, batch.Mask)).Logits;

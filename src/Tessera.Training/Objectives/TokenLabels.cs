@@ -40,6 +40,9 @@ public sealed partial class TokenLabels : Objective
     public override bool MeanOverSamples => auxHead is not null || !options.MixTokens;
 
     /// <inheritdoc/>
+    public override bool IsOnePass => true;
+
+    /// <inheritdoc/>
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         var target = Targets(batch, student.Classes);
