@@ -94,7 +94,9 @@ TESSERA_API int32_t tessera_store_new(const char* host, int32_t port, int32_t se
     });
 }
 
-TESSERA_API void tessera_store_free(void* store) { delete static_cast<Store*>(store); }
+TESSERA_API int32_t tessera_store_free(void* store) {
+    return guarded([&] { delete static_cast<Store*>(store); });
+}
 
 TESSERA_API int32_t tessera_store_set(void* store, const char* key, const uint8_t* value, int32_t count) {
     return guarded([&] { store_of(store)->set(key, std::vector<uint8_t>(value, value + count)); });
@@ -137,7 +139,9 @@ TESSERA_API int32_t tessera_group_new(void* store, const char* name, int32_t ran
     });
 }
 
-TESSERA_API void tessera_group_free(void* group) { delete static_cast<Group*>(group); }
+TESSERA_API int32_t tessera_group_free(void* group) {
+    return guarded([&] { delete static_cast<Group*>(group); });
+}
 
 TESSERA_API int32_t tessera_group_broadcast(void* group, Handle tensor, int32_t root) {
     return guarded([&] {
