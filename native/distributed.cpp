@@ -33,20 +33,25 @@ void finish(const c10::intrusive_ptr<c10d::Work>& work) {
 }
 
 #if defined(USE_C10D_GLOO) || defined(USE_C10D_NCCL)
-// Since 2.0 a group is a front that passes calls on to a backend per kind of device.
-#if TESSERA_TORCH_AT_LEAST(2, 0)
+// Until 1.13 a backend is a group by itself; since 2.0 a group is a front that passes calls on to a backend per kind of device.
 template <typename Backend>
-Group group_over(const Store& store, int32_t rank, int32_t size, c10::DeviceType device, c10d::ProcessGroup::BackendType type, Backend backend) {
+Group group_over(const Store& store, c10::DeviceType device, const c10::intrusive_ptr<Backend>& backend) {
+#if TESSERA_TORCH_AT_LEAST(2, 0)
+    auto name = backend->getBackendName();
+    auto type = c10d::ProcessGroup::strToBackendType(name);
 #if TESSERA_TORCH_AT_LEAST(2, 6)
-    auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size);
+    auto group = c10::make_intrusive<c10d::ProcessGroup>(store, backend->getRank(), backend->getSize());
     group->setDefaultBackend(type);
 #else
-    auto group = c10::make_intrusive<c10d::ProcessGroup>(store, rank, size, c10d::ProcessGroup::Options::create(c10d::ProcessGroup::backendTypeToString(type)));
+    auto group = c10::make_intrusive<c10d::ProcessGroup>(store, backend->getRank(), backend->getSize(), c10d::ProcessGroup::Options::create(name));
 #endif
     group->setBackend(device, type, backend);
     return group;
-}
+#else
+    (void)store, (void)device;
+    return backend;
 #endif
+}
 #endif
 
 // address: one of this machine, by which the others reach it; empty lets GLOO_SOCKET_IFNAME or the host's name decide.
@@ -57,12 +62,7 @@ Group group_of_gloo(const Store& store, int32_t rank, int32_t size, const std::s
         options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
     else
         options->devices.push_back(address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForHostname(address));
-    auto backend = c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
-#if TESSERA_TORCH_AT_LEAST(2, 0)
-    return group_over(store, rank, size, c10::DeviceType::CPU, c10d::ProcessGroup::BackendType::GLOO, backend);
-#else
-    return backend;
-#endif
+    return group_over(store, c10::DeviceType::CPU, c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options));
 #else
     (void)store, (void)rank, (void)size, (void)address, (void)timeout;
     throw Failure(ErrorKind::NotImplemented, "this native library was built without gloo's headers (Debian: libgloo-dev): processes without GPUs cannot train together");
@@ -73,12 +73,7 @@ Group group_of_nccl(const Store& store, int32_t rank, int32_t size, std::chrono:
 #ifdef USE_C10D_NCCL
     auto options = c10d::ProcessGroupNCCL::Options::create();
     options->timeout = timeout;
-    auto backend = c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
-#if TESSERA_TORCH_AT_LEAST(2, 0)
-    return group_over(store, rank, size, c10::DeviceType::CUDA, c10d::ProcessGroup::BackendType::NCCL, backend);
-#else
-    return backend;
-#endif
+    return group_over(store, c10::DeviceType::CUDA, c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options));
 #else
     (void)store, (void)rank, (void)size, (void)timeout;
     throw Failure(ErrorKind::NotImplemented, "this native library was built without NCCL: GPUs cannot train together");
@@ -99,7 +94,9 @@ TESSERA_API int32_t tessera_store_new(const char* host, int32_t port, int32_t se
     });
 }
 
-TESSERA_API void tessera_store_free(void* store) { delete static_cast<Store*>(store); }
+TESSERA_API int32_t tessera_store_free(void* store) {
+    return guarded([&] { delete static_cast<Store*>(store); });
+}
 
 TESSERA_API int32_t tessera_store_set(void* store, const char* key, const uint8_t* value, int32_t count) {
     return guarded([&] { store_of(store)->set(key, std::vector<uint8_t>(value, value + count)); });
@@ -142,7 +139,9 @@ TESSERA_API int32_t tessera_group_new(void* store, const char* name, int32_t ran
     });
 }
 
-TESSERA_API void tessera_group_free(void* group) { delete static_cast<Group*>(group); }
+TESSERA_API int32_t tessera_group_free(void* group) {
+    return guarded([&] { delete static_cast<Group*>(group); });
+}
 
 TESSERA_API int32_t tessera_group_broadcast(void* group, Handle tensor, int32_t root) {
     return guarded([&] {

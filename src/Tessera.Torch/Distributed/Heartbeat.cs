@@ -10,7 +10,7 @@ namespace Tessera.Distributed;
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {
-    private const string VerdictKey = "verdict", ClaimKey = "verdict-claims", SeenKey = "verdict-seen";
+    private const string VerdictKey = "verdict", ClaimKey = "verdict-claims";
     private static readonly TimeSpan longestInterval = TimeSpan.FromSeconds(1), longestSilence = TimeSpan.FromSeconds(10);
 
     private readonly WorkerEnvironment environment;
@@ -87,7 +87,12 @@ internal sealed class Heartbeat : IDisposable
 
     private static string BeatKey(int rank) => $"beat/{rank}";
 
+    private static string SeenKey(int rank) => $"seen/{rank}";
+
     private static string DoneKey(int rank) => $"done/{rank}";
+
+    // One for each of those that rank 0 waits for.
+    private string[] OfOthers(Func<int, string> key) => [.. Enumerable.Range(1, environment.Size - 1).Select(key)];
 
     private void Run()
     {
@@ -101,7 +106,7 @@ internal sealed class Heartbeat : IDisposable
                 if (store.Has(VerdictKey))
                 {
                     Take(store.Get(VerdictKey, interval));
-                    store.Add(SeenKey, 1);
+                    store.Set(SeenKey(environment.Rank), "1");
                     return;
                 }
                 Interlocked.Exchange(ref answered, Stopwatch.GetTimestamp());
@@ -142,17 +147,9 @@ internal sealed class Heartbeat : IDisposable
     internal void Fail(string message)
     {
         failure = $"ended with an error: {message}";
-        // The store goes with rank 0: what is in it has to be read before.
+        // The store goes with rank 0: what is in it has to be read before, by whoever is left to be told.
         if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted) return;
-        try
-        {
-            for (var waited = Stopwatch.StartNew(); waited.Elapsed < 3 * interval && store.Add(SeenKey, 0) < environment.Size;) Thread.Sleep(interval / 4);
-        }
-        catch (TorchException)
-        {
-            // Nobody is left to be told.
-            return;
-        }
+        store.Await(OfOthers(SeenKey), 3 * interval);
     }
 
     /// <summary>The end in good order: rank 0, whose store the others need, leaves last.</summary>
@@ -162,7 +159,8 @@ internal sealed class Heartbeat : IDisposable
         if (!thread.Join(silence) || verdict.Task.IsCompleted) return;
         store.Set(DoneKey(environment.Rank), "1");
         if (environment.Rank != 0) return;
-        for (var rank = 1; rank < environment.Size; rank++) store.Get(DoneKey(rank), environment.Timeout);
+        var came = store.Follow(OfOthers(DoneKey), environment.Timeout).Count();
+        if (came < environment.Size - 1) throw Lost(came + 1, $"did not come to the end within {Seconds(environment.Timeout)}");
     }
 
     public void Dispose()

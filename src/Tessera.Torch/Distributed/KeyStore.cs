@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using Tessera.Native;
 
@@ -6,6 +7,9 @@ namespace Tessera.Distributed;
 /// <summary>Short texts by name that all processes see; rank 0 holds them.</summary>
 internal sealed unsafe class KeyStore : IDisposable
 {
+    // Asked of c10d, no time at all would mean that of the last question.
+    private static readonly TimeSpan shortest = TimeSpan.FromMilliseconds(10);
+
     private readonly StoreHandle handle;
 
     /// <summary>Opens the store (rank 0, at first), or connects to it.</summary>
@@ -32,6 +36,34 @@ internal sealed unsafe class KeyStore : IDisposable
         finally
         {
             Imports.Free(value);
+        }
+    }
+
+    /// <summary>Waits until all keys have a value.</summary>
+    /// <returns>False when one has none within the limit, which is for all together, or when the store is lost.</returns>
+    internal bool Await(IReadOnlyCollection<string> keys, TimeSpan limit) => Follow(keys, limit).Count() == keys.Count;
+
+    /// <summary>Values in the order of their keys, each as soon as it is there.</summary>
+    /// <returns>No more from the first on that is not there within the limit, which is for all together, or when the store is lost.</returns>
+    internal IEnumerable<string> Follow(IEnumerable<string> keys, TimeSpan limit)
+    {
+        var waited = Stopwatch.StartNew();
+        foreach (var key in keys)
+        {
+            if (Find(key, limit - waited.Elapsed) is not { } value) yield break;
+            yield return value;
+        }
+    }
+
+    private string? Find(string key, TimeSpan left)
+    {
+        try
+        {
+            return Get(key, left > shortest ? left : shortest);
+        }
+        catch (TorchException)
+        {
+            return null;
         }
     }
 

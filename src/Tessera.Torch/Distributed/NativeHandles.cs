@@ -3,40 +3,26 @@ using Tessera.Native;
 
 namespace Tessera.Distributed;
 
-/// <summary>A connection to the store.</summary>
-internal sealed class StoreHandle : SafeHandle
+/// <summary>An object of the native library, freed when nobody uses it any more.</summary>
+internal abstract class NativeHandle() : SafeHandle(0, ownsHandle: true)
 {
-    public StoreHandle() : base(0, ownsHandle: true) { }
-
     public override bool IsInvalid => handle == 0;
+}
 
-    protected override bool ReleaseHandle()
-    {
-        Imports.StoreFree(handle);
-        return true;
-    }
+/// <summary>A connection to the store.</summary>
+internal sealed class StoreHandle : NativeHandle
+{
+    protected override bool ReleaseHandle() => Imports.StoreFree(handle) == 0;
 }
 
 /// <summary>A process group of one kind of device.</summary>
-internal sealed class GroupHandle : SafeHandle
+internal sealed class GroupHandle : NativeHandle
 {
-    public GroupHandle() : base(0, ownsHandle: true) { }
-
-    public override bool IsInvalid => handle == 0;
-
-    protected override bool ReleaseHandle()
-    {
-        Imports.GroupFree(handle);
-        return true;
-    }
+    protected override bool ReleaseHandle() => Imports.GroupFree(handle) == 0;
 }
 
 /// <summary>A reducer of gradients.</summary>
-internal sealed class ReducerHandle : SafeHandle
+internal sealed class ReducerHandle : NativeHandle
 {
-    public ReducerHandle() : base(0, ownsHandle: true) { }
-
-    public override bool IsInvalid => handle == 0;
-
     protected override bool ReleaseHandle() => Imports.ReducerFree(handle) == 0;
 }

@@ -1,4 +1,3 @@
-using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.NetworkInformation;
@@ -129,35 +128,28 @@ public sealed class ProcessGroup : IDisposable
         var lines = said.Split('\n');
         if (lines.Length == environment.Size && !said.StartsWith('!')) return lines;
         var rank = int.Parse(lines[0][1..], CultureInfo.InvariantCulture);
+        store.Set(ToldKey(environment.Rank), "1");
         // Rank 0 goes last, as the store goes with it.
-        if (store.Add("told", 1) is var told && environment.Rank == 0)
-            for (var waited = Stopwatch.StartNew(); waited.Elapsed < TimeSpan.FromSeconds(1) && told < environment.Size; told = store.Add("told", 0)) Thread.Sleep(20);
+        if (environment.Rank == 0) store.Await([.. Enumerable.Range(1, environment.Size - 1).Select(ToldKey)], TimeSpan.FromSeconds(1));
         throw lines[1].Contains("expects", StringComparison.Ordinal) ? (DistributedException)new WorkerDisagreementException(lines[1], rank) : new WorkerLostException(lines[1], rank);
     }
 
     private static string ArrivalKey(int rank) => $"arrived/{rank}";
 
+    private static string ToldKey(int rank) => $"told/{rank}";
+
     private static string Arrivals(WorkerEnvironment environment, KeyStore store)
     {
         var names = new List<string>();
-        for (var (rank, waited) = (0, Stopwatch.StartNew()); rank < environment.Size; rank++)
+        foreach (var arrival in store.Follow(Enumerable.Range(0, environment.Size).Select(ArrivalKey), environment.Timeout))
         {
-            string arrival;
-            try
-            {
-                var left = environment.Timeout - waited.Elapsed;
-                arrival = store.Get(ArrivalKey(rank), left > TimeSpan.FromMilliseconds(10) ? left : TimeSpan.FromMilliseconds(10));
-            }
-            catch (CommunicationException)
-            {
-                var missing = Enumerable.Range(0, environment.Size).Where(r => !store.Has(ArrivalKey(r))).ToArray();
-                return string.Create(CultureInfo.InvariantCulture, $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} did not come within {environment.Timeout.TotalSeconds:0.#} s");
-            }
-            var cut = arrival.IndexOf(' ', StringComparison.Ordinal);
+            var (rank, cut) = (names.Count, arrival.IndexOf(' ', StringComparison.Ordinal));
             if (arrival[..cut] != environment.Size.ToString(CultureInfo.InvariantCulture)) return $"!{rank}\nrank {rank} ({arrival[(cut + 1)..]}) expects {arrival[..cut]} processes, rank 0 expects {environment.Size}: WORLD_SIZE has to be the same";
             names.Add(arrival[(cut + 1)..]);
         }
-        return string.Join('\n', names);
+        if (names.Count == environment.Size) return string.Join('\n', names);
+        var missing = Enumerable.Range(names.Count, environment.Size - names.Count).Where(rank => rank == names.Count || !store.Has(ArrivalKey(rank))).ToArray();
+        return string.Create(CultureInfo.InvariantCulture, $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} did not come within {environment.Timeout.TotalSeconds:0.#} s");
     }
 
     // The address by which this machine reaches rank 0 is one by which the others reach this machine. The host's own name often

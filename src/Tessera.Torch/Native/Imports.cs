@@ -80,7 +80,7 @@ internal static unsafe partial class Imports
 
     [LibraryImport(Lib, EntryPoint = "tessera_store_new", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int StoreNew(string host, int port, int server, long timeout, out StoreHandle result);
-    [LibraryImport(Lib, EntryPoint = "tessera_store_free")] internal static partial void StoreFree(nint store);
+    [LibraryImport(Lib, EntryPoint = "tessera_store_free")] internal static partial int StoreFree(nint store);
     [LibraryImport(Lib, EntryPoint = "tessera_store_set", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int StoreSet(StoreHandle store, string key, byte* value, int count);
     [LibraryImport(Lib, EntryPoint = "tessera_store_get", StringMarshalling = StringMarshalling.Utf8)]
@@ -92,7 +92,7 @@ internal static unsafe partial class Imports
     [LibraryImport(Lib, EntryPoint = "tessera_has_gloo")] internal static partial int HasGloo();
     [LibraryImport(Lib, EntryPoint = "tessera_group_new", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int GroupNew(StoreHandle store, string name, int rank, int size, int cuda, string address, long timeout, out GroupHandle result);
-    [LibraryImport(Lib, EntryPoint = "tessera_group_free")] internal static partial void GroupFree(nint group);
+    [LibraryImport(Lib, EntryPoint = "tessera_group_free")] internal static partial int GroupFree(nint group);
     [LibraryImport(Lib, EntryPoint = "tessera_group_broadcast")] internal static partial int GroupBroadcast(GroupHandle group, nint tensor, int root);
     [LibraryImport(Lib, EntryPoint = "tessera_group_all_reduce")] internal static partial int GroupAllReduce(GroupHandle group, nint tensor);
     [LibraryImport(Lib, EntryPoint = "tessera_group_all_gather")] internal static partial int GroupAllGather(GroupHandle group, nint input, nint output);
