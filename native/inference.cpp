@@ -40,7 +40,6 @@ struct Program {
     int64_t input_bytes;
     int64_t output_bytes;
     int32_t count;
-    int32_t unused;
 };
 
 namespace kernels {

@@ -106,7 +106,7 @@ struct LayerNorm {
     int32_t out_type;
 };
 
-// out = activation(a op b), any strides (0 repeats).
+// out = a op b, any strides (0 repeats).
 struct Binary {
     const float* a;
     const float* b;
@@ -114,18 +114,16 @@ struct Binary {
     int64_t sizes[max_dims], a_stride[max_dims], b_stride[max_dims], out_stride[max_dims];
     int32_t dims;
     Arithmetic op;
-    Activation activation;
     int32_t out_type;
 };
 
-// out = activation(scale * a), any strides and types.
+// out = activation(a), any strides and types.
 struct Map {
     const void* a;
     void* out;
     int64_t sizes[max_dims], a_stride[max_dims], out_stride[max_dims];
     int32_t dims;
     Activation activation;
-    float scale;
     int32_t a_type, out_type;
 };
 

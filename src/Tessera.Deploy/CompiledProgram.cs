@@ -9,7 +9,7 @@ internal struct NativeProgram
 {
     internal nint Steps, Input, Output;
     internal long InputBytes, OutputBytes;
-    internal int Count, Unused;
+    internal int Count;
 }
 
 [StructLayout(LayoutKind.Sequential)]

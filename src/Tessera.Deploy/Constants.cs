@@ -8,13 +8,10 @@ internal sealed unsafe class Constants : IDisposable
 {
     private readonly List<nint> blocks = [];
 
-    internal long Bytes { get; private set; }
-
     internal nint Allocate(long bytes)
     {
         var block = (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(64, bytes), 64);
         blocks.Add(block);
-        Bytes += bytes;
         return block;
     }
 

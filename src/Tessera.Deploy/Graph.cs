@@ -6,7 +6,7 @@ namespace Tessera.Deploy;
 /// <param name="sizes">Sizes of what was put out.</param>
 /// <param name="strides">Its strides in the trace: dense, in any order.</param>
 /// <param name="type">Type of the elements in the trace.</param>
-internal sealed class Buffer(long[] sizes, long[] strides, DType type)
+internal sealed class GraphBuffer(long[] sizes, long[] strides, DType type)
 {
     internal long[] Sizes => sizes;
     internal long[] Strides => strides;
@@ -25,13 +25,13 @@ internal sealed class Buffer(long[] sizes, long[] strides, DType type)
     internal Place? Place { get; set; }
 
     /// <summary>What it is a reordered copy of, seen through strides of its own; null where it has memory of its own.</summary>
-    internal Buffer? Alias { get; set; }
+    internal GraphBuffer? Alias { get; set; }
 
     internal View Whole => new(this, sizes, strides, 0);
 }
 
 /// <summary>A buffer as a call sees it, in sizes, strides and offset of the trace.</summary>
-internal sealed record View(Buffer Of, long[] Sizes, long[] Strides, long Offset);
+internal sealed record View(GraphBuffer Of, long[] Sizes, long[] Strides, long Offset);
 
 /// <summary>One call that depends on the input.</summary>
 internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, View> views)
@@ -39,8 +39,8 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
     internal TracedCall Call => call;
     internal string Name => call.Name;
     internal TracedValue[] Arguments => call.Arguments;
-    internal Buffer[] Outputs { get; set; } = [];
-    internal Buffer Output => Outputs[0];
+    internal GraphBuffer[] Outputs { get; set; } = [];
+    internal GraphBuffer Output => Outputs[0];
 
     /// <summary>Whether another node's step does its work too.</summary>
     internal bool Done { get; set; }
@@ -70,12 +70,12 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
 internal sealed class Graph
 {
     private readonly Dictionary<TracedTensor, View> views = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<nint, Buffer> buffers = [];
+    private readonly Dictionary<nint, GraphBuffer> buffers = [];
 
     private static readonly HashSet<string> random = ["aten::randperm", "aten::rand", "aten::randn", "aten::randint", "aten::rand_like", "aten::randn_like", "aten::bernoulli", "aten::multinomial"];
 
     internal List<Node> Nodes { get; } = [];
-    internal Buffer Input { get; }
+    internal GraphBuffer Input { get; }
     internal View Result { get; }
 
     /// <summary>The graph of a trace.</summary>
@@ -89,9 +89,9 @@ internal sealed class Graph
         Result.Of.IsResult = true;
     }
 
-    private Buffer Fill(TracedTensor tensor)
+    private GraphBuffer Fill(TracedTensor tensor)
     {
-        var buffer = new Buffer(tensor.Sizes, tensor.Strides, tensor.Type);
+        var buffer = new GraphBuffer(tensor.Sizes, tensor.Strides, tensor.Type);
         views[tensor] = buffer.Whole;
         buffers[tensor.Storage] = buffer;
         return buffer;
@@ -104,7 +104,7 @@ internal sealed class Graph
         // What is drawn at random has to be drawn anew for every image.
         if (inputs.Length == 0 && !random.Contains(call.Name)) return;
         if (call.Name.EndsWith('_')) throw new NotSupportedException($"{call.Name} changes a tensor in place");
-        var outputs = new List<Buffer>();
+        var outputs = new List<GraphBuffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))
         {
             if (tensor is null || views.ContainsKey(tensor)) continue;

@@ -12,7 +12,7 @@ namespace Tessera.Deploy;
 internal sealed record AttentionMatch(Node[] Members, View Query, View KeyTransposed, View Value, (Node Node, int Argument)[] Biases, double Scale)
 {
     /// <summary>Whether a call reads the buffer as query, key or value of this attention, which may be bfloat16.</summary>
-    internal bool TakesHalf(Node use, Buffer buffer)
+    internal bool TakesHalf(Node use, GraphBuffer buffer)
         => (Members.Contains(use) || ReferenceEquals(use, Last)) && !Biases.Any(b => ReferenceEquals(b.Node.Input(b.Argument)?.Of, buffer));
 
     internal required Node Last { get; init; }
@@ -92,7 +92,7 @@ internal sealed unsafe partial class Lowering
 
     private static bool Broadcasts(View view, long[] leading) => view.Sizes[..^2].Select((size, d) => size == leading[d] || size == 1).All(fits => fits);
 
-    private static bool Chained(View view, Buffer output)
+    private static bool Chained(View view, GraphBuffer output)
         => Replaces(view, output) && OnlyUse(view.Of) is not null && view.Of.Producer?.Name is "aten::matmul" or "aten::bmm" or "aten::add" or "aten::mul" or "aten::div";
 
     /// <summary>What was multiplied by a number before the product, and the number.</summary>
@@ -102,7 +102,7 @@ internal sealed unsafe partial class Lowering
         if (OnlyUse(view.Of) is null || producer.Input(0) is not { } source) return (view, 1);
         // The view of the product is a view of the factor alike only where both lie in the same order.
         if (!IsWhole(view) || !source.Sizes.SequenceEqual(producer.Output.Sizes)) return (view, 1);
-        var own = new Buffer(producer.Output.Sizes, producer.Output.Strides, producer.Output.Type) { Place = new(new Root(DType.Float32, 1), source.Offset, source.Strides) };
+        var own = new GraphBuffer(producer.Output.Sizes, producer.Output.Strides, producer.Output.Type) { Place = new(new Root(DType.Float32, 1), source.Offset, source.Strides) };
         if (Order.Locate(view with { Of = own }) is not { } located) return (view, 1);
         members.Add(producer);
         return (new(source.Of, located.Sizes, located.Strides, located.Offset), producer.Name == "aten::mul" ? producer.Arguments[1].Real : 1 / producer.Arguments[1].Real);
@@ -157,7 +157,7 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>The order in which the only copy of a buffer wants its elements, so that it need not be made; else that of the trace.</summary>
-    private static long[] OrderOfCopy(Buffer buffer)
+    private static long[] OrderOfCopy(GraphBuffer buffer)
     {
         var order = Order.Like(buffer.Sizes, buffer.Strides);
         if (OnlyUse(buffer) is not { } use || !IsCopy(use)) return order;

@@ -25,9 +25,9 @@ internal sealed unsafe partial class Lowering
         channel[1] = 1;
         Located Channel(float[] values) => new(null, constants.Floats(values), 0, view.Sizes, channel, DType.Float32);
         var scaled = Fresh(view.Sizes, Order.Like(view.Sizes, input.Strides), DType.Float32);
-        Combine("batch_norm", Arithmetic.Multiply, input, Channel(factor), scaled, Activation.None);
+        Combine("batch_norm", Arithmetic.Multiply, input, Channel(factor), scaled);
         var target = Fill(node.Output, scaled.Strides, DType.Float32);
-        Combine("batch_norm", Arithmetic.Add, scaled, Channel(offset), target, Activation.None);
+        Combine("batch_norm", Arithmetic.Add, scaled, Channel(offset), target);
         return true;
     }
 
@@ -46,7 +46,7 @@ internal sealed unsafe partial class Lowering
         var like = node.Input(0) is { } first && first.Sizes.SequenceEqual(sizes) ? a : node.Input(1) is { } second && second.Sizes.SequenceEqual(sizes) ? b : null;
         if (Located.Collapse(a, b, a with { Strides = like is null ? Order.RowMajor(sizes) : Order.Like(sizes, like.Strides) }).Sizes.Length > BinaryArguments.MaxDims) return false;
         var target = Fill(node.Output, like is null ? Order.RowMajor(sizes) : Order.Like(sizes, like.Strides), DType.Float32);
-        Combine(node.Name, op, a, b, target, Activation.None);
+        Combine(node.Name, op, a, b, target);
         return true;
     }
 
@@ -119,18 +119,18 @@ internal sealed unsafe partial class Lowering
         if (sizes.Length > MapArguments.MaxDims) throw new NotSupportedException($"a reordering of {sizes.Length} dimensions");
         Add(StepKind.Map, label, 0, [from, to], at =>
         {
-            var map = new MapArguments { A = at(from), Out = at(to), Dims = sizes.Length, Activation = activation, Scale = 1, AType = from.IsHalf ? 1 : 0, OutType = to.IsHalf ? 1 : 0 };
+            var map = new MapArguments { A = at(from), Out = at(to), Dims = sizes.Length, Activation = activation, AType = from.IsHalf ? 1 : 0, OutType = to.IsHalf ? 1 : 0 };
             for (var d = 0; d < sizes.Length; d++) (map.Sizes[d], map.AStride[d], map.OutStride[d]) = (sizes[d], strides[0][d], strides[1][d]);
             return map;
         });
     }
 
-    private void Combine(string label, Arithmetic op, Located a, Located b, Located to, Activation activation)
+    private void Combine(string label, Arithmetic op, Located a, Located b, Located to)
     {
         var (sizes, strides) = Ordered(a, b, to);
         Add(StepKind.Binary, label, 0, [a, b, to], at =>
         {
-            var binary = new BinaryArguments { A = at(a), B = at(b), Out = at(to), Dims = sizes.Length, Op = op, Activation = activation, OutType = to.IsHalf ? 1 : 0 };
+            var binary = new BinaryArguments { A = at(a), B = at(b), Out = at(to), Dims = sizes.Length, Op = op, OutType = to.IsHalf ? 1 : 0 };
             for (var d = 0; d < sizes.Length; d++) (binary.Sizes[d], binary.AStride[d], binary.BStride[d], binary.OutStride[d]) = (sizes[d], strides[0][d], strides[1][d], strides[2][d]);
             return binary;
         });

@@ -28,7 +28,7 @@ internal sealed partial class Lowering
     }
 
     /// <summary>Maps keep their channels together; everything else lies as the engine left it.</summary>
-    private static long[] OrderOfResult(Node node, Buffer buffer)
+    private static long[] OrderOfResult(Node node, GraphBuffer buffer)
         => buffer.Sizes.Length == 4 && node.Name is "aten::conv2d" or "aten::max_pool2d" or "aten::avg_pool2d" or "aten::adaptive_avg_pool2d" ? Order.ChannelsLast(buffer.Sizes) : Order.Like(buffer.Sizes, buffer.Strides);
 
     private void MoveByEngine(Located from, Located to)

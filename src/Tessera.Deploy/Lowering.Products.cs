@@ -5,7 +5,7 @@ namespace Tessera.Deploy;
 internal sealed unsafe partial class Lowering
 {
     /// <summary>What a product does on its way out, and the buffer that it then fills.</summary>
-    private sealed record Ending(Buffer Output, float[]? Scale, float[]? Shift, Activation Activation, Located? Residual, string Label);
+    private sealed record Ending(GraphBuffer Output, float[]? Scale, float[]? Shift, Activation Activation, Located? Residual, string Label);
 
     /// <summary>Whether a map's product runs in bfloat16: not the classifier, whose logits are compared with each other.</summary>
     private bool HalfWeights(Node linear) => half && linear.Constant(1) is { } weight && weight.Size(1) % 2 == 0 && !linear.Output.IsResult && !ReferenceEquals(graph.Result.Of, linear.Output);
@@ -46,7 +46,7 @@ internal sealed unsafe partial class Lowering
         float[]? scale = null, shift = null;
         Located? residual = null;
         // The result lies in the order given; what replaces it runs through its storage alike.
-        var place = new Buffer(output.Sizes, output.Strides, output.Type) { Place = new(new Root(DType.Float32, 1), 0, order) };
+        var place = new GraphBuffer(output.Sizes, output.Strides, output.Type) { Place = new(new Root(DType.Float32, 1), 0, order) };
         while (true)
         {
             var next = OnlyUse(output);
@@ -99,7 +99,7 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>The other summand, where it is there already and lies in rows like the product's result.</summary>
-    private Located? Other(Node sum, Buffer output, View view, Located seen, long columns)
+    private Located? Other(Node sum, GraphBuffer output, View view, Located seen, long columns)
     {
         if (sum.Arguments.Length > 2 && sum.Arguments[2].Tag != Native.Tag.Default && sum.Arguments[2].Real != 1) return null;
         var first = ReferenceEquals(sum.Input(0)?.Of, output);
@@ -121,7 +121,7 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>x sigmoid(1.702 x) of a buffer that nothing else uses.</summary>
-    private static Node? QuickGelu(Buffer buffer)
+    private static Node? QuickGelu(GraphBuffer buffer)
     {
         if (buffer.IsResult || buffer.Uses is not [{ Name: "aten::mul" } scaled, { Name: "aten::mul" } product]) return null;
         if (scaled.Arguments.Length < 2 || scaled.Arguments[1].Tag != Native.Tag.Double || Math.Abs(scaled.Arguments[1].Real - 1.702) > 1e-9) return null;
@@ -145,14 +145,14 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>Memory for what a product and its ending fill: one for all buffers on the way, in the order of the product.</summary>
-    private Located Placed(Buffer first, Ending ending, long[] order)
+    private Located Placed(GraphBuffer first, Ending ending, long[] order)
     {
         var target = Fresh(first.Sizes, order, TakesHalf(ending.Output) ? DType.BFloat16 : DType.Float32);
         first.Place = new(target.Root!, 0, order);
         if (!ReferenceEquals(first, ending.Output))
         {
             // Element for element the last buffer is the first one: their storages run alike.
-            ending.Output.Alias = new Buffer(first.Sizes, first.Strides, first.Type) { Place = first.Place };
+            ending.Output.Alias = new GraphBuffer(first.Sizes, first.Strides, first.Type) { Place = first.Place };
         }
         return target;
     }

@@ -58,7 +58,7 @@ internal sealed partial class Lowering
         var output = node.Output;
         var sameSizes = view.Sizes.SequenceEqual(output.Sizes);
         var located = Find(view);
-        output.Alias = new Buffer(view.Sizes, sameSizes ? output.Strides : Order.RowMajor(view.Sizes), output.Type) { Place = new(located.Root!, located.Offset, located.Strides) };
+        output.Alias = new GraphBuffer(view.Sizes, sameSizes ? output.Strides : Order.RowMajor(view.Sizes), output.Type) { Place = new(located.Root!, located.Offset, located.Strides) };
     }
 
     /// <summary>Whether a call only puts the elements of its argument into another order.</summary>
@@ -80,7 +80,7 @@ internal sealed partial class Lowering
     private Located Fresh(long[] sizes, long[] strides, DType type) => new(NewRoot(type, sizes), 0, 0, sizes, strides, type);
 
     /// <summary>Memory for a buffer whose sizes lie in a dense order.</summary>
-    private Located Fill(Buffer buffer, long[] strides, DType type)
+    private Located Fill(GraphBuffer buffer, long[] strides, DType type)
     {
         var located = Fresh(buffer.Sizes, strides, type);
         buffer.Place = new(located.Root!, 0, strides);
@@ -146,17 +146,17 @@ internal sealed partial class Lowering
     // --- what may be joined ---------------------------------------------------------------------------------------
 
     /// <summary>The only call that takes a buffer, all of it and in its own order; null where there is none.</summary>
-    private static Node? OnlyUse(Buffer buffer)
+    private static Node? OnlyUse(GraphBuffer buffer)
         => !buffer.IsResult && buffer.Uses is [var use] && use.Inputs.Count(v => ReferenceEquals(v.Of, buffer)) == 1 && IsWhole(use.Inputs.First(v => ReferenceEquals(v.Of, buffer))) ? use : null;
 
     private static bool IsWhole(View view) => view.Offset == 0 && view.Sizes.Aggregate(1L, (a, b) => a * b) == view.Of.Sizes.Aggregate(1L, (a, b) => a * b);
 
     /// <summary>Whether a result has the order of the argument that it replaces, so that both can be one memory.</summary>
-    private static bool Replaces(View argument, Buffer result)
+    private static bool Replaces(View argument, GraphBuffer result)
         => IsWhole(argument) && argument.Sizes.SequenceEqual(result.Sizes) && Order.Same(result.Sizes, argument.Strides, result.Strides);
 
     /// <summary>Whether all that use a buffer take bfloat16.</summary>
-    private bool TakesHalf(Buffer buffer)
+    private bool TakesHalf(GraphBuffer buffer)
     {
         if (!half || buffer.IsResult || buffer.Uses.Count == 0) return false;
         return buffer.Uses.All(use =>

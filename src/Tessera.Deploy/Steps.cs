@@ -85,7 +85,6 @@ internal unsafe struct BinaryArguments
     internal fixed long Sizes[MaxDims], AStride[MaxDims], BStride[MaxDims], OutStride[MaxDims];
     internal int Dims;
     internal Arithmetic Op;
-    internal Activation Activation;
     internal int OutType;
 }
 
@@ -97,6 +96,5 @@ internal unsafe struct MapArguments
     internal fixed long Sizes[MaxDims], AStride[MaxDims], OutStride[MaxDims];
     internal int Dims;
     internal Activation Activation;
-    internal float Scale;
     internal int AType, OutType;
 }

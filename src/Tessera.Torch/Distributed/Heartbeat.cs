@@ -23,7 +23,9 @@ internal sealed class Heartbeat : IDisposable
     private readonly (string Beat, long Since)[] heard;
     private long step;
     private long answered = Stopwatch.GetTimestamp();
-    private volatile string? failure;
+    private volatile Blame? failure, found;
+
+    private sealed record Blame(int Rank, string What);
 
     /// <summary>Begins to beat.</summary>
     /// <param name="environment">Who this is.</param>
@@ -77,7 +79,11 @@ internal sealed class Heartbeat : IDisposable
         return behind < 0 ? null : Lost(behind, $"lives, but has not come to step {own} within {Seconds(environment.Timeout)}: it is at step {steps.Result[behind]}", cause);
     }
 
-    private WorkerLostException Lost(int rank, string what, Exception? cause = null) => new($"{Named(rank)} {what}; {Me}", rank, cause);
+    private WorkerLostException Lost(int rank, string what, Exception? cause = null)
+    {
+        found = new(rank, what);
+        return new($"{Named(rank)} {what}; {Me}", rank, cause);
+    }
 
     private string Named(int rank) => $"rank {rank} ({names[rank]})";
 
@@ -101,7 +107,7 @@ internal sealed class Heartbeat : IDisposable
             for (var count = 0L; !stopped.IsSet; count++)
             {
                 store.Set(BeatKey(environment.Rank), string.Create(CultureInfo.InvariantCulture, $"{count} {Volatile.Read(ref step)}"));
-                if (failure is { } message) Publish(environment.Rank, message);
+                if (failure is { } known) Publish(known.Rank, known.What);
                 else if (environment.Rank == 0) Listen();
                 if (store.Has(VerdictKey))
                 {
@@ -143,10 +149,13 @@ internal sealed class Heartbeat : IDisposable
         verdict.TrySetResult(Lost(int.Parse(text[..cut], CultureInfo.InvariantCulture), text[(cut + 1)..]));
     }
 
-    /// <summary>Tells the others that this process ends because of an error, unless they know a reason already, and gives them time to hear it.</summary>
+    /// <summary>
+    /// Tells the others that this process ends because of an error, unless they know a reason already, and gives them time to hear
+    /// it. Where another process is to blame, they hear of that one: whoever finds out first speaks for all.
+    /// </summary>
     internal void Fail(string message)
     {
-        failure = $"ended with an error: {message}";
+        failure = found ?? new(environment.Rank, $"ended with an error: {message}");
         // The store goes with rank 0: what is in it has to be read before, by whoever is left to be told.
         if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted) return;
         store.Await(OfOthers(SeenKey), 3 * interval);

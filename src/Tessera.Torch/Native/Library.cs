@@ -9,7 +9,7 @@ internal static unsafe class Library
     internal const string Name = "tessera";
 
     /// <summary>Number of the ABI that this assembly was written for; native/tessera.h has the shim's.</summary>
-    internal const int Abi = 2;
+    internal const int Abi = 3;
 
     // Runs once, before the first native call: the engine is set up the way every use of it wants.
     static Library()
