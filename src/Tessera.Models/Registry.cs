@@ -15,6 +15,7 @@ public static class Registry
         .. TextCct.Variants,
         .. ResNet.Variants,
         .. CifarResNet.Variants,
+        .. RegNet.Variants,
         .. Xcit.Variants,
         .. LvVit.Variants,
         .. DynamicVit.Variants,
