@@ -16,6 +16,7 @@ public static class Registry
         .. ResNet.Variants,
         .. CifarResNet.Variants,
         .. RegNet.Variants,
+        .. EfficientNet.Variants,
         .. Xcit.Variants,
         .. LvVit.Variants,
         .. DynamicVit.Variants,
