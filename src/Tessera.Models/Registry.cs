@@ -40,6 +40,7 @@ public static class Registry
         .. PvtV2.Variants,
         .. Mit.Variants,
         .. T2tVit.Variants,
+        .. Pit.Variants,
         .. CsWin.Variants,
         .. RevCol.Variants,
         .. VtResNet.Variants,
