@@ -41,6 +41,7 @@ public static class Registry
         .. Mit.Variants,
         .. T2tVit.Variants,
         .. Pit.Variants,
+        .. ConVit.Variants,
         .. CsWin.Variants,
         .. RevCol.Variants,
         .. VtResNet.Variants,

@@ -77,6 +77,7 @@ internal static class Reduced
         PvtV2 m => Form(Of(m.Options), c => new PvtV2(c)),
         T2tVit m => Form(m.Options with { ImageSize = (32, 48), Dim = 24, Depth = 2, Heads = 3, MlpRatio = 2, TokenDim = 16, Classes = Classes }, c => new T2tVit(c)),
         Pit m => Form(m.Options with { ImageSize = (32, 48), Patch = 8, Stride = 4, HeadDim = 8, Depths = [1, 2, 1], Heads = [2, 4, 8], DropPath = 0, Classes = Classes }, c => new Pit(c)),
+        ConVit m => Form(m.Options with { ImageSize = (16, 24), Patch = 4, Dim = 40, Depth = 3, Heads = 5, PositionalBlocks = 2, DropPath = 0, Classes = Classes }, c => new ConVit(c)),
         CsWin m => Stripes(m.Options with { ImageSize = (16 * m.Options.StemStride, 24 * m.Options.StemStride), Dim = 8, Depths = [1, 1, 1, 1], Splits = [1, 2, 2, 7], Heads = [2, 2, 4, 4], DropPath = 0, Classes = Classes }),
         RevCol m => Form(m.Options with { ImageSize = (32, 64), Widths = [8, 12, 16, 20], Layers = [1, 1, 1, 1], Columns = 4, DropPath = 0, Classes = Classes }, c => new RevCol(c)),
         VtResNet m => Form(m.Options with { ImageSize = (32, 64), Layers = [1, 1, 1, 2], Tokens = 4, TokenChannels = 32, Classes = Classes }, c => new VtResNet(c)),
