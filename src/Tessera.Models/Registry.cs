@@ -17,6 +17,7 @@ public static class Registry
         .. CifarResNet.Variants,
         .. RegNet.Variants,
         .. EfficientNet.Variants,
+        .. NfNet.Variants,
         .. Xcit.Variants,
         .. LvVit.Variants,
         .. DynamicVit.Variants,

@@ -53,6 +53,7 @@ internal static class Reduced
         CifarResNet m => Residual(m.Options with { ImageSize = (16, 24), BlocksPerStage = 1, Classes = Classes }),
         RegNet m => Form(m.Options with { ImageSize = (32, 64), Depths = [1, 1, 2, 1], Widths = [16, 16, 24, 32], GroupWidth = 8, StemWidth = 16, Classes = Classes }, c => new RegNet(c)),
         EfficientNet m => Form(m.Options with { ImageSize = (32, 64), WidthFactor = 0.25, DepthFactor = 0.5, DropPath = 0, Classes = Classes }, c => new EfficientNet(c)),
+        NfNet m => Form(m.Options with { ImageSize = (32, 64), Depths = [1, 2, 1, 1], Widths = [16, 32, 48, 48], StemWidth = 16, GroupWidth = 8, Dropout = 0, DropPath = 0, Classes = Classes }, c => new NfNet(c)),
         Xcit m => Form(m.Options with { ImageSize = (2 * m.Options.Patch, 3 * m.Options.Patch), Dim = 32, Depth = 1, Heads = 4, LayerScale = 1, PositionHidden = 4, Classes = Classes }, c => new Xcit(c)),
         LvVit m => Form(Of(m.Options), c => new LvVit(c)),
         DynamicVit m => Form(m.Options with { ImageSize = (32, 32), Patch = 4, Dim = 24, Depth = 4, Heads = 3, PruningLayers = [1, 2, 3], Filters = Math.Min(8, m.Options.Filters), Classes = Classes, DropPath = 0 }, c => new DynamicVit(c)),

@@ -91,7 +91,7 @@ public class SeamTests : LiveTensors
     }
 
     private static bool Attends(Backbone model)
-        => model is not (ResNet or CifarResNet or RegNet or EfficientNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
+        => model is not (ResNet or CifarResNet or RegNet or EfficientNet or NfNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
 
     private static void Explains(Backbone model, Tensor input)
     {
