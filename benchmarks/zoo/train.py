@@ -33,10 +33,10 @@ BATCH, TRAIN_IMAGES, EPOCHS, CALIBRATION_STEPS = 128, 50_000, 4, 12
 MODELS = [
     ("ViT", "plain", "vit_micro_patch4_32"), ("DeiT, distilled", "plain", "deit_micro_distilled_patch4_32"), ("ViT-Lite", "plain", "vit_4_4_32"), ("CVT", "plain", "cvt_4_4_32"),
     ("CCT", "plain", "cct_4_3x2_32"), ("LV-ViT", "plain", "lvvit_micro_32"), ("DynamicViT", "plain", "dynamicvit_micro_patch4_32_07"), ("T2T-ViT", "plain", "t2t_vit_micro_64"),
-    ("SoT", "plain", "sot_micro_64"), ("DHVT", "plain", "dhvt_tiny_cifar_patch4"), ("XCiT", "plain", "xcit_nano_12_p4_32"),
-    ("Swin", "pyramid", "swin_micro_patch2_window4_32"), ("CSWin", "pyramid", "cswin_micro_32"), ("PVT", "pyramid", "pvt_micro_32"), ("PVT v2", "pyramid", "pvt_v2_micro_32"),
+    ("SoT", "plain", "sot_micro_64"), ("DHVT", "plain", "dhvt_tiny_cifar_patch4"), ("ConViT", "plain", "convit_micro_patch4_32"), ("XCiT", "plain", "xcit_nano_12_p4_32"),
+    ("Swin", "pyramid", "swin_micro_patch2_window4_32"), ("CSWin", "pyramid", "cswin_micro_32"), ("PiT", "pyramid", "pit_micro_32"), ("PVT", "pyramid", "pvt_micro_32"), ("PVT v2", "pyramid", "pvt_v2_micro_32"),
     ("MiT", "pyramid", "mit_micro_32"), ("CvT", "pyramid", "cvt_mini_32"), ("CMT", "pyramid", "cmt_mini_32"), ("HAT-Net", "pyramid", "hat_net_mini_32"), ("SReT", "pyramid", "sret_micro_64"),
-    ("ResNet", "convolution", "resnet20_cifar"), ("InternImage", "convolution", "internimage_micro_32"), ("RevCol", "convolution", "revcol_micro_64"), ("VT-ResNet", "convolution", "vt_resnet_micro_64"),
+    ("ResNet", "convolution", "resnet20_cifar"), ("RegNet", "convolution", "regnety_micro_32"), ("EfficientNet", "convolution", "efficientnet_micro_32"), ("NFNet", "convolution", "nfnet_micro_32"), ("InternImage", "convolution", "internimage_micro_32"), ("RevCol", "convolution", "revcol_micro_64"), ("VT-ResNet", "convolution", "vt_resnet_micro_64"),
     ("Mixer", "MLP", "mixer_micro_32"), ("gMixer", "MLP", "gmixer_micro_32"), ("ResMLP", "MLP", "resmlp_micro_32"), ("gMLP", "MLP", "gmlp_micro_32"), ("ViP", "MLP", "vip_micro_32"),
     ("S2-MLP", "MLP", "s2mlp_micro_32"), ("S2-MLPv2", "MLP", "s2mlpv2_micro_32"), ("CycleMLP", "MLP", "cyclemlp_micro_32"), ("AS-MLP", "MLP", "asmlp_micro_32"), ("Hire-MLP", "MLP", "hiremlp_micro_32"),
 ]

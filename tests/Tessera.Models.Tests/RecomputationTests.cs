@@ -13,6 +13,7 @@ public sealed class RecomputationTests : LiveTensors
         { "dhvt_tiny_cifar_patch4", 32 }, { "cvt_mini_32", 32 }, { "cmt_mini_32", 32 }, { "cswin_micro_32", 32 }, { "swin_micro_patch2_window4_32", 32 },
         { "pvt_v2_b0", 64 }, { "mit_b0", 64 }, { "hat_net_mini_32", 32 }, { "xcit_nano_12_p16", 32 }, { "sret_t", 224 }, { "dynamicvit_deit_256_07", 32 },
         { "mixer_s32_224", 64 }, { "gmlp_ti16_224", 32 }, { "resmlp_12_224", 32 }, { "resnet18", 32 }, { "vt_resnet18", 64 },
+        { "regnety_002", 32 }, { "efficientnet_b0", 32 }, { "nfnet_micro_32", 32 }, { "pit_ti_224", 32 }, { "convit_tiny", 32 },
     };
 
     private static (double Loss, double[][] Gradients, double[][] Buffers, long BackwardMacs) Step(string name, int side, bool recomputes)

@@ -81,8 +81,8 @@ public class SeamTests : LiveTensors
         var maps = model.Pyramid(input);
         Assert.NotEmpty(maps);
         Assert.Equal(maps.Select(map => map.Stride).Order(), maps.Select(map => map.Stride));
-        // Windows of a text's convolutions reach over its ends.
-        foreach (var (map, stride) in maps.Where(_ => model is not TextCct))
+        // Windows of a text's convolutions reach over its ends, PiT's patches stay within theirs.
+        foreach (var (map, stride) in maps.Where(_ => model is not (TextCct or Pit)))
             Assert.Equal((model.ImageSize.Height / stride, Math.Max(1, model.ImageSize.Width / stride)), ((int)map.Size(2), (int)map.Size(3)));
 
         var attention = model.AttentionMaps(input);
@@ -91,7 +91,7 @@ public class SeamTests : LiveTensors
     }
 
     private static bool Attends(Backbone model)
-        => model is not (ResNet or CifarResNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
+        => model is not (ResNet or CifarResNet or RegNet or EfficientNet or NfNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
 
     private static void Explains(Backbone model, Tensor input)
     {

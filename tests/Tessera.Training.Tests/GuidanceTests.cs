@@ -38,6 +38,7 @@ public sealed class GuidanceTests
     public static TheoryData<string, int> Models => new()
     {
         { "deit_tiny_patch16_224", 32 }, { "t2t_vit_7", 32 }, { "pvt_tiny", 64 }, { "pvt_v2_b0", 64 }, { "cvt_13", 64 }, { "resnet18", 64 }, { "cct_2_3x2_32", 32 },
+        { "pit_ti_224", 64 }, { "convit_tiny", 32 }, { "regnety_002", 64 }, { "efficientnet_b0", 64 },
     };
 
     [Theory]

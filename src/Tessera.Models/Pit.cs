@@ -1,0 +1,268 @@
+using Tessera.Models.Layers;
+using Tessera.Nn;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// Pooling-based Vision Transformer: a ViT whose map of tokens shrinks twice, as that of a convolutional network does, while its tokens get wider.
+/// Heo et al., "Rethinking Spatial Dimensions of Vision Transformers", 2021, arXiv:2103.16302.
+/// </summary>
+/// <remarks>
+/// Names and order of the weights are timm's; the authors' files, whose pooling has names of its own, load as well. The distilled
+/// networks have a second token that learns from a teacher, as a <see cref="Deit"/>: training puts out both logits, prediction
+/// their mean.
+/// </remarks>
+public sealed partial class Pit : Backbone
+{
+    /// <summary>Sizes and options.</summary>
+    /// <param name="ImageSize">Height and width in pixels, at least a patch.</param>
+    /// <param name="Patch">Side of a patch.</param>
+    /// <param name="Stride">Distance of two patches, which overlap where it is less than their side; nothing is added at the borders.</param>
+    /// <param name="HeadDim">Width of a head, the same in all stages.</param>
+    /// <param name="Depths">Blocks of each stage.</param>
+    /// <param name="Heads">Heads of each stage; times <paramref name="HeadDim"/> they make its width.</param>
+    /// <param name="Classes">Number of classes; 0 for no classifier.</param>
+    /// <param name="Channels">Channels of the images.</param>
+    /// <param name="Distilled">Whether there is a distillation token with a head of its own.</param>
+    /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
+    /// <param name="Eps">Of all norms.</param>
+    /// <param name="Dropout">Dropout of tokens, projections and MLPs.</param>
+    /// <param name="DropPath">Stochastic depth of the last block.</param>
+    public sealed record Config(
+        (int Height, int Width) ImageSize, int Patch, int Stride, int HeadDim, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3, bool Distilled = false,
+        double MlpRatio = 4, double Eps = 1e-6, double Dropout = 0, double DropPath = 0)
+    {
+        internal int Width(int stage) => HeadDim * Heads[stage];
+
+        /// <summary>Rows and columns of the first stage's tokens.</summary>
+        internal (int Height, int Width) Grid(int height, int width)
+        {
+            if (Math.Min(height, width) < Patch) throw new ShapeException($"an image of {height} x {width} is smaller than a patch of {Patch} x {Patch}");
+            return ((height - Patch) / Stride + 1, (width - Patch) / Stride + 1);
+        }
+    }
+
+    private readonly Parameter clsToken; // [1, 1 or 2, D]
+    private Parameter posEmbed;          // [1, D, h, w]
+    private readonly Embedding patchEmbed;
+    private readonly ModuleList<Stage> transformers;
+    private readonly LayerNorm norm;
+    private Linear? head;
+    private Linear? headDist;
+    private readonly Dropout drop;
+    private Config config;
+
+    /// <summary>A model with the authors' initialisation: tokens and positions truncated normal 0.02, all else as PyTorch does.</summary>
+    /// <exception cref="ArgumentException">Depths and heads of different numbers of stages.</exception>
+    /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
+    public Pit(Config config)
+    {
+        if (config.Depths.Count != config.Heads.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
+        this.config = config;
+        var (height, width) = config.Grid(config.ImageSize.Height, config.ImageSize.Width);
+        clsToken = Init.TruncatedNormal(new Parameter([1, PrefixTokens, config.Width(0)]), 0.02);
+        posEmbed = Init.TruncatedNormal(new Parameter([1, config.Width(0), height, width]), 0.02);
+        patchEmbed = new Embedding(config);
+        var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
+        transformers = new(config.Depths.Select((depth, i) => new Stage(config, i, rates[config.Depths.Take(i).Sum()..][..depth])));
+        norm = new LayerNorm(FeatureWidth, config.Eps);
+        drop = new Dropout(config.Dropout);
+        ResetClassifier(config.Classes);
+    }
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members)
+    {
+        // timm's order: positions first.
+        members.Add("pos_embed", posEmbed);
+        members.Add("cls_token", clsToken);
+        members.Add("patch_embed", patchEmbed);
+        members.Add("transformers", transformers);
+        members.Add("norm", norm);
+        members.Add("head", head);
+        members.Add("head_dist", headDist);
+        members.Add("drop", drop);
+    }
+
+    /// <summary>Its sizes and options.</summary>
+    public Config Options => config;
+    /// <inheritdoc/>
+    public override (int Height, int Width) ImageSize => config.ImageSize;
+    /// <inheritdoc/>
+    public override int Channels => config.Channels;
+    /// <inheritdoc/>
+    public override int Classes => config.Classes;
+    /// <inheritdoc/>
+    public override int FeatureWidth => config.Width(config.Heads.Count - 1);
+    /// <inheritdoc/>
+    public override int PrefixTokens => config.Distilled ? 2 : 1;
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> ClassifierNames => config.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
+    /// <inheritdoc/>
+    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+
+    /// <summary>Tokens after the last block of each stage, [B, prefix + N, D], with the size of their map.</summary>
+    private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    {
+        ExpectOwnSize(image);
+        var map = drop.Call(Record("embedded", patchEmbed.Call(image) + posEmbed)); // [B, D, h, w]
+        var prefix = clsToken.Expand([image.Size(0), -1, -1]);
+        foreach (var stage in transformers)
+        {
+            var (height, width) = ((int)map.Size(2), (int)map.Size(3));
+            var x = stage.Call(Torch.Cat([prefix, map.ToTokens()], 1));
+            yield return (x, height, width);
+            if (stage.Pool is not { } pool) yield break;
+            (map, prefix) = pool.Shrink(x.Slice(1, PrefixTokens).ToMap(height, width), x.Slice(1, 0, PrefixTokens));
+        }
+    }
+
+    /// <inheritdoc/>
+    protected override Tensor Features(Tensor input) => Record("normed", norm.Call(Stages(input).Last().Tokens)); // [B, prefix + N, D]
+
+    /// <summary>The class token, [B, D]; with a distillation token both, [B, 2, D].</summary>
+    protected override Tensor Pool(Tensor features) => config.Distilled ? features.Slice(1, 0, 2) : features.Select(1, 0);
+
+    /// <inheritdoc/>
+    protected override Tensor Classify(Tensor pooled)
+    {
+        if (!config.Distilled) return head is null ? pooled : head.Call(pooled);
+        var (byClass, byTeacher) = Heads(pooled);
+        return (byClass + byTeacher) / 2;
+    }
+
+    private (Tensor Class, Tensor Distillation) Heads(Tensor pooled)
+    {
+        var (byClass, byTeacher) = (pooled.Select(1, 0), pooled.Select(1, 1));
+        return (head is null ? byClass : head.Call(byClass), headDist is null ? byTeacher : headDist.Call(byTeacher));
+    }
+
+    /// <summary>In training the logits of both heads of a distilled network; in evaluation their mean.</summary>
+    protected override Outputs ForwardOutputs(ModelInput input)
+    {
+        if (!Training || !config.Distilled) return base.ForwardOutputs(input);
+        var (byClass, byTeacher) = Heads(Pool(Features(input.Inputs)));
+        return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [Outputs.Distillation] = byTeacher } };
+    }
+
+    /// <summary>The stages, the last one normalised. As nothing is added at the borders, maps are up to a patch less a stride smaller than their strides say.</summary>
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
+    {
+        var tokens = i + 1 == transformers.Count ? norm.Call(stage.Tokens) : stage.Tokens;
+        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), config.Stride << i);
+    })];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        config = config with { Classes = classes };
+        head = classes > 0 ? new Linear(FeatureWidth, classes) : null;
+        headDist = classes > 0 && config.Distilled ? new Linear(FeatureWidth, classes) : null;
+        head?.To(clsToken.Device, clsToken.DType);
+        headDist?.To(clsToken.Device, clsToken.DType);
+    }
+
+    /// <summary>Takes images of another size: the positions are resampled bicubically without antialiasing, as DeiT's fine-tuning does.</summary>
+    /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
+    public override void Resize(int height, int width)
+    {
+        var grid = config.Grid(height, width);
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        posEmbed = new Parameter(Resampled(posEmbed, grid).Clone(), posEmbed.RequiresGrad);
+        config = config with { ImageSize = (height, width) };
+    }
+
+    private static Tensor Resampled(Tensor positions, (int Height, int Width) grid)
+        => (positions.Size(2), positions.Size(3)) == (grid.Height, grid.Width) ? positions : positions.UpsampleBicubic2d((grid.Height, grid.Width), false);
+
+    /// <summary>Positions of another grid are resampled. The pooling after stage i is called <c>pools.i</c> by the authors and belongs to stage i + 1 in later timm.</summary>
+    public override void AdaptStateDict(IDictionary<string, Tensor> state)
+    {
+        var later = !state.Keys.Any(name => name.StartsWith("transformers.0.pool.", StringComparison.Ordinal));
+        for (var i = 0; i + 1 < transformers.Count; i++)
+            foreach (var other in later ? [$"pools.{i}.", $"transformers.{i + 1}.pool."] : new[] { $"pools.{i}." })
+                foreach (var (name, value) in state.Where(entry => entry.Key.StartsWith(other, StringComparison.Ordinal)).ToArray())
+                {
+                    state.Remove(name);
+                    state[$"transformers.{i}.pool.{name[other.Length..]}"] = value;
+                }
+        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4) state["pos_embed"] = Resampled(table, config.Grid(config.ImageSize.Height, config.ImageSize.Width));
+    }
+
+    private sealed partial class Embedding(Config config) : Layer
+    {
+        private readonly Conv2d conv = new(config.Channels, config.Width(0), config.Patch, config.Stride);
+
+        protected override Tensor Forward(Tensor input) => conv.Call(input); // [B, C, H, W] -> [B, D, h, w]
+    }
+
+    /// <summary>The blocks of a stage, and the pooling that follows all but the last.</summary>
+    private sealed partial class Stage : Layer
+    {
+        private readonly ModuleList<Block> blocks;
+        private readonly Pooling? pool;
+
+        public Stage(Config config, int index, double[] dropPath)
+        {
+            blocks = new(dropPath.Select(rate => new Block(config, config.Width(index), config.Heads[index], rate)));
+            if (index + 1 < config.Heads.Count) pool = new Pooling(config.Width(index), config.Width(index + 1));
+        }
+
+        public Pooling? Pool => pool;
+
+        protected override Tensor Forward(Tensor input) => blocks.Aggregate(input, (x, block) => block.Call(x));
+    }
+
+    /// <summary>
+    /// Section 3.2: the map through a depthwise 3 x 3 convolution of stride 2 that gives each channel several outputs, the
+    /// other tokens through a linear map.
+    /// </summary>
+    private sealed partial class Pooling(int inputs, int outputs) : Module
+    {
+        private readonly Conv2d conv = new(inputs, outputs, 3, 2, 1, groups: inputs);
+        private readonly Linear fc = new(inputs, outputs);
+
+        public (Tensor Map, Tensor Prefix) Shrink(Tensor map, Tensor prefix) => (conv.Call(map), fc.Call(prefix));
+    }
+
+    /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
+    private sealed partial class Block(Config config, int dim, int heads, double rate) : Layer
+    {
+        private readonly LayerNorm norm1 = new(dim, config.Eps);
+        private readonly SelfAttention attn = new(dim, heads, dropout: config.Dropout);
+        private readonly LayerNorm norm2 = new(dim, config.Eps);
+        private readonly Mlp mlp = new(dim, (int)(dim * config.MlpRatio), config.Dropout);
+        private readonly DropPath dropPath = new(rate);
+
+        protected override Tensor Forward(Tensor input)
+        {
+            var x = input + dropPath.Call(attn.Call(norm1.Call(input)));
+            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
+        }
+    }
+
+    private const string Paper = "Rethinking Spatial Dimensions of Vision Transformers, 2021, arXiv:2103.16302";
+
+    private static Variant Make(string name, int patch, int headDim, int[] depths, int[] heads, double parameters, double? gmacs, double top1, string? note = null) => new(
+        name, Paper,
+        options => new Pit(new Config(options.ImageSize ?? (224, 224), patch, patch / 2, headDim, depths, heads, options.Classes ?? 1000, options.Channels ?? 3,
+            name.Contains("distilled", StringComparison.Ordinal), Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
+        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 }, Note: note);
+
+    /// <summary>The published sizes.</summary>
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [
+        Make("pit_ti_224", 16, 32, [2, 6, 4], [2, 4, 8], 4.85, 0.70, 73.0),
+        Make("pit_xs_224", 16, 48, [2, 6, 4], [2, 4, 8], 10.6, 1.4, 78.1),
+        Make("pit_s_224", 16, 48, [2, 6, 4], [3, 6, 12], 23.5, 2.9, 80.9),
+        Make("pit_b_224", 14, 64, [3, 6, 4], [4, 8, 16], 73.8, 12.5, 82.0),
+        Make("pit_ti_distilled_224", 16, 32, [2, 6, 4], [2, 4, 8], 5.10, 0.71, 74.6),
+        Make("pit_xs_distilled_224", 16, 48, [2, 6, 4], [2, 4, 8], 11.0, 1.4, 79.1),
+        Make("pit_s_distilled_224", 16, 48, [2, 6, 4], [3, 6, 12], 24.0, 2.9, 81.9),
+        Make("pit_b_distilled_224", 14, 64, [3, 6, 4], [4, 8, 16], 74.8, 12.5, 84.0),
+        Variant.Micro("pit_micro_32", Paper, 32, a => new Pit(new Config(a.ImageSize, 4, 2, 24, [1, 3, 2], [2, 4, 8], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+    ];
+}
