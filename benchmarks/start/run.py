@@ -5,8 +5,9 @@
 
 Overhead: add, reshape and linear on tensors of a few elements, in nanoseconds, one thread; what C++ takes is libtorch's own work,
 the rest is the binding's. Start: wall time of a process that reads vit_tiny_patch16_224 from a safetensors file and classifies an
-image with it, files in the page cache. Sides in turn, medians over the rounds. Needs Debian's python3-torch, python3-numpy, g++ and
-libtorch-dev, and ./tessera. Writes results.csv and results.md beside this file, or to --out.
+image with it, files in the page cache; C# is compiled ahead of time (ReadyToRun). Sides in turn, medians over the rounds. Needs
+Debian's python3-torch, python3-numpy, g++ and libtorch-dev, and ./tessera. Writes results.csv and results.md beside this file, or
+to --out.
 """
 import argparse
 import os
@@ -57,7 +58,7 @@ def main():
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder of the results")
     args = parser.parse_args()
     version = sbs.check_python(args.python)
-    tessera, cpp = sbs.build("start"), compile_cpp()
+    tessera, cpp = sbs.build("start", ahead=True), compile_cpp()
     files = Files(sbs.build("inference"), args.python)
     weights, image = files.weights(MODEL)[0], files.images(224, 1)
     facts = sbs.machine() | {"torch": version, ".NET SDK": subprocess.run(["dotnet", "--version"], capture_output=True, text=True, check=True).stdout.strip()}
