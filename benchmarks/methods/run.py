@@ -122,7 +122,7 @@ def shown(tops):
 
 def picture(rows):
     """Bars with deviations, baseline above method."""
-    width, left, row = 720, 210, 46
+    width, left, row = 740, 230, 46
     top = max(max(b + m) for _, b, m in rows) * 1.1
     scale = (width - left - 90) / top
     svg = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {row * len(rows) + 34}" font-family="sans-serif" font-size="12">',
@@ -133,10 +133,10 @@ def picture(rows):
         for k, (values, colour) in enumerate(((base, "#9aa5b1"), (method, "#2266cc"))):
             length, at = statistics.mean(values) * scale, y + k * 17
             svg.append(f'<rect x="{left}" y="{at}" width="{length:.1f}" height="14" fill="{colour}"/>')
-            if len(values) > 1:
-                spread = statistics.stdev(values) * scale
+            spread = statistics.stdev(values) * scale if len(values) > 1 else 0
+            if spread:
                 svg.append(f'<path d="M{left + length - spread:.1f} {at + 7}H{left + length + spread:.1f}" stroke="black"/>')
-            svg.append(f'<text x="{left + length + 12:.1f}" y="{at + 11}">{shown(values)}</text>')
+            svg.append(f'<text x="{left + length + spread + 8:.1f}" y="{at + 11}">{shown(values)}</text>')
     svg.append(f'<text x="{left}" y="{row * len(rows) + 24}" fill="#555">top-1 on CIFAR-10 in percent: baseline (grey) and method (blue)</text></svg>')
     return "\n".join(svg) + "\n"
 
