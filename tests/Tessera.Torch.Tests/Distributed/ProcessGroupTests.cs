@@ -79,7 +79,7 @@ public class ProcessGroupTests
     // Rank 1 finds out first where rank 0 comes later than it.
     [Theory]
     [InlineData(0)]
-    [InlineData(700)]
+    [InlineData(6000)]
     public void Who_lives_but_lags_behind_is_named(int milliseconds)
     {
         using var late = new ManualResetEventSlim();
@@ -93,7 +93,7 @@ public class ProcessGroupTests
             late.Set();
             return seen[group.Rank] is { } error ? throw error : 0;
         }, seconds: 2));
-        Assert.Contains("rank 2 (", seen[0]!.Message, StringComparison.Ordinal);
+        Assert.StartsWith("rank 2 (", seen[0]!.Message, StringComparison.Ordinal);
     }
 
     [Theory]
