@@ -4,6 +4,10 @@
 #include <cxxabi.h>
 #include <new>
 
+#ifdef USE_C10D_GLOO
+#include <gloo/common/error.h>
+#endif
+
 namespace tessera {
 namespace {
 
@@ -64,6 +68,11 @@ int32_t record_current_exception(const std::function<std::string()>& context) no
     } catch (const c10::Error& e) {
         std::string message = e.what_without_backtrace();
         return remember(kind_of_engine_message(message), message, context);
+#ifdef USE_C10D_GLOO
+    } catch (const gloo::Exception& e) {
+        // Known by type: an exchange that fails because another one timed out has a message that names neither gloo nor a connection.
+        return remember(ErrorKind::Communication, e.what(), context);
+#endif
     } catch (const std::bad_alloc& e) {
         return remember(ErrorKind::OutOfMemory, std::string("out of memory: ") + e.what(), context);
     } catch (const std::exception& e) {
@@ -94,6 +103,9 @@ TESSERA_API int32_t tessera_raise(int32_t what) {
             case 7: TORCH_CHECK_VALUE(false, "a value error");
             case 8: TORCH_CHECK_NOT_IMPLEMENTED(false, "not implemented here");
             case 9: throw std::out_of_range("out of range");
+#ifdef USE_C10D_GLOO
+            case 10: throw gloo::IoException("Application timeout caused pair closure");
+#endif
             default: throw tessera::Failure(tessera::ErrorKind::Foreign, "unknown request");
         }
     });

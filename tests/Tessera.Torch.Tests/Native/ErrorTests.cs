@@ -102,6 +102,7 @@ public sealed class ErrorTests : LiveTensors
     [InlineData(7, typeof(TorchValueException), "a value error")]
     [InlineData(8, typeof(TorchNotSupportedException), "not implemented here")]
     [InlineData(9, typeof(TorchException), "out of range")]
+    [InlineData(10, typeof(CommunicationException), "Application timeout caused pair closure")]
     [InlineData(99, typeof(TorchException), "unknown request")]
     public void Every_kind_of_exception_arrives(int what, Type type, string message)
     {
