@@ -10,12 +10,18 @@ using Tessera.Training;
 
 // Tessera's side of the inference benchmark; run.py starts it.
 //   prepare MODEL FILE                          weights for all sides; prints what the model costs
+//   breakdown PRECISION MODEL WEIGHTS THREADS   what the steps of a compiled model take for one image, by kind
 //   agree RUN                                   how many test images of a run get the same class compiled, in both types
 //   eager|float32|bfloat16 MODEL WEIGHTS INPUT BATCH THREADS      answers the commands that protocol.py describes
 using var inference = Torch.Inference();
 if (args is ["prepare", var prepared, var target])
 {
     Prepare(prepared, target);
+    return;
+}
+if (args is ["breakdown", var precision, var taken, var itsWeights, var threads])
+{
+    Breakdown(precision, taken, itsWeights, int.Parse(threads));
     return;
 }
 if (args is ["agree", var folderOfRun])
@@ -26,18 +32,36 @@ if (args is ["agree", var folderOfRun])
 
 var (mode, name, weights, input) = (args[0], args[1], args[2], args[3]);
 Torch.Threads = int.Parse(args[5]);
-var model = Registry.Create(name);
-using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
-model.Eval();
+var model = Load(name, weights);
 var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), int.Parse(args[4]), model.Channels, model.ImageSize.Height, model.ImageSize.Width);
 Func<Tensor> run;
 if (mode == "eager") run = () => model.Call(images);
 else
 {
-    var compiled = model.Compile(new() { Precision = Enum.Parse<DType>(mode, ignoreCase: true), Threads = Torch.Threads });
+    var compiled = Compile(model, mode);
     run = () => compiled.Call(images);
 }
 Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<float>());
+
+static Backbone Load(string name, string weights)
+{
+    var model = Registry.Create(name);
+    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
+    model.Eval();
+    return model;
+}
+
+static CompiledModel Compile(Backbone model, string precision) => model.Compile(new() { Precision = Enum.Parse<DType>(precision, ignoreCase: true), Threads = Torch.Threads });
+
+// What a step computes with is its kind; what it stands for tells products of one depth from those of another, which run at other speeds.
+static void Breakdown(string precision, string name, string weights, int threads)
+{
+    Torch.Threads = threads;
+    using var compiled = Compile(Load(name, weights), precision);
+    var steps = compiled.Profile(50);
+    var kinds = steps.GroupBy(step => step.Kind).Select(kind => new { kind = kind.Key, steps = kind.Count(), ms = kind.Sum(step => step.Milliseconds), macs = kind.Sum(step => step.Macs) });
+    Console.WriteLine(JsonSerializer.Serialize(kinds.OrderByDescending(kind => kind.ms)));
+}
 
 // Freshly initialised, biases are 0, norms the identity and position tables next to nothing: what is wrong with them would not show.
 static void Prepare(string name, string target)

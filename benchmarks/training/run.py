@@ -78,8 +78,19 @@ def measure(model, threads, tessera, args, folder, peaks):
     return rows, curves, {w.name: w.about["version"] for w in workers}
 
 
-def summary(rows, facts, curve):
-    text = "# Training on the CPU\n\nWritten by run.py. Loss: mean of the last 20 of the first " + str(curve) + " steps, from the same weights on the same images.\n\n"
+def learning(rows, losses, curve):
+    """Losses of the sides along their first steps, each the mean of the ten up to there."""
+    marks = sorted({min(curve, mark) for mark in (10, 20, 30, 50, 75, 100, 150, 200, curve)})
+    body = []
+    for model, threads in dict.fromkeys((row["model"], row["threads"]) for row in rows):
+        steps = [line for line in losses if (line["model"], line["threads"]) == (model, threads)]
+        for side in (row["side"] for row in rows if (row["model"], row["threads"]) == (model, threads)):
+            body.append([model, threads, side, *(f"{statistics.mean(line[side] for line in steps[max(0, mark - 10):mark]):.4f}" for mark in marks)])
+    return "\n## Learning curves\n\nMean loss of the ten steps up to each, from the same weights on the same images.\n\n" + sbs.table(["model", "threads", "side", *map(str, marks)], body)
+
+
+def summary(rows, facts, losses, curve):
+    text = f"# Training on the CPU\n\nWritten by run.py. Loss: mean of the last {min(20, curve)} of the first {curve} steps.\n\n"
     text += "".join(f"- {name}: {value}\n" for name, value in facts.items()) + "\n"
     body = []
     for row in rows:
@@ -87,7 +98,7 @@ def summary(rows, facts, curve):
         body.append([row["model"], row["batch"], row["threads"], row["side"], row["images_per_second"], f"{row['images_per_second'] / first['images_per_second']:.2f}", f"{100 * row['share_of_peak']:.0f} %",
                      row["peak_mb"], f"{row['peak_mb'] / first['peak_mb']:.2f}", row["loss"]])
     first = rows[0]["side"]
-    return text + sbs.table(["model", "batch", "threads", "side", "images/s", f"over {first}", "of peak", "peak MB", f"over {first}", "loss"], body)
+    return text + sbs.table(["model", "batch", "threads", "side", "images/s", f"over {first}", "of peak", "peak MB", f"over {first}", "loss"], body) + learning(rows, losses, curve)
 
 
 def main():
@@ -127,7 +138,7 @@ def main():
     args.out.mkdir(parents=True, exist_ok=True)
     sbs.write_csv(args.out / "results.csv", facts, rows)
     sbs.write_csv(args.out / "curves.csv", facts, losses)
-    (args.out / "results.md").write_text(summary(rows, facts, args.curve))
+    (args.out / "results.md").write_text(summary(rows, facts, losses, args.curve))
     print(f"written to {os.path.relpath(args.out)}/results.csv, .md and curves.csv")
 
 
