@@ -30,8 +30,18 @@ internal static unsafe class Library
     {
         if (name != Name) return 0;
         foreach (var candidate in Candidates())
-            if (File.Exists(candidate)) return OfThisAbi(NativeLibrary.Load(candidate), candidate);
+        {
+            if (!File.Exists(candidate)) continue;
+            LoadFirst(Path.ChangeExtension(candidate, ".first"));
+            return OfThisAbi(NativeLibrary.Load(candidate), candidate);
+        }
         throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or let TESSERA_NATIVE name the file");
+    }
+
+    // A library that is better loaded before, which the native build names: without it all works as well, only later.
+    private static void LoadFirst(string path)
+    {
+        if (File.Exists(path) && File.ReadAllText(path) is { Length: > 0 } name) NativeLibrary.TryLoad(name, out _);
     }
 
     private static nint OfThisAbi(nint library, string path)
