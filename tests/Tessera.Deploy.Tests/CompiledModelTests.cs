@@ -77,6 +77,28 @@ public class CompiledModelTests : LiveTensors
         }
     }
 
+    // Rows of a patch are moved in whole vectors of 4, 8 or 16, up to the very end of an image.
+    [Theory]
+    [InlineData(3)]
+    [InlineData(5)]
+    [InlineData(16)]
+    [InlineData(20)]
+    [InlineData(33)]
+    public void Patches_of_any_width_are_gathered(int patch)
+    {
+        using var scope = Torch.Scope();
+        var (model, images) = Prepared(new Vit(new((3 * patch, 2 * patch), patch, 24, 1, 2, Classes: 5, Channels: 2)), 3);
+        var expected = model.Call(images);
+        foreach (var threads in new[] { 1, 2 })
+        {
+            using var compiled = model.Compile(new() { Threads = threads });
+            Near.Equal(expected, compiled.Call(images), 1e-5);
+            Near.Equal(expected[2..], compiled.Call(images[2..]), 1e-5);
+            using var half = model.Compile(new() { Precision = DType.BFloat16, Threads = threads });
+            Near.Equal(expected, half.Call(images), 0.05);
+        }
+    }
+
     [Fact]
     public void Random_permutations_are_drawn_anew()
     {
