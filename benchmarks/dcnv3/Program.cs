@@ -1,10 +1,10 @@
+// Time and memory of the fused deformable sampling against the plain composition, at the maps of InternImage-T at 224 x 224.
 using System.Diagnostics;
 using System.Globalization;
 using Tessera;
 using Tessera.Models;
 using Tessera.Models.Layers;
 
-// Time and memory of the fused deformable sampling against the plain composition, at the maps of InternImage-T at 224 x 224.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var threads = args.Length > 0 ? int.Parse(args[0]) : Environment.ProcessorCount;
 Torch.Threads = threads;

@@ -1,5 +1,5 @@
-// Images per second of DynamicViT against the same network without pruning, over the share of tokens that the first stage
-// keeps and the batch. Prints a table in Markdown.
+// Images per second of DynamicViT against the same network without pruning.
+// Over the share of tokens that the first stage keeps and the batch; prints a table in Markdown.
 //
 //   dotnet run -c Release --project benchmarks/dynamicvit -- [--dim 384] [--rounds 7] [--batches 1,8,64] [--threads N] [--csv FILE] [--profile] [--processor-time]
 //

@@ -1,5 +1,5 @@
-// Peak memory of a training step of RevCol over its number of columns, for the three ways of back-propagation, and what
-// recomputation costs in exactness. Prints a table in Markdown.
+// Peak memory of a training step of RevCol over its number of columns, for the three ways of back-propagation.
+// And what recomputation costs in exactness. Prints a table in Markdown.
 //
 //   dotnet run -c Release --project benchmarks/revcol_memory -- [--columns 4,8,16,32] [--image 128] [--batch 8] [--cuda]
 //

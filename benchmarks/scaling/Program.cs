@@ -1,7 +1,7 @@
 // What training on several processes costs: time of a step, bytes exchanged, and how much of the exchange the backward pass hides.
 //
-//   dotnet run -c Release --project benchmarks/scaling -- [--model deit_tiny_patch16_224] [--batch 8] [--processes 1,2,4] [--threads 1] [--steps 10] [--repeats 3] [--csv FILE]
-//   dotnet run -c Release --project benchmarks/scaling -- --predict [--model deit_base_patch16_224] [--overlap 0.5]
+//   tessera bench scaling -- [--model deit_tiny_patch16_224] [--batch 8] [--processes 1,2,4] [--threads 1] [--steps 10] [--repeats 3] [--csv FILE]
+//   tessera bench scaling -- --predict [--model deit_base_patch16_224] [--overlap 0.5]
 //
 // The first measures on this machine, over gloo and the loopback device; processes that share cores and memory slow each other
 // down, so every number of processes is measured against itself without exchange. The second computes the cost model of

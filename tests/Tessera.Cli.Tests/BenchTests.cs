@@ -31,6 +31,13 @@ public class BenchTests
     }
 
     [Fact]
+    public void Programs_of_ours_are_listed_beside_the_scripts()
+    {
+        var lines = CommandLineTool.Run("bench").Succeeded().Lines;
+        Assert.EndsWith("benchmarks/scaling/Program.cs", Assert.Single(lines, line => line.StartsWith("scaling ", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void After_two_dashes_even_help_is_the_scripts()
         => Assert.Contains("--rounds", CommandLineTool.Run("bench", "start", "--", "--help").Succeeded().Output, StringComparison.Ordinal);
 

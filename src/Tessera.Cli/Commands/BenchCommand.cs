@@ -15,7 +15,7 @@ internal static class BenchCommand
 
     private static readonly Argument<string[]> Rest = new("arguments") { HelpName = "arguments", Description = "Handed to its script as they are; what the script takes is shown by: tessera bench NAME -- --help.", Arity = ArgumentArity.ZeroOrMore };
 
-    /// <summary>A script that measures something.</summary>
+    /// <summary>A script, or a program of ours, that measures something.</summary>
     /// <param name="Name">Its folder, with its own name where a folder has several.</param>
     /// <param name="What">The first line of what it says about itself.</param>
     /// <param name="Script">Its path from the checkout on.</param>
@@ -54,17 +54,20 @@ internal static class BenchCommand
         return null;
     }
 
-    // Scripts that are started by others have no interpreter in their first line.
+    // Scripts that are started by others have no interpreter in their first line, and such programs no remark.
     private static IReadOnlyList<Benchmark> All(string root)
     {
-        var found = Directory.EnumerateFiles(Path.Combine(root, Folder), "*.py", SearchOption.AllDirectories)
-            .Select(file => (File: file, Lines: File.ReadLines(file).Take(2).ToArray()))
-            .Where(script => script.Lines is [['#', '!', ..], ..]);
-        return [.. found.Select(script =>
-        {
-            var (folder, stem) = (Path.GetFileName(Path.GetDirectoryName(script.File))!, Path.GetFileNameWithoutExtension(script.File));
-            return new Benchmark(stem is "run" or "compare" or "train" ? folder : $"{folder}/{stem}", script.Lines[1].Trim('"'), Path.GetRelativePath(root, script.File));
-        }).OrderBy(benchmark => benchmark.Name, StringComparer.Ordinal)];
+        IEnumerable<Benchmark> Found(string pattern, Func<string[], string?> what)
+            => from file in Directory.EnumerateFiles(Path.Combine(root, Folder), pattern, SearchOption.AllDirectories)
+               let said = what([.. File.ReadLines(file).Take(2)])
+               where said is not null
+               let folder = Path.GetFileName(Path.GetDirectoryName(file))
+               let stem = Path.GetFileNameWithoutExtension(file)
+               select new Benchmark(stem is "run" or "compare" or "train" or "Program" ? folder : $"{folder}/{stem}", said, Path.GetRelativePath(root, file));
+
+        return [.. Found("*.py", lines => lines is [['#', '!', ..], var title, ..] ? title.Trim('"') : null)
+            .Concat(Found("Program.cs", lines => lines is [['/', '/', ' ', .. var title], ..] ? title : null))
+            .OrderBy(benchmark => benchmark.Name, StringComparer.Ordinal)];
     }
 
     private static Benchmark Find(IReadOnlyList<Benchmark> all, string name)
@@ -95,7 +98,12 @@ internal static class BenchCommand
     {
         // An interrupt reaches the script too; this process waits for its end.
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, signal => signal.Cancel = true);
-        using var process = Process.Start(new ProcessStartInfo(Path.Combine(root, benchmark.Script), arguments) { UseShellExecute = false })
+        var path = Path.Combine(root, benchmark.Script);
+        var start = path.EndsWith(".cs", StringComparison.Ordinal)
+            ? new ProcessStartInfo("dotnet", ["run", "-c", "Release", "--project", Path.GetDirectoryName(path)!, "--", .. arguments])
+            : new ProcessStartInfo(path, arguments);
+        start.UseShellExecute = false;
+        using var process = Process.Start(start)
             ?? throw new InvalidOperationException($"{benchmark.Script} could not be started");
         process.WaitForExit();
         return process.ExitCode;
