@@ -29,8 +29,8 @@ BOOTSTRAP = ("bootstrapping/cifar10_small_baseline", None)
 FLIP = ["augment=[flip]"]
 # Method, (recipe, stage), (recipe, stage) of the baseline, settings of the method; {work} is a folder that is empty at first.
 ROWS = [
-    ("Bootstrapping, shared weights", ("bootstrapping/cifar10_small", None), BOOTSTRAP, []),
-    ("Bootstrapping, weights of its own", ("bootstrapping/cifar10_small", None), BOOTSTRAP, ["objective.mode=joint"]),
+    ("Bootstrapping, shared weights", ("bootstrapping/cifar10_small_published", None), BOOTSTRAP, []),
+    ("Bootstrapping, weights of its own", ("bootstrapping/cifar10_small_published", None), BOOTSTRAP, ["objective.mode=joint"]),
     ("Sharpness-aware steps", ("bootstrapping/cifar10_small_sam", None), BOOTSTRAP, []),
     ("Locality guidance", ("locality-guidance/cifar10_small", "student"), PLAIN, []),
     ("Locality guidance, maps stored", ("locality-guidance/cifar10_small", "student"), PLAIN, [*FLIP, "objective.stored={work}"]),
