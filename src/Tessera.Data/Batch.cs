@@ -1,7 +1,7 @@
 namespace Tessera.Data;
 
 /// <summary>What a loader gives and a training step consumes.</summary>
-/// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised; or word ids [B, S].</param>
+/// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised, on the device of the loader; or word ids [B, S].</param>
 /// <param name="Labels">Class indices [B], int64.</param>
 /// <param name="Indices">Position of each sample in its dataset.</param>
 public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indices) : ITensorBag, IDisposable

@@ -33,8 +33,10 @@ public sealed class Experiment : IDisposable
         if (recipe.Train.RecomputeBlocks) Recompute(Model);
         var objective = recipe.CreateObjective(new(Model, device) { Pretrained = recipe.Model.Weights is not null, Normalization = Facts.Normalization, Data = TrainData as ImageDataset, Augment = recipe.Augment, UnreadableLimit = recipe.Data.UnreadableLimit });
         objective.To(device);
-        train = new Loader(TrainData, recipe.TrainingPipeline(), recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
-            workers: recipe.Data.Workers, replica: ReplicaOf(group), sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null, unreadableLimit: recipe.Data.UnreadableLimit);
+        var pipeline = recipe.TrainingPipeline();
+        train = new Loader(TrainData, pipeline, recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
+            workers: recipe.Data.Workers, replica: ReplicaOf(group), sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null, unreadableLimit: recipe.Data.UnreadableLimit,
+            device: recipe.Data.BatchDevice(device, TrainData, pipeline));
         Trainer = new(new(Model, objective, recipe.Optimizer.Create(Model, objective), recipe.Schedule,
             recipe.Optimizer.LearningRate(recipe.Data.Batch * recipe.Train.Accumulate), Source(train), Source(TestLoader(Model, recipe, TestData, Facts, group)), recipe.Train with { Device = device.ToString() }, recipe.Evaluation,
             recipe.Train.Precision == Precision.Fp16 ? new GradientScaler() : null, group), Writes(group) ? run : null, report);
@@ -63,7 +65,11 @@ public sealed class Experiment : IDisposable
     private static BatchSource Source(Loader loader) => new(loader.StepsPerEpoch, loader.Epoch, loader.Dataset.Split, loader.Remember);
 
     private static Loader TestLoader(Backbone model, Recipe recipe, Dataset data, DataFacts facts, ProcessGroup? group = null)
-        => new(data, recipe.EvaluationPipeline(model, facts), recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers, unreadableLimit: recipe.Data.UnreadableLimit, replacement: Replacement.None, replica: ReplicaOf(group));
+    {
+        var pipeline = recipe.EvaluationPipeline(model, facts);
+        return new(data, pipeline, recipe.Evaluation.Batch, recipe.Train.Seed, workers: recipe.Data.Workers, unreadableLimit: recipe.Data.UnreadableLimit, replacement: Replacement.None, replica: ReplicaOf(group),
+            device: recipe.Data.BatchDevice(Evaluator.DeviceOf(model), data, pipeline, measuring: true));
+    }
 
     /// <summary>The resolved recipe.</summary>
     public Recipe Recipe { get; }

@@ -10,21 +10,24 @@ public class CropTests
     public void A_window_shows_the_image_and_its_padding(Padding mode)
     {
         var image = MadeUp.NoiseImage(2, 5, 7);
-        for (var top = -4; top <= 4; top++)
-            for (var left = -6; left <= 6; left++)
-            {
-                var canvas = MadeUp.CanvasOf(image);
-                Window.Cut(canvas, top, left, 5, 7, 9, mode);
-                for (var c = 0; c < 2; c++)
-                    for (var y = 0; y < 5; y++)
-                        for (var x = 0; x < 7; x++)
-                        {
-                            var (sy, sx) = (y + top, x + left);
-                            if (mode == Padding.Reflect) (sy, sx) = (Reflect(sy, 5), Reflect(sx, 7));
-                            var expected = sy is >= 0 and < 5 && sx is >= 0 and < 7 ? image.Row(c, sy)[sx] : (byte)9;
-                            Assert.Equal(expected, canvas.Image.Row(c, y)[x]);
-                        }
-            }
+        foreach (var (height, width) in (ReadOnlySpan<(int, int)>)[(5, 7), (2, 3)])
+            for (var top = -6; top <= 7; top++)
+                for (var left = -8; left <= 9; left++) Shows(image, top, left, height, width, mode);
+
+        static void Shows(Raster image, int top, int left, int height, int width, Padding mode)
+        {
+            var canvas = MadeUp.CanvasOf(image);
+            Window.Cut(canvas, top, left, height, width, mode == Padding.Constant ? 9 : null);
+            for (var c = 0; c < 2; c++)
+                for (var y = 0; y < height; y++)
+                    for (var x = 0; x < width; x++)
+                    {
+                        var (sy, sx) = (y + top, x + left);
+                        if (mode == Padding.Reflect) (sy, sx) = (Reflect(sy, 5), Reflect(sx, 7));
+                        var expected = sy is >= 0 and < 5 && sx is >= 0 and < 7 ? image.Row(c, sy)[sx] : (byte)9;
+                        Assert.Equal(expected, canvas.Image.Row(c, y)[x]);
+                    }
+        }
 
         static int Reflect(int position, int size)
         {

@@ -1,11 +1,10 @@
 namespace Tessera.Data;
 
-/// <summary>A batch as a worker makes it, in plain memory; the consumer's thread wraps it into tensors.</summary>
+/// <summary>A batch as a worker makes it, in plain memory; the consumer's thread makes it into tensors.</summary>
 internal sealed class BatchData
 {
-    internal required float[] Inputs { get; init; }
-
-    internal required long[] Shape { get; init; }
+    /// <summary>Makes the tensor of images [B, C, H, W] or of word ids [B, S].</summary>
+    internal required Func<Tensor> Inputs { get; init; }
 
     internal required long[] Labels { get; init; }
 
@@ -16,9 +15,6 @@ internal sealed class BatchData
 
     /// <summary>Soft targets [B, classes].</summary>
     internal float[]? Targets { get; init; }
-
-    /// <summary>Word ids [B, S], instead of <see cref="Inputs"/>.</summary>
-    internal long[]? Words { get; init; }
 
     /// <summary>True for real words [B, S].</summary>
     internal bool[]? Mask { get; init; }
@@ -32,13 +28,13 @@ internal sealed class BatchData
     /// <summary>Images that could not be read.</summary>
     internal IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
 
-    internal Batch ToBatch(BatchMemory memory)
-        => new(Words is null ? memory.Wrap(Inputs, Shape) : Tensor.From(Words, Shape), Tensor.From(Labels, Labels.Length), Indices)
+    internal Batch ToBatch()
+        => new(Inputs(), Tensor.From(Labels, Labels.Length), Indices)
         {
             Whole = Whole,
             Idle = Idle,
             Views = Views,
-            Mask = Mask is null ? null : Tensor.From(Mask, Shape),
+            Mask = Mask is null ? null : Tensor.From(Mask, Labels.Length, Mask.Length / Labels.Length),
             Unreadable = Unreadable,
             Targets = Targets is null ? null : Tensor.From(Targets, Labels.Length, Labels.Length == 0 ? 0 : Targets.Length / Labels.Length),
         };

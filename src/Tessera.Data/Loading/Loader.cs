@@ -16,7 +16,6 @@ public enum Replacement
 public sealed class Loader
 {
     private readonly Func<BatchBuilder> builder;
-    private readonly BatchMemory memory = new();
     private readonly UnreadableImages? unreadable;
     private readonly Sampler sampler;
     private readonly Replica replica;
@@ -39,9 +38,11 @@ public sealed class Loader
     /// <param name="replica">Which of several processes this is: it gets its share of every batch (<see cref="BatchShare"/>), so that all together see the batches of one process.</param>
     /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
     /// <param name="replacement">What stands in the place of an unreadable image.</param>
-    /// <exception cref="DataException">A number that makes no sense, or a data set that is neither of images nor of encoded text.</exception>
+    /// <param name="device">Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the workers' memory. The batches are the same.</param>
+    /// <exception cref="DataException">A number that makes no sense, a data set that is neither of images nor of encoded text, or one that <paramref name="device"/> has no batches of (<see cref="DeviceBatches"/>).</exception>
     public Loader(Dataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
-        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01, Replacement replacement = Replacement.OtherDraw)
+        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01, Replacement replacement = Replacement.OtherDraw,
+        Device? device = null)
     {
         if (batchSize < 1) throw new DataException($"batch size {batchSize}: at least 1 is right");
         if (workers is < 0 or > 256) throw new DataException($"{workers} workers: 0 to 256 is right");
@@ -55,7 +56,13 @@ public sealed class Loader
         samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
         switch (dataset)
         {
+            case var _ when device is not null && DeviceBatches.Obstacle(dataset, pipeline) is { } obstacle: throw new DataException($"{dataset.Name}: {obstacle}");
+            case ImageDataset images when device is { } place:
+                var onDevice = new DeviceImages(images, pipeline, place);
+                builder = () => new DeviceBatchBuilder(images, onDevice, pipeline, seed);
+                break;
             case ImageDataset images:
+                var memory = new BatchMemory();
                 unreadable = new(images, unreadableLimit);
                 builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, replacement);
                 break;
@@ -113,12 +120,12 @@ public sealed class Loader
         {
             var make = Worker();
             for (var step = start; step < StepsPerEpoch; step++)
-                if (Checked(make(step)) is { } made) yield return made.ToBatch(memory);
+                if (Checked(make(step)) is { } made) yield return made.ToBatch();
             yield break;
         }
         using var prefetcher = new Prefetcher<BatchData>(start, StepsPerEpoch, workers, prefetch, Worker);
         for (var step = start; step < StepsPerEpoch; step++)
-            if (Checked(prefetcher.Take()) is { } made) yield return made.ToBatch(memory);
+            if (Checked(prefetcher.Take()) is { } made) yield return made.ToBatch();
 
         // Here batches come in order, so that the limit is reached at the same one whatever the number of workers. A batch of
         // which nothing is left is none, except among several processes: there all go through the same batches.

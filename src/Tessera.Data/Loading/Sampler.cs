@@ -3,7 +3,11 @@ namespace Tessera.Data;
 /// <summary>A sample to be read.</summary>
 /// <param name="Index">Position in the data set.</param>
 /// <param name="Repeat">How often it came before in this epoch: each copy is augmented in its own way.</param>
-public readonly record struct Draw(int Index, int Repeat = 0);
+public readonly record struct Draw(int Index, int Repeat = 0)
+{
+    /// <summary>What its augmentation is drawn from.</summary>
+    internal SampleRandom Random(ulong seed, int epoch) => new(seed, epoch, Index, Streams.Sample + Repeat);
+}
 
 /// <summary>One of several processes that share the samples of an epoch.</summary>
 /// <param name="Rank">From 0.</param>

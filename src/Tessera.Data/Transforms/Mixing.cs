@@ -111,6 +111,22 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
         return plan;
     }
 
+    /// <summary>How the images of a process are mixed, of a batch that several share. It is drawn for the whole batch.</summary>
+    /// <param name="share">Their positions in the batch.</param>
+    /// <param name="left">How many of them are left. Where one was left out, the positions are those of the rest.</param>
+    /// <param name="whole">Images of the batch, in all processes.</param>
+    /// <param name="height">Of the images.</param>
+    /// <param name="width">Of the images.</param>
+    /// <param name="seed">Of the run.</param>
+    /// <param name="epoch">From 0.</param>
+    /// <param name="step">Position of the batch in its epoch.</param>
+    internal Mix[] PlanOf(int[] share, int left, int whole, int height, int width, ulong seed, int epoch, int step)
+    {
+        var random = new SampleRandom(seed, epoch, step, Streams.Batch);
+        var drawn = Plan(whole - (share.Length - left), height, width, epoch, ref random);
+        return left == share.Length ? [.. share.Select(position => drawn[position])] : drawn[..left];
+    }
+
     private Mix Draw(int height, int width, ref SampleRandom random)
     {
         if (!random.Chance(Probability)) return Mix.None;

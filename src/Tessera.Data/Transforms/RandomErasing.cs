@@ -23,9 +23,13 @@ public sealed record RandomErasing(double Probability = 0.25, ErasingMode Mode =
     private const int Attempts = 10;
 
     /// <inheritdoc/>
-    public override void Apply(Span<float> image, int channels, int height, int width, ref SampleRandom random)
+    public override void Apply(Span<float> image, int channels, int height, int width, ref SampleRandom random) => Erase(image, channels, height, width, ref random);
+
+    /// <summary>The same; says whether anything was erased. Nothing of the image is read.</summary>
+    internal bool Erase(Span<float> image, int channels, int height, int width, ref SampleRandom random)
     {
-        if (!random.Chance(Probability)) return;
+        if (!random.Chance(Probability)) return false;
+        var erased = false;
         for (var box = 0; box < Count; box++)
             for (var attempt = 0; attempt < Attempts; attempt++)
             {
@@ -34,12 +38,14 @@ public sealed record RandomErasing(double Probability = 0.25, ErasingMode Mode =
                 var h = (int)Math.Round(Math.Sqrt(area * ratio), MidpointRounding.ToEven);
                 var w = (int)Math.Round(Math.Sqrt(area / ratio), MidpointRounding.ToEven);
                 if (w >= width || h >= height) continue;
-                Erase(image, channels, height, width, random.Between(0, height - h), random.Between(0, width - w), h, w, ref random);
+                Fill(image, channels, height, width, random.Between(0, height - h), random.Between(0, width - w), h, w, ref random);
+                erased = true;
                 break;
             }
+        return erased;
     }
 
-    private void Erase(Span<float> image, int channels, int height, int width, int top, int left, int h, int w, ref SampleRandom random)
+    private void Fill(Span<float> image, int channels, int height, int width, int top, int left, int h, int w, ref SampleRandom random)
     {
         for (var c = 0; c < channels; c++)
         {

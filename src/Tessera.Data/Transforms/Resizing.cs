@@ -31,11 +31,11 @@ public sealed record Squash(int Size, Interpolation Interpolation = Interpolatio
 
 /// <summary>The square in the middle; black where the image ends before.</summary>
 /// <param name="Size">Side in pixels.</param>
-public sealed record CenterCrop(int Size) : ImageTransform
+public sealed record CenterCrop(int Size) : MovingTransform
 {
-    /// <inheritdoc/>
-    public override void Apply(Canvas canvas, ref SampleRandom random)
-        => Window.Cut(canvas, Start(canvas.Image.Height, Size), Start(canvas.Image.Width, Size), Size, Size);
+    internal override byte? Border => 0;
+
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random) => new(Start(height, Size), Start(width, Size), Size, Size);
 
     // Smaller images are padded on the left by half of what is missing, rounded down; else halves round to even.
     private static int Start(int length, int size)
@@ -85,7 +85,7 @@ public sealed record RandomResizedCrop(int Size = 224, double MinScale = 0.08, d
     {
         var part = Draw(file.Height, file.Width, ref random);
         file.Resize(canvas, part, Size, Size, Interpolation.Draw(ref random), shrink);
-        canvas.View = canvas.View.Window(part.Top / (double)file.Height, part.Left / (double)file.Width, part.Height / (double)file.Height, part.Width / (double)file.Width);
+        canvas.View = canvas.View.Cut(part.Top, part.Left, part.Height, part.Width, file.Height, file.Width);
     }
 
     private Part Draw(int height, int width, ref SampleRandom random)

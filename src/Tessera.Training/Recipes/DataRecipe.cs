@@ -3,6 +3,17 @@ using Tessera.Data;
 
 namespace Tessera.Training;
 
+/// <summary>Whether batches are made on the device that trains, of a set that lies there whole.</summary>
+public enum OnDevice
+{
+    /// <summary>On a GPU, where the images lie in memory and every transform can work there.</summary>
+    Auto,
+    /// <summary>On any device; a recipe that cannot is refused.</summary>
+    True,
+    /// <summary>Never.</summary>
+    False,
+}
+
 /// <summary>Which data.</summary>
 /// <param name="Name">In the registry of data sets.</param>
 /// <param name="Batch">Samples of one step of the loader.</param>
@@ -18,6 +29,7 @@ namespace Tessera.Training;
 /// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
 /// <param name="UnreadableLimit">Share of the images that may be unreadable; each is replaced by another in training and left out where the model is measured. More end the run.</param>
 /// <param name="ShrinkOnLoad">Training on JPEG files with resized_crop as the first transform: a file of which a part several times larger than wanted is taken is shrunk as it is decoded. What is drawn at random stays the same, pixels differ slightly; measuring never shrinks.</param>
+/// <param name="OnDevice">Images in memory: the whole set lies on train.device, and batches are made there (auto: on a GPU, where all transforms can; true; false). They are the same as without, and so are those that a model is measured on, where their transforms can.</param>
 /// <param name="Length">Texts: words that are kept of each.</param>
 /// <param name="MinCount">Texts: how often a word has to occur in the training texts to be known.</param>
 /// <param name="MaxWords">Texts: most words that are known; the rarest are left out.</param>
@@ -36,6 +48,7 @@ public sealed record DataRecipe(
     ulong SubsetSeed = 0,
     [Range(0, 0.999)] double UnreadableLimit = 0.01,
     bool ShrinkOnLoad = true,
+    OnDevice OnDevice = OnDevice.Auto,
     [Range(1, 1 << 16)] int Length = 64,
     [Range(1, int.MaxValue)] int MinCount = 1,
     [Range(16, 1 << 24)] int MaxWords = 1 << 24)
@@ -48,6 +61,19 @@ public sealed record DataRecipe(
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
     internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
+
+    /// <summary>Where batches are made: on the device that trains, or (null) on the processor.</summary>
+    /// <param name="device">That trains.</param>
+    /// <param name="data">What is read.</param>
+    /// <param name="pipeline">What happens to it.</param>
+    /// <param name="measuring">Whether a model is measured by them: what cannot be on the device is made on the processor then.</param>
+    /// <exception cref="RunException">The recipe asks for the device, and they cannot be made there.</exception>
+    internal Device? BatchDevice(Device device, Dataset data, Pipeline pipeline, bool measuring = false)
+    {
+        if (OnDevice == OnDevice.False || (OnDevice == OnDevice.Auto && device.Type != DeviceType.Cuda)) return null;
+        if (DeviceBatches.Obstacle(data, pipeline) is not { } obstacle) return device;
+        return OnDevice == OnDevice.True && !measuring ? throw new RunException($"data.on_device: true is not possible with {data.Name}: {obstacle}") : null;
+    }
 
     /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
     /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>

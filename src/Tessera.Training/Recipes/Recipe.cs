@@ -48,6 +48,8 @@ public sealed record Recipe(
     {
         var recipe = RecipeBinder.Bind<Recipe>(map);
         if (recipe.Objective.Conflict(recipe) is { } reason) throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment) is { } obstacle)
+            throw new RecipeException((map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place, "data.on_device", $"true is not possible with this augment: {obstacle}");
         return recipe;
     }
 

@@ -1,0 +1,96 @@
+namespace Tessera.Data;
+
+/// <summary>
+/// Batches of images that lie on a device. Here is drawn what happens to them, from the numbers that <see cref="ImageBatchBuilder"/>
+/// draws from, in the same order; <see cref="DeviceImages"/> does it.
+/// </summary>
+internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages images, Pipeline pipeline, ulong seed) : BatchBuilder
+{
+    private readonly MovingTransform[] moves = [.. pipeline.Transforms.OfType<MovingTransform>()];
+    private readonly RandomErasing[] erasings = [.. pipeline.Transforms.OfType<RandomErasing>()];
+    private readonly Axis rows = new(dataset.Height!.Value);
+    private readonly Axis columns = new(dataset.Width!.Value);
+    private float[] erased = [];
+
+    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step)
+    {
+        var labels = new long[share.Length];
+        var indices = new int[share.Length];
+        var views = new ImageView[share.Length];
+        var places = new List<long>(share.Length * (1 + dataset.Height!.Value + dataset.Width!.Value));
+        var (positions, values) = (new List<long>(), new List<float>());
+        for (var i = 0; i < share.Length; i++)
+        {
+            var draw = draws[share[i]];
+            var random = draw.Random(seed, epoch);
+            (labels[i], indices[i], views[i]) = (dataset.Labels[draw.Index], draw.Index, Move(ref random));
+            places.Add(draw.Index);
+            foreach (var row in rows.Places) places.Add(row);
+            foreach (var column in columns.Places) places.Add(column);
+            Erase(i, positions, values, ref random);
+        }
+        var (height, width) = (rows.Length, columns.Length);
+        var mixes = pipeline.Mixing?.PlanOf(share, labels.Length, draws.Length, height, width, seed, epoch, step);
+        var plan = new ImagePlan(share.Length, height, width, [.. places], [.. positions], [.. values], mixes);
+        return new()
+        {
+            Inputs = () => images.Make(plan),
+            Labels = labels,
+            Indices = indices,
+            Views = views,
+            Targets = mixes is null ? null : pipeline.Mixing!.Targets(labels, mixes, dataset.ClassNames.Count),
+            Whole = draws.Length,
+            Idle = idle,
+        };
+    }
+
+    private ImageView Move(ref SampleRandom random)
+    {
+        rows.Reset();
+        columns.Reset();
+        var view = ImageView.Whole;
+        var borders = 0;
+        foreach (var transform in moves)
+        {
+            var (height, width) = (rows.Length, columns.Length);
+            var move = transform.Draw(height, width, ref random);
+            view = move.Apply(view, height, width);
+            rows.Move(move.Top, move.Height, move.Overturned, transform.Border, borders);
+            columns.Move(move.Left, move.Width, move.Mirrored, transform.Border, borders);
+            if (transform.Border is not null) borders++;
+        }
+        return view;
+    }
+
+    // On an image of NaN, so that what is no NaN afterwards is what the model's image takes over.
+    private void Erase(int image, List<long> positions, List<float> values, ref SampleRandom random)
+    {
+        if (erasings.Length == 0) return;
+        var size = dataset.Channels * rows.Length * columns.Length;
+        if (erased.Length != size)
+        {
+            erased = new float[size];
+            Array.Fill(erased, float.NaN);
+        }
+        var any = false;
+        foreach (var erasing in erasings) any |= erasing.Erase(erased, dataset.Channels, rows.Length, columns.Length, ref random);
+        if (!any) return;
+        for (var i = 0; i < size; i++)
+        {
+            if (float.IsNaN(erased[i])) continue;
+            positions.Add((long)image * size + i);
+            values.Add(erased[i]);
+            erased[i] = float.NaN;
+        }
+    }
+}
+
+/// <summary>What a batch is made by, drawn already.</summary>
+/// <param name="Count">B.</param>
+/// <param name="Height">Of the images.</param>
+/// <param name="Width">Of the images.</param>
+/// <param name="Places">Per image its number, then the places of its rows and of its columns in the original (<see cref="Axis"/>): [B, 1 + H + W].</param>
+/// <param name="Erased">Which values of the batch are replaced after normalisation; each once.</param>
+/// <param name="ErasedValues">By what.</param>
+/// <param name="Mixes">How each image is mixed; null for no mixing.</param>
+internal sealed record ImagePlan(int Count, int Height, int Width, long[] Places, long[] Erased, float[] ErasedValues, Mix[]? Mixes);

@@ -1,0 +1,52 @@
+namespace Tessera.Data;
+
+/// <summary>
+/// A step that takes every pixel from somewhere else in the image, or from a border around it, and changes none: what it draws says
+/// all that happens, on the processor and on a device alike.
+/// </summary>
+public abstract record MovingTransform : ImageTransform
+{
+    /// <summary>Value of pixels that enter from outside of the image; null where none does because the image is mirrored there.</summary>
+    internal abstract byte? Border { get; }
+
+    /// <summary>Draws what happens to an image of a size. The size of the result does not depend on what is drawn.</summary>
+    internal abstract PixelMove Draw(int height, int width, ref SampleRandom random);
+
+    /// <inheritdoc/>
+    public sealed override void Apply(Canvas canvas, ref SampleRandom random) => Draw(canvas.Image.Height, canvas.Image.Width, ref random).Apply(canvas, Border);
+}
+
+/// <summary>A window of an image, which may reach over the border, and then perhaps its mirror image.</summary>
+/// <param name="Top">First row of the window.</param>
+/// <param name="Left">First column.</param>
+/// <param name="Height">Rows.</param>
+/// <param name="Width">Columns.</param>
+/// <param name="Overturned">Whether top and bottom are exchanged.</param>
+/// <param name="Mirrored">Whether left and right are exchanged.</param>
+internal readonly record struct PixelMove(int Top, int Left, int Height, int Width, bool Overturned = false, bool Mirrored = false)
+{
+    /// <summary>Makes it the image.</summary>
+    internal void Apply(Canvas canvas, byte? border)
+    {
+        Window.Cut(canvas, Top, Left, Height, Width, border);
+        if (!Overturned && !Mirrored) return;
+        canvas.View = Turned(canvas.View);
+        var image = canvas.Image;
+        for (var c = 0; c < image.Channels; c++)
+        {
+            // Both ways at once; where only one is wanted, each row back.
+            if (Overturned) image.Plane(c).Reverse();
+            if (Overturned != Mirrored)
+                for (var y = 0; y < image.Height; y++) image.Row(c, y).Reverse();
+        }
+    }
+
+    /// <summary>Which part of the original the result shows, of an image of a size that shows another part.</summary>
+    internal ImageView Apply(ImageView view, int height, int width) => Turned(view.Cut(Top, Left, Height, Width, height, width));
+
+    private ImageView Turned(ImageView view)
+    {
+        if (Overturned) view = view.Overturned;
+        return Mirrored ? view.Mirrored : view;
+    }
+}
