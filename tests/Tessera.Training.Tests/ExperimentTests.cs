@@ -53,6 +53,22 @@ public sealed class ExperimentTests : IDisposable
     }
 
     [Fact]
+    public void Maps_whose_channels_lie_together_train_to_the_same_weights()
+    {
+        string[] settings = ["model.name=resnet20_cifar", "optimizer={ name: sgd, lr: 0.01 }", "schedule.epochs=1", "train.ema=null"];
+        using var plain = Experiment.Begin(RecipePath, settings, Run("plain"));
+        using var last = Experiment.Begin(RecipePath, [.. settings, "train.channels_last=true"], Run("last"));
+        Assert.True(Recipe.Load(new RunFolder(Run("last")).RecipePath).Train.ChannelsLast);
+        var kernels = last.Model.Parameters().Where(p => p.Dim == 4 && p.Size(1) > 1 && p.Size(2) > 1).ToArray();
+        Assert.NotEmpty(kernels);
+        Assert.All(kernels, kernel => Assert.Equal(1, kernel.Strides[1]));
+        Assert.Equal(plain.Train().Last!.Loss, last.Train().Last!.Loss, 1e-3);
+        foreach (var (name, value) in plain.Model.StateDict())
+            foreach (var (expected, actual) in value.ToArray<double>().Zip(last.Model.StateDict()[name].ToArray<double>())) Assert.Equal(expected, actual, 1e-3);
+        Assert.All(kernels, kernel => Assert.Equal(1, kernel.Strides[1]));
+    }
+
+    [Fact]
     public void An_interrupted_run_goes_on_to_the_same_weights()
     {
         using (var whole = Experiment.Begin(RecipePath, [], Run("whole"))) whole.Train();
