@@ -27,7 +27,8 @@ find_torch() {
     local torch
     if [[ -n ${TESSERA_LIBTORCH:-} ]]; then return; fi
     torch=$(python3 -c 'import os, torch; print(os.path.dirname(torch.__file__))') || die 2 'python3 has no torch'
-    if [[ -e $torch/lib/libtorch.so && -d $torch/include ]]; then export TESSERA_LIBTORCH=$torch; fi
+    # Debian's lies in the system's folders, and the one of python3 is links to it.
+    if [[ -e $torch/lib/libtorch.so && ! -L $torch/lib/libtorch.so && -d $torch/include ]]; then export TESSERA_LIBTORCH=$torch; fi
     say "libtorch: ${TESSERA_LIBTORCH:-of the system}"
 }
 
