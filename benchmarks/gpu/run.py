@@ -13,7 +13,6 @@ import argparse
 import json
 import os
 import pathlib
-import shutil
 import statistics
 import subprocess
 import sys
@@ -138,12 +137,12 @@ def main():
     parser.add_argument("--sides", type=lambda text: text.split(","), default=SIDES, help=f"of {', '.join(SIDES + MORE_SIDES)}")
     parser.add_argument("--precision", choices=["bf16", "float32"], default="bf16")
     parser.add_argument("--channels-last", action="store_true", help="on all sides")
-    parser.add_argument("--steps", type=int, default=10, help="of a run, after which the device is waited for")
+    parser.add_argument("--steps", type=int, help="of a run, after which the device is waited for; 10 on a GPU, else 1")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of a side's turn")
     parser.add_argument("--curve", type=int, default=20, help="steps whose losses are compared")
     parser.add_argument("--threads", type=int, help="of the processor; the libraries' choice by default")
-    parser.add_argument("--python", default=shutil.which("python3") or "/usr/bin/python3", help="an interpreter with torch and numpy")
+    parser.add_argument("--python", default=sys.executable, help="an interpreter with torch and numpy; the one that runs this by default")
     parser.add_argument("--app", type=pathlib.Path, help="folder of publish.sh; by default the program is built here")
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder of the results")
     args = parser.parse_args()
@@ -151,6 +150,7 @@ def main():
     unknown = [side for side in args.sides if side not in SIDES + MORE_SIDES]
     if not models or unknown:
         parser.error(f"--sides {unknown[0]}: one of {', '.join(SIDES + MORE_SIDES)} is right" if unknown else f"--models {args.models}: beginnings of {', '.join(MODELS)} are right")
+    args.steps = (10 if args.device.startswith("cuda") else 1) if args.steps is None else args.steps
     if min(args.steps, args.rounds, args.curve) < 1:
         parser.error("--steps, --rounds and --curve from 1 are right")
     facts = python_facts(args.python)
