@@ -139,7 +139,7 @@ def main():
     parser.add_argument("--channels-last", action="store_true", help="on all sides")
     parser.add_argument("--steps", type=int, help="of a run, after which the device is waited for; 10 on a GPU, else 1")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of a side's turn")
+    parser.add_argument("--seconds", type=float, default=1.5, help="of a side's turn")
     parser.add_argument("--curve", type=int, default=20, help="steps whose losses are compared")
     parser.add_argument("--threads", type=int, help="of the processor; the libraries' choice by default")
     parser.add_argument("--python", default=sys.executable, help="an interpreter with torch and numpy; the one that runs this by default")
@@ -167,19 +167,20 @@ def main():
     peak = float(subprocess.run([*tessera, "peak", args.device], check=True, capture_output=True, text=True, env=sbs.environment(args.threads)).stdout)
     about["product in bfloat16"] = f"{peak:.2f} TFLOP/s measured" + (f", {SHEET_TFLOPS} on the data sheet" if args.device.startswith("cuda") else "")
     print(sbs.describe(about))
-    rows = []
+    args.out.mkdir(parents=True, exist_ok=True)
+    rows, text = [], ""
     for model in models:
         new, versions, failed = measure(model, args.batch[model], sides, tessera, args, folder, peak)
         rows += new
-        about |= versions
+        about |= versions | {"load after": sbs.load()}
         skipped |= {f"{side} of {model}": reason for side, reason in failed.items()}
+        if rows:
+            # After each model: what is cut off by a limit of time leaves what was measured until then.
+            sbs.write_csv(args.out / "results.csv", about, rows)
+            text = summary(rows, about, skipped, args)
+            (args.out / "results.md").write_text(text)
     if not rows:
         sys.exit("no side could run")
-    about["load after"] = sbs.load()
-    args.out.mkdir(parents=True, exist_ok=True)
-    sbs.write_csv(args.out / "results.csv", about, rows)
-    text = summary(rows, about, skipped, args)
-    (args.out / "results.md").write_text(text)
     print("\n" + text[text.index("| model"):] + f"written to {os.path.relpath(args.out)}/results.csv and .md")
 
 

@@ -17,7 +17,8 @@ side, name, weights = sys.argv[1:4]
 batch, device, precision, order, steps = int(sys.argv[4]), torch.device(sys.argv[5]), sys.argv[6], sys.argv[7], int(sys.argv[8])
 on_gpu = device.type == "cuda"
 peers.fused_attention = hasattr(F, "scaled_dot_product_attention")
-torch.backends.cudnn.allow_tf32 = False
+if precision == "float32":
+    torch.backends.cudnn.allow_tf32 = False
 model = peers.load(peers.create(name), weights).train().to(device)
 memory_format = torch.channels_last if order == "channels_last" else torch.contiguous_format
 if order == "channels_last":
