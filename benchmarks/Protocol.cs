@@ -12,7 +12,8 @@ internal static class Protocol
     /// <param name="run">One run, timed.</param>
     /// <param name="output">The result of one run; null where there is none.</param>
     /// <param name="losses">Losses of so many steps of training; null where nothing is trained.</param>
-    internal static void Serve(Action run, Func<float[]>? output = null, Func<int, IEnumerable<double>>? losses = null)
+    /// <param name="memory">The most memory in MB; by default what the process had.</param>
+    internal static void Serve(Action run, Func<float[]>? output = null, Func<int, IEnumerable<double>>? losses = null, Func<double>? memory = null)
     {
         CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
         var about = new { version = $"Tessera on libtorch {Torch.Version}, {RuntimeInformation.FrameworkDescription}", threads = Torch.Threads };
@@ -25,7 +26,7 @@ internal static class Protocol
                 "time" => $"times {string.Join(' ', Times(run, int.Parse(words[1])).Select(ms => $"{ms:F4}"))}",
                 "output" when output is not null => Save(output(), words[1]),
                 "losses" when losses is not null => $"losses {string.Join(' ', losses(int.Parse(words[1])).Select(loss => $"{loss:F6}"))}",
-                "memory" => $"memory {PeakMegabytes():F1}",
+                "memory" => $"memory {(memory ?? PeakMegabytes)():F1}",
                 _ => throw new InvalidOperationException($"unknown command {line}"),
             });
         }

@@ -4,7 +4,7 @@
     time N               -> times MS MS ...      milliseconds of N runs
     output FILE          -> done                 the result of one run as raw float32
     losses N             -> losses L L ...       N steps of training
-    memory               -> memory MB            the most that the process had
+    memory               -> memory MB            the most that the process (on a GPU: its allocator) had
 
 A worker sleeps in reading its next line while another side is measured.
 """
@@ -22,7 +22,7 @@ def answer(*words):
     print(*words, flush=True)
 
 
-def serve(about, run, output=None, losses=None):
+def serve(about, run, output=None, losses=None, memory=peak_memory):
     """Answers until standard input ends."""
     answer("ready", json.dumps(about))
     for line in sys.stdin:
@@ -41,6 +41,6 @@ def serve(about, run, output=None, losses=None):
         elif command == "losses":
             answer("losses", *(f"{loss:.6f}" for loss in losses(int(arguments[0]))))
         elif command == "memory":
-            answer("memory", f"{peak_memory():.1f}")
+            answer("memory", f"{memory():.1f}")
         else:
             sys.exit(f"unknown command {command}")

@@ -2,14 +2,34 @@
 #include "tessera.h"
 
 #include <ATen/Context.h>
-#include <ATen/detail/CUDAHooksInterface.h>
 
 #if TESSERA_CUDA
+#include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAStream.h>
 #endif
 
 using namespace tessera;
+
+namespace {
+
+#if TESSERA_CUDA
+// A graph and the stream on which it is recorded: it cannot be the default one.
+struct Recording {
+    at::cuda::CUDAGraph graph;
+    c10::cuda::CUDAStream stream;
+    c10::cuda::CUDAStream before;
+    explicit Recording(c10::DeviceIndex device)
+        : stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)), before(c10::cuda::getCurrentCUDAStream(device)) {}
+};
+
+Recording& recording_of(void* graph) { return *static_cast<Recording*>(graph); }
+#else
+[[noreturn]] void no_graphs() { throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: there is nothing to record a graph on"); }
+#endif
+
+}  // namespace
 
 TESSERA_API int32_t tessera_cuda_devices(int32_t* count) {
     return guarded([&] {
@@ -61,6 +81,93 @@ TESSERA_API int32_t tessera_cuda_empty_cache() {
     return guarded([&] {
 #if TESSERA_CUDA
         c10::cuda::CUDACachingAllocator::emptyCache();
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_graph_new(int32_t device, void** result) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        c10::cuda::set_device(static_cast<c10::DeviceIndex>(device));
+        *result = new Recording(static_cast<c10::DeviceIndex>(device));
+#else
+        (void)device, (void)result;
+        no_graphs();
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_graph_free(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        delete static_cast<Recording*>(graph);
+#else
+        (void)graph;
+        no_graphs();
+#endif
+    });
+}
+
+// From here to its counterpart, what this thread calls runs on the graph's own stream; both wait for all that was begun before.
+TESSERA_API int32_t tessera_cuda_graph_enter(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        auto& recording = recording_of(graph);
+        c10::cuda::device_synchronize();
+        recording.before = c10::cuda::getCurrentCUDAStream(recording.stream.device_index());
+        c10::cuda::setCurrentCUDAStream(recording.stream);
+#else
+        (void)graph;
+        no_graphs();
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_graph_leave(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        // Whatever the device has to report, the stream is the one of before.
+        c10::cuda::setCurrentCUDAStream(recording_of(graph).before);
+        c10::cuda::device_synchronize();
+#else
+        (void)graph;
+        no_graphs();
+#endif
+    });
+}
+
+// Between begin and end nothing is computed: kernels are recorded. The engine registers its default generator by itself, so that
+// every replay draws new numbers.
+TESSERA_API int32_t tessera_cuda_graph_begin(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        recording_of(graph).graph.capture_begin();
+#else
+        (void)graph;
+        no_graphs();
+#endif
+    });
+}
+
+TESSERA_API int32_t tessera_cuda_graph_end(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        recording_of(graph).graph.capture_end();
+#else
+        (void)graph;
+        no_graphs();
+#endif
+    });
+}
+
+// On the current stream.
+TESSERA_API int32_t tessera_cuda_graph_replay(void* graph) {
+    return guarded([&] {
+#if TESSERA_CUDA
+        recording_of(graph).graph.replay();
+#else
+        (void)graph;
+        no_graphs();
 #endif
     });
 }

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <type_traits>
 
 #ifdef USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
@@ -30,6 +31,24 @@ c10d::Reducer& reducer_of(void* reducer) { return **static_cast<std::shared_ptr<
 
 void finish(const c10::intrusive_ptr<c10d::Work>& work) {
     if (work) work->wait();
+}
+
+// The reducer's arguments differ by version: until 2.6 it is told the buckets' limits, later ones want to know whether to leave out
+// what no process uses and whether Python reduces, the newest also a limit for each bucket. Whichever there is, is taken.
+template <typename Reducer = c10d::Reducer>
+std::shared_ptr<Reducer> make_reducer(std::vector<at::Tensor> tensors, std::vector<std::vector<size_t>> buckets, std::vector<size_t> limits, Group group,
+    std::vector<bool> sparse, int64_t first_bucket, int64_t bucket) {
+    constexpr bool find_unused = true, gradients_are_views = false, leave_out_unused = false, python = false;
+    std::unordered_map<size_t, std::string> names;
+    using Tensors = std::vector<at::Tensor>;
+    using Buckets = std::vector<std::vector<size_t>>;
+    using Names = std::unordered_map<size_t, std::string>;
+    if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, std::vector<size_t>, Group, std::vector<bool>, int64_t, bool, bool, Names, int64_t>)
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(limits), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket);
+    else if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, Group, std::vector<bool>, int64_t, bool, bool, Names, int64_t, bool, bool>)
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket, leave_out_unused, python);
+    else
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket, leave_out_unused, python, std::vector<int64_t>());
 }
 
 #if defined(USE_C10D_GLOO) || defined(USE_C10D_NCCL)
@@ -177,8 +196,7 @@ TESSERA_API int32_t tessera_reducer_new(void* group, const Handle* parameters, i
         auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(tensors, {static_cast<size_t>(first_bucket), static_cast<size_t>(bucket)}, sparse);
         std::reverse(buckets.begin(), buckets.end());
         std::reverse(limits.begin(), limits.end());
-        *result = new std::shared_ptr<c10d::Reducer>(std::make_shared<c10d::Reducer>(std::move(tensors), std::move(buckets), std::move(limits), group_of(group),
-            std::move(sparse), bucket, /*find_unused_parameters=*/true, /*gradient_as_bucket_view=*/false, std::unordered_map<size_t, std::string>(), first_bucket));
+        *result = new std::shared_ptr<c10d::Reducer>(make_reducer(std::move(tensors), std::move(buckets), std::move(limits), group_of(group), std::move(sparse), first_bucket, bucket));
     });
 }
 

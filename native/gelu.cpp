@@ -12,7 +12,7 @@
 namespace tessera {
 namespace {
 
-bool has_kernel(const at::Tensor& x, c10::string_view approximate) {
+bool has_kernel(const at::Tensor& x, StringView approximate) {
     return x.device().is_cpu() && approximate == "none" && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.is_non_overlapping_and_dense();
 }
 
@@ -41,7 +41,7 @@ struct Gelu : torch::autograd::Function<Gelu> {
     }
 };
 
-at::Tensor gelu(const at::Tensor& self, c10::string_view approximate) {
+at::Tensor gelu(const at::Tensor& self, StringView approximate) {
     if (has_kernel(self, approximate)) return c10::GradMode::is_enabled() && self.requires_grad() ? Gelu::apply(self) : run(self);
     auto result = at::gelu(self, approximate);
 #if !TESSERA_TORCH_AT_LEAST(2, 0)

@@ -16,7 +16,7 @@ struct Operator {
     c10::OperatorHandle handle;
     std::string name;
     std::vector<Kind> kinds;
-    std::vector<c10::optional<c10::IValue>> defaults;
+    std::vector<Optional<c10::IValue>> defaults;
 };
 
 Kind kind_of(const c10::TypePtr& type) {
@@ -149,9 +149,9 @@ c10::IValue convert(const Operator& op, size_t i, const Value& value) {
                 return result;
             }
             if (kind != Kind::OptionalTensorList) mismatch(op, i, "a list of tensors");
-            c10::List<c10::optional<at::Tensor>> result;
+            c10::List<Optional<at::Tensor>> result;
             for (int32_t k = 0; k < value.count; k++)
-                result.push_back(handles[k] == nullptr ? c10::optional<at::Tensor>() : c10::optional<at::Tensor>(borrow(handles[k])));
+                result.push_back(handles[k] == nullptr ? Optional<at::Tensor>() : Optional<at::Tensor>(borrow(handles[k])));
             return result;
         }
         case Tag::Device:

@@ -67,9 +67,16 @@ TESSERA_API int32_t tessera_set_deterministic(int32_t enabled, int32_t warn_only
 }
 TESSERA_API int32_t tessera_deterministic() { return at::globalContext().deterministicAlgorithms(); }
 
-// tf32 shortens float32 products on CUDA: off unless asked for.
+// tf32 shortens float32 products and convolutions on CUDA: off unless asked for.
 TESSERA_API int32_t tessera_set_tf32(int32_t allowed) {
     return guarded([&] {
+#if TESSERA_TORCH_AT_LEAST(2, 6)
+        // Some versions since 2.9 warn that there are newer settings; these exist in all of them.
+        struct Silent : c10::WarningHandler {
+            void process(const c10::Warning&) override {}
+        } silent;
+        c10::WarningUtils::WarningHandlerGuard quiet(&silent);
+#endif
         at::globalContext().setAllowTF32CuBLAS(allowed != 0);
         at::globalContext().setAllowTF32CuDNN(allowed != 0);
     });

@@ -3,7 +3,9 @@
 #pragma once
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include <ATen/ATen.h>
@@ -17,9 +19,20 @@ namespace tessera {
 
 // Number of this ABI, mirrored by Tessera.Native.Library.Abi: raised whenever a function, a struct or the meaning of a value
 // changes, so that a shim and an assembly of different builds say so instead of misunderstanding each other.
-constexpr int32_t abi = 3;
+constexpr int32_t abi = 4;
 
 using Handle = c10::TensorImpl*;
+
+// The engine's own until they became the standard's; what it called them is being taken away.
+#if TESSERA_TORCH_AT_LEAST(2, 6)
+template <typename T>
+using Optional = std::optional<T>;
+using StringView = std::string_view;
+#else
+template <typename T>
+using Optional = c10::optional<T>;
+using StringView = c10::string_view;
+#endif
 
 // Mirrored by Tessera.Native.ErrorKind.
 enum class ErrorKind : int32_t {

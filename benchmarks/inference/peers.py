@@ -30,6 +30,18 @@ def load(model, path):
     return model
 
 
+# Whether attention is written as the authors of the models did, or by the function that PyTorch has for it since 2.0.
+fused_attention = False
+
+
+def attend(q, k, v, scale, dropout=None):
+    """softmax(scale q k^T) v with dropout of the weights; all [..., N, d]."""
+    if fused_attention:
+        return F.scaled_dot_product_attention(q, k, v, dropout_p=dropout.p if dropout is not None and dropout.training else 0.0, scale=scale)
+    weights = ((q * scale) @ k.transpose(-2, -1)).softmax(dim=-1)
+    return (weights if dropout is None else dropout(weights)) @ v
+
+
 class Mlp(nn.Module):
     def __init__(self, dim, hidden):
         super().__init__()
@@ -51,8 +63,7 @@ class Attention(nn.Module):
     def forward(self, x):
         b, n, c = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        attn = self.attn_drop(((q * self.scale) @ k.transpose(-2, -1)).softmax(dim=-1))
-        return self.proj((attn @ v).transpose(1, 2).reshape(b, n, c))
+        return self.proj(attend(q, k, v, self.scale, self.attn_drop).transpose(1, 2).reshape(b, n, c))
 
 
 # --- ViT, DeiT ------------------------------------------------------------------------------------------------------
@@ -179,7 +190,7 @@ class LePEAttention(nn.Module):
         c, r = q.shape[1], self.resolution
         lepe = self.split(self.get_v(v))
         q, k, v = self.split(q), self.split(k), self.split(v)
-        x = ((q * self.scale) @ k.transpose(-2, -1)).softmax(dim=-1) @ v + lepe
+        x = attend(q, k, v, self.scale) + lepe
         x = x.transpose(1, 2).reshape(-1, r // self.hs, r // self.ws, self.hs, self.ws, c)
         return x.permute(0, 1, 3, 2, 4, 5).reshape(-1, r * r, c)
 
@@ -427,9 +438,20 @@ class WindowAttention(nn.Module):
     def forward(self, x, mask):
         b, n, c = x.shape
         q, k, v = self.qkv(x).reshape(b, n, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4).unbind(0)
-        attn = (q * self.scale) @ k.transpose(-2, -1)
         bias = self.relative_position_bias_table[self.relative_position_index.view(-1)].view(n, n, -1)
-        attn = attn + bias.permute(2, 0, 1).contiguous().unsqueeze(0)
+        bias = bias.permute(2, 0, 1).contiguous().unsqueeze(0)
+        if fused_attention:
+            if mask is None:
+                x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=self.scale)
+            else:
+                # The windows of an image stand beside its heads, so that one mask serves the batch.
+                windows = mask.shape[0]
+                bias = (bias + mask.unsqueeze(1)).reshape(1, windows * self.heads, n, n)
+                q, k, v = (t.reshape(b // windows, windows * self.heads, n, -1) for t in (q, k, v))
+                x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias, scale=self.scale).reshape(b, self.heads, n, -1)
+            return self.proj(x.transpose(1, 2).reshape(b, n, c))
+        attn = (q * self.scale) @ k.transpose(-2, -1)
+        attn = attn + bias
         if mask is not None:
             windows = mask.shape[0]
             attn = (attn.view(b // windows, windows, self.heads, n, n) + mask.unsqueeze(1).unsqueeze(0)).view(-1, self.heads, n, n)
@@ -520,6 +542,8 @@ class Swin(nn.Module):
 
 MODELS = {
     "vit_tiny_patch16_224": lambda: VisionTransformer(),
+    "deit_tiny_patch16_224": lambda: VisionTransformer(),
+    "vit_small_patch16_224": lambda: VisionTransformer(dim=384, heads=6),
     "deit_small_patch16_224": lambda: VisionTransformer(dim=384, heads=6),
     "vit_tiny_patch4_32": lambda: VisionTransformer(image=32, patch=4, classes=10),
     "cct_7_3x1_32": lambda: Cct(),

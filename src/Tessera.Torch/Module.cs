@@ -117,6 +117,17 @@ public abstract class Module
         }
     }
 
+    /// <summary>
+    /// Lays the parameters of four dimensions, which are those of convolutions of maps, out in an order, in place. With channels last,
+    /// convolutions compute on and return maps whose channels lie together, which is what the matrix units of a GPU want.
+    /// </summary>
+    public void To(MemoryFormat format)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        foreach (var parameter in Parameters().Where(p => p.Dim == 4)) parameter.Replace(parameter.Detach().Contiguous(format));
+    }
+
     /// <summary>Sets whether gradients flow to the parameters.</summary>
     public void RequireGrad(bool required)
     {

@@ -88,7 +88,7 @@ internal readonly struct OwnedBatch : IDisposable
 {
     private readonly Batch source;
 
-    internal OwnedBatch(Batch source, Device device)
+    internal OwnedBatch(Batch source, Device device, bool channelsLast = false)
     {
         this.source = source;
         Value = device.Type == DeviceType.Cpu ? source : source with
@@ -98,6 +98,12 @@ internal readonly struct OwnedBatch : IDisposable
             Targets = source.Targets?.To(device),
             Mask = source.Mask?.To(device),
         };
+        if (channelsLast && Value.Inputs.Dim == 4)
+        {
+            var inputs = Value.Inputs.Contiguous(MemoryFormat.ChannelsLast);
+            if (!ReferenceEquals(Value.Inputs, source.Inputs)) Value.Inputs.Dispose();
+            Value = Value with { Inputs = inputs };
+        }
     }
 
     internal Batch Value { get; }

@@ -33,6 +33,7 @@ public sealed class Experiment : IDisposable
         if (recipe.Train.RecomputeBlocks) Recompute(Model);
         var objective = recipe.CreateObjective(new(Model, device) { Pretrained = recipe.Model.Weights is not null, Normalization = Facts.Normalization, Data = TrainData as ImageDataset, Augment = recipe.Augment, UnreadableLimit = recipe.Data.UnreadableLimit });
         objective.To(device);
+        if (recipe.Train.ChannelsLast) Model.To(MemoryFormat.ChannelsLast);
         var pipeline = recipe.TrainingPipeline();
         train = new Loader(TrainData, pipeline, recipe.Data.Batch, recipe.Train.Seed, shuffle: true, dropLast: TrainData.Count >= recipe.Data.Batch,
             workers: recipe.Data.Workers, replica: ReplicaOf(group), sampler: recipe.Data.Repeats > 1 ? new RepeatedAugmentation(recipe.Data.Repeats) : null, unreadableLimit: recipe.Data.UnreadableLimit,

@@ -221,7 +221,7 @@ public sealed class Trainer : IDisposable
         var progress = new Progress(epoch, setup.Schedule.TotalEpochs, step, StepsPerEpoch);
         using var scope = new Scope();
         List<OwnedBatch> parts = [];
-        while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device));
+        while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device, setup.Options.ChannelsLast));
         if (parts.Count == 0) throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
         var waited = Stopwatch.GetElapsedTime(started);
         setup.Optimizer.LearningRate = setup.Schedule.LearningRate(setup.TopLearningRate, step, StepsPerEpoch);

@@ -77,6 +77,13 @@ internal static unsafe partial class Imports
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_memory")] internal static partial int CudaMemory(int device, out long allocated, out long peak, out long reserved);
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_reset_peak")] internal static partial int CudaResetPeak(int device);
     [LibraryImport(Lib, EntryPoint = "tessera_cuda_empty_cache")] internal static partial int CudaEmptyCache();
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_new")] internal static partial int CudaGraphNew(int device, out nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_free")] internal static partial int CudaGraphFree(nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_enter")] internal static partial int CudaGraphEnter(nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_leave")] internal static partial int CudaGraphLeave(nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_begin")] internal static partial int CudaGraphBegin(nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_end")] internal static partial int CudaGraphEnd(nint graph);
+    [LibraryImport(Lib, EntryPoint = "tessera_cuda_graph_replay")] internal static partial int CudaGraphReplay(nint graph);
 
     [LibraryImport(Lib, EntryPoint = "tessera_store_new", StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int StoreNew(string host, int port, int server, long timeout, out StoreHandle result);

@@ -9,7 +9,7 @@ internal static unsafe class Library
     internal const string Name = "tessera";
 
     /// <summary>Number of the ABI that this assembly was written for; native/tessera.h has the shim's.</summary>
-    internal const int Abi = 3;
+    internal const int Abi = 4;
 
     // Runs once, before the first native call: the engine is set up the way every use of it wants.
     static Library()
@@ -20,6 +20,8 @@ internal static unsafe class Library
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
         // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
         Imports.KeepFreedMemory(1L << 30);
+        // The engine's own default lets convolutions on CUDA round to 10 bits.
+        _ = Imports.SetTf32(0);
     }
 
     // Environment.SetEnvironmentVariable changes the managed copy only.

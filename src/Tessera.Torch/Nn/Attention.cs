@@ -23,6 +23,8 @@ public static class Attention
         if (fused)
         {
             if (mask?.DType == DType.Bool) (query, mask) = (WithoutEmptyRows(query, mask), Additive(mask, query.DType));
+            // Autocast shortens all of them alike; outside of it the kernels refuse a mask of another type than the queries'.
+            else if (mask is not null && mask.DType != query.DType) mask = mask.To(query.DType);
             return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
         }
         var weights = Weights(query, key, mask, scale);

@@ -65,7 +65,7 @@ public sealed partial class GroupNorm : Layer
 /// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
 /// <remarks>
 /// The engine's backward on the CPU is wrong for maps whose memory layout is ambiguous (batch 1, or height or width 1) when
-/// exactly one of input and gradient lies in plain layout (docs/engine-defects.md). Both are made contiguous here, which
+/// exactly one of input and gradient lies in plain layout (docs/engine-defects.md). Both are made contiguous there, which
 /// costs nothing where they are already.
 /// </remarks>
 public sealed partial class BatchNorm : Layer
@@ -125,8 +125,9 @@ public sealed partial class BatchNorm : Layer
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
         if (Training && Group is { Participation: not Participation.Alone } group) return Together(input, group, update);
-        var output = Torch.BatchNorm(input.Contiguous(), weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
-        return input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
+        var guarded = input.Device.Type == DeviceType.Cpu;
+        var output = Torch.BatchNorm(guarded ? input.Contiguous() : input, weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
+        return guarded && input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
 
     private Tensor Together(Tensor input, ProcessGroup group, double update)

@@ -8,6 +8,8 @@ namespace Tessera.Optim;
 /// <param name="eps">Added to the root of the squares.</param>
 public sealed class AdamW(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8) : Adam(groups, learningRate, beta1, beta2, eps)
 {
+    private protected override bool Decoupled => true;
+
     /// <inheritdoc/>
     protected override Tensor Decay(Parameter parameter, Tensor gradient, double weightDecay, double learningRate)
     {

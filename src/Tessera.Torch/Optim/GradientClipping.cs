@@ -24,16 +24,21 @@ public static class GradientClipping
     public static double ByNorm(IEnumerable<Parameter> parameters, double limit)
     {
         using var scope = new Scope();
+        return ByNormOnDevice(parameters, limit)?.ToDouble() ?? 0;
+    }
+
+    /// <summary>The same without waiting for the device, as a step that is recorded in a <see cref="CudaGraph"/> needs it.</summary>
+    /// <returns>The norm before scaling, a tensor without dimensions; null without any gradient.</returns>
+    public static Tensor? ByNormOnDevice(IEnumerable<Parameter> parameters, double limit) => Torch.Scope(() =>
+    {
         using var outside = Torch.NoGrad();
         var gradients = parameters.Select(p => p.Grad).OfType<Tensor>().ToArray();
-        if (gradients.Length == 0) return 0;
+        if (gradients.Length == 0) return null;
         var norm = Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm();
-        var value = norm.ToDouble();
-        if (!double.IsFinite(value)) return value;
-        var factor = (limit / (norm + 1e-6)).Clamp(max: 1);
+        var factor = (limit / (norm + 1e-6)).Clamp(max: 1).MaskedFill_(norm.Isfinite().LogicalNot(), 1);
         foreach (var gradient in gradients) gradient.Mul_(factor);
-        return value;
-    }
+        return norm;
+    });
 
     /// <summary>Limits every entry of every gradient to [-limit, limit].</summary>
     public static void ByValue(IEnumerable<Parameter> parameters, double limit)

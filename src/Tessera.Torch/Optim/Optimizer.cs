@@ -25,6 +25,7 @@ public abstract class Optimizer
 {
     private readonly Dictionary<string, Dictionary<string, Tensor>> state = [];
     private readonly Dictionary<string, long> steps = [];
+    private RecordedNumbers? recorded;
 
     /// <summary>An optimiser of the given groups.</summary>
     /// <exception cref="ArgumentException">A parameter (or a name) is in two groups.</exception>
@@ -41,24 +42,77 @@ public abstract class Optimizer
     /// <summary>The groups.</summary>
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
-    /// <summary>The learning rate of the next step; schedules set it.</summary>
-    public double LearningRate { get; set; }
+    /// <summary>The learning rate of the next step; schedules set it. Also that of the next replay, where steps are recorded.</summary>
+    public double LearningRate
+    {
+        get;
+        set
+        {
+            field = value;
+            recorded?.SetRate(value);
+        }
+    }
+
+    /// <summary>
+    /// Whether steps can be recorded in a <see cref="CudaGraph"/>: the learning rate and the counts of steps lie on the device then,
+    /// where replays read and advance them. For AdamW and Adam; set it once the parameters lie where they are to stay.
+    /// </summary>
+    /// <exception cref="NotSupportedException">The optimiser, or the libtorch in use, has no such step.</exception>
+    public bool Recordable
+    {
+        get => recorded is not null;
+        set
+        {
+            if (value == Recordable) return;
+            if (value && WhyNotRecordable() is { } reason) throw new NotSupportedException(reason);
+            if (value) recorded = new(Groups.SelectMany(g => g.Parameters), steps, LearningRate);
+            else
+            {
+                foreach (var (name, count) in recorded!.Counts()) steps[name] = count;
+                recorded.Dispose();
+                recorded = null;
+            }
+        }
+    }
+
+    private protected virtual string? WhyNotRecordable() => $"steps of {GetType().Name} cannot be recorded in a CUDA graph: those of AdamW and Adam can";
+
+    private protected RecordedNumbers? Recorded => recorded;
 
     /// <summary>One step with the gradients that the parameters hold.</summary>
+    /// <exception cref="InvalidOperationException">A graph is being recorded, and the step would repeat its numbers at every replay.</exception>
     public void Step()
     {
+        if (CudaGraph.IsRecording && !Recordable) throw new InvalidOperationException("a recorded step would repeat its learning rate and count at every replay: set the optimiser's Recordable first");
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         Prepare(Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter.Grad).OfType<Tensor>());
         foreach (var group in Groups)
+        {
+            var learned = new List<Learned>(group.Parameters.Count);
             foreach (var (name, parameter) in group.Parameters)
             {
                 if (parameter.Grad is not { } gradient) continue;
-                var step = steps.GetValueOrDefault(name) + 1;
-                steps[name] = step;
-                using var inner = new Scope();
-                Update(new Slot(this, name), parameter, gradient, group, LearningRate * group.Scale, step);
+                var step = recorded is null ? steps[name] = steps.GetValueOrDefault(name) + 1 : 0;
+                learned.Add(new(name, parameter, gradient, step));
             }
+            UpdateAll(learned, group, LearningRate * group.Scale);
+        }
+    }
+
+    /// <summary>What a step changes: a parameter, its gradient, and its count of steps (0 where steps are recorded).</summary>
+    private protected readonly record struct Learned(string Name, Parameter Parameter, Tensor Gradient, long Step);
+
+    private protected Slot SlotOf(string name) => new(this, name);
+
+    // One after the other; optimisers that have an operator for many at once use it.
+    private protected virtual void UpdateAll(List<Learned> learned, ParameterGroup group, double learningRate)
+    {
+        foreach (var (name, parameter, gradient, step) in learned)
+        {
+            using var inner = new Scope();
+            Update(new Slot(this, name), parameter, gradient, group, learningRate, step);
+        }
     }
 
     /// <summary>Called at the beginning of a step with all gradients, for what goes by all of them together.</summary>
@@ -77,7 +131,7 @@ public abstract class Optimizer
     public OrderedDictionary<string, Tensor> StateDict()
     {
         var result = new OrderedDictionary<string, Tensor>();
-        foreach (var (name, count) in steps)
+        foreach (var (name, count) in recorded?.Counts() ?? steps)
         {
             result.Add($"{name}/step", Tensor.Of(count));
             foreach (var (slot, tensor) in state.GetValueOrDefault(name) ?? []) result.Add($"{name}/{slot}", tensor);
@@ -103,13 +157,15 @@ public abstract class Optimizer
             {
                 if (tensor.Dim > 0 && tensor.Shape != parameter.Shape) throw new ArgumentException($"the optimiser's state '{key}' is of shape {tensor.Shape}, the parameter of {parameter.Shape}", nameof(saved));
                 if (!loaded.TryGetValue(name, out var slots)) loaded[name] = slots = [];
-                slots[key[(cut + 1)..]] = tensor.To(dtype: null, device: parameter.Device).Clone();
+                // As it would lie had it been made here: like the parameter, whatever the order of its dimensions in memory.
+                slots[key[(cut + 1)..]] = tensor.Dim > 0 ? parameter.EmptyLike(dtype: tensor.DType).Copy_(tensor) : tensor.To(dtype: null, device: parameter.Device).Clone();
             }
         }
         foreach (var tensor in state.Values.SelectMany(slots => slots.Values)) tensor.Dispose();
         state.Clear();
         steps.Clear();
         foreach (var (name, count) in counts) steps[name] = count;
+        recorded?.SetCounts(steps);
         foreach (var (name, slots) in loaded)
         {
             foreach (var tensor in slots.Values) tensor.Keep();

@@ -188,6 +188,7 @@ public enum NonFiniteAction
 /// <param name="Keep">Newest checkpoints that are kept, besides the best.</param>
 /// <param name="NonFinite">When a loss or gradient is infinite or no number: stop, skip the step, or roll back to the newest checkpoint.</param>
 /// <param name="NonFiniteLimit">Steps that are skipped in a row, or times that training rolls back, before it stops after all.</param>
+/// <param name="ChannelsLast">Kernels of convolutions, and with them their maps, lie with the channels together; the results are those of the usual order, within rounding. Pays on a GPU for models that are mostly convolutions.</param>
 /// <param name="SyncBatchNorm">Several processes: batch norms go by the samples of all of them, as in one process; else each by its own.</param>
 public sealed record TrainOptions(
     Precision Precision = Precision.Fp32,
@@ -205,6 +206,7 @@ public sealed record TrainOptions(
     [Range(1, 1_000_000)] int Keep = 2,
     NonFiniteAction NonFinite = NonFiniteAction.Stop,
     [Range(1, 1_000_000)] int NonFiniteLimit = 5,
+    bool ChannelsLast = false,
     bool SyncBatchNorm = true)
 {
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
