@@ -1,8 +1,7 @@
 // CUDA as far as the build has it: without it there are no devices and the rest is an error that says so.
 #include "tessera.h"
 
-#include <ATen/Context.h>
-#include <ATen/detail/CUDAHooksInterface.h>
+#include <c10/core/impl/DeviceGuardImplInterface.h>
 
 #if TESSERA_CUDA
 #include <c10/cuda/CUDACachingAllocator.h>
@@ -12,13 +11,8 @@
 using namespace tessera;
 
 TESSERA_API int32_t tessera_cuda_devices(int32_t* count) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        *count = at::hasCUDA() ? static_cast<int32_t>(c10::cuda::device_count()) : 0;
-#else
-        *count = 0;
-#endif
-    });
+    // What stands for CUDA in this process, CUDA itself or the tests' twin of it, says how many it has.
+    return guarded([&] { *count = c10::impl::hasDeviceGuardImpl(at::kCUDA) ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0; });
 }
 
 TESSERA_API int32_t tessera_cuda_synchronize(int32_t device) {

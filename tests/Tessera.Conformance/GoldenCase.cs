@@ -5,6 +5,9 @@ namespace Tessera.Conformance;
 internal sealed class CaseAttribute(string name) : Attribute
 {
     public string Name { get; } = name;
+
+    /// <summary>The case is about files or the preparation of data, which are the processor's whatever device models are on.</summary>
+    public bool OnCpu { get; init; }
 }
 
 /// <summary>A procedure that computes what a kind of golden files records. A class per case, found by its attribute.</summary>

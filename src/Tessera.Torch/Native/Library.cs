@@ -20,6 +20,8 @@ internal static unsafe class Library
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
         // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
         Imports.KeepFreedMemory(1L << 30);
+        // The engine's own default lets convolutions on CUDA round to 10 bits.
+        _ = Imports.SetTf32(0);
     }
 
     // Environment.SetEnvironmentVariable changes the managed copy only.
