@@ -20,22 +20,22 @@
 
 namespace {
 
-const c10::Device device(c10::DeviceType::CUDA, 0);
+const c10::Device gpu(c10::DeviceType::CUDA, 0);
 const c10::DispatchKeySet cuda_keys(c10::DispatchKey::CUDA), cpu_keys(c10::DispatchKey::CPU);
 
 // ---- Devices, streams and random numbers ----------------------------------------------------------------------------
 
-void require_device(c10::Device d) { TORCH_CHECK(d.type() == device.type() && d.index() <= 0, "CUDA error: invalid device ordinal (", d, ")"); }
+void require_device(c10::Device d) { TORCH_CHECK(d.type() == gpu.type() && d.index() <= 0, "CUDA error: invalid device ordinal (", d, ")"); }
 
 struct Guard final : c10::impl::DeviceGuardImplInterface {
-    c10::DeviceType type() const override { return device.type(); }
-    c10::Device exchangeDevice(c10::Device d) const override { return require_device(d), device; }
-    c10::Device getDevice() const override { return device; }
+    c10::DeviceType type() const override { return gpu.type(); }
+    c10::Device exchangeDevice(c10::Device d) const override { return require_device(d), gpu; }
+    c10::Device getDevice() const override { return gpu; }
     void setDevice(c10::Device d) const override { require_device(d); }
     void uncheckedSetDevice(c10::Device) const noexcept override {}
-    c10::Stream getStream(c10::Device) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, device); }
-    c10::Stream getDefaultStream(c10::Device) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
-    c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return c10::Stream(c10::Stream::DEFAULT, device); }
+    c10::Stream getStream(c10::Device) const noexcept override { return c10::Stream(c10::Stream::DEFAULT, gpu); }
+    c10::Stream getDefaultStream(c10::Device) const override { return c10::Stream(c10::Stream::DEFAULT, gpu); }
+    c10::Stream getStreamFromGlobalPool(c10::Device, bool) const override { return c10::Stream(c10::Stream::DEFAULT, gpu); }
     c10::Stream exchangeStream(c10::Stream stream) const noexcept override { return stream; }
     c10::DeviceIndex deviceCount() const noexcept override { return 1; }
     void record(void**, const c10::Stream&, const c10::DeviceIndex, const c10::EventFlag) const override {}
@@ -49,7 +49,7 @@ C10_REGISTER_GUARD_IMPL(CUDA, Guard)
 // Kernels of the processor draw from a generator of the processor's, which is not the processor's own.
 struct DeviceGenerator final : c10::GeneratorImpl {
     mutable at::Generator own = at::detail::createCPUGenerator();
-    DeviceGenerator() : GeneratorImpl(device, cuda_keys) {}
+    DeviceGenerator() : GeneratorImpl(gpu, cuda_keys) {}
     void set_current_seed(uint64_t seed) override { locked([&] { own.set_current_seed(seed); }); }
     uint64_t current_seed() const override { return own.current_seed(); }
     uint64_t seed() override { return own.seed(); }
@@ -123,7 +123,7 @@ c10::Storage storage_over(c10::DataPtr data, size_t bytes) {
 
 // The device's memory that a storage of the processor's is from now on.
 c10::DataPtr adopted(const c10::Storage& storage) {
-    return {hidden(const_cast<void*>(storage.data())), new c10::Storage(storage), [](void* kept) { delete static_cast<c10::Storage*>(kept); }, device};
+    return {hidden(const_cast<void*>(storage.data())), new c10::Storage(storage), [](void* kept) { delete static_cast<c10::Storage*>(kept); }, gpu};
 }
 
 at::Tensor tensor_over(const c10::Storage& storage, c10::DispatchKeySet keys, const at::Tensor& like, bool view) {
@@ -206,9 +206,9 @@ std::string plain_name(const c10::FunctionSchema& schema) {
 }
 
 void require_ours(const c10::FunctionSchema& schema, size_t argument, const at::Tensor& tensor) {
-    if (!tensor.defined() || tensor.device() == device) return;
+    if (!tensor.defined() || tensor.device() == gpu) return;
     if (tensor.is_cpu() && tensor.dim() == 0 && (tensor.unsafeGetTensorImpl()->is_wrapped_number() || with_numbers.count(plain_name(schema)) > 0)) return;
-    TORCH_CHECK(of_two_devices.count(schema.name().substr(schema.name().rfind(':') + 1)) > 0, "Expected all tensors to be on the same device, but found at least two devices, ", device, " and ",
+    TORCH_CHECK(of_two_devices.count(schema.name().substr(schema.name().rfind(':') + 1)) > 0, "Expected all tensors to be on the same device, but found at least two devices, ", gpu, " and ",
         tensor.device(), "! (when checking argument for argument ", schema.arguments()[argument].name(), " in method ", schema.operator_name(), ")");
 }
 
@@ -235,7 +235,7 @@ c10::IValue to_cpu(const c10::FunctionSchema& schema, size_t argument, c10::IVal
     }
     if (value.isGenerator()) {
         auto given = value.toGenerator().device();
-        TORCH_CHECK(given == device, "Expected a 'cuda' device type for generator but found '", given.type(), "'");
+        TORCH_CHECK(given == gpu, "Expected a 'cuda' device type for generator but found '", given.type(), "'");
         return generator_of_kernels();
     }
     if (value.isNone() && is_generator(schema.arguments()[argument].type())) return generator_of_kernels();
