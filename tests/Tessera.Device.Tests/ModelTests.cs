@@ -2,7 +2,7 @@ using Tessera.Models;
 using Tessera.Testing;
 using Tessera.Tests.Models;
 
-namespace Tessera.Tests.Device;
+namespace Tessera.Tests.Devices;
 
 /// <summary>A model of every family on the device: all that the processor's tests ask, and the same numbers as there.</summary>
 public sealed class ModelTests : LiveTensors
@@ -12,7 +12,7 @@ public sealed class ModelTests : LiveTensors
 
     [DeviceTheory]
     [MemberData(nameof(Names))]
-    public void Every_family_trains_and_answers_all_questions_on_the_device(string name) => Questions.Ask(name, Tessera.Device.Cuda);
+    public void Every_family_trains_and_answers_all_questions_on_the_device(string name) => Questions.Ask(name, Device.Cuda);
 
     [DeviceTheory]
     [MemberData(nameof(Names))]
@@ -24,9 +24,9 @@ public sealed class ModelTests : LiveTensors
         model.Eval();
         // It draws permutations, which another device draws in another way.
         if (model is Sret { Options.Groups: not null } && !OnDevice.IsTwin) return;
-        var (logits, gradients) = Compute(model, Questions.Input(model, Tessera.Device.Cpu));
-        model.To(Tessera.Device.Cuda);
-        var (found, ours) = Compute(model, Questions.Input(model, Tessera.Device.Cuda));
+        var (logits, gradients) = Compute(model, Questions.Input(model, Device.Cpu));
+        model.To(Device.Cuda);
+        var (found, ours) = Compute(model, Questions.Input(model, Device.Cuda));
         Near.Equal(logits, found, 1e-4);
         Assert.Equal(gradients.Keys, ours.Keys);
         foreach (var (parameter, expected) in gradients)

@@ -3,7 +3,7 @@ using Tessera.Testing;
 
 [assembly: CollectionBehavior(DisableTestParallelization = true)]
 
-namespace Tessera.Tests.Device;
+namespace Tessera.Tests.Devices;
 
 /// <summary>The device of these tests: a GPU where there is one, else the processor in the guise of one.</summary>
 internal static class OnDevice

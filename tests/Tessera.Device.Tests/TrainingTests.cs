@@ -2,7 +2,7 @@ using Tessera.Testing;
 using Tessera.Training;
 using Tessera.Training.Tests;
 
-namespace Tessera.Tests.Device;
+namespace Tessera.Tests.Devices;
 
 /// <summary>Training on the device: every method, the state that a checkpoint holds, whole runs.</summary>
 public sealed class TrainingTests : IDisposable
@@ -89,7 +89,7 @@ public sealed class TrainingTests : IDisposable
         using (var experiment = Experiment.Begin(recipe, ["schedule.epochs=1"], run)) result = experiment.Train();
         Assert.True(result.Completed);
         Assert.True(File.Exists(new RunFolder(run).ReportPath));
-        Assert.Equal(result.Last!.Loss, Experiment.Evaluate(TrainedModel.FromRun(run, Tessera.Device.Cuda)).Loss, 1e-2);
+        Assert.Equal(result.Last!.Loss, Experiment.Evaluate(TrainedModel.FromRun(run, Device.Cuda)).Loss, 1e-2);
         // Brought to the processor, the weights predict the same.
         Assert.Equal(result.Last.Loss, Experiment.Evaluate(TrainedModel.FromRun(run)).Loss, 2e-2);
     }

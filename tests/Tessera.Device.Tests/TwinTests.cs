@@ -1,20 +1,20 @@
 using Tessera.Testing;
 
-namespace Tessera.Tests.Device;
+namespace Tessera.Tests.Devices;
 
 /// <summary>The twin behaves as a GPU does where it matters for correct code.</summary>
 public sealed class TwinTests : LiveTensors
 {
-    private static readonly Tessera.Device device = new(DeviceType.Cuda, 0);
+    private static readonly Device device = new(DeviceType.Cuda, 0);
 
     [DeviceFact]
     public void There_is_a_device_and_tensors_say_that_they_are_on_it()
     {
         using var scope = Torch.Scope();
         Assert.True(Cuda.IsAvailable);
-        Assert.Equal(device, Torch.Zeros([2, 3], device: Tessera.Device.Cuda).Device);
+        Assert.Equal(device, Torch.Zeros([2, 3], device: Device.Cuda).Device);
         Assert.Equal(device, (Torch.Ones(3).To(device) * 2).Sum().Device);
-        Assert.Equal(Tessera.Device.Cpu, Torch.Ones(3).To(device).To(Tessera.Device.Cpu).Device);
+        Assert.Equal(Device.Cpu, Torch.Ones(3).To(device).To(Device.Cpu).Device);
         Assert.Contains("on cuda:0", Torch.Ones(3).To(device).ToString(), StringComparison.Ordinal);
     }
 
@@ -63,7 +63,7 @@ public sealed class TwinTests : LiveTensors
         using var scope = Torch.Scope();
         var input = Torch.Randn([2, 3, 8, 8]);
         var weight = Torch.Randn([3, 1, 3, 3]);
-        Tensor[] Gradients(Tessera.Device on)
+        Tensor[] Gradients(Device on)
         {
             var (x, w) = (input.To(on).Detach().Clone(), weight.To(on).Detach().Clone());
             (x.RequiresGrad, w.RequiresGrad) = (true, true);
@@ -71,7 +71,7 @@ public sealed class TwinTests : LiveTensors
             return [x.Grad!, w.Grad!];
         }
 
-        foreach (var (expected, found) in Gradients(Tessera.Device.Cpu).Zip(Gradients(device)))
+        foreach (var (expected, found) in Gradients(Device.Cpu).Zip(Gradients(device)))
         {
             Assert.Equal(device, found.Device);
             Near.Equal(expected, found, 1e-4);

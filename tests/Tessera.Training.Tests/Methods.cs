@@ -11,26 +11,33 @@ internal static class Methods
         ["bootstrapping_shared"] = (Small.Bootstrap, (s, _) => new Bootstrapping(new(StemStride: 2, StemWidth: 8, DownSample: [0], Init: BootstrapInit.Corrected), s), Small.Side),
         ["bootstrapping_joint"] = (Small.Bootstrap, (s, _) => new Bootstrapping(new(BootstrappingMode.Joint, AgentStem.VitLike, Convolution: AgentConvolution.ManyHead, Init: BootstrapInit.Corrected), s), Small.Side),
         ["bootstrapping_vit"] = (() => new Vit(new((Small.Side, Small.Side), 4, 18, 2, 9, Small.Classes)), (s, _) => new Bootstrapping(new(Stem: AgentStem.VitLike), s), Small.Side),
-        ["locality_guidance"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20")), s, Small.Guide()), Small.Side),
-        ["locality_guidance_batch"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20"), Kind: AlignmentKind.Attention, GuideBatchNorm: GuideStatistics.Batch), s, Small.Guide()), Small.Side),
+        ["locality_guidance"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20")), s, Beside(s, Small.Guide())), Small.Side),
+        ["locality_guidance_batch"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20"), Kind: AlignmentKind.Attention, GuideBatchNorm: GuideStatistics.Batch), s, Beside(s, Small.Guide())), Small.Side),
         ["relative_localization"] = (Small.Swin, (s, _) => With(s, new()), Small.Side),
         ["relative_localization_levels"] = (Small.Swin, (s, _) => With(s, new(LocalizationMode.Ce, MultiLevel: true)), Small.Side),
         ["relative_localization_cbr"] = (() => Small.Vit(), (s, _) => With(s, new(LocalizationMode.Cbr, UseAbs: false)), Small.Side),
         ["masked_autoencoder"] = (() => Small.Vit(), (s, _) => new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), s), Small.Side),
-        ["relation_distillation"] = (() => Small.Vit(lastHeads: 6), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, TargetHeads: 6), s, Small.Vit(48), normalization: Normalization.Inception), Small.Side),
-        ["feature_distillation"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, Target: DistillationTarget.Features), s, Small.Vit(48)), Small.Side),
-        ["class_token_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Target: DistillationTarget.ClassToken, MaskRatio: 0.75), s, Small.Vit(48)), Small.Side),
-        ["relation_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), MaskRatio: 0.75), s, Small.Vit(48)), Small.Side),
+        ["relation_distillation"] = (() => Small.Vit(lastHeads: 6), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, TargetHeads: 6), s, Beside(s, Small.Vit(48)), normalization: Normalization.Inception), Small.Side),
+        ["feature_distillation"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, Target: DistillationTarget.Features), s, Beside(s, Small.Vit(48))), Small.Side),
+        ["class_token_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Target: DistillationTarget.ClassToken, MaskRatio: 0.75), s, Beside(s, Small.Vit(48))), Small.Side),
+        ["relation_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), MaskRatio: 0.75), s, Beside(s, Small.Vit(48))), Small.Side),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),
         ["token_labeling"] = (Small.LvVit, (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
         ["token_labeling_vit"] = (() => Small.Vit(), (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
-        ["token_sparsification"] = (Small.Dynamic, (s, _) => new TokenSparsificationTraining(new(new(Model: "vit_tiny_patch16_224"), FrozenEpochs: 1, BackboneRate: 0.5), s, Small.Vit()), Small.Side),
-        ["soft_distillation"] = (() => Small.Vit(), (_, _) => new SoftDistillation(Small.Guide(), 2), Small.Side),
+        ["token_sparsification"] = (Small.Dynamic, (s, _) => new TokenSparsificationTraining(new(new(Model: "vit_tiny_patch16_224"), FrozenEpochs: 1, BackboneRate: 0.5), s, Beside(s, Small.Vit())), Small.Side),
+        ["soft_distillation"] = (() => Small.Vit(), (s, _) => new SoftDistillation(Beside(s, Small.Guide()), 2), Small.Side),
         ["intermediate_supervision"] = (Small.RevCol, (s, _) => new IntermediateSupervision(new(), s, Normalization.Inception), 32),
     };
 
     internal static WithAuxiliaries With(Backbone student, RelativeLocalizationOptions options)
         => new(new Supervised(0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
+
+    // Teachers are no part of a method: whoever makes them puts them where the student is.
+    private static T Beside<T>(Backbone student, T teacher) where T : Backbone
+    {
+        teacher.To(student.Parameters().First().Device);
+        return teacher;
+    }
 
     private static TokenLabelStore Labels(string folder)
     {
