@@ -121,6 +121,29 @@ public sealed class TwinTests : LiveTensors
     }
 
     [DeviceFact]
+    public void A_backward_pass_inside_of_autocast_runs_in_the_types_of_the_forward_pass()
+    {
+        using var scope = Torch.Scope();
+        var weight = Torch.Ones([4, 4], device: device);
+        weight.RequiresGrad = true;
+        Tensor Gradient(bool inside)
+        {
+            Tensor product;
+            using (Torch.Autocast(device: DeviceType.Cuda))
+            {
+                product = weight.Matmul(weight).Softmax(-1).Square().Sum();
+                if (inside) return Autograd.Grad([product], [weight])[0]!;
+            }
+            return Autograd.Grad([product], [weight])[0]!;
+        }
+
+        Near.Identical(Gradient(inside: false), Gradient(inside: true));
+        // What was computed in float32 before is not shortened either.
+        var plain = (weight * 1e6).Matmul(weight).Sum();
+        using (Torch.Autocast(device: DeviceType.Cuda)) Near.Values(Autograd.Grad([plain], [weight])[0]!.Max() / 1e6, 1e-6, 8);
+    }
+
+    [DeviceFact]
     public void Kernels_of_the_processor_alone_are_refused()
     {
         using var scope = Torch.Scope();
