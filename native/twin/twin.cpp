@@ -219,53 +219,96 @@ bool is_generator(const c10::TypePtr& type) {
     return type->kind() == c10::TypeKind::OptionalType && type->castRaw<c10::OptionalType>()->getElementType()->kind() == c10::TypeKind::GeneratorType;
 }
 
-c10::IValue to_cpu(const c10::FunctionSchema& schema, size_t argument, c10::IValue value, Crossing& crossing) {
-    auto cross = [&](const at::Tensor& tensor) {
+// Replaces the tensors of a value, if it holds any.
+template <typename Change>
+bool map_tensors(c10::IValue& value, Change&& change) {
+    if (value.isTensor()) value = change(value.toTensor());
+    else if (value.isTensorList()) {
+        c10::List<at::Tensor> list;
+        for (const auto& tensor : value.toTensorVector()) list.push_back(change(tensor));
+        value = list;
+    } else if (value.isOptionalTensorList()) {
+        c10::List<c10::optional<at::Tensor>> list;
+        for (const auto& tensor : value.toOptionalTensorVector()) list.push_back(tensor ? c10::optional<at::Tensor>(change(*tensor)) : c10::nullopt);
+        value = list;
+    } else return false;
+    return true;
+}
+
+void to_cpu(const c10::FunctionSchema& schema, size_t argument, c10::IValue& value, Crossing& crossing) {
+    auto lent = [&](const at::Tensor& tensor) {
         require_ours(schema, argument, tensor);
         auto lent = crossing.to_cpu(tensor);
         return wants_contiguous(schema) ? lent.contiguous() : lent;
     };
-    if (value.isTensor()) return cross(value.toTensor());
-    if (value.isTensorList()) {
-        c10::List<at::Tensor> list;
-        for (const auto& tensor : value.toTensorVector()) list.push_back(cross(tensor));
-        return list;
-    }
-    if (value.isOptionalTensorList()) {
-        c10::List<c10::optional<at::Tensor>> list;
-        for (const auto& tensor : value.toOptionalTensorVector()) list.push_back(tensor ? c10::optional<at::Tensor>(cross(*tensor)) : c10::nullopt);
-        return list;
-    }
+    if (map_tensors(value, lent)) return;
     if (value.isDevice()) {
         require_device(value.toDevice());
-        return c10::Device(c10::DeviceType::CPU);
-    }
-    if (value.isGenerator()) {
+        value = c10::Device(c10::DeviceType::CPU);
+    } else if (value.isGenerator()) {
         auto given = value.toGenerator().device();
         TORCH_CHECK(given == gpu, "Expected a 'cuda' device type for generator but found '", given.type(), "'");
-        return generator_of_kernels();
+        value = generator_of_kernels();
+    } else if (value.isNone() && is_generator(schema.arguments()[argument].type())) value = generator_of_kernels();
+}
+
+bool asks_for_half(const c10::Argument& argument, const c10::IValue& value) {
+    return value.isInt() && argument.name().find("dtype") != std::string::npos && value.toInt() == static_cast<int64_t>(at::kHalf);
+}
+
+// float16, which few of the processor's kernels take: computed in float32, then rounded, as a GPU's kernels do.
+void compute_in_float(const c10::OperatorHandle& op, c10::Stack& stack) {
+    const auto& schema = op.schema();
+    std::vector<std::pair<at::Tensor, at::Tensor>> pairs, written;  // in float16, in float32
+    bool stays = false;
+    for (size_t i = 0; i < stack.size(); i++) {
+        const auto& argument = schema.arguments()[i];
+        map_tensors(stack[i], [&](const at::Tensor& tensor) {
+            if (!tensor.defined() || tensor.scalar_type() != at::kHalf) return tensor;
+            auto known = std::find_if(pairs.begin(), pairs.end(), [&](auto& pair) { return pair.first.is_same(tensor); });
+            if (known == pairs.end()) known = pairs.insert(pairs.end(), {tensor, tensor.to(at::kFloat)});
+            if (argument.alias_info() != nullptr && argument.alias_info()->isWrite()) written.push_back(*known);
+            return known->second;
+        });
+        if (asks_for_half(argument, stack[i])) stack[i] = static_cast<int64_t>(at::kFloat);
+        if (argument.name() == "half_to_float" && stack[i].toBool()) stack[i] = false, stays = true;
     }
-    if (value.isNone() && is_generator(schema.arguments()[argument].type())) return generator_of_kernels();
-    return value;
+    op.redispatchBoxed(cpu_keys, &stack);
+    for (auto& [half, wide] : written) half.resize_(wide.sizes()).copy_(wide);
+    // Statistics of norms are in float32 there, too.
+    bool statistics = schema.name().find("_norm") != std::string::npos && schema.name().find("backward") == std::string::npos;
+    for (size_t i = 0; i < stack.size() && !stays; i++)
+        map_tensors(stack[i], [&](const at::Tensor& tensor) {
+            for (auto& [half, wide] : pairs)
+                if (wide.is_same(tensor)) return half;
+            return tensor.defined() && tensor.scalar_type() == at::kFloat && !(statistics && i > 0) ? tensor.to(at::kHalf) : tensor;
+        });
 }
 
 void compute(const c10::OperatorHandle& op, c10::Stack* stack) {
     const auto& schema = op.schema();
     Crossing crossing;
-    auto first = stack->size() - schema.arguments().size();
-    for (auto i = first; i < stack->size(); i++) (*stack)[i] = to_cpu(schema, i - first, std::move((*stack)[i]), crossing);
+    c10::Stack arguments(stack->end() - static_cast<std::ptrdiff_t>(schema.arguments().size()), stack->end());
+    stack->resize(stack->size() - arguments.size());
+    bool half = false;
+    for (size_t i = 0; i < arguments.size(); i++) {
+        to_cpu(schema, i, arguments[i], crossing);
+        half |= asks_for_half(schema.arguments()[i], arguments[i]);
+        map_tensors(arguments[i], [&](const at::Tensor& tensor) { return half |= tensor.defined() && tensor.scalar_type() == at::kHalf, tensor; });
+    }
     at::AutoDispatchBelowADInplaceOrView below;
     c10::impl::ExcludeDispatchKeyGuard as_it_is(c10::autocast_dispatch_keyset);
-    op.redispatchBoxed(cpu_keys, stack);
+    auto results = arguments;
+    try {
+        op.redispatchBoxed(cpu_keys, &results);
+    } catch (const c10::Error&) {
+        if (!half) throw;
+        compute_in_float(op, results = arguments);
+    }
     crossing.settle();
-    for (auto i = stack->size() - schema.returns().size(); i < stack->size(); i++) {
-        auto& value = (*stack)[i];
-        if (value.isTensor()) value = crossing.to_device(value.toTensor());
-        else if (value.isTensorList()) {
-            c10::List<at::Tensor> list;
-            for (const auto& tensor : value.toTensorVector()) list.push_back(crossing.to_device(tensor));
-            value = list;
-        }
+    for (auto& value : results) {
+        map_tensors(value, [&](const at::Tensor& tensor) { return crossing.to_device(tensor); });
+        stack->push_back(std::move(value));
     }
 }
 

@@ -14,6 +14,9 @@ internal static class OnDevice
     /// <summary>Whether it is the twin.</summary>
     internal static bool IsTwin { get; private set; }
 
+    /// <summary>Why there is no twin; null where there is.</summary>
+    internal static string? MissingTwin => Missing ?? (IsTwin ? null : "there is a GPU");
+
     // Before anything is differentiated in this process.
     [ModuleInitializer]
     internal static void Load()
@@ -44,9 +47,16 @@ internal sealed class DeviceTheoryAttribute : TheoryAttribute
     public DeviceTheoryAttribute() => Skip = OnDevice.Missing;
 }
 
-/// <summary>A test of the twin itself.</summary>
+/// <summary>A test of what only the twin promises.</summary>
 [AttributeUsage(AttributeTargets.Method)]
 internal sealed class TwinFactAttribute : FactAttribute
 {
-    public TwinFactAttribute() => Skip = OnDevice.Missing ?? (OnDevice.IsTwin ? null : "there is a GPU");
+    public TwinFactAttribute() => Skip = OnDevice.MissingTwin;
+}
+
+/// <summary>A test of several cases of what only the twin promises.</summary>
+[AttributeUsage(AttributeTargets.Method)]
+internal sealed class TwinTheoryAttribute : TheoryAttribute
+{
+    public TwinTheoryAttribute() => Skip = OnDevice.MissingTwin;
 }

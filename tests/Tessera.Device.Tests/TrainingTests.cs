@@ -1,4 +1,4 @@
-using Tessera.Testing;
+using Tessera.Optim;
 using Tessera.Training;
 using Tessera.Training.Tests;
 
@@ -15,9 +15,9 @@ public sealed class TrainingTests : IDisposable
 
     [DeviceTheory]
     [MemberData(nameof(MethodNames))]
-    public void Every_method_takes_steps_in_both_precisions_and_goes_on_after_a_stop(string name)
+    public void Every_method_takes_steps_in_all_precisions_and_goes_on_after_a_stop(string name)
     {
-        foreach (var precision in (Precision[])[Precision.Fp32, Precision.Bf16])
+        foreach (var precision in (Precision[])[Precision.Fp32, Precision.Bf16, Precision.Fp16])
         {
             var losses = new List<double>();
             var run = Path.Combine(folder.Path, $"{precision}");
@@ -37,10 +37,13 @@ public sealed class TrainingTests : IDisposable
     }
 
     // Kernels of a GPU need not add in the same order twice.
-    [TwinFact]
-    public void A_stopped_and_resumed_training_equals_one_that_was_not_stopped()
+    [TwinTheory]
+    [InlineData(Precision.Fp32)]
+    [InlineData(Precision.Bf16)]
+    [InlineData(Precision.Fp16)]
+    public void A_stopped_and_resumed_training_equals_one_that_was_not_stopped(Precision precision)
     {
-        var options = Tiny.Options with { Device = "cuda", Precision = Precision.Bf16, Accumulate = 2, MicroBatch = 4 };
+        var options = Tiny.Options with { Device = "cuda", Precision = precision, Accumulate = 2, MicroBatch = 4 };
         var (expected, found) = (State("whole", options, [12]), State("halves", options, [7, 12]));
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
         foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
@@ -52,7 +55,7 @@ public sealed class TrainingTests : IDisposable
         foreach (var stop in stops)
         {
             using var scope = new Scope();
-            var (trainer, model, optimizer) = Tiny.Training(Path.Combine(folder.Path, run), options);
+            var (trainer, model, optimizer) = Tiny.Training(Path.Combine(folder.Path, run), options, scaler: options.Precision == Precision.Fp16 ? new GradientScaler(1024) : null);
             using (trainer)
             {
                 // Whatever ran before in the process must not matter.
