@@ -62,7 +62,7 @@ if (inShort)
 
 var cases = Assembly.GetExecutingAssembly().GetTypes()
     .SelectMany(type => type.GetCustomAttributes<CaseAttribute>(), (type, attribute) => (attribute, type))
-    .ToDictionary(c => c.attribute.Name, c => (Type: c.type, c.attribute.OnCpu));
+    .ToDictionary(c => c.attribute.Name, c => (Type: c.type, c.attribute.OnCpu, c.attribute.Steps));
 // A file per core: most are too small to spread one over several.
 Torch.Threads = 1;
 var files = folders.SelectMany(f => File.Exists(f) ? [f] : Directory.EnumerateFiles(f, "*.json", SearchOption.AllDirectories)).Order(StringComparer.Ordinal)
@@ -88,7 +88,7 @@ static int Refuse(string message)
 (bool? Verdict, string[] Lines) Judge(GoldenFile file)
 {
     if (!cases.TryGetValue(file.Case, out var known)) return (null, [$"missing  {file.Case}  {file.Name}"]);
-    return inShort && !known.OnCpu ? JudgeShort(file, known.Type) : JudgeWhole(file, known.Type, known.OnCpu ? Device.Cpu : device);
+    return inShort && known is { OnCpu: false, Steps: false } ? JudgeShort(file, known.Type) : JudgeWhole(file, known.Type, known.OnCpu ? Device.Cpu : device);
 }
 
 (bool?, string[]) JudgeWhole(GoldenFile file, Type type, Device on)
