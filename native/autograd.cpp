@@ -4,6 +4,7 @@
 #include <ATen/autocast_mode.h>
 #include <c10/core/GradMode.h>
 #include <c10/core/InferenceMode.h>
+#include <c10/core/impl/LocalDispatchKeySet.h>
 #include <torch/csrc/autograd/autograd.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/csrc/autograd/functions/utils.h>
@@ -66,13 +67,21 @@ struct HookState {
 
 using namespace tessera;
 
+// A backward pass runs in the types of its forward pass. Autocast that is still on would shorten other products than those, and
+// on CUDA to float16 whatever was asked for: the engine's own thread there does not know.
+using WithoutAutocast = c10::impl::ExcludeDispatchKeyGuard;
+
 TESSERA_API int32_t tessera_backward(const Handle* outputs, int32_t count, const Handle* gradients, int32_t retain_graph, int32_t create_graph) {
-    return guarded([&] { ag::backward(borrow_all(outputs, count), borrow_all(gradients, count), retain_graph != 0, create_graph != 0); });
+    return guarded([&] {
+        WithoutAutocast guard(c10::autocast_dispatch_keyset);
+        ag::backward(borrow_all(outputs, count), borrow_all(gradients, count), retain_graph != 0, create_graph != 0);
+    });
 }
 
 TESSERA_API int32_t tessera_grad(const Handle* outputs, int32_t output_count, const Handle* inputs, int32_t input_count, const Handle* gradients,
     int32_t retain_graph, int32_t create_graph, int32_t allow_unused, Handle* results) {
     return guarded([&] {
+        WithoutAutocast guard(c10::autocast_dispatch_keyset);
         auto list = ag::grad(borrow_all(outputs, output_count), borrow_all(inputs, input_count), borrow_all(gradients, output_count),
             retain_graph != 0, create_graph != 0, allow_unused != 0);
         for (size_t i = 0; i < list.size(); i++) results[i] = release(std::move(list[i]));

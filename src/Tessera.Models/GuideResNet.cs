@@ -92,6 +92,8 @@ public sealed partial class GuideResNet : Backbone
     {
         config = config with { Classes = classes };
         head.Reset(FeatureWidth, classes);
+        var like = stem.Parameters().First();
+        head.To(like.Device, like.DType);
     }
 
     /// <inheritdoc/>
@@ -162,12 +164,10 @@ public sealed partial class GuideResNet : Backbone
 
         public void Reset(int width, int classes)
         {
-            var (device, type) = (fc?.Weight.Device, fc?.Weight.DType);
             fc = classes > 0 ? new Linear(width, classes) : null;
             if (fc is null) return;
             Init.Normal(fc.Weight, 0.01);
             Init.Zeros(fc.Bias!);
-            fc.To(device, type);
         }
 
         protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(input);

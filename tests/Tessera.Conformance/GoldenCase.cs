@@ -5,6 +5,12 @@ namespace Tessera.Conformance;
 internal sealed class CaseAttribute(string name) : Attribute
 {
     public string Name { get; } = name;
+
+    /// <summary>The case is about files or the preparation of data, which are the processor's whatever device models are on.</summary>
+    public bool OnCpu { get; init; }
+
+    /// <summary>The case takes optimiser steps between forward passes: never under autocast, which keeps copies of weights.</summary>
+    public bool Steps { get; init; }
 }
 
 /// <summary>A procedure that computes what a kind of golden files records. A class per case, found by its attribute.</summary>

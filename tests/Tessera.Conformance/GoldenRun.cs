@@ -2,9 +2,10 @@ namespace Tessera.Conformance;
 
 /// <summary>One golden file run in one precision: gives the case its inputs and weights and compares what it puts out.</summary>
 /// <param name="file">The golden file.</param>
-/// <param name="real">The precision that the case computes in.</param>
-/// <param name="perturbation">Above 0: changes every weight and input by 2^-18 of itself, up or down as this number draws: what some thousand roundings in float32 come to.</param>
-internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 0)
+/// <param name="precision">The precision that the case computes in.</param>
+/// <param name="device">Where it computes.</param>
+/// <param name="perturbation">Changes every weight and input by a share of itself, up or down as a number above 0 draws.</param>
+internal sealed class GoldenRun(GoldenFile file, Precision precision, Device device, (int Number, double Share) perturbation = default)
 {
     private readonly Dictionary<string, Tensor> inputs = [];
     private readonly OrderedDictionary<string, Tensor> outputs = [];
@@ -19,8 +20,11 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
     public Config Config => File.Config;
     public bool Training => File.Mode == "train";
 
-    /// <summary>The precision that the case computes in.</summary>
-    public DType Real { get; } = real;
+    /// <summary>The type that the case computes in.</summary>
+    public DType Real { get; } = precision.Real;
+
+    /// <summary>Where weights and inputs lie.</summary>
+    public Device Device { get; } = device;
 
     /// <summary>The worst error as a multiple of what is allowed: above 1 the file fails.</summary>
     public double Worst { get; private set; }
@@ -35,15 +39,15 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
     {
         if (inputs.TryGetValue(name, out var known)) return known;
         if (!File.Inputs.TryGetValue(name, out var rule)) throw new KeyNotFoundException($"the file has no input '{name}'");
-        var tensor = Perturbed(name, Fill.Input(name, rule, Real)).Detach();
+        var tensor = Perturbed(name, Fill.Input(name, rule, Real)).Detach().To(Device);
         if (tensor.DType.IsFloat() && File.Gradients.Count > 0) tensor.RequiresGrad = true;
         leaves[name] = tensor;
         return inputs[name] = tensor;
     }
 
     // Drawn by name, not by the engine's generator: files that run side by side share that one.
-    private Tensor Perturbed(string name, Tensor tensor) => perturbation == 0 || !tensor.DType.IsFloat() ? tensor
-        : tensor * (1 + Tensor.From(Fill.Values($"perturbation {perturbation}: {name}", tensor.Elements, 0, 1)).Reshape(tensor.Shape).To(tensor.DType).Sign() * Math.Pow(2, -18));
+    private Tensor Perturbed(string name, Tensor tensor) => perturbation.Number == 0 || !tensor.DType.IsFloat() ? tensor
+        : tensor * (1 + Tensor.From(Fill.Values($"perturbation {perturbation.Number}: {name}", tensor.Elements, 0, 1)).Reshape(tensor.Shape).To(tensor.DType).Sign() * perturbation.Share);
 
     /// <summary>Whether the file has an input.</summary>
     public bool HasInput(string name) => File.Inputs.ContainsKey(name);
@@ -72,7 +76,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
             throw new GoldenMismatchException();
         }
         if (File.ParameterCount is { } count && module.ParameterCount != count) Fail($"{module.ParameterCount} parameters, {count} in the file");
-        module.To(dtype: Real);
+        module.To(Device, Real);
         using (Torch.NoGrad())
             foreach (var rule in File.Parameters.Where(p => p.Kept is null))
             {
@@ -92,7 +96,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
         if (leaves.TryGetValue(name, out var known)) return known;
         var rule = File.Parameters.FirstOrDefault(p => p.Name == name) ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
         var tensor = Tensor.From(Fill.Values(name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape).To(Real);
-        tensor = Perturbed(name, tensor).Detach();
+        tensor = Perturbed(name, tensor).Detach().To(Device);
         tensor.RequiresGrad = true;
         return leaves[name] = tensor;
     }
@@ -127,6 +131,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
         var wanted = (names ?? File.Gradients.Keys.Where(k => !comparedGradients.Contains(k)).Select(k => (k, k))).ToArray();
         foreach (var (_, leaf) in wanted)
             if (!leaves.ContainsKey(leaf)) throw new KeyNotFoundException($"a gradient is recorded for '{leaf}', which is neither parameter nor input here");
+        using var whole = Torch.Autocast(device: Device.Type, enabled: false);
         var gradients = Autograd.Grad([total], [.. wanted.Select(w => leaves[w.Leaf])], retainGraph: true, allowUnused: true);
         for (var i = 0; i < wanted.Length; i++)
         {
@@ -148,14 +153,15 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
     }
 
     /// <summary>The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the output's name.</summary>
-    private static Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
+    private Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
     {
         var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal)) ? from.Where(o => o.Key.StartsWith("out", StringComparison.Ordinal)) : from;
         Tensor? total = null;
         foreach (var (name, output) in named)
         {
             if (!output.RequiresGrad || !output.DType.IsFloat()) continue;
-            var part = (output * Cotangent(name, output)).Sum();
+            var wide = output.To(Real);
+            var part = (wide * Cotangent(name, wide)).Sum();
             total = total is null ? part : total + part;
         }
         return total ?? throw new InvalidOperationException("no output carries a gradient");
@@ -163,7 +169,7 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
 
     /// <summary>The cotangent of an output.</summary>
     public static Tensor Cotangent(string name, Tensor output)
-        => Tensor.From(Fill.Values($"cotangent:{name}", output.Elements, 0, 1)).Reshape(output.Shape).To(output.DType);
+        => Tensor.From(Fill.Values($"cotangent:{name}", output.Elements, 0, 1)).Reshape(output.Shape).To(output.DType).To(output.Device);
 
     public void Fail(string message) => failures.Add(message);
 
@@ -177,21 +183,19 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
         }
         var ours = value.ToArray<double>();
         var narrow = File.ComputedInFloat32 || File.Float32Outputs.Contains(name) || (gradient && File.Float32Outputs.Count > 0);
-        var tolerance = Real == DType.Float32 ? 1e-4 : narrow ? 1e-6 : 1e-8;
+        var allowed = narrow ? precision.Narrow : precision;
         var l2 = Math.Sqrt(ours.Sum(v => v * v));
-        var l2Tolerance = Real == DType.Float32 && gradient ? 1e-3 : tolerance;
-        var absolute = Real == DType.Float32 ? 1e-5 : narrow ? 1e-6 : 1e-8;
         // Relative, or absolutely so small that theory makes it zero.
-        if (double.IsFinite(expected.L2) && Math.Abs(l2 - expected.L2) > absolute) Note(name + " (l2)", Math.Abs(l2 - expected.L2), l2Tolerance * Math.Abs(expected.L2), narrow);
+        if (double.IsFinite(expected.L2) && Math.Abs(l2 - expected.L2) > allowed.Absolute) Note(name + " (l2)", Math.Abs(l2 - expected.L2), (gradient ? allowed.GradientTolerance : allowed.Tolerance) * Math.Abs(expected.L2), narrow);
         // What is zero in theory is rounding noise on both sides.
-        else if (!narrow) differences[name + " (l2)"] = expected.L2 < absolute ? Math.Max(l2, expected.L2) : Math.Abs(l2 - expected.L2);
+        else if (!narrow) differences[name + " (l2)"] = expected.L2 < allowed.Absolute ? Math.Max(l2, expected.L2) : Math.Abs(l2 - expected.L2);
         if (double.IsNaN(l2) && double.IsFinite(expected.L2)) Fail($"{name}: not a number");
         if (expected.Values is not { } theirs) return;
         var scale = Math.Max(1, theirs.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max());
         for (var i = 0; i < theirs.Length; i++)
         {
             var mine = ours[expected.Indices is { } indices ? indices[i] : i];
-            if (double.IsFinite(theirs[i])) Note(name, double.IsFinite(mine) ? Math.Abs(mine - theirs[i]) : double.PositiveInfinity, tolerance * scale, narrow);
+            if (double.IsFinite(theirs[i])) Note(name, double.IsFinite(mine) ? Math.Abs(mine - theirs[i]) : double.PositiveInfinity, allowed.Tolerance * scale, narrow);
             else if (!mine.Equals(theirs[i])) Fail($"{name}[{i}]: {mine}, {theirs[i]} in the file");
         }
     }
@@ -203,18 +207,18 @@ internal sealed class GoldenRun(GoldenFile file, DType real, int perturbation = 
         if (error > 1) beyond.Add(name);
         if (error <= Worst) return;
         Worst = error;
-        culprit = error > 1 ? $"{name}: {error:G3} times what is allowed in {Real.Name()}" : null;
+        culprit = error > 1 ? $"{name}: {error:G3} times what is allowed in {precision.Name}" : null;
     }
 
     /// <summary>
-    /// Whether rounding explains all that is beyond float32's tolerances. What is ill-conditioned in float32 (zero in theory,
+    /// Whether rounding explains all that is beyond the tolerances. What is ill-conditioned in a precision (zero in theory,
     /// cancelled, saturated, on the edge of a ReLU) is told from what is wrong by that, and is judged in float64 alone.
     /// </summary>
-    /// <param name="exact">The run in float64: what is zero in theory is rounding there too, 2^29 times less.</param>
+    /// <param name="exact">The run in float64: what is zero in theory is rounding there too, as much less as its numbers are finer.</param>
     /// <param name="perturbed">Runs in float64 on perturbed weights and inputs: how far rounding alone moves a record.</param>
     public bool IsRounding(GoldenRun exact, IReadOnlyList<GoldenRun> perturbed)
         => failures.Count == 0 && beyond.All(name => differences.TryGetValue(name, out var error)
-            && (error <= 256 * Math.Pow(2, 29) * exact.differences.GetValueOrDefault(name) || perturbed.Any(run => error <= 4 * run.differences.GetValueOrDefault(name))));
+            && (error <= 256 * (precision.Unit / Precision.Float64.Unit) * exact.differences.GetValueOrDefault(name) || perturbed.Any(run => error <= 4 * run.differences.GetValueOrDefault(name))));
 }
 
 /// <summary>The file's structure does not fit the case: already reported, the run ends.</summary>

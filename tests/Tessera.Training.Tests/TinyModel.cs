@@ -54,6 +54,7 @@ internal static class Tiny
         Torch.Seed(options.Seed);
         var model = new TinyModel();
         objective ??= new Supervised(0.1);
+        model.To(Device.Parse(options.Device));
         var optimizer = new AdamWOptions(lr).Create(model, objective);
         var setup = new TrainingSetup(model, objective, optimizer, new CosineOptions(epochs, 0.5), lr, data ?? Source(), test ? Source(3) : null, options, new(), scaler);
         return (new(setup, folder is null ? null : new RunFolder(folder), report), model, optimizer);

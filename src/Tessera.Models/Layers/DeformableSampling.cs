@@ -30,13 +30,10 @@ public readonly record struct DeformableSampling(
     /// <returns>[B, h, w, C].</returns>
     /// <exception cref="ShapeException">Shapes do not fit each other.</exception>
     public Tensor Apply(Tensor value, Tensor offset, Tensor mask)
-    {
         // Under autocast the softmax of the modulation stays in float32.
-        (offset, mask) = (offset.To(value.DType), mask.To(value.DType));
-        return value.Device.Type == DeviceType.Cpu
-            ? Torch.Dcnv3(value, offset, mask, Groups, Kernel, Stride, Padding, Dilation, OffsetScale, RemoveCenter)
+        => value.Device.Type == DeviceType.Cpu
+            ? Torch.Dcnv3(value, offset.To(value.DType), mask.To(value.DType), Groups, Kernel, Stride, Padding, Dilation, OffsetScale, RemoveCenter)
             : Plain(value, offset, mask);
-    }
 
     /// <summary>
     /// The same from the engine's own operators, on every device and differentiable any number of times. It holds all P
@@ -46,6 +43,13 @@ public readonly record struct DeformableSampling(
     /// <inheritdoc cref="Apply"/>
     public Tensor Plain(Tensor value, Tensor offset, Tensor mask)
     {
+        // Sixteen bits do not tell one pixel of a row from its neighbour, and not every engine samples by them.
+        if (value.DType is DType.BFloat16 or DType.Float16)
+        {
+            var wide = this;
+            return Torch.Scope(() => wide.Plain(value.To(DType.Float32), offset.To(DType.Float32), mask.To(DType.Float32)).To(value.DType));
+        }
+        (offset, mask) = (offset.To(value.DType), mask.To(value.DType));
         var (self, batch, height, width, channels) = (this, value.Size(0), value.Size(1), value.Size(2), value.Size(3));
         var (rows, columns) = (offset.Size(1), offset.Size(2));
         return Torch.Scope(() =>

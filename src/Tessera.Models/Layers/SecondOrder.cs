@@ -25,11 +25,16 @@ public static class SecondOrder
 
     private static Tensor Centred(Tensor x, bool perChannel) => x - x.Mean(perChannel ? [1] : [1, 2], true);
 
-    /// <summary>The square root of symmetric matrices by Newton and Schulz: scaled by the trace before, by its root after.</summary>
+    /// <summary>
+    /// The square root of symmetric matrices by Newton and Schulz: scaled by the trace before, by its root after. Runs in float32
+    /// or more, also under autocast.
+    /// </summary>
     /// <param name="x">[B, m, m].</param>
     /// <param name="iterations">1 or more.</param>
     public static Tensor SquareRoot(Tensor x, int iterations = 3) => Torch.Scope(() =>
     {
+        using var exact = Torch.Autocast(device: x.Device.Type, enabled: false);
+        if (x.DType is DType.BFloat16 or DType.Float16) x = x.To(DType.Float32);
         var trace = x.Diagonal(0, 1, 2).Sum([1]).Reshape(-1, 1, 1);
         var identity = Torch.Eye(x.Size(1), x.DType, device: x.Device) * 3;
         var y = x / trace;

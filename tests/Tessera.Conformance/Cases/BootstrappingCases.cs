@@ -173,7 +173,7 @@ internal sealed class BootstrappingPair : GoldenCase
     }
 }
 
-[Case("bootstrapping.sam-step")]
+[Case("bootstrapping.sam-step", Steps = true)]
 internal sealed class BootstrappingSam : GoldenCase
 {
     public override void Run(GoldenRun run)

@@ -6,7 +6,7 @@ using Tessera.Checkpoints;
 namespace Tessera.Conformance.Cases;
 
 /// <summary>Every tensor and every other value of a file equals its listing, tensors bit for bit.</summary>
-[Case("checkpoints.read")]
+[Case("checkpoints.read", OnCpu = true)]
 internal sealed class CheckpointRead : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -52,7 +52,7 @@ internal sealed class CheckpointRead : GoldenCase
 }
 
 /// <summary>A file that names a function: it is refused, or the value becomes a placeholder; nothing is called.</summary>
-[Case("checkpoints.forbidden")]
+[Case("checkpoints.forbidden", OnCpu = true)]
 internal sealed class CheckpointForbidden : GoldenCase
 {
     public override void Run(GoldenRun run)

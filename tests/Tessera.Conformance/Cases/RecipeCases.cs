@@ -147,7 +147,7 @@ internal sealed class LayerDecays : GoldenCase
     {
         var layer = new DropPath(p);
         layer.Train();
-        var ones = Torch.Ones([mask.Length, 1], input.DType);
+        var ones = Torch.Ones([mask.Length, 1], input.DType, device: input.Device);
         for (var seed = 0UL; ; seed++)
         {
             Torch.Seed(seed);

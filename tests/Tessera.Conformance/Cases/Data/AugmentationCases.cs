@@ -4,7 +4,7 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Conformance.Cases.Data;
 
-[Case("augmentation.photometric")]
+[Case("augmentation.photometric", OnCpu = true)]
 internal sealed class Photometric : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -32,7 +32,7 @@ internal sealed class Photometric : GoldenCase
     }
 }
 
-[Case("augmentation.geometric")]
+[Case("augmentation.geometric", OnCpu = true)]
 internal sealed class Geometric : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -55,7 +55,7 @@ internal sealed class Geometric : GoldenCase
     }
 }
 
-[Case("deit.randaugment-ops")]
+[Case("deit.randaugment-ops", OnCpu = true)]
 internal sealed class RandAugmentOps : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -73,7 +73,7 @@ internal sealed class RandAugmentOps : GoldenCase
     }
 }
 
-[Case("augmentation.resize")]
+[Case("augmentation.resize", OnCpu = true)]
 internal sealed class Resizing : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -119,7 +119,7 @@ internal sealed class Resizing : GoldenCase
     }
 }
 
-[Case("deit.pillow-resize")]
+[Case("deit.pillow-resize", OnCpu = true)]
 internal sealed class PillowResize : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -135,7 +135,7 @@ internal sealed class PillowResize : GoldenCase
     }
 }
 
-[Case("augmentation.random-resized-crop")]
+[Case("augmentation.random-resized-crop", OnCpu = true)]
 internal sealed class RandomResizedCropBoxes : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -159,7 +159,7 @@ internal sealed class RandomResizedCropBoxes : GoldenCase
     }
 }
 
-[Case("augmentation.randaugment-levels")]
+[Case("augmentation.randaugment-levels", OnCpu = true)]
 internal sealed class RandAugmentLevels : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -202,7 +202,7 @@ internal sealed class RandAugmentLevels : GoldenCase
     }
 }
 
-[Case("augmentation.repeated-augmentation")]
+[Case("augmentation.repeated-augmentation", OnCpu = true)]
 internal sealed class RepeatedAugmentationIndices : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -217,7 +217,7 @@ internal sealed class RepeatedAugmentationIndices : GoldenCase
     }
 }
 
-[Case("deit.repeated-augmentation")]
+[Case("deit.repeated-augmentation", OnCpu = true)]
 internal sealed class DeitRepeatedAugmentation : GoldenCase
 {
     public override void Run(GoldenRun run)

@@ -5,7 +5,7 @@ using Tessera.Data.Formats;
 
 namespace Tessera.Conformance.Cases.Data;
 
-[Case("datasets.samples")]
+[Case("datasets.samples", OnCpu = true)]
 internal sealed class DatasetSamples : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -99,7 +99,7 @@ internal sealed class DatasetSamples : GoldenCase
         => Fill.Values(name, count, 0, 1).Select(u => (byte)Math.Floor((u * 0.5 + 0.5) * 256));
 }
 
-[Case("datasets.label-tables")]
+[Case("datasets.label-tables", OnCpu = true)]
 internal sealed class DatasetLabelTables : GoldenCase
 {
     public override void Run(GoldenRun run)

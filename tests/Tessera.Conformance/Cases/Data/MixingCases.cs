@@ -25,7 +25,7 @@ internal static class MixingRun
     }
 }
 
-[Case("augmentation.mixup-cutmix")]
+[Case("augmentation.mixup-cutmix", OnCpu = true)]
 internal sealed class MixupCutmix : GoldenCase
 {
     public override void Run(GoldenRun run)
@@ -46,7 +46,7 @@ internal sealed class MixupCutmix : GoldenCase
     }
 }
 
-[Case("deit.mixup-cutmix")]
+[Case("deit.mixup-cutmix", OnCpu = true)]
 internal sealed class DeitMixupCutmix : GoldenCase
 {
     public override void Run(GoldenRun run)

@@ -1,0 +1,160 @@
+using Tessera.Checkpoints;
+using Tessera.Models;
+using Tessera.Models.Layers;
+using Tessera.Optim;
+using Tessera.Testing;
+
+namespace Tessera.Tests.Models;
+
+/// <summary>All that a reduced model has to be able to do, on any device.</summary>
+internal static class Questions
+{
+    /// <summary>Trains it in float32 and bfloat16, then asks every question of the base class.</summary>
+    /// <param name="name">Of a reduced model.</param>
+    /// <param name="device">Where it lies.</param>
+    public static void Ask(string name, Device device)
+    {
+        using var scope = Torch.Scope();
+        Torch.Seed(1);
+        var model = Reduced.Create(name);
+        model.To(device);
+        var input = Input(model, device);
+        Trains(model, input, Reduced.IsDense(name));
+        model.Eval();
+        Predicts(model, input);
+        Describes(model, input);
+        Explains(model, input);
+        SavesAndLoads(name, model, input);
+        ChangesItsClassifier(model, input);
+        ChangesItsResolution(model, device);
+    }
+
+    // Words count from 2: 1 stands for padding.
+    internal static Tensor Input(Backbone model, Device device)
+        => (model is TextCct ? Torch.Uniform([2, model.ImageSize.Height], 2, 50).To(DType.Int64) : Torch.Randn([2, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).To(device);
+
+    private static void Trains(Backbone model, Tensor input, bool dense)
+    {
+        model.Train();
+        var optimizer = new AdamW(ParameterGroup.Split(model, 0.05, model.WithoutDecay), 1e-3);
+        foreach (var mixed in new[] { false, true })
+        {
+            var before = model.NamedParameters().Select(p => p.Parameter.Detach().Clone()).ToArray();
+            Tensor loss;
+            using (mixed ? Torch.Autocast(device: input.Device.Type) : null)
+                loss = model.Run(new(input)).Tensors.Select(output => (output.To(DType.Float32) - 1).Square().Mean()).Aggregate((a, b) => a + b);
+            loss.Backward();
+            Assert.True(double.IsFinite(loss.ToDouble()), "the loss is no number");
+            // Norms of earlier stages of dense forms serve the pyramid alone; HAT-Net declares norms that it never applies.
+            foreach (var (name, parameter) in model.NamedParameters().Where(p => p.Parameter.RequiresGrad && !dense && !p.Name.Contains("proj_norm", StringComparison.Ordinal)))
+                Assert.True(parameter.Grad is { } gradient && gradient.Isfinite().All().ToDouble() == 1, $"no finite gradient for {name}");
+            optimizer.Step();
+            optimizer.ZeroGrad();
+            Assert.All(model.NamedParameters().Zip(before), p =>
+            {
+                if (p.First.Parameter.RequiresGrad) Assert.Equal(1, p.First.Parameter.Isfinite().All().ToDouble());
+                else Assert.True(p.First.Parameter.Equal(p.Second), $"{p.First.Name} is not learned");
+            });
+            Assert.Contains(model.NamedParameters().Zip(before), p => !p.First.Parameter.Equal(p.Second));
+        }
+    }
+
+    private static void Predicts(Backbone model, Tensor input)
+    {
+        var logits = model.Call(input);
+        Assert.Equal(new Shape(2, Reduced.Classes), logits.Shape);
+        var pooled = model.ForwardPooled(input);
+        Assert.Equal(model.FeatureWidth, pooled.Size(-1));
+        // What a dense head adds to the classifier's answer is no part of it.
+        var head = model.ForwardHead(pooled);
+        if (model is not (LvVit or DynamicVit { Options.DenseHead: true } or Sret)) Near.Equal(logits, head, 1e-4);
+        Assert.Equal(logits.Shape, head.Shape);
+    }
+
+    private static void Describes(Backbone model, Tensor input)
+    {
+        var blocks = model.Blocks(input);
+        Assert.Equal(model.BlockPaths.Count, blocks.Count);
+        foreach (var (whole, patches, path) in blocks.Zip(model.Blocks(input, prefix: false), model.BlockPaths))
+            if (whole.Dim == 3) Assert.Equal(whole.Size(1) - model.PrefixTokensAt(path), patches.Size(1));
+
+        var maps = model.Pyramid(input);
+        Assert.NotEmpty(maps);
+        Assert.Equal(maps.Select(map => map.Stride).Order(), maps.Select(map => map.Stride));
+        // Windows of a text's convolutions reach over its ends, PiT's patches stay within theirs.
+        foreach (var (map, stride) in maps.Where(_ => model is not (TextCct or Pit)))
+            Assert.Equal((model.ImageSize.Height / stride, Math.Max(1, model.ImageSize.Width / stride)), ((int)map.Size(2), (int)map.Size(3)));
+
+        var attention = model.AttentionMaps(input);
+        Assert.Equal(Attends(model), attention.Count > 0);
+        foreach (var weights in attention.Values) Assert.True(weights.Sum(-1).Sub(1).Abs().Max().ToDouble() < 1e-5, "weights of attention do not sum to 1");
+    }
+
+    private static bool Attends(Backbone model)
+        => model is not (ResNet or CifarResNet or RegNet or EfficientNet or NfNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
+
+    private static void Explains(Backbone model, Tensor input)
+    {
+        if (model is TextCct) return;
+        var insights = model.Explain(input.Slice(0, 0, 1));
+        Assert.NotEmpty(insights);
+        Assert.Equal(insights.Count, insights.Select(i => i.Name).Distinct().Count());
+        foreach (var insight in insights)
+        {
+            Assert.Equal(insight.Height * insight.Width, insight.Values.Length);
+            Assert.All(insight.Values, value => Assert.True(double.IsFinite(value)));
+            Assert.True(insight.Values.Length + insight.Places.Count > 0, $"{insight.Name} shows nothing");
+        }
+    }
+
+    private static void SavesAndLoads(string name, Backbone model, Tensor input)
+    {
+        using var folder = new TempFolder();
+        var state = model.StateDict();
+        Assert.All(model.ClassifierNames, classifier => Assert.Contains(classifier, state.Keys));
+        Checkpoint.SaveSafetensors(folder["model.safetensors"], state.ToCheckpoint());
+        var other = Reduced.Create(name);
+        Pretrained.Load(other, folder["model.safetensors"]);
+        other.To(input.Device);
+        other.Eval();
+        Near.Identical(Logits(model, input), Logits(other, input));
+    }
+
+    // SReT draws its permutations.
+    private static Tensor Logits(Backbone model, Tensor input)
+    {
+        Torch.Seed(2);
+        return model.Call(input);
+    }
+
+    private static void ChangesItsClassifier(Backbone model, Tensor input)
+    {
+        model.ResetClassifier(Reduced.Classes + 1);
+        Assert.Equal((Reduced.Classes + 1, new Shape(2, Reduced.Classes + 1)), (model.Classes, model.Call(input).Shape));
+        model.ResetClassifier(0);
+        Assert.Equal(model.FeatureWidth, model.Call(input).Size(-1));
+        Assert.DoesNotContain(model.ClassifierNames, model.StateDict().Keys.Contains);
+        model.ResetClassifier(Reduced.Classes);
+    }
+
+    private static void ChangesItsResolution(Backbone model, Device device)
+    {
+        var (height, width) = (model.ImageSize.Height, model.ImageSize.Width);
+        var grid = model.Pyramid(Input(model, device))[^1].Map;
+        model.Resize(2 * height, width == 1 ? 1 : 2 * width);
+        Assert.Equal(2 * height, model.ImageSize.Height);
+        Assert.Equal(new Shape(2, Reduced.Classes), model.Call(Input(model, device)).Shape);
+        if (model is not TextCct) Assert.Equal(2 * grid.Size(2), model.Pyramid(Input(model, device))[^1].Map.Size(2));
+        // A size that cannot be is refused by name, and the model stays what it was.
+        try
+        {
+            model.Resize(2 * height + 1, width == 1 ? 1 : 2 * width);
+        }
+        catch (ShapeException refusal)
+        {
+            Assert.Contains($"{2 * height + 1}", refusal.Message, StringComparison.Ordinal);
+            Assert.Equal(2 * height, model.ImageSize.Height);
+        }
+        Assert.Equal(new Shape(2, Reduced.Classes), model.Call(Input(model, device)).Shape);
+    }
+}
