@@ -26,7 +26,7 @@ public enum AgentConvolution
 /// pair of 1 x 1 convolutions, each norm a batch norm. It stands alone, or works with the very weights of a ViT.
 /// Zhang et al., 2022, arXiv:2112.03552, section 3. Names and order of the weights are those of the authors' code.
 /// </summary>
-public sealed partial class AgentCnn : Backbone
+public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -49,7 +49,7 @@ public sealed partial class AgentCnn : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, int Depth, int Hidden, AgentConvolution Convolution = AgentConvolution.Plain, int Heads = 9, AgentStem Stem = AgentStem.ResnetLike,
         int Patch = 16, int StemWidth = 64, int StemStride = 8, IReadOnlyList<int>? DownSample = null, bool PreNorm = true, double Dropout = 0, double HiddenDropout = 0,
-        int Classes = 100, int Channels = 3, BootstrapInit Init = BootstrapInit.Reference)
+        int Classes = 100, int Channels = 3, BootstrapInit Init = BootstrapInit.Reference) : IBackboneConfig
     {
         /// <summary>Blocks after which the map is halved.</summary>
         public IReadOnlyList<int> DownSample { get; init; } = DownSample ?? [];
@@ -62,7 +62,6 @@ public sealed partial class AgentCnn : Backbone
     private readonly BatchNorm bn;
     private Linear? linear;
     private readonly Gelu gelu = new();
-    private Config config;
 
     /// <summary>An agent with weights of its own.</summary>
     public AgentCnn(Config config) : this(config, null) { }
@@ -71,13 +70,12 @@ public sealed partial class AgentCnn : Backbone
     /// <param name="config">Sizes; those of the blocks have to be the ViT's.</param>
     /// <param name="shared">Blocks of the ViT; null for weights of its own.</param>
     /// <exception cref="ArgumentException">The blocks are others than the configuration says, or their heads make no kernel.</exception>
-    public AgentCnn(Config config, IReadOnlyList<TransformerWeights>? shared)
+    public AgentCnn(Config config, IReadOnlyList<TransformerWeights>? shared) : base(config)
     {
         if (config.StemStride is not (2 or 4 or 8)) throw new ArgumentException($"a stem of stride {config.StemStride}: 8, 4 or 2 was expected", nameof(config));
         if (config.DownSample.Any(i => i < 0 || i >= config.Depth)) throw new ArgumentException($"halved after blocks {string.Join(", ", config.DownSample)}, but there are {config.Depth}, counted from 0", nameof(config));
         if (shared is not null && (shared.Count != config.Depth || shared.Any(s => s.Out.Weight.Size(0) != config.Dim)))
             throw new ArgumentException($"{shared.Count} plain transformer blocks for an agent of {config.Depth} blocks of width {config.Dim}", nameof(shared));
-        this.config = config;
         inputProj = config.Stem == AgentStem.VitLike ? Patches(config) : new ResnetStem(config);
         layers = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, shared?[i])));
         bn = new BatchNorm(config.Dim);
@@ -91,18 +89,10 @@ public sealed partial class AgentCnn : Backbone
         return conv;
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"layers.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"layers.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
 
@@ -113,11 +103,11 @@ public sealed partial class AgentCnn : Backbone
     private IEnumerable<(Tensor Map, int Stride)> Maps(Tensor image)
     {
         var x = inputProj.Call(image);
-        var stride = config.FirstStride;
+        var stride = Options.FirstStride;
         foreach (var (i, block) in layers.Index())
         {
             x = block.Call(x);
-            if (!config.DownSample.Contains(i)) continue;
+            if (!Options.DownSample.Contains(i)) continue;
             yield return (x, stride);
             x = x.AvgPool2d(2, 2);
             stride *= 2;
@@ -140,17 +130,17 @@ public sealed partial class AgentCnn : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        linear = classes > 0 ? new Linear(config.Dim, classes) : null;
+        Options = Options with { Classes = classes };
+        linear = classes > 0 ? new Linear(Options.Dim, classes) : null;
         linear?.To(bn.Weight!.Device, bn.Weight.DType);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        var step = config.FirstStride;
+        var step = Options.FirstStride;
         if (height % step != 0 || width % step != 0) throw new ShapeException($"an image of {height} x {width} does not divide by {step}, the stride of the first map");
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>x + drop(f(norm(x))), or x + drop(norm(f(x))), for f the convolution, then the 1 x 1 convolutions.</summary>

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are the authors'. All norms are over channels and positions together (one group), not over
 /// the channels of each position.
 /// </remarks>
-public sealed partial class AsMlp : Backbone
+public sealed partial class AsMlp : Backbone<AsMlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -26,7 +26,7 @@ public sealed partial class AsMlp : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, int ShiftSize = 5, int Patch = 4, double MlpRatio = 4, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0)
+        double Dropout = 0, double DropPath = 0) : IBackboneConfig
     {
         internal int Width(int level) => Dim << level;
         internal int Stride => Patch << (Depths.Count - 1);
@@ -36,12 +36,10 @@ public sealed partial class AsMlp : Backbone
     private readonly ModuleList<Level> layers;
     private readonly MapNorm norm;
     private Linear? head;
-    private Config config;
 
     /// <summary>An AS-MLP; the classifier truncated normal 0.02.</summary>
-    public AsMlp(Config config)
+    public AsMlp(Config config) : base(config)
     {
-        this.config = config;
         patchEmbed = new Patches(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         layers = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray())));
@@ -49,25 +47,17 @@ public sealed partial class AsMlp : Backbone
         head = NewHead();
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Width(config.Depths.Count - 1);
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     private Linear? NewHead()
     {
-        if (config.Classes == 0) return null;
-        var linear = new Linear(FeatureWidth, config.Classes);
+        if (Options.Classes == 0) return null;
+        var linear = new Linear(FeatureWidth, Options.Classes);
         Init.TruncatedNormal(linear.Weight, 0.02);
         Init.Zeros(linear.Bias!);
         return linear;
@@ -75,7 +65,7 @@ public sealed partial class AsMlp : Backbone
 
     private void CheckSize(long height, long width)
     {
-        if (height % config.Stride != 0 || width % config.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {config.Stride}");
+        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
     }
 
     /// <summary>The last map after the final norm, [B, C, H, W].</summary>
@@ -99,7 +89,7 @@ public sealed partial class AsMlp : Backbone
         foreach (var (i, level) in layers.Index())
         {
             var map = level.Blocks(x);
-            maps.Add(new FeatureMap(map, config.Patch << i));
+            maps.Add(new FeatureMap(map, Options.Patch << i));
             x = level.Merge(map);
         }
         return maps;
@@ -108,7 +98,7 @@ public sealed partial class AsMlp : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = NewHead();
         var like = norm.Parameters().First();
         head?.To(like.Device, like.DType);
@@ -118,7 +108,7 @@ public sealed partial class AsMlp : Backbone
     public override void Resize(int height, int width)
     {
         CheckSize(height, width);
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     private sealed partial class Patches(Config config) : Layer

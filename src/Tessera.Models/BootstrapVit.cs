@@ -17,7 +17,7 @@ public enum BootstrapInit
 /// entmax attention its sparse one. Zhang et al., "Bootstrapping ViTs: Towards Liberating Vision Transformers from
 /// Pre-training", 2022, arXiv:2112.03552. Names and order of the weights are those of the authors' code.
 /// </summary>
-public sealed partial class BootstrapVit : Backbone
+public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -37,20 +37,18 @@ public sealed partial class BootstrapVit : Backbone
     /// <param name="Init">How weights begin.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Hidden, int Classes = 100, int Channels = 3, bool PreNorm = true, bool FinalNorm = true,
-        double Eps = 1e-5, double Dropout = 0, bool Entmax = false, bool LearnedAlpha = true, BootstrapInit Init = BootstrapInit.Reference);
+        double Eps = 1e-5, double Dropout = 0, bool Entmax = false, bool LearnedAlpha = true, BootstrapInit Init = BootstrapInit.Reference) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly PatchEmbed patchEmbed;
     private readonly Positions posEmbed;
     private readonly Encoder transformer;
     private Linear? clsHead;
-    private Config config;
 
     /// <summary>A model with the chosen initialisation.</summary>
-    public BootstrapVit(Config config)
+    public BootstrapVit(Config config) : base(config)
     {
         if (config.Dim % config.Heads != 0) throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
-        this.config = config;
         clsToken = Nn.Init.Normal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch);
         InitPatches(patchEmbed.Weight, patchEmbed.Bias, config.Init);
@@ -72,20 +70,12 @@ public sealed partial class BootstrapVit : Backbone
         if (bias is not null) Nn.Init.Normal(bias, init == BootstrapInit.Reference ? 1 : 1e-6);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"transformer.layers.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"transformer.layers.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["cls_head.weight", "cls_head.bias"];
     /// <inheritdoc/>
@@ -93,7 +83,7 @@ public sealed partial class BootstrapVit : Backbone
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "cls_token" or "pos_embed.pos_embed";
 
-    private (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+    private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -112,22 +102,22 @@ public sealed partial class BootstrapVit : Backbone
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).ToMap(input.Size(2) / config.Patch, input.Size(3) / config.Patch), config.Patch)];
+        => [new(Features(input).Slice(1, 1).ToMap(input.Size(2) / Options.Patch, input.Size(3) / Options.Patch), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        clsHead = classes > 0 ? new Linear(config.Dim, classes) : null;
+        Options = Options with { Classes = classes };
+        clsHead = classes > 0 ? new Linear(Options.Dim, classes) : null;
         clsHead?.To(clsToken.Device, clsToken.DType);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % config.Patch != 0 || width % config.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {config.Patch} x {config.Patch}");
+        if (height % Options.Patch != 0 || width % Options.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {Options.Patch} x {Options.Patch}");
         var before = Grid;
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         posEmbed.Resize(before, Grid);
     }
 

@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// tokenizer. Names and order of the weights are those of the authors' code. Its factories ignore the kind of position
 /// table that is asked for; ours do not: <c>_sine</c> models have the fixed table, which published weights hold too.
 /// </remarks>
-public sealed partial class Cct : Backbone
+public sealed partial class Cct : Backbone<Cct.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -30,7 +30,7 @@ public sealed partial class Cct : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, TokenizerConfig Tokenizer, bool SequencePool = true,
-        string Position = "learnable", int Classes = 10, int Channels = 3, double Dropout = 0, double AttentionDropout = 0.1, double DropPath = 0.1);
+        string Position = "learnable", int Classes = 10, int Channels = 3, double Dropout = 0, double AttentionDropout = 0.1, double DropPath = 0.1) : IBackboneConfig;
 
     /// <summary>A convolution (and, in CCT, ReLU and max pooling) per layer; the hidden width is 64.</summary>
     /// <param name="Kernel">Side of the convolution's kernel.</param>
@@ -65,31 +65,21 @@ public sealed partial class Cct : Backbone
 
     private readonly ConvTokenizer tokenizer;
     private readonly CompactClassifier classifier;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Cct(Config config)
+    public Cct(Config config) : base(config)
     {
-        this.config = config;
         var (height, width) = config.Tokenizer.Grid(config.ImageSize);
         tokenizer = new ConvTokenizer(config);
         classifier = new CompactClassifier(new(config.Dim, config.Depth, config.Heads, config.MlpRatio, height * width, config.SequencePool, config.Position, config.Classes, config.Dropout, config.AttentionDropout, config.DropPath));
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
+    public override int PrefixTokens => Options.SequencePool ? 0 : 1;
     /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
-    /// <inheritdoc/>
-    public override int PrefixTokens => config.SequencePool ? 0 : 1;
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"classifier.blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"classifier.blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.fc.weight", "classifier.fc.bias"];
     /// <inheritdoc/>
@@ -109,32 +99,32 @@ public sealed partial class Cct : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var (height, width) = config.Tokenizer.Grid(((int)input.Size(2), (int)input.Size(3)));
+        var (height, width) = Options.Tokenizer.Grid(((int)input.Size(2), (int)input.Size(3)));
         var tokens = Features(input).Slice(1, PrefixTokens);
-        return [new(tokens.Transpose(1, 2).Reshape(input.Size(0), config.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height))];
+        return [new(tokens.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height))];
     }
 
     /// <summary>With sequence pooling its weights, otherwise the class token's attention.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        if (!config.SequencePool) return base.Insights(image);
-        var (height, width) = config.Tokenizer.Grid(((int)image.Size(2), (int)image.Size(3)));
+        if (!Options.SequencePool) return base.Insights(image);
+        var (height, width) = Options.Tokenizer.Grid(((int)image.Size(2), (int)image.Size(3)));
         return [Insight.Map("sequence pooling", "How much each token counts in the pooled features, a softmax over the tokens.", Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width))];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         classifier.ResetClassifier(classes);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        var before = config.Tokenizer.Grid(config.ImageSize);
-        config = config with { ImageSize = (height, width) };
-        classifier.Resize(before, config.Tokenizer.Grid(config.ImageSize));
+        var before = Options.Tokenizer.Grid(Options.ImageSize);
+        Options = Options with { ImageSize = (height, width) };
+        classifier.Resize(before, Options.Tokenizer.Grid(Options.ImageSize));
     }
 
     /// <inheritdoc/>
@@ -142,9 +132,9 @@ public sealed partial class Cct : Backbone
     {
         const string name = "classifier.positional_emb";
         if (!state.TryGetValue(name, out var table) || classifier.Positions is not { } own || table.Dim != 3 || table.Size(1) == own.Size(1)) return;
-        var grid = config.Tokenizer.Grid(config.ImageSize);
+        var grid = Options.Tokenizer.Grid(Options.ImageSize);
         // A sine table is a formula: that of this size is right, whatever the file holds.
-        state[name] = config.Position == "sine" ? own : PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PrefixTokens, grid), grid, PrefixTokens, PositionResampling.Bilinear);
+        state[name] = Options.Position == "sine" ? own : PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PrefixTokens, grid), grid, PrefixTokens, PositionResampling.Bilinear);
     }
 
     /// <summary>Convolution, ReLU and max pooling per layer, then the map as tokens (section 3.3).</summary>

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the common PyTorch port (akamaster). Its final pooling takes the map's width
 /// as kernel; here it is global, which is the same for square maps.
 /// </remarks>
-public sealed partial class CifarResNet : StagedMaps
+public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
@@ -22,7 +22,7 @@ public sealed partial class CifarResNet : StagedMaps
     /// <param name="Eps">Of all batch norms.</param>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
-    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, bool ProjectionShortcut = false, int Classes = 10, int Channels = 3, double Eps = 1e-5, double Dropout = 0, double DropPath = 0);
+    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, bool ProjectionShortcut = false, int Classes = 10, int Channels = 3, double Eps = 1e-5, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     private readonly Conv2d conv1;
     private readonly BatchNorm bn1;
@@ -31,12 +31,10 @@ public sealed partial class CifarResNet : StagedMaps
     private readonly ModuleList<Block> layer3;
     private Linear? linear;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A network with He-normal weights.</summary>
-    public CifarResNet(Config config)
+    public CifarResNet(Config config) : base(config)
     {
-        this.config = config;
         conv1 = Initialised(new Conv2d(config.Channels, 16, 3, 1, 1, bias: false));
         bn1 = new BatchNorm(16, config.Eps);
         var rates = Nn.DropPath.Rates(config.DropPath, 3 * config.BlocksPerStage);
@@ -50,23 +48,15 @@ public sealed partial class CifarResNet : StagedMaps
     private ModuleList<Block> Stage(int stage, double[] rates)
     {
         var width = 16 << stage;
-        return new(Enumerable.Range(0, config.BlocksPerStage).Select(j =>
-            new Block(config, j == 0 && stage > 0 ? width / 2 : width, width, j == 0 && stage > 0 ? 2 : 1, rates[stage * config.BlocksPerStage + j])));
+        return new(Enumerable.Range(0, Options.BlocksPerStage).Select(j =>
+            new Block(Options, j == 0 && stage > 0 ? width / 2 : width, width, j == 0 && stage > 0 ? 2 : 1, rates[stage * Options.BlocksPerStage + j])));
     }
 
     private protected override int FirstStride => 1;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
-    /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
     /// <inheritdoc/>
     public override int FeatureWidth => 64;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, 3 * config.BlocksPerStage).Select(i => $"layer{i / config.BlocksPerStage + 1}.{i % config.BlocksPerStage}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, 3 * Options.BlocksPerStage).Select(i => $"layer{i / Options.BlocksPerStage + 1}.{i % Options.BlocksPerStage}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
 
@@ -86,13 +76,13 @@ public sealed partial class CifarResNet : StagedMaps
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         linear = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
         linear?.To(conv1.Weight.Device, conv1.Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     private static Conv2d Initialised(Conv2d conv)
     {

@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the authors' code. Activations come before batch norms. The bias is one table
 /// per stage, shared by its blocks, and it fixes the size of the images: <see cref="Resize"/> resamples it.
 /// </remarks>
-public sealed partial class Cmt : Backbone
+public sealed partial class Cmt : Backbone<Cmt.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of 32 with the published reductions.</param>
@@ -38,7 +38,7 @@ public sealed partial class Cmt : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, int Stem,
         int Classes = 1000, int Channels = 3, IReadOnlyList<int>? Reductions = null, int QkRatio = 1, bool QkvBias = true, int HeadWidth = 1280, double HeadDropout = 0.1,
-        double Dropout = 0, double AttentionDropout = 0, double DropPath = 0, int StemStride = 2, double BlockEps = 1e-6, double PatchEps = 1e-5, double BatchNormEps = 1e-5)
+        double Dropout = 0, double AttentionDropout = 0, double DropPath = 0, int StemStride = 2, double BlockEps = 1e-6, double PatchEps = 1e-5, double BatchNormEps = 1e-5) : IBackboneConfig
     {
         internal int Reduction(int stage) => Reductions is null ? 8 >> stage : Reductions[stage];
 
@@ -89,15 +89,13 @@ public sealed partial class Cmt : Backbone
     [Name("_bn")] private readonly BatchNorm bn;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Cmt(Config config)
+    public Cmt(Config config) : base(config)
     {
         if (config.Dims.Count != 4 || config.Depths.Count != 4 || config.Heads.Count != 4 || config.MlpRatios.Count != 4 || config.Reductions is { Count: not 4 })
             throw new ArgumentException("widths, depths, heads, ratios and reductions are four each", nameof(config));
         config.Check();
-        this.config = config;
         (relativePosA, relativePosB, relativePosC, relativePosD) = (Table(0), Table(1), Table(2), Table(3));
         stemConv1 = new Conv2d(config.Channels, config.Stem, 3, config.StemStride, 1);
         stemNorm1 = new BatchNorm(config.Stem, config.BatchNormEps);
@@ -146,16 +144,8 @@ public sealed partial class Cmt : Backbone
         ('d', patchEmbedD, blocksD, relativePosD),
     ];
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.HeadWidth;
+    public override int FeatureWidth => Options.HeadWidth;
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Stages.SelectMany(s => Enumerable.Range(0, s.Blocks.Count).Select(i => $"blocks_{s.Name}.{i}"))];
     /// <inheritdoc/>
@@ -171,7 +161,7 @@ public sealed partial class Cmt : Backbone
         var maps = new Tensor[4];
         foreach (var (i, (name, embed, blocks, bias)) in Stages.Index())
         {
-            var (rows, columns) = config.Grids(i).Queries;
+            var (rows, columns) = Options.Grids(i).Queries;
             var tokens = embed.Call(x);
             foreach (var block in blocks) tokens = block.Call((tokens, rows, columns, bias));
             maps[i] = x = Record($"stage_{name}", tokens.ToMap(rows, columns));
@@ -189,12 +179,12 @@ public sealed partial class Cmt : Backbone
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(drop.Call(pooled));
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, i) => new FeatureMap(map, config.Stride(i)))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, i) => new FeatureMap(map, Options.Stride(i)))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = null;
         if (classes == 0) return;
         Initialise(head = new Linear(FeatureWidth, classes));
@@ -205,7 +195,7 @@ public sealed partial class Cmt : Backbone
     /// <exception cref="ShapeException">The size is no multiple of 32 pixels (with the published reductions).</exception>
     public override void Resize(int height, int width)
     {
-        var resized = config with { ImageSize = (height, width) };
+        var resized = Options with { ImageSize = (height, width) };
         resized.Check();
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -213,9 +203,9 @@ public sealed partial class Cmt : Backbone
         relativePosB = Resampled(1, relativePosB);
         relativePosC = Resampled(2, relativePosC);
         relativePosD = Resampled(3, relativePosD);
-        config = resized;
+        Options = resized;
 
-        Parameter Resampled(int stage, Parameter table) => new(ResampleBias(table, config.Grids(stage), resized.Grids(stage)).Clone());
+        Parameter Resampled(int stage, Parameter table) => new(ResampleBias(table, Options.Grids(stage), resized.Grids(stage)).Clone());
     }
 
     /// <inheritdoc/>
@@ -225,7 +215,7 @@ public sealed partial class Cmt : Backbone
         {
             var name = $"relative_pos_{letter}";
             if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Shape == own.Shape) continue;
-            var (reduction, grids) = (config.Reduction(i), config.Grids(i));
+            var (reduction, grids) = (Options.Reduction(i), Options.Grids(i));
             var from = PositionTable.GridOf(table.Size(1), grids.Queries);
             state[name] = ResampleBias(table, (from, (from.Height / reduction, from.Width / reduction)), grids);
         }

@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// The class token joins after the positional blocks. Names and order of the weights are the authors'. Their code knows square
 /// maps only; here offsets are those of the map's own rows and columns.
 /// </remarks>
-public sealed partial class ConVit : Backbone
+public sealed partial class ConVit : Backbone<ConVit.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -31,7 +31,7 @@ public sealed partial class ConVit : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int PositionalBlocks, int Classes = 1000, int Channels = 3, double LocalityStrength = 1, double MlpRatio = 4,
-        bool QkvBias = false, double Eps = 1e-6, double Dropout = 0, double DropPath = 0);
+        bool QkvBias = false, double Eps = 1e-6, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, N, D]
@@ -41,15 +41,13 @@ public sealed partial class ConVit : Backbone
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02, positional attention local.</summary>
     /// <exception cref="ArgumentException">No block is left that the class token takes part in.</exception>
-    public ConVit(Config config)
+    public ConVit(Config config) : base(config)
     {
         if (config.PositionalBlocks >= config.Depth) throw new ArgumentException($"{config.PositionalBlocks} of {config.Depth} blocks by position: the class token takes part in the others, of which one or more are needed", nameof(config));
         PatchEmbed.CheckSize(config.ImageSize.Height, config.ImageSize.Width, config.Patch);
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, Grid.Height * Grid.Width, config.Dim]), 0.02);
         offsets = Offsets(Grid, posEmbed);
@@ -76,22 +74,14 @@ public sealed partial class ConVit : Backbone
         return new Buffer(Tensor.From(values, count, count, 3).To(like.Device).To(like.DType), persistent: false, constant: true);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) => IndexOf(blockPath) < config.PositionalBlocks ? 0 : 1;
+    public override int PrefixTokensAt(string blockPath) => IndexOf(blockPath) < Options.PositionalBlocks ? 0 : 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -99,7 +89,7 @@ public sealed partial class ConVit : Backbone
 
     private static int IndexOf(string blockPath) => int.Parse(blockPath.AsSpan("blocks.".Length), System.Globalization.CultureInfo.InvariantCulture);
 
-    private (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+    private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -108,7 +98,7 @@ public sealed partial class ConVit : Backbone
         var x = drop.Call(Record("patch_tokens", patchEmbed.Call(input)) + posEmbed);
         foreach (var (i, block) in blocks.Index())
         {
-            if (i == config.PositionalBlocks) x = Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1);
+            if (i == Options.PositionalBlocks) x = Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1);
             x = block.Call((x, offsets));
         }
         return Record("normed", norm.Call(x));
@@ -121,22 +111,22 @@ public sealed partial class ConVit : Backbone
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [new(Features(input).Slice(1, PrefixTokens).ToMap(Grid.Height, Grid.Width), config.Patch)];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [new(Features(input).Slice(1, PrefixTokens).ToMap(Grid.Height, Grid.Width), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head = TransformerInit.Head(config.Dim, classes, clsToken);
+        Options = Options with { Classes = classes };
+        head = TransformerInit.Head(Options.Dim, classes, clsToken);
     }
 
     /// <summary>Takes images of another size: the position table is resampled bicubically, as DeiT's fine-tuning does; offsets are those of the new grid.</summary>
     /// <exception cref="ShapeException">Patches do not divide the size.</exception>
     public override void Resize(int height, int width)
     {
-        PatchEmbed.CheckSize(height, width, config.Patch);
+        PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         posEmbed = PositionTable.Resized(posEmbed, before, Grid, 0, PositionResampling.Bicubic);
         offsets = Offsets(Grid, posEmbed);
     }

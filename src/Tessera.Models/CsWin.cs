@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// heads for the base size; the published weights have those of the variant here. The authors' dense code widens stages by the
 /// ratio of their heads, which fails for the large size; here every stage doubles.
 /// </remarks>
-public sealed partial class CsWin : StagedTokens
+public sealed partial class CsWin : StagedTokens<CsWin.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; a dense model takes others too.</param>
@@ -33,7 +33,7 @@ public sealed partial class CsWin : StagedTokens
     /// <param name="Dense">The backbone for dense tasks: any image size, a norm per stage instead of the last one.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Splits, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3,
-        double MlpRatio = 4, bool QkvBias = true, bool Lepe = true, int StemStride = 4, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false)
+        double MlpRatio = 4, bool QkvBias = true, bool Lepe = true, int StemStride = 4, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false) : IBackboneConfig
     {
         internal int Stages => Depths.Count;
 
@@ -69,16 +69,14 @@ public sealed partial class CsWin : StagedTokens
     private readonly Merge[] merges;
     private readonly LayerNorm[] norms;
     private Linear? head;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
     /// <exception cref="ShapeException">A stage's map does not divide into stripes.</exception>
-    public CsWin(Config config)
+    public CsWin(Config config) : base(config)
     {
         if (config.Heads.Count != config.Stages || config.Splits.Count != config.Stages)
             throw new ArgumentException($"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads", nameof(config));
         config.Check();
-        this.config = config;
         stem = new Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         stages = [.. config.Depths.Select((depth, i) => new ModuleList<Block>(Enumerable.Range(0, depth).Select(j => new Block(config, i, rates[config.Depths.Take(i).Sum() + j]))))];
@@ -91,32 +89,24 @@ public sealed partial class CsWin : StagedTokens
     protected override void ListMembers(Members members)
     {
         members.Add("stage1_conv_embed", stem);
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
         {
             if (i > 0) members.Add($"merge{i}", merges[i - 1]);
             // The authors' dense code declares the norm of each stage before its blocks, the last one after them.
-            if (config.Dense && i + 1 < config.Stages) members.Add($"norm{i + 1}", norms[i]);
+            if (Options.Dense && i + 1 < Options.Stages) members.Add($"norm{i + 1}", norms[i]);
             members.Add($"stage{i + 1}", stages[i]);
         }
-        members.Add(config.Dense ? $"norm{config.Stages}" : "norm", norms[^1]);
+        members.Add(Options.Dense ? $"norm{Options.Stages}" : "norm", norms[^1]);
         members.Add("head", head);
     }
 
-    private protected override int FirstStride => config.StemStride;
-    private protected override bool IsDense => config.Dense;
+    private protected override int FirstStride => Options.StemStride;
+    private protected override bool IsDense => Options.Dense;
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Width(Options.Stages - 1);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Width(config.Stages - 1);
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -124,14 +114,14 @@ public sealed partial class CsWin : StagedTokens
     private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var size = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.Dense) ExpectOwnSize(image);
-        var grids = config.Grids(size);
+        if (!Options.Dense) ExpectOwnSize(image);
+        var grids = Options.Grids(size);
         var x = stem.Call(image);
         for (var i = 0; i < stages.Length; i++)
         {
             var (height, width) = grids[i];
             if (i > 0) x = merges[i - 1].Call(x.ToMap(grids[i - 1].Height, grids[i - 1].Width));
-            foreach (var block in stages[i]) x = block.Call((x, height, width, config.Splits[i]));
+            foreach (var block in stages[i]) x = block.Call((x, height, width, Options.Splits[i]));
             yield return (Record($"stage{i + 1}", x), height, width);
         }
     }
@@ -143,21 +133,21 @@ public sealed partial class CsWin : StagedTokens
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var attention = Recorded(image, "**.attention");
-        var grids = config.Grids(((int)image.Size(2), (int)image.Size(3)));
-        foreach (var i in Enumerable.Range(0, config.Stages).Where(i => !config.IsFull(i)).TakeLast(2))
+        var grids = Options.Grids(((int)image.Size(2), (int)image.Size(3)));
+        foreach (var i in Enumerable.Range(0, Options.Stages).Where(i => !Options.IsFull(i)).TakeLast(2))
         {
-            var (path, (height, width), split) = ($"stage{i + 1}.{config.Depths[i] - 1}.attns", grids[i], config.Splits[i]);
+            var (path, (height, width), split) = ($"stage{i + 1}.{Options.Depths[i] - 1}.attns", grids[i], Options.Splits[i]);
             yield return Insight.Windowed($"upright stripes, stage {i + 1}", attention[$"{path}.0.attention"], (height, split), (height, width), (0, (Windows.Ceiling(width, split) - width) / 2));
             yield return Insight.Windowed($"level stripes, stage {i + 1}", attention[$"{path}.1.attention"], (split, width), (height, width), ((Windows.Ceiling(height, split) - height) / 2, 0));
         }
-        var last = config.Stages - 1;
-        yield return Insight.Windowed($"stage {config.Stages}", attention[$"stage{last + 1}.{config.Depths[last] - 1}.attns.0.attention"], grids[last], grids[last]);
+        var last = Options.Stages - 1;
+        yield return Insight.Windowed($"stage {Options.Stages}", attention[$"stage{last + 1}.{Options.Depths[last] - 1}.attns.0.attention"], grids[last], grids[last]);
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = TransformerInit.Head(FeatureWidth, classes, stem.Weight);
     }
 
@@ -168,23 +158,23 @@ public sealed partial class CsWin : StagedTokens
     /// <exception cref="ShapeException">A stage's map does not divide into stripes, or would become a single window.</exception>
     public override void Resize(int height, int width)
     {
-        var (from, to) = (config.Grids(config.ImageSize), config.Grids((height, width)));
-        int[] splits = [.. config.Splits.Select((split, i) =>
+        var (from, to) = (Options.Grids(Options.ImageSize), Options.Grids((height, width)));
+        int[] splits = [.. Options.Splits.Select((split, i) =>
         {
             var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
-            return config.Dense || config.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0 ? split : split * to[i].Height / from[i].Height;
+            return Options.Dense || Options.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0 ? split : split * to[i].Height / from[i].Height;
         })];
-        var resized = config with { ImageSize = (height, width), Splits = splits };
-        for (var i = 0; i + 1 < config.Stages; i++)
+        var resized = Options with { ImageSize = (height, width), Splits = splits };
+        for (var i = 0; i + 1 < Options.Stages; i++)
         {
-            if (config.Dense || config.IsFull(i) == resized.IsFull(i)) continue;
-            if (!config.IsFull(i)) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions");
+            if (Options.Dense || Options.IsFull(i) == resized.IsFull(i)) continue;
+            if (!Options.IsFull(i)) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions");
             // A single window stays one: its stripes are as wide as the map.
             if (to[i].Height != to[i].Width) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, which has to be square for its single window");
             splits[i] = to[i].Height;
         }
         resized.Check();
-        config = resized;
+        Options = resized;
     }
 
     /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>
@@ -293,9 +283,9 @@ public sealed partial class CsWin : StagedTokens
         name, "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
         options =>
         {
-            var config = new Config((image, image), dim, depths, splits, heads, options.Classes ?? (options.Dense ? 0 : classes), options.Channels ?? 3, StemStride: stemStride,
+            var Options = new Config((image, image), dim, depths, splits, heads, options.Classes ?? (options.Dense ? 0 : classes), options.Channels ?? 3, StemStride: stemStride,
                 Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense);
-            var model = new CsWin(config);
+            var model = new CsWin(Options);
             if (options.ImageSize is var (height, width)) model.Resize(height, width);
             return model;
         },

@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// stage's whole width, not of a head's: published weights depend on it. The method <c>linear</c> crashes in
 /// the reference; here it is plain attention.
 /// </remarks>
-public sealed partial class CvT : Backbone
+public sealed partial class CvT : Backbone<CvT.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels that it is meant for; it takes any.</param>
@@ -34,7 +34,7 @@ public sealed partial class CvT : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<StageConfig> Stages, int Classes = 1000, int Channels = 3, string Method = "dw_bn", int Kernel = 3,
         int PaddingQuery = 1, int StrideQuery = 1, int PaddingKeyValue = 1, int StrideKeyValue = 2, string Activation = "quick_gelu", double Eps = 1e-5,
-        double Dropout = 0, double AttentionDropout = 0, bool Xavier = false);
+        double Dropout = 0, double AttentionDropout = 0, bool Xavier = false) : IBackboneConfig;
 
     /// <summary>One stage.</summary>
     /// <param name="Patch">Side of the kernel that makes its tokens.</param>
@@ -52,15 +52,13 @@ public sealed partial class CvT : Backbone
     private readonly Stage[] stages;
     private readonly LayerNorm norm;
     private Linear? head;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public CvT(Config config)
+    public CvT(Config config) : base(config)
     {
         if (config.Method is not ("dw_bn" or "avg" or "linear")) throw new ArgumentException($"method '{config.Method}': dw_bn, avg or linear was expected", nameof(config));
         if (config.Activation is not ("quick_gelu" or "gelu")) throw new ArgumentException($"activation '{config.Activation}': quick_gelu or gelu was expected", nameof(config));
         if (config.StrideQuery != 1) throw new ArgumentException($"a stride of {config.StrideQuery} for queries: only 1 keeps the number of tokens", nameof(config));
-        this.config = config;
         stages = [.. config.Stages.Select((stage, i) => new Stage(config, stage, i == 0 ? config.Channels : config.Stages[i - 1].Dim))];
         norm = new LayerNorm(FeatureWidth, config.Eps);
         if (config.Classes > 0) head = new Linear(FeatureWidth, config.Classes);
@@ -70,7 +68,7 @@ public sealed partial class CvT : Backbone
 
     private void Initialise(Linear linear)
     {
-        if (config.Xavier) Init.XavierUniform(linear.Weight);
+        if (Options.Xavier) Init.XavierUniform(linear.Weight);
         else Init.TruncatedNormal(linear.Weight, 0.02);
         if (linear.Bias is { } bias) Init.Zeros(bias);
     }
@@ -84,26 +82,18 @@ public sealed partial class CvT : Backbone
         members.Add("head", head);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Stages[^1].Dim;
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Stages[^1].Dim;
-    /// <inheritdoc/>
-    public override int PrefixTokens => config.Stages[^1].ClassToken ? 1 : 0;
+    public override int PrefixTokens => Options.Stages[^1].ClassToken ? 1 : 0;
     /// <inheritdoc/>
     public override int PrefixTokensAt(string blockPath)
     {
         var stage = Array.FindIndex([.. Enumerable.Range(0, stages.Length)], i => blockPath.StartsWith($"stage{i}.", StringComparison.Ordinal));
-        return stage >= 0 && config.Stages[stage].ClassToken ? 1 : 0;
+        return stage >= 0 && Options.Stages[stage].ClassToken ? 1 : 0;
     }
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -117,7 +107,7 @@ public sealed partial class CvT : Backbone
         for (var i = 0; i < stages.Length; i++)
         {
             (tokens, var height, var width) = stages[i].Call(i == 0 ? image : maps[i - 1]);
-            maps[i] = Record($"stage{i}", tokens.Slice(1, config.Stages[i].ClassToken ? 1 : 0).ToMap(height, width));
+            maps[i] = Record($"stage{i}", tokens.Slice(1, Options.Stages[i].ClassToken ? 1 : 0).ToMap(height, width));
         }
         return (maps, tokens);
     }
@@ -135,13 +125,13 @@ public sealed partial class CvT : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var stride = 1;
-        return [.. Encode(input).Maps.Select((map, i) => new FeatureMap(map, stride *= config.Stages[i].Stride))];
+        return [.. Encode(input).Maps.Select((map, i) => new FeatureMap(map, stride *= Options.Stages[i].Stride))];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = null;
         if (classes == 0) return;
         Initialise(head = new Linear(FeatureWidth, classes));
@@ -149,7 +139,7 @@ public sealed partial class CvT : Backbone
     }
 
     /// <summary>Takes note of the size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>Tokens by a convolution, then blocks (figure 2).</summary>
     private sealed partial class Stage : Module<Tensor, (Tensor Tokens, long Height, long Width)>

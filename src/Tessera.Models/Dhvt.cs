@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the authors' code; they published no weights. The reference takes square grids
 /// of tokens only; here any grid will do. The three parts can be switched off for ablation, each giving place to ViT's.
 /// </remarks>
-public sealed partial class Dhvt : Backbone
+public sealed partial class Dhvt : Backbone<Dhvt.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels that it is meant for; it takes any.</param>
@@ -36,7 +36,7 @@ public sealed partial class Dhvt : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 100, int Channels = 3, double MlpRatio = 4, bool QkvBias = true,
         double Dropout = 0, double AttentionDropout = 0, double DropPath = 0, double Eps = 1e-6, double HeadTokenEps = 1e-5, double BatchNormEps = 1e-5,
-        bool OverlappingPatches = true, bool HeadTokens = true, bool DynamicFeedForward = true);
+        bool OverlappingPatches = true, bool HeadTokens = true, bool DynamicFeedForward = true) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -44,12 +44,10 @@ public sealed partial class Dhvt : Backbone
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Dhvt(Config config)
+    public Dhvt(Config config) : base(config)
     {
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
@@ -60,20 +58,12 @@ public sealed partial class Dhvt : Backbone
         TransformerInit.Linears(this);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <summary>The class token alone: the blocks' embeddings of head tokens do decay, as in the reference.</summary>
@@ -99,22 +89,22 @@ public sealed partial class Dhvt : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), config.Patch);
-        return [new(Features(input).Slice(1, 1).ToMap(height, width), config.Patch)];
+        var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), Options.Patch);
+        return [new(Features(input).Slice(1, 1).ToMap(height, width), Options.Patch)];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head = TransformerInit.Head(config.Dim, classes, clsToken);
+        Options = Options with { Classes = classes };
+        head = TransformerInit.Head(Options.Dim, classes, clsToken);
     }
 
     /// <summary>Takes note of the size; nothing depends on it, but without convolutions patches have to divide it.</summary>
     public override void Resize(int height, int width)
     {
-        if (!config.OverlappingPatches) PatchEmbed.CheckSize(height, width, config.Patch);
-        config = config with { ImageSize = (height, width) };
+        if (!Options.OverlappingPatches) PatchEmbed.CheckSize(height, width, Options.Patch);
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>Sequential overlapping patch embedding (SOPE): <see cref="ConvStem"/> between two affine maps of the channels.</summary>

@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// image, without any noise. Ratios refer to the number of patch tokens at the start. Weights of the plain backbone load
 /// too: the predictors then stay as they were initialised.
 /// </remarks>
-public sealed partial class DynamicVit : Backbone
+public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 {
     /// <summary>Name of what the teacher's tokens are compared with: normed patch tokens [B, N, D], or with a dense head their logits [B, N, classes].</summary>
     public const string Tokens = "tokens";
@@ -43,7 +43,7 @@ public sealed partial class DynamicVit : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, IReadOnlyList<int> PruningLayers, IReadOnlyList<double> KeepRatios,
-        bool DenseHead = false, int Filters = 0, double Divisor = 1, bool QkvBias = true, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double Dropout = 0, double DropPath = 0);
+        bool DenseHead = false, int Filters = 0, double Divisor = 1, bool QkvBias = true, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D]
@@ -54,13 +54,11 @@ public sealed partial class DynamicVit : Backbone
     private readonly ModuleList<Predictor> scorePredictor;
     private Linear? auxHead;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
-    public DynamicVit(Config config)
+    public DynamicVit(Config config) : base(config)
     {
         if (config.PruningLayers.Count != config.KeepRatios.Count) throw new ArgumentException($"{config.PruningLayers.Count} pruning layers and {config.KeepRatios.Count} ratios", nameof(config));
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, 1 + Grid.Height * Grid.Width, config.Dim]), 0.02);
         patchEmbed = new StemPatchEmbed(config.Channels, config.Dim, config.Patch, config.Filters);
@@ -74,30 +72,22 @@ public sealed partial class DynamicVit : Backbone
         ResetHeads();
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => config.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames => Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
     /// <summary>Rows and columns of patch tokens.</summary>
-    public (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+    public (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
     /// <summary>Number of patch tokens that a stage keeps in evaluation.</summary>
-    public int Kept(int stage) => (int)(Grid.Height * Grid.Width * config.KeepRatios[stage]);
+    public int Kept(int stage) => (int)(Grid.Height * Grid.Width * Options.KeepRatios[stage]);
 
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, 1 + N, D]
     {
@@ -165,8 +155,8 @@ public sealed partial class DynamicVit : Backbone
 
     private int? Stage(int block)
     {
-        for (var stage = 0; stage < config.PruningLayers.Count; stage++)
-            if (config.PruningLayers[stage] == block) return stage;
+        for (var stage = 0; stage < Options.PruningLayers.Count; stage++)
+            if (Options.PruningLayers[stage] == block) return stage;
         return null;
     }
 
@@ -230,7 +220,7 @@ public sealed partial class DynamicVit : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var map = Training ? Features(input).Slice(1, 1) : Restored(input);
-        return [new(map.Transpose(1, 2).Reshape(input.Size(0), config.Dim, Grid.Height, Grid.Width), config.Patch)];
+        return [new(map.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), Options.Patch)];
     }
 
     private Tensor Restored(Tensor image) // [B, N, D]
@@ -238,17 +228,17 @@ public sealed partial class DynamicVit : Backbone
         var (tokens, positions, dropped) = Pruned(image, withDropped: true);
         var values = Torch.Cat([tokens.Slice(1, 1), .. dropped.Select(d => norm.Call(d.Values))], 1);
         var order = Torch.Cat([positions, .. dropped.Select(d => d.Positions)], 1).Argsort(-1);
-        return values.Gather(1, order.Unsqueeze(2).Expand([-1, -1, config.Dim]));
+        return values.Gather(1, order.Unsqueeze(2).Expand([-1, -1, Options.Dim]));
     }
 
     /// <summary>The tokens that each stage keeps, then the class token's attention.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var positions = Recorded(image, "position*");
-        for (var stage = 0; stage < config.PruningLayers.Count; stage++)
+        for (var stage = 0; stage < Options.PruningLayers.Count; stage++)
         {
             var kept = Torch.Zeros([Grid.Height * Grid.Width], device: image.Device).IndexFill(0, positions[$"position{stage}"][0], 1);
-            yield return Insight.Map($"kept by stage {stage + 1}", $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, config.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.", kept.Reshape(Grid.Height, Grid.Width)) with { IsPresence = true };
+            yield return Insight.Map($"kept by stage {stage + 1}", $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, Options.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.", kept.Reshape(Grid.Height, Grid.Width)) with { IsPresence = true };
         }
         foreach (var insight in base.Insights(image)) yield return insight;
     }
@@ -256,22 +246,22 @@ public sealed partial class DynamicVit : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         ResetHeads();
     }
 
     private void ResetHeads()
     {
-        head = TransformerInit.Head(config.Dim, config.Classes, posEmbed);
-        auxHead = TransformerInit.Head(config.Dim, config.DenseHead ? config.Classes : 0, posEmbed);
+        head = TransformerInit.Head(Options.Dim, Options.Classes, posEmbed);
+        auxHead = TransformerInit.Head(Options.Dim, Options.DenseHead ? Options.Classes : 0, posEmbed);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        PatchEmbed.CheckSize(height, width, config.Patch);
+        PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 

@@ -8,7 +8,7 @@ namespace Tessera.Models;
 /// Tan and Le, "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks", 2019, arXiv:1905.11946.
 /// </summary>
 /// <remarks>Names and order of the weights are torchvision's, and so are the sizes of images and the initialisation.</remarks>
-public sealed partial class EfficientNet : StagedMaps
+public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -23,7 +23,7 @@ public sealed partial class EfficientNet : StagedMaps
     /// <param name="DropPath">Stochastic depth that a block after the last would have: it rises linearly.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, double WidthFactor, double DepthFactor, int Classes = 1000, int Channels = 3, int StemStride = 2,
-        double Eps = 1e-5, double Momentum = 0.1, double Dropout = 0.2, double DropPath = 0.2)
+        double Eps = 1e-5, double Momentum = 0.1, double Dropout = 0.2, double DropPath = 0.2) : IBackboneConfig
     {
         /// <summary>Channels of a stage of B0 at this width: a multiple of 8 that is not less than nine tenths of the product.</summary>
         internal int Width(int channels)
@@ -47,12 +47,10 @@ public sealed partial class EfficientNet : StagedMaps
 
     private readonly ModuleList<Sequential> features; // stem, seven stages, 1 x 1 convolution
     private Sequential classifier;
-    private Config config;
 
     /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
-    public EfficientNet(Config config)
+    public EfficientNet(Config config) : base(config)
     {
-        this.config = config;
         var stem = config.Width(StemWidth);
         var blocks = Enumerable.Range(0, stages.Length).Sum(config.Depth);
         var layers = new List<Sequential> { ConvNorm(config, config.Channels, stem, 3, config.StemStride) };
@@ -80,10 +78,10 @@ public sealed partial class EfficientNet : StagedMaps
 
     private Sequential Classifier()
     {
-        var drop = new Dropout(config.Dropout);
-        if (config.Classes == 0) return new Sequential(drop);
-        var linear = new Linear(FeatureWidth, config.Classes);
-        var bound = 1 / Math.Sqrt(config.Classes);
+        var drop = new Dropout(Options.Dropout);
+        if (Options.Classes == 0) return new Sequential(drop);
+        var linear = new Linear(FeatureWidth, Options.Classes);
+        var bound = 1 / Math.Sqrt(Options.Classes);
         Init.Uniform(linear.Weight, -bound, bound);
         Init.Zeros(linear.Bias!);
         return new Sequential(drop, linear);
@@ -95,19 +93,11 @@ public sealed partial class EfficientNet : StagedMaps
         return activated ? new Sequential(conv, norm, new Silu()) : new Sequential(conv, norm);
     }
 
-    private protected override int FirstStride => 2 * config.StemStride;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
+    private protected override int FirstStride => 2 * Options.StemStride;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => 4 * Options.Width(stages[^1].Outputs);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => 4 * config.Width(stages[^1].Outputs);
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(stage => Enumerable.Range(0, config.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(stage => Enumerable.Range(0, Options.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
 
@@ -131,7 +121,7 @@ public sealed partial class EfficientNet : StagedMaps
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         classifier = Classifier();
         var weight = ((Conv2d)features[0][0]).Weight;
         classifier.Train(Training);
@@ -139,7 +129,7 @@ public sealed partial class EfficientNet : StagedMaps
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>
     /// An inverted residual (Sandler et al., 2018, arXiv:1801.04381): 1 x 1 to more channels (unless they stay as many), depthwise, a gate,

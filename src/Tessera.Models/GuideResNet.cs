@@ -7,7 +7,7 @@ namespace Tessera.Models;
 /// shortcuts where the shape changes. Li et al., "Locality Guidance for Improving Vision Transformers on Tiny Datasets", 2022,
 /// arXiv:2207.10026; the network is He et al.'s, 2015, arXiv:1512.03385. Names and order of the weights are those of the authors' code.
 /// </summary>
-public sealed partial class GuideResNet : Backbone
+public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
@@ -17,7 +17,7 @@ public sealed partial class GuideResNet : Backbone
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Eps">Of all batch norms.</param>
     /// <param name="Momentum">Of all batch norms.</param>
-    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, IReadOnlyList<int>? Widths = null, int Classes = 100, int Channels = 3, double Eps = 1e-5, double Momentum = 0.1)
+    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, IReadOnlyList<int>? Widths = null, int Classes = 100, int Channels = 3, double Eps = 1e-5, double Momentum = 0.1) : IBackboneConfig
     {
         /// <summary>Channels of the three stages.</summary>
         public IReadOnlyList<int> Widths { get; init; } = Widths ?? [16, 32, 64];
@@ -26,12 +26,10 @@ public sealed partial class GuideResNet : Backbone
     private readonly Stem stem;
     private readonly Stage[] stages;
     private readonly Head head;
-    private Config config;
 
     /// <summary>A network with the authors' initialisation.</summary>
-    public GuideResNet(Config config)
+    public GuideResNet(Config config) : base(config)
     {
-        this.config = config;
         stem = new Stem(config);
         stages = [.. config.Widths.Select((_, i) => new Stage(config, i))];
         head = new Head(config.Widths[^1], config.Classes);
@@ -54,18 +52,10 @@ public sealed partial class GuideResNet : Backbone
 
     private static BatchNorm Norm(Config config, int width) => new(width, config.Eps, config.Momentum);
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Widths[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Widths[^1];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(s => Enumerable.Range(1, config.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(s => Enumerable.Range(1, Options.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
@@ -90,14 +80,14 @@ public sealed partial class GuideResNet : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head.Reset(FeatureWidth, classes);
         var like = stem.Parameters().First();
         head.To(like.Device, like.DType);
     }
 
     /// <inheritdoc/>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     private sealed partial class Stem : Layer
     {

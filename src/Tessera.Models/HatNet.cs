@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// (one group). Each attention owns a norm <c>proj_norm</c> that is never applied: published weights hold it, and it gets no
 /// gradient. Maps that windows do not divide are padded for that step alone, with zeros right and below; the reference cannot take them.
 /// </remarks>
-public sealed partial class HatNet : Backbone
+public sealed partial class HatNet : Backbone<HatNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels that it is meant for.</param>
@@ -33,7 +33,7 @@ public sealed partial class HatNet : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, int HeadDim, IReadOnlyList<int> Depths, IReadOnlyList<int> Windows, IReadOnlyList<int> Poolings,
         IReadOnlyList<int> Kernels, IReadOnlyList<int> Expansions, int Classes = 1000, int Channels = 3, double HeadDropout = 0.2, double Dropout = 0, double DropPath = 0,
-        double Eps = 1e-6, int StemStride = 4)
+        double Eps = 1e-6, int StemStride = 4) : IBackboneConfig
     {
         /// <summary>Windows, poolings, kernels and expansions as published.</summary>
         public Config((int Height, int Width) imageSize, IReadOnlyList<int> dims, int headDim, IReadOnlyList<int> depths)
@@ -58,16 +58,14 @@ public sealed partial class HatNet : Backbone
     private readonly Downsample ds3;
     private readonly Downsample ds4;
     private Sequential? classifier;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public HatNet(Config config)
+    public HatNet(Config config) : base(config)
     {
         if (new[] { config.Dims, config.Depths, config.Windows, config.Poolings, config.Kernels, config.Expansions }.Any(list => list.Count != 4))
             throw new ArgumentException("widths, depths, windows, poolings, kernels and expansions are four each", nameof(config));
         if (config.StemStride is not (1 or 2 or 4)) throw new ArgumentException($"a stem of stride {config.StemStride}: 1, 2 or 4 was expected", nameof(config));
         config.Check(config.ImageSize.Height, config.ImageSize.Width);
-        this.config = config;
         patchEmbed = new Sequential(
             new Conv2d(config.Channels, 16, 3, config.StemStride > 1 ? 2 : 1, 1), new GroupNorm(1, 16, config.Eps), new Silu(), new Conv2d(16, config.Dims[0], 3, config.StemStride > 2 ? 2 : 1, 1));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
@@ -92,25 +90,17 @@ public sealed partial class HatNet : Backbone
         return new Sequential(new Dropout(config.HeadDropout), linear);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dims[3];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dims[3];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
 
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]
     {
-        config.Check(image.Size(2), image.Size(3));
+        Options.Check(image.Size(2), image.Size(3));
         var maps = new Tensor[4];
         var x = patchEmbed.Call(image);
         foreach (var (s, downsample) in new[] { null, ds2, ds3, ds4 }.Index())
@@ -132,13 +122,13 @@ public sealed partial class HatNet : Backbone
     protected override Tensor Classify(Tensor pooled) => classifier is null ? pooled : classifier.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, s) => new FeatureMap(map, config.StemStride << s))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, s) => new FeatureMap(map, Options.StemStride << s))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        classifier = classes > 0 ? Classifier(config) : null;
+        Options = Options with { Classes = classes };
+        classifier = classes > 0 ? Classifier(Options) : null;
         var weight = ((Conv2d)patchEmbed[0]).Weight;
         classifier?.To(weight.Device, weight.DType);
     }
@@ -147,8 +137,8 @@ public sealed partial class HatNet : Backbone
     /// <exception cref="ShapeException">A stage's map would be too small to be pooled.</exception>
     public override void Resize(int height, int width)
     {
-        config.Check(height, width);
-        config = config with { ImageSize = (height, width) };
+        Options.Check(height, width);
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>Halves the map.</summary>

@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// the authors' PyTorch version rounds them through shares of the image in float32 and exchanges the two paddings.
 /// Blocks put out maps [B, C, H, W] that lie channels last in memory.
 /// </remarks>
-public sealed partial class InternImage : Backbone
+public sealed partial class InternImage : Backbone<InternImage.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -41,7 +41,7 @@ public sealed partial class InternImage : Backbone
         (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Groups, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
         bool PostNorm = false, double? LayerScale = null, double OffsetScale = 1, int Kernel = 3, int? DepthwiseKernel = null, IReadOnlyList<int>? Level2PostNorm = null,
         bool ResPostNorm = false, bool CenterFeatureScale = false, bool RemoveCenter = false, bool ClipProjector = false, double HeadScale = 1.5,
-        double Dropout = 0, double DropPath = 0, bool UniformDropPath = false, int StemStride = 2)
+        double Dropout = 0, double DropPath = 0, bool UniformDropPath = false, int StemStride = 2) : IBackboneConfig
     {
         internal int Width(int level) => Dim << level;
         internal int LastWidth => Width(Depths.Count - 1);
@@ -61,14 +61,12 @@ public sealed partial class InternImage : Backbone
     private readonly Sequential? fcNorm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: deformable convolutions start as means over their kernel.</summary>
-    public InternImage(Config config)
+    public InternImage(Config config) : base(config)
     {
         if (config.Depths.Count != config.Groups.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Groups.Count} groups: one each per level was expected", nameof(config));
         if (config.ClipProjector && config.Depths.Count != 4) throw new ArgumentException($"the CLIP projector joins levels 2 and 3, there are {config.Depths.Count} levels", nameof(config));
-        this.config = config;
         patchEmbed = new Stem(config);
         var total = config.Depths.Sum();
         var rates = config.UniformDropPath ? [.. Enumerable.Repeat(config.DropPath, total)] : Nn.DropPath.Rates(config.DropPath, total);
@@ -85,18 +83,10 @@ public sealed partial class InternImage : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.ClipProjector ? ProjectorOutputs : (int)(Options.LastWidth * Options.HeadScale);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.ClipProjector ? ProjectorOutputs : (int)(config.LastWidth * config.HeadScale);
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -138,18 +128,18 @@ public sealed partial class InternImage : Backbone
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Levels(input).Select((map, i) => new FeatureMap(map, (config.StemStride * config.StemStride) << i))];
+        => [.. Levels(input).Select((map, i) => new FeatureMap(map, (Options.StemStride * Options.StemStride) << i))];
 
     /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var records = Recorded(image, "**.offset", "**.modulation");
-        foreach (var (i, depth) in config.Depths.Index())
+        foreach (var (i, depth) in Options.Depths.Index())
         {
             var path = $"levels.{i}.blocks.{depth - 1}.dcn";
             yield return new($"points, level {i + 1}", "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is.")
             {
-                Places = [.. Dcnv3.Middle(records[$"{path}.offset"], records[$"{path}.modulation"], config.Groups[i], config.Kernel, config.OffsetScale, config.RemoveCenter)],
+                Places = [.. Dcnv3.Middle(records[$"{path}.offset"], records[$"{path}.modulation"], Options.Groups[i], Options.Kernel, Options.OffsetScale, Options.RemoveCenter)],
             };
         }
         foreach (var insight in base.Insights(image)) yield return insight;
@@ -158,7 +148,7 @@ public sealed partial class InternImage : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
         head?.To(patchEmbed.Weight.Device, patchEmbed.Weight.DType);
     }
@@ -167,9 +157,9 @@ public sealed partial class InternImage : Backbone
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        var stride = (config.StemStride * config.StemStride) << 3;
-        if (config.ClipProjector && (height % stride != 0 || width % stride != 0)) throw new ShapeException($"an image of {height} x {width} for the CLIP projector, which takes multiples of {stride}");
-        config = config with { ImageSize = (height, width) };
+        var stride = (Options.StemStride * Options.StemStride) << 3;
+        if (Options.ClipProjector && (height % stride != 0 || width % stride != 0)) throw new ShapeException($"an image of {height} x {width} for the CLIP projector, which takes multiples of {stride}");
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>Two convolutions of stride 2, each with a norm: [B, 3, H, W] to [B, C, H/4, W/4].</summary>

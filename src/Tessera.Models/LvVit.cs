@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// the dense logits exchanged back, so that their row b belongs to image b everywhere. Prediction adds half the maximum over
 /// the patch tokens' logits to the class token's. Names and order of the weights are the authors'.
 /// </remarks>
-public sealed partial class LvVit : Backbone
+public sealed partial class LvVit : Backbone<LvVit.Config>
 {
     /// <summary>Name of the logits of the patch tokens among the outputs of training, [B, N, classes].</summary>
     public const string Dense = "dense";
@@ -37,7 +37,7 @@ public sealed partial class LvVit : Backbone
     /// <param name="Order">Kinds of the blocks, <c>tr</c>, <c>mha</c> or <c>ffn</c>, in place of the depth; null: all <c>tr</c>.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, double Divisor, int Filters = 64, int Classes = 1000, int Channels = 3, double MlpRatio = 3,
-        bool QkvBias = false, bool DenseHead = true, double Dropout = 0, double DropPath = 0, IReadOnlyList<string>? Order = null);
+        bool QkvBias = false, bool DenseHead = true, double Dropout = 0, double DropPath = 0, IReadOnlyList<string>? Order = null) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D]
@@ -47,12 +47,10 @@ public sealed partial class LvVit : Backbone
     private Linear? head;
     private Linear? auxHead;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
-    public LvVit(Config config)
+    public LvVit(Config config) : base(config)
     {
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, 1 + Grid.Height * Grid.Width, config.Dim]), 0.02);
         patchEmbed = new StemPatchEmbed(config.Channels, config.Dim, config.Patch, config.Filters);
@@ -64,27 +62,19 @@ public sealed partial class LvVit : Backbone
         ResetHeads();
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => config.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames => Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
     /// <summary>Rows and columns of patch tokens.</summary>
-    public (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
+    public (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
     private Tensor Encode(Tensor image, TokenBox? box) // [B, C, H, W] -> [B, 1 + N, D]
     {
@@ -125,27 +115,27 @@ public sealed partial class LvVit : Backbone
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), config.Dim, Grid.Height, Grid.Width), config.Patch)];
+        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         ResetHeads();
     }
 
     private void ResetHeads()
     {
-        head = TransformerInit.Head(config.Dim, config.Classes, posEmbed);
-        auxHead = TransformerInit.Head(config.Dim, config.DenseHead ? config.Classes : 0, posEmbed);
+        head = TransformerInit.Head(Options.Dim, Options.Classes, posEmbed);
+        auxHead = TransformerInit.Head(Options.Dim, Options.DenseHead ? Options.Classes : 0, posEmbed);
     }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        PatchEmbed.CheckSize(height, width, config.Patch);
+        PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// NFNet-F6 at 576 pixels annotated ImageNet for LV-ViT (Jiang et al., 2021, arXiv:2104.10858). Names and order of the weights are
 /// those of timm's networks that take the authors' weights (<c>dm_nfnet_f*</c>).
 /// </remarks>
-public sealed partial class NfNet : StagedMaps
+public sealed partial class NfNet : StagedMaps<NfNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -28,22 +28,20 @@ public sealed partial class NfNet : StagedMaps
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Widths, int Classes = 1000, int Channels = 3, int StemWidth = 128, int StemStride = 2, int GroupWidth = 128,
-        double Alpha = 0.2, double Eps = 1e-5, double Dropout = 0.2, double DropPath = 0.25);
+        double Alpha = 0.2, double Eps = 1e-5, double Dropout = 0.2, double DropPath = 0.25) : IBackboneConfig;
 
     private readonly Sequential stem;
     private readonly ModuleList<Sequential> stages;
     private readonly Convolution finalConv;
     private readonly Head head;
-    private Config config;
 
     /// <summary>A network with timm's initialisation: convolutions normal over their inputs, every residual branch closed.</summary>
     /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that does not divide into groups.</exception>
-    public NfNet(Config config)
+    public NfNet(Config config) : base(config)
     {
         if (config.Depths.Count != config.Widths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
         if (config.Widths.FirstOrDefault(width => width % (2 * config.GroupWidth) != 0) is var odd and not 0)
             throw new ArgumentException($"half a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
-        this.config = config;
         stem = Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         var (made, inputs, variance) = (new List<Sequential>(), config.StemWidth, 1.0);
@@ -61,7 +59,7 @@ public sealed partial class NfNet : StagedMaps
         }
         stages = new(made);
         finalConv = new Convolution(config, inputs, FeatureWidth, 1);
-        head = new Head(this.config, FeatureWidth);
+        head = new Head(config, FeatureWidth);
         foreach (var (_, module) in NamedModules())
             if (module is Conv2d conv)
             {
@@ -84,19 +82,11 @@ public sealed partial class NfNet : StagedMaps
         return new Sequential(layers);
     }
 
-    private protected override int FirstStride => 2 * config.StemStride;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
+    private protected override int FirstStride => 2 * Options.StemStride;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => 2 * Options.Widths[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => 2 * config.Widths[^1];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
@@ -120,13 +110,13 @@ public sealed partial class NfNet : StagedMaps
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head.Reset(config, FeatureWidth);
+        Options = Options with { Classes = classes };
+        head.Reset(Options, FeatureWidth);
         head.To(finalConv.Weight.Device, finalConv.Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>GELU, times a number that keeps the variance of normal inputs at 1.</summary>
     private sealed class Activation : Layer

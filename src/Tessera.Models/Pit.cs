@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// networks have a second token that learns from a teacher, as a <see cref="Deit"/>: training puts out both logits, prediction
 /// their mean.
 /// </remarks>
-public sealed partial class Pit : Backbone
+public sealed partial class Pit : Backbone<Pit.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, at least a patch.</param>
@@ -30,7 +30,7 @@ public sealed partial class Pit : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Stride, int HeadDim, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3, bool Distilled = false,
-        double MlpRatio = 4, double Eps = 1e-6, double Dropout = 0, double DropPath = 0)
+        double MlpRatio = 4, double Eps = 1e-6, double Dropout = 0, double DropPath = 0) : IBackboneConfig
     {
         internal int Width(int stage) => HeadDim * Heads[stage];
 
@@ -50,15 +50,13 @@ public sealed partial class Pit : Backbone
     private Linear? head;
     private Linear? headDist;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: tokens and positions truncated normal 0.02, all else as PyTorch does.</summary>
     /// <exception cref="ArgumentException">Depths and heads of different numbers of stages.</exception>
     /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
-    public Pit(Config config)
+    public Pit(Config config) : base(config)
     {
         if (config.Depths.Count != config.Heads.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
-        this.config = config;
         var (height, width) = config.Grid(config.ImageSize.Height, config.ImageSize.Width);
         clsToken = Init.TruncatedNormal(new Parameter([1, PrefixTokens, config.Width(0)]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, config.Width(0), height, width]), 0.02);
@@ -84,22 +82,14 @@ public sealed partial class Pit : Backbone
         members.Add("drop", drop);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Width(Options.Heads.Count - 1);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
+    public override int PrefixTokens => Options.Distilled ? 2 : 1;
     /// <inheritdoc/>
-    public override int Classes => config.Classes;
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
     /// <inheritdoc/>
-    public override int FeatureWidth => config.Width(config.Heads.Count - 1);
-    /// <inheritdoc/>
-    public override int PrefixTokens => config.Distilled ? 2 : 1;
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => config.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames => Options.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
@@ -123,12 +113,12 @@ public sealed partial class Pit : Backbone
     protected override Tensor Features(Tensor input) => Record("normed", norm.Call(Stages(input).Last().Tokens)); // [B, prefix + N, D]
 
     /// <summary>The class token, [B, D]; with a distillation token both, [B, 2, D].</summary>
-    protected override Tensor Pool(Tensor features) => config.Distilled ? features.Slice(1, 0, 2) : features.Select(1, 0);
+    protected override Tensor Pool(Tensor features) => Options.Distilled ? features.Slice(1, 0, 2) : features.Select(1, 0);
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled)
     {
-        if (!config.Distilled) return head is null ? pooled : head.Call(pooled);
+        if (!Options.Distilled) return head is null ? pooled : head.Call(pooled);
         var (byClass, byTeacher) = Heads(pooled);
         return (byClass + byTeacher) / 2;
     }
@@ -142,7 +132,7 @@ public sealed partial class Pit : Backbone
     /// <summary>In training the logits of both heads of a distilled network; in evaluation their mean.</summary>
     protected override Outputs ForwardOutputs(ModelInput input)
     {
-        if (!Training || !config.Distilled) return base.ForwardOutputs(input);
+        if (!Training || !Options.Distilled) return base.ForwardOutputs(input);
         var (byClass, byTeacher) = Heads(Pool(Features(input.Inputs)));
         return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [Outputs.Distillation] = byTeacher } };
     }
@@ -151,15 +141,15 @@ public sealed partial class Pit : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
     {
         var tokens = i + 1 == transformers.Count ? norm.Call(stage.Tokens) : stage.Tokens;
-        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), config.Stride << i);
+        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), Options.Stride << i);
     })];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? new Linear(FeatureWidth, classes) : null;
-        headDist = classes > 0 && config.Distilled ? new Linear(FeatureWidth, classes) : null;
+        headDist = classes > 0 && Options.Distilled ? new Linear(FeatureWidth, classes) : null;
         head?.To(clsToken.Device, clsToken.DType);
         headDist?.To(clsToken.Device, clsToken.DType);
     }
@@ -168,11 +158,11 @@ public sealed partial class Pit : Backbone
     /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
     public override void Resize(int height, int width)
     {
-        var grid = config.Grid(height, width);
+        var grid = Options.Grid(height, width);
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         posEmbed = new Parameter(Resampled(posEmbed, grid).Clone(), posEmbed.RequiresGrad);
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     private static Tensor Resampled(Tensor positions, (int Height, int Width) grid)
@@ -189,7 +179,7 @@ public sealed partial class Pit : Backbone
                     state.Remove(name);
                     state[$"transformers.{i}.pool.{name[other.Length..]}"] = value;
                 }
-        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4) state["pos_embed"] = Resampled(table, config.Grid(config.ImageSize.Height, config.ImageSize.Width));
+        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4) state["pos_embed"] = Resampled(table, Options.Grid(Options.ImageSize.Height, Options.ImageSize.Width));
     }
 
     private sealed partial class Embedding(Config config) : Layer

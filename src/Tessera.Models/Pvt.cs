@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// whose grid differs from that of its table; the authors' code compares all stages with the first one's table, and fails
 /// at double resolution. The class token stands in front of the last stage only.
 /// </remarks>
-public sealed partial class Pvt : Backbone
+public sealed partial class Pvt : Backbone<Pvt.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels that the position tables are made for; other sizes run too.</param>
@@ -33,7 +33,7 @@ public sealed partial class Pvt : Backbone
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false, int StemStride = 4)
+        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false, int StemStride = 4) : IBackboneConfig
     {
         internal int Stages => Dims.Count;
 
@@ -47,13 +47,11 @@ public sealed partial class Pvt : Backbone
     private readonly LayerNorm? norm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Pvt(Config config)
+    public Pvt(Config config) : base(config)
     {
         if (config.Reductions[^1] != 1 && !config.Dense) throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
-        this.config = config;
         patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? config.StemStride : 2, i == 0 ? config.StemStride : 2, 0, config.EmbedEps))];
         posEmbeds = [.. Grids(config.ImageSize).Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02))];
         if (!config.Dense) clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
@@ -69,7 +67,7 @@ public sealed partial class Pvt : Backbone
     {
         foreach (var (i, table) in posEmbeds.Index()) members.Add($"pos_embed{i + 1}", table);
         members.Add("cls_token", clsToken);
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
         {
             members.Add($"patch_embed{i + 1}", patchEmbeds[i]);
             members.Add($"block{i + 1}", blocks[i]);
@@ -79,22 +77,14 @@ public sealed partial class Pvt : Backbone
         members.Add("drop", drop);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dims[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
+    public override int PrefixTokens => Options.Dense ? 0 : 1;
     /// <inheritdoc/>
-    public override int Classes => config.Classes;
+    public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith($"block{Options.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
     /// <inheritdoc/>
-    public override int FeatureWidth => config.Dims[^1];
-    /// <inheritdoc/>
-    public override int PrefixTokens => config.Dense ? 0 : 1;
-    /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith($"block{config.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -102,11 +92,11 @@ public sealed partial class Pvt : Backbone
     public override bool WithoutDecay(string name) => name == "cls_token";
 
     // The last table keeps its row for the class token in a dense model too.
-    private int Prefix(int stage) => stage + 1 == config.Stages ? 1 : 0;
+    private int Prefix(int stage) => stage + 1 == Options.Stages ? 1 : 0;
 
     private (int Height, int Width)[] Grids((int Height, int Width) image)
     {
-        var grids = new (int Height, int Width)[config.Stages];
+        var grids = new (int Height, int Width)[Options.Stages];
         for (var i = 0; i < grids.Length; i++) image = grids[i] = patchEmbeds[i].Grid(image.Height, image.Width);
         return grids;
     }
@@ -114,9 +104,9 @@ public sealed partial class Pvt : Backbone
     /// <summary>Tokens after the last block of each stage with the size of their map; those of the last with the class token in front.</summary>
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
-        var (from, to) = (Grids(config.ImageSize), Grids(((int)image.Size(2), (int)image.Size(3))));
+        var (from, to) = (Grids(Options.ImageSize), Grids(((int)image.Size(2), (int)image.Size(3))));
         var map = image;
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
         {
             var (height, width) = to[i];
             var x = patchEmbeds[i].Call(map);
@@ -129,7 +119,7 @@ public sealed partial class Pvt : Backbone
             x = drop.Call(x + positions);
             foreach (var block in blocks[i]) x = block.Call((x, height, width));
             yield return (Record($"stage{i + 1}", x), height, width);
-            if (i + 1 < config.Stages) map = x.ToMap(height, width);
+            if (i + 1 < Options.Stages) map = x.ToMap(height, width);
         }
     }
 
@@ -141,7 +131,7 @@ public sealed partial class Pvt : Backbone
     }
 
     /// <summary>The class token; the mean of a dense model's tokens.</summary>
-    protected override Tensor Pool(Tensor features) => config.Dense ? features.Mean(1) : features.Select(1, 0);
+    protected override Tensor Pool(Tensor features) => Options.Dense ? features.Mean(1) : features.Select(1, 0);
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
@@ -150,14 +140,14 @@ public sealed partial class Pvt : Backbone
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
     {
         var tokens = stage.Tokens;
-        if (i + 1 == config.Stages && norm is not null) tokens = norm.Call(tokens).Slice(1, PrefixTokens);
-        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), config.StemStride << i);
+        if (i + 1 == Options.Stages && norm is not null) tokens = norm.Call(tokens).Slice(1, PrefixTokens);
+        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i);
     })];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
         head?.To(posEmbeds[0].Device, posEmbeds[0].DType);
     }
@@ -166,20 +156,20 @@ public sealed partial class Pvt : Backbone
     /// <exception cref="ShapeException">The image is smaller than one token of the last stage.</exception>
     public override void Resize(int height, int width)
     {
-        var (from, to) = (Grids(config.ImageSize), Grids((height, width)));
+        var (from, to) = (Grids(Options.ImageSize), Grids((height, width)));
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
             posEmbeds[i] = new Parameter(PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear).Clone());
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>Position tables of another size are resampled bilinearly. A dense model takes files of classifiers.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (config.Dense) DenseWeights.FromClassifier(this, state);
-        var grids = Grids(config.ImageSize);
-        for (var i = 0; i < config.Stages; i++)
+        if (Options.Dense) DenseWeights.FromClassifier(this, state);
+        var grids = Grids(Options.ImageSize);
+        for (var i = 0; i < Options.Stages; i++)
         {
             var name = $"pos_embed{i + 1}";
             if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == posEmbeds[i].Size(1)) continue;

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the authors' code. Each stage ends in a norm, and the normalised map feeds the
 /// next one; so the dense backbone is the same model without classifier.
 /// </remarks>
-public partial class PvtV2 : Backbone
+public partial class PvtV2 : Backbone<PvtV2.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -31,7 +31,7 @@ public partial class PvtV2 : Backbone
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, int StemStride = 4)
+        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, int StemStride = 4) : IBackboneConfig
     {
         internal int Stages => Dims.Count;
 
@@ -42,12 +42,10 @@ public partial class PvtV2 : Backbone
     private protected readonly ModuleList<PyramidBlock>[] blocks;
     private protected readonly LayerNorm[] norms;
     private protected Linear? head;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public PvtV2(Config config)
+    public PvtV2(Config config) : base(config)
     {
-        this.config = config;
         patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 7 : 3, i == 0 ? config.StemStride : 2, i == 0 ? 3 : 1, config.EmbedEps))];
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
@@ -59,7 +57,7 @@ public partial class PvtV2 : Backbone
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
         {
             members.Add($"patch_embed{i + 1}", patchEmbeds[i]);
             members.Add($"block{i + 1}", blocks[i]);
@@ -68,18 +66,10 @@ public partial class PvtV2 : Backbone
         members.Add("head", head);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dims[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dims[^1];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -87,14 +77,14 @@ public partial class PvtV2 : Backbone
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var map = image;
-        for (var i = 0; i < config.Stages; i++)
+        for (var i = 0; i < Options.Stages; i++)
         {
             var (height, width) = patchEmbeds[i].Grid((int)map.Size(2), (int)map.Size(3));
             var x = Record($"embed{i + 1}", patchEmbeds[i].Call(map));
             foreach (var block in blocks[i]) x = block.Call((x, height, width));
             x = norms[i].Call(Record($"stage{i + 1}", x));
             yield return (x, height, width);
-            if (i + 1 < config.Stages) map = x.ToMap(height, width);
+            if (i + 1 < Options.Stages) map = x.ToMap(height, width);
         }
     }
 
@@ -109,18 +99,18 @@ public partial class PvtV2 : Backbone
 
     /// <summary>The four normalised maps, strides 4 to 32.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), config.StemStride << i))];
+        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
         head?.To(patchEmbeds[0].Weight.Device, patchEmbeds[0].Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>A dense model leaves out the classifier that files of ImageNet hold.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)

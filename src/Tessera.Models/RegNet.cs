@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// RegNetY-16GF taught DeiT (Touvron et al., 2020, arXiv:2012.12877). Names and order of the weights are timm's, which that
 /// teacher's published file (<c>regnety_160-a5fe301d.pth</c>) has.
 /// </remarks>
-public sealed partial class RegNet : StagedMaps
+public sealed partial class RegNet : StagedMaps<RegNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -30,7 +30,7 @@ public sealed partial class RegNet : StagedMaps
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Widths, int GroupWidth, int Classes = 1000, int Channels = 3, int StemWidth = 32, int StemStride = 2,
-        double SqueezeRatio = 0.25, double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = true, double Dropout = 0, double DropPath = 0);
+        double SqueezeRatio = 0.25, double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = true, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     /// <summary>
     /// Depths and widths of the stages (section 3.3, equations 2 to 4): block j wants initial + slope j channels; the power of the multiplier nearest
@@ -54,16 +54,14 @@ public sealed partial class RegNet : StagedMaps
     private readonly ConvNorm stem;
     private readonly Sequential[] stages; // of blocks b1, b2, ...
     private readonly Head head;
-    private Config config;
 
     /// <summary>A network with timm's initialisation: convolutions He-normal over the outputs, the classifier normal 0.01.</summary>
     /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that groups do not divide.</exception>
-    public RegNet(Config config)
+    public RegNet(Config config) : base(config)
     {
         if (config.Depths.Count != config.Widths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
         if (config.Widths.FirstOrDefault(width => width % Math.Min(config.GroupWidth, width) != 0) is var odd and not 0)
             throw new ArgumentException($"a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
-        this.config = config;
         stem = new ConvNorm(config, config.Channels, config.StemWidth, 3, config.StemStride);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         stages = [.. config.Depths.Select((depth, i) => Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), depth)))];
@@ -88,19 +86,11 @@ public sealed partial class RegNet : StagedMaps
         members.Add("head", head);
     }
 
-    private protected override int FirstStride => 2 * config.StemStride;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
+    private protected override int FirstStride => 2 * Options.StemStride;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Widths[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Widths[^1];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
@@ -116,13 +106,13 @@ public sealed partial class RegNet : StagedMaps
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head.Reset(config);
+        Options = Options with { Classes = classes };
+        head.Reset(Options);
         head.To(stem.Weight.Device, stem.Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>A convolution and its batch norm.</summary>
     private sealed partial class ConvNorm(Config config, int inputs, int outputs, int kernel, int stride, int groups = 1) : Layer

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are torchvision's, and so is the place of a bottleneck's stride: on its 3 x 3 convolution
 /// ("v1.5"), where the paper has it on the first 1 x 1.
 /// </remarks>
-public sealed partial class ResNet : StagedMaps
+public sealed partial class ResNet : StagedMaps<ResNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -28,7 +28,7 @@ public sealed partial class ResNet : StagedMaps
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Groups = 1, int WidthPerGroup = 64,
-        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0)
+        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0) : IBackboneConfig
     {
         internal int Expansion => Bottleneck ? 4 : 1;
     }
@@ -41,14 +41,12 @@ public sealed partial class ResNet : StagedMaps
     private readonly ModuleList<Block> layer4;
     private Linear? fc;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
-    public ResNet(Config config)
+    public ResNet(Config config) : base(config)
     {
         if (config.Layers.Count != 4) throw new ArgumentException($"{config.Layers.Count} stages: four were expected", nameof(config));
         if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64)) throw new ArgumentException("groups and widths other than 1 and 64 need bottleneck blocks", nameof(config));
-        this.config = config;
         conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
@@ -73,18 +71,10 @@ public sealed partial class ResNet : StagedMaps
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
     private protected override int FirstStride => 4;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => 512 * Options.Expansion;
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => 512 * config.Expansion;
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
 
@@ -104,13 +94,13 @@ public sealed partial class ResNet : StagedMaps
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         fc = classes > 0 ? new Linear(FeatureWidth, classes) : null;
         fc?.To(conv1.Weight.Device, conv1.Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     internal static Conv2d Initialised(Conv2d conv)
     {

@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// nearer to zero than 0.001 are moved there before a forward pass, as the columns could not be reversed otherwise. Names and
 /// order of the weights are the authors'; heads and decoders of training may be missing where a single head is asked for.
 /// </remarks>
-public sealed partial class RevCol : Backbone
+public sealed partial class RevCol : Backbone<RevCol.Config>
 {
     /// <summary>What is kept for the backward pass.</summary>
     public enum Backpropagation
@@ -52,21 +52,19 @@ public sealed partial class RevCol : Backbone
     /// <param name="Mode">What is kept for the backward pass.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Widths, IReadOnlyList<int> Layers, int Columns, bool Supervision = true, bool Huge = false, int Classes = 1000, int Channels = 3,
-        int Kernel = 3, bool? SimpleDecoder = null, double DropPath = 0, double HeadScale = 1, Backpropagation Mode = Backpropagation.Boundary);
+        int Kernel = 3, bool? SimpleDecoder = null, double DropPath = 0, double HeadScale = 1, Backpropagation Mode = Backpropagation.Boundary) : IBackboneConfig;
 
     [NotRegistered] private readonly Sequential stem;
     [NotRegistered] private readonly RevColumn[] columns;
     [NotRegistered] private readonly ModuleList<RevColDecoder>? decoders;
     [NotRegistered] private ModuleList<Classifier>? heads; // one per supervised column; null without classes
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: weights truncated normal 0.02, biases zero, factors 0.5, layer scale 1e-6.</summary>
-    public RevCol(Config config)
+    public RevCol(Config config) : base(config)
     {
         if (config.Supervision && config.Columns % 4 != 0) throw new ArgumentException($"{config.Columns} columns: with intermediate supervision they are a multiple of 4", nameof(config));
         if (config.Supervision && config.HeadScale != 1) throw new ArgumentException("a factor of the head's weights is for models with a single head", nameof(config));
         Check(config.ImageSize);
-        this.config = config;
         stem = new Sequential(new Conv2d(config.Channels, config.Widths[0], 4, 4), new ChannelNorm(config.Widths[0], 1e-6));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
         columns = [.. Enumerable.Range(0, config.Columns).Select(i => new RevColumn(config.Widths, config.Layers, config.Kernel, i == 0, config.Huge, rates))];
@@ -83,7 +81,7 @@ public sealed partial class RevCol : Backbone
     }
 
     private ModuleList<Classifier>? NewHeads()
-        => config.Classes == 0 ? null : new(Enumerable.Range(0, config.Supervision ? 4 : 1).Select(_ => new Classifier(config.Widths[3], config.Classes, config.HeadScale)));
+        => Options.Classes == 0 ? null : new(Enumerable.Range(0, Options.Supervision ? 4 : 1).Select(_ => new Classifier(Options.Widths[3], Options.Classes, Options.HeadScale)));
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
@@ -91,29 +89,21 @@ public sealed partial class RevCol : Backbone
         base.ListMembers(members);
         members.Add("stem", stem);
         foreach (var (i, column) in columns.Index()) members.Add(string.Create(CultureInfo.InvariantCulture, $"subnet{i}"), column);
-        if (config.Supervision) members.Add("cls_blocks", heads);
+        if (Options.Supervision) members.Add("cls_blocks", heads);
         else members.Add("cls", heads?[0]);
         members.Add("decoder_blocks", decoders);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Widths[3];
+    public override int FeatureWidth => Options.Widths[3];
     /// <summary>The columns; their outputs are their maps of stride 32.</summary>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Columns).Select(i => $"subnet{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Columns).Select(i => $"subnet{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames =>
-        [.. (config.Supervision ? Enumerable.Range(0, 4).Select(i => $"cls_blocks.{i}") : ["cls"]).SelectMany(head => new[] { $"{head}.classifier.1.weight", $"{head}.classifier.1.bias" })];
+        [.. (Options.Supervision ? Enumerable.Range(0, 4).Select(i => $"cls_blocks.{i}") : ["cls"]).SelectMany(head => new[] { $"{head}.classifier.1.weight", $"{head}.classifier.1.bias" })];
 
     /// <summary>What is kept for the backward pass; may change between steps.</summary>
-    public Backpropagation Mode { get => config.Mode; set => config = config with { Mode = value }; }
+    public Backpropagation Mode { get => Options.Mode; set => Options = Options with { Mode = value }; }
 
     /// <summary>Parameters without the heads and decoders that prediction does not need.</summary>
     public long InferenceParameters => ParameterCount - (decoders?.ParameterCount ?? 0) - (heads?.SkipLast(1).Sum(head => head.ParameterCount) ?? 0);
@@ -123,7 +113,7 @@ public sealed partial class RevCol : Backbone
         if (size.Height % 32 != 0 || size.Width % 32 != 0) throw new ShapeException($"height and width should be multiples of 32, the image is {size.Height} x {size.Width}");
     }
 
-    private bool IsSupervised(int column) => config.Supervision && column < config.Columns - 1 && (column + 1) % (config.Columns / 4) == 0;
+    private bool IsSupervised(int column) => Options.Supervision && column < Options.Columns - 1 && (column + 1) % (Options.Columns / 4) == 0;
 
     // Features of the last column, and c3 of the supervised ones before it.
     private (Tensor[] Last, IReadOnlyList<Tensor> Supervised) Run(Tensor image)
@@ -131,14 +121,14 @@ public sealed partial class RevCol : Backbone
         Check(((int)image.Size(2), (int)image.Size(3)));
         KeepInvertible();
         var s = stem.Call(image);
-        var mode = Torch.GradEnabled ? config.Mode : Backpropagation.Plain;
+        var mode = Torch.GradEnabled ? Options.Mode : Backpropagation.Plain;
         var relay = mode == Backpropagation.Full ? new ReversibleColumn.Relay() : null;
         Tensor[]? features = null;
         var supervised = new List<Tensor>();
         foreach (var (i, column) in columns.Index())
         {
             var before = features;
-            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == config.Columns - 1 || (i + 1) % Stretch == 0);
+            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == Options.Columns - 1 || (i + 1) % Stretch == 0);
             // Two columns' maps are needed at a time: the others should not wait for the end of the pass.
             foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
             if (IsSupervised(i)) supervised.Add(features[3]);
@@ -196,13 +186,13 @@ public sealed partial class RevCol : Backbone
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var features = Recorded(image, "subnet*.c2");
-        return Insight.Spread([.. Enumerable.Range(0, config.Columns)], 6).Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
+        return Insight.Spread([.. Enumerable.Range(0, Options.Columns)], 6).Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         heads = NewHeads();
         heads?.To(columns[0].Alphas[0].Device, columns[0].Alphas[0].DType);
     }
@@ -211,13 +201,13 @@ public sealed partial class RevCol : Backbone
     public override void Resize(int height, int width)
     {
         Check((height, width));
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>A model with a single head takes the last one of a supervised checkpoint and leaves the others and the decoders.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (config.Supervision) return;
+        if (Options.Supervision) return;
         foreach (var name in state.Keys.Where(name => name.StartsWith("cls_blocks.", StringComparison.Ordinal) || name.StartsWith("decoder_blocks.", StringComparison.Ordinal)).ToArray())
         {
             if (name.StartsWith("cls_blocks.3.", StringComparison.Ordinal)) state.TryAdd("cls." + name["cls_blocks.3.".Length..], state[name]);

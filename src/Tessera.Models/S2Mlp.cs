@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// The authors published no code; names are ours. In the split attention of version 2 the hidden width is a quarter of the
 /// channels, which gives the published number of parameters. Shifts read the unshifted tensor: in-place versions smear.
 /// </remarks>
-public sealed partial class S2Mlp : Backbone
+public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -27,38 +27,28 @@ public sealed partial class S2Mlp : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Patches, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<double> MlpRatios, bool Second,
-        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0)
+        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0) : IBackboneConfig
     {
         internal int Stride => Patches.Aggregate(1, (product, patch) => product * patch);
     }
 
     private readonly ModuleList<Stage> stages;
     private Linear? head;
-    private Config config;
 
     /// <summary>An S2-MLP; weights truncated normal 0.02.</summary>
-    public S2Mlp(Config config)
+    public S2Mlp(Config config) : base(config)
     {
         if (config.Dims.Count != config.Depths.Count || config.Patches.Count != config.Depths.Count || config.MlpRatios.Count != config.Depths.Count)
             throw new ArgumentException("patches, widths, depths and MLP ratios: one each per stage was expected", nameof(config));
-        this.config = config;
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         stages = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray())));
         head = NewHead();
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Dims[^1];
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dims[^1];
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -69,13 +59,13 @@ public sealed partial class S2Mlp : Backbone
         return linear;
     }
 
-    private Linear? NewHead() => config.Classes > 0 ? Initialised(new Linear(FeatureWidth, config.Classes)) : null;
+    private Linear? NewHead() => Options.Classes > 0 ? Initialised(new Linear(FeatureWidth, Options.Classes)) : null;
 
     /// <summary>The last map, [B, C, H, W]; there is no final norm.</summary>
     protected override Tensor Features(Tensor input)
     {
         var (height, width) = (input.Size(2), input.Size(3));
-        if (height % config.Stride != 0 || width % config.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {config.Stride}");
+        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
         return stages.Aggregate(input, (x, stage) => stage.Call(x));
     }
 
@@ -93,7 +83,7 @@ public sealed partial class S2Mlp : Backbone
         foreach (var (i, stage) in stages.Index())
         {
             x = stage.Call(x);
-            maps.Add(new FeatureMap(x, stride *= config.Patches[i]));
+            maps.Add(new FeatureMap(x, stride *= Options.Patches[i]));
         }
         return maps;
     }
@@ -101,7 +91,7 @@ public sealed partial class S2Mlp : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = NewHead();
         var like = stages.Parameters().First();
         head?.To(like.Device, like.DType);
@@ -110,8 +100,8 @@ public sealed partial class S2Mlp : Backbone
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % config.Stride != 0 || width % config.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {config.Stride}");
-        config = config with { ImageSize = (height, width) };
+        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+        Options = Options with { ImageSize = (height, width) };
     }
 
     private sealed partial class Stage : Layer

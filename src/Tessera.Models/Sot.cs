@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// The head alone is <see cref="SecondOrderHead"/>; it fits behind other backbones too. With two losses, training puts out
 /// the class token's logits and those of the words as <see cref="ByWords"/>. Names and order of the weights are the authors'.
 /// </remarks>
-public sealed partial class Sot : Backbone
+public sealed partial class Sot : Backbone<Sot.Config>
 {
     /// <summary>Name of the words' logits among the outputs of training with two losses, [B, classes].</summary>
     public const string ByWords = "second_order";
@@ -39,7 +39,7 @@ public sealed partial class Sot : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, int PoolHeads, int PoolDim, int Classes = 1000, int Channels = 3,
         VisualTokens.Style Tokens = VisualTokens.Style.Dense, int StemDim = 64, bool LargeGrid = false, SecondOrderHead.Config? Head = null, bool QkvBias = false, double Eps = 1e-5,
-        double HeadDropout = 0, double Dropout = 0, double DropPath = 0);
+        double HeadDropout = 0, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D], fixed
@@ -49,12 +49,10 @@ public sealed partial class Sot : Backbone
     private readonly LayerNorm norm;
     private readonly Dropout drop;
     private readonly SecondOrderHead.Config head;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: linear maps and the class token truncated normal 0.02.</summary>
-    public Sot(Config config)
+    public Sot(Config config) : base(config)
     {
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         visualTokens = new VisualTokens(config.Tokens, config.ImageSize, config.Channels, config.Dim, config.StemDim, config.LargeGrid);
         posEmbed = Positions();
@@ -69,28 +67,20 @@ public sealed partial class Sot : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
-    /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
     /// <summary>Width of class token and statistics side by side.</summary>
     public override int FeatureWidth => classifier.Width;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => [.. classifier.ClassifierNames.Select(name => $"classifier.{name}")];
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
-    private (int Height, int Width) Grid => visualTokens.Grid(config.ImageSize);
+    private (int Height, int Width) Grid => visualTokens.Grid(Options.ImageSize);
 
-    private Parameter Positions() => new(Torch.Scope(() => PositionTable.Sine(1 + Grid.Height * Grid.Width, config.Dim)), requiresGrad: false);
+    private Parameter Positions() => new(Torch.Scope(() => PositionTable.Sine(1 + Grid.Height * Grid.Width, Options.Dim)), requiresGrad: false);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -111,19 +101,19 @@ public sealed partial class Sot : Backbone
     /// <inheritdoc/>
     protected override Outputs ForwardOutputs(ModelInput input)
     {
-        if (!Training || head.Fusion != SecondOrderHead.Fusion.Losses || config.Classes == 0) return base.ForwardOutputs(input);
+        if (!Training || head.Fusion != SecondOrderHead.Fusion.Losses || Options.Classes == 0) return base.ForwardOutputs(input);
         var (byClass, byWords) = classifier.ClassifyApart(Pool(Features(input.Inputs)));
         return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [ByWords] = byWords } };
     }
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), config.Dim, Grid.Height, Grid.Width), (int)Math.Round(config.ImageSize.Height / (double)Grid.Height))];
+        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), (int)Math.Round(Options.ImageSize.Height / (double)Grid.Height))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         classifier.Reset(classes, clsToken.Device, clsToken.DType);
     }
 
@@ -131,7 +121,7 @@ public sealed partial class Sot : Backbone
     public override void Resize(int height, int width)
     {
         visualTokens.Grid((height, width));
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         var (device, type) = (posEmbed.Device, posEmbed.DType);
         posEmbed = new Parameter(Torch.Scope(() => Positions().To(type).To(device)), requiresGrad: false);
     }

@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// one parameter all the same. Sliced models draw their permutations in evaluation too: seed the engine, give
 /// <see cref="ModelInput.Draws"/>, or set <see cref="Config.Permutation"/> for results that repeat.
 /// </remarks>
-public sealed partial class Sret : Backbone
+public sealed partial class Sret : Backbone<Sret.Config>
 {
     /// <summary>Name of a permutation among <see cref="ModelInput.Draws"/>: the token that each position takes, int64 [N].</summary>
     /// <param name="stage">From 0.</param>
@@ -38,7 +38,7 @@ public sealed partial class Sret : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> BaseDims, IReadOnlyList<int> Depth, IReadOnlyList<int> Blocks, IReadOnlyList<int> Heads,
         IReadOnlyList<int>? Groups, IReadOnlyList<int>? PermutedGroups, double MlpRatio, double BetweenRatio = 1, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0, (int Multiplier, int Offset)? Permutation = null)
+        double Dropout = 0, double DropPath = 0, (int Multiplier, int Offset)? Permutation = null) : IBackboneConfig
     {
         /// <summary>Number of stages.</summary>
         public int Stages => Depth.Count;
@@ -53,12 +53,10 @@ public sealed partial class Sret : Backbone
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation: positions truncated normal 0.02, all else the engine's default.</summary>
-    public Sret(Config config)
+    public Sret(Config config) : base(config)
     {
-        this.config = config;
         Check(config.ImageSize);
         posEmbed = Init.TruncatedNormal(new Parameter([1, config.Dim(0), config.ImageSize.Height / 8, config.ImageSize.Width / 8]), 0.02);
         patchEmbed = new Stem(config.Channels, config.Dim(0));
@@ -69,18 +67,10 @@ public sealed partial class Sret : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim(config.Stages - 1);
+    public override int FeatureWidth => Options.Dim(Options.Stages - 1);
     /// <summary>A path per pass: that of the layer after the block, which belongs to this pass alone.</summary>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depth.Index().SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depth.Index().SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -88,12 +78,12 @@ public sealed partial class Sret : Backbone
 
     private void Check((int Height, int Width) size)
     {
-        var multiple = 8 << (config.Stages - 1);
+        var multiple = 8 << (Options.Stages - 1);
         if (size.Height % multiple != 0 || size.Width % multiple != 0) throw new ShapeException($"height and width should be multiples of {multiple}, the image is {size.Height} x {size.Width}");
-        for (var stage = 0; stage < config.Stages; stage++)
+        for (var stage = 0; stage < Options.Stages; stage++)
         {
             var tokens = (size.Height / (8 << stage)) * (size.Width / (8 << stage));
-            foreach (var groups in new[] { config.Groups?[stage] ?? 1, config.PermutedGroups?[stage] ?? 1 })
+            foreach (var groups in new[] { Options.Groups?[stage] ?? 1, Options.PermutedGroups?[stage] ?? 1 })
                 if (tokens % groups != 0) throw new ShapeException($"the {tokens} tokens of stage {stage} do not divide into {groups} slices: another image size or other groups are needed");
         }
     }
@@ -102,7 +92,7 @@ public sealed partial class Sret : Backbone
     {
         ExpectOwnSize(image);
         var x = drop.Call(patchEmbed.Call(image) + posEmbed);
-        for (var stage = 0; stage < config.Stages; stage++)
+        for (var stage = 0; stage < Options.Stages; stage++)
         {
             if (stage > 0) x = pools[stage - 1].Call(x);
             x = transformers[stage].Call((x, draws));
@@ -128,7 +118,7 @@ public sealed partial class Sret : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? new Linear(FeatureWidth, classes) : null;
         head?.To(posEmbed.Device, posEmbed.DType);
     }
@@ -137,13 +127,13 @@ public sealed partial class Sret : Backbone
     public override void Resize(int height, int width)
     {
         Check((height, width));
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         posEmbed = new Parameter(Resampled(posEmbed).Clone());
     }
 
-    private Tensor Resampled(Tensor table) => table.UpsampleBicubic2d([config.ImageSize.Height / 8, config.ImageSize.Width / 8], false);
+    private Tensor Resampled(Tensor table) => table.UpsampleBicubic2d([Options.ImageSize.Height / 8, Options.ImageSize.Width / 8], false);
 
     /// <summary>Resamples positions, and fills in the positions of shared blocks where a file holds each tensor once.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)

@@ -11,7 +11,7 @@ namespace Tessera.Models;
 /// Names and order of the weights are those of the authors' code: of the classifier, or, with <see cref="Config.Dense"/>, of
 /// their backbone for detection and segmentation, which takes any size by padding and puts a norm after every stage.
 /// </remarks>
-public sealed partial class Swin : StagedTokens
+public sealed partial class Swin : StagedTokens<Swin.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; a dense model takes others too.</param>
@@ -32,7 +32,7 @@ public sealed partial class Swin : StagedTokens
     /// <param name="Dense">The backbone for dense tasks: any image size, a norm per stage instead of the last one.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, int Window = 7, int Patch = 4, int Classes = 1000, int Channels = 3,
-        double MlpRatio = 4, bool QkvBias = true, bool AbsolutePositions = false, bool PatchNorm = true, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false)
+        double MlpRatio = 4, bool QkvBias = true, bool AbsolutePositions = false, bool PatchNorm = true, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false) : IBackboneConfig
     {
         internal int Width(int stage) => Dim << stage;
 
@@ -69,15 +69,13 @@ public sealed partial class Swin : StagedTokens
     private readonly LayerNorm[] norms;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
     /// <exception cref="ShapeException">The image does not divide into patches and windows at every stage.</exception>
-    public Swin(Config config)
+    public Swin(Config config) : base(config)
     {
         if (config.Heads.Count != config.Depths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
         config.Check();
-        this.config = config;
         var (height, width) = config.Grid;
         if (config.AbsolutePositions)
             absolutePosEmbed = Init.TruncatedNormal(config.Dense ? new Parameter([1, config.Dim, height, width]) : new Parameter([1, height * width, config.Dim]), 0.02);
@@ -95,26 +93,18 @@ public sealed partial class Swin : StagedTokens
         members.Add("absolute_pos_embed", absolutePosEmbed);
         members.Add("patch_embed", patchEmbed);
         members.Add("layers", layers);
-        foreach (var (i, norm) in norms.Index()) members.Add(config.Dense ? $"norm{i}" : "norm", norm);
+        foreach (var (i, norm) in norms.Index()) members.Add(Options.Dense ? $"norm{i}" : "norm", norm);
         members.Add("head", head);
         members.Add("drop", drop);
     }
 
-    private protected override int FirstStride => config.Patch;
-    private protected override bool IsDense => config.Dense;
+    private protected override int FirstStride => Options.Patch;
+    private protected override bool IsDense => Options.Dense;
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
+    public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
     /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Width(config.Depths.Count - 1);
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. config.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -123,13 +113,13 @@ public sealed partial class Swin : StagedTokens
     private (Tensor Tokens, int Height, int Width) Embed(Tensor image) // [B, C, H, W] -> [B, N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.Dense) ExpectOwnSize(image);
-        var (below, right) = (Missing(height, config.Patch), Missing(width, config.Patch));
+        if (!Options.Dense) ExpectOwnSize(image);
+        var (below, right) = (Missing(height, Options.Patch), Missing(width, Options.Patch));
         if (below + right > 0) image = image.ConstantPadNd([0, right, 0, below]);
         var x = patchEmbed.Call(image);
-        (height, width) = ((height + below) / config.Patch, (width + right) / config.Patch);
+        (height, width) = ((height + below) / Options.Patch, (width + right) / Options.Patch);
         if (absolutePosEmbed is { } table)
-            x = x + (config.Dense ? table.UpsampleBicubic2d((height, width), false).ToTokens() : table);
+            x = x + (Options.Dense ? table.UpsampleBicubic2d((height, width), false).ToTokens() : table);
         return (drop.Call(x), height, width);
     }
 
@@ -142,7 +132,7 @@ public sealed partial class Swin : StagedTokens
         var (x, height, width) = Embed(image);
         foreach (var (i, stage) in layers.Index())
         {
-            var mask = config.Dense ? stage.Mask(height, width, x) : null;
+            var mask = Options.Dense ? stage.Mask(height, width, x) : null;
             foreach (var block in stage.Blocks) x = block.Call((x, height, width, mask));
             yield return (Record($"stage{i + 1}", x), height, width);
             if (stage.Downsample is not { } merging) yield break;
@@ -164,14 +154,14 @@ public sealed partial class Swin : StagedTokens
                 yield return Insight.Windowed($"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}", attention[$"layers.{i}.blocks.{j}.attn.attention"], (block.Side, block.Side),
                     ((int)maps[i].Map.Size(2), (int)maps[i].Map.Size(3)), shift: block.Shift);
         if (maps[^1].Map.Size(2) <= layers[^1].Blocks[0].Side)
-            yield return Insight.Windowed($"window of stage {layers.Count}", attention[$"layers.{layers.Count - 1}.blocks.{config.Depths[^1] - 1}.attn.attention"],
+            yield return Insight.Windowed($"window of stage {layers.Count}", attention[$"layers.{layers.Count - 1}.blocks.{Options.Depths[^1] - 1}.attn.attention"],
                 (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side), ((int)maps[^1].Map.Size(2), (int)maps[^1].Map.Size(3)));
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = TransformerInit.Head(FeatureWidth, classes, patchEmbed.Weight);
     }
 
@@ -182,17 +172,17 @@ public sealed partial class Swin : StagedTokens
     /// <exception cref="ShapeException">The image does not divide into patches and windows at every stage.</exception>
     public override void Resize(int height, int width)
     {
-        var resized = config with { ImageSize = (height, width) };
+        var resized = Options with { ImageSize = (height, width) };
         resized.Check();
         // A dense model fits everything to each image while it runs.
-        if (!config.Dense)
+        if (!Options.Dense)
         {
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
-            if (absolutePosEmbed is not null) absolutePosEmbed = new Parameter(PositionTable.Resample(absolutePosEmbed, config.Grid, resized.Grid, 0, PositionResampling.Bicubic).Clone());
+            if (absolutePosEmbed is not null) absolutePosEmbed = new Parameter(PositionTable.Resample(absolutePosEmbed, Options.Grid, resized.Grid, 0, PositionResampling.Bicubic).Clone());
             foreach (var stage in layers) stage.Resize(resized);
         }
-        config = resized;
+        Options = resized;
     }
 
     /// <summary>Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically. A dense model takes files of classifiers.</summary>
@@ -221,10 +211,10 @@ public sealed partial class Swin : StagedTokens
         if (table.Dim == 4)
         {
             var from = ((int)table.Size(2), (int)table.Size(3));
-            return PositionTable.Resample(table.ToTokens(), from, config.Grid, 0, PositionResampling.Bicubic);
+            return PositionTable.Resample(table.ToTokens(), from, Options.Grid, 0, PositionResampling.Bicubic);
         }
-        var rows = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1), config.Grid), config.Grid, 0, PositionResampling.Bicubic);
-        return config.Dense ? rows.ToMap(config.Grid.Height, config.Grid.Width) : rows;
+        var rows = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1), Options.Grid), Options.Grid, 0, PositionResampling.Bicubic);
+        return Options.Dense ? rows.ToMap(Options.Grid.Height, Options.Grid.Width) : rows;
     }
 
     /// <summary>The blocks of one stage and the merging after them.</summary>

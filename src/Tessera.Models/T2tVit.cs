@@ -13,7 +13,7 @@ namespace Tessera.Models;
 /// they are parameters of the state dict that gather no gradients. The authors' switch for pretrained weights of their first
 /// release scales attention by D^-0.5; the published accuracies have the usual scale, <see cref="Config.QkScale"/> gives another.
 /// </remarks>
-public sealed partial class T2tVit : Backbone
+public sealed partial class T2tVit : Backbone<T2tVit.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -34,7 +34,7 @@ public sealed partial class T2tVit : Backbone
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, bool Transformers = false, int TokenDim = 64, int Classes = 1000, int Channels = 3,
-        bool QkvBias = false, double? QkScale = null, double KernelRatio = 0.5, double PerformerEps = 1e-8, double Eps = 1e-5, double Dropout = 0, double DropPath = 0);
+        bool QkvBias = false, double? QkScale = null, double KernelRatio = 0.5, double PerformerEps = 1e-8, double Eps = 1e-5, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D]
@@ -43,12 +43,10 @@ public sealed partial class T2tVit : Backbone
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public T2tVit(Config config)
+    public T2tVit(Config config) : base(config)
     {
-        this.config = config;
         var (height, width) = TokensToToken.Grid(config.ImageSize);
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = new Parameter(Torch.Scope(() => PositionTable.Sine(1 + height * width, config.Dim, roundAngles: false)), requiresGrad: false);
@@ -60,20 +58,12 @@ public sealed partial class T2tVit : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -105,8 +95,8 @@ public sealed partial class T2tVit : Backbone
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head = TransformerInit.Head(config.Dim, classes, clsToken);
+        Options = Options with { Classes = classes };
+        head = TransformerInit.Head(Options.Dim, classes, clsToken);
     }
 
     /// <summary>Takes images of another size: the position table is resampled bicubically, the class token's row kept.</summary>
@@ -114,15 +104,15 @@ public sealed partial class T2tVit : Backbone
     public override void Resize(int height, int width)
     {
         if (Math.Min(height, width) < TokensToToken.Smallest) throw new ShapeException($"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more");
-        var (from, to) = (TokensToToken.Grid(config.ImageSize), TokensToToken.Grid((height, width)));
+        var (from, to) = (TokensToToken.Grid(Options.ImageSize), TokensToToken.Grid((height, width)));
         posEmbed = PositionTable.Resized(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic);
-        config = config with { ImageSize = (height, width) };
+        Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>A position table of another size is resampled bicubically.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        PositionTable.Fit(state, "pos_embed", posEmbed, TokensToToken.Grid(config.ImageSize), PrefixTokens, PositionResampling.Bicubic);
+        PositionTable.Fit(state, "pos_embed", posEmbed, TokensToToken.Grid(Options.ImageSize), PrefixTokens, PositionResampling.Bicubic);
     }
 
     /// <summary>Three soft splits with attention after the first two, then a linear map (section 3.1).</summary>

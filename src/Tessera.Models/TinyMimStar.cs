@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// goes. Their classifier and its training are not: that each of the two tokens has a head behind the wide layer and prediction
 /// is the mean of both, as in DeiT, is our reading.
 /// </remarks>
-public sealed partial class TinyMimStar : Backbone
+public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
 {
     private const int Prefix = 2;
 
@@ -32,7 +32,7 @@ public sealed partial class TinyMimStar : Backbone
     /// <param name="Eps">Of all norms.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Wide, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
-        double LayerScale = 1, double Dropout = 0, double DropPath = 0, double Eps = 1e-6)
+        double LayerScale = 1, double Dropout = 0, double DropPath = 0, double Eps = 1e-6) : IBackboneConfig
     {
         internal (int Height, int Width) Grid => (ImageSize.Height / Patch, ImageSize.Width / Patch);
     }
@@ -47,13 +47,11 @@ public sealed partial class TinyMimStar : Backbone
     private Linear? head;
     private Linear? headDist;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with weights truncated normal 0.02, biases zero.</summary>
-    public TinyMimStar(Config config)
+    public TinyMimStar(Config config) : base(config)
     {
         PatchEmbed.CheckSize(config.ImageSize.Height, config.ImageSize.Width, config.Patch);
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         distToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, Prefix + config.Grid.Height * config.Grid.Width, config.Dim]), 0.02);
@@ -67,20 +65,12 @@ public sealed partial class TinyMimStar : Backbone
         (head, headDist) = (TransformerInit.Head(config.Wide, config.Classes), TransformerInit.Head(config.Wide, config.Classes));
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Wide;
+    public override int FeatureWidth => Options.Wide;
     /// <inheritdoc/>
     public override int PrefixTokens => Prefix;
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
     /// <inheritdoc/>
@@ -124,25 +114,25 @@ public sealed partial class TinyMimStar : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var (height, width) = config.Grid;
-        return [new(Features(input).Slice(1, Prefix).Transpose(1, 2).Reshape(input.Size(0), config.Dim, height, width), config.Patch)];
+        var (height, width) = Options.Grid;
+        return [new(Features(input).Slice(1, Prefix).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), Options.Patch)];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        (head, headDist) = (TransformerInit.Head(config.Wide, classes, posEmbed), TransformerInit.Head(config.Wide, classes, posEmbed));
+        Options = Options with { Classes = classes };
+        (head, headDist) = (TransformerInit.Head(Options.Wide, classes, posEmbed), TransformerInit.Head(Options.Wide, classes, posEmbed));
     }
 
     /// <summary>Positions are resampled bicubically, those of the table and, offset by offset, the biases.</summary>
     public override void Resize(int height, int width)
     {
-        PatchEmbed.CheckSize(height, width, config.Patch);
-        var before = config.Grid;
-        config = config with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, config.Grid, Prefix, PositionResampling.Bicubic);
-        foreach (var block in blocks) block.Resize(before, config.Grid);
+        PatchEmbed.CheckSize(height, width, Options.Patch);
+        var before = Options.Grid;
+        Options = Options with { ImageSize = (height, width) };
+        posEmbed = PositionTable.Resized(posEmbed, before, Options.Grid, Prefix, PositionResampling.Bicubic);
+        foreach (var block in blocks) block.Resize(before, Options.Grid);
     }
 
     private const string TableName = "relative_position_bias_table", IndexName = "relative_position_index";
@@ -152,11 +142,11 @@ public sealed partial class TinyMimStar : Backbone
     {
         foreach (var name in state.Keys.Where(name => name.EndsWith(IndexName, StringComparison.Ordinal)).ToArray()) state.Remove(name);
         if (state.TryGetValue("pos_embed", out var table) && table.Dim == 3 && table.Size(1) != posEmbed.Size(1))
-            state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - Prefix, config.Grid), config.Grid, Prefix, PositionResampling.Bicubic);
+            state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - Prefix, Options.Grid), Options.Grid, Prefix, PositionResampling.Bicubic);
         foreach (var name in state.Keys.Where(name => name.EndsWith(TableName, StringComparison.Ordinal)).ToArray())
         {
-            var side = state[name].Size(0) == RelativePositions.Rows(config.Grid) + Block.Rest ? config.Grid : Square(state[name].Size(0) - Block.Rest);
-            state[name] = Block.Resized(state[name], side, config.Grid);
+            var side = state[name].Size(0) == RelativePositions.Rows(Options.Grid) + Block.Rest ? Options.Grid : Square(state[name].Size(0) - Block.Rest);
+            state[name] = Block.Resized(state[name], side, Options.Grid);
         }
 
         static (int, int) Square(long rows) => (RelativePositions.SideOf(rows), RelativePositions.SideOf(rows));

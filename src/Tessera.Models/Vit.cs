@@ -8,7 +8,7 @@ namespace Tessera.Models;
 /// Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929; small sizes and recipes from Steiner et al.,
 /// "How to train your ViT?", 2021, arXiv:2106.10270. Names and order of the weights are timm's.
 /// </summary>
-public partial class Vit : Backbone
+public partial class Vit : Backbone<Vit.Config>
 {
     /// <summary>Sizes and options of a ViT.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -41,7 +41,7 @@ public partial class Vit : Backbone
         bool QkvBias = true, string Pool = "token", bool ClassToken = true, int RegisterTokens = 0, bool NoEmbedClass = false, double? LayerScale = null,
         bool QkNorm = false, bool PreNorm = false, bool? FcNorm = null, int? RepresentationSize = null, bool DynamicImageSize = false,
         double Dropout = 0, double DropPath = 0, double Eps = 1e-6, PositionResampling Resampling = PositionResampling.BicubicAntialiased,
-        int? LastHeads = null, bool EvenDropPath = false);
+        int? LastHeads = null, bool EvenDropPath = false) : IBackboneConfig;
 
     private readonly Parameter? clsToken; // [1, 1, D]
     private readonly Parameter? regToken; // [1, R, D]
@@ -54,17 +54,15 @@ public partial class Vit : Backbone
     private readonly PreLogits? preLogits;
     private Linear? head;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A ViT with timm's default initialisation: weights truncated normal 0.02, biases zero.</summary>
     public Vit(Config config) : this(config, distillationToken: false) { }
 
     /// <summary>A ViT whose position table has one more row, for the distillation token of a derived model.</summary>
-    private protected Vit(Config config, bool distillationToken)
+    private protected Vit(Config config, bool distillationToken) : base(config)
     {
         if (config.Pool is not ("token" or "avg")) throw new ArgumentException($"pool '{config.Pool}': token or avg was expected", nameof(config));
         if (config.Pool == "token" && !config.ClassToken) throw new ArgumentException("pooling by the class token needs one", nameof(config));
-        this.config = config;
         PrefixTokens = (config.ClassToken ? 1 : 0) + (distillationToken ? 1 : 0) + config.RegisterTokens;
         if (config.ClassToken) clsToken = Init.Normal(new Parameter([1, 1, config.Dim]), 1e-6);
         if (config.RegisterTokens > 0) regToken = Init.Normal(new Parameter([1, config.RegisterTokens, config.Dim]), 1e-6);
@@ -82,20 +80,12 @@ public partial class Vit : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.RepresentationSize ?? config.Dim;
+    public override int FeatureWidth => Options.RepresentationSize ?? Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens { get; }
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}")];
+    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -103,8 +93,8 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
 
-    private (int Height, int Width) Grid => (config.ImageSize.Height / config.Patch, config.ImageSize.Width / config.Patch);
-    private int PositionPrefix => config.NoEmbedClass ? 0 : PrefixTokens;
+    private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
+    private int PositionPrefix => Options.NoEmbedClass ? 0 : PrefixTokens;
 
     private protected static Linear Initialised(Linear linear)
     {
@@ -132,7 +122,7 @@ public partial class Vit : Backbone
     /// <returns>[B, prefix + K, D].</returns>
     public Tensor ForwardVisible(Tensor image, Tensor kept) => Torch.Scope(() =>
     {
-        var x = After(image, config.Depth, kept);
+        var x = After(image, Options.Depth, kept);
         return norm is null ? x : norm.Call(x);
     });
 
@@ -157,7 +147,7 @@ public partial class Vit : Backbone
         var x = Embed(image);
         if (kept is not null)
         {
-            var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, config.Dim]));
+            var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, Options.Dim]));
             x = Torch.Cat([x.Slice(1, 0, PrefixTokens), seen], 1);
         }
         return blocks.Take(count).Aggregate(x, (tokens, block) => block.Call(tokens));
@@ -166,13 +156,13 @@ public partial class Vit : Backbone
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!config.DynamicImageSize) ExpectOwnSize(image);
+        if (!Options.DynamicImageSize) ExpectOwnSize(image);
         var x = Record("patch_tokens", patchEmbed.Call(image));
         Tensor positions = posEmbed;
-        if (config.DynamicImageSize) positions = PositionTable.Resample(posEmbed, Grid, (height / config.Patch, width / config.Patch), PositionPrefix, config.Resampling);
-        if (config.NoEmbedClass) x = x + positions;
+        if (Options.DynamicImageSize) positions = PositionTable.Resample(posEmbed, Grid, (height / Options.Patch, width / Options.Patch), PositionPrefix, Options.Resampling);
+        if (Options.NoEmbedClass) x = x + positions;
         if (PrefixTokens > 0) x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
-        if (!config.NoEmbedClass) x = x + positions;
+        if (!Options.NoEmbedClass) x = x + positions;
         x = drop.Call(x);
         return Record("embedded", normPre is null ? x : normPre.Call(x));
     }
@@ -188,7 +178,7 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features)
     {
-        var pooled = config.Pool == "token" ? features.Select(1, 0) : features.Slice(1, PrefixTokens).Mean(1);
+        var pooled = Options.Pool == "token" ? features.Select(1, 0) : features.Slice(1, PrefixTokens).Mean(1);
         if (fcNorm is not null) pooled = fcNorm.Call(pooled);
         return preLogits is null ? pooled : preLogits.Call(pooled);
     }
@@ -199,15 +189,15 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var (batch, height, width) = (input.Size(0), input.Size(2) / config.Patch, input.Size(3) / config.Patch);
+        var (batch, height, width) = (input.Size(0), input.Size(2) / Options.Patch, input.Size(3) / Options.Patch);
         var tokens = Features(input).Slice(1, PrefixTokens);
-        return [new(tokens.Transpose(1, 2).Reshape(batch, config.Dim, height, width), config.Patch)];
+        return [new(tokens.Transpose(1, 2).Reshape(batch, Options.Dim, height, width), Options.Patch)];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         head = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
         head?.To(posEmbed.Device, posEmbed.DType);
     }
@@ -215,10 +205,10 @@ public partial class Vit : Backbone
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        PatchEmbed.CheckSize(height, width, config.Patch);
+        PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
-        config = config with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, config.Resampling);
+        Options = Options with { ImageSize = (height, width) };
+        posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
     }
 
     /// <summary>Besides the positions: names of tiny-transformers; the encoder of a masked autoencoder, whose norm does not fit a norm after pooling.</summary>
@@ -233,7 +223,7 @@ public partial class Vit : Backbone
             state.TryAdd("fc_norm.bias", fcNorm.Bias!);
         }
         if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
-        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid), Grid, PositionPrefix, config.Resampling);
+        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid), Grid, PositionPrefix, Options.Resampling);
     }
 
     /// <summary>x + LS(attention(norm(x))), then x + LS(MLP(norm(x))) (equations 2 and 3).</summary>

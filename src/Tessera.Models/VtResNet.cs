@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// paper leaves open, are chosen so that all four networks are smaller and cheaper than their ResNets. The map keeps its
 /// resolution, and any size of image works.
 /// </remarks>
-public sealed partial class VtResNet : Backbone
+public sealed partial class VtResNet : Backbone<VtResNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
@@ -35,7 +35,7 @@ public sealed partial class VtResNet : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Tokens = 16, int TokenChannels = 1024,
         int? TransformerWidth = null, int? ProjectorWidth = null, bool? TokenizerValue = null, bool TransformerValue = false, bool? ProjectorValue = null, bool ScaleLogits = true,
-        double Dropout = 0, double DropPath = 0)
+        double Dropout = 0, double DropPath = 0) : IBackboneConfig
     {
         internal ResNet.Config ResNet => new(ImageSize, Layers, Bottleneck, Classes, Channels, DropPath: DropPath);
         internal VisualTokenSizes Sizes => new(256 * ResNet.Expansion, Tokens, TokenChannels, TransformerWidth, ProjectorWidth, TokenizerValue, TransformerValue, ProjectorValue, ScaleLogits);
@@ -49,13 +49,11 @@ public sealed partial class VtResNet : Backbone
     private readonly ModuleList<VisualTokenModule> vt;
     private Linear? fc;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A network; convolutions and modules start He-normal, the classifier as PyTorch's.</summary>
-    public VtResNet(Config config)
+    public VtResNet(Config config) : base(config)
     {
         if (config.Layers.Count != 4 || config.Layers[3] < 1) throw new ArgumentException("three stages of blocks and at least one visual-token module were expected", nameof(config));
-        this.config = config;
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Take(3).Sum());
         conv1 = ResNet.Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64);
@@ -67,21 +65,13 @@ public sealed partial class VtResNet : Backbone
         drop = new Dropout(config.Dropout);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.TokenChannels;
+    public override int FeatureWidth => Options.TokenChannels;
     /// <summary>The residual blocks, which give maps, then the transformers, which give tokens [B, L, C_T].</summary>
     public override IReadOnlyList<string> BlockPaths =>
     [
-        .. config.Layers.Take(3).SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}")),
-        .. Enumerable.Range(0, config.Layers[3]).Select(i => $"vt.{i}.transformer"),
+        .. Options.Layers.Take(3).SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}")),
+        .. Enumerable.Range(0, Options.Layers[3]).Select(i => $"vt.{i}.transformer"),
     ];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
@@ -125,20 +115,20 @@ public sealed partial class VtResNet : Backbone
         const int most = 8;
         var map = Maps(image)[^1];
         var weights = Recorded(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
-        for (var token = 0; token < Math.Min(most, config.Tokens); token++)
+        for (var token = 0; token < Math.Min(most, Options.Tokens); token++)
             yield return Insight.Map($"visual token {token + 1}", "The pixels that a visual token of the last module pools, a softmax over the map.", weights[token].Reshape(map.Size(2), map.Size(3)));
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
+        Options = Options with { Classes = classes };
         fc = classes > 0 ? new Linear(FeatureWidth, classes) : null;
         fc?.To(conv1.Weight.Device, conv1.Weight.DType);
     }
 
     /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double gmacs, double top1, string note) => new(
         name, "Visual Transformers, 2020, arXiv:2006.03677",

@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// were trained with them: in class attention the patches get their normalised selves added and are doubled after the MLP, and the class token's second residual starts
 /// from the normalised token. The reference gives its logits twice while training, for two losses on one head; here they come once.
 /// </remarks>
-public sealed partial class Xcit : Backbone
+public sealed partial class Xcit : Backbone<Xcit.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels that it is meant for; it takes any.</param>
@@ -42,7 +42,7 @@ public sealed partial class Xcit : Backbone
     public sealed record Config(
         (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 1000, int Channels = 3, double MlpRatio = 4, bool QkvBias = true,
         int ClassBlocks = 2, bool TokensNorm = true, double LayerScale = 1, bool PositionEncoding = true, int PositionHidden = 32, double Eps = 1e-6, double BatchNormEps = 1e-5,
-        QkvEmbedding Embedding = QkvEmbedding.Linear, int? EmbeddingHidden = null, int? CodeDim = null, double Dropout = 0, double DropPath = 0, bool FrozenStem = false);
+        QkvEmbedding Embedding = QkvEmbedding.Linear, int? EmbeddingHidden = null, int? CodeDim = null, double Dropout = 0, double DropPath = 0, bool FrozenStem = false) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -52,12 +52,10 @@ public sealed partial class Xcit : Backbone
     private Linear? head;
     private readonly FourierPositions posEmbeder;
     private readonly Dropout drop;
-    private Config config;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Xcit(Config config)
+    public Xcit(Config config) : base(config)
     {
-        this.config = config;
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new Stem(config);
         blocks = new(Enumerable.Range(0, config.Depth).Select(_ => new Block(config)));
@@ -70,23 +68,15 @@ public sealed partial class Xcit : Backbone
         if (config.FrozenStem) patchEmbed.RequireGrad(false);
     }
 
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config;
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => config.ImageSize;
-    /// <inheritdoc/>
-    public override int Channels => config.Channels;
-    /// <inheritdoc/>
-    public override int Classes => config.Classes;
-    /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int FeatureWidth => Options.Dim;
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
     /// <inheritdoc/>
     public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith("cls_attn_blocks.", StringComparison.Ordinal) ? 1 : 0;
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
-        [.. Enumerable.Range(0, config.Depth).Select(i => $"blocks.{i}"), .. Enumerable.Range(0, config.ClassBlocks).Select(i => $"cls_attn_blocks.{i}")];
+        [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}"), .. Enumerable.Range(0, Options.ClassBlocks).Select(i => $"cls_attn_blocks.{i}")];
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
     /// <inheritdoc/>
@@ -96,7 +86,7 @@ public sealed partial class Xcit : Backbone
     public override void Train(bool training = true)
     {
         base.Train(training);
-        if (config.FrozenStem) patchEmbed.Eval();
+        if (Options.FrozenStem) patchEmbed.Eval();
     }
 
     /// <inheritdoc/>
@@ -105,7 +95,7 @@ public sealed partial class Xcit : Backbone
         var map = patchEmbed.Call(input);
         var (batch, _, height, width) = map.Shape;
         var x = Record("patch_tokens", map.ToTokens());
-        if (config.PositionEncoding) x = x + Record("position_encoding", posEmbeder.Call((height, width)).ToTokens());
+        if (Options.PositionEncoding) x = x + Record("position_encoding", posEmbeder.Call((height, width)).ToTokens());
         x = drop.Call(x);
         foreach (var block in blocks) x = block.Call((x, height, width));
         x = Torch.Cat([clsToken.Expand([batch, -1, -1]), x], 1);
@@ -122,19 +112,19 @@ public sealed partial class Xcit : Backbone
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), config.Patch);
-        return [new(Features(input).Slice(1, 1).ToMap(height, width), config.Patch)];
+        var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), Options.Patch);
+        return [new(Features(input).Slice(1, 1).ToMap(height, width), Options.Patch)];
     }
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        config = config with { Classes = classes };
-        head = TransformerInit.Head(config.Dim, classes, clsToken);
+        Options = Options with { Classes = classes };
+        head = TransformerInit.Head(Options.Dim, classes, clsToken);
     }
 
     /// <summary>Takes note of the size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => config = config with { ImageSize = (height, width) };
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>Weights in timm's names: the position encoding is called otherwise, class attention has three maps instead of one.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
@@ -142,7 +132,7 @@ public sealed partial class Xcit : Backbone
         foreach (var name in new[] { "weight", "bias" })
         {
             if (state.Remove($"pos_embed.token_projection.{name}", out var projection)) state[$"pos_embeder.token_projection.{name}"] = projection;
-            for (var i = 0; i < config.ClassBlocks; i++)
+            for (var i = 0; i < Options.ClassBlocks; i++)
             {
                 var attention = $"cls_attn_blocks.{i}.attn";
                 if (!state.Remove($"{attention}.q.{name}", out var query) || !state.Remove($"{attention}.k.{name}", out var key) || !state.Remove($"{attention}.v.{name}", out var value)) continue;

@@ -1,8 +1,12 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>A network of stages of maps, each of half the resolution of the one before, that classifies the mean of the last.</summary>
-public abstract class StagedMaps : Backbone
+/// <typeparam name="TConfig">Its sizes and options.</typeparam>
+public abstract class StagedMaps<TConfig> : Backbone<TConfig>
+    where TConfig : IBackboneConfig
 {
+    private protected StagedMaps(TConfig config) : base(config) { }
+
     /// <summary>Pixels of the image per position of the first map.</summary>
     private protected abstract int FirstStride { get; }
 

@@ -6,8 +6,12 @@ namespace Tessera.Models.Layers;
 /// A transformer of stages of tokens, each of half the resolution of the one before. A classifier norms the last stage and
 /// takes the mean of its tokens; the form for dense tasks has a norm for every stage instead, and takes images of any size.
 /// </summary>
-public abstract class StagedTokens : Backbone
+/// <typeparam name="TConfig">Its sizes and options.</typeparam>
+public abstract class StagedTokens<TConfig> : Backbone<TConfig>
+    where TConfig : IBackboneConfig
 {
+    private protected StagedTokens(TConfig config) : base(config) { }
+
     /// <summary>Pixels of the image per token of the first stage.</summary>
     private protected abstract int FirstStride { get; }
 
