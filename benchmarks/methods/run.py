@@ -27,7 +27,7 @@ PLAIN = "deit/cifar10_small_baseline"
 ROWS = [
     ("Bootstrapping, shared weights", "bootstrapping/cifar10_small", "bootstrapping/cifar10_small_baseline"),
     ("Bootstrapping, weights of its own", "bootstrapping/cifar10_small_joint", "bootstrapping/cifar10_small_baseline"),
-    ("Bootstrapping, published weights of terms", "bootstrapping/cifar10_small_published", "bootstrapping/cifar10_small_baseline"),
+    ("Bootstrapping, published terms", "bootstrapping/cifar10_small_published", "bootstrapping/cifar10_small_baseline"),
     ("Sharpness-aware steps", "bootstrapping/cifar10_small_sam", "bootstrapping/cifar10_small_baseline"),
     ("Locality guidance", "locality-guidance/cifar10_small", PLAIN),
     ("Relative localisation", "drloc/cifar10_small", PLAIN),
