@@ -199,8 +199,10 @@ const std::unordered_set<std::string> with_numbers{"add", "sub", "rsub", "mul", 
     "maximum", "minimum", "fmax", "fmin", "atan2", "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "xlogy", "hypot", "fill", "masked_fill",
     "_index_put_impl"};
 
-// 1.13's gives wrong numbers on the processor alone where its arguments lie in different orders (docs/engine-defects.md).
-bool wants_contiguous(const c10::FunctionSchema& schema) { return schema.name() == "aten::gelu_backward"; }
+// 1.13's give wrong numbers on the processor alone where their arguments lie in different orders (docs/engine-defects.md).
+bool wants_contiguous(const c10::FunctionSchema& schema) {
+    return schema.name() == "aten::gelu_backward" || schema.name() == "aten::native_batch_norm" || schema.name() == "aten::native_batch_norm_backward";
+}
 
 std::string plain_name(const c10::FunctionSchema& schema) {
     auto name = schema.name().substr(schema.name().rfind(':') + 1);
