@@ -5,7 +5,7 @@ public enum LarsForm
 {
     /// <summary>timm: the ratio goes by |g| + decay |p|; groups without weight decay are not scaled.</summary>
     Timm,
-    /// <summary>MoCo v3 and the linear probe of MAE: the ratio goes by the decayed gradient; vectors and scalars are neither scaled nor decayed.</summary>
+    /// <summary>MoCo v3, BYOL and the linear probe of MAE: the ratio goes by the decayed gradient; vectors and scalars are neither scaled nor decayed.</summary>
     Moco,
     /// <summary>SimCLR, classic momentum: as MoCo's, but the momentum gathers steps that contain the learning rate already.</summary>
     Simclr,

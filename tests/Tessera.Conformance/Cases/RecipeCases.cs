@@ -78,7 +78,13 @@ internal sealed class SimclrLars : GoldenCase
     {
         var c = run.Config;
         var parameter = new Parameter(run.Input("param").Detach().Clone());
-        var form = c.String("kind") == "simclr_popular" ? LarsForm.Popular : LarsForm.Simclr;
+        var form = c.String("kind") switch
+        {
+            "simclr" => LarsForm.Simclr,
+            "simclr_popular" => LarsForm.Popular,
+            "byol" => LarsForm.Moco,
+            var other => throw new NotSupportedException($"LARS of kind {other}"),
+        };
         var optimizer = new Lars([new([("p", parameter)], c.Double("weight_decay"))], c.Double("learning_rate"), c.Double("momentum"), c.Double("eta"), form);
         for (var step = 1; step <= c.Int("steps"); step++)
         {
