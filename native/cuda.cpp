@@ -22,11 +22,31 @@ struct Recording {
     c10::cuda::CUDAStream before;
     explicit Recording(c10::DeviceIndex device)
         : stream(c10::cuda::getStreamFromPool(/*isHighPriority=*/false, device)), before(c10::cuda::getCurrentCUDAStream(device)) {}
+
+    void enter() {
+        c10::cuda::device_synchronize();
+        before = c10::cuda::getCurrentCUDAStream(stream.device_index());
+        c10::cuda::setCurrentCUDAStream(stream);
+    }
+
+    void leave() {
+        // Whatever the device has to report, the stream is the one of before.
+        c10::cuda::setCurrentCUDAStream(before);
+        c10::cuda::device_synchronize();
+    }
 };
 
-Recording& recording_of(void* graph) { return *static_cast<Recording*>(graph); }
+template <typename Body>
+int32_t on_recording(void* graph, Body&& body) {
+    return guarded([&] { body(*static_cast<Recording*>(graph)); });
+}
 #else
 [[noreturn]] void no_graphs() { throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: there is nothing to record a graph on"); }
+
+template <typename Body>
+int32_t on_recording(void*, Body&&) {
+    return guarded(no_graphs);
+}
 
 // The tests' twin of CUDA has a device without libtorch having any: nothing to wait for and no figures.
 void require_twin(int32_t device) {
@@ -98,76 +118,29 @@ TESSERA_API int32_t tessera_cuda_graph_new(int32_t device, void** result) {
 }
 
 TESSERA_API int32_t tessera_cuda_graph_free(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        delete static_cast<Recording*>(graph);
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { delete &recording; });
 }
 
 // From here to its counterpart, what this thread calls runs on the graph's own stream; both wait for all that was begun before.
 TESSERA_API int32_t tessera_cuda_graph_enter(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        auto& recording = recording_of(graph);
-        c10::cuda::device_synchronize();
-        recording.before = c10::cuda::getCurrentCUDAStream(recording.stream.device_index());
-        c10::cuda::setCurrentCUDAStream(recording.stream);
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { recording.enter(); });
 }
 
 TESSERA_API int32_t tessera_cuda_graph_leave(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        // Whatever the device has to report, the stream is the one of before.
-        c10::cuda::setCurrentCUDAStream(recording_of(graph).before);
-        c10::cuda::device_synchronize();
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { recording.leave(); });
 }
 
 // Between begin and end nothing is computed: kernels are recorded. The engine registers its default generator by itself, so that
 // every replay draws new numbers.
 TESSERA_API int32_t tessera_cuda_graph_begin(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        recording_of(graph).graph.capture_begin();
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { recording.graph.capture_begin(); });
 }
 
 TESSERA_API int32_t tessera_cuda_graph_end(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        recording_of(graph).graph.capture_end();
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { recording.graph.capture_end(); });
 }
 
 // On the current stream.
 TESSERA_API int32_t tessera_cuda_graph_replay(void* graph) {
-    return guarded([&] {
-#if TESSERA_CUDA
-        recording_of(graph).graph.replay();
-#else
-        (void)graph;
-        no_graphs();
-#endif
-    });
+    return on_recording(graph, [](auto& recording) { recording.graph.replay(); });
 }

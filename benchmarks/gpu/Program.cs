@@ -89,13 +89,7 @@ static Backbone Build(string name) => Registry.Create(name, name.StartsWith("cct
 static void Prepare(string name, string target)
 {
     Torch.Seed(1);
-    var model = Build(name);
-    Checkpoint.SaveSafetensors(target, model.StateDict().ToCheckpoint());
-    model.Eval();
-    using var outside = Torch.NoGrad();
-    using var count = new OperationCount();
-    model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).Dispose();
-    Console.WriteLine(JsonSerializer.Serialize(new { macs = count.Macs, parameters = model.ParameterCount, side = model.ImageSize.Height, classes = model.Classes }));
+    Preparation.Write(Build(name), target);
 }
 
 static double Peak(Device device)

@@ -75,11 +75,7 @@ static void Prepare(string name, string target)
         if (path.EndsWith("running_var", StringComparison.Ordinal)) tensor.Uniform_(0.5, 1.5);
         else tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
     }
-    Checkpoint.SaveSafetensors(target, model.StateDict().ToCheckpoint());
-    model.Eval();
-    using var count = new OperationCount();
-    model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).Dispose();
-    Console.WriteLine(JsonSerializer.Serialize(new { macs = count.Macs, parameters = model.ParameterCount, side = model.ImageSize.Height, classes = model.Classes }));
+    Preparation.Write(model, target);
 }
 
 static void Agree(string folder)
