@@ -26,19 +26,20 @@ def environment(threads=None):
 
 
 def build(name, ahead=False):
-    """Builds benchmarks/NAME; gives the command that starts it. Ahead: compiled to machine code beforehand, as programs are that start often."""
+    """Builds benchmarks/NAME; gives the command that starts it. Ahead: compiled to machine code beforehand, together with the framework, as programs are that start often."""
     subprocess.run([ROOT / "tessera", "models", "vit_tiny", "--quiet"], check=True, stdout=subprocess.DEVNULL)  # builds the native library where there is none
     project = name.capitalize()
     target = ROOT / "artifacts" / "bin" / project / "release"
     command = ["dotnet", "build", str(BENCHMARKS / name), "-c", "Release", "-v", "quiet", "-nologo", "-clp:NoSummary", "-tl:off"]
     if ahead:
         target = ROOT / "artifacts" / "ahead" / project
-        command[1:2] = ["publish", "--use-current-runtime", "--self-contained", "false", "-p:PublishReadyToRun=true", "-o", str(target)]
+        command[1:2] = ["publish", "--use-current-runtime", "--self-contained", "true", "-p:PublishReadyToRun=true", "-p:PublishReadyToRunComposite=true", "-o", str(target)]
         command.remove("-clp:NoSummary")
     done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, stdin=subprocess.DEVNULL)
     if done.returncode != 0:
         sys.exit(done.stdout)
-    return ["dotnet", str(target / f"Tessera.Benchmarks.{project}.dll")]
+    program = target / f"Tessera.Benchmarks.{project}"
+    return [str(program)] if ahead else ["dotnet", f"{program}.dll"]
 
 
 def check_python(python):

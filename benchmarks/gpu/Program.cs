@@ -31,7 +31,7 @@ var brief = args[5] switch
 };
 var (batch, steps) = (int.Parse(args[3]), int.Parse(args[7]));
 var model = Build(args[1]);
-using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict().ToTensors());
+using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict());
 model.Train();
 model.To(device);
 var order = args[6] == "channels_last" ? MemoryFormat.ChannelsLast : MemoryFormat.Contiguous;

@@ -46,7 +46,7 @@ Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<
 static Backbone Load(string name, string weights)
 {
     var model = Registry.Create(name);
-    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
+    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict());
     model.Eval();
     return model;
 }

@@ -46,7 +46,7 @@ static void Predict(string name, string weights, string input)
 {
     using var skip = Init.Skip();
     var model = Registry.Create(name);
-    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict().ToTensors());
+    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict());
     model.Eval();
     var image = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), 1, model.Channels, model.ImageSize.Height, model.ImageSize.Width);
     var logits = model.Call(image).ToArray<float>();

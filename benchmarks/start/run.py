@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """What the binding costs: an operator called from C#, from Python and from C++; and the start of a process up to its first prediction.
 
-    ./tessera bench start [--rounds 7 --calls 200000]
+    ./tessera bench start [--rounds 15 --calls 200000]
 
 Overhead: add, reshape and linear on tensors of a few elements, in nanoseconds, one thread; what C++ takes is libtorch's own work,
 the rest is the binding's. Start: wall time from the start of a process that reads vit_tiny_patch16_224 from a safetensors file and
-classifies an image with it until it says the class, and until it has ended; files in the page cache; C# is compiled ahead of time (ReadyToRun). Sides in turn, medians over the rounds. Needs
+classifies an image with it until it says the class, and until it has ended; files in the page cache; C# is compiled ahead of time together with the framework (ReadyToRun, composite). Sides in turn, medians over the rounds. Needs
 Debian's python3-torch, python3-numpy, g++ and libtorch-dev, and ./tessera. Writes results.csv and results.md beside this file, or
 to --out.
 """
@@ -63,7 +63,7 @@ def answered(command):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--calls", type=int, default=200_000, help="of an operator in a round")
     parser.add_argument("--python", default="/usr/bin/python3", help="an interpreter with torch and numpy")
     parser.add_argument("--out", type=pathlib.Path, default=HERE, help="folder of the results")

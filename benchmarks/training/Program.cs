@@ -18,7 +18,7 @@ if (args is ["prepare", var prepared, var target])
 
 Torch.Threads = int.Parse(args[6]);
 var model = Build(args[1]);
-using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict().ToTensors());
+using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict());
 model.Train();
 var labels = Tensor.From(MemoryMarshal.Cast<byte, long>(File.ReadAllBytes(args[4])));
 var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(args[3])), labels.Size(0), model.Channels, model.ImageSize.Height, model.ImageSize.Width);

@@ -1,3 +1,5 @@
+using Tessera.Checkpoints;
+
 namespace Tessera;
 
 /// <summary>
@@ -79,14 +81,26 @@ public abstract class Module
     /// <returns>What was missing and what was unexpected.</returns>
     /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
     public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true)
+        => LoadStateDict(state, strict, tensor => tensor.Shape, (tensor, value) => tensor.Copy_(value));
+
+    /// <summary>Copies values out of a file into the module's tensors by name, without a copy in between.</summary>
+    /// <param name="state">Values by name, of a file that is still open; types and devices are converted.</param>
+    /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
+    /// <returns>What was missing and what was unexpected.</returns>
+    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
+    /// <exception cref="CheckpointException">A tensor is of a type that the engine lacks, or turns out to be damaged; those before it have been copied.</exception>
+    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, CheckpointTensor> state, bool strict = true)
+        => LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
+
+    private StateDictReport LoadStateDict<T>(IReadOnlyDictionary<string, T> state, bool strict, Func<T, Shape> shape, Action<Tensor, T> copy)
     {
         var own = StateDict();
-        var report = StateDictReport.Compare(own, state);
+        var report = StateDictReport.Compare(own, state, shape);
         if (report.Mismatched.Count > 0 || (strict && !report.Complete)) throw new StateDictException(GetType().Name, report);
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         foreach (var (name, tensor) in own)
-            if (state.TryGetValue(name, out var value)) tensor.Copy_(value);
+            if (state.TryGetValue(name, out var value)) copy(tensor, value);
         return report;
     }
 

@@ -12,10 +12,19 @@ public sealed record StateDictReport(IReadOnlyList<string> Missing, IReadOnlyLis
     public bool Complete => Missing.Count == 0 && Unexpected.Count == 0;
 
     /// <summary>Compares names and shapes.</summary>
-    public static StateDictReport Compare(IReadOnlyDictionary<string, Tensor> own, IReadOnlyDictionary<string, Tensor> given) => new(
-        [.. own.Keys.Where(name => !given.ContainsKey(name))],
-        [.. given.Keys.Where(name => !own.ContainsKey(name))],
-        [.. own.Where(e => given.TryGetValue(e.Key, out var value) && value.Shape != e.Value.Shape).Select(e => (e.Key, e.Value.Shape, given[e.Key].Shape))]);
+    public static StateDictReport Compare(IReadOnlyDictionary<string, Tensor> own, IReadOnlyDictionary<string, Tensor> given) => Compare(own, given, tensor => tensor.Shape);
+
+    internal static StateDictReport Compare<T>(IReadOnlyDictionary<string, Tensor> own, IReadOnlyDictionary<string, T> given, Func<T, Shape> shape)
+    {
+        List<string> missing = [];
+        List<(string, Shape, Shape)> mismatched = [];
+        foreach (var (name, tensor) in own)
+        {
+            if (!given.TryGetValue(name, out var value)) missing.Add(name);
+            else if (shape(value) != tensor.Shape) mismatched.Add((name, tensor.Shape, shape(value)));
+        }
+        return new(missing, [.. given.Keys.Where(name => !own.ContainsKey(name))], mismatched);
+    }
 
     /// <inheritdoc/>
     public override string ToString()

@@ -1,5 +1,6 @@
 using System.Net;
 using System.Security.Cryptography;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -9,7 +10,7 @@ public sealed class DownloadTests : IDisposable
     private readonly HttpListener server = new();
     private readonly string address;
     private readonly List<string?> ranges = [];
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
     private readonly HttpClient client = new();
     private int failures;
 

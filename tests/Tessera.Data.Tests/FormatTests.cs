@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
 using Tessera.Data.Formats;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -27,7 +28,7 @@ public class FormatTests
     [InlineData(true)]
     public void Idx_is_read_with_and_without_gzip(bool compressed)
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var content = IdxFile(3, [2, 1, 3], [1, 2, 3, 4, 5, 6]);
         var (shape, values) = Idx.Read(folder.Write("x", compressed ? Gzip(content) : content), 3);
         Assert.Equal([2, 1, 3], shape);
@@ -37,7 +38,7 @@ public class FormatTests
     [Fact]
     public void Damaged_idx_files_name_file_and_byte()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var good = IdxFile(1, [4], [1, 2, 3, 4]);
         void Rejected(byte[] content, string expected, long? offset)
         {
@@ -60,7 +61,7 @@ public class FormatTests
     [Fact]
     public void Cifar_records_are_split_into_labels_and_planes()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var content = new byte[2 * (2 + CifarBinary.ImageSize)];
         (content[0], content[1], content[2]) = (19, 99, 7);
         (content[2 + CifarBinary.ImageSize], content[3 + CifarBinary.ImageSize]) = (1, 2);
@@ -74,7 +75,7 @@ public class FormatTests
     [Fact]
     public void Damaged_cifar_files_name_file_and_byte()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var content = new byte[1 + CifarBinary.ImageSize];
         Assert.Contains("cut off", Assert.Throws<DataFormatException>(() => CifarBinary.Read([folder.Write("a", content[..^5])], 10)).Message, StringComparison.Ordinal);
         content[0] = 10;

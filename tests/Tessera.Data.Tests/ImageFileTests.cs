@@ -1,4 +1,5 @@
 using Tessera.Data.Imaging;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -89,7 +90,7 @@ public class ImageFileTests
     [Fact]
     public void A_crop_out_of_files_draws_and_shows_what_it_does_out_of_decoded_images()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 6; i++) folder.Write($"a/{i}.jpg", File.ReadAllBytes(scene));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
         Transform[] steps = [new RandomResizedCrop(32, Interpolation: Interpolation.Random), new RandomFlip(), new RandAugment("rand-m9-n2"), new RandomErasing()];

@@ -1,4 +1,5 @@
 using Tessera.Data.Imaging;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -10,7 +11,7 @@ public class ImageFilesTests
     [Fact]
     public void An_image_folder_sorts_classes_and_files_by_code_point_at_any_depth()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         foreach (var name in new[] { "train/b/2.ppm", "train/b/10.PPM", "train/b/sub/1.ppm", "train/B/x.ppm", "train/a/readme.txt", "train/a/y.ppm" }) folder.Write(name, name.EndsWith(".txt", StringComparison.Ordinal) ? "no image"u8.ToArray() : Ppm(1));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
         Assert.Equal(["B", "a", "b"], set.ClassNames);
@@ -23,7 +24,7 @@ public class ImageFilesTests
     [Fact]
     public void Unreadable_images_are_listed_and_replaced_the_same_way_whatever_the_workers()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 200; i++) folder.Write($"{i % 2}/{i:D3}.ppm", Ppm((byte)i));
         // Bad in many ways, 2 % of all.
         folder.Write("0/010.ppm", []);
@@ -57,7 +58,7 @@ public class ImageFilesTests
     [Fact]
     public void Too_many_unreadable_images_stop_the_run()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 50; i++) folder.Write($"a/{i}.ppm", i < 2 ? [] : Ppm(1));
         var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10);
         var error = Assert.Throws<DataException>(() =>
@@ -71,7 +72,7 @@ public class ImageFilesTests
     [Fact]
     public void The_limit_is_reached_at_the_same_batch_whatever_the_workers()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 60; i++) folder.Write($"a/{i:D2}.ppm", i % 10 == 9 ? [] : Ppm(1));
         var set = Datasets.Open("image_folder", "train", folder.Path);
         var ends = new[] { 0, 1, 4 }.Select(workers =>
@@ -96,7 +97,7 @@ public class ImageFilesTests
     [Fact]
     public void Where_a_model_is_measured_unreadable_images_are_left_out()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 10; i++) folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
         var loader = new Loader(Datasets.Open("image_folder", "test", folder.Path), Pipeline.Plain, 2, workers: 2, unreadableLimit: 0.5, replacement: Replacement.None);
         var (shapes, indices) = (new List<string>(), new List<int>());
@@ -116,7 +117,7 @@ public class ImageFilesTests
     [Fact]
     public void A_set_of_which_nothing_can_be_read_ends_instead_of_drawing_forever()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         for (var i = 0; i < 200; i++) folder.Write($"a/{i}.ppm", []);
         var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10, workers: 0, unreadableLimit: 0.999);
         Assert.Contains("100 images in a row", Assert.Throws<DataException>(() => loader.Epoch(0).First()).Message, StringComparison.Ordinal);
@@ -125,7 +126,7 @@ public class ImageFilesTests
     [Fact]
     public void Images_of_different_size_in_a_batch_are_an_error_that_says_what_to_do()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         folder.Write("a/1.ppm", Ppm(1));
         folder.Write("a/2.ppm", Ppm(1, 7));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);

@@ -33,23 +33,3 @@ internal static class MadeUp
         return image;
     }
 }
-
-/// <summary>A folder that goes away with the test.</summary>
-internal sealed class TemporaryFolder(bool inMemory = false) : IDisposable
-{
-    internal string Path { get; } = inMemory && Directory.Exists("/dev/shm")
-        ? Directory.CreateDirectory($"/dev/shm/tessera-data-{Guid.NewGuid():N}").FullName
-        : Directory.CreateTempSubdirectory("tessera-data-").FullName;
-
-    internal string Write(string name, byte[] content)
-    {
-        var path = System.IO.Path.Combine(Path, name);
-        Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
-        File.WriteAllBytes(path, content);
-        return path;
-    }
-
-    internal string Write(string name, string content) => Write(name, System.Text.Encoding.UTF8.GetBytes(content));
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
-}

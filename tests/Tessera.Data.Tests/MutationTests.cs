@@ -10,7 +10,7 @@ namespace Tessera.Data.Tests;
 [Trait("Category", Mutations.Category)]
 public sealed class MutationTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new(inMemory: true);
+    private readonly TempFolder folder = new(inMemory: true);
 
     public void Dispose() => folder.Dispose();
 

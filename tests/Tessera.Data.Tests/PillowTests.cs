@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using Tessera.Data.Imaging;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -51,7 +52,7 @@ public class PillowTests
     [PillowFact]
     public void Decoding_resizing_and_every_operation_equal_pillows()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         RunPython(folder);
         byte[] Expected(string name) => File.ReadAllBytes(Path.Combine(folder.Path, name + ".raw"));
         var image = Raster.FromInterleaved(Expected("image"), 3, 67, 91);
@@ -106,7 +107,7 @@ public class PillowTests
         Assert.True(compared > 90, $"only {compared} images were compared");
     }
 
-    private static void RunPython(TemporaryFolder folder)
+    private static void RunPython(TempFolder folder)
     {
         using var python = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", Script, folder.Path]) { RedirectStandardError = true })!;
         var errors = python.StandardError.ReadToEnd();

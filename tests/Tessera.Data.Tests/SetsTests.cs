@@ -9,7 +9,7 @@ public class SetsTests
     [Fact]
     public void Stl10_is_turned_from_columns_into_rows_and_labels_count_from_zero()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var pixels = new byte[2 * 3 * 96 * 96];
         pixels[1] = 7;
         folder.Write("stl10_binary/train_X.bin", pixels);
@@ -27,7 +27,7 @@ public class SetsTests
     [Fact]
     public void Flowers_go_by_the_numbers_of_their_matlab_files()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         foreach (var name in new[] { "imagelabels.mat", "setid.mat" }) File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
         var train = Datasets.OpenImages("flowers102", "train", folder.Path);
         Assert.Equal(["image_00006.jpg", "image_00002.jpg"], Enumerable.Range(0, 2).Select(i => Path.GetFileName(train.SampleName(i))));
@@ -39,7 +39,7 @@ public class SetsTests
     [Fact]
     public void Cub_is_divided_by_its_list_or_by_class()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         folder.Write("images.txt", "1 001.A/a.jpg\n2 001.A/b.jpg\n3 150.B/c.jpg\n");
         folder.Write("image_class_labels.txt", "1 1\n2 1\n3 150\n");
         folder.Write("train_test_split.txt", "1 0\n2 1\n3 1\n");
@@ -55,7 +55,7 @@ public class SetsTests
     [Fact]
     public void Tiny_imagenet_sorts_its_classes()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         folder.Write("wnids.txt", "n02\nn01\n");
         folder.Write("train/n01/images/n01_0.JPEG", []);
         folder.Write("train/n02/images/n02_0.JPEG", []);
@@ -67,7 +67,7 @@ public class SetsTests
     [Fact]
     public void Flat_validation_images_of_imagenet_get_the_sorted_class_not_the_kits_number()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         folder.Write("val/ILSVRC2012_val_00000001.JPEG", []);
         folder.Write("val/ILSVRC2012_val_00000002.JPEG", []);
         folder.Write("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "1\n2\n");
@@ -80,7 +80,7 @@ public class SetsTests
     [Fact]
     public void Texts_are_read_with_their_labels()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         folder.Write("train.csv", "\"3\",\"Wall St. \"\"Bears\"\"\",\"Short-sellers,\\nback\"\n\"1\",\"A\",\"B\nC\"\n");
         var news = (TextDataset)Datasets.Open("ag_news", "train", folder.Path);
         Assert.Equal([2, 0], news.Labels);
@@ -114,7 +114,7 @@ public class SetsTests
     [Fact]
     public void Word_vectors_fill_the_rows_of_known_words()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var vocabulary = new Vocabulary(["<unk>", "<pad>", "cat", "dog"]);
         var path = folder.Write("vectors.txt", "the 0.5 1\ncat 1.5 -2\n. . . 3 4\n");
         var vectors = WordVectors.Read(path, vocabulary);

@@ -1,13 +1,14 @@
 using Tessera.Optim;
 using Tessera.Training;
 using Tessera.Training.Tests;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Devices;
 
 /// <summary>Training on the device: every method, the state that a checkpoint holds, whole runs.</summary>
 public sealed class TrainingTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

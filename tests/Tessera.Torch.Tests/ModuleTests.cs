@@ -1,3 +1,4 @@
+using Tessera.Checkpoints;
 using Tessera.Nn;
 using Tessera.Optim;
 using Tessera.Testing;
@@ -106,6 +107,28 @@ public sealed partial class ModuleTests : LiveTensors
         Assert.Equal(DType.Float32, target.Weight.DType);
         Near.Equal(source.Weight, target.Weight, 1e-7);
         Assert.NotEqual(source.Weight.StorageAddress, target.Weight.StorageAddress);
+    }
+
+    [Theory]
+    [InlineData(DType.Float32)]
+    [InlineData(DType.Float16)]
+    public void Values_of_a_file_are_copied_and_converted_into_the_tensors_that_are_there(DType inFile)
+    {
+        using var scope = Torch.Scope();
+        using var folder = new TempFolder();
+        var (source, target) = (new Linear(2, 3), new Linear(2, 3));
+        source.To(dtype: inFile);
+        Checkpoint.SaveSafetensors(folder["weights.safetensors"], source.StateDict().ToCheckpoint());
+        var place = target.Weight.StorageAddress;
+        using (var file = Checkpoint.Open(folder["weights.safetensors"]))
+        {
+            Assert.True(target.LoadStateDict(file.StateDict()).Complete);
+            var error = Assert.Throws<StateDictException>(() => new Linear(3, 3).LoadStateDict(file.StateDict()));
+            Assert.Contains("weight ([3, 3] here, [3, 2] given)", error.Message, StringComparison.Ordinal);
+        }
+        Assert.Equal((DType.Float32, place), (target.Weight.DType, target.Weight.StorageAddress));
+        Near.Identical(source.Weight.To(DType.Float32), target.Weight);
+        Near.Identical(source.Bias!.To(DType.Float32), target.Bias!);
     }
 
     [Fact]

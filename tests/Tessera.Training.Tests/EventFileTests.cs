@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -16,7 +17,7 @@ public sealed class EventFileTests
     [Fact]
     public void Numbers_of_the_log_are_scalars_in_groups_by_kind()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var log = new RunLog(Path.Combine(folder.Path, "log.jsonl")))
         {
             Step(log, 2, 1.5);
@@ -36,7 +37,7 @@ public sealed class EventFileTests
     [Fact]
     public void After_resuming_no_step_beyond_the_checkpoint_is_left_of_the_process_before()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var path = Path.Combine(folder.Path, "log.jsonl");
         long length;
         using (var log = new RunLog(path))
@@ -63,7 +64,7 @@ public sealed class EventFileTests
     [Fact]
     public void A_training_that_was_stopped_leaves_the_same_scalars_as_its_log()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         foreach (var stop in (int[])[7, 13, 20])
         {
             using var scope = new Scope();

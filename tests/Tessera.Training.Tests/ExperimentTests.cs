@@ -1,5 +1,6 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -7,7 +8,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class ExperimentTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public ExperimentTests()
     {

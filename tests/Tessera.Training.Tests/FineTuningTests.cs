@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -40,7 +41,7 @@ public sealed class FineTuningTests
     public void A_run_gives_its_weights_and_keeps_the_classifier_of_the_same_classes()
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var run = Run(folder.Path, Facts(4, 32));
         Torch.Seed(1);
         var source = Registry.Create(Name, new() { Classes = 4, ImageSize = (32, 32) });
@@ -56,7 +57,7 @@ public sealed class FineTuningTests
     public void The_classifier_is_fresh_where_classes_are_others_or_the_recipe_says_so(int classes, string prefix, bool? fresh, bool expected)
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var run = Run(folder.Path, Facts(4, 32));
         var model = Begin(run, Facts(classes, 32, prefix), new(Name, NewHead: fresh));
         Assert.Equal(classes, model.Classes);
@@ -69,7 +70,7 @@ public sealed class FineTuningTests
     public void Another_image_size_resamples_the_position_table_as_the_model_does()
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var run = Run(folder.Path, Facts(4, 32));
         var source = Begin(run, Facts(4, 32));
         source.Resize(48, 48);
@@ -88,7 +89,7 @@ public sealed class FineTuningTests
     public void Weights_whose_size_only_the_model_knows_are_loaded_at_their_own_and_resized()
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using var skipped = Nn.Init.Skip();
         var file = Path.Combine(folder.Path, "vip.safetensors");
         var source = Registry.Create("vip_s14", new() { Classes = 4 });
@@ -104,7 +105,7 @@ public sealed class FineTuningTests
     public void The_moving_average_of_a_run_can_be_taken()
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var run = Run(folder.Path, Facts(4, 32), ema: true);
         var (plain, averaged) = (Begin(run, Facts(4, 32)), Begin(run, Facts(4, 32), new(Name, WeightsEma: true)));
         Assert.Equal(Values(plain, Block).Select(v => v + 1), Values(averaged, Block));
@@ -114,7 +115,7 @@ public sealed class FineTuningTests
     public void What_cannot_be_begun_with_is_named()
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         Assert.Contains("there is no run", Assert.Throws<RunException>(() => Begin(folder.Path, Facts(4, 32))).Message, StringComparison.Ordinal);
         var run = Run(Path.Combine(folder.Path, "run"), Facts(4, 32));
         Assert.Contains("no moving average", Assert.Throws<RunException>(() => Begin(run, Facts(4, 32), new(Name, WeightsEma: true))).Message, StringComparison.Ordinal);

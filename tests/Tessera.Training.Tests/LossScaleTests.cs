@@ -1,4 +1,5 @@
 using Tessera.Optim;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -39,8 +40,8 @@ public sealed class LossScaleTests
     [Fact]
     public void A_power_of_two_changes_nothing()
     {
-        using var plain = new TemporaryFolder();
-        using var scaled = new TemporaryFolder();
+        using var plain = new TempFolder();
+        using var scaled = new TempFolder();
         Equal(Train(plain.Path, () => null, [12]), Train(scaled.Path, () => new(), [12]));
     }
 
@@ -49,7 +50,7 @@ public sealed class LossScaleTests
     [Fact]
     public void Steps_that_overflow_are_left_out_until_the_scale_fits()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
         var scaler = Overflowing();
         using var scope = new Scope();
@@ -74,11 +75,11 @@ public sealed class LossScaleTests
     [Fact]
     public void The_scale_goes_on_where_it_was()
     {
-        using var whole = new TemporaryFolder();
+        using var whole = new TempFolder();
         var expected = Train(whole.Path, Overflowing, [20], new Loud());
         foreach (var stops in (int[][])[[1, 20], [3, 4, 20], [11, 20]])
         {
-            using var parts = new TemporaryFolder();
+            using var parts = new TempFolder();
             Equal(expected, Train(parts.Path, Overflowing, stops, new Loud()));
             Assert.Equal(ResumeTests.Log(whole.Path), ResumeTests.Log(parts.Path));
         }

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -53,7 +54,7 @@ public sealed partial class MemoryTests
     private static (double[] Head, List<TrainingEvent> Events, string[] Log) Train(Objective objective, TrainOptions? options = null, BatchSource? data = null)
     {
         using var scope = new Scope();
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
         var (trainer, model, _) = Tiny.Training(folder.Path, options ?? Tiny.Options, epochs: 2, data: data, objective: objective, report: events.Add, test: false);
         using (trainer) Assert.True(trainer.Train().Completed);
@@ -187,7 +188,7 @@ public sealed partial class MemoryTests
     [Fact]
     public void The_smaller_size_is_remembered_by_checkpoints()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var first = Tiny.Training(folder.Path, objective: new Narrow(3), test: false).Trainer) first.Train(until: 4);
         Assert.Equal(3, new RunFolder(folder.Path).Checkpoints.Newest()!.Position.MicroBatch);
         var events = new List<TrainingEvent>();

@@ -1,10 +1,12 @@
+using Tessera.Testing;
+
 namespace Tessera.Training.Tests;
 
 /// <summary>What holds of every training method: it learns, and a training that was stopped goes on bit for bit.</summary>
 [Collection("engine")]
 public sealed class MethodTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

@@ -1,6 +1,7 @@
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Optim;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -53,7 +54,7 @@ public sealed class NonFiniteTests
     [Fact]
     public void A_skipped_step_changes_nothing_but_the_position()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
         using var scope = new Scope();
         var (trainer, model, _) = Tiny.Training(folder.Path, Options(NonFiniteAction.Skip), data: Poisoned((0, 2)), report: events.Add);
@@ -88,7 +89,7 @@ public sealed class NonFiniteTests
     [Fact]
     public void Rolling_back_goes_on_with_the_data_behind_the_bad_batch()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
         var state = State(folder.Path, Options(NonFiniteAction.Rollback) with { CheckpointEvery = 2 }, Poisoned((1, 3)), [int.MaxValue], events);
         Assert.True(Finite(state));
@@ -99,7 +100,7 @@ public sealed class NonFiniteTests
         Assert.Equal(20, events.OfType<StepDone>().Last().Step);
 
         // From an older checkpoint: the steps behind it are done again with other data.
-        using var other = new TemporaryFolder();
+        using var other = new TempFolder();
         events.Clear();
         Assert.True(Finite(State(other.Path, Options(NonFiniteAction.Rollback), Poisoned((1, 3)), [int.MaxValue], events)));
         back = Assert.Single(events.OfType<RolledBack>());
@@ -116,7 +117,7 @@ public sealed class NonFiniteTests
     [Fact]
     public void The_data_of_the_steps_are_those_behind_the_bad_batch()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var objective = new Seeing();
         using var scope = new Scope();
         using var trainer = Tiny.Training(folder.Path, Options(NonFiniteAction.Rollback), epochs: 2, objective: objective, data: Poisoned((0, 2)), test: false).Trainer;
@@ -141,7 +142,7 @@ public sealed class NonFiniteTests
     [Fact]
     public void Too_many_ways_back_stop_the_run()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using var scope = new Scope();
         using var trainer = Tiny.Training(folder.Path, Options(NonFiniteAction.Rollback, 2), data: Poisoned((0, 1), (0, 3), (1, 0))).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
@@ -154,12 +155,12 @@ public sealed class NonFiniteTests
     public void Resuming_is_exact_before_and_after(NonFiniteAction action)
     {
         var data = Poisoned((0, 2), (0, 3), (1, 4), (2, 1));
-        using var whole = new TemporaryFolder();
+        using var whole = new TempFolder();
         var expected = State(whole.Path, Options(action), data, [int.MaxValue]);
         Assert.True(Finite(expected));
         foreach (var stops in (int[][])[[2, 20], [3, 20], [1, 5, 7, 20], [4, 9, 10, 11, 14, 20]])
         {
-            using var parts = new TemporaryFolder();
+            using var parts = new TempFolder();
             Equal(expected, State(parts.Path, Options(action), data, [.. stops[..^1], int.MaxValue]));
             if (action == NonFiniteAction.Skip) Assert.Equal(ResumeTests.Log(whole.Path), ResumeTests.Log(parts.Path));
         }
@@ -170,9 +171,9 @@ public sealed class NonFiniteTests
     {
         // Nothing is written between the way back and the next checkpoint: the position of the old one is found again.
         var data = Poisoned((1, 2));
-        using var whole = new TemporaryFolder();
+        using var whole = new TempFolder();
         var expected = State(whole.Path, Options(NonFiniteAction.Rollback), data, [int.MaxValue]);
-        using var parts = new TemporaryFolder();
+        using var parts = new TempFolder();
         using (var scope = new Scope())
         {
             var died = Tiny.Training(parts.Path, Options(NonFiniteAction.Rollback), data: data, report: e => { if (e is StepDone { Step: 6 } && new RunFolder(parts.Path).Checkpoints.All.Count > 1) throw new IOException("killed"); }).Trainer;
@@ -212,7 +213,7 @@ public sealed class NonFiniteTests
     [InlineData(NonFiniteAction.Rollback, false)]
     public void Gradients_count_as_well(NonFiniteAction action, bool clip)
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using var scope = new Scope();
         var events = new List<TrainingEvent>();
         var (trainer, model, _) = Tiny.Training(folder.Path, Options(action, 1) with { Clip = clip ? 1 : null }, objective: new SteepAt(3), report: events.Add);

@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -6,7 +7,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class OnDeviceTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public OnDeviceTests()
     {

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -18,8 +19,8 @@ public sealed class ResumeTests
     public void A_stopped_and_resumed_training_equals_one_that_was_not_stopped(Precision precision, int accumulate, int stopAt)
     {
         var options = Tiny.Options with { Precision = precision, Accumulate = accumulate };
-        using var whole = new TemporaryFolder();
-        using var halves = new TemporaryFolder();
+        using var whole = new TempFolder();
+        using var halves = new TempFolder();
         var expected = State(whole.Path, options, [12]);
         var found = State(halves.Path, options, [stopAt, 12]);
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
@@ -62,7 +63,7 @@ public sealed class ResumeTests
 
     private static (Dictionary<string, byte[]> State, string[] Log) Run(Split split)
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         return (State(folder.Path, split.Options, split.Stops, () => Loaded(split.Workers)), Log(folder.Path));
     }
 
@@ -111,7 +112,7 @@ public sealed class ResumeTests
     [Fact]
     public void Resuming_skips_damaged_checkpoints_and_says_so()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { CheckpointEvery = 2, Keep = 5 }).Trainer) trainer.Train(until: 7);
         var newest = new RunFolder(folder.Path).Checkpoints.All;
         var file = Path.Combine(newest[0], "model.safetensors");
@@ -132,7 +133,7 @@ public sealed class ResumeTests
     [Fact]
     public void Cancelling_writes_a_checkpoint_of_the_very_step()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using var stop = new CancellationTokenSource();
         using var trainer = Tiny.Training(folder.Path, report: e => { if (e is StepDone { Step: 8 }) stop.Cancel(); }).Trainer;
         var result = trainer.Train(stop: stop.Token);
@@ -144,7 +145,7 @@ public sealed class ResumeTests
     [Fact]
     public void A_run_that_was_stopped_before_its_first_step_can_be_resumed()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var trainer = Tiny.Training(folder.Path).Trainer) Assert.Equal(0, trainer.Train(until: 0).Steps);
         using var again = Tiny.Training(folder.Path).Trainer;
         Assert.True(again.Resume());
@@ -155,7 +156,7 @@ public sealed class ResumeTests
     [Fact]
     public void Other_data_or_damage_everywhere_are_refused_and_nothing_is_lost()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var trainer = Tiny.Training(folder.Path).Trainer) trainer.Train(until: 3);
         using (var other = Tiny.Training(folder.Path, data: Tiny.Source(7)).Trainer) Assert.Contains("5 steps in an epoch, this run 7", Assert.Throws<RunException>(() => other.Resume()).Message, StringComparison.Ordinal);
         var log = File.ReadAllBytes(new RunFolder(folder.Path).LogPath);
@@ -167,7 +168,7 @@ public sealed class ResumeTests
     [Fact]
     public void Old_checkpoints_are_deleted_but_not_the_best()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { Keep = 1, CheckpointEvery = 1 }, epochs: 6).Trainer) trainer.Train();
         var store = new RunFolder(folder.Path).Checkpoints;
         Assert.InRange(store.All.Count, 1, 2);

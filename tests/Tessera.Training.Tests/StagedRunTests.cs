@@ -1,10 +1,12 @@
+using Tessera.Testing;
+
 namespace Tessera.Training.Tests;
 
 /// <summary>Recipes of several stages, on a small data set in the format of MNIST.</summary>
 [Collection("engine")]
 public sealed class StagedRunTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public StagedRunTests()
     {

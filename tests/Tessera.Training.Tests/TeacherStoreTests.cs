@@ -8,7 +8,7 @@ namespace Tessera.Training.Tests;
 public sealed class TeacherStoreTests : IDisposable
 {
     private const int Count = 9;
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
     private readonly ImageDataset data = Small.Images(Count, (index, target) => new Random(index).NextBytes(target.Values));
     private readonly GuideResNet teacher = Teacher(1);
 

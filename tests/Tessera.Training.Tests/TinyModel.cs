@@ -60,11 +60,3 @@ internal static class Tiny
         return (new(setup, folder is null ? null : new RunFolder(folder), report), model, optimizer);
     }
 }
-
-/// <summary>A folder that is gone after the test.</summary>
-internal sealed class TemporaryFolder : IDisposable
-{
-    internal string Path { get; } = Directory.CreateTempSubdirectory("tessera-training-").FullName;
-
-    public void Dispose() => Directory.Delete(Path, recursive: true);
-}

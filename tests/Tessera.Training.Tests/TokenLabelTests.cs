@@ -7,7 +7,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class TokenLabelTests : IDisposable
 {
-    private readonly TemporaryFolder folder = new();
+    private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();
 

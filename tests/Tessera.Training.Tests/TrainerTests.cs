@@ -1,3 +1,5 @@
+using Tessera.Testing;
+
 namespace Tessera.Training.Tests;
 
 [Collection("engine")]
@@ -33,7 +35,7 @@ public sealed class TrainerTests
     [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
     private static void TrainOnce()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         using var trainer = Tiny.Training(folder.Path).Trainer;
         trainer.Train();
     }

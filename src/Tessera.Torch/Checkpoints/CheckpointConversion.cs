@@ -5,12 +5,24 @@ public static class CheckpointConversion
 {
     /// <summary>A tensor of the engine with a copy of the values, row-major, in the file's type.</summary>
     /// <exception cref="UnsupportedElementTypeException">The engine has no such element type.</exception>
-    public static unsafe Tensor ToTensor(this CheckpointTensor source)
+    public static Tensor ToTensor(this CheckpointTensor source)
     {
         var tensor = Torch.Empty(source.Shape.ToArray(), source.DType);
-        source.CopyTo((byte*)tensor.Info.Data, tensor.Bytes);
-        GC.KeepAlive(tensor);
+        source.CopyTo(tensor);
         return tensor;
+    }
+
+    /// <summary>Copies the values into a tensor of the same shape; its type and device are converted to.</summary>
+    internal static unsafe void CopyTo(this CheckpointTensor source, Tensor target)
+    {
+        if (target.Device == Device.Cpu && target.DType == source.DType && target.IsContiguous)
+        {
+            source.CopyTo((byte*)target.Info.Data, target.Bytes);
+            GC.KeepAlive(target);
+            return;
+        }
+        using var scope = new Scope();
+        target.Copy_(source.ToTensor());
     }
 
     /// <summary>All tensors of a state dict, converted one by one; they belong to the current scope.</summary>

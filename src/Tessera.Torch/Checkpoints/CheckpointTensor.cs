@@ -104,28 +104,31 @@ public sealed class CheckpointTensor
         return strides;
     }
 
+    /// <summary>The product of two numbers that are not negative, if it fits.</summary>
+    internal static bool TryMultiply(long a, long b, out long product) => Math.BigMul(a, b, out product) == 0 && product >= 0;
+
     /// <summary>A view, after checking that every element lies inside the storage.</summary>
     internal static CheckpointTensor View(string name, CheckpointStorage storage, ElementType type, long offset, long[] shape, long[] strides)
     {
         if (shape.Length != strides.Length || shape.Length > 64)
             throw Bad($"has {shape.Length} sizes and {strides.Length} strides; as many of each are wanted, at most 64");
         if (offset < 0) throw Bad($"begins at element {offset}");
-        var (count, last, empty) = ((Int128)1, (Int128)offset, shape.AsSpan().Contains(0));
+        var (count, last, empty) = (1L, offset, Array.IndexOf(shape, 0) >= 0);
         for (var i = 0; i < shape.Length; i++)
         {
             if (shape[i] < 0) throw Bad($"has the negative size {shape[i]}");
             if (empty) continue;
             if (strides[i] < 0) throw Bad($"has the negative stride {strides[i]}");
-            count *= shape[i];
-            last += (Int128)(shape[i] - 1) * strides[i];
-            if (count > long.MaxValue || last > long.MaxValue) throw Bad("has more elements than can be counted");
+            if (!TryMultiply(count, shape[i], out count) || !TryMultiply(shape[i] - 1, strides[i], out var reach) || reach > long.MaxValue - last)
+                throw Bad("has more elements than can be counted");
+            last += reach;
         }
         if (empty) return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
-        if ((last + 1) * type.Size > storage.ByteLength)
+        if (last >= storage.ByteLength / type.Size)
             throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size}");
-        if (count * type.Size > Math.Max(storage.ByteLength, MaxRepeatedBytes))
+        if (count > Math.Max(storage.ByteLength, MaxRepeatedBytes) / type.Size)
             throw Bad($"repeats its elements {count} times, more than {MaxRepeatedBytes >> 20} MiB");
-        return new CheckpointTensor(name, storage, type, offset, shape, strides, (long)count);
+        return new CheckpointTensor(name, storage, type, offset, shape, strides, count);
 
         CorruptCheckpointException Bad(string what) => new(storage.Path, $"tensor {name} of shape [{string.Join(", ", shape)}] {what}");
     }

@@ -59,7 +59,7 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>Allows null, and spreads numbers with a seed, so that no file can be made of colliding ones.</summary>
-    readonly record struct Key(object? Value)
+    sealed record Key(object? Value)
     {
         public override int GetHashCode() => Value switch
         {

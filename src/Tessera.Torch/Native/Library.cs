@@ -40,10 +40,11 @@ internal static unsafe class Library
         throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or let TESSERA_NATIVE name the file");
     }
 
-    // A library that is better loaded before, which the native build names: without it all works as well, only later.
-    private static void LoadFirst(string path)
+    // Libraries that are better loaded before, which the native build lists: without them all works as well, only later.
+    private static void LoadFirst(string list)
     {
-        if (File.Exists(path) && File.ReadAllText(path) is { Length: > 0 } name) NativeLibrary.TryLoad(name, out _);
+        if (!File.Exists(list)) return;
+        foreach (var name in File.ReadLines(list)) NativeLibrary.TryLoad(name, out _);
     }
 
     private static nint OfThisAbi(nint library, string path)

@@ -81,15 +81,3 @@ static class CheckpointFiles
         ? tensor.ToContiguousBytes().Length
         : ValueTree.Children(value).Sum(ReadAll);
 }
-
-/// <summary>A folder that is deleted in the end.</summary>
-sealed class TemporaryFolder : IDisposable
-{
-    readonly DirectoryInfo folder = Directory.CreateTempSubdirectory("tessera-checkpoints-");
-
-    public string File(string name) => Path.Combine(folder.FullName, name);
-
-    public string[] Names => [.. folder.GetFiles().Select(f => f.Name)];
-
-    public void Dispose() => folder.Delete(recursive: true);
-}

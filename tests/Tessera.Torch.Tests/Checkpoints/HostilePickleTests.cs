@@ -3,6 +3,7 @@ using System.Globalization;
 using System.IO.Compression;
 using Tessera.Checkpoints;
 using static Tessera.Tests.Checkpoints.CheckpointFiles;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -21,8 +22,8 @@ public class HostilePickleTests
     [MemberData(nameof(Calls))]
     public void A_pickle_that_would_run_something_is_refused_in_strict_mode(string name)
     {
-        using var folder = new TemporaryFolder();
-        var file = HostilePickles.Calls(folder.File("marker"))[name];
+        using var folder = new TempFolder();
+        var file = HostilePickles.Calls(folder["marker"])[name];
         var error = Cheaply(() => Use(file, new CheckpointOptions(Strict: true)));
         var refusal = Assert.IsType<ForbiddenPickleException>(error);
         Assert.Contains(refusal.GlobalName, refusal.Message, StringComparison.Ordinal);
@@ -33,8 +34,8 @@ public class HostilePickleTests
     [MemberData(nameof(Calls))]
     public void A_pickle_that_would_run_something_holds_no_weights_without_strict_mode(string name)
     {
-        using var folder = new TemporaryFolder();
-        var file = HostilePickles.Calls(folder.File("marker"))[name];
+        using var folder = new TempFolder();
+        var file = HostilePickles.Calls(folder["marker"])[name];
         var error = Cheaply(() =>
         {
             using var checkpoint = Checkpoint.Read(file);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Security.Cryptography;
 using Tessera.Checkpoints;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -27,8 +28,8 @@ public class PythonTests
     [PythonTorchFact]
     public void PyTorch_reads_what_is_written_here_with_weights_only()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("written here.pth");
+        using var folder = new TempFolder();
+        var path = folder["written here.pth"];
         var random = new Random(1);
         DType[] types = [DType.Float32, DType.Float64, DType.Float16, DType.BFloat16, DType.Int64, DType.Int32, DType.Int16, DType.Int8, DType.UInt8];
         var weights = new OrderedDictionary<string, CheckpointTensor>();
@@ -51,8 +52,8 @@ public class PythonTests
     [PythonTorchFact]
     public void Tied_tensors_stay_tied_in_PyTorch()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("tied.pth");
+        using var folder = new TempFolder();
+        var path = folder["tied.pth"];
         var tensor = CheckpointTensor.Create<float>([1, 2], 2);
         Checkpoint.SaveTorch(path, [new("a", tensor), new("b", tensor), new("c", CheckpointTensor.Create<float>([1, 2], 2))]);
         var lines = Python("""
@@ -66,7 +67,7 @@ public class PythonTests
     [PythonTorchFact]
     public void What_Python_writes_is_read_here()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         Python("""
             import sys, torch, numpy as np, collections
             w = torch.arange(12.).view(3, 4)
@@ -83,11 +84,11 @@ public class PythonTests
             arrays = {'a/b': np.arange(6, dtype=np.float32).reshape(2, 3), 'f': np.asfortranarray(np.arange(6.).reshape(2, 3)), 's': np.int64(3)}
             np.savez(base + 'plain.npz', **arrays)
             np.savez_compressed(base + 'packed.npz', **arrays)
-            """, folder.File(""));
+            """, folder[""]);
 
         foreach (var name in new[] { "new.pth", "protocol4.pth", "old.pth" })
         {
-            using var checkpoint = Checkpoint.Open(folder.File(name), new CheckpointOptions(Strict: true));
+            using var checkpoint = Checkpoint.Open(folder[name], new CheckpointOptions(Strict: true));
             var weights = checkpoint.StateDict();
             Assert.Equal([0f, 4, 8, 1, 5, 9, 2, 6, 10, 3, 7, 11], weights["a"].ToArray<float>());
             Assert.Equal([4f, 5, 8, 9], weights["b"].ToArray<float>());
@@ -103,10 +104,10 @@ public class PythonTests
             Assert.Equal(System.Numerics.Complex.ImaginaryOne, root["complex"]);
         }
         foreach (var name in new[] { "module.pth", "oldmodule.pth" })
-            Assert.Contains("Net", Assert.Throws<UnsupportedCheckpointException>(() => Checkpoint.Open(folder.File(name))).Message, StringComparison.Ordinal);
+            Assert.Contains("Net", Assert.Throws<UnsupportedCheckpointException>(() => Checkpoint.Open(folder[name])).Message, StringComparison.Ordinal);
         foreach (var name in new[] { "plain.npz", "packed.npz" })
         {
-            using var checkpoint = Checkpoint.Open(folder.File(name));
+            using var checkpoint = Checkpoint.Open(folder[name]);
             var weights = checkpoint.StateDict();
             Assert.Equal([0f, 1, 2, 3, 4, 5], weights["a/b"].ToArray<float>());
             Assert.Equal([0d, 1, 2, 3, 4, 5], weights["f"].ToArray<double>());

@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Checkpoints;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -69,8 +70,8 @@ public class RoundTripTests
     [Fact]
     public void A_copy_outlives_a_disposed_file_and_a_late_access_throws()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("w.pth");
+        using var folder = new TempFolder();
+        var path = folder["w.pth"];
         Checkpoint.SaveTorch(path, [new("a", CheckpointTensor.Create<float>([1, 2], 2))]);
         var checkpoint = Checkpoint.Open(path);
         var tensor = checkpoint.StateDict()["a"];
@@ -82,8 +83,8 @@ public class RoundTripTests
 
     static void Check(Action<string, IEnumerable<KeyValuePair<string, CheckpointTensor>>, IEnumerable<KeyValuePair<string, string>>?> save)
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("w");
+        using var folder = new TempFolder();
+        var path = folder["w"];
         Prop.ForAll(stateDicts.ToArbitrary(), weights =>
         {
             save(path, weights, null);

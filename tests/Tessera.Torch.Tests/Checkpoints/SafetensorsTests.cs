@@ -1,5 +1,6 @@
 using Tessera.Checkpoints;
 using static Tessera.Tests.Checkpoints.CheckpointFiles;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -75,8 +76,8 @@ public class SafetensorsTests
     [Fact]
     public void The_writer_aligns_every_tensor_and_keeps_metadata()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("w.safetensors");
+        using var folder = new TempFolder();
+        var path = folder["w.safetensors"];
         Checkpoint.SaveSafetensors(path, new Dictionary<string, CheckpointTensor>
         {
             ["bytes"] = CheckpointTensor.Create<byte>([1, 2, 3], 3),
@@ -95,8 +96,8 @@ public class SafetensorsTests
     [Fact]
     public void A_failed_write_leaves_the_old_file_and_no_other()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("w.safetensors");
+        using var folder = new TempFolder();
+        var path = folder["w.safetensors"];
         File.WriteAllText(path, "old");
         var gone = Checkpoint.Read(Safetensors(A + "}", 8));
         var weights = gone.StateDict();

@@ -2,6 +2,7 @@ using System.IO.Compression;
 using Tessera.Checkpoints;
 using Tessera.Checkpoints.Zip;
 using static Tessera.Tests.Checkpoints.CheckpointFiles;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -29,8 +30,8 @@ public class TorchZipTests
     [Fact]
     public void Every_entry_written_begins_at_a_multiple_of_64()
     {
-        using var folder = new TemporaryFolder();
-        var path = folder.File("weights.pth");
+        using var folder = new TempFolder();
+        var path = folder["weights.pth"];
         Checkpoint.SaveTorch(path, Enumerable.Range(0, 30).Select(i
             => new KeyValuePair<string, CheckpointTensor>(new string('n', i + 1), CheckpointTensor.Create<byte>(new byte[i], i))));
         using var file = FileBytes.Map(path);
@@ -45,12 +46,12 @@ public class TorchZipTests
     [Fact]
     public void Equal_weights_give_equal_files()
     {
-        using var folder = new TemporaryFolder();
-        Directory.CreateDirectory(folder.File("again"));
+        using var folder = new TempFolder();
+        Directory.CreateDirectory(folder["again"]);
         KeyValuePair<string, CheckpointTensor>[] weights = [new("w", CheckpointTensor.Create<float>([1, 2], 2))];
-        Checkpoint.SaveTorch(folder.File("w.pth"), weights);
-        Checkpoint.SaveTorch(folder.File("again/w.pth"), weights);
-        Assert.Equal(File.ReadAllBytes(folder.File("w.pth")), File.ReadAllBytes(folder.File("again/w.pth")));
+        Checkpoint.SaveTorch(folder["w.pth"], weights);
+        Checkpoint.SaveTorch(folder["again/w.pth"], weights);
+        Assert.Equal(File.ReadAllBytes(folder["w.pth"]), File.ReadAllBytes(folder["again/w.pth"]));
     }
 
     [Fact]

@@ -139,7 +139,7 @@ public sealed partial class SharedTrainingTests
     {
         var options = new TrainOptions(Seed: 5, Ema: 0.9, LogEvery: 1);
         var whole = Train(DType.Float64, true, options, new SgdOptions(0.05), null);
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         Part(2, 6, null);
         Part(4, 13, "written by 2 processes, going on with 4");
         var last = Part(1, Steps, "written by 4 processes, going on with 1");
@@ -173,7 +173,7 @@ public sealed partial class SharedTrainingTests
     [Fact]
     public void A_process_that_fails_ends_the_others_with_its_rank_and_a_checkpoint_of_the_last_step()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var errors = new Exception?[2];
         Assert.Throws<InvalidTimeZoneException>(() => Ranks.Run(2, group =>
         {
@@ -201,7 +201,7 @@ public sealed partial class SharedTrainingTests
     [Fact]
     public void A_loss_that_is_no_number_in_one_process_is_skipped_by_all()
     {
-        using var folder = new TemporaryFolder();
+        using var folder = new TempFolder();
         var results = Ranks.Run(2, group =>
         {
             using var scope = new Scope();

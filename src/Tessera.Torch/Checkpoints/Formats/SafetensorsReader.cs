@@ -101,11 +101,11 @@ internal static class SafetensorsReader
         if (type is not { } element || shape is null || offsets is not [var begin, var end])
             throw Bad("lacks one of dtype, shape and two data_offsets");
 
-        Int128 bytes = element.Size;
+        long bytes = element.Size;
         foreach (var size in shape)
         {
             // Beyond this only a zero can still bring it back to a length that fits.
-            bytes = bytes * size is var next && next > long.MaxValue ? throw Bad("has more elements than can be counted") : next;
+            if (!CheckpointTensor.TryMultiply(bytes, size, out bytes)) throw Bad("has more elements than can be counted");
         }
         if (begin > end || end - begin != bytes) throw Bad($"takes {bytes} bytes, not those from {begin} to {end}");
         return new Description(name, element, shape, begin, end);
@@ -127,7 +127,7 @@ internal static class SafetensorsReader
     static void CheckCoverage(List<Description> tensors, long dataLength, string path)
     {
         var covered = 0L;
-        foreach (var t in tensors.OrderBy(t => t.Begin).ThenBy(t => t.End))
+        foreach (var t in tensors.Order(Comparer<Description>.Create((a, b) => a.Begin != b.Begin ? a.Begin.CompareTo(b.Begin) : a.End.CompareTo(b.End))))
         {
             if (t.Begin != covered)
                 throw new CorruptCheckpointException(path, $"tensor {t.Name} begins at byte {t.Begin} of the data where {covered} is due");

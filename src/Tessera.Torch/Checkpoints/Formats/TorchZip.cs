@@ -51,7 +51,7 @@ internal sealed class TorchZip
             storage = StorageId.Whole(key, zip.Storage(entry), type, entry.Length / type.Size);
             storages.Add(key, storage);
         }
-        if ((Int128)count * type.Size != storage.Storage.ByteLength)
+        if (!CheckpointTensor.TryMultiply(count, type.Size, out var bytes) || bytes != storage.Storage.ByteLength)
             throw at.Corrupt($"storage {key} is to have {count} elements of type {type.Name}, and has {storage.Storage.ByteLength} bytes");
         return storage.ElementType == type ? storage : StorageId.Whole(key, storage.Storage, type, count);
     }
