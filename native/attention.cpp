@@ -41,7 +41,7 @@ struct Attention : torch::autograd::Function<Attention> {
         at::AutoDispatchBelowADInplaceOrView below;
         at::Tensor log_sums;
         auto out = run(query, key, value, scale, dropout, static_cast<uint32_t>(seed), &log_sums);
-        context->save_for_backward({query, key, value, out, log_sums});
+        context->save_for_backward({query, key, value, log_sums});
         context->saved_data["scale"] = scale;
         context->saved_data["dropout"] = dropout;
         context->saved_data["seed"] = seed;
@@ -60,14 +60,14 @@ struct Attention : torch::autograd::Function<Attention> {
             slopes = weights * (slopes - (slopes * weights).sum(-1, true)) * scale;
             return {at::matmul(slopes, saved[1]), at::matmul(slopes.transpose(-2, -1), saved[0]), at::matmul(weights.transpose(-2, -1), gradient), none, none, none};
         }
-        const auto &query = saved[0], &key = saved[1], &value = saved[2], &out = saved[3];
+        const auto &query = saved[0], &key = saved[1], &value = saved[2];
         auto gradient = gradients[0].to(query.scalar_type());
         auto query_gradient = at::empty(query.sizes(), query.options()), key_gradient = at::empty(key.sizes(), key.options()), value_gradient = at::empty(value.sizes(), value.options());
         kernels::AttentionBackward t{};
-        t.query = query.data_ptr(), t.key = key.data_ptr(), t.value = value.data_ptr(), t.out = out.data_ptr(), t.gradient = gradient.data_ptr(), t.log_sums = saved[4].data_ptr<float>();
+        t.query = query.data_ptr(), t.key = key.data_ptr(), t.value = value.data_ptr(), t.gradient = gradient.data_ptr(), t.log_sums = saved[3].data_ptr<float>();
         t.query_gradient = query_gradient.data_ptr(), t.key_gradient = key_gradient.data_ptr(), t.value_gradient = value_gradient.data_ptr();
         t.outer = query.size(0), t.heads = query.size(1), t.queries = query.size(2), t.keys = key.size(2), t.dim = query.size(3), t.value_dim = value.size(3);
-        set_strides(t.query_stride, query), set_strides(t.key_stride, key), set_strides(t.value_stride, value), set_strides(t.out_stride, out), set_strides(t.gradient_stride, gradient);
+        set_strides(t.query_stride, query), set_strides(t.key_stride, key), set_strides(t.value_stride, value), set_strides(t.gradient_stride, gradient);
         t.scale = static_cast<float>(scale), t.dropout = static_cast<float>(dropout), t.seed = static_cast<uint32_t>(context->saved_data["seed"].toInt());
         t.type = query.scalar_type() == at::kBFloat16;
         if (query_gradient.numel() > 0) kernels::current().attention_backward(t, threads());

@@ -28,6 +28,16 @@ struct Gemm {
     Activation activation;
 };
 
+// out[m, n] = sum_k a[m, k] b[k, n] + bias[n] in float32, for training: b is packed as it goes. Rows of a and out lie without gaps.
+struct Product {
+    const float* a;
+    const float* b;
+    const float* bias;  // or null
+    float* out;
+    int64_t rows, columns, depth;
+    int64_t b_stride[2];  // of depth and column
+};
+
 // Convolution as products: rows of inputs are gathered by output position. Weights as Table::pack left them, their depth
 // ordered (height, width, channel) if the input's channels lie together, else (channel, height, width).
 struct Conv {
@@ -82,14 +92,13 @@ struct AttentionBackward {
     const void* query;
     const void* key;
     const void* value;
-    const void* out;
     const void* gradient;
     const float* log_sums;
     void* query_gradient;
     void* key_gradient;
     void* value_gradient;
     int64_t outer, heads, queries, keys, dim, value_dim;
-    int64_t query_stride[4], key_stride[4], value_stride[4], out_stride[4], gradient_stride[4];
+    int64_t query_stride[4], key_stride[4], value_stride[4], gradient_stride[4];
     float scale, dropout;
     uint32_t seed;
     int32_t type;  // of all
@@ -130,6 +139,7 @@ struct Map {
 // The kernels of one instruction set. threads: how many may take part.
 struct Table {
     const char* name;
+    bool vectors;  // whether it is written for vectors that the processor has
     // Bytes of packed weights [depth, columns], and the packing of weights given as b[k * k_stride + n * n_stride].
     size_t (*packed_bytes)(int64_t depth, int64_t columns, int32_t type);
     void (*pack)(const float* b, int64_t k_stride, int64_t n_stride, int64_t depth, int64_t columns, int32_t type, void* packed);
@@ -143,6 +153,7 @@ struct Table {
     void (*attention_backward)(const AttentionBackward&, int threads);
     void (*gelu)(const void* input, void* out, int64_t count, int32_t type, int threads);
     void (*gelu_backward)(const void* gradient, const void* input, void* out, int64_t count, int32_t type, int threads);
+    void (*product)(const Product&, int threads);
 };
 
 const Table& avx512_bf16();
