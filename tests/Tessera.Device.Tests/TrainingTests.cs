@@ -78,19 +78,11 @@ public sealed class TrainingTests : IDisposable
     {
         var data = Path.Combine(folder.Path, "data");
         SmallMnist.Write(data);
-        var recipe = Path.Combine(folder.Path, "recipe.yaml");
-        File.WriteAllText(recipe, $$"""
-            model: { name: cct_2_3x2_32 }
-            data: { name: fashion_mnist, batch: 16, root: {{data}} }
-            augment: [ flip, shift: 2 ]
-            objective: { name: supervised, smoothing: 0.1 }
-            optimizer: { name: adamw, lr: 1e-3 }
-            schedule: { name: cosine, epochs: 2, warmup: 0.5 }
-            train: { threads: 1, ema: 0.9, log_every: 2, device: cuda, precision: bf16, recompute_blocks: true, sam: 0.05 }
-            """);
+        var recipe = folder.Write("recipe.yaml", SmallMnist.Recipe(data));
+        string[] settings = ["schedule.epochs=1", "train.device=cuda", "train.precision=bf16", "train.recompute_blocks=true", "train.sam=0.05"];
         var run = Path.Combine(folder.Path, "run");
         TrainingResult result;
-        using (var experiment = Experiment.Begin(recipe, ["schedule.epochs=1"], run)) result = experiment.Train();
+        using (var experiment = Experiment.Begin(recipe, settings, run)) result = experiment.Train();
         Assert.True(result.Completed);
         Assert.True(File.Exists(new RunFolder(run).ReportPath));
         Assert.Equal(result.Last!.Loss, Experiment.Evaluate(TrainedModel.FromRun(run, Device.Cuda)).Loss, 1e-2);

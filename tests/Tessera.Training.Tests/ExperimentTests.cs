@@ -13,15 +13,7 @@ public sealed class ExperimentTests : IDisposable
     public ExperimentTests()
     {
         SmallMnist.Write(Data);
-        File.WriteAllText(RecipePath, $$"""
-            model: { name: cct_2_3x2_32 }
-            data: { name: fashion_mnist, batch: 16, root: {{Data}} }
-            augment: [ flip, shift: 2 ]
-            objective: { name: supervised, smoothing: 0.1 }
-            optimizer: { name: adamw, lr: 1e-3 }
-            schedule: { name: cosine, epochs: 2, warmup: 0.5 }
-            train: { threads: 1, ema: 0.9, log_every: 2 }
-            """);
+        File.WriteAllText(RecipePath, SmallMnist.Recipe(Data));
     }
 
     public void Dispose() => folder.Dispose();

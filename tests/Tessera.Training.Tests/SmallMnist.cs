@@ -12,6 +12,17 @@ internal static class SmallMnist
         Write(folder, "t10k", test);
     }
 
+    /// <summary>A recipe of two epochs on such a folder.</summary>
+    internal static string Recipe(string folder) => $$"""
+        model: { name: cct_2_3x2_32 }
+        data: { name: fashion_mnist, batch: 16, root: {{folder}} }
+        augment: [ flip, shift: 2 ]
+        objective: { name: supervised, smoothing: 0.1 }
+        optimizer: { name: adamw, lr: 1e-3 }
+        schedule: { name: cosine, epochs: 2, warmup: 0.5 }
+        train: { threads: 1, ema: 0.9, log_every: 2 }
+        """;
+
     private static void Write(string folder, string part, int count)
     {
         var random = new Random(count);
