@@ -29,6 +29,14 @@ Store& store_of(void* store) { return *static_cast<Store*>(store); }
 Group& group_of(void* group) { return *static_cast<Group*>(group); }
 c10d::Reducer& reducer_of(void* reducer) { return **static_cast<std::shared_ptr<c10d::Reducer>*>(reducer); }
 
+// Since 2.4 a store wants libuv unless it is told otherwise, and builds without libuv (Debian's) refuse. Its own server serves as well.
+template <typename Options>
+auto without_libuv(Options& options, int) -> decltype(void(options.useLibUV)) {
+    options.useLibUV = false;
+}
+template <typename Options>
+void without_libuv(Options&, long) {}
+
 void finish(const c10::intrusive_ptr<c10d::Work>& work) {
     if (work) work->wait();
 }
@@ -109,6 +117,7 @@ TESSERA_API int32_t tessera_store_new(const char* host, int32_t port, int32_t se
         options.isServer = server != 0;
         options.waitWorkers = false;
         options.timeout = std::chrono::milliseconds(timeout);
+        without_libuv(options, 0);
         *result = new Store(c10::make_intrusive<c10d::TCPStore>(std::string(host), options));
     });
 }

@@ -192,12 +192,12 @@ public sealed partial class Pit : Backbone<Pit.Config>
     /// <summary>The blocks of a stage, and the pooling that follows all but the last.</summary>
     private sealed partial class Stage : Layer
     {
-        private readonly ModuleList<Block> blocks;
+        private readonly ModuleList<TransformerBlock> blocks;
         private readonly Pooling? pool;
 
         public Stage(Config config, int index, double[] dropPath)
         {
-            blocks = new(dropPath.Select(rate => new Block(config, config.Width(index), config.Heads[index], rate)));
+            blocks = new(dropPath.Select(rate => new TransformerBlock(config.Width(index), new SelfAttention(config.Width(index), config.Heads[index], dropout: config.Dropout), config.MlpRatio, config.Eps, config.Dropout, rate)));
             if (index + 1 < config.Heads.Count) pool = new Pooling(config.Width(index), config.Width(index + 1));
         }
 
@@ -216,22 +216,6 @@ public sealed partial class Pit : Backbone<Pit.Config>
         private readonly Linear fc = new(inputs, outputs);
 
         public (Tensor Map, Tensor Prefix) Shrink(Tensor map, Tensor prefix) => (conv.Call(map), fc.Call(prefix));
-    }
-
-    /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
-    private sealed partial class Block(Config config, int dim, int heads, double rate) : Layer
-    {
-        private readonly LayerNorm norm1 = new(dim, config.Eps);
-        private readonly SelfAttention attn = new(dim, heads, dropout: config.Dropout);
-        private readonly LayerNorm norm2 = new(dim, config.Eps);
-        private readonly Mlp mlp = new(dim, (int)(dim * config.MlpRatio), config.Dropout);
-        private readonly DropPath dropPath = new(rate);
-
-        protected override Tensor Forward(Tensor input)
-        {
-            var x = input + dropPath.Call(attn.Call(norm1.Call(input)));
-            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
-        }
     }
 
     private const string Paper = "Rethinking Spatial Dimensions of Vision Transformers, 2021, arXiv:2103.16302";

@@ -44,7 +44,7 @@ public sealed partial class Sot : Backbone<Sot.Config>
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D], fixed
     private readonly VisualTokens visualTokens;
-    private readonly ModuleList<Block> blocks;
+    private readonly ModuleList<TransformerBlock> blocks;
     private readonly SecondOrderHead classifier;
     private readonly LayerNorm norm;
     private readonly Dropout drop;
@@ -57,7 +57,7 @@ public sealed partial class Sot : Backbone<Sot.Config>
         visualTokens = new VisualTokens(config.Tokens, config.ImageSize, config.Channels, config.Dim, config.StemDim, config.LargeGrid);
         posEmbed = Positions();
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
+        blocks = new(Enumerable.Range(0, config.Depth).Select(i => TransformerInit.Linears(new TransformerBlock(config.Dim, new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout), config.MlpRatio, config.Eps, config.Dropout, rates[i]))));
         head = (config.Head ?? new(config.Dim, config.Classes, config.PoolHeads, config.PoolDim)) with
         {
             Dim = config.Dim, Classes = config.Classes, Heads = config.PoolHeads, HeadDim = config.PoolDim, Dropout = config.HeadDropout,
@@ -131,37 +131,6 @@ public sealed partial class Sot : Backbone<Sot.Config>
     {
         // The table is a formula: that of this size is right, whatever the file holds.
         if (state.TryGetValue("pos_embed", out var table) && table.Shape != posEmbed.Shape) state["pos_embed"] = posEmbed;
-    }
-
-    /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
-    private sealed partial class Block : Layer
-    {
-        private readonly LayerNorm norm1;
-        private readonly SelfAttention attn;
-        private readonly LayerNorm norm2;
-        private readonly Mlp mlp;
-        private readonly DropPath dropPath;
-
-        public Block(Config config, double dropPath)
-        {
-            norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout);
-            norm2 = new LayerNorm(config.Dim, config.Eps);
-            mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
-            this.dropPath = new DropPath(dropPath);
-            foreach (var (_, module) in NamedModules())
-            {
-                if (module is not Linear linear) continue;
-                Init.TruncatedNormal(linear.Weight, 0.02);
-                if (linear.Bias is { } bias) Init.Zeros(bias);
-            }
-        }
-
-        protected override Tensor Forward(Tensor x)
-        {
-            x = x + dropPath.Call(attn.Call(norm1.Call(x)));
-            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
-        }
     }
 
     private const string Paper = "SoT: Delving Deeper into Classification Head for Transformer, 2021, arXiv:2104.10935";

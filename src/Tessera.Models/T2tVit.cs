@@ -39,7 +39,7 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed;          // [1, 1 + N, D]
     private readonly TokensToToken tokensToToken;
-    private readonly ModuleList<Block> blocks;
+    private readonly ModuleList<TransformerBlock> blocks;
     private readonly LayerNorm norm;
     private Linear? head;
     private readonly Dropout drop;
@@ -52,7 +52,8 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
         posEmbed = new Parameter(Torch.Scope(() => PositionTable.Sine(1 + height * width, config.Dim, roundAngles: false)), requiresGrad: false);
         tokensToToken = TransformerInit.Linears(new TokensToToken(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        blocks = TransformerInit.Linears(new ModuleList<Block>(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i]))));
+        blocks = TransformerInit.Linears(new ModuleList<TransformerBlock>(Enumerable.Range(0, config.Depth).Select(i =>
+            new TransformerBlock(config.Dim, new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, scale: config.QkScale), config.MlpRatio, config.Eps, config.Dropout, rates[i]))));
         norm = new LayerNorm(config.Dim, config.Eps);
         head = TransformerInit.Head(config.Dim, config.Classes);
         drop = new Dropout(config.Dropout);
@@ -252,31 +253,6 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
             return scope.Return(mixed.To(value.DType));
 
             Tensor Phi(Tensor u) => (u.Matmul(w.To(type).MT) - u.Square().Sum(-1, true) / 2).Exp() / Math.Sqrt(w.Size(0));
-        }
-    }
-
-    /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
-    private sealed partial class Block : Layer
-    {
-        private readonly LayerNorm norm1;
-        private readonly SelfAttention attn;
-        private readonly LayerNorm norm2;
-        private readonly Mlp mlp;
-        private readonly DropPath dropPath;
-
-        public Block(Config config, double dropPath)
-        {
-            norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, scale: config.QkScale);
-            norm2 = new LayerNorm(config.Dim, config.Eps);
-            mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
-            this.dropPath = new DropPath(dropPath);
-        }
-
-        protected override Tensor Forward(Tensor x)
-        {
-            x = x + dropPath.Call(attn.Call(norm1.Call(x)));
-            return x + dropPath.Call(mlp.Call(norm2.Call(x)));
         }
     }
 

@@ -18,6 +18,8 @@ internal static unsafe class Library
         // OpenMP's threads wait for each other by spinning; beside a busy neighbour that makes them twenty times slower.
         // A short spin, then sleep, costs nothing measurable on a quiet machine. Read by libgomp when it is loaded.
         if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
+        // UCX, which Debian 13's libtorch brings, would end the process at signals by which .NET finds null references.
+        _ = SetNativeEnvironment("UCX_ERROR_SIGNALS", "", overwrite: 0);
         // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
         Imports.KeepFreedMemory(1L << 30);
         // The engine's own default lets convolutions on CUDA round to 10 bits.

@@ -91,6 +91,17 @@ public sealed class ErrorTests : LiveTensors
         Assert.Throws<TorchNotSupportedException>(() => Torch.Zeros([2], device: new Device(DeviceType.Cuda, 0)));
     }
 
+    // Libraries that come with libtorch may take the signal that .NET finds it by: UCX in Debian 13 ended the process.
+    [Fact]
+    public void A_null_reference_is_still_an_exception()
+    {
+        _ = Torch.Version;
+        Assert.Throws<NullReferenceException>(() => Length(null!));
+
+        [System.Runtime.CompilerServices.MethodImpl(System.Runtime.CompilerServices.MethodImplOptions.NoInlining)]
+        static int Length(string text) => text.Length;
+    }
+
     [Theory]
     [InlineData(0, typeof(TorchOutOfMemoryException), "out of memory")]
     [InlineData(1, typeof(TorchException), "foreign C++ exception of type i")]
