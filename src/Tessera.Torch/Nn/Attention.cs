@@ -22,7 +22,13 @@ public static class Attention
         if (mask is null && HasKernel(query, key, value)) return Torch.Attention(query, key, value, scale ?? 1 / Math.Sqrt(query.Size(-1)), dropout);
         if (fused)
         {
-            if (mask?.DType == DType.Bool) (query, mask) = (WithoutEmptyRows(query, mask), Additive(mask, query.DType));
+            if (mask?.DType == DType.Bool)
+            {
+                // What the kernels make of a row that a boolean mask leaves empty differs by version, and their backward passes lose the sum of
+                // a row whose scores are all the lowest number. A query of zeros under no mask attends to all alike and passes no gradient on.
+                var empty = mask.Any(-1, keepdim: true).LogicalNot();
+                (query, mask) = (query.MaskedFill(empty, 0), Additive(mask.LogicalOr(empty), query.DType));
+            }
             // Autocast shortens all of them alike; outside of it the kernels refuse a mask of another type than the queries'.
             else if (mask is not null && mask.DType != query.DType) mask = mask.To(query.DType);
             return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
@@ -45,10 +51,6 @@ public static class Attention
         if (mask is not null) scores = mask.DType == DType.Bool ? scores.MaskedFill(mask.LogicalNot(), Lowest(scores.DType)) : scores + mask;
         return scores.Softmax(-1);
     }
-
-    // What the kernels make of a row that a boolean mask leaves empty differs by version. As a mask of numbers it says plainly
-    // that the row attends to all alike, and a query of zeros keeps gradients from passing through the scores of that row.
-    private static Tensor WithoutEmptyRows(Tensor query, Tensor mask) => query.MaskedFill(mask.Any(-1, keepdim: true).LogicalNot(), 0);
 
     private static Tensor Additive(Tensor mask, DType type)
         => Torch.Zeros(mask.Shape, type, device: mask.Device).MaskedFill_(mask.LogicalNot(), Lowest(type));

@@ -48,6 +48,30 @@ public sealed class AttentionTests : LiveTensors
     }
 
     [Fact]
+    public void Gradients_under_a_mask_are_those_of_the_definition_also_of_an_empty_row()
+    {
+        using var scope = Torch.Scope();
+        var (q, k, v) = Inputs();
+        var mask = Tensor.From(keep.SelectMany(r => r.Select(x => x == 1)).ToArray(), 4, 3);
+        var direction = Torch.Randn([2, 2, 4, 6], DType.Float64);
+        // The masked softmax written out: an empty row is a mean of the values, whatever the scores.
+        Tensor Written(Tensor query, Tensor key, Tensor value)
+        {
+            var scores = query.Matmul(key.MT) / Math.Sqrt(5);
+            var kept = scores.Exp() * mask.To(DType.Float64);
+            var weights = kept / kept.Sum([3], keepdim: true).ClampMin(1e-300);
+            return (weights + mask.Any(-1, keepdim: true).LogicalNot().To(DType.Float64) / 3).Matmul(value);
+        }
+        Tensor[] Gradients(Func<Tensor, Tensor, Tensor, Tensor> attention)
+        {
+            Tensor[] own = [.. new[] { q, k, v }.Select(x => x.Detach().Clone().RequiresGrad_())];
+            attention(own[0], own[1], own[2]).Backward(direction);
+            return [.. own.Select(x => x.Grad!)];
+        }
+        foreach (var (expected, found) in Gradients(Written).Zip(Gradients((a, b, c) => Attention.Apply(a, b, c, mask)))) Near.Equal(expected, found, 1e-12);
+    }
+
+    [Fact]
     public void False_entries_of_a_mask_are_left_out_and_an_empty_row_attends_to_all_alike()
     {
         using var scope = Torch.Scope();
