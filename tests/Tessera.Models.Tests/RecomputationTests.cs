@@ -44,16 +44,19 @@ public sealed class RecomputationTests : LiveTensors
     {
         var plain = Step(name, side, false);
         var again = Step(name, side, true);
-        Assert.Equal(plain.Loss, again.Loss);
-        Assert.Equal(plain.Buffers, again.Buffers);
-        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients))
-        {
-            Assert.Equal(expected.Length, found.Length);
-            var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
-            for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= 1e-5 * scale, $"{expected[i]} and {found[i]}");
-        }
+        // Since 2.0 the engine chooses its attention also by whether a gradient is wanted (of CMT's bias, for one), so the last digits may differ.
+        Agree([plain.Loss], [again.Loss], 1e-6);
+        foreach (var (expected, found) in plain.Buffers.Zip(again.Buffers)) Agree(expected, found, 1e-6);
+        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients)) Agree(expected, found, 1e-5);
         // The products of the blocks are there once more.
         Assert.True(again.BackwardMacs > plain.BackwardMacs);
+    }
+
+    private static void Agree(double[] expected, double[] found, double tolerance)
+    {
+        Assert.Equal(expected.Length, found.Length);
+        var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
+        for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * scale, $"{expected[i]} and {found[i]}");
     }
 
     [Fact]
