@@ -44,7 +44,8 @@ public sealed class RecomputationTests : LiveTensors
     {
         var plain = Step(name, side, false);
         var again = Step(name, side, true);
-        // Since 2.0 the engine chooses its attention also by whether a gradient is wanted (of CMT's bias, for one), so the last digits may differ.
+        // Since 2.0 the engine chooses its attention also by whether a gradient is wanted (of CMT's bias, for one), so the last digits may differ,
+        // and all digits of gradients that are zero but for rounding.
         Agree([plain.Loss], [again.Loss], 1e-6);
         foreach (var (expected, found) in plain.Buffers.Zip(again.Buffers)) Agree(expected, found, 1e-6);
         foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients)) Agree(expected, found, 1e-5);
@@ -56,7 +57,7 @@ public sealed class RecomputationTests : LiveTensors
     {
         Assert.Equal(expected.Length, found.Length);
         var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
-        for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * scale, $"{expected[i]} and {found[i]}");
+        for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * scale + 1e-8, $"{expected[i]} and {found[i]}");
     }
 
     [Fact]
