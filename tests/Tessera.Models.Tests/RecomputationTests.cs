@@ -49,7 +49,7 @@ public sealed class RecomputationTests : LiveTensors
         Agree([plain.Loss], [again.Loss], 1e-6);
         foreach (var (expected, found) in plain.Buffers.Zip(again.Buffers)) Agree(expected, found, 1e-6);
         var largest = plain.Gradients.SelectMany(gradient => gradient).Max(Math.Abs);
-        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients)) Agree(expected, found, 1e-5, 1e-6 * largest);
+        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients)) Agree(expected, found, 1e-5, 1e-4 * largest);
         // The products of the blocks are there once more.
         Assert.True(again.BackwardMacs > plain.BackwardMacs);
     }
