@@ -44,29 +44,23 @@ public sealed class RecomputationTests : LiveTensors
     {
         var plain = Step(name, side, false);
         var again = Step(name, side, true);
-        // Since 2.0 the engine chooses its attention also by whether a gradient is wanted (of CMT's bias, for one), so the last digits may differ,
-        // and all digits of means and gradients that are zero but for rounding.
-        Agree([plain.Loss], [again.Loss], 1e-6);
-        foreach (var (expected, found) in plain.Buffers.Zip(again.Buffers)) Agree(expected, found, 1e-6, 1e-6);
-        var largest = plain.Gradients.SelectMany(gradient => gradient).Max(Math.Abs);
-        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients)) Agree(expected, found, 1e-5, 1e-6 * largest);
+        Assert.Equal(plain.Loss, again.Loss);
+        Assert.Equal(plain.Buffers, again.Buffers);
+        foreach (var (expected, found) in plain.Gradients.Zip(again.Gradients))
+        {
+            Assert.Equal(expected.Length, found.Length);
+            var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
+            for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= 1e-5 * scale, $"{expected[i]} and {found[i]}");
+        }
         // The products of the blocks are there once more.
         Assert.True(again.BackwardMacs > plain.BackwardMacs);
-    }
-
-    private static void Agree(double[] expected, double[] found, double tolerance, double floor = 0)
-    {
-        Assert.Equal(expected.Length, found.Length);
-        var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
-        for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= tolerance * scale + floor, $"{expected[i]} and {found[i]}");
     }
 
     [Fact]
     public void Peak_memory_falls()
     {
         var (plain, again) = (Peak(false), Peak(true));
-        // A third is what is left as a rule; when the runtime gives pages back varies.
-        Assert.True(again < 2 * plain / 3, $"{again >> 20} MiB with recomputation, {plain >> 20} MiB without");
+        Assert.True(again < plain / 2, $"{again >> 20} MiB with recomputation, {plain >> 20} MiB without");
     }
 
     // Most memory that a step holds at a time beyond what the process held before.
