@@ -1,5 +1,6 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
@@ -74,7 +75,7 @@ public class LoaderTests
     public void Live_tensors_return_to_where_they_were_in_scopes_and_by_disposal()
     {
         var loader = new Loader(MadeUp.Numbered(64), Pipeline.Plain, 8, workers: 2);
-        var before = Tensor.LiveCount;
+        var before = LiveTensors.Settled();
         using (new Scope())
             foreach (var batch in loader.Epoch(0)) Assert.Equal(8, batch.Count);
         foreach (var batch in loader.Epoch(1)) batch.Dispose();

@@ -16,8 +16,7 @@ public abstract class LiveTensors : IDisposable
 
     protected LiveTensors()
     {
-        Settle(long.MinValue);
-        before = Tensor.LiveCount;
+        before = Settled();
     }
 
     public void Dispose()
@@ -26,6 +25,16 @@ public abstract class LiveTensors : IDisposable
         Settle(before);
         Assert.Equal(before, Tensor.LiveCount);
         GC.SuppressFinalize(this);
+    }
+
+    /// <summary>
+    /// Number of live tensors once all that earlier tests have dropped is freed. <see cref="Tensor.LiveCount"/> alone would
+    /// fall in the middle of a test, whenever the collector comes by.
+    /// </summary>
+    public static long Settled()
+    {
+        Settle(long.MinValue);
+        return Tensor.LiveCount;
     }
 
     // A graph that is freed lets go of C# objects, which the next collection finds: a few rounds may be needed.

@@ -76,8 +76,7 @@ public sealed partial class MemoryTests
             var constant = model.NamedBuffers().Where(entry => entry.Buffer.Constant).Select(entry => (entry.Buffer, Before: entry.Buffer.Clone())).ToArray();
             var (height, width) = model.ImageSize;
             var input = Torch.Randn([4, model.Channels, height, width]);
-            Torch.Collect();
-            var before = Tensor.LiveCount;
+            var before = LiveTensors.Settled();
             var start = new StepStart(setup, Device.Cpu);
             Assert.Equal(changing, Tensor.LiveCount - before);
             model.Train();
