@@ -7,16 +7,16 @@ import sys
 import torch
 import torch.nn.functional as F
 
-BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "inference")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers
 import protocol
+from peers import layers
 
 WARM_UPS = 3
 side, name, weights = sys.argv[1:4]
 batch, device, precision, order, steps = int(sys.argv[4]), torch.device(sys.argv[5]), sys.argv[6], sys.argv[7], int(sys.argv[8])
 on_gpu = device.type == "cuda"
-peers.fused_attention = hasattr(F, "scaled_dot_product_attention")
+layers.fused_attention = hasattr(F, "scaled_dot_product_attention")
 if precision == "float32":
     torch.backends.cudnn.allow_tf32 = False
 model = peers.load(peers.create(name), weights).train().to(device)

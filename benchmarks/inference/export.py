@@ -1,10 +1,12 @@
 """Writes a model as ONNX for one batch size. Arguments: model, weights, image side, batch, file."""
 import os
+import pathlib
 import sys
 import warnings
 
 import torch
 
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers
 
 OPSET = 17

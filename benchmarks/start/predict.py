@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import torch
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "inference"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers
 
 name, weights, images = sys.argv[1:4]

@@ -6,8 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-BENCHMARKS = pathlib.Path(__file__).resolve().parent.parent
-sys.path[:0] = [str(BENCHMARKS), str(BENCHMARKS / "inference")]
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 import peers
 import protocol
 
