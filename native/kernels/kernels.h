@@ -1,4 +1,4 @@
-// Kernels of compiled inference: what they are given, and the table of one instruction set's versions.
+// Kernels of compiled inference and of training: what they are given, and the table of one instruction set's versions.
 #pragma once
 #include <cstddef>
 #include <cstdint>

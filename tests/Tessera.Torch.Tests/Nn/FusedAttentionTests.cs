@@ -25,19 +25,26 @@ public class FusedAttentionTests : LiveTensors
         foreach (var (a, b) in gradients.Zip(shortGradients)) Near.Equal(a, b.To(DType.Float64), 0.04);
     }
 
-    [Fact]
-    public void Inputs_may_lie_in_any_order()
+    [Theory]
+    [InlineData(24, false)]
+    [InlineData(24, true)]
+    [InlineData(5, true)]
+    public void Inputs_may_lie_in_any_order(int dim, bool across)
     {
         using var scope = Torch.Scope();
         Torch.Seed(2);
-        // As a packed projection leaves them, and with channels apart.
-        var packed = Torch.Randn([2, 33, 3, 4, 24]).Permute(2, 0, 3, 1, 4).Unbind();
-        Tensor[] inputs = [packed[0], packed[1], packed[2].Transpose(-2, -1).Contiguous().Transpose(-2, -1)];
-        var direction = Torch.Randn([2, 4, 24, 33]).Transpose(-2, -1);
+        // As a packed projection leaves them, and with channels apart: the values alone or all.
+        var packed = Torch.Randn([2, 33, 3, 4, dim]).Permute(2, 0, 3, 1, 4).Unbind();
+        Tensor Across(Tensor x) => x.Transpose(-2, -1).Contiguous().Transpose(-2, -1);
+        Tensor[] inputs = [across ? Across(packed[0]) : packed[0], across ? Across(packed[1]) : packed[1], Across(packed[2])];
+        var direction = Torch.Randn([2, 4, dim, 33]).Transpose(-2, -1);
         var (expected, gradients) = Differentiated(inputs, direction, DType.Float64, Plain);
         var (actual, own) = Differentiated(inputs, direction, DType.Float32, Fused);
         Near.Equal(expected, actual.To(DType.Float64), 3e-6);
         foreach (var (a, b) in gradients.Zip(own)) Near.Equal(a, b.To(DType.Float64), 1e-5);
+        var (shorter, shortGradients) = Differentiated(inputs, direction, DType.BFloat16, Fused);
+        Near.Equal(expected, shorter.To(DType.Float64), 0.03);
+        foreach (var (a, b) in gradients.Zip(shortGradients)) Near.Equal(a, b.To(DType.Float64), 0.04);
     }
 
     [Fact]
