@@ -7,9 +7,11 @@ namespace Tessera.Benchmarks;
 /// <summary>What all sides of a benchmark are given before they begin.</summary>
 internal static class Preparation
 {
-    /// <summary>Writes a model's weights, and prints what it costs.</summary>
-    internal static void Write(Backbone model, string target)
+    /// <summary>Writes the weights of a model, random ones always the same, and prints what it costs.</summary>
+    internal static void Write(Func<Backbone> build, string target)
     {
+        Torch.Seed(1);
+        var model = build();
         Checkpoint.SaveSafetensors(target, model.StateDict().ToCheckpoint());
         model.Eval();
         using var outside = Torch.NoGrad();

@@ -16,7 +16,7 @@ using Tessera.Training;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 switch (args)
 {
-    case ["prepare", var prepared, var target]: Prepare(prepared, target); return;
+    case ["prepare", var prepared, var target]: Preparation.Write(() => Build(prepared), target); return;
     case ["peak", var where]: Console.WriteLine($"{Peak(Device.Parse(where)):F2}"); return;
 }
 
@@ -85,12 +85,6 @@ IEnumerable<double> Curve(int count)
 
 // As PyTorch's models of this benchmark: without stochastic depth but for CCT's.
 static Backbone Build(string name) => Registry.Create(name, name.StartsWith("cct", StringComparison.Ordinal) ? null : new ModelOptions { Dropout = 0, AttentionDropout = 0, DropPath = 0 });
-
-static void Prepare(string name, string target)
-{
-    Torch.Seed(1);
-    Preparation.Write(Build(name), target);
-}
 
 static double Peak(Device device)
 {

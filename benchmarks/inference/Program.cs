@@ -16,7 +16,7 @@ using Tessera.Training;
 using var inference = Torch.Inference();
 if (args is ["prepare", var prepared, var target])
 {
-    Prepare(prepared, target);
+    Preparation.Write(() => Prepared(prepared), target);
     return;
 }
 if (args is ["breakdown", var precision, var taken, var itsWeights, var threads])
@@ -64,9 +64,8 @@ static void Breakdown(string precision, string name, string weights, int threads
 }
 
 // Freshly initialised, biases are 0, norms the identity and position tables next to nothing: what is wrong with them would not show.
-static void Prepare(string name, string target)
+static Backbone Prepared(string name)
 {
-    Torch.Seed(1);
     var model = Registry.Create(name);
     foreach (var (path, tensor) in model.StateDict())
     {
@@ -75,7 +74,7 @@ static void Prepare(string name, string target)
         if (path.EndsWith("running_var", StringComparison.Ordinal)) tensor.Uniform_(0.5, 1.5);
         else tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
     }
-    Preparation.Write(model, target);
+    return model;
 }
 
 static void Agree(string folder)

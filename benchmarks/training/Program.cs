@@ -12,7 +12,7 @@ using Tessera.Training;
 //   PRECISION MODEL WEIGHTS IMAGES LABELS BATCH THREADS    answers the commands that protocol.py describes; float32 or bfloat16
 if (args is ["prepare", var prepared, var target])
 {
-    Prepare(prepared, target);
+    Preparation.Write(() => Build(prepared), target);
     return;
 }
 
@@ -49,9 +49,3 @@ double Step()
 
 // No published size: ViT-Ti for images of 32 pixels has patches of 4.
 static Backbone Build(string name) => name == "vit_tiny_patch4_32" ? new Vit(new Vit.Config((32, 32), 4, 192, 12, 3, Classes: 10)) : Registry.Create(name);
-
-static void Prepare(string name, string target)
-{
-    Torch.Seed(1);
-    Preparation.Write(Build(name), target);
-}
