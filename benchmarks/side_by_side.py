@@ -85,6 +85,15 @@ class Worker:
             best = min(best, *self.time(max(2, int(200 / max(best, 0.01)))))
         return best
 
+    def faults(self, runs):
+        """Pages that the system has to map for one run, in the mean of so many."""
+        def count():
+            return int(pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()[7])
+
+        before = count()
+        self.time(runs)
+        return (count() - before) / runs
+
     def memory(self):
         return float(self.ask("memory", "memory"))
 

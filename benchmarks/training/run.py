@@ -6,7 +6,7 @@
 A run is a step: forward, cross-entropy, backward, AdamW, on images that lie in memory. Every side is a process that stands all
 the time and runs when it is its turn; in every round each has its turn. Before that, all sides take the first --curve steps from
 the same weights on the same images, and their losses are compared (dropout draws other numbers on each side). The most memory that
-a process had is printed at the end. Needs Debian's python3-torch and python3-numpy, and ./tessera. Writes results.csv, results.md
+a process had and the pages that the system maps in a step are taken at the end. Needs Debian's python3-torch and python3-numpy, and ./tessera. Writes results.csv, results.md
 and curves.csv beside this file, or to --out.
 """
 import argparse
@@ -62,6 +62,7 @@ def measure(model, threads, tessera, args, folder, peaks):
         load = sbs.load()
         medians = sbs.alternate(workers, args.rounds, args.seconds)
         memory = {w.name: w.memory() for w in workers}
+        faults = {w.name: w.faults(5) for w in workers}
     finally:
         for worker in workers:
             worker.close()
@@ -74,7 +75,7 @@ def measure(model, threads, tessera, args, folder, peaks):
         gflops = 3 * 2 * macs * args.batch / ms / 1e6
         rows.append({"model": model, "batch": args.batch, "threads": threads, "side": name, "ms": round(ms, 2), "images_per_second": round(1000 * args.batch / ms, 1),
                      "share_of_peak": round(gflops / peaks[threads]["bfloat16" if name == "bfloat16" else "float32"], 3), "peak_mb": round(memory[name]),
-                     "loss": round(statistics.mean(curves[name][-20:]), 4), "load_before": load})
+                     "faults": round(faults[name]), "loss": round(statistics.mean(curves[name][-20:]), 4), "load_before": load})
     return rows, curves, {w.name: w.about["version"] for w in workers}
 
 
@@ -90,15 +91,15 @@ def learning(rows, losses, curve):
 
 
 def summary(rows, facts, losses, curve):
-    text = f"# Training on the CPU\n\nWritten by run.py. Loss: mean of the last {min(20, curve)} of the first {curve} steps.\n\n"
+    text = f"# Training on the CPU\n\nWritten by run.py. Faults: pages that the system maps in a step. Loss: mean of the last {min(20, curve)} of the first {curve} steps.\n\n"
     text += "".join(f"- {name}: {value}\n" for name, value in facts.items()) + "\n"
     body = []
     for row in rows:
         first = next(r for r in rows if (r["model"], r["batch"], r["threads"]) == (row["model"], row["batch"], row["threads"]))
         body.append([row["model"], row["batch"], row["threads"], row["side"], row["images_per_second"], f"{row['images_per_second'] / first['images_per_second']:.2f}", f"{100 * row['share_of_peak']:.0f} %",
-                     row["peak_mb"], f"{row['peak_mb'] / first['peak_mb']:.2f}", row["loss"]])
+                     row["peak_mb"], f"{row['peak_mb'] / first['peak_mb']:.2f}", f"{row['faults']:,}", row["loss"]])
     first = rows[0]["side"]
-    return text + sbs.table(["model", "batch", "threads", "side", "images/s", f"over {first}", "of peak", "peak MB", f"over {first}", "loss"], body) + learning(rows, losses, curve)
+    return text + sbs.table(["model", "batch", "threads", "side", "images/s", f"over {first}", "of peak", "peak MB", f"over {first}", "faults", "loss"], body) + learning(rows, losses, curve)
 
 
 def main():
