@@ -25,4 +25,8 @@ internal static class HtmlPage
         </html>
 
         """;
+
+    /// <summary>A table of names and what holds for each.</summary>
+    internal static string Facts(IEnumerable<(string Name, string Value)> facts)
+        => $"<table class=\"facts\">{string.Concat(facts.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table>";
 }

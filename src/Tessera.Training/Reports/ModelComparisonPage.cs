@@ -13,9 +13,9 @@ public static class ModelComparisonPage
         string[] architectures = [.. comparison.Rows.Select(row => row.Architecture).Distinct()];
         var title = comparison.Rows.Count > 0 ? $"Comparison of {comparison.Rows.Count} models" : $"{comparison.Resolutions.Select(r => r.Model).Distinct().Count()} models over resolution";
         return HtmlPage.Of("comparison", title, $"""
-            <section class="panel"><h2>Configuration</h2><table class="facts">{string.Concat(comparison.Configuration.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table></section>
+            <section class="panel"><h2>Configuration</h2>{HtmlPage.Facts(comparison.Configuration)}</section>
             {Charts(comparison.Rows, row => colours[Array.IndexOf(architectures, row.Architecture) % colours.Length])}{Growth(comparison.Resolutions)}
-            <section class="panel wide" style="overflow-x:auto"><h2>Figures</h2>{(comparison.Rows.Count > 0 ? Figures(comparison.Rows) : Figures(comparison.Resolutions))}</section>
+            <section class="panel wide" style="overflow-x:auto"><h2>Figures</h2>{(comparison.Rows.Count > 0 ? Figures(comparison.Rows) : Figures(comparison.Resolutions))}</section>{Notes(comparison.Rows)}
             """);
     }
 
@@ -49,14 +49,21 @@ public static class ModelComparisonPage
     private static string Figures(IReadOnlyList<ModelRow> rows)
     {
         var (timed, trained) = (rows.Any(row => row.ImagesPerSecond is not null), rows.Any(row => row.Top1 is not null));
-        string[] heads = ["model", "form", "size", "parameters", "MACs", "activations", .. timed ? new[] { "images a second, one at a time", "images a second", "peak memory" } : [], .. trained ? new[] { "top-1", "best top-1", "training" } : [], "published", "on", "setting"];
+        string[] heads = ["model", "form", "size", "parameters", "MACs", "activations", .. timed ? new[] { "images a second, one at a time", "images a second", "peak memory" } : [], .. trained ? new[] { "top-1", "best top-1", "training" } : [], "published", "on"];
         return Table(heads, rows.Select(row => (string[])
         [
             row.Model, row.Form, string.Join('×', row.ImageSize.Distinct()), Large(row.Parameters), Large(row.Macs), Large(row.Activations),
             .. timed ? new[] { Fixed(row.ImagesPerSecondSingle, 1), Fixed(row.ImagesPerSecond, 1), row.PeakMemory is { } bytes ? $"{Html.At(Math.Round(bytes / 1048576.0))}\u202fMiB" : "–" } : [],
             .. trained ? new[] { Share(row.Top1), Share(row.BestTop1), row.TrainSeconds is { } seconds ? Html.Duration(TimeSpan.FromSeconds(seconds)) : "–" } : [],
-            Share(row.PublishedTop1), row.PublishedTop1 is null ? "" : row.PublishedOn ?? "", string.Join("; ", new[] { row.PublishedSetting, row.Deviation }.Where(text => text is not null)),
-        ]), text: [0, 1, 2, heads.Length - 2, heads.Length - 1]);
+            Share(row.PublishedTop1), row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
+        ]), text: [0, 1, 2, heads.Length - 1]);
+    }
+
+    // A column of sentences would squeeze the figures.
+    private static string Notes(IReadOnlyList<ModelRow> rows)
+    {
+        var notes = rows.Select(row => (row.Model, Text: string.Join("; ", new[] { row.PublishedSetting, row.Deviation }.Where(text => text is not null)))).Where(note => note.Text.Length > 0).ToArray();
+        return notes.Length == 0 ? "" : $"<section class=\"panel wide\"><h2>Notes</h2>{HtmlPage.Facts(notes)}</section>";
     }
 
     private static string Figures(IReadOnlyList<ResolutionRow> rows) => Table(["model", "size", "parameters", "MACs", "activations", "pixels that reach the middle", "in a box of", "of the image", ""], rows.Select(row => (string[])

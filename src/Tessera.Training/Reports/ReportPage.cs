@@ -62,7 +62,7 @@ public static class ReportPage
         if (UnreadableLog.Read(content.Log) is { Count: > 0 } unreadable) Section(page, "Unreadable images", Unreadable(unreadable));
         page.Append("<div class=\"columns\">\n");
         Section(page, "Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>");
-        Section(page, "Environment", $"<table class=\"facts\">{string.Concat(content.Environment.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table><h3>Run it again</h3><pre>{Html.Encode(content.Command)}</pre>");
+        Section(page, "Environment", $"{HtmlPage.Facts(content.Environment)}<h3>Run it again</h3><pre>{Html.Encode(content.Command)}</pre>");
         return HtmlPage.Of("training report", content.Title, page.Append("</div>").ToString());
     }
 
