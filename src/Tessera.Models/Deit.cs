@@ -32,25 +32,16 @@ public sealed partial class Deit : Vit
     protected override Tensor Pool(Tensor features) => features.Slice(1, 0, 2);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled)
-    {
-        var (byClass, byTeacher) = Heads(pooled);
-        return (byClass + byTeacher) / 2;
-    }
+    protected override Tensor Classify(Tensor pooled) => Heads(pooled).Mean;
 
-    private (Tensor Class, Tensor Distillation) Heads(Tensor pooled)
+    private TwoHeads Heads(Tensor pooled)
     {
         var (byClass, byTeacher) = (Record("class_features", pooled.Select(1, 0)), Record("distillation_features", pooled.Select(1, 1)));
-        return (Record("class_logits", base.Classify(byClass)), Record("distillation_logits", headDist is null ? byTeacher : headDist.Call(byTeacher)));
+        return new(Record("class_logits", base.Classify(byClass)), Record("distillation_logits", headDist is null ? byTeacher : headDist.Call(byTeacher)));
     }
 
     /// <summary>In training the logits of both heads; in evaluation their mean.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
-    {
-        if (!Training) return base.ForwardOutputs(input);
-        var (byClass, byTeacher) = Heads(Pool(Features(input.Inputs)));
-        return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [Outputs.Distillation] = byTeacher } };
-    }
+    protected override Outputs ForwardOutputs(ModelInput input) => Training ? Heads(Pool(Features(input.Inputs))).ForTraining : base.ForwardOutputs(input);
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)

@@ -117,25 +117,11 @@ public sealed partial class Pit : Backbone<Pit.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled)
-    {
-        if (!Options.Distilled) return head is null ? pooled : head.Call(pooled);
-        var (byClass, byTeacher) = Heads(pooled);
-        return (byClass + byTeacher) / 2;
-    }
-
-    private (Tensor Class, Tensor Distillation) Heads(Tensor pooled)
-    {
-        var (byClass, byTeacher) = (pooled.Select(1, 0), pooled.Select(1, 1));
-        return (head is null ? byClass : head.Call(byClass), headDist is null ? byTeacher : headDist.Call(byTeacher));
-    }
+        => Options.Distilled ? TwoHeads.Of(pooled, head, headDist).Mean : head is null ? pooled : head.Call(pooled);
 
     /// <summary>In training the logits of both heads of a distilled network; in evaluation their mean.</summary>
     protected override Outputs ForwardOutputs(ModelInput input)
-    {
-        if (!Training || !Options.Distilled) return base.ForwardOutputs(input);
-        var (byClass, byTeacher) = Heads(Pool(Features(input.Inputs)));
-        return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [Outputs.Distillation] = byTeacher } };
-    }
+        => Training && Options.Distilled ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
 
     /// <summary>The stages, the last one normalised. As nothing is added at the borders, maps are up to a patch less a stride smaller than their strides say.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>

@@ -91,25 +91,11 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     protected override Tensor Pool(Tensor features) => conv1x1.Call(features.Slice(1, 0, Prefix));
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled)
-    {
-        var (byClass, byTeacher) = Heads(pooled);
-        return (byClass + byTeacher) / 2;
-    }
-
-    private (Tensor Class, Tensor Distillation) Heads(Tensor pooled)
-    {
-        var (byClass, byTeacher) = (pooled.Select(1, 0), pooled.Select(1, 1));
-        return (head is null ? byClass : head.Call(byClass), headDist is null ? byTeacher : headDist.Call(byTeacher));
-    }
+    protected override Tensor Classify(Tensor pooled) => TwoHeads.Of(pooled, head, headDist).Mean;
 
     /// <summary>In training the logits of both heads; in evaluation their mean.</summary>
     protected override Outputs ForwardOutputs(ModelInput input)
-    {
-        if (!Training) return base.ForwardOutputs(input);
-        var (byClass, byTeacher) = Heads(Pool(Features(input.Inputs)));
-        return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [Outputs.Distillation] = byTeacher } };
-    }
+        => Training ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
