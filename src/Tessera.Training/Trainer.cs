@@ -28,6 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly Ema? ema;
     private readonly Device device;
     private readonly (string Name, Parameter Parameter)[] learned;
+    private readonly Parameter[] classifier;
     private readonly GradientPass gradients;
     private readonly Workers? workers;
     private readonly Pace pace = new();
@@ -50,6 +51,7 @@ public sealed class Trainer : IDisposable
         this.report = report ?? (_ => { });
         device = Device.Parse(setup.Options.Device);
         learned = [.. setup.Optimizer.Groups.SelectMany(g => g.Parameters)];
+        classifier = [.. setup.Student.NamedParameters().Where(entry => setup.Student.ClassifierNames.Contains(entry.Name)).Select(entry => entry.Parameter)];
         if (setup.Group is { } group) workers = new(setup, group);
         gradients = new(setup, device, setup.Scaler, HalveMicroBatch, workers);
         StepsPerEpoch = (setup.Data.Count + setup.Options.Accumulate - 1) / setup.Options.Accumulate;
@@ -287,12 +289,13 @@ public sealed class Trainer : IDisposable
 
     private IEnumerable<Parameter> Learned => learned.Select(entry => entry.Parameter);
 
-    // Where clipping measures them anyway, or something goes by them: a step to be left out, the way uphill, a scale that fell too far.
+    // Clips gradients; looks at them where clipping measures them anyway, or something goes by them: a step to be left out, the way uphill, a scale that fell too far.
     private void CheckGradients(Batch[] batches, Progress progress, double loss)
     {
         var clipped = setup.Objective.ClipsStudentOnly ? setup.Student.Parameters() : Learned;
         var norm = setup.Options.Clip is { } limit ? GradientClipping.ByNorm(clipped, limit) : 0;
-        var looked = setup.Scaler is { Scale: < 1 } || setup.Options is not { NonFinite: NonFiniteAction.Stop, Sam: null };
+        if (setup.Options.ClipAdaptive is { } factor) GradientClipping.Adaptive(clipped.Except(classifier), factor);
+        var looked = setup.Scaler is { Scale: < 1 } || setup.Options is not { NonFinite: NonFiniteAction.Stop, Sam: null, ClipAdaptive: null };
         var first = looked || !double.IsFinite(norm) ? GradientClipping.FirstNotFinite(Learned) : null;
         if (first is null && double.IsFinite(norm)) return;
         throw NonFiniteLossException.OfGradients(learned.FirstOrDefault(entry => entry.Parameter == first).Name, [.. batches.SelectMany(batch => batch.Indices)], progress, loss, setup.Optimizer.LearningRate);

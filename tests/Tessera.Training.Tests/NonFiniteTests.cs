@@ -208,15 +208,16 @@ public sealed class NonFiniteTests
 
     [Theory]
     [InlineData(NonFiniteAction.Stop, true)]
+    [InlineData(NonFiniteAction.Stop, true, true)]
     [InlineData(NonFiniteAction.Skip, true)]
     [InlineData(NonFiniteAction.Skip, false)]
     [InlineData(NonFiniteAction.Rollback, false)]
-    public void Gradients_count_as_well(NonFiniteAction action, bool clip)
+    public void Gradients_count_as_well(NonFiniteAction action, bool clip, bool adaptive = false)
     {
         using var folder = new TempFolder();
         using var scope = new Scope();
         var events = new List<TrainingEvent>();
-        var (trainer, model, _) = Tiny.Training(folder.Path, Options(action, 1) with { Clip = clip ? 1 : null }, objective: new SteepAt(3), report: events.Add);
+        var (trainer, model, _) = Tiny.Training(folder.Path, Options(action, 1) with { Clip = clip && !adaptive ? 1 : null, ClipAdaptive = adaptive ? 1 : null }, objective: new SteepAt(3), report: events.Add);
         using (trainer)
         {
             if (action == NonFiniteAction.Skip)

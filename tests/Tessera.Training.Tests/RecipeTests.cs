@@ -126,6 +126,7 @@ public sealed class RecipeTests
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16, fp16 was expected, not 'fp8'")]
     [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
     [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
+    [InlineData("seed: 7", "clip_adaptive: 0.1", "r.yaml:12: train: gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both")]
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
     [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: a text was expected, not nothing")]

@@ -68,6 +68,34 @@ public sealed class TrainerTests
     }
 
     [Fact]
+    public void Adaptive_clipping_spares_the_classifier()
+    {
+        using var scope = new Scope();
+        var (trainer, model, optimizer) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: 1e-9), epochs: 1, test: false);
+        using (trainer) trainer.Train();
+        var state = optimizer.StateDict();
+        foreach (var (name, parameter) in model.NamedParameters())
+        {
+            var step = state[$"{name}/exp_avg"].LinalgVectorNorm().ToDouble();
+            if (model.ClassifierNames.Contains(name)) Assert.True(step > 1e-6, $"{name}: {step}");
+            else Assert.True(step <= 1e-9 * Math.Max(1, parameter.LinalgVectorNorm().ToDouble()) * Math.Sqrt(parameter.Size(0)), $"{name}: {step}");
+        }
+    }
+
+    [Fact]
+    public void Adaptive_clipping_leaves_short_gradients_as_they_are()
+    {
+        float[][] Train(double? factor)
+        {
+            using var scope = new Scope();
+            var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: factor), epochs: 1, test: false);
+            using (trainer) trainer.Train();
+            return [.. model.Parameters().Select(p => p.ToArray<float>())];
+        }
+        Assert.Equal(Train(null), Train(1e9));
+    }
+
+    [Fact]
     public void A_sharpness_aware_step_goes_by_the_gradient_uphill()
     {
         using var scope = new Scope();

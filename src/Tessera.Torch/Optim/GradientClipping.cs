@@ -40,6 +40,31 @@ public static class GradientClipping
         return norm;
     });
 
+    /// <summary>
+    /// Scales the gradient of every unit so that its norm is at most a share of that of the unit's weights. A unit is a row of a linear map,
+    /// a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
+    /// Normalization", 2021, arXiv:2102.06171, equation 3.
+    /// </summary>
+    /// <param name="parameters">Weights; those without a gradient are passed over. The paper leaves the classifier out.</param>
+    /// <param name="factor">Largest norm of a gradient over that of its weights, above 0: 0.01 to 0.16 in the paper.</param>
+    /// <param name="floor">Least norm that weights count with, so that those that begin at zero can move.</param>
+    public static void Adaptive(IEnumerable<Parameter> parameters, double factor, double floor = 1e-3)
+    {
+        using var outside = Torch.NoGrad();
+        foreach (var parameter in parameters)
+        {
+            if (parameter.Grad is not { } gradient) continue;
+            using var scope = new Scope();
+            var limit = NormOfUnits(parameter).Clamp(min: floor) * factor;
+            // Equal to 1 where the gradient is short enough, and no number where it has none.
+            gradient.Mul_((limit / NormOfUnits(gradient).Clamp(min: 1e-6)).Clamp(max: 1));
+        }
+    }
+
+    // [outputs, 1, ...] for weights of several dimensions.
+    private static Tensor NormOfUnits(Tensor x)
+        => x.Dim <= 1 ? x.LinalgVectorNorm() : x.LinalgVectorNorm(2, [.. Enumerable.Range(1, x.Dim - 1).Select(i => (long)i)], true);
+
     /// <summary>Limits every entry of every gradient to [-limit, limit].</summary>
     public static void ByValue(IEnumerable<Parameter> parameters, double limit)
     {

@@ -178,6 +178,7 @@ public enum NonFiniteAction
 /// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
 /// <param name="Seed">Of weights, order and augmentation.</param>
 /// <param name="Clip">Largest joint norm of the gradients; none by default.</param>
+/// <param name="ClipAdaptive">Largest norm of a unit's gradient over that of its weights, the classifier left out, as networks without norms need it (NFNet); none by default.</param>
 /// <param name="Sam">Sharpness-aware steps; none by default.</param>
 /// <param name="Accumulate">Batches of the loader to one step of the optimiser.</param>
 /// <param name="MicroBatch">Samples that pass through the model at a time at most; halved by itself when the memory does not suffice. Step and result stay those of the batch.</param>
@@ -196,6 +197,7 @@ public sealed record TrainOptions(
     [Range(0, 1024)] int Threads = 0,
     ulong Seed = 0,
     [Range(1e-12, 1e12)] double? Clip = null,
+    [Range(1e-12, 1e12)] double? ClipAdaptive = null,
     SamOptions? Sam = null,
     [Range(1, 1 << 20)] int Accumulate = 1,
     [Range(1, 1 << 20)] int? MicroBatch = null,
@@ -212,6 +214,10 @@ public sealed record TrainOptions(
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"
         ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type") : Precision;
+
+    /// <summary>Largest norm of a unit's gradient over that of its weights.</summary>
+    public double? ClipAdaptive { get; init; } = ClipAdaptive is not null && Clip is not null
+        ? throw new ArgumentException("gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both") : ClipAdaptive;
 
     /// <summary>Sharpness-aware steps.</summary>
     public SamOptions? Sam { get; init; } = Sam is not null && Precision == Precision.Fp16

@@ -185,6 +185,25 @@ public sealed partial class OptimizerTests : LiveTensors
         Near.Values(a.Grad!, 0, -1, 0.5);
     }
 
+    [Fact]
+    public void Gradients_are_limited_to_a_share_of_their_weights_unit_by_unit()
+    {
+        using var scope = Torch.Scope();
+        var (vector, none) = (Learned(3, 4), Learned(0));
+        var rows = new Parameter([3, 2, 1]);
+        using (Torch.NoGrad()) rows.Copy_(Tensor.From([3.0, 4.0, 0.0, 0.0, 6.0, 8.0], 3, 2, 1));
+        vector.Grad = Tensor.From([0.0, 10.0]);
+        rows.Grad = Tensor.From([0.3, 0.4, 3.0, 4.0, 30.0, 40.0], 3, 2, 1).To(rows.DType);
+        GradientClipping.Adaptive([vector, none, rows], 0.1);
+        // As one unit: 0.1 of the norm 5.
+        Near.Values(vector.Grad!, 1e-6, 0, 0.5);
+        // Just short enough; weights of zero count as 1e-3; cut down to 0.1 of 10.
+        Near.Values(rows.Grad!, 1e-6, 0.3, 0.4, 0.6e-4, 0.8e-4, 0.6, 0.8);
+        vector.Grad = Tensor.From([double.NaN, 1.0]);
+        GradientClipping.Adaptive([vector], 0.1);
+        Assert.Same(vector, GradientClipping.FirstNotFinite([vector]));
+    }
+
     // The recorded rule that fills a tensor from its name.
     private static double[] Filled(string name, int count, double offset, double scale)
     {
