@@ -6,8 +6,8 @@
 A run is a step: forward, cross-entropy, backward, AdamW, on images that lie in memory. Every side is a process that stands all
 the time and runs when it is its turn; in every round each has its turn. Before that, all sides take the first --curve steps from
 the same weights on the same images, and their losses are compared (dropout draws other numbers on each side). The most memory that
-a process had and the pages that the system maps in a step are taken at the end. Needs Debian's python3-torch and python3-numpy, and ./tessera. Writes results.csv, results.md
-and curves.csv beside this file, or to --out.
+a process had and the pages that the system maps in a step are taken at the end. Needs Debian's python3-torch and python3-numpy, and
+./tessera. Writes results.csv, results.md and curves.csv beside this file, or to --out.
 """
 import argparse
 import array
