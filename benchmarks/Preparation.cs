@@ -17,6 +17,16 @@ internal static class Preparation
         using var outside = Torch.NoGrad();
         using var count = new OperationCount();
         model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).Dispose();
-        Console.WriteLine(JsonSerializer.Serialize(new { macs = count.Macs, parameters = model.ParameterCount, side = model.ImageSize.Height, classes = model.Classes }));
+        Console.WriteLine(
+            JsonSerializer.Serialize(
+                new
+                {
+                    macs = count.Macs,
+                    parameters = model.ParameterCount,
+                    side = model.ImageSize.Height,
+                    classes = model.Classes,
+                }
+            )
+        );
     }
 }

@@ -18,7 +18,8 @@ namespace {
 
 // A C# backward: gradients of the outputs in, of the inputs out (owning handles, null where none is needed).
 // Callbacks return 0, or the number under which C# keeps the exception: it travels as the message of the failure.
-using Backward = int32_t (*)(void* context, void* node, const Handle* gradients, int32_t count, const uint8_t* needed, Handle* results, int32_t result_count);
+using Backward = int32_t (*)(
+    void* context, void* node, const Handle* gradients, int32_t count, const uint8_t* needed, Handle* results, int32_t result_count);
 using Released = void (*)(void* context);
 using Hook = int32_t (*)(void* context, Handle gradient, Handle* replacement);
 
@@ -71,15 +72,16 @@ using namespace tessera;
 // on CUDA to float16 whatever was asked for: the engine's own thread there does not know.
 using WithoutAutocast = c10::impl::ExcludeDispatchKeyGuard;
 
-TESSERA_API int32_t tessera_backward(const Handle* outputs, int32_t count, const Handle* gradients, int32_t retain_graph, int32_t create_graph) {
+TESSERA_API int32_t tessera_backward(
+    const Handle* outputs, int32_t count, const Handle* gradients, int32_t retain_graph, int32_t create_graph) {
     return guarded([&] {
         WithoutAutocast guard(c10::autocast_dispatch_keyset);
         ag::backward(borrow_all(outputs, count), borrow_all(gradients, count), retain_graph != 0, create_graph != 0);
     });
 }
 
-TESSERA_API int32_t tessera_grad(const Handle* outputs, int32_t output_count, const Handle* inputs, int32_t input_count, const Handle* gradients,
-    int32_t retain_graph, int32_t create_graph, int32_t allow_unused, Handle* results) {
+TESSERA_API int32_t tessera_grad(const Handle* outputs, int32_t output_count, const Handle* inputs, int32_t input_count,
+    const Handle* gradients, int32_t retain_graph, int32_t create_graph, int32_t allow_unused, Handle* results) {
     return guarded([&] {
         WithoutAutocast guard(c10::autocast_dispatch_keyset);
         auto list = ag::grad(borrow_all(outputs, output_count), borrow_all(inputs, input_count), borrow_all(gradients, output_count),
@@ -98,7 +100,8 @@ TESSERA_API int32_t tessera_set_gradient(Handle tensor, Handle gradient) {
         if (g.defined() && g.sizes() != t.sizes())
             throw Failure(ErrorKind::Shape, "a gradient of shape " + c10::str(g.sizes()) + " for a tensor of shape " + c10::str(t.sizes()));
         if (g.defined() && (g.scalar_type() != t.scalar_type() || g.device() != t.device()))
-            throw Failure(ErrorKind::Type, c10::str("a gradient of ", g.scalar_type(), " on ", g.device(), " for a tensor of ", t.scalar_type(), " on ", t.device()));
+            throw Failure(ErrorKind::Type,
+                c10::str("a gradient of ", g.scalar_type(), " on ", g.device(), " for a tensor of ", t.scalar_type(), " on ", t.device()));
         t.mutable_grad() = g;
     });
 }
@@ -108,7 +111,8 @@ TESSERA_API int32_t tessera_set_requires_grad(Handle tensor, int32_t value) {
 }
 
 // A custom function in three steps: a node over the inputs, the outputs that it leads to, what it saves for backward.
-TESSERA_API int32_t tessera_function_new(const Handle* inputs, int32_t count, Backward backward, Released released, void* context, void** result) {
+TESSERA_API int32_t tessera_function_new(
+    const Handle* inputs, int32_t count, Backward backward, Released released, void* context, void** result) {
     return guarded([&] {
         auto node = std::shared_ptr<ManagedNode>(new ManagedNode(backward, released, context, count), ag::deleteNode);
         ag::edge_list edges;

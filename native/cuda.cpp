@@ -36,21 +36,20 @@ struct Recording {
     }
 };
 
-template <typename Body>
-int32_t on_recording(void* graph, Body&& body) {
+template <typename Body> int32_t on_recording(void* graph, Body&& body) {
     return guarded([&] { body(*static_cast<Recording*>(graph)); });
 }
 #else
-[[noreturn]] void no_graphs() { throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: there is nothing to record a graph on"); }
-
-template <typename Body>
-int32_t on_recording(void*, Body&&) {
-    return guarded(no_graphs);
+[[noreturn]] void no_graphs() {
+    throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: there is nothing to record a graph on");
 }
+
+template <typename Body> int32_t on_recording(void*, Body&&) { return guarded(no_graphs); }
 
 // The tests' twin of CUDA has a device without libtorch having any: nothing to wait for and no figures.
 void require_twin(int32_t device) {
-    if (!c10::impl::hasDeviceGuardImpl(at::kCUDA)) throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: no device " + std::to_string(device));
+    if (!c10::impl::hasDeviceGuardImpl(at::kCUDA))
+        throw Failure(ErrorKind::NotImplemented, "this build of libtorch has no CUDA: no device " + std::to_string(device));
 }
 #endif
 
@@ -58,7 +57,8 @@ void require_twin(int32_t device) {
 
 TESSERA_API int32_t tessera_cuda_devices(int32_t* count) {
     // What stands for CUDA in this process, CUDA itself or the tests' twin of it, says how many it has.
-    return guarded([&] { *count = c10::impl::hasDeviceGuardImpl(at::kCUDA) ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0; });
+    return guarded(
+        [&] { *count = c10::impl::hasDeviceGuardImpl(at::kCUDA) ? c10::impl::getDeviceGuardImpl(at::kCUDA)->deviceCount() : 0; });
 }
 
 TESSERA_API int32_t tessera_cuda_synchronize(int32_t device) {

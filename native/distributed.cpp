@@ -30,12 +30,8 @@ Group& group_of(void* group) { return *static_cast<Group*>(group); }
 c10d::Reducer& reducer_of(void* reducer) { return **static_cast<std::shared_ptr<c10d::Reducer>*>(reducer); }
 
 // Since 2.4 a store wants libuv unless it is told otherwise, and builds without libuv (Debian's) refuse. Its own server serves as well.
-template <typename Options>
-auto without_libuv(Options& options, int) -> decltype(void(options.useLibUV)) {
-    options.useLibUV = false;
-}
-template <typename Options>
-void without_libuv(Options&, long) {}
+template <typename Options> auto without_libuv(Options& options, int) -> decltype(void(options.useLibUV)) { options.useLibUV = false; }
+template <typename Options> void without_libuv(Options&, long) {}
 
 void finish(const c10::intrusive_ptr<c10d::Work>& work) {
     if (work) work->wait();
@@ -44,25 +40,29 @@ void finish(const c10::intrusive_ptr<c10d::Work>& work) {
 // The reducer's arguments differ by version: until 2.6 it is told the buckets' limits, later ones want to know whether to leave out
 // what no process uses and whether Python reduces, the newest also a limit for each bucket. Whichever there is, is taken.
 template <typename Reducer = c10d::Reducer>
-std::shared_ptr<Reducer> make_reducer(std::vector<at::Tensor> tensors, std::vector<std::vector<size_t>> buckets, std::vector<size_t> limits, Group group,
-    std::vector<bool> sparse, int64_t first_bucket, int64_t bucket) {
+std::shared_ptr<Reducer> make_reducer(std::vector<at::Tensor> tensors, std::vector<std::vector<size_t>> buckets, std::vector<size_t> limits,
+    Group group, std::vector<bool> sparse, int64_t first_bucket, int64_t bucket) {
     constexpr bool find_unused = true, gradients_are_views = false, leave_out_unused = false, python = false;
     std::unordered_map<size_t, std::string> names;
     using Tensors = std::vector<at::Tensor>;
     using Buckets = std::vector<std::vector<size_t>>;
     using Names = std::unordered_map<size_t, std::string>;
-    if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, std::vector<size_t>, Group, std::vector<bool>, int64_t, bool, bool, Names, int64_t>)
-        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(limits), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket);
-    else if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, Group, std::vector<bool>, int64_t, bool, bool, Names, int64_t, bool, bool>)
-        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket, leave_out_unused, python);
+    if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, std::vector<size_t>, Group, std::vector<bool>, int64_t, bool, bool,
+                      Names, int64_t>)
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(limits), std::move(group), std::move(sparse),
+            bucket, find_unused, gradients_are_views, std::move(names), first_bucket);
+    else if constexpr (std::is_constructible_v<Reducer, Tensors, Buckets, Group, std::vector<bool>, int64_t, bool, bool, Names, int64_t,
+                           bool, bool>)
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused,
+            gradients_are_views, std::move(names), first_bucket, leave_out_unused, python);
     else
-        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused, gradients_are_views, std::move(names), first_bucket, leave_out_unused, python, std::vector<int64_t>());
+        return std::make_shared<Reducer>(std::move(tensors), std::move(buckets), std::move(group), std::move(sparse), bucket, find_unused,
+            gradients_are_views, std::move(names), first_bucket, leave_out_unused, python, std::vector<int64_t>());
 }
 
 #if defined(USE_C10D_GLOO) || defined(USE_C10D_NCCL)
 // Until 1.13 a backend is a group by itself; since 2.0 a group is a front that passes calls on to a backend per kind of device.
-template <typename Backend>
-Group group_over(const Store& store, c10::DeviceType device, const c10::intrusive_ptr<Backend>& backend) {
+template <typename Backend> Group group_over(const Store& store, c10::DeviceType device, const c10::intrusive_ptr<Backend>& backend) {
 #if TESSERA_TORCH_AT_LEAST(2, 0)
     auto name = backend->getBackendName();
     auto type = c10d::ProcessGroup::strToBackendType(name);
@@ -70,7 +70,8 @@ Group group_over(const Store& store, c10::DeviceType device, const c10::intrusiv
     auto group = c10::make_intrusive<c10d::ProcessGroup>(store, backend->getRank(), backend->getSize());
     group->setDefaultBackend(type);
 #else
-    auto group = c10::make_intrusive<c10d::ProcessGroup>(store, backend->getRank(), backend->getSize(), c10d::ProcessGroup::Options::create(name));
+    auto group =
+        c10::make_intrusive<c10d::ProcessGroup>(store, backend->getRank(), backend->getSize(), c10d::ProcessGroup::Options::create(name));
 #endif
     group->setBackend(device, type, backend);
     return group;
@@ -88,11 +89,13 @@ Group group_of_gloo(const Store& store, int32_t rank, int32_t size, const std::s
     if (auto interface = std::getenv("GLOO_SOCKET_IFNAME"))
         options->devices.push_back(c10d::ProcessGroupGloo::createDeviceForInterface(interface));
     else
-        options->devices.push_back(address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForHostname(address));
+        options->devices.push_back(
+            address.empty() ? c10d::ProcessGroupGloo::createDefaultDevice() : c10d::ProcessGroupGloo::createDeviceForHostname(address));
     return group_over(store, c10::DeviceType::CPU, c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options));
 #else
     (void)store, (void)rank, (void)size, (void)address, (void)timeout;
-    throw Failure(ErrorKind::NotImplemented, "this native library was built without gloo's headers (Debian: libgloo-dev): processes without GPUs cannot train together");
+    throw Failure(ErrorKind::NotImplemented,
+        "this native library was built without gloo's headers (Debian: libgloo-dev): processes without GPUs cannot train together");
 #endif
 }
 
@@ -159,7 +162,8 @@ TESSERA_API int32_t tessera_has_gloo() {
 }
 
 // cuda: over NCCL, else over gloo. The name keeps what groups leave in the store apart.
-TESSERA_API int32_t tessera_group_new(void* store, const char* name, int32_t rank, int32_t size, int32_t cuda, const char* address, int64_t timeout, void** result) {
+TESSERA_API int32_t tessera_group_new(
+    void* store, const char* name, int32_t rank, int32_t size, int32_t cuda, const char* address, int64_t timeout, void** result) {
     return guarded([&] {
         Store own = c10::make_intrusive<c10d::PrefixStore>(std::string(name), store_of(store));
         auto limit = std::chrono::milliseconds(timeout);
@@ -198,14 +202,17 @@ TESSERA_API int32_t tessera_group_all_gather(void* group, Handle input, Handle o
 
 // Buckets are filled from the last parameter to the first, about the order in which a backward pass reaches them; the first to be full is
 // small, so that the exchange begins early. Parameters that some process does not use count as zero there.
-TESSERA_API int32_t tessera_reducer_new(void* group, const Handle* parameters, int32_t count, int64_t first_bucket, int64_t bucket, void** result) {
+TESSERA_API int32_t tessera_reducer_new(
+    void* group, const Handle* parameters, int32_t count, int64_t first_bucket, int64_t bucket, void** result) {
     return guarded([&] {
         auto tensors = borrow_all(parameters, count);
         std::vector<bool> sparse(tensors.size(), false);
-        auto [buckets, limits] = c10d::compute_bucket_assignment_by_size(tensors, {static_cast<size_t>(first_bucket), static_cast<size_t>(bucket)}, sparse);
+        auto [buckets, limits] =
+            c10d::compute_bucket_assignment_by_size(tensors, {static_cast<size_t>(first_bucket), static_cast<size_t>(bucket)}, sparse);
         std::reverse(buckets.begin(), buckets.end());
         std::reverse(limits.begin(), limits.end());
-        *result = new std::shared_ptr<c10d::Reducer>(make_reducer(std::move(tensors), std::move(buckets), std::move(limits), group_of(group), std::move(sparse), first_bucket, bucket));
+        *result = new std::shared_ptr<c10d::Reducer>(make_reducer(
+            std::move(tensors), std::move(buckets), std::move(limits), group_of(group), std::move(sparse), first_bucket, bucket));
     });
 }
 

@@ -20,14 +20,15 @@ ErrorKind kind_of_engine_message(const std::string& text) {
     if (contains(text, "can't allocate memory") || contains(text, "not enough memory") || contains(text, "out of memory"))
         return ErrorKind::OutOfMemory;
     // What other processes do not answer, in the words of gloo, NCCL and c10d's store.
-    static const char* communication_words[] = {"gloo/", "NCCL", "Connection reset by peer", "Connection closed", "Connection refused", "Broken pipe", "Socket Timeout",
-        "socket has timed out", "Timed out waiting", "timed out after", "client socket", "server socket"};
+    static const char* communication_words[] = {"gloo/", "NCCL", "Connection reset by peer", "Connection closed", "Connection refused",
+        "Broken pipe", "Socket Timeout", "socket has timed out", "Timed out waiting", "timed out after", "client socket", "server socket"};
     for (auto word : communication_words)
         if (contains(text, word)) return ErrorKind::Communication;
-    static const char* shape_words[] = {"must match the size", "shapes cannot be multiplied", "size mismatch", "is invalid for input of size",
-        "Sizes of tensors must match", "expected input", "Expected size", "shape mismatch", "not compatible with input shape", "dimension",
-        "weight of size", "normalized_shape", "must have same", "same shape", "stack expects each tensor to be equal size", "size of tensor",
-        "size is too small", "is inconsistent with", "broadcast", "batch_size", "must be equal", "kernel size can't be greater", "same size"};
+    static const char* shape_words[] = {"must match the size", "shapes cannot be multiplied", "size mismatch",
+        "is invalid for input of size", "Sizes of tensors must match", "expected input", "Expected size", "shape mismatch",
+        "not compatible with input shape", "dimension", "weight of size", "normalized_shape", "must have same", "same shape",
+        "stack expects each tensor to be equal size", "size of tensor", "size is too small", "is inconsistent with", "broadcast",
+        "batch_size", "must be equal", "kernel size can't be greater", "same size"};
     for (auto word : shape_words)
         if (contains(text, word)) return ErrorKind::Shape;
     if (contains(text, "Could not run '") || contains(text, "not implemented for")) return ErrorKind::NotImplemented;
@@ -93,20 +94,20 @@ TESSERA_API const char* tessera_last_error() { return tessera::last_message.c_st
 TESSERA_API int32_t tessera_raise(int32_t what) {
     return tessera::guarded([&] {
         switch (what) {
-            case 0: throw std::bad_alloc();
-            case 1: throw 42;
-            case 2: throw std::string("a string");
-            case 3: throw std::runtime_error("a runtime error");
-            case 4: TORCH_CHECK(false, "an engine error");
-            case 5: TORCH_CHECK_INDEX(false, "an index error");
-            case 6: TORCH_CHECK_TYPE(false, "a type error");
-            case 7: TORCH_CHECK_VALUE(false, "a value error");
-            case 8: TORCH_CHECK_NOT_IMPLEMENTED(false, "not implemented here");
-            case 9: throw std::out_of_range("out of range");
+        case 0: throw std::bad_alloc();
+        case 1: throw 42;
+        case 2: throw std::string("a string");
+        case 3: throw std::runtime_error("a runtime error");
+        case 4: TORCH_CHECK(false, "an engine error");
+        case 5: TORCH_CHECK_INDEX(false, "an index error");
+        case 6: TORCH_CHECK_TYPE(false, "a type error");
+        case 7: TORCH_CHECK_VALUE(false, "a value error");
+        case 8: TORCH_CHECK_NOT_IMPLEMENTED(false, "not implemented here");
+        case 9: throw std::out_of_range("out of range");
 #ifdef USE_C10D_GLOO
-            case 10: throw gloo::IoException("Application timeout caused pair closure");
+        case 10: throw gloo::IoException("Application timeout caused pair closure");
 #endif
-            default: throw tessera::Failure(tessera::ErrorKind::Foreign, "unknown request");
+        default: throw tessera::Failure(tessera::ErrorKind::Foreign, "unknown request");
         }
     });
 }

@@ -13,12 +13,14 @@ namespace tessera {
 namespace {
 
 bool has_kernel(const at::Tensor& x, StringView approximate) {
-    return x.device().is_cpu() && approximate == "none" && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && x.is_non_overlapping_and_dense();
+    return x.device().is_cpu() && approximate == "none" && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
+           x.is_non_overlapping_and_dense();
 }
 
 at::Tensor run(const at::Tensor& x) {
     auto out = at::empty_like(x);
-    kernels::current().gelu(x.data_ptr(), out.data_ptr(), x.numel(), x.scalar_type() == at::kBFloat16, at::in_parallel_region() ? 1 : at::get_num_threads());
+    kernels::current().gelu(
+        x.data_ptr(), out.data_ptr(), x.numel(), x.scalar_type() == at::kBFloat16, at::in_parallel_region() ? 1 : at::get_num_threads());
     return out;
 }
 
@@ -29,14 +31,18 @@ struct Gelu : torch::autograd::Function<Gelu> {
         return run(x);
     }
 
-    static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradients) {
+    static torch::autograd::variable_list backward(
+        torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradients) {
         auto x = context->get_saved_variables()[0];
         // A graph through the backward needs one that can be differentiated itself.
         if (c10::GradMode::is_enabled()) return {at::gelu_backward(gradients[0].contiguous(), x.contiguous())};
         // Element for element both have to lie alike.
-        auto gradient = gradients[0].scalar_type() == x.scalar_type() && gradients[0].strides() == x.strides() ? gradients[0] : at::empty_like(x).copy_(gradients[0]);
+        auto gradient = gradients[0].scalar_type() == x.scalar_type() && gradients[0].strides() == x.strides()
+                            ? gradients[0]
+                            : at::empty_like(x).copy_(gradients[0]);
         auto out = at::empty_like(x);
-        kernels::current().gelu_backward(gradient.data_ptr(), x.data_ptr(), out.data_ptr(), x.numel(), x.scalar_type() == at::kBFloat16, at::get_num_threads());
+        kernels::current().gelu_backward(
+            gradient.data_ptr(), x.data_ptr(), out.data_ptr(), x.numel(), x.scalar_type() == at::kBFloat16, at::get_num_threads());
         return {out};
     }
 };
@@ -54,11 +60,7 @@ at::Tensor gelu(const at::Tensor& self, StringView approximate) {
 }  // namespace
 }  // namespace tessera
 
-TORCH_LIBRARY_FRAGMENT(tessera, library) {
-    library.def("gelu(Tensor self, *, str approximate=\"none\") -> Tensor");
-}
+TORCH_LIBRARY_FRAGMENT(tessera, library) { library.def("gelu(Tensor self, *, str approximate=\"none\") -> Tensor"); }
 
 // Composed of engine operators: autograd and autocast act on those.
-TORCH_LIBRARY_IMPL(tessera, CompositeImplicitAutograd, library) {
-    library.impl("gelu", tessera::gelu);
-}
+TORCH_LIBRARY_IMPL(tessera, CompositeImplicitAutograd, library) { library.impl("gelu", tessera::gelu); }

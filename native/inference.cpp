@@ -1,6 +1,6 @@
 // Runs compiled models: programs of kernels and, where there is none, of engine operators, over memory laid out beforehand.
-#include "tessera.h"
 #include "kernels/kernels.h"
+#include "tessera.h"
 
 #include <c10/core/InferenceMode.h>
 
@@ -10,7 +10,8 @@
 #include <mutex>
 #include <omp.h>
 
-TESSERA_API int32_t tessera_call(void* op, const tessera::Value* arguments, int32_t count, tessera::Value* returns, int32_t capacity, int32_t* returned);
+TESSERA_API int32_t tessera_call(
+    void* op, const tessera::Value* arguments, int32_t count, tessera::Value* returns, int32_t capacity, int32_t* returned);
 TESSERA_API const char* tessera_last_error();
 
 namespace tessera {
@@ -50,7 +51,8 @@ std::vector<const Table*> usable() {
     std::vector<const Table*> tables;
 #if defined(TESSERA_X86_KERNELS)
     __builtin_cpu_init();
-    bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
+    bool v4 = __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+              __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512cd");
     if (v4 && __builtin_cpu_supports("avx512bf16")) tables.push_back(&avx512_bf16());
     if (v4) tables.push_back(&avx512());
     if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) tables.push_back(&avx2());
@@ -84,7 +86,8 @@ void run_engine(const EngineCall& call) {
     constexpr int32_t most = 16;
     Value results[most];
     int32_t returned = 0;
-    if (tessera_call(call.op, call.arguments, call.count, results, most, &returned) != 0) throw Failure(ErrorKind::Engine, tessera_last_error());
+    if (tessera_call(call.op, call.arguments, call.count, results, most, &returned) != 0)
+        throw Failure(ErrorKind::Engine, tessera_last_error());
     int32_t at = 0;
     auto take = [&](Handle handle) {
         auto owned = at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim(handle));
@@ -92,7 +95,8 @@ void run_engine(const EngineCall& call) {
         at++;
     };
     for (int32_t i = 0; i < returned; i++) {
-        if (results[i].tag == Tag::Tensor && results[i].pointer != nullptr) take(static_cast<Handle>(results[i].pointer));
+        if (results[i].tag == Tag::Tensor && results[i].pointer != nullptr)
+            take(static_cast<Handle>(results[i].pointer));
         else if (results[i].tag == Tag::TensorList) {
             for (int32_t k = 0; k < results[i].count; k++) take(static_cast<Handle*>(results[i].pointer)[k]);
             std::free(results[i].pointer);
@@ -102,14 +106,14 @@ void run_engine(const EngineCall& call) {
 
 void run_step(const kernels::Table& table, const Step& step, int threads) {
     switch (step.kind) {
-        case StepKind::Gemm: return table.gemm(*static_cast<const kernels::Gemm*>(step.arguments), threads);
-        case StepKind::Conv: return table.conv(*static_cast<const kernels::Conv*>(step.arguments), threads);
-        case StepKind::Depthwise: return table.depthwise(*static_cast<const kernels::Depthwise*>(step.arguments), threads);
-        case StepKind::Attention: return table.attention(*static_cast<const kernels::Attention*>(step.arguments), threads);
-        case StepKind::LayerNorm: return table.layer_norm(*static_cast<const kernels::LayerNorm*>(step.arguments), threads);
-        case StepKind::Binary: return table.binary(*static_cast<const kernels::Binary*>(step.arguments), threads);
-        case StepKind::Map: return table.map(*static_cast<const kernels::Map*>(step.arguments), threads);
-        case StepKind::Engine: return run_engine(*static_cast<const EngineCall*>(step.arguments));
+    case StepKind::Gemm: return table.gemm(*static_cast<const kernels::Gemm*>(step.arguments), threads);
+    case StepKind::Conv: return table.conv(*static_cast<const kernels::Conv*>(step.arguments), threads);
+    case StepKind::Depthwise: return table.depthwise(*static_cast<const kernels::Depthwise*>(step.arguments), threads);
+    case StepKind::Attention: return table.attention(*static_cast<const kernels::Attention*>(step.arguments), threads);
+    case StepKind::LayerNorm: return table.layer_norm(*static_cast<const kernels::LayerNorm*>(step.arguments), threads);
+    case StepKind::Binary: return table.binary(*static_cast<const kernels::Binary*>(step.arguments), threads);
+    case StepKind::Map: return table.map(*static_cast<const kernels::Map*>(step.arguments), threads);
+    case StepKind::Engine: return run_engine(*static_cast<const EngineCall*>(step.arguments));
     }
 }
 
@@ -134,7 +138,8 @@ TESSERA_API int32_t tessera_kernels_use(const char* name) {
 }
 
 // Bytes of packed weights; with memory given, packs them there.
-TESSERA_API int32_t tessera_pack(const float* b, int64_t k_stride, int64_t n_stride, int64_t depth, int64_t columns, int32_t type, void* packed, int64_t* bytes) {
+TESSERA_API int32_t tessera_pack(
+    const float* b, int64_t k_stride, int64_t n_stride, int64_t depth, int64_t columns, int32_t type, void* packed, int64_t* bytes) {
     return guarded([&] {
         const auto& table = kernels::current();
         *bytes = static_cast<int64_t>(table.packed_bytes(depth, columns, type));
@@ -143,7 +148,8 @@ TESSERA_API int32_t tessera_pack(const float* b, int64_t k_stride, int64_t n_str
 }
 
 // With one program all threads work on one image; with several, each program is a thread's and takes image after image.
-TESSERA_API int32_t tessera_program_run(const Program* programs, int32_t program_count, int32_t threads, const char* images, char* results, int64_t count) {
+TESSERA_API int32_t tessera_program_run(
+    const Program* programs, int32_t program_count, int32_t threads, const char* images, char* results, int64_t count) {
     return guarded([&] {
         c10::InferenceMode inference;
         const auto& table = kernels::current();

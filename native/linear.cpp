@@ -19,7 +19,9 @@ constexpr int64_t least_rows = 32, least_size = 16;
 bool has_kernel(const at::Tensor& input, const at::Tensor& weight, const at::Tensor& bias) {
     auto plain = [](const at::Tensor& t) { return t.device().is_cpu() && t.layout() == at::kStrided && t.scalar_type() == at::kFloat; };
     if (!plain(input) || !plain(weight) || (bias.defined() && !plain(bias)) || !kernels::current().vectors) return false;
-    if (input.dim() < 2 || weight.dim() != 2 || input.size(-1) != weight.size(1) || (bias.defined() && (bias.dim() != 1 || bias.size(0) != weight.size(0)))) return false;
+    if (input.dim() < 2 || weight.dim() != 2 || input.size(-1) != weight.size(1) ||
+        (bias.defined() && (bias.dim() != 1 || bias.size(0) != weight.size(0))))
+        return false;
     auto depth = weight.size(1), columns = weight.size(0);
     return depth >= least_size && columns >= least_size && input.numel() / depth >= least_rows;
 }
@@ -46,19 +48,22 @@ at::Tensor run(const at::Tensor& input, const at::Tensor& weight, const at::Tens
 }
 
 struct Linear : torch::autograd::Function<Linear> {
-    static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& bias) {
+    static at::Tensor forward(
+        torch::autograd::AutogradContext* context, const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& bias) {
         context->save_for_backward({input, weight});
         context->saved_data["bias"] = bias.has_value();
         at::AutoDispatchBelowADInplaceOrView below;
         return run(input, weight, bias.value_or(at::Tensor()));
     }
 
-    static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradients) {
+    static torch::autograd::variable_list backward(
+        torch::autograd::AutogradContext* context, const torch::autograd::variable_list& gradients) {
         auto saved = context->get_saved_variables();
         const auto &input = saved[0], &weight = saved[1];
         auto gradient = as_rows(gradients[0]);
         at::Tensor of_input, of_weight, of_bias;
-        if (context->needs_input_grad(0)) of_input = c10::GradMode::is_enabled() ? at::matmul(gradients[0], weight) : product(gradient, weight, {}, input.sizes());
+        if (context->needs_input_grad(0))
+            of_input = c10::GradMode::is_enabled() ? at::matmul(gradients[0], weight) : product(gradient, weight, {}, input.sizes());
         if (context->needs_input_grad(1)) of_weight = at::mm(gradient.t(), as_rows(input));
         if (context->saved_data["bias"].toBool() && context->needs_input_grad(2)) of_bias = gradient.sum(0);
         return {of_input, of_weight, of_bias};
@@ -68,7 +73,8 @@ struct Linear : torch::autograd::Function<Linear> {
 at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const Optional<at::Tensor>& given) {
     auto bias = given.value_or(at::Tensor());
     if (!has_kernel(input, weight, bias)) return at::native::linear(input, weight, given);
-    bool graph = c10::GradMode::is_enabled() && (input.requires_grad() || weight.requires_grad() || (bias.defined() && bias.requires_grad()));
+    bool graph =
+        c10::GradMode::is_enabled() && (input.requires_grad() || weight.requires_grad() || (bias.defined() && bias.requires_grad()));
     if (!graph) return run(input, weight, bias);
     return Linear::apply(input, weight, bias.defined() ? given : Optional<at::Tensor>());
 }
@@ -76,6 +82,4 @@ at::Tensor linear(const at::Tensor& input, const at::Tensor& weight, const Optio
 }  // namespace
 }  // namespace tessera
 
-TORCH_LIBRARY_IMPL(aten, AutogradCPU, library) {
-    library.impl("linear", tessera::linear);
-}
+TORCH_LIBRARY_IMPL(aten, AutogradCPU, library) { library.impl("linear", tessera::linear); }

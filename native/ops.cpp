@@ -10,7 +10,24 @@
 namespace tessera {
 namespace {
 
-enum class Kind : uint8_t { Tensor, TensorList, OptionalTensorList, Number, NumberList, Int, IntList, Double, DoubleList, Bool, BoolList, String, StringList, Device, Generator, Other };
+enum class Kind : uint8_t {
+    Tensor,
+    TensorList,
+    OptionalTensorList,
+    Number,
+    NumberList,
+    Int,
+    IntList,
+    Double,
+    DoubleList,
+    Bool,
+    BoolList,
+    String,
+    StringList,
+    Device,
+    Generator,
+    Other
+};
 
 struct Operator {
     c10::OperatorHandle handle;
@@ -21,57 +38,58 @@ struct Operator {
 
 Kind kind_of(const c10::TypePtr& type) {
     switch (type->kind()) {
-        case c10::TypeKind::OptionalType: return kind_of(type->castRaw<c10::OptionalType>()->getElementType());
-        case c10::TypeKind::TensorType: return Kind::Tensor;
-        case c10::TypeKind::NumberType: return Kind::Number;
-        case c10::TypeKind::IntType:
-        case c10::TypeKind::SymIntType: return Kind::Int;
-        case c10::TypeKind::FloatType:
-        case c10::TypeKind::SymFloatType: return Kind::Double;
-        case c10::TypeKind::BoolType: return Kind::Bool;
-        case c10::TypeKind::StringType: return Kind::String;
-        case c10::TypeKind::DeviceObjType: return Kind::Device;
-        case c10::TypeKind::GeneratorType: return Kind::Generator;
-        case c10::TypeKind::ListType: {
-            const auto& element = type->castRaw<c10::ListType>()->getElementType();
-            if (element->kind() == c10::TypeKind::OptionalType) return kind_of(element) == Kind::Tensor ? Kind::OptionalTensorList : Kind::Other;
-            switch (kind_of(element)) {
-                case Kind::Tensor: return Kind::TensorList;
-                case Kind::Number: return Kind::NumberList;
-                case Kind::Int: return Kind::IntList;
-                case Kind::Double: return Kind::DoubleList;
-                case Kind::Bool: return Kind::BoolList;
-                case Kind::String: return Kind::StringList;
-                default: return Kind::Other;
-            }
+    case c10::TypeKind::OptionalType: return kind_of(type->castRaw<c10::OptionalType>()->getElementType());
+    case c10::TypeKind::TensorType: return Kind::Tensor;
+    case c10::TypeKind::NumberType: return Kind::Number;
+    case c10::TypeKind::IntType:
+    case c10::TypeKind::SymIntType: return Kind::Int;
+    case c10::TypeKind::FloatType:
+    case c10::TypeKind::SymFloatType: return Kind::Double;
+    case c10::TypeKind::BoolType: return Kind::Bool;
+    case c10::TypeKind::StringType: return Kind::String;
+    case c10::TypeKind::DeviceObjType: return Kind::Device;
+    case c10::TypeKind::GeneratorType: return Kind::Generator;
+    case c10::TypeKind::ListType: {
+        const auto& element = type->castRaw<c10::ListType>()->getElementType();
+        if (element->kind() == c10::TypeKind::OptionalType)
+            return kind_of(element) == Kind::Tensor ? Kind::OptionalTensorList : Kind::Other;
+        switch (kind_of(element)) {
+        case Kind::Tensor: return Kind::TensorList;
+        case Kind::Number: return Kind::NumberList;
+        case Kind::Int: return Kind::IntList;
+        case Kind::Double: return Kind::DoubleList;
+        case Kind::Bool: return Kind::BoolList;
+        case Kind::String: return Kind::StringList;
+        default: return Kind::Other;
         }
-        // ScalarType, Layout and MemoryFormat are plain integers in schemas of every version but as kinds of their own in the newest.
-        default: {
-            auto text = type->str();
-            return text == "ScalarType" || text == "Layout" || text == "MemoryFormat" ? Kind::Int : Kind::Other;
-        }
+    }
+    // ScalarType, Layout and MemoryFormat are plain integers in schemas of every version but as kinds of their own in the newest.
+    default: {
+        auto text = type->str();
+        return text == "ScalarType" || text == "Layout" || text == "MemoryFormat" ? Kind::Int : Kind::Other;
+    }
     }
 }
 
 [[noreturn]] void mismatch(const Operator& op, size_t i, const char* given) {
     const auto& argument = op.handle.schema().arguments()[i];
-    throw Failure(ErrorKind::Type, op.name + ": argument '" + argument.name() + "' is of type " + argument.type()->str() + ", " + given + " was given");
+    throw Failure(ErrorKind::Type,
+        op.name + ": argument '" + argument.name() + "' is of type " + argument.type()->str() + ", " + given + " was given");
 }
 
 c10::IValue number(const Value& value) {
     switch (value.tag) {
-        case Tag::Int: return value.integer;
-        case Tag::Double: return value.real;
-        case Tag::Bool: return value.integer != 0;
-        case Tag::Complex: return c10::complex<double>(static_cast<double*>(value.pointer)[0], static_cast<double*>(value.pointer)[1]);
-        default: throw Failure(ErrorKind::Type, "not a number");
+    case Tag::Int: return value.integer;
+    case Tag::Double: return value.real;
+    case Tag::Bool: return value.integer != 0;
+    case Tag::Complex: return c10::complex<double>(static_cast<double*>(value.pointer)[0], static_cast<double*>(value.pointer)[1]);
+    default: throw Failure(ErrorKind::Type, "not a number");
     }
 }
 
 std::string text(const Value& value) { return std::string(static_cast<const char*>(value.pointer), value.count); }
 
-template <typename T>
-c10::List<T> list(const Value& value) {
+template <typename T> c10::List<T> list(const Value& value) {
     c10::List<T> result;
     result.reserve(value.count);
     for (int32_t i = 0; i < value.count; i++) result.push_back(static_cast<T>(static_cast<const T*>(value.pointer)[i]));
@@ -82,90 +100,89 @@ c10::IValue convert(const Operator& op, size_t i, const Value& value) {
     auto kind = op.kinds[i];
     auto optional = [&] { return op.handle.schema().arguments()[i].type()->kind() == c10::TypeKind::OptionalType; };
     switch (value.tag) {
-        case Tag::Default:
-            if (op.defaults[i]) return *op.defaults[i];
-            if (!optional()) mismatch(op, i, "nothing, and it has no default,");
-            return c10::IValue();
-        case Tag::None:
-            if (!optional()) mismatch(op, i, "none");
-            return c10::IValue();
-        case Tag::Tensor:
-            if (kind != Kind::Tensor) mismatch(op, i, "a tensor");
-            return borrow(static_cast<Handle>(value.pointer));
-        case Tag::Int:
-            if (kind == Kind::Int || kind == Kind::Number) return value.integer;
-            if (kind == Kind::Double) return static_cast<double>(value.integer);
-            if (kind == Kind::IntList) return c10::List<int64_t>({value.integer});
-            mismatch(op, i, "an integer");
-        case Tag::Double:
-            if (kind == Kind::Double || kind == Kind::Number) return value.real;
-            if (kind == Kind::DoubleList) return c10::List<double>({value.real});
-            mismatch(op, i, "a floating-point number");
-        case Tag::Bool:
-            if (kind == Kind::Bool || kind == Kind::Number) return value.integer != 0;
-            mismatch(op, i, "a truth value");
-        case Tag::Complex:
-            if (kind == Kind::Number) return number(value);
-            mismatch(op, i, "a complex number");
-        case Tag::String:
-            if (kind == Kind::String) return text(value);
-            if (kind == Kind::Device) return c10::Device(text(value));
-            mismatch(op, i, "a string");
-        case Tag::StringList: {
-            if (kind != Kind::StringList) mismatch(op, i, "a list of strings");
-            c10::List<std::string> strings;
-            for (int32_t k = 0; k < value.count; k++) strings.push_back(text(static_cast<const Value*>(value.pointer)[k]));
-            return strings;
-        }
-        case Tag::IntList:
-            if (kind == Kind::IntList) return list<int64_t>(value);
-            if (kind == Kind::NumberList || kind == Kind::DoubleList) {
-                c10::List<double> result;
-                for (int32_t k = 0; k < value.count; k++) result.push_back(static_cast<double>(static_cast<const int64_t*>(value.pointer)[k]));
-                return result;
-            }
-            mismatch(op, i, "a list of integers");
-        case Tag::DoubleList:
-            if (kind != Kind::DoubleList) mismatch(op, i, "a list of floating-point numbers");
-            return list<double>(value);
-        case Tag::BoolList: {
-            if (kind != Kind::BoolList) mismatch(op, i, "a list of truth values");
-            c10::List<bool> result;
-            for (int32_t k = 0; k < value.count; k++) result.push_back(static_cast<const uint8_t*>(value.pointer)[k] != 0);
+    case Tag::Default:
+        if (op.defaults[i]) return *op.defaults[i];
+        if (!optional()) mismatch(op, i, "nothing, and it has no default,");
+        return c10::IValue();
+    case Tag::None:
+        if (!optional()) mismatch(op, i, "none");
+        return c10::IValue();
+    case Tag::Tensor:
+        if (kind != Kind::Tensor) mismatch(op, i, "a tensor");
+        return borrow(static_cast<Handle>(value.pointer));
+    case Tag::Int:
+        if (kind == Kind::Int || kind == Kind::Number) return value.integer;
+        if (kind == Kind::Double) return static_cast<double>(value.integer);
+        if (kind == Kind::IntList) return c10::List<int64_t>({value.integer});
+        mismatch(op, i, "an integer");
+    case Tag::Double:
+        if (kind == Kind::Double || kind == Kind::Number) return value.real;
+        if (kind == Kind::DoubleList) return c10::List<double>({value.real});
+        mismatch(op, i, "a floating-point number");
+    case Tag::Bool:
+        if (kind == Kind::Bool || kind == Kind::Number) return value.integer != 0;
+        mismatch(op, i, "a truth value");
+    case Tag::Complex:
+        if (kind == Kind::Number) return number(value);
+        mismatch(op, i, "a complex number");
+    case Tag::String:
+        if (kind == Kind::String) return text(value);
+        if (kind == Kind::Device) return c10::Device(text(value));
+        mismatch(op, i, "a string");
+    case Tag::StringList: {
+        if (kind != Kind::StringList) mismatch(op, i, "a list of strings");
+        c10::List<std::string> strings;
+        for (int32_t k = 0; k < value.count; k++) strings.push_back(text(static_cast<const Value*>(value.pointer)[k]));
+        return strings;
+    }
+    case Tag::IntList:
+        if (kind == Kind::IntList) return list<int64_t>(value);
+        if (kind == Kind::NumberList || kind == Kind::DoubleList) {
+            c10::List<double> result;
+            for (int32_t k = 0; k < value.count; k++) result.push_back(static_cast<double>(static_cast<const int64_t*>(value.pointer)[k]));
             return result;
         }
-        case Tag::ScalarList: {
-            if (kind != Kind::NumberList) mismatch(op, i, "a list of numbers");
-            c10::impl::GenericList result(c10::NumberType::get());
-            for (int32_t k = 0; k < value.count; k++) result.push_back(number(static_cast<const Value*>(value.pointer)[k]));
+        mismatch(op, i, "a list of integers");
+    case Tag::DoubleList:
+        if (kind != Kind::DoubleList) mismatch(op, i, "a list of floating-point numbers");
+        return list<double>(value);
+    case Tag::BoolList: {
+        if (kind != Kind::BoolList) mismatch(op, i, "a list of truth values");
+        c10::List<bool> result;
+        for (int32_t k = 0; k < value.count; k++) result.push_back(static_cast<const uint8_t*>(value.pointer)[k] != 0);
+        return result;
+    }
+    case Tag::ScalarList: {
+        if (kind != Kind::NumberList) mismatch(op, i, "a list of numbers");
+        c10::impl::GenericList result(c10::NumberType::get());
+        for (int32_t k = 0; k < value.count; k++) result.push_back(number(static_cast<const Value*>(value.pointer)[k]));
+        return result;
+    }
+    case Tag::TensorList: {
+        auto handles = static_cast<const Handle*>(value.pointer);
+        if (kind == Kind::TensorList) {
+            c10::List<at::Tensor> result;
+            result.reserve(value.count);
+            for (int32_t k = 0; k < value.count; k++) result.push_back(borrow(handles[k]));
             return result;
         }
-        case Tag::TensorList: {
-            auto handles = static_cast<const Handle*>(value.pointer);
-            if (kind == Kind::TensorList) {
-                c10::List<at::Tensor> result;
-                result.reserve(value.count);
-                for (int32_t k = 0; k < value.count; k++) result.push_back(borrow(handles[k]));
-                return result;
-            }
-            if (kind != Kind::OptionalTensorList) mismatch(op, i, "a list of tensors");
-            c10::List<Optional<at::Tensor>> result;
-            for (int32_t k = 0; k < value.count; k++)
-                result.push_back(handles[k] == nullptr ? Optional<at::Tensor>() : Optional<at::Tensor>(borrow(handles[k])));
-            return result;
-        }
-        case Tag::Device:
-            if (kind != Kind::Device) mismatch(op, i, "a device");
-            return unpack_device(value.integer);
-        case Tag::Generator:
-            if (kind != Kind::Generator) mismatch(op, i, "a generator");
-            return *static_cast<at::Generator*>(value.pointer);
+        if (kind != Kind::OptionalTensorList) mismatch(op, i, "a list of tensors");
+        c10::List<Optional<at::Tensor>> result;
+        for (int32_t k = 0; k < value.count; k++)
+            result.push_back(handles[k] == nullptr ? Optional<at::Tensor>() : Optional<at::Tensor>(borrow(handles[k])));
+        return result;
+    }
+    case Tag::Device:
+        if (kind != Kind::Device) mismatch(op, i, "a device");
+        return unpack_device(value.integer);
+    case Tag::Generator:
+        if (kind != Kind::Generator) mismatch(op, i, "a generator");
+        return *static_cast<at::Generator*>(value.pointer);
     }
     throw Failure(ErrorKind::Type, op.name + ": unknown tag of argument " + std::to_string(i));
 }
 
-template <typename T, typename List>
-void return_list(Value& out, Tag tag, const List& values) {
+template <typename T, typename List> void return_list(Value& out, Tag tag, const List& values) {
     auto data = static_cast<T*>(std::malloc(std::max<size_t>(1, values.size() * sizeof(T))));
     if (data == nullptr) throw std::bad_alloc();
     for (size_t i = 0; i < values.size(); i++) data[i] = static_cast<T>(values.get(i));
@@ -258,7 +275,8 @@ TESSERA_API int32_t tessera_operator(const char* name, const char* overload, voi
     return guarded([&] {
         auto handle = c10::Dispatcher::singleton().findSchema({name, overload});
         if (!handle)
-            throw Failure(ErrorKind::UnknownOperator, std::string("no operator ") + name + (*overload ? "." : "") + overload + " in libtorch " + TORCH_VERSION);
+            throw Failure(ErrorKind::UnknownOperator,
+                std::string("no operator ") + name + (*overload ? "." : "") + overload + " in libtorch " + TORCH_VERSION);
         auto op = new Operator{*handle, std::string(name) + (*overload ? "." : "") + overload, {}, {}};
         for (const auto& argument : handle->schema().arguments()) {
             op->kinds.push_back(kind_of(argument.type()));
@@ -275,14 +293,17 @@ TESSERA_API int32_t tessera_call(void* opaque, const Value* arguments, int32_t c
     return guarded(
         [&] {
             if (static_cast<size_t>(count) > op.kinds.size())
-                throw Failure(ErrorKind::Type, op.name + " takes " + std::to_string(op.kinds.size()) + " arguments in libtorch " TORCH_VERSION ", " + std::to_string(count) + " were given");
+                throw Failure(ErrorKind::Type, op.name + " takes " + std::to_string(op.kinds.size()) +
+                                                   " arguments in libtorch " TORCH_VERSION ", " + std::to_string(count) + " were given");
             std::vector<c10::IValue> stack;
             stack.reserve(std::max<size_t>(op.kinds.size(), 4));
             static const Value missing{{nullptr}, Tag::Default, 0};
-            for (size_t i = 0; i < op.kinds.size(); i++) stack.push_back(convert(op, i, i < static_cast<size_t>(count) ? arguments[i] : missing));
+            for (size_t i = 0; i < op.kinds.size(); i++)
+                stack.push_back(convert(op, i, i < static_cast<size_t>(count) ? arguments[i] : missing));
             op.handle.callBoxed(&stack);
             if (stack.size() > static_cast<size_t>(capacity))
-                throw Failure(ErrorKind::Type, op.name + " returned " + std::to_string(stack.size()) + " values, room was for " + std::to_string(capacity));
+                throw Failure(ErrorKind::Type,
+                    op.name + " returned " + std::to_string(stack.size()) + " values, room was for " + std::to_string(capacity));
             for (size_t i = 0; i < stack.size(); i++) returns[i] = to_value(std::move(stack[i]));
             *returned = static_cast<int32_t>(stack.size());
         },

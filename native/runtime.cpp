@@ -23,7 +23,8 @@ TESSERA_API int32_t tessera_abi() { return abi; }
 // device -1: a fresh CPU generator with its own state; otherwise the default one of a device. Freed by the caller.
 TESSERA_API int32_t tessera_generator(int64_t device, uint64_t seed, void** result) {
     return guarded([&] {
-        *result = new at::Generator(device < 0 ? at::detail::createCPUGenerator(seed) : at::globalContext().defaultGenerator(unpack_device(device)));
+        *result = new at::Generator(
+            device < 0 ? at::detail::createCPUGenerator(seed) : at::globalContext().defaultGenerator(unpack_device(device)));
     });
 }
 

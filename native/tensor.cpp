@@ -9,14 +9,14 @@ namespace tessera {
 struct TensorInfo {
     const int64_t* sizes;
     const int64_t* strides;
-    void* data;           // null for tensors without memory
-    void* storage;        // where its storage begins: equal for views and ties
+    void* data;     // null for tensors without memory
+    void* storage;  // where its storage begins: equal for views and ties
     int64_t storage_bytes;
     int64_t elements;
     int32_t dimensions;
     int32_t dtype;
     int32_t device;
-    int32_t flags;        // 1 requires grad, 2 leaf, 4 contiguous, 8 dense and strided
+    int32_t flags;  // 1 requires grad, 2 leaf, 4 contiguous, 8 dense and strided
     int32_t item_bytes;
 };
 
@@ -58,8 +58,8 @@ TESSERA_API int32_t tessera_tensor_info(Handle handle, TensorInfo* info) {
 }
 
 // A tensor over memory of the caller, who is told by `freed(context)` when the engine holds it no more.
-TESSERA_API int32_t tessera_tensor_from_memory(void* memory, const int64_t* sizes, const int64_t* strides, int32_t dimensions, int32_t dtype,
-    void (*freed)(void*), void* context, Handle* result) {
+TESSERA_API int32_t tessera_tensor_from_memory(void* memory, const int64_t* sizes, const int64_t* strides, int32_t dimensions,
+    int32_t dtype, void (*freed)(void*), void* context, Handle* result) {
     return guarded([&] {
         auto options = at::TensorOptions().dtype(static_cast<at::ScalarType>(dtype));
         at::IntArrayRef shape(sizes, dimensions);

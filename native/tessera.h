@@ -12,7 +12,7 @@
 #include <torch/version.h>
 
 #define TESSERA_API extern "C" __attribute__((visibility("default")))
-#define TESSERA_TORCH_AT_LEAST(major, minor) \
+#define TESSERA_TORCH_AT_LEAST(major, minor)                                                                                               \
     (TORCH_VERSION_MAJOR > (major) || (TORCH_VERSION_MAJOR == (major) && TORCH_VERSION_MINOR >= (minor)))
 
 namespace tessera {
@@ -25,12 +25,10 @@ using Handle = c10::TensorImpl*;
 
 // The engine's own until they became the standard's; what it called them is being taken away.
 #if TESSERA_TORCH_AT_LEAST(2, 6)
-template <typename T>
-using Optional = std::optional<T>;
+template <typename T> using Optional = std::optional<T>;
 using StringView = std::string_view;
 #else
-template <typename T>
-using Optional = c10::optional<T>;
+template <typename T> using Optional = c10::optional<T>;
 using StringView = c10::string_view;
 #endif
 
@@ -58,16 +56,16 @@ enum class Tag : int32_t {
     Int = 3,
     Double = 4,
     Bool = 5,
-    String = 6,      // UTF-8, count bytes
-    IntList = 7,     // int64*
-    DoubleList = 8,  // double*
-    BoolList = 9,    // uint8*
-    TensorList = 10, // Handle*, null entries are undefined
-    Device = 11,     // type << 8 | (index & 0xff), index -1: the current one
-    Generator = 12,  // at::Generator*
-    ScalarList = 13, // Value*
-    Complex = 14,    // double[2]
-    StringList = 15, // Value* of strings
+    String = 6,       // UTF-8, count bytes
+    IntList = 7,      // int64*
+    DoubleList = 8,   // double*
+    BoolList = 9,     // uint8*
+    TensorList = 10,  // Handle*, null entries are undefined
+    Device = 11,      // type << 8 | (index & 0xff), index -1: the current one
+    Generator = 12,   // at::Generator*
+    ScalarList = 13,  // Value*
+    Complex = 14,     // double[2]
+    StringList = 15,  // Value* of strings
 };
 
 struct Value {
@@ -92,23 +90,19 @@ struct Failure : std::exception {
 int32_t record_current_exception(const std::function<std::string()>& context) noexcept;
 
 // Runs the body; whatever it throws becomes a status and a message. No exception crosses the C ABI.
-template <typename Body>
-int32_t guarded(Body&& body, const std::function<std::string()>& context = nullptr) noexcept {
+template <typename Body> int32_t guarded(Body&& body, const std::function<std::string()>& context = nullptr) noexcept {
     try {
         body();
         return 0;
-    } catch (...) {
-        return record_current_exception(context);
-    }
+    } catch (...) { return record_current_exception(context); }
 }
 
 inline at::Tensor borrow(Handle handle) {
-    return handle == nullptr ? at::Tensor() : at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim_copy(handle));
+    return handle == nullptr ? at::Tensor()
+                             : at::Tensor(c10::intrusive_ptr<c10::TensorImpl, c10::UndefinedTensorImpl>::reclaim_copy(handle));
 }
 
-inline Handle release(at::Tensor tensor) {
-    return tensor.defined() ? tensor.unsafeReleaseTensorImpl() : nullptr;
-}
+inline Handle release(at::Tensor tensor) { return tensor.defined() ? tensor.unsafeReleaseTensorImpl() : nullptr; }
 
 inline std::vector<at::Tensor> borrow_all(Handle const* handles, int32_t count) {
     std::vector<at::Tensor> tensors;

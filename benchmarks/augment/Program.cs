@@ -12,10 +12,24 @@ using Tessera.Data;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Torch.Threads = 1;
 var device = Device.Parse(Argument(0, Cuda.IsAvailable ? "cuda" : "cpu"));
-var (batch, seconds, rounds, workers) = (int.Parse(Argument(1, "128")), double.Parse(Argument(2, "1")), int.Parse(Argument(3, "3")), int.Parse(Argument(4, "0")));
+var (batch, seconds, rounds, workers) = (
+    int.Parse(Argument(1, "128")),
+    double.Parse(Argument(2, "1")),
+    int.Parse(Argument(3, "3")),
+    int.Parse(Argument(4, "0"))
+);
 var pixels = new byte[50_000 * 3 * 32 * 32];
 new Random(1).NextBytes(pixels);
-var set = new MemoryImages("made up", "train", [.. Enumerable.Range(0, 10).Select(label => $"{label}")], [.. Enumerable.Range(0, 50_000).Select(i => i % 10)], pixels, 3, 32, 32);
+var set = new MemoryImages(
+    "made up",
+    "train",
+    [.. Enumerable.Range(0, 10).Select(label => $"{label}")],
+    [.. Enumerable.Range(0, 50_000).Select(i => i % 10)],
+    pixels,
+    3,
+    32,
+    32
+);
 var pipelines = new (string Name, Transform[] Transforms)[]
 {
     ("nothing", []),
@@ -24,14 +38,17 @@ var pipelines = new (string Name, Transform[] Transforms)[]
     ("crop, flip, erasing by noise", [new RandomCrop(4), new RandomFlip(), new RandomErasing()]),
     ("crop, flip, mixup, cutmix", [new RandomCrop(4), new RandomFlip(), new Mixup(), new CutMix()]),
 };
-Console.WriteLine($"libtorch {Torch.Version}, {device}, one thread of the engine, {workers} workers, batch {batch}, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE")}; medians of {rounds} rounds in turn");
+Console.WriteLine(
+    $"libtorch {Torch.Version}, {device}, one thread of the engine, {workers} workers, batch {batch}, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE")}; medians of {rounds} rounds in turn"
+);
 Console.WriteLine("transforms | workers' memory | device | ratio");
 foreach (var (name, transforms) in pipelines)
 {
     Loader[] sides = [New(null), New(device)];
     var speeds = new List<double>[] { [], [] };
     for (var round = 0; round < rounds; round++)
-        for (var side = 0; side < 2; side++) speeds[side].Add(Speed(sides[side]));
+    for (var side = 0; side < 2; side++)
+        speeds[side].Add(Speed(sides[side]));
     var (loader, there) = (Median(speeds[0]), Median(speeds[1]));
     Console.WriteLine($"{name} | {loader:0} | {there:0} | {there / loader:0.00}");
 
@@ -50,11 +67,14 @@ double Run(IEnumerable<Batch> batches, double limit)
     var (images, started) = (0L, Now());
     foreach (var made in batches)
     {
-        using (var inputs = made.Inputs.To(device)) images += made.Count;
+        using (var inputs = made.Inputs.To(device))
+            images += made.Count;
         made.Dispose();
-        if ((Now() - started).TotalSeconds > limit) break;
+        if ((Now() - started).TotalSeconds > limit)
+            break;
     }
-    if (device.Type == DeviceType.Cuda) Cuda.Synchronize(Math.Max(0, device.Index));
+    if (device.Type == DeviceType.Cuda)
+        Cuda.Synchronize(Math.Max(0, device.Index));
     return images / (Now() - started).TotalSeconds;
 }
 

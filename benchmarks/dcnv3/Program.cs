@@ -8,15 +8,17 @@ using Tessera.Models.Layers;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var threads = args.Length > 0 ? int.Parse(args[0]) : Environment.ProcessorCount;
 Torch.Threads = threads;
-Console.WriteLine($"libtorch {Torch.Version}, {threads} threads, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}");
+Console.WriteLine(
+    $"libtorch {Torch.Version}, {threads} threads, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}"
+);
 Console.WriteLine("Medians; memory is what the peak of the process rose by. Sides alternate.");
 Console.WriteLine();
 Console.WriteLine("| map | groups | type | pass | fused ms | plain ms | ratio | fused MB | plain MB |");
 Console.WriteLine("| --- | --- | --- | --- | --- | --- | --- | --- | --- |");
 foreach (var (side, groups) in new[] { (56, 4), (28, 8), (14, 16), (7, 32) })
-    foreach (var type in new[] { DType.Float32, DType.BFloat16 })
-        foreach (var backward in new[] { false, true })
-            Compare(8, side, groups, type, backward);
+foreach (var type in new[] { DType.Float32, DType.BFloat16 })
+foreach (var backward in new[] { false, true })
+    Compare(8, side, groups, type, backward);
 Console.WriteLine();
 Console.WriteLine("InternImage-T, 224 x 224, batch 4, float32, forward and backward:");
 Console.WriteLine();
@@ -31,21 +33,25 @@ static void Compare(int batch, int side, int groups, DType type, bool backward)
     var offset = Torch.Randn([batch, side, side, groups * 18]).To(type).Detach();
     var mask = Torch.Rand([batch, side, side, groups, 9]).Softmax(-1).Reshape(batch, side, side, -1).To(type).Detach();
     Tensor[] inputs = [value, offset, mask];
-    foreach (var input in inputs) input.RequiresGrad = backward;
+    foreach (var input in inputs)
+        input.RequiresGrad = backward;
     // The engine's sampler has no bfloat16 on the CPU: the plain side computes in float32 there.
     var plainInputs = type == DType.Float32 ? inputs : [.. inputs.Select(i => i.To(DType.Float32))];
     void Run(Func<Tensor, Tensor, Tensor, Tensor> side, Tensor[] given)
     {
         using var inner = Torch.Scope();
         var y = side(given[0], given[1], given[2]);
-        if (backward) Autograd.Grad([y.Sum()], inputs, retainGraph: true);
+        if (backward)
+            Autograd.Grad([y.Sum()], inputs, retainGraph: true);
     }
 
     void Fused() => Run(sampling.Apply, inputs);
     void Plain() => Run(sampling.Plain, plainInputs);
     var (fused, plain) = Alternate(Fused, Plain);
     var (fusedMemory, plainMemory) = (PeakRise(Fused), PeakRise(Plain));
-    Console.WriteLine($"| {batch} x {side} x {side} x {groups * 16} | {groups} | {type.Name()} | {(backward ? "forward + backward" : "forward")} | {fused:F2} | {plain:F2} | {plain / fused:F1} | {fusedMemory:F0} | {plainMemory:F0} |");
+    Console.WriteLine(
+        $"| {batch} x {side} x {side} x {groups * 16} | {groups} | {type.Name()} | {(backward ? "forward + backward" : "forward")} | {fused:F2} | {plain:F2} | {plain / fused:F1} | {fusedMemory:F0} | {plainMemory:F0} |"
+    );
 }
 
 static void Network()
@@ -99,5 +105,9 @@ static double PeakRise(Action action)
     return (Status("VmHWM:") - before) / 1024.0;
 }
 
-static long Status(string field)
-    => long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(field, StringComparison.Ordinal)).Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]);
+static long Status(string field) =>
+    long.Parse(
+        File.ReadLines("/proc/self/status")
+            .First(line => line.StartsWith(field, StringComparison.Ordinal))
+            .Split((char[])[' ', '\t'], StringSplitOptions.RemoveEmptyEntries)[1]
+    );

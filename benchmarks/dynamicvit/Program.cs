@@ -22,7 +22,9 @@ Torch.Seed(1);
 var models = ratios.Select(Build).ToArray();
 Backbone deit = new Vit(new Vit.Config((224, 224), 16, dim, 12, dim / 64));
 deit.Eval();
-Console.WriteLine($"DeiT of width {dim}, 12 blocks, 224 x 224, float32, libtorch {Torch.Version}, {Torch.Threads} threads, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}. Medians of {rounds} rounds, sides alternating{(processor ? ", processor time" : "")}.\n");
+Console.WriteLine(
+    $"DeiT of width {dim}, 12 blocks, 224 x 224, float32, libtorch {Torch.Version}, {Torch.Threads} threads, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}. Medians of {rounds} rounds, sides alternating{(processor ? ", processor time" : "")}.\n"
+);
 Console.WriteLine("| batch | ViT | no pruning | " + string.Join(" | ", ratios.Skip(1).Select(r => $"keep {r}")) + " |");
 Console.WriteLine("| ---: |" + string.Concat(Enumerable.Repeat(" ---: |", ratios.Length + 1)));
 List<string> rows = ["batch,keep_ratio,images_per_second,over_unpruned"];
@@ -37,14 +39,21 @@ foreach (var batch in batches)
         foreach (var (i, model) in sides.Index())
         {
             var seconds = Seconds(model, images, runs);
-            if (round >= 0) times[i].Add(seconds / runs);
+            if (round >= 0)
+                times[i].Add(seconds / runs);
         }
     double[] rates = [.. times.Select(list => batch / list.Order().ElementAt(list.Count / 2))];
-    Console.WriteLine($"| {batch} | {rates[0]:F1} | {rates[1]:F1} | " + string.Join(" | ", rates.Skip(2).Select(rate => $"{rate:F1} ({rate / rates[1]:F2})")) + " |");
+    Console.WriteLine(
+        $"| {batch} | {rates[0]:F1} | {rates[1]:F1} | "
+            + string.Join(" | ", rates.Skip(2).Select(rate => $"{rate:F1} ({rate / rates[1]:F2})"))
+            + " |"
+    );
     rows.AddRange(ratios.Select((ratio, i) => $"{batch},{(i == 0 ? "none" : $"{ratio}")},{rates[i + 1]:F2},{rates[i + 1] / rates[1]:F3}"));
 }
-if (Option("--csv", "") is { Length: > 0 } file) File.WriteAllLines(file, rows);
-if (args.Contains("--profile")) Profile();
+if (Option("--csv", "") is { Length: > 0 } file)
+    File.WriteAllLines(file, rows);
+if (args.Contains("--profile"))
+    Profile();
 return;
 
 string Option(string name, string missing) => Array.IndexOf(args, name) is var i and >= 0 && i + 1 < args.Length ? args[i + 1] : missing;
@@ -53,7 +62,9 @@ DynamicVit Build(double ratio)
 {
     // The weights of the blocks do not matter for time; a ratio of 1 has no stages at all.
     int[] layers = ratio < 1 ? [3, 6, 9] : [];
-    var model = new DynamicVit(new DynamicVit.Config((224, 224), 16, dim, 12, dim / 64, layers, [.. layers.Select((_, i) => Math.Pow(ratio, i + 1))]));
+    var model = new DynamicVit(
+        new DynamicVit.Config((224, 224), 16, dim, 12, dim / 64, layers, [.. layers.Select((_, i) => Math.Pow(ratio, i + 1))])
+    );
     model.Eval();
     return model;
 }
@@ -73,14 +84,33 @@ double Seconds(Backbone model, Tensor images, int runs)
 void Profile()
 {
     var image = Torch.Randn([1, 3, 224, 224]);
-    DynamicVit[] staged = [.. Enumerable.Range(0, 4).Select(stages =>
-    {
-        var model = new DynamicVit(new DynamicVit.Config((224, 224), 16, dim, 12, dim / 64, [.. Enumerable.Range(0, stages).Select(i => 3 + 3 * i)], [.. Enumerable.Repeat(1.0, stages)]));
-        model.Eval();
-        return model;
-    })];
+    DynamicVit[] staged =
+    [
+        .. Enumerable
+            .Range(0, 4)
+            .Select(stages =>
+            {
+                var model = new DynamicVit(
+                    new DynamicVit.Config(
+                        (224, 224),
+                        16,
+                        dim,
+                        12,
+                        dim / 64,
+                        [.. Enumerable.Range(0, stages).Select(i => 3 + 3 * i)],
+                        [.. Enumerable.Repeat(1.0, stages)]
+                    )
+                );
+                model.Eval();
+                return model;
+            }),
+    ];
     var times = staged.Select(_ => new List<double>()).ToArray();
     for (var round = 0; round < 40; round++)
-        foreach (var (i, model) in staged.Index()) times[i].Add(Seconds(model, image, 1));
-    Console.WriteLine("\nOne image, stages that keep every token: " + string.Join(", ", times.Select((list, i) => $"{i}: {1000 * list.Order().ElementAt(list.Count / 2):F2} ms")));
+        foreach (var (i, model) in staged.Index())
+            times[i].Add(Seconds(model, image, 1));
+    Console.WriteLine(
+        "\nOne image, stages that keep every token: "
+            + string.Join(", ", times.Select((list, i) => $"{i}: {1000 * list.Order().ElementAt(list.Count / 2):F2} ms"))
+    );
 }

@@ -16,8 +16,12 @@ using Tessera.Training;
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 switch (args)
 {
-    case ["prepare", var prepared, var target]: Preparation.Write(() => Build(prepared), target); return;
-    case ["peak", var where]: Console.WriteLine($"{Peak(Device.Parse(where)):F2}"); return;
+    case ["prepare", var prepared, var target]:
+        Preparation.Write(() => Build(prepared), target);
+        return;
+    case ["peak", var where]:
+        Console.WriteLine($"{Peak(Device.Parse(where)):F2}");
+        return;
 }
 
 const int warmUps = 3;
@@ -31,11 +35,14 @@ var brief = args[5] switch
 };
 var (batch, steps) = (int.Parse(args[3]), int.Parse(args[7]));
 var model = Build(args[1]);
-using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict());
+using (var file = Checkpoint.Open(args[2]))
+    model.LoadStateDict(file.StateDict());
 model.Train();
 model.To(device);
 var order = args[6] == "channels_last" ? MemoryFormat.ChannelsLast : MemoryFormat.Contiguous;
-if (order == MemoryFormat.ChannelsLast) model.To(order);
+if (order == MemoryFormat.ChannelsLast)
+    model.To(order);
+
 // The same numbers on every side: one engine draws them from one seed.
 Torch.Seed(1);
 var images = Torch.Randn([batch, model.Channels, model.ImageSize.Height, model.ImageSize.Width], device: device).Contiguous(order);
@@ -50,7 +57,8 @@ if (args[0] == "graph")
     graph = CudaGraph.Capture(Step, warmUps: warmUps);
 }
 else
-    for (var i = 0; i < warmUps; i++) Step();
+    for (var i = 0; i < warmUps; i++)
+        Step();
 Action step = graph is null ? Step : graph.Replay;
 Protocol.Serve(Run, losses: Curve, memory: onGpu ? () => Cuda.Memory().Peak / 1048576.0 : null);
 return;
@@ -60,7 +68,8 @@ void Step()
     using var scope = new Scope();
     optimizer.ZeroGrad();
     Tensor loss;
-    using (brief ? Torch.Autocast(DType.BFloat16, device.Type) : null) loss = Losses.CrossEntropy(model.Call(images), labels);
+    using (brief ? Torch.Autocast(DType.BFloat16, device.Type) : null)
+        loss = Losses.CrossEntropy(model.Call(images), labels);
     loss.Backward();
     optimizer.Step();
     // Where a replay finds it, too.
@@ -70,8 +79,10 @@ void Step()
 
 void Run()
 {
-    for (var i = 0; i < steps; i++) step();
-    if (onGpu) Cuda.Synchronize();
+    for (var i = 0; i < steps; i++)
+        step();
+    if (onGpu)
+        Cuda.Synchronize();
 }
 
 IEnumerable<double> Curve(int count)
@@ -84,7 +95,18 @@ IEnumerable<double> Curve(int count)
 }
 
 // As PyTorch's models of this benchmark: without stochastic depth but for CCT's.
-static Backbone Build(string name) => Registry.Create(name, name.StartsWith("cct", StringComparison.Ordinal) ? null : new ModelOptions { Dropout = 0, AttentionDropout = 0, DropPath = 0 });
+static Backbone Build(string name) =>
+    Registry.Create(
+        name,
+        name.StartsWith("cct", StringComparison.Ordinal)
+            ? null
+            : new ModelOptions
+            {
+                Dropout = 0,
+                AttentionDropout = 0,
+                DropPath = 0,
+            }
+    );
 
 static double Peak(Device device)
 {
@@ -98,11 +120,13 @@ static double Peak(Device device)
     {
         if (i == 0)
         {
-            if (onGpu) Cuda.Synchronize();
+            if (onGpu)
+                Cuda.Synchronize();
             started = Stopwatch.GetTimestamp();
         }
         a.Matmul(b).Dispose();
     }
-    if (onGpu) Cuda.Synchronize();
+    if (onGpu)
+        Cuda.Synchronize();
     return runs * 2.0 * side * side * side / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e12;
 }

@@ -33,9 +33,16 @@ if (args is ["agree", var folderOfRun])
 var (mode, name, weights, input) = (args[0], args[1], args[2], args[3]);
 Torch.Threads = int.Parse(args[5]);
 var model = Load(name, weights);
-var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), int.Parse(args[4]), model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+var images = Tensor.From(
+    MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)),
+    int.Parse(args[4]),
+    model.Channels,
+    model.ImageSize.Height,
+    model.ImageSize.Width
+);
 Func<Tensor> run;
-if (mode == "eager") run = () => model.Call(images);
+if (mode == "eager")
+    run = () => model.Call(images);
 else
 {
     var compiled = Compile(model, mode);
@@ -46,12 +53,14 @@ Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<
 static Backbone Load(string name, string weights)
 {
     var model = Registry.Create(name);
-    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict());
+    using (var file = Checkpoint.Open(weights))
+        model.LoadStateDict(file.StateDict());
     model.Eval();
     return model;
 }
 
-static CompiledModel Compile(Backbone model, string precision) => model.Compile(new() { Precision = Enum.Parse<DType>(precision, ignoreCase: true), Threads = Torch.Threads });
+static CompiledModel Compile(Backbone model, string precision) =>
+    model.Compile(new() { Precision = Enum.Parse<DType>(precision, ignoreCase: true), Threads = Torch.Threads });
 
 // What a step computes with is its kind; what it stands for tells products of one depth from those of another, which run at other speeds.
 static void Breakdown(string precision, string name, string weights, int threads)
@@ -59,7 +68,15 @@ static void Breakdown(string precision, string name, string weights, int threads
     Torch.Threads = threads;
     using var compiled = Compile(Load(name, weights), precision);
     var steps = compiled.Profile(50);
-    var kinds = steps.GroupBy(step => step.Kind).Select(kind => new { kind = kind.Key, steps = kind.Count(), ms = kind.Sum(step => step.Milliseconds), macs = kind.Sum(step => step.Macs) });
+    var kinds = steps
+        .GroupBy(step => step.Kind)
+        .Select(kind => new
+        {
+            kind = kind.Key,
+            steps = kind.Count(),
+            ms = kind.Sum(step => step.Milliseconds),
+            macs = kind.Sum(step => step.Macs),
+        });
     Console.WriteLine(JsonSerializer.Serialize(kinds.OrderByDescending(kind => kind.ms)));
 }
 
@@ -69,10 +86,13 @@ static Backbone Prepared(string name)
     var model = Registry.Create(name);
     foreach (var (path, tensor) in model.StateDict())
     {
-        if (!tensor.DType.IsFloat() || path.EndsWith("attn_mask", StringComparison.Ordinal)) continue;
+        if (!tensor.DType.IsFloat() || path.EndsWith("attn_mask", StringComparison.Ordinal))
+            continue;
         using var scope = new Scope();
-        if (path.EndsWith("running_var", StringComparison.Ordinal)) tensor.Uniform_(0.5, 1.5);
-        else tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
+        if (path.EndsWith("running_var", StringComparison.Ordinal))
+            tensor.Uniform_(0.5, 1.5);
+        else
+            tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
     }
     return model;
 }
@@ -87,7 +107,8 @@ static void Agree(string folder)
     foreach (var precision in new[] { DType.Float32, DType.BFloat16 })
     {
         using var compiled = trained.Model.Compile(new() { Precision = precision });
-        long equal = 0, count = 0;
+        long equal = 0,
+            count = 0;
         var largest = 0.0;
         Evaluator.Run(trained.Model, loader.Epoch(0), predict: images =>
         {
@@ -97,6 +118,8 @@ static void Agree(string folder)
             largest = Math.Max(largest, (logits - fast).Abs().Max().ToDouble());
             return fast;
         });
-        Console.WriteLine($"{precision.Name()}: {equal:N0} of {count:N0} test images get the same class ({100.0 * equal / count:0.00} %), largest difference of a logit {largest:0.0e+0}");
+        Console.WriteLine(
+            $"{precision.Name()}: {equal:N0} of {count:N0} test images get the same class ({100.0 * equal / count:0.00} %), largest difference of a logit {largest:0.0e+0}"
+        );
     }
 }

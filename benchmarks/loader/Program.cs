@@ -9,7 +9,10 @@ CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Torch.Threads = 1;
 var (folder, kind, seconds) = (args[0], args[1], double.Parse(args[2]));
 var set = Datasets.OpenImages("image_folder", "train", folder);
-Transform[] transforms = kind == "augment" ? [new RandomResizedCrop(224), new RandomFlip(), new RandAugment("rand-m9-n2-p1")] : [new RandomResizedCrop(224), new RandomFlip()];
+Transform[] transforms =
+    kind == "augment"
+        ? [new RandomResizedCrop(224), new RandomFlip(), new RandAugment("rand-m9-n2-p1")]
+        : [new RandomResizedCrop(224), new RandomFlip()];
 var loader = new Loader(set, new Pipeline(transforms) { ShrinkOnLoad = args is [_, _, _, "shrink"] }, 16, shuffle: true, workers: 0);
 var (images, started, used) = (0, Stopwatch.GetTimestamp(), TimeSpan.Zero);
 for (var epoch = 0; ; epoch++)
@@ -19,8 +22,10 @@ for (var epoch = 0; ; epoch++)
         images += batch.Count;
         batch.Dispose();
         // The first third of the time pays for compiling and for memory.
-        if (used == TimeSpan.Zero && Stopwatch.GetElapsedTime(started).TotalSeconds > seconds / 3) (images, used) = (0, Environment.CpuUsage.TotalTime);
-        if (Stopwatch.GetElapsedTime(started).TotalSeconds < seconds || images == 0) continue;
+        if (used == TimeSpan.Zero && Stopwatch.GetElapsedTime(started).TotalSeconds > seconds / 3)
+            (images, used) = (0, Environment.CpuUsage.TotalTime);
+        if (Stopwatch.GetElapsedTime(started).TotalSeconds < seconds || images == 0)
+            continue;
         Console.WriteLine($"{images / (Environment.CpuUsage.TotalTime - used).TotalSeconds:0.00}");
         return;
     }

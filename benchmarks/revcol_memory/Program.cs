@@ -22,8 +22,12 @@ if (Option("--measure", "") is { Length: > 0 } measured)
     return 0;
 }
 
-Console.WriteLine($"A step of RevCol with the widths and blocks of RevCol-T, one head, {batch} images of {image} x {image}, float32, {(device.Type == DeviceType.Cuda ? "CUDA" : "CPU")}, libtorch {Torch.Version}.\n");
-Console.WriteLine("| columns | " + string.Join(" | ", Enum.GetValues<Mode>().Select(mode => $"{mode.ToString().ToLowerInvariant()} MiB | s")) + " |");
+Console.WriteLine(
+    $"A step of RevCol with the widths and blocks of RevCol-T, one head, {batch} images of {image} x {image}, float32, {(device.Type == DeviceType.Cuda ? "CUDA" : "CPU")}, libtorch {Torch.Version}.\n"
+);
+Console.WriteLine(
+    "| columns | " + string.Join(" | ", Enum.GetValues<Mode>().Select(mode => $"{mode.ToString().ToLowerInvariant()} MiB | s")) + " |"
+);
 Console.WriteLine("| ---: |" + string.Concat(Enumerable.Repeat(" ---: | ---: |", 3)));
 var exactness = new List<string>();
 foreach (var count in columns)
@@ -33,11 +37,14 @@ foreach (var count in columns)
     {
         var figures = InAnotherProcess(mode, count);
         row += $" {figures[0]} | {figures[1]} |";
-        if (mode != Mode.Plain) exactness.Add($"| {count} | {mode.ToString().ToLowerInvariant()} | {figures[2]} | {figures[3]} |");
+        if (mode != Mode.Plain)
+            exactness.Add($"| {count} | {mode.ToString().ToLowerInvariant()} | {figures[2]} | {figures[3]} |");
     }
     Console.WriteLine(row);
 }
-Console.WriteLine("\nLargest relative distance of a parameter's gradient from that of plain back-propagation, at the initial weights and with the layer scale of all blocks at 0.1 (2 images of 64 x 64):\n");
+Console.WriteLine(
+    "\nLargest relative distance of a parameter's gradient from that of plain back-propagation, at the initial weights and with the layer scale of all blocks at 0.1 (2 images of 64 x 64):\n"
+);
 Console.WriteLine("| columns | mode | initial | layer scale 0.1 |\n| ---: | --- | ---: | ---: |");
 exactness.ForEach(Console.WriteLine);
 return 0;
@@ -46,11 +53,25 @@ string Option(string name, string missing) => Array.IndexOf(args, name) is var i
 
 string[] InAnotherProcess(Mode mode, int count)
 {
-    string[] arguments = [typeof(RevCol).Assembly.Location.Replace("Tessera.Models.dll", "RevColMemory.dll", StringComparison.Ordinal), "--measure", mode.ToString(), "--columns", $"{count}", "--image", $"{image}", "--batch", $"{batch}", .. args.Where(a => a == "--cuda")];
+    string[] arguments =
+    [
+        typeof(RevCol).Assembly.Location.Replace("Tessera.Models.dll", "RevColMemory.dll", StringComparison.Ordinal),
+        "--measure",
+        mode.ToString(),
+        "--columns",
+        $"{count}",
+        "--image",
+        $"{image}",
+        "--batch",
+        $"{batch}",
+        .. args.Where(a => a == "--cuda"),
+    ];
     using var process = Process.Start(new ProcessStartInfo("dotnet", arguments) { RedirectStandardOutput = true })!;
     var line = process.StandardOutput.ReadToEnd().Trim();
     process.WaitForExit();
-    return process.ExitCode == 0 ? line.Split(' ') : throw new InvalidOperationException($"measuring {mode} with {count} columns failed with exit code {process.ExitCode}");
+    return process.ExitCode == 0
+        ? line.Split(' ')
+        : throw new InvalidOperationException($"measuring {mode} with {count} columns failed with exit code {process.ExitCode}");
 }
 
 void Measure(Mode mode, int count)
@@ -64,7 +85,8 @@ void Measure(Mode mode, int count)
     var before = Watch();
     var watch = Stopwatch.StartNew();
     Step(model, batch, image);
-    if (device.Type == DeviceType.Cuda) Cuda.Synchronize();
+    if (device.Type == DeviceType.Cuda)
+        Cuda.Synchronize();
     watch.Stop();
     var peak = (Peak() - before) / 1048576.0;
     Console.WriteLine($"{peak:F0} {watch.Elapsed.TotalSeconds:F1} {Distance(model, mode):E1} {Distance(Scaled(model), mode):E1}");
@@ -90,13 +112,21 @@ long Watch()
 
 long Peak() => device.Type == DeviceType.Cuda ? Cuda.Memory().Peak : Status("VmHWM");
 
-static long Status(string name) => 1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith(name + ":", StringComparison.Ordinal)).Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2].Trim());
+static long Status(string name) =>
+    1024
+    * long.Parse(
+        File.ReadLines("/proc/self/status")
+            .First(line => line.StartsWith(name + ":", StringComparison.Ordinal))
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)[^2]
+            .Trim()
+    );
 
 static RevCol Scaled(RevCol model)
 {
     using var quiet = Torch.NoGrad();
     foreach (var (name, parameter) in model.NamedParameters())
-        if (name.EndsWith("gamma", StringComparison.Ordinal)) parameter.Fill_(0.1);
+        if (name.EndsWith("gamma", StringComparison.Ordinal))
+            parameter.Fill_(0.1);
     return model;
 }
 
@@ -111,5 +141,7 @@ double Distance(RevCol model, Mode mode)
         model.Run(new(images)).Logits.Square().Mean().Backward();
         return [.. model.Parameters().Select(p => p.Grad!.Clone())];
     }
-    return Gradients(mode).Zip(Gradients(Mode.Plain), (ours, theirs) => ((ours - theirs).Norm() / theirs.Norm().ClampMin(1e-12)).ToDouble()).Max();
+    return Gradients(mode)
+        .Zip(Gradients(Mode.Plain), (ours, theirs) => ((ours - theirs).Norm() / theirs.Norm().ClampMin(1e-12)).ToDouble())
+        .Max();
 }

@@ -21,8 +21,15 @@ internal sealed record Figures(double Step, double Compute, double Exchange, dou
         double Middle(Func<Figures, double> figure) => all.Select(figure).Order().ElementAt(all.Length / 2);
     }
 
-    internal static Figures Parse(string line) => line.Split(',').Take(4).Select(text => double.Parse(text, CultureInfo.InvariantCulture)).ToArray() is [var step, var compute, var exchange, var megabytes]
-        ? new(step, compute, exchange, megabytes) : throw new FormatException($"'{line}' is no row of figures");
+    internal static Figures Parse(string line) =>
+        line.Split(',').Take(4).Select(text => double.Parse(text, CultureInfo.InvariantCulture)).ToArray()
+            is [var step, var compute, var exchange, var megabytes]
+            ? new(step, compute, exchange, megabytes)
+            : throw new FormatException($"'{line}' is no row of figures");
 
-    public override string ToString() => string.Create(CultureInfo.InvariantCulture, $"{Step:0.0},{Compute:0.0},{Exchange:0.0},{Megabytes:0.0},{(Hidden is { } share ? $"{100 * share:0}" : "-")}");
+    public override string ToString() =>
+        string.Create(
+            CultureInfo.InvariantCulture,
+            $"{Step:0.0},{Compute:0.0},{Exchange:0.0},{Megabytes:0.0},{(Hidden is { } share ? $"{100 * share:0}" : "-")}"
+        );
 }

@@ -24,7 +24,10 @@ internal static class Measurement
         using var parallel = group is null ? null : new DataParallel(group, [model], model.Parameters());
         var gradients = Torch.Zeros(model.Parameters().Where(p => p.RequiresGrad).Sum(p => p.Elements));
 
-        double compute = 0, step = 0, exchange = 0, sent = 0;
+        double compute = 0,
+            step = 0,
+            exchange = 0,
+            sent = 0;
         // Warm-up, then the three take turns.
         Step(true);
         Step(false);
@@ -34,11 +37,14 @@ internal static class Measurement
             var before = Sent();
             step += Time(() => Step(true));
             sent += Sent() - before;
-            if (group is not null) exchange += Time(() => Exchange(group, gradients));
+            if (group is not null)
+                exchange += Time(() => Exchange(group, gradients));
         }
         group?.Complete();
         group?.Dispose();
-        return group is null or { IsFirst: true } ? new(step / steps, compute / steps, exchange / steps, group is null ? 0 : sent / steps / 1e6 / group.Size) : null;
+        return group is null or { IsFirst: true }
+            ? new(step / steps, compute / steps, exchange / steps, group is null ? 0 : sent / steps / 1e6 / group.Size)
+            : null;
 
         double Time(Action work)
         {
@@ -52,9 +58,12 @@ internal static class Measurement
         {
             using var inner = new Scope();
             var loss = model.Call(images).Square().Mean();
-            if (averaged) parallel?.Average(loss);
-            if (group is null) loss.Backward();
-            else group.Guard(() => loss.Backward());
+            if (averaged)
+                parallel?.Average(loss);
+            if (group is null)
+                loss.Backward();
+            else
+                group.Guard(() => loss.Backward());
             optimizer.Step();
             optimizer.ZeroGrad();
         }
@@ -65,7 +74,8 @@ internal static class Measurement
     {
         const long elements = 25 << 18;
         using var scope = new Scope();
-        for (var start = 0L; start < gradients.Elements; start += elements) group.AllReduce(gradients.Slice(0, start, Math.Min(start + elements, gradients.Elements)));
+        for (var start = 0L; start < gradients.Elements; start += elements)
+            group.AllReduce(gradients.Slice(0, start, Math.Min(start + elements, gradients.Elements)));
     }
 
     private static double Sent()

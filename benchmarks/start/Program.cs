@@ -35,9 +35,11 @@ static void Overhead(int calls)
     void Measure(string name, Func<Tensor> call)
     {
         // The first tenth is there for the compiler.
-        for (var i = 0; i < calls / 10; i++) call().Dispose();
+        for (var i = 0; i < calls / 10; i++)
+            call().Dispose();
         var start = Stopwatch.GetTimestamp();
-        for (var i = 0; i < calls; i++) call().Dispose();
+        for (var i = 0; i < calls; i++)
+            call().Dispose();
         Console.WriteLine($"{name} {Stopwatch.GetElapsedTime(start).TotalNanoseconds / calls:F1}");
     }
 }
@@ -46,9 +48,16 @@ static void Predict(string name, string weights, string input)
 {
     using var skip = Init.Skip();
     var model = Registry.Create(name);
-    using (var file = Checkpoint.Open(weights)) model.LoadStateDict(file.StateDict());
+    using (var file = Checkpoint.Open(weights))
+        model.LoadStateDict(file.StateDict());
     model.Eval();
-    var image = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)), 1, model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+    var image = Tensor.From(
+        MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)),
+        1,
+        model.Channels,
+        model.ImageSize.Height,
+        model.ImageSize.Width
+    );
     var logits = model.Call(image).ToArray<float>();
     Console.WriteLine($"class {Array.IndexOf(logits, logits.Max())}");
 }

@@ -18,10 +18,17 @@ if (args is ["prepare", var prepared, var target])
 
 Torch.Threads = int.Parse(args[6]);
 var model = Build(args[1]);
-using (var file = Checkpoint.Open(args[2])) model.LoadStateDict(file.StateDict());
+using (var file = Checkpoint.Open(args[2]))
+    model.LoadStateDict(file.StateDict());
 model.Train();
 var labels = Tensor.From(MemoryMarshal.Cast<byte, long>(File.ReadAllBytes(args[4])));
-var images = Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(args[3])), labels.Size(0), model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+var images = Tensor.From(
+    MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(args[3])),
+    labels.Size(0),
+    model.Channels,
+    model.ImageSize.Height,
+    model.ImageSize.Width
+);
 var brief = args[0] switch
 {
     "float32" => false,
@@ -41,11 +48,13 @@ double Step()
     var (x, y) = (images.Slice(0, first, first + batch), labels.Slice(0, first, first + batch));
     optimizer.ZeroGrad();
     Tensor loss;
-    using (brief ? Torch.Autocast() : null) loss = Losses.CrossEntropy(model.Call(x), y);
+    using (brief ? Torch.Autocast() : null)
+        loss = Losses.CrossEntropy(model.Call(x), y);
     loss.Backward();
     optimizer.Step();
     return loss.ToDouble();
 }
 
 // No published size: ViT-Ti for images of 32 pixels has patches of 4.
-static Backbone Build(string name) => name == "vit_tiny_patch4_32" ? new Vit(new Vit.Config((32, 32), 4, 192, 12, 3, Classes: 10)) : Registry.Create(name);
+static Backbone Build(string name) =>
+    name == "vit_tiny_patch4_32" ? new Vit(new Vit.Config((32, 32), 4, 192, 12, 3, Classes: 10)) : Registry.Create(name);

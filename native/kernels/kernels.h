@@ -6,7 +6,17 @@
 namespace tessera::kernels {
 
 // Mirrored by Tessera.Deploy.Activation.
-enum class Activation : int32_t { None = 0, Gelu = 1, GeluTanh = 2, Relu = 3, Silu = 4, QuickGelu = 5, Sigmoid = 6, Tanh = 7, Hardswish = 8 };
+enum class Activation : int32_t {
+    None = 0,
+    Gelu = 1,
+    GeluTanh = 2,
+    Relu = 3,
+    Silu = 4,
+    QuickGelu = 5,
+    Sigmoid = 6,
+    Tanh = 7,
+    Hardswish = 8
+};
 
 // Mirrored by Tessera.Deploy.Arithmetic.
 enum class Arithmetic : int32_t { Add = 0, Subtract = 1, Multiply = 2 };
@@ -77,7 +87,7 @@ struct Attention {
     void* out;
     int64_t outer, heads, queries, keys, dim, value_dim;
     int64_t query_stride[4], key_stride[4], value_stride[4], out_stride[4];  // of outer, head, token, channel (of out: 1)
-    int64_t bias_stride[2][4];                                              // of outer, head, query, key
+    int64_t bias_stride[2][4];                                               // of outer, head, query, key
     float scale;
     int32_t type, out_type;  // of query, key and value alike
     // For training: log of the sum of exponentials of each row, [outer, heads, queries], or null; and dropout of the weights,
@@ -87,7 +97,8 @@ struct Attention {
     uint32_t seed;
 };
 
-// Gradients of attention without bias. All strides are of outer, head, token, channel; gradients are dense [outer, heads, tokens, channels].
+// Gradients of attention without bias. All strides are of outer, head, token, channel; gradients are dense [outer, heads, tokens,
+// channels].
 struct AttentionBackward {
     const void* query;
     const void* key;

@@ -25,7 +25,9 @@ const c10::DispatchKeySet cuda_keys(c10::DispatchKey::CUDA), cpu_keys(c10::Dispa
 
 // ---- Devices, streams and random numbers ----------------------------------------------------------------------------
 
-void require_device(c10::Device d) { TORCH_CHECK(d.type() == gpu.type() && d.index() <= 0, "CUDA error: invalid device ordinal (", d, ")"); }
+void require_device(c10::Device d) {
+    TORCH_CHECK(d.type() == gpu.type() && d.index() <= 0, "CUDA error: invalid device ordinal (", d, ")");
+}
 
 struct Guard final : c10::impl::DeviceGuardImplInterface {
     c10::DeviceType type() const override { return gpu.type(); }
@@ -50,10 +52,14 @@ C10_REGISTER_GUARD_IMPL(CUDA, Guard)
 struct DeviceGenerator final : c10::GeneratorImpl {
     mutable at::Generator own = at::detail::createCPUGenerator();
     DeviceGenerator() : GeneratorImpl(gpu, cuda_keys) {}
-    void set_current_seed(uint64_t seed) override { locked([&] { own.set_current_seed(seed); }); }
+    void set_current_seed(uint64_t seed) override {
+        locked([&] { own.set_current_seed(seed); });
+    }
     uint64_t current_seed() const override { return own.current_seed(); }
     uint64_t seed() override { return own.seed(); }
-    void set_state(const c10::TensorImpl& state) override { locked([&] { own.unsafeGetGeneratorImpl()->set_state(state); }); }
+    void set_state(const c10::TensorImpl& state) override {
+        locked([&] { own.unsafeGetGeneratorImpl()->set_state(state); });
+    }
     c10::intrusive_ptr<c10::TensorImpl> get_state() const override {
         c10::intrusive_ptr<c10::TensorImpl> state;
         locked([&] { state = own.get_state().getIntrusivePtr(); });
@@ -66,8 +72,7 @@ struct DeviceGenerator final : c10::GeneratorImpl {
     GeneratorImpl* clone_impl() const override { TORCH_CHECK(false, "the twin has one generator"); }
 
 private:
-    template <typename Body>
-    void locked(Body&& body) const {
+    template <typename Body> void locked(Body&& body) const {
         std::lock_guard<std::mutex> lock(own.mutex());
         body();
     }
@@ -118,12 +123,14 @@ void* hidden(void* data) { return data == nullptr ? nullptr : reinterpret_cast<v
 void* shown(void* data) { return reinterpret_cast<void*>(reinterpret_cast<uintptr_t>(data) & ~beyond); }
 
 c10::Storage storage_over(c10::DataPtr data, size_t bytes) {
-    return c10::Storage(c10::Storage::use_byte_size_t(), bytes, std::move(data), c10::GetAllocator(c10::DeviceType::CPU), /*resizable=*/true);
+    return c10::Storage(
+        c10::Storage::use_byte_size_t(), bytes, std::move(data), c10::GetAllocator(c10::DeviceType::CPU), /*resizable=*/true);
 }
 
 // The device's memory that a storage of the processor's is from now on.
 c10::DataPtr adopted(const c10::Storage& storage) {
-    return {hidden(const_cast<void*>(storage.data())), new c10::Storage(storage), [](void* kept) { delete static_cast<c10::Storage*>(kept); }, gpu};
+    return {hidden(const_cast<void*>(storage.data())), new c10::Storage(storage),
+        [](void* kept) { delete static_cast<c10::Storage*>(kept); }, gpu};
 }
 
 at::Tensor tensor_over(const c10::Storage& storage, c10::DispatchKeySet keys, const at::Tensor& like, bool view) {
@@ -149,7 +156,8 @@ public:
         if (!tensor.defined() || !tensor.is_cuda()) return tensor;
         for (auto& [ours, lent] : tensors)
             if (ours.is_same(tensor)) return lent;
-        auto pair = std::find_if(storages.begin(), storages.end(), [&](auto& p) { return p.device.unsafeGetStorageImpl() == tensor.storage().unsafeGetStorageImpl(); });
+        auto pair = std::find_if(storages.begin(), storages.end(),
+            [&](auto& p) { return p.device.unsafeGetStorageImpl() == tensor.storage().unsafeGetStorageImpl(); });
         if (pair == storages.end()) {
             const auto& storage = tensor.storage();
             c10::DataPtr data(shown(const_cast<void*>(storage.data())), c10::Device(c10::DeviceType::CPU));
@@ -164,7 +172,8 @@ public:
         for (auto& [ours, lent] : tensors)
             if (lent.is_same(tensor)) return ours;
         for (auto& pair : storages)
-            if (pair.cpu.unsafeGetStorageImpl() == tensor.storage().unsafeGetStorageImpl()) return tensor_over(pair.device, pair.keys, tensor, true);
+            if (pair.cpu.unsafeGetStorageImpl() == tensor.storage().unsafeGetStorageImpl())
+                return tensor_over(pair.device, pair.keys, tensor, true);
         const auto& made = tensor.storage();
         storages.push_back({storage_over(adopted(made), made.nbytes()), made, cuda_keys});
         return tensor_over(storages.back().device, cuda_keys, tensor, false);
@@ -182,9 +191,11 @@ public:
                 pair.device.set_data_ptr(adopted(grown));
             }
         for (auto& [ours, lent] : tensors) {
-            TORCH_CHECK(std::any_of(storages.begin(), storages.end(), [&](auto& p) { return p.cpu.unsafeGetStorageImpl() == lent.storage().unsafeGetStorageImpl(); }),
+            TORCH_CHECK(std::any_of(storages.begin(), storages.end(),
+                            [&](auto& p) { return p.cpu.unsafeGetStorageImpl() == lent.storage().unsafeGetStorageImpl(); }),
                 "the twin does not give a tensor another storage");
-            if (ours.sizes() == lent.sizes() && ours.strides() == lent.strides() && ours.storage_offset() == lent.storage_offset()) continue;
+            if (ours.sizes() == lent.sizes() && ours.strides() == lent.strides() && ours.storage_offset() == lent.storage_offset())
+                continue;
             ours.unsafeGetTensorImpl()->set_storage_offset(lent.storage_offset());
             ours.unsafeGetTensorImpl()->set_sizes_and_strides(lent.sizes(), lent.strides());
         }
@@ -195,13 +206,14 @@ public:
 
 // Operators that take tensors of two devices, and those that take single numbers of the processor beside tensors of the device.
 const std::unordered_set<std::string> of_two_devices{"copy_", "_copy_from", "_copy_from_and_resize"};
-const std::unordered_set<std::string> with_numbers{"add", "sub", "rsub", "mul", "div", "remainder", "fmod", "floor_divide", "pow", "float_power", "eq", "ne", "lt", "le", "gt", "ge",
-    "maximum", "minimum", "fmax", "fmin", "atan2", "logical_and", "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "xlogy", "hypot", "fill", "masked_fill",
-    "_index_put_impl"};
+const std::unordered_set<std::string> with_numbers{"add", "sub", "rsub", "mul", "div", "remainder", "fmod", "floor_divide", "pow",
+    "float_power", "eq", "ne", "lt", "le", "gt", "ge", "maximum", "minimum", "fmax", "fmin", "atan2", "logical_and", "logical_or",
+    "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "xlogy", "hypot", "fill", "masked_fill", "_index_put_impl"};
 
 // 1.13's give wrong numbers on the processor alone where their arguments lie in different orders (docs/engine-defects.md).
 bool wants_contiguous(const c10::FunctionSchema& schema) {
-    return schema.name() == "aten::gelu_backward" || schema.name() == "aten::native_batch_norm" || schema.name() == "aten::native_batch_norm_backward";
+    return schema.name() == "aten::gelu_backward" || schema.name() == "aten::native_batch_norm" ||
+           schema.name() == "aten::native_batch_norm_backward";
 }
 
 std::string plain_name(const c10::FunctionSchema& schema) {
@@ -212,28 +224,34 @@ std::string plain_name(const c10::FunctionSchema& schema) {
 
 void require_ours(const c10::FunctionSchema& schema, size_t argument, const at::Tensor& tensor) {
     if (!tensor.defined() || tensor.device() == gpu) return;
-    if (tensor.is_cpu() && tensor.dim() == 0 && (tensor.unsafeGetTensorImpl()->is_wrapped_number() || with_numbers.count(plain_name(schema)) > 0)) return;
-    TORCH_CHECK(of_two_devices.count(schema.name().substr(schema.name().rfind(':') + 1)) > 0, "Expected all tensors to be on the same device, but found at least two devices, ", gpu, " and ",
-        tensor.device(), "! (when checking argument for argument ", schema.arguments()[argument].name(), " in method ", schema.operator_name(), ")");
+    if (tensor.is_cpu() && tensor.dim() == 0 &&
+        (tensor.unsafeGetTensorImpl()->is_wrapped_number() || with_numbers.count(plain_name(schema)) > 0))
+        return;
+    TORCH_CHECK(of_two_devices.count(schema.name().substr(schema.name().rfind(':') + 1)) > 0,
+        "Expected all tensors to be on the same device, but found at least two devices, ", gpu, " and ", tensor.device(),
+        "! (when checking argument for argument ", schema.arguments()[argument].name(), " in method ", schema.operator_name(), ")");
 }
 
 bool is_generator(const c10::TypePtr& type) {
-    return type->kind() == c10::TypeKind::OptionalType && type->castRaw<c10::OptionalType>()->getElementType()->kind() == c10::TypeKind::GeneratorType;
+    return type->kind() == c10::TypeKind::OptionalType &&
+           type->castRaw<c10::OptionalType>()->getElementType()->kind() == c10::TypeKind::GeneratorType;
 }
 
 // Replaces the tensors of a value, if it holds any.
-template <typename Change>
-bool map_tensors(c10::IValue& value, Change&& change) {
-    if (value.isTensor()) value = change(value.toTensor());
+template <typename Change> bool map_tensors(c10::IValue& value, Change&& change) {
+    if (value.isTensor())
+        value = change(value.toTensor());
     else if (value.isTensorList()) {
         c10::List<at::Tensor> list;
         for (const auto& tensor : value.toTensorVector()) list.push_back(change(tensor));
         value = list;
     } else if (value.isOptionalTensorList()) {
         c10::List<c10::optional<at::Tensor>> list;
-        for (const auto& tensor : value.toOptionalTensorVector()) list.push_back(tensor ? c10::optional<at::Tensor>(change(*tensor)) : c10::nullopt);
+        for (const auto& tensor : value.toOptionalTensorVector())
+            list.push_back(tensor ? c10::optional<at::Tensor>(change(*tensor)) : c10::nullopt);
         value = list;
-    } else return false;
+    } else
+        return false;
     return true;
 }
 
@@ -251,7 +269,8 @@ void to_cpu(const c10::FunctionSchema& schema, size_t argument, c10::IValue& val
         auto given = value.toGenerator().device();
         TORCH_CHECK(given == gpu, "Expected a 'cuda' device type for generator but found '", given.type(), "'");
         value = generator_of_kernels();
-    } else if (value.isNone() && is_generator(schema.arguments()[argument].type())) value = generator_of_kernels();
+    } else if (value.isNone() && is_generator(schema.arguments()[argument].type()))
+        value = generator_of_kernels();
 }
 
 bool asks_for_half(const c10::Argument& argument, const c10::IValue& value) {
@@ -296,7 +315,8 @@ void compute(const c10::OperatorHandle& op, c10::Stack* stack) {
     for (size_t i = 0; i < arguments.size(); i++) {
         to_cpu(schema, i, arguments[i], crossing);
         half |= asks_for_half(schema.arguments()[i], arguments[i]);
-        map_tensors(arguments[i], [&](const at::Tensor& tensor) { return half |= tensor.defined() && tensor.scalar_type() == at::kHalf, tensor; });
+        map_tensors(
+            arguments[i], [&](const at::Tensor& tensor) { return half |= tensor.defined() && tensor.scalar_type() == at::kHalf, tensor; });
     }
     at::AutoDispatchBelowADInplaceOrView below;
     c10::impl::ExcludeDispatchKeyGuard as_it_is(c10::autocast_dispatch_keyset);

@@ -27,9 +27,11 @@ internal static class CommandLine
         {
             arguments = LaunchCommand.Separated(arguments);
             var parsed = Root().Parse(arguments);
-            if (parsed.Action is ParseErrorAction) return Refuse(parsed, parsed.Errors[0].Message.TrimEnd('.'), parsed.UnmatchedTokens is [var word, ..] ? word : null);
+            if (parsed.Action is ParseErrorAction)
+                return Refuse(parsed, parsed.Errors[0].Message.TrimEnd('.'), parsed.UnmatchedTokens is [var word, ..] ? word : null);
             // The library hands unknown options on to a command's arguments.
-            if (UnknownOption(parsed, arguments) is { } unknown) return Refuse(parsed, $"Unrecognized option '{unknown}'", unknown);
+            if (UnknownOption(parsed, arguments) is { } unknown)
+                return Refuse(parsed, $"Unrecognized option '{unknown}'", unknown);
             // Signals and errors are handled here: a training has to write its checkpoint first.
             return parsed.Invoke(new InvocationConfiguration { EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null });
         }
@@ -43,8 +45,22 @@ internal static class CommandLine
     {
         var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
         {
-            Json, Quiet,
-            TrainCommand.Create(), LaunchCommand.Create(), EvalCommand.Create(), PredictCommand.Create(), ExplainCommand.Create(), CompareCommand.Create(), CompareRunsCommand.Create(), AverageCommand.Create(), TokenLabelsCommand.Create(), DataCommand.Create(), ModelsCommand.Create(), InfoCommand.Create(), BenchCommand.Create(), CompletionCommand.Create(),
+            Json,
+            Quiet,
+            TrainCommand.Create(),
+            LaunchCommand.Create(),
+            EvalCommand.Create(),
+            PredictCommand.Create(),
+            ExplainCommand.Create(),
+            CompareCommand.Create(),
+            CompareRunsCommand.Create(),
+            AverageCommand.Create(),
+            TokenLabelsCommand.Create(),
+            DataCommand.Create(),
+            ModelsCommand.Create(),
+            InfoCommand.Create(),
+            BenchCommand.Create(),
+            CompletionCommand.Create(),
         };
         foreach (var help in root.Options.OfType<HelpOption>())
         {
@@ -61,8 +77,13 @@ internal static class CommandLine
     private static string? UnknownOption(ParseResult parsed, string[] arguments)
     {
         var taken = arguments.TakeWhile(argument => argument != "--").ToHashSet();
-        return parsed.Action is HelpWithExamples || parsed.CommandResult.Command is ExampleCommand { PassesOptionsOn: true } ? null : parsed.CommandResult.Children.OfType<ArgumentResult>().SelectMany(result => result.Tokens).Select(token => token.Value)
-            .FirstOrDefault(value => value.Length > 1 && value[0] == '-' && taken.Contains(value));
+        return parsed.Action is HelpWithExamples || parsed.CommandResult.Command is ExampleCommand { PassesOptionsOn: true }
+            ? null
+            : parsed
+                .CommandResult.Children.OfType<ArgumentResult>()
+                .SelectMany(result => result.Tokens)
+                .Select(token => token.Value)
+                .FirstOrDefault(value => value.Length > 1 && value[0] == '-' && taken.Contains(value));
     }
 
     private static int Refuse(ParseResult parsed, string problem, string? word)
@@ -74,6 +95,8 @@ internal static class CommandLine
         return ExitCode.UserError;
     }
 
-    private static string PathOf(Command command)
-        => command is RootCommand ? "tessera" : string.Join(' ', command.Parents.OfType<Command>().Take(1).Select(PathOf).Append(command.Name));
+    private static string PathOf(Command command) =>
+        command is RootCommand
+            ? "tessera"
+            : string.Join(' ', command.Parents.OfType<Command>().Take(1).Select(PathOf).Append(command.Name));
 }

@@ -16,29 +16,46 @@ internal static class Errors
     internal static int Report(Exception error, TextWriter to)
     {
         var cause = Unwrap(error);
-        if (cause is OperationCanceledException) return ExitCode.Interrupted;
+        if (cause is OperationCanceledException)
+            return ExitCode.Interrupted;
         var code = IsUsers(cause) ? ExitCode.UserError : ExitCode.Failure;
         // A type that this program does not raise itself says nothing by its message alone.
-        var message = code == ExitCode.UserError || IsOwn(cause) ? cause.Message : $"{cause.Message} ({cause.GetType().Name}; {TraceVariable}=1 shows where)";
+        var message =
+            code == ExitCode.UserError || IsOwn(cause)
+                ? cause.Message
+                : $"{cause.Message} ({cause.GetType().Name}; {TraceVariable}=1 shows where)";
         WriteLine(to, message);
-        if (Environment.GetEnvironmentVariable(TraceVariable) is { Length: > 0 }) to.WriteLine(error);
+        if (Environment.GetEnvironmentVariable(TraceVariable) is { Length: > 0 })
+            to.WriteLine(error);
         return code;
     }
 
     internal static void WriteLine(TextWriter to, string message) => to.WriteLine($"tessera: {message.ReplaceLineEndings(" ").Trim()}");
 
-    private static Exception Unwrap(Exception error) => error switch
-    {
-        TypeInitializationException { InnerException: { } inner } => Unwrap(inner),
-        TargetInvocationException { InnerException: { } inner } => Unwrap(inner),
-        AggregateException { InnerExceptions: [var inner] } => Unwrap(inner),
-        _ => error,
-    };
+    private static Exception Unwrap(Exception error) =>
+        error switch
+        {
+            TypeInitializationException { InnerException: { } inner } => Unwrap(inner),
+            TargetInvocationException { InnerException: { } inner } => Unwrap(inner),
+            AggregateException { InnerExceptions: [var inner] } => Unwrap(inner),
+            _ => error,
+        };
 
-    private static bool IsUsers(Exception error) => error is UserException or UnknownModelException
-        or RecipeException or RunException or WeightAverageException or DataException or WorkerDisagreementException or CheckpointException or StateDictException
-        or FileNotFoundException or DirectoryNotFoundException;
+    private static bool IsUsers(Exception error) =>
+        error
+            is UserException
+                or UnknownModelException
+                or RecipeException
+                or RunException
+                or WeightAverageException
+                or DataException
+                or WorkerDisagreementException
+                or CheckpointException
+                or StateDictException
+                or FileNotFoundException
+                or DirectoryNotFoundException;
 
-    private static bool IsOwn(Exception error) => error is IOException or UnauthorizedAccessException or DllNotFoundException
+    private static bool IsOwn(Exception error) =>
+        error is IOException or UnauthorizedAccessException or DllNotFoundException
         || error.GetType().Assembly.GetName().Name!.StartsWith("Tessera.", StringComparison.Ordinal);
 }

@@ -35,10 +35,12 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         var command = parsed.CommandResult.Command;
         output.WriteLine("Examples:");
         foreach (var (line, purpose) in command is ExampleCommand own ? own.Examples : First)
-            output.WriteLine(line.Length > LineWidth ? $"  {line}\n  {"",-LineWidth}  {purpose}" : $"  {line,-LineWidth}  {purpose}");
+            output.WriteLine(line.Length > LineWidth ? $"  {line}\n  {"", -LineWidth}  {purpose}" : $"  {line, -LineWidth}  {purpose}");
         output.WriteLine();
         if (command is RootCommand)
-            output.WriteLine($"Exit codes: {ExitCode.Success} done, {ExitCode.Failure} the work failed, {ExitCode.UserError} something that was asked for cannot be right, {ExitCode.Interrupted} interrupted.");
+            output.WriteLine(
+                $"Exit codes: {ExitCode.Success} done, {ExitCode.Failure} the work failed, {ExitCode.UserError} something that was asked for cannot be right, {ExitCode.Interrupted} interrupted."
+            );
         return code;
     }
 

@@ -16,30 +16,35 @@ internal sealed class Interruption : IDisposable
     internal Interruption(Action? announce = null)
     {
         var launched = Environment.GetEnvironmentVariable(LaunchedProcesses.Variable) is not null;
-        registrations = [.. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
-        {
-            if (launched && signal == PosixSignal.SIGINT)
-            {
-                context.Cancel = true;
-                return;
-            }
-            if (source.IsCancellationRequested)
-            {
-                // What is drawn live hides the cursor.
-                if (!Console.IsOutputRedirected) Console.Out.Write("\e[?25h");
-                return;
-            }
-            context.Cancel = true;
-            announce?.Invoke();
-            source.Cancel();
-        }))];
+        registrations =
+        [
+            .. new[] { PosixSignal.SIGINT, PosixSignal.SIGTERM }.Select(signal => PosixSignalRegistration.Create(signal, context =>
+                {
+                    if (launched && signal == PosixSignal.SIGINT)
+                    {
+                        context.Cancel = true;
+                        return;
+                    }
+                    if (source.IsCancellationRequested)
+                    {
+                        // What is drawn live hides the cursor.
+                        if (!Console.IsOutputRedirected)
+                            Console.Out.Write("\e[?25h");
+                        return;
+                    }
+                    context.Cancel = true;
+                    announce?.Invoke();
+                    source.Cancel();
+                })),
+        ];
     }
 
     internal CancellationToken Token => source.Token;
 
     public void Dispose()
     {
-        foreach (var registration in registrations) registration.Dispose();
+        foreach (var registration in registrations)
+            registration.Dispose();
         source.Dispose();
     }
 }

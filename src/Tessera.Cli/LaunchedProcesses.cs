@@ -13,7 +13,8 @@ internal static partial class LaunchedProcesses
     /// <summary>Set in every process that was started here.</summary>
     internal const string Variable = "TESSERA_LAUNCHED";
 
-    private const int Terminate = 15, Kill = 9;
+    private const int Terminate = 15,
+        Kill = 9;
 
     // The others learn of a failure by themselves and say who is to blame; what does not (a process that was stopped) is ended.
     private static readonly TimeSpan longestGrace = TimeSpan.FromSeconds(30);
@@ -36,14 +37,16 @@ internal static partial class LaunchedProcesses
             for (var rank = 0; rank < count; rank++)
             {
                 var process = Start(rank, count, place, timeout, arguments);
-                lock (processes) processes.Add(process);
+                lock (processes)
+                    processes.Add(process);
             }
             return Wait(processes, timeout);
         }
         finally
         {
             SignalAll(Kill);
-            foreach (var process in processes) process.Dispose();
+            foreach (var process in processes)
+                process.Dispose();
         }
 
         // The first asks for an end in good order, with a checkpoint; the second ends them at once.
@@ -56,7 +59,9 @@ internal static partial class LaunchedProcesses
         void SignalAll(int signal)
         {
             lock (processes)
-                foreach (var process in processes) if (!process.HasExited) _ = Send(process.Id, signal);
+                foreach (var process in processes)
+                    if (!process.HasExited)
+                        _ = Send(process.Id, signal);
         }
     }
 
@@ -70,18 +75,25 @@ internal static partial class LaunchedProcesses
             first = Worse(first, CodeOf(left[place].Rank, left[place].Process));
             left.RemoveAt(place);
         }
-        if (left.Count == 0) return CodeOfAll();
-        var grace = timeout is { } seconds && TimeSpan.FromSeconds(seconds) + TimeSpan.FromSeconds(2) is var own && own < longestGrace ? own : longestGrace;
+        if (left.Count == 0)
+            return CodeOfAll();
+        var grace =
+            timeout is { } seconds && TimeSpan.FromSeconds(seconds) + TimeSpan.FromSeconds(2) is var own && own < longestGrace
+                ? own
+                : longestGrace;
         Task.WaitAll([.. left.Select(one => one.Ended)], grace);
         foreach (var (rank, process, ended) in left)
         {
-            if (ended.IsCompleted) _ = CodeOf(rank, process);
-            else Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end by itself and is killed");
+            if (ended.IsCompleted)
+                _ = CodeOf(rank, process);
+            else
+                Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end by itself and is killed");
         }
         return CodeOfAll();
 
         // What rank 0 ends with speaks for all; when it was killed, what the first of the others did.
-        int CodeOfAll() => processes[0].HasExited && processes[0].ExitCode is > 0 and (<= 128 or ExitCode.Interrupted) and var code ? code : first;
+        int CodeOfAll() =>
+            processes[0].HasExited && processes[0].ExitCode is > 0 and (<= 128 or ExitCode.Interrupted) and var code ? code : first;
     }
 
     private static int Worse(int before, int code) => code == ExitCode.Success ? before : code;
@@ -89,7 +101,8 @@ internal static partial class LaunchedProcesses
     // .NET gives 128 and the signal's number for a process that a signal ended.
     private static int CodeOf(int rank, Process process)
     {
-        if (process.ExitCode <= 128 || process.ExitCode == ExitCode.Interrupted) return process.ExitCode;
+        if (process.ExitCode <= 128 || process.ExitCode == ExitCode.Interrupted)
+            return process.ExitCode;
         Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) was ended by signal {process.ExitCode - 128}");
         return ExitCode.Failure;
     }
@@ -98,8 +111,10 @@ internal static partial class LaunchedProcesses
     {
         // The first one's output is that of the training.
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = rank > 0, RedirectStandardError = rank > 0 };
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(LaunchedProcesses).Assembly.Location);
-        foreach (var argument in arguments) start.ArgumentList.Add(argument);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(LaunchedProcesses).Assembly.Location);
+        foreach (var argument in arguments)
+            start.ArgumentList.Add(argument);
         Set("RANK", rank);
         Set("LOCAL_RANK", rank);
         Set("WORLD_SIZE", count);
@@ -108,9 +123,11 @@ internal static partial class LaunchedProcesses
         start.Environment["MASTER_ADDR"] = "127.0.0.1";
         start.Environment[Variable] = "1";
         start.Environment.TryAdd("OMP_NUM_THREADS", Math.Max(1, Environment.ProcessorCount / count).ToString(CultureInfo.InvariantCulture));
-        if (timeout is { } seconds) start.Environment[WorkerEnvironment.TimeoutVariable] = seconds.ToString(CultureInfo.InvariantCulture);
+        if (timeout is { } seconds)
+            start.Environment[WorkerEnvironment.TimeoutVariable] = seconds.ToString(CultureInfo.InvariantCulture);
         var process = Process.Start(start) ?? throw new InvalidOperationException("this program could not be started once more");
-        if (rank == 0) return process;
+        if (rank == 0)
+            return process;
         process.OutputDataReceived += (_, line) => Prefixed(line.Data);
         process.ErrorDataReceived += (_, line) => Prefixed(line.Data);
         process.BeginOutputReadLine();
@@ -121,7 +138,8 @@ internal static partial class LaunchedProcesses
 
         void Prefixed(string? line)
         {
-            if (line is not null) Console.Error.WriteLine($"[rank {rank}] {line}");
+            if (line is not null)
+                Console.Error.WriteLine($"[rank {rank}] {line}");
         }
     }
 
@@ -129,7 +147,8 @@ internal static partial class LaunchedProcesses
     internal static void EndWithLauncher()
     {
         const int parentDeathSignal = 1;
-        if (Environment.GetEnvironmentVariable(Variable) is not null) _ = Control(parentDeathSignal, Terminate, 0, 0, 0);
+        if (Environment.GetEnvironmentVariable(Variable) is not null)
+            _ = Control(parentDeathSignal, Terminate, 0, 0, 0);
     }
 
     private static int FreePort()
@@ -139,6 +158,9 @@ internal static partial class LaunchedProcesses
         return ((IPEndPoint)listener.LocalEndpoint).Port;
     }
 
-    [LibraryImport("libc", EntryPoint = "prctl")] private static partial int Control(int option, long first, long second, long third, long fourth);
-    [LibraryImport("libc", EntryPoint = "kill")] private static partial int Send(int process, int signal);
+    [LibraryImport("libc", EntryPoint = "prctl")]
+    private static partial int Control(int option, long first, long second, long third, long fourth);
+
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Send(int process, int signal);
 }

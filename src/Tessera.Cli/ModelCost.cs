@@ -16,7 +16,8 @@ internal sealed record ModelCost(long Parameters, long Macs, long AttentionMacs,
         using var scope = new Scope();
         var model = variant.Create(new());
         var cost = Count(model);
-        foreach (var tensor in model.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in model.StateDict().Values)
+            tensor.Dispose();
         return cost;
     }
 

@@ -8,7 +8,12 @@ internal static class ModelLoading
     /// <summary>Where the model computes.</summary>
     internal static Option<string> DeviceOption()
     {
-        var option = new Option<string>("--device") { Description = "Where the model computes: cpu, cuda or cuda:N.", HelpName = "device", DefaultValueFactory = _ => "cpu" };
+        var option = new Option<string>("--device")
+        {
+            Description = "Where the model computes: cpu, cuda or cuda:N.",
+            HelpName = "device",
+            DefaultValueFactory = _ => "cpu",
+        };
         option.Validators.Add(result =>
         {
             try

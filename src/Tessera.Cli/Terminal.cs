@@ -25,7 +25,8 @@ internal sealed class Terminal
     internal Terminal(bool json, bool quiet)
     {
         (Json, Quiet) = (json, quiet);
-        IsDrawn = !json && !quiet && !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
+        IsDrawn =
+            !json && !quiet && !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
         console = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Text) }));
     }
 
@@ -51,14 +52,17 @@ internal sealed class Terminal
     /// <summary>A line that accompanies the result; nothing when quiet.</summary>
     internal void Note(string line)
     {
-        if (!Quiet) Text.WriteLine(line);
+        if (!Quiet)
+            Text.WriteLine(line);
     }
 
     /// <summary>A heading over what follows.</summary>
     internal void Heading(string text)
     {
-        if (IsDrawn) Drawing.MarkupLine($"[bold]{Markup.Escape(text)}[/]");
-        else Note(text);
+        if (IsDrawn)
+            Drawing.MarkupLine($"[bold]{Markup.Escape(text)}[/]");
+        else
+            Note(text);
     }
 
     /// <summary>A line of the bare result.</summary>

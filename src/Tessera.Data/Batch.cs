@@ -38,27 +38,31 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
         {
             yield return Inputs;
             yield return Labels;
-            if (Targets is not null) yield return Targets;
-            if (Mask is not null) yield return Mask;
+            if (Targets is not null)
+                yield return Targets;
+            if (Mask is not null)
+                yield return Mask;
         }
     }
 
     /// <summary>Some of the samples, as views.</summary>
     /// <param name="start">The first of them.</param>
     /// <param name="count">How many.</param>
-    public Batch Slice(int start, int count) => this with
-    {
-        Inputs = Inputs.Slice(0, start, start + count),
-        Labels = Labels.Slice(0, start, start + count),
-        Targets = Targets?.Slice(0, start, start + count),
-        Mask = Mask?.Slice(0, start, start + count),
-        Indices = [.. Indices.Skip(start).Take(count)],
-        Views = Views is null ? null : [.. Views.Skip(start).Take(count)],
-    };
+    public Batch Slice(int start, int count) =>
+        this with
+        {
+            Inputs = Inputs.Slice(0, start, start + count),
+            Labels = Labels.Slice(0, start, start + count),
+            Targets = Targets?.Slice(0, start, start + count),
+            Mask = Mask?.Slice(0, start, start + count),
+            Indices = [.. Indices.Skip(start).Take(count)],
+            Views = Views is null ? null : [.. Views.Skip(start).Take(count)],
+        };
 
     /// <summary>Frees the tensors, where no scope does.</summary>
     public void Dispose()
     {
-        foreach (var tensor in Tensors) tensor.Dispose();
+        foreach (var tensor in Tensors)
+            tensor.Dispose();
     }
 }

@@ -8,8 +8,14 @@ public static class ClassBalance
 {
     /// <summary>Positions of so many samples of every class, ascending.</summary>
     /// <exception cref="DataException">A class has fewer.</exception>
-    public static int[] Draw(Dataset data, int perClass, ulong seed) => Draw(data, seed, Streams.Subset, (label, size) => size >= perClass ? perClass
-        : throw new DataException($"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples, {perClass} were asked for"));
+    public static int[] Draw(Dataset data, int perClass, ulong seed) =>
+        Draw(data, seed, Streams.Subset, (label, size) =>
+            size >= perClass
+                ? perClass
+                : throw new DataException(
+                    $"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples, {perClass} were asked for"
+                )
+        );
 
     /// <summary>Positions of a share of the samples of every class, rounded to whole samples and at least one, ascending.</summary>
     public static int[] Draw(Dataset data, double share, ulong seed) => Draw(data, seed, Streams.Subset, (_, size) => Share(size, share));
@@ -21,8 +27,13 @@ public static class ClassBalance
     /// <exception cref="DataException">Of a class nothing would be left.</exception>
     public static (int[] Remaining, int[] HeldOut) Divide(Dataset data, double share, ulong seed)
     {
-        var heldOut = Draw(data, seed, Streams.HoldOut, (label, size) => Share(size, share) is var count && count < size ? count
-            : throw new DataException($"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples: nothing is left when {share:P1} are held out"));
+        var heldOut = Draw(data, seed, Streams.HoldOut, (label, size) =>
+            Share(size, share) is var count && count < size
+                ? count
+                : throw new DataException(
+                    $"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples: nothing is left when {share:P1} are held out"
+                )
+        );
         var taken = heldOut.ToHashSet();
         return ([.. Enumerable.Range(0, data.Count).Where(index => !taken.Contains(index))], heldOut);
     }

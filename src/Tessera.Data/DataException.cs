@@ -4,10 +4,12 @@ namespace Tessera.Data;
 public class DataException : Exception
 {
     /// <summary>An error with a one-line message.</summary>
-    public DataException(string message) : base(Tessera.Message.OneLine(message)) { }
+    public DataException(string message)
+        : base(Tessera.Message.OneLine(message)) { }
 
     /// <summary>An error with a one-line message and what led to it.</summary>
-    public DataException(string message, Exception? inner) : base(Tessera.Message.OneLine(message), inner) { }
+    public DataException(string message, Exception? inner)
+        : base(Tessera.Message.OneLine(message), inner) { }
 }
 
 /// <summary>A file whose content is not what its format asks for.</summary>
@@ -19,8 +21,7 @@ public sealed class DataFormatException : DataException
     /// <param name="problem">What is wrong and what would be right, in a few words.</param>
     /// <param name="inner">What led to it.</param>
     public DataFormatException(string file, long? offset, string problem, Exception? inner = null)
-        : base(offset is null ? $"{file}: {problem}" : $"{file}: {problem} (at byte {offset})", inner)
-        => (File, Offset) = (file, offset);
+        : base(offset is null ? $"{file}: {problem}" : $"{file}: {problem} (at byte {offset})", inner) => (File, Offset) = (file, offset);
 
     /// <summary>Path of the file.</summary>
     public string File { get; }

@@ -10,14 +10,22 @@ namespace Tessera.Data;
 /// <param name="Folder">Where it lies below the cache folder when no root is given.</param>
 /// <param name="Open">Opens a split in a folder; null for where it is looked for by itself.</param>
 /// <param name="Elsewhere">A folder that a package of the system puts it into; null where none does.</param>
-public sealed record DatasetKind(string Name, string Summary, IReadOnlyList<string> Splits, string Folder, Func<string, string?, Dataset> Open, string? Elsewhere = null)
+public sealed record DatasetKind(
+    string Name,
+    string Summary,
+    IReadOnlyList<string> Splits,
+    string Folder,
+    Func<string, string?, Dataset> Open,
+    string? Elsewhere = null
+)
 {
     /// <summary>The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.</summary>
     /// <param name="root">Folder below which data sets lie; the cache and where packages put sets when null.</param>
     public string? Find(string? root = null)
     {
         var own = Path.Combine(root ?? Datasets.Cache, Folder);
-        if (Directory.Exists(own) && Directory.EnumerateFileSystemEntries(own).Any()) return own;
+        if (Directory.Exists(own) && Directory.EnumerateFileSystemEntries(own).Any())
+            return own;
         return root is null && Directory.Exists(Elsewhere) ? Elsewhere : null;
     }
 }
@@ -26,25 +34,39 @@ public sealed record DatasetKind(string Name, string Summary, IReadOnlyList<stri
 public static class Datasets
 {
     /// <summary>Name to data set.</summary>
-    public static IReadOnlyDictionary<string, DatasetKind> Kinds { get; } = new DatasetKind[]
-    {
-        MnistFamily.FashionMnist, MnistFamily.Mnist, MnistFamily.Kmnist,
-        Cifar.Cifar10, Cifar.Cifar100, Stl10.Kind,
-        TextSets.AgNews, TextSets.Trec, TextSets.Sst2,
-        ImageFolders.Folder, ImageFolders.ImageNet, ImageFolders.TinyImageNet, ImageFolders.Flowers, ImageFolders.Cub,
-    }.ToFrozenDictionary(kind => kind.Name);
+    public static IReadOnlyDictionary<string, DatasetKind> Kinds { get; } =
+        new DatasetKind[]
+        {
+            MnistFamily.FashionMnist,
+            MnistFamily.Mnist,
+            MnistFamily.Kmnist,
+            Cifar.Cifar10,
+            Cifar.Cifar100,
+            Stl10.Kind,
+            TextSets.AgNews,
+            TextSets.Trec,
+            TextSets.Sst2,
+            ImageFolders.Folder,
+            ImageFolders.ImageNet,
+            ImageFolders.TinyImageNet,
+            ImageFolders.Flowers,
+            ImageFolders.Cub,
+        }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>
-    public static string Cache => Environment.GetEnvironmentVariable("TESSERA_DATA") is { Length: > 0 } folder
-        ? folder
-        : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache", "tessera");
+    public static string Cache =>
+        Environment.GetEnvironmentVariable("TESSERA_DATA") is { Length: > 0 } folder
+            ? folder
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache", "tessera");
 
     /// <summary>The data set of a name; hyphens and capitals are forgiven.</summary>
     /// <exception cref="DataException">Unknown.</exception>
     public static DatasetKind Find(string name)
     {
         var key = name.ToLowerInvariant().Replace('-', '_');
-        return Kinds.TryGetValue(key, out var kind) ? kind : throw new DataException($"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}");
+        return Kinds.TryGetValue(key, out var kind)
+            ? kind
+            : throw new DataException($"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}");
     }
 
     /// <summary>Opens a data set.</summary>
@@ -55,13 +77,15 @@ public static class Datasets
     public static Dataset Open(string name, string split, string? root = null)
     {
         var kind = Find(name);
-        if (!kind.Splits.Contains(split)) throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
-        if (root is not null && !Directory.Exists(root)) throw new DataException($"{kind.Name}: the folder {root} does not exist");
+        if (!kind.Splits.Contains(split))
+            throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
+        if (root is not null && !Directory.Exists(root))
+            throw new DataException($"{kind.Name}: the folder {root} does not exist");
         return kind.Open(split, root);
     }
 
     /// <summary>Opens a data set of images.</summary>
     /// <inheritdoc cref="Open"/>
-    public static ImageDataset OpenImages(string name, string split, string? root = null)
-        => Open(name, split, root) as ImageDataset ?? throw new DataException($"{name} is no set of images");
+    public static ImageDataset OpenImages(string name, string split, string? root = null) =>
+        Open(name, split, root) as ImageDataset ?? throw new DataException($"{name} is no set of images");
 }

@@ -15,10 +15,18 @@ public sealed class FileImages : ImageDataset
     /// <param name="labels">Class per image.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
     /// <exception cref="DataException">Not one label per file.</exception>
-    public FileImages(string name, string split, IReadOnlyList<string> classNames, IReadOnlyList<string> paths, IReadOnlyList<int> labels, Normalization? normalization = null)
+    public FileImages(
+        string name,
+        string split,
+        IReadOnlyList<string> classNames,
+        IReadOnlyList<string> paths,
+        IReadOnlyList<int> labels,
+        Normalization? normalization = null
+    )
         : base(name, split, classNames, labels)
     {
-        if (paths.Count != labels.Count) throw new DataException($"{name} ({split}): {paths.Count} files and {labels.Count} labels");
+        if (paths.Count != labels.Count)
+            throw new DataException($"{name} ({split}): {paths.Count} files and {labels.Count} labels");
         this.paths = paths;
         Normalization = normalization ?? Normalization.ImageNet;
     }

@@ -37,7 +37,8 @@ public abstract class ImageDataset : Dataset
 public sealed class UnreadableImageException : DataException
 {
     /// <summary>An error of a file.</summary>
-    public UnreadableImageException(string file, string problem) : base($"{file}: {problem}") => (File, Problem) = (file, problem);
+    public UnreadableImageException(string file, string problem)
+        : base($"{file}: {problem}") => (File, Problem) = (file, problem);
 
     /// <summary>Path of the file.</summary>
     public string File { get; }

@@ -14,11 +14,12 @@ public readonly record struct ImageView(double Top, double Left, double Height, 
     public static ImageView Whole { get; } = new(0, 0, 1, 1);
 
     /// <summary>A window of this view, in fractions of its sides; it may reach over the edges.</summary>
-    public ImageView Window(double top, double left, double height, double width) => new(Top + top * Height, Left + left * Width, height * Height, width * Width);
+    public ImageView Window(double top, double left, double height, double width) =>
+        new(Top + top * Height, Left + left * Width, height * Height, width * Width);
 
     /// <summary>A window of an image that shows this view, in its pixels.</summary>
-    internal ImageView Cut(int top, int left, int height, int width, int ofHeight, int ofWidth)
-        => Window(top / (double)ofHeight, left / (double)ofWidth, height / (double)ofHeight, width / (double)ofWidth);
+    internal ImageView Cut(int top, int left, int height, int width, int ofHeight, int ofWidth) =>
+        Window(top / (double)ofHeight, left / (double)ofWidth, height / (double)ofHeight, width / (double)ofWidth);
 
     /// <summary>Left and right exchanged.</summary>
     public ImageView Mirrored => this with { Left = Left + Width, Width = -Width };

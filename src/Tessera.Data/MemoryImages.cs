@@ -17,12 +17,24 @@ public sealed class MemoryImages : ImageDataset
     /// <param name="width">W.</param>
     /// <param name="normalization">Mean and deviation; those of these images when null.</param>
     /// <exception cref="DataException">The block does not hold one image per label.</exception>
-    public MemoryImages(string name, string split, IReadOnlyList<string> classNames, IReadOnlyList<int> labels, byte[] pixels, int channels, int height, int width, Normalization? normalization = null)
+    public MemoryImages(
+        string name,
+        string split,
+        IReadOnlyList<string> classNames,
+        IReadOnlyList<int> labels,
+        byte[] pixels,
+        int channels,
+        int height,
+        int width,
+        Normalization? normalization = null
+    )
         : base(name, split, classNames, labels)
     {
         imageSize = checked(channels * height * width);
         if (pixels.LongLength != (long)labels.Count * imageSize)
-            throw new DataException($"{name} ({split}): {pixels.LongLength} bytes of pixels for {labels.Count} labels, where {labels.Count} images of {channels}x{height}x{width} take {(long)labels.Count * imageSize}");
+            throw new DataException(
+                $"{name} ({split}): {pixels.LongLength} bytes of pixels for {labels.Count} labels, where {labels.Count} images of {channels}x{height}x{width} take {(long)labels.Count * imageSize}"
+            );
         this.pixels = pixels;
         (Channels, Height, Width) = (channels, height, width);
         Normalization = normalization ?? Normalization.Of(pixels, channels, height * width);

@@ -7,8 +7,12 @@ public sealed record Normalization
     /// <exception cref="DataException">Of different length, or a deviation that is not positive.</exception>
     public Normalization(IReadOnlyList<float> mean, IReadOnlyList<float> deviation)
     {
-        if (mean.Count != deviation.Count || mean.Count == 0) throw new DataException($"normalization: {mean.Count} means and {deviation.Count} deviations, where one of each per channel is right");
-        if (deviation.Any(value => !(value > 0))) throw new DataException($"normalization: deviations are positive, not {string.Join(", ", deviation)}");
+        if (mean.Count != deviation.Count || mean.Count == 0)
+            throw new DataException(
+                $"normalization: {mean.Count} means and {deviation.Count} deviations, where one of each per channel is right"
+            );
+        if (deviation.Any(value => !(value > 0)))
+            throw new DataException($"normalization: deviations are positive, not {string.Join(", ", deviation)}");
         (Mean, Deviation) = (mean, deviation);
     }
 
@@ -31,17 +35,21 @@ public sealed record Normalization
     public static Normalization Of(ReadOnlySpan<byte> pixels, int channels, int planeSize)
     {
         var counts = new long[channels][];
-        for (var c = 0; c < channels; c++) counts[c] = new long[256];
+        for (var c = 0; c < channels; c++)
+            counts[c] = new long[256];
         for (int start = 0, plane = 0; start < pixels.Length; start += planeSize, plane++)
         {
             var histogram = counts[plane % channels];
-            foreach (var value in pixels.Slice(start, planeSize)) histogram[value]++;
+            foreach (var value in pixels.Slice(start, planeSize))
+                histogram[value]++;
         }
         var mean = new float[channels];
         var deviation = new float[channels];
         for (var c = 0; c < channels; c++)
         {
-            double total = 0, sum = 0, squares = 0;
+            double total = 0,
+                sum = 0,
+                squares = 0;
             for (var v = 0; v < 256; v++)
             {
                 total += counts[c][v];
@@ -60,12 +68,14 @@ public sealed record Normalization
     /// <exception cref="DataException">Another number of channels.</exception>
     public float[] Table(int channels)
     {
-        if (Mean.Count != 1 && Mean.Count != channels) throw new DataException($"normalization: {Mean.Count} means for images of {channels} channels");
+        if (Mean.Count != 1 && Mean.Count != channels)
+            throw new DataException($"normalization: {Mean.Count} means for images of {channels} channels");
         var table = new float[channels * 256];
         for (var c = 0; c < channels; c++)
         {
             var (mean, deviation) = Mean.Count == 1 ? (Mean[0], Deviation[0]) : (Mean[c], Deviation[c]);
-            for (var v = 0; v < 256; v++) table[c * 256 + v] = (v / 255f - mean) / deviation;
+            for (var v = 0; v < 256; v++)
+                table[c * 256 + v] = (v / 255f - mean) / deviation;
         }
         return table;
     }

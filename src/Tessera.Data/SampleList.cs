@@ -16,7 +16,8 @@ public static class SampleList
     {
         var text = new StringBuilder($"# {head}\n");
         var common = Common(data);
-        for (var i = 0; i < data.Count; i++) text.Append(data.SampleName(i).AsSpan(common)).Append('\n');
+        for (var i = 0; i < data.Count; i++)
+            text.Append(data.SampleName(i).AsSpan(common)).Append('\n');
         return text.ToString();
     }
 
@@ -41,17 +42,24 @@ public static class SampleList
             var name = data.SampleName(i);
             full[name] = full[name[common..]] = i;
             // A bare name that several files have stands for none of them.
-            if (!bare.TryAdd(Path.GetFileName(name), i)) bare[Path.GetFileName(name)] = -1;
+            if (!bare.TryAdd(Path.GetFileName(name), i))
+                bare[Path.GetFileName(name)] = -1;
         }
         var found = new SortedSet<int>();
         foreach (var (number, line) in lines.Index())
         {
             var name = line.Trim();
-            if (name.Length == 0 || name[0] == '#') continue;
+            if (name.Length == 0 || name[0] == '#')
+                continue;
             var place = string.Create(CultureInfo.InvariantCulture, $"{path}:{number + 1}");
-            if (!full.TryGetValue(name, out var index) && !bare.TryGetValue(name, out index)) throw new DataException($"{place}: '{name}' is no sample of {data.Name} ({data.Split})");
-            if (index < 0) throw new DataException($"{place}: '{name}' is the name of several samples of {data.Name} ({data.Split}): put their folder in front");
-            if (!found.Add(index)) throw new DataException($"{place}: '{name}' comes a second time");
+            if (!full.TryGetValue(name, out var index) && !bare.TryGetValue(name, out index))
+                throw new DataException($"{place}: '{name}' is no sample of {data.Name} ({data.Split})");
+            if (index < 0)
+                throw new DataException(
+                    $"{place}: '{name}' is the name of several samples of {data.Name} ({data.Split}): put their folder in front"
+                );
+            if (!found.Add(index))
+                throw new DataException($"{place}: '{name}' comes a second time");
         }
         return found.Count > 0 ? [.. found] : throw new DataException($"{path}: the list names no sample");
     }
@@ -59,7 +67,8 @@ public static class SampleList
     // Length of the folder that the names of all samples begin with.
     private static int Common(Dataset data)
     {
-        if (data.Count == 0) return 0;
+        if (data.Count == 0)
+            return 0;
         var folder = data.SampleName(0).AsSpan();
         folder = folder[..(folder.LastIndexOf('/') + 1)];
         for (var i = 1; i < data.Count && folder.Length > 0; i++)

@@ -14,8 +14,8 @@ public struct SampleRandom
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="index">Sample in its data set.</param>
     /// <param name="stream">What the numbers are for: different streams are independent.</param>
-    public SampleRandom(ulong seed, long epoch, long index, int stream = 0)
-        => state = Mix(Mix(Mix(Mix(seed + Step) ^ (ulong)epoch) + Step ^ (ulong)index) + Step ^ (ulong)stream);
+    public SampleRandom(ulong seed, long epoch, long index, int stream = 0) =>
+        state = Mix(Mix(Mix(Mix(seed + Step) ^ (ulong)epoch) + Step ^ (ulong)index) + Step ^ (ulong)stream);
 
     /// <summary>64 random bits.</summary>
     public ulong NextBits() => Mix(state += Step);
@@ -35,7 +35,8 @@ public struct SampleRandom
         while (true)
         {
             var product = (NextBits() >> 32) * (ulong)count;
-            if ((uint)product >= (uint)(-count) % (uint)count) return (int)(product >> 32);
+            if ((uint)product >= (uint)(-count) % (uint)count)
+                return (int)(product >> 32);
         }
     }
 
@@ -62,16 +63,19 @@ public struct SampleRandom
     // The logarithm of a gamma draw: small shapes underflow otherwise (Marsaglia and Tsang, 2000; below 1 with their boost).
     private double LogGamma(double shape)
     {
-        if (shape < 1) return LogGamma(shape + 1) + Math.Log(1 - NextDouble()) / shape;
+        if (shape < 1)
+            return LogGamma(shape + 1) + Math.Log(1 - NextDouble()) / shape;
         var d = shape - 1 / 3.0;
         var c = 1 / Math.Sqrt(9 * d);
         while (true)
         {
             var x = Normal();
             var v = 1 + c * x;
-            if (v <= 0) continue;
+            if (v <= 0)
+                continue;
             v = v * v * v;
-            if (Math.Log(1 - NextDouble()) < 0.5 * x * x + d - d * v + d * Math.Log(v)) return Math.Log(d) + Math.Log(v);
+            if (Math.Log(1 - NextDouble()) < 0.5 * x * x + d - d * v + d * Math.Log(v))
+                return Math.Log(d) + Math.Log(v);
         }
     }
 

@@ -13,7 +13,12 @@ public sealed class Subset : ImageDataset
     /// <param name="count">How many are taken.</param>
     /// <exception cref="DataException">There are not as many.</exception>
     public Subset(ImageDataset whole, int count)
-        : this(whole, count >= 0 && count <= whole.Count ? [.. Enumerable.Range(0, count)] : throw new DataException($"{whole.Name} ({whole.Split}): the first {count} of {whole.Count} samples")) { }
+        : this(
+            whole,
+            count >= 0 && count <= whole.Count
+                ? [.. Enumerable.Range(0, count)]
+                : throw new DataException($"{whole.Name} ({whole.Split}): the first {count} of {whole.Count} samples")
+        ) { }
 
     /// <summary>Given samples.</summary>
     /// <param name="whole">All samples.</param>
@@ -21,8 +26,18 @@ public sealed class Subset : ImageDataset
     /// <param name="split">Name of the part; that of the whole by default.</param>
     /// <exception cref="DataException">A position that does not exist.</exception>
     public Subset(ImageDataset whole, IReadOnlyList<int> indices, string? split = null)
-        : base(whole.Name, split ?? whole.Split, whole.ClassNames, [.. indices.Select(index => index >= 0 && index < whole.Count ? whole.Labels[index] : throw new DataException($"{whole.Name} ({whole.Split}): sample {index} of {whole.Count}"))])
-        => (this.whole, this.indices) = (whole, indices);
+        : base(
+            whole.Name,
+            split ?? whole.Split,
+            whole.ClassNames,
+            [
+                .. indices.Select(index =>
+                    index >= 0 && index < whole.Count
+                        ? whole.Labels[index]
+                        : throw new DataException($"{whole.Name} ({whole.Split}): sample {index} of {whole.Count}")
+                ),
+            ]
+        ) => (this.whole, this.indices) = (whole, indices);
 
     /// <inheritdoc/>
     public override int Channels => whole.Channels;

@@ -29,12 +29,18 @@ public sealed unsafe class CompiledModel : IDisposable
 
     internal CompiledModel(Backbone model, CompileOptions options)
     {
-        if (options.Precision is not (DType.Float32 or DType.BFloat16)) throw new ArgumentException($"precision {options.Precision.Name()}: float32 or bfloat16 was expected", nameof(options));
-        if (options.Threads is < 1) throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "at least one thread");
-        if (model.Training) throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
-        if (model is TextCct) throw new NotSupportedException("a model of texts cannot be compiled: it takes words and their mask");
+        if (options.Precision is not (DType.Float32 or DType.BFloat16))
+            throw new ArgumentException($"precision {options.Precision.Name()}: float32 or bfloat16 was expected", nameof(options));
+        if (options.Threads is < 1)
+            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "at least one thread");
+        if (model.Training)
+            throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
+        if (model is TextCct)
+            throw new NotSupportedException("a model of texts cannot be compiled: it takes words and their mask");
         if (model.Parameters().FirstOrDefault(p => p.DType != DType.Float32 || p.Device.Type != DeviceType.Cpu) is { } other)
-            throw new NotSupportedException($"a model in {other.DType.Name()} on {other.Device} cannot be compiled: float32 on the CPU was expected");
+            throw new NotSupportedException(
+                $"a model in {other.DType.Name()} on {other.Device} cannot be compiled: float32 on the CPU was expected"
+            );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
         SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
     }
@@ -62,17 +68,28 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <exception cref="ShapeException">Not four dimensions, or other channels.</exception>
     public Tensor Call(Tensor images)
     {
-        if (images.Dim != 4 || images.Size(1) != model.Channels) throw new ShapeException($"images of shape {images.Shape}: [B, {model.Channels}, H, W] was expected");
+        if (images.Dim != 4 || images.Size(1) != model.Channels)
+            throw new ShapeException($"images of shape {images.Shape}: [B, {model.Channels}, H, W] was expected");
         var compiled = SizeOf(images.Size(1), images.Size(2), images.Size(3));
         using var scope = new Scope();
         var dense = images.To(DType.Float32).Contiguous();
         var count = dense.Size(0);
         var result = Torch.Empty([count, .. compiled.ResultSizes]);
-        if (count == 0) return scope.Return(result);
+        if (count == 0)
+            return scope.Return(result);
         var spread = count > 1 && threads > 1;
         var programs = compiled.Programs(spread ? (int)Math.Min(count, threads) : 1);
         fixed (NativeProgram* first = programs)
-            Dispatcher.Check(KernelImports.ProgramRun(first, spread ? (int)Math.Min(count, threads) : 1, threads, dense.Info.Data, result.Info.Data, count));
+            Dispatcher.Check(
+                KernelImports.ProgramRun(
+                    first,
+                    spread ? (int)Math.Min(count, threads) : 1,
+                    threads,
+                    dense.Info.Data,
+                    result.Info.Data,
+                    count
+                )
+            );
         GC.KeepAlive(dense);
         return scope.Return(result);
     }
@@ -89,8 +106,10 @@ public sealed unsafe class CompiledModel : IDisposable
         for (var r = 0; r < repeats; r++)
         {
             fixed (NativeProgram* first = programs)
-            fixed (long* into = once) Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
-            for (var i = 0; i < times.Length; i++) times[i] = Math.Min(times[i], once[i]);
+            fixed (long* into = once)
+                Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
+            for (var i = 0; i < times.Length; i++)
+                times[i] = Math.Min(times[i], once[i]);
         }
         return [.. compiled.Plan.Steps.Select((step, i) => new StepTime(step.Kind.ToString(), step.Label, times[i] / 1e6, step.Macs))];
     }
@@ -101,13 +120,15 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Frees weights and memory.</summary>
     public void Dispose()
     {
-        foreach (var compiled in bySize.Values) compiled.Dispose();
+        foreach (var compiled in bySize.Values)
+            compiled.Dispose();
         bySize.Clear();
     }
 
     private Compiled SizeOf(long channels, long height, long width)
     {
-        if (!bySize.TryGetValue((channels, height, width), out var compiled)) bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
+        if (!bySize.TryGetValue((channels, height, width), out var compiled))
+            bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
         return compiled;
     }
 
@@ -141,23 +162,34 @@ public sealed unsafe class CompiledModel : IDisposable
             Plan = new(graph, constants, options.Precision);
             Bytes = CompiledProgram.Arrange(Plan.Roots);
             // What calls of the engine take as constants has to stay; the activations of the trace go.
-            var needed = Plan.EngineCalls.SelectMany(c => c.Values).SelectMany(v => v.Tensors).Where(t => t is not null).Select(t => t!.Tensor).ToHashSet(ReferenceEqualityComparer.Instance);
+            var needed = Plan
+                .EngineCalls.SelectMany(c => c.Values)
+                .SelectMany(v => v.Tensors)
+                .Where(t => t is not null)
+                .Select(t => t!.Tensor)
+                .ToHashSet(ReferenceEqualityComparer.Instance);
             foreach (var tensor in traced)
-                if (needed.Contains(tensor)) kept.Add(tensor);
-                else tensor.Dispose();
+                if (needed.Contains(tensor))
+                    kept.Add(tensor);
+                else
+                    tensor.Dispose();
         }
 
         internal NativeProgram[] Programs(int count)
         {
-            while (programs.Count < count) programs.Add(new(Plan, Bytes));
-            if (native.Length != programs.Count) native = [.. programs.Select(p => p.Native)];
+            while (programs.Count < count)
+                programs.Add(new(Plan, Bytes));
+            if (native.Length != programs.Count)
+                native = [.. programs.Select(p => p.Native)];
             return native;
         }
 
         public void Dispose()
         {
-            foreach (var program in programs) program.Dispose();
-            foreach (var tensor in kept) tensor.Dispose();
+            foreach (var program in programs)
+                program.Dispose();
+            foreach (var tensor in kept)
+                tensor.Dispose();
             constants.Dispose();
         }
     }

@@ -7,8 +7,11 @@ namespace Tessera.Deploy;
 [StructLayout(LayoutKind.Sequential)]
 internal struct NativeProgram
 {
-    internal nint Steps, Input, Output;
-    internal long InputBytes, OutputBytes;
+    internal nint Steps,
+        Input,
+        Output;
+    internal long InputBytes,
+        OutputBytes;
     internal int Count;
 }
 
@@ -22,8 +25,11 @@ internal struct NativeStep
 [StructLayout(LayoutKind.Sequential)]
 internal struct NativeEngineCall
 {
-    internal nint Op, Arguments, Targets;
-    internal int Count, TargetCount;
+    internal nint Op,
+        Arguments,
+        Targets;
+    internal int Count,
+        TargetCount;
 }
 
 /// <summary>Steps bound to memory: several programs of one model run beside each other.</summary>
@@ -39,20 +45,29 @@ internal sealed unsafe class CompiledProgram : IDisposable
     internal CompiledProgram(Lowering plan, long bytes)
     {
         memory = (nint)NativeMemory.AlignedAlloc((nuint)bytes, 4096);
-        nint At(Located? located) => located is null ? 0 : (located.Root is { } root ? memory + (nint)root.Address : located.Constant) + (nint)(located.Offset * located.Type.Size());
+        nint At(Located? located) =>
+            located is null
+                ? 0
+                : (located.Root is { } root ? memory + (nint)root.Address : located.Constant)
+                    + (nint)(located.Offset * located.Type.Size());
         var steps = (NativeStep*)Allocate(plan.Steps.Count * sizeof(NativeStep));
         for (var i = 0; i < plan.Steps.Count; i++)
         {
             var arguments = plan.Steps[i].Build(At);
-            if (arguments is EngineTemplate template) arguments = Bind(template, At);
+            if (arguments is EngineTemplate template)
+                arguments = Bind(template, At);
             var block = Allocate(Marshal.SizeOf(arguments));
             Marshal.StructureToPtr(arguments, block, false);
             steps[i] = new() { Kind = plan.Steps[i].Kind, Arguments = block };
         }
         Native = new()
         {
-            Steps = (nint)steps, Count = plan.Steps.Count, Input = memory + (nint)plan.InputRoot.Address, InputBytes = plan.InputRoot.Bytes,
-            Output = At(plan.Result), OutputBytes = plan.Result.Elements * plan.Result.Type.Size(),
+            Steps = (nint)steps,
+            Count = plan.Steps.Count,
+            Input = memory + (nint)plan.InputRoot.Address,
+            InputBytes = plan.InputRoot.Bytes,
+            Output = At(plan.Result),
+            OutputBytes = plan.Result.Elements * plan.Result.Type.Size(),
         };
     }
 
@@ -68,7 +83,8 @@ internal sealed unsafe class CompiledProgram : IDisposable
             var address = 0L;
             foreach (var other in placed.Where(o => o.First <= root.Last && root.First <= o.Last).OrderBy(o => o.Address))
             {
-                if (address + Padded(root) <= other.Address) break;
+                if (address + Padded(root) <= other.Address)
+                    break;
                 address = Math.Max(address, other.Address + Padded(other));
             }
             root.Address = address;
@@ -89,7 +105,9 @@ internal sealed unsafe class CompiledProgram : IDisposable
             fixed (long* sizes = located.Sizes)
             fixed (long* strides = located.Strides)
             {
-                Dispatcher.Check(Imports.TensorFromMemory((void*)at(located), sizes, strides, located.Dims, (int)type, null, null, out var handle));
+                Dispatcher.Check(
+                    Imports.TensorFromMemory((void*)at(located), sizes, strides, located.Dims, (int)type, null, null, out var handle)
+                );
                 var tensor = new Tensor(handle).Keep();
                 tensors.Add(tensor);
                 return tensor.Handle;
@@ -100,27 +118,38 @@ internal sealed unsafe class CompiledProgram : IDisposable
         for (var i = 0; i < template.Values.Length; i++)
         {
             var value = template.Values[i];
-            nint Handle(TracedTensor? tensor) => tensor is null ? 0 : template.Arguments.TryGetValue(tensor, out var located) ? Bound(located) : tensor.Tensor.Handle;
+            nint Handle(TracedTensor? tensor) =>
+                tensor is null ? 0
+                : template.Arguments.TryGetValue(tensor, out var located) ? Bound(located)
+                : tensor.Tensor.Handle;
             values[i] = value.Tag switch
             {
                 Tag.Tensor => new() { Tag = Tag.Tensor, Payload = Handle(value.Tensor) },
                 Tag.TensorList => Value.List(Tag.TensorList, List([.. value.Tensors.Select(Handle)]), value.Tensors.Length),
-                Tag.IntList or Tag.DoubleList => Value.List(value.Tag, List([.. value.Items.Select(item => (nint)item)]), value.Items.Length),
+                Tag.IntList or Tag.DoubleList => Value.List(
+                    value.Tag,
+                    List([.. value.Items.Select(item => (nint)item)]),
+                    value.Items.Length
+                ),
                 Tag.BoolList or Tag.String => Value.List(value.Tag, Bytes([.. value.Items.Select(item => (byte)item)]), value.Items.Length),
                 _ => new() { Tag = value.Tag, Payload = value.Number },
             };
         }
         return new()
         {
-            Op = Dispatcher.Find(template.Name, template.Overload), Arguments = (nint)values, Count = template.Values.Length,
-            Targets = (nint)List([.. template.Targets.Select(target => target is null ? 0 : Bound(target))]), TargetCount = template.Targets.Length,
+            Op = Dispatcher.Find(template.Name, template.Overload),
+            Arguments = (nint)values,
+            Count = template.Values.Length,
+            Targets = (nint)List([.. template.Targets.Select(target => target is null ? 0 : Bound(target))]),
+            TargetCount = template.Targets.Length,
         };
     }
 
     private void* List(nint[] items)
     {
         var block = (nint*)Allocate(Math.Max(1, items.Length) * sizeof(nint));
-        for (var i = 0; i < items.Length; i++) block[i] = items[i];
+        for (var i = 0; i < items.Length; i++)
+            block[i] = items[i];
         return block;
     }
 
@@ -140,8 +169,10 @@ internal sealed unsafe class CompiledProgram : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in tensors) tensor.Dispose();
-        foreach (var block in blocks) NativeMemory.Free((void*)block);
+        foreach (var tensor in tensors)
+            tensor.Dispose();
+        foreach (var block in blocks)
+            NativeMemory.Free((void*)block);
         NativeMemory.AlignedFree((void*)memory);
         tensors.Clear();
         blocks.Clear();

@@ -48,7 +48,8 @@ internal sealed unsafe class Constants : IDisposable
 
     public void Dispose()
     {
-        foreach (var block in blocks) NativeMemory.AlignedFree((void*)block);
+        foreach (var block in blocks)
+            NativeMemory.AlignedFree((void*)block);
         blocks.Clear();
         GC.SuppressFinalize(this);
     }

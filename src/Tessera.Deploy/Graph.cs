@@ -47,23 +47,34 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
 
     /// <summary>The argument's view; null where it is a constant.</summary>
     internal View? Input(int argument) => Input(call.Arguments[argument].Tensor);
+
     internal View? Input(TracedTensor? tensor) => tensor is not null && views.TryGetValue(tensor, out var view) ? view : null;
 
     /// <summary>The argument's value where it does not depend on the model's input.</summary>
-    internal Tensor? Constant(int argument) => call.Arguments.Length > argument && call.Arguments[argument].Tensor is { } tensor && Input(tensor) is null ? tensor.Tensor : null;
+    internal Tensor? Constant(int argument) =>
+        call.Arguments.Length > argument && call.Arguments[argument].Tensor is { } tensor && Input(tensor) is null ? tensor.Tensor : null;
 
-    internal long Int(int argument, long missing)
-        => argument < call.Arguments.Length && call.Arguments[argument] is { Tag: Tag.Int or Tag.Bool or Tag.Double } value ? (long)value.Real : missing;
+    internal long Int(int argument, long missing) =>
+        argument < call.Arguments.Length && call.Arguments[argument] is { Tag: Tag.Int or Tag.Bool or Tag.Double } value
+            ? (long)value.Real
+            : missing;
 
     /// <summary>A list of two, given as such, as one number or not at all.</summary>
     internal int[] Pair(int argument, int missing)
     {
         var value = argument < call.Arguments.Length ? call.Arguments[argument] : new(Tag.Default, 0, [], []);
-        if (value.Tag == Tag.Int) return [(int)value.Number, (int)value.Number];
-        return value.Items.Length switch { 0 => [missing, missing], 1 => [(int)value.Items[0], (int)value.Items[0]], _ => [(int)value.Items[0], (int)value.Items[1]] };
+        if (value.Tag == Tag.Int)
+            return [(int)value.Number, (int)value.Number];
+        return value.Items.Length switch
+        {
+            0 => [missing, missing],
+            1 => [(int)value.Items[0], (int)value.Items[0]],
+            _ => [(int)value.Items[0], (int)value.Items[1]],
+        };
     }
 
-    internal IEnumerable<View> Inputs => call.Arguments.SelectMany(a => a.Tensors).Where(t => t is not null).Select(t => Input(t)!).Where(v => v is not null);
+    internal IEnumerable<View> Inputs =>
+        call.Arguments.SelectMany(a => a.Tensors).Where(t => t is not null).Select(t => Input(t)!).Where(v => v is not null);
 }
 
 /// <summary>What a model does with an image: calls and the memory between them, without those that only look at it differently.</summary>
@@ -72,7 +83,17 @@ internal sealed class Graph
     private readonly Dictionary<TracedTensor, View> views = new(ReferenceEqualityComparer.Instance);
     private readonly Dictionary<nint, GraphBuffer> buffers = [];
 
-    private static readonly HashSet<string> random = ["aten::randperm", "aten::rand", "aten::randn", "aten::randint", "aten::rand_like", "aten::randn_like", "aten::bernoulli", "aten::multinomial"];
+    private static readonly HashSet<string> random =
+    [
+        "aten::randperm",
+        "aten::rand",
+        "aten::randn",
+        "aten::randint",
+        "aten::rand_like",
+        "aten::randn_like",
+        "aten::bernoulli",
+        "aten::multinomial",
+    ];
 
     internal List<Node> Nodes { get; } = [];
     internal GraphBuffer Input { get; }
@@ -83,8 +104,10 @@ internal sealed class Graph
     internal Graph(OperatorTrace trace, TracedTensor input, TracedTensor result)
     {
         Input = Fill(input);
-        foreach (var call in trace.Calls) Add(call);
-        if (!views.TryGetValue(result, out var view)) throw new NotSupportedException("the model's result does not depend on its input");
+        foreach (var call in trace.Calls)
+            Add(call);
+        if (!views.TryGetValue(result, out var view))
+            throw new NotSupportedException("the model's result does not depend on its input");
         Result = view;
         Result.Of.IsResult = true;
     }
@@ -102,19 +125,27 @@ internal sealed class Graph
         var node = new Node(call, views);
         var inputs = node.Inputs.ToArray();
         // What is drawn at random has to be drawn anew for every image.
-        if (inputs.Length == 0 && !random.Contains(call.Name)) return;
-        if (call.Name.EndsWith('_')) throw new NotSupportedException($"{call.Name} changes a tensor in place");
+        if (inputs.Length == 0 && !random.Contains(call.Name))
+            return;
+        if (call.Name.EndsWith('_'))
+            throw new NotSupportedException($"{call.Name} changes a tensor in place");
         var outputs = new List<GraphBuffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))
         {
-            if (tensor is null || views.ContainsKey(tensor)) continue;
-            if (buffers.TryGetValue(tensor.Storage, out var seen)) views[tensor] = new(seen, tensor.Sizes, tensor.Strides, tensor.Offset);
-            else outputs.Add(Fill(tensor));
+            if (tensor is null || views.ContainsKey(tensor))
+                continue;
+            if (buffers.TryGetValue(tensor.Storage, out var seen))
+                views[tensor] = new(seen, tensor.Sizes, tensor.Strides, tensor.Offset);
+            else
+                outputs.Add(Fill(tensor));
         }
-        if (outputs.Count == 0) return;
+        if (outputs.Count == 0)
+            return;
         node.Outputs = [.. outputs];
-        foreach (var buffer in outputs) buffer.Producer = node;
-        foreach (var view in inputs) view.Of.Uses.Add(node);
+        foreach (var buffer in outputs)
+            buffer.Producer = node;
+        foreach (var view in inputs)
+            view.Of.Uses.Add(node);
         Nodes.Add(node);
     }
 }

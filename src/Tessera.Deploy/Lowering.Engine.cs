@@ -8,7 +8,13 @@ namespace Tessera.Deploy;
 /// <param name="Values">Its arguments as they were traced.</param>
 /// <param name="Arguments">Where those of them lie that depend on the input.</param>
 /// <param name="Targets">Where its results go, in order; null where one is not needed.</param>
-internal sealed record EngineTemplate(string Name, string Overload, TracedValue[] Values, IReadOnlyDictionary<TracedTensor, Located> Arguments, Located?[] Targets);
+internal sealed record EngineTemplate(
+    string Name,
+    string Overload,
+    TracedValue[] Values,
+    IReadOnlyDictionary<TracedTensor, Located> Arguments,
+    Located?[] Targets
+);
 
 internal sealed partial class Lowering
 {
@@ -16,29 +22,45 @@ internal sealed partial class Lowering
     {
         var arguments = new Dictionary<TracedTensor, Located>(ReferenceEqualityComparer.Instance);
         foreach (var tensor in node.Arguments.SelectMany(a => a.Tensors))
-            if (tensor is not null && node.Input(tensor) is { } view) arguments[tensor] = Float(Find(view));
+            if (tensor is not null && node.Input(tensor) is { } view)
+                arguments[tensor] = Float(Find(view));
         var targets = new List<Located?>();
         foreach (var tensor in node.Call.Results.SelectMany(r => r.Tensors))
         {
             var view = node.Input(tensor);
-            if (view is null || !node.Outputs.Contains(view.Of)) throw new NotSupportedException($"{node.Name} gives back a part of what it was given");
+            if (view is null || !node.Outputs.Contains(view.Of))
+                throw new NotSupportedException($"{node.Name} gives back a part of what it was given");
             targets.Add(view.Of.Uses.Count == 0 && !view.Of.IsResult ? null : Fill(view.Of, OrderOfResult(node, view.Of), view.Of.Type));
         }
         AddEngine(node.Name, node.Call.Overload, node.Arguments, arguments, [.. targets]);
     }
 
     /// <summary>Maps keep their channels together; everything else lies as the engine left it.</summary>
-    private static long[] OrderOfResult(Node node, GraphBuffer buffer)
-        => buffer.Sizes.Length == 4 && node.Name is "aten::conv2d" or "aten::max_pool2d" or "aten::avg_pool2d" or "aten::adaptive_avg_pool2d" ? Order.ChannelsLast(buffer.Sizes) : Order.Like(buffer.Sizes, buffer.Strides);
+    private static long[] OrderOfResult(Node node, GraphBuffer buffer) =>
+        buffer.Sizes.Length == 4 && node.Name is "aten::conv2d" or "aten::max_pool2d" or "aten::avg_pool2d" or "aten::adaptive_avg_pool2d"
+            ? Order.ChannelsLast(buffer.Sizes)
+            : Order.Like(buffer.Sizes, buffer.Strides);
 
     private void MoveByEngine(Located from, Located to)
     {
         using var scope = new Scope();
         var key = TracedTensor.Of(Torch.Zeros([]).Keep());
-        AddEngine("aten::alias", "", [new(Tag.Tensor, 0, [], [key])], new Dictionary<TracedTensor, Located>(ReferenceEqualityComparer.Instance) { [key] = from }, [to]);
+        AddEngine(
+            "aten::alias",
+            "",
+            [new(Tag.Tensor, 0, [], [key])],
+            new Dictionary<TracedTensor, Located>(ReferenceEqualityComparer.Instance) { [key] = from },
+            [to]
+        );
     }
 
-    private void AddEngine(string name, string overload, TracedValue[] values, IReadOnlyDictionary<TracedTensor, Located> arguments, Located?[] targets)
+    private void AddEngine(
+        string name,
+        string overload,
+        TracedValue[] values,
+        IReadOnlyDictionary<TracedTensor, Located> arguments,
+        Located?[] targets
+    )
     {
         var template = new EngineTemplate(name, overload, values, arguments, targets);
         EngineCalls.Add(template);

@@ -26,29 +26,34 @@ internal sealed partial class Lowering
         graph.Input.Place = new(InputRoot, 0, Order.RowMajor(graph.Input.Sizes));
         FindAttention();
         foreach (var node in graph.Nodes)
-            if (!node.Done) Lower(node);
+            if (!node.Done)
+                Lower(node);
         Result = Dense(graph.Result);
         SetLifetimes();
     }
 
     private void Lower(Node node)
     {
-        if (attentions.TryGetValue(node, out var attention)) LowerAttention(node, attention);
-        else if (IsCopy(node)) LowerCopy(node);
-        else if (!LowerToKernel(node)) LowerToEngine(node);
+        if (attentions.TryGetValue(node, out var attention))
+            LowerAttention(node, attention);
+        else if (IsCopy(node))
+            LowerCopy(node);
+        else if (!LowerToKernel(node))
+            LowerToEngine(node);
     }
 
-    private bool LowerToKernel(Node node) => node.Name switch
-    {
-        "aten::linear" => LowerLinear(node),
-        "aten::conv2d" => LowerConv(node),
-        "aten::layer_norm" => LowerLayerNorm(node),
-        "aten::batch_norm" => LowerBatchNorm(node),
-        "aten::add" or "aten::sub" or "aten::mul" => LowerArithmetic(node),
-        "aten::cat" => LowerCat(node),
-        "aten::roll" => LowerRoll(node),
-        _ => LowerActivation(node),
-    };
+    private bool LowerToKernel(Node node) =>
+        node.Name switch
+        {
+            "aten::linear" => LowerLinear(node),
+            "aten::conv2d" => LowerConv(node),
+            "aten::layer_norm" => LowerLayerNorm(node),
+            "aten::batch_norm" => LowerBatchNorm(node),
+            "aten::add" or "aten::sub" or "aten::mul" => LowerArithmetic(node),
+            "aten::cat" => LowerCat(node),
+            "aten::roll" => LowerRoll(node),
+            _ => LowerActivation(node),
+        };
 
     private void LowerCopy(Node node)
     {
@@ -58,14 +63,27 @@ internal sealed partial class Lowering
         var output = node.Output;
         var sameSizes = view.Sizes.SequenceEqual(output.Sizes);
         var located = Find(view);
-        output.Alias = new GraphBuffer(view.Sizes, sameSizes ? output.Strides : Order.RowMajor(view.Sizes), output.Type) { Place = new(located.Root!, located.Offset, located.Strides) };
+        output.Alias = new GraphBuffer(view.Sizes, sameSizes ? output.Strides : Order.RowMajor(view.Sizes), output.Type)
+        {
+            Place = new(located.Root!, located.Offset, located.Strides),
+        };
     }
 
     /// <summary>Whether a call only puts the elements of its argument into another order.</summary>
-    private static bool IsCopy(Node node)
-        => node.Name is "aten::reshape" or "aten::flatten" or "aten::unflatten" or "aten::contiguous" or "aten::clone" or "aten::view" or "aten::_unsafe_view" or "aten::dropout"
-            && node.Input(0) is { } view && node.Outputs.Length == 1 && view.Of.Type == node.Output.Type
-            && view.Sizes.Aggregate(1L, (a, b) => a * b) == node.Output.Sizes.Aggregate(1L, (a, b) => a * b);
+    private static bool IsCopy(Node node) =>
+        node.Name
+            is "aten::reshape"
+                or "aten::flatten"
+                or "aten::unflatten"
+                or "aten::contiguous"
+                or "aten::clone"
+                or "aten::view"
+                or "aten::_unsafe_view"
+                or "aten::dropout"
+        && node.Input(0) is { } view
+        && node.Outputs.Length == 1
+        && view.Of.Type == node.Output.Type
+        && view.Sizes.Aggregate(1L, (a, b) => a * b) == node.Output.Sizes.Aggregate(1L, (a, b) => a * b);
 
     // --- places -------------------------------------------------------------------------------------------------
 
@@ -91,7 +109,8 @@ internal sealed partial class Lowering
     private Located Find(View view)
     {
         var resolved = view.Of.Alias is { } alias ? view with { Of = alias } : view;
-        if (Order.Locate(resolved) is { } located) return located;
+        if (Order.Locate(resolved) is { } located)
+            return located;
         var buffer = resolved.Of;
         var (from, strides) = (buffer.Place!, Order.Like(buffer.Sizes, buffer.Strides));
         var target = Fresh(buffer.Sizes, strides, from.Root.Type);
@@ -101,12 +120,14 @@ internal sealed partial class Lowering
     }
 
     /// <summary>A view or a constant in float32.</summary>
-    private Located Operand(Node node, int argument) => node.Input(argument) is { } view ? Float(Find(view)) : constants.Floats(node.Constant(argument)!);
+    private Located Operand(Node node, int argument) =>
+        node.Input(argument) is { } view ? Float(Find(view)) : constants.Floats(node.Constant(argument)!);
 
     /// <summary>The same in float32.</summary>
     private Located Float(Located located)
     {
-        if (!located.IsHalf) return located;
+        if (!located.IsHalf)
+            return located;
         var target = Fresh(located.Sizes, Order.Like(located.Sizes, located.Strides), DType.Float32);
         Move(located, target, "widen");
         return target;
@@ -116,7 +137,9 @@ internal sealed partial class Lowering
     private Located Dense(View view)
     {
         var located = Float(Find(view));
-        return Order.Same(located.Sizes, located.Strides, Order.RowMajor(located.Sizes)) ? located : Copied(located, Order.RowMajor(located.Sizes), located.Type);
+        return Order.Same(located.Sizes, located.Strides, Order.RowMajor(located.Sizes))
+            ? located
+            : Copied(located, Order.RowMajor(located.Sizes), located.Type);
     }
 
     private Located Copied(Located from, long[] strides, DType type)
@@ -129,7 +152,8 @@ internal sealed partial class Lowering
     /// <summary>Rows of [rows, columns] in the type that products want, copied only where they do not lie so.</summary>
     private (Located At, long Rows, long Stride) Rows(Located located, long columns, DType type)
     {
-        if (located.Type == type && located.RowsOf(columns) is { } rows) return (located, rows.Rows, rows.Stride);
+        if (located.Type == type && located.RowsOf(columns) is { } rows)
+            return (located, rows.Rows, rows.Stride);
         var dense = Copied(located, Order.RowMajor(located.Sizes), type);
         return (dense, dense.Elements / columns, columns);
     }
@@ -138,7 +162,8 @@ internal sealed partial class Lowering
     {
         for (var i = 0; i < Steps.Count; i++)
             foreach (var operand in Steps[i].Operands)
-                if (operand?.Root is { } root) (root.First, root.Last) = (Math.Min(root.First, i), Math.Max(root.Last, i));
+                if (operand?.Root is { } root)
+                    (root.First, root.Last) = (Math.Min(root.First, i), Math.Max(root.Last, i));
         InputRoot.First = 0;
         Result.Root!.Last = Steps.Count;
     }
@@ -146,23 +171,32 @@ internal sealed partial class Lowering
     // --- what may be joined ---------------------------------------------------------------------------------------
 
     /// <summary>The only call that takes a buffer, all of it and in its own order; null where there is none.</summary>
-    private static Node? OnlyUse(GraphBuffer buffer)
-        => !buffer.IsResult && buffer.Uses is [var use] && use.Inputs.Count(v => ReferenceEquals(v.Of, buffer)) == 1 && IsWhole(use.Inputs.First(v => ReferenceEquals(v.Of, buffer))) ? use : null;
+    private static Node? OnlyUse(GraphBuffer buffer) =>
+        !buffer.IsResult
+        && buffer.Uses is [var use]
+        && use.Inputs.Count(v => ReferenceEquals(v.Of, buffer)) == 1
+        && IsWhole(use.Inputs.First(v => ReferenceEquals(v.Of, buffer)))
+            ? use
+            : null;
 
-    private static bool IsWhole(View view) => view.Offset == 0 && view.Sizes.Aggregate(1L, (a, b) => a * b) == view.Of.Sizes.Aggregate(1L, (a, b) => a * b);
+    private static bool IsWhole(View view) =>
+        view.Offset == 0 && view.Sizes.Aggregate(1L, (a, b) => a * b) == view.Of.Sizes.Aggregate(1L, (a, b) => a * b);
 
     /// <summary>Whether a result has the order of the argument that it replaces, so that both can be one memory.</summary>
-    private static bool Replaces(View argument, GraphBuffer result)
-        => IsWhole(argument) && argument.Sizes.SequenceEqual(result.Sizes) && Order.Same(result.Sizes, argument.Strides, result.Strides);
+    private static bool Replaces(View argument, GraphBuffer result) =>
+        IsWhole(argument) && argument.Sizes.SequenceEqual(result.Sizes) && Order.Same(result.Sizes, argument.Strides, result.Strides);
 
     /// <summary>Whether all that use a buffer take bfloat16.</summary>
     private bool TakesHalf(GraphBuffer buffer)
     {
-        if (!half || buffer.IsResult || buffer.Uses.Count == 0) return false;
+        if (!half || buffer.IsResult || buffer.Uses.Count == 0)
+            return false;
         return buffer.Uses.All(use =>
-            IsCopy(use) ? TakesHalf(use.Output)
-            : attentions.Values.Any(match => match.TakesHalf(use, buffer))
-            || (use.Name == "aten::linear" && ReferenceEquals(use.Input(0)?.Of, buffer) && HalfWeights(use)));
+            IsCopy(use)
+                ? TakesHalf(use.Output)
+                : attentions.Values.Any(match => match.TakesHalf(use, buffer))
+                    || (use.Name == "aten::linear" && ReferenceEquals(use.Input(0)?.Of, buffer) && HalfWeights(use))
+        );
     }
 
     private static Activation ActivationOf(Node node)
@@ -170,13 +204,21 @@ internal sealed partial class Lowering
         switch (node.Name)
         {
             case "aten::gelu" or "tessera::gelu":
-                return node.Arguments.Length > 1 && node.Arguments[1].Tag == Tag.String && node.Arguments[1].Text == "tanh" ? Activation.GeluTanh : Activation.Gelu;
-            case "aten::relu": return Activation.Relu;
-            case "aten::silu": return Activation.Silu;
-            case "aten::sigmoid": return Activation.Sigmoid;
-            case "aten::tanh": return Activation.Tanh;
-            case "aten::hardswish": return Activation.Hardswish;
-            default: return Activation.None;
+                return node.Arguments.Length > 1 && node.Arguments[1].Tag == Tag.String && node.Arguments[1].Text == "tanh"
+                    ? Activation.GeluTanh
+                    : Activation.Gelu;
+            case "aten::relu":
+                return Activation.Relu;
+            case "aten::silu":
+                return Activation.Silu;
+            case "aten::sigmoid":
+                return Activation.Sigmoid;
+            case "aten::tanh":
+                return Activation.Tanh;
+            case "aten::hardswish":
+                return Activation.Hardswish;
+            default:
+                return Activation.None;
         }
     }
 }

@@ -18,7 +18,14 @@ internal sealed record TracedTensor(Tensor Tensor, long[] Sizes, long[] Strides,
         var info = tensor.Info;
         var sizes = new ReadOnlySpan<long>(info.Sizes, info.Dimensions).ToArray();
         var strides = new ReadOnlySpan<long>(info.Strides, info.Strides is null ? 0 : info.Dimensions).ToArray();
-        return new(tensor, sizes, strides, info.Storage == 0 ? 0 : ((nint)info.Data - info.Storage) / info.ItemBytes, info.Storage, (DType)info.DType);
+        return new(
+            tensor,
+            sizes,
+            strides,
+            info.Storage == 0 ? 0 : ((nint)info.Data - info.Storage) / info.ItemBytes,
+            info.Storage,
+            (DType)info.DType
+        );
     }
 }
 
@@ -53,7 +60,8 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
     /// <summary>The record of a tensor; the same for the same native tensor.</summary>
     internal TracedTensor Know(Tensor tensor)
     {
-        if (!tensors.TryGetValue(tensor.Handle, out var known)) tensors[tensor.Handle] = known = TracedTensor.Of(tensor.Share().Keep());
+        if (!tensors.TryGetValue(tensor.Handle, out var known))
+            tensors[tensor.Handle] = known = TracedTensor.Of(tensor.Share().Keep());
         return known;
     }
 
@@ -66,24 +74,38 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
     private TracedValue[] Copy(Value* values, int count)
     {
         var copies = new TracedValue[count];
-        for (var i = 0; i < count; i++) copies[i] = Copy(values[i]);
+        for (var i = 0; i < count; i++)
+            copies[i] = Copy(values[i]);
         return copies;
     }
 
-    private TracedValue Copy(Value value) => value.Tag switch
-    {
-        Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload)]),
-        Tag.TensorList => new(Tag.TensorList, 0, [], [.. new ReadOnlySpan<nint>((void*)value.Payload, value.Count).ToArray().Select(Known)]),
-        Tag.IntList or Tag.DoubleList => new(value.Tag, 0, new ReadOnlySpan<long>((void*)value.Payload, value.Count).ToArray(), []),
-        Tag.BoolList or Tag.String => new(value.Tag, 0, [.. new ReadOnlySpan<byte>((void*)value.Payload, value.Count).ToArray().Select(b => (long)b)], []),
-        Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
-        _ => throw new NotSupportedException($"an argument of kind {value.Tag} cannot be traced"),
-    };
+    private TracedValue Copy(Value value) =>
+        value.Tag switch
+        {
+            Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload)]),
+            Tag.TensorList => new(
+                Tag.TensorList,
+                0,
+                [],
+                [.. new ReadOnlySpan<nint>((void*)value.Payload, value.Count).ToArray().Select(Known)]
+            ),
+            Tag.IntList or Tag.DoubleList => new(value.Tag, 0, new ReadOnlySpan<long>((void*)value.Payload, value.Count).ToArray(), []),
+            Tag.BoolList or Tag.String => new(
+                value.Tag,
+                0,
+                [.. new ReadOnlySpan<byte>((void*)value.Payload, value.Count).ToArray().Select(b => (long)b)],
+                []
+            ),
+            Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
+            _ => throw new NotSupportedException($"an argument of kind {value.Tag} cannot be traced"),
+        };
 
     private TracedTensor? Known(nint handle)
     {
-        if (handle == 0) return null;
-        if (tensors.TryGetValue(handle, out var known)) return known;
+        if (handle == 0)
+            return null;
+        if (tensors.TryGetValue(handle, out var known))
+            return known;
         Imports.TensorRetain(handle);
         return tensors[handle] = TracedTensor.Of(new Tensor(handle).Keep());
     }

@@ -34,22 +34,27 @@ internal sealed record Located(Root? Root, nint Constant, long Offset, long[] Si
         for (var d = 0; d < operands[0].Dims; d++)
         {
             var size = operands[0].Sizes[d];
-            if (size == 1) continue;
+            if (size == 1)
+                continue;
             var joins = sizes.Count > 0;
-            for (var o = 0; o < strides.Length && joins; o++) joins = strides[o][^1] == operands[o].Strides[d] * size;
+            for (var o = 0; o < strides.Length && joins; o++)
+                joins = strides[o][^1] == operands[o].Strides[d] * size;
             if (joins)
             {
                 sizes[^1] *= size;
-                for (var o = 0; o < strides.Length; o++) strides[o][^1] = operands[o].Strides[d];
+                for (var o = 0; o < strides.Length; o++)
+                    strides[o][^1] = operands[o].Strides[d];
                 continue;
             }
             sizes.Add(size);
-            for (var o = 0; o < strides.Length; o++) strides[o].Add(operands[o].Strides[d]);
+            for (var o = 0; o < strides.Length; o++)
+                strides[o].Add(operands[o].Strides[d]);
         }
         if (sizes.Count == 0)
         {
             sizes.Add(1);
-            foreach (var list in strides) list.Add(1);
+            foreach (var list in strides)
+                list.Add(1);
         }
         return ([.. sizes], [.. strides.Select(list => list.ToArray())]);
     }
@@ -58,13 +63,23 @@ internal sealed record Located(Root? Root, nint Constant, long Offset, long[] Si
     internal (long Rows, long Stride)? RowsOf(long columns)
     {
         var (sizes, strides) = Collapse(this);
-        if (sizes is [var one] && one == Elements && (one == columns || strides[0][0] == 1) && one % columns == 0 && (strides[0][0] == 1 || columns == 1))
+        if (
+            sizes is [var one]
+            && one == Elements
+            && (one == columns || strides[0][0] == 1)
+            && one % columns == 0
+            && (strides[0][0] == 1 || columns == 1)
+        )
             return (one / columns, columns == 1 ? strides[0][0] : columns);
         return sizes.Length == 2 && sizes[1] == columns && strides[0][1] == 1 ? (sizes[0], strides[0][0]) : null;
     }
 
-    internal Located Narrow(int dim, long start, long count)
-        => this with { Offset = Offset + start * Strides[dim], Sizes = [.. Sizes.Select((size, d) => d == dim ? count : size)] };
+    internal Located Narrow(int dim, long start, long count) =>
+        this with
+        {
+            Offset = Offset + start * Strides[dim],
+            Sizes = [.. Sizes.Select((size, d) => d == dim ? count : size)],
+        };
 
     /// <summary>Repeats dimensions of size one, and adds missing ones in front, as broadcasting does.</summary>
     internal Located Expand(long[] sizes)
@@ -99,7 +114,9 @@ internal static class Order
     {
         var strides = new long[sizes.Length];
         var step = 1L;
-        foreach (var d in Enumerable.Range(0, sizes.Length).OrderBy(d => sizes[d] == 1 ? long.MaxValue : others[d]).ThenByDescending(d => d))
+        foreach (
+            var d in Enumerable.Range(0, sizes.Length).OrderBy(d => sizes[d] == 1 ? long.MaxValue : others[d]).ThenByDescending(d => d)
+        )
         {
             strides[d] = step;
             step *= sizes[d];
@@ -114,7 +131,8 @@ internal static class Order
     internal static bool Same(long[] sizes, long[] a, long[] b)
     {
         for (var d = 0; d < sizes.Length; d++)
-            if (sizes[d] != 1 && a[d] != b[d]) return false;
+            if (sizes[d] != 1 && a[d] != b[d])
+                return false;
         return true;
     }
 
@@ -123,9 +141,14 @@ internal static class Order
     {
         var buffer = view.Of;
         var place = buffer.Place ?? throw new InvalidOperationException("a buffer is used before it is filled");
-        if (Same(buffer.Sizes, buffer.Strides, place.Strides)) return new(place.Root, 0, place.Offset + view.Offset, view.Sizes, view.Strides, place.Root.Type);
+        if (Same(buffer.Sizes, buffer.Strides, place.Strides))
+            return new(place.Root, 0, place.Offset + view.Offset, view.Sizes, view.Strides, place.Root.Type);
 
-        var digits = Enumerable.Range(0, buffer.Sizes.Length).Where(d => buffer.Sizes[d] > 1).OrderByDescending(d => buffer.Strides[d]).ToArray();
+        var digits = Enumerable
+            .Range(0, buffer.Sizes.Length)
+            .Where(d => buffer.Sizes[d] > 1)
+            .OrderByDescending(d => buffer.Strides[d])
+            .ToArray();
         long Real(long index)
         {
             var real = 0L;
@@ -141,10 +164,12 @@ internal static class Order
         var strides = new long[view.Sizes.Length];
         for (var d = 0; d < strides.Length; d++)
         {
-            if (view.Sizes[d] == 1 || view.Strides[d] == 0) continue;
+            if (view.Sizes[d] == 1 || view.Strides[d] == 0)
+                continue;
             strides[d] = Real(view.Offset + view.Strides[d]) - origin;
             for (var i = 2L; i < view.Sizes[d]; i++)
-                if (Real(view.Offset + i * view.Strides[d]) - origin != i * strides[d]) return null;
+                if (Real(view.Offset + i * view.Strides[d]) - origin != i * strides[d])
+                    return null;
         }
         // Each dimension runs evenly by itself; that they add up is seen at a sample of places and at the far corner.
         var random = new Random(1);
@@ -157,7 +182,8 @@ internal static class Order
                 traced += i * view.Strides[d];
                 expected += i * strides[d];
             }
-            if (Real(traced) != expected) return null;
+            if (Real(traced) != expected)
+                return null;
         }
         return new(place.Root, 0, place.Offset + origin, view.Sizes, strides, place.Root.Type);
     }

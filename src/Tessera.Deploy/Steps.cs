@@ -3,13 +3,39 @@ using System.Runtime.InteropServices;
 namespace Tessera.Deploy;
 
 /// <summary>What a step runs; mirrors <c>StepKind</c> in native/inference.cpp.</summary>
-internal enum StepKind { Gemm, Conv, Depthwise, Attention, LayerNorm, Binary, Map, Engine }
+internal enum StepKind
+{
+    Gemm,
+    Conv,
+    Depthwise,
+    Attention,
+    LayerNorm,
+    Binary,
+    Map,
+    Engine,
+}
 
 /// <summary>Activations that kernels apply on the way out; mirrors native/kernels/kernels.h.</summary>
-internal enum Activation { None, Gelu, GeluTanh, Relu, Silu, QuickGelu, Sigmoid, Tanh, Hardswish }
+internal enum Activation
+{
+    None,
+    Gelu,
+    GeluTanh,
+    Relu,
+    Silu,
+    QuickGelu,
+    Sigmoid,
+    Tanh,
+    Hardswish,
+}
 
 /// <summary>Operations on two operands; mirrors native/kernels/kernels.h.</summary>
-internal enum Arithmetic { Add, Subtract, Multiply }
+internal enum Arithmetic
+{
+    Add,
+    Subtract,
+    Multiply,
+}
 
 /// <summary>Turns a location into an address of one program's memory.</summary>
 internal delegate nint Addressing(Located? located);
@@ -25,31 +51,70 @@ internal sealed record Step(StepKind Kind, string Label, Located?[] Operands, lo
 [StructLayout(LayoutKind.Sequential)]
 internal struct GemmArguments
 {
-    internal nint A, B, Bias, Residual, Out;
-    internal long Rows, Columns, Depth, AStride, ResidualStride, OutStride;
-    internal int BType, OutType;
+    internal nint A,
+        B,
+        Bias,
+        Residual,
+        Out;
+    internal long Rows,
+        Columns,
+        Depth,
+        AStride,
+        ResidualStride,
+        OutStride;
+    internal int BType,
+        OutType;
     internal Activation Activation;
 }
 
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct ConvArguments
 {
-    internal nint Input, Weights, Bias, Residual, Out;
-    internal long Batch, Channels, Height, Width, OutChannels, OutHeight, OutWidth;
+    internal nint Input,
+        Weights,
+        Bias,
+        Residual,
+        Out;
+    internal long Batch,
+        Channels,
+        Height,
+        Width,
+        OutChannels,
+        OutHeight,
+        OutWidth;
     internal fixed long InputStride[4];
-    internal long OutBatch, OutRow, ResidualBatch, ResidualRow;
-    internal fixed int Kernel[2], Step[2], Pad[2], Dilation[2];
-    internal int WeightsType, OutType;
+    internal long OutBatch,
+        OutRow,
+        ResidualBatch,
+        ResidualRow;
+    internal fixed int Kernel[2],
+        Step[2],
+        Pad[2],
+        Dilation[2];
+    internal int WeightsType,
+        OutType;
     internal Activation Activation;
 }
 
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct DepthwiseArguments
 {
-    internal nint Input, Weights, Bias, Out;
-    internal long Batch, Channels, Height, Width, OutHeight, OutWidth;
-    internal fixed long InputStride[3], OutStride[3];
-    internal fixed int Kernel[2], Step[2], Pad[2], Dilation[2];
+    internal nint Input,
+        Weights,
+        Bias,
+        Out;
+    internal long Batch,
+        Channels,
+        Height,
+        Width,
+        OutHeight,
+        OutWidth;
+    internal fixed long InputStride[3],
+        OutStride[3];
+    internal fixed int Kernel[2],
+        Step[2],
+        Pad[2],
+        Dilation[2];
     internal int OutType;
     internal Activation Activation;
 }
@@ -57,11 +122,27 @@ internal unsafe struct DepthwiseArguments
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct AttentionArguments
 {
-    internal nint Query, Key, Value, FirstBias, SecondBias, Out;
-    internal long Outer, Heads, Queries, Keys, Dim, ValueDim;
-    internal fixed long QueryStride[4], KeyStride[4], ValueStride[4], OutStride[4], BiasStride[8];
+    internal nint Query,
+        Key,
+        Value,
+        FirstBias,
+        SecondBias,
+        Out;
+    internal long Outer,
+        Heads,
+        Queries,
+        Keys,
+        Dim,
+        ValueDim;
+    internal fixed long QueryStride[4],
+        KeyStride[4],
+        ValueStride[4],
+        OutStride[4],
+        BiasStride[8];
     internal float Scale;
-    internal int Type, OutType;
+    internal int Type,
+        OutType;
+
     // Of training alone: logarithms of sums, dropout.
     internal nint LogSums;
     internal float Dropout;
@@ -71,8 +152,14 @@ internal unsafe struct AttentionArguments
 [StructLayout(LayoutKind.Sequential)]
 internal struct LayerNormArguments
 {
-    internal nint Input, Weight, Bias, Out;
-    internal long Rows, Channels, InputStride, OutStride;
+    internal nint Input,
+        Weight,
+        Bias,
+        Out;
+    internal long Rows,
+        Channels,
+        InputStride,
+        OutStride;
     internal double Eps;
     internal int OutType;
 }
@@ -81,8 +168,13 @@ internal struct LayerNormArguments
 internal unsafe struct BinaryArguments
 {
     internal const int MaxDims = 8;
-    internal nint A, B, Out;
-    internal fixed long Sizes[MaxDims], AStride[MaxDims], BStride[MaxDims], OutStride[MaxDims];
+    internal nint A,
+        B,
+        Out;
+    internal fixed long Sizes[MaxDims],
+        AStride[MaxDims],
+        BStride[MaxDims],
+        OutStride[MaxDims];
     internal int Dims;
     internal Arithmetic Op;
     internal int OutType;
@@ -92,9 +184,13 @@ internal unsafe struct BinaryArguments
 internal unsafe struct MapArguments
 {
     internal const int MaxDims = 8;
-    internal nint A, Out;
-    internal fixed long Sizes[MaxDims], AStride[MaxDims], OutStride[MaxDims];
+    internal nint A,
+        Out;
+    internal fixed long Sizes[MaxDims],
+        AStride[MaxDims],
+        OutStride[MaxDims];
     internal int Dims;
     internal Activation Activation;
-    internal int AType, OutType;
+    internal int AType,
+        OutType;
 }

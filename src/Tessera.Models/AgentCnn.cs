@@ -8,6 +8,7 @@ public enum AgentStem
 {
     /// <summary>Patches, as the ViT: the same grid.</summary>
     VitLike,
+
     /// <summary>Two convolutions with a pooling between: a finer grid.</summary>
     ResnetLike,
 }
@@ -17,6 +18,7 @@ public enum AgentConvolution
 {
     /// <summary>3 x 3.</summary>
     Plain,
+
     /// <summary>A kernel position per head, see <see cref="GridConvolution"/>.</summary>
     ManyHead,
 }
@@ -47,9 +49,24 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Init">How weights begin.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, int Depth, int Hidden, AgentConvolution Convolution = AgentConvolution.Plain, int Heads = 9, AgentStem Stem = AgentStem.ResnetLike,
-        int Patch = 16, int StemWidth = 64, int StemStride = 8, IReadOnlyList<int>? DownSample = null, bool PreNorm = true, double Dropout = 0, double HiddenDropout = 0,
-        int Classes = 100, int Channels = 3, BootstrapInit Init = BootstrapInit.Reference) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Dim,
+        int Depth,
+        int Hidden,
+        AgentConvolution Convolution = AgentConvolution.Plain,
+        int Heads = 9,
+        AgentStem Stem = AgentStem.ResnetLike,
+        int Patch = 16,
+        int StemWidth = 64,
+        int StemStride = 8,
+        IReadOnlyList<int>? DownSample = null,
+        bool PreNorm = true,
+        double Dropout = 0,
+        double HiddenDropout = 0,
+        int Classes = 100,
+        int Channels = 3,
+        BootstrapInit Init = BootstrapInit.Reference
+    ) : IBackboneConfig
     {
         /// <summary>Blocks after which the map is halved.</summary>
         public IReadOnlyList<int> DownSample { get; init; } = DownSample ?? [];
@@ -64,22 +81,33 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     private readonly Gelu gelu = new();
 
     /// <summary>An agent with weights of its own.</summary>
-    public AgentCnn(Config config) : this(config, null) { }
+    public AgentCnn(Config config)
+        : this(config, null) { }
 
     /// <summary>An agent whose convolutions are made of the blocks of a ViT: the tensors are the ViT's own.</summary>
     /// <param name="config">Sizes; those of the blocks have to be the ViT's.</param>
     /// <param name="shared">Blocks of the ViT; null for weights of its own.</param>
     /// <exception cref="ArgumentException">The blocks are others than the configuration says, or their heads make no kernel.</exception>
-    public AgentCnn(Config config, IReadOnlyList<TransformerWeights>? shared) : base(config)
+    public AgentCnn(Config config, IReadOnlyList<TransformerWeights>? shared)
+        : base(config)
     {
-        if (config.StemStride is not (2 or 4 or 8)) throw new ArgumentException($"a stem of stride {config.StemStride}: 8, 4 or 2 was expected", nameof(config));
-        if (config.DownSample.Any(i => i < 0 || i >= config.Depth)) throw new ArgumentException($"halved after blocks {string.Join(", ", config.DownSample)}, but there are {config.Depth}, counted from 0", nameof(config));
+        if (config.StemStride is not (2 or 4 or 8))
+            throw new ArgumentException($"a stem of stride {config.StemStride}: 8, 4 or 2 was expected", nameof(config));
+        if (config.DownSample.Any(i => i < 0 || i >= config.Depth))
+            throw new ArgumentException(
+                $"halved after blocks {string.Join(", ", config.DownSample)}, but there are {config.Depth}, counted from 0",
+                nameof(config)
+            );
         if (shared is not null && (shared.Count != config.Depth || shared.Any(s => s.Out.Weight.Size(0) != config.Dim)))
-            throw new ArgumentException($"{shared.Count} plain transformer blocks for an agent of {config.Depth} blocks of width {config.Dim}", nameof(shared));
+            throw new ArgumentException(
+                $"{shared.Count} plain transformer blocks for an agent of {config.Depth} blocks of width {config.Dim}",
+                nameof(shared)
+            );
         inputProj = config.Stem == AgentStem.VitLike ? Patches(config) : new ResnetStem(config);
         layers = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, shared?[i])));
         bn = new BatchNorm(config.Dim);
-        if (config.Classes > 0) linear = new Linear(config.Dim, config.Classes);
+        if (config.Classes > 0)
+            linear = new Linear(config.Dim, config.Classes);
     }
 
     private static Conv2d Patches(Config config)
@@ -91,8 +119,10 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"layers.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
 
@@ -107,7 +137,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
         foreach (var (i, block) in layers.Index())
         {
             x = block.Call(x);
-            if (!Options.DownSample.Contains(i)) continue;
+            if (!Options.DownSample.Contains(i))
+                continue;
             yield return (x, stride);
             x = x.AvgPool2d(2, 2);
             stride *= 2;
@@ -125,7 +156,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(pooled);
 
     /// <summary>The last map of each resolution.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select(map => new FeatureMap(map.Map, map.Stride))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Maps(input).Select(map => new FeatureMap(map.Map, map.Stride))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -139,7 +171,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     public override void Resize(int height, int width)
     {
         var step = Options.FirstStride;
-        if (height % step != 0 || width % step != 0) throw new ShapeException($"an image of {height} x {width} does not divide by {step}, the stride of the first map");
+        if (height % step != 0 || width % step != 0)
+            throw new ShapeException($"an image of {height} x {width} does not divide by {step}, the stride of the first map");
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -155,7 +188,10 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
 
         public Block(Config config, TransformerWeights? shared)
         {
-            cnnBlock = shared is not null ? new SharedConvolution(shared) : config.Convolution == AgentConvolution.Plain ? new PlainConvolution(config) : new ManyHeadConvolution(config);
+            cnnBlock =
+                shared is not null ? new SharedConvolution(shared)
+                : config.Convolution == AgentConvolution.Plain ? new PlainConvolution(config)
+                : new ManyHeadConvolution(config);
             mlpBlock = shared is not null ? new SharedMlp(shared, config) : new Mlp(config);
             norm1 = new BatchNorm(config.Dim);
             norm2 = new BatchNorm(config.Dim);
@@ -187,7 +223,7 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     private sealed partial class ManyHeadConvolution : Layer
     {
         private readonly Parameter weight; // [C, C, h]
-        private readonly Parameter bias;   // [C]
+        private readonly Parameter bias; // [C]
 
         public ManyHeadConvolution(Config config)
         {
@@ -202,7 +238,9 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     private sealed partial class SharedConvolution : Layer
     {
         private readonly Module mhsa;
-        [NotRegistered] private readonly TransformerWeights weights;
+
+        [NotRegistered]
+        private readonly TransformerWeights weights;
 
         public SharedConvolution(TransformerWeights weights)
         {
@@ -210,8 +248,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
             (mhsa, this.weights) = (weights.Attention, weights);
         }
 
-        protected override Tensor Forward(Tensor input)
-            => GridConvolution.Apply(input, GridConvolution.Kernel(weights.Qkv.Weight, weights.Out.Weight, weights.Heads), weights.Out.Bias);
+        protected override Tensor Forward(Tensor input) =>
+            GridConvolution.Apply(input, GridConvolution.Kernel(weights.Qkv.Weight, weights.Out.Weight, weights.Heads), weights.Out.Bias);
     }
 
     private sealed partial class Mlp : Layer
@@ -226,7 +264,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
             conv1 = new Conv2d(config.Dim, config.Hidden, 1);
             conv2 = new Conv2d(config.Hidden, config.Dim, 1);
             drop = new Dropout(config.HiddenDropout);
-            foreach (var conv in (Conv2d[])[conv1, conv2]) BootstrapVit.InitHidden(conv.Weight, conv.Bias, config.Init);
+            foreach (var conv in (Conv2d[])[conv1, conv2])
+                BootstrapVit.InitHidden(conv.Weight, conv.Bias, config.Init);
         }
 
         protected override Tensor Forward(Tensor input) => conv2.Call(drop.Call(gelu.Call(conv1.Call(input))));
@@ -270,10 +309,27 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
         }
     }
 
-    private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1, string note) => new(
-        name, BootstrapVit.Paper,
-        options => new AgentCnn(config with { ImageSize = options.ImageSize ?? config.ImageSize, Classes = options.Classes ?? config.Classes, Channels = options.Channels ?? 3, HiddenDropout = options.Dropout ?? config.HiddenDropout }),
-        224, parameters, gmacs, Top1: top1, Dataset: "CIFAR-100", Preprocessing: Preprocessing.Cifar100, Note: note);
+    private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1, string note) =>
+        new(
+            name,
+            BootstrapVit.Paper,
+            options => new AgentCnn(
+                config with
+                {
+                    ImageSize = options.ImageSize ?? config.ImageSize,
+                    Classes = options.Classes ?? config.Classes,
+                    Channels = options.Channels ?? 3,
+                    HiddenDropout = options.Dropout ?? config.HiddenDropout,
+                }
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "CIFAR-100",
+            Preprocessing: Preprocessing.Cifar100,
+            Note: note
+        );
 
     private static readonly Config small = new((224, 224), 288, 6, 1152, HiddenDropout: 0.1);
     private static readonly Config wide = new((224, 224), 384, 12, 1536, AgentConvolution.ManyHead, 6, PreNorm: false, HiddenDropout: 0.1);
@@ -283,7 +339,27 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     [
         Make("agent_small_vit_224", small with { Stem = AgentStem.VitLike }, 8.73, 1.70, null, "stem as the ViT's"),
         Make("agent_small_resnet_224", small with { DownSample = [0, 1] }, 8.68, 1.91, 74.62, "trained alone"),
-        Make("agent_base_vit_224", wide with { Stem = AgentStem.VitLike }, 25.15, null, null, "stem as the ViT's; kernels of 6 positions (4.91 GMACs) are computed as 3 x 3"),
-        Make("agent_base_resnet_224", wide with { DownSample = [2, 8] }, 25.09, null, 74.78, "trained alone; kernels of 6 positions (7.88 GMACs) are computed as 3 x 3"),
+        Make(
+            "agent_base_vit_224",
+            wide with
+            {
+                Stem = AgentStem.VitLike,
+            },
+            25.15,
+            null,
+            null,
+            "stem as the ViT's; kernels of 6 positions (4.91 GMACs) are computed as 3 x 3"
+        ),
+        Make(
+            "agent_base_resnet_224",
+            wide with
+            {
+                DownSample = [2, 8],
+            },
+            25.09,
+            null,
+            74.78,
+            "trained alone; kernels of 6 positions (7.88 GMACs) are computed as 3 x 3"
+        ),
     ];
 }

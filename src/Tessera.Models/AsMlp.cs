@@ -25,10 +25,20 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, int ShiftSize = 5, int Patch = 4, double MlpRatio = 4, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Dim,
+        IReadOnlyList<int> Depths,
+        int ShiftSize = 5,
+        int Patch = 4,
+        double MlpRatio = 4,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig
     {
         internal int Width(int level) => Dim << level;
+
         internal int Stride => Patch << (Depths.Count - 1);
     }
 
@@ -38,25 +48,34 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
     private Linear? head;
 
     /// <summary>An AS-MLP; the classifier truncated normal 0.02.</summary>
-    public AsMlp(Config config) : base(config)
+    public AsMlp(Config config)
+        : base(config)
     {
         patchEmbed = new Patches(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        layers = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray())));
+        layers = new(
+            Enumerable
+                .Range(0, config.Depths.Count)
+                .Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray()))
+        );
         norm = new MapNorm(FeatureWidth);
         head = NewHead();
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     private Linear? NewHead()
     {
-        if (Options.Classes == 0) return null;
+        if (Options.Classes == 0)
+            return null;
         var linear = new Linear(FeatureWidth, Options.Classes);
         Init.TruncatedNormal(linear.Weight, 0.02);
         Init.Zeros(linear.Bias!);
@@ -65,7 +84,8 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
 
     private void CheckSize(long height, long width)
     {
-        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+        if (height % Options.Stride != 0 || width % Options.Stride != 0)
+            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
     }
 
     /// <summary>The last map after the final norm, [B, C, H, W].</summary>
@@ -130,7 +150,8 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
 
         protected override Tensor Forward(Tensor input)
         {
-            if (!Held) return Torch.GroupNorm(LayerNorm.Widened(input, weight), 1, weight, bias, Eps);
+            if (!Held)
+                return Torch.GroupNorm(LayerNorm.Widened(input, weight), 1, weight, bias, Eps);
             var fixedInput = input.Detach();
             var mean = fixedInput.Mean([1, 2, 3], keepdim: true);
             var deviation = ((fixedInput - mean).Square().Mean([1, 2, 3], keepdim: true) + Eps).Sqrt();
@@ -146,7 +167,8 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
         public Level(Config config, int index, double[] rates)
         {
             blocks = new(rates.Select(rate => new Block(config, config.Width(index), rate)));
-            if (index < config.Depths.Count - 1) downsample = new Merging(config.Width(index));
+            if (index < config.Depths.Count - 1)
+                downsample = new Merging(config.Width(index));
         }
 
         protected override Tensor Forward(Tensor input) => Merge(Blocks(input));
@@ -197,8 +219,12 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
     private sealed partial class AxialShift(int dim, int size) : Layer
     {
         private readonly Conv2d conv1 = new(dim, dim, 1);
-        [Name("conv2_1")] private readonly Conv2d convWidth = new(dim, dim, 1);
-        [Name("conv2_2")] private readonly Conv2d convHeight = new(dim, dim, 1);
+
+        [Name("conv2_1")]
+        private readonly Conv2d convWidth = new(dim, dim, 1);
+
+        [Name("conv2_2")]
+        private readonly Conv2d convHeight = new(dim, dim, 1);
         private readonly Conv2d conv3 = new(dim, dim, 1);
         private readonly MapNorm norm1 = new(dim);
         private readonly MapNorm norm2 = new(dim);
@@ -213,14 +239,39 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
         private Tensor Spread(Tensor x, int along)
         {
             var group = (dim + size - 1) / size;
-            return Torch.Cat([.. Enumerable.Range(0, (dim + group - 1) / group).Select(g => Shift.Zero(x.Slice(1, g * group, Math.Min((g + 1) * group, dim)), along, g - size / 2))], 1);
+            return Torch.Cat(
+                [
+                    .. Enumerable
+                        .Range(0, (dim + group - 1) / group)
+                        .Select(g => Shift.Zero(x.Slice(1, g * group, Math.Min((g + 1) * group, dim)), along, g - size / 2)),
+                ],
+                1
+            );
         }
     }
 
-    private static Variant Make(string name, int dim, int[] depths, double dropPath, double parameters, double gmacs, double top1) => new(
-        name, "AS-MLP, 2021, arXiv:2107.08391",
-        options => new AsMlp(new Config(options.ImageSize ?? (224, 224), dim, depths, Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet);
+    private static Variant Make(string name, int dim, int[] depths, double dropPath, double parameters, double gmacs, double top1) =>
+        new(
+            name,
+            "AS-MLP, 2021, arXiv:2107.08391",
+            options => new AsMlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    dim,
+                    depths,
+                    Classes: options.Classes ?? 1000,
+                    Channels: options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -228,6 +279,17 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
         Make("asmlp_t", 96, [2, 2, 6, 2], 0.2, 28.28, 4.4, 81.3),
         Make("asmlp_s", 96, [2, 2, 18, 2], 0.3, 49.59, 8.5, 83.1),
         Make("asmlp_b", 128, [2, 2, 18, 2], 0.5, 87.75, 15.2, 83.3),
-        Variant.Micro("asmlp_micro_32", "AS-MLP, 2021, arXiv:2107.08391", 32, a => new AsMlp(new Config(a.ImageSize, 32, [1, 1, 3, 1], Patch: 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("asmlp_micro_32", "AS-MLP, 2021, arXiv:2107.08391", 32, a => new AsMlp(
+            new Config(
+                a.ImageSize,
+                32,
+                [1, 1, 3, 1],
+                Patch: 2,
+                Classes: a.Classes,
+                Channels: a.Channels,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath
+            )
+        )),
     ];
 }

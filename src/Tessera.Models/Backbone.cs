@@ -69,8 +69,11 @@ public abstract class Backbone : Layer
     {
         var modules = NamedModules().ToDictionary(m => m.Name, m => m.Module);
         if (BlockPaths.FirstOrDefault(path => !modules[path].CanRecompute) is { } other)
-            throw new NotSupportedException($"the blocks of {GetType().Name} cannot be recomputed in the backward pass: {other} does not turn a tensor into a tensor");
-        foreach (var path in BlockPaths) modules[path].Recomputes = recomputes;
+            throw new NotSupportedException(
+                $"the blocks of {GetType().Name} cannot be recomputed in the backward pass: {other} does not turn a tensor into a tensor"
+            );
+        foreach (var path in BlockPaths)
+            modules[path].Recomputes = recomputes;
     }
 
     /// <summary>The maps of every block of a plain transformer, for networks that use them in another role; empty for other models.</summary>
@@ -85,8 +88,11 @@ public abstract class Backbone : Layer
     /// <exception cref="ShapeException">The image has another size.</exception>
     private protected void ExpectOwnSize(Tensor image, string remark = "")
     {
-        if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width)) return;
-        throw new ShapeException($"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first{remark}");
+        if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width))
+            return;
+        throw new ShapeException(
+            $"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first{remark}"
+        );
     }
 
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
@@ -129,12 +135,14 @@ public abstract class Backbone : Layer
     /// <param name="indices">Which blocks.</param>
     public IReadOnlyList<Tensor> Blocks(Tensor input, bool prefix = true, params ReadOnlySpan<int> indices)
     {
-        string[] wanted = indices.Length == 0 ? [.. BlockPaths] : [.. indices.ToArray().Select(i => BlockPaths[i < 0 ? i + BlockPaths.Count : i])];
+        string[] wanted =
+            indices.Length == 0 ? [.. BlockPaths] : [.. indices.ToArray().Select(i => BlockPaths[i < 0 ? i + BlockPaths.Count : i])];
         using var scope = new Scope();
         using var taps = new Taps(this, wanted);
         Features(input);
         Tensor[] blocks = [.. wanted.Select(path => taps[path])];
-        if (!prefix) blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, PrefixTokensAt(wanted[i])) : block)];
+        if (!prefix)
+            blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, PrefixTokensAt(wanted[i])) : block)];
         return scope.Return(blocks);
     }
 
@@ -166,7 +174,8 @@ public abstract class Backbone : Layer
     {
         var maps = FeatureMaps(image);
         var last = maps[^1].Map;
-        Insight[] attended = PrefixTokens == 0 ? [] : [.. Insight.PrefixAttention(this, AttentionMaps(image), ((int)last.Size(2), (int)last.Size(3)))];
+        Insight[] attended =
+            PrefixTokens == 0 ? [] : [.. Insight.PrefixAttention(this, AttentionMaps(image), ((int)last.Size(2), (int)last.Size(3)))];
         return attended.Length > 0 ? attended : maps.Select(map => Insight.Norms($"features of stride {map.Stride}", map.Map));
     }
 
@@ -183,7 +192,8 @@ public abstract class Backbone : Layer
     {
         using var scope = new Scope();
         var maps = FeatureMaps(input);
-        foreach (var map in maps) scope.Return(map.Map);
+        foreach (var map in maps)
+            scope.Return(map.Map);
         return maps;
     }
 

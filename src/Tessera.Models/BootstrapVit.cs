@@ -8,6 +8,7 @@ public enum BootstrapInit
 {
     /// <summary>As the published code: patches and the biases of MLPs normal with deviation 1 (a mean of 1e-6 stands where the deviation was meant).</summary>
     Reference,
+
     /// <summary>As it was surely meant: patches 0.02, biases 1e-6.</summary>
     Corrected,
 }
@@ -36,8 +37,22 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     /// <param name="LearnedAlpha">Whether entmax learns its alpha.</param>
     /// <param name="Init">How weights begin.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Hidden, int Classes = 100, int Channels = 3, bool PreNorm = true, bool FinalNorm = true,
-        double Eps = 1e-5, double Dropout = 0, bool Entmax = false, bool LearnedAlpha = true, BootstrapInit Init = BootstrapInit.Reference) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int Hidden,
+        int Classes = 100,
+        int Channels = 3,
+        bool PreNorm = true,
+        bool FinalNorm = true,
+        double Eps = 1e-5,
+        double Dropout = 0,
+        bool Entmax = false,
+        bool LearnedAlpha = true,
+        BootstrapInit Init = BootstrapInit.Reference
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly PatchEmbed patchEmbed;
@@ -46,40 +61,50 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     private Linear? clsHead;
 
     /// <summary>A model with the chosen initialisation.</summary>
-    public BootstrapVit(Config config) : base(config)
+    public BootstrapVit(Config config)
+        : base(config)
     {
-        if (config.Dim % config.Heads != 0) throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+        if (config.Dim % config.Heads != 0)
+            throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
         clsToken = Nn.Init.Normal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch);
         InitPatches(patchEmbed.Weight, patchEmbed.Bias, config.Init);
         posEmbed = new Positions(Grid.Height * Grid.Width + 1, config.Dim);
         transformer = new Encoder(config);
-        if (config.Classes > 0) clsHead = new Linear(config.Dim, config.Classes);
+        if (config.Classes > 0)
+            clsHead = new Linear(config.Dim, config.Classes);
     }
 
     internal static void InitPatches(Parameter weight, Parameter? bias, BootstrapInit init)
     {
         Nn.Init.Normal(weight, init == BootstrapInit.Reference ? 1 : 0.02);
-        if (bias is not null) Nn.Init.Zeros(bias);
+        if (bias is not null)
+            Nn.Init.Zeros(bias);
     }
 
     /// <summary>Xavier-uniform weights; biases as of MLPs.</summary>
     internal static void InitHidden(Parameter weight, Parameter? bias, BootstrapInit init)
     {
         Nn.Init.XavierUniform(weight);
-        if (bias is not null) Nn.Init.Normal(bias, init == BootstrapInit.Reference ? 1 : 1e-6);
+        if (bias is not null)
+            Nn.Init.Normal(bias, init == BootstrapInit.Reference ? 1 : 1e-6);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"transformer.layers.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["cls_head.weight", "cls_head.bias"];
+
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. transformer.Layers.Select(block => block.Weights)];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "cls_token" or "pos_embed.pos_embed";
 
@@ -101,8 +126,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     protected override Tensor Classify(Tensor pooled) => clsHead is null ? pooled : clsHead.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).ToMap(input.Size(2) / Options.Patch, input.Size(3) / Options.Patch), Options.Patch)];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [new(Features(input).Slice(1, 1).ToMap(input.Size(2) / Options.Patch, input.Size(3) / Options.Patch), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -115,7 +140,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % Options.Patch != 0 || width % Options.Patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {Options.Patch} x {Options.Patch}");
+        if (height % Options.Patch != 0 || width % Options.Patch != 0)
+            throw new ShapeException($"an image of {height} x {width} does not divide into patches of {Options.Patch} x {Options.Patch}");
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
         posEmbed.Resize(before, Grid);
@@ -125,7 +151,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         const string Name = "pos_embed.pos_embed";
-        if (!state.TryGetValue(Name, out var table) || table.Dim != 3 || table.Size(0) == posEmbed.Table.Size(0)) return;
+        if (!state.TryGetValue(Name, out var table) || table.Dim != 3 || table.Size(0) == posEmbed.Table.Size(0))
+            return;
         state[Name] = Positions.Resampled(table, PositionTable.GridOf(table.Size(0) - 1, Grid), Grid);
     }
 
@@ -136,8 +163,10 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 
         public Parameter Table => posEmbed;
 
-        public static Tensor Resampled(Tensor table, (int, int) from, (int, int) to)
-            => Torch.Scope(() => PositionTable.Resample(table.Transpose(0, 1), from, to, 1, PositionResampling.Bicubic).Transpose(0, 1).Contiguous());
+        public static Tensor Resampled(Tensor table, (int, int) from, (int, int) to) =>
+            Torch.Scope(() =>
+                PositionTable.Resample(table.Transpose(0, 1), from, to, 1, PositionResampling.Bicubic).Transpose(0, 1).Contiguous()
+            );
 
         public void Resize((int, int) from, (int, int) to)
         {
@@ -156,7 +185,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 
         public Encoder(Config config)
         {
-            if (config.FinalNorm) norm = new LayerNorm(config.Dim, config.Eps);
+            if (config.FinalNorm)
+                norm = new LayerNorm(config.Dim, config.Eps);
             layers = new(Enumerable.Range(0, config.Depth).Select(_ => new Block(config)));
             preNorm = config.PreNorm;
         }
@@ -165,8 +195,10 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 
         protected override Tensor Forward(Tensor x)
         {
-            if (!preNorm && norm is not null) x = norm.Call(x);
-            foreach (var block in layers) x = block.Call(x);
+            if (!preNorm && norm is not null)
+                x = norm.Call(x);
+            foreach (var block in layers)
+                x = block.Call(x);
             return preNorm && norm is not null ? norm.Call(x) : x;
         }
     }
@@ -210,7 +242,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         public BootstrapAttention(Config config)
         {
             this.config = config;
-            if (config.Entmax) softmax = new Entmax(learned: config.LearnedAlpha);
+            if (config.Entmax)
+                softmax = new Entmax(learned: config.LearnedAlpha);
             linearQkv = new Linear(config.Dim, 3 * config.Dim);
             linearOut = new Linear(config.Dim, config.Dim);
             foreach (var linear in (Linear[])[linearQkv, linearOut])
@@ -229,10 +262,13 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
             var packed = linearQkv.Call(input).Reshape(batch, tokens, 3, config.Heads, dim / config.Heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var dropout = Training ? config.Dropout : 0;
             Tensor mixed;
-            if (softmax is null && !Wanted("attention")) mixed = Attention.Apply(packed[0], packed[1], packed[2], null, dropout);
+            if (softmax is null && !Wanted("attention"))
+                mixed = Attention.Apply(packed[0], packed[1], packed[2], null, dropout);
             else
             {
-                var weights = softmax is null ? Attention.Weights(packed[0], packed[1]) : softmax.Call((packed[0] / Math.Sqrt(dim / config.Heads)).Matmul(packed[1].MT));
+                var weights = softmax is null
+                    ? Attention.Weights(packed[0], packed[1])
+                    : softmax.Call((packed[0] / Math.Sqrt(dim / config.Heads)).Matmul(packed[1].MT));
                 mixed = Torch.Dropout(Record("attention", weights), dropout, Training).Matmul(packed[2]);
             }
             return linearOut.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim));
@@ -250,7 +286,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
             linear1 = new Linear(config.Dim, config.Hidden);
             linear2 = new Linear(config.Hidden, config.Dim);
             drop = new Dropout(config.Dropout);
-            foreach (var linear in (Linear[])[linear1, linear2]) InitHidden(linear.Weight, linear.Bias, config.Init);
+            foreach (var linear in (Linear[])[linear1, linear2])
+                InitHidden(linear.Weight, linear.Bias, config.Init);
         }
 
         public Linear Linear1 => linear1;
@@ -261,10 +298,27 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 
     internal const string Paper = "Bootstrapping ViTs: Towards Liberating Vision Transformers from Pre-training, 2022, arXiv:2112.03552";
 
-    private static Variant Make(string name, Config config, double? parameters, double? gmacs, double? top1, string note) => new(
-        name, Paper,
-        options => new BootstrapVit(config with { ImageSize = options.ImageSize ?? config.ImageSize, Classes = options.Classes ?? config.Classes, Channels = options.Channels ?? 3, Dropout = options.Dropout ?? config.Dropout }),
-        config.ImageSize.Height, parameters, gmacs, Top1: top1, Dataset: "CIFAR-100", Preprocessing: Preprocessing.Cifar100, Note: note);
+    private static Variant Make(string name, Config config, double? parameters, double? gmacs, double? top1, string note) =>
+        new(
+            name,
+            Paper,
+            options => new BootstrapVit(
+                config with
+                {
+                    ImageSize = options.ImageSize ?? config.ImageSize,
+                    Classes = options.Classes ?? config.Classes,
+                    Channels = options.Channels ?? 3,
+                    Dropout = options.Dropout ?? config.Dropout,
+                }
+            ),
+            config.ImageSize.Height,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "CIFAR-100",
+            Preprocessing: Preprocessing.Cifar100,
+            Note: note
+        );
 
     private static readonly Config small = new((224, 224), 16, 288, 6, 9, 1152, Dropout: 0.1);
     private static readonly Config wide = new((224, 224), 16, 384, 12, 6, 1536, Eps: 1e-6);
@@ -272,10 +326,31 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     /// <summary>The published sizes, and one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("bootstrap_vit_small_patch16_224", small, 6.30, 1.35, 61.25, "trained alone; 76.19 beside an agent, 75.50 with shared weights"),
-        Make("bootstrap_vit_base_patch16_224", wide, 21.70, 4.60, 53.07, "384 wide; trained alone; 77.83 beside an agent, 75.71 with shared weights"),
+        Make(
+            "bootstrap_vit_small_patch16_224",
+            small,
+            6.30,
+            1.35,
+            61.25,
+            "trained alone; 76.19 beside an agent, 75.50 with shared weights"
+        ),
+        Make(
+            "bootstrap_vit_base_patch16_224",
+            wide,
+            21.70,
+            4.60,
+            53.07,
+            "384 wide; trained alone; 77.83 beside an agent, 75.71 with shared weights"
+        ),
         Make("bootstrap_vit_small_entmax_patch16_224", small with { Entmax = true }, 6.30, null, 62.29, "sparse attention, trained alone"),
         Make("bootstrap_vit_base_entmax_patch16_224", wide with { Entmax = true }, 21.70, null, 57.22, "sparse attention, trained alone"),
-        Make("bootstrap_vit_micro_patch4_32", new((32, 32), 4, 108, 6, 9, 432, Init: BootstrapInit.Corrected), 0.872, null, null, "not of the paper: for images of 32 pixels"),
+        Make(
+            "bootstrap_vit_micro_patch4_32",
+            new((32, 32), 4, 108, 6, 9, 432, Init: BootstrapInit.Corrected),
+            0.872,
+            null,
+            null,
+            "not of the paper: for images of 32 pixels"
+        ),
     ];
 }

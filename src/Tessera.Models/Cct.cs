@@ -29,8 +29,20 @@ public sealed partial class Cct : Backbone<Cct.Config>
     /// <param name="AttentionDropout">Dropout of the attention weights.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, TokenizerConfig Tokenizer, bool SequencePool = true,
-        string Position = "learnable", int Classes = 10, int Channels = 3, double Dropout = 0, double AttentionDropout = 0.1, double DropPath = 0.1) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Dim,
+        int Depth,
+        int Heads,
+        double MlpRatio,
+        TokenizerConfig Tokenizer,
+        bool SequencePool = true,
+        string Position = "learnable",
+        int Classes = 10,
+        int Channels = 3,
+        double Dropout = 0,
+        double AttentionDropout = 0.1,
+        double DropPath = 0.1
+    ) : IBackboneConfig;
 
     /// <summary>A convolution (and, in CCT, ReLU and max pooling) per layer; the hidden width is 64.</summary>
     /// <param name="Kernel">Side of the convolution's kernel.</param>
@@ -42,17 +54,29 @@ public sealed partial class Cct : Backbone<Cct.Config>
     /// <param name="PoolStride">Its stride.</param>
     /// <param name="PoolPadding">Its padding, with minus infinity.</param>
     /// <param name="Hidden">Channels between the layers.</param>
-    public sealed record TokenizerConfig(int Kernel, int Stride, int Padding, int Layers = 1, bool Convolutional = true, int PoolKernel = 3, int PoolStride = 2, int PoolPadding = 1, int Hidden = 64)
+    public sealed record TokenizerConfig(
+        int Kernel,
+        int Stride,
+        int Padding,
+        int Layers = 1,
+        bool Convolutional = true,
+        int PoolKernel = 3,
+        int PoolStride = 2,
+        int PoolPadding = 1,
+        int Hidden = 64
+    )
     {
         /// <summary>CCT's convolutions: stride and padding follow from the kernel.</summary>
-        public static TokenizerConfig Conv(int kernel, int layers) => new(kernel, Math.Max(1, kernel / 2 - 1), Math.Max(1, kernel / 2), layers);
+        public static TokenizerConfig Conv(int kernel, int layers) =>
+            new(kernel, Math.Max(1, kernel / 2 - 1), Math.Max(1, kernel / 2), layers);
 
         /// <summary>Patches that do not overlap.</summary>
         public static TokenizerConfig Patches(int side) => new(side, side, 0, Convolutional: false);
 
         internal (int Height, int Width) Grid((int Height, int Width) image)
         {
-            for (var i = 0; i < Layers; i++) image = (After(image.Height), After(image.Width));
+            for (var i = 0; i < Layers; i++)
+                image = (After(image.Height), After(image.Width));
             return image;
         }
 
@@ -67,23 +91,44 @@ public sealed partial class Cct : Backbone<Cct.Config>
     private readonly CompactClassifier classifier;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Cct(Config config) : base(config)
+    public Cct(Config config)
+        : base(config)
     {
         var (height, width) = config.Tokenizer.Grid(config.ImageSize);
         tokenizer = new ConvTokenizer(config);
-        classifier = new CompactClassifier(new(config.Dim, config.Depth, config.Heads, config.MlpRatio, height * width, config.SequencePool, config.Position, config.Classes, config.Dropout, config.AttentionDropout, config.DropPath));
+        classifier = new CompactClassifier(
+            new(
+                config.Dim,
+                config.Depth,
+                config.Heads,
+                config.MlpRatio,
+                height * width,
+                config.SequencePool,
+                config.Position,
+                config.Classes,
+                config.Dropout,
+                config.AttentionDropout,
+                config.DropPath
+            )
+        );
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => Options.SequencePool ? 0 : 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"classifier.blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.fc.weight", "classifier.fc.bias"];
+
     /// <inheritdoc/>
-    public override bool BelongsToHead(string name) => base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+    public override bool BelongsToHead(string name) =>
+        base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
@@ -101,15 +146,26 @@ public sealed partial class Cct : Backbone<Cct.Config>
     {
         var (height, width) = Options.Tokenizer.Grid(((int)input.Size(2), (int)input.Size(3)));
         var tokens = Features(input).Slice(1, PrefixTokens);
-        return [new(tokens.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height))];
+        return
+        [
+            new(tokens.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height)),
+        ];
     }
 
     /// <summary>With sequence pooling its weights, otherwise the class token's attention.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        if (!Options.SequencePool) return base.Insights(image);
+        if (!Options.SequencePool)
+            return base.Insights(image);
         var (height, width) = Options.Tokenizer.Grid(((int)image.Size(2), (int)image.Size(3)));
-        return [Insight.Map("sequence pooling", "How much each token counts in the pooled features, a softmax over the tokens.", Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width))];
+        return
+        [
+            Insight.Map(
+                "sequence pooling",
+                "How much each token counts in the pooled features, a softmax over the tokens.",
+                Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width)
+            ),
+        ];
     }
 
     /// <inheritdoc/>
@@ -131,10 +187,25 @@ public sealed partial class Cct : Backbone<Cct.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         const string name = "classifier.positional_emb";
-        if (!state.TryGetValue(name, out var table) || classifier.Positions is not { } own || table.Dim != 3 || table.Size(1) == own.Size(1)) return;
+        if (
+            !state.TryGetValue(name, out var table)
+            || classifier.Positions is not { } own
+            || table.Dim != 3
+            || table.Size(1) == own.Size(1)
+        )
+            return;
         var grid = Options.Tokenizer.Grid(Options.ImageSize);
         // A sine table is a formula: that of this size is right, whatever the file holds.
-        state[name] = Options.Position == "sine" ? own : PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PrefixTokens, grid), grid, PrefixTokens, PositionResampling.Bilinear);
+        state[name] =
+            Options.Position == "sine"
+                ? own
+                : PositionTable.Resample(
+                    table,
+                    PositionTable.GridOf(table.Size(1) - PrefixTokens, grid),
+                    grid,
+                    PrefixTokens,
+                    PositionResampling.Bilinear
+                );
     }
 
     /// <summary>Convolution, ReLU and max pooling per layer, then the map as tokens (section 3.3).</summary>
@@ -146,12 +217,23 @@ public sealed partial class Cct : Backbone<Cct.Config>
         public ConvTokenizer(Config config)
         {
             var t = this.config = config.Tokenizer;
-            convLayers = new(Enumerable.Range(0, t.Layers).Select(i =>
-            {
-                var conv = new Conv2d(i == 0 ? config.Channels : t.Hidden, i == t.Layers - 1 ? config.Dim : t.Hidden, t.Kernel, t.Stride, t.Padding, bias: !t.Convolutional);
-                Init.KaimingNormal(conv.Weight);
-                return new Sequential(conv);
-            }));
+            convLayers = new(
+                Enumerable
+                    .Range(0, t.Layers)
+                    .Select(i =>
+                    {
+                        var conv = new Conv2d(
+                            i == 0 ? config.Channels : t.Hidden,
+                            i == t.Layers - 1 ? config.Dim : t.Hidden,
+                            t.Kernel,
+                            t.Stride,
+                            t.Padding,
+                            bias: !t.Convolutional
+                        );
+                        Init.KaimingNormal(conv.Weight);
+                        return new Sequential(conv);
+                    })
+            );
         }
 
         protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
@@ -161,8 +243,14 @@ public sealed partial class Cct : Backbone<Cct.Config>
             {
                 // Pooling runs five times faster over channels that lie together, and the last map is tokens already. The
                 // maximum of rectified values is the rectified maximum: pooled first, there is a quarter to rectify.
-                x = !config.Convolutional ? layer.Call(x) : Torch.Scope(() => Torch.Scope(() => layer.Call(x).Contiguous(MemoryFormat.ChannelsLast))
-                    .MaxPool2d(config.PoolKernel, config.PoolStride, config.PoolPadding).Relu());
+                x = !config.Convolutional
+                    ? layer.Call(x)
+                    : Torch.Scope(() =>
+                        Torch
+                            .Scope(() => layer.Call(x).Contiguous(MemoryFormat.ChannelsLast))
+                            .MaxPool2d(config.PoolKernel, config.PoolStride, config.PoolPadding)
+                            .Relu()
+                    );
             }
             return x.Flatten(2).Transpose(1, 2);
         }
@@ -170,32 +258,107 @@ public sealed partial class Cct : Backbone<Cct.Config>
 
     private const string Paper = "Escaping the Big Data Paradigm with Compact Transformers, 2021, arXiv:2104.05704";
 
-    private static (int Depth, int Heads, double Ratio, int Dim) Family(int size) => size switch
-    {
-        2 or 4 => (size, 2, 1, 128),
-        6 or 7 or 8 => (size, 4, 2, 256),
-        14 => (14, 6, 3, 384),
-        _ => throw new ArgumentOutOfRangeException(nameof(size), size, "families are 2, 4, 6, 7, 8 and 14"),
-    };
+    private static (int Depth, int Heads, double Ratio, int Dim) Family(int size) =>
+        size switch
+        {
+            2 or 4 => (size, 2, 1, 128),
+            6 or 7 or 8 => (size, 4, 2, 256),
+            14 => (14, 6, 3, 384),
+            _ => throw new ArgumentOutOfRangeException(nameof(size), size, "families are 2, 4, 6, 7, 8 and 14"),
+        };
 
-    private static Variant Make(string name, int size, TokenizerConfig tokenizer, int image, int classes, bool pooled, string position, double? parameters = null, double? gmacs = null, double? top1 = null, string? dataset = null, string? note = null)
+    private static Variant Make(
+        string name,
+        int size,
+        TokenizerConfig tokenizer,
+        int image,
+        int classes,
+        bool pooled,
+        string position,
+        double? parameters = null,
+        double? gmacs = null,
+        double? top1 = null,
+        string? dataset = null,
+        string? note = null
+    )
     {
         var (depth, heads, ratio, dim) = Family(size);
-        return new(name, Paper, options => new Cct(new Config(
-            options.ImageSize ?? (image, image), dim, depth, heads, ratio, tokenizer, pooled, position, options.Classes ?? classes, options.Channels ?? 3,
-            options.Dropout ?? 0, options.AttentionDropout ?? 0.1, options.DropPath ?? 0.1)),
-            image, parameters, gmacs, MacsWithAttention: false, top1, dataset, image == 32 ? (classes == 100 ? Preprocessing.Cifar100 : Preprocessing.Cifar10) : Preprocessing.ImageNet, note);
+        return new(
+            name,
+            Paper,
+            options => new Cct(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    dim,
+                    depth,
+                    heads,
+                    ratio,
+                    tokenizer,
+                    pooled,
+                    position,
+                    options.Classes ?? classes,
+                    options.Channels ?? 3,
+                    options.Dropout ?? 0,
+                    options.AttentionDropout ?? 0.1,
+                    options.DropPath ?? 0.1
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            MacsWithAttention: false,
+            top1,
+            dataset,
+            image == 32 ? (classes == 100 ? Preprocessing.Cifar100 : Preprocessing.Cifar10) : Preprocessing.ImageNet,
+            note
+        );
     }
 
     // Every CIFAR model exists for 10 and 100 classes, and with either position table.
-    private static IEnumerable<Variant> Cifar(string stem, int size, TokenizerConfig tokenizer, bool pooled, double? parameters, double? gmacs, double? cifar10, double? cifar100, string? note = "200 epochs, basic script")
+    private static IEnumerable<Variant> Cifar(
+        string stem,
+        int size,
+        TokenizerConfig tokenizer,
+        bool pooled,
+        double? parameters,
+        double? gmacs,
+        double? cifar10,
+        double? cifar100,
+        string? note = "200 epochs, basic script"
+    )
     {
         foreach (var sine in new[] { "", "_sine" })
         {
             var position = sine.Length == 0 ? "learnable" : "sine";
             var published = sine.Length == 0;
-            yield return Make($"{stem}_32{sine}", size, tokenizer, 32, 10, pooled, position, parameters, gmacs, published ? cifar10 : null, "CIFAR-10", published && cifar10 is not null ? note : null);
-            yield return Make($"{stem}_32{sine}_c100", size, tokenizer, 32, 100, pooled, position, null, gmacs, published ? cifar100 : null, "CIFAR-100", published && cifar100 is not null ? note : null);
+            yield return Make(
+                $"{stem}_32{sine}",
+                size,
+                tokenizer,
+                32,
+                10,
+                pooled,
+                position,
+                parameters,
+                gmacs,
+                published ? cifar10 : null,
+                "CIFAR-10",
+                published && cifar10 is not null ? note : null
+            );
+            yield return Make(
+                $"{stem}_32{sine}_c100",
+                size,
+                tokenizer,
+                32,
+                100,
+                pooled,
+                position,
+                null,
+                gmacs,
+                published ? cifar100 : null,
+                "CIFAR-100",
+                published && cifar100 is not null ? note : null
+            );
         }
     }
 
@@ -215,12 +378,71 @@ public sealed partial class Cct : Backbone<Cct.Config>
         .. Cifar("cct_4_3x2", 4, TokenizerConfig.Conv(3, 2), true, 0.482, 0.046, 91.45, 70.46),
         .. Cifar("cct_6_3x2", 6, TokenizerConfig.Conv(3, 2), true, 3.327, 0.241, 93.56, 74.47),
         .. Cifar("cct_7_3x2", 7, TokenizerConfig.Conv(3, 2), true, 3.853, 0.275, 93.83, 74.92),
-        .. Cifar("cct_6_3x1", 6, TokenizerConfig.Conv(3, 1), true, 3.234, 0.813, 94.81, 76.71, "200 epochs, basic script; 500 epochs: 95.29 / 77.31"),
-        .. Cifar("cct_7_3x1", 7, TokenizerConfig.Conv(3, 1), true, 3.760, 0.947, 94.78, 77.05, "200 epochs, basic script; 300 epochs, full recipe: 96.53 / 80.92"),
+        .. Cifar(
+            "cct_6_3x1",
+            6,
+            TokenizerConfig.Conv(3, 1),
+            true,
+            3.234,
+            0.813,
+            94.81,
+            76.71,
+            "200 epochs, basic script; 500 epochs: 95.29 / 77.31"
+        ),
+        .. Cifar(
+            "cct_7_3x1",
+            7,
+            TokenizerConfig.Conv(3, 1),
+            true,
+            3.760,
+            0.947,
+            94.78,
+            77.05,
+            "200 epochs, basic script; 300 epochs, full recipe: 96.53 / 80.92"
+        ),
         Make("cct_7_7x2_224", 7, TokenizerConfig.Conv(7, 2), 224, 102, true, "learnable", 4.57, null, 97.19, "Flowers-102", "from scratch"),
         Make("cct_7_7x2_224_sine", 7, TokenizerConfig.Conv(7, 2), 224, 102, true, "sine", 4.57),
-        Make("cct_14_7x2_224", 14, TokenizerConfig.Conv(7, 2), 224, 1000, true, "learnable", 22.37, 5.11, 80.67, "ImageNet-1k", "310 epochs"),
-        Make("cct_14_7x2_384", 14, TokenizerConfig.Conv(7, 2), 384, 1000, true, "learnable", 22.51, 15.02, 82.71, "ImageNet-1k", "310 + 30 epochs"),
-        Make("cct_14_7x2_384_fl", 14, TokenizerConfig.Conv(7, 2), 384, 102, true, "learnable", null, null, 99.76, "Flowers-102", "fine-tuned"),
+        Make(
+            "cct_14_7x2_224",
+            14,
+            TokenizerConfig.Conv(7, 2),
+            224,
+            1000,
+            true,
+            "learnable",
+            22.37,
+            5.11,
+            80.67,
+            "ImageNet-1k",
+            "310 epochs"
+        ),
+        Make(
+            "cct_14_7x2_384",
+            14,
+            TokenizerConfig.Conv(7, 2),
+            384,
+            1000,
+            true,
+            "learnable",
+            22.51,
+            15.02,
+            82.71,
+            "ImageNet-1k",
+            "310 + 30 epochs"
+        ),
+        Make(
+            "cct_14_7x2_384_fl",
+            14,
+            TokenizerConfig.Conv(7, 2),
+            384,
+            102,
+            true,
+            "learnable",
+            null,
+            null,
+            99.76,
+            "Flowers-102",
+            "fine-tuned"
+        ),
     ];
 }

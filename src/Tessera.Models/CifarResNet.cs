@@ -22,7 +22,16 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     /// <param name="Eps">Of all batch norms.</param>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
-    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, bool ProjectionShortcut = false, int Classes = 10, int Channels = 3, double Eps = 1e-5, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+    public sealed record Config(
+        int BlocksPerStage,
+        (int Height, int Width) ImageSize,
+        bool ProjectionShortcut = false,
+        int Classes = 10,
+        int Channels = 3,
+        double Eps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     private readonly Conv2d conv1;
     private readonly BatchNorm bn1;
@@ -33,7 +42,8 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     private readonly Dropout drop;
 
     /// <summary>A network with He-normal weights.</summary>
-    public CifarResNet(Config config) : base(config)
+    public CifarResNet(Config config)
+        : base(config)
     {
         conv1 = Initialised(new Conv2d(config.Channels, 16, 3, 1, 1, bias: false));
         bn1 = new BatchNorm(16, config.Eps);
@@ -41,22 +51,40 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
         layer1 = Stage(0, rates);
         layer2 = Stage(1, rates);
         layer3 = Stage(2, rates);
-        if (config.Classes > 0) linear = Initialised(new Linear(FeatureWidth, config.Classes));
+        if (config.Classes > 0)
+            linear = Initialised(new Linear(FeatureWidth, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
     private ModuleList<Block> Stage(int stage, double[] rates)
     {
         var width = 16 << stage;
-        return new(Enumerable.Range(0, Options.BlocksPerStage).Select(j =>
-            new Block(Options, j == 0 && stage > 0 ? width / 2 : width, width, j == 0 && stage > 0 ? 2 : 1, rates[stage * Options.BlocksPerStage + j])));
+        return new(
+            Enumerable
+                .Range(0, Options.BlocksPerStage)
+                .Select(j => new Block(
+                    Options,
+                    j == 0 && stage > 0 ? width / 2 : width,
+                    width,
+                    j == 0 && stage > 0 ? 2 : 1,
+                    rates[stage * Options.BlocksPerStage + j]
+                ))
+        );
     }
 
     private protected override int FirstStride => 1;
+
     /// <inheritdoc/>
     public override int FeatureWidth => 64;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, 3 * Options.BlocksPerStage).Select(i => $"layer{i / Options.BlocksPerStage + 1}.{i % Options.BlocksPerStage}")];
+    public override IReadOnlyList<string> BlockPaths =>
+        [
+            .. Enumerable
+                .Range(0, 3 * Options.BlocksPerStage)
+                .Select(i => $"layer{i / Options.BlocksPerStage + 1}.{i % Options.BlocksPerStage}"),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
 
@@ -65,7 +93,8 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
         var x = bn1.Call(conv1.Call(image)).Relu();
         foreach (var (i, stage) in new[] { layer1, layer2, layer3 }.Index())
         {
-            foreach (var block in stage) x = block.Call(x);
+            foreach (var block in stage)
+                x = block.Call(x);
             yield return Record($"layer{i + 1}", x);
         }
     }
@@ -116,26 +145,49 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
             bn2 = new BatchNorm(outputs, config.Eps);
             changes = stride != 1;
             added = (outputs - inputs) / 2;
-            if (changes && config.ProjectionShortcut) shortcut = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), new BatchNorm(outputs, config.Eps));
+            if (changes && config.ProjectionShortcut)
+                shortcut = new Sequential(
+                    Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)),
+                    new BatchNorm(outputs, config.Eps)
+                );
             this.dropPath = new DropPath(dropPath);
         }
 
-        protected override Tensor Forward(Tensor input)
-            => (dropPath.Call(bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu()))) + Shortcut(input)).Relu();
+        protected override Tensor Forward(Tensor input) =>
+            (dropPath.Call(bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu()))) + Shortcut(input)).Relu();
 
         private Tensor Shortcut(Tensor x)
         {
-            if (!changes) return x;
-            if (shortcut is not null) return shortcut.Call(x);
+            if (!changes)
+                return x;
+            if (shortcut is not null)
+                return shortcut.Call(x);
             // Every second pixel, and half of the missing channels as zeros on either side.
             return x.Slice(2, step: 2).Slice(3, step: 2).ConstantPadNd([0, 0, 0, 0, added, added]);
         }
     }
 
-    private static Variant Make(int depth, double parameters, double accuracy, string? note = null) => new(
-        $"resnet{depth}_cifar", "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385",
-        options => new CifarResNet(new Config((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 10, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-        32, parameters, Top1: accuracy, Dataset: "CIFAR-10", Preprocessing: Preprocessing.Cifar10, Note: note);
+    private static Variant Make(int depth, double parameters, double accuracy, string? note = null) =>
+        new(
+            $"resnet{depth}_cifar",
+            "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385",
+            options => new CifarResNet(
+                new Config(
+                    (depth - 2) / 6,
+                    options.ImageSize ?? (32, 32),
+                    Classes: options.Classes ?? 10,
+                    Channels: options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            32,
+            parameters,
+            Top1: accuracy,
+            Dataset: "CIFAR-10",
+            Preprocessing: Preprocessing.Cifar10,
+            Note: note
+        );
 
     /// <summary>The published depths; accuracies are those of the port, after 200 epochs.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =

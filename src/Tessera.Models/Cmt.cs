@@ -36,9 +36,27 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     /// <param name="PatchEps">Of the layer norms that follow the patch embeddings.</param>
     /// <param name="BatchNormEps">Of the batch norms.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, int Stem,
-        int Classes = 1000, int Channels = 3, IReadOnlyList<int>? Reductions = null, int QkRatio = 1, bool QkvBias = true, int HeadWidth = 1280, double HeadDropout = 0.1,
-        double Dropout = 0, double AttentionDropout = 0, double DropPath = 0, int StemStride = 2, double BlockEps = 1e-6, double PatchEps = 1e-5, double BatchNormEps = 1e-5) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Heads,
+        IReadOnlyList<double> MlpRatios,
+        int Stem,
+        int Classes = 1000,
+        int Channels = 3,
+        IReadOnlyList<int>? Reductions = null,
+        int QkRatio = 1,
+        bool QkvBias = true,
+        int HeadWidth = 1280,
+        double HeadDropout = 0.1,
+        double Dropout = 0,
+        double AttentionDropout = 0,
+        double DropPath = 0,
+        int StemStride = 2,
+        double BlockEps = 1e-6,
+        double PatchEps = 1e-5,
+        double BatchNormEps = 1e-5
+    ) : IBackboneConfig
     {
         internal int Reduction(int stage) => Reductions is null ? 8 >> stage : Reductions[stage];
 
@@ -49,7 +67,10 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         internal ((int Height, int Width) Queries, (int Height, int Width) Keys) Grids(int stage)
         {
             var (stride, reduction) = (Stride(stage), Reduction(stage));
-            return ((ImageSize.Height / stride, ImageSize.Width / stride), (ImageSize.Height / stride / reduction, ImageSize.Width / stride / reduction));
+            return (
+                (ImageSize.Height / stride, ImageSize.Width / stride),
+                (ImageSize.Height / stride / reduction, ImageSize.Width / stride / reduction)
+            );
         }
 
         internal void Check()
@@ -62,7 +83,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         private static int LeastCommonMultiple(int a, int b)
         {
             var (x, y) = (a, b);
-            while (y != 0) (x, y) = (y, x % y);
+            while (y != 0)
+                (x, y) = (y, x % y);
             return a / x * b;
         }
     }
@@ -85,15 +107,26 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     private readonly ModuleList<Block> blocksB;
     private readonly ModuleList<Block> blocksC;
     private readonly ModuleList<Block> blocksD;
-    [Name("_fc")] private readonly Conv2d fc;
-    [Name("_bn")] private readonly BatchNorm bn;
+
+    [Name("_fc")]
+    private readonly Conv2d fc;
+
+    [Name("_bn")]
+    private readonly BatchNorm bn;
     private Linear? head;
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Cmt(Config config) : base(config)
+    public Cmt(Config config)
+        : base(config)
     {
-        if (config.Dims.Count != 4 || config.Depths.Count != 4 || config.Heads.Count != 4 || config.MlpRatios.Count != 4 || config.Reductions is { Count: not 4 })
+        if (
+            config.Dims.Count != 4
+            || config.Depths.Count != 4
+            || config.Heads.Count != 4
+            || config.MlpRatios.Count != 4
+            || config.Reductions is { Count: not 4 }
+        )
             throw new ArgumentException("widths, depths, heads, ratios and reductions are four each", nameof(config));
         config.Check();
         (relativePosA, relativePosB, relativePosC, relativePosD) = (Table(0), Table(1), Table(2), Table(3));
@@ -111,14 +144,18 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         (blocksA, blocksB, blocksC, blocksD) = (Stage(0), Stage(1), Stage(2), Stage(3));
         fc = new Conv2d(config.Dims[3], config.HeadWidth, 1);
         bn = new BatchNorm(config.HeadWidth, config.BatchNormEps);
-        if (config.Classes > 0) head = new Linear(config.HeadWidth, config.Classes);
+        if (config.Classes > 0)
+            head = new Linear(config.HeadWidth, config.Classes);
         drop = new Dropout(config.HeadDropout);
         foreach (var (_, module) in NamedModules())
         {
-            if (module is Linear linear) Initialise(linear);
-            if (module is not Conv2d conv) continue;
+            if (module is Linear linear)
+                Initialise(linear);
+            if (module is not Conv2d conv)
+                continue;
             Init.KaimingNormal(conv.Weight, fanOut: true);
-            if (conv.Bias is { } bias) Init.Zeros(bias);
+            if (conv.Bias is { } bias)
+                Init.Zeros(bias);
         }
 
         Parameter Table(int stage)
@@ -127,27 +164,34 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
             return Init.Normal(new Parameter([config.Heads[stage], queries.Height * queries.Width, keys.Height * keys.Width]), 1);
         }
 
-        ModuleList<Block> Stage(int stage) => new(Enumerable.Range(0, config.Depths[stage]).Select(i => new Block(config, stage, rates[config.Depths.Take(stage).Sum() + i])));
+        ModuleList<Block> Stage(int stage) =>
+            new(
+                Enumerable.Range(0, config.Depths[stage]).Select(i => new Block(config, stage, rates[config.Depths.Take(stage).Sum() + i]))
+            );
     }
 
     private static void Initialise(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
     }
 
     private (char Name, Aggregation Embed, ModuleList<Block> Blocks, Parameter Bias)[] Stages =>
-    [
-        ('a', patchEmbedA, blocksA, relativePosA),
-        ('b', patchEmbedB, blocksB, relativePosB),
-        ('c', patchEmbedC, blocksC, relativePosC),
-        ('d', patchEmbedD, blocksD, relativePosD),
-    ];
+        [
+            ('a', patchEmbedA, blocksA, relativePosA),
+            ('b', patchEmbedB, blocksB, relativePosB),
+            ('c', patchEmbedC, blocksC, relativePosC),
+            ('d', patchEmbedD, blocksD, relativePosD),
+        ];
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.HeadWidth;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Stages.SelectMany(s => Enumerable.Range(0, s.Blocks.Count).Select(i => $"blocks_{s.Name}.{i}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Stages.SelectMany(s => Enumerable.Range(0, s.Blocks.Count).Select(i => $"blocks_{s.Name}.{i}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -163,7 +207,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         {
             var (rows, columns) = Options.Grids(i).Queries;
             var tokens = embed.Call(x);
-            foreach (var block in blocks) tokens = block.Call((tokens, rows, columns, bias));
+            foreach (var block in blocks)
+                tokens = block.Call((tokens, rows, columns, bias));
             maps[i] = x = Record($"stage_{name}", tokens.ToMap(rows, columns));
         }
         return maps;
@@ -179,14 +224,16 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(drop.Call(pooled));
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, i) => new FeatureMap(map, Options.Stride(i)))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Encode(input).Select((map, i) => new FeatureMap(map, Options.Stride(i)))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
         Options = Options with { Classes = classes };
         head = null;
-        if (classes == 0) return;
+        if (classes == 0)
+            return;
         Initialise(head = new Linear(FeatureWidth, classes));
         head.To(relativePosA.Device, relativePosA.DType);
     }
@@ -214,7 +261,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         foreach (var (i, (letter, _, _, own)) in Stages.Index())
         {
             var name = $"relative_pos_{letter}";
-            if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Shape == own.Shape) continue;
+            if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Shape == own.Shape)
+                continue;
             var (reduction, grids) = (Options.Reduction(i), Options.Grids(i));
             var from = PositionTable.GridOf(table.Size(1), grids.Queries);
             state[name] = ResampleBias(table, (from, (from.Height / reduction, from.Width / reduction)), grids);
@@ -223,16 +271,27 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
 
     /// <summary>Resamples a bias [h, N, M] to other grids of queries and keys: bicubically over the queries for each key, then over the keys for each query.</summary>
     /// <exception cref="ShapeException">The table does not hold such grids.</exception>
-    public static Tensor ResampleBias(Tensor table, ((int Height, int Width) Queries, (int Height, int Width) Keys) from, ((int Height, int Width) Queries, (int Height, int Width) Keys) to)
+    public static Tensor ResampleBias(
+        Tensor table,
+        ((int Height, int Width) Queries, (int Height, int Width) Keys) from,
+        ((int Height, int Width) Queries, (int Height, int Width) Keys) to
+    )
     {
         var (heads, queries, keys) = table.Shape;
         if (queries != from.Queries.Height * from.Queries.Width || keys != from.Keys.Height * from.Keys.Width)
-            throw new ShapeException($"a relative bias of shape {table.Shape} does not belong to {from.Queries.Height} x {from.Queries.Width} queries and {from.Keys.Height} x {from.Keys.Width} keys");
-        if (from == to) return table;
+            throw new ShapeException(
+                $"a relative bias of shape {table.Shape} does not belong to {from.Queries.Height} x {from.Queries.Width} queries and {from.Keys.Height} x {from.Keys.Width} keys"
+            );
+        if (from == to)
+            return table;
         return Torch.Scope(() =>
         {
-            var overQueries = table.Transpose(1, 2).Reshape(heads, keys, from.Queries.Height, from.Queries.Width) // [h, M, H, W]
-                .UpsampleBicubic2d(to.Queries, false).Flatten(2).Transpose(1, 2);                                     // [h, N', M]
+            var overQueries = table
+                .Transpose(1, 2)
+                .Reshape(heads, keys, from.Queries.Height, from.Queries.Width) // [h, M, H, W]
+                .UpsampleBicubic2d(to.Queries, false)
+                .Flatten(2)
+                .Transpose(1, 2); // [h, N', M]
             return overQueries.Reshape(heads, -1, from.Keys.Height, from.Keys.Width).UpsampleBicubic2d(to.Keys, false).Flatten(2); // [h, N', M']
         });
     }
@@ -293,12 +352,14 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         {
             var (dim, reduction) = (config.Dims[stage], config.Reduction(stage));
             (heads, attentionDropout) = (config.Heads[stage], config.AttentionDropout);
-            if (dim % heads != 0 || dim / config.QkRatio % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(config));
+            if (dim % heads != 0 || dim / config.QkRatio % heads != 0)
+                throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(config));
             q = new Linear(dim, dim / config.QkRatio, config.QkvBias);
             k = new Linear(dim, dim / config.QkRatio, config.QkvBias);
             v = new Linear(dim, dim, config.QkvBias);
             proj = new Linear(dim, dim);
-            if (reduction > 1) sr = new Sequential(new Conv2d(dim, dim, reduction, reduction, groups: dim), new BatchNorm(dim, config.BatchNormEps));
+            if (reduction > 1)
+                sr = new Sequential(new Conv2d(dim, dim, reduction, reduction, groups: dim), new BatchNorm(dim, config.BatchNormEps));
             drop = new Dropout(config.Dropout);
         }
 
@@ -316,7 +377,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
                 var weights = Record("attention", Attention.Weights(query, key, bias, scale));
                 mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
             }
-            else mixed = Attention.Apply(query, key, value, bias, dropout, scale);
+            else
+                mixed = Attention.Apply(query, key, value, bias, dropout, scale);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Flatten(2)));
         }
 
@@ -324,7 +386,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     }
 
     /// <summary>Inverted residual feed-forward (IRFFN): the residual lies around the depthwise convolution alone, GELU and norm follow it.</summary>
-    private sealed partial class InvertedResidual(int dim, int hidden, double eps, double dropout) : Module<(Tensor X, int Height, int Width), Tensor>
+    private sealed partial class InvertedResidual(int dim, int hidden, double eps, double dropout)
+        : Module<(Tensor X, int Height, int Width), Tensor>
     {
         private readonly Sequential conv1 = new(new Conv2d(dim, hidden, 1), new Gelu(), new BatchNorm(hidden, eps));
         private readonly Conv2d proj = new(hidden, hidden, 3, 1, 1, groups: hidden);
@@ -342,21 +405,83 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
 
     private const string Paper = "CMT: Convolutional Neural Networks Meet Vision Transformers, 2021, arXiv:2107.06263";
 
-    private static Variant Make(string name, int image, int[] dims, int stem, int[] depths, double ratio, double? parameters, double? gmacs, double? top1, string? note, double headDropout = 0.1, int stemStride = 2, int classes = 1000, int headWidth = 1280) => new(
-        name, Paper,
-        options => new Cmt(new Config(
-            options.ImageSize ?? (image, image), dims, depths, [1, 2, 4, 8], [ratio, ratio, ratio, ratio], stem, options.Classes ?? classes, options.Channels ?? 3,
-            HeadWidth: headWidth, HeadDropout: headDropout, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0, StemStride: stemStride)),
-        image, parameters, gmacs, Top1: top1, Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
-        Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 0.9 } : Preprocessing.Cifar10, Note: note);
+    private static Variant Make(
+        string name,
+        int image,
+        int[] dims,
+        int stem,
+        int[] depths,
+        double ratio,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note,
+        double headDropout = 0.1,
+        int stemStride = 2,
+        int classes = 1000,
+        int headWidth = 1280
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Cmt(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    dims,
+                    depths,
+                    [1, 2, 4, 8],
+                    [ratio, ratio, ratio, ratio],
+                    stem,
+                    options.Classes ?? classes,
+                    options.Channels ?? 3,
+                    HeadWidth: headWidth,
+                    HeadDropout: headDropout,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0,
+                    StemStride: stemStride
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
+            Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 0.9 } : Preprocessing.Cifar10,
+            Note: note
+        );
 
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make("cmt_ti", 160, [46, 92, 184, 368], 16, [2, 2, 10, 2], 3.6, 9.492, 0.6, 79.1, "800 epochs; 79.0 in the authors' log"),
         Make("cmt_xs", 192, [52, 104, 208, 416], 16, [3, 3, 12, 3], 3.77, 15.247, 1.5, 81.8, "400 epochs"),
-        Make("cmt_s", 224, [64, 128, 256, 512], 32, [3, 3, 16, 3], 4, 26.256, 4.0, 83.5, "300 epochs; the paper prints 25.1 million parameters, the authors' code has these"),
+        Make(
+            "cmt_s",
+            224,
+            [64, 128, 256, 512],
+            32,
+            [3, 3, 16, 3],
+            4,
+            26.256,
+            4.0,
+            83.5,
+            "300 epochs; the paper prints 25.1 million parameters, the authors' code has these"
+        ),
         Make("cmt_b", 256, [76, 152, 304, 608], 38, [4, 4, 20, 4], 4, 45.715, 9.3, 84.5, "300 epochs", headDropout: 0.3),
-        Make("cmt_mini_32", 32, [32, 64, 128, 256], 16, [1, 1, 3, 1], 3.6, null, null, null, "for small images: the stem keeps the resolution", stemStride: 1, classes: 10, headWidth: 512),
+        Make(
+            "cmt_mini_32",
+            32,
+            [32, 64, 128, 256],
+            16,
+            [1, 1, 3, 1],
+            3.6,
+            null,
+            null,
+            null,
+            "for small images: the stem keeps the resolution",
+            stemStride: 1,
+            classes: 10,
+            headWidth: 512
+        ),
     ];
 }

@@ -30,12 +30,25 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     /// <param name="Dropout">Dropout of tokens, projections and MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int PositionalBlocks, int Classes = 1000, int Channels = 3, double LocalityStrength = 1, double MlpRatio = 4,
-        bool QkvBias = false, double Eps = 1e-6, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int PositionalBlocks,
+        int Classes = 1000,
+        int Channels = 3,
+        double LocalityStrength = 1,
+        double MlpRatio = 4,
+        bool QkvBias = false,
+        double Eps = 1e-6,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
-    private Parameter posEmbed;          // [1, N, D]
-    private Buffer offsets;              // [N, N, 3]
+    private Parameter posEmbed; // [1, N, D]
+    private Buffer offsets; // [N, N, 3]
     private readonly PatchEmbed patchEmbed;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -44,9 +57,14 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02, positional attention local.</summary>
     /// <exception cref="ArgumentException">No block is left that the class token takes part in.</exception>
-    public ConVit(Config config) : base(config)
+    public ConVit(Config config)
+        : base(config)
     {
-        if (config.PositionalBlocks >= config.Depth) throw new ArgumentException($"{config.PositionalBlocks} of {config.Depth} blocks by position: the class token takes part in the others, of which one or more are needed", nameof(config));
+        if (config.PositionalBlocks >= config.Depth)
+            throw new ArgumentException(
+                $"{config.PositionalBlocks} of {config.Depth} blocks by position: the class token takes part in the others, of which one or more are needed",
+                nameof(config)
+            );
         PatchEmbed.CheckSize(config.ImageSize.Height, config.ImageSize.Width, config.Patch);
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, Grid.Height * Grid.Width, config.Dim]), 0.02);
@@ -65,29 +83,35 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         var (width, count) = (grid.Width, grid.Height * grid.Width);
         var values = new float[count * count * 3];
         for (var query = 0; query < count; query++)
-            for (var key = 0; key < count; key++)
-            {
-                var (right, down, at) = (key % width - query % width, key / width - query / width, 3 * (query * count + key));
-                (values[at], values[at + 1], values[at + 2]) = (right, down, right * right + down * down);
-            }
+        for (var key = 0; key < count; key++)
+        {
+            var (right, down, at) = (key % width - query % width, key / width - query / width, 3 * (query * count + key));
+            (values[at], values[at + 1], values[at + 2]) = (right, down, right * right + down * down);
+        }
         using var scope = new Scope();
         return new Buffer(Tensor.From(values, count, count, 3).To(like.Device).To(like.DType), persistent: false, constant: true);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override int PrefixTokensAt(string blockPath) => IndexOf(blockPath) < Options.PositionalBlocks ? 0 : 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
-    private static int IndexOf(string blockPath) => int.Parse(blockPath.AsSpan("blocks.".Length), System.Globalization.CultureInfo.InvariantCulture);
+    private static int IndexOf(string blockPath) =>
+        int.Parse(blockPath.AsSpan("blocks.".Length), System.Globalization.CultureInfo.InvariantCulture);
 
     private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
@@ -98,7 +122,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         var x = drop.Call(Record("patch_tokens", patchEmbed.Call(input)) + posEmbed);
         foreach (var (i, block) in blocks.Index())
         {
-            if (i == Options.PositionalBlocks) x = Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1);
+            if (i == Options.PositionalBlocks)
+                x = Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1);
             x = block.Call((x, offsets));
         }
         return Record("normed", norm.Call(x));
@@ -111,7 +136,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [new(Features(input).Slice(1, PrefixTokens).ToMap(Grid.Height, Grid.Width), Options.Patch)];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [new(Features(input).Slice(1, PrefixTokens).ToMap(Grid.Height, Grid.Width), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -132,7 +158,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     }
 
     /// <summary>A position table of another grid is resampled bicubically.</summary>
-    public override void AdaptStateDict(IDictionary<string, Tensor> state) => PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 0, PositionResampling.Bicubic);
+    public override void AdaptStateDict(IDictionary<string, Tensor> state) =>
+        PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 0, PositionResampling.Bicubic);
 
     /// <summary>x + attention(norm(x)), then x + MLP(norm(x)).</summary>
     private sealed partial class Block : Module<(Tensor Tokens, Tensor Offsets), Tensor>
@@ -146,7 +173,9 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         public Block(Config config, bool positional, double dropPath)
         {
             norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = positional ? new PositionalAttention(config) : TransformerInit.Linears(new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout));
+            attn = positional
+                ? new PositionalAttention(config)
+                : TransformerInit.Linears(new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout));
             norm2 = new LayerNorm(config.Dim, config.Eps);
             mlp = TransformerInit.Linears(new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout));
             this.dropPath = new DropPath(dropPath);
@@ -155,7 +184,9 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         protected override Tensor Forward((Tensor Tokens, Tensor Offsets) input)
         {
             var normed = norm1.Call(input.Tokens);
-            var mixed = attn is PositionalAttention positional ? positional.Call((normed, input.Offsets)) : ((SelfAttention)attn).Call(normed);
+            var mixed = attn is PositionalAttention positional
+                ? positional.Call((normed, input.Offsets))
+                : ((SelfAttention)attn).Call(normed);
             var x = input.Tokens + dropPath.Call(mixed);
             return x + dropPath.Call(mlp.Call(norm2.Call(x)));
         }
@@ -177,7 +208,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
 
         public PositionalAttention(Config config)
         {
-            if (config.Dim % config.Heads != 0) throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+            if (config.Dim % config.Heads != 0)
+                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
             heads = config.Heads;
             gatingParam = Init.Ones(new Parameter(heads));
             qk = new Linear(config.Dim, 2 * config.Dim, config.QkvBias);
@@ -195,7 +227,11 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
             var side = (int)Math.Sqrt(heads);
             var points = new float[side * side * 3];
             for (var head = 0; head < side * side; head++)
-                (points[3 * head], points[3 * head + 1], points[3 * head + 2]) = (2 * (head / side) - (side - 1), 2 * (head % side) - (side - 1), -1);
+                (points[3 * head], points[3 * head + 1], points[3 * head + 2]) = (
+                    2 * (head / side) - (side - 1),
+                    2 * (head % side) - (side - 1),
+                    -1
+                );
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
             v.Weight.Copy_(Torch.Eye(v.Weight.Size(0)));
@@ -220,10 +256,32 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
 
     private const string Paper = "ConViT: Improving Vision Transformers with Soft Convolutional Inductive Biases, 2021, arXiv:2103.10697";
 
-    private static Variant Make(string name, int heads, double parameters, double? gmacs, double top1, string? note = null) => new(
-        name, Paper,
-        options => new ConVit(new Config(options.ImageSize ?? (224, 224), 16, 48 * heads, 12, heads, 10, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(string name, int heads, double parameters, double? gmacs, double top1, string? note = null) =>
+        new(
+            name,
+            Paper,
+            options => new ConVit(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    16,
+                    48 * heads,
+                    12,
+                    heads,
+                    10,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -231,6 +289,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         Make("convit_tiny", 4, 5.7, 1.26, 73.1),
         Make("convit_small", 9, 27.8, null, 81.3),
         Make("convit_base", 16, 86.5, 17.5, 82.4),
-        Variant.Micro("convit_micro_patch4_32", Paper, 32, a => new ConVit(new Config(a.ImageSize, 4, 128, 6, 4, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("convit_micro_patch4_32", Paper, 32, a => new ConVit(
+            new Config(a.ImageSize, 4, 128, 6, 4, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

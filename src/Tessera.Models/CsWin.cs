@@ -32,8 +32,22 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Dense">The backbone for dense tasks: any image size, a norm per stage instead of the last one.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Splits, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3,
-        double MlpRatio = 4, bool QkvBias = true, bool Lepe = true, int StemStride = 4, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Dim,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Splits,
+        IReadOnlyList<int> Heads,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        bool Lepe = true,
+        int StemStride = 4,
+        double Eps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0,
+        bool Dense = false
+    ) : IBackboneConfig
     {
         internal int Stages => Depths.Count;
 
@@ -44,10 +58,12 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         /// <summary>The maps of all stages for an image.</summary>
         internal (int Height, int Width)[] Grids((int Height, int Width) image)
         {
-            if (Math.Min(image.Height, image.Width) + 2 * StemPadding < 7) throw new ShapeException($"an image of {image.Height} x {image.Width} is smaller than the first convolution's kernel");
+            if (Math.Min(image.Height, image.Width) + 2 * StemPadding < 7)
+                throw new ShapeException($"an image of {image.Height} x {image.Width} is smaller than the first convolution's kernel");
             var grids = new (int Height, int Width)[Stages];
             grids[0] = ((image.Height + 2 * StemPadding - 7) / StemStride + 1, (image.Width + 2 * StemPadding - 7) / StemStride + 1);
-            for (var i = 1; i < grids.Length; i++) grids[i] = ((grids[i - 1].Height + 1) / 2, (grids[i - 1].Width + 1) / 2);
+            for (var i = 1; i < grids.Length; i++)
+                grids[i] = ((grids[i - 1].Height + 1) / 2, (grids[i - 1].Width + 1) / 2);
             return grids;
         }
 
@@ -57,10 +73,13 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         /// <exception cref="ShapeException">A stage's map does not divide into stripes.</exception>
         internal void Check()
         {
-            if (Dense) return;
+            if (Dense)
+                return;
             foreach (var (i, (height, width)) in Grids(ImageSize).Index())
                 if (!IsFull(i) && (height % Splits[i] != 0 || width % Splits[i] != 0))
-                    throw new ShapeException($"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into stripes of {Splits[i]}");
+                    throw new ShapeException(
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into stripes of {Splits[i]}"
+                    );
         }
     }
 
@@ -72,16 +91,30 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
 
     /// <summary>A model with the authors' initialisation.</summary>
     /// <exception cref="ShapeException">A stage's map does not divide into stripes.</exception>
-    public CsWin(Config config) : base(config)
+    public CsWin(Config config)
+        : base(config)
     {
         if (config.Heads.Count != config.Stages || config.Splits.Count != config.Stages)
-            throw new ArgumentException($"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads", nameof(config));
+            throw new ArgumentException(
+                $"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads",
+                nameof(config)
+            );
         config.Check();
         stem = new Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        stages = [.. config.Depths.Select((depth, i) => new ModuleList<Block>(Enumerable.Range(0, depth).Select(j => new Block(config, i, rates[config.Depths.Take(i).Sum() + j]))))];
+        stages =
+        [
+            .. config.Depths.Select(
+                (depth, i) =>
+                    new ModuleList<Block>(
+                        Enumerable.Range(0, depth).Select(j => new Block(config, i, rates[config.Depths.Take(i).Sum() + j]))
+                    )
+            ),
+        ];
         merges = [.. Enumerable.Range(1, config.Stages - 1).Select(i => new Merge(config.Width(i - 1), config.Width(i), config.Eps))];
-        norms = config.Dense ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))] : [new LayerNorm(FeatureWidth, config.Eps)];
+        norms = config.Dense
+            ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))]
+            : [new LayerNorm(FeatureWidth, config.Eps)];
         head = TransformerInit.Head(FeatureWidth, config.Classes);
     }
 
@@ -91,9 +124,11 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         members.Add("stage1_conv_embed", stem);
         for (var i = 0; i < Options.Stages; i++)
         {
-            if (i > 0) members.Add($"merge{i}", merges[i - 1]);
+            if (i > 0)
+                members.Add($"merge{i}", merges[i - 1]);
             // The authors' dense code declares the norm of each stage before its blocks, the last one after them.
-            if (Options.Dense && i + 1 < Options.Stages) members.Add($"norm{i + 1}", norms[i]);
+            if (Options.Dense && i + 1 < Options.Stages)
+                members.Add($"norm{i + 1}", norms[i]);
             members.Add($"stage{i + 1}", stages[i]);
         }
         members.Add(Options.Dense ? $"norm{Options.Stages}" : "norm", norms[^1]);
@@ -103,10 +138,14 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     private protected override int FirstStride => Options.StemStride;
     private protected override bool IsDense => Options.Dense;
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
+
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Width(Options.Stages - 1);
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -114,14 +153,17 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var size = ((int)image.Size(2), (int)image.Size(3));
-        if (!Options.Dense) ExpectOwnSize(image);
+        if (!Options.Dense)
+            ExpectOwnSize(image);
         var grids = Options.Grids(size);
         var x = stem.Call(image);
         for (var i = 0; i < stages.Length; i++)
         {
             var (height, width) = grids[i];
-            if (i > 0) x = merges[i - 1].Call(x.ToMap(grids[i - 1].Height, grids[i - 1].Width));
-            foreach (var block in stages[i]) x = block.Call((x, height, width, Options.Splits[i]));
+            if (i > 0)
+                x = merges[i - 1].Call(x.ToMap(grids[i - 1].Height, grids[i - 1].Width));
+            foreach (var block in stages[i])
+                x = block.Call((x, height, width, Options.Splits[i]));
             yield return (Record($"stage{i + 1}", x), height, width);
         }
     }
@@ -137,11 +179,28 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         foreach (var i in Enumerable.Range(0, Options.Stages).Where(i => !Options.IsFull(i)).TakeLast(2))
         {
             var (path, (height, width), split) = ($"stage{i + 1}.{Options.Depths[i] - 1}.attns", grids[i], Options.Splits[i]);
-            yield return Insight.Windowed($"upright stripes, stage {i + 1}", attention[$"{path}.0.attention"], (height, split), (height, width), (0, (Windows.Ceiling(width, split) - width) / 2));
-            yield return Insight.Windowed($"level stripes, stage {i + 1}", attention[$"{path}.1.attention"], (split, width), (height, width), ((Windows.Ceiling(height, split) - height) / 2, 0));
+            yield return Insight.Windowed(
+                $"upright stripes, stage {i + 1}",
+                attention[$"{path}.0.attention"],
+                (height, split),
+                (height, width),
+                (0, (Windows.Ceiling(width, split) - width) / 2)
+            );
+            yield return Insight.Windowed(
+                $"level stripes, stage {i + 1}",
+                attention[$"{path}.1.attention"],
+                (split, width),
+                (height, width),
+                ((Windows.Ceiling(height, split) - height) / 2, 0)
+            );
         }
         var last = Options.Stages - 1;
-        yield return Insight.Windowed($"stage {Options.Stages}", attention[$"stage{last + 1}.{Options.Depths[last] - 1}.attns.0.attention"], grids[last], grids[last]);
+        yield return Insight.Windowed(
+            $"stage {Options.Stages}",
+            attention[$"stage{last + 1}.{Options.Depths[last] - 1}.attns.0.attention"],
+            grids[last],
+            grids[last]
+        );
     }
 
     /// <inheritdoc/>
@@ -159,18 +218,32 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     public override void Resize(int height, int width)
     {
         var (from, to) = (Options.Grids(Options.ImageSize), Options.Grids((height, width)));
-        int[] splits = [.. Options.Splits.Select((split, i) =>
-        {
-            var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
-            return Options.Dense || Options.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0 ? split : split * to[i].Height / from[i].Height;
-        })];
+        int[] splits =
+        [
+            .. Options.Splits.Select(
+                (split, i) =>
+                {
+                    var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
+                    return Options.Dense || Options.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0
+                        ? split
+                        : split * to[i].Height / from[i].Height;
+                }
+            ),
+        ];
         var resized = Options with { ImageSize = (height, width), Splits = splits };
         for (var i = 0; i + 1 < Options.Stages; i++)
         {
-            if (Options.Dense || Options.IsFull(i) == resized.IsFull(i)) continue;
-            if (!Options.IsFull(i)) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions");
+            if (Options.Dense || Options.IsFull(i) == resized.IsFull(i))
+                continue;
+            if (!Options.IsFull(i))
+                throw new ShapeException(
+                    $"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions"
+                );
             // A single window stays one: its stripes are as wide as the map.
-            if (to[i].Height != to[i].Width) throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, which has to be square for its single window");
+            if (to[i].Height != to[i].Width)
+                throw new ShapeException(
+                    $"an image of {height} x {width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, which has to be square for its single window"
+                );
             splits[i] = to[i].Height;
         }
         resized.Check();
@@ -180,8 +253,11 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>
     private sealed partial class Stem(Config config) : Layer
     {
-        [Name("0")] private readonly Conv2d conv = new(config.Channels, config.Dim, 7, config.StemStride, config.StemPadding);
-        [Name("2")] private readonly LayerNorm norm = new(config.Dim, config.Eps);
+        [Name("0")]
+        private readonly Conv2d conv = new(config.Channels, config.Dim, 7, config.StemStride, config.StemPadding);
+
+        [Name("2")]
+        private readonly LayerNorm norm = new(config.Dim, config.Eps);
 
         public Parameter Weight => conv.Weight;
 
@@ -211,11 +287,17 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         public Block(Config config, int stage, double dropPath)
         {
             var (dim, heads, full) = (config.Width(stage), config.Heads[stage], config.IsFull(stage));
-            if (dim % heads != 0 || (!full && heads % 2 != 0)) throw new ArgumentException($"a width of {dim} and {heads} heads: the heads are to divide the width, and be even for two directions", nameof(config));
+            if (dim % heads != 0 || (!full && heads % 2 != 0))
+                throw new ArgumentException(
+                    $"a width of {dim} and {heads} heads: the heads are to divide the width, and be even for two directions",
+                    nameof(config)
+                );
             qkv = new Linear(dim, 3 * dim, config.QkvBias);
             norm1 = new LayerNorm(dim, config.Eps);
             proj = new Linear(dim, dim);
-            attns = full ? new(new StripeAttention(dim, heads, config.Lepe)) : new(Enumerable.Range(0, 2).Select(_ => new StripeAttention(dim / 2, heads / 2, config.Lepe)));
+            attns = full
+                ? new(new StripeAttention(dim, heads, config.Lepe))
+                : new(Enumerable.Range(0, 2).Select(_ => new StripeAttention(dim / 2, heads / 2, config.Lepe)));
             mlp = new Mlp(dim, (int)(dim * config.MlpRatio), config.Dropout);
             norm2 = new LayerNorm(dim, config.Eps);
             this.dropPath = new DropPath(dropPath);
@@ -228,7 +310,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             var (batch, tokens, dim) = x.Shape;
             var maps = qkv.Call(norm1.Call(x)).Reshape(batch, height, width, 3, dim).Permute(3, 0, 1, 2, 4); // [3, B, H, W, D]
             Tensor mixed;
-            if (attns.Count == 1) mixed = attns[0].Call((maps, (height, width)));
+            if (attns.Count == 1)
+                mixed = attns[0].Call((maps, (height, width)));
             else
             {
                 var halves = maps.Chunk(2, -1);
@@ -251,7 +334,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         public StripeAttention(int dim, int heads, bool lepe)
         {
             this.heads = heads;
-            if (lepe) getV = new Conv2d(dim, dim, 3, 1, 1, groups: dim);
+            if (lepe)
+                getV = new Conv2d(dim, dim, 3, 1, 1, groups: dim);
         }
 
         protected override Tensor Forward((Tensor Maps, (int Height, int Width) Stripe) input) // [3, B, H, W, D] -> [B, H, W, D]
@@ -261,16 +345,20 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             var (below, beside) = (Missing(height, tall), Missing(width, wide));
             var maps = input.Maps.Reshape(-1, height, width, dim);
             // Queries, keys and values themselves are padded, half on either side: a padded key has score 0 and value 0.
-            if (below + beside > 0) maps = maps.ConstantPadNd([0, 0, beside / 2, beside - beside / 2, below / 2, below - below / 2]);
+            if (below + beside > 0)
+                maps = maps.ConstantPadNd([0, 0, beside / 2, beside - beside / 2, below / 2, below - below / 2]);
             var windows = Windows.Cut(maps, input.Stripe).Reshape(3, -1, tall * wide, dim); // [3, B stripes, N, D]
             var (stripes, tokens) = (windows.Size(1), windows.Size(2));
             var packed = windows.Reshape(3, stripes, tokens, heads, dim / heads).Transpose(2, 3).Unbind(); // 3 of [B stripes, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
-            if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
-            else mixed = Attention.Apply(query, key, value);
+            if (Wanted("attention"))
+                mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
+            else
+                mixed = Attention.Apply(query, key, value);
             mixed = mixed.Transpose(1, 2).Reshape(stripes, tokens, dim);
-            if (getV is not null) mixed = mixed + getV.Call(windows[2].ToMap(tall, wide)).ToTokens();
+            if (getV is not null)
+                mixed = mixed + getV.Call(windows[2].ToMap(tall, wide)).ToTokens();
             var joined = Windows.Join(mixed, input.Stripe, height + below, width + beside);
             return below + beside > 0 ? joined.Slice(1, below / 2, below / 2 + height).Slice(2, beside / 2, beside / 2 + width) : joined;
         }
@@ -279,18 +367,52 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         private static long Missing(long size, int multiple) => (multiple - size % multiple) % multiple;
     }
 
-    private static Variant Make(string name, int dim, int[] depths, int[] splits, int[] heads, int image, double dropPath, double? parameters, double? gmacs, double? top1, string? note = null, int stemStride = 4, int classes = 1000) => new(
-        name, "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
-        options =>
-        {
-            var Options = new Config((image, image), dim, depths, splits, heads, options.Classes ?? (options.Dense ? 0 : classes), options.Channels ?? 3, StemStride: stemStride,
-                Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense);
-            var model = new CsWin(Options);
-            if (options.ImageSize is var (height, width)) model.Resize(height, width);
-            return model;
-        },
-        image, parameters, gmacs, Top1: top1, Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
-        Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int[] depths,
+        int[] splits,
+        int[] heads,
+        int image,
+        double dropPath,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note = null,
+        int stemStride = 4,
+        int classes = 1000
+    ) =>
+        new(
+            name,
+            "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
+            options =>
+            {
+                var Options = new Config(
+                    (image, image),
+                    dim,
+                    depths,
+                    splits,
+                    heads,
+                    options.Classes ?? (options.Dense ? 0 : classes),
+                    options.Channels ?? 3,
+                    StemStride: stemStride,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath,
+                    Dense: options.Dense
+                );
+                var model = new CsWin(Options);
+                if (options.ImageSize is var (height, width))
+                    model.Resize(height, width);
+                return model;
+            },
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
+            Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 },
+            Note: note
+        );
 
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -298,9 +420,59 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         Make("cswin_tiny_224", 64, [1, 2, 21, 1], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.2, 22.321, 4.3, 82.8, "paper: 82.7"),
         Make("cswin_small_224", 64, [2, 4, 32, 2], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.4, 34.643, 6.9, 83.6),
         Make("cswin_base_224", 96, [2, 4, 32, 2], [1, 2, 7, 7], [4, 8, 16, 32], 224, 0.5, 77.382, 15.0, 84.2),
-        Make("cswin_base_384", 96, [2, 4, 32, 2], [1, 2, 12, 12], [4, 8, 16, 32], 384, 0.7, 77.4, 47.0, 85.5, "fine-tuned; abstract of the paper: 85.4"),
-        Make("cswin_large_224", 144, [2, 4, 32, 2], [1, 2, 7, 7], [6, 12, 24, 24], 224, 0.2, 173.263, 31.5, 86.5, "after ImageNet-22k; 33.1 GMACs by our count"),
-        Make("cswin_large_384", 144, [2, 4, 32, 2], [1, 2, 12, 12], [6, 12, 24, 24], 384, 0.2, 173.263, 96.8, 87.5, "after ImageNet-22k; 101.9 GMACs by our count"),
-        Make("cswin_micro_32", 48, [1, 2, 4, 1], [1, 2, 2, 2], [2, 4, 8, 16], 32, 0.1, null, null, null, "not published: for CIFAR", stemStride: 2, classes: 10),
+        Make(
+            "cswin_base_384",
+            96,
+            [2, 4, 32, 2],
+            [1, 2, 12, 12],
+            [4, 8, 16, 32],
+            384,
+            0.7,
+            77.4,
+            47.0,
+            85.5,
+            "fine-tuned; abstract of the paper: 85.4"
+        ),
+        Make(
+            "cswin_large_224",
+            144,
+            [2, 4, 32, 2],
+            [1, 2, 7, 7],
+            [6, 12, 24, 24],
+            224,
+            0.2,
+            173.263,
+            31.5,
+            86.5,
+            "after ImageNet-22k; 33.1 GMACs by our count"
+        ),
+        Make(
+            "cswin_large_384",
+            144,
+            [2, 4, 32, 2],
+            [1, 2, 12, 12],
+            [6, 12, 24, 24],
+            384,
+            0.2,
+            173.263,
+            96.8,
+            87.5,
+            "after ImageNet-22k; 101.9 GMACs by our count"
+        ),
+        Make(
+            "cswin_micro_32",
+            48,
+            [1, 2, 4, 1],
+            [1, 2, 2, 2],
+            [2, 4, 8, 16],
+            32,
+            0.1,
+            null,
+            null,
+            null,
+            "not published: for CIFAR",
+            stemStride: 2,
+            classes: 10
+        ),
     ];
 }

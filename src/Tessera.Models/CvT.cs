@@ -32,9 +32,22 @@ public sealed partial class CvT : Backbone<CvT.Config>
     /// <param name="AttentionDropout">Dropout of the attention weights.</param>
     /// <param name="Xavier">Linear maps start uniform after Glorot instead of truncated normal 0.02.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<StageConfig> Stages, int Classes = 1000, int Channels = 3, string Method = "dw_bn", int Kernel = 3,
-        int PaddingQuery = 1, int StrideQuery = 1, int PaddingKeyValue = 1, int StrideKeyValue = 2, string Activation = "quick_gelu", double Eps = 1e-5,
-        double Dropout = 0, double AttentionDropout = 0, bool Xavier = false) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<StageConfig> Stages,
+        int Classes = 1000,
+        int Channels = 3,
+        string Method = "dw_bn",
+        int Kernel = 3,
+        int PaddingQuery = 1,
+        int StrideQuery = 1,
+        int PaddingKeyValue = 1,
+        int StrideKeyValue = 2,
+        string Activation = "quick_gelu",
+        double Eps = 1e-5,
+        double Dropout = 0,
+        double AttentionDropout = 0,
+        bool Xavier = false
+    ) : IBackboneConfig;
 
     /// <summary>One stage.</summary>
     /// <param name="Patch">Side of the kernel that makes its tokens.</param>
@@ -47,55 +60,84 @@ public sealed partial class CvT : Backbone<CvT.Config>
     /// <param name="MlpRatio">Hidden width of the MLP over the width.</param>
     /// <param name="QkvBias">Whether the linear maps of queries, keys and values have a bias.</param>
     /// <param name="DropPath">Stochastic depth of its last block.</param>
-    public sealed record StageConfig(int Patch, int Stride, int Padding, int Dim, int Depth, int Heads, bool ClassToken = false, double MlpRatio = 4, bool QkvBias = true, double DropPath = 0);
+    public sealed record StageConfig(
+        int Patch,
+        int Stride,
+        int Padding,
+        int Dim,
+        int Depth,
+        int Heads,
+        bool ClassToken = false,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        double DropPath = 0
+    );
 
     private readonly Stage[] stages;
     private readonly LayerNorm norm;
     private Linear? head;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public CvT(Config config) : base(config)
+    public CvT(Config config)
+        : base(config)
     {
-        if (config.Method is not ("dw_bn" or "avg" or "linear")) throw new ArgumentException($"method '{config.Method}': dw_bn, avg or linear was expected", nameof(config));
-        if (config.Activation is not ("quick_gelu" or "gelu")) throw new ArgumentException($"activation '{config.Activation}': quick_gelu or gelu was expected", nameof(config));
-        if (config.StrideQuery != 1) throw new ArgumentException($"a stride of {config.StrideQuery} for queries: only 1 keeps the number of tokens", nameof(config));
+        if (config.Method is not ("dw_bn" or "avg" or "linear"))
+            throw new ArgumentException($"method '{config.Method}': dw_bn, avg or linear was expected", nameof(config));
+        if (config.Activation is not ("quick_gelu" or "gelu"))
+            throw new ArgumentException($"activation '{config.Activation}': quick_gelu or gelu was expected", nameof(config));
+        if (config.StrideQuery != 1)
+            throw new ArgumentException($"a stride of {config.StrideQuery} for queries: only 1 keeps the number of tokens", nameof(config));
         stages = [.. config.Stages.Select((stage, i) => new Stage(config, stage, i == 0 ? config.Channels : config.Stages[i - 1].Dim))];
         norm = new LayerNorm(FeatureWidth, config.Eps);
-        if (config.Classes > 0) head = new Linear(FeatureWidth, config.Classes);
+        if (config.Classes > 0)
+            head = new Linear(FeatureWidth, config.Classes);
         foreach (var (_, module) in NamedModules())
-            if (module is Linear linear) Initialise(linear);
+            if (module is Linear linear)
+                Initialise(linear);
     }
 
     private void Initialise(Linear linear)
     {
-        if (Options.Xavier) Init.XavierUniform(linear.Weight);
-        else Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (Options.Xavier)
+            Init.XavierUniform(linear.Weight);
+        else
+            Init.TruncatedNormal(linear.Weight, 0.02);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
     }
 
     // The stages are named stage0, stage1, ... without a list in between.
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        foreach (var (i, stage) in stages.Index()) members.Add($"stage{i}", stage);
+        foreach (var (i, stage) in stages.Index())
+            members.Add($"stage{i}", stage);
         members.Add("norm", norm);
         members.Add("head", head);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Stages[^1].Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => Options.Stages[^1].ClassToken ? 1 : 0;
+
     /// <inheritdoc/>
     public override int PrefixTokensAt(string blockPath)
     {
-        var stage = Array.FindIndex([.. Enumerable.Range(0, stages.Length)], i => blockPath.StartsWith($"stage{i}.", StringComparison.Ordinal));
+        var stage = Array.FindIndex([.. Enumerable.Range(0, stages.Length)], i =>
+            blockPath.StartsWith($"stage{i}.", StringComparison.Ordinal)
+        );
         return stage >= 0 && Options.Stages[stage].ClassToken ? 1 : 0;
     }
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);
 
@@ -133,7 +175,8 @@ public sealed partial class CvT : Backbone<CvT.Config>
     {
         Options = Options with { Classes = classes };
         head = null;
-        if (classes == 0) return;
+        if (classes == 0)
+            return;
         Initialise(head = new Linear(FeatureWidth, classes));
         head.To(norm.Weight!.Device, norm.Weight.DType);
     }
@@ -151,7 +194,8 @@ public sealed partial class CvT : Backbone<CvT.Config>
 
         public Stage(Config config, StageConfig stage, int inputs)
         {
-            if (stage.ClassToken) clsToken = Init.TruncatedNormal(new Parameter([1, 1, stage.Dim]), 0.02);
+            if (stage.ClassToken)
+                clsToken = Init.TruncatedNormal(new Parameter([1, 1, stage.Dim]), 0.02);
             patchEmbed = new ConvEmbed(inputs, stage, config.Eps);
             var rates = Nn.DropPath.Rates(stage.DropPath, stage.Depth);
             blocks = new(Enumerable.Range(0, stage.Depth).Select(i => new Block(config, stage, rates[i])));
@@ -161,15 +205,18 @@ public sealed partial class CvT : Backbone<CvT.Config>
         protected override (Tensor Tokens, long Height, long Width) Forward(Tensor input) // [B, C', H, W]
         {
             var (x, height, width) = patchEmbed.Call(input);
-            if (clsToken is not null) x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
+            if (clsToken is not null)
+                x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
             x = drop.Call(x);
-            foreach (var block in blocks) x = block.Call((x, height, width));
+            foreach (var block in blocks)
+                x = block.Call((x, height, width));
             return (x, height, width);
         }
     }
 
     /// <summary>Convolutional token embedding (section 3.1): a convolution with overlap and a norm of each token.</summary>
-    private sealed partial class ConvEmbed(int inputs, StageConfig stage, double eps) : Module<Tensor, (Tensor Tokens, long Height, long Width)>
+    private sealed partial class ConvEmbed(int inputs, StageConfig stage, double eps)
+        : Module<Tensor, (Tensor Tokens, long Height, long Width)>
     {
         private readonly Conv2d proj = new(inputs, stage.Dim, stage.Patch, stage.Stride, stage.Padding);
         private readonly LayerNorm norm = new(stage.Dim, eps);
@@ -234,15 +281,18 @@ public sealed partial class CvT : Backbone<CvT.Config>
         private readonly Linear projV;
         private readonly Linear proj;
         private readonly Dropout drop;
-        private readonly int dim, heads;
+        private readonly int dim,
+            heads;
         private readonly bool classToken;
         private readonly double attentionDropout;
 
         public ConvAttention(Config config, StageConfig stage)
         {
-            if (stage.Dim % stage.Heads != 0) throw new ArgumentException($"a width of {stage.Dim} does not divide into {stage.Heads} heads", nameof(stage));
+            if (stage.Dim % stage.Heads != 0)
+                throw new ArgumentException($"a width of {stage.Dim} does not divide into {stage.Heads} heads", nameof(stage));
             (dim, heads, classToken, attentionDropout) = (stage.Dim, stage.Heads, stage.ClassToken, config.AttentionDropout);
-            convProjQ = config.Method == "dw_bn" ? new DepthwiseNorm(dim, config.Kernel, config.StrideQuery, config.PaddingQuery) : new Identity();
+            convProjQ =
+                config.Method == "dw_bn" ? new DepthwiseNorm(dim, config.Kernel, config.StrideQuery, config.PaddingQuery) : new Identity();
             convProjK = KeyValue();
             convProjV = KeyValue();
             projQ = new Linear(dim, dim, stage.QkvBias);
@@ -251,12 +301,13 @@ public sealed partial class CvT : Backbone<CvT.Config>
             proj = new Linear(dim, dim);
             drop = new Dropout(config.Dropout);
 
-            Layer KeyValue() => config.Method switch
-            {
-                "dw_bn" => new DepthwiseNorm(dim, config.Kernel, config.StrideKeyValue, config.PaddingKeyValue),
-                "avg" => new AvgPool2d(config.Kernel, config.StrideKeyValue, config.PaddingKeyValue, ceil: true),
-                _ => new Identity(),
-            };
+            Layer KeyValue() =>
+                config.Method switch
+                {
+                    "dw_bn" => new DepthwiseNorm(dim, config.Kernel, config.StrideKeyValue, config.PaddingKeyValue),
+                    "avg" => new AvgPool2d(config.Kernel, config.StrideKeyValue, config.PaddingKeyValue, ceil: true),
+                    _ => new Identity(),
+                };
         }
 
         protected override Tensor Forward((Tensor X, long Height, long Width) input) // [B, (1 +) N, D]
@@ -274,13 +325,15 @@ public sealed partial class CvT : Backbone<CvT.Config>
                 var weights = Record("attention", Attention.Weights(query, key, scale: scale));
                 mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
             }
-            else mixed = Attention.Apply(query, key, value, dropout: dropout, scale: scale);
+            else
+                mixed = Attention.Apply(query, key, value, dropout: dropout, scale: scale);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Flatten(2)));
 
             Tensor Heads(Linear linear, Layer convolution) // -> [B, h, M, d]
             {
                 var tokens = convolution.Call(map).ToTokens();
-                if (token is not null) tokens = Torch.Cat([token, tokens], 1);
+                if (token is not null)
+                    tokens = Torch.Cat([token, tokens], 1);
                 return linear.Call(tokens).Unflatten(2, heads, dim / heads).Transpose(1, 2);
             }
         }
@@ -297,15 +350,52 @@ public sealed partial class CvT : Backbone<CvT.Config>
 
     private const string Paper = "CvT: Introducing Convolutions to Vision Transformers, 2021, arXiv:2103.15808";
 
-    private static Variant Make(string name, int[] dims, int[] depths, int[] heads, int image, double? parameters, double? gmacs, double? top1, string? note, double dropPath = 0.1) => new(
-        name, Paper,
-        options => new CvT(new Config(options.ImageSize ?? (image, image),
-        [
-            .. dims.Select((dim, i) => new StageConfig(
-                image > 32 && i == 0 ? 7 : 3, image > 32 && i == 0 ? 4 : 2, image > 32 && i == 0 ? 2 : 1, dim, depths[i], heads[i], i == 2, DropPath: i == 2 ? options.DropPath ?? dropPath : 0)),
-        ], options.Classes ?? (image > 32 ? 1000 : 10), options.Channels ?? 3, Dropout: options.Dropout ?? 0)),
-        image, parameters, gmacs, Top1: top1, Dataset: image > 32 ? "ImageNet-1k" : "CIFAR-10",
-        Preprocessing: image > 32 ? Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 } : Preprocessing.Cifar10, Note: note);
+    private static Variant Make(
+        string name,
+        int[] dims,
+        int[] depths,
+        int[] heads,
+        int image,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note,
+        double dropPath = 0.1
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new CvT(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    [
+                        .. dims.Select(
+                            (dim, i) =>
+                                new StageConfig(
+                                    image > 32 && i == 0 ? 7 : 3,
+                                    image > 32 && i == 0 ? 4 : 2,
+                                    image > 32 && i == 0 ? 2 : 1,
+                                    dim,
+                                    depths[i],
+                                    heads[i],
+                                    i == 2,
+                                    DropPath: i == 2 ? options.DropPath ?? dropPath : 0
+                                )
+                        ),
+                    ],
+                    options.Classes ?? (image > 32 ? 1000 : 10),
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: image > 32 ? "ImageNet-1k" : "CIFAR-10",
+            Preprocessing: image > 32 ? Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 } : Preprocessing.Cifar10,
+            Note: note
+        );
 
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -314,7 +404,29 @@ public sealed partial class CvT : Backbone<CvT.Config>
         Make("cvt_13_384", [64, 192, 384], [1, 2, 10], [1, 3, 6], 384, 20.0, 16.3, 83.0, "83.3 from 22k"),
         Make("cvt_21", [64, 192, 384], [1, 4, 16], [1, 3, 6], 224, 31.6, 7.1, 82.5, "300 epochs, repeated augmentation"),
         Make("cvt_21_384", [64, 192, 384], [1, 4, 16], [1, 3, 6], 384, 31.6, 24.9, 83.3, "84.9 from 22k"),
-        Make("cvt_w24_384", [192, 768, 1024], [2, 2, 20], [3, 12, 16], 384, 277, 193.2, 87.7, "from 22k; 87.6 in the authors' repository", dropPath: 0.3),
-        Make("cvt_mini_32", [64, 128, 256], [1, 1, 4], [1, 2, 4], 32, null, null, null, "for small images: 3x3 embeddings of stride 2", dropPath: 0),
+        Make(
+            "cvt_w24_384",
+            [192, 768, 1024],
+            [2, 2, 20],
+            [3, 12, 16],
+            384,
+            277,
+            193.2,
+            87.7,
+            "from 22k; 87.6 in the authors' repository",
+            dropPath: 0.3
+        ),
+        Make(
+            "cvt_mini_32",
+            [64, 128, 256],
+            [1, 1, 4],
+            [1, 2, 4],
+            32,
+            null,
+            null,
+            null,
+            "for small images: 3x3 embeddings of stride 2",
+            dropPath: 0
+        ),
     ];
 }

@@ -22,17 +22,38 @@ public sealed partial class CycleMlp : StagedMlp
     /// <param name="Kernel">Positions that the channels are read from in turn, odd.</param>
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<double> MlpRatios, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0, int Kernel = 3, int StemStride = 4)
-        : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<double> MlpRatios,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0,
+        int Kernel = 3,
+        int StemStride = 4
+    ) : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
     private readonly Config config;
 
     /// <summary>A CycleMLP; weights truncated normal 0.02.</summary>
-    public CycleMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2),
-        (stage, _, rate) => Initialised(new MixerBlock(config.Dims[stage], new Mixer(config.Dims[stage], config.Kernel), config.MlpRatios[stage], config.Dropout, rate)),
-        stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1), new ChannelNorm(config.Dims[^1]))
-        => this.config = config;
+    public CycleMlp(Config config)
+        : base(
+            config,
+            new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2),
+            (stage, _, rate) =>
+                Initialised(
+                    new MixerBlock(
+                        config.Dims[stage],
+                        new Mixer(config.Dims[stage], config.Kernel),
+                        config.MlpRatios[stage],
+                        config.Dropout,
+                        rate
+                    )
+                ),
+            stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1),
+            new ChannelNorm(config.Dims[^1])
+        ) => this.config = config;
 
     /// <summary>Its sizes and options.</summary>
     public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
@@ -62,9 +83,10 @@ public sealed partial class CycleMlp : StagedMlp
     private sealed partial class CycleFc : Layer
     {
         private readonly Parameter weight; // [C, C, 1, 1]
-        private readonly Parameter bias;   // [C]
-        private readonly Buffer offset;    // [1, 2 C, 1, 1], pairs (down, across)
-        private readonly int kernel, dim;
+        private readonly Parameter bias; // [C]
+        private readonly Buffer offset; // [1, 2 C, 1, 1], pairs (down, across)
+        private readonly int kernel,
+            dim;
 
         public CycleFc(int channels, int kernel, bool alongWidth)
         {
@@ -72,7 +94,8 @@ public sealed partial class CycleMlp : StagedMlp
             weight = Init.TruncatedNormal(new Parameter([channels, channels, 1, 1]), 0.02);
             bias = Init.Zeros(new Parameter(channels));
             var pairs = new float[2 * channels];
-            for (var c = 0; c < channels; c++) pairs[2 * c + (alongWidth ? 1 : 0)] = Step(c);
+            for (var c = 0; c < channels; c++)
+                pairs[2 * c + (alongWidth ? 1 : 0)] = Step(c);
             using var scope = new Scope();
             offset = new Buffer(Tensor.From(pairs).Reshape(1, 2 * channels, 1, 1), constant: true);
         }
@@ -84,16 +107,41 @@ public sealed partial class CycleMlp : StagedMlp
             // Channels of one step are moved together; the columns of the weights are taken in the same order.
             var matrix = weight.Flatten(1);
             var phases = (int)Math.Min(kernel, input.Size(3));
-            var moved = Torch.Cat([.. Enumerable.Range(0, phases).Select(r => Shift.Zero(input.Slice(3, r, null, kernel), dim, -Step(r)))], 3);
+            var moved = Torch.Cat(
+                [.. Enumerable.Range(0, phases).Select(r => Shift.Zero(input.Slice(3, r, null, kernel), dim, -Step(r)))],
+                3
+            );
             var columns = Torch.Cat([.. Enumerable.Range(0, phases).Select(r => matrix.Slice(1, r, null, kernel))], 1);
             return Torch.Linear(moved, columns, bias);
         }
     }
 
-    private static Variant Make(string name, int[] depths, int[] dims, double[] ratios, double parameters, double gmacs, double top1) => new(
-        name, "CycleMLP, 2021, arXiv:2107.10224",
-        options => new CycleMlp(new Config(options.ImageSize ?? (224, 224), depths, dims, ratios, options.Classes ?? 1000, options.Channels ?? 3, options.Dropout ?? 0, options.DropPath ?? 0.1)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 });
+    private static Variant Make(string name, int[] depths, int[] dims, double[] ratios, double parameters, double gmacs, double top1) =>
+        new(
+            name,
+            "CycleMLP, 2021, arXiv:2107.10224",
+            options => new CycleMlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    depths,
+                    dims,
+                    ratios,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 0.9,
+            }
+        );
 
     private static readonly int[] narrow = [64, 128, 320, 512];
 
@@ -105,6 +153,18 @@ public sealed partial class CycleMlp : StagedMlp
         Make("cyclemlp_b3", [3, 4, 18, 3], narrow, [8, 8, 4, 4], 38.39, 6.9, 82.4),
         Make("cyclemlp_b4", [3, 8, 27, 3], narrow, [8, 8, 4, 4], 51.80, 10.1, 83.0),
         Make("cyclemlp_b5", [3, 4, 24, 3], [96, 192, 384, 768], [4, 4, 4, 4], 75.75, 12.3, 83.2),
-        Variant.Micro("cyclemlp_micro_32", "CycleMLP, 2021, arXiv:2107.10224", 32, a => new CycleMlp(new Config(a.ImageSize, [1, 1, 3, 1], [32, 64, 128, 192], [4, 4, 4, 4], a.Classes, a.Channels, a.Dropout, a.DropPath, StemStride: 2))),
+        Variant.Micro("cyclemlp_micro_32", "CycleMLP, 2021, arXiv:2107.10224", 32, a => new CycleMlp(
+            new Config(
+                a.ImageSize,
+                [1, 1, 3, 1],
+                [32, 64, 128, 192],
+                [4, 4, 4, 4],
+                a.Classes,
+                a.Channels,
+                a.Dropout,
+                a.DropPath,
+                StemStride: 2
+            )
+        )),
     ];
 }

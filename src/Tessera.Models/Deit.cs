@@ -17,10 +17,12 @@ public sealed partial class Deit : Vit
     private Linear? headDist;
 
     /// <summary>A distilled DeiT.</summary>
-    public Deit(Config config) : base(config with { Resampling = PositionResampling.Bicubic }, distillationToken: true)
+    public Deit(Config config)
+        : base(config with { Resampling = PositionResampling.Bicubic }, distillationToken: true)
     {
         distToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
-        if (config.Classes > 0) headDist = Initialised(new Linear(config.Dim, config.Classes));
+        if (config.Classes > 0)
+            headDist = Initialised(new Linear(config.Dim, config.Classes));
     }
 
     /// <inheritdoc/>
@@ -37,11 +39,15 @@ public sealed partial class Deit : Vit
     private TwoHeads Heads(Tensor pooled)
     {
         var (byClass, byTeacher) = (Record("class_features", pooled.Select(1, 0)), Record("distillation_features", pooled.Select(1, 1)));
-        return new(Record("class_logits", base.Classify(byClass)), Record("distillation_logits", headDist is null ? byTeacher : headDist.Call(byTeacher)));
+        return new(
+            Record("class_logits", base.Classify(byClass)),
+            Record("distillation_logits", headDist is null ? byTeacher : headDist.Call(byTeacher))
+        );
     }
 
     /// <summary>In training the logits of both heads; in evaluation their mean.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input) => Training ? Heads(Pool(Features(input.Inputs))).ForTraining : base.ForwardOutputs(input);
+    protected override Outputs ForwardOutputs(ModelInput input) =>
+        Training ? Heads(Pool(Features(input.Inputs))).ForTraining : base.ForwardOutputs(input);
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -53,14 +59,48 @@ public sealed partial class Deit : Vit
 
     private const string Paper = "Training data-efficient image transformers, 2020, arXiv:2012.12877";
 
-    private static Variant Make(string name, int dim, int heads, int image, double? parameters, double? gmacs, double? top1, string? note = null)
+    private static Variant Make(
+        string name,
+        int dim,
+        int heads,
+        int image,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note = null
+    )
     {
         var distilled = name.Contains("distilled", StringComparison.Ordinal);
-        return new(name, Paper, options =>
-        {
-            var config = new Config(options.ImageSize ?? (image, image), 16, dim, 12, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1, Resampling: PositionResampling.Bicubic);
-            return distilled ? new Deit(config) : new Vit(config);
-        }, image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 }, Note: note);
+        return new(
+            name,
+            Paper,
+            options =>
+            {
+                var config = new Config(
+                    options.ImageSize ?? (image, image),
+                    16,
+                    dim,
+                    12,
+                    heads,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1,
+                    Resampling: PositionResampling.Bicubic
+                );
+                return distilled ? new Deit(config) : new Vit(config);
+            },
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : 0.875,
+            },
+            Note: note
+        );
     }
 
     /// <summary>The published sizes.</summary>
@@ -75,6 +115,8 @@ public sealed partial class Deit : Vit
         Make("deit_base_distilled_patch16_224", 768, 12, 224, 87.34, 17.68, 83.4),
         Make("deit_base_patch16_384", 768, 12, 384, 86.86, 55.5, 82.9),
         Make("deit_base_distilled_patch16_384", 768, 12, 384, 87.63, 55.7, 85.2, "1000 epochs"),
-        Variant.Micro("deit_micro_distilled_patch4_32", Paper, 32, a => new Deit(new Config(a.ImageSize, 4, 128, 6, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("deit_micro_distilled_patch4_32", Paper, 32, a => new Deit(
+            new Config(a.ImageSize, 4, 128, 6, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

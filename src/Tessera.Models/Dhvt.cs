@@ -34,9 +34,25 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     /// <param name="HeadTokens">Head tokens in the attention (HI-MHSA); otherwise ViT's attention.</param>
     /// <param name="DynamicFeedForward">Convolutions and a gate in the feed-forward part (DAFF); otherwise ViT's MLP.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 100, int Channels = 3, double MlpRatio = 4, bool QkvBias = true,
-        double Dropout = 0, double AttentionDropout = 0, double DropPath = 0, double Eps = 1e-6, double HeadTokenEps = 1e-5, double BatchNormEps = 1e-5,
-        bool OverlappingPatches = true, bool HeadTokens = true, bool DynamicFeedForward = true) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int Classes = 100,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        double Dropout = 0,
+        double AttentionDropout = 0,
+        double DropPath = 0,
+        double Eps = 1e-6,
+        double HeadTokenEps = 1e-5,
+        double BatchNormEps = 1e-5,
+        bool OverlappingPatches = true,
+        bool HeadTokens = true,
+        bool DynamicFeedForward = true
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -46,26 +62,32 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Dhvt(Config config) : base(config)
+    public Dhvt(Config config)
+        : base(config)
     {
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
         blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
         norm = new LayerNorm(config.Dim, config.Eps);
-        if (config.Classes > 0) head = new Linear(config.Dim, config.Classes);
+        if (config.Classes > 0)
+            head = new Linear(config.Dim, config.Classes);
         drop = new Dropout(config.Dropout);
         TransformerInit.Linears(this);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <summary>The class token alone: the blocks' embeddings of head tokens do decay, as in the reference.</summary>
     public override bool WithoutDecay(string name) => name == "cls_token";
 
@@ -76,7 +98,8 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         var (batch, _, height, width) = map.Shape;
         var patches = Record("patch_tokens", map.ToTokens());
         var x = drop.Call(Torch.Cat([clsToken.Expand([batch, -1, -1]), patches], 1));
-        foreach (var block in blocks) x = block.Call((x, height, width));
+        foreach (var block in blocks)
+            x = block.Call((x, height, width));
         return Record("normed", norm.Call(x));
     }
 
@@ -103,7 +126,8 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     /// <summary>Takes note of the size; nothing depends on it, but without convolutions patches have to divide it.</summary>
     public override void Resize(int height, int width)
     {
-        if (!Options.OverlappingPatches) PatchEmbed.CheckSize(height, width, Options.Patch);
+        if (!Options.OverlappingPatches)
+            PatchEmbed.CheckSize(height, width, Options.Patch);
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -127,7 +151,9 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
             postAffine = new Affine(config.Dim);
         }
 
-        protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, D, h, w]
+        protected override Tensor Forward(
+            Tensor input
+        ) // [B, C, H, W] -> [B, D, h, w]
             => preAffine is null || postAffine is null ? proj.Call(input) : postAffine.Call(proj.Call(preAffine.Call(input)));
     }
 
@@ -146,18 +172,26 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         private readonly LayerNorm norm1;
         private readonly Layer attn;
         private readonly LayerNorm norm2;
-        [Name("mlp")] private readonly DynamicFeedForward? daff;
-        [Name("mlp")] private readonly Mlp? plain;
+
+        [Name("mlp")]
+        private readonly DynamicFeedForward? daff;
+
+        [Name("mlp")]
+        private readonly Mlp? plain;
         private readonly DropPath dropPath;
 
         public Block(Config config, double dropPath)
         {
             var hidden = (int)(config.Dim * config.MlpRatio);
             norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = config.HeadTokens ? new HeadInteractedAttention(config) : new SelfAttention(config.Dim, config.Heads, config.QkvBias, config.AttentionDropout, config.Dropout);
+            attn = config.HeadTokens
+                ? new HeadInteractedAttention(config)
+                : new SelfAttention(config.Dim, config.Heads, config.QkvBias, config.AttentionDropout, config.Dropout);
             norm2 = new LayerNorm(config.Dim, config.Eps);
-            if (config.DynamicFeedForward) daff = new DynamicFeedForward(config.Dim, hidden, config.BatchNormEps);
-            else plain = new Mlp(config.Dim, hidden, config.Dropout);
+            if (config.DynamicFeedForward)
+                daff = new DynamicFeedForward(config.Dim, hidden, config.BatchNormEps);
+            else
+                plain = new Mlp(config.Dim, hidden, config.Dropout);
             this.dropPath = new DropPath(dropPath);
         }
 
@@ -187,7 +221,8 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
 
         public HeadInteractedAttention(Config config)
         {
-            if (config.Dim % config.Heads != 0) throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+            if (config.Dim % config.Heads != 0)
+                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
             (heads, attentionDropout) = (config.Heads, config.AttentionDropout);
             posEmbed = Init.TruncatedNormal(new Parameter([1, heads, config.Dim]), 0.02);
             qkv = new Linear(config.Dim, 3 * config.Dim, config.QkvBias);
@@ -201,9 +236,9 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         {
             var (batch, tokens, dim) = input.Shape;
             var depth = dim / heads;
-            var means = input.Mean(1).Reshape(batch, heads, depth);                             // [B, h, d]
+            var means = input.Mean(1).Reshape(batch, heads, depth); // [B, h, d]
             var groups = htNorm.Call(htProj.Call(means).Reshape(batch, heads, heads, depth)).Gelu(); // [B, h, h, d]
-            var headTokens = Record("head_tokens", groups.Flatten(2) + posEmbed);               // [B, h, D]
+            var headTokens = Record("head_tokens", groups.Flatten(2) + posEmbed); // [B, h, D]
             var x = Torch.Cat([input, headTokens], 1);
             var packed = qkv.Call(x).Reshape(batch, tokens + heads, 3, heads, depth).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, T + h, d]
             var dropout = Training ? attentionDropout : 0;
@@ -213,7 +248,8 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
                 var weights = Record("attention", Attention.Weights(packed[0], packed[1]));
                 mixed = Torch.Dropout(weights, dropout, Training).Matmul(packed[2]);
             }
-            else mixed = Attention.Apply(packed[0], packed[1], packed[2], dropout: dropout);
+            else
+                mixed = Attention.Apply(packed[0], packed[1], packed[2], dropout: dropout);
             x = proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens + heads, dim));
             var token = x.Slice(1, 0, 1) + x.Slice(1, tokens).Mean(1, true);
             return drop.Call(Torch.Cat([token, x.Slice(1, 1, tokens)], 1));
@@ -246,13 +282,48 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         }
     }
 
-    private const string Paper = "Bridging the Gap Between Vision Transformers and Convolutional Neural Networks on Small Datasets, 2022, arXiv:2210.05958";
+    private const string Paper =
+        "Bridging the Gap Between Vision Transformers and Convolutional Neural Networks on Small Datasets, 2022, arXiv:2210.05958";
 
-    private static Variant Make(string name, int image, int patch, int dim, int heads, int classes, double parameters, double? gmacs, string dataset, double? top1 = null, string? note = null) => new(
-        name, Paper,
-        options => new Dhvt(new Config(options.ImageSize ?? (image, image), patch, dim, 12, heads, options.Classes ?? classes, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-        // The published figures leave attention's products out where they weigh most.
-        image, parameters, gmacs, MacsWithAttention: patch > 2, Top1: top1, Dataset: dataset, Preprocessing: image == 32 ? Preprocessing.ImageNet with { CropRatio = 1 } : Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int image,
+        int patch,
+        int dim,
+        int heads,
+        int classes,
+        double parameters,
+        double? gmacs,
+        string dataset,
+        double? top1 = null,
+        string? note = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Dhvt(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    patch,
+                    dim,
+                    12,
+                    heads,
+                    options.Classes ?? classes,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            // The published figures leave attention's products out where they weigh most.
+            image,
+            parameters,
+            gmacs,
+            MacsWithAttention: patch > 2,
+            Top1: top1,
+            Dataset: dataset,
+            Preprocessing: image == 32 ? Preprocessing.ImageNet with { CropRatio = 1 } : Preprocessing.ImageNet,
+            Note: note
+        );
 
     private const string Unchecked = "accuracy as remembered from the paper's tables";
 
@@ -265,8 +336,22 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         Make("dhvt_small_cifar_patch2", 32, 2, 384, 8, 100, 22.767, 5.6, "CIFAR-100", 85.68, "300 epochs from scratch"),
         Make("dhvt_tiny_domain_patch16", 224, 16, 192, 4, 345, 6.106, null, "DomainNet"),
         Make("dhvt_small_domain_patch16", 224, 16, 384, 6, 345, 23.788, null, "DomainNet"),
-        Make("dhvt_tiny_imagenet_patch16", 224, 16, 192, 3, 1000, 6.267, 1.4, "ImageNet-1k", 76.5, Unchecked + "; 77.6 in the authors' repository"),
+        Make(
+            "dhvt_tiny_imagenet_patch16",
+            224,
+            16,
+            192,
+            3,
+            1000,
+            6.267,
+            1.4,
+            "ImageNet-1k",
+            76.5,
+            Unchecked + "; 77.6 in the authors' repository"
+        ),
         Make("dhvt_small_imagenet_patch16", 224, 16, 384, 6, 1000, 24.041, 5.1, "ImageNet-1k", 82.3, "300 epochs from scratch"),
-        Variant.Micro("dhvt_micro_patch4_32", Paper, 32, a => new Dhvt(new Config(a.ImageSize, 4, 96, 6, 3, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("dhvt_micro_patch4_32", Paper, 32, a => new Dhvt(
+            new Config(a.ImageSize, 4, 96, 6, 3, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

@@ -17,10 +17,13 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 {
     /// <summary>Name of what the teacher's tokens are compared with: normed patch tokens [B, N, D], or with a dense head their logits [B, N, classes].</summary>
     public const string Tokens = "tokens";
+
     /// <summary>Name of the last decision without gradient, [B, N, 1].</summary>
     public const string Mask = "mask";
+
     /// <summary>Name of the decisions of a stage, [B, N], 1 where a token stays, with gradient.</summary>
     public static string Decision(int stage) => $"decision{stage}";
+
     /// <summary>Name of a stage's Gumbel noise among <see cref="ModelInput.Draws"/>, [B, N, 2].</summary>
     public static string Gumbel(int stage) => $"gumbel{stage}";
 
@@ -42,11 +45,26 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// <param name="Dropout">Dropout of tokens, MLPs and projections.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, IReadOnlyList<int> PruningLayers, IReadOnlyList<double> KeepRatios,
-        bool DenseHead = false, int Filters = 0, double Divisor = 1, bool QkvBias = true, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        IReadOnlyList<int> PruningLayers,
+        IReadOnlyList<double> KeepRatios,
+        bool DenseHead = false,
+        int Filters = 0,
+        double Divisor = 1,
+        bool QkvBias = true,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
-    private Parameter posEmbed;          // [1, 1 + N, D]
+    private Parameter posEmbed; // [1, 1 + N, D]
     private readonly StemPatchEmbed patchEmbed;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -56,9 +74,14 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
-    public DynamicVit(Config config) : base(config)
+    public DynamicVit(Config config)
+        : base(config)
     {
-        if (config.PruningLayers.Count != config.KeepRatios.Count) throw new ArgumentException($"{config.PruningLayers.Count} pruning layers and {config.KeepRatios.Count} ratios", nameof(config));
+        if (config.PruningLayers.Count != config.KeepRatios.Count)
+            throw new ArgumentException(
+                $"{config.PruningLayers.Count} pruning layers and {config.KeepRatios.Count} ratios",
+                nameof(config)
+            );
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, 1 + Grid.Height * Grid.Width, config.Dim]), 0.02);
         patchEmbed = new StemPatchEmbed(config.Channels, config.Dim, config.Patch, config.Filters);
@@ -74,12 +97,17 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
@@ -120,7 +148,10 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     // Evaluation: tokens are gathered (section 3.4). Positions [B, n] say where in the image those that are left stand; Dropped
     // holds positions and values of the others, for those who ask.
-    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) Pruned(Tensor image, bool withDropped = false)
+    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) Pruned(
+        Tensor image,
+        bool withDropped = false
+    )
     {
         var x = Embed(image);
         var positions = Torch.Arange(x.Size(1) - 1, device: x.Device).Expand([x.Size(0), -1]);
@@ -156,39 +187,44 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     private int? Stage(int block)
     {
         for (var stage = 0; stage < Options.PruningLayers.Count; stage++)
-            if (Options.PruningLayers[stage] == block) return stage;
+            if (Options.PruningLayers[stage] == block)
+                return stage;
         return null;
     }
 
     /// <summary>Straight-through Gumbel softmax over the last dimension at temperature 1: one-hot values, gradients of the softmax.</summary>
     /// <param name="scores">Log-probabilities.</param>
     /// <param name="noise">Gumbel noise of the same shape; drawn when left out.</param>
-    public static Tensor HardGumbel(Tensor scores, Tensor? noise = null) => Torch.Scope(() =>
-    {
-        var soft = (scores + (noise ?? -scores.Detach().EmptyLike().Exponential_().Log())).Softmax(-1);
-        var hard = soft.ZerosLike().Scatter_(-1, soft.Argmax(-1, true), 1.0);
-        return hard - soft.Detach() + soft;
-    });
+    public static Tensor HardGumbel(Tensor scores, Tensor? noise = null) =>
+        Torch.Scope(() =>
+        {
+            var soft = (scores + (noise ?? -scores.Detach().EmptyLike().Exponential_().Log())).Softmax(-1);
+            var hard = soft.ZerosLike().Scatter_(-1, soft.Argmax(-1, true), 1.0);
+            return hard - soft.Detach() + soft;
+        });
 
     /// <summary>Softmax over the keys that a policy keeps; every token also attends to itself (equations 11 and 12).</summary>
     /// <param name="scores">[B, h, N, N].</param>
     /// <param name="policy">1 for tokens that stay, 0 for dropped ones, [B, N, 1].</param>
     /// <param name="eps">Keeps rows without any key finite; it moves all weights by about its size.</param>
     /// <returns>[B, h, N, N], of the scores' type, computed in float32 at least.</returns>
-    public static Tensor MaskedSoftmax(Tensor scores, Tensor policy, double eps = 1e-6) => Torch.Scope(() =>
-    {
-        var type = scores.DType;
-        if (type is DType.BFloat16 or DType.Float16) scores = scores.To(DType.Float32);
-        var tokens = scores.Size(-1);
-        var keys = policy.To(scores.DType).Transpose(1, 2).Unsqueeze(1); // [B, 1, 1, N]
-        var mask = keys + (1 - keys) * Torch.Eye(tokens, scores.DType, device: scores.Device);
-        // The maximum is over all keys and takes part in the gradient, as in the published code.
-        var powers = (scores - scores.Max(-1, true).Item1).Exp() * mask;
-        return ((powers + eps / tokens) / (powers.Sum([-1], true) + eps)).To(type);
-    });
+    public static Tensor MaskedSoftmax(Tensor scores, Tensor policy, double eps = 1e-6) =>
+        Torch.Scope(() =>
+        {
+            var type = scores.DType;
+            if (type is DType.BFloat16 or DType.Float16)
+                scores = scores.To(DType.Float32);
+            var tokens = scores.Size(-1);
+            var keys = policy.To(scores.DType).Transpose(1, 2).Unsqueeze(1); // [B, 1, 1, N]
+            var mask = keys + (1 - keys) * Torch.Eye(tokens, scores.DType, device: scores.Device);
+            // The maximum is over all keys and takes part in the gradient, as in the published code.
+            var powers = (scores - scores.Max(-1, true).Item1).Exp() * mask;
+            return ((powers + eps / tokens) / (powers.Sum([-1], true) + eps)).To(type);
+        });
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Training ? Masked(input, new Dictionary<string, Tensor>()).Tokens : Pruned(input).Tokens;
+    protected override Tensor Features(Tensor input) =>
+        Training ? Masked(input, new Dictionary<string, Tensor>()).Tokens : Pruned(input).Tokens;
 
     /// <summary>The class token, [B, D].</summary>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
@@ -207,12 +243,15 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// <inheritdoc/>
     protected override Outputs ForwardOutputs(ModelInput input)
     {
-        if (!Training) return base.ForwardOutputs(input);
+        if (!Training)
+            return base.ForwardOutputs(input);
         var (tokens, decisions) = Masked(input.Inputs, input.Draws);
         var patches = tokens.Slice(1, 1);
         var named = new Dictionary<string, Tensor> { [Tokens] = auxHead is null ? patches : auxHead.Call(patches) };
-        for (var i = 0; i < decisions.Count; i++) named[Decision(i)] = decisions[i].Squeeze(2);
-        if (decisions.Count > 0) named[Mask] = decisions[^1].Detach();
+        for (var i = 0; i < decisions.Count; i++)
+            named[Decision(i)] = decisions[i].Squeeze(2);
+        if (decisions.Count > 0)
+            named[Mask] = decisions[^1].Detach();
         return new Outputs(Classify(Pool(tokens))) { Named = named };
     }
 
@@ -238,9 +277,17 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         for (var stage = 0; stage < Options.PruningLayers.Count; stage++)
         {
             var kept = Torch.Zeros([Grid.Height * Grid.Width], device: image.Device).IndexFill(0, positions[$"position{stage}"][0], 1);
-            yield return Insight.Map($"kept by stage {stage + 1}", $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, Options.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.", kept.Reshape(Grid.Height, Grid.Width)) with { IsPresence = true };
+            yield return Insight.Map(
+                $"kept by stage {stage + 1}",
+                $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, Options.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.",
+                kept.Reshape(Grid.Height, Grid.Width)
+            ) with
+            {
+                IsPresence = true,
+            };
         }
-        foreach (var insight in base.Insights(image)) yield return insight;
+        foreach (var insight in base.Insights(image))
+            yield return insight;
     }
 
     /// <inheritdoc/>
@@ -269,8 +316,10 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         PositionTable.Fit(state, "pos_embed", posEmbed, Grid, 1, PositionResampling.Bicubic);
-        if (state.Keys.Any(IsPredictor)) return;
-        foreach (var (name, tensor) in StateDict().Where(entry => IsPredictor(entry.Key))) state[name] = tensor;
+        if (state.Keys.Any(IsPredictor))
+            return;
+        foreach (var (name, tensor) in StateDict().Where(entry => IsPredictor(entry.Key)))
+            state[name] = tensor;
     }
 
     private static bool IsPredictor(string name) => name.StartsWith("score_predictor.", StringComparison.Ordinal);
@@ -284,7 +333,13 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         public Predictor(int dim)
         {
             inConv = new Sequential(new LayerNorm(dim), new Linear(dim, dim), new Gelu());
-            outConv = new Sequential(new Linear(dim, dim / 2), new Gelu(), new Linear(dim / 2, dim / 4), new Gelu(), new Linear(dim / 4, 2));
+            outConv = new Sequential(
+                new Linear(dim, dim / 2),
+                new Gelu(),
+                new Linear(dim / 2, dim / 4),
+                new Gelu(),
+                new Linear(dim / 4, 2)
+            );
         }
 
         // [B, n, D] and which of them are left, [B, n, 1], all without: log-probabilities to keep and drop [B, n, 2]
@@ -357,35 +412,128 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
                 var scores = (query * (1 / Math.Sqrt(dim / heads))).Matmul(key.MT);
                 mixed = Record("attention", MaskedSoftmax(scores, policy)).Matmul(value);
             }
-            else if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
-            else mixed = Attention.Apply(query, key, value);
+            else if (Wanted("attention"))
+                mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
+            else
+                mixed = Attention.Apply(query, key, value);
             return projDrop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
         }
     }
 
     private const string Paper = "DynamicViT: Efficient Vision Transformers with Dynamic Token Sparsification, 2021, arXiv:2106.02034";
 
-    private static Variant Make(string name, int dim, int depth, int heads, double ratio, bool lvVit, double? parameters, double? gmacs, double top1, double dropPath = 0, string note = "30 epochs from the trained backbone")
+    private static Variant Make(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        double ratio,
+        bool lvVit,
+        double? parameters,
+        double? gmacs,
+        double top1,
+        double dropPath = 0,
+        string note = "30 epochs from the trained backbone"
+    )
     {
         int[] layers = [depth / 4, depth / 2, 3 * depth / 4];
         double[] ratios = [ratio, ratio * ratio, ratio * ratio * ratio];
-        return new(name, Paper, options => new DynamicVit(new Config(
-                options.ImageSize ?? (224, 224), 16, dim, depth, heads, layers, ratios, lvVit, lvVit ? 64 : 0, lvVit ? 2 : 1, !lvVit, options.Classes ?? 1000, options.Channels ?? 3,
-                lvVit ? 3 : 4, options.Dropout ?? 0, options.DropPath ?? dropPath)),
-            224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+        return new(
+            name,
+            Paper,
+            options => new DynamicVit(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    16,
+                    dim,
+                    depth,
+                    heads,
+                    layers,
+                    ratios,
+                    lvVit,
+                    lvVit ? 64 : 0,
+                    lvVit ? 2 : 1,
+                    !lvVit,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    lvVit ? 3 : 4,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? dropPath
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
     }
 
     /// <summary>The published models; the number is the ratio that the first stage keeps.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("dynamicvit_deit_256_07", 256, 12, 4, 0.7, false, null, null, 76.53, note: "30 epochs from the trained backbone; 1.375 GMACs, published as 1.3"),
-        Make("dynamicvit_deit_s_07", 384, 12, 6, 0.7, false, 22.77, null, 79.32, note: "30 epochs from the trained backbone; 2.98 GMACs, published as 2.9"),
+        Make(
+            "dynamicvit_deit_256_07",
+            256,
+            12,
+            4,
+            0.7,
+            false,
+            null,
+            null,
+            76.53,
+            note: "30 epochs from the trained backbone; 1.375 GMACs, published as 1.3"
+        ),
+        Make(
+            "dynamicvit_deit_s_07",
+            384,
+            12,
+            6,
+            0.7,
+            false,
+            22.77,
+            null,
+            79.32,
+            note: "30 epochs from the trained backbone; 2.98 GMACs, published as 2.9"
+        ),
         Make("dynamicvit_deit_b_07", 768, 12, 12, 0.7, false, null, 11.4, 81.43, 0.2),
-        Make("dynamicvit_lvvit_s_05", 384, 16, 6, 0.5, true, 26.88, null, 81.97, note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"),
+        Make(
+            "dynamicvit_lvvit_s_05",
+            384,
+            16,
+            6,
+            0.5,
+            true,
+            26.88,
+            null,
+            81.97,
+            note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"
+        ),
         Make("dynamicvit_lvvit_s_07", 384, 16, 6, 0.7, true, 26.88, 4.6, 83.08),
         Make("dynamicvit_lvvit_m_07", 512, 20, 8, 0.7, true, null, 8.5, 83.82),
-        new("dynamicvit_micro_patch4_32_07", Paper, options => new DynamicVit(new Config(
-            options.ImageSize ?? (32, 32), 4, 96, 6, 3, [1, 3, 4], [0.7, 0.7 * 0.7, 0.7 * 0.7 * 0.7], Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-            32, Preprocessing: Preprocessing.Cifar10, Note: "not of the paper: for images of 32 pixels, from a vit_micro_patch4_32"),
+        new(
+            "dynamicvit_micro_patch4_32_07",
+            Paper,
+            options => new DynamicVit(
+                new Config(
+                    options.ImageSize ?? (32, 32),
+                    4,
+                    96,
+                    6,
+                    3,
+                    [1, 3, 4],
+                    [0.7, 0.7 * 0.7, 0.7 * 0.7 * 0.7],
+                    Classes: options.Classes ?? 1000,
+                    Channels: options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            32,
+            Preprocessing: Preprocessing.Cifar10,
+            Note: "not of the paper: for images of 32 pixels, from a vit_micro_patch4_32"
+        ),
     ];
 }

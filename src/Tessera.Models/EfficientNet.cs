@@ -22,8 +22,17 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth that a block after the last would have: it rises linearly.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, double WidthFactor, double DepthFactor, int Classes = 1000, int Channels = 3, int StemStride = 2,
-        double Eps = 1e-5, double Momentum = 0.1, double Dropout = 0.2, double DropPath = 0.2) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        double WidthFactor,
+        double DepthFactor,
+        int Classes = 1000,
+        int Channels = 3,
+        int StemStride = 2,
+        double Eps = 1e-5,
+        double Momentum = 0.1,
+        double Dropout = 0.2,
+        double DropPath = 0.2
+    ) : IBackboneConfig
     {
         /// <summary>Channels of a stage of B0 at this width: a multiple of 8 that is not less than nine tenths of the product.</summary>
         internal int Width(int channels)
@@ -38,7 +47,15 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
 
     // Table 1, stages 2 to 8.
     private static readonly (int Expansion, int Kernel, int Stride, int Outputs, int Depth)[] stages =
-        [(1, 3, 1, 16, 1), (6, 3, 2, 24, 2), (6, 5, 2, 40, 2), (6, 3, 2, 80, 3), (6, 5, 1, 112, 3), (6, 5, 2, 192, 4), (6, 3, 1, 320, 1)];
+    [
+        (1, 3, 1, 16, 1),
+        (6, 3, 2, 24, 2),
+        (6, 5, 2, 40, 2),
+        (6, 3, 2, 80, 3),
+        (6, 5, 1, 112, 3),
+        (6, 5, 2, 192, 4),
+        (6, 3, 1, 320, 1),
+    ];
 
     private const int StemWidth = 32;
 
@@ -49,7 +66,8 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     private Sequential classifier;
 
     /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
-    public EfficientNet(Config config) : base(config)
+    public EfficientNet(Config config)
+        : base(config)
     {
         var stem = config.Width(StemWidth);
         var blocks = Enumerable.Range(0, stages.Length).Sum(config.Depth);
@@ -60,7 +78,15 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
             var made = new Layer[config.Depth(i)];
             for (var j = 0; j < made.Length; j++)
             {
-                made[j] = new Block(config, inputs, config.Width(stage.Outputs), stage.Expansion, stage.Kernel, j == 0 ? stage.Stride : 1, config.DropPath * index++ / blocks);
+                made[j] = new Block(
+                    config,
+                    inputs,
+                    config.Width(stage.Outputs),
+                    stage.Expansion,
+                    stage.Kernel,
+                    j == 0 ? stage.Stride : 1,
+                    config.DropPath * index++ / blocks
+                );
                 inputs = config.Width(stage.Outputs);
             }
             layers.Add(new Sequential(made));
@@ -72,14 +98,16 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
             if (module is Conv2d conv)
             {
                 Init.KaimingNormal(conv.Weight, fanOut: true);
-                if (conv.Bias is { } bias) Init.Zeros(bias);
+                if (conv.Bias is { } bias)
+                    Init.Zeros(bias);
             }
     }
 
     private Sequential Classifier()
     {
         var drop = new Dropout(Options.Dropout);
-        if (Options.Classes == 0) return new Sequential(drop);
+        if (Options.Classes == 0)
+            return new Sequential(drop);
         var linear = new Linear(FeatureWidth, Options.Classes);
         var bound = 1 / Math.Sqrt(Options.Classes);
         Init.Uniform(linear.Weight, -bound, bound);
@@ -87,17 +115,36 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         return new Sequential(drop, linear);
     }
 
-    private static Sequential ConvNorm(Config config, int inputs, int outputs, int kernel, int stride, int groups = 1, bool activated = true)
+    private static Sequential ConvNorm(
+        Config config,
+        int inputs,
+        int outputs,
+        int kernel,
+        int stride,
+        int groups = 1,
+        bool activated = true
+    )
     {
-        var (conv, norm) = (new Conv2d(inputs, outputs, kernel, stride, kernel / 2, groups: groups, bias: false), new BatchNorm(outputs, config.Eps, config.Momentum));
+        var (conv, norm) = (
+            new Conv2d(inputs, outputs, kernel, stride, kernel / 2, groups: groups, bias: false),
+            new BatchNorm(outputs, config.Eps, config.Momentum)
+        );
         return activated ? new Sequential(conv, norm, new Silu()) : new Sequential(conv, norm);
     }
 
     private protected override int FirstStride => 2 * Options.StemStride;
+
     /// <inheritdoc/>
     public override int FeatureWidth => 4 * Options.Width(stages[^1].Outputs);
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(stage => Enumerable.Range(0, Options.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [
+            .. stages
+                .Index()
+                .SelectMany(stage => Enumerable.Range(0, Options.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}")),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
 
@@ -108,7 +155,8 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         foreach (var (i, layer) in features.Index())
         {
             x = layer.Call(x);
-            if (levels.Contains(i)) yield return x;
+            if (levels.Contains(i))
+                yield return x;
         }
     }
 
@@ -144,12 +192,14 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         {
             var width = inputs * expansion;
             var layers = new List<Layer>();
-            if (expansion != 1) layers.Add(ConvNorm(config, inputs, width, 1, 1));
+            if (expansion != 1)
+                layers.Add(ConvNorm(config, inputs, width, 1, 1));
             layers.Add(ConvNorm(config, width, width, kernel, stride, width));
             layers.Add(new SqueezeExcitation(width, Math.Max(1, inputs / 4), new Silu()));
             layers.Add(ConvNorm(config, width, outputs, 1, 1, activated: false));
             block = new Sequential(layers);
-            if (stride == 1 && inputs == outputs) this.dropPath = new DropPath(dropPath);
+            if (stride == 1 && inputs == outputs)
+                this.dropPath = new DropPath(dropPath);
         }
 
         protected override Tensor Forward(Tensor input)
@@ -161,17 +211,50 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
 
     private const string Paper = "EfficientNet: Rethinking Model Scaling for Convolutional Neural Networks, 2019, arXiv:1905.11946";
 
-    private static Variant Make(string name, double width, double depth, int image, int shortSide, double dropout, double parameters, double gmacs, double top1, double paper) => new(
-        name, Paper,
-        options =>
-        {
-            // B5 to B7 keep the batch norms of the authors' code.
-            var large = width >= 1.6;
-            return new EfficientNet(new Config(options.ImageSize ?? (image, image), width, depth, options.Classes ?? 1000, options.Channels ?? 3, Eps: large ? 1e-3 : 1e-5, Momentum: large ? 0.01 : 0.1,
-                Dropout: options.Dropout ?? dropout, DropPath: options.DropPath ?? 0.2));
-        },
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image / (double)shortSide },
-        Note: FormattableString.Invariant($"torchvision's weights; {paper} in the paper"));
+    private static Variant Make(
+        string name,
+        double width,
+        double depth,
+        int image,
+        int shortSide,
+        double dropout,
+        double parameters,
+        double gmacs,
+        double top1,
+        double paper
+    ) =>
+        new(
+            name,
+            Paper,
+            options =>
+            {
+                // B5 to B7 keep the batch norms of the authors' code.
+                var large = width >= 1.6;
+                return new EfficientNet(
+                    new Config(
+                        options.ImageSize ?? (image, image),
+                        width,
+                        depth,
+                        options.Classes ?? 1000,
+                        options.Channels ?? 3,
+                        Eps: large ? 1e-3 : 1e-5,
+                        Momentum: large ? 0.01 : 0.1,
+                        Dropout: options.Dropout ?? dropout,
+                        DropPath: options.DropPath ?? 0.2
+                    )
+                );
+            },
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image / (double)shortSide,
+            },
+            Note: FormattableString.Invariant($"torchvision's weights; {paper} in the paper")
+        );
 
     /// <summary>The published sizes, with torchvision's figures.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -184,6 +267,8 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         Make("efficientnet_b5", 1.6, 2.2, 456, 456, 0.4, 30.390, 10.27, 83.44, 83.6),
         Make("efficientnet_b6", 1.8, 2.6, 528, 528, 0.5, 43.041, 19.07, 84.01, 84.0),
         Make("efficientnet_b7", 2.0, 3.1, 600, 600, 0.5, 66.348, 37.75, 84.12, 84.3),
-        Variant.Micro("efficientnet_micro_32", Paper, 32, a => new EfficientNet(new Config(a.ImageSize, 1, 0.5, a.Classes, a.Channels, StemStride: 1, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("efficientnet_micro_32", Paper, 32, a => new EfficientNet(
+            new Config(a.ImageSize, 1, 0.5, a.Classes, a.Channels, StemStride: 1, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

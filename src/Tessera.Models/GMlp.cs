@@ -20,8 +20,16 @@ public sealed partial class GMlp : TokenMlp
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth, the same in all blocks.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double MlpRatio = 6,
-        double Dropout = 0, double DropPath = 0) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 6,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
     // The norm of a block and the final one; the norm inside of the gate has 1e-5.
     private const double Eps = 1e-6;
@@ -29,7 +37,8 @@ public sealed partial class GMlp : TokenMlp
     private readonly Config config;
 
     /// <summary>A gMLP, whose gates start as the identity.</summary>
-    public GMlp(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+    public GMlp(Config config)
+        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
 
     /// <summary>Its sizes and options.</summary>
     public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
@@ -53,7 +62,8 @@ public sealed partial class GMlp : TokenMlp
 
         public override Tensor Mixing(int token) => mlpChannels.Mixing(token);
 
-        public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_channels.gate.proj.weight"], ["mlp_channels.gate.proj.weight", "mlp_channels.gate.proj.bias"]);
+        public override (string[] Columns, string[] Rows) TokenWeights =>
+            (["mlp_channels.gate.proj.weight"], ["mlp_channels.gate.proj.weight", "mlp_channels.gate.proj.bias"]);
     }
 
     /// <summary>Linear, GELU, gate, linear (equation 1).</summary>
@@ -102,13 +112,38 @@ public sealed partial class GMlp : TokenMlp
 
         public Tensor Mixing(int token) => proj.Weight.Abs()[token];
 
-        public void Resize((int Height, int Width) from, (int Height, int Width) to) => proj = TokenMatrix.Resample(proj, from, to, inputs: true, outputs: true);
+        public void Resize((int Height, int Width) from, (int Height, int Width) to) =>
+            proj = TokenMatrix.Resample(proj, from, to, inputs: true, outputs: true);
     }
 
-    private static Variant Make(string name, int dim, double dropPath, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, "Pay Attention to MLPs, 2021, arXiv:2105.08050",
-        options => new GMlp(new Config(options.ImageSize ?? (224, 224), 16, dim, 30, options.Classes ?? 1000, options.Channels ?? 3, 6, options.Dropout ?? 0, options.DropPath ?? dropPath)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.Half with { CropRatio = 0.875 }, Note: note);
+    private static Variant Make(string name, int dim, double dropPath, double parameters, double gmacs, double top1, string? note = null) =>
+        new(
+            name,
+            "Pay Attention to MLPs, 2021, arXiv:2105.08050",
+            options => new GMlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    16,
+                    dim,
+                    30,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    6,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? dropPath
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.Half with
+            {
+                CropRatio = 0.875,
+            },
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -116,6 +151,8 @@ public sealed partial class GMlp : TokenMlp
         Make("gmlp_ti16_224", 128, 0, 5.87, 1.33, 72.3, "1.4 GMACs in the paper"),
         Make("gmlp_s16_224", 256, 0.05, 19.42, 4.39, 79.6, "4.5 GMACs in the paper"),
         Make("gmlp_b16_224", 512, 0.2, 73.08, 15.8, 81.6),
-        Variant.Micro("gmlp_micro_32", "Pay Attention to MLPs, 2021, arXiv:2105.08050", 32, a => new GMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("gmlp_micro_32", "Pay Attention to MLPs, 2021, arXiv:2105.08050", 32, a => new GMlp(
+            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

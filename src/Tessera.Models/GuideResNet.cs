@@ -17,7 +17,15 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Eps">Of all batch norms.</param>
     /// <param name="Momentum">Of all batch norms.</param>
-    public sealed record Config(int BlocksPerStage, (int Height, int Width) ImageSize, IReadOnlyList<int>? Widths = null, int Classes = 100, int Channels = 3, double Eps = 1e-5, double Momentum = 0.1) : IBackboneConfig
+    public sealed record Config(
+        int BlocksPerStage,
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int>? Widths = null,
+        int Classes = 100,
+        int Channels = 3,
+        double Eps = 1e-5,
+        double Momentum = 0.1
+    ) : IBackboneConfig
     {
         /// <summary>Channels of the three stages.</summary>
         public IReadOnlyList<int> Widths { get; init; } = Widths ?? [16, 32, 64];
@@ -28,7 +36,8 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     private readonly Head head;
 
     /// <summary>A network with the authors' initialisation.</summary>
-    public GuideResNet(Config config) : base(config)
+    public GuideResNet(Config config)
+        : base(config)
     {
         stem = new Stem(config);
         stages = [.. config.Widths.Select((_, i) => new Stage(config, i))];
@@ -39,7 +48,8 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     protected override void ListMembers(Members members)
     {
         members.Add("stem", stem);
-        foreach (var (i, stage) in stages.Index()) members.Add($"s{i + 1}", stage);
+        foreach (var (i, stage) in stages.Index())
+            members.Add($"s{i + 1}", stage);
         members.Add("head", head);
     }
 
@@ -54,15 +64,19 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Widths[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. stages.Index().SelectMany(s => Enumerable.Range(1, Options.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. stages.Index().SelectMany(s => Enumerable.Range(1, Options.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
     private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
     {
         var x = stem.Call(image);
-        foreach (var stage in stages) yield return x = stage.Call(x);
+        foreach (var stage in stages)
+            yield return x = stage.Call(x);
     }
 
     /// <inheritdoc/>
@@ -75,7 +89,8 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     protected override Tensor Classify(Tensor pooled) => head.Call(pooled);
 
     /// <summary>The stages, strides 1, 2 and 4.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -103,12 +118,22 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     {
         private readonly Block[] blocks;
 
-        public Stage(Config config, int index)
-            => blocks = [.. Enumerable.Range(0, config.BlocksPerStage).Select(j => new Block(config, config.Widths[j > 0 || index == 0 ? index : index - 1], config.Widths[index], j == 0 && index > 0 ? 2 : 1))];
+        public Stage(Config config, int index) =>
+            blocks = [
+                .. Enumerable
+                    .Range(0, config.BlocksPerStage)
+                    .Select(j => new Block(
+                        config,
+                        config.Widths[j > 0 || index == 0 ? index : index - 1],
+                        config.Widths[index],
+                        j == 0 && index > 0 ? 2 : 1
+                    )),
+            ];
 
         protected override void ListMembers(Members members)
         {
-            foreach (var (j, block) in blocks.Index()) members.Add($"b{j + 1}", block);
+            foreach (var (j, block) in blocks.Index())
+                members.Add($"b{j + 1}", block);
         }
 
         protected override Tensor Forward(Tensor input) => blocks.Aggregate(input, (x, block) => block.Call(x));
@@ -123,7 +148,8 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
 
         public Block(Config config, int inputs, int outputs, int stride)
         {
-            if (stride != 1 || inputs != outputs) (proj, bn) = (Convolution(inputs, outputs, 1, stride), Norm(config, outputs));
+            if (stride != 1 || inputs != outputs)
+                (proj, bn) = (Convolution(inputs, outputs, 1, stride), Norm(config, outputs));
             f = new Residual(config, inputs, outputs, stride);
         }
 
@@ -133,9 +159,13 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     private sealed partial class Residual : Layer
     {
         private readonly Conv2d a;
-        [Name("a_bn")] private readonly BatchNorm firstNorm;
+
+        [Name("a_bn")]
+        private readonly BatchNorm firstNorm;
         private readonly Conv2d b;
-        [Name("b_bn")] private readonly BatchNorm secondNorm;
+
+        [Name("b_bn")]
+        private readonly BatchNorm secondNorm;
 
         public Residual(Config config, int inputs, int outputs, int stride)
         {
@@ -155,7 +185,8 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
         public void Reset(int width, int classes)
         {
             fc = classes > 0 ? new Linear(width, classes) : null;
-            if (fc is null) return;
+            if (fc is null)
+                return;
             Init.Normal(fc.Weight, 0.01);
             Init.Zeros(fc.Bias!);
         }
@@ -163,11 +194,22 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
         protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(input);
     }
 
-    private static Variant Make(int depth, double parameters, double gmacs) => new(
-        $"guide_resnet{depth}", "Locality Guidance for Improving Vision Transformers on Tiny Datasets, 2022, arXiv:2207.10026",
-        options => new GuideResNet(new((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 100, Channels: options.Channels ?? 3)),
-        32, parameters, gmacs, Dataset: "CIFAR-100", Preprocessing: Preprocessing.Cifar100, Note: "the guide of transformers; projections as shortcuts");
+    private static Variant Make(int depth, double parameters, double gmacs) =>
+        new(
+            $"guide_resnet{depth}",
+            "Locality Guidance for Improving Vision Transformers on Tiny Datasets, 2022, arXiv:2207.10026",
+            options => new GuideResNet(
+                new((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 100, Channels: options.Channels ?? 3)
+            ),
+            32,
+            parameters,
+            gmacs,
+            Dataset: "CIFAR-100",
+            Preprocessing: Preprocessing.Cifar100,
+            Note: "the guide of transformers; projections as shortcuts"
+        );
 
     /// <summary>The published depths.</summary>
-    public static IReadOnlyList<Variant> Variants { get; } = [Make(20, 0.278, 0.0408), Make(32, 0.473, 0.0691), Make(44, 0.667, 0.0974), Make(56, 0.862, 0.1258)];
+    public static IReadOnlyList<Variant> Variants { get; } =
+    [Make(20, 0.278, 0.0408), Make(32, 0.473, 0.0691), Make(44, 0.667, 0.0974), Make(56, 0.862, 0.1258)];
 }

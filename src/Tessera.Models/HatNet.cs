@@ -31,9 +31,22 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     /// <param name="Eps">Of all norms.</param>
     /// <param name="StemStride">4 as published; 2 or 1 for small images.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, int HeadDim, IReadOnlyList<int> Depths, IReadOnlyList<int> Windows, IReadOnlyList<int> Poolings,
-        IReadOnlyList<int> Kernels, IReadOnlyList<int> Expansions, int Classes = 1000, int Channels = 3, double HeadDropout = 0.2, double Dropout = 0, double DropPath = 0,
-        double Eps = 1e-6, int StemStride = 4) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Dims,
+        int HeadDim,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Windows,
+        IReadOnlyList<int> Poolings,
+        IReadOnlyList<int> Kernels,
+        IReadOnlyList<int> Expansions,
+        int Classes = 1000,
+        int Channels = 3,
+        double HeadDropout = 0.2,
+        double Dropout = 0,
+        double DropPath = 0,
+        double Eps = 1e-6,
+        int StemStride = 4
+    ) : IBackboneConfig
     {
         /// <summary>Windows, poolings, kernels and expansions as published.</summary>
         public Config((int Height, int Width) imageSize, IReadOnlyList<int> dims, int headDim, IReadOnlyList<int> depths)
@@ -47,7 +60,9 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 var (stride, side) = (StemStride << i, Windows[i] > 1 ? Poolings[i] : 1);
                 var (rows, columns) = ((height + stride - 1) / stride, (width + stride - 1) / stride);
                 if (rows < side || columns < side)
-                    throw new ShapeException($"an image of {height} x {width} gives stage {i + 1} a map of {rows} x {columns}, which does not pool by {side}: {(side - 1) * stride + 1} pixels at least were expected");
+                    throw new ShapeException(
+                        $"an image of {height} x {width} gives stage {i + 1} a map of {rows} x {columns}, which does not pool by {side}: {(side - 1) * stride + 1} pixels at least were expected"
+                    );
             }
         }
     }
@@ -60,25 +75,44 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     private Sequential? classifier;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public HatNet(Config config) : base(config)
+    public HatNet(Config config)
+        : base(config)
     {
-        if (new[] { config.Dims, config.Depths, config.Windows, config.Poolings, config.Kernels, config.Expansions }.Any(list => list.Count != 4))
+        if (
+            new[] { config.Dims, config.Depths, config.Windows, config.Poolings, config.Kernels, config.Expansions }.Any(list =>
+                list.Count != 4
+            )
+        )
             throw new ArgumentException("widths, depths, windows, poolings, kernels and expansions are four each", nameof(config));
-        if (config.StemStride is not (1 or 2 or 4)) throw new ArgumentException($"a stem of stride {config.StemStride}: 1, 2 or 4 was expected", nameof(config));
+        if (config.StemStride is not (1 or 2 or 4))
+            throw new ArgumentException($"a stem of stride {config.StemStride}: 1, 2 or 4 was expected", nameof(config));
         config.Check(config.ImageSize.Height, config.ImageSize.Width);
         patchEmbed = new Sequential(
-            new Conv2d(config.Channels, 16, 3, config.StemStride > 1 ? 2 : 1, 1), new GroupNorm(1, 16, config.Eps), new Silu(), new Conv2d(16, config.Dims[0], 3, config.StemStride > 2 ? 2 : 1, 1));
+            new Conv2d(config.Channels, 16, 3, config.StemStride > 1 ? 2 : 1, 1),
+            new GroupNorm(1, 16, config.Eps),
+            new Silu(),
+            new Conv2d(16, config.Dims[0], 3, config.StemStride > 2 ? 2 : 1, 1)
+        );
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        blocks = new(Enumerable.Range(0, 4).Select(s => new ModuleList<Block>(Enumerable.Range(0, config.Depths[s]).Select(j => new Block(config, s, rates[config.Depths.Take(s).Sum() + j])))));
+        blocks = new(
+            Enumerable
+                .Range(0, 4)
+                .Select(s => new ModuleList<Block>(
+                    Enumerable.Range(0, config.Depths[s]).Select(j => new Block(config, s, rates[config.Depths.Take(s).Sum() + j]))
+                ))
+        );
         ds2 = new Downsample(config.Dims[0], config.Dims[1], config.Eps);
         ds3 = new Downsample(config.Dims[1], config.Dims[2], config.Eps);
         ds4 = new Downsample(config.Dims[2], config.Dims[3], config.Eps);
-        if (config.Classes > 0) classifier = Classifier(config);
+        if (config.Classes > 0)
+            classifier = Classifier(config);
         foreach (var (_, module) in NamedModules())
         {
-            if (module is not Conv2d conv) continue;
+            if (module is not Conv2d conv)
+                continue;
             Init.TruncatedNormal(conv.Weight, 0.02);
-            if (conv.Bias is { } bias) Init.Zeros(bias);
+            if (conv.Bias is { } bias)
+                Init.Zeros(bias);
         }
     }
 
@@ -92,8 +126,11 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dims[3];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
 
@@ -105,8 +142,10 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         var x = patchEmbed.Call(image);
         foreach (var (s, downsample) in new[] { null, ds2, ds3, ds4 }.Index())
         {
-            if (downsample is not null) x = downsample.Call(x);
-            foreach (var block in blocks[s]) x = block.Call(x);
+            if (downsample is not null)
+                x = downsample.Call(x);
+            foreach (var block in blocks[s])
+                x = block.Call(x);
             maps[s] = Record($"stage{s + 1}", x);
         }
         return maps;
@@ -122,7 +161,8 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     protected override Tensor Classify(Tensor pooled) => classifier is null ? pooled : classifier.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Encode(input).Select((map, s) => new FeatureMap(map, Options.StemStride << s))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Encode(input).Select((map, s) => new FeatureMap(map, Options.StemStride << s))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -179,12 +219,16 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         private readonly Conv2d? q;
         private readonly Conv2d? kv;
         private readonly Dropout2d drop;
-        private readonly int heads, depth, window, pooling;
+        private readonly int heads,
+            depth,
+            window,
+            pooling;
 
         public HierarchicalAttention(Config config, int stage)
         {
             var dim = config.Dims[stage];
-            if (dim % config.HeadDim != 0) throw new ArgumentException($"a width of {dim} is no multiple of a head's, {config.HeadDim}", nameof(config));
+            if (dim % config.HeadDim != 0)
+                throw new ArgumentException($"a width of {dim} is no multiple of a head's, {config.HeadDim}", nameof(config));
             (heads, depth, window, pooling) = (dim / config.HeadDim, config.HeadDim, config.Windows[stage], config.Poolings[stage]);
             norm = new GroupNorm(1, dim, config.Eps);
             qkv = new Conv2d(dim, 3 * dim, 1);
@@ -210,8 +254,11 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 return drop.Call(proj.Call(ToMap(Attend("attention", tokens[0], tokens[1], tokens[2]))));
             }
             var mixed = gridNorm!.Call(input + Windowed(packed));
-            var query = q.Call(mixed).Reshape(batch, heads, depth, -1).MT;                                                             // [B, h, N, d]
-            var pooled = kv!.Call(dsNorm!.Call(mixed.AvgPool2d(pooling, pooling))).Reshape(batch, 2, heads, depth, -1).Permute(1, 0, 2, 4, 3); // [2, B, h, M, d]
+            var query = q.Call(mixed).Reshape(batch, heads, depth, -1).MT; // [B, h, N, d]
+            var pooled = kv!
+                .Call(dsNorm!.Call(mixed.AvgPool2d(pooling, pooling)))
+                .Reshape(batch, 2, heads, depth, -1)
+                .Permute(1, 0, 2, 4, 3); // [2, B, h, M, d]
             return drop.Call(proj.Call(ToMap(Attend("attention", query, pooled[0], pooled[1])) + mixed));
 
             Tensor ToMap(Tensor x) => x.MT.Reshape(batch, dim, height, width); // [B, h, N, d] -> [B, C, H, W]
@@ -222,16 +269,26 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         {
             var (batch, _, height, width) = packed.Shape;
             var (below, right) = ((window - height % window) % window, (window - width % window) % window);
-            if (below > 0 || right > 0) packed = packed.ConstantPadNd([0, right, 0, below]);
+            if (below > 0 || right > 0)
+                packed = packed.ConstantPadNd([0, right, 0, below]);
             var (rows, columns) = ((height + below) / window, (width + right) / window);
-            var windows = packed.Reshape([batch, 3, heads, depth, rows, window, columns, window])
-                .Permute(1, 0, 4, 6, 2, 5, 7, 3).Reshape(3, batch * rows * columns, heads, window * window, depth);
+            var windows = packed
+                .Reshape([batch, 3, heads, depth, rows, window, columns, window])
+                .Permute(1, 0, 4, 6, 2, 5, 7, 3)
+                .Reshape(3, batch * rows * columns, heads, window * window, depth);
             var map = Attend("window_attention", windows[0], windows[1], windows[2])
-                .Reshape([batch, rows, columns, heads, window, window, depth]).Permute(0, 3, 6, 1, 4, 2, 5).Reshape(batch, heads * depth, height + below, width + right);
+                .Reshape([batch, rows, columns, heads, window, window, depth])
+                .Permute(0, 3, 6, 1, 4, 2, 5)
+                .Reshape(batch, heads * depth, height + below, width + right);
             return below > 0 || right > 0 ? map[.., .., 0..(int)height, 0..(int)width] : map;
         }
 
-        private Tensor Attend(string name, Tensor query, Tensor key, Tensor value) // [..., h, N, d]
+        private Tensor Attend(
+            string name,
+            Tensor query,
+            Tensor key,
+            Tensor value
+        ) // [..., h, N, d]
             => Wanted(name) ? Record(name, Attention.Weights(query, key)).Matmul(value) : Attention.Apply(query, key, value);
     }
 
@@ -257,13 +314,38 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
 
     private const string Paper = "Vision Transformers with Hierarchical Attention, 2021, arXiv:2106.03180";
 
-    private static Variant Make(string name, int[] dims, int headDim, int[] depths, double parameters, double gmacs, double top1, int[]? kernels = null) => new(
-        name, Paper,
-        options => new HatNet(new Config(options.ImageSize ?? (224, 224), dims, headDim, depths)
-        {
-            Kernels = kernels ?? [3, 3, 3, 3], Classes = options.Classes ?? 1000, Channels = options.Channels ?? 3, Dropout = options.Dropout ?? 0, DropPath = options.DropPath ?? 0,
-        }),
-        224, parameters, gmacs, MacsWithAttention: false, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "300 epochs");
+    private static Variant Make(
+        string name,
+        int[] dims,
+        int headDim,
+        int[] depths,
+        double parameters,
+        double gmacs,
+        double top1,
+        int[]? kernels = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new HatNet(
+                new Config(options.ImageSize ?? (224, 224), dims, headDim, depths)
+                {
+                    Kernels = kernels ?? [3, 3, 3, 3],
+                    Classes = options.Classes ?? 1000,
+                    Channels = options.Channels ?? 3,
+                    Dropout = options.Dropout ?? 0,
+                    DropPath = options.DropPath ?? 0,
+                }
+            ),
+            224,
+            parameters,
+            gmacs,
+            MacsWithAttention: false,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: "300 epochs"
+        );
 
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -272,9 +354,30 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         Make("hat_net_small", [64, 128, 320, 512], 64, [2, 3, 8, 3], 25.748, 4.3, 82.6),
         Make("hat_net_medium", [64, 128, 320, 512], 64, [3, 6, 18, 3], 42.942, 8.3, 84.0, [5, 3, 5, 3]),
         Make("hat_net_large", [64, 128, 320, 640], 64, [3, 8, 27, 3], 63.132, 11.5, 84.2),
-        new("hat_net_mini_32", Paper,
-            options => new HatNet(new Config(options.ImageSize ?? (32, 32), [32, 64, 128, 192], 32, [1, 1, 3, 1], [4, 4, 2, 1], [4, 2, 2, 1], [3, 3, 3, 3], [4, 4, 4, 4],
-                options.Classes ?? 10, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0, StemStride: 2)),
-            32, Dataset: "CIFAR-10", Preprocessing: Preprocessing.Cifar10, Note: "for small images: a stem of stride 2, windows of 4, 4, 2 and 1"),
+        new(
+            "hat_net_mini_32",
+            Paper,
+            options => new HatNet(
+                new Config(
+                    options.ImageSize ?? (32, 32),
+                    [32, 64, 128, 192],
+                    32,
+                    [1, 1, 3, 1],
+                    [4, 4, 2, 1],
+                    [4, 2, 2, 1],
+                    [3, 3, 3, 3],
+                    [4, 4, 4, 4],
+                    options.Classes ?? 10,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0,
+                    StemStride: 2
+                )
+            ),
+            32,
+            Dataset: "CIFAR-10",
+            Preprocessing: Preprocessing.Cifar10,
+            Note: "for small images: a stem of stride 2, windows of 4, 4, 2 and 1"
+        ),
     ];
 }

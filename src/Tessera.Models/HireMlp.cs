@@ -8,8 +8,10 @@ public enum HirePadding
 {
     /// <summary>With the opposite side.</summary>
     Circular,
+
     /// <summary>With zeros.</summary>
     Zero,
+
     /// <summary>With the outermost position.</summary>
     Replicate,
 }
@@ -37,18 +39,36 @@ public sealed partial class HireMlp : StagedMlp
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Regions,
-        IReadOnlyList<int> StepStrides, IReadOnlyList<int> StepDilations, HirePadding StepPadding = HirePadding.Circular, HirePadding RegionPadding = HirePadding.Circular,
-        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0, int StemStride = 4)
-        : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<double> MlpRatios,
+        IReadOnlyList<int> Regions,
+        IReadOnlyList<int> StepStrides,
+        IReadOnlyList<int> StepDilations,
+        HirePadding StepPadding = HirePadding.Circular,
+        HirePadding RegionPadding = HirePadding.Circular,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0,
+        int StemStride = 4
+    ) : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
     private readonly Config config;
 
     /// <summary>A Hire-MLP.</summary>
-    public HireMlp(Config config) : base(config, new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2), (stage, j, rate) => new Block(config, stage, j, rate),
-        stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1), new BatchNorm(config.Dims[^1]))
+    public HireMlp(Config config)
+        : base(
+            config,
+            new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2),
+            (stage, j, rate) => new Block(config, stage, j, rate),
+            stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1),
+            new BatchNorm(config.Dims[^1])
+        )
     {
-        if (config.StepPadding == HirePadding.Replicate) throw new ArgumentException("a shift fills with the opposite side or with zeros", nameof(config));
+        if (config.StepPadding == HirePadding.Replicate)
+            throw new ArgumentException("a shift fills with the opposite side or with zeros", nameof(config));
         this.config = config;
     }
 
@@ -77,7 +97,13 @@ public sealed partial class HireMlp : StagedMlp
         {
             var dim = config.Dims[stage];
             norm1 = new BatchNorm(dim);
-            attn = new Rearrangement(dim, config.Regions[stage], index % config.StepStrides[stage] * config.StepDilations[stage], config.StepPadding, config.RegionPadding);
+            attn = new Rearrangement(
+                dim,
+                config.Regions[stage],
+                index % config.StepStrides[stage] * config.StepDilations[stage],
+                config.StepPadding,
+                config.RegionPadding
+            );
             norm2 = new BatchNorm(dim);
             mlp = new ConvMlp(dim, (int)(dim * config.MlpRatios[stage]), config.Dropout);
             this.dropPath = new DropPath(dropPath);
@@ -93,17 +119,30 @@ public sealed partial class HireMlp : StagedMlp
     /// <summary>Inner-region and cross-region rearrangement along both axes (sections 3.2 and 3.3).</summary>
     private sealed partial class Rearrangement : Layer
     {
-        [Name("mlp_h1")] private readonly Conv2d innerHeight;
-        [Name("mlp_h1_norm")] private readonly BatchNorm innerHeightNorm;
-        [Name("mlp_h2")] private readonly Conv2d outerHeight;
-        [Name("mlp_w1")] private readonly Conv2d innerWidth;
-        [Name("mlp_w1_norm")] private readonly BatchNorm innerWidthNorm;
-        [Name("mlp_w2")] private readonly Conv2d outerWidth;
+        [Name("mlp_h1")]
+        private readonly Conv2d innerHeight;
+
+        [Name("mlp_h1_norm")]
+        private readonly BatchNorm innerHeightNorm;
+
+        [Name("mlp_h2")]
+        private readonly Conv2d outerHeight;
+
+        [Name("mlp_w1")]
+        private readonly Conv2d innerWidth;
+
+        [Name("mlp_w1_norm")]
+        private readonly BatchNorm innerWidthNorm;
+
+        [Name("mlp_w2")]
+        private readonly Conv2d outerWidth;
         private readonly Conv2d mlpC;
         private readonly BranchGate reweight;
         private readonly Conv2d proj;
-        private readonly int region, step;
-        private readonly HirePadding stepPadding, regionPadding;
+        private readonly int region,
+            step;
+        private readonly HirePadding stepPadding,
+            regionPadding;
 
         public Rearrangement(int dim, int region, int step, HirePadding stepPadding, HirePadding regionPadding)
         {
@@ -129,19 +168,30 @@ public sealed partial class HireMlp : StagedMlp
         private Tensor Along(Tensor input, int dim, Func<Tensor, Tensor> mlp)
         {
             var size = input.Size(dim);
-            var x = step == 0 ? input : stepPadding == HirePadding.Circular ? input.Roll(step, dim) : Shift.Zero(input, dim, step);
+            var x =
+                step == 0 ? input
+                : stepPadding == HirePadding.Circular ? input.Roll(step, dim)
+                : Shift.Zero(input, dim, step);
             var padded = (size + region - 1) / region * region;
             x = Complete(x, dim, padded);
             var (batch, channels, height, width) = x.Shape;
             // The positions of a region become channels: [B, C p, H / p, W], or along the width.
             if (dim == 2)
             {
-                x = mlp(x.Reshape(batch, channels, height / region, region, width).Permute(0, 1, 3, 2, 4).Reshape(batch, channels * region, height / region, width));
+                x = mlp(
+                    x.Reshape(batch, channels, height / region, region, width)
+                        .Permute(0, 1, 3, 2, 4)
+                        .Reshape(batch, channels * region, height / region, width)
+                );
                 x = x.Reshape(batch, channels, region, height / region, width).Permute(0, 1, 3, 2, 4);
             }
             else
             {
-                x = mlp(x.Reshape(batch, channels, height, width / region, region).Permute(0, 1, 4, 2, 3).Reshape(batch, channels * region, height, width / region));
+                x = mlp(
+                    x.Reshape(batch, channels, height, width / region, region)
+                        .Permute(0, 1, 4, 2, 3)
+                        .Reshape(batch, channels * region, height, width / region)
+                );
                 x = x.Reshape(batch, channels, region, height, width / region).Permute(0, 1, 3, 4, 2);
             }
             x = x.Reshape(batch, channels, height, width).Slice(dim, 0, size);
@@ -151,18 +201,54 @@ public sealed partial class HireMlp : StagedMlp
         private Tensor Complete(Tensor x, int dim, long padded)
         {
             var size = x.Size(dim);
-            if (padded == size) return x;
-            if (regionPadding == HirePadding.Zero) return x.ConstantPadNd(dim == 2 ? [0, 0, 0, padded - size] : [0, padded - size], 0);
+            if (padded == size)
+                return x;
+            if (regionPadding == HirePadding.Zero)
+                return x.ConstantPadNd(dim == 2 ? [0, 0, 0, padded - size] : [0, padded - size], 0);
             var positions = Torch.Arange(padded, dtype: DType.Int64, device: x.Device);
             return x.IndexSelect(dim, regionPadding == HirePadding.Circular ? positions.Remainder(size) : positions.ClampMax(size - 1));
         }
     }
 
-    private static Variant Make(string name, int[] depths, int[] dims, double dropPath, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, "Hire-MLP, 2021, arXiv:2108.13341",
-        options => new HireMlp(new Config(options.ImageSize ?? (224, 224), depths, dims, [4, 4, 4, 4], [4, 3, 3, 2], [2, 2, 3, 2], [2, 2, 1, 1],
-            Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int[] depths,
+        int[] dims,
+        double dropPath,
+        double parameters,
+        double gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            name,
+            "Hire-MLP, 2021, arXiv:2108.13341",
+            options => new HireMlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    depths,
+                    dims,
+                    [4, 4, 4, 4],
+                    [4, 3, 3, 2],
+                    [2, 2, 3, 2],
+                    [2, 2, 1, 1],
+                    Classes: options.Classes ?? 1000,
+                    Channels: options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 0.9,
+            },
+            Note: note
+        );
 
     private static readonly int[] narrow = [64, 128, 320, 512];
 
@@ -173,6 +259,21 @@ public sealed partial class HireMlp : StagedMlp
         Make("hiremlp_small", [3, 4, 10, 3], narrow, 0, 33.11, 4.2, 82.1),
         Make("hiremlp_base", [4, 6, 24, 3], narrow, 0.2, 58.23, 8.1, 83.2),
         Make("hiremlp_large", [4, 6, 24, 3], [96, 192, 384, 768], 0.2, 95.72, 13.4, 83.8),
-        Variant.Micro("hiremlp_micro_32", "Hire-MLP, 2021, arXiv:2108.13341", 32, a => new HireMlp(new Config(a.ImageSize, [1, 1, 3, 1], [32, 64, 128, 192], [4, 4, 4, 4], [4, 3, 2, 2], [2, 2, 3, 2], [2, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
+        Variant.Micro("hiremlp_micro_32", "Hire-MLP, 2021, arXiv:2108.13341", 32, a => new HireMlp(
+            new Config(
+                a.ImageSize,
+                [1, 1, 3, 1],
+                [32, 64, 128, 192],
+                [4, 4, 4, 4],
+                [4, 3, 2, 2],
+                [2, 2, 3, 2],
+                [2, 2, 1, 1],
+                Classes: a.Classes,
+                Channels: a.Channels,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath,
+                StemStride: 2
+            )
+        )),
     ];
 }

@@ -38,19 +38,42 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     /// <param name="UniformDropPath">The same rate in all layers instead of a linear rise.</param>
     /// <param name="StemStride">Stride of each of the stem's two convolutions; 1 suits images of 32 pixels.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Groups, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
-        bool PostNorm = false, double? LayerScale = null, double OffsetScale = 1, int Kernel = 3, int? DepthwiseKernel = null, IReadOnlyList<int>? Level2PostNorm = null,
-        bool ResPostNorm = false, bool CenterFeatureScale = false, bool RemoveCenter = false, bool ClipProjector = false, double HeadScale = 1.5,
-        double Dropout = 0, double DropPath = 0, bool UniformDropPath = false, int StemStride = 2) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Dim,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Groups,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool PostNorm = false,
+        double? LayerScale = null,
+        double OffsetScale = 1,
+        int Kernel = 3,
+        int? DepthwiseKernel = null,
+        IReadOnlyList<int>? Level2PostNorm = null,
+        bool ResPostNorm = false,
+        bool CenterFeatureScale = false,
+        bool RemoveCenter = false,
+        bool ClipProjector = false,
+        double HeadScale = 1.5,
+        double Dropout = 0,
+        double DropPath = 0,
+        bool UniformDropPath = false,
+        int StemStride = 2
+    ) : IBackboneConfig
     {
         internal int Width(int level) => Dim << level;
+
         internal int LastWidth => Width(Depths.Count - 1);
         internal bool LevelNorm => !PostNorm || CenterFeatureScale;
     }
 
     private const double Eps = 1e-6;
+
     // The width of CLIP's joint space and of its vectors, and heads of 64 channels.
-    private const int ProjectorWidth = 1024, ProjectorHeads = 16, ProjectorOutputs = 768;
+    private const int ProjectorWidth = 1024,
+        ProjectorHeads = 16,
+        ProjectorOutputs = 768;
 
     private readonly Stem patchEmbed;
     private readonly ModuleList<Level> levels;
@@ -63,14 +86,24 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation: deformable convolutions start as means over their kernel.</summary>
-    public InternImage(Config config) : base(config)
+    public InternImage(Config config)
+        : base(config)
     {
-        if (config.Depths.Count != config.Groups.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Groups.Count} groups: one each per level was expected", nameof(config));
-        if (config.ClipProjector && config.Depths.Count != 4) throw new ArgumentException($"the CLIP projector joins levels 2 and 3, there are {config.Depths.Count} levels", nameof(config));
+        if (config.Depths.Count != config.Groups.Count)
+            throw new ArgumentException(
+                $"{config.Depths.Count} depths and {config.Groups.Count} groups: one each per level was expected",
+                nameof(config)
+            );
+        if (config.ClipProjector && config.Depths.Count != 4)
+            throw new ArgumentException($"the CLIP projector joins levels 2 and 3, there are {config.Depths.Count} levels", nameof(config));
         patchEmbed = new Stem(config);
         var total = config.Depths.Sum();
         var rates = config.UniformDropPath ? [.. Enumerable.Repeat(config.DropPath, total)] : Nn.DropPath.Rates(config.DropPath, total);
-        levels = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]))));
+        levels = new(
+            Enumerable
+                .Range(0, config.Depths.Count)
+                .Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i])))
+        );
         if (config.ClipProjector)
         {
             dcnv3HeadX4 = new Sequential(new Conv2d(config.LastWidth, ProjectorWidth * 4, 1), new PixelShuffle(2));
@@ -78,15 +111,24 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
             clipProjector = new ClipPooling();
             fcNorm = Norm(ProjectorOutputs);
         }
-        else convHead = new Sequential(new Conv2d(config.LastWidth, FeatureWidth, 1, bias: false), new Sequential(new BatchNorm(FeatureWidth)), new Gelu());
-        if (config.Classes > 0) head = Initialised(new Linear(FeatureWidth, config.Classes));
+        else
+            convHead = new Sequential(
+                new Conv2d(config.LastWidth, FeatureWidth, 1, bias: false),
+                new Sequential(new BatchNorm(FeatureWidth)),
+                new Gelu()
+            );
+        if (config.Classes > 0)
+            head = Initialised(new Linear(FeatureWidth, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.ClipProjector ? ProjectorOutputs : (int)(Options.LastWidth * Options.HeadScale);
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -95,7 +137,8 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     private static Linear Initialised(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
         return linear;
     }
 
@@ -120,15 +163,17 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     }
 
     /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features)
-        => convHead is not null ? convHead.Call(features).Mean([2, 3]) : fcNorm!.Call(clipProjector!.Call(features.Flatten(2).Transpose(1, 2)));
+    protected override Tensor Pool(Tensor features) =>
+        convHead is not null
+            ? convHead.Call(features).Mean([2, 3])
+            : fcNorm!.Call(clipProjector!.Call(features.Flatten(2).Transpose(1, 2)));
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Levels(input).Select((map, i) => new FeatureMap(map, (Options.StemStride * Options.StemStride) << i))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Levels(input).Select((map, i) => new FeatureMap(map, (Options.StemStride * Options.StemStride) << i))];
 
     /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
@@ -137,12 +182,26 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         foreach (var (i, depth) in Options.Depths.Index())
         {
             var path = $"levels.{i}.blocks.{depth - 1}.dcn";
-            yield return new($"points, level {i + 1}", "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is.")
+            yield return new(
+                $"points, level {i + 1}",
+                "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is."
+            )
             {
-                Places = [.. Dcnv3.Middle(records[$"{path}.offset"], records[$"{path}.modulation"], Options.Groups[i], Options.Kernel, Options.OffsetScale, Options.RemoveCenter)],
+                Places =
+                [
+                    .. Dcnv3.Middle(
+                        records[$"{path}.offset"],
+                        records[$"{path}.modulation"],
+                        Options.Groups[i],
+                        Options.Kernel,
+                        Options.OffsetScale,
+                        Options.RemoveCenter
+                    ),
+                ],
             };
         }
-        foreach (var insight in base.Insights(image)) yield return insight;
+        foreach (var insight in base.Insights(image))
+            yield return insight;
     }
 
     /// <inheritdoc/>
@@ -158,7 +217,8 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     public override void Resize(int height, int width)
     {
         var stride = (Options.StemStride * Options.StemStride) << 3;
-        if (Options.ClipProjector && (height % stride != 0 || width % stride != 0)) throw new ShapeException($"an image of {height} x {width} for the CLIP projector, which takes multiples of {stride}");
+        if (Options.ClipProjector && (height % stride != 0 || width % stride != 0))
+            throw new ShapeException($"an image of {height} x {width} for the CLIP projector, which takes multiples of {stride}");
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -196,10 +256,13 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         {
             var width = config.Width(index);
             blocks = new(rates.ToArray().Select(rate => new Block(config, width, config.Groups[index], rate)));
-            if (config.LevelNorm) norm = Norm(width);
+            if (config.LevelNorm)
+                norm = Norm(width);
             postNormed = index == 2 ? config.Level2PostNorm ?? [] : [];
-            if (postNormed.Count > 0) postNorms = new(postNormed.Select(_ => Norm(width)));
-            if (index < config.Depths.Count - 1) downsample = new Downsample(width);
+            if (postNormed.Count > 0)
+                postNorms = new(postNormed.Select(_ => Norm(width)));
+            if (index < config.Depths.Count - 1)
+                downsample = new Downsample(width);
         }
 
         protected override Tensor Forward(Tensor input)
@@ -209,7 +272,8 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
             {
                 x = block.Call(x);
                 for (var k = 0; k < postNormed.Count; k++)
-                    if (postNormed[k] == i) x = OverChannels(postNorms![k], x);
+                    if (postNormed[k] == i)
+                        x = OverChannels(postNorms![k], x);
             }
             return norm is null ? x : OverChannels(norm, x);
         }
@@ -251,11 +315,20 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
                 gamma2 = Init.Constant(new Parameter(width), scale);
             }
             norm1 = Norm(width);
-            dcn = new Dcnv3(width, groups, config.Kernel, config.DepthwiseKernel, config.OffsetScale, config.CenterFeatureScale, config.RemoveCenter);
+            dcn = new Dcnv3(
+                width,
+                groups,
+                config.Kernel,
+                config.DepthwiseKernel,
+                config.OffsetScale,
+                config.CenterFeatureScale,
+                config.RemoveCenter
+            );
             norm2 = Norm(width);
             mlp = new Mlp(width, (int)(width * config.MlpRatio), config.Dropout);
             foreach (var (_, module) in mlp.NamedModules())
-                if (module is Linear linear) Initialised(linear);
+                if (module is Linear linear)
+                    Initialised(linear);
             if (config.ResPostNorm)
             {
                 resPostNorm1 = Norm(width);
@@ -276,7 +349,8 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         {
             // Norms on both sides leave layer scale out, as the authors' code does.
             var y = postNorm ? norm.Call(layer.Call(x)) : layer.Call(norm.Call(x));
-            if (!postNorm && after is not null) return after.Call(y);
+            if (!postNorm && after is not null)
+                return after.Call(y);
             return gamma is null ? y : y * gamma;
         }
     }
@@ -290,13 +364,18 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     /// <summary>Attention of the mean token over all tokens, [B, N, 1024] to [B, 768].</summary>
     private sealed partial class ClipPooling : Layer
     {
-        [Name("norm1_q")] private readonly Sequential normQuery = Norm(ProjectorWidth);
-        [Name("norm1_k")] private readonly Sequential normKey = Norm(ProjectorWidth);
-        [Name("norm1_v")] private readonly Sequential normValue = Norm(ProjectorWidth);
+        [Name("norm1_q")]
+        private readonly Sequential normQuery = Norm(ProjectorWidth);
+
+        [Name("norm1_k")]
+        private readonly Sequential normKey = Norm(ProjectorWidth);
+
+        [Name("norm1_v")]
+        private readonly Sequential normValue = Norm(ProjectorWidth);
         private readonly CrossAttention crossDcn = new();
 
-        protected override Tensor Forward(Tensor input)
-            => crossDcn.Attend(normQuery.Call(input.Mean(1, keepdim: true)), normKey.Call(input), normValue.Call(input)).Squeeze(1);
+        protected override Tensor Forward(Tensor input) =>
+            crossDcn.Attend(normQuery.Call(input.Mean(1, keepdim: true)), normKey.Call(input), normValue.Call(input)).Squeeze(1);
     }
 
     /// <summary>Attention with biases of its own for queries, keys and values. Records <c>attention</c>, [B, 16, 1, N].</summary>
@@ -323,24 +402,128 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     private const string Paper = "InternImage, 2022, arXiv:2211.05778";
     private static readonly int[] everySixth = [5, 11, 17, 23, 29, 35, 41, 47];
 
-    private static Variant Make(string name, int image, Config config, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, Paper,
-        options => new InternImage(config with { ImageSize = options.ImageSize ?? (image, image), Classes = options.Classes ?? 1000, Channels = options.Channels ?? 3, Dropout = options.Dropout ?? 0, DropPath = options.DropPath ?? config.DropPath }),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 }, Note: note);
+    private static Variant Make(string name, int image, Config config, double parameters, double gmacs, double top1, string? note = null) =>
+        new(
+            name,
+            Paper,
+            options => new InternImage(
+                config with
+                {
+                    ImageSize = options.ImageSize ?? (image, image),
+                    Classes = options.Classes ?? 1000,
+                    Channels = options.Channels ?? 3,
+                    Dropout = options.Dropout ?? 0,
+                    DropPath = options.DropPath ?? config.DropPath,
+                }
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : 0.875,
+            },
+            Note: note
+        );
 
-    private static Config Large(int dim, int[] depths, int[] groups, double dropPath)
-        => new((0, 0), dim, depths, groups, DepthwiseKernel: 5, CenterFeatureScale: true, ClipProjector: true, Level2PostNorm: [.. everySixth.TakeWhile(i => i < depths[2])], DropPath: dropPath);
+    private static Config Large(int dim, int[] depths, int[] groups, double dropPath) =>
+        new(
+            (0, 0),
+            dim,
+            depths,
+            groups,
+            DepthwiseKernel: 5,
+            CenterFeatureScale: true,
+            ClipProjector: true,
+            Level2PostNorm: [.. everySixth.TakeWhile(i => i < depths[2])],
+            DropPath: dropPath
+        );
 
     /// <summary>The published sizes; counts of operations include 5 per sampled channel and point, as the authors count.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("internimage_t", 224, new Config((0, 0), 64, [4, 4, 18, 4], [4, 8, 16, 32], DropPath: 0.1), 29.92, 4.89, 83.5, "30 M and 5 GMACs in the paper"),
-        Make("internimage_s", 224, new Config((0, 0), 80, [4, 4, 21, 4], [5, 10, 20, 40], PostNorm: true, LayerScale: 1e-5, DropPath: 0.4), 50, 8.31, 84.2, "8 GMACs in the paper"),
-        Make("internimage_b", 224, new Config((0, 0), 112, [4, 4, 21, 4], [7, 14, 28, 56], PostNorm: true, LayerScale: 1e-5, DropPath: 0.5), 97, 16, 84.9),
-        Make("internimage_l", 384, new Config((0, 0), 160, [5, 5, 22, 5], [10, 20, 40, 80], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.1), 223, 108, 87.7, "22k, then 1k"),
-        Make("internimage_xl", 384, new Config((0, 0), 192, [5, 5, 24, 5], [12, 24, 48, 96], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.2), 335, 163, 88.0, "22k, then 1k"),
-        Make("internimage_h", 640, Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with { ResPostNorm = true }, 1089.6, 1478, 89.6, "427M images jointly, then 1k; 1080 M in the paper"),
-        Make("internimage_g", 512, Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with { PostNorm = true }, 3076.4, 2700, 90.1, "joint pre-training, then 1k; 3000 M in the paper"),
-        Variant.Micro("internimage_micro_32", Paper, 32, a => new InternImage(new Config(a.ImageSize, 32, [1, 1, 3, 1], [2, 4, 8, 16], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 1))),
+        Make(
+            "internimage_t",
+            224,
+            new Config((0, 0), 64, [4, 4, 18, 4], [4, 8, 16, 32], DropPath: 0.1),
+            29.92,
+            4.89,
+            83.5,
+            "30 M and 5 GMACs in the paper"
+        ),
+        Make(
+            "internimage_s",
+            224,
+            new Config((0, 0), 80, [4, 4, 21, 4], [5, 10, 20, 40], PostNorm: true, LayerScale: 1e-5, DropPath: 0.4),
+            50,
+            8.31,
+            84.2,
+            "8 GMACs in the paper"
+        ),
+        Make(
+            "internimage_b",
+            224,
+            new Config((0, 0), 112, [4, 4, 21, 4], [7, 14, 28, 56], PostNorm: true, LayerScale: 1e-5, DropPath: 0.5),
+            97,
+            16,
+            84.9
+        ),
+        Make(
+            "internimage_l",
+            384,
+            new Config((0, 0), 160, [5, 5, 22, 5], [10, 20, 40, 80], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.1),
+            223,
+            108,
+            87.7,
+            "22k, then 1k"
+        ),
+        Make(
+            "internimage_xl",
+            384,
+            new Config((0, 0), 192, [5, 5, 24, 5], [12, 24, 48, 96], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.2),
+            335,
+            163,
+            88.0,
+            "22k, then 1k"
+        ),
+        Make(
+            "internimage_h",
+            640,
+            Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with
+            {
+                ResPostNorm = true,
+            },
+            1089.6,
+            1478,
+            89.6,
+            "427M images jointly, then 1k; 1080 M in the paper"
+        ),
+        Make(
+            "internimage_g",
+            512,
+            Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with
+            {
+                PostNorm = true,
+            },
+            3076.4,
+            2700,
+            90.1,
+            "joint pre-training, then 1k; 3000 M in the paper"
+        ),
+        Variant.Micro("internimage_micro_32", Paper, 32, a => new InternImage(
+            new Config(
+                a.ImageSize,
+                32,
+                [1, 1, 3, 1],
+                [2, 4, 8, 16],
+                a.Classes,
+                a.Channels,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath,
+                StemStride: 1
+            )
+        )),
     ];
 }

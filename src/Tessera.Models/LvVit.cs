@@ -36,11 +36,25 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Order">Kinds of the blocks, <c>tr</c>, <c>mha</c> or <c>ffn</c>, in place of the depth; null: all <c>tr</c>.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, double Divisor, int Filters = 64, int Classes = 1000, int Channels = 3, double MlpRatio = 3,
-        bool QkvBias = false, bool DenseHead = true, double Dropout = 0, double DropPath = 0, IReadOnlyList<string>? Order = null) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        double Divisor,
+        int Filters = 64,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 3,
+        bool QkvBias = false,
+        bool DenseHead = true,
+        double Dropout = 0,
+        double DropPath = 0,
+        IReadOnlyList<string>? Order = null
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
-    private Parameter posEmbed;          // [1, 1 + N, D]
+    private Parameter posEmbed; // [1, 1 + N, D]
     private readonly StemPatchEmbed patchEmbed;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -49,7 +63,8 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02.</summary>
-    public LvVit(Config config) : base(config)
+    public LvVit(Config config)
+        : base(config)
     {
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, 1 + Grid.Height * Grid.Width, config.Dim]), 0.02);
@@ -64,12 +79,17 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
@@ -80,9 +100,11 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     {
         ExpectOwnSize(image);
         var x = Record("embedding", patchEmbed.Call(image)).Flatten(2).Transpose(1, 2); // [B, N, D]
-        if (box is { } region) x = MixToken.Exchange(x, region, Grid);
+        if (box is { } region)
+            x = MixToken.Exchange(x, region, Grid);
         x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
-        foreach (var block in blocks) x = block.Call(x);
+        foreach (var block in blocks)
+            x = block.Call(x);
         return Record("normed", norm.Call(x));
     }
 
@@ -106,16 +128,18 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <inheritdoc/>
     protected override Outputs ForwardOutputs(ModelInput input)
     {
-        if (!Training || auxHead is null) return base.ForwardOutputs(input);
+        if (!Training || auxHead is null)
+            return base.ForwardOutputs(input);
         var tokens = Encode(input.Inputs, input.MixBox);
         var dense = auxHead.Call(tokens.Slice(1, 1)); // [B, N, classes]
-        if (input.MixBox is { } box) dense = MixToken.Exchange(dense, box, Grid);
+        if (input.MixBox is { } box)
+            dense = MixToken.Exchange(dense, box, Grid);
         return new Outputs(Classify(Pool(tokens))) { Named = new Dictionary<string, Tensor> { [Dense] = dense } };
     }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), Options.Patch)];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), Options.Patch)];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -161,7 +185,8 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
 
         public Block(Config config, string kind, double dropPath)
         {
-            if (kind is not ("tr" or "mha" or "ffn")) throw new ArgumentException($"block '{kind}': tr, mha or ffn was expected", nameof(kind));
+            if (kind is not ("tr" or "mha" or "ffn"))
+                throw new ArgumentException($"block '{kind}': tr, mha or ffn was expected", nameof(kind));
             this.dropPath = new DropPath(dropPath);
             divisor = config.Divisor;
             factor = kind == "tr" ? 1 : divisor;
@@ -180,8 +205,10 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
 
         protected override Tensor Forward(Tensor x)
         {
-            if (norm1 is not null && attn is not null) x = x + Branch(attn, norm1, x);
-            if (norm2 is not null && mlp is not null) x = x + Branch(mlp, norm2, x);
+            if (norm1 is not null && attn is not null)
+                x = x + Branch(attn, norm1, x);
+            if (norm2 is not null && mlp is not null)
+                x = x + Branch(mlp, norm2, x);
             return x;
         }
 
@@ -194,10 +221,50 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
 
     private const string Paper = "All Tokens Matter: Token Labeling for Training Better Vision Transformers, 2021, arXiv:2104.10858";
 
-    private static Variant Make(string name, int dim, int depth, int heads, double divisor, int filters, int image, double dropPath, double crop, double? parameters, double? gmacs, double top1, string note = "token labels from NFNet-F6") => new(
-        name, Paper,
-        options => new LvVit(new Config(options.ImageSize ?? (image, image), 16, dim, depth, heads, divisor, filters, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : crop }, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        double divisor,
+        int filters,
+        int image,
+        double dropPath,
+        double crop,
+        double? parameters,
+        double? gmacs,
+        double top1,
+        string note = "token labels from NFNet-F6"
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new LvVit(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    16,
+                    dim,
+                    depth,
+                    heads,
+                    divisor,
+                    filters,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : crop,
+            },
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -210,6 +277,8 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
         Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
         Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
         Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
-        Variant.Micro("lvvit_micro_32", Paper, 32, a => new LvVit(new Config(a.ImageSize, 4, 128, 6, 4, 1, 16, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("lvvit_micro_32", Paper, 32, a => new LvVit(
+            new Config(a.ImageSize, 4, 128, 6, 4, 1, 16, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

@@ -11,12 +11,14 @@ namespace Tessera.Models;
 public sealed class Mit : PvtV2
 {
     /// <summary>An encoder, or, with classes, the classifier that it is trained as on ImageNet.</summary>
-    public Mit(Config config) : base(config) { }
+    public Mit(Config config)
+        : base(config) { }
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        foreach (var (i, embed) in patchEmbeds.Index()) members.Add($"patch_embed{i + 1}", embed);
+        foreach (var (i, embed) in patchEmbeds.Index())
+            members.Add($"patch_embed{i + 1}", embed);
         for (var i = 0; i < blocks.Length; i++)
         {
             members.Add($"block{i + 1}", blocks[i]);
@@ -26,14 +28,27 @@ public sealed class Mit : PvtV2
     }
 
     /// <summary>Sizes of a published encoder.</summary>
-    internal static Config Sizes(int[] dims, int[] depths, (int Height, int Width) image, int channels = 3, double dropPath = 0.1)
-        => new(image, dims, depths, [1, 2, 5, 8], [4, 4, 4, 4], [8, 4, 2, 1], Classes: 0, Channels: channels, DropPath: dropPath);
+    internal static Config Sizes(int[] dims, int[] depths, (int Height, int Width) image, int channels = 3, double dropPath = 0.1) =>
+        new(image, dims, depths, [1, 2, 5, 8], [4, 4, 4, 4], [8, 4, 2, 1], Classes: 0, Channels: channels, DropPath: dropPath);
 
-    private static Variant Make(string name, int[] dims, int[] depths, double encoder, double top1) => new(
-        name, "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
-        options => new Mit(Sizes(dims, depths, options.ImageSize ?? (224, 224), options.Channels ?? 3, options.DropPath ?? 0.1) with { Classes = options.Classes ?? (options.Dense ? 0 : 1000), Dropout = options.Dropout ?? 0 }),
-        224, encoder + (dims[^1] + 1) / 1000.0, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet,
-        Note: $"{encoder} million parameters without the classifier, as published");
+    private static Variant Make(string name, int[] dims, int[] depths, double encoder, double top1) =>
+        new(
+            name,
+            "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
+            options => new Mit(
+                Sizes(dims, depths, options.ImageSize ?? (224, 224), options.Channels ?? 3, options.DropPath ?? 0.1) with
+                {
+                    Classes = options.Classes ?? (options.Dense ? 0 : 1000),
+                    Dropout = options.Dropout ?? 0,
+                }
+            ),
+            224,
+            encoder + (dims[^1] + 1) / 1000.0,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: $"{encoder} million parameters without the classifier, as published"
+        );
 
     /// <summary>The published sizes.</summary>
     public static new IReadOnlyList<Variant> Variants { get; } =
@@ -44,6 +59,25 @@ public sealed class Mit : PvtV2
         Make("mit_b3", [64, 128, 320, 512], [3, 4, 18, 3], 44.072, 83.1),
         Make("mit_b4", [64, 128, 320, 512], [3, 8, 27, 3], 60.843, 83.6),
         Make("mit_b5", [64, 128, 320, 512], [3, 6, 40, 3], 81.443, 83.8),
-        Variant.Micro("mit_micro_32", "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203", 32, a => new Mit(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 2, 2], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
+        Variant.Micro(
+            "mit_micro_32",
+            "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
+            32,
+            a => new Mit(
+                new Config(
+                    a.ImageSize,
+                    [32, 64, 128, 192],
+                    [1, 1, 2, 2],
+                    [1, 2, 4, 6],
+                    [4, 4, 4, 4],
+                    [4, 2, 1, 1],
+                    Classes: a.Classes,
+                    Channels: a.Channels,
+                    Dropout: a.Dropout,
+                    DropPath: a.DropPath,
+                    StemStride: 2
+                )
+            )
+        ),
     ];
 }

@@ -22,15 +22,26 @@ public sealed partial class Mixer : TokenMlp
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth, the same in all blocks.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double TokenRatio = 0.5, double ChannelRatio = 4, bool Gated = false,
-        double Dropout = 0, double DropPath = 0) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Classes = 1000,
+        int Channels = 3,
+        double TokenRatio = 0.5,
+        double ChannelRatio = 4,
+        bool Gated = false,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
     private const double Eps = 1e-6;
 
     private readonly Config config;
 
     /// <summary>A Mixer with timm's initialisation.</summary>
-    public Mixer(Config config) : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
+    public Mixer(Config config)
+        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
 
     /// <summary>Its sizes and options.</summary>
     public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
@@ -63,7 +74,8 @@ public sealed partial class Mixer : TokenMlp
 
         public override Tensor Mixing(int token) => mlpTokens.Mixing(token);
 
-        public override (string[] Columns, string[] Rows) TokenWeights => (["mlp_tokens.fc1.weight"], ["mlp_tokens.fc2.weight", "mlp_tokens.fc2.bias"]);
+        public override (string[] Columns, string[] Rows) TokenWeights =>
+            (["mlp_tokens.fc1.weight"], ["mlp_tokens.fc2.weight", "mlp_tokens.fc2.bias"]);
     }
 
     /// <summary>Two linear maps; in between GELU, or the product of one half with SiLU of the other.</summary>
@@ -81,7 +93,8 @@ public sealed partial class Mixer : TokenMlp
                 var halves = h.Chunk(2, -1);
                 h = halves[0] * halves[1].Silu();
             }
-            else h = h.Gelu();
+            else
+                h = h.Gelu();
             return drop.Call(fc2.Call(drop.Call(h)));
         }
 
@@ -99,10 +112,43 @@ public sealed partial class Mixer : TokenMlp
         }
     }
 
-    private static Variant Make(string name, int patch, int dim, int depth, double parameters, double gmacs, double? top1 = null, string? note = null, bool gated = false) => new(
-        name, gated ? "timm's gated MLP-Mixer" : "MLP-Mixer, 2021, arXiv:2105.01601",
-        options => new Mixer(new Config(options.ImageSize ?? (224, 224), patch, dim, depth, options.Classes ?? 1000, options.Channels ?? 3, gated ? 1 : 0.5, 4, gated, options.Dropout ?? 0, options.DropPath ?? 0)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: gated ? Preprocessing.ImageNet : Preprocessing.Half with { CropRatio = 0.875 }, Note: note);
+    private static Variant Make(
+        string name,
+        int patch,
+        int dim,
+        int depth,
+        double parameters,
+        double gmacs,
+        double? top1 = null,
+        string? note = null,
+        bool gated = false
+    ) =>
+        new(
+            name,
+            gated ? "timm's gated MLP-Mixer" : "MLP-Mixer, 2021, arXiv:2105.01601",
+            options => new Mixer(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    patch,
+                    dim,
+                    depth,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    gated ? 1 : 0.5,
+                    4,
+                    gated,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? 0
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: gated ? Preprocessing.ImageNet : Preprocessing.Half with { CropRatio = 0.875 },
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -115,7 +161,11 @@ public sealed partial class Mixer : TokenMlp
         Make("mixer_l16_224", 16, 1024, 24, 208.20, 44.6, 71.8),
         Make("gmixer_12_224", 16, 384, 12, 12.70, 2.7, gated: true),
         Make("gmixer_24_224", 16, 384, 24, 24.72, 5.3, 78.0, gated: true),
-        Variant.Micro("mixer_micro_32", "MLP-Mixer, 2021, arXiv:2105.01601", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
-        Variant.Micro("gmixer_micro_32", "timm's gated MLP-Mixer", 32, a => new Mixer(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, 1, 4, true, a.Dropout, a.DropPath))),
+        Variant.Micro("mixer_micro_32", "MLP-Mixer, 2021, arXiv:2105.01601", 32, a => new Mixer(
+            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
+        Variant.Micro("gmixer_micro_32", "timm's gated MLP-Mixer", 32, a => new Mixer(
+            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, 1, 4, true, a.Dropout, a.DropPath)
+        )),
     ];
 }

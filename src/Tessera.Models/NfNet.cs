@@ -27,8 +27,19 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Widths, int Classes = 1000, int Channels = 3, int StemWidth = 128, int StemStride = 2, int GroupWidth = 128,
-        double Alpha = 0.2, double Eps = 1e-5, double Dropout = 0.2, double DropPath = 0.25) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Widths,
+        int Classes = 1000,
+        int Channels = 3,
+        int StemWidth = 128,
+        int StemStride = 2,
+        int GroupWidth = 128,
+        double Alpha = 0.2,
+        double Eps = 1e-5,
+        double Dropout = 0.2,
+        double DropPath = 0.25
+    ) : IBackboneConfig;
 
     private readonly Sequential stem;
     private readonly ModuleList<Sequential> stages;
@@ -37,9 +48,11 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
 
     /// <summary>A network with timm's initialisation: convolutions normal over their inputs, every residual branch closed.</summary>
     /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that does not divide into groups.</exception>
-    public NfNet(Config config) : base(config)
+    public NfNet(Config config)
+        : base(config)
     {
-        if (config.Depths.Count != config.Widths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
+        if (config.Depths.Count != config.Widths.Count)
+            throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
         if (config.Widths.FirstOrDefault(width => width % (2 * config.GroupWidth) != 0) is var odd and not 0)
             throw new ArgumentException($"half a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
         stem = Stem(config);
@@ -50,7 +63,14 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
             var blocks = new Block[depth];
             for (var j = 0; j < depth; j++)
             {
-                blocks[j] = new Block(config, inputs, config.Widths[i], j == 0 && i > 0 ? 2 : 1, 1 / Math.Sqrt(variance), rates[config.Depths.Take(i).Sum() + j]);
+                blocks[j] = new Block(
+                    config,
+                    inputs,
+                    config.Widths[i],
+                    j == 0 && i > 0 ? 2 : 1,
+                    1 / Math.Sqrt(variance),
+                    rates[config.Depths.Take(i).Sum() + j]
+                );
                 // The first block of a stage has no shortcut around its activation: the variance begins anew.
                 variance = (j == 0 ? 1 : variance) + config.Alpha * config.Alpha;
                 inputs = config.Widths[i];
@@ -75,18 +95,39 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         var inputs = config.Channels;
         foreach (var (i, width) in widths.Index())
         {
-            if (i > 0) layers.Add(($"act{i + 1}", new Activation()));
-            layers.Add(($"conv{i + 1}", new Convolution(config, inputs, width, 3, i switch { 0 => config.StemStride, 3 => 2, _ => 1 })));
+            if (i > 0)
+                layers.Add(($"act{i + 1}", new Activation()));
+            layers.Add(
+                (
+                    $"conv{i + 1}",
+                    new Convolution(
+                        config,
+                        inputs,
+                        width,
+                        3,
+                        i switch
+                        {
+                            0 => config.StemStride,
+                            3 => 2,
+                            _ => 1,
+                        }
+                    )
+                )
+            );
             inputs = width;
         }
         return new Sequential(layers);
     }
 
     private protected override int FirstStride => 2 * Options.StemStride;
+
     /// <inheritdoc/>
     public override int FeatureWidth => 2 * Options.Widths[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
@@ -133,9 +174,11 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     private sealed partial class Convolution : Layer
     {
         private readonly Parameter weight; // [out, in / groups, k, k]
-        private readonly Parameter bias;   // [out]
-        private readonly Parameter gain;   // [out, 1, 1, 1]
-        private readonly int kernel, stride, groups;
+        private readonly Parameter bias; // [out]
+        private readonly Parameter gain; // [out, 1, 1, 1]
+        private readonly int kernel,
+            stride,
+            groups;
         private readonly double eps;
 
         public Convolution(Config config, int inputs, int outputs, int kernel, int stride = 1, int groups = 1)
@@ -151,10 +194,20 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         protected override Tensor Forward(Tensor input) // [B, C, H, W]
         {
             var fanIn = weight.Elements / weight.Size(0);
-            var standard = Torch.LayerNorm(weight.Reshape(-1, fanIn), fanIn, null, null, eps).Reshape(weight.Shape) * (gain / Math.Sqrt(fanIn));
-            if (stride == 1) return Torch.Conv2d(input, standard, bias, 1, kernel / 2, 1, groups);
+            var standard =
+                Torch.LayerNorm(weight.Reshape(-1, fanIn), fanIn, null, null, eps).Reshape(weight.Shape) * (gain / Math.Sqrt(fanIn));
+            if (stride == 1)
+                return Torch.Conv2d(input, standard, bias, 1, kernel / 2, 1, groups);
             var (height, width) = (Missing(input.Size(2)), Missing(input.Size(3)));
-            return Torch.Conv2d(input.ConstantPadNd([width / 2, width - width / 2, height / 2, height - height / 2]), standard, bias, stride, 0, 1, groups);
+            return Torch.Conv2d(
+                input.ConstantPadNd([width / 2, width - width / 2, height / 2, height - height / 2]),
+                standard,
+                bias,
+                stride,
+                0,
+                1,
+                groups
+            );
         }
 
         private long Missing(long side) => Math.Max(0, ((side + stride - 1) / stride - 1) * stride + kernel - side);
@@ -174,14 +227,17 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         private readonly Convolution conv3;
         private readonly SqueezeExcitation attnLast;
         private readonly DropPath dropPath;
-        private readonly double alpha, beta;
+        private readonly double alpha,
+            beta;
 
         public Block(Config config, int inputs, int outputs, int stride, double beta, double dropPath)
         {
             var width = outputs / 2;
             (alpha, this.beta) = (config.Alpha, beta);
-            using (var scope = new Scope()) skipinitGain = Init.Zeros(new Parameter(Torch.Empty([])));
-            if (stride != 1 || inputs != outputs) downsample = new Shortcut(config, inputs, outputs, stride);
+            using (var scope = new Scope())
+                skipinitGain = Init.Zeros(new Parameter(Torch.Empty([])));
+            if (stride != 1 || inputs != outputs)
+                downsample = new Shortcut(config, inputs, outputs, stride);
             conv1 = new Convolution(config, inputs, width, 1);
             conv2 = new Convolution(config, width, width, 3, stride, width / config.GroupWidth);
             conv2b = new Convolution(config, width, width, 3, 1, width / config.GroupWidth);
@@ -221,7 +277,8 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         public void Reset(Config config, int width)
         {
             fc = config.Classes > 0 ? new Linear(width, config.Classes) : null;
-            if (fc is null) return;
+            if (fc is null)
+                return;
             Init.Normal(fc.Weight, 0.01);
             Init.Zeros(fc.Bias!);
         }
@@ -231,11 +288,41 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
 
     private const string Paper = "High-Performance Large-Scale Image Recognition Without Normalization, 2021, arXiv:2102.06171";
 
-    private static Variant Make(int index, int image, double crop, double dropout, double parameters, double gmacs, double top1, string? note = null) => new(
-        $"dm_nfnet_f{index}", Paper,
-        options => new NfNet(new Config(options.ImageSize ?? (image, image), [.. new[] { 1, 2, 6, 3 }.Select(depth => depth * (index + 1))], [256, 512, 1536, 1536], options.Classes ?? 1000, options.Channels ?? 3,
-            Dropout: options.Dropout ?? dropout, DropPath: options.DropPath ?? 0.25)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = crop }, Note: note);
+    private static Variant Make(
+        int index,
+        int image,
+        double crop,
+        double dropout,
+        double parameters,
+        double gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            $"dm_nfnet_f{index}",
+            Paper,
+            options => new NfNet(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    [.. new[] { 1, 2, 6, 3 }.Select(depth => depth * (index + 1))],
+                    [256, 512, 1536, 1536],
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? dropout,
+                    DropPath: options.DropPath ?? 0.25
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = crop,
+            },
+            Note: note
+        );
 
     /// <summary>The published sizes, at the resolution that they are evaluated at.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -247,6 +334,19 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         Make(4, 512, 0.951, 0.5, 316.1, 215.24, 85.9),
         Make(5, 544, 0.954, 0.5, 377.2, 289.76, 86.0),
         Make(6, 576, 0.956, 0.5, 438.4, 377.28, 86.5, "with sharpness-aware steps"),
-        Variant.Micro("nfnet_micro_32", Paper, 32, a => new NfNet(new Config(a.ImageSize, [1, 1, 2, 1], [32, 64, 128, 128], a.Classes, a.Channels, 32, 1, 16, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("nfnet_micro_32", Paper, 32, a => new NfNet(
+            new Config(
+                a.ImageSize,
+                [1, 1, 2, 1],
+                [32, 64, 128, 128],
+                a.Classes,
+                a.Channels,
+                32,
+                1,
+                16,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath
+            )
+        )),
     ];
 }

@@ -29,21 +29,34 @@ public sealed partial class Pit : Backbone<Pit.Config>
     /// <param name="Dropout">Dropout of tokens, projections and MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Stride, int HeadDim, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, int Classes = 1000, int Channels = 3, bool Distilled = false,
-        double MlpRatio = 4, double Eps = 1e-6, double Dropout = 0, double DropPath = 0) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Stride,
+        int HeadDim,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Heads,
+        int Classes = 1000,
+        int Channels = 3,
+        bool Distilled = false,
+        double MlpRatio = 4,
+        double Eps = 1e-6,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig
     {
         internal int Width(int stage) => HeadDim * Heads[stage];
 
         /// <summary>Rows and columns of the first stage's tokens.</summary>
         internal (int Height, int Width) Grid(int height, int width)
         {
-            if (Math.Min(height, width) < Patch) throw new ShapeException($"an image of {height} x {width} is smaller than a patch of {Patch} x {Patch}");
+            if (Math.Min(height, width) < Patch)
+                throw new ShapeException($"an image of {height} x {width} is smaller than a patch of {Patch} x {Patch}");
             return ((height - Patch) / Stride + 1, (width - Patch) / Stride + 1);
         }
     }
 
     private readonly Parameter clsToken; // [1, 1 or 2, D]
-    private Parameter posEmbed;          // [1, D, h, w]
+    private Parameter posEmbed; // [1, D, h, w]
     private readonly Embedding patchEmbed;
     private readonly ModuleList<Stage> transformers;
     private readonly LayerNorm norm;
@@ -54,9 +67,11 @@ public sealed partial class Pit : Backbone<Pit.Config>
     /// <summary>A model with the authors' initialisation: tokens and positions truncated normal 0.02, all else as PyTorch does.</summary>
     /// <exception cref="ArgumentException">Depths and heads of different numbers of stages.</exception>
     /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
-    public Pit(Config config) : base(config)
+    public Pit(Config config)
+        : base(config)
     {
-        if (config.Depths.Count != config.Heads.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
+        if (config.Depths.Count != config.Heads.Count)
+            throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
         var (height, width) = config.Grid(config.ImageSize.Height, config.ImageSize.Width);
         clsToken = Init.TruncatedNormal(new Parameter([1, PrefixTokens, config.Width(0)]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, config.Width(0), height, width]), 0.02);
@@ -84,12 +99,18 @@ public sealed partial class Pit : Backbone<Pit.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Width(Options.Heads.Count - 1);
+
     /// <inheritdoc/>
     public override int PrefixTokens => Options.Distilled ? 2 : 1;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => Options.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
@@ -104,7 +125,8 @@ public sealed partial class Pit : Backbone<Pit.Config>
             var (height, width) = ((int)map.Size(2), (int)map.Size(3));
             var x = stage.Call(Torch.Cat([prefix, map.ToTokens()], 1));
             yield return (x, height, width);
-            if (stage.Pool is not { } pool) yield break;
+            if (stage.Pool is not { } pool)
+                yield break;
             (map, prefix) = pool.Shrink(x.Slice(1, PrefixTokens).ToMap(height, width), x.Slice(1, 0, PrefixTokens));
         }
     }
@@ -116,19 +138,27 @@ public sealed partial class Pit : Backbone<Pit.Config>
     protected override Tensor Pool(Tensor features) => Options.Distilled ? features.Slice(1, 0, 2) : features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled)
-        => Options.Distilled ? TwoHeads.Of(pooled, head, headDist).Mean : head is null ? pooled : head.Call(pooled);
+    protected override Tensor Classify(Tensor pooled) =>
+        Options.Distilled ? TwoHeads.Of(pooled, head, headDist).Mean
+        : head is null ? pooled
+        : head.Call(pooled);
 
     /// <summary>In training the logits of both heads of a distilled network; in evaluation their mean.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
-        => Training && Options.Distilled ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
+    protected override Outputs ForwardOutputs(ModelInput input) =>
+        Training && Options.Distilled ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
 
     /// <summary>The stages, the last one normalised. As nothing is added at the borders, maps are up to a patch less a stride smaller than their strides say.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
-    {
-        var tokens = i + 1 == transformers.Count ? norm.Call(stage.Tokens) : stage.Tokens;
-        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), Options.Stride << i);
-    })];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [
+            .. Stages(input)
+                .Select(
+                    (stage, i) =>
+                    {
+                        var tokens = i + 1 == transformers.Count ? norm.Call(stage.Tokens) : stage.Tokens;
+                        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), Options.Stride << i);
+                    }
+                ),
+        ];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -151,8 +181,10 @@ public sealed partial class Pit : Backbone<Pit.Config>
         Options = Options with { ImageSize = (height, width) };
     }
 
-    private static Tensor Resampled(Tensor positions, (int Height, int Width) grid)
-        => (positions.Size(2), positions.Size(3)) == (grid.Height, grid.Width) ? positions : positions.UpsampleBicubic2d((grid.Height, grid.Width), false);
+    private static Tensor Resampled(Tensor positions, (int Height, int Width) grid) =>
+        (positions.Size(2), positions.Size(3)) == (grid.Height, grid.Width)
+            ? positions
+            : positions.UpsampleBicubic2d((grid.Height, grid.Width), false);
 
     /// <summary>Positions of another grid are resampled. The pooling after stage i is called <c>pools.i</c> by the authors and belongs to stage i + 1 in later timm.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
@@ -160,12 +192,13 @@ public sealed partial class Pit : Backbone<Pit.Config>
         var later = !state.Keys.Any(name => name.StartsWith("transformers.0.pool.", StringComparison.Ordinal));
         for (var i = 0; i + 1 < transformers.Count; i++)
             foreach (var other in later ? [$"pools.{i}.", $"transformers.{i + 1}.pool."] : new[] { $"pools.{i}." })
-                foreach (var (name, value) in state.Where(entry => entry.Key.StartsWith(other, StringComparison.Ordinal)).ToArray())
-                {
-                    state.Remove(name);
-                    state[$"transformers.{i}.pool.{name[other.Length..]}"] = value;
-                }
-        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4) state["pos_embed"] = Resampled(table, Options.Grid(Options.ImageSize.Height, Options.ImageSize.Width));
+            foreach (var (name, value) in state.Where(entry => entry.Key.StartsWith(other, StringComparison.Ordinal)).ToArray())
+            {
+                state.Remove(name);
+                state[$"transformers.{i}.pool.{name[other.Length..]}"] = value;
+            }
+        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4)
+            state["pos_embed"] = Resampled(table, Options.Grid(Options.ImageSize.Height, Options.ImageSize.Width));
     }
 
     private sealed partial class Embedding(Config config) : Layer
@@ -183,8 +216,18 @@ public sealed partial class Pit : Backbone<Pit.Config>
 
         public Stage(Config config, int index, double[] dropPath)
         {
-            blocks = new(dropPath.Select(rate => new TransformerBlock(config.Width(index), new SelfAttention(config.Width(index), config.Heads[index], dropout: config.Dropout), config.MlpRatio, config.Eps, config.Dropout, rate)));
-            if (index + 1 < config.Heads.Count) pool = new Pooling(config.Width(index), config.Width(index + 1));
+            blocks = new(
+                dropPath.Select(rate => new TransformerBlock(
+                    config.Width(index),
+                    new SelfAttention(config.Width(index), config.Heads[index], dropout: config.Dropout),
+                    config.MlpRatio,
+                    config.Eps,
+                    config.Dropout,
+                    rate
+                ))
+            );
+            if (index + 1 < config.Heads.Count)
+                pool = new Pooling(config.Width(index), config.Width(index + 1));
         }
 
         public Pooling? Pool => pool;
@@ -206,11 +249,46 @@ public sealed partial class Pit : Backbone<Pit.Config>
 
     private const string Paper = "Rethinking Spatial Dimensions of Vision Transformers, 2021, arXiv:2103.16302";
 
-    private static Variant Make(string name, int patch, int headDim, int[] depths, int[] heads, double parameters, double? gmacs, double top1, string? note = null) => new(
-        name, Paper,
-        options => new Pit(new Config(options.ImageSize ?? (224, 224), patch, patch / 2, headDim, depths, heads, options.Classes ?? 1000, options.Channels ?? 3,
-            name.Contains("distilled", StringComparison.Ordinal), Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int patch,
+        int headDim,
+        int[] depths,
+        int[] heads,
+        double parameters,
+        double? gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Pit(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    patch,
+                    patch / 2,
+                    headDim,
+                    depths,
+                    heads,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    name.Contains("distilled", StringComparison.Ordinal),
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 0.9,
+            },
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -223,6 +301,8 @@ public sealed partial class Pit : Backbone<Pit.Config>
         Make("pit_xs_distilled_224", 16, 48, [2, 6, 4], [2, 4, 8], 11.0, 1.4, 79.1),
         Make("pit_s_distilled_224", 16, 48, [2, 6, 4], [3, 6, 12], 24.0, 2.9, 81.9),
         Make("pit_b_distilled_224", 14, 64, [3, 6, 4], [4, 8, 16], 74.8, 12.5, 84.0),
-        Variant.Micro("pit_micro_32", Paper, 32, a => new Pit(new Config(a.ImageSize, 4, 2, 24, [1, 3, 2], [2, 4, 8], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("pit_micro_32", Paper, 32, a => new Pit(
+            new Config(a.ImageSize, 4, 2, 24, [1, 3, 2], [2, 4, 8], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

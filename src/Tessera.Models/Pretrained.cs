@@ -35,7 +35,10 @@ public static class Pretrained
         using var scope = new Scope();
         using var checkpoint = Checkpoint.Open(path);
         // Arrays of numpy are weights of JAX: the model knows their names.
-        var state = checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit ? VitNumpy.Convert(checkpoint, vit) : checkpoint.StateDict(options.Find).ToTensors();
+        var state =
+            checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit
+                ? VitNumpy.Convert(checkpoint, vit)
+                : checkpoint.StateDict(options.Find).ToTensors();
         return Load(model, state, options);
     }
 
@@ -44,14 +47,28 @@ public static class Pretrained
     public static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
-        if (options.ResizePositions) model.AdaptStateDict(state);
+        if (options.ResizePositions)
+            model.AdaptStateDict(state);
         var own = model.StateDict();
         string[] head = options.ReplaceHead
-            ? [.. model.ClassifierNames.Where(name => own.ContainsKey(name) && (!state.TryGetValue(name, out var given) || given.Shape != own[name].Shape))]
+            ?
+            [
+                .. model.ClassifierNames.Where(name =>
+                    own.ContainsKey(name) && (!state.TryGetValue(name, out var given) || given.Shape != own[name].Shape)
+                ),
+            ]
             : [];
-        string[] ignored = [.. state.Keys.Where(name => !own.ContainsKey(name) && ((options.ReplaceHead && model.ClassifierNames.Contains(name)) || options.Ignore?.Invoke(name) == true))];
-        foreach (var name in ignored) state.Remove(name);
-        foreach (var name in head) state[name] = own[name];
+        string[] ignored =
+        [
+            .. state.Keys.Where(name =>
+                !own.ContainsKey(name)
+                && ((options.ReplaceHead && model.ClassifierNames.Contains(name)) || options.Ignore?.Invoke(name) == true)
+            ),
+        ];
+        foreach (var name in ignored)
+            state.Remove(name);
+        foreach (var name in head)
+            state[name] = own[name];
         model.LoadStateDict(state);
         return new(head, ignored);
     }

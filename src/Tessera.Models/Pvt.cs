@@ -32,16 +32,31 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     /// <param name="Dense">The backbone for dense tasks.</param>
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false, int StemStride = 4) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Heads,
+        IReadOnlyList<double> MlpRatios,
+        IReadOnlyList<int> Reductions,
+        int Classes = 1000,
+        int Channels = 3,
+        bool QkvBias = true,
+        double Eps = 1e-6,
+        double EmbedEps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0,
+        bool Dense = false,
+        int StemStride = 4
+    ) : IBackboneConfig
     {
         internal int Stages => Dims.Count;
 
-        internal PyramidBlock.Config Block(int stage) => new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], false, false, QkvBias, Eps, EmbedEps, Dropout);
+        internal PyramidBlock.Config Block(int stage) =>
+            new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], false, false, QkvBias, Eps, EmbedEps, Dropout);
     }
 
     private readonly Parameter[] posEmbeds; // [1, N_i, D_i]; the last with a row in front for the class token
-    private readonly Parameter? clsToken;   // [1, 1, D]
+    private readonly Parameter? clsToken; // [1, 1, D]
     private readonly ConvEmbed[] patchEmbeds;
     private readonly ModuleList<PyramidBlock>[] blocks;
     private readonly LayerNorm? norm;
@@ -49,23 +64,54 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Pvt(Config config) : base(config)
+    public Pvt(Config config)
+        : base(config)
     {
-        if (config.Reductions[^1] != 1 && !config.Dense) throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
-        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? config.StemStride : 2, i == 0 ? config.StemStride : 2, 0, config.EmbedEps))];
-        posEmbeds = [.. Grids(config.ImageSize).Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02))];
-        if (!config.Dense) clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
+        if (config.Reductions[^1] != 1 && !config.Dense)
+            throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
+        patchEmbeds =
+        [
+            .. config.Dims.Select(
+                (dim, i) =>
+                    new ConvEmbed(
+                        i == 0 ? config.Channels : config.Dims[i - 1],
+                        dim,
+                        i == 0 ? config.StemStride : 2,
+                        i == 0 ? config.StemStride : 2,
+                        0,
+                        config.EmbedEps
+                    )
+            ),
+        ];
+        posEmbeds =
+        [
+            .. Grids(config.ImageSize)
+                .Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02)),
+        ];
+        if (!config.Dense)
+            clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
-        if (!config.Dense) norm = new LayerNorm(FeatureWidth, config.Eps);
-        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        blocks =
+        [
+            .. config.Depths.Select(
+                (depth, i) =>
+                    new ModuleList<PyramidBlock>(
+                        Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))
+                    )
+            ),
+        ];
+        if (!config.Dense)
+            norm = new LayerNorm(FeatureWidth, config.Eps);
+        if (config.Classes > 0)
+            head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        foreach (var (i, table) in posEmbeds.Index()) members.Add($"pos_embed{i + 1}", table);
+        foreach (var (i, table) in posEmbeds.Index())
+            members.Add($"pos_embed{i + 1}", table);
         members.Add("cls_token", clsToken);
         for (var i = 0; i < Options.Stages; i++)
         {
@@ -79,12 +125,18 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dims[^1];
+
     /// <inheritdoc/>
     public override int PrefixTokens => Options.Dense ? 0 : 1;
+
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith($"block{Options.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
+    public override int PrefixTokensAt(string blockPath) =>
+        blockPath.StartsWith($"block{Options.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -97,7 +149,8 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     private (int Height, int Width)[] Grids((int Height, int Width) image)
     {
         var grids = new (int Height, int Width)[Options.Stages];
-        for (var i = 0; i < grids.Length; i++) image = grids[i] = patchEmbeds[i].Grid(image.Height, image.Width);
+        for (var i = 0; i < grids.Length; i++)
+            image = grids[i] = patchEmbeds[i].Grid(image.Height, image.Width);
         return grids;
     }
 
@@ -113,13 +166,17 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
             var positions = PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear);
             if (Prefix(i) == 1)
             {
-                if (clsToken is null) positions = positions.Slice(1, 1);
-                else x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
+                if (clsToken is null)
+                    positions = positions.Slice(1, 1);
+                else
+                    x = Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1);
             }
             x = drop.Call(x + positions);
-            foreach (var block in blocks[i]) x = block.Call((x, height, width));
+            foreach (var block in blocks[i])
+                x = block.Call((x, height, width));
             yield return (Record($"stage{i + 1}", x), height, width);
-            if (i + 1 < Options.Stages) map = x.ToMap(height, width);
+            if (i + 1 < Options.Stages)
+                map = x.ToMap(height, width);
         }
     }
 
@@ -137,12 +194,19 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <summary>The four stages, strides 4 to 32; the last one of a classifier is normalised.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input).Select((stage, i) =>
-    {
-        var tokens = stage.Tokens;
-        if (i + 1 == Options.Stages && norm is not null) tokens = norm.Call(tokens).Slice(1, PrefixTokens);
-        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i);
-    })];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [
+            .. Stages(input)
+                .Select(
+                    (stage, i) =>
+                    {
+                        var tokens = stage.Tokens;
+                        if (i + 1 == Options.Stages && norm is not null)
+                            tokens = norm.Call(tokens).Slice(1, PrefixTokens);
+                        return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i);
+                    }
+                ),
+        ];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -160,28 +224,62 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         for (var i = 0; i < Options.Stages; i++)
-            posEmbeds[i] = new Parameter(PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear).Clone());
+            posEmbeds[i] = new Parameter(
+                PositionTable.Resample(posEmbeds[i], from[i], to[i], Prefix(i), PositionResampling.Bilinear).Clone()
+            );
         Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>Position tables of another size are resampled bilinearly. A dense model takes files of classifiers.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (Options.Dense) DenseWeights.FromClassifier(this, state);
+        if (Options.Dense)
+            DenseWeights.FromClassifier(this, state);
         var grids = Grids(Options.ImageSize);
         for (var i = 0; i < Options.Stages; i++)
         {
             var name = $"pos_embed{i + 1}";
-            if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == posEmbeds[i].Size(1)) continue;
-            state[name] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - Prefix(i), grids[i]), grids[i], Prefix(i), PositionResampling.Bilinear);
+            if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == posEmbeds[i].Size(1))
+                continue;
+            state[name] = PositionTable.Resample(
+                table,
+                PositionTable.GridOf(table.Size(1) - Prefix(i), grids[i]),
+                grids[i],
+                Prefix(i),
+                PositionResampling.Bilinear
+            );
         }
     }
 
-    private static Variant Make(string name, int[] depths, double dropPath, double parameters, double gmacs, double top1) => new(
-        name, "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
-        options => new Pvt(new Config(options.ImageSize ?? (224, 224), [64, 128, 320, 512], depths, [1, 2, 5, 8], [8, 8, 4, 4], [8, 4, 2, 1], options.Classes ?? (options.Dense ? 0 : 1000), options.Channels ?? 3,
-            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 });
+    private static Variant Make(string name, int[] depths, double dropPath, double parameters, double gmacs, double top1) =>
+        new(
+            name,
+            "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
+            options => new Pvt(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    [64, 128, 320, 512],
+                    depths,
+                    [1, 2, 5, 8],
+                    [8, 8, 4, 4],
+                    [8, 4, 2, 1],
+                    options.Classes ?? (options.Dense ? 0 : 1000),
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath,
+                    Dense: options.Dense
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 0.9,
+            }
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -190,6 +288,20 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         Make("pvt_small", [3, 4, 6, 3], 0.1, 24.486, 3.8, 79.8),
         Make("pvt_medium", [3, 4, 18, 3], 0.3, 44.208, 6.7, 81.2),
         Make("pvt_large", [3, 8, 27, 3], 0.3, 61.369, 9.8, 81.7),
-        Variant.Micro("pvt_micro_32", "Pyramid Vision Transformer, 2021, arXiv:2102.12122", 32, a => new Pvt(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 3, 1], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
+        Variant.Micro("pvt_micro_32", "Pyramid Vision Transformer, 2021, arXiv:2102.12122", 32, a => new Pvt(
+            new Config(
+                a.ImageSize,
+                [32, 64, 128, 192],
+                [1, 1, 3, 1],
+                [1, 2, 4, 6],
+                [4, 4, 4, 4],
+                [4, 2, 1, 1],
+                a.Classes,
+                a.Channels,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath,
+                StemStride: 2
+            )
+        )),
     ];
 }

@@ -30,12 +30,27 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="StemStride">Stride of the first patches: 4 as published; 2 for images of 32 pixels.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, IReadOnlyList<double> MlpRatios, IReadOnlyList<int> Reductions,
-        bool Linear = false, int Classes = 1000, int Channels = 3, bool QkvBias = true, double Eps = 1e-6, double EmbedEps = 1e-5, double Dropout = 0, double DropPath = 0, int StemStride = 4) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Heads,
+        IReadOnlyList<double> MlpRatios,
+        IReadOnlyList<int> Reductions,
+        bool Linear = false,
+        int Classes = 1000,
+        int Channels = 3,
+        bool QkvBias = true,
+        double Eps = 1e-6,
+        double EmbedEps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0,
+        int StemStride = 4
+    ) : IBackboneConfig
     {
         internal int Stages => Dims.Count;
 
-        internal PyramidBlock.Config Block(int stage) => new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], true, Linear, QkvBias, Eps, EmbedEps, Dropout);
+        internal PyramidBlock.Config Block(int stage) =>
+            new(Dims[stage], Heads[stage], MlpRatios[stage], Reductions[stage], true, Linear, QkvBias, Eps, EmbedEps, Dropout);
     }
 
     private protected readonly ConvEmbed[] patchEmbeds;
@@ -44,14 +59,38 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     private protected Linear? head;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public PvtV2(Config config) : base(config)
+    public PvtV2(Config config)
+        : base(config)
     {
-        patchEmbeds = [.. config.Dims.Select((dim, i) => new ConvEmbed(i == 0 ? config.Channels : config.Dims[i - 1], dim, i == 0 ? 7 : 3, i == 0 ? config.StemStride : 2, i == 0 ? 3 : 1, config.EmbedEps))];
+        patchEmbeds =
+        [
+            .. config.Dims.Select(
+                (dim, i) =>
+                    new ConvEmbed(
+                        i == 0 ? config.Channels : config.Dims[i - 1],
+                        dim,
+                        i == 0 ? 7 : 3,
+                        i == 0 ? config.StemStride : 2,
+                        i == 0 ? 3 : 1,
+                        config.EmbedEps
+                    )
+            ),
+        ];
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        blocks = [.. config.Depths.Select((depth, i) => new ModuleList<PyramidBlock>(Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))))];
+        blocks =
+        [
+            .. config.Depths.Select(
+                (depth, i) =>
+                    new ModuleList<PyramidBlock>(
+                        Enumerable.Range(0, depth).Select(j => new PyramidBlock(config.Block(i), rates[config.Depths.Take(i).Sum() + j]))
+                    )
+            ),
+        ];
         norms = [.. config.Dims.Select(dim => new LayerNorm(dim, config.Eps))];
-        if (config.Classes > 0) head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
-        foreach (var module in patchEmbeds.Concat<Module>(blocks)) TransformerInit.Convolutions(module);
+        if (config.Classes > 0)
+            head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        foreach (var module in patchEmbeds.Concat<Module>(blocks))
+            TransformerInit.Convolutions(module);
     }
 
     /// <inheritdoc/>
@@ -68,8 +107,11 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dims[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
@@ -81,10 +123,12 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
         {
             var (height, width) = patchEmbeds[i].Grid((int)map.Size(2), (int)map.Size(3));
             var x = Record($"embed{i + 1}", patchEmbeds[i].Call(map));
-            foreach (var block in blocks[i]) x = block.Call((x, height, width));
+            foreach (var block in blocks[i])
+                x = block.Call((x, height, width));
             x = norms[i].Call(Record($"stage{i + 1}", x));
             yield return (x, height, width);
-            if (i + 1 < Options.Stages) map = x.ToMap(height, width);
+            if (i + 1 < Options.Stages)
+                map = x.ToMap(height, width);
         }
     }
 
@@ -98,8 +142,8 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <summary>The four normalised maps, strides 4 to 32.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -115,15 +159,51 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     /// <summary>A dense model leaves out the classifier that files of ImageNet hold.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (head is not null) return;
-        foreach (var name in ClassifierNames) state.Remove(name);
+        if (head is not null)
+            return;
+        foreach (var name in ClassifierNames)
+            state.Remove(name);
     }
 
-    private static Variant Make(string name, int[] dims, int[] depths, double[] ratios, bool linear, double dropPath, double parameters, double gmacs, double top1) => new(
-        name, "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
-        options => new PvtV2(new Config(options.ImageSize ?? (224, 224), dims, depths, [1, 2, 5, 8], ratios, [8, 4, 2, 1], linear, options.Classes ?? (options.Dense ? 0 : 1000), options.Channels ?? 3,
-            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = 0.9 });
+    private static Variant Make(
+        string name,
+        int[] dims,
+        int[] depths,
+        double[] ratios,
+        bool linear,
+        double dropPath,
+        double parameters,
+        double gmacs,
+        double top1
+    ) =>
+        new(
+            name,
+            "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
+            options => new PvtV2(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    dims,
+                    depths,
+                    [1, 2, 5, 8],
+                    ratios,
+                    [8, 4, 2, 1],
+                    linear,
+                    options.Classes ?? (options.Dense ? 0 : 1000),
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 0.9,
+            }
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -135,6 +215,25 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
         Make("pvt_v2_b3", [64, 128, 320, 512], [3, 4, 18, 3], [8, 8, 4, 4], false, 0.3, 45.239, 6.9, 83.1),
         Make("pvt_v2_b4", [64, 128, 320, 512], [3, 8, 27, 3], [8, 8, 4, 4], false, 0.3, 62.556, 10.1, 83.6),
         Make("pvt_v2_b5", [64, 128, 320, 512], [3, 6, 40, 3], [4, 4, 4, 4], false, 0.3, 81.956, 11.8, 83.8),
-        Variant.Micro("pvt_v2_micro_32", "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797", 32, a => new PvtV2(new Config(a.ImageSize, [32, 64, 128, 192], [1, 1, 3, 1], [1, 2, 4, 6], [4, 4, 4, 4], [4, 2, 1, 1], Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath, StemStride: 2))),
+        Variant.Micro(
+            "pvt_v2_micro_32",
+            "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
+            32,
+            a => new PvtV2(
+                new Config(
+                    a.ImageSize,
+                    [32, 64, 128, 192],
+                    [1, 1, 3, 1],
+                    [1, 2, 4, 6],
+                    [4, 4, 4, 4],
+                    [4, 2, 1, 1],
+                    Classes: a.Classes,
+                    Channels: a.Channels,
+                    Dropout: a.Dropout,
+                    DropPath: a.DropPath,
+                    StemStride: 2
+                )
+            )
+        ),
     ];
 }

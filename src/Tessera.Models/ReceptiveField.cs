@@ -24,16 +24,23 @@ public sealed record ReceptiveField(int Stride, long Pixels, int Height, int Wid
         model.Eval();
         IGlobalGate[] gates = [.. model.NamedModules().Select(m => m.Module).OfType<IGlobalGate>()];
         var like = model.Parameters().First();
-        var image = (Torch.Arange(model.Channels * height * (long)width, dtype: DType.Float64) * 0.37).Sin().Reshape(1, model.Channels, height, width).To(like.DType).To(like.Device).Detach();
+        var image = (Torch.Arange(model.Channels * height * (long)width, dtype: DType.Float64) * 0.37)
+            .Sin()
+            .Reshape(1, model.Channels, height, width)
+            .To(like.DType)
+            .To(like.Device)
+            .Detach();
         image.RequiresGrad = true;
-        foreach (var gate in gates) gate.Held = true;
+        foreach (var gate in gates)
+            gate.Held = true;
         try
         {
             return [.. model.Pyramid(image).Select(map => Of(map, image, height, width))];
         }
         finally
         {
-            foreach (var gate in gates) gate.Held = false;
+            foreach (var gate in gates)
+                gate.Held = false;
         }
     }
 
@@ -43,7 +50,8 @@ public sealed record ReceptiveField(int Stride, long Pixels, int Height, int Wid
         var weights = (Torch.Arange(map.Map.Size(1), dtype: DType.Float64) * 0.7).Cos().To(map.Map.DType).To(map.Map.Device);
         var middle = map.Map.Select(3, map.Map.Size(3) / 2).Select(2, map.Map.Size(2) / 2); // [1, C]
         var gradient = Autograd.Grad([(middle * weights).Sum()], [image], retainGraph: true, allowUnused: true)[0];
-        if (gradient is null) return new(map.Stride, 0, 0, 0, 0);
+        if (gradient is null)
+            return new(map.Stride, 0, 0, 0, 0);
         var reached = gradient.Abs().Sum([0, 1]).Ne(0); // [H, W]
         var pixels = reached.Sum().ToInt64();
         return new(map.Stride, pixels, Extent(reached.Any(1)), Extent(reached.Any(0)), pixels / (double)(height * width));

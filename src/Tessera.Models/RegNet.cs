@@ -29,8 +29,21 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Widths, int GroupWidth, int Classes = 1000, int Channels = 3, int StemWidth = 32, int StemStride = 2,
-        double SqueezeRatio = 0.25, double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = true, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Widths,
+        int GroupWidth,
+        int Classes = 1000,
+        int Channels = 3,
+        int StemWidth = 32,
+        int StemStride = 2,
+        double SqueezeRatio = 0.25,
+        double Eps = 1e-5,
+        double Momentum = 0.1,
+        bool ZeroInitResidual = true,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     /// <summary>
     /// Depths and widths of the stages (section 3.3, equations 2 to 4): block j wants initial + slope j channels; the power of the multiplier nearest
@@ -38,10 +51,12 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
     /// </summary>
     public static (int[] Depths, int[] Widths) Design(int depth, int initial, double slope, double multiplier, int groupWidth)
     {
-        var stages = Enumerable.Range(0, depth)
+        var stages = Enumerable
+            .Range(0, depth)
             .Select(j => Math.Round(Math.Log((initial + slope * j) / initial) / Math.Log(multiplier)))
             .Select(power => (int)Math.Round(initial * Math.Pow(multiplier, power) / 8) * 8)
-            .GroupBy(width => width).ToArray();
+            .GroupBy(width => width)
+            .ToArray();
         return ([.. stages.Select(stage => stage.Count())], [.. stages.Select(stage => Fitted(stage.Key))]);
 
         int Fitted(int width)
@@ -57,9 +72,11 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
 
     /// <summary>A network with timm's initialisation: convolutions He-normal over the outputs, the classifier normal 0.01.</summary>
     /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that groups do not divide.</exception>
-    public RegNet(Config config) : base(config)
+    public RegNet(Config config)
+        : base(config)
     {
-        if (config.Depths.Count != config.Widths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
+        if (config.Depths.Count != config.Widths.Count)
+            throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
         if (config.Widths.FirstOrDefault(width => width % Math.Min(config.GroupWidth, width) != 0) is var odd and not 0)
             throw new ArgumentException($"a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
         stem = new ConvNorm(config, config.Channels, config.StemWidth, 3, config.StemStride);
@@ -67,14 +84,19 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         stages = [.. config.Depths.Select((depth, i) => Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), depth)))];
         head = new Head(config);
         foreach (var (_, module) in NamedModules())
-            if (module is Conv2d conv) Init.KaimingNormal(conv.Weight, fanOut: true);
+            if (module is Conv2d conv)
+                Init.KaimingNormal(conv.Weight, fanOut: true);
     }
 
     private static Sequential Stage(Config config, int stage, ReadOnlySpan<double> dropPath)
     {
         var blocks = new (string, Layer)[config.Depths[stage]];
         var inputs = stage == 0 ? config.StemWidth : config.Widths[stage - 1];
-        for (var j = 0; j < blocks.Length; j++) blocks[j] = ($"b{j + 1}", new Block(config, j == 0 ? inputs : config.Widths[stage], config.Widths[stage], j == 0 ? 2 : 1, dropPath[j]));
+        for (var j = 0; j < blocks.Length; j++)
+            blocks[j] = (
+                $"b{j + 1}",
+                new Block(config, j == 0 ? inputs : config.Widths[stage], config.Widths[stage], j == 0 ? 2 : 1, dropPath[j])
+            );
         return new Sequential(blocks);
     }
 
@@ -82,22 +104,28 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
     protected override void ListMembers(Members members)
     {
         members.Add("stem", stem);
-        foreach (var (i, stage) in stages.Index()) members.Add($"s{i + 1}", stage);
+        foreach (var (i, stage) in stages.Index())
+            members.Add($"s{i + 1}", stage);
         members.Add("head", head);
     }
 
     private protected override int FirstStride => 2 * Options.StemStride;
+
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Widths[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
 
     private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, W_i, H / (4 2^i), W / (4 2^i)]
     {
         var x = stem.Call(image).Relu();
-        foreach (var stage in stages) yield return x = stage.Call(x);
+        foreach (var stage in stages)
+            yield return x = stage.Call(x);
     }
 
     /// <inheritdoc/>
@@ -142,8 +170,10 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
             conv2 = new ConvNorm(config, outputs, outputs, 3, stride, outputs / Math.Min(config.GroupWidth, outputs));
             se = new SqueezeExcitation(outputs, (int)Math.Round(inputs * config.SqueezeRatio), new Relu());
             conv3 = new ConvNorm(config, outputs, outputs, 1, 1);
-            if (config.ZeroInitResidual) Init.Zeros(conv3.Scale);
-            if (stride != 1 || inputs != outputs) downsample = new ConvNorm(config, inputs, outputs, 1, stride);
+            if (config.ZeroInitResidual)
+                Init.Zeros(conv3.Scale);
+            if (stride != 1 || inputs != outputs)
+                downsample = new ConvNorm(config, inputs, outputs, 1, stride);
             this.dropPath = new DropPath(dropPath);
         }
 
@@ -168,7 +198,8 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         public void Reset(Config config)
         {
             fc = config.Classes > 0 ? new Linear(config.Widths[^1], config.Classes) : null;
-            if (fc is null) return;
+            if (fc is null)
+                return;
             Init.Normal(fc.Weight, 0.01);
             Init.Zeros(fc.Bias!);
         }
@@ -178,14 +209,45 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
 
     private const string Paper = "Designing Network Design Spaces, 2020, arXiv:2003.13678";
 
-    private static Variant Make(string name, int depth, int initial, double slope, double multiplier, int group, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, Paper,
-        options =>
-        {
-            var (depths, widths) = Design(depth, initial, slope, multiplier, group);
-            return new RegNet(new Config(options.ImageSize ?? (224, 224), depths, widths, group, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0));
-        },
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int depth,
+        int initial,
+        double slope,
+        double multiplier,
+        int group,
+        double parameters,
+        double gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options =>
+            {
+                var (depths, widths) = Design(depth, initial, slope, multiplier, group);
+                return new RegNet(
+                    new Config(
+                        options.ImageSize ?? (224, 224),
+                        depths,
+                        widths,
+                        group,
+                        options.Classes ?? 1000,
+                        options.Channels ?? 3,
+                        Dropout: options.Dropout ?? 0,
+                        DropPath: options.DropPath ?? 0
+                    )
+                );
+            },
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published networks; accuracies are those of the authors after 100 epochs, without regularisation.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -202,6 +264,18 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         Make("regnety_120", 19, 168, 73.36, 2.37, 112, 51.8, 12.1, 80.3),
         Make("regnety_160", 18, 200, 106.23, 2.48, 112, 83.6, 15.9, 80.4, "DeiT's teacher, trained with DeiT's augmentation: 82.9"),
         Make("regnety_320", 20, 232, 115.89, 2.53, 232, 145.0, 32.3, 81.0),
-        Variant.Micro("regnety_micro_32", Paper, 32, a => new RegNet(new Config(a.ImageSize, [1, 2, 4, 2], [32, 64, 128, 256], 16, a.Classes, a.Channels, StemStride: 1, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("regnety_micro_32", Paper, 32, a => new RegNet(
+            new Config(
+                a.ImageSize,
+                [1, 2, 4, 2],
+                [32, 64, 128, 256],
+                16,
+                a.Classes,
+                a.Channels,
+                StemStride: 1,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath
+            )
+        )),
     ];
 }

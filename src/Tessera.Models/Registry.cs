@@ -52,12 +52,14 @@ public static class Registry
     ];
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
-    public static IEnumerable<Variant> Find(string pattern)
-        => All.Where(v => FileSystemName.MatchesSimpleExpression(pattern.AsSpan().ContainsAny('*', '?') ? pattern : $"*{pattern}*", v.Name));
+    public static IEnumerable<Variant> Find(string pattern) =>
+        All.Where(v => FileSystemName.MatchesSimpleExpression(pattern.AsSpan().ContainsAny('*', '?') ? pattern : $"*{pattern}*", v.Name));
 
     /// <summary>The variant of a name.</summary>
     /// <exception cref="UnknownModelException">There is none; the message names the nearest ones.</exception>
-    public static Variant Get(string name) => All.FirstOrDefault(v => v.Name == name) ?? throw new UnknownModelException(name, [.. Spelling.Nearest(name, All.Select(v => v.Name)).Take(3)]);
+    public static Variant Get(string name) =>
+        All.FirstOrDefault(v => v.Name == name)
+        ?? throw new UnknownModelException(name, [.. Spelling.Nearest(name, All.Select(v => v.Name)).Take(3)]);
 
     /// <summary>Builds a model by name.</summary>
     /// <exception cref="UnknownModelException">There is none of that name.</exception>
@@ -65,4 +67,5 @@ public static class Registry
 }
 
 /// <summary>No model has this name.</summary>
-public sealed class UnknownModelException(string name, IReadOnlyList<string> nearest) : Exception($"unknown model '{name}'; the nearest names are {string.Join(", ", nearest)} (tessera models lists all)");
+public sealed class UnknownModelException(string name, IReadOnlyList<string> nearest)
+    : Exception($"unknown model '{name}'; the nearest names are {string.Join(", ", nearest)} (tessera models lists all)");

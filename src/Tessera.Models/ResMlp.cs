@@ -22,13 +22,23 @@ public sealed partial class ResMlp : TokenMlp
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth, the same in all blocks.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double MlpRatio = 4, double LayerScale = 1e-4,
-        double Dropout = 0, double DropPath = 0) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        double LayerScale = 1e-4,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
     private readonly Config config;
 
     /// <summary>A ResMLP.</summary>
-    public ResMlp(Config config) : base(config, () => new Block(config), new Affine(config.Dim)) => this.config = config;
+    public ResMlp(Config config)
+        : base(config, () => new Block(config), new Affine(config.Dim)) => this.config = config;
 
     /// <summary>Its sizes and options.</summary>
     public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
@@ -41,9 +51,14 @@ public sealed partial class ResMlp : TokenMlp
             foreach (var (name, value) in state.ToArray())
             {
                 state.Remove(name);
-                var renamed = name.Replace("patch_embed.", "stem.", StringComparison.Ordinal).Replace("attn.", "linear_tokens.", StringComparison.Ordinal)
-                    .Replace("mlp.", "mlp_channels.", StringComparison.Ordinal).Replace("gamma_", "ls", StringComparison.Ordinal);
-                state[renamed] = renamed.EndsWith(".alpha", StringComparison.Ordinal) || renamed.EndsWith(".beta", StringComparison.Ordinal) ? value.Reshape(1, 1, -1) : value;
+                var renamed = name.Replace("patch_embed.", "stem.", StringComparison.Ordinal)
+                    .Replace("attn.", "linear_tokens.", StringComparison.Ordinal)
+                    .Replace("mlp.", "mlp_channels.", StringComparison.Ordinal)
+                    .Replace("gamma_", "ls", StringComparison.Ordinal);
+                state[renamed] =
+                    renamed.EndsWith(".alpha", StringComparison.Ordinal) || renamed.EndsWith(".beta", StringComparison.Ordinal)
+                        ? value.Reshape(1, 1, -1)
+                        : value;
             }
         base.AdaptStateDict(state);
     }
@@ -85,18 +100,51 @@ public sealed partial class ResMlp : TokenMlp
             return x + dropPath.Call(ls2 * mlpChannels.Call(norm2.Call(x)));
         }
 
-        public override void Resize((int Height, int Width) from, (int Height, int Width) to)
-            => linearTokens = TokenMatrix.Resample(linearTokens, from, to, inputs: true, outputs: true);
+        public override void Resize((int Height, int Width) from, (int Height, int Width) to) =>
+            linearTokens = TokenMatrix.Resample(linearTokens, from, to, inputs: true, outputs: true);
 
         public override Tensor Mixing(int token) => linearTokens.Weight.Abs()[token];
 
-        public override (string[] Columns, string[] Rows) TokenWeights => (["linear_tokens.weight"], ["linear_tokens.weight", "linear_tokens.bias"]);
+        public override (string[] Columns, string[] Rows) TokenWeights =>
+            (["linear_tokens.weight"], ["linear_tokens.weight", "linear_tokens.bias"]);
     }
 
-    private static Variant Make(string name, int patch, int dim, int depth, double layerScale, double parameters, double gmacs, double top1, string note) => new(
-        name, "ResMLP, 2021, arXiv:2105.03404",
-        options => new ResMlp(new Config(options.ImageSize ?? (224, 224), patch, dim, depth, options.Classes ?? 1000, options.Channels ?? 3, 4, layerScale, options.Dropout ?? 0, options.DropPath ?? 0)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int patch,
+        int dim,
+        int depth,
+        double layerScale,
+        double parameters,
+        double gmacs,
+        double top1,
+        string note
+    ) =>
+        new(
+            name,
+            "ResMLP, 2021, arXiv:2105.03404",
+            options => new ResMlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    patch,
+                    dim,
+                    depth,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    4,
+                    layerScale,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? 0
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -105,6 +153,8 @@ public sealed partial class ResMlp : TokenMlp
         Make("resmlp_24_224", 16, 384, 24, 1e-5, 30.02, 6.0, 79.4, "80.8 distilled"),
         Make("resmlp_36_224", 16, 384, 36, 1e-6, 44.69, 8.9, 79.7, "81.1 distilled"),
         Make("resmlp_big_24_224", 8, 768, 24, 1e-6, 129.1, 100, 81.0, "83.6 distilled; 84.4 after ImageNet-22k"),
-        Variant.Micro("resmlp_micro_32", "ResMLP, 2021, arXiv:2105.03404", 32, a => new ResMlp(new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, LayerScale: 0.1, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("resmlp_micro_32", "ResMLP, 2021, arXiv:2105.03404", 32, a => new ResMlp(
+            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, LayerScale: 0.1, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

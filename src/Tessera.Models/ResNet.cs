@@ -27,8 +27,19 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Groups = 1, int WidthPerGroup = 64,
-        double Eps = 1e-5, double Momentum = 0.1, bool ZeroInitResidual = false, double Dropout = 0, double DropPath = 0) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Layers,
+        bool Bottleneck,
+        int Classes = 1000,
+        int Channels = 3,
+        int Groups = 1,
+        int WidthPerGroup = 64,
+        double Eps = 1e-5,
+        double Momentum = 0.1,
+        bool ZeroInitResidual = false,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig
     {
         internal int Expansion => Bottleneck ? 4 : 1;
     }
@@ -43,10 +54,13 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     private readonly Dropout drop;
 
     /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
-    public ResNet(Config config) : base(config)
+    public ResNet(Config config)
+        : base(config)
     {
-        if (config.Layers.Count != 4) throw new ArgumentException($"{config.Layers.Count} stages: four were expected", nameof(config));
-        if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64)) throw new ArgumentException("groups and widths other than 1 and 64 need bottleneck blocks", nameof(config));
+        if (config.Layers.Count != 4)
+            throw new ArgumentException($"{config.Layers.Count} stages: four were expected", nameof(config));
+        if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64))
+            throw new ArgumentException("groups and widths other than 1 and 64 need bottleneck blocks", nameof(config));
         conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
@@ -54,7 +68,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         layer2 = Stage(config, 1, rates);
         layer3 = Stage(config, 2, rates);
         layer4 = Stage(config, 3, rates);
-        if (config.Classes > 0) fc = new Linear(FeatureWidth, config.Classes);
+        if (config.Classes > 0)
+            fc = new Linear(FeatureWidth, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
@@ -65,16 +80,24 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         var expansion = config.Expansion;
         var inputs = stage == 0 ? 64 : planes / 2 * expansion;
         var first = config.Layers.Take(stage).Sum();
-        return new(Enumerable.Range(0, config.Layers[stage]).Select(j => new Block(config, j == 0 ? inputs : planes * expansion, planes, j == 0 && stage > 0 ? 2 : 1, rates[first + j])));
+        return new(
+            Enumerable
+                .Range(0, config.Layers[stage])
+                .Select(j => new Block(config, j == 0 ? inputs : planes * expansion, planes, j == 0 && stage > 0 ? 2 : 1, rates[first + j]))
+        );
     }
 
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
     private protected override int FirstStride => 4;
+
     /// <inheritdoc/>
     public override int FeatureWidth => 512 * Options.Expansion;
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
 
@@ -83,7 +106,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         var x = bn1.Call(conv1.Call(image)).Relu().MaxPool2d(3, 2, 1);
         foreach (var (i, stage) in Stages.Index())
         {
-            foreach (var block in stage) x = block.Call(x);
+            foreach (var block in stage)
+                x = block.Call(x);
             yield return Record($"layer{i + 1}", x);
         }
     }
@@ -140,8 +164,10 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
                 conv2 = Initialised(new Conv2d(planes, planes, 3, 1, 1, bias: false));
                 bn2 = Norm(planes);
             }
-            if (config.ZeroInitResidual) Init.Zeros((bn3 ?? bn2).Weight!);
-            if (stride != 1 || inputs != outputs) downsample = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), Norm(outputs));
+            if (config.ZeroInitResidual)
+                Init.Zeros((bn3 ?? bn2).Weight!);
+            if (stride != 1 || inputs != outputs)
+                downsample = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), Norm(outputs));
             this.dropPath = new DropPath(dropPath);
 
             BatchNorm Norm(int channels) => new(channels, config.Eps, config.Momentum);
@@ -150,17 +176,53 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         protected override Tensor Forward(Tensor input)
         {
             var x = bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu()));
-            if (conv3 is not null) x = bn3!.Call(conv3.Call(x.Relu()));
+            if (conv3 is not null)
+                x = bn3!.Call(conv3.Call(x.Relu()));
             return (dropPath.Call(x) + (downsample is null ? input : downsample.Call(input))).Relu();
         }
     }
 
     private const string Paper = "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385";
 
-    private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double? gmacs, double top1, string? note = null, int groups = 1, int width = 64, string paper = Paper) => new(
-        name, paper,
-        options => new ResNet(new Config(options.ImageSize ?? (224, 224), layers, bottleneck, options.Classes ?? 1000, options.Channels ?? 3, groups, width, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { Interpolation = "bilinear" }, Note: note);
+    private static Variant Make(
+        string name,
+        int[] layers,
+        bool bottleneck,
+        double parameters,
+        double? gmacs,
+        double top1,
+        string? note = null,
+        int groups = 1,
+        int width = 64,
+        string paper = Paper
+    ) =>
+        new(
+            name,
+            paper,
+            options => new ResNet(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    layers,
+                    bottleneck,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    groups,
+                    width,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                Interpolation = "bilinear",
+            },
+            Note: note
+        );
 
     /// <summary>The published networks; accuracies are those of torchvision's first weights.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -170,6 +232,16 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         Make("resnet50", [3, 4, 6, 3], true, 25.557, 4.09, 76.13, "80.86 with torchvision's second recipe"),
         Make("resnet101", [3, 4, 23, 3], true, 44.549, 7.80, 77.37, "81.89 with torchvision's second recipe"),
         Make("resnet152", [3, 8, 36, 3], true, 60.193, 11.51, 78.31, "82.28 with torchvision's second recipe"),
-        Make("resnext50_32x4d", [3, 4, 6, 3], true, 25.03, null, 77.62, groups: 32, width: 4, paper: "Aggregated Residual Transformations, 2016, arXiv:1611.05431"),
+        Make(
+            "resnext50_32x4d",
+            [3, 4, 6, 3],
+            true,
+            25.03,
+            null,
+            77.62,
+            groups: 32,
+            width: 4,
+            paper: "Aggregated Residual Transformations, 2016, arXiv:1611.05431"
+        ),
     ];
 }

@@ -21,8 +21,10 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     {
         /// <summary>Everything, as usual.</summary>
         Plain,
+
         /// <summary>The four maps between the columns: rounding errors stay inside of one column. The authors' way.</summary>
         Boundary,
+
         /// <summary>The maps after the last column, and after every twelfth: hardly more memory for more columns. Sums are taken in float64, as rounding errors grow with every column.</summary>
         Full,
     }
@@ -33,6 +35,7 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
 
     /// <summary>Name of the logits of an intermediate head among the outputs, [B, classes].</summary>
     public static string Head(int number) => $"head{number}";
+
     /// <summary>Name of a reconstruction among the outputs: logits of the image's values in [0, 1], [B, 3, H, W].</summary>
     public static string Image(int number) => $"image{number}";
 
@@ -51,69 +54,132 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     /// <param name="HeadScale">Factor of the single head's initial weights: 0.001 for fine-tuning.</param>
     /// <param name="Mode">What is kept for the backward pass.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Widths, IReadOnlyList<int> Layers, int Columns, bool Supervision = true, bool Huge = false, int Classes = 1000, int Channels = 3,
-        int Kernel = 3, bool? SimpleDecoder = null, double DropPath = 0, double HeadScale = 1, Backpropagation Mode = Backpropagation.Boundary) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Widths,
+        IReadOnlyList<int> Layers,
+        int Columns,
+        bool Supervision = true,
+        bool Huge = false,
+        int Classes = 1000,
+        int Channels = 3,
+        int Kernel = 3,
+        bool? SimpleDecoder = null,
+        double DropPath = 0,
+        double HeadScale = 1,
+        Backpropagation Mode = Backpropagation.Boundary
+    ) : IBackboneConfig;
 
-    [NotRegistered] private readonly Sequential stem;
-    [NotRegistered] private readonly RevColumn[] columns;
-    [NotRegistered] private readonly ModuleList<RevColDecoder>? decoders;
-    [NotRegistered] private ModuleList<Classifier>? heads; // one per supervised column; null without classes
+    [NotRegistered]
+    private readonly Sequential stem;
+
+    [NotRegistered]
+    private readonly RevColumn[] columns;
+
+    [NotRegistered]
+    private readonly ModuleList<RevColDecoder>? decoders;
+
+    [NotRegistered]
+    private ModuleList<Classifier>? heads; // one per supervised column; null without classes
 
     /// <summary>A model with the authors' initialisation: weights truncated normal 0.02, biases zero, factors 0.5, layer scale 1e-6.</summary>
-    public RevCol(Config config) : base(config)
+    public RevCol(Config config)
+        : base(config)
     {
-        if (config.Supervision && config.Columns % 4 != 0) throw new ArgumentException($"{config.Columns} columns: with intermediate supervision they are a multiple of 4", nameof(config));
-        if (config.Supervision && config.HeadScale != 1) throw new ArgumentException("a factor of the head's weights is for models with a single head", nameof(config));
+        if (config.Supervision && config.Columns % 4 != 0)
+            throw new ArgumentException(
+                $"{config.Columns} columns: with intermediate supervision they are a multiple of 4",
+                nameof(config)
+            );
+        if (config.Supervision && config.HeadScale != 1)
+            throw new ArgumentException("a factor of the head's weights is for models with a single head", nameof(config));
         Check(config.ImageSize);
         stem = new Sequential(new Conv2d(config.Channels, config.Widths[0], 4, 4), new ChannelNorm(config.Widths[0], 1e-6));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
-        columns = [.. Enumerable.Range(0, config.Columns).Select(i => new RevColumn(config.Widths, config.Layers, config.Kernel, i == 0, config.Huge, rates))];
-        if (config.Supervision) decoders = new(Enumerable.Range(0, 3).Select(_ => new RevColDecoder(config.Widths, config.SimpleDecoder ?? config.Classes > 1000)));
-        foreach (var (_, module) in NamedModules()) Initialise(module);
+        columns =
+        [
+            .. Enumerable
+                .Range(0, config.Columns)
+                .Select(i => new RevColumn(config.Widths, config.Layers, config.Kernel, i == 0, config.Huge, rates)),
+        ];
+        if (config.Supervision)
+            decoders = new(
+                Enumerable.Range(0, 3).Select(_ => new RevColDecoder(config.Widths, config.SimpleDecoder ?? config.Classes > 1000))
+            );
+        foreach (var (_, module) in NamedModules())
+            Initialise(module);
         heads = NewHeads();
     }
 
     private static void Initialise(Module module)
     {
-        var (weight, bias) = module switch { Linear linear => (linear.Weight, linear.Bias), Conv2d conv => (conv.Weight, conv.Bias), _ => (null, null) };
-        if (weight is not null) Init.TruncatedNormal(weight, 0.02);
-        if (bias is not null) Init.Zeros(bias);
+        var (weight, bias) = module switch
+        {
+            Linear linear => (linear.Weight, linear.Bias),
+            Conv2d conv => (conv.Weight, conv.Bias),
+            _ => (null, null),
+        };
+        if (weight is not null)
+            Init.TruncatedNormal(weight, 0.02);
+        if (bias is not null)
+            Init.Zeros(bias);
     }
 
-    private ModuleList<Classifier>? NewHeads()
-        => Options.Classes == 0 ? null : new(Enumerable.Range(0, Options.Supervision ? 4 : 1).Select(_ => new Classifier(Options.Widths[3], Options.Classes, Options.HeadScale)));
+    private ModuleList<Classifier>? NewHeads() =>
+        Options.Classes == 0
+            ? null
+            : new(
+                Enumerable
+                    .Range(0, Options.Supervision ? 4 : 1)
+                    .Select(_ => new Classifier(Options.Widths[3], Options.Classes, Options.HeadScale))
+            );
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
         base.ListMembers(members);
         members.Add("stem", stem);
-        foreach (var (i, column) in columns.Index()) members.Add(string.Create(CultureInfo.InvariantCulture, $"subnet{i}"), column);
-        if (Options.Supervision) members.Add("cls_blocks", heads);
-        else members.Add("cls", heads?[0]);
+        foreach (var (i, column) in columns.Index())
+            members.Add(string.Create(CultureInfo.InvariantCulture, $"subnet{i}"), column);
+        if (Options.Supervision)
+            members.Add("cls_blocks", heads);
+        else
+            members.Add("cls", heads?[0]);
         members.Add("decoder_blocks", decoders);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Widths[3];
+
     /// <summary>The columns; their outputs are their maps of stride 32.</summary>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Columns).Select(i => $"subnet{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames =>
-        [.. (Options.Supervision ? Enumerable.Range(0, 4).Select(i => $"cls_blocks.{i}") : ["cls"]).SelectMany(head => new[] { $"{head}.classifier.1.weight", $"{head}.classifier.1.bias" })];
+        [
+            .. (Options.Supervision ? Enumerable.Range(0, 4).Select(i => $"cls_blocks.{i}") : ["cls"]).SelectMany(head =>
+                new[] { $"{head}.classifier.1.weight", $"{head}.classifier.1.bias" }
+            ),
+        ];
 
     /// <summary>What is kept for the backward pass; may change between steps.</summary>
-    public Backpropagation Mode { get => Options.Mode; set => Options = Options with { Mode = value }; }
+    public Backpropagation Mode
+    {
+        get => Options.Mode;
+        set => Options = Options with { Mode = value };
+    }
 
     /// <summary>Parameters without the heads and decoders that prediction does not need.</summary>
-    public long InferenceParameters => ParameterCount - (decoders?.ParameterCount ?? 0) - (heads?.SkipLast(1).Sum(head => head.ParameterCount) ?? 0);
+    public long InferenceParameters =>
+        ParameterCount - (decoders?.ParameterCount ?? 0) - (heads?.SkipLast(1).Sum(head => head.ParameterCount) ?? 0);
 
     private static void Check((int Height, int Width) size)
     {
-        if (size.Height % 32 != 0 || size.Width % 32 != 0) throw new ShapeException($"height and width should be multiples of 32, the image is {size.Height} x {size.Width}");
+        if (size.Height % 32 != 0 || size.Width % 32 != 0)
+            throw new ShapeException($"height and width should be multiples of 32, the image is {size.Height} x {size.Width}");
     }
 
-    private bool IsSupervised(int column) => Options.Supervision && column < Options.Columns - 1 && (column + 1) % (Options.Columns / 4) == 0;
+    private bool IsSupervised(int column) =>
+        Options.Supervision && column < Options.Columns - 1 && (column + 1) % (Options.Columns / 4) == 0;
 
     // Features of the last column, and c3 of the supervised ones before it.
     private (Tensor[] Last, IReadOnlyList<Tensor> Supervised) Run(Tensor image)
@@ -128,12 +194,18 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
         foreach (var (i, column) in columns.Index())
         {
             var before = features;
-            features = mode == Backpropagation.Plain ? column.Call((s, before)) : ReversibleColumn.Run(column, s, before, relay, i == Options.Columns - 1 || (i + 1) % Stretch == 0);
+            features =
+                mode == Backpropagation.Plain
+                    ? column.Call((s, before))
+                    : ReversibleColumn.Run(column, s, before, relay, i == Options.Columns - 1 || (i + 1) % Stretch == 0);
             // Two columns' maps are needed at a time: the others should not wait for the end of the pass.
-            foreach (var map in (before ?? []).Except(supervised)) map.Dispose();
-            if (IsSupervised(i)) supervised.Add(features[3]);
+            foreach (var map in (before ?? []).Except(supervised))
+                map.Dispose();
+            if (IsSupervised(i))
+                supervised.Add(features[3]);
         }
-        if (mode == Backpropagation.Full) return ([.. features!.Select(map => map.To(s.DType))], [.. supervised.Select(map => map.To(s.DType))]);
+        if (mode == Backpropagation.Full)
+            return ([.. features!.Select(map => map.To(s.DType))], [.. supervised.Select(map => map.To(s.DType))]);
         return (features!, supervised);
     }
 
@@ -143,8 +215,10 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         Tensor[] alphas = [.. columns.SelectMany(column => column.Alphas)];
-        if (Torch.Cat([.. alphas.Select(alpha => alpha.Flatten())]).Abs().Min().ToDouble() >= RevColumn.LeastAlpha) return;
-        foreach (var alpha in alphas) alpha.Copy_(Torch.Where(alpha < 0, alpha.ClampMax(-RevColumn.LeastAlpha), alpha.ClampMin(RevColumn.LeastAlpha)));
+        if (Torch.Cat([.. alphas.Select(alpha => alpha.Flatten())]).Abs().Min().ToDouble() >= RevColumn.LeastAlpha)
+            return;
+        foreach (var alpha in alphas)
+            alpha.Copy_(Torch.Where(alpha < 0, alpha.ClampMax(-RevColumn.LeastAlpha), alpha.ClampMin(RevColumn.LeastAlpha)));
     }
 
     /// <summary>The last column's map of stride 32, [B, C, H / 32, W / 32]; the norm belongs to the head.</summary>
@@ -163,14 +237,16 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
         var named = new Dictionary<string, Tensor>();
         foreach (var (i, map) in supervised.Index())
         {
-            if (heads is not null) named[Head(i)] = heads[i].Call(Pool(map));
+            if (heads is not null)
+                named[Head(i)] = heads[i].Call(Pool(map));
             named[Image(i)] = decoders![i].Call(map);
         }
         return new Outputs(Classify(Pool(last[3]))) { Named = named };
     }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
 
     /// <summary>How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in evaluation.</summary>
     /// <param name="image">Images.</param>
@@ -186,7 +262,9 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var features = Recorded(image, "subnet*.c2");
-        return Insight.Spread([.. Enumerable.Range(0, Options.Columns)], 6).Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
+        return Insight
+            .Spread([.. Enumerable.Range(0, Options.Columns)], 6)
+            .Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
     }
 
     /// <inheritdoc/>
@@ -207,34 +285,143 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     /// <summary>A model with a single head takes the last one of a supervised checkpoint and leaves the others and the decoders.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (Options.Supervision) return;
-        foreach (var name in state.Keys.Where(name => name.StartsWith("cls_blocks.", StringComparison.Ordinal) || name.StartsWith("decoder_blocks.", StringComparison.Ordinal)).ToArray())
+        if (Options.Supervision)
+            return;
+        foreach (
+            var name in state
+                .Keys.Where(name =>
+                    name.StartsWith("cls_blocks.", StringComparison.Ordinal) || name.StartsWith("decoder_blocks.", StringComparison.Ordinal)
+                )
+                .ToArray()
+        )
         {
-            if (name.StartsWith("cls_blocks.3.", StringComparison.Ordinal)) state.TryAdd("cls." + name["cls_blocks.3.".Length..], state[name]);
+            if (name.StartsWith("cls_blocks.3.", StringComparison.Ordinal))
+                state.TryAdd("cls." + name["cls_blocks.3.".Length..], state[name]);
             state.Remove(name);
         }
     }
 
-    private static Variant Make(string name, int width, int[] layers, int columns, double dropPath, double? parameters, double gmacs, double top1, string note, int image = 224, bool supervised = false, bool huge = false) => new(
-        name, "Reversible Column Networks, 2022, arXiv:2212.11696",
-        options => new RevCol(new Config(
-            options.ImageSize ?? (image, image), [width, 2 * width, 4 * width, 8 * width], layers, columns, supervised, huge, options.Classes ?? 1000, options.Channels ?? 3, DropPath: options.DropPath ?? dropPath)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int width,
+        int[] layers,
+        int columns,
+        double dropPath,
+        double? parameters,
+        double gmacs,
+        double top1,
+        string note,
+        int image = 224,
+        bool supervised = false,
+        bool huge = false
+    ) =>
+        new(
+            name,
+            "Reversible Column Networks, 2022, arXiv:2212.11696",
+            options => new RevCol(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    [width, 2 * width, 4 * width, 8 * width],
+                    layers,
+                    columns,
+                    supervised,
+                    huge,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    DropPath: options.DropPath ?? dropPath
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published sizes with a single head; <c>_supervised</c> with the heads and decoders that training from scratch uses.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make("revcol_tiny", 64, [2, 2, 4, 2], 4, 0.1, null, 4.5, 82.2, "published as 30 million parameters, without intermediate heads"),
         Make("revcol_small", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "published as 60 million parameters, without intermediate heads"),
-        Make("revcol_base", 72, [1, 1, 3, 2], 16, 0.4, 138, 16.6, 84.1, "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"),
+        Make(
+            "revcol_base",
+            72,
+            [1, 1, 3, 2],
+            16,
+            0.4,
+            138,
+            16.6,
+            84.1,
+            "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"
+        ),
         Make("revcol_large", 128, [1, 2, 6, 2], 8, 0.5, 273, 39, 86.6, "after 22k; 87.6 at 384 pixels"),
         Make("revcol_xlarge_384", 224, [1, 2, 6, 2], 8, 0.5, 834, 350, 88.2, "after 22k", 384),
-        Make("revcol_huge_640", 360, [1, 2, 6, 2], 8, 0.5, 2158, 2537, 90.0, "after a pre-training on 168 million images that are not public", 640, huge: true),
-        Make("revcol_tiny_supervised", 64, [2, 2, 4, 2], 4, 0.1, 33.06, 4.5, 82.2, "with the four heads and three decoders of training", supervised: true),
-        Make("revcol_small_supervised", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "with the four heads and three decoders of training", supervised: true),
-        Make("revcol_base_supervised", 72, [1, 1, 3, 2], 16, 0.4, null, 16.6, 84.1, "with the four heads and three decoders of training", supervised: true),
-        Variant.Micro("revcol_micro_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Supervision: false, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath))),
-        Variant.Micro("revcol_micro_supervised_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath))),
+        Make(
+            "revcol_huge_640",
+            360,
+            [1, 2, 6, 2],
+            8,
+            0.5,
+            2158,
+            2537,
+            90.0,
+            "after a pre-training on 168 million images that are not public",
+            640,
+            huge: true
+        ),
+        Make(
+            "revcol_tiny_supervised",
+            64,
+            [2, 2, 4, 2],
+            4,
+            0.1,
+            33.06,
+            4.5,
+            82.2,
+            "with the four heads and three decoders of training",
+            supervised: true
+        ),
+        Make(
+            "revcol_small_supervised",
+            64,
+            [2, 2, 4, 2],
+            8,
+            0.3,
+            null,
+            9.0,
+            83.5,
+            "with the four heads and three decoders of training",
+            supervised: true
+        ),
+        Make(
+            "revcol_base_supervised",
+            72,
+            [1, 1, 3, 2],
+            16,
+            0.4,
+            null,
+            16.6,
+            84.1,
+            "with the four heads and three decoders of training",
+            supervised: true
+        ),
+        Variant.Micro("revcol_micro_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(
+            new Config(
+                a.ImageSize,
+                [24, 48, 96, 192],
+                [1, 1, 2, 1],
+                4,
+                Supervision: false,
+                Classes: a.Classes,
+                Channels: a.Channels,
+                DropPath: a.DropPath
+            )
+        )),
+        Variant.Micro("revcol_micro_supervised_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(
+            new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath)
+        )),
     ];
 
     /// <summary>Norm and linear map of the pooled features.</summary>
@@ -247,7 +434,8 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
             var linear = new Linear(width, classes);
             Initialise(linear);
             classifier = new Sequential(new LayerNorm(width, 1e-6), linear);
-            if (scale == 1) return;
+            if (scale == 1)
+                return;
             using var outside = Torch.NoGrad();
             linear.Weight.Mul_(scale);
             linear.Bias!.Mul_(scale);

@@ -26,8 +26,17 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Patches, IReadOnlyList<int> Dims, IReadOnlyList<int> Depths, IReadOnlyList<double> MlpRatios, bool Second,
-        int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Patches,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<double> MlpRatios,
+        bool Second,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig
     {
         internal int Stride => Patches.Aggregate(1, (product, patch) => product * patch);
     }
@@ -36,26 +45,39 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     private Linear? head;
 
     /// <summary>An S2-MLP; weights truncated normal 0.02.</summary>
-    public S2Mlp(Config config) : base(config)
+    public S2Mlp(Config config)
+        : base(config)
     {
-        if (config.Dims.Count != config.Depths.Count || config.Patches.Count != config.Depths.Count || config.MlpRatios.Count != config.Depths.Count)
+        if (
+            config.Dims.Count != config.Depths.Count
+            || config.Patches.Count != config.Depths.Count
+            || config.MlpRatios.Count != config.Depths.Count
+        )
             throw new ArgumentException("patches, widths, depths and MLP ratios: one each per stage was expected", nameof(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
-        stages = new(Enumerable.Range(0, config.Depths.Count).Select(i => new Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray())));
+        stages = new(
+            Enumerable
+                .Range(0, config.Depths.Count)
+                .Select(i => new Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray()))
+        );
         head = NewHead();
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dims[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     private static Linear Initialised(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
         return linear;
     }
 
@@ -65,7 +87,8 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     protected override Tensor Features(Tensor input)
     {
         var (height, width) = (input.Size(2), input.Size(3));
-        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+        if (height % Options.Stride != 0 || width % Options.Stride != 0)
+            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
         return stages.Aggregate(input, (x, stage) => stage.Call(x));
     }
 
@@ -100,7 +123,8 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
-        if (height % Options.Stride != 0 || width % Options.Stride != 0) throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+        if (height % Options.Stride != 0 || width % Options.Stride != 0)
+            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -136,7 +160,8 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
             mlp = new Mlp(dim, (int)(dim * ratio), dropout);
             this.dropPath = new DropPath(dropPath);
             foreach (var (_, module) in NamedModules())
-                if (module is Linear linear) Initialised(linear);
+                if (module is Linear linear)
+                    Initialised(linear);
         }
 
         protected override Tensor Forward(Tensor input)
@@ -172,7 +197,8 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
             var parts = fc1.Call(input).Chunk(3, -1);
             var branches = Torch.Stack([Shifted(parts[0], 1, 2), Shifted(parts[1], 2, 1), parts[2]], 1); // [B, 3, H, W, C]
             var sum = branches.Sum([1, 2, 3]); // over the positions: not their mean
-            if (Held) sum = sum.Detach();
+            if (Held)
+                sum = sum.Detach();
             var weights = split2.Call(split1.Call(sum).Gelu()).Reshape(-1, 3, 1, 1, dim).Softmax(1);
             return fc2.Call((branches * weights).Sum(1));
         }
@@ -183,16 +209,53 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     {
         var quarter = x.Size(3) / 4;
         return Torch.Cat(
-        [
-            Shift.Keep(x.Slice(3, 0, quarter), first, 1), Shift.Keep(x.Slice(3, quarter, 2 * quarter), first, -1),
-            Shift.Keep(x.Slice(3, 2 * quarter, 3 * quarter), second, 1), Shift.Keep(x.Slice(3, 3 * quarter), second, -1),
-        ], 3);
+            [
+                Shift.Keep(x.Slice(3, 0, quarter), first, 1),
+                Shift.Keep(x.Slice(3, quarter, 2 * quarter), first, -1),
+                Shift.Keep(x.Slice(3, 2 * quarter, 3 * quarter), second, 1),
+                Shift.Keep(x.Slice(3, 3 * quarter), second, -1),
+            ],
+            3
+        );
     }
 
-    private static Variant Make(string name, int[] patches, int[] dims, int[] depths, double ratio, bool second, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, second ? "S2-MLPv2, 2021, arXiv:2108.01072" : "S2-MLP, 2021, arXiv:2106.07477",
-        options => new S2Mlp(new Config(options.ImageSize ?? (224, 224), patches, dims, depths, [.. dims.Select(_ => ratio)], second, options.Classes ?? 1000, options.Channels ?? 3, options.Dropout ?? 0, options.DropPath ?? 0.1)),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int[] patches,
+        int[] dims,
+        int[] depths,
+        double ratio,
+        bool second,
+        double parameters,
+        double gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            name,
+            second ? "S2-MLPv2, 2021, arXiv:2108.01072" : "S2-MLP, 2021, arXiv:2106.07477",
+            options => new S2Mlp(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    patches,
+                    dims,
+                    depths,
+                    [.. dims.Select(_ => ratio)],
+                    second,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -201,7 +264,11 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
         Make("s2mlp_deep", [16], [384], [36], 4, false, 53.9, 10.5, 80.7, "51 M in the paper"),
         Make("s2mlpv2_small_7", [7, 2], [192, 384], [4, 14], 3, true, 25.1, 6.9, 82.0),
         Make("s2mlpv2_medium_7", [7, 2], [256, 512], [7, 17], 3, true, 55, 16.3, 83.6),
-        Variant.Micro("s2mlp_micro_32", "S2-MLP, 2021, arXiv:2106.07477", 32, a => new S2Mlp(new Config(a.ImageSize, [4], [128], [8], [4], false, a.Classes, a.Channels, a.Dropout, a.DropPath))),
-        Variant.Micro("s2mlpv2_micro_32", "S2-MLPv2, 2021, arXiv:2108.01072", 32, a => new S2Mlp(new Config(a.ImageSize, [4, 2], [96, 192], [2, 4], [3, 3], true, a.Classes, a.Channels, a.Dropout, a.DropPath))),
+        Variant.Micro("s2mlp_micro_32", "S2-MLP, 2021, arXiv:2106.07477", 32, a => new S2Mlp(
+            new Config(a.ImageSize, [4], [128], [8], [4], false, a.Classes, a.Channels, a.Dropout, a.DropPath)
+        )),
+        Variant.Micro("s2mlpv2_micro_32", "S2-MLPv2, 2021, arXiv:2108.01072", 32, a => new S2Mlp(
+            new Config(a.ImageSize, [4, 2], [96, 192], [2, 4], [3, 3], true, a.Classes, a.Channels, a.Dropout, a.DropPath)
+        )),
     ];
 }

@@ -17,6 +17,7 @@ public sealed partial class SegFormer : Layer
 
     /// <summary>The encoder.</summary>
     public Backbone Backbone => backbone;
+
     /// <summary>The decoder.</summary>
     public SegFormerHead DecodeHead => decodeHead;
 
@@ -37,7 +38,14 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     /// <param name="UnusedWidth">Published files hold a classifier <c>conv_seg</c> of so many channels that nothing uses; null leaves it out.</param>
     /// <param name="Dropout">Dropout of whole channels before the classifier.</param>
     /// <param name="Eps">Of the batch norm.</param>
-    public sealed record Config(IReadOnlyList<int> Channels, int Width, int Classes, int? UnusedWidth = 128, double Dropout = 0.1, double Eps = 1e-5);
+    public sealed record Config(
+        IReadOnlyList<int> Channels,
+        int Width,
+        int Classes,
+        int? UnusedWidth = 128,
+        double Dropout = 0.1,
+        double Eps = 1e-5
+    );
 
     private readonly Conv2d? convSeg;
     private readonly Projection[] linears; // from fine to coarse
@@ -49,7 +57,8 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     public SegFormerHead(Config config)
     {
         dropout = config.Dropout;
-        if (config.UnusedWidth is { } unused) convSeg = Classifier(unused, config.Classes);
+        if (config.UnusedWidth is { } unused)
+            convSeg = Classifier(unused, config.Classes);
         linears = [.. config.Channels.Select(channels => new Projection(channels, config.Width))];
         linearFuse = new Fuse(linears.Length * config.Width, config.Width, config.Eps);
         linearPred = new Conv2d(config.Width, config.Classes, 1);
@@ -67,7 +76,8 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     protected override void ListMembers(Members members)
     {
         members.Add("conv_seg", convSeg);
-        for (var i = linears.Length - 1; i >= 0; i--) members.Add($"linear_c{i + 1}", linears[i]);
+        for (var i = linears.Length - 1; i >= 0; i--)
+            members.Add($"linear_c{i + 1}", linears[i]);
         members.Add("linear_fuse", linearFuse);
         members.Add("linear_pred", linearPred);
     }
@@ -76,7 +86,8 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     /// <exception cref="ShapeException">There are not as many maps as the decoder was made for.</exception>
     protected override Tensor Forward(IReadOnlyList<Tensor> input)
     {
-        if (input.Count != linears.Length) throw new ShapeException($"{input.Count} maps for a decoder of {linears.Length}");
+        if (input.Count != linears.Length)
+            throw new ShapeException($"{input.Count} maps for a decoder of {linears.Length}");
         var (height, width) = (input[0].Size(2), input[0].Size(3));
         var maps = new List<Tensor>();
         for (var i = linears.Length - 1; i >= 0; i--)

@@ -37,12 +37,28 @@ public sealed partial class Sot : Backbone<Sot.Config>
     /// <param name="Dropout">Dropout of tokens, MLPs and projections.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, int PoolHeads, int PoolDim, int Classes = 1000, int Channels = 3,
-        VisualTokens.Style Tokens = VisualTokens.Style.Dense, int StemDim = 64, bool LargeGrid = false, SecondOrderHead.Config? Head = null, bool QkvBias = false, double Eps = 1e-5,
-        double HeadDropout = 0, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Dim,
+        int Depth,
+        int Heads,
+        double MlpRatio,
+        int PoolHeads,
+        int PoolDim,
+        int Classes = 1000,
+        int Channels = 3,
+        VisualTokens.Style Tokens = VisualTokens.Style.Dense,
+        int StemDim = 64,
+        bool LargeGrid = false,
+        SecondOrderHead.Config? Head = null,
+        bool QkvBias = false,
+        double Eps = 1e-5,
+        double HeadDropout = 0,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
-    private Parameter posEmbed;          // [1, 1 + N, D], fixed
+    private Parameter posEmbed; // [1, 1 + N, D], fixed
     private readonly VisualTokens visualTokens;
     private readonly ModuleList<TransformerBlock> blocks;
     private readonly SecondOrderHead classifier;
@@ -51,16 +67,36 @@ public sealed partial class Sot : Backbone<Sot.Config>
     private readonly SecondOrderHead.Config head;
 
     /// <summary>A model with the authors' initialisation: linear maps and the class token truncated normal 0.02.</summary>
-    public Sot(Config config) : base(config)
+    public Sot(Config config)
+        : base(config)
     {
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         visualTokens = new VisualTokens(config.Tokens, config.ImageSize, config.Channels, config.Dim, config.StemDim, config.LargeGrid);
         posEmbed = Positions();
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        blocks = new(Enumerable.Range(0, config.Depth).Select(i => TransformerInit.Linears(new TransformerBlock(config.Dim, new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout), config.MlpRatio, config.Eps, config.Dropout, rates[i]))));
+        blocks = new(
+            Enumerable
+                .Range(0, config.Depth)
+                .Select(i =>
+                    TransformerInit.Linears(
+                        new TransformerBlock(
+                            config.Dim,
+                            new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout),
+                            config.MlpRatio,
+                            config.Eps,
+                            config.Dropout,
+                            rates[i]
+                        )
+                    )
+                )
+        );
         head = (config.Head ?? new(config.Dim, config.Classes, config.PoolHeads, config.PoolDim)) with
         {
-            Dim = config.Dim, Classes = config.Classes, Heads = config.PoolHeads, HeadDim = config.PoolDim, Dropout = config.HeadDropout,
+            Dim = config.Dim,
+            Classes = config.Classes,
+            Heads = config.PoolHeads,
+            HeadDim = config.PoolDim,
+            Dropout = config.HeadDropout,
         };
         classifier = new SecondOrderHead(head);
         norm = new LayerNorm(config.Dim, config.Eps);
@@ -69,18 +105,23 @@ public sealed partial class Sot : Backbone<Sot.Config>
 
     /// <summary>Width of class token and statistics side by side.</summary>
     public override int FeatureWidth => classifier.Width;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => [.. classifier.ClassifierNames.Select(name => $"classifier.{name}")];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
 
     private (int Height, int Width) Grid => visualTokens.Grid(Options.ImageSize);
 
-    private Parameter Positions() => new(Torch.Scope(() => PositionTable.Sine(1 + Grid.Height * Grid.Width, Options.Dim)), requiresGrad: false);
+    private Parameter Positions() =>
+        new(Torch.Scope(() => PositionTable.Sine(1 + Grid.Height * Grid.Width, Options.Dim)), requiresGrad: false);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -88,7 +129,8 @@ public sealed partial class Sot : Backbone<Sot.Config>
         ExpectOwnSize(input);
         var x = visualTokens.Call(input);
         x = drop.Call(Torch.Cat([clsToken.Expand([x.Size(0), -1, -1]), x], 1) + posEmbed);
-        foreach (var block in blocks) x = block.Call(x);
+        foreach (var block in blocks)
+            x = block.Call(x);
         return Record("normed", norm.Call(x));
     }
 
@@ -101,14 +143,20 @@ public sealed partial class Sot : Backbone<Sot.Config>
     /// <inheritdoc/>
     protected override Outputs ForwardOutputs(ModelInput input)
     {
-        if (!Training || head.Fusion != SecondOrderHead.Fusion.Losses || Options.Classes == 0) return base.ForwardOutputs(input);
+        if (!Training || head.Fusion != SecondOrderHead.Fusion.Losses || Options.Classes == 0)
+            return base.ForwardOutputs(input);
         var (byClass, byWords) = classifier.ClassifyApart(Pool(Features(input.Inputs)));
         return new Outputs(byClass) { Named = new Dictionary<string, Tensor> { [ByWords] = byWords } };
     }
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), (int)Math.Round(Options.ImageSize.Height / (double)Grid.Height))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [
+            new(
+                Features(input).Slice(1, 1).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width),
+                (int)Math.Round(Options.ImageSize.Height / (double)Grid.Height)
+            ),
+        ];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -130,23 +178,74 @@ public sealed partial class Sot : Backbone<Sot.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         // The table is a formula: that of this size is right, whatever the file holds.
-        if (state.TryGetValue("pos_embed", out var table) && table.Shape != posEmbed.Shape) state["pos_embed"] = posEmbed;
+        if (state.TryGetValue("pos_embed", out var table) && table.Shape != posEmbed.Shape)
+            state["pos_embed"] = posEmbed;
     }
 
     private const string Paper = "SoT: Delving Deeper into Classification Head for Transformer, 2021, arXiv:2104.10935";
 
-    private static Variant Make(string name, int dim, int depth, int heads, double ratio, int poolDim, double headDropout, double parameters, double gmacs, double top1, string? note = null) => new(
-        name, Paper,
-        options => new Sot(new Config(
-            options.ImageSize ?? (224, 224), dim, depth, heads, ratio, 6, poolDim, options.Classes ?? 1000, options.Channels ?? 3, HeadDropout: headDropout, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-        224, parameters, gmacs, MacsWithAttention: false, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        double ratio,
+        int poolDim,
+        double headDropout,
+        double parameters,
+        double gmacs,
+        double top1,
+        string? note = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Sot(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    dim,
+                    depth,
+                    heads,
+                    ratio,
+                    6,
+                    poolDim,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    HeadDropout: headDropout,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            MacsWithAttention: false,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
     /// <summary>The published sizes; no weights were published.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make("sot_tiny", 240, 12, 4, 2.5, 14, 0, 8.04, 2.5, 80.3, "ImageNet-A 21.5; 7.7 million parameters in the paper, this is its code"),
-        Make("sot_small", 384, 14, 6, 3.5, 24, 0.5, 27.1, 5.8, 82.7, "ImageNet-A 31.8; 26.9 million parameters in the paper, this is its code"),
+        Make(
+            "sot_small",
+            384,
+            14,
+            6,
+            3.5,
+            24,
+            0.5,
+            27.1,
+            5.8,
+            82.7,
+            "ImageNet-A 31.8; 26.9 million parameters in the paper, this is its code"
+        ),
         Make("sot_base", 528, 24, 8, 3, 38, 0.7, 76.8, 14.5, 83.5, "ImageNet-A 34.6"),
-        Variant.Micro("sot_micro_64", Paper, 64, a => new Sot(new Config(a.ImageSize, 128, 6, 4, 2, 4, 10, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("sot_micro_64", Paper, 64, a => new Sot(
+            new Config(a.ImageSize, 128, 6, 4, 2, 4, 10, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

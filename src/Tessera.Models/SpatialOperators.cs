@@ -9,7 +9,16 @@ namespace Tessera.Models;
 /// <param name="Channel">specific: other weights for each channel; agnostic: the same for all.</param>
 /// <param name="Parameters">Order of the number of parameters.</param>
 /// <param name="Flops">Order of the number of operations.</param>
-public sealed record OperatorTraits(string Kind, string Aggregation, string Reach, bool ResolutionSensitive, string Spatial, string Channel, string Parameters, string Flops);
+public sealed record OperatorTraits(
+    string Kind,
+    string Aggregation,
+    string Reach,
+    bool ResolutionSensitive,
+    string Spatial,
+    string Channel,
+    string Parameters,
+    string Flops
+);
 
 /// <summary>What a spatial operator costs on a map.</summary>
 /// <param name="Weights">Without biases and norms.</param>
@@ -26,7 +35,16 @@ public sealed record OperatorCost(long Weights, long Macs, long Reach);
 /// <param name="Expansion">gMLP's hidden width over the channels.</param>
 /// <param name="Region">Hire-MLP's side of a region.</param>
 /// <param name="ShiftSize">AS-MLP's spread of shifts.</param>
-public sealed record OperatorSizes(int Height, int Width, int Channels, int Kernel = 3, int? TokenHidden = null, double Expansion = 6, int Region = 2, int ShiftSize = 5);
+public sealed record OperatorSizes(
+    int Height,
+    int Width,
+    int Channels,
+    int Kernel = 3,
+    int? TokenHidden = null,
+    double Expansion = 6,
+    int Region = 2,
+    int ShiftSize = 5
+);
 
 /// <summary>
 /// The ways to mix positions side by side, after Liu et al., "Are we ready for a new paradigm shift? A Survey on Visual Deep
@@ -34,25 +52,33 @@ public sealed record OperatorSizes(int Height, int Width, int Channels, int Kern
 /// </summary>
 public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<OperatorSizes, OperatorCost> Cost)
 {
-    private const string Projection = "spatial projection", Axial = "axial projection", Shifts = "shift + channel projection";
+    private const string Projection = "spatial projection",
+        Axial = "axial projection",
+        Shifts = "shift + channel projection";
 
     private static OperatorTraits Shifting { get; } = new(Shifts, "static", "local", false, "agnostic", "specific", "O(C^2)", "O(HWC^2)");
 
-    private static OperatorTraits Projecting { get; } = new(Projection, "static", "global", true, "specific", "agnostic", "O(H^2W^2)", "O(H^2W^2C)");
+    private static OperatorTraits Projecting { get; } =
+        new(Projection, "static", "global", true, "specific", "agnostic", "O(H^2W^2)", "O(H^2W^2C)");
 
     /// <summary>The operators in the order of the table.</summary>
     public static IReadOnlyList<SpatialOperator> All { get; } =
     [
-        new("convolution", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C^2)", "O(k^2HWC^2)"),
-            s => new(Square(s.Kernel) * Square(s.Channels), Tokens(s) * Square(s.Kernel) * Square(s.Channels), Square(s.Kernel))),
-        new("depthwise", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C)", "O(k^2HWC)"),
-            s => new(Square(s.Kernel) * s.Channels, Tokens(s) * Square(s.Kernel) * s.Channels, Square(s.Kernel))),
-        new("attention", new("attention", "dynamic", "global", false, "agnostic", "specific", "O(4C^2)", "O(H^2W^2C)"),
-            s => new(4 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + 2 * Square(Tokens(s)) * s.Channels, Tokens(s))),
+        new("convolution", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C^2)", "O(k^2HWC^2)"), s =>
+            new(Square(s.Kernel) * Square(s.Channels), Tokens(s) * Square(s.Kernel) * Square(s.Channels), Square(s.Kernel))
+        ),
+        new("depthwise", new("convolution", "static", "local", false, "agnostic", "specific", "O(k^2C)", "O(k^2HWC)"), s =>
+            new(Square(s.Kernel) * s.Channels, Tokens(s) * Square(s.Kernel) * s.Channels, Square(s.Kernel))
+        ),
+        new("attention", new("attention", "dynamic", "global", false, "agnostic", "specific", "O(4C^2)", "O(H^2W^2C)"), s =>
+            new(4 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + 2 * Square(Tokens(s)) * s.Channels, Tokens(s))
+        ),
         new("mixer", Projecting, s => new(2 * Tokens(s) * Hidden(s), 2 * Tokens(s) * Hidden(s) * s.Channels, Tokens(s))),
         new("resmlp", Projecting, s => new(Square(Tokens(s)), Square(Tokens(s)) * s.Channels, Tokens(s))),
         new("gmlp", Projecting, s => new(Square(Tokens(s)), Square(Tokens(s)) * (long)(s.Expansion * s.Channels) / 2, Tokens(s))),
-        new("vip", new(Axial, "static", "axial", true, "specific", "specific", "O(H^2+W^2+C^2)", "O(HWC(H+W+C))"), s => Gated(s, s.Height + s.Width - 1)),
+        new("vip", new(Axial, "static", "axial", true, "specific", "specific", "O(H^2+W^2+C^2)", "O(HWC(H+W+C))"), s =>
+            Gated(s, s.Height + s.Width - 1)
+        ),
         new("s2mlpv1", Shifting, s => new(2 * Square(s.Channels), 2 * Tokens(s) * Square(s.Channels), 4)),
         new("s2mlpv2", Shifting, s => Gated(s, 5)),
         new("cyclemlp", Shifting, s => Gated(s, 2 * s.Kernel - 1)),
@@ -62,11 +88,16 @@ public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<Op
 
     /// <summary>An operator by name.</summary>
     /// <exception cref="ArgumentException">There is none; the message lists them.</exception>
-    public static SpatialOperator Get(string name)
-        => All.FirstOrDefault(o => o.Name == name) ?? throw new ArgumentException($"no spatial operator '{name}'; there are: {string.Join(", ", All.Select(o => o.Name))}", nameof(name));
+    public static SpatialOperator Get(string name) =>
+        All.FirstOrDefault(o => o.Name == name)
+        ?? throw new ArgumentException(
+            $"no spatial operator '{name}'; there are: {string.Join(", ", All.Select(o => o.Name))}",
+            nameof(name)
+        );
 
     // Three branches of C x C, a projection of C x C, and a gate of C / 4 hidden values that is computed once per image.
-    private static OperatorCost Gated(OperatorSizes s, long reach) => new(5 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + Square(s.Channels), reach);
+    private static OperatorCost Gated(OperatorSizes s, long reach) =>
+        new(5 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + Square(s.Channels), reach);
 
     private static long Tokens(OperatorSizes s) => s.Height * (long)s.Width;
 

@@ -36,12 +36,25 @@ public sealed partial class Sret : Backbone<Sret.Config>
     /// <param name="DropPath">Stochastic depth, growing over the passes of all stages.</param>
     /// <param name="Permutation">A fixed permutation, position i taking token (Multiplier i + Offset) mod N; null draws anew at every pass.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> BaseDims, IReadOnlyList<int> Depth, IReadOnlyList<int> Blocks, IReadOnlyList<int> Heads,
-        IReadOnlyList<int>? Groups, IReadOnlyList<int>? PermutedGroups, double MlpRatio, double BetweenRatio = 1, int Classes = 1000, int Channels = 3,
-        double Dropout = 0, double DropPath = 0, (int Multiplier, int Offset)? Permutation = null) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> BaseDims,
+        IReadOnlyList<int> Depth,
+        IReadOnlyList<int> Blocks,
+        IReadOnlyList<int> Heads,
+        IReadOnlyList<int>? Groups,
+        IReadOnlyList<int>? PermutedGroups,
+        double MlpRatio,
+        double BetweenRatio = 1,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0,
+        (int Multiplier, int Offset)? Permutation = null
+    ) : IBackboneConfig
     {
         /// <summary>Number of stages.</summary>
         public int Stages => Depth.Count;
+
         /// <summary>Width of a stage.</summary>
         public int Dim(int stage) => BaseDims[stage] * Heads[stage];
     }
@@ -55,7 +68,8 @@ public sealed partial class Sret : Backbone<Sret.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation: positions truncated normal 0.02, all else the engine's default.</summary>
-    public Sret(Config config) : base(config)
+    public Sret(Config config)
+        : base(config)
     {
         Check(config.ImageSize);
         posEmbed = Init.TruncatedNormal(new Parameter([1, config.Dim(0), config.ImageSize.Height / 8, config.ImageSize.Width / 8]), 0.02);
@@ -63,28 +77,41 @@ public sealed partial class Sret : Backbone<Sret.Config>
         transformers = new(Enumerable.Range(0, config.Stages).Select(stage => new Stage(config, stage)));
         pools = new(Enumerable.Range(0, config.Stages - 1).Select(stage => new Reduction(config.Dim(stage), config.Dim(stage + 1))));
         norm = new LayerNorm(FeatureWidth, 1e-6);
-        if (config.Classes > 0) head = new Linear(FeatureWidth, config.Classes);
+        if (config.Classes > 0)
+            head = new Linear(FeatureWidth, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim(Options.Stages - 1);
+
     /// <summary>A path per pass: that of the layer after the block, which belongs to this pass alone.</summary>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depth.Index().SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [
+            .. Options
+                .Depth.Index()
+                .SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}")),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name == "pos_embed";
 
     private void Check((int Height, int Width) size)
     {
         var multiple = 8 << (Options.Stages - 1);
-        if (size.Height % multiple != 0 || size.Width % multiple != 0) throw new ShapeException($"height and width should be multiples of {multiple}, the image is {size.Height} x {size.Width}");
+        if (size.Height % multiple != 0 || size.Width % multiple != 0)
+            throw new ShapeException($"height and width should be multiples of {multiple}, the image is {size.Height} x {size.Width}");
         for (var stage = 0; stage < Options.Stages; stage++)
         {
             var tokens = (size.Height / (8 << stage)) * (size.Width / (8 << stage));
             foreach (var groups in new[] { Options.Groups?[stage] ?? 1, Options.PermutedGroups?[stage] ?? 1 })
-                if (tokens % groups != 0) throw new ShapeException($"the {tokens} tokens of stage {stage} do not divide into {groups} slices: another image size or other groups are needed");
+                if (tokens % groups != 0)
+                    throw new ShapeException(
+                        $"the {tokens} tokens of stage {stage} do not divide into {groups} slices: another image size or other groups are needed"
+                    );
         }
     }
 
@@ -94,7 +121,8 @@ public sealed partial class Sret : Backbone<Sret.Config>
         var x = drop.Call(patchEmbed.Call(image) + posEmbed);
         for (var stage = 0; stage < Options.Stages; stage++)
         {
-            if (stage > 0) x = pools[stage - 1].Call(x);
+            if (stage > 0)
+                x = pools[stage - 1].Call(x);
             x = transformers[stage].Call((x, draws));
             yield return x;
         }
@@ -113,7 +141,8 @@ public sealed partial class Sret : Backbone<Sret.Config>
     protected override Outputs ForwardOutputs(ModelInput input) => new(Classify(Pool(Stages(input.Inputs, input.Draws).Last())));
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Stages(input, new Dictionary<string, Tensor>()).Select((map, stage) => new FeatureMap(map, 8 << stage))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Stages(input, new Dictionary<string, Tensor>()).Select((map, stage) => new FeatureMap(map, 8 << stage))];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
@@ -138,12 +167,15 @@ public sealed partial class Sret : Backbone<Sret.Config>
     /// <summary>Resamples positions, and fills in the positions of shared blocks where a file holds each tensor once.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4 && table.Shape != posEmbed.Shape) state["pos_embed"] = Torch.Scope(() => Resampled(table));
+        if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4 && table.Shape != posEmbed.Shape)
+            state["pos_embed"] = Torch.Scope(() => Resampled(table));
         var firstNames = new Dictionary<Tensor, string>(ReferenceEqualityComparer.Instance);
         foreach (var (name, tensor) in StateDict())
         {
-            if (firstNames.TryAdd(tensor, name) || state.ContainsKey(name)) continue;
-            if (state.TryGetValue(firstNames[tensor], out var shared)) state[name] = shared;
+            if (firstNames.TryAdd(tensor, name) || state.ContainsKey(name))
+                continue;
+            if (state.TryGetValue(firstNames[tensor], out var shared))
+                state[name] = shared;
         }
     }
 
@@ -185,14 +217,20 @@ public sealed partial class Sret : Backbone<Sret.Config>
     private sealed partial class Stage : Module<(Tensor Map, IReadOnlyDictionary<string, Tensor> Draws), Tensor>
     {
         private readonly ModuleList<Module> blocks;
-        [NotRegistered] private readonly List<(Block Block, Between Between)> passes = [];
+
+        [NotRegistered]
+        private readonly List<(Block Block, Between Between)> passes = [];
         private readonly int stage;
         private readonly int permutedGroups;
         private readonly (int Multiplier, int Offset)? permutation;
 
         public Stage(Config config, int stage)
         {
-            if (config.Depth[stage] % config.Blocks[stage] != 0) throw new ArgumentException($"{config.Depth[stage]} passes do not divide among the {config.Blocks[stage]} blocks of stage {stage}", nameof(config));
+            if (config.Depth[stage] % config.Blocks[stage] != 0)
+                throw new ArgumentException(
+                    $"{config.Depth[stage]} passes do not divide among the {config.Blocks[stage]} blocks of stage {stage}",
+                    nameof(config)
+                );
             this.stage = stage;
             permutation = config.Permutation;
             permutedGroups = config.PermutedGroups?[stage] ?? 1;
@@ -215,14 +253,19 @@ public sealed partial class Sret : Backbone<Sret.Config>
             {
                 // Passes count through the stage: every second one is a repeated one, whichever block it belongs to.
                 var repeated = i % 2 == 1;
-                var order = repeated && permutedGroups > 1 ? input.Draws.GetValueOrDefault(Permutation(stage, i)) ?? Draw(height * width, x.Device) : null;
+                var order =
+                    repeated && permutedGroups > 1
+                        ? input.Draws.GetValueOrDefault(Permutation(stage, i)) ?? Draw(height * width, x.Device)
+                        : null;
                 x = between.Call(block.Call((x, repeated, order)));
             }
             return x.Transpose(1, 2).Reshape(batch, dim, height, width);
         }
 
-        private Tensor Draw(long tokens, Device device)
-            => permutation is { } p ? (Torch.Arange(tokens, device: device) * p.Multiplier + p.Offset).Remainder(tokens) : Torch.Randperm(tokens, DType.Int64, device: device);
+        private Tensor Draw(long tokens, Device device) =>
+            permutation is { } p
+                ? (Torch.Arange(tokens, device: device) * p.Multiplier + p.Offset).Remainder(tokens)
+                : Torch.Randperm(tokens, DType.Int64, device: device);
     }
 
     /// <summary>A pre-norm block with learned factors on both arms of both residuals (equation 5).</summary>
@@ -240,7 +283,9 @@ public sealed partial class Sret : Backbone<Sret.Config>
 
         protected override Tensor Forward((Tensor X, bool Repeated, Tensor? Order) input)
         {
-            var x = coefficient1.Call(input.X) + coefficient2.Call(dropPath.Call(attn.Call((norm1.Call(input.X), input.Repeated, input.Order))));
+            var x =
+                coefficient1.Call(input.X)
+                + coefficient2.Call(dropPath.Call(attn.Call((norm1.Call(input.X), input.Repeated, input.Order))));
             return coefficient3.Call(x) + coefficient4.Call(dropPath.Call(mlp.Call(norm2.Call(x))));
         }
     }
@@ -281,9 +326,11 @@ public sealed partial class Sret : Backbone<Sret.Config>
                 Record("attention", Whole(weights.Reshape(batch, slices, heads, run, run), input.Order));
                 mixed = weights.Matmul(value);
             }
-            else mixed = Attention.Apply(query, key, value);
+            else
+                mixed = Attention.Apply(query, key, value);
             mixed = mixed.Transpose(1, 2).Reshape(batch, tokens, dim);
-            if (input.Order is { } permuted) mixed = mixed.IndexSelect(1, permuted.Argsort());
+            if (input.Order is { } permuted)
+                mixed = mixed.IndexSelect(1, permuted.Argsort());
             return projDrop.Call(proj.Call(mixed));
         }
 
@@ -300,14 +347,54 @@ public sealed partial class Sret : Backbone<Sret.Config>
     private const string Paper = "Sliced Recursive Transformer, 2021, arXiv:2111.05297";
 
     private static Variant Make(
-        string name, int baseDim, int firstHeads, double mlpRatio, double between, int[]? groups, int[]? permuted, double? parameters, double? gmacs, double? top1, string? note = null,
-        double dropPath = 0.1, int image = 224, int loops = 2)
+        string name,
+        int baseDim,
+        int firstHeads,
+        double mlpRatio,
+        double between,
+        int[]? groups,
+        int[]? permuted,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note = null,
+        double dropPath = 0.1,
+        int image = 224,
+        int loops = 2
+    )
     {
         int[] blocks = [2, 5, 3];
-        return new(name, Paper, options => new Sret(new Config(
-                options.ImageSize ?? (image, image), [baseDim, baseDim, baseDim], [.. blocks.Select(b => b * loops)], blocks, [firstHeads, 2 * firstHeads, 4 * firstHeads], groups, permuted,
-                mlpRatio, between, options.Classes ?? 1000, options.Channels ?? 3, options.Dropout ?? 0, options.DropPath ?? dropPath)),
-            image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 }, Note: note);
+        return new(
+            name,
+            Paper,
+            options => new Sret(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    [baseDim, baseDim, baseDim],
+                    [.. blocks.Select(b => b * loops)],
+                    blocks,
+                    [firstHeads, 2 * firstHeads, 4 * firstHeads],
+                    groups,
+                    permuted,
+                    mlpRatio,
+                    between,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    options.Dropout ?? 0,
+                    options.DropPath ?? dropPath
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : 0.875,
+            },
+            Note: note
+        );
     }
 
     /// <summary>The published models, <c>_unsliced</c> with attention over all tokens, and one of a hundred passes.</summary>
@@ -323,7 +410,36 @@ public sealed partial class Sret : Backbone<Sret.Config>
         Make("sret_s_unsliced", 42, 3, 3, 2, null, null, 20.9, 4.7, 82.0, null, 0),
         Make("sret_s_unsliced_384", 42, 3, 3, 2, null, null, 21.0, 18.5, 83.8, "distilled", 0, 384),
         Make("sret_s_unsliced_512", 42, 3, 3, 2, null, null, 21.3, 42.8, 84.3, "distilled", 0, 512),
-        Make("sret_100", 40, 2, 3.6, 1, [8, 4, 1], [2, 1, 1], null, null, null, "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models", loops: 10),
-        Variant.Micro("sret_micro_64", Paper, 64, a => new Sret(new Config(a.ImageSize, [20, 20, 20], [2, 4, 2], [1, 2, 1], [2, 4, 8], [8, 4, 1], [2, 1, 1], 3, 1, a.Classes, a.Channels, a.Dropout, a.DropPath))),
+        Make(
+            "sret_100",
+            40,
+            2,
+            3.6,
+            1,
+            [8, 4, 1],
+            [2, 1, 1],
+            null,
+            null,
+            null,
+            "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models",
+            loops: 10
+        ),
+        Variant.Micro("sret_micro_64", Paper, 64, a => new Sret(
+            new Config(
+                a.ImageSize,
+                [20, 20, 20],
+                [2, 4, 2],
+                [1, 2, 1],
+                [2, 4, 8],
+                [8, 4, 1],
+                [2, 1, 1],
+                3,
+                1,
+                a.Classes,
+                a.Channels,
+                a.Dropout,
+                a.DropPath
+            )
+        )),
     ];
 }

@@ -31,8 +31,23 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Dense">The backbone for dense tasks: any image size, a norm per stage instead of the last one.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, IReadOnlyList<int> Depths, IReadOnlyList<int> Heads, int Window = 7, int Patch = 4, int Classes = 1000, int Channels = 3,
-        double MlpRatio = 4, bool QkvBias = true, bool AbsolutePositions = false, bool PatchNorm = true, double Eps = 1e-5, double Dropout = 0, double DropPath = 0, bool Dense = false) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Dim,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Heads,
+        int Window = 7,
+        int Patch = 4,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        bool AbsolutePositions = false,
+        bool PatchNorm = true,
+        double Eps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0,
+        bool Dense = false
+    ) : IBackboneConfig
     {
         internal int Width(int stage) => Dim << stage;
 
@@ -48,7 +63,8 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         /// <exception cref="ShapeException">The image does not divide into patches and windows at every stage.</exception>
         internal void Check()
         {
-            if (Dense) return;
+            if (Dense)
+                return;
             var (height, width) = ImageSize;
             PatchEmbed.CheckSize(height, width, Patch);
             (height, width) = Grid;
@@ -56,9 +72,13 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             {
                 var side = WindowAt(i, 0).Side;
                 if (side == 0 || height % side != 0 || width % side != 0)
-                    throw new ShapeException($"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into windows of {Math.Max(side, 1)} x {Math.Max(side, 1)}");
+                    throw new ShapeException(
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into windows of {Math.Max(side, 1)} x {Math.Max(side, 1)}"
+                    );
                 if (i + 1 < Depths.Count && (height % 2 != 0 || width % 2 != 0))
-                    throw new ShapeException($"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, whose tokens cannot be merged by two: sides are to be multiples of {Patch << (Depths.Count - 1)}");
+                    throw new ShapeException(
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, whose tokens cannot be merged by two: sides are to be multiples of {Patch << (Depths.Count - 1)}"
+                    );
             }
         }
     }
@@ -72,17 +92,24 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
 
     /// <summary>A model with the authors' initialisation.</summary>
     /// <exception cref="ShapeException">The image does not divide into patches and windows at every stage.</exception>
-    public Swin(Config config) : base(config)
+    public Swin(Config config)
+        : base(config)
     {
-        if (config.Heads.Count != config.Depths.Count) throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
+        if (config.Heads.Count != config.Depths.Count)
+            throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
         config.Check();
         var (height, width) = config.Grid;
         if (config.AbsolutePositions)
-            absolutePosEmbed = Init.TruncatedNormal(config.Dense ? new Parameter([1, config.Dim, height, width]) : new Parameter([1, height * width, config.Dim]), 0.02);
+            absolutePosEmbed = Init.TruncatedNormal(
+                config.Dense ? new Parameter([1, config.Dim, height, width]) : new Parameter([1, height * width, config.Dim]),
+                0.02
+            );
         patchEmbed = new ConvEmbed(config.Channels, config.Dim, config.Patch, config.Patch, eps: config.PatchNorm ? config.Eps : null);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         layers = new(config.Depths.Select((_, i) => new Stage(config, i, rates)));
-        norms = config.Dense ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))] : [new LayerNorm(FeatureWidth, config.Eps)];
+        norms = config.Dense
+            ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))]
+            : [new LayerNorm(FeatureWidth, config.Eps)];
         head = TransformerInit.Head(FeatureWidth, config.Classes);
         drop = new Dropout(config.Dropout);
     }
@@ -93,7 +120,8 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         members.Add("absolute_pos_embed", absolutePosEmbed);
         members.Add("patch_embed", patchEmbed);
         members.Add("layers", layers);
-        foreach (var (i, norm) in norms.Index()) members.Add(Options.Dense ? $"norm{i}" : "norm", norm);
+        foreach (var (i, norm) in norms.Index())
+            members.Add(Options.Dense ? $"norm{i}" : "norm", norm);
         members.Add("head", head);
         members.Add("drop", drop);
     }
@@ -101,21 +129,29 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     private protected override int FirstStride => Options.Patch;
     private protected override bool IsDense => Options.Dense;
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
+
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+    public override IReadOnlyList<string> BlockPaths =>
+        [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name == "absolute_pos_embed" || name.EndsWith("relative_position_bias_table", StringComparison.Ordinal);
+    public override bool WithoutDecay(string name) =>
+        name == "absolute_pos_embed" || name.EndsWith("relative_position_bias_table", StringComparison.Ordinal);
 
     private (Tensor Tokens, int Height, int Width) Embed(Tensor image) // [B, C, H, W] -> [B, N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!Options.Dense) ExpectOwnSize(image);
+        if (!Options.Dense)
+            ExpectOwnSize(image);
         var (below, right) = (Missing(height, Options.Patch), Missing(width, Options.Patch));
-        if (below + right > 0) image = image.ConstantPadNd([0, right, 0, below]);
+        if (below + right > 0)
+            image = image.ConstantPadNd([0, right, 0, below]);
         var x = patchEmbed.Call(image);
         (height, width) = ((height + below) / Options.Patch, (width + right) / Options.Patch);
         if (absolutePosEmbed is { } table)
@@ -133,9 +169,11 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         foreach (var (i, stage) in layers.Index())
         {
             var mask = Options.Dense ? stage.Mask(height, width, x) : null;
-            foreach (var block in stage.Blocks) x = block.Call((x, height, width, mask));
+            foreach (var block in stage.Blocks)
+                x = block.Call((x, height, width, mask));
             yield return (Record($"stage{i + 1}", x), height, width);
-            if (stage.Downsample is not { } merging) yield break;
+            if (stage.Downsample is not { } merging)
+                yield break;
             x = merging.Call((x, height, width));
             (height, width) = ((height + 1) / 2, (width + 1) / 2);
         }
@@ -150,12 +188,21 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         var attention = Recorded(image, "**.attention");
         var maps = FeatureMaps(image);
         foreach (var (i, stage) in layers.Index().Where(stage => maps[stage.Index].Map.Size(2) > stage.Item.Blocks[0].Side).TakeLast(2))
-            foreach (var (j, block) in stage.Blocks.Index().TakeLast(2))
-                yield return Insight.Windowed($"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}", attention[$"layers.{i}.blocks.{j}.attn.attention"], (block.Side, block.Side),
-                    ((int)maps[i].Map.Size(2), (int)maps[i].Map.Size(3)), shift: block.Shift);
+        foreach (var (j, block) in stage.Blocks.Index().TakeLast(2))
+            yield return Insight.Windowed(
+                $"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}",
+                attention[$"layers.{i}.blocks.{j}.attn.attention"],
+                (block.Side, block.Side),
+                ((int)maps[i].Map.Size(2), (int)maps[i].Map.Size(3)),
+                shift: block.Shift
+            );
         if (maps[^1].Map.Size(2) <= layers[^1].Blocks[0].Side)
-            yield return Insight.Windowed($"window of stage {layers.Count}", attention[$"layers.{layers.Count - 1}.blocks.{Options.Depths[^1] - 1}.attn.attention"],
-                (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side), ((int)maps[^1].Map.Size(2), (int)maps[^1].Map.Size(3)));
+            yield return Insight.Windowed(
+                $"window of stage {layers.Count}",
+                attention[$"layers.{layers.Count - 1}.blocks.{Options.Depths[^1] - 1}.attn.attention"],
+                (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side),
+                ((int)maps[^1].Map.Size(2), (int)maps[^1].Map.Size(3))
+            );
     }
 
     /// <inheritdoc/>
@@ -179,8 +226,12 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         {
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
-            if (absolutePosEmbed is not null) absolutePosEmbed = new Parameter(PositionTable.Resample(absolutePosEmbed, Options.Grid, resized.Grid, 0, PositionResampling.Bicubic).Clone());
-            foreach (var stage in layers) stage.Resize(resized);
+            if (absolutePosEmbed is not null)
+                absolutePosEmbed = new Parameter(
+                    PositionTable.Resample(absolutePosEmbed, Options.Grid, resized.Grid, 0, PositionResampling.Bicubic).Clone()
+                );
+            foreach (var stage in layers)
+                stage.Resize(resized);
         }
         Options = resized;
     }
@@ -189,20 +240,29 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         base.AdaptStateDict(state);
-        foreach (var name in state.Keys.Where(IsComputed).ToArray()) state.Remove(name);
+        foreach (var name in state.Keys.Where(IsComputed).ToArray())
+            state.Remove(name);
         foreach (var (name, own) in StateDict())
         {
-            if (IsComputed(name)) state[name] = own;
-            else if (!state.TryGetValue(name, out var table) || table.Shape == own.Shape) continue;
-            else if (name.EndsWith("relative_position_bias_table", StringComparison.Ordinal) && table.Dim == 2 && table.Size(1) == own.Size(1))
+            if (IsComputed(name))
+                state[name] = own;
+            else if (!state.TryGetValue(name, out var table) || table.Shape == own.Shape)
+                continue;
+            else if (
+                name.EndsWith("relative_position_bias_table", StringComparison.Ordinal)
+                && table.Dim == 2
+                && table.Size(1) == own.Size(1)
+            )
             {
                 var (from, to) = (RelativePositions.SideOf(table.Size(0)), RelativePositions.SideOf(own.Size(0)));
                 state[name] = RelativePositions.Resize(table, (from, from), (to, to));
             }
-            else if (name == "absolute_pos_embed") state[name] = FitPositions(table);
+            else if (name == "absolute_pos_embed")
+                state[name] = FitPositions(table);
         }
 
-        static bool IsComputed(string name) => name.EndsWith("relative_position_index", StringComparison.Ordinal) || name.EndsWith("attn_mask", StringComparison.Ordinal);
+        static bool IsComputed(string name) =>
+            name.EndsWith("relative_position_index", StringComparison.Ordinal) || name.EndsWith("attn_mask", StringComparison.Ordinal);
     }
 
     // Files of classifiers hold rows, those of dense models a map.
@@ -213,7 +273,13 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var from = ((int)table.Size(2), (int)table.Size(3));
             return PositionTable.Resample(table.ToTokens(), from, Options.Grid, 0, PositionResampling.Bicubic);
         }
-        var rows = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1), Options.Grid), Options.Grid, 0, PositionResampling.Bicubic);
+        var rows = PositionTable.Resample(
+            table,
+            PositionTable.GridOf(table.Size(1), Options.Grid),
+            Options.Grid,
+            0,
+            PositionResampling.Bicubic
+        );
         return Options.Dense ? rows.ToMap(Options.Grid.Height, Options.Grid.Width) : rows;
     }
 
@@ -222,14 +288,17 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     {
         private readonly ModuleList<Block> blocks;
         private readonly PatchMerging? downsample;
-        [NotRegistered] private readonly int index;
+
+        [NotRegistered]
+        private readonly int index;
 
         public Stage(Config config, int index, double[] rates)
         {
             this.index = index;
             var first = config.Depths.Take(index).Sum();
             blocks = new(Enumerable.Range(0, config.Depths[index]).Select(j => new Block(config, index, j, rates[first + j])));
-            if (index + 1 < config.Depths.Count) downsample = new PatchMerging(config.Width(index), config.Eps);
+            if (index + 1 < config.Depths.Count)
+                downsample = new PatchMerging(config.Width(index), config.Eps);
         }
 
         public IReadOnlyList<Block> Blocks => blocks;
@@ -237,12 +306,15 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
 
         public void Resize(Config config)
         {
-            foreach (var (j, block) in blocks.Index()) block.Resize(config, index, j);
+            foreach (var (j, block) in blocks.Index())
+                block.Resize(config, index, j);
         }
 
         /// <summary>The mask of the shifted blocks on the padded map; null when there is none.</summary>
-        public Tensor? Mask(int height, int width, Tensor like)
-            => blocks.FirstOrDefault(block => block.Shift > 0) is { } block ? Windows.ShiftMask(height + Missing(height, block.Side), width + Missing(width, block.Side), block.Side, block.Shift, like) : null;
+        public Tensor? Mask(int height, int width, Tensor like) =>
+            blocks.FirstOrDefault(block => block.Shift > 0) is { } block
+                ? Windows.ShiftMask(height + Missing(height, block.Side), width + Missing(width, block.Side), block.Side, block.Shift, like)
+                : null;
     }
 
     /// <summary>x + W(norm(x)), then x + MLP(norm(x)) (equation 3): W attends within windows, of the map rolled by half a window in every second block.</summary>
@@ -275,7 +347,10 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         {
             using var scope = new Scope();
             var (height, width) = config.Grid;
-            attnMask = Shift > 0 && !config.Dense ? new Buffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like), constant: true) : null;
+            attnMask =
+                Shift > 0 && !config.Dense
+                    ? new Buffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like), constant: true)
+                    : null;
         }
 
         public void Resize(Config config, int stage, int index)
@@ -292,12 +367,16 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var map = norm1.Call(x).Reshape(batch, height, width, dim);
             // Zeros after the norm: padded tokens have the bias as query, key and value, and take part.
             var (below, right) = (Missing(height, Side), Missing(width, Side));
-            if (below + right > 0) map = map.ConstantPadNd([0, 0, 0, right, 0, below]);
-            if (Shift > 0) map = map.Roll((-Shift, -Shift), (1, 2));
+            if (below + right > 0)
+                map = map.ConstantPadNd([0, 0, 0, right, 0, below]);
+            if (Shift > 0)
+                map = map.Roll((-Shift, -Shift), (1, 2));
             var windows = attn.Call((Windows.Cut(map, (Side, Side)), Shift > 0 ? attnMask ?? mask : null));
             map = Windows.Join(windows, (Side, Side), height + below, width + right);
-            if (Shift > 0) map = map.Roll((Shift, Shift), (1, 2));
-            if (below + right > 0) map = map.Slice(1, 0, height).Slice(2, 0, width);
+            if (Shift > 0)
+                map = map.Roll((Shift, Shift), (1, 2));
+            if (below + right > 0)
+                map = map.Slice(1, 0, height).Slice(2, 0, width);
             x = x + dropPath.Call(map.Reshape(batch, tokens, dim));
             return x + dropPath.Call(mlp.Call(norm2.Call(x)));
         }
@@ -320,33 +399,110 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var (x, height, width) = input;
             var (batch, _, dim) = x.Shape;
             var map = x.Reshape(batch, height, width, dim);
-            if (height % 2 + width % 2 > 0) map = map.ConstantPadNd([0, 0, 0, width % 2, 0, height % 2]);
+            if (height % 2 + width % 2 > 0)
+                map = map.ConstantPadNd([0, 0, 0, width % 2, 0, height % 2]);
             var (even, odd) = (map.Slice(1, 0, step: 2), map.Slice(1, 1, step: 2));
             // Rows before columns: (0, 0), (1, 0), (0, 1), (1, 1).
-            var joined = Torch.Cat([even.Slice(2, 0, step: 2), odd.Slice(2, 0, step: 2), even.Slice(2, 1, step: 2), odd.Slice(2, 1, step: 2)], -1);
+            var joined = Torch.Cat(
+                [even.Slice(2, 0, step: 2), odd.Slice(2, 0, step: 2), even.Slice(2, 1, step: 2), odd.Slice(2, 1, step: 2)],
+                -1
+            );
             return reduction.Call(norm.Call(joined.Reshape(batch, -1, 4 * dim)));
         }
     }
 
     private const string Paper = "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, 2021, arXiv:2103.14030";
 
-    private static Variant Make(string name, int dim, int[] depths, int[] heads, int window, int image, double dropPath, double? parameters, double? gmacs, double? top1, string? note = null, int patch = 4, int classes = 1000) => new(
-        name, Paper,
-        options => new Swin(new Config(options.ImageSize ?? (image, image), dim, depths, heads, window, patch, options.Classes ?? (options.Dense ? 0 : classes), options.Channels ?? 3,
-            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? dropPath, Dense: options.Dense)),
-        image, parameters, gmacs, Top1: top1, Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
-        Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 256 ? 1 : 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int[] depths,
+        int[] heads,
+        int window,
+        int image,
+        double dropPath,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note = null,
+        int patch = 4,
+        int classes = 1000
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Swin(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    dim,
+                    depths,
+                    heads,
+                    window,
+                    patch,
+                    options.Classes ?? (options.Dense ? 0 : classes),
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? dropPath,
+                    Dense: options.Dense
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
+            Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 256 ? 1 : 0.9 },
+            Note: note
+        );
 
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make("swin_tiny_patch4_window7_224", 96, [2, 2, 6, 2], [3, 6, 12, 24], 7, 224, 0.2, 28.288, 4.5, 81.2, "80.9 after ImageNet-22k"),
         Make("swin_tiny_c24_patch4_window8_256", 96, [2, 2, 6, 2], [4, 8, 16, 32], 8, 256, 0.2, 28.3, 5.9, 81.6),
-        Make("swin_small_patch4_window7_224", 96, [2, 2, 18, 2], [3, 6, 12, 24], 7, 224, 0.3, 49.6, 8.7, 83.2, "83.2 after ImageNet-22k too"),
+        Make(
+            "swin_small_patch4_window7_224",
+            96,
+            [2, 2, 18, 2],
+            [3, 6, 12, 24],
+            7,
+            224,
+            0.3,
+            49.6,
+            8.7,
+            83.2,
+            "83.2 after ImageNet-22k too"
+        ),
         Make("swin_base_patch4_window7_224", 128, [2, 2, 18, 2], [4, 8, 16, 32], 7, 224, 0.5, 87.8, 15.4, 83.5, "85.2 after ImageNet-22k"),
-        Make("swin_base_patch4_window12_384", 128, [2, 2, 18, 2], [4, 8, 16, 32], 12, 384, 0.5, 87.9, 47.1, 84.5, "86.4 after ImageNet-22k"),
+        Make(
+            "swin_base_patch4_window12_384",
+            128,
+            [2, 2, 18, 2],
+            [4, 8, 16, 32],
+            12,
+            384,
+            0.5,
+            87.9,
+            47.1,
+            84.5,
+            "86.4 after ImageNet-22k"
+        ),
         Make("swin_large_patch4_window7_224", 192, [2, 2, 18, 2], [6, 12, 24, 48], 7, 224, 0.2, 196.5, 34.5, 86.3, "after ImageNet-22k"),
         Make("swin_large_patch4_window12_384", 192, [2, 2, 18, 2], [6, 12, 24, 48], 12, 384, 0.2, 196.7, 103.9, 87.3, "after ImageNet-22k"),
-        Make("swin_micro_patch2_window4_32", 64, [2, 4, 2], [2, 4, 8], 4, 32, 0.1, null, null, null, "not published: for CIFAR", patch: 2, classes: 10),
+        Make(
+            "swin_micro_patch2_window4_32",
+            64,
+            [2, 4, 2],
+            [2, 4, 8],
+            4,
+            32,
+            0.1,
+            null,
+            null,
+            null,
+            "not published: for CIFAR",
+            patch: 2,
+            classes: 10
+        ),
     ];
 }

@@ -33,11 +33,26 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     /// <param name="Dropout">Dropout of tokens, projections and MLPs of the blocks; the performers drop a tenth in any case.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Dim, int Depth, int Heads, double MlpRatio, bool Transformers = false, int TokenDim = 64, int Classes = 1000, int Channels = 3,
-        bool QkvBias = false, double? QkScale = null, double KernelRatio = 0.5, double PerformerEps = 1e-8, double Eps = 1e-5, double Dropout = 0, double DropPath = 0) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Dim,
+        int Depth,
+        int Heads,
+        double MlpRatio,
+        bool Transformers = false,
+        int TokenDim = 64,
+        int Classes = 1000,
+        int Channels = 3,
+        bool QkvBias = false,
+        double? QkScale = null,
+        double KernelRatio = 0.5,
+        double PerformerEps = 1e-8,
+        double Eps = 1e-5,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
-    private Parameter posEmbed;          // [1, 1 + N, D]
+    private Parameter posEmbed; // [1, 1 + N, D]
     private readonly TokensToToken tokensToToken;
     private readonly ModuleList<TransformerBlock> blocks;
     private readonly LayerNorm norm;
@@ -45,15 +60,31 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public T2tVit(Config config) : base(config)
+    public T2tVit(Config config)
+        : base(config)
     {
         var (height, width) = TokensToToken.Grid(config.ImageSize);
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
-        posEmbed = new Parameter(Torch.Scope(() => PositionTable.Sine(1 + height * width, config.Dim, roundAngles: false)), requiresGrad: false);
+        posEmbed = new Parameter(
+            Torch.Scope(() => PositionTable.Sine(1 + height * width, config.Dim, roundAngles: false)),
+            requiresGrad: false
+        );
         tokensToToken = TransformerInit.Linears(new TokensToToken(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        blocks = TransformerInit.Linears(new ModuleList<TransformerBlock>(Enumerable.Range(0, config.Depth).Select(i =>
-            new TransformerBlock(config.Dim, new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, scale: config.QkScale), config.MlpRatio, config.Eps, config.Dropout, rates[i]))));
+        blocks = TransformerInit.Linears(
+            new ModuleList<TransformerBlock>(
+                Enumerable
+                    .Range(0, config.Depth)
+                    .Select(i => new TransformerBlock(
+                        config.Dim,
+                        new SelfAttention(config.Dim, config.Heads, config.QkvBias, dropout: config.Dropout, scale: config.QkScale),
+                        config.MlpRatio,
+                        config.Eps,
+                        config.Dropout,
+                        rates[i]
+                    ))
+            )
+        );
         norm = new LayerNorm(config.Dim, config.Eps);
         head = TransformerInit.Head(config.Dim, config.Classes);
         drop = new Dropout(config.Dropout);
@@ -61,12 +92,16 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "cls_token" or "pos_embed";
 
@@ -76,7 +111,8 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
         ExpectOwnSize(input);
         var x = tokensToToken.Call(input);
         x = drop.Call(Torch.Cat([clsToken.Expand([input.Size(0), -1, -1]), x], 1) + posEmbed);
-        foreach (var block in blocks) x = block.Call(x);
+        foreach (var block in blocks)
+            x = block.Call(x);
         return norm.Call(x);
     }
 
@@ -104,7 +140,10 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     /// <exception cref="ShapeException">The image is smaller than one token.</exception>
     public override void Resize(int height, int width)
     {
-        if (Math.Min(height, width) < TokensToToken.Smallest) throw new ShapeException($"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more");
+        if (Math.Min(height, width) < TokensToToken.Smallest)
+            throw new ShapeException(
+                $"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more"
+            );
         var (from, to) = (TokensToToken.Grid(Options.ImageSize), TokensToToken.Grid((height, width)));
         posEmbed = PositionTable.Resized(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic);
         Options = Options with { ImageSize = (height, width) };
@@ -138,10 +177,11 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
             Layer Attention(int width) => config.Transformers ? new TokenTransformer(width, config) : new TokenPerformer(width, config);
         }
 
-        public static (int Height, int Width) Grid((int Height, int Width) image)
-            => splits.Aggregate(image, (size, split) => (After(size.Height, split), After(size.Width, split)));
+        public static (int Height, int Width) Grid((int Height, int Width) image) =>
+            splits.Aggregate(image, (size, split) => (After(size.Height, split), After(size.Width, split)));
 
-        private static int After(int size, (int Kernel, int Stride, int Padding) split) => (size + 2 * split.Padding - split.Kernel) / split.Stride + 1;
+        private static int After(int size, (int Kernel, int Stride, int Padding) split) =>
+            (size + 2 * split.Padding - split.Kernel) / split.Stride + 1;
 
         protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
         {
@@ -159,7 +199,9 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
 
         private static Tensor AsMap(Tensor tokens, Tensor image, int after)
         {
-            var (height, width) = splits.Take(after).Aggregate(((int)image.Size(2), (int)image.Size(3)), (size, split) => (After(size.Item1, split), After(size.Item2, split)));
+            var (height, width) = splits
+                .Take(after)
+                .Aggregate(((int)image.Size(2), (int)image.Size(3)), (size, split) => (After(size.Item1, split), After(size.Item2, split)));
             return tokens.ToMap(height, width);
         }
     }
@@ -256,11 +298,47 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
         }
     }
 
-    private static Variant Make(string name, int dim, int depth, int heads, double ratio, bool transformers, double parameters, double? gmacs, double? top1, string? note = null, int image = 224) => new(
-        name, "Tokens-to-Token ViT, 2021, arXiv:2101.11986",
-        options => new T2tVit(new Config(options.ImageSize ?? (image, image), dim, depth, heads, ratio, transformers, Classes: options.Classes ?? 1000, Channels: options.Channels ?? 3,
-            Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        double ratio,
+        bool transformers,
+        double parameters,
+        double? gmacs,
+        double? top1,
+        string? note = null,
+        int image = 224
+    ) =>
+        new(
+            name,
+            "Tokens-to-Token ViT, 2021, arXiv:2101.11986",
+            options => new T2tVit(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    dim,
+                    depth,
+                    heads,
+                    ratio,
+                    transformers,
+                    Classes: options.Classes ?? 1000,
+                    Channels: options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : 0.9,
+            },
+            Note: note
+        );
 
     /// <summary>The published sizes; parameters include the fixed tables.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -277,6 +355,8 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
         Make("t2t_vit_t_24", 512, 24, 8, 3, true, 64.10, 15.0, 82.6),
         Make("t2t_vit_14_resnext", 384, 14, 32, 3, false, 21.5, null, null, "ablation: 32 heads"),
         Make("t2t_vit_14_wide", 768, 4, 12, 3, false, 25.2, null, null, "ablation: wide and shallow"),
-        Variant.Micro("t2t_vit_micro_64", "Tokens-to-Token ViT, 2021, arXiv:2101.11986", 64, a => new T2tVit(new Config(a.ImageSize, 192, 6, 4, 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("t2t_vit_micro_64", "Tokens-to-Token ViT, 2021, arXiv:2101.11986", 64, a => new T2tVit(
+            new Config(a.ImageSize, 192, 6, 4, 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
+        )),
     ];
 }

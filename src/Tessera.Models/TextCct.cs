@@ -36,8 +36,27 @@ public sealed partial class TextCct : Backbone
     /// <param name="PoolStride">Its stride.</param>
     /// <param name="PoolPadding">Its padding.</param>
     public sealed record Config(
-        string Kind, int Length, int Vocabulary, int WordDim, int Dim, int Depth, int Heads, double MlpRatio, int Kernel, int Classes, string Position = "none", int PaddingIndex = 1,
-        double Dropout = 0, double AttentionDropout = 0.1, double DropPath = 0.1, int? Stride = null, int? Padding = null, int PoolKernel = 2, int PoolStride = 2, int PoolPadding = 1);
+        string Kind,
+        int Length,
+        int Vocabulary,
+        int WordDim,
+        int Dim,
+        int Depth,
+        int Heads,
+        double MlpRatio,
+        int Kernel,
+        int Classes,
+        string Position = "none",
+        int PaddingIndex = 1,
+        double Dropout = 0,
+        double AttentionDropout = 0.1,
+        double DropPath = 0.1,
+        int? Stride = null,
+        int? Padding = null,
+        int PoolKernel = 2,
+        int PoolStride = 2,
+        int PoolPadding = 1
+    );
 
     private readonly Embedder embedder;
     private readonly TextTokenizer? tokenizer;
@@ -47,33 +66,60 @@ public sealed partial class TextCct : Backbone
     /// <summary>A model with the authors' initialisation.</summary>
     public TextCct(Config config)
     {
-        if (config.Kind is not ("cct" or "cvt" or "vit_lite" or "transformer")) throw new ArgumentException($"kind '{config.Kind}': cct, cvt, vit_lite or transformer was expected", nameof(config));
-        if (config.Kind == "transformer" && config.Dim != config.WordDim) throw new ArgumentException("a transformer has no tokenizer: its width is that of the words", nameof(config));
+        if (config.Kind is not ("cct" or "cvt" or "vit_lite" or "transformer"))
+            throw new ArgumentException($"kind '{config.Kind}': cct, cvt, vit_lite or transformer was expected", nameof(config));
+        if (config.Kind == "transformer" && config.Dim != config.WordDim)
+            throw new ArgumentException("a transformer has no tokenizer: its width is that of the words", nameof(config));
         this.config = config;
         embedder = new Embedder(config);
-        if (config.Kind != "transformer") tokenizer = new TextTokenizer(config);
-        classifier = new CompactClassifier(new(config.Dim, config.Depth, config.Heads, config.MlpRatio, tokenizer?.Tokens(config.Length) ?? config.Length,
-            config.Kind is "cct" or "cvt", config.Position, config.Classes, config.Dropout, config.AttentionDropout, config.DropPath, PaddingRow: true));
+        if (config.Kind != "transformer")
+            tokenizer = new TextTokenizer(config);
+        classifier = new CompactClassifier(
+            new(
+                config.Dim,
+                config.Depth,
+                config.Heads,
+                config.MlpRatio,
+                tokenizer?.Tokens(config.Length) ?? config.Length,
+                config.Kind is "cct" or "cvt",
+                config.Position,
+                config.Classes,
+                config.Dropout,
+                config.AttentionDropout,
+                config.DropPath,
+                PaddingRow: true
+            )
+        );
     }
 
     /// <summary>Its sizes and options.</summary>
     public Config Options => config;
+
     /// <summary>Words of a sequence, and 1.</summary>
     public override (int Height, int Width) ImageSize => (config.Length, 1);
+
     /// <inheritdoc/>
     public override int Channels => 1;
+
     /// <inheritdoc/>
     public override int Classes => config.Classes;
+
     /// <inheritdoc/>
     public override int FeatureWidth => config.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => config.Kind is "cct" or "cvt" ? 0 : 1;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"classifier.blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["classifier.fc.weight", "classifier.fc.bias"];
+
     /// <inheritdoc/>
-    public override bool BelongsToHead(string name) => base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+    public override bool BelongsToHead(string name) =>
+        base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
@@ -124,8 +170,10 @@ public sealed partial class TextCct : Backbone
     /// <summary>Takes sequences of <paramref name="height"/> words; only models without learned positions can.</summary>
     public override void Resize(int height, int width)
     {
-        if (width != 1) throw new ShapeException($"a text has a length, no size of {height} x {width}: the second number has to be 1");
-        if (config.Position != "none" && height > config.Length) throw new ShapeException($"positions are there for {config.Length} words, {height} were asked for");
+        if (width != 1)
+            throw new ShapeException($"a text has a length, no size of {height} x {width}: the second number has to be 1");
+        if (config.Position != "none" && height > config.Length)
+            throw new ShapeException($"positions are there for {config.Length} words, {height} were asked for");
         config = config with { Length = height };
     }
 
@@ -159,7 +207,9 @@ public sealed partial class TextCct : Backbone
             padding = config.Padding ?? (pooled ? Math.Max(1, config.Kernel / 2) : 0);
             var conv = new Conv2d(1, config.Dim, (config.Kernel, config.WordDim), (stride, 1), (padding, 0), bias: false);
             Init.KaimingNormal(conv.Weight);
-            convLayers = pooled ? new Sequential(conv, new Relu(), new MaxPool2d((config.PoolKernel, 1), (config.PoolStride, 1), (config.PoolPadding, 0))) : new Sequential(conv);
+            convLayers = pooled
+                ? new Sequential(conv, new Relu(), new MaxPool2d((config.PoolKernel, 1), (config.PoolStride, 1), (config.PoolPadding, 0)))
+                : new Sequential(conv);
         }
 
         public int Tokens(int length)
@@ -168,16 +218,26 @@ public sealed partial class TextCct : Backbone
             return config.Kind == "cct" ? (length + 2 * config.PoolPadding - config.PoolKernel) / config.PoolStride + 1 : length;
         }
 
-        protected override Tensor Forward(Tensor input) // [B, S, W] -> [B, N, D]
+        protected override Tensor Forward(
+            Tensor input
+        ) // [B, S, W] -> [B, N, D]
             => convLayers.Call(input.Unsqueeze(1)).Flatten(2).Transpose(1, 2);
 
         /// <summary>A token is real when any word under its window is.</summary>
-        public Tensor Mask(Tensor mask) => Torch.Scope(() => // [B, S] -> [B, N]
-        {
-            var counts = Torch.Conv1d(mask.To(DType.Float32).Unsqueeze(1), Torch.Ones([1, 1, config.Kernel], device: mask.Device), null, stride, padding);
-            if (config.Kind == "cct") counts = counts.MaxPool1d(config.PoolKernel, config.PoolStride, config.PoolPadding);
-            return counts.Squeeze(1) > 0;
-        });
+        public Tensor Mask(Tensor mask) =>
+            Torch.Scope(() => // [B, S] -> [B, N]
+            {
+                var counts = Torch.Conv1d(
+                    mask.To(DType.Float32).Unsqueeze(1),
+                    Torch.Ones([1, 1, config.Kernel], device: mask.Device),
+                    null,
+                    stride,
+                    padding
+                );
+                if (config.Kind == "cct")
+                    counts = counts.MaxPool1d(config.PoolKernel, config.PoolStride, config.PoolPadding);
+                return counts.Squeeze(1) > 0;
+            });
     }
 
     private const string Paper = "Escaping the Big Data Paradigm with Compact Transformers, 2021, arXiv:2104.05704";
@@ -185,21 +245,57 @@ public sealed partial class TextCct : Backbone
     private static Variant Make(string kind, int size, int kernel, double? parameters = null, double? agNews = null)
     {
         var (heads, ratio, dim) = size == 6 ? (4, 2.0, 256) : (2, 1.0, 128);
-        if (kind == "transformer") dim = 300;
+        if (kind == "transformer")
+            dim = 300;
         var name = kind == "transformer" ? $"text_transformer_{size}" : $"text_{kind}_{size}_k{kernel}";
-        return new(name, Paper, options => new TextCct(new Config(
-            kind, options.ImageSize?.Height ?? 64, options.Vocabulary ?? 20000, 300, dim, size, heads, ratio, kernel, options.Classes ?? 4, Dropout: options.Dropout ?? 0, AttentionDropout: options.AttentionDropout ?? 0.1, DropPath: options.DropPath ?? 0.1)),
-            64, parameters, Top1: agNews, Dataset: agNews is null ? null : "AG-News", Note: "parameters without word vectors");
+        return new(
+            name,
+            Paper,
+            options => new TextCct(
+                new Config(
+                    kind,
+                    options.ImageSize?.Height ?? 64,
+                    options.Vocabulary ?? 20000,
+                    300,
+                    dim,
+                    size,
+                    heads,
+                    ratio,
+                    kernel,
+                    options.Classes ?? 4,
+                    Dropout: options.Dropout ?? 0,
+                    AttentionDropout: options.AttentionDropout ?? 0.1,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            64,
+            parameters,
+            Top1: agNews,
+            Dataset: agNews is null ? null : "AG-News",
+            Note: "parameters without word vectors"
+        );
     }
 
     /// <summary>The published models; the suffix is the kernel.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cct", 2, 1, 0.238, 93.45), Make("cct", 2, 2, 0.276, 93.51), Make("cct", 2, 4, 0.353, 93.80),
-        Make("cct", 4, 1, 0.436, 93.55), Make("cct", 4, 2, 0.475, 93.24), Make("cct", 4, 4, 0.551, 93.09),
-        Make("cct", 6, 1, 3.237, 93.78), Make("cct", 6, 2, 3.313, 93.33), Make("cct", 6, 4, 3.467, 92.95),
-        Make("cvt", 2, 4), Make("cvt", 4, 4), Make("cvt", 6, 4),
-        Make("vit_lite", 2, 4), Make("vit_lite", 4, 4), Make("vit_lite", 6, 4),
-        Make("transformer", 2, 1), Make("transformer", 4, 1), Make("transformer", 6, 1),
+        Make("cct", 2, 1, 0.238, 93.45),
+        Make("cct", 2, 2, 0.276, 93.51),
+        Make("cct", 2, 4, 0.353, 93.80),
+        Make("cct", 4, 1, 0.436, 93.55),
+        Make("cct", 4, 2, 0.475, 93.24),
+        Make("cct", 4, 4, 0.551, 93.09),
+        Make("cct", 6, 1, 3.237, 93.78),
+        Make("cct", 6, 2, 3.313, 93.33),
+        Make("cct", 6, 4, 3.467, 92.95),
+        Make("cvt", 2, 4),
+        Make("cvt", 4, 4),
+        Make("cvt", 6, 4),
+        Make("vit_lite", 2, 4),
+        Make("vit_lite", 4, 4),
+        Make("vit_lite", 6, 4),
+        Make("transformer", 2, 1),
+        Make("transformer", 4, 1),
+        Make("transformer", 6, 1),
     ];
 }

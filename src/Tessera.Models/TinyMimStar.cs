@@ -31,15 +31,27 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Eps">Of all norms.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Wide, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
-        double LayerScale = 1, double Dropout = 0, double DropPath = 0, double Eps = 1e-6) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int Wide,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        double LayerScale = 1,
+        double Dropout = 0,
+        double DropPath = 0,
+        double Eps = 1e-6
+    ) : IBackboneConfig
     {
         internal (int Height, int Width) Grid => (ImageSize.Height / Patch, ImageSize.Width / Patch);
     }
 
-    private readonly Parameter clsToken;  // [1, 1, D]
+    private readonly Parameter clsToken; // [1, 1, D]
     private readonly Parameter distToken; // [1, 1, D]
-    private Parameter posEmbed;           // [1, 2 + N, D]
+    private Parameter posEmbed; // [1, 2 + N, D]
     private readonly PatchEmbed patchEmbed;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -49,7 +61,8 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with weights truncated normal 0.02, biases zero.</summary>
-    public TinyMimStar(Config config) : base(config)
+    public TinyMimStar(Config config)
+        : base(config)
     {
         PatchEmbed.CheckSize(config.ImageSize.Height, config.ImageSize.Width, config.Patch);
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
@@ -67,14 +80,19 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Wide;
+
     /// <inheritdoc/>
     public override int PrefixTokens => Prefix;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
+
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "dist_token" || name.EndsWith(TableName, StringComparison.Ordinal);
+    public override bool WithoutDecay(string name) =>
+        name is "pos_embed" or "cls_token" or "dist_token" || name.EndsWith(TableName, StringComparison.Ordinal);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 2 + N, D]
@@ -83,7 +101,8 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         var patches = patchEmbed.Call(input);
         Tensor[] tokens = [.. new[] { clsToken, distToken }.Select(token => token.Expand([input.Size(0), -1, -1])), patches];
         var x = drop.Call(Torch.Cat(tokens, 1) + posEmbed);
-        foreach (var block in blocks) x = block.Call(x);
+        foreach (var block in blocks)
+            x = block.Call(x);
         return norm.Call(x);
     }
 
@@ -94,8 +113,8 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     protected override Tensor Classify(Tensor pooled) => TwoHeads.Of(pooled, head, headDist).Mean;
 
     /// <summary>In training the logits of both heads; in evaluation their mean.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
-        => Training ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
+    protected override Outputs ForwardOutputs(ModelInput input) =>
+        Training ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
@@ -118,20 +137,32 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         var before = Options.Grid;
         Options = Options with { ImageSize = (height, width) };
         posEmbed = PositionTable.Resized(posEmbed, before, Options.Grid, Prefix, PositionResampling.Bicubic);
-        foreach (var block in blocks) block.Resize(before, Options.Grid);
+        foreach (var block in blocks)
+            block.Resize(before, Options.Grid);
     }
 
-    private const string TableName = "relative_position_bias_table", IndexName = "relative_position_index";
+    private const string TableName = "relative_position_bias_table",
+        IndexName = "relative_position_index";
 
     /// <summary>Positions and biases of another square grid are resampled; tables of indices are computed, not read.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        foreach (var name in state.Keys.Where(name => name.EndsWith(IndexName, StringComparison.Ordinal)).ToArray()) state.Remove(name);
+        foreach (var name in state.Keys.Where(name => name.EndsWith(IndexName, StringComparison.Ordinal)).ToArray())
+            state.Remove(name);
         if (state.TryGetValue("pos_embed", out var table) && table.Dim == 3 && table.Size(1) != posEmbed.Size(1))
-            state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - Prefix, Options.Grid), Options.Grid, Prefix, PositionResampling.Bicubic);
+            state["pos_embed"] = PositionTable.Resample(
+                table,
+                PositionTable.GridOf(table.Size(1) - Prefix, Options.Grid),
+                Options.Grid,
+                Prefix,
+                PositionResampling.Bicubic
+            );
         foreach (var name in state.Keys.Where(name => name.EndsWith(TableName, StringComparison.Ordinal)).ToArray())
         {
-            var side = state[name].Size(0) == RelativePositions.Rows(Options.Grid) + Block.Rest ? Options.Grid : Square(state[name].Size(0) - Block.Rest);
+            var side =
+                state[name].Size(0) == RelativePositions.Rows(Options.Grid) + Block.Rest
+                    ? Options.Grid
+                    : Square(state[name].Size(0) - Block.Rest);
             state[name] = Block.Resized(state[name], side, Options.Grid);
         }
 
@@ -176,11 +207,14 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         }
 
         /// <summary>The table of another grid; the last rows stay.</summary>
-        internal static Tensor Resized(Tensor table, (int Height, int Width) from, (int Height, int Width) to) => from == to ? table : Torch.Scope(() =>
-        {
-            var patches = table.Size(0) - Rest;
-            return Torch.Cat([RelativePositions.Resize(table.Slice(0, 0, patches), from, to), table.Slice(0, patches)], 0);
-        });
+        internal static Tensor Resized(Tensor table, (int Height, int Width) from, (int Height, int Width) to) =>
+            from == to
+                ? table
+                : Torch.Scope(() =>
+                {
+                    var patches = table.Size(0) - Rest;
+                    return Torch.Cat([RelativePositions.Resize(table.Slice(0, 0, patches), from, to), table.Slice(0, patches)], 0);
+                });
 
         /// <summary>The row of the table for every pair of tokens, int64 [2 + N, 2 + N]: class token, distillation token, patches.</summary>
         internal static Tensor Index((int Height, int Width) grid)
@@ -190,12 +224,15 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
             var patches = RelativePositions.Index(grid).ToArray<long>();
             var index = new long[count + Prefix, count + Prefix];
             for (var query = 0; query < count; query++)
-                for (var key = 0; key < count; key++) index[query + Prefix, key + Prefix] = patches[query * count + key];
+            for (var key = 0; key < count; key++)
+                index[query + Prefix, key + Prefix] = patches[query * count + key];
             // In the order of the authors: what comes later takes the place of what came before.
             foreach (var (token, first) in new[] { (1, rows), (0, rows + 3) })
             {
-                for (var other = 0; other < count + Prefix; other++) index[token, other] = first;
-                for (var other = 0; other < count + Prefix; other++) index[other, token] = first + 1;
+                for (var other = 0; other < count + Prefix; other++)
+                    index[token, other] = first;
+                for (var other = 0; other < count + Prefix; other++)
+                    index[other, token] = first + 1;
                 index[token, token] = first + 2;
             }
             return scope.Return(Tensor.From(index.Cast<long>().ToArray(), count + Prefix, count + Prefix));
@@ -216,7 +253,8 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
 
         public BiasedAttention(Config config)
         {
-            if (config.Dim % config.Heads != 0) throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+            if (config.Dim % config.Heads != 0)
+                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
             heads = config.Heads;
             relativePositionBiasTable = Init.Zeros(new Parameter([RelativePositions.Rows(config.Grid) + Block.Rest, heads]));
             index = Block.Index(config.Grid).Keep();
@@ -229,7 +267,10 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         {
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
-            relativePositionBiasTable = new Parameter(Block.Resized(relativePositionBiasTable, from, to), relativePositionBiasTable.RequiresGrad);
+            relativePositionBiasTable = new Parameter(
+                Block.Resized(relativePositionBiasTable, from, to),
+                relativePositionBiasTable.RequiresGrad
+            );
             index = Block.Index(to).Keep();
         }
 
@@ -239,7 +280,9 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
             var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             var bias = RelativePositions.Bias(relativePositionBiasTable, index.To(input.Device)).Unsqueeze(0).To(query.DType); // [1, h, N, N]
-            var mixed = Wanted("attention") ? Record("attention", Attention.Weights(query, key, bias)).Matmul(value) : Attention.Apply(query, key, value, bias);
+            var mixed = Wanted("attention")
+                ? Record("attention", Attention.Weights(query, key, bias)).Matmul(value)
+                : Attention.Apply(query, key, value, bias);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
         }
     }
@@ -247,8 +290,29 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     /// <summary>The published size.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        new("tinymim_star_vit_tiny_patch16", "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296",
-            options => new TinyMimStar(new(options.ImageSize ?? (224, 224), 16, 192, 12, 12, 1280, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1)),
-            224, GMacs: 1.3, Top1: 79.6, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "5.8 million parameters were published, which is the model without a classifier; training not published, not reproduced"),
+        new(
+            "tinymim_star_vit_tiny_patch16",
+            "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296",
+            options => new TinyMimStar(
+                new(
+                    options.ImageSize ?? (224, 224),
+                    16,
+                    192,
+                    12,
+                    12,
+                    1280,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1
+                )
+            ),
+            224,
+            GMacs: 1.3,
+            Top1: 79.6,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: "5.8 million parameters were published, which is the model without a classifier; training not published, not reproduced"
+        ),
     ];
 }

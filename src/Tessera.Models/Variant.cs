@@ -5,18 +5,25 @@ public sealed record ModelOptions
 {
     /// <summary>Number of classes.</summary>
     public int? Classes { get; init; }
+
     /// <summary>Channels of the images.</summary>
     public int? Channels { get; init; }
+
     /// <summary>Height and width of the images.</summary>
     public (int Height, int Width)? ImageSize { get; init; }
+
     /// <summary>Rate of dropout, in [0, 1).</summary>
     public double? Dropout { get; init; }
+
     /// <summary>Rate of stochastic depth of the last block, in [0, 1).</summary>
     public double? DropPath { get; init; }
+
     /// <summary>Rate of dropout of attention weights, in [0, 1); where the model has one.</summary>
     public double? AttentionDropout { get; init; }
+
     /// <summary>Text models: number of words.</summary>
     public int? Vocabulary { get; init; }
+
     /// <summary>The form for dense tasks of a model that has one: any image size, a norm after every stage, no classifier unless classes are given.</summary>
     public bool Dense { get; init; }
 }
@@ -26,14 +33,22 @@ public sealed record ModelOptions
 /// <param name="Std">Per channel.</param>
 /// <param name="CropRatio">Side of the centre crop over the resized short side.</param>
 /// <param name="Interpolation">bicubic, bilinear or nearest.</param>
-public sealed record Preprocessing(IReadOnlyList<double> Mean, IReadOnlyList<double> Std, double CropRatio, string Interpolation = "bicubic")
+public sealed record Preprocessing(
+    IReadOnlyList<double> Mean,
+    IReadOnlyList<double> Std,
+    double CropRatio,
+    string Interpolation = "bicubic"
+)
 {
     /// <summary>Mean and deviation of ImageNet, crop 0.875.</summary>
     public static readonly Preprocessing ImageNet = new([0.485, 0.456, 0.406], [0.229, 0.224, 0.225], 0.875);
+
     /// <summary>Mean and deviation 0.5, crop 0.9: the ViT weights of Google.</summary>
     public static readonly Preprocessing Half = new([0.5, 0.5, 0.5], [0.5, 0.5, 0.5], 0.9);
+
     /// <summary>CIFAR-10 at its own size.</summary>
     public static readonly Preprocessing Cifar10 = new([0.4914, 0.4822, 0.4465], [0.2470, 0.2435, 0.2616], 1);
+
     /// <summary>CIFAR-100 at its own size.</summary>
     public static readonly Preprocessing Cifar100 = new([0.5071, 0.4867, 0.4408], [0.2675, 0.2565, 0.2761], 1);
 }
@@ -61,7 +76,8 @@ public sealed record Variant(
     double? Top1 = null,
     string? Dataset = null,
     Preprocessing? Preprocessing = null,
-    string? Note = null)
+    string? Note = null
+)
 {
     /// <summary>What a small size is built with; nothing is left open.</summary>
     internal sealed record Choice((int Height, int Width) ImageSize, int Classes, int Channels, double Dropout, double DropPath);
@@ -71,7 +87,23 @@ public sealed record Variant(
     /// <param name="paper">Where the architecture comes from.</param>
     /// <param name="side">Height and width: 32, or 64 where strides leave too little of 32.</param>
     /// <param name="create">Builds it.</param>
-    internal static Variant Micro(string name, string paper, int side, Func<Choice, Backbone> create) => new(
-        name, paper, options => create(new(options.ImageSize ?? (side, side), options.Classes ?? 10, options.Channels ?? 3, options.Dropout ?? 0, options.DropPath ?? 0)),
-        side, Dataset: "CIFAR-10", Preprocessing: Preprocessing.Cifar10, Note: side == 32 ? "not published: for CIFAR" : "not published: for CIFAR, enlarged to 64 pixels");
+    internal static Variant Micro(string name, string paper, int side, Func<Choice, Backbone> create) =>
+        new(
+            name,
+            paper,
+            options =>
+                create(
+                    new(
+                        options.ImageSize ?? (side, side),
+                        options.Classes ?? 10,
+                        options.Channels ?? 3,
+                        options.Dropout ?? 0,
+                        options.DropPath ?? 0
+                    )
+                ),
+            side,
+            Dataset: "CIFAR-10",
+            Preprocessing: Preprocessing.Cifar10,
+            Note: side == 32 ? "not published: for CIFAR" : "not published: for CIFAR, enlarged to 64 pixels"
+        );
 }

@@ -27,9 +27,18 @@ public sealed partial class Vip : StagedMlp
     /// <param name="Dropout">Dropout of the MLPs.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<int> Segments, IReadOnlyList<bool> Transitions,
-        IReadOnlyList<double> MlpRatios, int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0)
-        : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath)
+        (int Height, int Width) ImageSize,
+        int Patch,
+        IReadOnlyList<int> Depths,
+        IReadOnlyList<int> Dims,
+        IReadOnlyList<int> Segments,
+        IReadOnlyList<bool> Transitions,
+        IReadOnlyList<double> MlpRatios,
+        int Classes = 1000,
+        int Channels = 3,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath)
     {
         internal (int Height, int Width) Grid(int stage)
         {
@@ -41,7 +50,14 @@ public sealed partial class Vip : StagedMlp
     private Config config;
 
     /// <summary>A ViP; weights truncated normal 0.02.</summary>
-    public Vip(Config config) : base(config, new Patches(config), (stage, _, rate) => NewBlock(config, stage, rate), stage => Transition(config, stage), new ChannelNorm(config.Dims[^1]))
+    public Vip(Config config)
+        : base(
+            config,
+            new Patches(config),
+            (stage, _, rate) => NewBlock(config, stage, rate),
+            stage => Transition(config, stage),
+            new ChannelNorm(config.Dims[^1])
+        )
     {
         this.config = config;
         CheckSize(config.ImageSize.Height, config.ImageSize.Width);
@@ -52,20 +68,31 @@ public sealed partial class Vip : StagedMlp
 
     private static MixerBlock NewBlock(Config config, int stage, double dropPath)
     {
-        if (config.Segments.Count != config.Depths.Count) throw new ArgumentException($"{config.Segments.Count} numbers of segments for {config.Depths.Count} stages", nameof(config));
-        return Initialised(new MixerBlock(config.Dims[stage], new WeightedPermute(config.Dims[stage], config.Segments[stage], config.Grid(stage)), config.MlpRatios[stage], config.Dropout, dropPath));
+        if (config.Segments.Count != config.Depths.Count)
+            throw new ArgumentException($"{config.Segments.Count} numbers of segments for {config.Depths.Count} stages", nameof(config));
+        return Initialised(
+            new MixerBlock(
+                config.Dims[stage],
+                new WeightedPermute(config.Dims[stage], config.Segments[stage], config.Grid(stage)),
+                config.MlpRatios[stage],
+                config.Dropout,
+                dropPath
+            )
+        );
     }
 
     private static Between? Transition(Config config, int stage)
     {
-        if (!config.Transitions[stage] && config.Dims[stage] == config.Dims[stage + 1]) return null;
+        if (!config.Transitions[stage] && config.Dims[stage] == config.Dims[stage + 1])
+            return null;
         return new Between(config.Dims[stage], config.Dims[stage + 1], config.Transitions[stage] ? 2 : 1);
     }
 
     private void CheckSize(int height, int width)
     {
         var unit = config.Patch << config.Transitions.Take(config.Depths.Count - 1).Count(halved => halved);
-        if (height % unit != 0 || width % unit != 0) throw new ShapeException($"an image of {height} x {width}: this ViP takes multiples of {unit}");
+        if (height % unit != 0 || width % unit != 0)
+            throw new ShapeException($"an image of {height} x {width}: this ViP takes multiples of {unit}");
     }
 
     /// <inheritdoc/>
@@ -86,7 +113,8 @@ public sealed partial class Vip : StagedMlp
         config = config with { ImageSize = (height, width) };
         base.Resize(height, width);
         foreach (var (stage, block) in AllBlocks)
-            foreach (var permute in block.NamedModules().Select(m => m.Module).OfType<WeightedPermute>()) permute.Resize(config.Grid(stage));
+        foreach (var permute in block.NamedModules().Select(m => m.Module).OfType<WeightedPermute>())
+            permute.Resize(config.Grid(stage));
     }
 
     /// <summary>A convolution of patches that stays a map.</summary>
@@ -113,12 +141,14 @@ public sealed partial class Vip : StagedMlp
         private Linear mlpW;
         private readonly BranchGate reweight;
         private readonly Linear proj;
-        private readonly int segments, width;
+        private readonly int segments,
+            width;
         private (int Height, int Width) grid;
 
         public WeightedPermute(int dim, int segments, (int Height, int Width) grid)
         {
-            if (dim % segments != 0) throw new ArgumentException($"{dim} channels do not divide into {segments} segments", nameof(segments));
+            if (dim % segments != 0)
+                throw new ArgumentException($"{dim} channels do not divide into {segments} segments", nameof(segments));
             (this.segments, width, this.grid) = (segments, dim / segments, grid);
             mlpC = new Linear(dim, dim, bias: false);
             mlpH = new Linear(grid.Height * width, grid.Height * width, bias: false);
@@ -132,9 +162,13 @@ public sealed partial class Vip : StagedMlp
             var (batch, height, columns, dim) = input.Shape;
             var segmented = input.Reshape(batch, height, columns, segments, width);
             var h = mlpH.Call(segmented.Permute(0, 3, 2, 1, 4).Reshape(batch, segments, columns, height * width))
-                .Reshape(batch, segments, columns, height, width).Permute(0, 3, 2, 1, 4).Reshape(batch, height, columns, dim);
+                .Reshape(batch, segments, columns, height, width)
+                .Permute(0, 3, 2, 1, 4)
+                .Reshape(batch, height, columns, dim);
             var w = mlpW.Call(segmented.Permute(0, 1, 3, 2, 4).Reshape(batch, height, segments, columns * width))
-                .Reshape(batch, height, segments, columns, width).Permute(0, 1, 3, 2, 4).Reshape(batch, height, columns, dim);
+                .Reshape(batch, height, segments, columns, width)
+                .Permute(0, 1, 3, 2, 4)
+                .Reshape(batch, height, columns, dim);
             return proj.Call(reweight.Blend(h, w, mlpC.Call(input)));
         }
 
@@ -148,26 +182,45 @@ public sealed partial class Vip : StagedMlp
         // Sides first, the channels of a segment inside: each pair of channels has a map over the side of its own.
         private Linear Resample(Linear linear, int from, int to)
         {
-            if (from == to) return linear;
+            if (from == to)
+                return linear;
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
             var maps = linear.Weight.Reshape(from, width, from, width).Permute(1, 3, 0, 2); // [s, s, out, in]
             var resized = maps.UpsampleBilinear2d((to, to), false) * ((double)from / to);
             Linear result;
-            using (Init.Skip()) result = new Linear(to * width, to * width, bias: false);
+            using (Init.Skip())
+                result = new Linear(to * width, to * width, bias: false);
             result.To(linear.Weight.Device, linear.Weight.DType);
             result.Weight.Copy_(resized.Permute(2, 0, 3, 1).Reshape(to * width, to * width));
             return result;
         }
     }
 
-    private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1) => new(
-        name, "Vision Permutator, 2021, arXiv:2106.12368",
-        options => new Vip(config with { ImageSize = options.ImageSize ?? (224, 224), Classes = options.Classes ?? 1000, Channels = options.Channels ?? 3, Dropout = options.Dropout ?? 0, DropPath = options.DropPath ?? 0.1 }),
-        224, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet);
+    private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1) =>
+        new(
+            name,
+            "Vision Permutator, 2021, arXiv:2106.12368",
+            options => new Vip(
+                config with
+                {
+                    ImageSize = options.ImageSize ?? (224, 224),
+                    Classes = options.Classes ?? 1000,
+                    Channels = options.Channels ?? 3,
+                    Dropout = options.Dropout ?? 0,
+                    DropPath = options.DropPath ?? 0.1,
+                }
+            ),
+            224,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet
+        );
 
-    private static Config Sizes(int patch, int[] depths, int[] dims, int[] segments, int transition)
-        => new((224, 224), patch, depths, dims, segments, [.. Enumerable.Range(0, 4).Select(i => i == transition)], [3, 3, 3, 3]);
+    private static Config Sizes(int patch, int[] depths, int[] dims, int[] segments, int transition) =>
+        new((224, 224), patch, depths, dims, segments, [.. Enumerable.Range(0, 4).Select(i => i == transition)], [3, 3, 3, 3]);
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -176,6 +229,8 @@ public sealed partial class Vip : StagedMlp
         Make("vip_s7", Sizes(7, [4, 3, 8, 3], [192, 384, 384, 384], [32, 16, 16, 16], 0), 25.11, 6.9, 81.5),
         Make("vip_m7", Sizes(7, [4, 3, 14, 3], [256, 256, 512, 512], [32, 32, 16, 16], 1), 55.27, 16.3, 82.7),
         Make("vip_l7", Sizes(7, [8, 8, 16, 4], [256, 512, 512, 512], [32, 16, 16, 16], 0), 87.78, 24.4, 83.2),
-        Variant.Micro("vip_micro_32", "Vision Permutator, 2021, arXiv:2106.12368", 32, a => new Vip(new Config(a.ImageSize, 4, [2, 4], [96, 192], [8, 4], [true, false], [3, 3], a.Classes, a.Channels, a.Dropout, a.DropPath))),
+        Variant.Micro("vip_micro_32", "Vision Permutator, 2021, arXiv:2106.12368", 32, a => new Vip(
+            new Config(a.ImageSize, 4, [2, 4], [96, 192], [8, 4], [true, false], [3, 3], a.Classes, a.Channels, a.Dropout, a.DropPath)
+        )),
     ];
 }

@@ -37,15 +37,36 @@ public partial class Vit : Backbone<Vit.Config>
     /// <param name="LastHeads">Heads of the last block, where they are others: a student of token relations (Ren et al., 2023, arXiv:2301.01296).</param>
     /// <param name="EvenDropPath">The same stochastic depth in all blocks but the last, which has none, as such students are trained.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 1000, int Channels = 3, double MlpRatio = 4,
-        bool QkvBias = true, string Pool = "token", bool ClassToken = true, int RegisterTokens = 0, bool NoEmbedClass = false, double? LayerScale = null,
-        bool QkNorm = false, bool PreNorm = false, bool? FcNorm = null, int? RepresentationSize = null, bool DynamicImageSize = false,
-        double Dropout = 0, double DropPath = 0, double Eps = 1e-6, PositionResampling Resampling = PositionResampling.BicubicAntialiased,
-        int? LastHeads = null, bool EvenDropPath = false) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        string Pool = "token",
+        bool ClassToken = true,
+        int RegisterTokens = 0,
+        bool NoEmbedClass = false,
+        double? LayerScale = null,
+        bool QkNorm = false,
+        bool PreNorm = false,
+        bool? FcNorm = null,
+        int? RepresentationSize = null,
+        bool DynamicImageSize = false,
+        double Dropout = 0,
+        double DropPath = 0,
+        double Eps = 1e-6,
+        PositionResampling Resampling = PositionResampling.BicubicAntialiased,
+        int? LastHeads = null,
+        bool EvenDropPath = false
+    ) : IBackboneConfig;
 
     private readonly Parameter? clsToken; // [1, 1, D]
     private readonly Parameter? regToken; // [1, R, D]
-    private Parameter posEmbed;           // [1, prefix + N, D]
+    private Parameter posEmbed; // [1, prefix + N, D]
     private readonly PatchEmbed patchEmbed;
     private readonly LayerNorm? normPre;
     private readonly ModuleList<Block> blocks;
@@ -56,40 +77,61 @@ public partial class Vit : Backbone<Vit.Config>
     private readonly Dropout drop;
 
     /// <summary>A ViT with timm's default initialisation: weights truncated normal 0.02, biases zero.</summary>
-    public Vit(Config config) : this(config, distillationToken: false) { }
+    public Vit(Config config)
+        : this(config, distillationToken: false) { }
 
     /// <summary>A ViT whose position table has one more row, for the distillation token of a derived model.</summary>
-    private protected Vit(Config config, bool distillationToken) : base(config)
+    private protected Vit(Config config, bool distillationToken)
+        : base(config)
     {
-        if (config.Pool is not ("token" or "avg")) throw new ArgumentException($"pool '{config.Pool}': token or avg was expected", nameof(config));
-        if (config.Pool == "token" && !config.ClassToken) throw new ArgumentException("pooling by the class token needs one", nameof(config));
+        if (config.Pool is not ("token" or "avg"))
+            throw new ArgumentException($"pool '{config.Pool}': token or avg was expected", nameof(config));
+        if (config.Pool == "token" && !config.ClassToken)
+            throw new ArgumentException("pooling by the class token needs one", nameof(config));
         PrefixTokens = (config.ClassToken ? 1 : 0) + (distillationToken ? 1 : 0) + config.RegisterTokens;
-        if (config.ClassToken) clsToken = Init.Normal(new Parameter([1, 1, config.Dim]), 1e-6);
-        if (config.RegisterTokens > 0) regToken = Init.Normal(new Parameter([1, config.RegisterTokens, config.Dim]), 1e-6);
+        if (config.ClassToken)
+            clsToken = Init.Normal(new Parameter([1, 1, config.Dim]), 1e-6);
+        if (config.RegisterTokens > 0)
+            regToken = Init.Normal(new Parameter([1, config.RegisterTokens, config.Dim]), 1e-6);
         posEmbed = Init.TruncatedNormal(new Parameter([1, PositionPrefix + Grid.Height * Grid.Width, config.Dim]), 0.02);
         patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch, bias: !config.PreNorm);
-        if (config.PreNorm) normPre = new LayerNorm(config.Dim, config.Eps);
+        if (config.PreNorm)
+            normPre = new LayerNorm(config.Dim, config.Eps);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
-        if (config.EvenDropPath) rates = [.. Enumerable.Range(0, config.Depth).Select(i => i + 1 < config.Depth ? config.DropPath : 0)];
-        blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, i + 1 == config.Depth ? config.LastHeads ?? config.Heads : config.Heads, rates[i])));
+        if (config.EvenDropPath)
+            rates = [.. Enumerable.Range(0, config.Depth).Select(i => i + 1 < config.Depth ? config.DropPath : 0)];
+        blocks = new(
+            Enumerable
+                .Range(0, config.Depth)
+                .Select(i => new Block(config, i + 1 == config.Depth ? config.LastHeads ?? config.Heads : config.Heads, rates[i]))
+        );
         var afterPool = config.FcNorm ?? config.Pool == "avg";
-        if (afterPool) fcNorm = new LayerNorm(config.Dim, config.Eps);
-        else norm = new LayerNorm(config.Dim, config.Eps);
-        if (config.RepresentationSize is { } width) preLogits = new PreLogits(config.Dim, width);
-        if (config.Classes > 0) head = Initialised(new Linear(FeatureWidth, config.Classes));
+        if (afterPool)
+            fcNorm = new LayerNorm(config.Dim, config.Eps);
+        else
+            norm = new LayerNorm(config.Dim, config.Eps);
+        if (config.RepresentationSize is { } width)
+            preLogits = new PreLogits(config.Dim, width);
+        if (config.Classes > 0)
+            head = Initialised(new Linear(FeatureWidth, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.RepresentationSize ?? Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens { get; }
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. blocks.Select(block => block.Weights)];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
 
@@ -99,15 +141,18 @@ public partial class Vit : Backbone<Vit.Config>
     private protected static Linear Initialised(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
         return linear;
     }
 
     /// <summary>Tokens in front of the patches, [1, prefix, D] each.</summary>
     private protected virtual IEnumerable<Parameter> Prefix()
     {
-        if (clsToken is not null) yield return clsToken;
-        if (regToken is not null) yield return regToken;
+        if (clsToken is not null)
+            yield return clsToken;
+        if (regToken is not null)
+            yield return regToken;
     }
 
     /// <summary>The position table, [1, prefix + N, D].</summary>
@@ -120,11 +165,12 @@ public partial class Vit : Backbone<Vit.Config>
     /// <param name="image">[B, C, H, W].</param>
     /// <param name="kept">Which patches, counted by rows, int64, [B, K]; their order is kept.</param>
     /// <returns>[B, prefix + K, D].</returns>
-    public Tensor ForwardVisible(Tensor image, Tensor kept) => Torch.Scope(() =>
-    {
-        var x = After(image, Options.Depth, kept);
-        return norm is null ? x : norm.Call(x);
-    });
+    public Tensor ForwardVisible(Tensor image, Tensor kept) =>
+        Torch.Scope(() =>
+        {
+            var x = After(image, Options.Depth, kept);
+            return norm is null ? x : norm.Call(x);
+        });
 
     /// <summary>Queries, keys and values of one block; what comes after them is not computed.</summary>
     /// <param name="image">[B, C, H, W].</param>
@@ -132,8 +178,8 @@ public partial class Vit : Backbone<Vit.Config>
     /// <param name="heads">Cuts them into another number of heads; the block's own when left out.</param>
     /// <param name="kept">Which patches are seen, as for <see cref="ForwardVisible"/>; all when left out.</param>
     /// <returns>[3, B, h, prefix + N, d].</returns>
-    public Tensor QueriesKeysValues(Tensor image, int block, int? heads = null, Tensor? kept = null)
-        => Torch.Scope(() => blocks[block].Project(After(image, block, kept), heads));
+    public Tensor QueriesKeysValues(Tensor image, int block, int? heads = null, Tensor? kept = null) =>
+        Torch.Scope(() => blocks[block].Project(After(image, block, kept), heads));
 
     /// <summary>Tokens after some blocks; what comes after them is not computed.</summary>
     /// <param name="image">[B, C, H, W].</param>
@@ -156,13 +202,24 @@ public partial class Vit : Backbone<Vit.Config>
     private Tensor Embed(Tensor image) // [B, C, H, W] -> [B, prefix + N, D]
     {
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
-        if (!Options.DynamicImageSize) ExpectOwnSize(image);
+        if (!Options.DynamicImageSize)
+            ExpectOwnSize(image);
         var x = Record("patch_tokens", patchEmbed.Call(image));
         Tensor positions = posEmbed;
-        if (Options.DynamicImageSize) positions = PositionTable.Resample(posEmbed, Grid, (height / Options.Patch, width / Options.Patch), PositionPrefix, Options.Resampling);
-        if (Options.NoEmbedClass) x = x + positions;
-        if (PrefixTokens > 0) x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
-        if (!Options.NoEmbedClass) x = x + positions;
+        if (Options.DynamicImageSize)
+            positions = PositionTable.Resample(
+                posEmbed,
+                Grid,
+                (height / Options.Patch, width / Options.Patch),
+                PositionPrefix,
+                Options.Resampling
+            );
+        if (Options.NoEmbedClass)
+            x = x + positions;
+        if (PrefixTokens > 0)
+            x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
+        if (!Options.NoEmbedClass)
+            x = x + positions;
         x = drop.Call(x);
         return Record("embedded", normPre is null ? x : normPre.Call(x));
     }
@@ -171,7 +228,8 @@ public partial class Vit : Backbone<Vit.Config>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, prefix + N, D]
     {
         var x = Embed(input);
-        foreach (var block in blocks) x = block.Call(x);
+        foreach (var block in blocks)
+            x = block.Call(x);
         return Record("normed", norm is null ? x : norm.Call(x));
     }
 
@@ -179,7 +237,8 @@ public partial class Vit : Backbone<Vit.Config>
     protected override Tensor Pool(Tensor features)
     {
         var pooled = Options.Pool == "token" ? features.Select(1, 0) : features.Slice(1, PrefixTokens).Mean(1);
-        if (fcNorm is not null) pooled = fcNorm.Call(pooled);
+        if (fcNorm is not null)
+            pooled = fcNorm.Call(pooled);
         return preLogits is null ? pooled : preLogits.Call(pooled);
     }
 
@@ -215,15 +274,25 @@ public partial class Vit : Backbone<Vit.Config>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         TinyTransformersNames.Convert(state);
-        foreach (var name in state.Keys.Where(name => name == "mask_token" || name.StartsWith("decoder_", StringComparison.Ordinal)).ToArray()) state.Remove(name);
+        foreach (
+            var name in state.Keys.Where(name => name == "mask_token" || name.StartsWith("decoder_", StringComparison.Ordinal)).ToArray()
+        )
+            state.Remove(name);
         if (norm is null && fcNorm is not null && state.Remove("norm.weight"))
         {
             state.Remove("norm.bias");
             state.TryAdd("fc_norm.weight", fcNorm.Weight!);
             state.TryAdd("fc_norm.bias", fcNorm.Bias!);
         }
-        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1)) return;
-        state["pos_embed"] = PositionTable.Resample(table, PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid), Grid, PositionPrefix, Options.Resampling);
+        if (!state.TryGetValue("pos_embed", out var table) || table.Dim != 3 || table.Size(1) == posEmbed.Size(1))
+            return;
+        state["pos_embed"] = PositionTable.Resample(
+            table,
+            PositionTable.GridOf(table.Size(1) - PositionPrefix, Grid),
+            Grid,
+            PositionPrefix,
+            Options.Resampling
+        );
     }
 
     /// <summary>x + LS(attention(norm(x))), then x + LS(MLP(norm(x))) (equations 2 and 3).</summary>
@@ -246,14 +315,23 @@ public partial class Vit : Backbone<Vit.Config>
         {
             this.heads = heads;
             norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = new SelfAttention(config.Dim, heads, config.QkvBias, dropout: config.Dropout, qkNormEps: config.QkNorm ? config.Eps : null);
-            if (config.LayerScale is { } first) ls1 = new LayerScale(config.Dim, first);
+            attn = new SelfAttention(
+                config.Dim,
+                heads,
+                config.QkvBias,
+                dropout: config.Dropout,
+                qkNormEps: config.QkNorm ? config.Eps : null
+            );
+            if (config.LayerScale is { } first)
+                ls1 = new LayerScale(config.Dim, first);
             norm2 = new LayerNorm(config.Dim, config.Eps);
             mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
-            if (config.LayerScale is { } second) ls2 = new LayerScale(config.Dim, second);
+            if (config.LayerScale is { } second)
+                ls2 = new LayerScale(config.Dim, second);
             this.dropPath = new DropPath(dropPath);
             foreach (var (_, module) in NamedModules())
-                if (module is Linear linear) Initialised(linear);
+                if (module is Linear linear)
+                    Initialised(linear);
         }
 
         /// <summary>Its maps.</summary>
@@ -282,24 +360,109 @@ public partial class Vit : Backbone<Vit.Config>
 
     private const string Paper = "An Image is Worth 16x16 Words, 2020, arXiv:2010.11929";
 
-    private static Variant Make(string name, int dim, int depth, int heads, int patch, int image, double parameters, double gmacs, double? top1 = null, string? note = null, Preprocessing? preprocessing = null) => new(
-        name, Paper,
-        options => new Vit(new Config(options.ImageSize ?? (image, image), patch, dim, depth, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-        image, parameters, gmacs, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 }, Note: note);
+    private static Variant Make(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        int patch,
+        int image,
+        double parameters,
+        double gmacs,
+        double? top1 = null,
+        string? note = null,
+        Preprocessing? preprocessing = null
+    ) =>
+        new(
+            name,
+            Paper,
+            options => new Vit(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    patch,
+                    dim,
+                    depth,
+                    heads,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 },
+            Note: note
+        );
 
-    private static Variant Finetuned(string name, int dim, int depth, int heads, int patch, double parameters, double top1, string paper, int? lastHeads = null, string? note = null) => new(
-        name, paper,
-        options => new Vit(new Config(
-            options.ImageSize ?? (224, 224), patch, dim, depth, heads, options.Classes ?? 1000, options.Channels ?? 3, Pool: "avg", Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1,
-            Resampling: PositionResampling.Bicubic, LastHeads: lastHeads)),
-        224, parameters, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: note);
+    private static Variant Finetuned(
+        string name,
+        int dim,
+        int depth,
+        int heads,
+        int patch,
+        double parameters,
+        double top1,
+        string paper,
+        int? lastHeads = null,
+        string? note = null
+    ) =>
+        new(
+            name,
+            paper,
+            options => new Vit(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    patch,
+                    dim,
+                    depth,
+                    heads,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Pool: "avg",
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1,
+                    Resampling: PositionResampling.Bicubic,
+                    LastHeads: lastHeads
+                )
+            ),
+            224,
+            parameters,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: note
+        );
 
-    private static Variant Pretrained(string name, int dim, int heads, int lastHeads, double parameters) => new(
-        name, TinyMimPaper,
-        options => new Vit(new Config(
-            options.ImageSize ?? (224, 224), 16, dim, 12, heads, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0.1,
-            Resampling: PositionResampling.Bicubic, LastHeads: lastHeads, EvenDropPath: true)),
-        224, parameters, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet, Note: "for pre-training: the last block has the teacher's heads, stochastic depth is even");
+    private static Variant Pretrained(string name, int dim, int heads, int lastHeads, double parameters) =>
+        new(
+            name,
+            TinyMimPaper,
+            options => new Vit(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    16,
+                    dim,
+                    12,
+                    heads,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0.1,
+                    Resampling: PositionResampling.Bicubic,
+                    LastHeads: lastHeads,
+                    EvenDropPath: true
+                )
+            ),
+            224,
+            parameters,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet,
+            Note: "for pre-training: the last block has the teacher's heads, stochastic depth is even"
+        );
 
     private const string MaePaper = "Masked Autoencoders Are Scalable Vision Learners, 2021, arXiv:2111.06377";
     private const string TinyMimPaper = "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296";
@@ -315,8 +478,30 @@ public partial class Vit : Backbone<Vit.Config>
         Make("vit_small_patch16_384", 384, 12, 6, 16, 384, 22.20, 15.52, 83.80, "augreg, 21k then 1k; 81.13 from 1k alone"),
         Make("vit_base_patch32_224", 768, 12, 12, 32, 224, 88.22, 4.41, 80.74, "augreg, 21k then 1k; 74.91 from 1k alone"),
         Make("vit_base_patch32_384", 768, 12, 12, 32, 384, 88.30, 13.06, 83.35, "augreg, 21k then 1k; 78.75 from 1k alone"),
-        Make("vit_base_patch16_224", 768, 12, 12, 16, 224, 86.57, 17.58, 84.53, "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"),
-        Make("vit_base_patch16_384", 768, 12, 12, 16, 384, 86.86, 55.54, 86.01, "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"),
+        Make(
+            "vit_base_patch16_224",
+            768,
+            12,
+            12,
+            16,
+            224,
+            86.57,
+            17.58,
+            84.53,
+            "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"
+        ),
+        Make(
+            "vit_base_patch16_384",
+            768,
+            12,
+            12,
+            16,
+            384,
+            86.86,
+            55.54,
+            86.01,
+            "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"
+        ),
         Make("vit_base_patch8_224", 768, 12, 12, 8, 224, 86.58, 78.22, null, "augreg, 21k then 1k"),
         Make("vit_small_patch8_224", 384, 12, 6, 8, 224, 22.0, 22.4, null, "weights of self-supervised training only"),
         Make("vit_large_patch32_384", 1024, 24, 16, 32, 384, 306.63, 45.31, 81.51, "original recipe"),
@@ -326,9 +511,39 @@ public partial class Vit : Backbone<Vit.Config>
         Make("vit_micro_patch4_32", 96, 6, 3, 4, 32, 0.779, 0.048, null, "not of the paper: for images of 32 pixels"),
         Make("vit_mini_patch4_32", 192, 6, 3, 4, 32, 2.885, 0.183, null, "not of the paper: for images of 32 pixels"),
         Make("vit_huge_patch14_224", 1280, 32, 16, 14, 224, 632.05, 167.4, null, "88.55 after JFT-300M at 518 pixels in the paper"),
-        Finetuned("mae_vit_base_patch16", 768, 12, 12, 16, 86.57, 83.66, MaePaper, note: "fine-tuned; features are the mean of the patches"),
-        Finetuned("mae_vit_large_patch16", 1024, 24, 16, 16, 304.33, 85.95, MaePaper, note: "fine-tuned; features are the mean of the patches"),
-        Finetuned("mae_vit_huge_patch14", 1280, 32, 16, 14, 632.05, 86.93, MaePaper, note: "fine-tuned; features are the mean of the patches"),
+        Finetuned(
+            "mae_vit_base_patch16",
+            768,
+            12,
+            12,
+            16,
+            86.57,
+            83.66,
+            MaePaper,
+            note: "fine-tuned; features are the mean of the patches"
+        ),
+        Finetuned(
+            "mae_vit_large_patch16",
+            1024,
+            24,
+            16,
+            16,
+            304.33,
+            85.95,
+            MaePaper,
+            note: "fine-tuned; features are the mean of the patches"
+        ),
+        Finetuned(
+            "mae_vit_huge_patch14",
+            1280,
+            32,
+            16,
+            14,
+            632.05,
+            86.93,
+            MaePaper,
+            note: "fine-tuned; features are the mean of the patches"
+        ),
         Pretrained("tinymim_vit_tiny_pretrain", 192, 6, 12, 5.72),
         Pretrained("tinymim_vit_small_pretrain", 384, 6, 12, 22.05),
         Pretrained("tinymim_vit_base_pretrain", 768, 12, 16, 86.57),

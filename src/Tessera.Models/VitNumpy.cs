@@ -13,19 +13,27 @@ public static class VitNumpy
     {
         using var scope = new Scope();
         const string prefix = "opt/target/";
-        var arrays = archive.StateDict().ToDictionary(e => e.Key.StartsWith(prefix, StringComparison.Ordinal) ? e.Key[prefix.Length..] : e.Key, e => e.Value);
-        Tensor Array(string name) => arrays.TryGetValue(name, out var array) ? array.ToTensor() : throw new CheckpointException(archive.Path, $"the archive lacks '{name}', which a ViT needs");
+        var arrays = archive
+            .StateDict()
+            .ToDictionary(e => e.Key.StartsWith(prefix, StringComparison.Ordinal) ? e.Key[prefix.Length..] : e.Key, e => e.Value);
+        Tensor Array(string name) =>
+            arrays.TryGetValue(name, out var array)
+                ? array.ToTensor()
+                : throw new CheckpointException(archive.Path, $"the archive lacks '{name}', which a ViT needs");
 
         var state = new OrderedDictionary<string, Tensor>();
         state["cls_token"] = Array("cls");
         state["pos_embed"] = Array("Transformer/posembed_input/pos_embedding");
         var patches = Array("embedding/kernel").Permute(3, 2, 0, 1); // [P, P, C, D] -> [D, C, P, P]
-        if (model.Channels == 1 && patches.Size(1) == 3) patches = patches.Sum(1, keepdim: true);
+        if (model.Channels == 1 && patches.Size(1) == 3)
+            patches = patches.Sum(1, keepdim: true);
         state["patch_embed.proj.weight"] = patches;
         state["patch_embed.proj.bias"] = Array("embedding/bias");
         // Files of newer versions count the layers of each kind from 0.
         var newer = arrays.ContainsKey("Transformer/encoderblock_0/MlpBlock_0/Dense_0/kernel");
-        var (norm2, attention, mlp) = newer ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0") : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
+        var (norm2, attention, mlp) = newer
+            ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0")
+            : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
         for (var i = 0; i < model.Options.Depth; i++)
         {
             var (from, to) = ($"Transformer/encoderblock_{i}", $"blocks.{i}");
@@ -40,8 +48,10 @@ public static class VitNumpy
             Dense($"{from}/{mlp}/Dense_1", $"{to}.mlp.fc2");
         }
         Norm("Transformer/encoder_norm", "norm");
-        if (arrays.ContainsKey("pre_logits/kernel") && model.Options.RepresentationSize is not null) Dense("pre_logits", "pre_logits.fc");
-        if (arrays.ContainsKey("head/kernel")) Dense("head", "head");
+        if (arrays.ContainsKey("pre_logits/kernel") && model.Options.RepresentationSize is not null)
+            Dense("pre_logits", "pre_logits.fc");
+        if (arrays.ContainsKey("head/kernel"))
+            Dense("head", "head");
         return scope.Return(state);
 
         void Norm(string from, string to)

@@ -21,7 +21,15 @@ public sealed partial class VtFpn : Layer
     /// <param name="Groups">Groups of the head's norms.</param>
     /// <param name="ScaleLogits">Whether the tokenizers' scores are divided by the square root of the channels.</param>
     public sealed record Config(
-        ResNet.Config Backbone, int Classes, int Width = 256, int TokenChannels = 1024, int TokensPerLevel = 8, int HeadWidth = 128, int Groups = 32, bool ScaleLogits = true);
+        ResNet.Config Backbone,
+        int Classes,
+        int Width = 256,
+        int TokenChannels = 1024,
+        int TokensPerLevel = 8,
+        int HeadWidth = 128,
+        int Groups = 32,
+        bool ScaleLogits = true
+    );
 
     private const int Levels = 4;
 
@@ -37,9 +45,19 @@ public sealed partial class VtFpn : Layer
     public VtFpn(Config config)
     {
         this.config = config;
-        var sizes = new VisualTokenSizes(config.Width, config.TokensPerLevel, config.TokenChannels, TokenizerValue: true, ProjectorValue: true, ScaleLogits: config.ScaleLogits, PoolFirst: true);
+        var sizes = new VisualTokenSizes(
+            config.Width,
+            config.TokensPerLevel,
+            config.TokenChannels,
+            TokenizerValue: true,
+            ProjectorValue: true,
+            ScaleLogits: config.ScaleLogits,
+            PoolFirst: true
+        );
         backbone = new ResNet(config.Backbone with { Classes = 0 });
-        lateral = new(Enumerable.Range(0, Levels).Select(i => Initialised(new Conv2d(64 * config.Backbone.Expansion << i, config.Width, 1))));
+        lateral = new(
+            Enumerable.Range(0, Levels).Select(i => Initialised(new Conv2d(64 * config.Backbone.Expansion << i, config.Width, 1)))
+        );
         tokenizer = new(Enumerable.Range(0, Levels).Select(_ => new VisualTokenizer(sizes, recurrent: false)));
         transformer = new VisualTransformer(sizes);
         projector = new(Enumerable.Range(0, Levels).Select(_ => new VisualProjector(sizes)));
@@ -55,7 +73,8 @@ public sealed partial class VtFpn : Layer
     private static Conv2d Initialised(Conv2d conv)
     {
         Init.KaimingNormal(conv.Weight);
-        if (conv.Bias is { } bias) Init.Zeros(bias);
+        if (conv.Bias is { } bias)
+            Init.Zeros(bias);
         return conv;
     }
 
@@ -67,8 +86,15 @@ public sealed partial class VtFpn : Layer
         var tokens = Record("tokens", transformer.Call(Torch.Cat([.. pixels.Select((level, i) => tokenizer[i].Call((level, null)))], 1)));
         Tensor[] projected =
         [
-            .. maps.Select((map, i) => Record($"p{i}",
-                projector[i].Call((pixels[i], tokens.Slice(1, i * config.TokensPerLevel, (i + 1) * config.TokensPerLevel))).ToMap(map.Size(2), map.Size(3)))),
+            .. maps.Select(
+                (map, i) =>
+                    Record(
+                        $"p{i}",
+                        projector[i]
+                            .Call((pixels[i], tokens.Slice(1, i * config.TokensPerLevel, (i + 1) * config.TokensPerLevel)))
+                            .ToMap(map.Size(2), map.Size(3))
+                    )
+            ),
         ];
         return head.Call(projected).UpsampleBilinear2d((input.Size(2), input.Size(3)), false);
     }
@@ -92,7 +118,8 @@ public sealed partial class VtFpn : Layer
                 yield return Initialised(new Conv2d(i == 0 ? config.Width : config.HeadWidth, config.HeadWidth, 3, 1, 1, bias: false));
                 yield return new GroupNorm(config.Groups, config.HeadWidth);
                 yield return new Relu();
-                if (level > 0) yield return new Doubling();
+                if (level > 0)
+                    yield return new Doubling();
             }
         }
 
@@ -103,7 +130,13 @@ public sealed partial class VtFpn : Layer
             {
                 var level = levels[i].Call(input[i]);
                 // Sides that are no multiples of 32 leave the coarse levels a little larger than the finest.
-                sum = sum + (level.Size(2) == sum.Size(2) && level.Size(3) == sum.Size(3) ? level : level.UpsampleBilinear2d((sum.Size(2), sum.Size(3)), false));
+                sum =
+                    sum
+                    + (
+                        level.Size(2) == sum.Size(2) && level.Size(3) == sum.Size(3)
+                            ? level
+                            : level.UpsampleBilinear2d((sum.Size(2), sum.Size(3)), false)
+                    );
             }
             return predictor.Call(sum);
         }

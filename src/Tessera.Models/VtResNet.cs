@@ -33,12 +33,36 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last residual block; the modules have none.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, IReadOnlyList<int> Layers, bool Bottleneck, int Classes = 1000, int Channels = 3, int Tokens = 16, int TokenChannels = 1024,
-        int? TransformerWidth = null, int? ProjectorWidth = null, bool? TokenizerValue = null, bool TransformerValue = false, bool? ProjectorValue = null, bool ScaleLogits = true,
-        double Dropout = 0, double DropPath = 0) : IBackboneConfig
+        (int Height, int Width) ImageSize,
+        IReadOnlyList<int> Layers,
+        bool Bottleneck,
+        int Classes = 1000,
+        int Channels = 3,
+        int Tokens = 16,
+        int TokenChannels = 1024,
+        int? TransformerWidth = null,
+        int? ProjectorWidth = null,
+        bool? TokenizerValue = null,
+        bool TransformerValue = false,
+        bool? ProjectorValue = null,
+        bool ScaleLogits = true,
+        double Dropout = 0,
+        double DropPath = 0
+    ) : IBackboneConfig
     {
         internal ResNet.Config ResNet => new(ImageSize, Layers, Bottleneck, Classes, Channels, DropPath: DropPath);
-        internal VisualTokenSizes Sizes => new(256 * ResNet.Expansion, Tokens, TokenChannels, TransformerWidth, ProjectorWidth, TokenizerValue, TransformerValue, ProjectorValue, ScaleLogits);
+        internal VisualTokenSizes Sizes =>
+            new(
+                256 * ResNet.Expansion,
+                Tokens,
+                TokenChannels,
+                TransformerWidth,
+                ProjectorWidth,
+                TokenizerValue,
+                TransformerValue,
+                ProjectorValue,
+                ScaleLogits
+            );
     }
 
     private readonly Conv2d conv1;
@@ -51,9 +75,11 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     private readonly Dropout drop;
 
     /// <summary>A network; convolutions and modules start He-normal, the classifier as PyTorch's.</summary>
-    public VtResNet(Config config) : base(config)
+    public VtResNet(Config config)
+        : base(config)
     {
-        if (config.Layers.Count != 4 || config.Layers[3] < 1) throw new ArgumentException("three stages of blocks and at least one visual-token module were expected", nameof(config));
+        if (config.Layers.Count != 4 || config.Layers[3] < 1)
+            throw new ArgumentException("three stages of blocks and at least one visual-token module were expected", nameof(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Take(3).Sum());
         conv1 = ResNet.Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64);
@@ -61,18 +87,21 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         layer2 = ResNet.Stage(config.ResNet, 1, rates);
         layer3 = ResNet.Stage(config.ResNet, 2, rates);
         vt = VisualTokenModule.Row(config.Sizes, config.Layers[3]);
-        if (config.Classes > 0) fc = new Linear(config.TokenChannels, config.Classes);
+        if (config.Classes > 0)
+            fc = new Linear(config.TokenChannels, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.TokenChannels;
+
     /// <summary>The residual blocks, which give maps, then the transformers, which give tokens [B, L, C_T].</summary>
     public override IReadOnlyList<string> BlockPaths =>
-    [
-        .. Options.Layers.Take(3).SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}")),
-        .. Enumerable.Range(0, Options.Layers[3]).Select(i => $"vt.{i}.transformer"),
-    ];
+        [
+            .. Options.Layers.Take(3).SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}")),
+            .. Enumerable.Range(0, Options.Layers[3]).Select(i => $"vt.{i}.transformer"),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
 
@@ -88,7 +117,8 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     private (Tensor Pixels, Tensor Tokens) Modules(Tensor map)
     {
         (Tensor Pixels, Tensor? Tokens) state = (map.ToTokens(), null);
-        foreach (var module in vt) state = module.Call(state);
+        foreach (var module in vt)
+            state = module.Call(state);
         return (state.Pixels, state.Tokens!);
     }
 
@@ -116,7 +146,11 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         var map = Maps(image)[^1];
         var weights = Recorded(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
         for (var token = 0; token < Math.Min(most, Options.Tokens); token++)
-            yield return Insight.Map($"visual token {token + 1}", "The pixels that a visual token of the last module pools, a softmax over the map.", weights[token].Reshape(map.Size(2), map.Size(3)));
+            yield return Insight.Map(
+                $"visual token {token + 1}",
+                "The pixels that a visual token of the last module pools, a softmax over the map.",
+                weights[token].Reshape(map.Size(2), map.Size(3))
+            );
     }
 
     /// <inheritdoc/>
@@ -130,10 +164,33 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     /// <summary>Takes images of another size; nothing depends on it.</summary>
     public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
-    private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double gmacs, double top1, string note) => new(
-        name, "Visual Transformers, 2020, arXiv:2006.03677",
-        options => new VtResNet(new Config(options.ImageSize ?? (224, 224), layers, bottleneck, options.Classes ?? 1000, options.Channels ?? 3, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-        224, parameters, gmacs, MacsWithAttention: false, Top1: top1, Dataset: "ImageNet-1k", Preprocessing: Preprocessing.ImageNet with { Interpolation = "bilinear" }, Note: note);
+    private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double gmacs, double top1, string note) =>
+        new(
+            name,
+            "Visual Transformers, 2020, arXiv:2006.03677",
+            options => new VtResNet(
+                new Config(
+                    options.ImageSize ?? (224, 224),
+                    layers,
+                    bottleneck,
+                    options.Classes ?? 1000,
+                    options.Channels ?? 3,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            224,
+            parameters,
+            gmacs,
+            MacsWithAttention: false,
+            Top1: top1,
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                Interpolation = "bilinear",
+            },
+            Note: note
+        );
 
     /// <summary>The four networks with our inner widths; parameters and operations are counted, accuracies the paper's with the basic recipe.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
@@ -142,6 +199,18 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         Make("vt_resnet34", [3, 4, 6, 3], false, 20.799, 3.362, 75.0, "79.9 with the advanced recipe; the paper's own widths give 19.2 M"),
         Make("vt_resnet50", [3, 4, 6, 3], true, 23.216, 3.689, 77.2, "80.6 with the advanced recipe; the paper's own widths give 21.4 M"),
         Make("vt_resnet101", [3, 4, 23, 3], true, 42.208, 7.401, 78.6, "82.3 with the advanced recipe; the paper's own widths give 41.5 M"),
-        Variant.Micro("vt_resnet_micro_64", "Visual Transformers, 2020, arXiv:2006.03677", 64, a => new VtResNet(new Config(a.ImageSize, [1, 1, 1, 2], false, a.Classes, a.Channels, Tokens: 8, TokenChannels: 256, Dropout: a.Dropout, DropPath: a.DropPath))),
+        Variant.Micro("vt_resnet_micro_64", "Visual Transformers, 2020, arXiv:2006.03677", 64, a => new VtResNet(
+            new Config(
+                a.ImageSize,
+                [1, 1, 1, 2],
+                false,
+                a.Classes,
+                a.Channels,
+                Tokens: 8,
+                TokenChannels: 256,
+                Dropout: a.Dropout,
+                DropPath: a.DropPath
+            )
+        )),
     ];
 }

@@ -40,9 +40,29 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     /// <param name="DropPath">Stochastic depth, the same for all cross-covariance blocks.</param>
     /// <param name="FrozenStem">The patch embedding comes from elsewhere: it is not trained, its batch norms stay in evaluation.</param>
     public sealed record Config(
-        (int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Heads, int Classes = 1000, int Channels = 3, double MlpRatio = 4, bool QkvBias = true,
-        int ClassBlocks = 2, bool TokensNorm = true, double LayerScale = 1, bool PositionEncoding = true, int PositionHidden = 32, double Eps = 1e-6, double BatchNormEps = 1e-5,
-        QkvEmbedding Embedding = QkvEmbedding.Linear, int? EmbeddingHidden = null, int? CodeDim = null, double Dropout = 0, double DropPath = 0, bool FrozenStem = false) : IBackboneConfig;
+        (int Height, int Width) ImageSize,
+        int Patch,
+        int Dim,
+        int Depth,
+        int Heads,
+        int Classes = 1000,
+        int Channels = 3,
+        double MlpRatio = 4,
+        bool QkvBias = true,
+        int ClassBlocks = 2,
+        bool TokensNorm = true,
+        double LayerScale = 1,
+        bool PositionEncoding = true,
+        int PositionHidden = 32,
+        double Eps = 1e-6,
+        double BatchNormEps = 1e-5,
+        QkvEmbedding Embedding = QkvEmbedding.Linear,
+        int? EmbeddingHidden = null,
+        int? CodeDim = null,
+        double Dropout = 0,
+        double DropPath = 0,
+        bool FrozenStem = false
+    ) : IBackboneConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -54,31 +74,42 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     private readonly Dropout drop;
 
     /// <summary>A model with the authors' initialisation.</summary>
-    public Xcit(Config config) : base(config)
+    public Xcit(Config config)
+        : base(config)
     {
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new Stem(config);
         blocks = new(Enumerable.Range(0, config.Depth).Select(_ => new Block(config)));
         clsAttnBlocks = new(Enumerable.Range(0, config.ClassBlocks).Select(_ => new ClassBlock(config)));
         norm = new LayerNorm(config.Dim, config.Eps);
-        if (config.Classes > 0) head = new Linear(config.Dim, config.Classes);
+        if (config.Classes > 0)
+            head = new Linear(config.Dim, config.Classes);
         posEmbeder = new FourierPositions(config.Dim, config.PositionHidden);
         drop = new Dropout(config.Dropout);
         TransformerInit.Linears(this);
-        if (config.FrozenStem) patchEmbed.RequireGrad(false);
+        if (config.FrozenStem)
+            patchEmbed.RequireGrad(false);
     }
 
     /// <inheritdoc/>
     public override int FeatureWidth => Options.Dim;
+
     /// <inheritdoc/>
     public override int PrefixTokens => 1;
+
     /// <inheritdoc/>
     public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith("cls_attn_blocks.", StringComparison.Ordinal) ? 1 : 0;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
-        [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}"), .. Enumerable.Range(0, Options.ClassBlocks).Select(i => $"cls_attn_blocks.{i}")];
+        [
+            .. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}"),
+            .. Enumerable.Range(0, Options.ClassBlocks).Select(i => $"cls_attn_blocks.{i}"),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+
     /// <inheritdoc/>
     public override bool WithoutDecay(string name) => name == "cls_token";
 
@@ -86,7 +117,8 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     public override void Train(bool training = true)
     {
         base.Train(training);
-        if (Options.FrozenStem) patchEmbed.Eval();
+        if (Options.FrozenStem)
+            patchEmbed.Eval();
     }
 
     /// <inheritdoc/>
@@ -95,11 +127,14 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         var map = patchEmbed.Call(input);
         var (batch, _, height, width) = map.Shape;
         var x = Record("patch_tokens", map.ToTokens());
-        if (Options.PositionEncoding) x = x + Record("position_encoding", posEmbeder.Call((height, width)).ToTokens());
+        if (Options.PositionEncoding)
+            x = x + Record("position_encoding", posEmbeder.Call((height, width)).ToTokens());
         x = drop.Call(x);
-        foreach (var block in blocks) x = block.Call((x, height, width));
+        foreach (var block in blocks)
+            x = block.Call((x, height, width));
         x = Torch.Cat([clsToken.Expand([batch, -1, -1]), x], 1);
-        foreach (var block in clsAttnBlocks) x = block.Call(x);
+        foreach (var block in clsAttnBlocks)
+            x = block.Call(x);
         return Record("normed", norm.Call(x));
     }
 
@@ -131,11 +166,17 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     {
         foreach (var name in new[] { "weight", "bias" })
         {
-            if (state.Remove($"pos_embed.token_projection.{name}", out var projection)) state[$"pos_embeder.token_projection.{name}"] = projection;
+            if (state.Remove($"pos_embed.token_projection.{name}", out var projection))
+                state[$"pos_embeder.token_projection.{name}"] = projection;
             for (var i = 0; i < Options.ClassBlocks; i++)
             {
                 var attention = $"cls_attn_blocks.{i}.attn";
-                if (!state.Remove($"{attention}.q.{name}", out var query) || !state.Remove($"{attention}.k.{name}", out var key) || !state.Remove($"{attention}.v.{name}", out var value)) continue;
+                if (
+                    !state.Remove($"{attention}.q.{name}", out var query)
+                    || !state.Remove($"{attention}.k.{name}", out var key)
+                    || !state.Remove($"{attention}.v.{name}", out var value)
+                )
+                    continue;
                 state[$"{attention}.qkv.{name}"] = Torch.Cat([query, key, value], 0);
             }
         }
@@ -171,21 +212,22 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     /// <param name="temperature">Base of the frequencies.</param>
     /// <param name="device">Where the result lies; null: on the CPU.</param>
     /// <returns>[1, 2 hidden, H, W], computed in float32.</returns>
-    public static Tensor Sines(long height, long width, int hidden, double temperature = 10000, Device? device = null) => Torch.Scope(() =>
-    {
-        var exponents = Torch.Arange(hidden / 2, dtype: DType.Float32, device: device) * 2 / hidden;
-        var frequencies = Torch.Full([hidden / 2], temperature, DType.Float32, device: device).Pow(exponents); // [hidden / 2]
-        var rows = Axis(height).View(1, -1, height, 1).Expand([-1, -1, -1, width]);
-        var columns = Axis(width).View(1, -1, 1, width).Expand([-1, -1, height, -1]);
-        return Torch.Cat([rows, columns], 1);
-
-        Tensor Axis(long length) // [hidden, length]
+    public static Tensor Sines(long height, long width, int hidden, double temperature = 10000, Device? device = null) =>
+        Torch.Scope(() =>
         {
-            var positions = (Torch.Arange(length, dtype: DType.Float32, device: device) + 1) / (length + 1e-6) * (2 * Math.PI);
-            var angles = positions / frequencies.Unsqueeze(1);
-            return Torch.Stack([angles.Sin(), angles.Cos()], 1).Flatten(0, 1);
-        }
-    });
+            var exponents = Torch.Arange(hidden / 2, dtype: DType.Float32, device: device) * 2 / hidden;
+            var frequencies = Torch.Full([hidden / 2], temperature, DType.Float32, device: device).Pow(exponents); // [hidden / 2]
+            var rows = Axis(height).View(1, -1, height, 1).Expand([-1, -1, -1, width]);
+            var columns = Axis(width).View(1, -1, 1, width).Expand([-1, -1, height, -1]);
+            return Torch.Cat([rows, columns], 1);
+
+            Tensor Axis(long length) // [hidden, length]
+            {
+                var positions = (Torch.Arange(length, dtype: DType.Float32, device: device) + 1) / (length + 1e-6) * (2 * Math.PI);
+                var angles = positions / frequencies.Unsqueeze(1);
+                return Torch.Stack([angles.Sin(), angles.Cos()], 1).Flatten(0, 1);
+            }
+        });
 
     /// <summary>Attention between channels, then between neighbours, then the MLP, each as a scaled residual (section 3.3).</summary>
     private sealed partial class Block : Module<(Tensor X, long Height, long Width), Tensor>
@@ -208,7 +250,14 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
             gamma2 = Init.Constant(new Parameter(config.Dim), config.LayerScale);
             gamma3 = Init.Constant(new Parameter(config.Dim), config.LayerScale);
             norm1 = new LayerNorm(config.Dim, config.Eps);
-            attn = new CrossCovarianceAttention(config.Dim, config.Heads, config.QkvBias, config.Embedding, config.EmbeddingHidden, config.CodeDim);
+            attn = new CrossCovarianceAttention(
+                config.Dim,
+                config.Heads,
+                config.QkvBias,
+                config.Embedding,
+                config.EmbeddingHidden,
+                config.CodeDim
+            );
             norm2 = new LayerNorm(config.Dim, config.Eps);
             mlp = new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout);
             norm3 = new LayerNorm(config.Dim, config.Eps);
@@ -233,8 +282,8 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         private readonly BatchNorm bn = new(dim, eps);
         private readonly Conv2d conv2 = new(dim, dim, 3, 1, 1, groups: dim);
 
-        protected override Tensor Forward((Tensor X, long Height, long Width) input)
-            => conv2.Call(bn.Call(conv1.Call(input.X.ToMap(input.Height, input.Width)).Gelu())).ToTokens();
+        protected override Tensor Forward((Tensor X, long Height, long Width) input) =>
+            conv2.Call(bn.Call(conv1.Call(input.X.ToMap(input.Height, input.Width)).Gelu())).ToTokens();
     }
 
     /// <summary>Class attention (Touvron et al., 2021, arXiv:2103.17239) as the reference does it; see the remarks of the model.</summary>
@@ -263,9 +312,11 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         {
             var normed = norm1.Call(x);
             x = x + gamma1 * Torch.Cat([attn.Call(normed), normed.Slice(1, 1)], 1);
-            if (tokensNorm) x = norm2.Call(x);
+            if (tokensNorm)
+                x = norm2.Call(x);
             var (token, patches) = (x.Slice(1, 0, 1), x.Slice(1, 1));
-            if (!tokensNorm) token = norm2.Call(token);
+            if (!tokensNorm)
+                token = norm2.Call(token);
             return Torch.Cat([token + gamma2 * mlp.Call(token), patches * 2], 1);
         }
     }
@@ -282,15 +333,22 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
             var (batch, tokens, dim) = x.Shape;
             var depth = dim / config.Heads;
             var (weight, bias) = ((Tensor)qkv.Weight, qkv.Bias);
-            var query = Torch.Linear(x.Slice(1, 0, 1), weight.Slice(0, 0, dim), bias?.Slice(0, 0, dim)).Reshape(batch, 1, config.Heads, depth).Transpose(1, 2); // [B, h, 1, d]
-            var packed = Torch.Linear(x, weight.Slice(0, dim), bias?.Slice(0, dim)).Reshape(batch, tokens, 2, config.Heads, depth).Permute(2, 0, 3, 1, 4); // [2, B, h, 1 + N, d]
+            var query = Torch
+                .Linear(x.Slice(1, 0, 1), weight.Slice(0, 0, dim), bias?.Slice(0, 0, dim))
+                .Reshape(batch, 1, config.Heads, depth)
+                .Transpose(1, 2); // [B, h, 1, d]
+            var packed = Torch
+                .Linear(x, weight.Slice(0, dim), bias?.Slice(0, dim))
+                .Reshape(batch, tokens, 2, config.Heads, depth)
+                .Permute(2, 0, 3, 1, 4); // [2, B, h, 1 + N, d]
             var weights = Record("attention", Attention.Weights(query, packed[0]));
             return drop.Call(proj.Call(weights.Matmul(packed[1]).Transpose(1, 2).Reshape(batch, 1, dim)));
         }
     }
 
     private const string Paper = "XCiT: Cross-Covariance Image Transformers, 2021, arXiv:2106.09681";
-    private const string EmbeddingPaper = "Rethinking Query, Key, and Value Embedding in Vision Transformer under Tiny Model Constraints, 2021, arXiv:2111.10017";
+    private const string EmbeddingPaper =
+        "Rethinking Query, Key, and Value Embedding in Vision Transformer under Tiny Model Constraints, 2021, arXiv:2111.10017";
 
     private static readonly (string Name, int Dim, int Depth, int Heads, bool TokensNorm, double Scale)[] sizes =
     [
@@ -303,7 +361,17 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         ("large_24", 768, 24, 16, true, 1e-5),
     ];
 
-    private static Variant Make(string size, int patch, double? parameters, double? gmacs, double? top1, string? note, QkvEmbedding embedding = QkvEmbedding.Linear, int image = 224, int classes = 1000)
+    private static Variant Make(
+        string size,
+        int patch,
+        double? parameters,
+        double? gmacs,
+        double? top1,
+        string? note,
+        QkvEmbedding embedding = QkvEmbedding.Linear,
+        int image = 224,
+        int classes = 1000
+    )
     {
         var (_, dim, depth, heads, tokensNorm, scale) = sizes.First(s => s.Name == size);
         var suffix = embedding switch
@@ -314,19 +382,59 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
             _ => "",
         };
         return new(
-            $"xcit_{size}_p{patch}{(image == 224 ? "" : $"_{image}")}{suffix}", embedding == QkvEmbedding.Linear ? Paper : EmbeddingPaper,
-            options => new Xcit(new Config(options.ImageSize ?? (image, image), patch, dim, depth, heads, options.Classes ?? classes, options.Channels ?? 3, TokensNorm: tokensNorm, LayerScale: scale, Embedding: embedding, Dropout: options.Dropout ?? 0, DropPath: options.DropPath ?? 0)),
-            image, parameters, gmacs, Top1: top1, Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10", Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 1 } : Preprocessing.Cifar10, Note: note);
+            $"xcit_{size}_p{patch}{(image == 224 ? "" : $"_{image}")}{suffix}",
+            embedding == QkvEmbedding.Linear ? Paper : EmbeddingPaper,
+            options => new Xcit(
+                new Config(
+                    options.ImageSize ?? (image, image),
+                    patch,
+                    dim,
+                    depth,
+                    heads,
+                    options.Classes ?? classes,
+                    options.Channels ?? 3,
+                    TokensNorm: tokensNorm,
+                    LayerScale: scale,
+                    Embedding: embedding,
+                    Dropout: options.Dropout ?? 0,
+                    DropPath: options.DropPath ?? 0
+                )
+            ),
+            image,
+            parameters,
+            gmacs,
+            Top1: top1,
+            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
+            Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 1 } : Preprocessing.Cifar10,
+            Note: note
+        );
     }
 
     // Both patches of a size: parameters, GMACs, accuracy at 224, with distillation, and with distillation at 384.
-    private static IEnumerable<Variant> Both(string size, (double Parameters, double GMacs, double Plain, double Distilled, double At384) p16, (double Parameters, double GMacs, double Plain, double Distilled, double At384) p8)
+    private static IEnumerable<Variant> Both(
+        string size,
+        (double Parameters, double GMacs, double Plain, double Distilled, double At384) p16,
+        (double Parameters, double GMacs, double Plain, double Distilled, double At384) p8
+    )
     {
         foreach (var (patch, f) in new[] { (16, p16), (8, p8) })
-            yield return Make(size, patch, f.Parameters, f.GMacs, f.Plain, FormattableString.Invariant($"400 epochs; {f.Distilled:F1} distilled, {f.At384:F1} distilled at 384 pixels"));
+            yield return Make(
+                size,
+                patch,
+                f.Parameters,
+                f.GMacs,
+                f.Plain,
+                FormattableString.Invariant($"400 epochs; {f.Distilled:F1} distilled, {f.At384:F1} distilled at 384 pixels")
+            );
     }
 
-    private static IEnumerable<Variant> Embeddings(string size, double? separate, double? partiallyShared, double? fullyShared, double? top1)
+    private static IEnumerable<Variant> Embeddings(
+        string size,
+        double? separate,
+        double? partiallyShared,
+        double? fullyShared,
+        double? top1
+    )
     {
         yield return Make(size, 16, separate, null, null, "three networks of two layers (SNE)", QkvEmbedding.Separate);
         yield return Make(size, 16, partiallyShared, null, null, "first layer shared (P-SNE)", QkvEmbedding.PartiallyShared);

@@ -12,12 +12,21 @@ namespace Tessera.Generator;
 [Generator]
 public sealed class OperatorGenerator : IIncrementalGenerator
 {
-    private static readonly DiagnosticDescriptor BadSchema = new("TSR001", "Unreadable operator schema", "operators.txt, line {0}: {1}", "Tessera", DiagnosticSeverity.Error, true);
+    private static readonly DiagnosticDescriptor BadSchema = new(
+        "TSR001",
+        "Unreadable operator schema",
+        "operators.txt, line {0}: {1}",
+        "Tessera",
+        DiagnosticSeverity.Error,
+        true
+    );
 
     /// <inheritdoc/>
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
-        var lists = context.AdditionalTextsProvider.Where(file => Path.GetFileName(file.Path) == "operators.txt").Select((file, token) => file.GetText(token)?.ToString() ?? "");
+        var lists = context
+            .AdditionalTextsProvider.Where(file => Path.GetFileName(file.Path) == "operators.txt")
+            .Select((file, token) => file.GetText(token)?.ToString() ?? "");
         context.RegisterSourceOutput(lists, (output, text) =>
         {
             var schemas = new List<Schema>();
@@ -25,7 +34,8 @@ public sealed class OperatorGenerator : IIncrementalGenerator
             foreach (var line in text.Split('\n'))
             {
                 number++;
-                if (line.Trim().Length == 0 || line.StartsWith("#", StringComparison.Ordinal)) continue;
+                if (line.Trim().Length == 0 || line.StartsWith("#", StringComparison.Ordinal))
+                    continue;
                 try
                 {
                     schemas.Add(Schema.Parse(line));

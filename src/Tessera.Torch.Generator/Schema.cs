@@ -8,7 +8,15 @@ namespace Tessera.Generator;
 internal sealed record Argument(string Type, string Name, string? Default, bool Written);
 
 /// <summary>An operator schema as the engine prints it: <c>add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor</c>.</summary>
-internal sealed record Schema(string Namespace, string Name, string Overload, List<Argument> Arguments, List<Argument> Returns, string Summary, string Text)
+internal sealed record Schema(
+    string Namespace,
+    string Name,
+    string Overload,
+    List<Argument> Arguments,
+    List<Argument> Returns,
+    string Summary,
+    string Text
+)
 {
     public static Schema Parse(string line)
     {
@@ -17,14 +25,24 @@ internal sealed record Schema(string Namespace, string Name, string Overload, Li
         var text = (comment < 0 ? line : line.Substring(0, comment)).Trim();
         var open = text.IndexOf('(');
         var arrow = text.LastIndexOf(") -> ", StringComparison.Ordinal);
-        if (open < 0 || arrow < open) throw new FormatException("not a schema: " + text);
+        if (open < 0 || arrow < open)
+            throw new FormatException("not a schema: " + text);
         var full = text.Substring(0, open).Split('.');
         var colons = full[0].IndexOf("::", StringComparison.Ordinal);
         var library = colons < 0 ? "aten" : full[0].Substring(0, colons);
         var name = colons < 0 ? full[0] : full[0].Substring(colons + 2);
         var returns = text.Substring(arrow + 5).Trim();
-        if (returns.StartsWith("(", StringComparison.Ordinal) && returns.EndsWith(")", StringComparison.Ordinal)) returns = returns.Substring(1, returns.Length - 2);
-        return new Schema(library, name, full.Length > 1 ? full[1] : "", ParseList(text.Substring(open + 1, arrow - open - 1)), ParseList(returns), summary, text);
+        if (returns.StartsWith("(", StringComparison.Ordinal) && returns.EndsWith(")", StringComparison.Ordinal))
+            returns = returns.Substring(1, returns.Length - 2);
+        return new Schema(
+            library,
+            name,
+            full.Length > 1 ? full[1] : "",
+            ParseList(text.Substring(open + 1, arrow - open - 1)),
+            ParseList(returns),
+            summary,
+            text
+        );
     }
 
     private static List<Argument> ParseList(string text)
@@ -33,7 +51,8 @@ internal sealed record Schema(string Namespace, string Name, string Overload, Li
         foreach (var raw in SplitTop(text))
         {
             var part = raw.Trim();
-            if (part.Length == 0 || part == "*") continue;
+            if (part.Length == 0 || part == "*")
+                continue;
             string? value = null;
             var equals = part.IndexOf('=');
             if (equals >= 0)
@@ -44,7 +63,11 @@ internal sealed record Schema(string Namespace, string Name, string Overload, Li
             var written = part.Contains("!)");
             part = DropAnnotation(part);
             var space = part.LastIndexOf(' ');
-            result.Add(space < 0 ? new Argument(part, "", value, written) : new Argument(part.Substring(0, space).Trim(), part.Substring(space + 1), value, written));
+            result.Add(
+                space < 0
+                    ? new Argument(part, "", value, written)
+                    : new Argument(part.Substring(0, space).Trim(), part.Substring(space + 1), value, written)
+            );
         }
         return result;
     }
@@ -52,7 +75,8 @@ internal sealed record Schema(string Namespace, string Name, string Overload, Li
     private static string DropAnnotation(string part)
     {
         var open = part.IndexOf('(');
-        if (open < 0) return part;
+        if (open < 0)
+            return part;
         var close = part.IndexOf(')', open);
         return part.Substring(0, open) + part.Substring(close + 1);
     }
@@ -64,15 +88,19 @@ internal sealed record Schema(string Namespace, string Name, string Overload, Li
         var quoted = false;
         foreach (var c in text)
         {
-            if (c == '"') quoted = !quoted;
-            if (!quoted && (c == '(' || c == '[')) depth++;
-            if (!quoted && (c == ')' || c == ']')) depth--;
+            if (c == '"')
+                quoted = !quoted;
+            if (!quoted && (c == '(' || c == '['))
+                depth++;
+            if (!quoted && (c == ')' || c == ']'))
+                depth--;
             if (c == ',' && depth == 0 && !quoted)
             {
                 yield return current.ToString();
                 current.Clear();
             }
-            else current.Append(c);
+            else
+                current.Append(c);
         }
         yield return current.ToString();
     }

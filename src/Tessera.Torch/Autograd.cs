@@ -37,8 +37,8 @@ public unsafe partial class Tensor
     /// <param name="gradient">Gradient of this tensor; 1 when left out, which needs a tensor of one element.</param>
     /// <param name="retainGraph">Whether another backward pass over the same graph will follow.</param>
     /// <param name="createGraph">Whether the gradients are to be differentiable themselves.</param>
-    public void Backward(Tensor? gradient = null, bool retainGraph = false, bool createGraph = false)
-        => Autograd.Backward([this], gradient is null ? null : [gradient], retainGraph, createGraph);
+    public void Backward(Tensor? gradient = null, bool retainGraph = false, bool createGraph = false) =>
+        Autograd.Backward([this], gradient is null ? null : [gradient], retainGraph, createGraph);
 
     /// <summary>Sees (and may replace) the gradient that flows to this tensor. Null leaves it as it is.</summary>
     /// <returns>What removes the hook.</returns>
@@ -57,7 +57,8 @@ public unsafe partial class Tensor
 
         public void Dispose()
         {
-            if (removed || !tensor.IsAlive) return;
+            if (removed || !tensor.IsAlive)
+                return;
             removed = true;
             Dispatcher.Check(Imports.RemoveHook(tensor.Handle, id));
             GC.KeepAlive(tensor);
@@ -73,13 +74,20 @@ public static unsafe class Autograd
     /// <param name="gradients">Their gradients, one each; null entries (and null for all) stand for 1.</param>
     /// <param name="retainGraph">Whether another pass over the graph will follow.</param>
     /// <param name="createGraph">Whether the gradients are to be differentiable themselves.</param>
-    public static void Backward(IReadOnlyList<Tensor> outputs, IReadOnlyList<Tensor?>? gradients = null, bool retainGraph = false, bool createGraph = false)
+    public static void Backward(
+        IReadOnlyList<Tensor> outputs,
+        IReadOnlyList<Tensor?>? gradients = null,
+        bool retainGraph = false,
+        bool createGraph = false
+    )
     {
         using var outs = new TensorList(outputs);
         using var grads = new TensorList(gradients ?? new Tensor?[outputs.Count]);
         Require(outputs.Count == grads.Count, $"{outputs.Count} outputs and {grads.Count} gradients");
         Tensor.FreeQueued();
-        Dispatcher.Check(Imports.Backward(outs.Handles, outs.Count, grads.Handles, retainGraph || createGraph ? 1 : 0, createGraph ? 1 : 0));
+        Dispatcher.Check(
+            Imports.Backward(outs.Handles, outs.Count, grads.Handles, retainGraph || createGraph ? 1 : 0, createGraph ? 1 : 0)
+        );
         GC.KeepAlive(outputs);
         GC.KeepAlive(gradients);
     }
@@ -91,7 +99,14 @@ public static unsafe class Autograd
     /// <param name="retainGraph">Whether another pass over the graph will follow.</param>
     /// <param name="createGraph">Whether the results are to be differentiable themselves.</param>
     /// <param name="allowUnused">Whether an input may have no influence; its result is null then.</param>
-    public static Tensor?[] Grad(IReadOnlyList<Tensor> outputs, IReadOnlyList<Tensor> inputs, IReadOnlyList<Tensor?>? gradients = null, bool retainGraph = false, bool createGraph = false, bool allowUnused = false)
+    public static Tensor?[] Grad(
+        IReadOnlyList<Tensor> outputs,
+        IReadOnlyList<Tensor> inputs,
+        IReadOnlyList<Tensor?>? gradients = null,
+        bool retainGraph = false,
+        bool createGraph = false,
+        bool allowUnused = false
+    )
     {
         using var outs = new TensorList(outputs);
         using var ins = new TensorList(inputs);
@@ -100,7 +115,19 @@ public static unsafe class Autograd
         var handles = new nint[inputs.Count];
         Tensor.FreeQueued();
         fixed (nint* results = handles)
-            Dispatcher.Check(Imports.Grad(outs.Handles, outs.Count, ins.Handles, ins.Count, grads.Handles, retainGraph || createGraph ? 1 : 0, createGraph ? 1 : 0, allowUnused ? 1 : 0, results));
+            Dispatcher.Check(
+                Imports.Grad(
+                    outs.Handles,
+                    outs.Count,
+                    ins.Handles,
+                    ins.Count,
+                    grads.Handles,
+                    retainGraph || createGraph ? 1 : 0,
+                    createGraph ? 1 : 0,
+                    allowUnused ? 1 : 0,
+                    results
+                )
+            );
         GC.KeepAlive(outputs);
         GC.KeepAlive(inputs);
         GC.KeepAlive(gradients);
@@ -109,17 +136,20 @@ public static unsafe class Autograd
 
     private static void Require(bool holds, string message)
     {
-        if (!holds) throw new ArgumentException(message);
+        if (!holds)
+            throw new ArgumentException(message);
     }
 
     [UnmanagedCallersOnly]
-    internal static int Hooked(void* context, nint gradient, nint* replacement)
-        => Callback.Guard(context, gradient, (nint)replacement, static (target, gradient, replacement) =>
+    internal static int Hooked(void* context, nint gradient, nint* replacement) =>
+        Callback.Guard(context, gradient, (nint)replacement, static (target, gradient, replacement) =>
         {
-            if (gradient == 0) return;
+            if (gradient == 0)
+                return;
             using var scope = new Scope();
             Imports.TensorRetain(gradient);
-            if (((Func<Tensor, Tensor?>)target)(new Tensor(gradient)) is not { } result) return;
+            if (((Func<Tensor, Tensor?>)target)(new Tensor(gradient)) is not { } result)
+                return;
             Imports.TensorRetain(result.Handle);
             *(nint*)replacement = result.Handle;
         });

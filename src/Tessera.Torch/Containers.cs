@@ -4,7 +4,8 @@ using System.Globalization;
 namespace Tessera;
 
 /// <summary>Modules in a row, named 0, 1, 2, ... in the state dict.</summary>
-public sealed class ModuleList<T> : Module, IReadOnlyList<T> where T : Module
+public sealed class ModuleList<T> : Module, IReadOnlyList<T>
+    where T : Module
 {
     private readonly List<T> modules;
 
@@ -13,16 +14,20 @@ public sealed class ModuleList<T> : Module, IReadOnlyList<T> where T : Module
 
     /// <inheritdoc/>
     public int Count => modules.Count;
+
     /// <inheritdoc/>
     public T this[int index] => modules[index];
+
     /// <inheritdoc/>
     public IEnumerator<T> GetEnumerator() => modules.GetEnumerator();
+
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        for (var i = 0; i < modules.Count; i++) members.Add(i.ToString(CultureInfo.InvariantCulture), modules[i]);
+        for (var i = 0; i < modules.Count; i++)
+            members.Add(i.ToString(CultureInfo.InvariantCulture), modules[i]);
     }
 }
 
@@ -32,7 +37,8 @@ public sealed class Sequential : Layer
     private readonly (string Name, Layer Layer)[] layers;
 
     /// <summary>The given layers in a row.</summary>
-    public Sequential(params IEnumerable<Layer> layers) => this.layers = [.. layers.Select((layer, i) => (i.ToString(CultureInfo.InvariantCulture), layer))];
+    public Sequential(params IEnumerable<Layer> layers) =>
+        this.layers = [.. layers.Select((layer, i) => (i.ToString(CultureInfo.InvariantCulture), layer))];
 
     /// <summary>The given layers in a row, under names of their own.</summary>
     public Sequential(params IEnumerable<(string Name, Layer Layer)> layers) => this.layers = [.. layers];
@@ -46,7 +52,8 @@ public sealed class Sequential : Layer
     /// <inheritdoc/>
     protected override void ListMembers(Members members)
     {
-        foreach (var (name, layer) in layers) members.Add(name, layer);
+        foreach (var (name, layer) in layers)
+            members.Add(name, layer);
     }
 
     /// <inheritdoc/>

@@ -15,7 +15,8 @@ namespace Tessera;
 /// </remarks>
 public sealed class CudaGraph : IDisposable
 {
-    [ThreadStatic] private static bool recording;
+    [ThreadStatic]
+    private static bool recording;
 
     private nint handle;
 
@@ -35,9 +36,14 @@ public sealed class CudaGraph : IDisposable
     {
         ArgumentNullException.ThrowIfNull(body);
         ArgumentOutOfRangeException.ThrowIfLessThan(warmUps, 1);
-        if (recording) throw new InvalidOperationException("a graph is being recorded already");
+        if (recording)
+            throw new InvalidOperationException("a graph is being recorded already");
         if (Cuda.Count is var count && (device < 0 || device >= count))
-            throw new NotSupportedException(count == 0 ? "a CUDA graph needs a CUDA device, and there is none (tessera info shows what there is)" : $"there is no CUDA device {device}: the devices are 0 to {count - 1}");
+            throw new NotSupportedException(
+                count == 0
+                    ? "a CUDA graph needs a CUDA device, and there is none (tessera info shows what there is)"
+                    : $"there is no CUDA device {device}: the devices are 0 to {count - 1}"
+            );
         Dispatcher.Check(Imports.CudaGraphNew(device, out var handle));
         var graph = new CudaGraph(handle);
         try
@@ -57,7 +63,8 @@ public sealed class CudaGraph : IDisposable
         Dispatcher.Check(Imports.CudaGraphEnter(handle));
         try
         {
-            for (var i = 0; i < warmUps; i++) Run(body);
+            for (var i = 0; i < warmUps; i++)
+                Run(body);
             // What lies about would be freed while recording.
             Torch.Collect();
             Dispatcher.Check(Imports.CudaGraphBegin(handle));
@@ -103,6 +110,7 @@ public sealed class CudaGraph : IDisposable
     {
         var old = handle;
         handle = 0;
-        if (old != 0) Dispatcher.Check(Imports.CudaGraphFree(old));
+        if (old != 0)
+            Dispatcher.Check(Imports.CudaGraphFree(old));
     }
 }

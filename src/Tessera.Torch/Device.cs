@@ -5,8 +5,10 @@ public enum DeviceType
 {
     /// <summary>The processor.</summary>
     Cpu = 0,
+
     /// <summary>An NVIDIA GPU.</summary>
     Cuda = 1,
+
     /// <summary>Shapes without memory.</summary>
     Meta = 14,
 }
@@ -18,10 +20,12 @@ public readonly record struct Device(DeviceType Type, int Index = -1)
 {
     /// <summary>The processor.</summary>
     public static readonly Device Cpu = new(DeviceType.Cpu);
+
     /// <summary>The current CUDA device.</summary>
     public static readonly Device Cuda = new(DeviceType.Cuda);
 
     internal long Packed => ((long)Type << 8) | (uint)(Index & 0xff);
+
     internal static Device Unpack(long packed) => new((DeviceType)(packed >> 8), (sbyte)(packed & 0xff));
 
     /// <summary>Reads <c>cpu</c>, <c>cuda</c> or <c>cuda:N</c>.</summary>
@@ -45,6 +49,7 @@ public enum Layout
 {
     /// <summary>Strides over one block of memory.</summary>
     Strided = 0,
+
     /// <summary>Coordinates and values of the elements that are not zero.</summary>
     Sparse = 1,
 }
@@ -54,8 +59,10 @@ public enum MemoryFormat
 {
     /// <summary>The last dimension varies fastest.</summary>
     Contiguous = 0,
+
     /// <summary>As the source has it.</summary>
     Preserve = 1,
+
     /// <summary>[B, C, H, W] with the channels varying fastest.</summary>
     ChannelsLast = 2,
 }

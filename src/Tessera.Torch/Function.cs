@@ -40,9 +40,11 @@ public abstract unsafe class Function
             // An input given back as an output needs a tensor of its own to carry the history (detached rather than a view:
             // views made outside of the graph cannot be changed in place within it).
             for (var i = 0; i < outputs.Length; i++)
-                if (inputs.Any(input => input.Handle == outputs[i].Handle)) outputs[i] = outputs[i].Detach();
+                if (inputs.Any(input => input.Handle == outputs[i].Handle))
+                    outputs[i] = outputs[i].Detach();
         }
-        if (Torch.GradEnabled && inputs.Any(input => input.RequiresGrad)) Record(context, inputs, outputs);
+        if (Torch.GradEnabled && inputs.Any(input => input.RequiresGrad))
+            Record(context, inputs, outputs);
         return scope.Return(outputs);
     }
 
@@ -52,7 +54,9 @@ public abstract unsafe class Function
         var differentiable = outputs.Where(output => output.DType.IsFloat() && !context.Constants.Contains(output)).ToArray();
         using var outs = new TensorList(differentiable);
         var self = GCHandle.Alloc(context);
-        Dispatcher.Check(Imports.FunctionNew(ins.Handles, ins.Count, &RunBackward, &Callback.Release, (void*)GCHandle.ToIntPtr(self), out var node));
+        Dispatcher.Check(
+            Imports.FunctionNew(ins.Handles, ins.Count, &RunBackward, &Callback.Release, (void*)GCHandle.ToIntPtr(self), out var node)
+        );
         try
         {
             Dispatcher.Check(Imports.FunctionOutputs(node, outs.Handles, outs.Count));
@@ -86,16 +90,20 @@ public abstract unsafe class Function
             var given = new Tensor?[count];
             for (var i = 0; i < count; i++)
             {
-                if (gradients[i] == 0) continue;
+                if (gradients[i] == 0)
+                    continue;
                 Imports.TensorRetain(gradients[i]);
                 given[i] = new Tensor(gradients[i]);
             }
             var computed = context.Function.Backward(context, given);
             if (computed.Length != resultCount)
-                throw new InvalidOperationException($"{context.Function.GetType().Name}.Backward gave {computed.Length} gradients for {resultCount} inputs");
+                throw new InvalidOperationException(
+                    $"{context.Function.GetType().Name}.Backward gave {computed.Length} gradients for {resultCount} inputs"
+                );
             for (var i = 0; i < resultCount; i++)
             {
-                if (computed[i] is not { IsAlive: true } gradient || needed[i] == 0) continue;
+                if (computed[i] is not { IsAlive: true } gradient || needed[i] == 0)
+                    continue;
                 Imports.TensorRetain(gradient.Handle);
                 results[i] = gradient.Handle;
             }
@@ -126,7 +134,8 @@ public abstract unsafe class Function
         /// <summary>Marks outputs through which no gradient flows.</summary>
         public void MarkConstant(params ReadOnlySpan<Tensor> outputs)
         {
-            foreach (var output in outputs) Constants.Add(output);
+            foreach (var output in outputs)
+                Constants.Add(output);
         }
 
         /// <summary>In the backward pass: what was saved, in the order of saving.</summary>

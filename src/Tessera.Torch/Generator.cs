@@ -51,13 +51,15 @@ public sealed class Generator : IDisposable
     public void Dispose()
     {
         var old = Interlocked.Exchange(ref handle, 0);
-        if (old != 0) Imports.GeneratorFree(old);
+        if (old != 0)
+            Imports.GeneratorFree(old);
         GC.SuppressFinalize(this);
     }
 
     /// <summary>Generators hold no tensors: freeing one from the finalizer's thread is safe.</summary>
     ~Generator()
     {
-        if (handle != 0) Imports.GeneratorFree(handle);
+        if (handle != 0)
+            Imports.GeneratorFree(handle);
     }
 }

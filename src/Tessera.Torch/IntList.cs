@@ -25,7 +25,8 @@ public struct IntList
     /// <exception cref="ArgumentException">More than <see cref="Capacity"/> values.</exception>
     public IntList(ReadOnlySpan<long> values)
     {
-        if (values.Length > Capacity) throw new ArgumentException($"{values.Length} entries, at most {Capacity} are possible", nameof(values));
+        if (values.Length > Capacity)
+            throw new ArgumentException($"{values.Length} entries, at most {Capacity} are possible", nameof(values));
         values.CopyTo(items);
         count = values.Length + 1;
     }
@@ -52,16 +53,23 @@ public struct IntList
 
     /// <summary>A list of one entry.</summary>
     public static implicit operator IntList(long value) => new([value]);
+
     /// <summary>A list of one entry.</summary>
     public static implicit operator IntList(int value) => new([value]);
+
     /// <summary>A list of two entries.</summary>
     public static implicit operator IntList((long First, long Second) values) => new([values.First, values.Second]);
+
     /// <summary>A list of three entries.</summary>
-    public static implicit operator IntList((long First, long Second, long Third) values) => new([values.First, values.Second, values.Third]);
+    public static implicit operator IntList((long First, long Second, long Third) values) =>
+        new([values.First, values.Second, values.Third]);
+
     /// <summary>A list of an array's entries.</summary>
     public static implicit operator IntList(long[] values) => new(values);
+
     /// <summary>The entries, as operators with a spread list take them.</summary>
     public static implicit operator ReadOnlySpan<long>(IntList list) => list.ToArray();
+
     /// <summary>A tensor's sizes.</summary>
     public static implicit operator IntList(Shape shape) => new(shape.AsSpan());
 }

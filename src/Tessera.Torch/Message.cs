@@ -4,6 +4,6 @@ namespace Tessera;
 public static class Message
 {
     /// <summary>The text without line breaks and other control characters: what errors quote from files may hold any.</summary>
-    public static string OneLine(string text)
-        => text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c)) : text;
+    public static string OneLine(string text) =>
+        text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '\uFFFD' : c)) : text;
 }

@@ -20,7 +20,8 @@ public static partial class Torch
     /// <param name="type">bfloat16 (CPU and CUDA) or float16 (CUDA).</param>
     /// <param name="device">Kind of device it holds for.</param>
     /// <param name="enabled">False switches autocast off inside of an enclosing region.</param>
-    public static Autocast Autocast(DType type = DType.BFloat16, DeviceType device = DeviceType.Cpu, bool enabled = true) => new(type, device, enabled);
+    public static Autocast Autocast(DType type = DType.BFloat16, DeviceType device = DeviceType.Cpu, bool enabled = true) =>
+        new(type, device, enabled);
 
     /// <summary>The type that autocast shortens to on a kind of device; null where it is off.</summary>
     public static DType? AutocastType(DeviceType device)
@@ -55,7 +56,8 @@ public sealed class InferenceMode : IDisposable
     /// <summary>Leaves the region, on the thread that entered it.</summary>
     public void Dispose()
     {
-        if (guard != 0) Imports.LeaveInference(guard);
+        if (guard != 0)
+            Imports.LeaveInference(guard);
         guard = 0;
     }
 }
@@ -78,7 +80,8 @@ public sealed class Autocast : IDisposable
     /// <summary>Leaves the region.</summary>
     public void Dispose()
     {
-        if (left) return;
+        if (left)
+            return;
         left = true;
         Imports.AutocastLeave();
         Dispatcher.Check(Imports.SetAutocast(cuda, wasEnabled, wasType, out _, out _));

@@ -25,14 +25,17 @@ public abstract class Module
     public IReadOnlyList<(string Name, Module Module)> Children => Own().Children;
 
     /// <summary>This module (under the empty name) and all modules inside it, in the order of the state dict; each once.</summary>
-    public IEnumerable<(string Name, Module Module)> NamedModules() => NamedModules("", new HashSet<Module>(ReferenceEqualityComparer.Instance));
+    public IEnumerable<(string Name, Module Module)> NamedModules() =>
+        NamedModules("", new HashSet<Module>(ReferenceEqualityComparer.Instance));
 
     private IEnumerable<(string Name, Module Module)> NamedModules(string prefix, HashSet<Module> seen)
     {
-        if (!seen.Add(this)) yield break;
+        if (!seen.Add(this))
+            yield break;
         yield return (prefix, this);
         foreach (var (name, child) in Own().Children)
-            foreach (var found in child.NamedModules(Join(prefix, name), seen)) yield return found;
+        foreach (var found in child.NamedModules(Join(prefix, name), seen))
+            yield return found;
     }
 
     /// <summary>All parameters with their names, each tensor once (under its first name).</summary>
@@ -46,7 +49,8 @@ public abstract class Module
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(p => p.Parameter);
 
     /// <summary>All buffers with their names, also those that are not part of the state dict.</summary>
-    public IEnumerable<(string Name, Buffer Buffer)> NamedBuffers() => Entries("", _ => true).Where(e => e.Tensor is Buffer).Select(e => (e.Name, (Buffer)e.Tensor));
+    public IEnumerable<(string Name, Buffer Buffer)> NamedBuffers() =>
+        Entries("", _ => true).Where(e => e.Tensor is Buffer).Select(e => (e.Name, (Buffer)e.Tensor));
 
     /// <summary>Number of scalars in all parameters, shared ones counted once.</summary>
     public long ParameterCount => Parameters().Sum(p => p.Elements);
@@ -59,18 +63,22 @@ public abstract class Module
     public OrderedDictionary<string, Tensor> StateDict()
     {
         var result = new OrderedDictionary<string, Tensor>();
-        foreach (var (name, tensor) in Entries("", buffer => buffer.Persistent)) result.Add(name, tensor);
+        foreach (var (name, tensor) in Entries("", buffer => buffer.Persistent))
+            result.Add(name, tensor);
         return result;
     }
 
     private IEnumerable<(string Name, Tensor Tensor)> Entries(string prefix, Func<Buffer, bool> wanted)
     {
         var own = Own();
-        foreach (var (name, parameter) in own.Parameters) yield return (Join(prefix, name), parameter);
+        foreach (var (name, parameter) in own.Parameters)
+            yield return (Join(prefix, name), parameter);
         foreach (var (name, buffer) in own.Buffers)
-            if (wanted(buffer)) yield return (Join(prefix, name), buffer);
+            if (wanted(buffer))
+                yield return (Join(prefix, name), buffer);
         foreach (var (name, child) in own.Children)
-            foreach (var entry in child.Entries(Join(prefix, name), wanted)) yield return entry;
+        foreach (var entry in child.Entries(Join(prefix, name), wanted))
+            yield return entry;
     }
 
     private static string Join(string prefix, string name) => prefix.Length == 0 ? name : $"{prefix}.{name}";
@@ -80,8 +88,8 @@ public abstract class Module
     /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
     /// <returns>What was missing and what was unexpected.</returns>
     /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
-    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true)
-        => LoadStateDict(state, strict, tensor => tensor.Shape, (tensor, value) => tensor.Copy_(value));
+    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true) =>
+        LoadStateDict(state, strict, tensor => tensor.Shape, (tensor, value) => tensor.Copy_(value));
 
     /// <summary>Copies values out of a file into the module's tensors by name, without a copy in between.</summary>
     /// <param name="state">Values by name, of a file that is still open; types and devices are converted.</param>
@@ -89,18 +97,25 @@ public abstract class Module
     /// <returns>What was missing and what was unexpected.</returns>
     /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
     /// <exception cref="CheckpointException">A tensor is of a type that the engine lacks, or turns out to be damaged; those before it have been copied.</exception>
-    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, CheckpointTensor> state, bool strict = true)
-        => LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
+    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, CheckpointTensor> state, bool strict = true) =>
+        LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
 
-    private StateDictReport LoadStateDict<T>(IReadOnlyDictionary<string, T> state, bool strict, Func<T, Shape> shape, Action<Tensor, T> copy)
+    private StateDictReport LoadStateDict<T>(
+        IReadOnlyDictionary<string, T> state,
+        bool strict,
+        Func<T, Shape> shape,
+        Action<Tensor, T> copy
+    )
     {
         var own = StateDict();
         var report = StateDictReport.Compare(own, state, shape);
-        if (report.Mismatched.Count > 0 || (strict && !report.Complete)) throw new StateDictException(GetType().Name, report);
+        if (report.Mismatched.Count > 0 || (strict && !report.Complete))
+            throw new StateDictException(GetType().Name, report);
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         foreach (var (name, tensor) in own)
-            if (state.TryGetValue(name, out var value)) copy(tensor, value);
+            if (state.TryGetValue(name, out var value))
+                copy(tensor, value);
         return report;
     }
 
@@ -108,7 +123,8 @@ public abstract class Module
     public virtual void Train(bool training = true)
     {
         Training = training;
-        foreach (var (_, child) in Own().Children) child.Train(training);
+        foreach (var (_, child) in Own().Children)
+            child.Train(training);
     }
 
     /// <summary>Switches to evaluation.</summary>
@@ -122,12 +138,16 @@ public abstract class Module
         var moved = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         foreach (var (_, tensor) in Entries("", _ => true))
         {
-            if (!moved.Add(tensor)) continue;
+            if (!moved.Add(tensor))
+                continue;
             var target = tensor.DType.IsFloat() ? dtype : null;
-            if ((target ?? tensor.DType) == tensor.DType && (device is null || device == tensor.Device)) continue;
+            if ((target ?? tensor.DType) == tensor.DType && (device is null || device == tensor.Device))
+                continue;
             var converted = tensor.Detach().To(dtype: target, device: device);
-            if (tensor is Parameter parameter) parameter.Replace(converted);
-            else ((Buffer)tensor).Replace(converted);
+            if (tensor is Parameter parameter)
+                parameter.Replace(converted);
+            else
+                ((Buffer)tensor).Replace(converted);
         }
     }
 
@@ -139,19 +159,22 @@ public abstract class Module
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        foreach (var parameter in Parameters().Where(p => p.Dim == 4)) parameter.Replace(parameter.Detach().Contiguous(format));
+        foreach (var parameter in Parameters().Where(p => p.Dim == 4))
+            parameter.Replace(parameter.Detach().Contiguous(format));
     }
 
     /// <summary>Sets whether gradients flow to the parameters.</summary>
     public void RequireGrad(bool required)
     {
-        foreach (var parameter in Parameters()) parameter.RequiresGrad = required;
+        foreach (var parameter in Parameters())
+            parameter.RequiresGrad = required;
     }
 
     /// <summary>Drops the gradients of all parameters.</summary>
     public void ZeroGrad()
     {
-        foreach (var parameter in Parameters()) parameter.Grad = null;
+        foreach (var parameter in Parameters())
+            parameter.Grad = null;
     }
 
     /// <summary>Whether <see cref="Recomputes"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a tensor.</summary>
@@ -166,7 +189,13 @@ public abstract class Module
     public bool Recomputes
     {
         get;
-        set => field = !value || CanRecompute ? value : throw new NotSupportedException($"{GetType().Name} does not turn a tensor into a tensor: what it computes cannot be recomputed in the backward pass");
+        set =>
+            field =
+                !value || CanRecompute
+                    ? value
+                    : throw new NotSupportedException(
+                        $"{GetType().Name} does not turn a tensor into a tensor: what it computes cannot be recomputed in the backward pass"
+                    );
     }
 
     /// <summary>Records an intermediate under this module's path, where someone asked for it; see <see cref="Taps"/>.</summary>
@@ -191,10 +220,12 @@ public abstract class Module<TIn, TOut> : Module
     public TOut Call(TIn input)
     {
         using var scope = new Scope();
-        var output = Recomputes && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
-            ? (TOut)(object)Recomputation<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)
-            : Forward(input);
-        if (output is Tensor tensor) Taps.Current?.Record(this, "", tensor);
+        var output =
+            Recomputes && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
+                ? (TOut)(object)Recomputation<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)
+                : Forward(input);
+        if (output is Tensor tensor)
+            Taps.Current?.Record(this, "", tensor);
         return scope.Return(output);
     }
 

@@ -83,7 +83,9 @@ public sealed unsafe class OperationCount : IDisposable
         // The product of the sizes of all distinct letters and of what an ellipsis stands for, the larger where it broadcasts.
         private static long EinsumMacs(Value equation, Value tensors)
         {
-            var text = System.Text.Encoding.UTF8.GetString((byte*)equation.Payload, equation.Count).Replace(" ", "", StringComparison.Ordinal);
+            var text = System
+                .Text.Encoding.UTF8.GetString((byte*)equation.Payload, equation.Count)
+                .Replace(" ", "", StringComparison.Ordinal);
             var inputs = text.Split("->")[0].Split(',');
             var sizes = new Dictionary<(char Letter, int FromEnd), long>();
             for (var i = 0; i < tensors.Count; i++)
@@ -93,7 +95,10 @@ public sealed unsafe class OperationCount : IDisposable
                 for (var k = 0; k < shape.Length; k++)
                 {
                     var fromEnd = shape.Length - k;
-                    var name = k < parts[0].Length ? (parts[0][k], 0) : fromEnd <= parts[^1].Length ? (parts[^1][^fromEnd], 0) : ('.', fromEnd - parts[^1].Length);
+                    var name =
+                        k < parts[0].Length ? (parts[0][k], 0)
+                        : fromEnd <= parts[^1].Length ? (parts[^1][^fromEnd], 0)
+                        : ('.', fromEnd - parts[^1].Length);
                     sizes[name] = Math.Max(sizes.GetValueOrDefault(name), shape[k]);
                 }
             }

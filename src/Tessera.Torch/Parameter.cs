@@ -4,10 +4,12 @@ namespace Tessera;
 public sealed class Parameter : Tensor
 {
     /// <summary>A parameter with the values of a tensor, which it shares memory with.</summary>
-    public Parameter(Tensor values, bool requiresGrad = true) : base(Leaf(values, requiresGrad)) => Keep();
+    public Parameter(Tensor values, bool requiresGrad = true)
+        : base(Leaf(values, requiresGrad)) => Keep();
 
     /// <summary>An uninitialised parameter of float32; an initialiser gives it values.</summary>
-    public Parameter(IntList shape) : base(Fresh(shape)) => Keep();
+    public Parameter(IntList shape)
+        : base(Fresh(shape)) => Keep();
 
     private static nint Fresh(IntList shape)
     {
@@ -42,7 +44,8 @@ public sealed class Buffer : Tensor
     /// <param name="values">The values.</param>
     /// <param name="persistent">Whether it is part of the state dict.</param>
     /// <param name="constant">Whether training leaves it as it is.</param>
-    public Buffer(Tensor values, bool persistent = true, bool constant = false) : base(values.Retain())
+    public Buffer(Tensor values, bool persistent = true, bool constant = false)
+        : base(values.Retain())
     {
         (Persistent, Constant) = (persistent, constant);
         Keep();

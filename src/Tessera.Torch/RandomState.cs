@@ -14,11 +14,13 @@ public sealed class RandomState
     {
         using var scope = new Scope();
         Device[] devices = device.Type == DeviceType.Cpu ? [Device.Cpu] : [Device.Cpu, device];
-        return new([.. devices.Select(one =>
-        {
-            using var generator = Generator.Default(one);
-            return (one, generator.GetState().ToBytes());
-        })]);
+        return new([
+            .. devices.Select(one =>
+            {
+                using var generator = Generator.Default(one);
+                return (one, generator.GetState().ToBytes());
+            }),
+        ]);
     }
 
     /// <summary>Goes back to them.</summary>
@@ -36,11 +38,12 @@ public sealed class RandomState
     public OrderedDictionary<string, Tensor> ToTensors()
     {
         var named = new OrderedDictionary<string, Tensor>();
-        foreach (var (device, state) in states) named.Add(device.ToString(), Tensor.From(state, state.Length));
+        foreach (var (device, state) in states)
+            named.Add(device.ToString(), Tensor.From(state, state.Length));
         return named;
     }
 
     /// <summary>What <see cref="ToTensors"/> gave.</summary>
-    public static RandomState From(IReadOnlyDictionary<string, Tensor> named)
-        => new([.. named.Select(pair => (Device.Parse(pair.Key), pair.Value.ToBytes()))]);
+    public static RandomState From(IReadOnlyDictionary<string, Tensor> named) =>
+        new([.. named.Select(pair => (Device.Parse(pair.Key), pair.Value.ToBytes()))]);
 }

@@ -11,8 +11,8 @@ internal sealed class Recomputation<TIn> : Function
 {
     private readonly Module module;
     private readonly Func<TIn, Tensor> forward;
-    private readonly object?[] parts;   // of the input; tensors are not held here, but saved with the graph
-    private readonly int[] places;      // of the tensors among them
+    private readonly object?[] parts; // of the input; tensors are not held here, but saved with the graph
+    private readonly int[] places; // of the tensors among them
     private RandomState? random;
     private DType? autocast;
     private int count;
@@ -24,8 +24,13 @@ internal sealed class Recomputation<TIn> : Function
     }
 
     /// <summary>Whether an input of this type can be taken apart: a tensor, or a tuple of tensors and plain values.</summary>
-    internal static bool Fits { get; } = typeof(TIn) == typeof(Tensor)
-        || (IsTuple(typeof(TIn)) && typeof(TIn).GetGenericArguments() is { Length: < 8 } items && items.All(item => item == typeof(Tensor) || IsPlain(item)));
+    internal static bool Fits { get; } =
+        typeof(TIn) == typeof(Tensor)
+        || (
+            IsTuple(typeof(TIn))
+            && typeof(TIn).GetGenericArguments() is { Length: < 8 } items
+            && items.All(item => item == typeof(Tensor) || IsPlain(item))
+        );
 
     private static bool IsTuple(Type type) => type.IsValueType && type.IsAssignableTo(typeof(ITuple));
 
@@ -47,7 +52,8 @@ internal sealed class Recomputation<TIn> : Function
         random = RandomState.Of(inputs[0].Device);
         autocast = Torch.AutocastType(inputs[0].Device.Type);
         var given = Joined(inputs.Take(places.Length).Select(tensor => tensor.Detach()));
-        foreach (var place in places) parts[place] = null;
+        foreach (var place in places)
+            parts[place] = null;
         // With a graph, dropped at once: what autocast keeps of a weight for later uses has to lead back to that weight.
         using var recorded = Torch.EnableGrad();
         return [forward(given).Detach()];
@@ -56,22 +62,27 @@ internal sealed class Recomputation<TIn> : Function
     /// <inheritdoc/>
     protected override Tensor?[] Backward(Context context, Tensor?[] gradients)
     {
-        if (Torch.GradEnabled) throw new TorchNotSupportedException("gradients of gradients do not pass through modules that are recomputed");
+        if (Torch.GradEnabled)
+            throw new TorchNotSupportedException("gradients of gradients do not pass through modules that are recomputed");
         var saved = new List<Tensor>();
         var wanted = new List<int>();
         for (var i = 0; i < count; i++)
         {
             var tensor = context.Saved(i);
             // Inputs begin a graph of their own; parameters are leaves already.
-            if (i < places.Length && context.Needs(i)) (tensor = tensor.Detach()).RequiresGrad = true;
-            else if (i < places.Length) tensor = tensor.Detach();
+            if (i < places.Length && context.Needs(i))
+                (tensor = tensor.Detach()).RequiresGrad = true;
+            else if (i < places.Length)
+                tensor = tensor.Detach();
             saved.Add(tensor);
-            if (context.Needs(i)) wanted.Add(i);
+            if (context.Needs(i))
+                wanted.Add(i);
         }
         var results = new Tensor?[count];
         var output = Again(Joined(saved.Take(places.Length)), saved[0].Device);
         var found = Autograd.Grad([output], [.. wanted.Select(i => saved[i])], [gradients[0]], allowUnused: true);
-        foreach (var (k, i) in wanted.Index()) results[i] = found[k];
+        foreach (var (k, i) in wanted.Index())
+            results[i] = found[k];
         return results;
     }
 
@@ -80,7 +91,8 @@ internal sealed class Recomputation<TIn> : Function
     {
         var now = RandomState.Of(device);
         var buffers = module.NamedBuffers().Select(b => (b.Buffer, Own: b.Buffer.Share())).ToArray();
-        foreach (var (buffer, own) in buffers) buffer.Replace(own.Clone());
+        foreach (var (buffer, own) in buffers)
+            buffer.Replace(own.Clone());
         random!.Restore();
         using var taps = Taps.Pause();
         try
@@ -92,14 +104,16 @@ internal sealed class Recomputation<TIn> : Function
         finally
         {
             now.Restore();
-            foreach (var (buffer, own) in buffers) buffer.Replace(own);
+            foreach (var (buffer, own) in buffers)
+                buffer.Replace(own);
         }
     }
 
     private TIn Joined(IEnumerable<Tensor> tensors)
     {
         var all = (object?[])parts.Clone();
-        foreach (var (place, tensor) in places.Zip(tensors)) all[place] = tensor;
+        foreach (var (place, tensor) in places.Zip(tensors))
+            all[place] = tensor;
         return typeof(TIn) == typeof(Tensor) ? (TIn)all[0]! : (TIn)Activator.CreateInstance(typeof(TIn), all)!;
     }
 }

@@ -9,7 +9,8 @@ namespace Tessera;
 /// </summary>
 public sealed class Scope : IDisposable
 {
-    [ThreadStatic] private static Scope? current;
+    [ThreadStatic]
+    private static Scope? current;
 
     private readonly Scope? parent = current;
     private readonly List<Tensor> members = [];
@@ -35,8 +36,10 @@ public sealed class Scope : IDisposable
     /// <exception cref="NotSupportedException">The result is of a type that may hide tensors.</exception>
     public T Return<T>(T result)
     {
-        if (result is Tensor tensor) Move(tensor);
-        else if (result is not null) MoveAll(result);
+        if (result is Tensor tensor)
+            Move(tensor);
+        else if (result is not null)
+            MoveAll(result);
         return result;
     }
 
@@ -44,17 +47,36 @@ public sealed class Scope : IDisposable
     {
         switch (result)
         {
-            case Tensor tensor: Move(tensor); break;
-            case ITensorBag bag: foreach (var item in bag.Tensors) Move(item); break;
-            case IEnumerable<KeyValuePair<string, Tensor>> named: foreach (var (_, item) in named) Move(item); break;
-            case IDictionary named: foreach (var item in named.Values) if (item is not null) MoveAll(item); break;
+            case Tensor tensor:
+                Move(tensor);
+                break;
+            case ITensorBag bag:
+                foreach (var item in bag.Tensors)
+                    Move(item);
+                break;
+            case IEnumerable<KeyValuePair<string, Tensor>> named:
+                foreach (var (_, item) in named)
+                    Move(item);
+                break;
+            case IDictionary named:
+                foreach (var item in named.Values)
+                    if (item is not null)
+                        MoveAll(item);
+                break;
             case ITuple tuple:
                 for (var i = 0; i < tuple.Length; i++)
-                    if (tuple[i] is { } item) MoveAll(item);
+                    if (tuple[i] is { } item)
+                        MoveAll(item);
                 break;
-            case string or ValueType: break;
-            case IEnumerable list: foreach (var item in list) if (item is not null) MoveAll(item); break;
-            default: throw new NotSupportedException($"a scope cannot hand on a {result.GetType().Name}: let it implement {nameof(ITensorBag)}");
+            case string or ValueType:
+                break;
+            case IEnumerable list:
+                foreach (var item in list)
+                    if (item is not null)
+                        MoveAll(item);
+                break;
+            default:
+                throw new NotSupportedException($"a scope cannot hand on a {result.GetType().Name}: let it implement {nameof(ITensorBag)}");
         }
     }
 
@@ -64,13 +86,15 @@ public sealed class Scope : IDisposable
     /// <exception cref="InvalidOperationException">Ended on another thread, or before a scope inside it.</exception>
     public void Dispose()
     {
-        if (ended) return;
+        if (ended)
+            return;
         if (current != this || thread != Environment.CurrentManagedThreadId)
             throw new InvalidOperationException("scopes end on the thread that opened them, the innermost first");
         ended = true;
         current = parent;
         foreach (var tensor in members)
-            if (ReferenceEquals(tensor.Owner, this)) tensor.Dispose();
+            if (ReferenceEquals(tensor.Owner, this))
+                tensor.Dispose();
         members.Clear();
     }
 }

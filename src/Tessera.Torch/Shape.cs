@@ -22,7 +22,8 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
         get
         {
             var product = 1L;
-            foreach (var size in AsSpan()) product = checked(product * size);
+            foreach (var size in AsSpan())
+                product = checked(product * size);
             return product;
         }
     }
@@ -60,15 +61,19 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
 
     private void Require(int dimensions)
     {
-        if (Count != dimensions) throw new ShapeException($"{dimensions} dimensions were expected, the shape is {this}");
+        if (Count != dimensions)
+            throw new ShapeException($"{dimensions} dimensions were expected, the shape is {this}");
     }
 
     /// <inheritdoc/>
     public bool Equals(Shape other) => AsSpan().SequenceEqual(other.AsSpan());
+
     /// <inheritdoc/>
     public override bool Equals(object? obj) => obj is Shape other && Equals(other);
+
     /// <summary>Equal sizes.</summary>
     public static bool operator ==(Shape left, Shape right) => left.Equals(right);
+
     /// <summary>Different sizes.</summary>
     public static bool operator !=(Shape left, Shape right) => !left.Equals(right);
 
@@ -76,7 +81,8 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
     public override int GetHashCode()
     {
         var hash = default(HashCode);
-        foreach (var size in AsSpan()) hash.Add(size);
+        foreach (var size in AsSpan())
+            hash.Add(size);
         return hash.ToHashCode();
     }
 
@@ -85,6 +91,7 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
 
     /// <inheritdoc/>
     public IEnumerator<long> GetEnumerator() => ((IEnumerable<long>)(sizes ?? [])).GetEnumerator();
+
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
     /// <summary>As in <c>[2, 3, 4]</c>.</summary>

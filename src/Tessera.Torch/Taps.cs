@@ -14,7 +14,8 @@ namespace Tessera;
 /// </code></example>
 public sealed class Taps : IDisposable
 {
-    [ThreadStatic] private static Taps? current;
+    [ThreadStatic]
+    private static Taps? current;
 
     private readonly Dictionary<Module, string> paths = new(ReferenceEqualityComparer.Instance);
     private readonly OrderedDictionary<string, Tensor> records = [];
@@ -30,7 +31,8 @@ public sealed class Taps : IDisposable
     {
         given = patterns;
         this.patterns = Array.ConvertAll(patterns, Compile);
-        foreach (var (name, module) in root.NamedModules()) paths[module] = name;
+        foreach (var (name, module) in root.NamedModules())
+            paths[module] = name;
         current = this;
     }
 
@@ -42,48 +44,64 @@ public sealed class Taps : IDisposable
 
     /// <summary>A record by name.</summary>
     /// <exception cref="KeyNotFoundException">Nothing was recorded under it; the message lists what was.</exception>
-    public Tensor this[string name] => records.TryGetValue(name, out var value) ? value
-        : throw new KeyNotFoundException($"'{name}' was not recorded; there are: {string.Join(", ", records.Keys)}");
+    public Tensor this[string name] =>
+        records.TryGetValue(name, out var value)
+            ? value
+            : throw new KeyNotFoundException($"'{name}' was not recorded; there are: {string.Join(", ", records.Keys)}");
 
     /// <summary>Nothing is recorded on this thread until the result is disposed of.</summary>
     internal static IDisposable Pause() => new Silence();
 
     /// <summary>Whether a pattern may stand for something that is recorded inside of a module.</summary>
-    internal bool WantsInside(Module module)
-        => (paths.TryGetValue(module, out var path) && Array.Exists(given, pattern => Reaches(pattern, path.Length == 0 ? "" : path + "."))) || outer?.WantsInside(module) == true;
+    internal bool WantsInside(Module module) =>
+        (paths.TryGetValue(module, out var path) && Array.Exists(given, pattern => Reaches(pattern, path.Length == 0 ? "" : path + ".")))
+        || outer?.WantsInside(module) == true;
 
     // Whether a name that begins with the text can match.
     private static bool Reaches(ReadOnlySpan<char> pattern, ReadOnlySpan<char> text)
     {
-        if (text.IsEmpty || pattern.StartsWith("**")) return true;
-        if (pattern.IsEmpty) return false;
+        if (text.IsEmpty || pattern.StartsWith("**"))
+            return true;
+        if (pattern.IsEmpty)
+            return false;
         return pattern[0] == '*'
             ? Reaches(pattern[1..], text) || (text[0] != '.' && Reaches(pattern, text[1..]))
             : pattern[0] == text[0] && Reaches(pattern[1..], text[1..]);
     }
 
-    internal bool Wants(Module module, string name) => (paths.TryGetValue(module, out var path) && Matches(Join(path, name))) || outer?.Wants(module, name) == true;
+    internal bool Wants(Module module, string name) =>
+        (paths.TryGetValue(module, out var path) && Matches(Join(path, name))) || outer?.Wants(module, name) == true;
 
     internal void Record(Module module, string name, Tensor value)
     {
         outer?.Record(module, name, value);
-        if (!paths.TryGetValue(module, out var path)) return;
+        if (!paths.TryGetValue(module, out var path))
+            return;
         var full = Join(path, name);
-        if (!Matches(full)) return;
+        if (!Matches(full))
+            return;
         var unique = full;
-        for (var again = 1; records.ContainsKey(unique); again++) unique = $"{full}#{again}";
+        for (var again = 1; records.ContainsKey(unique); again++)
+            unique = $"{full}#{again}";
         // A handle of its own, owned by the scope in which recording began: the original is freed with its module's scope.
         var record = value.Share();
-        if (Scope.Current is { } scope && scope != home) record.MoveFrom(scope, home);
+        if (Scope.Current is { } scope && scope != home)
+            record.MoveFrom(scope, home);
         records.Add(unique, record);
     }
 
     private bool Matches(string name) => Array.Exists(patterns, pattern => pattern.IsMatch(name));
 
-    private static Regex Compile(string pattern)
-        => new($"^{Regex.Escape(pattern).Replace(@"\*\*", ".*", StringComparison.Ordinal).Replace(@"\*", "[^.]*", StringComparison.Ordinal)}$", RegexOptions.CultureInvariant);
+    private static Regex Compile(string pattern) =>
+        new(
+            $"^{Regex.Escape(pattern).Replace(@"\*\*", ".*", StringComparison.Ordinal).Replace(@"\*", "[^.]*", StringComparison.Ordinal)}$",
+            RegexOptions.CultureInvariant
+        );
 
-    private static string Join(string path, string name) => path.Length == 0 ? name : name.Length == 0 ? path : $"{path}.{name}";
+    private static string Join(string path, string name) =>
+        path.Length == 0 ? name
+        : name.Length == 0 ? path
+        : $"{path}.{name}";
 
     /// <summary>Stops recording; the records stay.</summary>
     public void Dispose() => current = outer;

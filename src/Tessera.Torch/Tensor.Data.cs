@@ -9,23 +9,29 @@ public unsafe partial class Tensor
     /// <summary>The elements themselves, without copying: writing to them changes the tensor.</summary>
     /// <remarks>The span is valid while the tensor lives and is not resized: keep the tensor in a variable that is used later.</remarks>
     /// <exception cref="InvalidOperationException">Not dense, not on the CPU, of another type, or of more elements than a span holds.</exception>
-    public Span<T> Span<T>() where T : unmanaged
+    public Span<T> Span<T>()
+        where T : unmanaged
     {
         var info = Info;
-        if ((DType)info.DType != DTypes.Of<T>()) throw new InvalidOperationException($"a span of {typeof(T).Name} over a tensor of {DType.Name()}");
-        if ((DeviceType)(info.Device >> 8) != DeviceType.Cpu) throw new InvalidOperationException($"a span over a tensor on {Device}: bring it to the CPU first");
-        if ((info.Flags & 4) == 0) throw new InvalidOperationException($"a span over a tensor of shape {Shape} that is not contiguous: call Contiguous() first");
+        if ((DType)info.DType != DTypes.Of<T>())
+            throw new InvalidOperationException($"a span of {typeof(T).Name} over a tensor of {DType.Name()}");
+        if ((DeviceType)(info.Device >> 8) != DeviceType.Cpu)
+            throw new InvalidOperationException($"a span over a tensor on {Device}: bring it to the CPU first");
+        if ((info.Flags & 4) == 0)
+            throw new InvalidOperationException($"a span over a tensor of shape {Shape} that is not contiguous: call Contiguous() first");
         return new Span<T>(info.Data, checked((int)info.Elements));
     }
 
     /// <summary>All elements in row-major order, converted to the type asked for.</summary>
-    public T[] ToArray<T>() where T : unmanaged
+    public T[] ToArray<T>()
+        where T : unmanaged
     {
         using var scope = new Scope();
         var dense = Detach().To(dtype: DTypes.Of<T>(), device: Device.Cpu).Contiguous();
         var result = new T[dense.Elements];
         var source = (byte*)dense.Info.Data;
-        fixed (T* target = result) System.Buffer.MemoryCopy(source, target, (long)result.Length * sizeof(T), (long)result.Length * sizeof(T));
+        fixed (T* target = result)
+            System.Buffer.MemoryCopy(source, target, (long)result.Length * sizeof(T), (long)result.Length * sizeof(T));
         GC.KeepAlive(dense);
         return result;
     }
@@ -44,21 +50,26 @@ public unsafe partial class Tensor
     /// <param name="values">Row-major elements.</param>
     /// <param name="shape">Sizes; without any, one dimension.</param>
     /// <exception cref="ShapeException">The shape does not hold as many elements.</exception>
-    public static Tensor From<T>(ReadOnlySpan<T> values, params ReadOnlySpan<long> shape) where T : unmanaged
+    public static Tensor From<T>(ReadOnlySpan<T> values, params ReadOnlySpan<long> shape)
+        where T : unmanaged
     {
         var size = shape.Length == 0 ? [values.Length] : new IntList(shape);
-        if (shape.Length > 0 && new Shape(shape).Elements != values.Length) throw new ShapeException($"{values.Length} values for a tensor of shape {new Shape(shape)}");
+        if (shape.Length > 0 && new Shape(shape).Elements != values.Length)
+            throw new ShapeException($"{values.Length} values for a tensor of shape {new Shape(shape)}");
         var result = Torch.Empty(size, DTypes.Of<T>());
-        fixed (T* source = values) System.Buffer.MemoryCopy(source, result.Info.Data, (long)values.Length * sizeof(T), (long)values.Length * sizeof(T));
+        fixed (T* source = values)
+            System.Buffer.MemoryCopy(source, result.Info.Data, (long)values.Length * sizeof(T), (long)values.Length * sizeof(T));
         GC.KeepAlive(result);
         return result;
     }
 
     /// <inheritdoc cref="From{T}(ReadOnlySpan{T}, ReadOnlySpan{long})"/>
-    public static Tensor From<T>(T[] values, params ReadOnlySpan<long> shape) where T : unmanaged => From((ReadOnlySpan<T>)values, shape);
+    public static Tensor From<T>(T[] values, params ReadOnlySpan<long> shape)
+        where T : unmanaged => From((ReadOnlySpan<T>)values, shape);
 
     /// <summary>A tensor of no dimensions.</summary>
-    public static Tensor Of<T>(T value) where T : unmanaged, INumber<T>
+    public static Tensor Of<T>(T value)
+        where T : unmanaged, INumber<T>
     {
         var result = Torch.Empty([], DTypes.Of<T>());
         *(T*)result.Info.Data = value;
@@ -68,10 +79,12 @@ public unsafe partial class Tensor
 
     /// <summary>A tensor over the memory of an array, without copying: both change together. The array stays pinned while the engine holds the tensor.</summary>
     /// <exception cref="ShapeException">The shape does not hold as many elements.</exception>
-    public static Tensor Over<T>(T[] memory, params ReadOnlySpan<long> shape) where T : unmanaged
+    public static Tensor Over<T>(T[] memory, params ReadOnlySpan<long> shape)
+        where T : unmanaged
     {
         var sizes = shape.Length == 0 ? [memory.Length] : shape.ToArray();
-        if (new Shape(sizes).Elements != memory.Length) throw new ShapeException($"{memory.Length} elements of memory for a tensor of shape {new Shape(sizes)}");
+        if (new Shape(sizes).Elements != memory.Length)
+            throw new ShapeException($"{memory.Length} elements of memory for a tensor of shape {new Shape(sizes)}");
         var pin = GCHandle.Alloc(memory, GCHandleType.Pinned);
         return Over((void*)pin.AddrOfPinnedObject(), sizes, DTypes.Of<T>(), pin.Free);
     }
@@ -80,11 +93,22 @@ public unsafe partial class Tensor
     public static Tensor Over(void* memory, ReadOnlySpan<long> shape, DType type, Action freed)
     {
         foreach (var size in shape)
-            if (size < 0) throw new ShapeException($"a tensor of shape {new Shape(shape)}: sizes are not negative");
+            if (size < 0)
+                throw new ShapeException($"a tensor of shape {new Shape(shape)}: sizes are not negative");
         var context = GCHandle.Alloc(freed);
         nint result;
         int status;
-        fixed (long* sizes = shape) status = Imports.TensorFromMemory(memory, sizes, null, shape.Length, (int)type, &Freed, (void*)GCHandle.ToIntPtr(context), out result);
+        fixed (long* sizes = shape)
+            status = Imports.TensorFromMemory(
+                memory,
+                sizes,
+                null,
+                shape.Length,
+                (int)type,
+                &Freed,
+                (void*)GCHandle.ToIntPtr(context),
+                out result
+            );
         if (status != 0)
         {
             context.Free();
@@ -104,11 +128,14 @@ public unsafe partial class Tensor
 
     /// <summary>Copies values into the tensor in row-major order.</summary>
     /// <exception cref="ShapeException">Another number of values than elements.</exception>
-    public void Fill<T>(ReadOnlySpan<T> values) where T : unmanaged
+    public void Fill<T>(ReadOnlySpan<T> values)
+        where T : unmanaged
     {
-        if (values.Length != Elements) throw new ShapeException($"{values.Length} values for a tensor of shape {Shape}");
+        if (values.Length != Elements)
+            throw new ShapeException($"{values.Length} values for a tensor of shape {Shape}");
         using var scope = new Scope();
-        using (Torch.NoGrad()) Copy_(From(values, Shape.AsSpan()));
+        using (Torch.NoGrad())
+            Copy_(From(values, Shape.AsSpan()));
     }
 
     /// <summary>The bytes of the elements, copied in row-major order.</summary>

@@ -20,8 +20,10 @@ public partial class Tensor
         {
             using var scope = new Scope();
             var (view, picked) = View(index);
-            if (picked is null) view.Copy_(value);
-            else view.IndexPut_(picked, value);
+            if (picked is null)
+                view.Copy_(value);
+            else
+                view.IndexPut_(picked, value);
         }
     }
 
@@ -31,11 +33,15 @@ public partial class Tensor
         var ellipses = 0;
         foreach (var position in index)
         {
-            if (position.What == TensorIndex.Kind.Ellipsis) ellipses++;
-            else if (position.What == TensorIndex.Kind.Tensor && position.Indices!.DType == DType.Bool) named += position.Indices.Dim;
-            else if (position.What != TensorIndex.Kind.NewAxis) named++;
+            if (position.What == TensorIndex.Kind.Ellipsis)
+                ellipses++;
+            else if (position.What == TensorIndex.Kind.Tensor && position.Indices!.DType == DType.Bool)
+                named += position.Indices.Dim;
+            else if (position.What != TensorIndex.Kind.NewAxis)
+                named++;
         }
-        if (named > Dim || ellipses > 1) throw new ShapeException($"{named} positions (and {ellipses} ellipses) for a tensor of shape {Shape}");
+        if (named > Dim || ellipses > 1)
+            throw new ShapeException($"{named} positions (and {ellipses} ellipses) for a tensor of shape {Shape}");
 
         var view = Alias();
         var dim = 0;
@@ -48,7 +54,8 @@ public partial class Tensor
                     view = view.Select(dim, position.Start);
                     break;
                 case TensorIndex.Kind.Slice:
-                    if (position.Start != 0 || position.Stop is not null || position.Step != 1) view = view.Slice(dim, position.Start, position.Stop, position.Step);
+                    if (position.Start != 0 || position.Stop is not null || position.Step != 1)
+                        view = view.Slice(dim, position.Start, position.Stop, position.Step);
                     dim++;
                     break;
                 case TensorIndex.Kind.NewAxis:
@@ -59,7 +66,8 @@ public partial class Tensor
                     break;
                 default:
                     picked ??= [];
-                    while (picked.Count < dim) picked.Add(null);
+                    while (picked.Count < dim)
+                        picked.Add(null);
                     picked.Add(position.Indices!);
                     dim += position.Indices!.DType == DType.Bool ? position.Indices.Dim : 1;
                     break;

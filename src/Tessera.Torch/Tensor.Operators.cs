@@ -4,44 +4,64 @@ public partial class Tensor
 {
     /// <summary>Elementwise sum.</summary>
     public static Tensor operator +(Tensor left, Tensor right) => left.Add(right);
+
     /// <summary>Adds a number to every element.</summary>
     public static Tensor operator +(Tensor left, Scalar right) => left.Add(right);
+
     /// <summary>Adds a number to every element.</summary>
     public static Tensor operator +(Scalar left, Tensor right) => right.Add(left);
+
     /// <summary>Elementwise difference.</summary>
     public static Tensor operator -(Tensor left, Tensor right) => left.Sub(right);
+
     /// <summary>Subtracts a number from every element.</summary>
     public static Tensor operator -(Tensor left, Scalar right) => left.Sub(right);
+
     /// <summary>A number minus every element.</summary>
     public static Tensor operator -(Scalar left, Tensor right) => right.Rsub(left);
+
     /// <summary>Elementwise negative.</summary>
     public static Tensor operator -(Tensor value) => value.Neg();
+
     /// <summary>Elementwise product.</summary>
     public static Tensor operator *(Tensor left, Tensor right) => left.Mul(right);
+
     /// <summary>Multiplies every element by a number.</summary>
     public static Tensor operator *(Tensor left, Scalar right) => left.Mul(right);
+
     /// <summary>Multiplies every element by a number.</summary>
     public static Tensor operator *(Scalar left, Tensor right) => right.Mul(left);
+
     /// <summary>Elementwise quotient.</summary>
     public static Tensor operator /(Tensor left, Tensor right) => left.Div(right);
+
     /// <summary>Divides every element by a number.</summary>
     public static Tensor operator /(Tensor left, Scalar right) => left.Div(right);
+
     /// <summary>A number divided by every element.</summary>
     public static Tensor operator /(Scalar left, Tensor right) => right.Reciprocal().Mul(left);
+
     /// <summary>Elementwise: is the left one smaller?</summary>
     public static Tensor operator <(Tensor left, Tensor right) => left.Lt(right);
+
     /// <summary>Elementwise: is the left one larger?</summary>
     public static Tensor operator >(Tensor left, Tensor right) => left.Gt(right);
+
     /// <summary>Elementwise: is the left one smaller or equal?</summary>
     public static Tensor operator <=(Tensor left, Tensor right) => left.Le(right);
+
     /// <summary>Elementwise: is the left one larger or equal?</summary>
     public static Tensor operator >=(Tensor left, Tensor right) => left.Ge(right);
+
     /// <summary>Elementwise: smaller than a number?</summary>
     public static Tensor operator <(Tensor left, Scalar right) => left.Lt(right);
+
     /// <summary>Elementwise: larger than a number?</summary>
     public static Tensor operator >(Tensor left, Scalar right) => left.Gt(right);
+
     /// <summary>Elementwise: at most a number?</summary>
     public static Tensor operator <=(Tensor left, Scalar right) => left.Le(right);
+
     /// <summary>Elementwise: at least a number?</summary>
     public static Tensor operator >=(Tensor left, Scalar right) => left.Ge(right);
 

@@ -11,9 +11,11 @@ public partial class Tensor
     /// <summary>Type, shape and values, the middle of long dimensions left out: <c>float32[2, 3] [[1, 2, 3], [4, 5, 6]]</c>.</summary>
     public override string ToString()
     {
-        if (!IsAlive) return "tensor (freed)";
+        if (!IsAlive)
+            return "tensor (freed)";
         var head = $"{DType.Name()}{Shape}{(Device.Type == DeviceType.Cpu ? "" : $" on {Device}")}";
-        if (Device.Type == DeviceType.Meta) return head;
+        if (Device.Type == DeviceType.Meta)
+            return head;
         using var scope = new Scope();
         using var quiet = Torch.NoGrad();
         var text = new StringBuilder(head).Append(' ');
@@ -33,7 +35,8 @@ public partial class Tensor
         text.Append('[');
         for (var i = 0L; i < count; i++)
         {
-            if (i > 0) text.Append(", ");
+            if (i > 0)
+                text.Append(", ");
             if (cut && count > 2 * Edge && i == Edge)
             {
                 text.Append("..., ");

@@ -31,16 +31,22 @@ public unsafe partial class Tensor : IDisposable
             return;
         }
         Interlocked.Increment(ref live);
-        if (Scope.Current is { } scope) scope.Add(this);
-        else Unscoped.Made(this);
+        if (Scope.Current is { } scope)
+            scope.Add(this);
+        else
+            Unscoped.Made(this);
     }
 
     /// <summary>Number of tensors that hold a native one at this moment, in the whole process.</summary>
     public static long LiveCount => Interlocked.Read(ref live);
 
-    internal nint Handle => handle != 0
-        ? handle
-        : throw new ObjectDisposedException(nameof(Tensor), "the tensor was freed: its scope has ended; hand it on with Scope.Return or Keep");
+    internal nint Handle =>
+        handle != 0
+            ? handle
+            : throw new ObjectDisposedException(
+                nameof(Tensor),
+                "the tensor was freed: its scope has ended; hand it on with Scope.Return or Keep"
+            );
 
     /// <summary>Whether it still holds a native tensor.</summary>
     public bool IsAlive => handle != 0;
@@ -54,9 +60,12 @@ public unsafe partial class Tensor : IDisposable
 
     internal void MoveFrom(Scope from, Scope? to)
     {
-        if (!ReferenceEquals(Owner, from)) return;
-        if (to is null) Keep();
-        else to.Add(this);
+        if (!ReferenceEquals(Owner, from))
+            return;
+        if (to is null)
+            Keep();
+        else
+            to.Add(this);
     }
 
     /// <summary>Another tensor object for the same native tensor, with a life of its own.</summary>
@@ -100,7 +109,8 @@ public unsafe partial class Tensor : IDisposable
     ~Tensor()
     {
         var old = Interlocked.Exchange(ref handle, 0);
-        if (old == 0) return;
+        if (old == 0)
+            return;
         queued.Enqueue(old);
         Interlocked.Increment(ref queuedCount);
     }
@@ -108,7 +118,8 @@ public unsafe partial class Tensor : IDisposable
     /// <summary>Frees the native tensors of dropped objects that the garbage collector has found.</summary>
     internal static void FreeQueued()
     {
-        if (Volatile.Read(ref queuedCount) == 0) return;
+        if (Volatile.Read(ref queuedCount) == 0)
+            return;
         while (queued.TryDequeue(out var old))
         {
             Interlocked.Decrement(ref queuedCount);
@@ -159,7 +170,8 @@ public unsafe partial class Tensor : IDisposable
     {
         var info = Info;
         var index = dim < 0 ? dim + info.Dimensions : dim;
-        if (index < 0 || index >= info.Dimensions) throw new ShapeException($"dimension {dim} of a tensor of shape {Shape}");
+        if (index < 0 || index >= info.Dimensions)
+            throw new ShapeException($"dimension {dim} of a tensor of shape {Shape}");
         var size = info.Sizes[index];
         GC.KeepAlive(this);
         return size;

@@ -66,7 +66,8 @@ public static unsafe partial class Torch
     /// <summary>Seeds the default generators of the CPU and of all CUDA devices.</summary>
     public static void Seed(ulong seed)
     {
-        using (var cpu = Generator.Default(Device.Cpu)) cpu.Seed(seed);
+        using (var cpu = Generator.Default(Device.Cpu))
+            cpu.Seed(seed);
         for (var i = 0; i < Cuda.Count; i++)
         {
             using var cuda = Generator.Default(new Device(DeviceType.Cuda, i));
@@ -78,8 +79,10 @@ public static unsafe partial class Torch
     public static bool HasOperator(string name, string overload = "")
     {
         var status = Imports.Operator(name, overload, out _);
-        if (status == 0) return true;
-        if ((ErrorKind)status == ErrorKind.UnknownOperator) return false;
+        if (status == 0)
+            return true;
+        if ((ErrorKind)status == ErrorKind.UnknownOperator)
+            return false;
         Dispatcher.Check(status);
         return false;
     }

@@ -6,14 +6,17 @@ namespace Tessera;
 public class TorchException : Exception
 {
     /// <summary>Creates the exception with the engine's message.</summary>
-    public TorchException(string message) : base(message) { }
+    public TorchException(string message)
+        : base(message) { }
 
     /// <summary>Creates the exception with a cause.</summary>
-    public TorchException(string message, Exception inner) : base(message, inner) { }
+    public TorchException(string message, Exception inner)
+        : base(message, inner) { }
 
     internal static Exception Of(ErrorKind kind, string message)
     {
-        if (kind == ErrorKind.Callback && Callback.Take(message) is { } thrown) return Rethrown(thrown);
+        if (kind == ErrorKind.Callback && Callback.Take(message) is { } thrown)
+            return Rethrown(thrown);
         return kind switch
         {
             ErrorKind.Shape => new ShapeException(message),
@@ -30,8 +33,8 @@ public class TorchException : Exception
 
     // What a callback in C# threw has travelled through the engine: it comes out as the cause,
     // with its own type and stack trace.
-    private static Exception Rethrown(Exception thrown)
-        => new TorchException($"a function that the engine called failed: {thrown.Message}", thrown);
+    private static Exception Rethrown(Exception thrown) =>
+        new TorchException($"a function that the engine called failed: {thrown.Message}", thrown);
 }
 
 /// <summary>Shapes that do not fit; the message holds those of all tensors of the call.</summary>

@@ -14,7 +14,8 @@ internal static class Unscoped
         // A view counts by its own elements: its storage was counted when it was made.
         var info = tensor.Info;
         var bytes = Math.Min(info.StorageBytes, info.Elements * info.ItemBytes);
-        if (Interlocked.Add(ref gathered, bytes) < Limit) return;
+        if (Interlocked.Add(ref gathered, bytes) < Limit)
+            return;
         Interlocked.Exchange(ref gathered, 0);
         GC.Collect();
         GC.WaitForPendingFinalizers();

@@ -16,6 +16,7 @@ public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
     internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)
     {
         yield return ("gflops", Math.Round(Gflops(samplesPerSecond), 2));
-        if (Share(samplesPerSecond) is { } share) yield return ("peak_share", Math.Round(share, 4));
+        if (Share(samplesPerSecond) is { } share)
+            yield return ("peak_share", Math.Round(share, 4));
     }
 }

@@ -68,7 +68,8 @@ public sealed partial class WithAuxiliaries : Objective
             var value = term.Term(student, [.. term.Paths.Select(path => taps[path])], batch);
             parts[term.Name] = value.Detach();
             // Weight 0 still computes the term: the log shows where it begins.
-            if (term.WeightAt(progress) is var weight and not 0) total = total + weight * value;
+            if (term.WeightAt(progress) is var weight and not 0)
+                total = total + weight * value;
         }
         return new(total) { Logits = loss.Logits, Parts = parts };
     }

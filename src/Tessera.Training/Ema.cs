@@ -17,7 +17,13 @@ public sealed class Ema : IDisposable
         this.decay = decay;
         using var outside = Torch.NoGrad();
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
-        entries = [.. module.StateDict().Where(e => seen.Add(e.Value)).Select(e => (e.Key, e.Value, Torch.Scope(() => e.Value.Detach().Clone()).Keep()))];
+        entries =
+        [
+            .. module
+                .StateDict()
+                .Where(e => seen.Add(e.Value))
+                .Select(e => (e.Key, e.Value, Torch.Scope(() => e.Value.Detach().Clone()).Keep())),
+        ];
     }
 
     /// <summary>Takes in the present values.</summary>
@@ -27,8 +33,10 @@ public sealed class Ema : IDisposable
         using var outside = Torch.NoGrad();
         foreach (var (_, value, average) in entries)
         {
-            if (average.DType.IsFloat()) average.Mul_(decay).Add_(value, 1 - decay);
-            else average.Copy_(average.To(DType.Float64).Mul_(decay).Add_(value.To(DType.Float64), 1 - decay));
+            if (average.DType.IsFloat())
+                average.Mul_(decay).Add_(value, 1 - decay);
+            else
+                average.Copy_(average.To(DType.Float64).Mul_(decay).Add_(value.To(DType.Float64), 1 - decay));
         }
     }
 
@@ -36,7 +44,8 @@ public sealed class Ema : IDisposable
     public OrderedDictionary<string, Tensor> StateDict()
     {
         var result = new OrderedDictionary<string, Tensor>();
-        foreach (var (name, _, average) in entries) result.Add(name, average);
+        foreach (var (name, _, average) in entries)
+            result.Add(name, average);
         return result;
     }
 
@@ -45,9 +54,11 @@ public sealed class Ema : IDisposable
     public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
     {
         var report = StateDictReport.Compare(StateDict(), saved);
-        if (!report.Complete || report.Mismatched.Count > 0) throw new StateDictException("the moving average", report);
+        if (!report.Complete || report.Mismatched.Count > 0)
+            throw new StateDictException("the moving average", report);
         using var outside = Torch.NoGrad();
-        foreach (var (name, _, average) in entries) average.Copy_(saved[name]);
+        foreach (var (name, _, average) in entries)
+            average.Copy_(saved[name]);
     }
 
     /// <summary>Exchanges the module's values and the averages; call it again to change back.</summary>
@@ -66,6 +77,7 @@ public sealed class Ema : IDisposable
     /// <summary>Frees the averages.</summary>
     public void Dispose()
     {
-        foreach (var (_, _, average) in entries) average.Dispose();
+        foreach (var (_, _, average) in entries)
+            average.Dispose();
     }
 }

@@ -18,8 +18,16 @@ public static class Evaluator
     /// <param name="group">Processes that measure together, each its share of every batch: all get the figures of the whole. Null for one.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
-    public static Evaluation Run(Backbone model, IEnumerable<Batch> batches, EvaluationOptions? options = null, Precision precision = Precision.Fp32, Action<int>? done = null,
-        Func<Tensor, Tensor>? predict = null, ProcessGroup? group = null, CancellationToken stop = default)
+    public static Evaluation Run(
+        Backbone model,
+        IEnumerable<Batch> batches,
+        EvaluationOptions? options = null,
+        Precision precision = Precision.Fp32,
+        Action<int>? done = null,
+        Func<Tensor, Tensor>? predict = null,
+        ProcessGroup? group = null,
+        CancellationToken stop = default
+    )
     {
         var metrics = new Classification(model.Classes, (options ?? new()).Bins);
         var training = model.Training;
@@ -33,14 +41,24 @@ public static class Evaluator
             using var samples = batches.GetEnumerator();
             while (true)
             {
-                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested)) throw new OperationCanceledException(stop);
+                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested))
+                    throw new OperationCanceledException(stop);
                 using var scope = new Scope();
-                if (!samples.MoveNext()) break;
-                if (!samples.Current.Idle) foreach (var image in samples.Current.Unreadable) unreadable[image.Index] = image;
+                if (!samples.MoveNext())
+                    break;
+                if (!samples.Current.Idle)
+                    foreach (var image in samples.Current.Unreadable)
+                        unreadable[image.Index] = image;
                 using var batch = new OwnedBatch(samples.Current, DeviceOf(model));
                 using var cast = precision.Autocast(DeviceOf(model));
                 if (batch.Value is { Count: > 0, Idle: false })
-                    metrics.Add(predict is not null && batch.Value.Mask is null ? predict(batch.Value.Inputs) : PredictInParts(model, batch.Value, ref largest), batch.Value.Labels, batch.Value.Indices);
+                    metrics.Add(
+                        predict is not null && batch.Value.Mask is null
+                            ? predict(batch.Value.Inputs)
+                            : PredictInParts(model, batch.Value, ref largest),
+                        batch.Value.Labels,
+                        batch.Value.Indices
+                    );
                 seen += batch.Value.Whole;
                 done?.Invoke(seen);
             }
@@ -52,7 +70,12 @@ public static class Evaluator
         if (group is not null)
         {
             metrics.Join(group);
-            foreach (var image in group.Gather(JsonSerializer.Serialize(unreadable.Values)).SelectMany(text => JsonSerializer.Deserialize<UnreadableImage[]>(text)!)) unreadable[image.Index] = image;
+            foreach (
+                var image in group
+                    .Gather(JsonSerializer.Serialize(unreadable.Values))
+                    .SelectMany(text => JsonSerializer.Deserialize<UnreadableImage[]>(text)!)
+            )
+                unreadable[image.Index] = image;
         }
         return metrics.Measure() with { Unreadable = [.. unreadable.Values] };
     }
@@ -77,8 +100,8 @@ public static class Evaluator
     }
 
     /// <summary>Logits for prediction, [B, classes].</summary>
-    internal static Tensor Predict(Backbone model, Batch batch)
-        => batch.Mask is null ? model.Call(batch.Inputs) : model.Run(new(batch.Inputs, batch.Mask)).Logits;
+    internal static Tensor Predict(Backbone model, Batch batch) =>
+        batch.Mask is null ? model.Call(batch.Inputs) : model.Run(new(batch.Inputs, batch.Mask)).Logits;
 
     internal static Device DeviceOf(Module module) => module.Parameters().FirstOrDefault()?.Device ?? Device.Cpu;
 }
@@ -91,17 +114,21 @@ internal readonly struct OwnedBatch : IDisposable
     internal OwnedBatch(Batch source, Device device, bool channelsLast = false)
     {
         this.source = source;
-        Value = device.Type == DeviceType.Cpu ? source : source with
-        {
-            Inputs = source.Inputs.To(device),
-            Labels = source.Labels.To(device),
-            Targets = source.Targets?.To(device),
-            Mask = source.Mask?.To(device),
-        };
+        Value =
+            device.Type == DeviceType.Cpu
+                ? source
+                : source with
+                {
+                    Inputs = source.Inputs.To(device),
+                    Labels = source.Labels.To(device),
+                    Targets = source.Targets?.To(device),
+                    Mask = source.Mask?.To(device),
+                };
         if (channelsLast && Value.Inputs.Dim == 4)
         {
             var inputs = Value.Inputs.Contiguous(MemoryFormat.ChannelsLast);
-            if (!ReferenceEquals(Value.Inputs, source.Inputs)) Value.Inputs.Dispose();
+            if (!ReferenceEquals(Value.Inputs, source.Inputs))
+                Value.Inputs.Dispose();
             Value = Value with { Inputs = inputs };
         }
     }
@@ -110,6 +137,7 @@ internal readonly struct OwnedBatch : IDisposable
 
     public void Dispose()
     {
-        foreach (var tensor in source.Tensors.Concat(Value.Tensors)) tensor.Dispose();
+        foreach (var tensor in source.Tensors.Concat(Value.Tensors))
+            tensor.Dispose();
     }
 }

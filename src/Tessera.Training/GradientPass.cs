@@ -35,7 +35,8 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
     /// <exception cref="StepMemoryException">A single sample, or a batch that cannot be divided, does not fit.</exception>
     internal Tally Gather(IReadOnlyList<Batch> batches, Progress progress, StepStart start)
     {
-        if (workers is not null) return Together(batches, progress, workers);
+        if (workers is not null)
+            return Together(batches, progress, workers);
         while (true)
         {
             try
@@ -75,11 +76,16 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
         try
         {
             foreach (var (i, part) in parts.Index())
-                all.Guard(() => tally = all.Pass(part, () => Add(part, part.Idle ? 0 : part.Count / total, progress, tally, i == parts.Length - 1)));
+                all.Guard(() =>
+                    tally = all.Pass(part, () => Add(part, part.Idle ? 0 : part.Count / total, progress, tally, i == parts.Length - 1))
+                );
         }
         catch (TorchException error) when (MicroBatches.IsOutOfMemory(error))
         {
-            throw new StepMemoryException($"{parts.Max(part => part.Count)} samples do not fit into the memory of {device} at step {progress.Step}: with several processes the number is not halved by itself; try train.micro_batch, or more processes ({Line(error)})", error);
+            throw new StepMemoryException(
+                $"{parts.Max(part => part.Count)} samples do not fit into the memory of {device} at step {progress.Step}: with several processes the number is not halved by itself; try train.micro_batch, or more processes ({Line(error)})",
+                error
+            );
         }
         return all.Reduce(tally, problem, Stop, unreadable, progress);
     }
@@ -88,29 +94,42 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
     {
         using var scope = new Scope();
         Loss loss;
-        using (Autocast()) loss = setup.Objective.Compute(setup.Student, batch, progress);
+        using (Autocast())
+            loss = setup.Objective.Compute(setup.Student, batch, progress);
         var value = loss.Total.ToDouble();
         if (!double.IsFinite(value) && !batch.Idle)
         {
             var found = Diagnose(batch, progress, value);
-            if (workers is null) throw found;
+            if (workers is null)
+                throw found;
             // The others are waiting in the middle of the pass; all learn of it at its end.
             problem ??= found;
         }
         // Processes average their gradients, where the parts of a step add up.
         var factor = share * (scaler?.Scale ?? 1) * (workers?.Count ?? 1);
         var total = factor == 1 ? loss.Total : loss.Total * factor;
-        if (last) workers?.Average(total);
+        if (last)
+            workers?.Average(total);
         total.Backward();
-        if (batch.Idle) return tally.AddShare(0, 0, 0, 0, 0, loss.Parts.ToDictionary(part => part.Key, _ => 0.0));
-        var right = batch.Targets is null && loss.Logits is { } logits ? logits.Detach().Argmax(1).Eq(batch.Labels).Sum().ToInt64() : (long?)null;
-        return tally.AddShare(share, batch.Count, value, right is null ? 0 : batch.Count, right ?? 0, loss.Parts.ToDictionary(part => part.Key, part => part.Value.ToDouble()));
+        if (batch.Idle)
+            return tally.AddShare(0, 0, 0, 0, 0, loss.Parts.ToDictionary(part => part.Key, _ => 0.0));
+        var right =
+            batch.Targets is null && loss.Logits is { } logits ? logits.Detach().Argmax(1).Eq(batch.Labels).Sum().ToInt64() : (long?)null;
+        return tally.AddShare(
+            share,
+            batch.Count,
+            value,
+            right is null ? 0 : batch.Count,
+            right ?? 0,
+            loss.Parts.ToDictionary(part => part.Key, part => part.Value.ToDouble())
+        );
     }
 
     private NonFiniteLossException Diagnose(Batch batch, Progress progress, double value)
     {
         using var cast = Autocast();
-        NonFiniteLossException Find() => NonFiniteLossException.Diagnose(setup.Student, batch, progress, value, setup.Optimizer.LearningRate);
+        NonFiniteLossException Find() =>
+            NonFiniteLossException.Diagnose(setup.Student, batch, progress, value, setup.Optimizer.LearningRate);
         return workers is null ? Find() : workers.Alone(Find);
     }
 
@@ -120,8 +139,16 @@ internal sealed class GradientPass(TrainingSetup setup, Device device, GradientS
     {
         var samples = Math.Min(Largest ?? int.MaxValue, batches.Max(batch => batch.Count));
         const string advice = "try a smaller model.image_size, train.recompute_blocks=true or a shorter train.precision";
-        if (samples == 1) throw new StepMemoryException($"a single sample does not fit into the memory of {device} at step {progress.Step}: {advice} ({Line(error)})", error);
-        if (!setup.Objective.MeanOverSamples) throw new StepMemoryException($"a batch of {samples} does not fit into the memory of {device} at step {progress.Step}, and this method compares the samples of a batch, so that it cannot be divided: try a smaller data.batch, or {advice} ({Line(error)})", error);
+        if (samples == 1)
+            throw new StepMemoryException(
+                $"a single sample does not fit into the memory of {device} at step {progress.Step}: {advice} ({Line(error)})",
+                error
+            );
+        if (!setup.Objective.MeanOverSamples)
+            throw new StepMemoryException(
+                $"a batch of {samples} does not fit into the memory of {device} at step {progress.Step}, and this method compares the samples of a batch, so that it cannot be divided: try a smaller data.batch, or {advice} ({Line(error)})",
+                error
+            );
         return MicroBatches.Half(samples);
     }
 

@@ -15,9 +15,12 @@ internal static class InitialWeights
     internal static Backbone Create(ModelRecipe recipe, DataFacts facts, bool load = true)
     {
         var options = recipe.Options(facts);
-        if (recipe.Weights is not { } path || !load) return Registry.Create(recipe.Name, options);
-        if (Directory.Exists(path)) return FromRun(recipe, options, facts, path);
-        if (recipe.WeightsEma) throw new RunException($"model.weights_ema chooses among the weights of a run, and {path} is no run folder");
+        if (recipe.Weights is not { } path || !load)
+            return Registry.Create(recipe.Name, options);
+        if (Directory.Exists(path))
+            return FromRun(recipe, options, facts, path);
+        if (recipe.WeightsEma)
+            throw new RunException($"model.weights_ema chooses among the weights of a run, and {path} is no run folder");
         var native = Registry.Get(recipe.Name).ImageSize;
         try
         {
@@ -36,7 +39,17 @@ internal static class InitialWeights
         var run = new RunFolder(folder);
         var known = run.ReadFacts();
         var source = Recipe.Load(run.RecipePath).Model.Options(known);
-        var model = Loaded(recipe with { NewHead = recipe.NewHead ?? !known.Classes.SequenceEqual(facts.Classes) }, options with { ImageSize = source.ImageSize }, checkpoint.FileOf(recipe.WeightsEma ? "ema" : "model"));
+        var model = Loaded(
+            recipe with
+            {
+                NewHead = recipe.NewHead ?? !known.Classes.SequenceEqual(facts.Classes),
+            },
+            options with
+            {
+                ImageSize = source.ImageSize,
+            },
+            checkpoint.FileOf(recipe.WeightsEma ? "ema" : "model")
+        );
         return Resized(model, options);
     }
 
@@ -44,13 +57,15 @@ internal static class InitialWeights
     {
         var model = Registry.Create(recipe.Name, options);
         Pretrained.Load(model, path, new() { ReplaceHead = recipe.NewHead ?? true });
-        if (recipe.NewHead == true) model.ResetClassifier(model.Classes);
+        if (recipe.NewHead == true)
+            model.ResetClassifier(model.Classes);
         return model;
     }
 
     private static Backbone Resized(Backbone model, ModelOptions options)
     {
-        if (options.ImageSize is { } size && size != model.ImageSize) model.Resize(size.Height, size.Width);
+        if (options.ImageSize is { } size && size != model.ImageSize)
+            model.Resize(size.Height, size.Width);
         return model;
     }
 }

@@ -9,8 +9,12 @@ internal static class MicroBatches
     internal static IEnumerable<Batch> Split(Batch batch, int? largest)
     {
         var parts = largest is { } most ? (batch.Count + most - 1) / most : 1;
-        if (parts <= 1) return [batch];
-        return Enumerable.Range(0, parts).Select(i => (Start: Place(i), End: Place(i + 1))).Select(part => batch.Slice(part.Start, part.End - part.Start));
+        if (parts <= 1)
+            return [batch];
+        return Enumerable
+            .Range(0, parts)
+            .Select(i => (Start: Place(i), End: Place(i + 1)))
+            .Select(part => batch.Slice(part.Start, part.End - part.Start));
 
         int Place(int part) => (int)((long)batch.Count * part / parts);
     }
@@ -19,14 +23,17 @@ internal static class MicroBatches
     internal static int Half(int samples) => (samples + 1) / 2;
 
     /// <summary>Whether the engine ran out of memory, also inside of a function that it called back.</summary>
-    internal static bool IsOutOfMemory(Exception? error) => error is TorchOutOfMemoryException || (error is TorchException { InnerException: { } inner } && IsOutOfMemory(inner));
+    internal static bool IsOutOfMemory(Exception? error) =>
+        error is TorchOutOfMemoryException || (error is TorchException { InnerException: { } inner } && IsOutOfMemory(inner));
 
     /// <summary>Gives back what a failed attempt has left, so that the next one finds it.</summary>
     internal static void Release(Device device)
     {
         Torch.Collect();
-        if (device.Type == DeviceType.Cuda) Cuda.EmptyCache();
-        else Torch.ReleaseFreedMemory();
+        if (device.Type == DeviceType.Cuda)
+            Cuda.EmptyCache();
+        else
+            Torch.ReleaseFreedMemory();
     }
 }
 

@@ -7,7 +7,8 @@ namespace Tessera.Training;
 /// <summary>The loss, or a gradient, became infinite or no number; the message is one line that says where it began and what to try.</summary>
 public sealed class NonFiniteLossException : Exception
 {
-    private NonFiniteLossException(string message, Exception? inner = null) : base(message, inner) { }
+    private NonFiniteLossException(string message, Exception? inner = null)
+        : base(message, inner) { }
 
     /// <summary>Step at which it happened, over all epochs, from 0.</summary>
     public long Step { get; private init; }
@@ -24,10 +25,22 @@ public sealed class NonFiniteLossException : Exception
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var (where, what) = Find(student, batch);
-        string[] advice = where == "the batch"
-            ? ["look at these samples and at the transforms"]
-            : [string.Create(CultureInfo.InvariantCulture, $"try a lower optimizer.lr (now {learningRate:G3})"), "train.clip=1", "a longer schedule.warmup", "train.precision=fp32"];
-        return new(string.Create(CultureInfo.InvariantCulture, $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: {what}; {string.Join(", ", advice)}"))
+        string[] advice =
+            where == "the batch"
+                ? ["look at these samples and at the transforms"]
+                :
+                [
+                    string.Create(CultureInfo.InvariantCulture, $"try a lower optimizer.lr (now {learningRate:G3})"),
+                    "train.clip=1",
+                    "a longer schedule.warmup",
+                    "train.precision=fp32",
+                ];
+        return new(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: {what}; {string.Join(", ", advice)}"
+            )
+        )
         {
             Step = progress.Step,
             Samples = batch.Indices,
@@ -41,10 +54,21 @@ public sealed class NonFiniteLossException : Exception
     /// <param name="progress">Where training stands.</param>
     /// <param name="loss">Of the step.</param>
     /// <param name="learningRate">Of the step.</param>
-    internal static NonFiniteLossException OfGradients(string? parameter, IReadOnlyList<int> samples, Progress progress, double loss, double learningRate)
+    internal static NonFiniteLossException OfGradients(
+        string? parameter,
+        IReadOnlyList<int> samples,
+        Progress progress,
+        double loss,
+        double learningRate
+    )
     {
         var what = parameter is null ? "the norm of the gradients is not finite" : $"the gradient of {parameter} is not finite";
-        return new(string.Create(CultureInfo.InvariantCulture, $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"))
+        return new(
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"
+            )
+        )
         {
             Step = progress.Step,
             Samples = samples,
@@ -53,23 +77,34 @@ public sealed class NonFiniteLossException : Exception
     }
 
     /// <summary>What a process that trains together with others has found.</summary>
-    internal static NonFiniteLossException OfRank(int rank, IReadOnlyList<int> samples, string message, Progress progress) => new($"rank {rank}: {message}") { Step = progress.Step, Samples = samples };
+    internal static NonFiniteLossException OfRank(int rank, IReadOnlyList<int> samples, string message, Progress progress) =>
+        new($"rank {rank}: {message}") { Step = progress.Step, Samples = samples };
 
     /// <summary>The same error with what was tried before it ended the run.</summary>
-    internal NonFiniteLossException After(string tried) => new($"{Message}; {tried}", this) { Step = Step, Samples = Samples, Where = Where };
+    internal NonFiniteLossException After(string tried) =>
+        new($"{Message}; {tried}", this)
+        {
+            Step = Step,
+            Samples = Samples,
+            Where = Where,
+        };
 
-    private static string Listed(IReadOnlyList<int> samples) => string.Join(", ", samples.Take(8)) + (samples.Count > 8 ? $", ... ({samples.Count} in all)" : "");
+    private static string Listed(IReadOnlyList<int> samples) =>
+        string.Join(", ", samples.Take(8)) + (samples.Count > 8 ? $", ... ({samples.Count} in all)" : "");
 
     private static (string? Where, string What) Find(Backbone student, Batch batch)
     {
-        if (!IsFinite(batch.Inputs)) return ("the batch", "the inputs themselves are not finite");
+        if (!IsFinite(batch.Inputs))
+            return ("the batch", "the inputs themselves are not finite");
         foreach (var (name, parameter) in student.NamedParameters())
-            if (!IsFinite(parameter)) return (name, $"parameter {name} is not finite since an earlier step");
+            if (!IsFinite(parameter))
+                return (name, $"parameter {name} is not finite since an earlier step");
         using var taps = new Taps(student, "**");
         student.Run(new(batch.Inputs, batch.Mask));
         // Records come in the order in which modules finish, so the innermost one is the first.
         foreach (var (name, value) in taps.Records)
-            if (!IsFinite(value)) return (name, $"the first module whose output is not finite is {(name.Length == 0 ? "the model" : name)}");
+            if (!IsFinite(value))
+                return (name, $"the first module whose output is not finite is {(name.Length == 0 ? "the model" : name)}");
         return (null, "all outputs of the model are finite, so it is the loss itself");
     }
 

@@ -4,7 +4,11 @@ namespace Tessera.Training;
 internal sealed class Pace
 {
     private const double Memory = 0.98;
-    private double seconds, samples, weight, taken, waited;
+    private double seconds,
+        samples,
+        weight,
+        taken,
+        waited;
 
     internal double EvaluationSeconds { get; private set; }
 
@@ -33,6 +37,6 @@ internal sealed class Pace
 
     internal double ImagesPerSecond => seconds == 0 ? 0 : samples / seconds;
 
-    internal TimeSpan Remaining(long steps, int evaluations)
-        => TimeSpan.FromSeconds((weight == 0 ? 0 : seconds / weight * steps) + EvaluationSeconds * evaluations);
+    internal TimeSpan Remaining(long steps, int evaluations) =>
+        TimeSpan.FromSeconds((weight == 0 ? 0 : seconds / weight * steps) + EvaluationSeconds * evaluations);
 }

@@ -13,13 +13,21 @@ internal sealed class StepStart
     {
         using var outside = Torch.NoGrad();
         random = RandomState.Of(device);
-        buffers = [.. setup.Student.NamedBuffers().Concat(setup.Objective.NamedBuffers()).Where(b => !b.Buffer.Constant).Select(b => (b.Buffer, b.Buffer.Clone()))];
+        buffers =
+        [
+            .. setup
+                .Student.NamedBuffers()
+                .Concat(setup.Objective.NamedBuffers())
+                .Where(b => !b.Buffer.Constant)
+                .Select(b => (b.Buffer, b.Buffer.Clone())),
+        ];
     }
 
     internal void Restore()
     {
         using var outside = Torch.NoGrad();
         random.Restore();
-        foreach (var (buffer, before) in buffers) buffer.Copy_(before);
+        foreach (var (buffer, before) in buffers)
+            buffer.Copy_(before);
     }
 }

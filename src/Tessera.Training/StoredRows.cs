@@ -9,7 +9,8 @@ namespace Tessera.Training;
 /// <summary>Rows of float32 numbers in a safetensors file of one tensor, read by their number without the others.</summary>
 internal sealed class StoredRows : IDisposable
 {
-    private const string Name = "rows", Origin = "origin";
+    private const string Name = "rows",
+        Origin = "origin";
     private readonly Checkpoint file;
     private readonly CheckpointTensor rows;
     private readonly int values;
@@ -33,7 +34,13 @@ internal sealed class StoredRows : IDisposable
         {
             throw new RunException($"{path}: stored outputs of a teacher cannot be read: {error.Message}");
         }
-        if (file.Metadata.GetValueOrDefault(Origin) == origin && file.Root is CheckpointDictionary root && root.TryGetValue(Name, out var value) && value is CheckpointTensor { DType: DType.Float32, Count: > 0 } rows) return new(file, rows);
+        if (
+            file.Metadata.GetValueOrDefault(Origin) == origin
+            && file.Root is CheckpointDictionary root
+            && root.TryGetValue(Name, out var value)
+            && value is CheckpointTensor { DType: DType.Float32, Count: > 0 } rows
+        )
+            return new(file, rows);
         file.Dispose();
         throw new RunException($"{path}: what is stored there is of another teacher, data set or augmentation: choose another folder");
     }
@@ -44,8 +51,11 @@ internal sealed class StoredRows : IDisposable
         var read = new float[numbers.Count * values];
         foreach (var (place, row) in numbers.Index())
         {
-            if (row < 0 || row >= rows.Shape[0]) throw new RunException($"{file.Path}: row {row} was asked for, there are {rows.Shape[0]}");
-            MemoryMarshal.Cast<byte, float>(rows.Storage.Slice(row * values * sizeof(float), values * sizeof(float))).CopyTo(read.AsSpan(place * values));
+            if (row < 0 || row >= rows.Shape[0])
+                throw new RunException($"{file.Path}: row {row} was asked for, there are {rows.Shape[0]}");
+            MemoryMarshal
+                .Cast<byte, float>(rows.Storage.Slice(row * values * sizeof(float), values * sizeof(float)))
+                .CopyTo(read.AsSpan(place * values));
         }
         return Tensor.From(read, [numbers.Count, .. rows.Shape[1..]]);
     }
@@ -65,11 +75,18 @@ internal sealed class StoredRows : IDisposable
         internal Writer(string path, long[] shape, string origin)
         {
             var bytes = shape.Aggregate((long)sizeof(float), (product, size) => product * size);
-            var header = JsonSerializer.SerializeToUtf8Bytes(new Dictionary<string, object>
-            {
-                ["__metadata__"] = new Dictionary<string, string> { [Origin] = origin },
-                [Name] = new Dictionary<string, object> { ["dtype"] = "F32", ["shape"] = shape, ["data_offsets"] = (long[])[0, bytes] },
-            });
+            var header = JsonSerializer.SerializeToUtf8Bytes(
+                new Dictionary<string, object>
+                {
+                    ["__metadata__"] = new Dictionary<string, string> { [Origin] = origin },
+                    [Name] = new Dictionary<string, object>
+                    {
+                        ["dtype"] = "F32",
+                        ["shape"] = shape,
+                        ["data_offsets"] = (long[])[0, bytes],
+                    },
+                }
+            );
             var padded = new byte[sizeof(long) + (header.Length + 7) / 8 * 8];
             padded.AsSpan().Fill((byte)' ');
             BinaryPrimitives.WriteInt64LittleEndian(padded, padded.Length - sizeof(long));

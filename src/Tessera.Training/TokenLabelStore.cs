@@ -27,8 +27,12 @@ public sealed class TokenLabelStore : IDisposable
 
     /// <summary>The maps in a folder; files are read as they are needed and stay in memory.</summary>
     /// <exception cref="RunException">There are none.</exception>
-    public static TokenLabelStore Open(string folder)
-        => Exists(folder) ? new(folder) : throw new RunException($"{folder}: there are no token labels (no {Path.GetFileName(PartPath(folder, 0))}); make them with tessera token-labels make");
+    public static TokenLabelStore Open(string folder) =>
+        Exists(folder)
+            ? new(folder)
+            : throw new RunException(
+                $"{folder}: there are no token labels (no {Path.GetFileName(PartPath(folder, 0))}); make them with tessera token-labels make"
+            );
 
     /// <summary>Lets a classifier look at every image of a data set.</summary>
     /// <param name="annotator">Its classifier is applied to every position of its last map instead of to their mean.</param>
@@ -41,16 +45,33 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
-    public static IReadOnlyList<UnreadableImage> Make(Backbone annotator, ImageDataset data, string folder, int top = 5, int batch = 128, Action<int>? done = null, double unreadableLimit = 0.01, CancellationToken stop = default)
+    public static IReadOnlyList<UnreadableImage> Make(
+        Backbone annotator,
+        ImageDataset data,
+        string folder,
+        int top = 5,
+        int batch = 128,
+        Action<int>? done = null,
+        double unreadableLimit = 0.01,
+        CancellationToken stop = default
+    )
     {
-        if (Exists(folder)) throw new RunException($"{folder} holds token labels already: choose another folder");
+        if (Exists(folder))
+            throw new RunException($"{folder} holds token labels already: choose another folder");
         Directory.CreateDirectory(folder);
         annotator.Eval();
         // Whole images, brought to the annotator's size: a crop would move the places.
         var (height, width) = annotator.ImageSize;
-        if (height != width && (data.Height, data.Width) != (height, width)) throw new RunException($"the annotator takes images of {height} x {width}; square ones, or those of the data, are right");
+        if (height != width && (data.Height, data.Width) != (height, width))
+            throw new RunException($"the annotator takes images of {height} x {width}; square ones, or those of the data, are right");
         // Another image in the place of an unreadable one keeps the places of the others.
-        var loader = new Loader(data, new((data.Height, data.Width) == (height, width) ? [] : [new Squash(height)]), batch, unreadableLimit: unreadableLimit, replacement: Replacement.OtherDraw);
+        var loader = new Loader(
+            data,
+            new((data.Height, data.Width) == (height, width) ? [] : [new Squash(height)]),
+            batch,
+            unreadableLimit: unreadableLimit,
+            replacement: Replacement.OtherDraw
+        );
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);
         // The first file is written last: a folder without it holds nothing that counts.
         var written = new List<(string Building, string Path)>();
@@ -61,9 +82,11 @@ public sealed class TokenLabelStore : IDisposable
             gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
             count += images.Count;
             done?.Invoke(count);
-            while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0)) Flush();
+            while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
+                Flush();
         }
-        foreach (var (building, path) in Enumerable.Reverse(written)) File.Move(building, path, overwrite: true);
+        foreach (var (building, path) in Enumerable.Reverse(written))
+            File.Move(building, path, overwrite: true);
         return loader.Unreadable;
 
         void Flush()
@@ -78,11 +101,21 @@ public sealed class TokenLabelStore : IDisposable
             gathered.Clear();
             var first = part * ImagesPerFile;
             var labels = data.Labels.Skip(first).Take(ImagesPerFile).Select(label => (long)label).ToArray();
-            foreach (var image in loader.Unreadable.Where(image => image.Index >= first && image.Index - first < labels.Length)) labels[image.Index - first] = Unreadable;
+            foreach (var image in loader.Unreadable.Where(image => image.Index >= first && image.Index - first < labels.Length))
+                labels[image.Index - first] = Unreadable;
             var path = PartPath(folder, part++);
-            TensorFile.Save($"{path}.tmp", new Dictionary<string, Tensor> { ["labels"] = Tensor.From(labels), ["scores"] = scores.Slice(0, 0, ImagesPerFile).Contiguous(), ["classes"] = classes.Slice(0, 0, ImagesPerFile).Contiguous() });
+            TensorFile.Save(
+                $"{path}.tmp",
+                new Dictionary<string, Tensor>
+                {
+                    ["labels"] = Tensor.From(labels),
+                    ["scores"] = scores.Slice(0, 0, ImagesPerFile).Contiguous(),
+                    ["classes"] = classes.Slice(0, 0, ImagesPerFile).Contiguous(),
+                }
+            );
             written.Add(($"{path}.tmp", path));
-            if (scores.Size(0) > ImagesPerFile) gathered.Add((scores.Slice(0, ImagesPerFile).Clone().Keep(), classes.Slice(0, ImagesPerFile).Clone().Keep()));
+            if (scores.Size(0) > ImagesPerFile)
+                gathered.Add((scores.Slice(0, ImagesPerFile).Clone().Keep(), classes.Slice(0, ImagesPerFile).Clone().Keep()));
         }
     }
 
@@ -94,17 +127,22 @@ public sealed class TokenLabelStore : IDisposable
         using var outside = Torch.NoGrad();
         var features = annotator.ForwardFeatures(images);
         var map = Observed.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
-        if (map.Size(1) != annotator.FeatureWidth) throw new RunException($"{annotator.GetType().Name} cannot annotate: its classifier takes {annotator.FeatureWidth} features, its last map has {map.Size(1)}");
+        if (map.Size(1) != annotator.FeatureWidth)
+            throw new RunException(
+                $"{annotator.GetType().Name} cannot annotate: its classifier takes {annotator.FeatureWidth} features, its last map has {map.Size(1)}"
+            );
         var (batch, channels, height, width) = (map.Size(0), map.Size(1), map.Size(2), map.Size(3));
         var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, channels));
-        if (logits.Size(1) > short.MaxValue) throw new RunException($"{logits.Size(1)} classes do not fit into 16 bits");
+        if (logits.Size(1) > short.MaxValue)
+            throw new RunException($"{logits.Size(1)} classes do not fit into 16 bits");
         var (scores, classes) = logits.Topk(Math.Min(top, logits.Size(1)));
         return scope.Return((Maps(scores).To(DType.Float16).To(Device.Cpu).Keep(), Maps(classes).To(DType.Int16).To(Device.Cpu).Keep()));
 
         Tensor Maps(Tensor values) => values.Reshape(batch, height, width, -1).Permute(0, 3, 1, 2).Contiguous();
     }
 
-    private static string PartPath(string folder, int part) => Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"labels-{part:D5}.safetensors"));
+    private static string PartPath(string folder, int part) =>
+        Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"labels-{part:D5}.safetensors"));
 
     /// <summary>The maps of some images: float32 logits and int64 classes, both [B, k, H, W].</summary>
     /// <param name="indices">Places of the images in the data set.</param>
@@ -113,24 +151,40 @@ public sealed class TokenLabelStore : IDisposable
     public (Tensor Scores, Tensor Classes) Of(IReadOnlyList<int> indices, IReadOnlyList<long> labels)
     {
         using var scope = new Scope();
-        var found = indices.Select((index, i) =>
-        {
-            var part = Read(index / ImagesPerFile);
-            if (index % ImagesPerFile >= part.Labels.Length) throw new RunException($"{folder}: there are no token labels of image {index}; {Advice}");
-            if (part.Labels[index % ImagesPerFile] == Unreadable) throw new RunException($"{folder}: there are no token labels of image {index}, which could not be read when they were made; make them again");
-            if (part.Labels[index % ImagesPerFile] != labels[i]) throw new RunException($"{folder}: the token labels of image {index} are of an image of another class; {Advice}");
-            return (Scores: part.Scores[index % ImagesPerFile], Classes: part.Classes[index % ImagesPerFile]);
-        }).ToArray();
-        return scope.Return((Torch.Stack([.. found.Select(f => f.Scores)]).To(DType.Float32), Torch.Stack([.. found.Select(f => f.Classes)]).To(DType.Int64)));
+        var found = indices
+            .Select(
+                (index, i) =>
+                {
+                    var part = Read(index / ImagesPerFile);
+                    if (index % ImagesPerFile >= part.Labels.Length)
+                        throw new RunException($"{folder}: there are no token labels of image {index}; {Advice}");
+                    if (part.Labels[index % ImagesPerFile] == Unreadable)
+                        throw new RunException(
+                            $"{folder}: there are no token labels of image {index}, which could not be read when they were made; make them again"
+                        );
+                    if (part.Labels[index % ImagesPerFile] != labels[i])
+                        throw new RunException($"{folder}: the token labels of image {index} are of an image of another class; {Advice}");
+                    return (Scores: part.Scores[index % ImagesPerFile], Classes: part.Classes[index % ImagesPerFile]);
+                }
+            )
+            .ToArray();
+        return scope.Return(
+            (
+                Torch.Stack([.. found.Select(f => f.Scores)]).To(DType.Float32),
+                Torch.Stack([.. found.Select(f => f.Classes)]).To(DType.Int64)
+            )
+        );
     }
 
     private const string Advice = "were they made for another data set, split or selection?";
 
     private Part Read(int part)
     {
-        if (parts.TryGetValue(part, out var known)) return known;
+        if (parts.TryGetValue(part, out var known))
+            return known;
         var path = PartPath(folder, part);
-        if (!File.Exists(path)) throw new RunException($"{path}: there is no such file; {Advice}");
+        if (!File.Exists(path))
+            throw new RunException($"{path}: there is no such file; {Advice}");
         using var scope = new Scope();
         var read = TensorFile.Load(path);
         return parts[part] = new(read["scores"].Keep(), read["classes"].Keep(), read["labels"].ToArray<long>());

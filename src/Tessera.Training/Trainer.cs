@@ -36,10 +36,12 @@ public sealed class Trainer : IDisposable
     private Tally interval = Tally.Empty;
     private long step;
     private long ahead;
-    private int skipped, rollbacks;
+    private int skipped,
+        rollbacks;
     private bool evaluated;
     private (long Step, bool Evaluated)? saved;
-    private Evaluation? last, lastEma;
+    private Evaluation? last,
+        lastEma;
 
     /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
     /// <param name="setup">What is trained, how.</param>
@@ -51,18 +53,38 @@ public sealed class Trainer : IDisposable
         this.report = report ?? (_ => { });
         device = Device.Parse(setup.Options.Device);
         learned = [.. setup.Optimizer.Groups.SelectMany(g => g.Parameters)];
-        classifier = [.. setup.Student.NamedParameters().Where(entry => setup.Student.ClassifierNames.Contains(entry.Name)).Select(entry => entry.Parameter)];
-        if (setup.Group is { } group) workers = new(setup, group);
+        classifier =
+        [
+            .. setup
+                .Student.NamedParameters()
+                .Where(entry => setup.Student.ClassifierNames.Contains(entry.Name))
+                .Select(entry => entry.Parameter),
+        ];
+        if (setup.Group is { } group)
+            workers = new(setup, group);
         gradients = new(setup, device, setup.Scaler, HalveMicroBatch, workers);
         StepsPerEpoch = (setup.Data.Count + setup.Options.Accumulate - 1) / setup.Options.Accumulate;
-        if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples) throw new RunException("train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch");
-        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true }) throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
-        if (StepsPerEpoch == 0) throw new ArgumentException("there are no batches to train on", nameof(setup));
-        if (setup.Options.Ema is { } decay) ema = new Ema(setup.Student, decay);
+        if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)
+            throw new RunException(
+                "train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch"
+            );
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
+            throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
+        if (StepsPerEpoch == 0)
+            throw new ArgumentException("there are no batches to train on", nameof(setup));
+        if (setup.Options.Ema is { } decay)
+            ema = new Ema(setup.Student, decay);
         // While an evaluation is due, the epoch that has ended is the one at hand.
-        unreadable = new((kind, fields) => log?.Write(kind, (int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step, fields), this.report);
-        if (setup.Group is not null && !setup.Objective.MeanOverSamples) this.report(new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own"));
-        if (run is null) return;
+        unreadable = new(
+            (kind, fields) => log?.Write(kind, (int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step, fields),
+            this.report
+        );
+        if (setup.Group is not null && !setup.Objective.MeanOverSamples)
+            this.report(
+                new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own")
+            );
+        if (run is null)
+            return;
         Directory.CreateDirectory(run.Path);
         checkpoints = run.Checkpoints;
         log = new RunLog(run.LogPath);
@@ -94,17 +116,22 @@ public sealed class Trainer : IDisposable
         var skippedCheckpoints = new List<string>();
         var found = checkpoints?.Newest(skippedCheckpoints.Add);
         // Beginning anew in silence would throw away what the damaged ones may still hold.
-        if (found is null && skippedCheckpoints.Count > 0) throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skippedCheckpoints)}");
+        if (found is null && skippedCheckpoints.Count > 0)
+            throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", skippedCheckpoints)}");
         if (PositionOf(found) is not { } position)
         {
             log?.Truncate(0);
             return false;
         }
-        if (position.StepsPerEpoch != StepsPerEpoch) throw new RunException($"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ");
+        if (position.StepsPerEpoch != StepsPerEpoch)
+            throw new RunException(
+                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: data, batch or accumulation differ"
+            );
         Restore(found, position);
         gradients.Largest = position.MicroBatch ?? gradients.Largest;
         var resumed = new Resumed(found?.Path ?? "", step, skippedCheckpoints, position.Processes, workers?.Count ?? 1);
-        if (resumed.Remark is not null) LogProcesses(position.Processes);
+        if (resumed.Remark is not null)
+            LogProcesses(position.Processes);
         report(resumed);
         return true;
     }
@@ -112,23 +139,35 @@ public sealed class Trainer : IDisposable
     // Rank 0 alone reads checkpoints: what lies on a shared disk need not look the same everywhere at once.
     private Position? PositionOf(StoredCheckpoint? found) => workers is null ? found?.Position : workers.Broadcast(() => found?.Position);
 
-    private OrderedDictionary<string, Tensor> Load(StoredCheckpoint? found, string file) => workers is null ? found!.Load(file) : workers.Broadcast(found?.Load(file));
+    private OrderedDictionary<string, Tensor> Load(StoredCheckpoint? found, string file) =>
+        workers is null ? found!.Load(file) : workers.Broadcast(found?.Load(file));
 
-    private bool Has(StoredCheckpoint? found, string file) => workers is null ? found!.Has(file) : workers.Broadcast(() => found!.Has(file));
+    private bool Has(StoredCheckpoint? found, string file) =>
+        workers is null ? found!.Has(file) : workers.Broadcast(() => found!.Has(file));
 
     private void Restore(StoredCheckpoint? found, Position position)
     {
         using var scope = new Scope();
         setup.Student.LoadStateDict(Load(found, "model"));
-        if (Has(found, "objective")) setup.Objective.LoadStateDict(Load(found, "objective"));
+        if (Has(found, "objective"))
+            setup.Objective.LoadStateDict(Load(found, "objective"));
         setup.Optimizer.LoadStateDict(Load(found, "optimizer"));
         ema?.LoadStateDict(Load(found, "ema"));
-        if (Has(found, "scaler")) setup.Scaler?.LoadStateDict(Load(found, "scaler"));
+        if (Has(found, "scaler"))
+            setup.Scaler?.LoadStateDict(Load(found, "scaler"));
         // Of several processes each begins every step with random numbers of its own.
-        if (workers is null) RandomState.From(Load(found, "random")).Restore();
+        if (workers is null)
+            RandomState.From(Load(found, "random")).Restore();
         log?.Truncate(position.LogBytes);
         unreadable.Continue(log?.Lines ?? []);
-        (step, evaluated, interval, ahead, skipped, rollbacks) = (position.Step, position.Evaluated, position.Interval, position.Ahead, position.Skipped, position.Rollbacks);
+        (step, evaluated, interval, ahead, skipped, rollbacks) = (
+            position.Step,
+            position.Evaluated,
+            position.Interval,
+            position.Ahead,
+            position.Skipped,
+            position.Rollbacks
+        );
         saved = (step, evaluated);
     }
 
@@ -142,8 +181,10 @@ public sealed class Trainer : IDisposable
         setup.Student.Train();
         setup.Objective.Train();
         setup.Optimizer.ZeroGrad();
-        if (setup.Options.NonFinite == NonFiniteAction.Rollback && checkpoints?.All.Count == 0) SaveCheckpoint(null);
-        if (workers is not null && saved is null) LogProcesses(null);
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && checkpoints?.All.Count == 0)
+            SaveCheckpoint(null);
+        if (workers is not null && saved is null)
+            LogProcesses(null);
         try
         {
             return TrainToEnd(until, stop);
@@ -151,7 +192,8 @@ public sealed class Trainer : IDisposable
         catch (DistributedException) when (checkpoints is not null)
         {
             // The step that could not be done has changed nothing: what was learned so far is kept.
-            if (step > 0) Interrupted();
+            if (step > 0)
+                Interrupted();
             throw;
         }
     }
@@ -160,11 +202,14 @@ public sealed class Trainer : IDisposable
     {
         while (step < TotalSteps || EvaluationDue)
         {
-            if (EvaluationDue && !Evaluate(stop)) return Interrupted();
-            if (step >= TotalSteps) break;
+            if (EvaluationDue && !Evaluate(stop))
+                return Interrupted();
+            if (step >= TotalSteps)
+                break;
             try
             {
-                if (!TrainEpoch(Epoch, until, stop)) return Interrupted();
+                if (!TrainEpoch(Epoch, until, stop))
+                    return Interrupted();
             }
             catch (NonFiniteLossException error) when (setup.Options.NonFinite == NonFiniteAction.Rollback)
             {
@@ -178,7 +223,8 @@ public sealed class Trainer : IDisposable
     private void RollBack(NonFiniteLossException error)
     {
         var count = rollbacks + 1;
-        if (count > setup.Options.NonFiniteLimit) throw error.After($"the run has gone back to a checkpoint {rollbacks} times already (train.non_finite_limit)");
+        if (count > setup.Options.NonFiniteLimit)
+            throw error.After($"the run has gone back to a checkpoint {rollbacks} times already (train.non_finite_limit)");
         var damaged = new List<string>();
         var found = checkpoints?.Newest(damaged.Add, stopped: false);
         var position = PositionOf(found) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
@@ -195,7 +241,8 @@ public sealed class Trainer : IDisposable
     private TrainingResult Interrupted()
     {
         // The one that is there may hold an evaluation.
-        if (saved != (step, evaluated)) SaveCheckpoint(null, stopped: true);
+        if (saved != (step, evaluated))
+            SaveCheckpoint(null, stopped: true);
         return new(false, step, last, lastEma);
     }
 
@@ -203,17 +250,24 @@ public sealed class Trainer : IDisposable
     private bool TrainEpoch(int epoch, long until, CancellationToken stop)
     {
         var place = step + ahead;
-        using var batches = unreadable.Watch(setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate), setup.Data.Split).GetEnumerator();
+        using var batches = unreadable
+            .Watch(
+                setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.Accumulate),
+                setup.Data.Split
+            )
+            .GetEnumerator();
         do
         {
             // Of several processes, all stop after the same step.
-            if ((workers?.Stopping ?? stop.IsCancellationRequested) || step >= until) return false;
+            if ((workers?.Stopping ?? stop.IsCancellationRequested) || step >= until)
+                return false;
             gradients.Stop = stop.IsCancellationRequested;
             TrainStep(batches, epoch);
-            if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue) SaveCheckpoint(null);
-        }
-        while (step % StepsPerEpoch != 0 && (step + ahead) % StepsPerEpoch != 0);
-        if (step % StepsPerEpoch == 0 && !EvaluationDue) SaveCheckpoint(null);
+            if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue)
+                SaveCheckpoint(null);
+        } while (step % StepsPerEpoch != 0 && (step + ahead) % StepsPerEpoch != 0);
+        if (step % StepsPerEpoch == 0 && !EvaluationDue)
+            SaveCheckpoint(null);
         return true;
     }
 
@@ -223,8 +277,10 @@ public sealed class Trainer : IDisposable
         var progress = new Progress(epoch, setup.Schedule.TotalEpochs, step, StepsPerEpoch);
         using var scope = new Scope();
         List<OwnedBatch> parts = [];
-        while (parts.Count < setup.Options.Accumulate && batches.MoveNext()) parts.Add(new(batches.Current, device, setup.Options.ChannelsLast));
-        if (parts.Count == 0) throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
+        while (parts.Count < setup.Options.Accumulate && batches.MoveNext())
+            parts.Add(new(batches.Current, device, setup.Options.ChannelsLast));
+        if (parts.Count == 0)
+            throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
         var waited = Stopwatch.GetElapsedTime(started);
         setup.Optimizer.LearningRate = setup.Schedule.LearningRate(setup.TopLearningRate, step, StepsPerEpoch);
         workers?.Begin(setup.Options.Seed, step);
@@ -249,7 +305,8 @@ public sealed class Trainer : IDisposable
             unreadable.Note(gradients.Unreadable, setup.Data.Split);
             setup.Data.Remember?.Invoke(gradients.Unreadable);
         }
-        foreach (var part in parts) part.Dispose();
+        foreach (var part in parts)
+            part.Dispose();
         evaluated = false;
         if (tally is not null)
         {
@@ -257,8 +314,21 @@ public sealed class Trainer : IDisposable
             interval = interval.Add(tally);
             pace.Step(Stopwatch.GetElapsedTime(started), waited, tally.Samples);
         }
-        if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0) LogInterval(epoch);
-        if (tally is not null) report(new StepDone(epoch, setup.Schedule.TotalEpochs, step, TotalSteps, tally.Loss, setup.Optimizer.LearningRate, pace.ImagesPerSecond, pace.Remaining(TotalSteps - step, EvaluationsLeft)));
+        if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0)
+            LogInterval(epoch);
+        if (tally is not null)
+            report(
+                new StepDone(
+                    epoch,
+                    setup.Schedule.TotalEpochs,
+                    step,
+                    TotalSteps,
+                    tally.Loss,
+                    setup.Optimizer.LearningRate,
+                    pace.ImagesPerSecond,
+                    pace.Remaining(TotalSteps - step, EvaluationsLeft)
+                )
+            );
     }
 
     // The gradients of a step, and the step itself.
@@ -275,14 +345,16 @@ public sealed class Trainer : IDisposable
         var fits = setup.Scaler?.Unscale(Learned) ?? true;
         setup.Scaler?.Update(fits);
         // Below 1 the scale is not to blame any more.
-        if (fits || setup.Scaler!.Scale < 1) CheckGradients(batches, progress, tally.Loss);
+        if (fits || setup.Scaler!.Scale < 1)
+            CheckGradients(batches, progress, tally.Loss);
         if (fits)
         {
             setup.Optimizer.Step();
             ema?.Update();
             setup.Objective.AfterStep(setup.Student, progress);
         }
-        else LogScale(progress.Epoch);
+        else
+            LogScale(progress.Epoch);
         setup.Optimizer.ZeroGrad();
         return tally;
     }
@@ -294,16 +366,26 @@ public sealed class Trainer : IDisposable
     {
         var clipped = setup.Objective.ClipsStudentOnly ? setup.Student.Parameters() : Learned;
         var norm = setup.Options.Clip is { } limit ? GradientClipping.ByNorm(clipped, limit) : 0;
-        if (setup.Options.ClipAdaptive is { } factor) GradientClipping.Adaptive(clipped.Except(classifier), factor);
-        var looked = setup.Scaler is { Scale: < 1 } || setup.Options is not { NonFinite: NonFiniteAction.Stop, Sam: null, ClipAdaptive: null };
+        if (setup.Options.ClipAdaptive is { } factor)
+            GradientClipping.Adaptive(clipped.Except(classifier), factor);
+        var looked =
+            setup.Scaler is { Scale: < 1 } || setup.Options is not { NonFinite: NonFiniteAction.Stop, Sam: null, ClipAdaptive: null };
         var first = looked || !double.IsFinite(norm) ? GradientClipping.FirstNotFinite(Learned) : null;
-        if (first is null && double.IsFinite(norm)) return;
-        throw NonFiniteLossException.OfGradients(learned.FirstOrDefault(entry => entry.Parameter == first).Name, [.. batches.SelectMany(batch => batch.Indices)], progress, loss, setup.Optimizer.LearningRate);
+        if (first is null && double.IsFinite(norm))
+            return;
+        throw NonFiniteLossException.OfGradients(
+            learned.FirstOrDefault(entry => entry.Parameter == first).Name,
+            [.. batches.SelectMany(batch => batch.Indices)],
+            progress,
+            loss,
+            setup.Optimizer.LearningRate
+        );
     }
 
     private void Skip(NonFiniteLossException error, StepStart start, int epoch)
     {
-        if (skipped >= setup.Options.NonFiniteLimit) throw error.After($"{skipped} steps in a row were left out already (train.non_finite_limit)");
+        if (skipped >= setup.Options.NonFiniteLimit)
+            throw error.After($"{skipped} steps in a row were left out already (train.non_finite_limit)");
         setup.Optimizer.ZeroGrad();
         start.Restore();
         (step, skipped) = (step + 1, skipped + 1);
@@ -333,17 +415,21 @@ public sealed class Trainer : IDisposable
 
     private int Epoch => (int)(step / StepsPerEpoch);
 
-    private bool EvaluationDue => setup.Test is not null && !evaluated && step > 0 && step % StepsPerEpoch == 0 && IsEvaluated(step / StepsPerEpoch);
+    private bool EvaluationDue =>
+        setup.Test is not null && !evaluated && step > 0 && step % StepsPerEpoch == 0 && IsEvaluated(step / StepsPerEpoch);
 
-    private bool IsEvaluated(long epochs) => epochs == setup.Schedule.TotalEpochs || (setup.Evaluation.Every > 0 && epochs % setup.Evaluation.Every == 0);
+    private bool IsEvaluated(long epochs) =>
+        epochs == setup.Schedule.TotalEpochs || (setup.Evaluation.Every > 0 && epochs % setup.Evaluation.Every == 0);
 
     private int EvaluationsLeft
     {
         get
         {
-            if (setup.Test is null) return 0;
+            if (setup.Test is null)
+                return 0;
             var left = 0;
-            for (var epoch = step / StepsPerEpoch + 1; epoch <= setup.Schedule.TotalEpochs; epoch++) left += IsEvaluated(epoch) ? 1 : 0;
+            for (var epoch = step / StepsPerEpoch + 1; epoch <= setup.Schedule.TotalEpochs; epoch++)
+                left += IsEvaluated(epoch) ? 1 : 0;
             return left;
         }
     }
@@ -377,44 +463,100 @@ public sealed class Trainer : IDisposable
         pace.Evaluation(Stopwatch.GetElapsedTime(started));
         evaluated = true;
         var epoch = Epoch - 1;
-        log?.Write("evaluation", epoch, step, [.. Fields("", last), .. lastEma is null ? [] : Fields("ema_", lastEma), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]);
+        log?.Write(
+            "evaluation",
+            epoch,
+            step,
+            [.. Fields("", last), .. lastEma is null ? [] : Fields("ema_", lastEma), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]
+        );
         report(new Evaluated(epoch, last, lastEma));
         SaveCheckpoint(last.Top1);
         return true;
     }
 
-    private Evaluation Measure(CancellationToken stop)
-        => Evaluator.Run(setup.Student, setup.Test!.Epoch(0, 0), setup.Evaluation, setup.Options.Precision, done => report(new Evaluating(done)), stop: stop, group: workers?.Group);
+    private Evaluation Measure(CancellationToken stop) =>
+        Evaluator.Run(
+            setup.Student,
+            setup.Test!.Epoch(0, 0),
+            setup.Evaluation,
+            setup.Options.Precision,
+            done => report(new Evaluating(done)),
+            stop: stop,
+            group: workers?.Group
+        );
 
-    private static (string, JsonNode?)[] Fields(string prefix, Evaluation evaluation)
-        => [($"{prefix}top1", evaluation.Top1), ($"{prefix}top5", evaluation.Top5), ($"{prefix}loss", evaluation.Loss), ($"{prefix}ece", evaluation.Ece)];
+    private static (string, JsonNode?)[] Fields(string prefix, Evaluation evaluation) =>
+        [
+            ($"{prefix}top1", evaluation.Top1),
+            ($"{prefix}top5", evaluation.Top5),
+            ($"{prefix}loss", evaluation.Loss),
+            ($"{prefix}ece", evaluation.Ece),
+        ];
 
     private void LogInterval(int epoch)
     {
         // Nothing but steps that were left out.
-        if (interval.Steps == 0) return;
+        if (interval.Steps == 0)
+            return;
         var (seconds, waited) = pace.Take();
         var speed = pace.ImagesPerSecond;
-        log?.Write("step", epoch, step,
-        [
-            ("lr", setup.Optimizer.LearningRate), .. interval.Fields(), ("images_per_second", Math.Round(speed, 1)), .. Arithmetic?.Fields(speed) ?? [],
-            ("waited", Math.Round(waited, 4)), ("seconds", Math.Round(seconds, 3)),
-        ]);
+        log?.Write(
+            "step",
+            epoch,
+            step,
+            [
+                ("lr", setup.Optimizer.LearningRate),
+                .. interval.Fields(),
+                ("images_per_second", Math.Round(speed, 1)),
+                .. Arithmetic?.Fields(speed) ?? [],
+                ("waited", Math.Round(waited, 4)),
+                ("seconds", Math.Round(seconds, 3)),
+            ]
+        );
         interval = Tally.Empty;
     }
 
     private void SaveCheckpoint(double? top1, bool stopped = false)
     {
-        if (checkpoints is null) return;
+        if (checkpoints is null)
+            return;
         foreach (var (name, parameter) in setup.Student.NamedParameters())
-            if (!NonFiniteLossException.IsFinite(parameter)) throw new InvalidOperationException($"no checkpoint was written at step {step}: parameter {name} is not finite; try a lower optimizer.lr or train.clip=1");
+            if (!NonFiniteLossException.IsFinite(parameter))
+                throw new InvalidOperationException(
+                    $"no checkpoint was written at step {step}: parameter {name} is not finite; try a lower optimizer.lr or train.clip=1"
+                );
         log!.Flush();
         using var scope = new Scope();
-        var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = setup.Student.StateDict(), ["optimizer"] = setup.Optimizer.StateDict(), ["random"] = RandomState.Of(device).ToTensors() };
-        if (ema is not null) files["ema"] = ema.StateDict();
-        if (setup.Scaler is { } scaler) files["scaler"] = scaler.StateDict();
-        if (setup.Objective.StateDict() is { Count: > 0 } own) files["objective"] = own;
-        var path = checkpoints.Save(new(step, StepsPerEpoch, evaluated, log.Length, setup.Options.Seed, interval, top1, gradients.Largest, ahead, skipped, rollbacks, stopped, workers?.Count ?? 1), files);
+        var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>>
+        {
+            ["model"] = setup.Student.StateDict(),
+            ["optimizer"] = setup.Optimizer.StateDict(),
+            ["random"] = RandomState.Of(device).ToTensors(),
+        };
+        if (ema is not null)
+            files["ema"] = ema.StateDict();
+        if (setup.Scaler is { } scaler)
+            files["scaler"] = scaler.StateDict();
+        if (setup.Objective.StateDict() is { Count: > 0 } own)
+            files["objective"] = own;
+        var path = checkpoints.Save(
+            new(
+                step,
+                StepsPerEpoch,
+                evaluated,
+                log.Length,
+                setup.Options.Seed,
+                interval,
+                top1,
+                gradients.Largest,
+                ahead,
+                skipped,
+                rollbacks,
+                stopped,
+                workers?.Count ?? 1
+            ),
+            files
+        );
         saved = (step, evaluated);
         checkpoints.Prune(setup.Options.Keep);
         report(new CheckpointWritten(path));

@@ -18,7 +18,16 @@ public abstract record TrainingEvent
 /// <param name="LearningRate">Of this step.</param>
 /// <param name="ImagesPerSecond">Over the last steps.</param>
 /// <param name="Remaining">Time left, evaluations included.</param>
-public sealed record StepDone(int Epoch, int Epochs, long Step, long Steps, double Loss, double LearningRate, double ImagesPerSecond, TimeSpan Remaining) : TrainingEvent;
+public sealed record StepDone(
+    int Epoch,
+    int Epochs,
+    long Step,
+    long Steps,
+    double Loss,
+    double LearningRate,
+    double ImagesPerSecond,
+    TimeSpan Remaining
+) : TrainingEvent;
 
 /// <summary>An evaluation is under way.</summary>
 /// <param name="Samples">Done so far.</param>
@@ -43,7 +52,10 @@ public sealed record CheckpointWritten(string Path) : TrainingEvent;
 public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipped, int Before = 1, int Processes = 1) : TrainingEvent
 {
     /// <inheritdoc/>
-    public override string? Remark => Before == Processes ? null : $"written by {Before} {(Before == 1 ? "process" : "processes")}, going on with {Processes}: batches, augmentation and learning rate stay the same, random numbers drawn inside of the model (dropout) become others";
+    public override string? Remark =>
+        Before == Processes
+            ? null
+            : $"written by {Before} {(Before == 1 ? "process" : "processes")}, going on with {Processes}: batches, augmentation and learning rate stay the same, random numbers drawn inside of the model (dropout) become others";
 }
 
 /// <summary>Several processes train together, and the result is not that of one process.</summary>
@@ -62,7 +74,8 @@ public sealed record ProcessesDiffer(int Processes, string Reason) : TrainingEve
 public sealed record MicroBatchHalved(long Step, int Samples, bool BatchStatistics) : TrainingEvent
 {
     /// <inheritdoc/>
-    public override string Remark => $"out of memory at step {Step}: from now on {Samples} samples pass at a time, the batch stays the same{(BatchStatistics ? "; batch norms see these parts only, so that results differ from those of whole batches" : "")}";
+    public override string Remark =>
+        $"out of memory at step {Step}: from now on {Samples} samples pass at a time, the batch stays the same{(BatchStatistics ? "; batch norms see these parts only, so that results differ from those of whole batches" : "")}";
 }
 
 /// <summary>A step was left out because its loss or gradients were not finite.</summary>
@@ -84,7 +97,8 @@ public sealed record StepSkipped(long Step, int InRow, string Reason) : Training
 public sealed record RolledBack(string Path, long From, long Step, int Count, string Reason) : TrainingEvent
 {
     /// <inheritdoc/>
-    public override string Remark => $"back from step {From} to {Step} (time {Count}), going on with the data behind the bad batch: {Reason}";
+    public override string Remark =>
+        $"back from step {From} to {Step} (time {Count}), going on with the data behind the bad batch: {Reason}";
 }
 
 /// <summary>Gradients overflowed in float16: the step was left out and the scale of the loss halved. Ordinary now and then.</summary>

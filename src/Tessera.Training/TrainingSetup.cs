@@ -27,4 +27,5 @@ public sealed record TrainingSetup(
     TrainOptions Options,
     EvaluationOptions Evaluation,
     GradientScaler? Scaler = null,
-    ProcessGroup? Group = null);
+    ProcessGroup? Group = null
+);

@@ -47,9 +47,11 @@ public sealed class WeightAverage
     /// <exception cref="InvalidOperationException">Nothing was added.</exception>
     public OrderedDictionary<string, Tensor> Mean()
     {
-        if (sources.Count == 0) throw new InvalidOperationException("there are no weights to average");
+        if (sources.Count == 0)
+            throw new InvalidOperationException("there are no weights to average");
         var result = new OrderedDictionary<string, Tensor>();
-        foreach (var (name, sum) in sums) result.Add(name, types[name].IsFloat() ? (sum / sources.Count).To(types[name]) : sum);
+        foreach (var (name, sum) in sums)
+            result.Add(name, types[name].IsFloat() ? (sum / sources.Count).To(types[name]) : sum);
         return result;
     }
 }

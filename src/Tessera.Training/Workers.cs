@@ -21,7 +21,12 @@ internal sealed class Workers : IDisposable
     internal Workers(TrainingSetup setup, ProcessGroup group)
     {
         (this.group, student) = (group, setup.Student);
-        parallel = new(group, [setup.Student, setup.Objective], setup.Optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter), setup.Options.SyncBatchNorm);
+        parallel = new(
+            group,
+            [setup.Student, setup.Objective],
+            setup.Optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter),
+            setup.Options.SyncBatchNorm
+        );
     }
 
     internal int Count => group.Size;
@@ -43,10 +48,15 @@ internal sealed class Workers : IDisposable
     internal IEnumerable<Batch> Split(Batch batch, int? largest)
     {
         var parts = largest is { } most ? (BatchShare.Largest(batch.Whole, Count) + most - 1) / most : 1;
-        if (parts <= 1) return [batch];
+        if (parts <= 1)
+            return [batch];
         var own = batch.Idle ? 0 : batch.Count;
-        return Enumerable.Range(0, parts).Select(i => (Start: own * i / parts, End: own * (i + 1) / parts))
-            .Select(part => part.End > part.Start ? batch.Slice(part.Start, part.End - part.Start) : batch.Slice(0, 1) with { Idle = true });
+        return Enumerable
+            .Range(0, parts)
+            .Select(i => (Start: own * i / parts, End: own * (i + 1) / parts))
+            .Select(part =>
+                part.End > part.Start ? batch.Slice(part.Start, part.End - part.Start) : batch.Slice(0, 1) with { Idle = true }
+            );
     }
 
     /// <summary>Computes something of a part of a batch: what it adds to batch statistics is its own.</summary>
@@ -85,7 +95,16 @@ internal sealed class Workers : IDisposable
     internal Tally Reduce(Tally own, NonFiniteLossException? problem, bool stop, List<UnreadableImage> unreadable, Progress progress)
     {
         string[] parts = [.. own.Parts.Keys.Order(StringComparer.Ordinal)];
-        var sums = group.Sum([own.Samples, own.Loss, own.Labelled, own.Right, problem is null ? 0 : 1, stop ? 1 : 0, unreadable.Count, .. parts.Select(name => own.Parts[name])]);
+        var sums = group.Sum([
+            own.Samples,
+            own.Loss,
+            own.Labelled,
+            own.Right,
+            problem is null ? 0 : 1,
+            stop ? 1 : 0,
+            unreadable.Count,
+            .. parts.Select(name => own.Parts[name]),
+        ]);
         Stopping = sums[5] > 0;
         if (sums[6] > 0)
         {
@@ -98,9 +117,25 @@ internal sealed class Workers : IDisposable
             var said = group.Gather(problem is null ? "" : $"{string.Join(',', problem.Samples)}\n{problem.Message}");
             var rank = Array.FindIndex(said, text => text.Length > 0);
             var lines = said[rank].Split('\n', 2);
-            throw NonFiniteLossException.OfRank(rank, [.. lines[0].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(index => int.Parse(index, CultureInfo.InvariantCulture))], lines[1], progress);
+            throw NonFiniteLossException.OfRank(
+                rank,
+                [
+                    .. lines[0]
+                        .Split(',', StringSplitOptions.RemoveEmptyEntries)
+                        .Select(index => int.Parse(index, CultureInfo.InvariantCulture)),
+                ],
+                lines[1],
+                progress
+            );
         }
-        return new(1, (long)sums[0], sums[1], (long)sums[2], (long)sums[3], new OrderedDictionary<string, double>(parts.Select((name, i) => KeyValuePair.Create(name, sums[7 + i]))));
+        return new(
+            1,
+            (long)sums[0],
+            sums[1],
+            (long)sums[2],
+            (long)sums[3],
+            new OrderedDictionary<string, double>(parts.Select((name, i) => KeyValuePair.Create(name, sums[7 + i])))
+        );
     }
 
     /// <summary>Before the model is measured: with batch statistics of its own, each process has other running ones.</summary>
@@ -110,14 +145,16 @@ internal sealed class Workers : IDisposable
     internal ProcessGroup Group => group;
 
     /// <summary>What rank 0 has, for all.</summary>
-    internal T Broadcast<T>(Func<T> first) => JsonSerializer.Deserialize<T>(group.Broadcast(group.IsFirst ? JsonSerializer.Serialize(first(), json) : ""), json)!;
+    internal T Broadcast<T>(Func<T> first) =>
+        JsonSerializer.Deserialize<T>(group.Broadcast(group.IsFirst ? JsonSerializer.Serialize(first(), json) : ""), json)!;
 
     /// <summary>Tensors that rank 0 has, for all.</summary>
     internal OrderedDictionary<string, Tensor> Broadcast(IReadOnlyDictionary<string, Tensor>? named) => group.Broadcast(named);
 
     public void Dispose()
     {
-        foreach (var norm in student.NamedModules().Select(m => m.Module).OfType<Nn.BatchNorm>()) norm.Group = null;
+        foreach (var norm in student.NamedModules().Select(m => m.Module).OfType<Nn.BatchNorm>())
+            norm.Group = null;
         parallel.Dispose();
     }
 }

@@ -31,7 +31,9 @@ internal sealed record Ended(int Code, string Output, string Error)
 /// <summary>The built command line, started as a process of its own.</summary>
 internal sealed partial class CommandLineTool : IDisposable
 {
-    private static readonly string Host = Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal) ? Environment.ProcessPath : "dotnet";
+    private static readonly string Host = Environment.ProcessPath!.EndsWith("dotnet", StringComparison.Ordinal)
+        ? Environment.ProcessPath
+        : "dotnet";
     private static readonly string Program = Path.Combine(AppContext.BaseDirectory, "Tessera.Cli.dll");
     private static readonly TimeSpan Patience = TimeSpan.FromMinutes(2);
     private readonly Process process;
@@ -40,7 +42,13 @@ internal sealed partial class CommandLineTool : IDisposable
     private readonly string? awaited;
     private readonly ManualResetEventSlim seen = new();
 
-    private CommandLineTool(string folder, IEnumerable<string> arguments, string? awaited, IReadOnlyDictionary<string, string>? environment, string[]? behind = null)
+    private CommandLineTool(
+        string folder,
+        IEnumerable<string> arguments,
+        string? awaited,
+        IReadOnlyDictionary<string, string>? environment,
+        string[]? behind = null
+    )
     {
         this.awaited = awaited;
         // A shell starts what runs in the background with interrupts ignored, and children inherit that.
@@ -57,7 +65,8 @@ internal sealed partial class CommandLineTool : IDisposable
         start.Environment["XDG_CACHE_HOME"] = Path.Combine(Path.GetTempPath(), "tessera-tests-cache");
         start.Environment.Remove("OPENBLAS_CORETYPE");
         start.Environment.Remove(Errors.TraceVariable);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>()) start.Environment[name] = value;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+            start.Environment[name] = value;
         process = Process.Start(start)!;
         process.OutputDataReceived += (_, line) => Take(output, line.Data);
         process.ErrorDataReceived += (_, line) => Take(error, line.Data);
@@ -78,15 +87,27 @@ internal sealed partial class CommandLineTool : IDisposable
     /// <summary>Time that processors spend on a command line, which depends less on what else runs than time that goes by.</summary>
     internal static double ProcessorSeconds(params string[] arguments)
     {
-        var start = new ProcessStartInfo("bash", ["-c", "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null", "bash", Host, Program, .. arguments]) { RedirectStandardError = true };
+        var start = new ProcessStartInfo("bash", ["-c", "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null", "bash", Host, Program, .. arguments])
+        {
+            RedirectStandardError = true,
+        };
         using var process = Process.Start(start)!;
-        return process.StandardError.ReadToEnd().Split(' ').Sum(part => double.Parse(part, System.Globalization.CultureInfo.InvariantCulture));
+        return process
+            .StandardError.ReadToEnd()
+            .Split(' ')
+            .Sum(part => double.Parse(part, System.Globalization.CultureInfo.InvariantCulture));
     }
 
     /// <summary>Starts a command line and waits until it has printed something.</summary>
-    internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments) => StartUntil(folder, awaited, null, arguments);
+    internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments) =>
+        StartUntil(folder, awaited, null, arguments);
 
-    internal static CommandLineTool StartUntil(string folder, string awaited, IReadOnlyDictionary<string, string>? environment, params string[] arguments)
+    internal static CommandLineTool StartUntil(
+        string folder,
+        string awaited,
+        IReadOnlyDictionary<string, string>? environment,
+        params string[] arguments
+    )
     {
         var tool = new CommandLineTool(folder, arguments, awaited, environment);
         tool.process.EnableRaisingEvents = true;
@@ -97,18 +118,26 @@ internal sealed partial class CommandLineTool : IDisposable
     }
 
     /// <summary>Starts a command line and goes on at once.</summary>
-    internal static CommandLineTool Start(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) => new(folder, arguments, null, environment);
+    internal static CommandLineTool Start(string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) =>
+        new(folder, arguments, null, environment);
 
     /// <summary>Starts a command line behind another command, as <c>ip netns exec NAME</c>.</summary>
-    internal static CommandLineTool StartBehind(string[] command, string folder, IReadOnlyDictionary<string, string> environment, params string[] arguments) => new(folder, arguments, null, environment, command);
+    internal static CommandLineTool StartBehind(
+        string[] command,
+        string folder,
+        IReadOnlyDictionary<string, string> environment,
+        params string[] arguments
+    ) => new(folder, arguments, null, environment, command);
 
     internal void Interrupt() => Signal(process.Id, 2);
 
     internal static void Signal(int id, int signal) => Assert.Equal(0, Kill(id, signal));
 
     /// <summary>The process that this one has started as a rank.</summary>
-    internal int Rank(int rank)
-        => File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children").Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
+    internal int Rank(int rank) =>
+        File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
+            .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
             .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"RANK={rank}"));
 
     internal Ended End()
@@ -125,17 +154,22 @@ internal sealed partial class CommandLineTool : IDisposable
 
     public void Dispose()
     {
-        if (!process.HasExited) process.Kill();
+        if (!process.HasExited)
+            process.Kill();
         process.Dispose();
         seen.Dispose();
     }
 
     private void Take(StringBuilder text, string? line)
     {
-        if (line is null) return;
-        lock (text) text.Append(line).Append('\n');
-        if (awaited is not null && line.Contains(awaited, StringComparison.Ordinal)) seen.Set();
+        if (line is null)
+            return;
+        lock (text)
+            text.Append(line).Append('\n');
+        if (awaited is not null && line.Contains(awaited, StringComparison.Ordinal))
+            seen.Set();
     }
 
-    [LibraryImport("libc", EntryPoint = "kill")] private static partial int Kill(int process, int signal);
+    [LibraryImport("libc", EntryPoint = "kill")]
+    private static partial int Kill(int process, int signal);
 }

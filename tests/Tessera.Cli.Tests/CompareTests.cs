@@ -37,7 +37,10 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     [Fact]
     public void Patterns_files_and_the_page_with_its_front()
     {
-        var output = place.Run("compare", "resnet*_cifar", "--count", "--csv", "out/models.csv", "--html", "out/models.html").Succeeded().Output;
+        var output = place
+            .Run("compare", "resnet*_cifar", "--count", "--csv", "out/models.csv", "--html", "out/models.html")
+            .Succeeded()
+            .Output;
         Assert.Contains("resnet110_cifar", output, StringComparison.Ordinal);
         var csv = File.ReadAllLines(Path.Combine(place.Folder, "out", "models.csv"));
         Assert.Equal(1 + Registry.Find("resnet*_cifar").Count(), csv.Length);
@@ -52,7 +55,10 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     [Fact]
     public void Growth_with_the_resolution_and_the_receptive_field()
     {
-        var result = place.Run("compare", "mixer_micro_32", "resnet20_cifar", "--resolutions", "16,32", "--html", "out/growth.html", "--json").Succeeded().Json;
+        var result = place
+            .Run("compare", "mixer_micro_32", "resnet20_cifar", "--resolutions", "16,32", "--html", "out/growth.html", "--json")
+            .Succeeded()
+            .Json;
         var rows = result.GetProperty("resolutions").EnumerateArray().ToArray();
         Assert.Equal(4, rows.Length);
         double Figure(int row, string name) => rows[row].GetProperty(name).GetDouble();
@@ -72,7 +78,12 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
         Assert.Equal(12, names.Length);
         var rows = json.GetProperty("costs").EnumerateArray().ToArray();
         Assert.Equal([.. names, .. names], rows.Select(row => row.GetProperty("operator").GetString()));
-        long[] Figures(int map, string name) => [.. ((string[])["weights", "macs", "reach", "weights_doubled", "macs_doubled"]).Select(field => rows[map * names.Length + Array.IndexOf(names, name)].GetProperty(field).GetInt64())];
+        long[] Figures(int map, string name) =>
+            [
+                .. ((string[])["weights", "macs", "reach", "weights_doubled", "macs_doubled"]).Select(field =>
+                    rows[map * names.Length + Array.IndexOf(names, name)].GetProperty(field).GetInt64()
+                ),
+            ];
         Assert.Equal([3 * 3 * 384 * 384, 14 * 14 * 3 * 3 * 384 * 384, 9, 1, 4], Figures(0, "convolution"));
         Assert.Equal([196 * 196, 196 * 196 * 384, 196, 16, 16], Figures(0, "resmlp"));
         Assert.Equal([2 * 30 * 30, 196 * 2 * 30 * 30, 4, 1, 4], Figures(1, "s2mlpv1"));
@@ -84,8 +95,26 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     [Fact]
     public void One_recipe_trains_all_models_and_complete_runs_are_kept()
     {
-        string[] arguments = ["compare", "cct_2_3x2_32", "resnet20_cifar", "--count", "--train", "cct/fashion_mnist", "--out", "runs", "--json",
-            "--set", $"data.root={place.Data}", "--set", "data.batch=32", "--set", "train.threads=1", "--set", "schedule.epochs=1"];
+        string[] arguments =
+        [
+            "compare",
+            "cct_2_3x2_32",
+            "resnet20_cifar",
+            "--count",
+            "--train",
+            "cct/fashion_mnist",
+            "--out",
+            "runs",
+            "--json",
+            "--set",
+            $"data.root={place.Data}",
+            "--set",
+            "data.batch=32",
+            "--set",
+            "train.threads=1",
+            "--set",
+            "schedule.epochs=1",
+        ];
         var first = place.Run(arguments).Succeeded().Json.GetProperty("models");
         Assert.All(first.EnumerateArray(), row => Assert.InRange(row.GetProperty("top1").GetDouble(), 0, 1));
         // At the data's size and channels.
@@ -102,7 +131,19 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     public void An_interrupted_comparison_shows_what_is_done_and_leaves_no_process_behind()
     {
         Ended stopped;
-        using (var tool = CommandLineTool.StartUntil(place.Folder, "2/2", "compare", "cct_2_3x2_32", "vit_base_patch16_384", "--seconds", "0.1", "--batch", "32"))
+        using (
+            var tool = CommandLineTool.StartUntil(
+                place.Folder,
+                "2/2",
+                "compare",
+                "cct_2_3x2_32",
+                "vit_base_patch16_384",
+                "--seconds",
+                "0.1",
+                "--batch",
+                "32"
+            )
+        )
         {
             Thread.Sleep(TimeSpan.FromSeconds(1));
             tool.Interrupt();
@@ -110,7 +151,9 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
         }
         Assert.Equal(ExitCode.Interrupted, stopped.Code);
         Assert.Contains("cct_2_3x2_32 ", stopped.Output, StringComparison.Ordinal);
-        Assert.DoesNotContain(Directory.EnumerateDirectories("/proc").Select(CommandLineOf), line => line.Contains("compare\0vit_base_patch16_384\0--alone", StringComparison.Ordinal));
+        Assert.DoesNotContain(Directory.EnumerateDirectories("/proc").Select(CommandLineOf), line =>
+            line.Contains("compare\0vit_base_patch16_384\0--alone", StringComparison.Ordinal)
+        );
     }
 
     private static string CommandLineOf(string process)
@@ -129,11 +172,24 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
     public void What_cannot_be_compared_is_an_error_of_one_line()
     {
         Assert.Contains("resnet20_cifar", place.Run("compare", "resnet20_cifra").UserError(), StringComparison.Ordinal);
-        foreach (var maps in (string[])["14x14", "14x14x0", "2000x14x8", "14x14x8,", "-1x2x3"]) Assert.Contains("14x14x384,28x28x128", place.Run("compare", "--operators", maps).UserError(), StringComparison.Ordinal);
-        Assert.Contains("neither models", place.Run("compare", "resnet20_cifar", "--operators", "14x14x384").UserError(), StringComparison.Ordinal);
+        foreach (var maps in (string[])["14x14", "14x14x0", "2000x14x8", "14x14x8,", "-1x2x3"])
+            Assert.Contains("14x14x384,28x28x128", place.Run("compare", "--operators", maps).UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "neither models",
+            place.Run("compare", "resnet20_cifar", "--operators", "14x14x384").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.Contains("--operators", place.Run("compare").UserError(), StringComparison.Ordinal);
-        Assert.Contains("192,224,256", place.Run("compare", "resnet20_cifar", "--resolutions", "a,b").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "192,224,256",
+            place.Run("compare", "resnet20_cifar", "--resolutions", "a,b").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.Contains("above 0", place.Run("compare", "resnet20_cifar", "--batch", "0").UserError(), StringComparison.Ordinal);
-        Assert.Contains("--train", place.Run("compare", "resnet20_cifar", "--set", "schedule.epochs=2").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "--train",
+            place.Run("compare", "resnet20_cifar", "--set", "schedule.epochs=2").UserError(),
+            StringComparison.Ordinal
+        );
     }
 }

@@ -19,19 +19,32 @@ public sealed class DataTests : IDisposable
         Directory.CreateDirectory(Path.Combine(folder, "mnist"));
         var listed = CommandLineTool.Run("data", "list", "--root", folder, "--json").Succeeded().Json.EnumerateArray().ToArray();
         Assert.Equal(Datasets.Kinds.Keys.Order(StringComparer.Ordinal), listed.Select(kind => kind.GetProperty("name").GetString()));
-        Assert.Equal(["trec"], listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!));
+        Assert.Equal(
+            ["trec"],
+            listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!)
+        );
         Assert.False(listed.Single(kind => kind.GetProperty("name").GetString() == "imagenet").GetProperty("fetchable").GetBoolean());
         Assert.Equal(Datasets.Kinds.Count, CommandLineTool.Run("data", "list", "--quiet").Succeeded().Lines.Length);
-        Assert.Equal(Path.Combine(folder, "trec"), listed.Single(kind => kind.GetProperty("name").GetString() == "trec").GetProperty("folder").GetString());
+        Assert.Equal(
+            Path.Combine(folder, "trec"),
+            listed.Single(kind => kind.GetProperty("name").GetString() == "trec").GetProperty("folder").GetString()
+        );
         Assert.Contains("60,000 articles of clothing", CommandLineTool.Run("data", "list").Succeeded().Output, StringComparison.Ordinal);
     }
 
     [Fact]
     public void List_finds_what_packages_of_the_system_have_brought()
     {
-        if (!Directory.Exists(Datasets.Find("fashion_mnist").Elsewhere)) return;
-        var listed = CommandLineTool.Run(folder, ["data", "list", "--json"], new Dictionary<string, string> { ["TESSERA_DATA"] = folder }).Succeeded().Json.EnumerateArray();
-        Assert.Equal(["fashion_mnist"], listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!));
+        if (!Directory.Exists(Datasets.Find("fashion_mnist").Elsewhere))
+            return;
+        var listed = CommandLineTool
+            .Run(folder, ["data", "list", "--json"], new Dictionary<string, string> { ["TESSERA_DATA"] = folder })
+            .Succeeded()
+            .Json.EnumerateArray();
+        Assert.Equal(
+            ["fashion_mnist"],
+            listed.Where(kind => kind.GetProperty("present").GetBoolean()).Select(kind => kind.GetProperty("name").GetString()!)
+        );
     }
 
     [Fact]
@@ -41,7 +54,10 @@ public sealed class DataTests : IDisposable
         var got = CommandLineTool.Run("data", "get", "trec", "--root", folder, "--json").Succeeded().Json;
         Assert.Equal(Path.Combine(folder, "trec"), got.GetProperty("folder").GetString());
         Assert.Equal(2, got.GetProperty("parts").GetProperty("train").GetInt32());
-        Assert.Equal(Path.Combine(folder, "trec"), Assert.Single(CommandLineTool.Run("data", "get", "trec", "--root", folder, "--quiet").Succeeded().Lines));
+        Assert.Equal(
+            Path.Combine(folder, "trec"),
+            Assert.Single(CommandLineTool.Run("data", "get", "trec", "--root", folder, "--quiet").Succeeded().Lines)
+        );
     }
 
     [Fact]
@@ -50,7 +66,11 @@ public sealed class DataTests : IDisposable
         WriteTrec();
         Assert.Equal(["train\t2", "test\t1"], CommandLineTool.Run("data", "check", "trec", "--root", folder, "--quiet").Succeeded().Lines);
         File.WriteAllText(Path.Combine(folder, "trec", "TREC_10.label"), "nonsense\n");
-        Assert.Contains("TREC_10.label", CommandLineTool.Run("data", "check", "trec", "--root", folder).UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "TREC_10.label",
+            CommandLineTool.Run("data", "check", "trec", "--root", folder).UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -65,8 +85,16 @@ public sealed class DataTests : IDisposable
     public void What_cannot_be_fetched_is_an_error_of_one_line()
     {
         Assert.Contains("cifar10", CommandLineTool.Run("data", "get", "cifar11").UserError(), StringComparison.Ordinal);
-        Assert.Contains("imagenet cannot be fetched", CommandLineTool.Run("data", "get", "imagenet", "--root", folder).UserError(), StringComparison.Ordinal);
-        Assert.Contains("tessera data get kmnist", CommandLineTool.Run("data", "check", "kmnist", "--root", folder).UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "imagenet cannot be fetched",
+            CommandLineTool.Run("data", "get", "imagenet", "--root", folder).UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "tessera data get kmnist",
+            CommandLineTool.Run("data", "check", "kmnist", "--root", folder).UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -82,9 +110,15 @@ public sealed class DataTests : IDisposable
             using var client = await proxy.AcceptTcpClientAsync();
             var stream = client.GetStream();
             _ = await stream.ReadAsync(new byte[4096]);
-            await stream.WriteAsync(Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n{body}"));
+            await stream.WriteAsync(
+                Encoding.ASCII.GetBytes($"HTTP/1.1 {status}\r\nContent-Length: {body.Length}\r\nConnection: close\r\n\r\n{body}")
+            );
         });
-        var environment = new Dictionary<string, string> { ["http_proxy"] = $"http://127.0.0.1:{((IPEndPoint)proxy.LocalEndpoint).Port}", ["no_proxy"] = "" };
+        var environment = new Dictionary<string, string>
+        {
+            ["http_proxy"] = $"http://127.0.0.1:{((IPEndPoint)proxy.LocalEndpoint).Port}",
+            ["no_proxy"] = "",
+        };
         var ended = CommandLineTool.Run(folder, ["data", "get", "kmnist", "--root", folder, "--quiet"], environment);
         var line = ended.UserError();
         Assert.True(served.IsCompletedSuccessfully);

@@ -8,32 +8,43 @@ namespace Tessera.Cli.Tests;
 /// <summary>Real processes that train together, through the command line.</summary>
 public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
 {
-    private const int Kill = 9, Stop = 19;
+    private const int Kill = 9,
+        Stop = 19;
 
     // Of 160 images: 5 steps in an epoch, shares of 15 of each batch (or 7 and 8), mixing across the whole batch.
-    private string Recipe(int epochs = 4) => place.Write($"recipe-{epochs}.yaml", $$"""
-        model: { name: cct_2_3x2_32, dropout: 0, attention_dropout: 0, drop_path: 0 }
-        data: { name: fashion_mnist, root: "{{place.Data}}", batch: 30 }
-        augment: [ shift: 1, flip, mixup: 0.8, cutmix: 1.0 ]
-        objective: { name: supervised, smoothing: 0.1 }
-        optimizer: { name: sgd, lr: 0.01 }
-        schedule: { name: cosine, epochs: {{epochs}}, warmup: 0.5 }
-        train: { threads: 1, ema: 0.9, seed: 3, log_every: 1 }
-        evaluation: { batch: 7, every: 0 }
-        """);
+    private string Recipe(int epochs = 4) =>
+        place.Write(
+            $"recipe-{epochs}.yaml",
+            $$"""
+            model: { name: cct_2_3x2_32, dropout: 0, attention_dropout: 0, drop_path: 0 }
+            data: { name: fashion_mnist, root: "{{place.Data}}", batch: 30 }
+            augment: [ shift: 1, flip, mixup: 0.8, cutmix: 1.0 ]
+            objective: { name: supervised, smoothing: 0.1 }
+            optimizer: { name: sgd, lr: 0.01 }
+            schedule: { name: cosine, epochs: {{epochs}}, warmup: 0.5 }
+            train: { threads: 1, ema: 0.9, seed: 3, log_every: 1 }
+            evaluation: { batch: 7, every: 0 }
+            """
+        );
 
     private Dictionary<string, double[]> State(string run)
     {
         using var scope = new Scope();
         var found = new RunFolder(Path.Combine(place.Folder, run)).Checkpoints.Newest()!;
-        return ((string[])["model", "optimizer", "ema"]).SelectMany(file => found.Load(file).Select(entry => (Name: $"{file}:{entry.Key}", Values: entry.Value.ToArray<double>()))).ToDictionary(e => e.Name, e => e.Values);
+        return ((string[])["model", "optimizer", "ema"])
+            .SelectMany(file => found.Load(file).Select(entry => (Name: $"{file}:{entry.Key}", Values: entry.Value.ToArray<double>())))
+            .ToDictionary(e => e.Name, e => e.Values);
     }
 
     private static void Same(Dictionary<string, double[]> expected, Dictionary<string, double[]> found)
     {
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
         foreach (var (name, values) in expected)
-            for (var i = 0; i < values.Length; i++) Assert.True(Math.Abs(values[i] - found[name][i]) <= 1e-6, $"{name}[{i}] is {found[name][i]:R}, in one process {values[i]:R}");
+            for (var i = 0; i < values.Length; i++)
+                Assert.True(
+                    Math.Abs(values[i] - found[name][i]) <= 1e-6,
+                    $"{name}[{i}] is {found[name][i]:R}, in one process {values[i]:R}"
+                );
     }
 
     [Fact]
@@ -70,7 +81,21 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     {
         Ended ended;
         long seconds;
-        using (var training = CommandLineTool.StartUntil(place.Folder, "step 1/", "launch", "-n", "2", "--timeout", "6", "train", Recipe(epochs: 400), "--out", run))
+        using (
+            var training = CommandLineTool.StartUntil(
+                place.Folder,
+                "step 1/",
+                "launch",
+                "-n",
+                "2",
+                "--timeout",
+                "6",
+                "train",
+                Recipe(epochs: 400),
+                "--out",
+                run
+            )
+        )
         {
             CommandLineTool.Signal(training.Rank(1), signal);
             var waited = Stopwatch.StartNew();
@@ -78,12 +103,17 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
             seconds = waited.ElapsedMilliseconds / 1000;
         }
         Assert.True(ended.Code == ExitCode.Failure, $"exit code {ended.Code}: {ended.Error}{ended.Output}");
-        Assert.Contains(ended.Error.Split('\n'), line => line.StartsWith("tessera: rank 1 (", StringComparison.Ordinal) && line.Contains("does not answer", StringComparison.Ordinal));
+        Assert.Contains(ended.Error.Split('\n'), line =>
+            line.StartsWith("tessera: rank 1 (", StringComparison.Ordinal) && line.Contains("does not answer", StringComparison.Ordinal)
+        );
         Assert.InRange(seconds, 0, 40);
         // What was learned until then is kept.
         var newest = new RunFolder(Path.Combine(place.Folder, run)).Checkpoints.Newest()!;
         Assert.InRange(newest.Position.Step, 1, 2000);
-        File.WriteAllText(Path.Combine(place.Folder, run, "recipe.yaml"), File.ReadAllText(Path.Combine(place.Folder, run, "recipe.yaml")).Replace("epochs: 400", "epochs: 1", StringComparison.Ordinal));
+        File.WriteAllText(
+            Path.Combine(place.Folder, run, "recipe.yaml"),
+            File.ReadAllText(Path.Combine(place.Folder, run, "recipe.yaml")).Replace("epochs: 400", "epochs: 1", StringComparison.Ordinal)
+        );
         var resumed = place.Run("train", "--resume", run);
         Assert.Contains($"resumed at step {newest.Position.Step}", resumed.Output, StringComparison.Ordinal);
     }
@@ -92,7 +122,16 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     public void Processes_with_different_recipes_end_with_the_rank_and_the_field()
     {
         var port = FreePort();
-        using var other = CommandLineTool.Start(place.Folder, At(1, port), "train", Recipe(), "--set", "optimizer.lr=0.02", "--out", "different");
+        using var other = CommandLineTool.Start(
+            place.Folder,
+            At(1, port),
+            "train",
+            Recipe(),
+            "--set",
+            "optimizer.lr=0.02",
+            "--out",
+            "different"
+        );
         var first = CommandLineTool.Run(place.Folder, ["train", Recipe(), "--out", "different"], At(0, port));
         foreach (var ended in (Ended[])[first, other.End()])
         {
@@ -108,7 +147,8 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
         var names = (string[])[$"tessera-a-{Environment.ProcessId}", $"tessera-b-{Environment.ProcessId}"];
         try
         {
-            foreach (var name in names) Ip("netns", "add", name);
+            foreach (var name in names)
+                Ip("netns", "add", name);
             Ip("link", "add", "veth0", "netns", names[0], "type", "veth", "peer", "name", "veth0", "netns", names[1]);
             foreach (var (rank, name) in names.Index())
             {
@@ -116,8 +156,24 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
                 Ip("-n", name, "link", "set", "veth0", "up");
                 Ip("-n", name, "link", "set", "lo", "up");
             }
-            CommandLineTool Start(int rank) => CommandLineTool.StartBehind(["ip", "netns", "exec", names[rank]], place.Folder,
-                new Dictionary<string, string> { ["RANK"] = $"{rank}", ["WORLD_SIZE"] = "2", ["MASTER_ADDR"] = "10.77.0.1", ["MASTER_PORT"] = "29511", ["TESSERA_TIMEOUT"] = "60" }, "train", Recipe(1), "--out", "machines", "--json");
+            CommandLineTool Start(int rank) =>
+                CommandLineTool.StartBehind(
+                    ["ip", "netns", "exec", names[rank]],
+                    place.Folder,
+                    new Dictionary<string, string>
+                    {
+                        ["RANK"] = $"{rank}",
+                        ["WORLD_SIZE"] = "2",
+                        ["MASTER_ADDR"] = "10.77.0.1",
+                        ["MASTER_PORT"] = "29511",
+                        ["TESSERA_TIMEOUT"] = "60",
+                    },
+                    "train",
+                    Recipe(1),
+                    "--out",
+                    "machines",
+                    "--json"
+                );
             using var other = Start(1);
             using var first = Start(0);
             var result = first.End().Succeeded().Json;
@@ -126,7 +182,8 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
         }
         finally
         {
-            foreach (var name in names) Process.Start("ip", ["netns", "delete", name]).WaitForExit();
+            foreach (var name in names)
+                Process.Start("ip", ["netns", "delete", name]).WaitForExit();
         }
     }
 
@@ -138,8 +195,17 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
         Assert.True(process.ExitCode == 0, $"ip {string.Join(' ', arguments)}: {error}");
     }
 
-    private static Dictionary<string, string> At(int rank, int port)
-        => new() { ["RANK"] = $"{rank}", ["LOCAL_RANK"] = $"{rank}", ["WORLD_SIZE"] = "2", ["LOCAL_WORLD_SIZE"] = "2", ["MASTER_ADDR"] = "127.0.0.1", ["MASTER_PORT"] = $"{port}", ["TESSERA_TIMEOUT"] = "30" };
+    private static Dictionary<string, string> At(int rank, int port) =>
+        new()
+        {
+            ["RANK"] = $"{rank}",
+            ["LOCAL_RANK"] = $"{rank}",
+            ["WORLD_SIZE"] = "2",
+            ["LOCAL_WORLD_SIZE"] = "2",
+            ["MASTER_ADDR"] = "127.0.0.1",
+            ["MASTER_PORT"] = $"{port}",
+            ["TESSERA_TIMEOUT"] = "30",
+        };
 
     private static int FreePort()
     {
@@ -151,11 +217,12 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     [Theory]
     [InlineData("-n 0", "-n 0: 1 to 1024 processes are right")]
     [InlineData("-n 2 --port 70000", "--port 70000")]
-    public void Numbers_that_make_no_sense_are_refused(string options, string message)
-        => Assert.Contains(message, place.Run(["launch", .. options.Split(' '), "train"]).UserError(), StringComparison.Ordinal);
+    public void Numbers_that_make_no_sense_are_refused(string options, string message) =>
+        Assert.Contains(message, place.Run(["launch", .. options.Split(' '), "train"]).UserError(), StringComparison.Ordinal);
 
     [Fact]
-    public void Only_training_is_launched() => Assert.Contains("launch runs train, not models", place.Run("launch", "-n", "2", "models").UserError(), StringComparison.Ordinal);
+    public void Only_training_is_launched() =>
+        Assert.Contains("launch runs train, not models", place.Run("launch", "-n", "2", "models").UserError(), StringComparison.Ordinal);
 }
 
 /// <summary>A test that makes network namespaces.</summary>
@@ -163,8 +230,10 @@ internal sealed class RootFactAttribute : FactAttribute
 {
     public RootFactAttribute()
     {
-        if (!Environment.IsPrivilegedProcess) Skip = "network namespaces need root";
-        else if (!Makes()) Skip = "network namespaces cannot be made here (ip netns add)";
+        if (!Environment.IsPrivilegedProcess)
+            Skip = "network namespaces need root";
+        else if (!Makes())
+            Skip = "network namespaces cannot be made here (ip netns add)";
     }
 
     private static bool Makes()
@@ -174,7 +243,8 @@ internal sealed class RootFactAttribute : FactAttribute
         {
             using var add = Process.Start(new ProcessStartInfo("ip", ["netns", "add", name]) { RedirectStandardError = true })!;
             add.WaitForExit();
-            if (add.ExitCode != 0) return false;
+            if (add.ExitCode != 0)
+                return false;
             using var delete = Process.Start("ip", ["netns", "delete", name]);
             delete.WaitForExit();
             return true;

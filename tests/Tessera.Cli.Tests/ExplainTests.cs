@@ -10,8 +10,13 @@ public sealed class ExplainTests(TrainedRun run) : IClassFixture<TrainedRun>
         foreach (var image in result.GetProperty("images").EnumerateArray())
         {
             string[] pictures = [.. image.GetProperty("pictures").EnumerateArray().Select(p => p.GetString()!)];
-            Assert.Equal(["image", "roll-out", "grad-cam", "sequence-pooling"], pictures.Select(p => Path.GetFileNameWithoutExtension(p).Split('-', 3)[2]));
-            Assert.All(pictures, p => Assert.Equal([0x89, .. "PNG"u8], File.ReadAllBytes(Path.Combine(run.Place.Folder, p)).AsSpan(0, 4).ToArray()));
+            Assert.Equal(
+                ["image", "roll-out", "grad-cam", "sequence-pooling"],
+                pictures.Select(p => Path.GetFileNameWithoutExtension(p).Split('-', 3)[2])
+            );
+            Assert.All(pictures, p =>
+                Assert.Equal([0x89, .. "PNG"u8], File.ReadAllBytes(Path.Combine(run.Place.Folder, p)).AsSpan(0, 4).ToArray())
+            );
             var maps = pictures.Select(p => Convert.ToBase64String(File.ReadAllBytes(Path.Combine(run.Place.Folder, p))));
             Assert.Equal(4, maps.Distinct().Count());
         }
@@ -27,8 +32,13 @@ public sealed class ExplainTests(TrainedRun run) : IClassFixture<TrainedRun>
         var file = run.Place.WriteImage("one.png", 1);
         byte[] Picture(string label)
         {
-            var result = run.Place.Run("explain", TrainedRun.Name, file, "--out", $"of-{label}", "--class", label, "--json").Succeeded().Json;
-            return File.ReadAllBytes(Path.Combine(run.Place.Folder, result.GetProperty("images")[0].GetProperty("pictures")[2].GetString()!));
+            var result = run
+                .Place.Run("explain", TrainedRun.Name, file, "--out", $"of-{label}", "--class", label, "--json")
+                .Succeeded()
+                .Json;
+            return File.ReadAllBytes(
+                Path.Combine(run.Place.Folder, result.GetProperty("images")[0].GetProperty("pictures")[2].GetString()!)
+            );
         }
         Assert.Equal(Picture("Trouser"), Picture("1"));
         Assert.NotEqual(Picture("1"), Picture("8"));
@@ -41,14 +51,22 @@ public sealed class ExplainTests(TrainedRun run) : IClassFixture<TrainedRun>
         var ended = run.Place.Run("explain", TrainedRun.Name, "absent.png", good, "--out", "some", "--quiet");
         Assert.Equal(ExitCode.UserError, ended.Code);
         Assert.Equal(Path.Combine("some", "explain.html"), Assert.Single(ended.Lines));
-        Assert.Contains("absent.png", Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.Contains(
+            "absent.png",
+            Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void What_cannot_be_explained_is_an_error_of_one_line()
     {
         var file = run.Place.WriteImage("zero.png", 0);
-        Assert.Contains("nearest are Coat", run.Place.Run("explain", TrainedRun.Name, file, "--class", "Coot").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "nearest are Coat",
+            run.Place.Run("explain", TrainedRun.Name, file, "--class", "Coot").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.Contains("no run folder runs/none", run.Place.Run("explain", "runs/none", file).UserError(), StringComparison.Ordinal);
         Assert.Contains("--checkpoint", run.Place.Run("explain", "deit_tiny_patch16_224", file).UserError(), StringComparison.Ordinal);
     }

@@ -6,7 +6,8 @@ public class HelpTests
     public void Help_names_every_command()
     {
         var help = CommandLineTool.Run("--help").Succeeded();
-        foreach (var command in CommandLine.Root().Subcommands) Assert.Contains($"\n  {command.Name} ", help.Output, StringComparison.Ordinal);
+        foreach (var command in CommandLine.Root().Subcommands)
+            Assert.Contains($"\n  {command.Name} ", help.Output, StringComparison.Ordinal);
         Assert.Contains("tessera [command]", help.Output, StringComparison.Ordinal);
         // A long first column would push every description out of sight.
         Assert.All(help.Output.Split('\n'), line => Assert.InRange(line.Length, 0, 250));
@@ -20,7 +21,8 @@ public class HelpTests
     }
 
     [Fact]
-    public void Without_arguments_it_shows_help() => Assert.Contains("Commands:", CommandLineTool.Run().Succeeded().Output, StringComparison.Ordinal);
+    public void Without_arguments_it_shows_help() =>
+        Assert.Contains("Commands:", CommandLineTool.Run().Succeeded().Output, StringComparison.Ordinal);
 
     [Theory]
     [InlineData("train")]
@@ -49,9 +51,18 @@ public class HelpTests
     [Fact]
     public void Help_and_models_do_not_load_the_engine()
     {
-        foreach (var arguments in (string[][])[["--help"], ["models"], ["train", "--help"]])
+        foreach (
+            var arguments in (string[][])
+                [
+                    ["--help"],
+                    ["models"],
+                    ["train", "--help"],
+                ]
+        )
         {
-            var loaded = CommandLineTool.Run(Path.GetTempPath(), arguments, new Dictionary<string, string> { ["LD_DEBUG"] = "files" }).Error;
+            var loaded = CommandLineTool
+                .Run(Path.GetTempPath(), arguments, new Dictionary<string, string> { ["LD_DEBUG"] = "files" })
+                .Error;
             Assert.Contains("libcoreclr", loaded, StringComparison.Ordinal);
             Assert.DoesNotContain("libtorch", loaded, StringComparison.Ordinal);
             Assert.DoesNotContain("libtessera", loaded, StringComparison.Ordinal);
@@ -59,8 +70,8 @@ public class HelpTests
     }
 
     [Fact]
-    public void A_mistyped_command_is_answered_with_the_one_that_was_meant()
-        => Assert.Contains("did you mean train?", CommandLineTool.Run("trian").UserError(), StringComparison.Ordinal);
+    public void A_mistyped_command_is_answered_with_the_one_that_was_meant() =>
+        Assert.Contains("did you mean train?", CommandLineTool.Run("trian").UserError(), StringComparison.Ordinal);
 
     [Fact]
     public void An_unknown_option_points_to_the_help_of_its_command()
@@ -78,18 +89,23 @@ public class HelpTests
     {
         var help = CommandLineTool.Run("data", command, "--help").Succeeded().Output;
         Assert.Contains($"tessera data {command} ", help[help.IndexOf("Examples:", StringComparison.Ordinal)..], StringComparison.Ordinal);
-        Assert.Contains($"tessera data {command} --help", CommandLineTool.Run("data", command, "--bogus").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            $"tessera data {command} --help",
+            CommandLineTool.Run("data", command, "--bogus").UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
-    public void A_missing_argument_is_an_error_of_one_line() => Assert.Contains("tessera predict --help", CommandLineTool.Run("predict").UserError(), StringComparison.Ordinal);
+    public void A_missing_argument_is_an_error_of_one_line() =>
+        Assert.Contains("tessera predict --help", CommandLineTool.Run("predict").UserError(), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("bash")]
     [InlineData("zsh")]
     [InlineData("fish")]
-    public void Completion_prints_a_script_for_the_shell(string shell)
-        => Assert.Contains("suggest", CommandLineTool.Run("completion", shell).Succeeded().Output, StringComparison.Ordinal);
+    public void Completion_prints_a_script_for_the_shell(string shell) =>
+        Assert.Contains("suggest", CommandLineTool.Run("completion", shell).Succeeded().Output, StringComparison.Ordinal);
 
     [Fact]
     public void Completion_knows_commands_and_models()

@@ -31,7 +31,11 @@ public class InfoTests
     public void A_shim_of_another_version_is_refused_by_name()
     {
         var other = Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "libSystem.Native.so");
-        var ended = CommandLineTool.Run(Path.GetTempPath(), ["info", "--no-measure"], new Dictionary<string, string> { ["TESSERA_NATIVE"] = other });
+        var ended = CommandLineTool.Run(
+            Path.GetTempPath(),
+            ["info", "--no-measure"],
+            new Dictionary<string, string> { ["TESSERA_NATIVE"] = other }
+        );
         Assert.Equal(ExitCode.Failure, ended.Code);
         Assert.Contains($"{other} belongs to another version of Tessera", ended.Error, StringComparison.Ordinal);
     }

@@ -6,14 +6,22 @@ public sealed class InterruptionTests(Workplace place) : IClassFixture<Workplace
     public void An_interrupted_training_writes_a_checkpoint_and_goes_on_from_it()
     {
         Ended stopped;
-        using (var training = CommandLineTool.StartUntil(place.Folder, "step 1/", place.Train("--set", "schedule.epochs=30", "--set", "evaluation.every=0", "--out", "run")))
+        using (
+            var training = CommandLineTool.StartUntil(
+                place.Folder,
+                "step 1/",
+                place.Train("--set", "schedule.epochs=30", "--set", "evaluation.every=0", "--out", "run")
+            )
+        )
         {
             training.Interrupt();
             stopped = training.End();
         }
         Assert.True(stopped.Code == ExitCode.Interrupted, $"exit code {stopped.Code}: {stopped.Error}{stopped.Output}");
         Assert.Contains("tessera train --resume run", stopped.Output, StringComparison.Ordinal);
-        Assert.NotEmpty(Directory.EnumerateFiles(Path.Combine(place.Folder, "run", "checkpoints"), "model.safetensors", SearchOption.AllDirectories));
+        Assert.NotEmpty(
+            Directory.EnumerateFiles(Path.Combine(place.Folder, "run", "checkpoints"), "model.safetensors", SearchOption.AllDirectories)
+        );
 
         var resumed = place.Run("train", "--resume", "run").Succeeded();
         Assert.Contains("resumed at step", resumed.Output, StringComparison.Ordinal);

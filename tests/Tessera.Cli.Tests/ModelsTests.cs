@@ -8,7 +8,8 @@ public class ModelsTests
     public void Models_lists_the_whole_registry_with_its_figures()
     {
         var lines = CommandLineTool.Run("models").Succeeded().Lines;
-        foreach (var variant in Registry.All) Assert.Contains(lines, line => line.StartsWith(variant.Name + " ", StringComparison.Ordinal));
+        foreach (var variant in Registry.All)
+            Assert.Contains(lines, line => line.StartsWith(variant.Name + " ", StringComparison.Ordinal));
         var line = Assert.Single(lines, l => l.StartsWith("cct_7_3x1_32 ", StringComparison.Ordinal));
         Assert.Contains("3.76 M", line, StringComparison.Ordinal);
         Assert.Contains("947 M", line, StringComparison.Ordinal);
@@ -39,11 +40,16 @@ public class ModelsTests
         var counted = CommandLineTool.Run("models", "cct_2_3x2_32", "--count", "--json").Succeeded().Json.EnumerateArray().First();
         var published = Registry.Get("cct_2_3x2_32");
         Assert.Equal(published.Parameters!.Value * 1e6, counted.GetProperty("parameters").GetInt64(), published.Parameters.Value * 1e4);
-        var macs = counted.GetProperty("macs").GetInt64() - (published.MacsWithAttention ? 0 : counted.GetProperty("attention_macs").GetInt64());
+        var macs =
+            counted.GetProperty("macs").GetInt64() - (published.MacsWithAttention ? 0 : counted.GetProperty("attention_macs").GetInt64());
         Assert.Equal(published.GMacs!.Value * 1e9, macs, published.GMacs.Value * 3e7);
     }
 
     [Fact]
-    public void An_unknown_model_is_answered_with_the_nearest_names()
-        => Assert.Contains("deit_tiny_patch16_224", CommandLineTool.Run("models", "deit_tiny_patch61_224").UserError(), StringComparison.Ordinal);
+    public void An_unknown_model_is_answered_with_the_nearest_names() =>
+        Assert.Contains(
+            "deit_tiny_patch16_224",
+            CommandLineTool.Run("models", "deit_tiny_patch61_224").UserError(),
+            StringComparison.Ordinal
+        );
 }

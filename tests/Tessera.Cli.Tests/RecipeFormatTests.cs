@@ -8,14 +8,18 @@ namespace Tessera.Cli.Tests;
 public sealed class RecipeFormatTests : IDisposable
 {
     private readonly string folder = Directory.CreateTempSubdirectory("tessera-formats-").FullName;
-    private readonly byte[][] photographs = [.. Directory.GetFiles(Below("samples", "images"), "*.jpg").Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+    private readonly byte[][] photographs =
+    [
+        .. Directory.GetFiles(Below("samples", "images"), "*.jpg").Order(StringComparer.Ordinal).Select(File.ReadAllBytes),
+    ];
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
     private static string Below(params string[] names)
     {
         for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-            if (Path.Combine([above.FullName, "tests", .. names]) is var found && Directory.Exists(found)) return found;
+            if (Path.Combine([above.FullName, "tests", .. names]) is var found && Directory.Exists(found))
+                return found;
         throw new DirectoryNotFoundException(Path.Combine(["tests", .. names]));
     }
 
@@ -34,10 +38,18 @@ public sealed class RecipeFormatTests : IDisposable
     private (int Tested, string[] Classes) Train(string recipe, params string[] settings)
     {
         string[] all = [$"data.root={folder}", "schedule.epochs=1", "schedule.warmup=0", "train.threads=1", .. settings];
-        var result = CommandLineTool.Run(folder, ["train", recipe, "--out", "run", "--json", .. all.SelectMany(setting => new[] { "--set", setting })]).Succeeded().Json;
+        var result = CommandLineTool
+            .Run(folder, ["train", recipe, "--out", "run", "--json", .. all.SelectMany(setting => new[] { "--set", setting })])
+            .Succeeded()
+            .Json;
         Assert.InRange(result.GetProperty("top1").GetDouble(), 0, 1);
-        Assert.Contains(File.ReadLines(Path.Combine(folder, "run", "log.jsonl")), line => line.Contains("\"kind\":\"step\"", StringComparison.Ordinal));
-        return (Read("results").GetProperty("evaluation").GetProperty("count").GetInt32(), [.. Read("data").GetProperty("classes").EnumerateArray().Select(name => name.GetString()!)]);
+        Assert.Contains(File.ReadLines(Path.Combine(folder, "run", "log.jsonl")), line =>
+            line.Contains("\"kind\":\"step\"", StringComparison.Ordinal)
+        );
+        return (
+            Read("results").GetProperty("evaluation").GetProperty("count").GetInt32(),
+            [.. Read("data").GetProperty("classes").EnumerateArray().Select(name => name.GetString()!)]
+        );
 
         JsonElement Read(string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "run", $"{name}.json"))).RootElement;
     }
@@ -49,7 +61,10 @@ public sealed class RecipeFormatTests : IDisposable
     {
         string[] words = ["war", "ball", "stock", "chip"];
         foreach (var (split, count) in new[] { ("train", 24), ("test", 8) })
-            Write($"ag_news/{split}.csv", Lines(count, i => $"\"{i % 4 + 1}\",\"Title {words[i % 4]}\",\"Some \"\"{words[i % 4]}\"\" news\\nnumber {i}\""));
+            Write(
+                $"ag_news/{split}.csv",
+                Lines(count, i => $"\"{i % 4 + 1}\",\"Title {words[i % 4]}\",\"Some \"\"{words[i % 4]}\"\" news\\nnumber {i}\"")
+            );
         Assert.Equal(8, Train("cct/text_cct_2_k4_ag_news", "data.batch=8").Tested);
     }
 
@@ -57,7 +72,10 @@ public sealed class RecipeFormatTests : IDisposable
     public void Phrases_of_reviews()
     {
         foreach (var (split, count) in new[] { ("train", 24), ("dev", 8) })
-            Write($"SST-2/{split}.tsv", Lines(count, i => $"a {(i % 2 == 0 ? "bleak" : "lovely")} film number {i} \t{i % 2}").Prepend("sentence\tlabel"));
+            Write(
+                $"SST-2/{split}.tsv",
+                Lines(count, i => $"a {(i % 2 == 0 ? "bleak" : "lovely")} film number {i} \t{i % 2}").Prepend("sentence\tlabel")
+            );
         Assert.Equal(["negative", "positive"], Train("cct/text_cct_2_k2_sst2", "data.batch=8").Classes);
     }
 
@@ -75,11 +93,28 @@ public sealed class RecipeFormatTests : IDisposable
     {
         foreach (var (label, i) in from label in new[] { "n01", "n02", "n03" } from i in Enumerable.Range(0, 8) select (label, i))
             Write($"imagenet/train/{label}/{label}_{i}.JPEG", photographs[i % photographs.Length]);
-        for (var i = 1; i <= 6; i++) Write($"imagenet/val/ILSVRC2012_val_{i:D8}.JPEG", photographs[i % photographs.Length]);
+        for (var i = 1; i <= 6; i++)
+            Write($"imagenet/val/ILSVRC2012_val_{i:D8}.JPEG", photographs[i % photographs.Length]);
         const string kit = "imagenet/ILSVRC2012_devkit_t12/data";
         Write($"{kit}/ILSVRC2012_validation_ground_truth.txt", Lines(6, i => (i % 3 + 1).ToString(CultureInfo.InvariantCulture)));
-        Write($"{kit}/meta.mat", MatWriter.Structures("synsets", [.. new[] { "n03", "n01", "n02" }.Select((name, i) => new (string, object)[] { ("ILSVRC2012_ID", i + 1.0), ("WNID", name), ("num_children", 0.0) })]));
-        var (tested, classes) = Train("deit/deit_tiny_imagenet", "data.batch=4", "data.workers=2", "model.name=vit_micro_patch4_32", "augment.0.resized_crop.size=32");
+        Write(
+            $"{kit}/meta.mat",
+            MatWriter.Structures(
+                "synsets",
+                [
+                    .. new[] { "n03", "n01", "n02" }.Select(
+                        (name, i) => new (string, object)[] { ("ILSVRC2012_ID", i + 1.0), ("WNID", name), ("num_children", 0.0) }
+                    ),
+                ]
+            )
+        );
+        var (tested, classes) = Train(
+            "deit/deit_tiny_imagenet",
+            "data.batch=4",
+            "data.workers=2",
+            "model.name=vit_micro_patch4_32",
+            "augment.0.resized_crop.size=32"
+        );
         Assert.Equal(6, tested);
         Assert.Equal(["n01", "n02", "n03"], classes);
     }
@@ -87,9 +122,17 @@ public sealed class RecipeFormatTests : IDisposable
     [Fact]
     public void Flowers_with_their_matlab_files()
     {
-        foreach (var file in new[] { "imagelabels.mat", "setid.mat" }) Write($"flowers-102/{file}", File.ReadAllBytes(Path.Combine(Below("goldens", "datasets"), file)));
-        for (var i = 1; i <= 12; i++) Write($"flowers-102/jpg/image_{i:D5}.jpg", photographs[i % photographs.Length]);
-        var (tested, classes) = Train("cct/cct_7_7x2_flowers102", "data.batch=3", "model.name=cct_2_3x2_32", "augment.0.resized_crop.size=32", "schedule.cooldown=0");
+        foreach (var file in new[] { "imagelabels.mat", "setid.mat" })
+            Write($"flowers-102/{file}", File.ReadAllBytes(Path.Combine(Below("goldens", "datasets"), file)));
+        for (var i = 1; i <= 12; i++)
+            Write($"flowers-102/jpg/image_{i:D5}.jpg", photographs[i % photographs.Length]);
+        var (tested, classes) = Train(
+            "cct/cct_7_7x2_flowers102",
+            "data.batch=3",
+            "model.name=cct_2_3x2_32",
+            "augment.0.resized_crop.size=32",
+            "schedule.cooldown=0"
+        );
         Assert.Equal((3, 102), (tested, classes.Length));
     }
 }

@@ -52,15 +52,24 @@ public class RenderingTests
     {
         using var to = new StringWriter();
         var view = new PlainTrainingView(to, new Clock());
-        for (var i = 1; i <= 9; i++) view.Handle(new ImageUnreadable(new(i, $"{i}.jpg", "an empty file"), "train", i));
+        for (var i = 1; i <= 9; i++)
+            view.Handle(new ImageUnreadable(new(i, $"{i}.jpg", "an empty file"), "train", i));
         var lines = to.ToString().Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Equal(5, lines.Length);
         Assert.Equal("1.jpg cannot be read: an empty file", lines[0]);
         Assert.Contains("log.jsonl", lines[4], StringComparison.Ordinal);
     }
 
-    private static Evaluation Measured(double top1)
-        => new(4, 1.5, top1, 1, [top1], top1, 0.1, 0.2, 0.3) { Confusion = [[4]], Calibration = [], Mistakes = [] };
+    private static Evaluation Measured(double top1) =>
+        new(4, 1.5, top1, 1, [top1], top1, 0.1, 0.2, 0.3)
+        {
+            Confusion =
+            [
+                [4],
+            ],
+            Calibration = [],
+            Mistakes = [],
+        };
 
     private sealed class Clock : TimeProvider
     {

@@ -5,7 +5,23 @@ namespace Tessera.Cli.Tests;
 /// <summary>A second run of the same model, of another seed and without a moving average.</summary>
 public sealed class TwoRuns : IDisposable
 {
-    public TwoRuns() => First.Place.Run(First.Place.Train("--set", "train.seed=7", "--set", "schedule.epochs=1", "--set", "optimizer.lr=3e-3", "--set", "augment=[]", "--out", Second)).Succeeded();
+    public TwoRuns() =>
+        First
+            .Place.Run(
+                First.Place.Train(
+                    "--set",
+                    "train.seed=7",
+                    "--set",
+                    "schedule.epochs=1",
+                    "--set",
+                    "optimizer.lr=3e-3",
+                    "--set",
+                    "augment=[]",
+                    "--out",
+                    Second
+                )
+            )
+            .Succeeded();
 
     internal const string Second = "second";
 
@@ -60,9 +76,15 @@ public sealed class SeveralRunsTests(TwoRuns runs) : IClassFixture<TwoRuns>
         var (first, second) = (Values(runs.First.Weights), Values(Newest(TwoRuns.Second)));
         Assert.Equal(first.Keys.Order(), mean.Keys.Order());
         foreach (var (name, values) in mean)
-            for (var i = 0; i < values.Length; i++) Assert.Equal((first[name][i] + second[name][i]) / 2.0, values[i], 1e-6);
+            for (var i = 0; i < values.Length; i++)
+                Assert.Equal((first[name][i] + second[name][i]) / 2.0, values[i], 1e-6);
         Place.Run("eval", TrainedRun.Name, "--checkpoint", "mean.safetensors", "--quiet").Succeeded();
-        Assert.Equal("same.safetensors", Assert.Single(Place.Run("average", runs.First.Weights, runs.First.Weights, "--out", "same.safetensors", "--quiet").Succeeded().Lines));
+        Assert.Equal(
+            "same.safetensors",
+            Assert.Single(
+                Place.Run("average", runs.First.Weights, runs.First.Weights, "--out", "same.safetensors", "--quiet").Succeeded().Lines
+            )
+        );
         Assert.All(Values(Path.Combine(Place.Folder, "same.safetensors")), pair => Assert.Equal(first[pair.Key], pair.Value));
     }
 
@@ -72,17 +94,35 @@ public sealed class SeveralRunsTests(TwoRuns runs) : IClassFixture<TwoRuns>
         var other = Path.Combine(Place.Folder, "other.safetensors");
         var weights = Values(runs.First.Weights);
         var name = weights.Keys.First();
-        Checkpoint.SaveSafetensors(other, [KeyValuePair.Create(name, CheckpointTensor.FromBytes(DType.Float32, new byte[8], [2])), KeyValuePair.Create("stranger", CheckpointTensor.FromBytes(DType.Float32, new byte[4], [1]))]);
+        Checkpoint.SaveSafetensors(
+            other,
+            [
+                KeyValuePair.Create(name, CheckpointTensor.FromBytes(DType.Float32, new byte[8], [2])),
+                KeyValuePair.Create("stranger", CheckpointTensor.FromBytes(DType.Float32, new byte[4], [1])),
+            ]
+        );
         var line = Place.Run("average", TrainedRun.Name, other, "--out", "none.safetensors").UserError();
         Assert.Contains("unexpected: stranger", line, StringComparison.Ordinal);
         Assert.Contains(weights.Keys.Last(), line, StringComparison.Ordinal);
         Assert.Contains($"{name} (", line, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(Place.Folder, "none.safetensors")));
-        Assert.Contains("no moving average", Place.Run("average", TrainedRun.Name, TwoRuns.Second, "--ema", "--out", "none.safetensors").UserError(), StringComparison.Ordinal);
-        Assert.Contains("absent.pth", Place.Run("average", TrainedRun.Name, "absent.pth", "--out", "none.safetensors").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "no moving average",
+            Place.Run("average", TrainedRun.Name, TwoRuns.Second, "--ema", "--out", "none.safetensors").UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "absent.pth",
+            Place.Run("average", TrainedRun.Name, "absent.pth", "--out", "none.safetensors").UserError(),
+            StringComparison.Ordinal
+        );
     }
 
-    private string Newest(string run) => Directory.EnumerateFiles(Path.Combine(Place.Folder, run, "checkpoints"), "model.safetensors", SearchOption.AllDirectories).Order().Last();
+    private string Newest(string run) =>
+        Directory
+            .EnumerateFiles(Path.Combine(Place.Folder, run, "checkpoints"), "model.safetensors", SearchOption.AllDirectories)
+            .Order()
+            .Last();
 
     private static Dictionary<string, float[]> Values(string path)
     {

@@ -6,7 +6,17 @@ namespace Tessera.Cli.Tests;
 public sealed class TextTests : IDisposable
 {
     private const int Words = 300;
-    private static readonly string[] things = ["the telephone", "a violin", "the river", "Hamlet", "a comet", "the bridge", "chess", "a glacier"];
+    private static readonly string[] things =
+    [
+        "the telephone",
+        "a violin",
+        "the river",
+        "Hamlet",
+        "a comet",
+        "the bridge",
+        "chess",
+        "a glacier",
+    ];
     private readonly string folder = Directory.CreateTempSubdirectory("tessera-text-").FullName;
 
     public TextTests()
@@ -14,7 +24,9 @@ public sealed class TextTests : IDisposable
         Directory.CreateDirectory(Path.Combine(folder, "trec"));
         Write("train_5500.label", 240);
         Write("TREC_10.label", 48);
-        File.WriteAllText(Path.Combine(folder, "text.yaml"), $$"""
+        File.WriteAllText(
+            Path.Combine(folder, "text.yaml"),
+            $$"""
             model: { name: text_cct_2_k2 }
             data: { name: trec, root: {{folder}}, batch: 16, length: 12 }
             augment: []
@@ -22,7 +34,8 @@ public sealed class TextTests : IDisposable
             optimizer: { name: adamw, lr: 2e-3 }
             schedule: { name: cosine, epochs: 3, warmup: 0.5 }
             train: { threads: 1, ema: 0.8 }
-            """);
+            """
+        );
     }
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
@@ -31,8 +44,23 @@ public sealed class TextTests : IDisposable
 
     private void Write(string name, int count)
     {
-        string[] patterns = ["NUM:date When was {0} made ?", "HUM:ind Who has found {0} ?", "LOC:other Where is {0} now ?", "DESC:manner How does one describe {0} ?", "ENTY:animal Which animal fears {0} ?", "ABBR:exp What is the abbreviation of {0} ?"];
-        File.WriteAllLines(Path.Combine(folder, "trec", name), Enumerable.Range(0, count).Select(i => string.Format(CultureInfo.InvariantCulture, patterns[i % patterns.Length], things[i / patterns.Length % things.Length])));
+        string[] patterns =
+        [
+            "NUM:date When was {0} made ?",
+            "HUM:ind Who has found {0} ?",
+            "LOC:other Where is {0} now ?",
+            "DESC:manner How does one describe {0} ?",
+            "ENTY:animal Which animal fears {0} ?",
+            "ABBR:exp What is the abbreviation of {0} ?",
+        ];
+        File.WriteAllLines(
+            Path.Combine(folder, "trec", name),
+            Enumerable
+                .Range(0, count)
+                .Select(i =>
+                    string.Format(CultureInfo.InvariantCulture, patterns[i % patterns.Length], things[i / patterns.Length % things.Length])
+                )
+        );
     }
 
     [Fact]
@@ -47,10 +75,17 @@ public sealed class TextTests : IDisposable
 
         var measured = Run("eval", "run", "--json").Succeeded().Json;
         Assert.Equal(top1, measured.GetProperty("top1").GetDouble());
-        Assert.Contains("texts a second", Run("eval", "run", "--split", "train", "--limit", "30").Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "texts a second",
+            Run("eval", "run", "--split", "train", "--limit", "30").Succeeded().Output,
+            StringComparison.Ordinal
+        );
 
         File.WriteAllText(Path.Combine(folder, "more.txt"), "When was chess made ?\n\nWhere is a comet now ?\n");
-        var lines = Run("predict", "run", "Who has found the violin ?", "more.txt", "--quiet").Succeeded().Lines.Select(line => line.Split('\t')).ToArray();
+        var lines = Run("predict", "run", "Who has found the violin ?", "more.txt", "--quiet")
+            .Succeeded()
+            .Lines.Select(line => line.Split('\t'))
+            .ToArray();
         Assert.Equal(["Who has found the violin ?", "When was chess made ?", "Where is a comet now ?"], lines.Select(line => line[0]));
         Assert.Equal(["HUM", "NUM", "LOC"], lines.Select(line => line[1]));
 
@@ -65,7 +100,10 @@ public sealed class TextTests : IDisposable
         // As if it had been killed: the newest checkpoint is gone.
         Directory.Delete(Directory.GetDirectories(Path.Combine(folder, "parts", "checkpoints")).Order().Last(), recursive: true);
         Run("train", "--resume", "parts", "--quiet").Succeeded();
-        byte[] Weights(string run) => File.ReadAllBytes(Path.Combine(Directory.GetDirectories(Path.Combine(folder, run, "checkpoints")).Order().Last(), "model.safetensors"));
+        byte[] Weights(string run) =>
+            File.ReadAllBytes(
+                Path.Combine(Directory.GetDirectories(Path.Combine(folder, run, "checkpoints")).Order().Last(), "model.safetensors")
+            );
         Assert.Equal(Weights("whole"), Weights("parts"));
     }
 
@@ -74,8 +112,28 @@ public sealed class TextTests : IDisposable
     {
         var numbers = string.Join(' ', Enumerable.Range(0, Words).Select(i => (i % 7 / 10.0).ToString(CultureInfo.InvariantCulture)));
         File.WriteAllText(Path.Combine(folder, "glove.txt"), $"when {numbers}\nwhere {numbers}\n");
-        Run("train", "text.yaml", "--set", "model.word_vectors=glove.txt", "--set", "schedule={name: constant, epochs: 1}", "--set", "optimizer.lr=1e-9", "--out", "run", "--quiet").Succeeded();
-        using (var checkpoint = Checkpoints.Checkpoint.Open(Directory.GetFiles(Path.Combine(folder, "run", "checkpoints"), "model.safetensors", SearchOption.AllDirectories).Order().Last()))
+        Run(
+                "train",
+                "text.yaml",
+                "--set",
+                "model.word_vectors=glove.txt",
+                "--set",
+                "schedule={name: constant, epochs: 1}",
+                "--set",
+                "optimizer.lr=1e-9",
+                "--out",
+                "run",
+                "--quiet"
+            )
+            .Succeeded();
+        using (
+            var checkpoint = Checkpoints.Checkpoint.Open(
+                Directory
+                    .GetFiles(Path.Combine(folder, "run", "checkpoints"), "model.safetensors", SearchOption.AllDirectories)
+                    .Order()
+                    .Last()
+            )
+        )
         {
             using var scope = new Scope();
             var vectors = checkpoint.StateDict()["embedder.embeddings.weight"];
@@ -83,17 +141,34 @@ public sealed class TextTests : IDisposable
             var values = vectors.ToArray<float>();
             // Two words begin with the numbers of the file, padding with none.
             Assert.All(values[Words..(2 * Words)], value => Assert.Equal(0, value));
-            Assert.Equal(2, Enumerable.Range(0, values.Length / Words).Count(row => Enumerable.Range(0, Words).All(i => Math.Abs(values[row * Words + i] - i % 7 / 10f) < 1e-3)));
+            Assert.Equal(
+                2,
+                Enumerable
+                    .Range(0, values.Length / Words)
+                    .Count(row => Enumerable.Range(0, Words).All(i => Math.Abs(values[row * Words + i] - i % 7 / 10f) < 1e-3))
+            );
         }
         File.WriteAllText(Path.Combine(folder, "short.txt"), "when 1 2 3\n");
-        Assert.Contains("has 3 numbers a word, the model 300", Run("train", "text.yaml", "--set", "model.word_vectors=short.txt").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "has 3 numbers a word, the model 300",
+            Run("train", "text.yaml", "--set", "model.word_vectors=short.txt").UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Models_of_images_and_texts_are_not_mixed_up()
     {
-        Assert.Contains("is for images, trec holds texts", Run("train", "text.yaml", "--set", "model.name=cct_2_3x2_32").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "is for images, trec holds texts",
+            Run("train", "text.yaml", "--set", "model.name=cct_2_3x2_32").UserError(),
+            StringComparison.Ordinal
+        );
         using var place = new Workplace();
-        Assert.Contains("is for texts, fashion_mnist holds images", place.Run(place.Train("--set", "model.name=text_cct_2_k2")).UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "is for texts, fashion_mnist holds images",
+            place.Run(place.Train("--set", "model.name=text_cct_2_k2")).UserError(),
+            StringComparison.Ordinal
+        );
     }
 }

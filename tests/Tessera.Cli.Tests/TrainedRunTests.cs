@@ -8,7 +8,8 @@ public sealed class TrainedRunTests(TrainedRun run) : IClassFixture<TrainedRun>
         Assert.True(run.Result.GetProperty("completed").GetBoolean());
         Assert.True(run.Result.GetProperty("top1").GetDouble() > 0.5, $"{run.Result.GetProperty("top1")}");
         Assert.Equal(run.Folder, run.Result.GetProperty("run").GetString());
-        foreach (var file in (string[])["recipe.yaml", "log.jsonl"]) Assert.True(File.Exists(Path.Combine(run.Folder, file)), file);
+        foreach (var file in (string[])["recipe.yaml", "log.jsonl"])
+            Assert.True(File.Exists(Path.Combine(run.Folder, file)), file);
         Assert.True(File.Exists(run.Weights));
     }
 
@@ -34,14 +35,19 @@ public sealed class TrainedRunTests(TrainedRun run) : IClassFixture<TrainedRun>
     [Fact]
     public void Evaluation_takes_a_model_with_the_weights_of_a_file()
     {
-        var result = run.Place.Run("eval", "cct_2_3x2_32", "--checkpoint", run.Weights, "--data", "fashion_mnist", "--root", run.Place.Data, "--json").Succeeded().Json;
+        var result = run
+            .Place.Run("eval", "cct_2_3x2_32", "--checkpoint", run.Weights, "--data", "fashion_mnist", "--root", run.Place.Data, "--json")
+            .Succeeded()
+            .Json;
         Assert.InRange(result.GetProperty("top1").GetDouble(), 0, 1);
     }
 
     [Fact]
     public void Weights_of_another_model_are_refused_by_name_and_shape()
     {
-        var line = run.Place.Run("eval", "cct_4_3x2_32", "--checkpoint", run.Weights, "--data", "fashion_mnist", "--root", run.Place.Data).UserError();
+        var line = run
+            .Place.Run("eval", "cct_4_3x2_32", "--checkpoint", run.Weights, "--data", "fashion_mnist", "--root", run.Place.Data)
+            .UserError();
         Assert.Contains("classifier.blocks.2", line, StringComparison.Ordinal);
     }
 
@@ -49,8 +55,16 @@ public sealed class TrainedRunTests(TrainedRun run) : IClassFixture<TrainedRun>
     public void A_checkpoint_that_is_none_is_an_error_of_one_line()
     {
         var file = run.Place.Write("bad.safetensors", "this is no checkpoint");
-        Assert.Contains("bad.safetensors", run.Place.Run("eval", TrainedRun.Name, "--checkpoint", file).UserError(), StringComparison.Ordinal);
-        Assert.Contains("none.pth", run.Place.Run("eval", TrainedRun.Name, "--checkpoint", "none.pth").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "bad.safetensors",
+            run.Place.Run("eval", TrainedRun.Name, "--checkpoint", file).UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "none.pth",
+            run.Place.Run("eval", TrainedRun.Name, "--checkpoint", "none.pth").UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -84,6 +98,6 @@ public sealed class TrainedRunTests(TrainedRun run) : IClassFixture<TrainedRun>
     }
 
     [Fact]
-    public void A_folder_that_holds_a_run_is_not_written_over()
-        => Assert.Contains("--resume", run.Place.Run(run.Place.Train("--out", TrainedRun.Name)).UserError(), StringComparison.Ordinal);
+    public void A_folder_that_holds_a_run_is_not_written_over() =>
+        Assert.Contains("--resume", run.Place.Run(run.Place.Train("--out", TrainedRun.Name)).UserError(), StringComparison.Ordinal);
 }

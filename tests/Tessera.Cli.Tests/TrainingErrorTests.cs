@@ -31,24 +31,38 @@ public sealed class TrainingErrorTests(Workplace place) : IClassFixture<Workplac
     [Fact]
     public void An_unknown_model_in_a_recipe_is_answered_with_the_nearest_names()
     {
-        place.Write("model.yaml", Recipe.Replace("cct_2_3x2_32", "cct_2_3x2_23", StringComparison.Ordinal).Replace("batch: 32", $"root: {place.Data}", StringComparison.Ordinal));
+        place.Write(
+            "model.yaml",
+            Recipe
+                .Replace("cct_2_3x2_32", "cct_2_3x2_23", StringComparison.Ordinal)
+                .Replace("batch: 32", $"root: {place.Data}", StringComparison.Ordinal)
+        );
         Assert.Contains("cct_2_3x2_32", place.Run("train", "model.yaml").UserError(), StringComparison.Ordinal);
     }
 
     [Fact]
-    public void A_setting_that_leads_nowhere_is_quoted() => Assert.Contains("optimizer.rate", place.Run(place.Train("--set", "optimizer.rate=1")).UserError(), StringComparison.Ordinal);
+    public void A_setting_that_leads_nowhere_is_quoted() =>
+        Assert.Contains("optimizer.rate", place.Run(place.Train("--set", "optimizer.rate=1")).UserError(), StringComparison.Ordinal);
 
     [Fact]
-    public void A_recipe_that_does_not_exist_is_answered_with_those_that_do() => Assert.Contains("cct/fashion_mnist", place.Run("train", "cct/fashion_mist").UserError(), StringComparison.Ordinal);
+    public void A_recipe_that_does_not_exist_is_answered_with_those_that_do() =>
+        Assert.Contains("cct/fashion_mnist", place.Run("train", "cct/fashion_mist").UserError(), StringComparison.Ordinal);
 
     [Fact]
-    public void Missing_data_names_the_file() => Assert.Contains("train-images-idx3-ubyte", place.Run("train", "--set", $"data.root={Path.GetTempPath()}").UserError(), StringComparison.Ordinal);
+    public void Missing_data_names_the_file() =>
+        Assert.Contains(
+            "train-images-idx3-ubyte",
+            place.Run("train", "--set", $"data.root={Path.GetTempPath()}").UserError(),
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void Resuming_takes_no_other_settings() => Assert.Contains("--resume", place.Run("train", "--resume", "x", "--set", "train.seed=1").UserError(), StringComparison.Ordinal);
+    public void Resuming_takes_no_other_settings() =>
+        Assert.Contains("--resume", place.Run("train", "--resume", "x", "--set", "train.seed=1").UserError(), StringComparison.Ordinal);
 
     [Fact]
-    public void Resuming_without_a_run_is_an_error() => Assert.Contains("nowhere", place.Run("train", "--resume", "nowhere").UserError(), StringComparison.Ordinal);
+    public void Resuming_without_a_run_is_an_error() =>
+        Assert.Contains("nowhere", place.Run("train", "--resume", "nowhere").UserError(), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("eval", "nowhere/run")]

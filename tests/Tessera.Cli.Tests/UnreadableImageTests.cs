@@ -5,7 +5,8 @@ namespace Tessera.Cli.Tests;
 /// <summary>A folder of images of all formats, two in a hundred of which cannot be read, each for another reason.</summary>
 public sealed class UnreadableImageTests : IDisposable
 {
-    private const int Train = 300, Test = 100;
+    private const int Train = 300,
+        Test = 100;
     private readonly string folder = Directory.CreateTempSubdirectory("tessera-unreadable-").FullName;
     private readonly byte[][] good;
     private readonly string[] extensions;
@@ -14,8 +15,10 @@ public sealed class UnreadableImageTests : IDisposable
     {
         string[] files = [.. Directory.GetFiles(Samples()).Order(StringComparer.Ordinal)];
         (good, extensions) = ([.. files.Select(File.ReadAllBytes)], [.. files.Select(file => Path.GetExtension(file))]);
-        for (var i = 0; i < Train - 6; i++) WriteGood("train", i);
-        for (var i = 0; i < Test - 2; i++) WriteGood("test", i);
+        for (var i = 0; i < Train - 6; i++)
+            WriteGood("train", i);
+        for (var i = 0; i < Test - 2; i++)
+            WriteGood("test", i);
         var jpeg = File.ReadAllBytes(Path.Combine(Samples(), "baseline.jpg"));
         WriteBad("train", "empty.jpg", []);
         WriteBad("train", "truncated.jpg", jpeg[..(jpeg.Length / 2)]);
@@ -26,10 +29,13 @@ public sealed class UnreadableImageTests : IDisposable
         File.CreateSymbolicLink(Path.Combine(folder, "images", "train", "b", "gone.jpg"), Path.Combine(folder, "nowhere.jpg"));
         WriteBad("test", "empty.png", []);
         WriteBad("test", "forbidden.jpg", "not for everyone"u8.ToArray());
-        if (!OperatingSystem.IsWindows()) File.SetUnixFileMode(Path.Combine(folder, "images", "test", "b", "forbidden.jpg"), UnixFileMode.None);
+        if (!OperatingSystem.IsWindows())
+            File.SetUnixFileMode(Path.Combine(folder, "images", "test", "b", "forbidden.jpg"), UnixFileMode.None);
         // A folder with the name of an image is a folder.
         Directory.CreateDirectory(Path.Combine(folder, "images", "train", "a", "folder.jpg"));
-        File.WriteAllText(Path.Combine(folder, "recipe.yaml"), $$"""
+        File.WriteAllText(
+            Path.Combine(folder, "recipe.yaml"),
+            $$"""
             model: { name: cct_2_3x2_32, image_size: 16 }
             data: { name: image_folder, root: {{folder}}/images, batch: 30, workers: 2 }
             augment: [ resized_crop: { size: 16 }, flip ]
@@ -37,7 +43,8 @@ public sealed class UnreadableImageTests : IDisposable
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: cosine, epochs: 2, warmup: 0.5 }
             train: { threads: 1, ema: 0.9, log_every: 3, checkpoint_every: 4 }
-            """);
+            """
+        );
     }
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
@@ -45,11 +52,13 @@ public sealed class UnreadableImageTests : IDisposable
     private static string Samples()
     {
         for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-            if (Path.Combine(above.FullName, "tests", "samples", "images") is var found && Directory.Exists(found)) return found;
+            if (Path.Combine(above.FullName, "tests", "samples", "images") is var found && Directory.Exists(found))
+                return found;
         throw new DirectoryNotFoundException("tests/samples/images");
     }
 
-    private void WriteGood(string split, int i) => Write(split, i % 2 == 0 ? "a" : "b", $"{i:D3}{extensions[i % good.Length]}", good[i % good.Length]);
+    private void WriteGood(string split, int i) =>
+        Write(split, i % 2 == 0 ? "a" : "b", $"{i:D3}{extensions[i % good.Length]}", good[i % good.Length]);
 
     private void WriteBad(string split, string name, byte[] content) => Write(split, "b", name, content);
 
@@ -71,31 +80,55 @@ public sealed class UnreadableImageTests : IDisposable
 
     private Ended Run(params string[] arguments) => CommandLineTool.Run(folder, arguments);
 
-    private JsonElement[] Log(string run) => [.. File.ReadLines(Path.Combine(folder, run, "log.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)];
+    private JsonElement[] Log(string run) =>
+        [.. File.ReadLines(Path.Combine(folder, run, "log.jsonl")).Select(line => JsonDocument.Parse(line).RootElement)];
 
-    private string[] Unreadable(string run)
-        => [.. Log(run).Where(line => line.GetProperty("kind").GetString() == "unreadable").Select(line => $"{line.GetProperty("step")} {line.GetProperty("split")} {Path.GetFileName(line.GetProperty("file").GetString())}")];
+    private string[] Unreadable(string run) =>
+        [
+            .. Log(run)
+                .Where(line => line.GetProperty("kind").GetString() == "unreadable")
+                .Select(line =>
+                    $"{line.GetProperty("step")} {line.GetProperty("split")} {Path.GetFileName(line.GetProperty("file").GetString())}"
+                ),
+        ];
 
     [Fact]
     public void Two_in_a_hundred_stop_a_training_unless_it_may_go_on()
     {
         var line = Run("train", "recipe.yaml", "--out", "stopped", "--quiet").UserError();
-        Assert.Contains("4 of 300 images cannot be read, more than the limit of 1 % (data.unreadable_limit)", line, StringComparison.Ordinal);
+        Assert.Contains(
+            "4 of 300 images cannot be read, more than the limit of 1 % (data.unreadable_limit)",
+            line,
+            StringComparison.Ordinal
+        );
 
         var ended = Run("train", "recipe.yaml", "--set", "data.unreadable_limit=0.03", "--out", "run").Succeeded();
         Assert.Contains("cannot be read: an empty file", ended.Output, StringComparison.Ordinal);
         Assert.Matches(@"unreadable images +8\b", ended.Output);
         string[] train = ["empty.jpg", "truncated.jpg", "text.png", "magic.jpg", "huge.png", "gone.jpg"];
-        Assert.Equal(train.Order(), Unreadable("run").Where(found => found.Contains(" train ", StringComparison.Ordinal)).Select(found => found.Split(' ')[2]).Order());
-        Assert.Equal(["empty.png", "forbidden.jpg"], Unreadable("run").Where(found => found.Contains(" test ", StringComparison.Ordinal)).Select(found => found.Split(' ')[2]));
+        Assert.Equal(
+            train.Order(),
+            Unreadable("run")
+                .Where(found => found.Contains(" train ", StringComparison.Ordinal))
+                .Select(found => found.Split(' ')[2])
+                .Order()
+        );
+        Assert.Equal(
+            ["empty.png", "forbidden.jpg"],
+            Unreadable("run").Where(found => found.Contains(" test ", StringComparison.Ordinal)).Select(found => found.Split(' ')[2])
+        );
         var page = File.ReadAllText(Path.Combine(folder, "run", "report.html"));
         Assert.Contains("Unreadable images", page, StringComparison.Ordinal);
-        foreach (var name in train.Append("forbidden.jpg")) Assert.Contains(name, page, StringComparison.Ordinal);
+        foreach (var name in train.Append("forbidden.jpg"))
+            Assert.Contains(name, page, StringComparison.Ordinal);
         Assert.Contains("98 test images", page, StringComparison.Ordinal);
 
         var measured = Run("eval", "run", "--json").Succeeded().Json;
         Assert.Equal(98, measured.GetProperty("evaluation").GetProperty("count").GetInt32());
-        Assert.Equal(["empty.png", "forbidden.jpg"], measured.GetProperty("unreadable").EnumerateArray().Select(image => Path.GetFileName(image.GetProperty("file").GetString())));
+        Assert.Equal(
+            ["empty.png", "forbidden.jpg"],
+            measured.GetProperty("unreadable").EnumerateArray().Select(image => Path.GetFileName(image.GetProperty("file").GetString()))
+        );
     }
 
     [Fact]
@@ -106,9 +139,16 @@ public sealed class UnreadableImageTests : IDisposable
         Run([.. settings, "--set", "data.workers=0", "--out", "none"]).Succeeded();
         Run([.. settings, "--set", "data.workers=4", "--out", "four"]).Succeeded();
         // Back to a checkpoint in the middle of the second epoch.
-        foreach (var later in Directory.GetDirectories(Path.Combine(folder, "four", "checkpoints")).Order().Skip(1)) Directory.Delete(later, recursive: true);
+        foreach (var later in Directory.GetDirectories(Path.Combine(folder, "four", "checkpoints")).Order().Skip(1))
+            Directory.Delete(later, recursive: true);
         Run("train", "--resume", "four", "--quiet").Succeeded();
-        byte[] Weights(string run) => File.ReadAllBytes(Directory.GetFiles(Path.Combine(folder, run, "checkpoints"), "model.safetensors", SearchOption.AllDirectories).Order().Last());
+        byte[] Weights(string run) =>
+            File.ReadAllBytes(
+                Directory
+                    .GetFiles(Path.Combine(folder, run, "checkpoints"), "model.safetensors", SearchOption.AllDirectories)
+                    .Order()
+                    .Last()
+            );
         foreach (var run in (string[])["none", "four"])
         {
             Assert.Equal(Unreadable("two"), Unreadable(run));

@@ -21,8 +21,20 @@ public sealed class Workplace : IDisposable
     internal string Data => Path.Combine(Folder, "data");
 
     /// <summary>Arguments of a training that takes a second or two.</summary>
-    internal string[] Train(params string[] more)
-        => ["train", "cct/fashion_mnist", "--set", $"data.root={Data}", "--set", "data.batch=32", "--set", "train.threads=1", "--set", "schedule.epochs=2", .. more];
+    internal string[] Train(params string[] more) =>
+        [
+            "train",
+            "cct/fashion_mnist",
+            "--set",
+            $"data.root={Data}",
+            "--set",
+            "data.batch=32",
+            "--set",
+            "train.threads=1",
+            "--set",
+            "schedule.epochs=2",
+            .. more,
+        ];
 
     internal Ended Run(params string[] arguments) => CommandLineTool.Run(Folder, arguments);
 
@@ -44,7 +56,8 @@ public sealed class Workplace : IDisposable
             using (var packed = new ZLibStream(data, CompressionLevel.Fastest, leaveOpen: true))
             {
                 // Each row begins with its filter: 0, none.
-                foreach (var row in Image(label, 0).Chunk(Side)) packed.Write([0, .. row]);
+                foreach (var row in Image(label, 0).Chunk(Side))
+                    packed.Write([0, .. row]);
             }
             Chunk(file, "IDAT"u8, data.ToArray());
         }
@@ -60,13 +73,24 @@ public sealed class Workplace : IDisposable
     {
         var image = new byte[Side * Side];
         new Random(index * Classes + label).NextBytes(image);
-        for (var i = 0; i < image.Length; i++) image[i] = i / Side == label + 1 ? (byte)255 : (byte)(image[i] / 4);
+        for (var i = 0; i < image.Length; i++)
+            image[i] = i / Side == label + 1 ? (byte)255 : (byte)(image[i] / 4);
         return image;
     }
 
     private void WriteSet(string prefix, int count)
     {
-        byte[] images = [0, 0, 8, 3, .. BigEndian(count), .. BigEndian(Side), .. BigEndian(Side), .. Enumerable.Range(0, count).SelectMany(i => Image(i % Classes, i))];
+        byte[] images =
+        [
+            0,
+            0,
+            8,
+            3,
+            .. BigEndian(count),
+            .. BigEndian(Side),
+            .. BigEndian(Side),
+            .. Enumerable.Range(0, count).SelectMany(i => Image(i % Classes, i)),
+        ];
         byte[] labels = [0, 0, 8, 1, .. BigEndian(count), .. Enumerable.Range(0, count).Select(i => (byte)(i % Classes))];
         File.WriteAllBytes(Path.Combine(Data, $"{prefix}-images-idx3-ubyte"), images);
         File.WriteAllBytes(Path.Combine(Data, $"{prefix}-labels-idx1-ubyte"), labels);
@@ -86,7 +110,8 @@ public sealed class Workplace : IDisposable
         foreach (var value in bytes)
         {
             crc ^= value;
-            for (var bit = 0; bit < 8; bit++) crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
+            for (var bit = 0; bit < 8; bit++)
+                crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0xEDB88320;
         }
         return ~crc;
     }

@@ -9,7 +9,8 @@ internal static class Fill
     public static ulong Hash(string name)
     {
         var hash = 0xCBF29CE484222325UL;
-        foreach (var b in Encoding.UTF8.GetBytes(name)) hash = (hash ^ b) * 0x100000001B3UL;
+        foreach (var b in Encoding.UTF8.GetBytes(name))
+            hash = (hash ^ b) * 0x100000001B3UL;
         return hash;
     }
 
@@ -35,7 +36,17 @@ internal static class Fill
     {
         var shape = GoldenFile.Longs(rule.GetProperty("shape"));
         if (!rule.TryGetProperty("literal", out var literal))
-            return Tensor.From(Values($"input:{name}", new Shape(shape).Elements, rule.GetProperty("offset").GetDouble(), rule.GetProperty("scale").GetDouble())).Reshape(shape).To(real);
+            return Tensor
+                .From(
+                    Values(
+                        $"input:{name}",
+                        new Shape(shape).Elements,
+                        rule.GetProperty("offset").GetDouble(),
+                        rule.GetProperty("scale").GetDouble()
+                    )
+                )
+                .Reshape(shape)
+                .To(real);
         // Literals are row-major and flat; some files nest them by dimension.
         var values = Flatten(literal).ToArray();
         var tensor = Tensor.From(values).Reshape(shape);
@@ -50,6 +61,6 @@ internal static class Fill
         };
     }
 
-    private static IEnumerable<double> Flatten(JsonElement literal)
-        => literal.ValueKind == JsonValueKind.Array ? literal.EnumerateArray().SelectMany(Flatten) : [GoldenFile.Number(literal)];
+    private static IEnumerable<double> Flatten(JsonElement literal) =>
+        literal.ValueKind == JsonValueKind.Array ? literal.EnumerateArray().SelectMany(Flatten) : [GoldenFile.Number(literal)];
 }

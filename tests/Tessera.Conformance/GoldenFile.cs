@@ -20,7 +20,9 @@ internal sealed class GoldenFile
         Mode = root.GetProperty("mode").GetString()!;
         Config = new Config(root.GetProperty("config"));
         ComputedInFloat32 = root.GetProperty("computed_in").GetString() == "float32";
-        Float32Outputs = root.TryGetProperty("float32_outputs", out var narrow) ? [.. narrow.EnumerateArray().Select(n => n.GetString()!)] : [];
+        Float32Outputs = root.TryGetProperty("float32_outputs", out var narrow)
+            ? [.. narrow.EnumerateArray().Select(n => n.GetString()!)]
+            : [];
         GradientOf = root.TryGetProperty("gradient_of", out var of) ? of.GetString() : null;
         Parameters = root.TryGetProperty("parameters", out var rules) ? [.. rules.EnumerateArray().Select(Rule)] : [];
         ParameterCount = root.TryGetProperty("parameter_count", out var count) ? count.GetInt64() : null;
@@ -49,35 +51,53 @@ internal sealed class GoldenFile
     {
         using var document = JsonDocument.Parse(File.ReadAllBytes(path));
         var root = document.RootElement.Clone();
-        return root.ValueKind == JsonValueKind.Object && root.TryGetProperty("format", out var format) && format.GetString() == "golden/1" ? new(path, root) : null;
+        return root.ValueKind == JsonValueKind.Object && root.TryGetProperty("format", out var format) && format.GetString() == "golden/1"
+            ? new(path, root)
+            : null;
     }
 
-    private static ParameterRule Rule(JsonElement rule) => new(
-        rule.GetProperty("name").GetString()!,
-        Longs(rule.GetProperty("shape")),
-        rule.TryGetProperty("offset", out var offset) ? offset.GetDouble() : 0,
-        rule.TryGetProperty("scale", out var scale) ? scale.GetDouble() : 0,
-        rule.TryGetProperty("kept", out var kept) ? kept.GetString() : null);
+    private static ParameterRule Rule(JsonElement rule) =>
+        new(
+            rule.GetProperty("name").GetString()!,
+            Longs(rule.GetProperty("shape")),
+            rule.TryGetProperty("offset", out var offset) ? offset.GetDouble() : 0,
+            rule.TryGetProperty("scale", out var scale) ? scale.GetDouble() : 0,
+            rule.TryGetProperty("kept", out var kept) ? kept.GetString() : null
+        );
 
     private static Dictionary<string, Recorded> Records(JsonElement root, string key)
     {
-        if (!root.TryGetProperty(key, out var records) || records.ValueKind != JsonValueKind.Object) return [];
-        return records.EnumerateObject().Where(p => p.Value.ValueKind == JsonValueKind.Object && p.Value.TryGetProperty("l2", out _)).ToDictionary(p => p.Name, p => new Recorded(
-            p.Value.TryGetProperty("shape", out var shape) ? Longs(shape) : [],
-            p.Value.TryGetProperty("mean", out var mean) ? Number(mean) : null,
-            Number(p.Value.GetProperty("l2")),
-            p.Value.TryGetProperty("indices", out var indices) ? Longs(indices) : null,
-            p.Value.TryGetProperty("values", out var values) ? [.. values.EnumerateArray().Select(Number)] : null));
+        if (!root.TryGetProperty(key, out var records) || records.ValueKind != JsonValueKind.Object)
+            return [];
+        return records
+            .EnumerateObject()
+            .Where(p => p.Value.ValueKind == JsonValueKind.Object && p.Value.TryGetProperty("l2", out _))
+            .ToDictionary(
+                p => p.Name,
+                p => new Recorded(
+                    p.Value.TryGetProperty("shape", out var shape) ? Longs(shape) : [],
+                    p.Value.TryGetProperty("mean", out var mean) ? Number(mean) : null,
+                    Number(p.Value.GetProperty("l2")),
+                    p.Value.TryGetProperty("indices", out var indices) ? Longs(indices) : null,
+                    p.Value.TryGetProperty("values", out var values) ? [.. values.EnumerateArray().Select(Number)] : null
+                )
+            );
     }
 
     internal static long[] Longs(JsonElement list) => [.. list.EnumerateArray().Select(v => v.GetInt64())];
 
-    internal static double Number(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.True => 1,
-        JsonValueKind.False => 0,
-        JsonValueKind.Null => double.NaN,
-        JsonValueKind.String => value.GetString() switch { "inf" or "Infinity" => double.PositiveInfinity, "-inf" or "-Infinity" => double.NegativeInfinity, _ => double.NaN },
-        _ => value.GetDouble(),
-    };
+    internal static double Number(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.True => 1,
+            JsonValueKind.False => 0,
+            JsonValueKind.Null => double.NaN,
+            JsonValueKind.String => value.GetString() switch
+            {
+                "inf" or "Infinity" => double.PositiveInfinity,
+                "-inf" or "-Infinity" => double.NegativeInfinity,
+                _ => double.NaN,
+            },
+            _ => value.GetDouble(),
+        };
 }

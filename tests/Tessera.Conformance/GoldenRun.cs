@@ -37,17 +37,30 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     /// <summary>An input by name, in this run's precision. It gathers gradients when the file records some for it.</summary>
     public Tensor Input(string name)
     {
-        if (inputs.TryGetValue(name, out var known)) return known;
-        if (!File.Inputs.TryGetValue(name, out var rule)) throw new KeyNotFoundException($"the file has no input '{name}'");
+        if (inputs.TryGetValue(name, out var known))
+            return known;
+        if (!File.Inputs.TryGetValue(name, out var rule))
+            throw new KeyNotFoundException($"the file has no input '{name}'");
         var tensor = Perturbed(name, Fill.Input(name, rule, Real)).Detach().To(Device);
-        if (tensor.DType.IsFloat() && File.Gradients.Count > 0) tensor.RequiresGrad = true;
+        if (tensor.DType.IsFloat() && File.Gradients.Count > 0)
+            tensor.RequiresGrad = true;
         leaves[name] = tensor;
         return inputs[name] = tensor;
     }
 
     // Drawn by name, not by the engine's generator: files that run side by side share that one.
-    private Tensor Perturbed(string name, Tensor tensor) => perturbation.Number == 0 || !tensor.DType.IsFloat() ? tensor
-        : tensor * (1 + Tensor.From(Fill.Values($"perturbation {perturbation.Number}: {name}", tensor.Elements, 0, 1)).Reshape(tensor.Shape).To(tensor.DType).Sign() * perturbation.Share);
+    private Tensor Perturbed(string name, Tensor tensor) =>
+        perturbation.Number == 0 || !tensor.DType.IsFloat()
+            ? tensor
+            : tensor
+                * (
+                    1
+                    + Tensor
+                        .From(Fill.Values($"perturbation {perturbation.Number}: {name}", tensor.Elements, 0, 1))
+                        .Reshape(tensor.Shape)
+                        .To(tensor.DType)
+                        .Sign() * perturbation.Share
+                );
 
     /// <summary>Whether the file has an input.</summary>
     public bool HasInput(string name) => File.Inputs.ContainsKey(name);
@@ -58,7 +71,8 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     /// </summary>
     /// <param name="module">The module.</param>
     /// <param name="rename">The file's name for one of the module's; by default they are the same.</param>
-    public T Load<T>(T module, Func<string, string>? rename = null) where T : Module
+    public T Load<T>(T module, Func<string, string>? rename = null)
+        where T : Module
     {
         // A shared tensor stands in the state dict under each of its names; files name it once.
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
@@ -70,31 +84,41 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
         var theirs = File.Parameters.Select(p => $"{p.Name} {new Shape(p.Shape)}").ToArray();
         if (!ours.SequenceEqual(theirs))
         {
-            var first = Enumerable.Range(0, Math.Max(ours.Length, theirs.Length)).First(i => i >= ours.Length || i >= theirs.Length || ours[i] != theirs[i]);
-            Fail($"state dict differs at entry {first}: {(first < ours.Length ? ours[first] : "nothing")} here, {(first < theirs.Length ? theirs[first] : "nothing")} in the file"
-                + $" (only here: {string.Join(", ", ours.Except(theirs).Take(5))}; only there: {string.Join(", ", theirs.Except(ours).Take(5))})");
+            var first = Enumerable
+                .Range(0, Math.Max(ours.Length, theirs.Length))
+                .First(i => i >= ours.Length || i >= theirs.Length || ours[i] != theirs[i]);
+            Fail(
+                $"state dict differs at entry {first}: {(first < ours.Length ? ours[first] : "nothing")} here, {(first < theirs.Length ? theirs[first] : "nothing")} in the file"
+                    + $" (only here: {string.Join(", ", ours.Except(theirs).Take(5))}; only there: {string.Join(", ", theirs.Except(ours).Take(5))})"
+            );
             throw new GoldenMismatchException();
         }
-        if (File.ParameterCount is { } count && module.ParameterCount != count) Fail($"{module.ParameterCount} parameters, {count} in the file");
+        if (File.ParameterCount is { } count && module.ParameterCount != count)
+            Fail($"{module.ParameterCount} parameters, {count} in the file");
         module.To(Device, Real);
         using (Torch.NoGrad())
             foreach (var rule in File.Parameters.Where(p => p.Kept is null))
             {
                 using var scope = new Scope();
-                var values = Tensor.From(Fill.Values(rule.Name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape);
+                var values = Tensor
+                    .From(Fill.Values(rule.Name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale))
+                    .Reshape(rule.Shape);
                 state[rule.Name].Copy_(Perturbed(rule.Name, values.To(Real)));
             }
         module.Train(Training);
         foreach (var (name, tensor) in state)
-            if (tensor is Parameter) leaves[name] = tensor;
+            if (tensor is Parameter)
+                leaves[name] = tensor;
         return module;
     }
 
     /// <summary>A tensor filled by the rule of a parameter of the file, for cases without a module; it gathers gradients.</summary>
     public Tensor Parameter(string name)
     {
-        if (leaves.TryGetValue(name, out var known)) return known;
-        var rule = File.Parameters.FirstOrDefault(p => p.Name == name) ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
+        if (leaves.TryGetValue(name, out var known))
+            return known;
+        var rule = File.Parameters.FirstOrDefault(p => p.Name == name)
+            ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
         var tensor = Tensor.From(Fill.Values(name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape).To(Real);
         tensor = Perturbed(name, tensor).Detach().To(Device);
         tensor.RequiresGrad = true;
@@ -107,7 +131,8 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     /// <summary>Puts out a tensor; names that the file does not record are ignored.</summary>
     public Tensor Output(string name, Tensor value)
     {
-        if (!File.Outputs.TryGetValue(name, out var expected)) return value;
+        if (!File.Outputs.TryGetValue(name, out var expected))
+            return value;
         outputs[name] = value;
         Compare(name, value, expected, gradient: false);
         return value;
@@ -130,13 +155,19 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     {
         var wanted = (names ?? File.Gradients.Keys.Where(k => !comparedGradients.Contains(k)).Select(k => (k, k))).ToArray();
         foreach (var (_, leaf) in wanted)
-            if (!leaves.ContainsKey(leaf)) throw new KeyNotFoundException($"a gradient is recorded for '{leaf}', which is neither parameter nor input here");
+            if (!leaves.ContainsKey(leaf))
+                throw new KeyNotFoundException($"a gradient is recorded for '{leaf}', which is neither parameter nor input here");
         using var whole = Torch.Autocast(device: Device.Type, enabled: false);
         var gradients = Autograd.Grad([total], [.. wanted.Select(w => leaves[w.Leaf])], retainGraph: true, allowUnused: true);
         for (var i = 0; i < wanted.Length; i++)
         {
             comparedGradients.Add(wanted[i].Record);
-            Compare($"gradient of {wanted[i].Record}", gradients[i] ?? leaves[wanted[i].Leaf].ZerosLike(), File.Gradients[wanted[i].Record], gradient: true);
+            Compare(
+                $"gradient of {wanted[i].Record}",
+                gradients[i] ?? leaves[wanted[i].Leaf].ZerosLike(),
+                File.Gradients[wanted[i].Record],
+                gradient: true
+            );
         }
     }
 
@@ -145,21 +176,28 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     {
         if (File.Gradients.Keys.Any(k => !comparedGradients.Contains(k)))
         {
-            if (File.GradientOf == "cotangent sum") Differentiate(CotangentSum(outputs));
-            else if (File.GradientOf is { } name && outputs.TryGetValue(name, out var output)) Differentiate(output.Sum());
-            else throw new NotSupportedException($"gradient of '{File.GradientOf}': the case has to say what that is");
+            if (File.GradientOf == "cotangent sum")
+                Differentiate(CotangentSum(outputs));
+            else if (File.GradientOf is { } name && outputs.TryGetValue(name, out var output))
+                Differentiate(output.Sum());
+            else
+                throw new NotSupportedException($"gradient of '{File.GradientOf}': the case has to say what that is");
         }
-        foreach (var name in File.Outputs.Keys.Where(k => !outputs.ContainsKey(k))) Fail($"output '{name}' was not computed");
+        foreach (var name in File.Outputs.Keys.Where(k => !outputs.ContainsKey(k)))
+            Fail($"output '{name}' was not computed");
     }
 
     /// <summary>The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the output's name.</summary>
     private Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
     {
-        var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal)) ? from.Where(o => o.Key.StartsWith("out", StringComparison.Ordinal)) : from;
+        var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal))
+            ? from.Where(o => o.Key.StartsWith("out", StringComparison.Ordinal))
+            : from;
         Tensor? total = null;
         foreach (var (name, output) in named)
         {
-            if (!output.RequiresGrad || !output.DType.IsFloat()) continue;
+            if (!output.RequiresGrad || !output.DType.IsFloat())
+                continue;
             var wide = output.To(Real);
             var part = (wide * Cotangent(name, wide)).Sum();
             total = total is null ? part : total + part;
@@ -168,8 +206,8 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     }
 
     /// <summary>The cotangent of an output.</summary>
-    public static Tensor Cotangent(string name, Tensor output)
-        => Tensor.From(Fill.Values($"cotangent:{name}", output.Elements, 0, 1)).Reshape(output.Shape).To(output.DType).To(output.Device);
+    public static Tensor Cotangent(string name, Tensor output) =>
+        Tensor.From(Fill.Values($"cotangent:{name}", output.Elements, 0, 1)).Reshape(output.Shape).To(output.DType).To(output.Device);
 
     public void Fail(string message) => failures.Add(message);
 
@@ -186,26 +224,40 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
         var allowed = narrow ? precision.Narrow : precision;
         var l2 = Math.Sqrt(ours.Sum(v => v * v));
         // Relative, or absolutely so small that theory makes it zero.
-        if (double.IsFinite(expected.L2) && Math.Abs(l2 - expected.L2) > allowed.Absolute) Note(name + " (l2)", Math.Abs(l2 - expected.L2), (gradient ? allowed.GradientTolerance : allowed.Tolerance) * Math.Abs(expected.L2), narrow);
+        if (double.IsFinite(expected.L2) && Math.Abs(l2 - expected.L2) > allowed.Absolute)
+            Note(
+                name + " (l2)",
+                Math.Abs(l2 - expected.L2),
+                (gradient ? allowed.GradientTolerance : allowed.Tolerance) * Math.Abs(expected.L2),
+                narrow
+            );
         // What is zero in theory is rounding noise on both sides.
-        else if (!narrow) differences[name + " (l2)"] = expected.L2 < allowed.Absolute ? Math.Max(l2, expected.L2) : Math.Abs(l2 - expected.L2);
-        if (double.IsNaN(l2) && double.IsFinite(expected.L2)) Fail($"{name}: not a number");
-        if (expected.Values is not { } theirs) return;
+        else if (!narrow)
+            differences[name + " (l2)"] = expected.L2 < allowed.Absolute ? Math.Max(l2, expected.L2) : Math.Abs(l2 - expected.L2);
+        if (double.IsNaN(l2) && double.IsFinite(expected.L2))
+            Fail($"{name}: not a number");
+        if (expected.Values is not { } theirs)
+            return;
         var scale = Math.Max(1, theirs.Where(double.IsFinite).Select(Math.Abs).DefaultIfEmpty(0).Max());
         for (var i = 0; i < theirs.Length; i++)
         {
             var mine = ours[expected.Indices is { } indices ? indices[i] : i];
-            if (double.IsFinite(theirs[i])) Note(name, double.IsFinite(mine) ? Math.Abs(mine - theirs[i]) : double.PositiveInfinity, allowed.Tolerance * scale, narrow);
-            else if (!mine.Equals(theirs[i])) Fail($"{name}[{i}]: {mine}, {theirs[i]} in the file");
+            if (double.IsFinite(theirs[i]))
+                Note(name, double.IsFinite(mine) ? Math.Abs(mine - theirs[i]) : double.PositiveInfinity, allowed.Tolerance * scale, narrow);
+            else if (!mine.Equals(theirs[i]))
+                Fail($"{name}[{i}]: {mine}, {theirs[i]} in the file");
         }
     }
 
     private void Note(string name, double difference, double allowed, bool narrow = false)
     {
         var error = difference / allowed;
-        if (!narrow) differences[name] = Math.Max(differences.GetValueOrDefault(name), difference);
-        if (error > 1) beyond.Add(name);
-        if (error <= Worst) return;
+        if (!narrow)
+            differences[name] = Math.Max(differences.GetValueOrDefault(name), difference);
+        if (error > 1)
+            beyond.Add(name);
+        if (error <= Worst)
+            return;
         Worst = error;
         culprit = error > 1 ? $"{name}: {error:G3} times what is allowed in {precision.Name}" : null;
     }
@@ -216,9 +268,15 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     /// </summary>
     /// <param name="exact">The run in float64: what is zero in theory is rounding there too, as much less as its numbers are finer.</param>
     /// <param name="perturbed">Runs in float64 on perturbed weights and inputs: how far rounding alone moves a record.</param>
-    public bool IsRounding(GoldenRun exact, IReadOnlyList<GoldenRun> perturbed)
-        => failures.Count == 0 && beyond.All(name => differences.TryGetValue(name, out var error)
-            && (error <= 256 * (precision.Unit / Precision.Float64.Unit) * exact.differences.GetValueOrDefault(name) || perturbed.Any(run => error <= 4 * run.differences.GetValueOrDefault(name))));
+    public bool IsRounding(GoldenRun exact, IReadOnlyList<GoldenRun> perturbed) =>
+        failures.Count == 0
+        && beyond.All(name =>
+            differences.TryGetValue(name, out var error)
+            && (
+                error <= 256 * (precision.Unit / Precision.Float64.Unit) * exact.differences.GetValueOrDefault(name)
+                || perturbed.Any(run => error <= 4 * run.differences.GetValueOrDefault(name))
+            )
+        );
 }
 
 /// <summary>The file's structure does not fit the case: already reported, the run ends.</summary>

@@ -8,7 +8,15 @@ namespace Tessera.Conformance;
 /// <param name="Tolerance">Of outputs: a share of the largest recorded value, or of 1 where that is smaller.</param>
 /// <param name="GradientTolerance">Of the l2 of gradients, a share of it.</param>
 /// <param name="Absolute">Of what is zero in theory.</param>
-internal sealed record Precision(string Name, DType Real, DType? Short, double Unit, double Tolerance, double GradientTolerance, double Absolute)
+internal sealed record Precision(
+    string Name,
+    DType Real,
+    DType? Short,
+    double Unit,
+    double Tolerance,
+    double GradientTolerance,
+    double Absolute
+)
 {
     public static readonly Precision Float64 = new("float64", DType.Float64, null, Math.Pow(2, -52), 1e-8, 1e-8, 1e-8);
     public static readonly Precision Float32 = new("float32", DType.Float32, null, Math.Pow(2, -23), 1e-4, 1e-3, 1e-5);

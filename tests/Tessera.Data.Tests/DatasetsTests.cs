@@ -7,9 +7,21 @@ public class DatasetsTests
     [Fact]
     public void Unknown_names_splits_and_folders_are_named()
     {
-        Assert.Contains("there are ag_news, cifar10", Assert.Throws<DataException>(() => Datasets.Open("imagnet", "train")).Message, StringComparison.Ordinal);
-        Assert.Contains("no split 'dev'", Assert.Throws<DataException>(() => Datasets.Open("cifar10", "dev")).Message, StringComparison.Ordinal);
-        Assert.Contains("/nowhere does not exist", Assert.Throws<DataException>(() => Datasets.Open("cifar10", "test", "/nowhere")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "there are ag_news, cifar10",
+            Assert.Throws<DataException>(() => Datasets.Open("imagnet", "train")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "no split 'dev'",
+            Assert.Throws<DataException>(() => Datasets.Open("cifar10", "dev")).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "/nowhere does not exist",
+            Assert.Throws<DataException>(() => Datasets.Open("cifar10", "test", "/nowhere")).Message,
+            StringComparison.Ordinal
+        );
         using var folder = new TempFolder();
         var error = Assert.Throws<DataException>(() => Datasets.Open("Fashion-MNIST", "test", folder.Path));
         Assert.Contains("t10k-images-idx3-ubyte", error.Message, StringComparison.Ordinal);

@@ -13,21 +13,52 @@ public class DeviceBatchesTests
     {
         var pixels = new byte[count * channels * height * width];
         new Random(count).NextBytes(pixels);
-        return new("noise", "train", [.. Enumerable.Range(0, classes).Select(label => $"{label}")], [.. Enumerable.Range(0, count).Select(i => i * 3 % classes)], pixels, channels, height, width);
+        return new(
+            "noise",
+            "train",
+            [.. Enumerable.Range(0, classes).Select(label => $"{label}")],
+            [.. Enumerable.Range(0, count).Select(i => i * 3 % classes)],
+            pixels,
+            channels,
+            height,
+            width
+        );
     }
 
     /// <summary>Two epochs of both, value by value.</summary>
-    private static void Same(ImageDataset set, Pipeline pipeline, int batch = 6, bool dropLast = false, Sampler? sampler = null, Replica? replica = null, int skip = 0)
+    private static void Same(
+        ImageDataset set,
+        Pipeline pipeline,
+        int batch = 6,
+        bool dropLast = false,
+        Sampler? sampler = null,
+        Replica? replica = null,
+        int skip = 0
+    )
     {
-        Loader New(Device? place) => new(set, pipeline, batch, seed: 11, shuffle: true, dropLast: dropLast, workers: 0, sampler: sampler, replica: replica, device: place);
+        Loader New(Device? place) =>
+            new(
+                set,
+                pipeline,
+                batch,
+                seed: 11,
+                shuffle: true,
+                dropLast: dropLast,
+                workers: 0,
+                sampler: sampler,
+                replica: replica,
+                device: place
+            );
         var (expected, found) = (New(null), New(device));
         Assert.Equal(expected.StepsPerEpoch, found.StepsPerEpoch);
         for (var epoch = 0; epoch < 2; epoch++)
         {
             using var scope = new Scope();
-            Batch[] wanted = [.. expected.Epoch(epoch, skip)], made = [.. found.Epoch(epoch, skip)];
+            Batch[] wanted = [.. expected.Epoch(epoch, skip)],
+                made = [.. found.Epoch(epoch, skip)];
             Assert.Equal(wanted.Length, made.Length);
-            foreach (var (a, b) in wanted.Zip(made)) Same(a, b);
+            foreach (var (a, b) in wanted.Zip(made))
+                Same(a, b);
         }
     }
 
@@ -58,12 +89,30 @@ public class DeviceBatchesTests
         ["flips"] = [new RandomFlip(), new RandomVerticalFlip()],
         ["centre"] = [new CenterCrop(5)],
         ["larger centre"] = [new CenterCrop(11)],
-        ["borders over borders"] = [new RandomCrop(Pad: 4, Fill: 1), new RandomFlip(), new RandomShift(3, Fill: 2), new RandomVerticalFlip(), new RandomCrop(Pad: 4, Size: 12, Fill: 3)],
-        ["mirrored borders"] = [new RandomShift(3, Fill: 50), new RandomCrop(Pad: 4, Mode: Padding.Reflect), new RandomFlip(), new RandomShift(2, Fill: 60)],
+        ["borders over borders"] =
+        [
+            new RandomCrop(Pad: 4, Fill: 1),
+            new RandomFlip(),
+            new RandomShift(3, Fill: 2),
+            new RandomVerticalFlip(),
+            new RandomCrop(Pad: 4, Size: 12, Fill: 3),
+        ],
+        ["mirrored borders"] =
+        [
+            new RandomShift(3, Fill: 50),
+            new RandomCrop(Pad: 4, Mode: Padding.Reflect),
+            new RandomFlip(),
+            new RandomShift(2, Fill: 60),
+        ],
         ["constant erasing"] = [new RandomCrop(Pad: 2), new RandomFlip(), new RandomErasing(0.7, ErasingMode.Const)],
         ["erasing per channel"] = [new RandomErasing(0.7, ErasingMode.Rand)],
         ["erasing per value"] = [new RandomFlip(), new RandomErasing(0.7)],
-        ["erasing over erasing"] = [new RandomErasing(0.8, Count: 3, MinArea: 0.3), new RandomErasing(0.8, ErasingMode.Const), new RandomErasing(0.8, ErasingMode.Rand)],
+        ["erasing over erasing"] =
+        [
+            new RandomErasing(0.8, Count: 3, MinArea: 0.3),
+            new RandomErasing(0.8, ErasingMode.Const),
+            new RandomErasing(0.8, ErasingMode.Rand),
+        ],
     };
 
     public static TheoryData<string> Moves => [.. moves.Keys];
@@ -88,7 +137,15 @@ public class DeviceBatchesTests
         ["cutmix of given sides"] = [new CutMix(MinSide: 0.2, MaxSide: 0.8, Mode: MixMode.Pair)],
         ["both"] = [new Mixup(), new CutMix(), new LabelSmoothing()],
         ["both per image"] = [new Mixup(Mode: MixMode.Elem), new CutMix(), new LabelSmoothing(0.2)],
-        ["all"] = [new RandomCrop(Pad: 2), new RandomFlip(), new RandomErasing(0.5), new Mixup(Mode: MixMode.Pair, Switch: 0.4), new CutMix(), new LabelSmoothing()],
+        ["all"] =
+        [
+            new RandomCrop(Pad: 2),
+            new RandomFlip(),
+            new RandomErasing(0.5),
+            new Mixup(Mode: MixMode.Pair, Switch: 0.4),
+            new CutMix(),
+            new LabelSmoothing(),
+        ],
         ["smoothing"] = [new LabelSmoothing()],
     };
 
@@ -99,8 +156,10 @@ public class DeviceBatchesTests
     public void Mixed_batches_are_equal_in_one_process_and_in_each_of_several(string name)
     {
         var transforms = mixes[name];
-        foreach (var batch in (int[])[1, 6, 7]) Same(Images(41), new(transforms), batch);
-        for (var rank = 0; rank < 3; rank++) Same(Images(29), new(transforms), 7, replica: new(rank, 3));
+        foreach (var batch in (int[])[1, 6, 7])
+            Same(Images(41), new(transforms), batch);
+        for (var rank = 0; rank < 3; rank++)
+            Same(Images(29), new(transforms), 7, replica: new(rank, 3));
     }
 
     [Fact]
@@ -112,30 +171,55 @@ public class DeviceBatchesTests
         Same(Images(40), pipeline, 7, dropLast: true);
         Same(new Subset(new Subset(Images(40), [.. Enumerable.Range(3, 30)]), [7, 5, 29, 0, 11, 11]), pipeline, 4);
         // Of the last batch, of a single pair, a process gets nothing.
-        for (var rank = 0; rank < 4; rank++) Same(Images(22), pipeline, 10, replica: new(rank, 4));
+        for (var rank = 0; rank < 4; rank++)
+            Same(Images(22), pipeline, 10, replica: new(rank, 4));
         // More images than are brought to the device at a time.
         Same(Images(2100, channels: 1, height: 2, width: 3), pipeline, 100);
     }
 
     [Fact]
-    public void Sizes_paddings_and_batches_do_not_matter()
-        => Prop.ForAll(Gen.Choose(1, 9).Two().Zip(Gen.Choose(0, 10).Two()).Zip(Gen.Choose(1, 9).Two()).Zip(Gen.Elements(false, true).Two()).ToArbitrary(), draw =>
-        {
-            var ((((height, width), (pad, shift)), (batch, count)), (mirror, flip)) = draw;
-            Transform[] transforms = [new RandomCrop(pad, Fill: 30, Mode: mirror ? Padding.Reflect : Padding.Constant), new RandomShift(shift, Fill: 40), .. flip ? [new RandomFlip()] : Array.Empty<Transform>()];
-            Same(Images(count * 2, 2, height, width), new(transforms), batch);
-            Same(Images(count * 2, 2, height, width), new([.. transforms, new RandomErasing(0.5, Count: 2), new Mixup(Mode: MixMode.Elem), new CutMix()]), batch);
-        }).QuickCheckThrowOnFailure();
+    public void Sizes_paddings_and_batches_do_not_matter() =>
+        Prop.ForAll(
+                Gen.Choose(1, 9)
+                    .Two()
+                    .Zip(Gen.Choose(0, 10).Two())
+                    .Zip(Gen.Choose(1, 9).Two())
+                    .Zip(Gen.Elements(false, true).Two())
+                    .ToArbitrary(),
+                draw =>
+                {
+                    var ((((height, width), (pad, shift)), (batch, count)), (mirror, flip)) = draw;
+                    Transform[] transforms =
+                    [
+                        new RandomCrop(pad, Fill: 30, Mode: mirror ? Padding.Reflect : Padding.Constant),
+                        new RandomShift(shift, Fill: 40),
+                        .. flip ? [new RandomFlip()] : Array.Empty<Transform>(),
+                    ];
+                    Same(Images(count * 2, 2, height, width), new(transforms), batch);
+                    Same(
+                        Images(count * 2, 2, height, width),
+                        new([.. transforms, new RandomErasing(0.5, Count: 2), new Mixup(Mode: MixMode.Elem), new CutMix()]),
+                        batch
+                    );
+                }
+            )
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void An_epoch_can_be_entered_in_its_middle_by_any_number_of_workers()
     {
         var pipeline = new Pipeline([new RandomCrop(Pad: 2), new RandomErasing(0.5), new Mixup()]);
-        for (var skip = 0; skip <= 7; skip++) Same(Images(41), pipeline, skip: skip);
+        for (var skip = 0; skip <= 7; skip++)
+            Same(Images(41), pipeline, skip: skip);
         float[][] Run(int workers)
         {
             using var scope = new Scope();
-            return [.. new Loader(Images(41), pipeline, 6, seed: 2, shuffle: true, workers: workers, device: device).Epoch(3, 2).Select(batch => batch.Inputs.ToArray<float>())];
+            return
+            [
+                .. new Loader(Images(41), pipeline, 6, seed: 2, shuffle: true, workers: workers, device: device)
+                    .Epoch(3, 2)
+                    .Select(batch => batch.Inputs.ToArray<float>()),
+            ];
         }
         Assert.Equal(Run(0), Run(3));
     }
@@ -143,7 +227,13 @@ public class DeviceBatchesTests
     [Fact]
     public void Nothing_but_the_batch_stays_when_one_is_made()
     {
-        var loader = new Loader(Images(40), new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]), 8, workers: 0, device: device);
+        var loader = new Loader(
+            Images(40),
+            new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]),
+            8,
+            workers: 0,
+            device: device
+        );
         var before = LiveTensors.Settled();
         foreach (var batch in loader.Epoch(0))
         {
@@ -173,17 +263,28 @@ public class DeviceBatchesTests
     {
         var kind = Transforms.Kinds[name];
         var transform = kind.Create([.. kind.Fields.Select((field, i) => i < first.Length ? first[i] : field.DefaultValue)]);
-        var expected = $"{name} works on the processor only; on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
+        var expected =
+            $"{name} works on the processor only; on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
         Assert.Equal(expected, DeviceBatches.Obstacle([new RandomFlip(), transform, new Mixup()]));
-        Assert.Equal($"noise: {expected}", Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message);
+        Assert.Equal(
+            $"noise: {expected}",
+            Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message
+        );
     }
 
     [Fact]
     public void Images_in_files_and_texts_are_refused()
     {
-        Assert.Contains("decoded from files", DeviceBatches.Obstacle(new FileImages("files", "train", ["a"], ["a.png"], [0]), Pipeline.Plain), StringComparison.Ordinal);
+        Assert.Contains(
+            "decoded from files",
+            DeviceBatches.Obstacle(new FileImages("files", "train", ["a"], ["a.png"], [0]), Pipeline.Plain),
+            StringComparison.Ordinal
+        );
         var texts = new TextDataset("texts", "train", ["a"], ["a word"], [0]);
-        Assert.Equal("only images lie on a device", DeviceBatches.Obstacle(new EncodedText(texts, Vocabulary.Build(texts.Texts, 1, 100), 4), Pipeline.Plain));
+        Assert.Equal(
+            "only images lie on a device",
+            DeviceBatches.Obstacle(new EncodedText(texts, Vocabulary.Build(texts.Texts, 1, 100), 4), Pipeline.Plain)
+        );
         Assert.Null(DeviceBatches.Obstacle(Images(1), new([new RandomCrop(), new RandomErasing(), new CutMix()])));
     }
 }

@@ -48,13 +48,17 @@ public sealed class DownloadTests : IDisposable
             }
             var range = request.Headers["Range"];
             ranges.Add(range);
-            var start = range is null ? 0 : int.Parse(range["bytes=".Length..].TrimEnd('-'), System.Globalization.CultureInfo.InvariantCulture);
+            var start = range is null
+                ? 0
+                : int.Parse(range["bytes=".Length..].TrimEnd('-'), System.Globalization.CultureInfo.InvariantCulture);
             response.StatusCode = range is null ? 200 : 206;
             response.ContentLength64 = content.Length - start;
             var broken = failures-- > 0;
             await response.OutputStream.WriteAsync(content.AsMemory(start, broken ? 100_000 : content.Length - start));
-            if (broken) response.Abort();
-            else response.Close();
+            if (broken)
+                response.Abort();
+            else
+                response.Close();
         }
     }
 
@@ -82,7 +86,11 @@ public sealed class DownloadTests : IDisposable
     {
         folder.Write("file.part", content[..123_456]);
         var last = new DownloadProgress("", 0, 0);
-        var path = await new Downloader(client).FetchAsync(new("file", [address + "file"], Checksum), folder.Path, new Reporter(progress => last = progress));
+        var path = await new Downloader(client).FetchAsync(
+            new("file", [address + "file"], Checksum),
+            folder.Path,
+            new Reporter(progress => last = progress)
+        );
         Assert.Equal(content, File.ReadAllBytes(path));
         Assert.Equal(["bytes=123456-"], ranges);
         Assert.Equal(new DownloadProgress("file", content.Length, content.Length), last);
@@ -98,7 +106,9 @@ public sealed class DownloadTests : IDisposable
     [Fact]
     public async Task A_wrong_checksum_is_an_error_and_leaves_nothing()
     {
-        var error = await Assert.ThrowsAsync<DataException>(() => new Downloader(client).FetchAsync(new("file", [address + "file"], new string('0', 64)), folder.Path));
+        var error = await Assert.ThrowsAsync<DataException>(() =>
+            new Downloader(client).FetchAsync(new("file", [address + "file"], new string('0', 64)), folder.Path)
+        );
         Assert.Contains("checksum", error.Message, StringComparison.Ordinal);
         Assert.Empty(Directory.GetFiles(folder.Path));
     }
@@ -117,7 +127,9 @@ public sealed class DownloadTests : IDisposable
         foreach (var plan in DatasetDownload.Plans.Values)
         {
             Assert.Equal(plan.Name, Datasets.Find(plan.Name).Name);
-            Assert.All(plan.Files.Concat(plan.Fallback?.Files ?? []), file => Assert.True(file.Checksum is null || file.Checksum.Length is 32 or 64));
+            Assert.All(plan.Files.Concat(plan.Fallback?.Files ?? []), file =>
+                Assert.True(file.Checksum is null || file.Checksum.Length is 32 or 64)
+            );
         }
     }
 

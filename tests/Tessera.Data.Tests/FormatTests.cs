@@ -11,7 +11,8 @@ public class FormatTests
     {
         var result = new byte[4 + 4 * shape.Length + values.Length];
         (result[2], result[3]) = (8, dimensions);
-        for (var i = 0; i < shape.Length; i++) BinaryPrimitives.WriteInt32BigEndian(result.AsSpan(4 + 4 * i), shape[i]);
+        for (var i = 0; i < shape.Length; i++)
+            BinaryPrimitives.WriteInt32BigEndian(result.AsSpan(4 + 4 * i), shape[i]);
         values.CopyTo(result, 4 + 4 * shape.Length);
         return result;
     }
@@ -19,7 +20,8 @@ public class FormatTests
     private static byte[] Gzip(byte[] content)
     {
         using var memory = new MemoryStream();
-        using (var stream = new GZipStream(memory, CompressionLevel.Fastest)) stream.Write(content);
+        using (var stream = new GZipStream(memory, CompressionLevel.Fastest))
+            stream.Write(content);
         return memory.ToArray();
     }
 
@@ -77,7 +79,11 @@ public class FormatTests
     {
         using var folder = new TempFolder();
         var content = new byte[1 + CifarBinary.ImageSize];
-        Assert.Contains("cut off", Assert.Throws<DataFormatException>(() => CifarBinary.Read([folder.Write("a", content[..^5])], 10)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "cut off",
+            Assert.Throws<DataFormatException>(() => CifarBinary.Read([folder.Write("a", content[..^5])], 10)).Message,
+            StringComparison.Ordinal
+        );
         content[0] = 10;
         var error = Assert.Throws<DataFormatException>(() => CifarBinary.Read([folder.Write("a", content)], 10));
         Assert.Equal(0, error.Offset);

@@ -26,7 +26,8 @@ public class ImageFileTests
     {
         Assert.Equal((a.Channels, a.Height, a.Width), (b.Channels, b.Height, b.Width));
         var sum = 0L;
-        for (var i = 0; i < a.Values.Length; i++) sum += Math.Abs(a.Values[i] - b.Values[i]);
+        for (var i = 0; i < a.Values.Length; i++)
+            sum += Math.Abs(a.Values[i] - b.Values[i]);
         return sum / (double)a.Values.Length;
     }
 
@@ -37,7 +38,9 @@ public class ImageFileTests
         {
             var whole = Decoded(path);
             var random = new Random(1);
-            foreach (var interpolation in new[] { Interpolation.Nearest, Interpolation.Bilinear, Interpolation.Bicubic, Interpolation.Lanczos })
+            foreach (
+                var interpolation in new[] { Interpolation.Nearest, Interpolation.Bilinear, Interpolation.Bicubic, Interpolation.Lanczos }
+            )
                 for (var i = 0; i < 8; i++)
                 {
                     var (top, left) = (random.Next(whole.Height), random.Next(whole.Width));
@@ -48,7 +51,10 @@ public class ImageFileTests
                     using var file = ImageFile.Open(path);
                     Assert.Equal((whole.Height, whole.Width), (file.Height, file.Width));
                     file.Resize(canvas, part, height, width, interpolation);
-                    Assert.True(Difference(Exact(whole, part, height, width, interpolation), canvas.Image) == 0, $"{path} {part} to {height}x{width}, {interpolation}");
+                    Assert.True(
+                        Difference(Exact(whole, part, height, width, interpolation), canvas.Image) == 0,
+                        $"{path} {part} to {height}x{width}, {interpolation}"
+                    );
                 }
         }
     }
@@ -69,7 +75,10 @@ public class ImageFileTests
             var exact = Exact(whole, part, height, width, Interpolation.Bicubic);
             var difference = Difference(exact, canvas.Image);
             // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further away.
-            var beside = Difference(exact, Exact(whole, part with { Left = part.Left + factor, Width = part.Width - factor }, height, width, Interpolation.Bicubic));
+            var beside = Difference(
+                exact,
+                Exact(whole, part with { Left = part.Left + factor, Width = part.Width - factor }, height, width, Interpolation.Bicubic)
+            );
             Assert.True(difference is > 0 and < 5 && difference < beside, $"{part}: {difference}, a shift {beside}");
         }
     }
@@ -91,9 +100,16 @@ public class ImageFileTests
     public void A_crop_out_of_files_draws_and_shows_what_it_does_out_of_decoded_images()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 6; i++) folder.Write($"a/{i}.jpg", File.ReadAllBytes(scene));
+        for (var i = 0; i < 6; i++)
+            folder.Write($"a/{i}.jpg", File.ReadAllBytes(scene));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
-        Transform[] steps = [new RandomResizedCrop(32, Interpolation: Interpolation.Random), new RandomFlip(), new RandAugment("rand-m9-n2"), new RandomErasing()];
+        Transform[] steps =
+        [
+            new RandomResizedCrop(32, Interpolation: Interpolation.Random),
+            new RandomFlip(),
+            new RandAugment("rand-m9-n2"),
+            new RandomErasing(),
+        ];
         // A step in front that does nothing, so that the crop finds a decoded image.
         Transform[] decoded = [new ToColor(), .. steps];
         var (expected, actual, shrunk) = (Run(new(decoded)), Run(new(steps)), Run(new(steps) { ShrinkOnLoad = true }));
@@ -121,6 +137,8 @@ public class ImageFileTests
     {
         var bytes = File.ReadAllBytes(scene);
         using var file = ImageFile.Open("cut.jpg", bytes[..(bytes.Length / 2)]);
-        Assert.Throws<UnreadableImageException>(() => file.Resize(new Canvas(), new(0, 0, rows, 331), 16, 16, Interpolation.Bicubic, shrink));
+        Assert.Throws<UnreadableImageException>(() =>
+            file.Resize(new Canvas(), new(0, 0, rows, 331), 16, 16, Interpolation.Bicubic, shrink)
+        );
     }
 }

@@ -5,46 +5,67 @@ namespace Tessera.Data.Tests;
 
 public class ImageFilesTests
 {
-    private static byte[] Ppm(byte value, int height = 6, int width = 5)
-        => [.. System.Text.Encoding.ASCII.GetBytes($"P6 {width} {height} 255\n"), .. Enumerable.Repeat(value, 3 * height * width)];
+    private static byte[] Ppm(byte value, int height = 6, int width = 5) =>
+        [.. System.Text.Encoding.ASCII.GetBytes($"P6 {width} {height} 255\n"), .. Enumerable.Repeat(value, 3 * height * width)];
 
     [Fact]
     public void An_image_folder_sorts_classes_and_files_by_code_point_at_any_depth()
     {
         using var folder = new TempFolder();
-        foreach (var name in new[] { "train/b/2.ppm", "train/b/10.PPM", "train/b/sub/1.ppm", "train/B/x.ppm", "train/a/readme.txt", "train/a/y.ppm" }) folder.Write(name, name.EndsWith(".txt", StringComparison.Ordinal) ? "no image"u8.ToArray() : Ppm(1));
+        foreach (
+            var name in new[]
+            {
+                "train/b/2.ppm",
+                "train/b/10.PPM",
+                "train/b/sub/1.ppm",
+                "train/B/x.ppm",
+                "train/a/readme.txt",
+                "train/a/y.ppm",
+            }
+        )
+            folder.Write(name, name.EndsWith(".txt", StringComparison.Ordinal) ? "no image"u8.ToArray() : Ppm(1));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
         Assert.Equal(["B", "a", "b"], set.ClassNames);
-        Assert.Equal(["B/x.ppm", "a/y.ppm", "b/10.PPM", "b/2.ppm", "b/sub/1.ppm"], Enumerable.Range(0, set.Count).Select(i => Path.GetRelativePath(Path.Combine(folder.Path, "train"), set.SampleName(i))));
+        Assert.Equal(
+            ["B/x.ppm", "a/y.ppm", "b/10.PPM", "b/2.ppm", "b/sub/1.ppm"],
+            Enumerable.Range(0, set.Count).Select(i => Path.GetRelativePath(Path.Combine(folder.Path, "train"), set.SampleName(i)))
+        );
         Assert.Equal([0, 1, 2, 2, 2], set.Labels);
         Directory.CreateDirectory(Path.Combine(folder.Path, "train", "empty"));
-        Assert.Contains("holds no image", Assert.Throws<DataException>(() => Datasets.Open("image_folder", "train", folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "holds no image",
+            Assert.Throws<DataException>(() => Datasets.Open("image_folder", "train", folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Unreadable_images_are_listed_and_replaced_the_same_way_whatever_the_workers()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 200; i++) folder.Write($"{i % 2}/{i:D3}.ppm", Ppm((byte)i));
+        for (var i = 0; i < 200; i++)
+            folder.Write($"{i % 2}/{i:D3}.ppm", Ppm((byte)i));
         // Bad in many ways, 2 % of all.
         folder.Write("0/010.ppm", []);
         folder.Write("1/021.ppm", "this is text"u8.ToArray());
         folder.Write("0/032.ppm", Ppm(1)[..20]);
         folder.Write("1/043.ppm", [0xFF, 0xD8, 0xFF, 0xE0, 1, 2, 3]);
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
-        var runs = new[] { 0, 1, 4 }.Select(workers =>
-        {
-            var loader = new Loader(set, Pipeline.Plain, 16, seed: 5, shuffle: true, workers: workers, unreadableLimit: 0.02);
-            var (indices, values) = (new List<int>(), new List<float>());
-            foreach (var batch in loader.Epoch(1))
-                using (batch)
-                {
-                    indices.AddRange(batch.Indices);
-                    values.AddRange(batch.Inputs.ToArray<float>());
-                    Assert.Equal(batch.Indices.Select(index => (long)set.Labels[index]), batch.Labels.ToArray<long>());
-                }
-            return (Indices: indices.ToArray(), Values: values.ToArray(), loader.Unreadable);
-        }).ToArray();
+        var runs = new[] { 0, 1, 4 }
+            .Select(workers =>
+            {
+                var loader = new Loader(set, Pipeline.Plain, 16, seed: 5, shuffle: true, workers: workers, unreadableLimit: 0.02);
+                var (indices, values) = (new List<int>(), new List<float>());
+                foreach (var batch in loader.Epoch(1))
+                    using (batch)
+                    {
+                        indices.AddRange(batch.Indices);
+                        values.AddRange(batch.Inputs.ToArray<float>());
+                        Assert.Equal(batch.Indices.Select(index => (long)set.Labels[index]), batch.Labels.ToArray<long>());
+                    }
+                return (Indices: indices.ToArray(), Values: values.ToArray(), loader.Unreadable);
+            })
+            .ToArray();
         foreach (var run in runs)
         {
             Assert.Equal(200, run.Indices.Length);
@@ -59,13 +80,19 @@ public class ImageFilesTests
     public void Too_many_unreadable_images_stop_the_run()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 50; i++) folder.Write($"a/{i}.ppm", i < 2 ? [] : Ppm(1));
+        for (var i = 0; i < 50; i++)
+            folder.Write($"a/{i}.ppm", i < 2 ? [] : Ppm(1));
         var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10);
         var error = Assert.Throws<DataException>(() =>
         {
-            foreach (var batch in loader.Epoch(0)) batch.Dispose();
+            foreach (var batch in loader.Epoch(0))
+                batch.Dispose();
         });
-        Assert.Contains("1 of 50 images cannot be read, more than the limit of 1 % (data.unreadable_limit)", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "1 of 50 images cannot be read, more than the limit of 1 % (data.unreadable_limit)",
+            error.Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains(".ppm: an empty file", error.Message, StringComparison.Ordinal);
     }
 
@@ -73,23 +100,26 @@ public class ImageFilesTests
     public void The_limit_is_reached_at_the_same_batch_whatever_the_workers()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 60; i++) folder.Write($"a/{i:D2}.ppm", i % 10 == 9 ? [] : Ppm(1));
+        for (var i = 0; i < 60; i++)
+            folder.Write($"a/{i:D2}.ppm", i % 10 == 9 ? [] : Ppm(1));
         var set = Datasets.Open("image_folder", "train", folder.Path);
-        var ends = new[] { 0, 1, 4 }.Select(workers =>
-        {
-            var loader = new Loader(set, Pipeline.Plain, 4, workers: workers, prefetch: 8, unreadableLimit: 0.05);
-            var listed = new List<string>();
-            var error = Assert.Throws<DataException>(() =>
+        var ends = new[] { 0, 1, 4 }
+            .Select(workers =>
             {
-                foreach (var batch in loader.Epoch(0))
+                var loader = new Loader(set, Pipeline.Plain, 4, workers: workers, prefetch: 8, unreadableLimit: 0.05);
+                var listed = new List<string>();
+                var error = Assert.Throws<DataException>(() =>
                 {
-                    listed.Add(string.Join(", ", batch.Unreadable.Select(image => image.Index)));
-                    batch.Dispose();
-                }
-            });
-            Assert.InRange(listed.Count, 3, 9);
-            return $"{error.Message} after {string.Join("; ", listed)}";
-        }).ToArray();
+                    foreach (var batch in loader.Epoch(0))
+                    {
+                        listed.Add(string.Join(", ", batch.Unreadable.Select(image => image.Index)));
+                        batch.Dispose();
+                    }
+                });
+                Assert.InRange(listed.Count, 3, 9);
+                return $"{error.Message} after {string.Join("; ", listed)}";
+            })
+            .ToArray();
         Assert.Contains("4 of 60 images cannot be read", ends[0], StringComparison.Ordinal);
         Assert.All(ends, end => Assert.Equal(ends[0], end));
     }
@@ -98,8 +128,16 @@ public class ImageFilesTests
     public void Where_a_model_is_measured_unreadable_images_are_left_out()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 10; i++) folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
-        var loader = new Loader(Datasets.Open("image_folder", "test", folder.Path), Pipeline.Plain, 2, workers: 2, unreadableLimit: 0.5, replacement: Replacement.None);
+        for (var i = 0; i < 10; i++)
+            folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
+        var loader = new Loader(
+            Datasets.Open("image_folder", "test", folder.Path),
+            Pipeline.Plain,
+            2,
+            workers: 2,
+            unreadableLimit: 0.5,
+            replacement: Replacement.None
+        );
         var (shapes, indices) = (new List<string>(), new List<int>());
         foreach (var batch in loader.Epoch(0))
             using (batch)
@@ -118,9 +156,20 @@ public class ImageFilesTests
     public void A_set_of_which_nothing_can_be_read_ends_instead_of_drawing_forever()
     {
         using var folder = new TempFolder();
-        for (var i = 0; i < 200; i++) folder.Write($"a/{i}.ppm", []);
-        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10, workers: 0, unreadableLimit: 0.999);
-        Assert.Contains("100 images in a row", Assert.Throws<DataException>(() => loader.Epoch(0).First()).Message, StringComparison.Ordinal);
+        for (var i = 0; i < 200; i++)
+            folder.Write($"a/{i}.ppm", []);
+        var loader = new Loader(
+            Datasets.Open("image_folder", "train", folder.Path),
+            Pipeline.Plain,
+            10,
+            workers: 0,
+            unreadableLimit: 0.999
+        );
+        Assert.Contains(
+            "100 images in a row",
+            Assert.Throws<DataException>(() => loader.Epoch(0).First()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

@@ -7,15 +7,24 @@ public sealed class ImageViewTests
     public void A_view_tells_where_pixels_come_from()
     {
         const int Side = 16;
-        ImageTransform[] steps = [new RandomFlip(0.5), new RandomVerticalFlip(0.5), new RandomCrop(Size: 8), new RandomFlip(0.5), new RandomCrop(Size: 4)];
+        ImageTransform[] steps =
+        [
+            new RandomFlip(0.5),
+            new RandomVerticalFlip(0.5),
+            new RandomCrop(Size: 8),
+            new RandomFlip(0.5),
+            new RandomCrop(Size: 4),
+        ];
         for (var sample = 0; sample < 50; sample++)
         {
             var canvas = new Canvas();
             canvas.Image.Resize(2, Side, Side);
             for (var y = 0; y < Side; y++)
-                for (var x = 0; x < Side; x++) (canvas.Image.Row(0, y)[x], canvas.Image.Row(1, y)[x]) = ((byte)y, (byte)x);
+            for (var x = 0; x < Side; x++)
+                (canvas.Image.Row(0, y)[x], canvas.Image.Row(1, y)[x]) = ((byte)y, (byte)x);
             var random = new SampleRandom(1, 0, sample);
-            foreach (var step in steps) step.Apply(canvas, ref random);
+            foreach (var step in steps)
+                step.Apply(canvas, ref random);
             var view = canvas.View;
             foreach (var (row, column) in new[] { (0, 0), (3, 1) })
             {

@@ -12,7 +12,8 @@ public class LoaderTests
     {
         var result = new List<(float[], long[], int[])>();
         foreach (var batch in loader.Epoch(epoch, skip))
-            using (batch) result.Add((batch.Inputs.ToArray<float>(), batch.Labels.ToArray<long>(), [.. batch.Indices]));
+            using (batch)
+                result.Add((batch.Inputs.ToArray<float>(), batch.Labels.ToArray<long>(), [.. batch.Indices]));
         return result;
     }
 
@@ -28,22 +29,24 @@ public class LoaderTests
     }
 
     [Fact]
-    public void Order_and_augmentation_do_not_depend_on_workers_prefetch_or_batches_skipped()
-        => Prop.ForAll(Gen.Choose(1, 5).Two().Zip(Gen.Choose(0, 7).Two()).ToArbitrary(), draw =>
-        {
-            var ((workers, prefetch), (epoch, skip)) = draw;
-            var set = MadeUp.Noise(37);
-            var expected = Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: 0), epoch);
-            Same(expected, Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers, prefetch: prefetch), epoch));
-            Same(expected[skip..], Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers), epoch, skip));
-        }).QuickCheckThrowOnFailure();
+    public void Order_and_augmentation_do_not_depend_on_workers_prefetch_or_batches_skipped() =>
+        Prop.ForAll(Gen.Choose(1, 5).Two().Zip(Gen.Choose(0, 7).Two()).ToArbitrary(), draw =>
+            {
+                var ((workers, prefetch), (epoch, skip)) = draw;
+                var set = MadeUp.Noise(37);
+                var expected = Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: 0), epoch);
+                Same(expected, Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers, prefetch: prefetch), epoch));
+                Same(expected[skip..], Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers), epoch, skip));
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Every_sample_comes_once_per_epoch_in_another_order_each_time()
     {
         var loader = new Loader(MadeUp.Numbered(100), Pipeline.Plain, 7, seed: 1, shuffle: true);
         var orders = Enumerable.Range(0, 3).Select(epoch => Run(loader, epoch).SelectMany(batch => batch.Indices).ToArray()).ToArray();
-        foreach (var order in orders) Assert.Equal(Enumerable.Range(0, 100), order.Order());
+        foreach (var order in orders)
+            Assert.Equal(Enumerable.Range(0, 100), order.Order());
         Assert.NotEqual(orders[0], orders[1]);
         Assert.NotEqual(orders[1], orders[2]);
     }
@@ -51,11 +54,17 @@ public class LoaderTests
     [Fact]
     public void Images_labels_and_indices_belong_together()
     {
-        foreach (var (inputs, labels, indices) in Run(new Loader(MadeUp.Numbered(50, side: 2), Pipeline.Plain, 8, seed: 3, shuffle: true, workers: 3), 0))
+        foreach (
+            var (inputs, labels, indices) in Run(
+                new Loader(MadeUp.Numbered(50, side: 2), Pipeline.Plain, 8, seed: 3, shuffle: true, workers: 3),
+                0
+            )
+        )
             for (var i = 0; i < indices.Length; i++)
             {
                 Assert.Equal(indices[i] % 2, labels[i]);
-                for (var p = 0; p < 4; p++) Assert.Equal(indices[i], inputs[i * 4 + p], 1e-3);
+                for (var p = 0; p < 4; p++)
+                    Assert.Equal(indices[i], inputs[i * 4 + p], 1e-3);
             }
     }
 
@@ -77,8 +86,10 @@ public class LoaderTests
         var loader = new Loader(MadeUp.Numbered(64), Pipeline.Plain, 8, workers: 2);
         var before = LiveTensors.Settled();
         using (new Scope())
-            foreach (var batch in loader.Epoch(0)) Assert.Equal(8, batch.Count);
-        foreach (var batch in loader.Epoch(1)) batch.Dispose();
+            foreach (var batch in loader.Epoch(0))
+                Assert.Equal(8, batch.Count);
+        foreach (var batch in loader.Epoch(1))
+            batch.Dispose();
         using (var batches = loader.Epoch(2).GetEnumerator())
         {
             batches.MoveNext();
@@ -151,7 +162,8 @@ public class LoaderTests
             foreach (var (rank, part) in parts.Index())
             {
                 Assert.Equal(expected.Indices.Length, part[number].Whole);
-                if (part[number].Idle) continue;
+                if (part[number].Idle)
+                    continue;
                 var share = BatchShare.Of(expected.Indices.Length, new(rank, processes));
                 seen.AddRange(share);
                 Assert.Equal(share.Select(i => expected.Indices[i]), part[number].Indices);
@@ -164,21 +176,41 @@ public class LoaderTests
 
     private sealed record Made(int[] Indices, float[] Inputs, float[] Targets, int Whole, bool Idle)
     {
-        internal float[] Row(float[] values, int i) => values[(i * values.Length / Indices.Length)..((i + 1) * values.Length / Indices.Length)];
+        internal float[] Row(float[] values, int i) =>
+            values[(i * values.Length / Indices.Length)..((i + 1) * values.Length / Indices.Length)];
     }
 
     private static Made[] Read(Loader loader)
     {
         using var scope = new Scope();
-        return [.. loader.Epoch(2).Select(batch => new Made([.. batch.Indices], batch.Inputs.ToArray<float>(), batch.Targets!.ToArray<float>(), batch.Whole, batch.Idle))];
+        return
+        [
+            .. loader
+                .Epoch(2)
+                .Select(batch => new Made(
+                    [.. batch.Indices],
+                    batch.Inputs.ToArray<float>(),
+                    batch.Targets!.ToArray<float>(),
+                    batch.Whole,
+                    batch.Idle
+                )),
+        ];
     }
 
     [Fact]
     public void Wrong_arguments_are_named()
     {
         var set = MadeUp.Numbered(3);
-        Assert.Contains("batch size 0", Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 0)).Message, StringComparison.Ordinal);
-        Assert.Contains("3 batches", Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 1).Epoch(0, 4)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "batch size 0",
+            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 0)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "3 batches",
+            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 1).Epoch(0, 4)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     /// <summary>Counts what is read and may fail at one sample.</summary>
@@ -199,7 +231,8 @@ public class LoaderTests
         public override void Read(int index, Raster target)
         {
             Interlocked.Increment(ref reads);
-            if (index == failing) throw new DataException($"sample {index} fails");
+            if (index == failing)
+                throw new DataException($"sample {index} fails");
             target.Resize(1, 1, 1);
             target.Values[0] = (byte)index;
         }

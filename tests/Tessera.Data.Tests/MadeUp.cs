@@ -7,8 +7,19 @@ internal static class MadeUp
     internal static MemoryImages Numbered(int count, int side = 4, int channels = 1)
     {
         var pixels = new byte[count * channels * side * side];
-        for (var i = 0; i < pixels.Length; i++) pixels[i] = (byte)(i / (channels * side * side));
-        return new("numbered", "train", ["even", "odd"], [.. Enumerable.Range(0, count).Select(i => i % 2)], pixels, channels, side, side, new([0f], [1 / 255f]));
+        for (var i = 0; i < pixels.Length; i++)
+            pixels[i] = (byte)(i / (channels * side * side));
+        return new(
+            "numbered",
+            "train",
+            ["even", "odd"],
+            [.. Enumerable.Range(0, count).Select(i => i % 2)],
+            pixels,
+            channels,
+            side,
+            side,
+            new([0f], [1 / 255f])
+        );
     }
 
     /// <summary>Images of random pixels.</summary>

@@ -18,13 +18,24 @@ public sealed class MutationTests : IDisposable
     public void Damaged_idx_files() => Check("idx", (Golden("images-idx3-ubyte.gz", unpack: true), path => Idx.Read(path, 3)));
 
     [Fact]
-    public void Damaged_packed_idx_files() => Check("idx_gz", (Golden("images-idx3-ubyte.gz"), path => Idx.Read(path, 3)), (Golden("labels-idx1-ubyte.gz"), path => Idx.Read(path, 1)));
+    public void Damaged_packed_idx_files() =>
+        Check(
+            "idx_gz",
+            (Golden("images-idx3-ubyte.gz"), path => Idx.Read(path, 3)),
+            (Golden("labels-idx1-ubyte.gz"), path => Idx.Read(path, 1))
+        );
 
     [Fact]
-    public void Damaged_binary_cifar_files() => Check("cifar_binary", (Golden("cifar10.bin"), path => CifarBinary.Read([path], 10)), (Golden("cifar100.bin"), path => CifarBinary.Read([path], 20, 100)));
+    public void Damaged_binary_cifar_files() =>
+        Check(
+            "cifar_binary",
+            (Golden("cifar10.bin"), path => CifarBinary.Read([path], 10)),
+            (Golden("cifar100.bin"), path => CifarBinary.Read([path], 20, 100))
+        );
 
     [Fact]
-    public void Damaged_python_cifar_files() => Check("cifar_python", (Golden("cifar10_python.pickle"), path => CifarPython.Read([path], "labels", 10)));
+    public void Damaged_python_cifar_files() =>
+        Check("cifar_python", (Golden("cifar10_python.pickle"), path => CifarPython.Read([path], "labels", 10)));
 
     [Theory]
     [InlineData("png")]
@@ -38,52 +49,86 @@ public sealed class MutationTests : IDisposable
     {
         // An image of the largest size that is decoded takes three bytes a pixel, whatever the size of its file. The two formats
         // that come through ImageMagick take milliseconds each.
-        Check($"decoder_{extension}", Files(Repository.Folder("samples", "images"), extension), path => ImageDecoder.Decode(path, new Raster()), 4 * ImageDecoder.LargestImage, extension is "bmp" or "ppm" ? 10 : 1);
+        Check(
+            $"decoder_{extension}",
+            Files(Repository.Folder("samples", "images"), extension),
+            path => ImageDecoder.Decode(path, new Raster()),
+            4 * ImageDecoder.LargestImage,
+            extension is "bmp" or "ppm" ? 10 : 1
+        );
     }
 
     [Fact]
-    public void Damaged_label_images() => Check("png_values", Files(Repository.GoldenFolder("datasets"), "png"), path => PngValues.Read(path));
+    public void Damaged_label_images() =>
+        Check("png_values", Files(Repository.GoldenFolder("datasets"), "png"), path => PngValues.Read(path));
 
     [Fact]
-    public void Damaged_matlab_files() => Check("mat", (Golden("imagelabels.mat"), path => MatFile.Read(path)), (Golden("setid.mat"), path => MatFile.Read(path)), (Golden("plain_double.mat"), path => MatFile.Read(path)),
-        (MatWriter.Structures("synsets", [("a", 1.0), ("b", "text")]), path => MatFile.Structures(path, "synsets")));
+    public void Damaged_matlab_files() =>
+        Check(
+            "mat",
+            (Golden("imagelabels.mat"), path => MatFile.Read(path)),
+            (Golden("setid.mat"), path => MatFile.Read(path)),
+            (Golden("plain_double.mat"), path => MatFile.Read(path)),
+            (MatWriter.Structures("synsets", [("a", 1.0), ("b", "text")]), path => MatFile.Structures(path, "synsets"))
+        );
 
     [Fact]
-    public void Damaged_csv_files() => CheckSet("csv", "ag_news", "train", "train.csv", "\"3\",\"Wall St.\",\"Bears \"\"claw\"\" back\"\n\"1\",\"A\",\"B\\nC\"\n");
+    public void Damaged_csv_files() =>
+        CheckSet("csv", "ag_news", "train", "train.csv", "\"3\",\"Wall St.\",\"Bears \"\"claw\"\" back\"\n\"1\",\"A\",\"B\\nC\"\n");
 
     [Fact]
-    public void Damaged_tsv_files() => CheckSet("tsv", "sst2", "dev", "dev.tsv", "sentence\tlabel\nit 's a charming journey . \t1\nunflinchingly bleak\t0\n");
+    public void Damaged_tsv_files() =>
+        CheckSet("tsv", "sst2", "dev", "dev.tsv", "sentence\tlabel\nit 's a charming journey . \t1\nunflinchingly bleak\t0\n");
 
     [Fact]
-    public void Damaged_question_files() => CheckSet("trec", "trec", "train", "train_5500.label", "DESC:manner How did serfdom develop ?\nENTY:cremat What films ?\nNUM:date When ?\n");
+    public void Damaged_question_files() =>
+        CheckSet(
+            "trec",
+            "trec",
+            "train",
+            "train_5500.label",
+            "DESC:manner How did serfdom develop ?\nENTY:cremat What films ?\nNUM:date When ?\n"
+        );
 
     [Fact]
-    public void Damaged_word_vectors() => Check("word_vectors", ("cat 1.5 -2\ndog 3 4\n. . 2 1\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"]))));
+    public void Damaged_word_vectors() =>
+        Check(
+            "word_vectors",
+            ("cat 1.5 -2\ndog 3 4\n. . 2 1\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"])))
+        );
 
     // In the name that the set's reader looks for.
-    private void CheckSet(string parser, string name, string split, string file, string good)
-        => Mutations.Check<DataException>(parser, [(Encoding.UTF8.GetBytes(good), bytes =>
-        {
-            folder.Write(file, bytes);
-            Datasets.Open(name, split, folder.Path);
-        })]);
+    private void CheckSet(string parser, string name, string split, string file, string good) =>
+        Mutations.Check<DataException>(parser, [(Encoding.UTF8.GetBytes(good), bytes =>
+                {
+                    folder.Write(file, bytes);
+                    Datasets.Open(name, split, folder.Path);
+                })]);
 
-    private void Check(string parser, params (byte[] Good, Action<string> Read)[] cases)
-        => Mutations.Check<DataException>(parser, [.. cases.Select(c => (c.Good, Through(c.Read)))]);
+    private void Check(string parser, params (byte[] Good, Action<string> Read)[] cases) =>
+        Mutations.Check<DataException>(parser, [.. cases.Select(c => (c.Good, Through(c.Read)))]);
 
-    private void Check(string parser, IEnumerable<byte[]> good, Action<string> read, long? largest = null, int share = 1)
-        => Mutations.Check<DataException>(parser, [.. good.Select(file => (file, Through(read)))], largest ?? Mutations.UsualAllocation, share);
+    private void Check(string parser, IEnumerable<byte[]> good, Action<string> read, long? largest = null, int share = 1) =>
+        Mutations.Check<DataException>(
+            parser,
+            [.. good.Select(file => (file, Through(read)))],
+            largest ?? Mutations.UsualAllocation,
+            share
+        );
 
     private Action<byte[]> Through(Action<string> read) => bytes => read(folder.Write("file", bytes));
 
     private static byte[] Golden(string name, bool unpack = false)
     {
         var bytes = File.ReadAllBytes(Path.Combine(Repository.GoldenFolder("datasets"), name));
-        if (!unpack) return bytes;
+        if (!unpack)
+            return bytes;
         using var result = new MemoryStream();
-        using (var stream = new GZipStream(new MemoryStream(bytes), CompressionMode.Decompress)) stream.CopyTo(result);
+        using (var stream = new GZipStream(new MemoryStream(bytes), CompressionMode.Decompress))
+            stream.CopyTo(result);
         return result.ToArray();
     }
 
-    private static byte[][] Files(string from, string extension) => [.. Directory.GetFiles(from, $"*.{extension}").Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
+    private static byte[][] Files(string from, string extension) =>
+        [.. Directory.GetFiles(from, $"*.{extension}").Order(StringComparer.Ordinal).Select(File.ReadAllBytes)];
 }

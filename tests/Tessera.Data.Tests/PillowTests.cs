@@ -70,7 +70,9 @@ public class PillowTests
         void Changed(string name, Action<Canvas> change)
         {
             var canvas = new Canvas { Fill = [124, 116, 104] };
-            canvas.Image.CopyFrom(name.StartsWith("square", StringComparison.Ordinal) ? Raster.FromInterleaved(Expected("square"), 3, 60, 60) : image);
+            canvas.Image.CopyFrom(
+                name.StartsWith("square", StringComparison.Ordinal) ? Raster.FromInterleaved(Expected("square"), 3, 60, 60) : image
+            );
             change(canvas);
             Compare(name, canvas.Image);
         }
@@ -94,12 +96,26 @@ public class PillowTests
             var filter = Enum.TryParse<Interpolation>(parts[1], ignoreCase: true, out var known) ? known : Interpolation.Nearest;
             switch (parts[0])
             {
-                case "resize": Changed(file, canvas => Resampling.Resize(canvas, int.Parse(parts[2]), int.Parse(parts[3]), filter)); break;
-                case "box": Changed(file, canvas => Resampling.Resize(canvas, 30, 40, filter, new(3.25, 7.5, 80.125, 60))); break;
-                case "rotate": Changed(file, canvas => Affine.Rotate(canvas, new[] { 3, 45, 90, 180, 270, 359.5, -17.3 }[(int)Number(2)], filter)); break;
-                case "blur": Changed(file, canvas => GaussianBlur.Apply(canvas, (float)Number(1))); break;
-                case "hue": Changed(file, canvas => HueOps.Rotate(canvas.Image, double.Parse(file[4..], System.Globalization.CultureInfo.InvariantCulture))); break;
-                default: Changed(file, canvas => LeveledOp.All[parts[0]].Apply(canvas, Number(1), new(), ref random)); break;
+                case "resize":
+                    Changed(file, canvas => Resampling.Resize(canvas, int.Parse(parts[2]), int.Parse(parts[3]), filter));
+                    break;
+                case "box":
+                    Changed(file, canvas => Resampling.Resize(canvas, 30, 40, filter, new(3.25, 7.5, 80.125, 60)));
+                    break;
+                case "rotate":
+                    Changed(file, canvas => Affine.Rotate(canvas, new[] { 3, 45, 90, 180, 270, 359.5, -17.3 }[(int)Number(2)], filter));
+                    break;
+                case "blur":
+                    Changed(file, canvas => GaussianBlur.Apply(canvas, (float)Number(1)));
+                    break;
+                case "hue":
+                    Changed(file, canvas =>
+                        HueOps.Rotate(canvas.Image, double.Parse(file[4..], System.Globalization.CultureInfo.InvariantCulture))
+                    );
+                    break;
+                default:
+                    Changed(file, canvas => LeveledOp.All[parts[0]].Apply(canvas, Number(1), new(), ref random));
+                    break;
             }
         }
         Changed("square90", canvas => Affine.Rotate(canvas, 90, Interpolation.Bicubic));
@@ -109,7 +125,9 @@ public class PillowTests
 
     private static void RunPython(TempFolder folder)
     {
-        using var python = Process.Start(new ProcessStartInfo("/usr/bin/python3", ["-c", Script, folder.Path]) { RedirectStandardError = true })!;
+        using var python = Process.Start(
+            new ProcessStartInfo("/usr/bin/python3", ["-c", Script, folder.Path]) { RedirectStandardError = true }
+        )!;
         var errors = python.StandardError.ReadToEnd();
         python.WaitForExit();
         Assert.True(python.ExitCode == 0, errors);
@@ -121,7 +139,11 @@ internal sealed class PillowFactAttribute : FactAttribute
 {
     public PillowFactAttribute()
     {
-        if (!File.Exists("/usr/bin/python3") || !Directory.Exists("/usr/lib/python3/dist-packages/PIL") || !Directory.Exists("/usr/lib/python3/dist-packages/numpy"))
+        if (
+            !File.Exists("/usr/bin/python3")
+            || !Directory.Exists("/usr/lib/python3/dist-packages/PIL")
+            || !Directory.Exists("/usr/lib/python3/dist-packages/numpy")
+        )
             Skip = "Pillow of /usr/bin/python3 is not installed (Debian: python3-pil, python3-numpy)";
     }
 }
@@ -132,6 +154,7 @@ internal sealed class FileFactAttribute : FactAttribute
     public FileFactAttribute(string path)
     {
         var full = Path.Combine(Datasets.Cache, path);
-        if (!File.Exists(full)) Skip = $"{full} is not there";
+        if (!File.Exists(full))
+            Skip = $"{full} is not there";
     }
 }

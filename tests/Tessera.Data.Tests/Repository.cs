@@ -11,7 +11,8 @@ internal static class Repository
     {
         var relative = Path.Combine(["tests", .. names]);
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Path.Combine(folder.FullName, relative) is var candidate && Directory.Exists(candidate)) return candidate;
+            if (Path.Combine(folder.FullName, relative) is var candidate && Directory.Exists(candidate))
+                return candidate;
         throw new DirectoryNotFoundException($"{relative} above {AppContext.BaseDirectory}");
     }
 }

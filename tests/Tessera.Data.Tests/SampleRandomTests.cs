@@ -8,7 +8,8 @@ public class SampleRandomTests
     {
         var random = new SampleRandom(7, 1, 2);
         var result = new double[Draws];
-        for (var i = 0; i < Draws; i++) (result[i], random) = draw(random);
+        for (var i = 0; i < Draws; i++)
+            (result[i], random) = draw(random);
         return result;
     }
 
@@ -46,7 +47,8 @@ public class SampleRandomTests
     public void Integers_are_equally_frequent()
     {
         var counts = new int[7];
-        foreach (var value in Take(random => (random.Between(-3, 3), random))) counts[(int)value + 3]++;
+        foreach (var value in Take(random => (random.Between(-3, 3), random)))
+            counts[(int)value + 3]++;
         Assert.All(counts, count => Assert.Equal(Draws / 7.0, count, 5 * Math.Sqrt(Draws / 7.0)));
     }
 
@@ -55,14 +57,14 @@ public class SampleRandomTests
     {
         var seen = new HashSet<ulong>();
         for (ulong seed = 0; seed < 10; seed++)
-            for (var epoch = 0; epoch < 10; epoch++)
-                for (var index = 0; index < 100; index++)
-                    for (var stream = 0; stream < 3; stream++)
-                    {
-                        var random = new SampleRandom(seed, epoch, index, stream);
-                        Assert.True(seen.Add(random.NextBits()));
-                        Assert.True(seen.Add(random.NextBits()));
-                    }
+        for (var epoch = 0; epoch < 10; epoch++)
+        for (var index = 0; index < 100; index++)
+        for (var stream = 0; stream < 3; stream++)
+        {
+            var random = new SampleRandom(seed, epoch, index, stream);
+            Assert.True(seen.Add(random.NextBits()));
+            Assert.True(seen.Add(random.NextBits()));
+        }
         var means = Enumerable.Range(0, 20_000).Select(index => new SampleRandom(0, 0, index).NextDouble()).ToArray();
         Assert.Equal(0.5, means.Average(), 0.01);
     }
@@ -71,6 +73,7 @@ public class SampleRandomTests
     public void Equal_keys_give_equal_numbers()
     {
         var (a, b) = (new SampleRandom(1, 2, 3), new SampleRandom(1, 2, 3));
-        for (var i = 0; i < 100; i++) Assert.Equal(a.NextBits(), b.NextBits());
+        for (var i = 0; i < 100; i++)
+            Assert.Equal(a.NextBits(), b.NextBits());
     }
 }

@@ -28,7 +28,8 @@ public class SetsTests
     public void Flowers_go_by_the_numbers_of_their_matlab_files()
     {
         using var folder = new TempFolder();
-        foreach (var name in new[] { "imagelabels.mat", "setid.mat" }) File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
+        foreach (var name in new[] { "imagelabels.mat", "setid.mat" })
+            File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
         var train = Datasets.OpenImages("flowers102", "train", folder.Path);
         Assert.Equal(["image_00006.jpg", "image_00002.jpg"], Enumerable.Range(0, 2).Select(i => Path.GetFileName(train.SampleName(i))));
         Assert.Equal([49, 76], train.Labels);
@@ -49,7 +50,11 @@ public class SetsTests
         Assert.Equal([0, 0], Datasets.Open("cub200", "retrieval_train", folder.Path).Labels);
         Assert.Equal([149], Datasets.Open("cub200", "retrieval_test", folder.Path).Labels);
         folder.Write("image_class_labels.txt", "1 1\n");
-        Assert.Contains("where 3 are right", Assert.Throws<DataFormatException>(() => Datasets.Open("cub200", "train", folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "where 3 are right",
+            Assert.Throws<DataFormatException>(() => Datasets.Open("cub200", "train", folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -71,7 +76,15 @@ public class SetsTests
         folder.Write("val/ILSVRC2012_val_00000001.JPEG", []);
         folder.Write("val/ILSVRC2012_val_00000002.JPEG", []);
         folder.Write("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", "1\n2\n");
-        folder.Write("ILSVRC2012_devkit_t12/data/meta.mat", MatWriter.Structures("synsets", [("ILSVRC2012_ID", 1.0), ("WNID", "n03"), ("num_children", 0.0)], [("ILSVRC2012_ID", 2.0), ("WNID", "n01"), ("num_children", 0.0)], [("ILSVRC2012_ID", 1001.0), ("WNID", "n02"), ("num_children", 4.0)]));
+        folder.Write(
+            "ILSVRC2012_devkit_t12/data/meta.mat",
+            MatWriter.Structures(
+                "synsets",
+                [("ILSVRC2012_ID", 1.0), ("WNID", "n03"), ("num_children", 0.0)],
+                [("ILSVRC2012_ID", 2.0), ("WNID", "n01"), ("num_children", 0.0)],
+                [("ILSVRC2012_ID", 1001.0), ("WNID", "n02"), ("num_children", 4.0)]
+            )
+        );
         var set = Datasets.Open("imagenet", "val", folder.Path);
         Assert.Equal(["n01", "n03"], set.ClassNames);
         Assert.Equal([1, 0], set.Labels);
@@ -94,7 +107,11 @@ public class SetsTests
         Assert.Equal([1, 0], reviews.Labels);
         Assert.Equal("it 's \"good", reviews.Texts[0]);
         folder.Write("dev.tsv", "sentence\tlabel\ngood\t2\n");
-        Assert.Contains("line 2: label '2'", Assert.Throws<DataFormatException>(() => Datasets.Open("sst2", "dev", folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "line 2: label '2'",
+            Assert.Throws<DataFormatException>(() => Datasets.Open("sst2", "dev", folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -122,6 +139,12 @@ public class SetsTests
         Assert.Equal([0, 0, 1.5f, -2], vectors.Values[2..6]);
         Assert.NotEqual(0, vectors.Values[6]);
         Assert.Equal(vectors.Values, WordVectors.Read(path, vocabulary).Values);
-        Assert.Contains("line 2", Assert.Throws<DataFormatException>(() => WordVectors.Read(folder.Write("bad.txt", "the 0.5 1\ncat 1.5 x\n"), vocabulary)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "line 2",
+            Assert
+                .Throws<DataFormatException>(() => WordVectors.Read(folder.Write("bad.txt", "the 0.5 1\ncat 1.5 x\n"), vocabulary))
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 }

@@ -11,11 +11,25 @@ public sealed class SubsetTests
     private static MemoryImages Set(int count = 600, int classes = 7)
     {
         var random = new Random(classes);
-        int[] labels = [.. Enumerable.Range(0, count).Select(i => i < 2 * classes ? i % classes : Math.Min(random.Next(classes), random.Next(classes)))];
-        return new("set", "train", [.. Enumerable.Range(0, classes).Select(i => $"class {i}")], labels, [.. labels.Select((_, i) => (byte)i)], 1, 1, 1, new([0], [1]));
+        int[] labels =
+        [
+            .. Enumerable.Range(0, count).Select(i => i < 2 * classes ? i % classes : Math.Min(random.Next(classes), random.Next(classes))),
+        ];
+        return new(
+            "set",
+            "train",
+            [.. Enumerable.Range(0, classes).Select(i => $"class {i}")],
+            labels,
+            [.. labels.Select((_, i) => (byte)i)],
+            1,
+            1,
+            1,
+            new([0], [1])
+        );
     }
 
-    private static int[] PerClass(Dataset data, IEnumerable<int> indices) => [.. indices.CountBy(index => data.Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
+    private static int[] PerClass(Dataset data, IEnumerable<int> indices) =>
+        [.. indices.CountBy(index => data.Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
 
     [Fact]
     public void So_many_of_every_class_are_drawn()
@@ -24,7 +38,11 @@ public sealed class SubsetTests
         var drawn = ClassBalance.Draw(data, 5, seed: 1);
         Assert.Equal(drawn.Distinct().Order(), drawn);
         Assert.Equal([5, 5, 5, 5, 5, 5, 5], PerClass(data, drawn));
-        Assert.Contains(" samples, 100 were asked for", Assert.Throws<DataException>(() => ClassBalance.Draw(data, 100, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            " samples, 100 were asked for",
+            Assert.Throws<DataException>(() => ClassBalance.Draw(data, 100, 1)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -32,20 +50,28 @@ public sealed class SubsetTests
     {
         var data = Set();
         var sizes = PerClass(data, Enumerable.Range(0, data.Count));
-        Assert.Equal(sizes.Select(size => (int)Math.Round(size * 0.1, MidpointRounding.AwayFromZero)), PerClass(data, ClassBalance.Draw(data, 0.1, 3)));
+        Assert.Equal(
+            sizes.Select(size => (int)Math.Round(size * 0.1, MidpointRounding.AwayFromZero)),
+            PerClass(data, ClassBalance.Draw(data, 0.1, 3))
+        );
         Assert.Equal([1, 1, 1, 1, 1, 1, 1], PerClass(data, ClassBalance.Draw(data, 1e-4, 3)));
         Assert.Equal(Enumerable.Range(0, data.Count), ClassBalance.Draw(data, 1.0, 3));
     }
 
     [Fact]
-    public void Draws_depend_on_the_seed_alone_and_smaller_ones_are_part_of_larger_ones() => Prop.ForAll(
-        Gen.Choose(0, 1000).Zip(Gen.Choose(1, 99).Two()).ToArbitrary(), given =>
-        {
-            var (seed, (first, second)) = given;
-            var data = Set();
-            var (small, large) = (ClassBalance.Draw(data, Math.Min(first, second) / 100.0, (ulong)seed), ClassBalance.Draw(data, Math.Max(first, second) / 100.0, (ulong)seed));
-            return small.All(large.Contains) && small.SequenceEqual(ClassBalance.Draw(Set(), Math.Min(first, second) / 100.0, (ulong)seed));
-        }).QuickCheckThrowOnFailure();
+    public void Draws_depend_on_the_seed_alone_and_smaller_ones_are_part_of_larger_ones() =>
+        Prop.ForAll(Gen.Choose(0, 1000).Zip(Gen.Choose(1, 99).Two()).ToArbitrary(), given =>
+            {
+                var (seed, (first, second)) = given;
+                var data = Set();
+                var (small, large) = (
+                    ClassBalance.Draw(data, Math.Min(first, second) / 100.0, (ulong)seed),
+                    ClassBalance.Draw(data, Math.Max(first, second) / 100.0, (ulong)seed)
+                );
+                return small.All(large.Contains)
+                    && small.SequenceEqual(ClassBalance.Draw(Set(), Math.Min(first, second) / 100.0, (ulong)seed));
+            })
+            .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Another_seed_draws_others() => Assert.NotEqual(ClassBalance.Draw(Set(), 0.2, 1), ClassBalance.Draw(Set(), 0.2, 2));
@@ -68,7 +94,11 @@ public sealed class SubsetTests
         Assert.Empty(left.Intersect(heldOut));
         var sizes = PerClass(data, Enumerable.Range(0, data.Count));
         Assert.Equal(sizes.Select(size => (int)Math.Round(size * 0.25, MidpointRounding.AwayFromZero)), PerClass(data, heldOut));
-        Assert.Contains("nothing is left", Assert.Throws<DataException>(() => ClassBalance.Divide(data, 0.999, 9)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "nothing is left",
+            Assert.Throws<DataException>(() => ClassBalance.Divide(data, 0.999, 9)).Message,
+            StringComparison.Ordinal
+        );
         // What is held out says nothing of what is drawn for training.
         Assert.NotEqual(heldOut, ClassBalance.Draw(data, 0.25, 9));
     }
@@ -119,12 +149,20 @@ public sealed class SubsetTests
         Error("2.png\ncat/2.png", ":2: 'cat/2.png' comes a second time");
         Error("\nbird/1.png", ":2: 'bird/1.png' is no sample of named (train)");
         Error("# nothing", ": the list names no sample");
-        Assert.Contains("none", Assert.Throws<DataException>(() => SampleList.Read(folder["none"], files)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "none",
+            Assert.Throws<DataException>(() => SampleList.Read(folder["none"], files)).Message,
+            StringComparison.Ordinal
+        );
 
         void Error(string text, string message)
         {
             File.WriteAllText(folder["list"], text);
-            Assert.StartsWith(folder["list"] + message, Assert.Throws<DataException>(() => SampleList.Read(folder["list"], files)).Message, StringComparison.Ordinal);
+            Assert.StartsWith(
+                folder["list"] + message,
+                Assert.Throws<DataException>(() => SampleList.Read(folder["list"], files)).Message,
+                StringComparison.Ordinal
+            );
         }
     }
 }

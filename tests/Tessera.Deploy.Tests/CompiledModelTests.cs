@@ -9,7 +9,12 @@ namespace Tessera.Tests.Deploy;
 public class CompiledModelTests : LiveTensors
 {
     // SReT draws permutations anew for every batch: it has a test of its own. Models of texts are refused.
-    public static TheoryData<string> Names => [.. Reduced.Names.Where(name => !name.StartsWith("sret", StringComparison.Ordinal) && !name.StartsWith("text", StringComparison.Ordinal))];
+    public static TheoryData<string> Names =>
+        [
+            .. Reduced.Names.Where(name =>
+                !name.StartsWith("sret", StringComparison.Ordinal) && !name.StartsWith("text", StringComparison.Ordinal)
+            ),
+        ];
 
     [Theory]
     [MemberData(nameof(Names))]
@@ -61,7 +66,11 @@ public class CompiledModelTests : LiveTensors
         {
             Assert.Equal(kernels, CompiledModel.Kernels);
             using var scope = Torch.Scope();
-            foreach (var name in new[] { "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "cvt_13", "pvt_v2_b0", "resnet20_cifar" }.Where(Reduced.Names.Contains))
+            foreach (
+                var name in new[] { "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "cvt_13", "pvt_v2_b0", "resnet20_cifar" }.Where(
+                    Reduced.Names.Contains
+                )
+            )
             {
                 var (model, images) = Prepared(Reduced.Create(name), 2);
                 var expected = model.Call(images);
@@ -145,7 +154,8 @@ public class CompiledModelTests : LiveTensors
         var before = model.Call(images);
         using var compiled = model.Compile(new() { Threads = 1 });
         using (Torch.NoGrad())
-            foreach (var parameter in model.Parameters()) parameter.Zero_();
+            foreach (var parameter in model.Parameters())
+                parameter.Zero_();
         Near.Equal(before, compiled.Call(images), 1e-5);
     }
 
@@ -157,7 +167,8 @@ public class CompiledModelTests : LiveTensors
         using var compiled = model.Compile(new() { Threads = 1 });
         compiled.Call(images);
         var (tensors, bytes) = (Tensor.LiveCount, GC.GetAllocatedBytesForCurrentThread());
-        for (var i = 0; i < 10; i++) compiled.Call(images).Dispose();
+        for (var i = 0; i < 10; i++)
+            compiled.Call(images).Dispose();
         Assert.Equal(tensors, Tensor.LiveCount);
         Assert.InRange((GC.GetAllocatedBytesForCurrentThread() - bytes) / 10, 0, 2048);
     }
@@ -176,9 +187,18 @@ public class CompiledModelTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (model, _) = Prepared(Registry.Create("vit_micro_patch4_32"), 1);
-        Assert.Contains("float32 or bfloat16", Assert.Throws<ArgumentException>(() => model.Compile(new() { Precision = DType.Float16 })).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "float32 or bfloat16",
+            Assert.Throws<ArgumentException>(() => model.Compile(new() { Precision = DType.Float16 })).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<ArgumentOutOfRangeException>(() => model.Compile(new() { Threads = 0 }));
-        using (var compiled = model.Compile()) Assert.Contains("[B, 3, H, W]", Assert.Throws<ShapeException>(() => compiled.Call(Torch.Zeros([1, 4, 32, 32]))).Message, StringComparison.Ordinal);
+        using (var compiled = model.Compile())
+            Assert.Contains(
+                "[B, 3, H, W]",
+                Assert.Throws<ShapeException>(() => compiled.Call(Torch.Zeros([1, 4, 32, 32]))).Message,
+                StringComparison.Ordinal
+            );
         model.Train();
         Assert.Contains("Eval()", Assert.Throws<InvalidOperationException>(() => model.Compile()).Message, StringComparison.Ordinal);
         model.Eval();
@@ -210,14 +230,18 @@ public class CompiledModelTests : LiveTensors
         {
             foreach (var (name, buffer) in model.NamedBuffers())
             {
-                if (name.EndsWith("running_mean", StringComparison.Ordinal)) buffer.Normal_(0, 0.2);
-                else if (name.EndsWith("running_var", StringComparison.Ordinal)) buffer.Uniform_(0.5, 1.5);
+                if (name.EndsWith("running_mean", StringComparison.Ordinal))
+                    buffer.Normal_(0, 0.2);
+                else if (name.EndsWith("running_var", StringComparison.Ordinal))
+                    buffer.Uniform_(0.5, 1.5);
             }
             foreach (var (name, parameter) in model.NamedParameters())
             {
-                if (parameter.Elements > 0 && parameter.Abs().Max().ToDouble() < 1e-4) parameter.Normal_(0, 0.05);
+                if (parameter.Elements > 0 && parameter.Abs().Max().ToDouble() < 1e-4)
+                    parameter.Normal_(0, 0.05);
                 // Scores of tokens far apart: rounding shall not choose other ones.
-                if (name.StartsWith("score_predictor", StringComparison.Ordinal)) parameter.Mul_(10);
+                if (name.StartsWith("score_predictor", StringComparison.Ordinal))
+                    parameter.Mul_(10);
             }
         }
         model.Eval();

@@ -24,9 +24,11 @@ public sealed class ModelTests : LiveTensors
         model.Eval();
         // Zeros hide what is added on the wrong device, and a fresh deformable convolution samples where its gradient jumps.
         using (Torch.NoGrad())
-            foreach (var parameter in model.Parameters()) parameter.Add_(Torch.Randn(parameter.Shape), 0.02);
+            foreach (var parameter in model.Parameters())
+                parameter.Add_(Torch.Randn(parameter.Shape), 0.02);
         // It draws permutations, which another device draws in another way.
-        if (model is Sret { Options.Groups: not null } && !OnDevice.IsTwin) return;
+        if (model is Sret { Options.Groups: not null } && !OnDevice.IsTwin)
+            return;
         var input = Questions.Input(model, Device.Cpu);
         var (logits, gradients) = Compute(model, input);
         model.To(Device.Cuda);
@@ -34,7 +36,10 @@ public sealed class ModelTests : LiveTensors
         Near.Equal(logits, found, 1e-4);
         Assert.Equal(gradients.Keys, ours.Keys);
         foreach (var (parameter, expected) in gradients)
-            Assert.True(Math.Abs(expected - ours[parameter]) <= 1e-3 * Math.Abs(expected) + 1e-5, $"gradient of {parameter}: {ours[parameter]}, {expected} on the processor");
+            Assert.True(
+                Math.Abs(expected - ours[parameter]) <= 1e-3 * Math.Abs(expected) + 1e-5,
+                $"gradient of {parameter}: {ours[parameter]}, {expected} on the processor"
+            );
     }
 
     private static (Tensor Logits, Dictionary<string, double> Gradients) Compute(Backbone model, Tensor input)
@@ -42,8 +47,12 @@ public sealed class ModelTests : LiveTensors
         Torch.Seed(2);
         var logits = model.Call(input);
         logits.Square().Sum().Backward();
-        var gradients = model.NamedParameters().Where(p => p.Parameter.Grad is not null).ToDictionary(p => p.Name, p => p.Parameter.Grad!.To(DType.Float64).Norm().ToDouble());
-        foreach (var (_, parameter) in model.NamedParameters()) parameter.Grad = null;
+        var gradients = model
+            .NamedParameters()
+            .Where(p => p.Parameter.Grad is not null)
+            .ToDictionary(p => p.Name, p => p.Parameter.Grad!.To(DType.Float64).Norm().ToDouble());
+        foreach (var (_, parameter) in model.NamedParameters())
+            parameter.Grad = null;
         return (logits.Detach(), gradients);
     }
 
@@ -51,6 +60,13 @@ public sealed class ModelTests : LiveTensors
     {
         using var scope = Torch.Scope();
         using var skip = Nn.Init.Skip();
-        return [.. Reduced.Names.Where(name => !Reduced.IsDense(name)).GroupBy(name => Reduced.Create(name).GetType()).Select(family => family.First()), .. Reduced.Names.Where(Reduced.IsDense)];
+        return
+        [
+            .. Reduced
+                .Names.Where(name => !Reduced.IsDense(name))
+                .GroupBy(name => Reduced.Create(name).GetType())
+                .Select(family => family.First()),
+            .. Reduced.Names.Where(Reduced.IsDense),
+        ];
     }
 }

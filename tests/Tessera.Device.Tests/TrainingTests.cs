@@ -1,7 +1,7 @@
 using Tessera.Optim;
+using Tessera.Testing;
 using Tessera.Training;
 using Tessera.Training.Tests;
-using Tessera.Testing;
 
 namespace Tessera.Tests.Devices;
 
@@ -25,7 +25,18 @@ public sealed class TrainingTests : IDisposable
             foreach (var until in (int[])[2, 3])
             {
                 using var scope = new Scope();
-                var (trainer, _, _, _) = Methods.Training(name, folder.Path, run, 1, e => { if (e is StepDone step) losses.Add(step.Loss); }, new(precision, "cuda", Ema: 0.9));
+                var (trainer, _, _, _) = Methods.Training(
+                    name,
+                    folder.Path,
+                    run,
+                    1,
+                    e =>
+                    {
+                        if (e is StepDone step)
+                            losses.Add(step.Loss);
+                    },
+                    new(precision, "cuda", Ema: 0.9)
+                );
                 using (trainer)
                 {
                     Assert.Equal(until == 3, trainer.Resume());
@@ -47,7 +58,8 @@ public sealed class TrainingTests : IDisposable
         var options = Tiny.Options with { Device = "cuda", Precision = precision, Accumulate = 2, MicroBatch = 4 };
         var (expected, found) = (State("whole", options, [12]), State("halves", options, [7, 12]));
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
-        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
+        foreach (var (name, bytes) in expected)
+            Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
     }
 
     private Dictionary<string, byte[]> State(string run, TrainOptions options, int[] stops)
@@ -56,18 +68,27 @@ public sealed class TrainingTests : IDisposable
         foreach (var stop in stops)
         {
             using var scope = new Scope();
-            var (trainer, model, optimizer) = Tiny.Training(Path.Combine(folder.Path, run), options, scaler: options.Precision == Precision.Fp16 ? new GradientScaler(1024) : null);
+            var (trainer, model, optimizer) = Tiny.Training(
+                Path.Combine(folder.Path, run),
+                options,
+                scaler: options.Precision == Precision.Fp16 ? new GradientScaler(1024) : null
+            );
             using (trainer)
             {
                 // Whatever ran before in the process must not matter.
                 Torch.Seed(stop == stops[0] ? options.Seed : 12345);
-                if (stop != stops[0]) Assert.True(trainer.Resume());
+                if (stop != stops[0])
+                    Assert.True(trainer.Resume());
                 trainer.Train(stop);
-                if (stop != stops[^1]) continue;
+                if (stop != stops[^1])
+                    continue;
                 Assert.All(model.Parameters(), parameter => Assert.Equal(DeviceType.Cuda, parameter.Device.Type));
-                foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
-                foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
-                foreach (var (name, tensor) in trainer.Ema!.StateDict()) result.Add("ema:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in model.StateDict())
+                    result.Add(name, tensor.ToBytes());
+                foreach (var (name, tensor) in optimizer.StateDict())
+                    result.Add("optimizer:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in trainer.Ema!.StateDict())
+                    result.Add("ema:" + name, tensor.ToBytes());
             }
         }
         return result;
@@ -79,10 +100,18 @@ public sealed class TrainingTests : IDisposable
         var data = Path.Combine(folder.Path, "data");
         SmallMnist.Write(data);
         var recipe = folder.Write("recipe.yaml", SmallMnist.Recipe(data));
-        string[] settings = ["schedule.epochs=1", "train.device=cuda", "train.precision=bf16", "train.recompute_blocks=true", "train.sam=0.05"];
+        string[] settings =
+        [
+            "schedule.epochs=1",
+            "train.device=cuda",
+            "train.precision=bf16",
+            "train.recompute_blocks=true",
+            "train.sam=0.05",
+        ];
         var run = Path.Combine(folder.Path, "run");
         TrainingResult result;
-        using (var experiment = Experiment.Begin(recipe, settings, run)) result = experiment.Train();
+        using (var experiment = Experiment.Begin(recipe, settings, run))
+            result = experiment.Train();
         Assert.True(result.Completed);
         Assert.True(File.Exists(new RunFolder(run).ReportPath));
         Assert.Equal(result.Last!.Loss, Experiment.Evaluate(TrainedModel.FromRun(run, Device.Cuda)).Loss, 1e-2);

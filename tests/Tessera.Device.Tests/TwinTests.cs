@@ -23,7 +23,18 @@ public sealed class TwinTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (here, there) = (Torch.Ones([2, 2]), Torch.Ones([2, 2]).To(device));
-        foreach (var mixed in (Func<Tensor>[])[() => there + here, () => here * there, () => there.Matmul(here), () => Torch.Cat([there, here]), () => there.Add_(here), () => Torch.Where(here > 0, there, there), () => there.Gather(0, here.To(DType.Int64) * 0)])
+        foreach (
+            var mixed in (Func<Tensor>[])
+                [
+                    () => there + here,
+                    () => here * there,
+                    () => there.Matmul(here),
+                    () => Torch.Cat([there, here]),
+                    () => there.Add_(here),
+                    () => Torch.Where(here > 0, there, there),
+                    () => there.Gather(0, here.To(DType.Int64) * 0),
+                ]
+        )
         {
             var error = Assert.ThrowsAny<TorchException>(mixed);
             Assert.Contains("Expected", error.Message, StringComparison.Ordinal);
@@ -86,15 +97,24 @@ public sealed class TwinTests : LiveTensors
         var state = RandomState.Of(device);
         var onCpu = Torch.Rand(4).ToArray<float>();
         var ones = Torch.Ones([64], device: device);
-        Tensor[] Draw() => [Torch.Rand([4], device: device), Torch.Randperm(9, DType.Int64, device: device), ones.Bernoulli(0.5), Torch.Dropout(ones, 0.5, true), Torch.Empty([4], device: device).Normal_()];
+        Tensor[] Draw() =>
+            [
+                Torch.Rand([4], device: device),
+                Torch.Randperm(9, DType.Int64, device: device),
+                ones.Bernoulli(0.5),
+                Torch.Dropout(ones, 0.5, true),
+                Torch.Empty([4], device: device).Normal_(),
+            ];
         var first = Draw();
         Assert.NotEqual(first[0].ToArray<float>(), Torch.Rand([4], device: device).ToArray<float>());
         state.Restore();
         // What the device draws does not move the processor's numbers.
-        foreach (var (expected, found) in first.Zip(Draw())) Near.Identical(expected, found);
+        foreach (var (expected, found) in first.Zip(Draw()))
+            Near.Identical(expected, found);
         Assert.Equal(onCpu, Torch.Rand(4).ToArray<float>());
         Torch.Seed(3);
-        foreach (var (expected, found) in first.Zip(Draw())) Near.Identical(expected, found);
+        foreach (var (expected, found) in first.Zip(Draw()))
+            Near.Identical(expected, found);
     }
 
     [DeviceFact]
@@ -132,7 +152,8 @@ public sealed class TwinTests : LiveTensors
             using (Torch.Autocast(device: DeviceType.Cuda))
             {
                 product = weight.Matmul(weight).Softmax(-1).Square().Sum();
-                if (inside) return Autograd.Grad([product], [weight])[0]!;
+                if (inside)
+                    return Autograd.Grad([product], [weight])[0]!;
             }
             return Autograd.Grad([product], [weight])[0]!;
         }
@@ -140,7 +161,8 @@ public sealed class TwinTests : LiveTensors
         Near.Identical(Gradient(inside: false), Gradient(inside: true));
         // What was computed in float32 before is not shortened either.
         var plain = (weight * 1e6).Matmul(weight).Sum();
-        using (Torch.Autocast(device: DeviceType.Cuda)) Near.Values(Autograd.Grad([plain], [weight])[0]!.Max() / 1e6, 1e-6, 8);
+        using (Torch.Autocast(device: DeviceType.Cuda))
+            Near.Values(Autograd.Grad([plain], [weight])[0]!.Max() / 1e6, 1e-6, 8);
     }
 
     [DeviceFact]
@@ -151,12 +173,15 @@ public sealed class TwinTests : LiveTensors
         var (offset, mask) = (Torch.Zeros([1, 4, 4, 18], device: device), Torch.Ones([1, 4, 4, 9], device: device));
         Assert.ThrowsAny<TorchException>(() => Torch.Dcnv3(value, offset, mask, 1, (3, 3), (1, 1), (1, 1), (1, 1), 1, false));
         Assert.ThrowsAny<TorchException>(() => Torch.Attention(value, value, value, 1));
-        Assert.Throws<InvalidOperationException>(() => { _ = value.Span<float>().Length; });
+        Assert.Throws<InvalidOperationException>(() =>
+        {
+            _ = value.Span<float>().Length;
+        });
     }
 
     [DeviceFact]
-    public void A_device_that_does_not_exist_is_refused()
-        => Assert.ThrowsAny<TorchException>(() => Torch.Ones(3, device: new(DeviceType.Cuda, 63)));
+    public void A_device_that_does_not_exist_is_refused() =>
+        Assert.ThrowsAny<TorchException>(() => Torch.Ones(3, device: new(DeviceType.Cuda, 63)));
 
     [TwinFact]
     public void A_tensor_that_grows_keeps_its_identity()

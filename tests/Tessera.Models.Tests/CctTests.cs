@@ -25,7 +25,9 @@ public class CctTests
     {
         using var scope = Torch.Scope();
         var model = Registry.Create("cct_2_3x2_32_sine");
-        Assert.DoesNotContain(model.NamedParameters(), p => p.Name.Contains("positional", StringComparison.Ordinal) && p.Parameter.RequiresGrad);
+        Assert.DoesNotContain(model.NamedParameters(), p =>
+            p.Name.Contains("positional", StringComparison.Ordinal) && p.Parameter.RequiresGrad
+        );
         model.Resize(48, 48);
         Assert.Equal(new Shape(1, 144, 128), model.StateDict()["classifier.positional_emb"].Shape);
         model.Eval();
@@ -53,7 +55,11 @@ public class CctTests
         text.Eval();
         Tensor Logits(int padding)
         {
-            var ids = Tensor.From<long>([.. Enumerable.Range(2, 6).Select(i => (long)i), .. Enumerable.Repeat(1L, padding)], 1, 6 + padding);
+            var ids = Tensor.From<long>(
+                [.. Enumerable.Range(2, 6).Select(i => (long)i), .. Enumerable.Repeat(1L, padding)],
+                1,
+                6 + padding
+            );
             return text.Run(new(ids, ids.Ne(1))).Logits;
         }
         Assert.True(Logits(0).Allclose(Logits(5), 1e-4, 1e-5));

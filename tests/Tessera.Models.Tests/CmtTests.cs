@@ -4,7 +4,16 @@ namespace Tessera.Tests.Models;
 
 public class CmtTests
 {
-    private static readonly Cmt.Config Small = new((32, 64), [8, 16, 24, 32], [1, 1, 2, 1], [1, 2, 3, 4], [3.6, 3.6, 3.6, 3.6], 4, 5, HeadWidth: 40);
+    private static readonly Cmt.Config Small = new(
+        (32, 64),
+        [8, 16, 24, 32],
+        [1, 1, 2, 1],
+        [1, 2, 3, 4],
+        [3.6, 3.6, 3.6, 3.6],
+        4,
+        5,
+        HeadWidth: 40
+    );
 
     [Fact]
     public void Features_pyramid_and_attention_have_their_shapes()
@@ -14,7 +23,10 @@ public class CmtTests
         model.Eval();
         var image = Torch.Randn([2, 3, 32, 64]);
         Assert.Equal(new Shape(2, 40, 1, 2), model.ForwardFeatures(image).Shape);
-        Assert.Equal([(4, new Shape(2, 8, 8, 16)), (8, new Shape(2, 16, 4, 8)), (16, new Shape(2, 24, 2, 4)), (32, new Shape(2, 32, 1, 2))], model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape)));
+        Assert.Equal(
+            [(4, new Shape(2, 8, 8, 16)), (8, new Shape(2, 16, 4, 8)), (16, new Shape(2, 24, 2, 4)), (32, new Shape(2, 32, 1, 2))],
+            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+        );
         Assert.Equal([128, 32, 8, 8, 2], model.Blocks(image).Select(b => b.Size(1)));
         var attention = model.AttentionMaps(image);
         Assert.Equal(5, attention.Count);

@@ -30,7 +30,8 @@ public class ConVitTests : LiveTensors
         var model = new ConVit(Small with { LocalityStrength = 20 });
         var state = model.StateDict();
         // The gate closed to content: position alone counts.
-        using (Torch.NoGrad()) state["blocks.0.attn.gating_param"].Fill_(50);
+        using (Torch.NoGrad())
+            state["blocks.0.attn.gating_param"].Fill_(50);
         model.Eval();
         var attention = model.AttentionMaps(Torch.Randn([1, 3, 24, 32]))["blocks.0.attn.attention"];
         var (row, column) = (3, 4);
@@ -51,9 +52,11 @@ public class ConVitTests : LiveTensors
         other.LoadStateDict(one.StateDict());
         using (Torch.NoGrad())
             foreach (var model in new[] { one, other })
-                foreach (var (name, parameter) in model.NamedParameters())
-                    if (name.EndsWith("gating_param", StringComparison.Ordinal)) parameter.Fill_(-50);
-                    else if (model == other && name.EndsWith("pos_proj.weight", StringComparison.Ordinal)) parameter.Normal_(0, 1);
+            foreach (var (name, parameter) in model.NamedParameters())
+                if (name.EndsWith("gating_param", StringComparison.Ordinal))
+                    parameter.Fill_(-50);
+                else if (model == other && name.EndsWith("pos_proj.weight", StringComparison.Ordinal))
+                    parameter.Normal_(0, 1);
         one.Eval();
         other.Eval();
         var image = Torch.Randn([1, 3, 24, 32]);
@@ -77,6 +80,10 @@ public class ConVitTests : LiveTensors
     }
 
     [Fact]
-    public void The_class_token_needs_a_block()
-        => Assert.Contains("class token", Assert.Throws<ArgumentException>(() => new ConVit(Small with { PositionalBlocks = 4 })).Message, StringComparison.Ordinal);
+    public void The_class_token_needs_a_block() =>
+        Assert.Contains(
+            "class token",
+            Assert.Throws<ArgumentException>(() => new ConVit(Small with { PositionalBlocks = 4 })).Message,
+            StringComparison.Ordinal
+        );
 }

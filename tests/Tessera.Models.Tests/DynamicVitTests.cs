@@ -6,7 +6,23 @@ namespace Tessera.Tests.Models;
 
 public class DynamicVitTests : LiveTensors
 {
-    private static DynamicVit Small(bool dense = false) => new(new DynamicVit.Config((32, 32), 4, 24, 4, 3, [1, 2, 3], [0.7, 0.49, 0.343], dense, dense ? 8 : 0, dense ? 2 : 1, !dense, Classes: 5));
+    private static DynamicVit Small(bool dense = false) =>
+        new(
+            new DynamicVit.Config(
+                (32, 32),
+                4,
+                24,
+                4,
+                3,
+                [1, 2, 3],
+                [0.7, 0.49, 0.343],
+                dense,
+                dense ? 8 : 0,
+                dense ? 2 : 1,
+                !dense,
+                Classes: 5
+            )
+        );
 
     [Fact]
     public void Tokens_are_really_removed_in_evaluation_and_the_result_repeats()
@@ -34,7 +50,11 @@ public class DynamicVitTests : LiveTensors
     [Fact]
     public void Dropping_tokens_saves_a_third_of_the_operations()
     {
-        Assert.InRange(1 - Operations.Macs("dynamicvit_deit_256_07") / Operations.Macs("deit_tiny_patch16_224") * (192.0 * 192) / (256 * 256), 0.25, 0.45);
+        Assert.InRange(
+            1 - Operations.Macs("dynamicvit_deit_256_07") / Operations.Macs("deit_tiny_patch16_224") * (192.0 * 192) / (256 * 256),
+            0.25,
+            0.45
+        );
         Assert.InRange(1 - Operations.Macs("dynamicvit_lvvit_s_07") / Operations.Macs("lvvit_s"), 0.25, 0.40);
     }
 
@@ -48,20 +68,24 @@ public class DynamicVitTests : LiveTensors
         var model = Small(dense);
         model.To(dtype: DType.Float64);
         foreach (var (name, module) in model.NamedModules())
-            if (name.StartsWith("blocks", StringComparison.Ordinal) && module is Linear linear) Init.Normal(linear.Weight, 0.2);
+            if (name.StartsWith("blocks", StringComparison.Ordinal) && module is Linear linear)
+                Init.Normal(linear.Weight, 0.2);
         model.Eval();
         var images = Torch.Randn([2, 3, 32, 32]).To(DType.Float64);
         using var taps = new Taps(model, "position*", "normed");
         model.Call(images);
         // Noise that forces every stage's choice upon the masks. Batch norms keep their running statistics.
-        var draws = Enumerable.Range(0, 3).ToDictionary(DynamicVit.Gumbel, stage =>
-        {
-            var kept = Torch.Zeros([2, 64], DType.Float64).Scatter_(1, taps[$"position{stage}"], 1.0);
-            return Torch.Stack([kept * 1e4, (1 - kept) * 1e4], 2);
-        });
+        var draws = Enumerable
+            .Range(0, 3)
+            .ToDictionary(DynamicVit.Gumbel, stage =>
+            {
+                var kept = Torch.Zeros([2, 64], DType.Float64).Scatter_(1, taps[$"position{stage}"], 1.0);
+                return Torch.Stack([kept * 1e4, (1 - kept) * 1e4], 2);
+            });
         model.Train();
         foreach (var (_, module) in model.NamedModules())
-            if (module is BatchNorm) module.Eval();
+            if (module is BatchNorm)
+                module.Eval();
         var outputs = model.Run(new(images) { Draws = draws });
         Near.Equal(model.ForwardHead(taps["normed"].Select(1, 0)), outputs.Logits, 1e-5);
         Assert.Equal(2 * 21, outputs.Named[DynamicVit.Mask].Round().Sum().ToInt64());
@@ -97,7 +121,9 @@ public class DynamicVitTests : LiveTensors
         using var scope = Torch.Scope();
         var model = Small();
         var none = Torch.Stack([Torch.Zeros([1, 64]), Torch.Full([1, 64], 1e4)], 2);
-        var outputs = model.Run(new(Torch.Randn([1, 3, 32, 32])) { Draws = Enumerable.Range(0, 3).ToDictionary(DynamicVit.Gumbel, _ => none) });
+        var outputs = model.Run(
+            new(Torch.Randn([1, 3, 32, 32])) { Draws = Enumerable.Range(0, 3).ToDictionary(DynamicVit.Gumbel, _ => none) }
+        );
         Assert.True(outputs.Logits.Isfinite().All().ToArray<bool>()[0]);
     }
 }

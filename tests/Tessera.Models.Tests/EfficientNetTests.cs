@@ -11,12 +11,12 @@ public class EfficientNetTests : LiveTensors
     public void Widths_are_multiples_of_eight_and_lose_no_more_than_a_tenth()
     {
         foreach (var factor in new[] { 0.3, 1.1, 1.2, 1.4, 2.6 })
-            foreach (var channels in new[] { 16, 24, 40, 112, 320 })
-            {
-                var width = (Small with { WidthFactor = factor }).Width(channels);
-                Assert.Equal(0, width % 8);
-                Assert.InRange(width, 0.9 * factor * channels, Math.Max(8, 1.5 * factor * channels));
-            }
+        foreach (var channels in new[] { 16, 24, 40, 112, 320 })
+        {
+            var width = (Small with { WidthFactor = factor }).Width(channels);
+            Assert.Equal(0, width % 8);
+            Assert.InRange(width, 0.9 * factor * channels, Math.Max(8, 1.5 * factor * channels));
+        }
     }
 
     [Theory]
@@ -29,7 +29,8 @@ public class EfficientNetTests : LiveTensors
         using var scope = Torch.Scope();
         var net = Registry.Create(name);
         Assert.Equal(blocks, net.BlockPaths.Count);
-        foreach (var tensor in net.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in net.StateDict().Values)
+            tensor.Dispose();
     }
 
     [Fact]
@@ -39,7 +40,10 @@ public class EfficientNetTests : LiveTensors
         var net = new EfficientNet(Small);
         net.Eval();
         var image = Torch.Zeros([1, 3, 64, 96]);
-        Assert.Equal([(4, new Shape(1, 8, 16, 24)), (8, new Shape(1, 16, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 320, 2, 3))], net.Pyramid(image).Select(m => (m.Stride, m.Map.Shape)));
+        Assert.Equal(
+            [(4, new Shape(1, 8, 16, 24)), (8, new Shape(1, 16, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 320, 2, 3))],
+            net.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+        );
         Near.Identical(net.ForwardFeatures(image), net.Pyramid(image)[^1].Map);
         net.To(dtype: DType.Float64);
         net.ResetClassifier(9);

@@ -4,7 +4,17 @@ namespace Tessera.Tests.Models;
 
 public class HatNetTests
 {
-    private static readonly HatNet.Config Small = new((64, 64), [16, 32, 48, 64], 16, [1, 1, 2, 1], [8, 4, 2, 1], [8, 4, 2, 1], [3, 3, 3, 3], [4, 4, 2, 2], 5);
+    private static readonly HatNet.Config Small = new(
+        (64, 64),
+        [16, 32, 48, 64],
+        16,
+        [1, 1, 2, 1],
+        [8, 4, 2, 1],
+        [8, 4, 2, 1],
+        [3, 3, 3, 3],
+        [4, 4, 2, 2],
+        5
+    );
 
     [Fact]
     public void Features_pyramid_and_attention_have_their_shapes()
@@ -14,7 +24,10 @@ public class HatNetTests
         model.Eval();
         var image = Torch.Randn([2, 3, 64, 96]);
         Assert.Equal(new Shape(2, 64, 2, 3), model.ForwardFeatures(image).Shape);
-        Assert.Equal([(4, new Shape(2, 16, 16, 24)), (8, new Shape(2, 32, 8, 12)), (16, new Shape(2, 48, 4, 6)), (32, new Shape(2, 64, 2, 3))], model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape)));
+        Assert.Equal(
+            [(4, new Shape(2, 16, 16, 24)), (8, new Shape(2, 32, 8, 12)), (16, new Shape(2, 48, 4, 6)), (32, new Shape(2, 64, 2, 3))],
+            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+        );
         var attention = model.AttentionMaps(image);
         Assert.Equal(5, attention.Count);
         Assert.Equal(new Shape(2, 1, 384, 6), attention["blocks.0.0.attn.attention"].Shape);
@@ -59,6 +72,8 @@ public class HatNetTests
         using var scope = Torch.Scope();
         var model = new HatNet(Small);
         model.Call(Torch.Randn([2, 3, 64, 64])).Square().Sum().Backward();
-        Assert.All(model.NamedParameters(), p => Assert.Equal(p.Name.Contains("proj_norm", StringComparison.Ordinal), p.Parameter.Grad is null));
+        Assert.All(model.NamedParameters(), p =>
+            Assert.Equal(p.Name.Contains("proj_norm", StringComparison.Ordinal), p.Parameter.Grad is null)
+        );
     }
 }

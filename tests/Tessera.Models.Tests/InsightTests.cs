@@ -18,8 +18,21 @@ public class InsightTests : LiveTensors
     [InlineData("cvt_13", "class token, block 1")]
     [InlineData("pvt_tiny", "class token, block 1")]
     [InlineData("cct_2_3x2_32", "sequence pooling")]
-    [InlineData("swin_tiny_patch4_window7_224", "windows, stage 1", "shifted windows, stage 1", "windows, stage 2", "shifted windows, stage 2")]
-    [InlineData("cswin_tiny_224", "upright stripes, stage 2", "level stripes, stage 2", "upright stripes, stage 3", "level stripes, stage 3", "stage 4")]
+    [InlineData(
+        "swin_tiny_patch4_window7_224",
+        "windows, stage 1",
+        "shifted windows, stage 1",
+        "windows, stage 2",
+        "shifted windows, stage 2"
+    )]
+    [InlineData(
+        "cswin_tiny_224",
+        "upright stripes, stage 2",
+        "level stripes, stage 2",
+        "upright stripes, stage 3",
+        "level stripes, stage 3",
+        "stage 4"
+    )]
     [InlineData("dynamicvit_deit_256_07", "kept by stage 1", "kept by stage 2", "kept by stage 3", "class token, block 1")]
     [InlineData("vt_resnet18", "visual token 1", "visual token 2", "visual token 3", "visual token 4")]
     [InlineData("revcol_tiny", "column 1", "column 2", "column 3", "column 4")]
@@ -27,8 +40,19 @@ public class InsightTests : LiveTensors
     [InlineData("gmlp_ti16_224", "mixing, block 1", "mixing, block 2", "features of stride 4")]
     [InlineData("resmlp_12_224", "mixing, block 1", "mixing, block 2", "features of stride 4")]
     [InlineData("resnet18", "features of stride 4", "features of stride 8", "features of stride 16", "features of stride 32")]
-    [InlineData("internimage_t", "points, level 1", "points, level 2", "points, level 3", "points, level 4", "features of stride 4", "features of stride 8", "features of stride 16", "features of stride 32")]
-    public void Each_kind_shows_what_is_its_own(string name, params string[] expected) => Assert.Equal(expected, Explained(name).Insights.Select(insight => insight.Name));
+    [InlineData(
+        "internimage_t",
+        "points, level 1",
+        "points, level 2",
+        "points, level 3",
+        "points, level 4",
+        "features of stride 4",
+        "features of stride 8",
+        "features of stride 16",
+        "features of stride 32"
+    )]
+    public void Each_kind_shows_what_is_its_own(string name, params string[] expected) =>
+        Assert.Equal(expected, Explained(name).Insights.Select(insight => insight.Name));
 
     [Theory]
     [InlineData("swin_tiny_patch4_window7_224")]
@@ -45,9 +69,18 @@ public class InsightTests : LiveTensors
         }
     }
 
-    private static double Within(Insight insight, Insight.Area area)
-        => Enumerable.Range(0, insight.Values.Length).Where(i =>
-            ((i % insight.Width) + 0.5) / insight.Width is var x && ((i / insight.Width) + 0.5) / insight.Height is var y && x > area.Left && x < area.Right && y > area.Top && y < area.Bottom).Sum(i => insight.Values[i]);
+    private static double Within(Insight insight, Insight.Area area) =>
+        Enumerable
+            .Range(0, insight.Values.Length)
+            .Where(i =>
+                ((i % insight.Width) + 0.5) / insight.Width is var x
+                && ((i / insight.Width) + 0.5) / insight.Height is var y
+                && x > area.Left
+                && x < area.Right
+                && y > area.Top
+                && y < area.Bottom
+            )
+            .Sum(i => insight.Values[i]);
 
     [Fact]
     public void Stages_of_DynamicViT_keep_ever_fewer_of_the_same_tokens()
@@ -55,7 +88,8 @@ public class InsightTests : LiveTensors
         var (model, insights) = Explained("dynamicvit_deit_256_07");
         var kept = insights.Where(i => i.IsPresence).ToArray();
         Assert.Equal(Enumerable.Range(0, 3).Select(((DynamicVit)model).Kept), kept.Select(i => (int)i.Values.Sum()));
-        for (var stage = 1; stage < kept.Length; stage++) Assert.All(kept[stage].Values.Zip(kept[stage - 1].Values), pair => Assert.True(pair.First <= pair.Second));
+        for (var stage = 1; stage < kept.Length; stage++)
+            Assert.All(kept[stage].Values.Zip(kept[stage - 1].Values), pair => Assert.True(pair.First <= pair.Second));
     }
 
     [Fact]
@@ -72,8 +106,8 @@ public class InsightTests : LiveTensors
     [Theory]
     [InlineData("cct_2_3x2_32")]
     [InlineData("vt_resnet18")]
-    public void Weights_of_pooling_sum_to_one(string name)
-        => Assert.All(Explained(name).Insights, insight => Assert.Equal(1, insight.Values.Sum(), 1e-5));
+    public void Weights_of_pooling_sum_to_one(string name) =>
+        Assert.All(Explained(name).Insights, insight => Assert.Equal(1, insight.Values.Sum(), 1e-5));
 
     private static (Backbone Model, IReadOnlyList<Insight> Insights) Explained(string name)
     {

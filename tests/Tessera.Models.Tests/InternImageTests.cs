@@ -15,19 +15,22 @@ public class InternImageTests
         var value = Torch.Randn([batch, height, width, s.Groups * depth], type);
         var rows = (height + 2 * s.Padding.Height - s.Dilation.Height * (s.Kernel.Height - 1) - 1) / s.Stride.Height + 1;
         var columns = (width + 2 * s.Padding.Width - s.Dilation.Width * (s.Kernel.Width - 1) - 1) / s.Stride.Width + 1;
-        var offset = Torch.Randint(-2, 2, [batch, rows, columns, s.Groups * s.Points * 2], dtype: type) + Torch.Uniform([batch, rows, columns, s.Groups * s.Points * 2], 0.15, 0.35, type);
+        var offset =
+            Torch.Randint(-2, 2, [batch, rows, columns, s.Groups * s.Points * 2], dtype: type)
+            + Torch.Uniform([batch, rows, columns, s.Groups * s.Points * 2], 0.15, 0.35, type);
         var mask = Torch.Rand([batch, rows, columns, s.Groups * s.Points], type);
         return [.. new[] { value, offset, mask }.Select(t => t.Detach())];
     }
 
-    public static TheoryData<DeformableSampling, int> Geometries => new()
-    {
-        { Plain3, 4 },
-        { Plain3 with { OffsetScale = 2, RemoveCenter = true }, 16 },
-        { new(1, (3, 5), (2, 1), (0, 2), (1, 2)), 32 },
-        { new(3, (1, 3), (1, 2), (1, 0), (3, 1), 0.5), 70 },
-        { new(2, (2, 2), (1, 1), (2, 1), (1, 1)), 3 },
-    };
+    public static TheoryData<DeformableSampling, int> Geometries =>
+        new()
+        {
+            { Plain3, 4 },
+            { Plain3 with { OffsetScale = 2, RemoveCenter = true }, 16 },
+            { new(1, (3, 5), (2, 1), (0, 2), (1, 2)), 32 },
+            { new(3, (1, 3), (1, 2), (1, 0), (3, 1), 0.5), 70 },
+            { new(2, (2, 2), (1, 1), (2, 1), (1, 1)), 3 },
+        };
 
     [Theory]
     [MemberData(nameof(Geometries))]
@@ -36,14 +39,16 @@ public class InternImageTests
         using var scope = Torch.Scope();
         Torch.Seed(3);
         var inputs = Inputs(sampling, 2, 6, 7, depth, DType.Float64);
-        foreach (var input in inputs) input.RequiresGrad = true;
+        foreach (var input in inputs)
+            input.RequiresGrad = true;
         var fused = sampling.Apply(inputs[0], inputs[1], inputs[2]);
         var plain = sampling.Plain(inputs[0], inputs[1], inputs[2]);
         Near.Equal(plain, fused, 1e-12);
         var weights = Torch.Randn(plain.Shape, DType.Float64);
         var expected = Autograd.Grad([(plain * weights).Sum()], inputs);
         var actual = Autograd.Grad([(fused * weights).Sum()], inputs);
-        for (var i = 0; i < inputs.Length; i++) Near.Equal(expected[i]!, actual[i]!, 1e-11);
+        for (var i = 0; i < inputs.Length; i++)
+            Near.Equal(expected[i]!, actual[i]!, 1e-11);
     }
 
     [Fact]
@@ -53,7 +58,8 @@ public class InternImageTests
         Torch.Seed(4);
         var sampling = new DeformableSampling(2, (3, 3), (2, 1), (1, 1), (1, 2), 1.25);
         var inputs = Inputs(sampling, 1, 4, 5, 2, DType.Float64);
-        foreach (var input in inputs) input.RequiresGrad = true;
+        foreach (var input in inputs)
+            input.RequiresGrad = true;
         GradientCheck.Holds(x => sampling.Apply(x[0], x[1], x[2]), inputs);
     }
 
@@ -86,7 +92,8 @@ public class InternImageTests
         using var scope = Torch.Scope();
         Torch.Seed(6);
         var inputs = Inputs(Plain3, 3, 20, 20, 16, DType.Float32);
-        foreach (var input in inputs) input.RequiresGrad = true;
+        foreach (var input in inputs)
+            input.RequiresGrad = true;
         var before = Torch.Threads;
         try
         {
@@ -97,7 +104,8 @@ public class InternImageTests
                 return [y, .. Autograd.Grad([y.Square().Sum()], inputs).Select(g => g!)];
             }
 
-            foreach (var (one, two) in Run(1).Zip(Run(2))) Near.Identical(one, two);
+            foreach (var (one, two) in Run(1).Zip(Run(2)))
+                Near.Identical(one, two);
         }
         finally
         {
@@ -172,7 +180,10 @@ public class InternImageTests
         var image = Torch.Randn([2, 3, 32, 64]);
         var maps = model.Pyramid(image);
         Assert.Equal([4, 8, 16, 32], maps.Select(m => m.Stride));
-        Assert.Equal([new Shape(2, 16, 8, 16), new Shape(2, 32, 4, 8), new Shape(2, 64, 2, 4), new Shape(2, 128, 1, 2)], maps.Select(m => m.Map.Shape));
+        Assert.Equal(
+            [new Shape(2, 16, 8, 16), new Shape(2, 32, 4, 8), new Shape(2, 64, 2, 4), new Shape(2, 128, 1, 2)],
+            maps.Select(m => m.Map.Shape)
+        );
         Assert.Equal(5, model.Blocks(image).Count);
         Assert.Equal(new Shape(2, 192), model.ForwardPooled(image).Shape);
         model.ResetClassifier(3);
@@ -184,7 +195,15 @@ public class InternImageTests
     public void The_large_head_pools_by_attention_and_takes_multiples_of_32()
     {
         using var scope = Torch.Scope();
-        var model = new InternImage(Small with { ClipProjector = true, CenterFeatureScale = true, ResPostNorm = true, Level2PostNorm = [1] });
+        var model = new InternImage(
+            Small with
+            {
+                ClipProjector = true,
+                CenterFeatureScale = true,
+                ResPostNorm = true,
+                Level2PostNorm = [1],
+            }
+        );
         model.Eval();
         using var taps = new Taps(model, "clip_projector.cross_dcn.attention");
         model.Call(Torch.Randn([1, 3, 32, 64]));

@@ -41,7 +41,12 @@ public class LvVitTests : LiveTensors
     {
         using var random = new Generator(7);
         var boxes = Enumerable.Range(0, 200).Select(_ => MixToken.Draw(7, 5, random)).ToArray();
-        Assert.All(boxes, box => Assert.True(box is { Top: >= 0, Left: >= 0, Bottom: <= 7, Right: <= 5 } && box.Top <= box.Bottom && box.Left <= box.Right, box.ToString()));
+        Assert.All(boxes, box =>
+            Assert.True(
+                box is { Top: >= 0, Left: >= 0, Bottom: <= 7, Right: <= 5 } && box.Top <= box.Bottom && box.Left <= box.Right,
+                box.ToString()
+            )
+        );
         Assert.Contains(boxes, box => MixToken.Kept(box, 35) < 0.6);
         using var again = new Generator(7);
         Assert.Equal(boxes, Enumerable.Range(0, 200).Select(_ => MixToken.Draw(7, 5, again)));
@@ -69,7 +74,9 @@ public class LvVitTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var model = new LvVit(new LvVit.Config((16, 16), 8, 16, 0, 2, 2, Filters: 0, Classes: 3, Order: ["mha", "ffn", "tr"]));
-        Assert.DoesNotContain(model.StateDict().Keys, name => name.StartsWith("blocks.0.mlp", StringComparison.Ordinal) || name.StartsWith("blocks.1.attn", StringComparison.Ordinal));
+        Assert.DoesNotContain(model.StateDict().Keys, name =>
+            name.StartsWith("blocks.0.mlp", StringComparison.Ordinal) || name.StartsWith("blocks.1.attn", StringComparison.Ordinal)
+        );
         Assert.Equal(new Shape(1, 3), model.Call(Torch.Randn([1, 3, 16, 16])).Shape);
         Assert.Throws<ArgumentException>(() => new LvVit(new LvVit.Config((16, 16), 8, 16, 0, 2, 2, Order: ["conv"])));
     }

@@ -8,22 +8,24 @@ public class MlpTests
 {
     private static readonly (int, int) size = (32, 32);
 
-    private static Backbone Build(string family) => family switch
-    {
-        "mixer" => new Mixer(new(size, 4, 24, 2, 5)),
-        "gmixer" => new Mixer(new(size, 4, 24, 2, 5, TokenRatio: 1, Gated: true)),
-        "resmlp" => new ResMlp(new(size, 4, 24, 2, 5)),
-        "gmlp" => new GMlp(new(size, 4, 24, 2, 5)),
-        "vip" => new Vip(new(size, 4, [1, 1], [24, 32], [8, 4], [true, false], [3, 3], 5)),
-        "s2mlpv1" => new S2Mlp(new(size, [4, 2], [24, 32], [1, 1], [3, 3], false, 5)),
-        "s2mlpv2" => new S2Mlp(new(size, [4, 2], [24, 32], [1, 1], [3, 3], true, 5)),
-        "cyclemlp" => new CycleMlp(new(size, [1, 1], [24, 32], [4, 4], 5)),
-        "asmlp" => new AsMlp(new(size, 24, [1, 1], Classes: 5)),
-        "hiremlp" => new HireMlp(new(size, [2, 1], [24, 32], [4, 4], [3, 2], [2, 1], [1, 1], Classes: 5)),
-        _ => throw new ArgumentOutOfRangeException(nameof(family)),
-    };
+    private static Backbone Build(string family) =>
+        family switch
+        {
+            "mixer" => new Mixer(new(size, 4, 24, 2, 5)),
+            "gmixer" => new Mixer(new(size, 4, 24, 2, 5, TokenRatio: 1, Gated: true)),
+            "resmlp" => new ResMlp(new(size, 4, 24, 2, 5)),
+            "gmlp" => new GMlp(new(size, 4, 24, 2, 5)),
+            "vip" => new Vip(new(size, 4, [1, 1], [24, 32], [8, 4], [true, false], [3, 3], 5)),
+            "s2mlpv1" => new S2Mlp(new(size, [4, 2], [24, 32], [1, 1], [3, 3], false, 5)),
+            "s2mlpv2" => new S2Mlp(new(size, [4, 2], [24, 32], [1, 1], [3, 3], true, 5)),
+            "cyclemlp" => new CycleMlp(new(size, [1, 1], [24, 32], [4, 4], 5)),
+            "asmlp" => new AsMlp(new(size, 24, [1, 1], Classes: 5)),
+            "hiremlp" => new HireMlp(new(size, [2, 1], [24, 32], [4, 4], [3, 2], [2, 1], [1, 1], Classes: 5)),
+            _ => throw new ArgumentOutOfRangeException(nameof(family)),
+        };
 
-    public static TheoryData<string> Families => ["mixer", "gmixer", "resmlp", "gmlp", "vip", "s2mlpv1", "s2mlpv2", "cyclemlp", "asmlp", "hiremlp"];
+    public static TheoryData<string> Families =>
+        ["mixer", "gmixer", "resmlp", "gmlp", "vip", "s2mlpv1", "s2mlpv2", "cyclemlp", "asmlp", "hiremlp"];
 
     [Theory]
     [MemberData(nameof(Families))]
@@ -35,8 +37,10 @@ public class MlpTests
         model.Eval();
         var tied = family is "mixer" or "gmixer" or "resmlp" or "gmlp" or "vip";
         var other = Torch.Randn([1, 3, 48, 64]);
-        if (tied) Assert.Throws<ShapeException>(() => model.Call(other));
-        else Assert.Equal(new Shape(1, 5), model.Call(other).Shape);
+        if (tied)
+            Assert.Throws<ShapeException>(() => model.Call(other));
+        else
+            Assert.Equal(new Shape(1, 5), model.Call(other).Shape);
         model.Resize(48, 64);
         Assert.Equal((48, 64), model.ImageSize);
         Assert.Equal(new Shape(1, 5), model.Call(other).Shape);
@@ -56,9 +60,12 @@ public class MlpTests
         using (Torch.NoGrad())
             foreach (var (name, tensor) in model.StateDict())
             {
-                if (tensor.Dim == 2 && tensor.Size(1) == 64) tensor.Copy_(tensor.Mean([1], keepdim: true).Expand(tensor.Shape.ToArray()));
-                if (tensor.Size(0) == 64) tensor.Copy_(tensor.Mean([0], keepdim: true).Expand(tensor.Shape.ToArray()));
-                if (name == "head.weight") tensor.Normal_();
+                if (tensor.Dim == 2 && tensor.Size(1) == 64)
+                    tensor.Copy_(tensor.Mean([1], keepdim: true).Expand(tensor.Shape.ToArray()));
+                if (tensor.Size(0) == 64)
+                    tensor.Copy_(tensor.Mean([0], keepdim: true).Expand(tensor.Shape.ToArray()));
+                if (name == "head.weight")
+                    tensor.Normal_();
             }
         model.Eval();
         var before = model.ForwardPooled(Torch.Ones([1, 3, 32, 32]));
@@ -83,9 +90,19 @@ public class MlpTests
     {
         using var scope = Torch.Scope();
         var model = new ResMlp(new(size, 4, 24, 1, 5));
-        var theirs = model.StateDict().ToDictionary(
-            e => e.Key.Replace("stem.", "patch_embed.", StringComparison.Ordinal).Replace("linear_tokens.", "attn.", StringComparison.Ordinal).Replace("mlp_channels.", "mlp.", StringComparison.Ordinal).Replace(".ls", ".gamma_", StringComparison.Ordinal),
-            e => e.Key.EndsWith("alpha", StringComparison.Ordinal) || e.Key.EndsWith("beta", StringComparison.Ordinal) ? e.Value.Flatten() : e.Value);
+        var theirs = model
+            .StateDict()
+            .ToDictionary(
+                e =>
+                    e.Key.Replace("stem.", "patch_embed.", StringComparison.Ordinal)
+                        .Replace("linear_tokens.", "attn.", StringComparison.Ordinal)
+                        .Replace("mlp_channels.", "mlp.", StringComparison.Ordinal)
+                        .Replace(".ls", ".gamma_", StringComparison.Ordinal),
+                e =>
+                    e.Key.EndsWith("alpha", StringComparison.Ordinal) || e.Key.EndsWith("beta", StringComparison.Ordinal)
+                        ? e.Value.Flatten()
+                        : e.Value
+            );
         Assert.Contains("blocks.0.gamma_1", theirs.Keys);
         model.AdaptStateDict(theirs);
         Assert.True(model.LoadStateDict(theirs).Complete);

@@ -15,11 +15,22 @@ public class PitTests : LiveTensors
         model.Eval();
         var image = Torch.Randn([2, 3, 40, 56]); // 9 x 13 patches, then 5 x 7 and 3 x 4
         Assert.Equal(new Shape(2, 13, 64), model.ForwardFeatures(image).Shape);
-        Assert.Equal([(4, new Shape(2, 16, 9, 13)), (8, new Shape(2, 32, 5, 7)), (16, new Shape(2, 64, 3, 4))], model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape)));
+        Assert.Equal(
+            [(4, new Shape(2, 16, 9, 13)), (8, new Shape(2, 32, 5, 7)), (16, new Shape(2, 64, 3, 4))],
+            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+        );
         Assert.Equal([118, 36, 36, 13], model.Blocks(image).Select(b => b.Size(1)));
         Assert.Equal([117, 35, 35, 12], model.Blocks(image, prefix: false).Select(b => b.Size(1)));
         var attention = model.AttentionMaps(image);
-        Assert.Equal(["transformers.0.blocks.0.attn.attention", "transformers.1.blocks.0.attn.attention", "transformers.1.blocks.1.attn.attention", "transformers.2.blocks.0.attn.attention"], attention.Keys);
+        Assert.Equal(
+            [
+                "transformers.0.blocks.0.attn.attention",
+                "transformers.1.blocks.0.attn.attention",
+                "transformers.1.blocks.1.attn.attention",
+                "transformers.2.blocks.0.attn.attention",
+            ],
+            attention.Keys
+        );
         Assert.All(attention.Values, weights => Assert.True(weights.Sum(-1).Allclose(Torch.Ones([1]))));
     }
 
@@ -50,7 +61,15 @@ public class PitTests : LiveTensors
         foreach (var (name, value) in source.StateDict())
         {
             var parts = name.Split('.', 4);
-            state[parts.Length == 4 && parts[2] == "pool" ? string.Format(System.Globalization.CultureInfo.InvariantCulture, theirs, int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture) + shift) + parts[3] : name] = value;
+            state[
+                parts.Length == 4 && parts[2] == "pool"
+                    ? string.Format(
+                        System.Globalization.CultureInfo.InvariantCulture,
+                        theirs,
+                        int.Parse(parts[1], System.Globalization.CultureInfo.InvariantCulture) + shift
+                    ) + parts[3]
+                    : name
+            ] = value;
         }
         Assert.NotEqual(source.StateDict().Keys, state.Keys);
         var target = new Pit(config);

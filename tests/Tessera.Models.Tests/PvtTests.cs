@@ -5,7 +5,15 @@ namespace Tessera.Tests.Models;
 public class PvtTests
 {
     private static readonly Pvt.Config First = new((64, 96), [8, 16, 16, 32], [1, 1, 1, 2], [1, 2, 2, 4], [2, 2, 2, 2], [8, 4, 2, 1], 5);
-    private static readonly PvtV2.Config Second = new((64, 96), [8, 16, 16, 32], [1, 1, 1, 2], [1, 2, 2, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 5);
+    private static readonly PvtV2.Config Second = new(
+        (64, 96),
+        [8, 16, 16, 32],
+        [1, 1, 1, 2],
+        [1, 2, 2, 4],
+        [2, 2, 2, 2],
+        [8, 4, 2, 1],
+        Classes: 5
+    );
 
     [Fact]
     public void A_class_token_stands_before_the_last_stage_alone()

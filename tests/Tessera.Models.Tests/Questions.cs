@@ -30,8 +30,12 @@ internal static class Questions
     }
 
     // Words count from 2: 1 stands for padding.
-    internal static Tensor Input(Backbone model, Device device)
-        => (model is TextCct ? Torch.Uniform([2, model.ImageSize.Height], 2, 50).To(DType.Int64) : Torch.Randn([2, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).To(device);
+    internal static Tensor Input(Backbone model, Device device) =>
+        (
+            model is TextCct
+                ? Torch.Uniform([2, model.ImageSize.Height], 2, 50).To(DType.Int64)
+                : Torch.Randn([2, model.Channels, model.ImageSize.Height, model.ImageSize.Width])
+        ).To(device);
 
     private static void Trains(Backbone model, Tensor input, bool dense)
     {
@@ -42,18 +46,27 @@ internal static class Questions
             var before = model.NamedParameters().Select(p => p.Parameter.Detach().Clone()).ToArray();
             Tensor loss;
             using (mixed ? Torch.Autocast(device: input.Device.Type) : null)
-                loss = model.Run(new(input)).Tensors.Select(output => (output.To(DType.Float32) - 1).Square().Mean()).Aggregate((a, b) => a + b);
+                loss = model
+                    .Run(new(input))
+                    .Tensors.Select(output => (output.To(DType.Float32) - 1).Square().Mean())
+                    .Aggregate((a, b) => a + b);
             loss.Backward();
             Assert.True(double.IsFinite(loss.ToDouble()), "the loss is no number");
             // Norms of earlier stages of dense forms serve the pyramid alone; HAT-Net declares norms that it never applies.
-            foreach (var (name, parameter) in model.NamedParameters().Where(p => p.Parameter.RequiresGrad && !dense && !p.Name.Contains("proj_norm", StringComparison.Ordinal)))
+            foreach (
+                var (name, parameter) in model
+                    .NamedParameters()
+                    .Where(p => p.Parameter.RequiresGrad && !dense && !p.Name.Contains("proj_norm", StringComparison.Ordinal))
+            )
                 Assert.True(parameter.Grad is { } gradient && gradient.Isfinite().All().ToDouble() == 1, $"no finite gradient for {name}");
             optimizer.Step();
             optimizer.ZeroGrad();
             Assert.All(model.NamedParameters().Zip(before), p =>
             {
-                if (p.First.Parameter.RequiresGrad) Assert.Equal(1, p.First.Parameter.Isfinite().All().ToDouble());
-                else Assert.True(p.First.Parameter.Equal(p.Second), $"{p.First.Name} is not learned");
+                if (p.First.Parameter.RequiresGrad)
+                    Assert.Equal(1, p.First.Parameter.Isfinite().All().ToDouble());
+                else
+                    Assert.True(p.First.Parameter.Equal(p.Second), $"{p.First.Name} is not learned");
             });
             Assert.Contains(model.NamedParameters().Zip(before), p => !p.First.Parameter.Equal(p.Second));
         }
@@ -67,7 +80,8 @@ internal static class Questions
         Assert.Equal(model.FeatureWidth, pooled.Size(-1));
         // What a dense head adds to the classifier's answer is no part of it.
         var head = model.ForwardHead(pooled);
-        if (model is not (LvVit or DynamicVit { Options.DenseHead: true } or Sret)) Near.Equal(logits, head, 1e-4);
+        if (model is not (LvVit or DynamicVit { Options.DenseHead: true } or Sret))
+            Near.Equal(logits, head, 1e-4);
         Assert.Equal(logits.Shape, head.Shape);
     }
 
@@ -76,26 +90,47 @@ internal static class Questions
         var blocks = model.Blocks(input);
         Assert.Equal(model.BlockPaths.Count, blocks.Count);
         foreach (var (whole, patches, path) in blocks.Zip(model.Blocks(input, prefix: false), model.BlockPaths))
-            if (whole.Dim == 3) Assert.Equal(whole.Size(1) - model.PrefixTokensAt(path), patches.Size(1));
+            if (whole.Dim == 3)
+                Assert.Equal(whole.Size(1) - model.PrefixTokensAt(path), patches.Size(1));
 
         var maps = model.Pyramid(input);
         Assert.NotEmpty(maps);
         Assert.Equal(maps.Select(map => map.Stride).Order(), maps.Select(map => map.Stride));
         // Windows of a text's convolutions reach over its ends, PiT's patches stay within theirs.
         foreach (var (map, stride) in maps.Where(_ => model is not (TextCct or Pit)))
-            Assert.Equal((model.ImageSize.Height / stride, Math.Max(1, model.ImageSize.Width / stride)), ((int)map.Size(2), (int)map.Size(3)));
+            Assert.Equal(
+                (model.ImageSize.Height / stride, Math.Max(1, model.ImageSize.Width / stride)),
+                ((int)map.Size(2), (int)map.Size(3))
+            );
 
         var attention = model.AttentionMaps(input);
         Assert.Equal(Attends(model), attention.Count > 0);
-        foreach (var weights in attention.Values) Assert.True(weights.Sum(-1).Sub(1).Abs().Max().ToDouble() < 1e-5, "weights of attention do not sum to 1");
+        foreach (var weights in attention.Values)
+            Assert.True(weights.Sum(-1).Sub(1).Abs().Max().ToDouble() < 1e-5, "weights of attention do not sum to 1");
     }
 
-    private static bool Attends(Backbone model)
-        => model is not (ResNet or CifarResNet or RegNet or EfficientNet or NfNet or RevCol or TokenMlp or StagedMlp or S2Mlp or AsMlp or AgentCnn or GuideResNet or InternImage { Options.ClipProjector: false });
+    private static bool Attends(Backbone model) =>
+        model
+            is not (
+                ResNet
+                or CifarResNet
+                or RegNet
+                or EfficientNet
+                or NfNet
+                or RevCol
+                or TokenMlp
+                or StagedMlp
+                or S2Mlp
+                or AsMlp
+                or AgentCnn
+                or GuideResNet
+                or InternImage { Options.ClipProjector: false }
+            );
 
     private static void Explains(Backbone model, Tensor input)
     {
-        if (model is TextCct) return;
+        if (model is TextCct)
+            return;
         var insights = model.Explain(input.Slice(0, 0, 1));
         Assert.NotEmpty(insights);
         Assert.Equal(insights.Count, insights.Select(i => i.Name).Distinct().Count());
@@ -144,7 +179,8 @@ internal static class Questions
         model.Resize(2 * height, width == 1 ? 1 : 2 * width);
         Assert.Equal(2 * height, model.ImageSize.Height);
         Assert.Equal(new Shape(2, Reduced.Classes), model.Call(Input(model, device)).Shape);
-        if (model is not TextCct) Assert.Equal(2 * grid.Size(2), model.Pyramid(Input(model, device))[^1].Map.Size(2));
+        if (model is not TextCct)
+            Assert.Equal(2 * grid.Size(2), model.Pyramid(Input(model, device))[^1].Map.Size(2));
         // A size that cannot be is refused by name, and the model stays what it was.
         try
         {

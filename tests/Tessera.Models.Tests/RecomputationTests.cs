@@ -7,34 +7,72 @@ namespace Tessera.Tests.Models;
 public sealed class RecomputationTests : LiveTensors
 {
     // Of every form that blocks have: tokens alone, with sizes, masks, biases, orders and policies, maps, with batch statistics.
-    public static TheoryData<string, int> Families => new()
-    {
-        { "vit_tiny_patch16_224", 32 }, { "deit_tiny_distilled_patch16_224", 32 }, { "cct_2_3x2_32", 32 }, { "t2t_vit_7", 32 }, { "lvvit_t", 32 },
-        { "dhvt_tiny_cifar_patch4", 32 }, { "cvt_mini_32", 32 }, { "cmt_mini_32", 32 }, { "cswin_micro_32", 32 }, { "swin_micro_patch2_window4_32", 32 },
-        { "pvt_v2_b0", 64 }, { "mit_b0", 64 }, { "hat_net_mini_32", 32 }, { "xcit_nano_12_p16", 32 }, { "sret_t", 224 }, { "dynamicvit_deit_256_07", 32 },
-        { "mixer_s32_224", 64 }, { "gmlp_ti16_224", 32 }, { "resmlp_12_224", 32 }, { "resnet18", 32 }, { "vt_resnet18", 64 },
-        { "regnety_002", 32 }, { "efficientnet_b0", 32 }, { "nfnet_micro_32", 32 }, { "pit_ti_224", 32 }, { "convit_tiny", 32 },
-    };
+    public static TheoryData<string, int> Families =>
+        new()
+        {
+            { "vit_tiny_patch16_224", 32 },
+            { "deit_tiny_distilled_patch16_224", 32 },
+            { "cct_2_3x2_32", 32 },
+            { "t2t_vit_7", 32 },
+            { "lvvit_t", 32 },
+            { "dhvt_tiny_cifar_patch4", 32 },
+            { "cvt_mini_32", 32 },
+            { "cmt_mini_32", 32 },
+            { "cswin_micro_32", 32 },
+            { "swin_micro_patch2_window4_32", 32 },
+            { "pvt_v2_b0", 64 },
+            { "mit_b0", 64 },
+            { "hat_net_mini_32", 32 },
+            { "xcit_nano_12_p16", 32 },
+            { "sret_t", 224 },
+            { "dynamicvit_deit_256_07", 32 },
+            { "mixer_s32_224", 64 },
+            { "gmlp_ti16_224", 32 },
+            { "resmlp_12_224", 32 },
+            { "resnet18", 32 },
+            { "vt_resnet18", 64 },
+            { "regnety_002", 32 },
+            { "efficientnet_b0", 32 },
+            { "nfnet_micro_32", 32 },
+            { "pit_ti_224", 32 },
+            { "convit_tiny", 32 },
+        };
 
     private static (double Loss, double[][] Gradients, double[][] Buffers, long BackwardMacs) Step(string name, int side, bool recomputes)
     {
         Torch.Seed(1);
-        var model = Registry.Create(name, new() { ImageSize = (side, side), Classes = 5, Dropout = 0.1, DropPath = 0.2 });
+        var model = Registry.Create(
+            name,
+            new()
+            {
+                ImageSize = (side, side),
+                Classes = 5,
+                Dropout = 0.1,
+                DropPath = 0.2,
+            }
+        );
         try
         {
             using var scope = new Scope();
-            if (recomputes) model.RecomputeBlocks();
+            if (recomputes)
+                model.RecomputeBlocks();
             Torch.Seed(2);
             var images = Torch.Randn([3, model.Channels, side, side]);
             var loss = model.Run(new(images)).Logits.Square().Mean();
             using var count = new OperationCount();
             loss.Backward();
-            return (loss.ToDouble(), [.. model.Parameters().Select(p => p.Grad?.ToArray<double>() ?? [])], [.. model.NamedBuffers().Select(b => b.Buffer.ToArray<double>())], count.Macs);
+            return (
+                loss.ToDouble(),
+                [.. model.Parameters().Select(p => p.Grad?.ToArray<double>() ?? [])],
+                [.. model.NamedBuffers().Select(b => b.Buffer.ToArray<double>())],
+                count.Macs
+            );
         }
         finally
         {
             model.ZeroGrad();
-            foreach (var tensor in model.Parameters().Cast<Tensor>().Concat(model.NamedBuffers().Select(b => b.Buffer))) tensor.Dispose();
+            foreach (var tensor in model.Parameters().Cast<Tensor>().Concat(model.NamedBuffers().Select(b => b.Buffer)))
+                tensor.Dispose();
         }
     }
 
@@ -50,7 +88,8 @@ public sealed class RecomputationTests : LiveTensors
         {
             Assert.Equal(expected.Length, found.Length);
             var scale = expected.Select(Math.Abs).DefaultIfEmpty().Max();
-            for (var i = 0; i < expected.Length; i++) Assert.True(Math.Abs(expected[i] - found[i]) <= 1e-5 * scale, $"{expected[i]} and {found[i]}");
+            for (var i = 0; i < expected.Length; i++)
+                Assert.True(Math.Abs(expected[i] - found[i]) <= 1e-5 * scale, $"{expected[i]} and {found[i]}");
         }
         // The products of the blocks are there once more.
         Assert.True(again.BackwardMacs > plain.BackwardMacs);
@@ -68,7 +107,8 @@ public sealed class RecomputationTests : LiveTensors
     {
         using var scope = new Scope();
         var model = Registry.Create("vit_tiny_patch16_224", new() { ImageSize = (64, 64) });
-        if (recomputes) model.RecomputeBlocks();
+        if (recomputes)
+            model.RecomputeBlocks();
         var images = Torch.Zeros([160, 3, 64, 64]);
         Torch.Collect();
         Torch.ReleaseFreedMemory();
@@ -78,11 +118,19 @@ public sealed class RecomputationTests : LiveTensors
         model.Call(images).Square().Sum().Backward();
         var peak = HighWater() - before;
         model.ZeroGrad();
-        foreach (var tensor in model.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in model.StateDict().Values)
+            tensor.Dispose();
         return peak;
     }
 
-    private static long HighWater() => 1024 * long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))[6..].Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[0], System.Globalization.CultureInfo.InvariantCulture);
+    private static long HighWater() =>
+        1024
+        * long.Parse(
+            File.ReadLines("/proc/self/status")
+                .First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))[6..]
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)[0],
+            System.Globalization.CultureInfo.InvariantCulture
+        );
 
     [Fact]
     public void A_family_whose_blocks_give_several_maps_says_so()
@@ -93,7 +141,8 @@ public sealed class RecomputationTests : LiveTensors
         var error = Assert.Throws<NotSupportedException>(() => model.RecomputeBlocks());
         Assert.Contains("the blocks of RevCol cannot be recomputed", error.Message, StringComparison.Ordinal);
         Assert.Contains("subnet0", error.Message, StringComparison.Ordinal);
-        foreach (var tensor in model.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in model.StateDict().Values)
+            tensor.Dispose();
     }
 
     [Fact]
@@ -101,11 +150,18 @@ public sealed class RecomputationTests : LiveTensors
     {
         using var skipped = Nn.Init.Skip();
         // A variant of each class is enough: the blocks are the same.
-        foreach (var name in Registry.All.Where(v => v.Parameters is < 40 or null).GroupBy(v => v.Name.Split('_')[0]).Select(group => group.First().Name).Where(name => !name.StartsWith("revcol", StringComparison.Ordinal)))
+        foreach (
+            var name in Registry
+                .All.Where(v => v.Parameters is < 40 or null)
+                .GroupBy(v => v.Name.Split('_')[0])
+                .Select(group => group.First().Name)
+                .Where(name => !name.StartsWith("revcol", StringComparison.Ordinal))
+        )
         {
             var model = Registry.Create(name);
             model.RecomputeBlocks();
-            foreach (var tensor in model.StateDict().Values) tensor.Dispose();
+            foreach (var tensor in model.StateDict().Values)
+                tensor.Dispose();
         }
     }
 }

@@ -16,7 +16,8 @@ public class RegNetTests : LiveTensors
         var net = (RegNet)Registry.Create(name);
         Assert.Equal(depths, net.Options.Depths);
         Assert.Equal(widths, net.Options.Widths);
-        foreach (var tensor in net.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in net.StateDict().Values)
+            tensor.Dispose();
     }
 
     [Fact]
@@ -25,7 +26,17 @@ public class RegNetTests : LiveTensors
         using var scope = Torch.Scope();
         var names = new RegNet(new RegNet.Config((32, 32), [1, 2], [16, 32], 8, 5)).StateDict().Keys;
         Assert.Equal("stem.conv.weight", names.First());
-        foreach (var name in new[] { "s1.b1.conv1.conv.weight", "s1.b1.conv2.bn.running_var", "s1.b1.se.fc1.bias", "s2.b1.downsample.conv.weight", "s2.b2.conv3.bn.num_batches_tracked", "head.fc.weight" })
+        foreach (
+            var name in new[]
+            {
+                "s1.b1.conv1.conv.weight",
+                "s1.b1.conv2.bn.running_var",
+                "s1.b1.se.fc1.bias",
+                "s2.b1.downsample.conv.weight",
+                "s2.b2.conv3.bn.num_batches_tracked",
+                "head.fc.weight",
+            }
+        )
             Assert.Contains(name, names);
         Assert.DoesNotContain("s2.b2.downsample.conv.weight", names);
     }
@@ -60,13 +71,20 @@ public class RegNetTests : LiveTensors
         using var scope = Torch.Scope();
         var net = new RegNet(new RegNet.Config((64, 64), [1, 1, 1, 1], [16, 24, 32, 40], 8, 5));
         net.Eval();
-        Assert.Equal([(4, new Shape(1, 16, 16, 24)), (8, new Shape(1, 24, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 40, 2, 3))], net.Pyramid(Torch.Zeros([1, 3, 64, 96])).Select(m => (m.Stride, m.Map.Shape)));
+        Assert.Equal(
+            [(4, new Shape(1, 16, 16, 24)), (8, new Shape(1, 24, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 40, 2, 3))],
+            net.Pyramid(Torch.Zeros([1, 3, 64, 96])).Select(m => (m.Stride, m.Map.Shape))
+        );
         net.To(dtype: DType.Float64);
         net.ResetClassifier(9);
         Assert.Equal(new Shape(1, 9), net.Call(Torch.Zeros([1, 3, 64, 64], DType.Float64)).Shape);
     }
 
     [Fact]
-    public void Widths_that_groups_do_not_divide_are_refused()
-        => Assert.Contains("20", Assert.Throws<ArgumentException>(() => new RegNet(new RegNet.Config((32, 32), [1], [20], 8))).Message, StringComparison.Ordinal);
+    public void Widths_that_groups_do_not_divide_are_refused() =>
+        Assert.Contains(
+            "20",
+            Assert.Throws<ArgumentException>(() => new RegNet(new RegNet.Config((32, 32), [1], [20], 8))).Message,
+            StringComparison.Ordinal
+        );
 }

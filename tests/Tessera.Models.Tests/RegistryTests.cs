@@ -25,7 +25,10 @@ public class RegistryTests
         if (variant.Parameters is { } published)
         {
             var ours = CountedParameters(model) / 1e6;
-            Assert.True(Math.Abs(ours - published) <= Math.Max(Rounding(published), published * 0.005), $"{ours:F3} million parameters, {published} published");
+            Assert.True(
+                Math.Abs(ours - published) <= Math.Max(Rounding(published), published * 0.005),
+                $"{ours:F3} million parameters, {published} published"
+            );
         }
         var state = model.StateDict();
         Assert.All(model.ClassifierNames, classifier => Assert.Contains(classifier, state.Keys));
@@ -47,14 +50,19 @@ public class RegistryTests
         using var count = new OperationCount();
         model.Call(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width]));
         var ours = (variant.MacsWithAttention ? count.Macs : count.WeightMacs) / 1e9;
-        Assert.True(Math.Abs(ours - variant.GMacs!.Value) <= Math.Max(Rounding(variant.GMacs.Value), variant.GMacs.Value * 0.02), $"{ours:F3} GMACs, {variant.GMacs} published");
+        Assert.True(
+            Math.Abs(ours - variant.GMacs!.Value) <= Math.Max(Rounding(variant.GMacs.Value), variant.GMacs.Value * 0.02),
+            $"{ours:F3} GMACs, {variant.GMacs} published"
+        );
         Dispose(model);
     }
 
     // Half of the last printed digit, at most of the first decimal.
     private static double Rounding(double published)
     {
-        var decimals = published.ToString(System.Globalization.CultureInfo.InvariantCulture).Split('.') is [_, var fraction] ? fraction.Length : 1;
+        var decimals = published.ToString(System.Globalization.CultureInfo.InvariantCulture).Split('.') is [_, var fraction]
+            ? fraction.Length
+            : 1;
         return 0.6 * Math.Pow(10, -decimals);
     }
 
@@ -78,6 +86,7 @@ public class RegistryTests
 
     private static void Dispose(Module model)
     {
-        foreach (var tensor in model.StateDict().Values) tensor.Dispose();
+        foreach (var tensor in model.StateDict().Values)
+            tensor.Dispose();
     }
 }

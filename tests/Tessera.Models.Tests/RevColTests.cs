@@ -12,7 +12,8 @@ public class RevColTests : LiveTensors
         using var quiet = Torch.NoGrad();
         // Layer scale starts so small that errors of the blocks would not show.
         foreach (var (name, parameter) in model.NamedParameters())
-            if (name.EndsWith("gamma", StringComparison.Ordinal)) parameter.Fill_(0.3);
+            if (name.EndsWith("gamma", StringComparison.Ordinal))
+                parameter.Fill_(0.3);
         return model;
     }
 
@@ -32,8 +33,8 @@ public class RevColTests : LiveTensors
         return gradients;
     }
 
-    private static double Distance(Dictionary<string, Tensor> ours, Dictionary<string, Tensor> theirs)
-        => theirs.Max(entry => ((ours[entry.Key] - entry.Value).Norm() / entry.Value.Norm().ClampMin(1e-6)).ToDouble());
+    private static double Distance(Dictionary<string, Tensor> ours, Dictionary<string, Tensor> theirs) =>
+        theirs.Max(entry => ((ours[entry.Key] - entry.Value).Norm() / entry.Value.Norm().ClampMin(1e-6)).ToDouble());
 
     [Theory]
     [InlineData(true, false, 0)]
@@ -70,7 +71,8 @@ public class RevColTests : LiveTensors
             return Autograd.Grad([Objective(model, images)], wanted);
         }
         var (plain, ours) = (At(Mode.Plain), At(mode));
-        for (var i = 0; i < wanted.Length; i++) Near.Equal(plain[i]!, ours[i]!, 1e-9);
+        for (var i = 0; i < wanted.Length; i++)
+            Near.Equal(plain[i]!, ours[i]!, 1e-9);
         Assert.All(model.Parameters(), parameter => Assert.Null(parameter.Grad));
     }
 
@@ -83,8 +85,14 @@ public class RevColTests : LiveTensors
         Torch.Seed(3);
         var model = Small(columns: 4);
         model.Mode = mode;
-        var frozen = model.NamedParameters().Where(p => p.Name.StartsWith("stem", StringComparison.Ordinal) || p.Name.StartsWith("subnet0.level1", StringComparison.Ordinal)).ToArray();
-        foreach (var (_, parameter) in frozen) parameter.RequiresGrad = false;
+        var frozen = model
+            .NamedParameters()
+            .Where(p =>
+                p.Name.StartsWith("stem", StringComparison.Ordinal) || p.Name.StartsWith("subnet0.level1", StringComparison.Ordinal)
+            )
+            .ToArray();
+        foreach (var (_, parameter) in frozen)
+            parameter.RequiresGrad = false;
         var images = Torch.Randn([1, 3, 64, 64]);
         var watched = model.NamedParameters().First(p => p.Name == "subnet0.level2.blocks.0.norm.weight").Parameter;
         Objective(model, images).Backward();
@@ -121,7 +129,8 @@ public class RevColTests : LiveTensors
         {
             model.Mode = mode;
             Tensor total;
-            using (Torch.Autocast()) total = Objective(model, images);
+            using (Torch.Autocast())
+                total = Objective(model, images);
             total.Backward();
             var gradients = model.NamedParameters().ToDictionary(p => p.Name, p => p.Parameter.Grad!.Clone());
             model.ZeroGrad();
@@ -169,7 +178,8 @@ public class RevColTests : LiveTensors
         using var scope = Torch.Scope();
         var model = Small(columns: 4);
         var alpha = model.NamedParameters().First(p => p.Name == "subnet2.alpha1").Parameter;
-        using (Torch.NoGrad()) alpha.Copy_(Tensor.From<float>([0, -1e-5f, 1e-5f, 0.5f, -0.5f, 2], 1, 6, 1, 1));
+        using (Torch.NoGrad())
+            alpha.Copy_(Tensor.From<float>([0, -1e-5f, 1e-5f, 0.5f, -0.5f, 2], 1, 6, 1, 1));
         model.Call(Torch.Randn([1, 3, 64, 64]));
         Near.Values(alpha.Detach(), 1e-9, 1e-3f, -1e-3f, 1e-3f, 0.5, -0.5, 2);
     }

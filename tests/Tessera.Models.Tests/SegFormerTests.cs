@@ -5,9 +5,11 @@ namespace Tessera.Tests.Models;
 
 public class SegFormerTests
 {
-    private static SegFormer Small(int classes) => new(
-        new Mit(new PvtV2.Config((32, 32), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 0)),
-        new SegFormerHead(new([8, 16, 24, 32], 32, classes)));
+    private static SegFormer Small(int classes) =>
+        new(
+            new Mit(new PvtV2.Config((32, 32), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 0)),
+            new SegFormerHead(new([8, 16, 24, 32], 32, classes))
+        );
 
     [Fact]
     public void Scores_lie_at_a_quarter_of_an_odd_size()
@@ -27,7 +29,10 @@ public class SegFormerTests
         var model = Small(7);
         Assert.Equal(new Shape(7, 128, 1, 1), model.StateDict()["decode_head.conv_seg.weight"].Shape);
         model.Call(Torch.Randn([2, 3, 32, 32])).Sum().Backward();
-        Assert.Equal(["decode_head.conv_seg.weight", "decode_head.conv_seg.bias"], model.NamedParameters().Where(p => p.Parameter.Grad is null).Select(p => p.Name));
+        Assert.Equal(
+            ["decode_head.conv_seg.weight", "decode_head.conv_seg.bias"],
+            model.NamedParameters().Where(p => p.Parameter.Grad is null).Select(p => p.Name)
+        );
     }
 
     [Fact]

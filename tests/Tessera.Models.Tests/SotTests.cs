@@ -6,12 +6,13 @@ namespace Tessera.Tests.Models;
 
 public class SotTests : LiveTensors
 {
-    private static Tensor Matrices(params double[] values) => Torch.Scope(() =>
-    {
-        var (u, _) = Torch.LinalgQr(Torch.Randn([3, values.Length, values.Length], dtype: DType.Float64));
-        var (v, _) = Torch.LinalgQr(Torch.Randn([3, values.Length, values.Length], dtype: DType.Float64));
-        return (u * Tensor.From(values)).Matmul(v.MT);
-    });
+    private static Tensor Matrices(params double[] values) =>
+        Torch.Scope(() =>
+        {
+            var (u, _) = Torch.LinalgQr(Torch.Randn([3, values.Length, values.Length], dtype: DType.Float64));
+            var (v, _) = Torch.LinalgQr(Torch.Randn([3, values.Length, values.Length], dtype: DType.Float64));
+            return (u * Tensor.From(values)).Matmul(v.MT);
+        });
 
     [Theory]
     [InlineData(0.5)]
@@ -48,7 +49,8 @@ public class SotTests : LiveTensors
         var matrices = Torch.Randn([2, 6, 6]);
         var exact = layer.Call(matrices);
         matrices.RequiresGrad = true;
-        Tensor shortened, half;
+        Tensor shortened,
+            half;
         using (Torch.Autocast())
         {
             shortened = layer.Call(matrices);
@@ -90,7 +92,20 @@ public class SotTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(5);
-        var model = new Sot(new Sot.Config((56, 56), 16, 1, 2, 2, 2, 3, 4, Tokens: VisualTokens.Style.Patches, Head: new(16, 4, 2, 3, SecondOrderHead.Fusion.Losses)));
+        var model = new Sot(
+            new Sot.Config(
+                (56, 56),
+                16,
+                1,
+                2,
+                2,
+                2,
+                3,
+                4,
+                Tokens: VisualTokens.Style.Patches,
+                Head: new(16, 4, 2, 3, SecondOrderHead.Fusion.Losses)
+            )
+        );
         var images = Torch.Randn([2, 3, 56, 56]);
         var outputs = model.Run(new(images));
         model.Eval();

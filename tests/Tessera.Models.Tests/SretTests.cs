@@ -7,8 +7,21 @@ namespace Tessera.Tests.Models;
 
 public class SretTests : LiveTensors
 {
-    private static Sret Small(int loops = 2, bool sliced = true, (int, int)? permutation = null) => new(new Sret.Config(
-        (64, 64), [8, 8, 8], [loops, 2 * loops, loops], [1, 2, 1], [2, 4, 8], sliced ? [8, 4, 1] : null, sliced ? [2, 1, 1] : null, 2, Classes: 5, Permutation: permutation));
+    private static Sret Small(int loops = 2, bool sliced = true, (int, int)? permutation = null) =>
+        new(
+            new Sret.Config(
+                (64, 64),
+                [8, 8, 8],
+                [loops, 2 * loops, loops],
+                [1, 2, 1],
+                [2, 4, 8],
+                sliced ? [8, 4, 1] : null,
+                sliced ? [2, 1, 1] : null,
+                2,
+                Classes: 5,
+                Permutation: permutation
+            )
+        );
 
     [Fact]
     public void A_shared_block_is_one_parameter_under_every_position()
@@ -29,14 +42,18 @@ public class SretTests : LiveTensors
         var once = new OrderedDictionary<string, Tensor>(from.StateDict().DistinctBy(e => e.Value, ReferenceEqualityComparer.Instance));
         Assert.True(once.Count < from.StateDict().Count);
         Pretrained.Load(to, once, new());
-        Near.Identical(from.StateDict()["transformers.1.blocks.6.mlp.fc1.weight"], to.StateDict()["transformers.1.blocks.6.mlp.fc1.weight"]);
+        Near.Identical(
+            from.StateDict()["transformers.1.blocks.6.mlp.fc1.weight"],
+            to.StateDict()["transformers.1.blocks.6.mlp.fc1.weight"]
+        );
     }
 
     [Fact]
     public void More_loops_add_nothing_but_the_layers_between()
     {
         using var skipped = Init.Skip();
-        static long Between(Sret model) => model.BlockPaths.Select(path => model.NamedModules().First(m => m.Name == path).Module.ParameterCount).Sum();
+        static long Between(Sret model) =>
+            model.BlockPaths.Select(path => model.NamedModules().First(m => m.Name == path).Module.ParameterCount).Sum();
         var (two, five) = (Small(2), Small(5));
         Assert.Equal(two.ParameterCount - Between(two), five.ParameterCount - Between(five));
         Assert.Equal(Between(two) * 5, Between(five) * 2);
@@ -83,7 +100,10 @@ public class SretTests : LiveTensors
         var model = Small();
         model.Eval();
         var images = Torch.Randn([2, 3, 64, 64]);
-        Assert.Equal([(new Shape(2, 16, 8, 8), 8), (new Shape(2, 32, 4, 4), 16), (new Shape(2, 64, 2, 2), 32)], model.Pyramid(images).Select(map => (map.Map.Shape, map.Stride)));
+        Assert.Equal(
+            [(new Shape(2, 16, 8, 8), 8), (new Shape(2, 32, 4, 4), 16), (new Shape(2, 64, 2, 2), 32)],
+            model.Pyramid(images).Select(map => (map.Map.Shape, map.Stride))
+        );
         Assert.Equal(8, model.Blocks(images).Count);
         model.ResetClassifier(3);
         model.Resize(64, 128);
@@ -107,15 +127,18 @@ public class SretTests : LiveTensors
         var model = new Sret(new Sret.Config((32, 32), [4, 4, 4], [20, 50, 30], [2, 5, 3], [2, 4, 8], [4, 2, 1], [2, 1, 1], 2, Classes: 4));
         var optimizer = new AdamW([new ParameterGroup([.. model.NamedParameters()])], 2e-3);
         var (images, labels) = (Torch.Randn([8, 3, 32, 32]), Tensor.From<long>([0, 1, 2, 3, 0, 1, 2, 3]));
-        var losses = Enumerable.Range(0, 6).Select(_ =>
-        {
-            using var step = Torch.Scope();
-            model.ZeroGrad();
-            var loss = model.Run(new(images)).Logits.CrossEntropyLoss(labels);
-            loss.Backward();
-            optimizer.Step();
-            return loss.ToDouble();
-        }).ToArray();
+        var losses = Enumerable
+            .Range(0, 6)
+            .Select(_ =>
+            {
+                using var step = Torch.Scope();
+                model.ZeroGrad();
+                var loss = model.Run(new(images)).Logits.CrossEntropyLoss(labels);
+                loss.Backward();
+                optimizer.Step();
+                return loss.ToDouble();
+            })
+            .ToArray();
         model.ZeroGrad();
         Assert.True(losses[^1] < losses[0] * 0.9, string.Join(' ', losses));
     }

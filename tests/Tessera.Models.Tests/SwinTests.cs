@@ -28,11 +28,13 @@ public class SwinTests
         Torch.Seed(2);
         var swin = new Swin(Small with { ImageSize = (16, 16), Depths = [2], Heads = [2] });
         // Weights as at the start leave every attention nearly uniform.
-        foreach (var parameter in swin.Parameters()) Init.Normal(parameter, 0.3);
+        foreach (var parameter in swin.Parameters())
+            Init.Normal(parameter, 0.3);
         swin.Eval();
         var image = Torch.Randn([1, 3, 16, 16]);
         var masked = swin.Call(image);
-        using (Torch.NoGrad()) swin.StateDict()["layers.0.blocks.1.attn_mask"].Zero_();
+        using (Torch.NoGrad())
+            swin.StateDict()["layers.0.blocks.1.attn_mask"].Zero_();
         Assert.False(swin.Call(image).Allclose(masked, 1e-4, 1e-5));
     }
 
@@ -60,7 +62,10 @@ public class SwinTests
         var image = Torch.Randn([1, 3, 32, 64]);
         // Both last norms are as they were initialised.
         Assert.True(dense.Pyramid(image)[1].Map.Allclose(classifier.Pyramid(image)[1].Map, 1e-3, 1e-4));
-        Assert.Equal([(11, 16), (6, 8)], dense.Pyramid(Torch.Randn([1, 3, 21, 31])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3))));
+        Assert.Equal(
+            [(11, 16), (6, 8)],
+            dense.Pyramid(Torch.Randn([1, 3, 21, 31])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3)))
+        );
     }
 
     [Fact]

@@ -44,7 +44,11 @@ public class T2tTests
         var model = new T2tVit(Small);
         model.Eval();
         var before = model.StateDict()["pos_embed"].Slice(1, 0, 1).Clone();
-        Assert.Contains("48 x 48", Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 48, 48]))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "48 x 48",
+            Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 48, 48]))).Message,
+            StringComparison.Ordinal
+        );
         model.Resize(48, 48);
         Assert.Equal(new Shape(1, 10, 24), model.StateDict()["pos_embed"].Shape);
         Assert.True(model.StateDict()["pos_embed"].Slice(1, 0, 1).Equal(before));

@@ -31,7 +31,9 @@ public class TinyMimStarTests
         var state = small.StateDict();
         Assert.Equal(new Shape(9 + 6, 3), state["blocks.1.attn.relative_position_bias_table"].Shape);
         Assert.Equal(new Shape(1, 6, 24), state["pos_embed"].Shape);
-        Assert.All<string>(["dist_token", "blocks.0.gamma_1", "blocks.0.gamma_2", "conv1x1.0.weight", "conv1x1.1.weight"], name => Assert.Contains(name, state.Keys));
+        Assert.All<string>(["dist_token", "blocks.0.gamma_1", "blocks.0.gamma_2", "conv1x1.0.weight", "conv1x1.1.weight"], name =>
+            Assert.Contains(name, state.Keys)
+        );
         var table = Torch.Randn([15, 3]);
         state["blocks.1.attn.relative_position_bias_table"] = table;
         state["blocks.0.attn.relative_position_index"] = Torch.Zeros([6, 6]);

@@ -15,7 +15,8 @@ public class VitTests
         Torch.Seed(1);
         var vit = new Vit(Small with { Pool = "avg", ClassToken = false });
         vit.Eval();
-        using (Torch.NoGrad()) vit.StateDict()["pos_embed"].Zero_();
+        using (Torch.NoGrad())
+            vit.StateDict()["pos_embed"].Zero_();
         var image = Torch.Randn([1, 3, 16, 16]);
         // Rows of patches change places: 4 pixels each.
         var permuted = Torch.Cat([image[.., .., 8..12], image[.., .., 0..8], image[.., .., 12..16]], 2);
@@ -71,7 +72,13 @@ public class VitTests
             var report = Pretrained.Load(target, path, new() { ReplaceHead = true });
             Assert.Equal(["head.weight", "head.bias"], report.ReplacedHead);
             Assert.True(target.StateDict()["blocks.1.mlp.fc2.weight"].Equal(source.StateDict()["blocks.1.mlp.fc2.weight"]));
-            var expected = PositionTable.Resample(source.StateDict()["pos_embed"], (4, 4), (6, 6), 1, PositionResampling.BicubicAntialiased);
+            var expected = PositionTable.Resample(
+                source.StateDict()["pos_embed"],
+                (4, 4),
+                (6, 6),
+                1,
+                PositionResampling.BicubicAntialiased
+            );
             Assert.True(target.StateDict()["pos_embed"].Equal(expected));
         }
         finally
@@ -102,10 +109,15 @@ public class VitTests
         for (var i = 0; i < 2; i++)
         {
             var (from, to) = ($"blocks.{i}", $"Transformer/encoderblock_{i}");
-            var (norm, attention, mlp) = newer ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0") : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
+            var (norm, attention, mlp) = newer
+                ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0")
+                : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
             foreach (var (part, k) in new[] { "query", "key", "value" }.Select((p, k) => (p, k)))
             {
-                arrays[$"{to}/{attention}/{part}/kernel"] = state[$"{from}.attn.qkv.weight"].Slice(0, 24 * k, 24 * (k + 1)).T().Reshape(24, 3, 8);
+                arrays[$"{to}/{attention}/{part}/kernel"] = state[$"{from}.attn.qkv.weight"]
+                    .Slice(0, 24 * k, 24 * (k + 1))
+                    .T()
+                    .Reshape(24, 3, 8);
                 arrays[$"{to}/{attention}/{part}/bias"] = state[$"{from}.attn.qkv.bias"].Slice(0, 24 * k, 24 * (k + 1)).Reshape(3, 8);
             }
             arrays[$"{to}/{attention}/out/kernel"] = state[$"{from}.attn.proj.weight"].T().Reshape(3, 8, 24);

@@ -16,7 +16,16 @@ public class VtTests
         var model = new VtResNet(Small);
         model.Eval();
         var maps = model.AttentionMaps(Torch.Randn([2, 3, 64, 96]));
-        Assert.Equal(["vt.0.tokenizer.attention", "vt.0.transformer.attention", "vt.0.projector.attention", "vt.1.tokenizer.attention", "vt.1.transformer.attention"], maps.Keys);
+        Assert.Equal(
+            [
+                "vt.0.tokenizer.attention",
+                "vt.0.transformer.attention",
+                "vt.0.projector.attention",
+                "vt.1.tokenizer.attention",
+                "vt.1.transformer.attention",
+            ],
+            maps.Keys
+        );
         Assert.Equal(new Shape(2, 1, 4, 24), maps["vt.0.tokenizer.attention"].Shape); // tokens over pixels
         Assert.Equal(new Shape(2, 1, 24, 4), maps["vt.0.projector.attention"].Shape); // pixels over tokens
         Assert.All(maps.Values, weights => Near.Equal(weights.Sum(-1).OnesLike(), weights.Sum(-1), 1e-5));
@@ -60,7 +69,9 @@ public class VtTests
         var target = new VtResNet(Small with { Classes = 0 });
         var report = target.LoadStateDict(source.StateDict(), strict: false);
         Assert.All(report.Missing, name => Assert.StartsWith("vt.", name, StringComparison.Ordinal));
-        Assert.All(report.Unexpected, name => Assert.True(name.StartsWith("layer4.", StringComparison.Ordinal) || name.StartsWith("fc.", StringComparison.Ordinal)));
+        Assert.All(report.Unexpected, name =>
+            Assert.True(name.StartsWith("layer4.", StringComparison.Ordinal) || name.StartsWith("fc.", StringComparison.Ordinal))
+        );
     }
 
     [Fact]
@@ -83,8 +94,11 @@ public class VtTests
         int[] sides = [64, 32, 16, 8];
         using var count = new OperationCount();
         Tensor[] pixels = [.. sides.Select(side => Torch.Zeros([1, side * side, 256]))];
-        var tokens = new VisualTransformer(sizes).Call(Torch.Cat([.. pixels.Select(p => new VisualTokenizer(sizes, false).Call((p, null)))], 1));
-        foreach (var level in pixels) new VisualProjector(sizes).Call((level, tokens.Slice(1, 0, 8)));
+        var tokens = new VisualTransformer(sizes).Call(
+            Torch.Cat([.. pixels.Select(p => new VisualTokenizer(sizes, false).Call((p, null)))], 1)
+        );
+        foreach (var level in pixels)
+            new VisualProjector(sizes).Call((level, tokens.Slice(1, 0, 8)));
         Assert.InRange(count.Macs, 1, sides.Sum(side => (long)side * side) * 9 * 256 * 256 / 4);
     }
 

@@ -42,8 +42,8 @@ public class XcitTests
     }
 
     [Fact]
-    public void Codes_of_another_length_cannot_be_added()
-        => Assert.Throws<ArgumentException>(() => new CrossCovarianceAttention(8, 2, embedding: QkvEmbedding.FullySharedAdded, codeDim: 4));
+    public void Codes_of_another_length_cannot_be_added() =>
+        Assert.Throws<ArgumentException>(() => new CrossCovarianceAttention(8, 2, embedding: QkvEmbedding.FullySharedAdded, codeDim: 4));
 
     [Fact]
     public void Features_blocks_maps_and_attention_have_their_shapes()
@@ -58,7 +58,10 @@ public class XcitTests
         var map = Assert.Single(model.Pyramid(image));
         Assert.Equal((8, new Shape(2, 24, 4, 6)), (map.Stride, map.Map.Shape));
         var attention = model.AttentionMaps(image);
-        Assert.Equal(["blocks.0.attn.attention", "blocks.1.attn.attention", "cls_attn_blocks.0.attn.attention", "cls_attn_blocks.1.attn.attention"], attention.Keys);
+        Assert.Equal(
+            ["blocks.0.attn.attention", "blocks.1.attn.attention", "cls_attn_blocks.0.attn.attention", "cls_attn_blocks.1.attn.attention"],
+            attention.Keys
+        );
         Assert.Equal(new Shape(2, 3, 8, 8), attention["blocks.0.attn.attention"].Shape);
         Assert.Equal(new Shape(2, 3, 1, 25), attention["cls_attn_blocks.1.attn.attention"].Shape);
         Assert.All(attention.Values, weights => Assert.True(weights.Sum(-1).Allclose(Torch.Ones([1]))));
@@ -91,7 +94,8 @@ public class XcitTests
             for (var i = 0; i < 2; i++)
             {
                 state.Remove($"cls_attn_blocks.{i}.attn.qkv.{part}", out var packed);
-                foreach (var (j, role) in new[] { "q", "k", "v" }.Index()) state[$"cls_attn_blocks.{i}.attn.{role}.{part}"] = packed!.Slice(0, 24 * j, 24 * (j + 1));
+                foreach (var (j, role) in new[] { "q", "k", "v" }.Index())
+                    state[$"cls_attn_blocks.{i}.attn.{role}.{part}"] = packed!.Slice(0, 24 * j, 24 * (j + 1));
             }
         }
         var target = new Xcit(Small);
@@ -108,7 +112,9 @@ public class XcitTests
         var mean = model.StateDict()["patch_embed.proj.0.1.running_mean"].Clone();
         model.Call(Torch.Randn([2, 3, 32, 32])).Sum().Backward();
         Assert.True(model.StateDict()["patch_embed.proj.0.1.running_mean"].Equal(mean));
-        Assert.All(model.NamedParameters().Where(p => p.Name.StartsWith("patch_embed", StringComparison.Ordinal)), p => Assert.Null(p.Parameter.Grad));
+        Assert.All(model.NamedParameters().Where(p => p.Name.StartsWith("patch_embed", StringComparison.Ordinal)), p =>
+            Assert.Null(p.Parameter.Grad)
+        );
         Assert.NotNull(model.NamedParameters().First(p => p.Name == "blocks.0.attn.qkv.weight").Parameter.Grad);
     }
 }

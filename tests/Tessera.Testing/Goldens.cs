@@ -9,7 +9,8 @@ public static class Goldens
     public static string Path(string relative)
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (System.IO.Path.Combine(folder.FullName, "tests", "goldens", relative) is var path && File.Exists(path)) return path;
+            if (System.IO.Path.Combine(folder.FullName, "tests", "goldens", relative) is var path && File.Exists(path))
+                return path;
         throw new FileNotFoundException($"tests/goldens/{relative} is missing");
     }
 
@@ -21,6 +22,6 @@ public static class Goldens
     }
 
     /// <summary>The recorded values of an output.</summary>
-    public static double[] Output(JsonElement golden, string name)
-        => [.. golden.GetProperty("outputs").GetProperty(name).GetProperty("values").EnumerateArray().Select(v => v.GetDouble())];
+    public static double[] Output(JsonElement golden, string name) =>
+        [.. golden.GetProperty("outputs").GetProperty(name).GetProperty("values").EnumerateArray().Select(v => v.GetDouble())];
 }

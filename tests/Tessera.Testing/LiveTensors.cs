@@ -44,7 +44,8 @@ public abstract class LiveTensors : IDisposable
         {
             var count = Tensor.LiveCount;
             Torch.Collect();
-            if (Tensor.LiveCount == goal || (goal == long.MinValue && Tensor.LiveCount == count)) return;
+            if (Tensor.LiveCount == goal || (goal == long.MinValue && Tensor.LiveCount == count))
+                return;
         }
     }
 }

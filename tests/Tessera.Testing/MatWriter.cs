@@ -11,10 +11,37 @@ public static class MatWriter
         var fields = items[0].Select(entry => entry.Field).ToArray();
         var width = 32;
         byte[] names = [.. fields.SelectMany(field => Encoding.ASCII.GetBytes(field.PadRight(width, '\0')))];
-        byte[] body = [.. Flags(2), .. Element(5, Ints(items.Length, 1)), .. Element(1, Encoding.ASCII.GetBytes(name)), .. Element(5, Ints(width)), .. Element(1, names),
-            .. items.SelectMany(item => item.SelectMany(entry => entry.Value is string text
-                ? Element(14, [.. Flags(4), .. Element(5, Ints(1, text.Length)), .. Element(1, []), .. Element(16, Encoding.UTF8.GetBytes(text))])
-                : Element(14, [.. Flags(6), .. Element(5, Ints(1, 1)), .. Element(1, []), .. Element(9, BitConverter.GetBytes((double)entry.Value))])))];
+        byte[] body =
+        [
+            .. Flags(2),
+            .. Element(5, Ints(items.Length, 1)),
+            .. Element(1, Encoding.ASCII.GetBytes(name)),
+            .. Element(5, Ints(width)),
+            .. Element(1, names),
+            .. items.SelectMany(item =>
+                item.SelectMany(entry =>
+                    entry.Value is string text
+                        ? Element(
+                            14,
+                            [
+                                .. Flags(4),
+                                .. Element(5, Ints(1, text.Length)),
+                                .. Element(1, []),
+                                .. Element(16, Encoding.UTF8.GetBytes(text)),
+                            ]
+                        )
+                        : Element(
+                            14,
+                            [
+                                .. Flags(6),
+                                .. Element(5, Ints(1, 1)),
+                                .. Element(1, []),
+                                .. Element(9, BitConverter.GetBytes((double)entry.Value)),
+                            ]
+                        )
+                )
+            ),
+        ];
         var header = new byte[128];
         (header[125], header[126], header[127]) = (1, (byte)'I', (byte)'M');
         return [.. header, .. Element(14, body)];

@@ -21,7 +21,15 @@ public static class Mutations
     private const long LargestProcess = 4L << 30;
 
     /// <summary>Damaged files per parser: <c>TESSERA_MUTATIONS</c>, else as many as every run of the suite has time for.</summary>
-    public static int Count { get; } = int.TryParse(Environment.GetEnvironmentVariable("TESSERA_MUTATIONS"), NumberStyles.None, CultureInfo.InvariantCulture, out var count) ? count : 10_000;
+    public static int Count { get; } =
+        int.TryParse(
+            Environment.GetEnvironmentVariable("TESSERA_MUTATIONS"),
+            NumberStyles.None,
+            CultureInfo.InvariantCulture,
+            out var count
+        )
+            ? count
+            : 10_000;
 
     /// <summary>Reads every damaged file; anything but a value or the parser's own error fails.</summary>
     /// <typeparam name="TError">The parser's own error.</typeparam>
@@ -29,13 +37,20 @@ public static class Mutations
     /// <param name="cases">Files that are whole, damaged in turn, and what reads each to its end.</param>
     /// <param name="largest">Bytes that reading one file may allocate.</param>
     /// <param name="share">One in so many of <see cref="Count"/>, for parsers that are slow.</param>
-    public static void Check<TError>(string parser, IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases, long largest = UsualAllocation, int share = 1)
+    public static void Check<TError>(
+        string parser,
+        IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases,
+        long largest = UsualAllocation,
+        int share = 1
+    )
         where TError : Exception
     {
         var count = Count / share;
-        foreach (var (good, read) in cases) read(good);
+        foreach (var (good, read) in cases)
+            read(good);
         foreach (var known in Regressions(parser))
-            foreach (var (_, read) in cases) Read<TError>(parser, Path.GetFileName(known), File.ReadAllBytes(known), read, largest);
+        foreach (var (_, read) in cases)
+            Read<TError>(parser, Path.GetFileName(known), File.ReadAllBytes(known), read, largest);
         var figures = new Figures();
         ResetPeak();
         var random = new Random(4711);
@@ -60,8 +75,10 @@ public static class Mutations
 
         internal void Add(Outcome outcome)
         {
-            if (outcome.Rejected) Errors++;
-            else Values++;
+            if (outcome.Rejected)
+                Errors++;
+            else
+                Values++;
             Slowest = Math.Max(Slowest, outcome.Seconds);
             Largest = Math.Max(Largest, outcome.Allocated);
         }
@@ -79,15 +96,22 @@ public static class Mutations
         catch (TError error)
         {
             rejected = true;
-            if (error.Message.AsSpan().ContainsAny('\n', '\r')) throw Failed(parser, name, input, $"the error has several lines: {error.Message}", error);
+            if (error.Message.AsSpan().ContainsAny('\n', '\r'))
+                throw Failed(parser, name, input, $"the error has several lines: {error.Message}", error);
         }
         catch (Exception error)
         {
             throw Failed(parser, name, input, $"{error.GetType().Name}: {error.Message}", error);
         }
-        var outcome = new Outcome(rejected, (Environment.CpuUsage.TotalTime - started).TotalSeconds, GC.GetAllocatedBytesForCurrentThread() - allocated);
-        if (outcome.Seconds > LongestSeconds) throw Failed(parser, name, input, $"it takes {outcome.Seconds:0.0} s", null);
-        if (outcome.Allocated > largest) throw Failed(parser, name, input, $"it allocates {outcome.Allocated} bytes", null);
+        var outcome = new Outcome(
+            rejected,
+            (Environment.CpuUsage.TotalTime - started).TotalSeconds,
+            GC.GetAllocatedBytesForCurrentThread() - allocated
+        );
+        if (outcome.Seconds > LongestSeconds)
+            throw Failed(parser, name, input, $"it takes {outcome.Seconds:0.0} s", null);
+        if (outcome.Allocated > largest)
+            throw Failed(parser, name, input, $"it allocates {outcome.Allocated} bytes", null);
         return outcome;
     }
 
@@ -95,7 +119,10 @@ public static class Mutations
     {
         var path = Path.Combine(Path.GetTempPath(), $"tessera-{parser}-{Guid.NewGuid():N}");
         File.WriteAllBytes(path, input);
-        return new XunitException($"{parser}, {name}: {problem} (the input was kept as {path}; it belongs under tests/regressions/{parser})", inner);
+        return new XunitException(
+            $"{parser}, {name}: {problem} (the input was kept as {path}; it belongs under tests/regressions/{parser})",
+            inner
+        );
     }
 
     private static byte[] Mutate(byte[] good, Random random)
@@ -106,24 +133,50 @@ public static class Mutations
             var position = random.Next(bytes.Length);
             switch (random.Next(9))
             {
-                case 0: bytes[position] ^= (byte)(1 << random.Next(8)); break;
-                case 1: bytes[position] = (byte)random.Next(256); break;
-                case 2: bytes[position] = random.Next(2) == 0 ? (byte)0xFF : (byte)0; break;
-                case 3: bytes = bytes[..position]; break;
-                case 4: bytes = [.. bytes[..position], .. bytes[random.Next(bytes.Length)..]]; break;
+                case 0:
+                    bytes[position] ^= (byte)(1 << random.Next(8));
+                    break;
+                case 1:
+                    bytes[position] = (byte)random.Next(256);
+                    break;
+                case 2:
+                    bytes[position] = random.Next(2) == 0 ? (byte)0xFF : (byte)0;
+                    break;
+                case 3:
+                    bytes = bytes[..position];
+                    break;
+                case 4:
+                    bytes = [.. bytes[..position], .. bytes[random.Next(bytes.Length)..]];
+                    break;
                 // Headers are where the interesting bytes are.
-                case 5: bytes[random.Next(Math.Min(32, bytes.Length))] = (byte)random.Next(256); break;
+                case 5:
+                    bytes[random.Next(Math.Min(32, bytes.Length))] = (byte)random.Next(256);
+                    break;
                 case 6:
                     var (from, length) = (random.Next(bytes.Length), random.Next(16));
-                    bytes.AsSpan(from, Math.Min(length, Math.Min(bytes.Length - from, bytes.Length - position))).ToArray().CopyTo(bytes, position);
+                    bytes
+                        .AsSpan(from, Math.Min(length, Math.Min(bytes.Length - from, bytes.Length - position)))
+                        .ToArray()
+                        .CopyTo(bytes, position);
                     break;
                 case 7:
                     // Numbers that overflow, in either order of bytes.
-                    var number = BitConverter.GetBytes(random.Next(4) switch { 0 => long.MaxValue, 1 => -1L, 2 => int.MaxValue, _ => 1L << random.Next(64) });
-                    if (random.Next(2) == 0) Array.Reverse(number);
+                    var number = BitConverter.GetBytes(
+                        random.Next(4) switch
+                        {
+                            0 => long.MaxValue,
+                            1 => -1L,
+                            2 => int.MaxValue,
+                            _ => 1L << random.Next(64),
+                        }
+                    );
+                    if (random.Next(2) == 0)
+                        Array.Reverse(number);
                     number.AsSpan(0, Math.Min(1 << random.Next(4), bytes.Length - position)).CopyTo(bytes.AsSpan(position));
                     break;
-                default: bytes = [.. bytes[..position], (byte)random.Next(256), .. bytes[position..]]; break;
+                default:
+                    bytes = [.. bytes[..position], (byte)random.Next(256), .. bytes[position..]];
+                    break;
             }
         }
         return bytes;
@@ -132,23 +185,41 @@ public static class Mutations
     private static string[] Regressions(string parser)
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Path.Combine(folder.FullName, "tests", "regressions", parser) is var found && Directory.Exists(found)) return [.. Directory.GetFiles(found).Order(StringComparer.Ordinal)];
+            if (Path.Combine(folder.FullName, "tests", "regressions", parser) is var found && Directory.Exists(found))
+                return [.. Directory.GetFiles(found).Order(StringComparer.Ordinal)];
         return [];
     }
 
     // Linux keeps the largest resident size of a process, and forgets it when told to.
     private static void ResetPeak()
     {
-        if (File.Exists("/proc/self/clear_refs")) File.WriteAllText("/proc/self/clear_refs", "5");
+        if (File.Exists("/proc/self/clear_refs"))
+            File.WriteAllText("/proc/self/clear_refs", "5");
     }
 
     private static void Write(string parser, Figures figures, TimeSpan time)
     {
         const string status = "/proc/self/status";
-        var peak = File.Exists(status) ? long.Parse(File.ReadLines(status).First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal)).Split(':')[1].Replace("kB", "", StringComparison.Ordinal), CultureInfo.InvariantCulture) * 1024 : 0;
+        var peak = File.Exists(status)
+            ? long.Parse(
+                File.ReadLines(status)
+                    .First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))
+                    .Split(':')[1]
+                    .Replace("kB", "", StringComparison.Ordinal),
+                CultureInfo.InvariantCulture
+            ) * 1024
+            : 0;
         Assert.True(peak < LargestProcess, $"{parser}: the process grew to {peak} bytes");
-        if (Environment.GetEnvironmentVariable("TESSERA_MUTATION_FIGURES") is not { Length: > 0 } file) return;
-        if (!File.Exists(file)) File.WriteAllText(file, "parser,files,values,typed_errors,seconds,slowest_ms,largest_allocation_kib,peak_process_mib\n");
-        File.AppendAllText(file, string.Create(CultureInfo.InvariantCulture, $"{parser},{figures.Values + figures.Errors},{figures.Values},{figures.Errors},{time.TotalSeconds:0},{figures.Slowest * 1e3:0.0},{figures.Largest / 1024.0:0},{peak / (1 << 20)}\n"));
+        if (Environment.GetEnvironmentVariable("TESSERA_MUTATION_FIGURES") is not { Length: > 0 } file)
+            return;
+        if (!File.Exists(file))
+            File.WriteAllText(file, "parser,files,values,typed_errors,seconds,slowest_ms,largest_allocation_kib,peak_process_mib\n");
+        File.AppendAllText(
+            file,
+            string.Create(
+                CultureInfo.InvariantCulture,
+                $"{parser},{figures.Values + figures.Errors},{figures.Values},{figures.Errors},{time.TotalSeconds:0},{figures.Slowest * 1e3:0.0},{figures.Largest / 1024.0:0},{peak / (1 << 20)}\n"
+            )
+        );
     }
 }

@@ -8,12 +8,14 @@ namespace Tessera.Testing;
 public static class Near
 {
     /// <summary>The elements in row-major order, whatever the shape.</summary>
-    public static void Values(Tensor actual, double tolerance, params double[] expected) => Compare(expected, actual.ToArray<double>(), tolerance, actual.Shape);
+    public static void Values(Tensor actual, double tolerance, params double[] expected) =>
+        Compare(expected, actual.ToArray<double>(), tolerance, actual.Shape);
 
     /// <summary>Shape and elements. The tolerance is relative to the largest expected element, absolute below 1.</summary>
     public static void Equal(Tensor expected, Tensor actual, double tolerance = 1e-6)
     {
-        if (expected.Shape != actual.Shape) throw new XunitException($"a tensor of shape {expected.Shape} was expected, {actual.Shape} came");
+        if (expected.Shape != actual.Shape)
+            throw new XunitException($"a tensor of shape {expected.Shape} was expected, {actual.Shape} came");
         Compare(expected.ToArray<double>(), actual.ToArray<double>(), tolerance, actual.Shape);
     }
 
@@ -32,7 +34,12 @@ public static class Near
         {
             var same = expected[i].Equals(actual[i]) || Math.Abs(expected[i] - actual[i]) <= tolerance * scale;
             if (!same)
-                throw new XunitException(string.Create(CultureInfo.InvariantCulture, $"element {i} of {shape}: {expected[i]:R} was expected, {actual[i]:R} came (tolerance {tolerance * scale:G3})"));
+                throw new XunitException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"element {i} of {shape}: {expected[i]:R} was expected, {actual[i]:R} came (tolerance {tolerance * scale:G3})"
+                    )
+                );
         }
     }
 }

@@ -7,9 +7,10 @@ namespace Tessera.Testing;
 public sealed class TempFolder(bool inMemory = false) : IDisposable
 {
     /// <summary>Its path.</summary>
-    public string Path { get; } = inMemory && Directory.Exists("/dev/shm")
-        ? Directory.CreateDirectory($"/dev/shm/tessera-test-{Guid.NewGuid():N}").FullName
-        : Directory.CreateTempSubdirectory("tessera-test-").FullName;
+    public string Path { get; } =
+        inMemory && Directory.Exists("/dev/shm")
+            ? Directory.CreateDirectory($"/dev/shm/tessera-test-{Guid.NewGuid():N}").FullName
+            : Directory.CreateTempSubdirectory("tessera-test-").FullName;
 
     /// <summary>The path of a file in it.</summary>
     public string this[string name] => System.IO.Path.Combine(Path, name);

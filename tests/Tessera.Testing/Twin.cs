@@ -15,7 +15,8 @@ public static class Twin
     public static bool Load()
     {
         // Counting also loads libtorch, which the twin extends.
-        if (Cuda.IsAvailable) return false;
+        if (Cuda.IsAvailable)
+            return false;
         using var process = Process.GetCurrentProcess();
         var shim = process.Modules.Cast<ProcessModule>().First(module => module.ModuleName == "libtessera.so").FileName;
         NativeLibrary.Load(Path.Combine(Path.GetDirectoryName(shim)!, "libtessera_twin.so"));

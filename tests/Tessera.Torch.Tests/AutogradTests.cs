@@ -149,7 +149,8 @@ public sealed class AutogradTests : LiveTensors
         see.Dispose();
 
         x.Grad = null;
-        using (x.OnGradient(g => g * 10)) (x * 3).Sum().Backward();
+        using (x.OnGradient(g => g * 10))
+            (x * 3).Sum().Backward();
         Near.Values(x.Grad!, 0, 30, 30);
         Assert.Single(seen);
 
@@ -185,8 +186,8 @@ public sealed class AutogradTests : LiveTensors
     }
 
     [Fact]
-    public void Causes_go_to_the_thread_whose_backward_failed()
-        => Parallel.For(0, 32, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+    public void Causes_go_to_the_thread_whose_backward_failed() =>
+        Parallel.For(0, 32, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
             using var scope = Torch.Scope();
             var x = Leaf(1);

@@ -9,7 +9,8 @@ internal sealed class CudaFactAttribute : FactAttribute
 {
     public CudaFactAttribute()
     {
-        if (!Cuda.IsAvailable) Skip = $"there is no CUDA device (libtorch {Torch.Version})";
+        if (!Cuda.IsAvailable)
+            Skip = $"there is no CUDA device (libtorch {Torch.Version})";
     }
 }
 
@@ -43,10 +44,18 @@ public sealed class CudaGraphTests : LiveTensors
     {
         using var scope = new Scope();
         var runs = 0;
-        Assert.Equal("enough", Assert.Throws<InvalidOperationException>(() => CudaGraph.Capture(() =>
-        {
-            if (runs++ == 3) throw new InvalidOperationException("enough");
-        })).Message);
+        Assert.Equal(
+            "enough",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                    CudaGraph.Capture(() =>
+                    {
+                        if (runs++ == 3)
+                            throw new InvalidOperationException("enough");
+                    })
+                )
+                .Message
+        );
         Near.Values(Torch.Ones([2], device: Device.Parse("cuda:0")) + 1, 0, 2, 2);
     }
 
@@ -57,7 +66,8 @@ public sealed class CudaGraphTests : LiveTensors
         var device = Device.Parse("cuda:0");
         var (plain, recorded) = (new Linear(4, 3), new Linear(4, 3));
         recorded.LoadStateDict(plain.StateDict());
-        foreach (var net in new[] { plain, recorded }) net.To(device);
+        foreach (var net in new[] { plain, recorded })
+            net.To(device);
         var inputs = Enumerable.Range(0, 8).Select(_ => Torch.Randn([5, 4], device: device)).ToArray();
         var (own, other) = (new AdamW(ParameterGroup.All(plain, 0.05), 0.01), new AdamW(ParameterGroup.All(recorded, 0.05), 0.01));
         var still = inputs[0].Clone();
@@ -70,10 +80,17 @@ public sealed class CudaGraphTests : LiveTensors
             optimizer.Step();
         }
 
-        Assert.Throws<InvalidOperationException>(() => CudaGraph.Capture(() => { if (CudaGraph.IsRecording) own.Step(); }));
+        Assert.Throws<InvalidOperationException>(() =>
+            CudaGraph.Capture(() =>
+            {
+                if (CudaGraph.IsRecording)
+                    own.Step();
+            })
+        );
         other.Recordable = true;
         using var graph = CudaGraph.Capture(() => Step(recorded, other, still), warmUps: 2);
-        for (var i = 0; i < 2; i++) Step(plain, own, inputs[0]);
+        for (var i = 0; i < 2; i++)
+            Step(plain, own, inputs[0]);
         for (var i = 0; i < inputs.Length; i++)
         {
             (own.LearningRate, other.LearningRate) = (0.01 / (i + 1), 0.01 / (i + 1));

@@ -15,13 +15,18 @@ public sealed class DataTests : LiveTensors
         Near.Values(x, 0, 1, 2, 3, 4);
         Assert.Equal(new Shape(4), Tensor.From(values).Shape);
         Assert.Equal(new Shape(0), Tensor.From(Array.Empty<float>()).Shape);
-        Assert.Contains("4 values for a tensor of shape [3]", Assert.Throws<ShapeException>(() => Tensor.From(values, 3)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "4 values for a tensor of shape [3]",
+            Assert.Throws<ShapeException>(() => Tensor.From(values, 3)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public void Every_element_type_goes_in_and_out()
     {
-        void Check<T>(DType type, params T[] values) where T : unmanaged
+        void Check<T>(DType type, params T[] values)
+            where T : unmanaged
         {
             var x = Tensor.From(values);
             Assert.Equal(type, x.DType);
@@ -48,7 +53,8 @@ public sealed class DataTests : LiveTensors
     {
         float[] values = [1.00390625f, 1.01171875f, -0.1f, 3.4e38f, float.NaN, float.NegativeInfinity, 1e-40f];
         var engine = Tensor.From(values).To(DType.BFloat16).ToArray<BFloat16>();
-        foreach (var (value, expected) in values.Zip(engine)) Assert.Equal((float)expected, (float)(BFloat16)value);
+        foreach (var (value, expected) in values.Zip(engine))
+            Assert.Equal((float)expected, (float)(BFloat16)value);
     }
 
     [Fact]
@@ -79,9 +85,36 @@ public sealed class DataTests : LiveTensors
     public void A_span_that_would_be_wrong_is_refused()
     {
         var x = Torch.Zeros([2, 3]);
-        Assert.Contains("float32", Assert.Throws<InvalidOperationException>(() => { x.Span<double>(); }).Message, StringComparison.Ordinal);
-        Assert.Contains("contiguous", Assert.Throws<InvalidOperationException>(() => { x.MT.Span<float>(); }).Message, StringComparison.Ordinal);
-        Assert.Contains("meta", Assert.Throws<InvalidOperationException>(() => { Torch.Zeros([2], device: new Device(DeviceType.Meta)).Span<float>(); }).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "float32",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                {
+                    x.Span<double>();
+                })
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "contiguous",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                {
+                    x.MT.Span<float>();
+                })
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "meta",
+            Assert
+                .Throws<InvalidOperationException>(() =>
+                {
+                    Torch.Zeros([2], device: new Device(DeviceType.Meta)).Span<float>();
+                })
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -166,9 +199,24 @@ public sealed class DataTests : LiveTensors
         var (b, c, h, w) = x.Shape;
         Assert.Equal((2, 3, 4, 5), (b, c, h, w));
         Assert.Equal((5, 120, "[2, 3, 4, 5]"), (x.Shape[^1], x.Shape.Elements, x.Shape.ToString()));
-        Assert.Contains("3 dimensions were expected, the shape is [2, 3, 4, 5]", Assert.Throws<ShapeException>(() => { var (_, _, _) = x.Shape; }).Message, StringComparison.Ordinal);
-        Assert.Throws<ShapeException>(() => { var (_, _) = x.Shape; });
-        Assert.Throws<ShapeException>(() => { var (_, _, _, _, _) = x.Shape; });
+        Assert.Contains(
+            "3 dimensions were expected, the shape is [2, 3, 4, 5]",
+            Assert
+                .Throws<ShapeException>(() =>
+                {
+                    var (_, _, _) = x.Shape;
+                })
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Throws<ShapeException>(() =>
+        {
+            var (_, _) = x.Shape;
+        });
+        Assert.Throws<ShapeException>(() =>
+        {
+            var (_, _, _, _, _) = x.Shape;
+        });
         Assert.True(x.Shape == new Shape(2, 3, 4, 5));
         Assert.True(x.Shape != new Shape(2, 3));
         Assert.Equal(1, default(Shape).Elements);

@@ -58,7 +58,14 @@ public sealed class FunctionTests : LiveTensors
         {
             Given = [.. gradients.Select(g => g is not null)];
             var sum = gradients[0] is { } first ? first * 2 : null;
-            return [gradients[1] is { } second ? sum is null ? second * 3 : sum + second * 3 : sum];
+            return
+            [
+                gradients[1] is { } second
+                    ? sum is null
+                        ? second * 3
+                        : sum + second * 3
+                    : sum,
+            ];
         }
     }
 
@@ -88,8 +95,12 @@ public sealed class FunctionTests : LiveTensors
     }
 
     [Fact]
-    public void Gradients_agree_with_differences()
-        => GradientCheck.Holds(inputs => new Exponential().Apply(new Product().Apply(inputs[0], inputs[1])[0])[0], Leaf(0.1, 0.2, -0.3), Leaf(0.5, -0.6, 0.7));
+    public void Gradients_agree_with_differences() =>
+        GradientCheck.Holds(
+            inputs => new Exponential().Apply(new Product().Apply(inputs[0], inputs[1])[0])[0],
+            Leaf(0.1, 0.2, -0.3),
+            Leaf(0.5, -0.6, 0.7)
+        );
 
     [Fact]
     public void Second_derivatives_go_through_backward()
@@ -131,7 +142,8 @@ public sealed class FunctionTests : LiveTensors
     {
         Assert.False(new Product().Apply(Tensor.From([1.0]), Tensor.From([1.0]))[0].RequiresGrad);
         var x = Leaf(1);
-        using (Torch.NoGrad()) Assert.False(new Product().Apply(x, x)[0].RequiresGrad);
+        using (Torch.NoGrad())
+            Assert.False(new Product().Apply(x, x)[0].RequiresGrad);
     }
 
     [Fact]
@@ -149,7 +161,9 @@ public sealed class FunctionTests : LiveTensors
     public void What_backward_throws_comes_out_as_the_cause()
     {
         var x = Leaf(1);
-        var error = Assert.Throws<TorchException>(() => new Failing(() => throw new InvalidDataException("by backward")).Apply(x)[0].Sum().Backward());
+        var error = Assert.Throws<TorchException>(() =>
+            new Failing(() => throw new InvalidDataException("by backward")).Apply(x)[0].Sum().Backward()
+        );
         Assert.Equal("by backward", Assert.IsType<InvalidDataException>(error.InnerException).Message);
         Assert.Null(x.Grad);
         // The engine goes on working.
@@ -200,6 +214,7 @@ public sealed class FunctionTests : LiveTensors
         var x = Leaf(1, 2);
         // The exponential saves its own output, the product its inputs: neither may hold itself alive.
         var y = new Exponential().Apply(new Product().Apply(x, data)[0])[0];
-        if (backward) y.Sum().Backward();
+        if (backward)
+            y.Sum().Backward();
     }
 }

@@ -23,15 +23,22 @@ public sealed class LifetimeTests : LiveTensors
         });
         collector.Start();
         var failures = 0;
-        var workers = Enumerable.Range(0, 8).Select(i => new Thread(() =>
-        {
-            if (!Work(i, 125_000)) Interlocked.Increment(ref failures);
-        })).ToArray();
-        foreach (var worker in workers) worker.Start();
-        foreach (var worker in workers) worker.Join();
+        var workers = Enumerable
+            .Range(0, 8)
+            .Select(i => new Thread(() =>
+            {
+                if (!Work(i, 125_000))
+                    Interlocked.Increment(ref failures);
+            }))
+            .ToArray();
+        foreach (var worker in workers)
+            worker.Start();
+        foreach (var worker in workers)
+            worker.Join();
         done.Cancel();
         collector.Join();
-        for (var round = 0; round < 3; round++) Torch.Collect();
+        for (var round = 0; round < 3; round++)
+            Torch.Collect();
         Assert.Equal(0, failures);
         Assert.Equal(before, Tensor.LiveCount);
     }
@@ -44,9 +51,11 @@ public sealed class LifetimeTests : LiveTensors
         {
             var dropped = Tensor.Of((float)(seed + i));
             Tensor scoped;
-            using (Torch.Scope()) scoped = Tensor.Of(1L);
+            using (Torch.Scope())
+                scoped = Tensor.Of(1L);
             var disposed = Tensor.Of((double)i);
-            if (i % 999 == 0) right &= dropped.ToSingle() == seed + i && disposed.ToDouble() == i && !scoped.IsAlive;
+            if (i % 999 == 0)
+                right &= dropped.ToSingle() == seed + i && disposed.ToDouble() == i && !scoped.IsAlive;
             disposed.Dispose();
         }
         return right;
@@ -101,7 +110,8 @@ public sealed class LifetimeTests : LiveTensors
     {
         using var data = Torch.Empty([32 << 20]);
         var collections = GC.CollectionCount(2);
-        for (var i = 0; i < 200; i++) data[i].Dispose();
+        for (var i = 0; i < 200; i++)
+            data[i].Dispose();
         Assert.Equal(collections, GC.CollectionCount(2));
     }
 

@@ -14,8 +14,10 @@ public sealed class ModeTests : LiveTensors
         using (Torch.NoGrad())
         {
             Assert.False((x * 2).RequiresGrad);
-            using (Torch.EnableGrad()) Assert.True((x * 2).RequiresGrad);
-            using (Torch.NoGrad()) Assert.False(Torch.GradEnabled);
+            using (Torch.EnableGrad())
+                Assert.True((x * 2).RequiresGrad);
+            using (Torch.NoGrad())
+                Assert.False(Torch.GradEnabled);
             Assert.False(Torch.GradEnabled);
         }
         Assert.True((x * 2).RequiresGrad);
@@ -46,7 +48,8 @@ public sealed class ModeTests : LiveTensors
         {
             made = x * 2;
             Assert.False(made.RequiresGrad);
-            using (Torch.Inference()) Assert.False(Torch.GradEnabled);
+            using (Torch.Inference())
+                Assert.False(Torch.GradEnabled);
             Assert.False(Torch.GradEnabled);
             mode.Dispose();
         }
@@ -66,7 +69,8 @@ public sealed class ModeTests : LiveTensors
             Assert.Equal(DType.Float32, (x + x).DType);
             product.Sum().Backward();
             Assert.Equal(DType.Float32, x.Grad!.DType);
-            using (Torch.Autocast(enabled: false)) Assert.Equal(DType.Float32, x.Matmul(x).DType);
+            using (Torch.Autocast(enabled: false))
+                Assert.Equal(DType.Float32, x.Matmul(x).DType);
             Assert.Equal(DType.BFloat16, x.Matmul(x).DType);
             using (Torch.Autocast())
                 Assert.Equal(DType.BFloat16, x.Matmul(x).DType);
@@ -82,8 +86,10 @@ public sealed class ModeTests : LiveTensors
         Near.Values(x.Matmul(x).Detach(), 0, 2, 2, 2, 2);
         mode.Dispose();
         mode.Dispose();
-        using (Torch.NoGrad()) x.Fill_(3);
-        using (Torch.Autocast()) Near.Values(x.Matmul(x).Detach(), 0, 18, 18, 18, 18);
+        using (Torch.NoGrad())
+            x.Fill_(3);
+        using (Torch.Autocast())
+            Near.Values(x.Matmul(x).Detach(), 0, 18, 18, 18, 18);
     }
 
     [Fact]

@@ -13,14 +13,19 @@ public sealed partial class ModuleTests : LiveTensors
         private readonly Parameter layerScale = Init.Ones(new Parameter(2));
         private readonly Buffer relativeIndex = Torch.Scope(() => new Buffer(Torch.Arange(4)));
         private readonly Buffer cache = Torch.Scope(() => new Buffer(Torch.Zeros(3), persistent: false));
-        [Name("norm_special")] private readonly LayerNorm norm = new(2);
-        [NotRegistered] private readonly Linear outside = new(2, 2);
+
+        [Name("norm_special")]
+        private readonly LayerNorm norm = new(2);
+
+        [NotRegistered]
+        private readonly Linear outside = new(2, 2);
 
         public Linear Tail { get; } = new(2, 2, bias: false);
 
         public Parameter? Missing { get; }
 
-        protected override Tensor Forward(Tensor input) => Tail.Call(norm.Call(fc1.Call(input)) * layerScale) + relativeIndex.Sum() * 0 + cache.Sum() + outside.Weight.Sum() * 0;
+        protected override Tensor Forward(Tensor input) =>
+            Tail.Call(norm.Call(fc1.Call(input)) * layerScale) + relativeIndex.Sum() * 0 + cache.Sum() + outside.Weight.Sum() * 0;
     }
 
     private partial class Base : Layer
@@ -30,7 +35,8 @@ public sealed partial class ModuleTests : LiveTensors
         protected override Tensor Forward(Tensor input) => stem.Call(input);
     }
 
-    private sealed partial class Derived<T>(T head) : Base where T : Layer
+    private sealed partial class Derived<T>(T head) : Base
+        where T : Layer
     {
         private readonly T head = head;
         private readonly ModuleList<Block> blocks = new(new Block(), new Block());
@@ -58,12 +64,15 @@ public sealed partial class ModuleTests : LiveTensors
     }
 
     [Fact]
-    public void Names_and_order_are_those_of_pytorch()
-        => Assert.Equal(["layer_scale", "relative_index", "fc1.weight", "fc1.bias", "norm_special.weight", "norm_special.bias", "tail.weight"], new Block().StateDict().Keys);
+    public void Names_and_order_are_those_of_pytorch() =>
+        Assert.Equal(
+            ["layer_scale", "relative_index", "fc1.weight", "fc1.bias", "norm_special.weight", "norm_special.bias", "tail.weight"],
+            new Block().StateDict().Keys
+        );
 
     [Fact]
-    public void Buffers_that_are_not_persistent_are_listed_but_not_saved()
-        => Assert.Equal(["relative_index", "cache"], new Block().NamedBuffers().Select(b => b.Name));
+    public void Buffers_that_are_not_persistent_are_listed_but_not_saved() =>
+        Assert.Equal(["relative_index", "cache"], new Block().NamedBuffers().Select(b => b.Name));
 
     [Fact]
     public void Inherited_members_come_first_and_lists_are_numbered()
@@ -152,7 +161,8 @@ public sealed partial class ModuleTests : LiveTensors
         Assert.Equal(["0.bias", "1.weight"], error.Report.Mismatched.Select(m => m.Name));
         foreach (var part in new[] { "2.bias", "extra", "0.bias ([3] here, [4] given)", "1.weight ([1, 3] here, [2, 3] given)" })
             Assert.Contains(part, error.Message, StringComparison.Ordinal);
-        foreach (var (old, now) in before.Zip(module.StateDict().Values)) Near.Identical(old, now);
+        foreach (var (old, now) in before.Zip(module.StateDict().Values))
+            Near.Identical(old, now);
         Assert.Throws<StateDictException>(() => module.LoadStateDict(state, strict: false));
     }
 
@@ -160,7 +170,10 @@ public sealed partial class ModuleTests : LiveTensors
     public void Without_strictness_what_fits_is_loaded()
     {
         var linear = new Linear(2, 1);
-        var report = linear.LoadStateDict(new Dictionary<string, Tensor> { ["weight"] = Tensor.From([5f, 6f], 1, 2), ["other"] = Torch.Zeros(1) }, strict: false);
+        var report = linear.LoadStateDict(
+            new Dictionary<string, Tensor> { ["weight"] = Tensor.From([5f, 6f], 1, 2), ["other"] = Torch.Zeros(1) },
+            strict: false
+        );
         Assert.Equal(["bias"], report.Missing);
         Assert.Equal(["other"], report.Unexpected);
         Near.Values(linear.Weight, 0, 5, 6);

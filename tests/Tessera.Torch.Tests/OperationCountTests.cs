@@ -15,8 +15,7 @@ public sealed class OperationCountTests : LiveTensors
     }
 
     [Fact]
-    public void Linear_maps()
-        => Assert.Equal((2 * 5 * 3 * 4, 0, 2 * 5 * 4), Count(() => new Linear(3, 4).Call(Torch.Zeros([2, 5, 3]))));
+    public void Linear_maps() => Assert.Equal((2 * 5 * 3 * 4, 0, 2 * 5 * 4), Count(() => new Linear(3, 4).Call(Torch.Zeros([2, 5, 3]))));
 
     [Fact]
     public void Convolutions()
@@ -29,8 +28,8 @@ public sealed class OperationCountTests : LiveTensors
     }
 
     [Fact]
-    public void Transposed_convolutions()
-        => Assert.Equal((4 * 9 * 6 * 4, 0, 6 * 36), Count(() => new ConvTranspose2d(4, 6, 2, stride: 2).Call(Torch.Zeros([1, 4, 3, 3]))));
+    public void Transposed_convolutions() =>
+        Assert.Equal((4 * 9 * 6 * 4, 0, 6 * 36), Count(() => new ConvTranspose2d(4, 6, 2, stride: 2).Call(Torch.Zeros([1, 4, 3, 3]))));
 
     [Fact]
     public void Products()
@@ -45,14 +44,22 @@ public sealed class OperationCountTests : LiveTensors
     [Fact]
     public void Einsum_counts_each_letter_once_and_what_an_ellipsis_stands_for()
     {
-        Assert.Equal((0, 2 * 3 * 4 * 5, 2 * 3 * 5), Count(() => Torch.Einsum("bij,bjk->bik", [Torch.Zeros([2, 3, 4]), Torch.Zeros([2, 4, 5])])));
-        Assert.Equal((0, 7 * 2 * 3 * 4 * 5, 7 * 2 * 3 * 5), Count(() => Torch.Einsum("...ij,...jk->...ik", [Torch.Zeros([7, 2, 3, 4]), Torch.Zeros([2, 4, 5])])));
+        Assert.Equal(
+            (0, 2 * 3 * 4 * 5, 2 * 3 * 5),
+            Count(() => Torch.Einsum("bij,bjk->bik", [Torch.Zeros([2, 3, 4]), Torch.Zeros([2, 4, 5])]))
+        );
+        Assert.Equal(
+            (0, 7 * 2 * 3 * 4 * 5, 7 * 2 * 3 * 5),
+            Count(() => Torch.Einsum("...ij,...jk->...ik", [Torch.Zeros([7, 2, 3, 4]), Torch.Zeros([2, 4, 5])]))
+        );
     }
 
     [Fact]
     public void Attention_is_two_products_however_it_is_computed()
     {
-        var (_, attention, _) = Count(() => Attention.Apply(Torch.Zeros([2, 3, 5, 8]), Torch.Zeros([2, 3, 7, 8]), Torch.Zeros([2, 3, 7, 6])));
+        var (_, attention, _) = Count(() =>
+            Attention.Apply(Torch.Zeros([2, 3, 5, 8]), Torch.Zeros([2, 3, 7, 8]), Torch.Zeros([2, 3, 7, 6]))
+        );
         Assert.Equal(2 * 3 * 5 * 7 * (8 + 6), attention);
     }
 

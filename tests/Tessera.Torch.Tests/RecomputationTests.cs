@@ -41,7 +41,8 @@ public sealed partial class RecomputationTests : LiveTensors
         protected override Tensor Forward(Tensor input)
         {
             var x = stem.Call(input);
-            foreach (var block in Blocks) x = block.Call((x, 3, WithBias ? bias * 2 : null, (4, 5)));
+            foreach (var block in Blocks)
+                x = block.Call((x, 3, WithBias ? bias * 2 : null, (4, 5)));
             return x;
         }
     }
@@ -58,13 +59,15 @@ public sealed partial class RecomputationTests : LiveTensors
         using var scope = new Scope();
         Torch.Seed(1);
         var net = new Net { WithBias = bias };
-        foreach (var block in net.Blocks) block.Recomputes = recomputes;
+        foreach (var block in net.Blocks)
+            block.Recomputes = recomputes;
         var input = Input();
         input.RequiresGrad = true;
         for (var i = 0; i < passes; i++)
         {
             Tensor loss;
-            using (cast is { } type ? Torch.Autocast(type) : null) loss = net.Call(input).To(DType.Float32).Square().Mean();
+            using (cast is { } type ? Torch.Autocast(type) : null)
+                loss = net.Call(input).To(DType.Float32).Square().Mean();
             loss.Backward();
         }
         double[][] values =
@@ -96,8 +99,10 @@ public sealed partial class RecomputationTests : LiveTensors
     {
         using var scope = new Scope();
         var net = new Net();
-        foreach (var block in net.Blocks) block.Recomputes = true;
-        using (Torch.NoGrad()) net.Call(Input());
+        foreach (var block in net.Blocks)
+            block.Recomputes = true;
+        using (Torch.NoGrad())
+            net.Call(Input());
         Assert.All(net.Blocks, block => Assert.Equal(1, block.Runs));
     }
 
@@ -107,10 +112,15 @@ public sealed partial class RecomputationTests : LiveTensors
         using var scope = new Scope();
         var net = new Net();
         net.RequireGrad(false);
-        foreach (var (name, parameter) in net.Blocks[1].NamedParameters()) parameter.RequiresGrad = name.StartsWith("down", StringComparison.Ordinal);
-        foreach (var block in net.Blocks) block.Recomputes = true;
+        foreach (var (name, parameter) in net.Blocks[1].NamedParameters())
+            parameter.RequiresGrad = name.StartsWith("down", StringComparison.Ordinal);
+        foreach (var block in net.Blocks)
+            block.Recomputes = true;
         net.Call(Input()).Sum().Backward();
-        Assert.Equal(["second.down.weight", "second.down.bias"], net.NamedParameters().Where(p => p.Parameter.Grad is not null).Select(p => p.Name));
+        Assert.Equal(
+            ["second.down.weight", "second.down.bias"],
+            net.NamedParameters().Where(p => p.Parameter.Grad is not null).Select(p => p.Name)
+        );
     }
 
     [Theory]
@@ -166,7 +176,11 @@ public sealed partial class RecomputationTests : LiveTensors
     public void Modules_that_do_not_turn_a_tensor_into_a_tensor_say_so()
     {
         Assert.Contains("Pair", Assert.Throws<NotSupportedException>(() => new Pair().Recomputes = true).Message, StringComparison.Ordinal);
-        Assert.Contains("Lists", Assert.Throws<NotSupportedException>(() => new Lists().Recomputes = true).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Lists",
+            Assert.Throws<NotSupportedException>(() => new Lists().Recomputes = true).Message,
+            StringComparison.Ordinal
+        );
         Assert.False(new Pair { Recomputes = false }.Recomputes);
     }
 }

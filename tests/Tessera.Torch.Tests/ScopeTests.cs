@@ -28,7 +28,8 @@ public sealed class ScopeTests : LiveTensors
     {
         using var outer = Torch.Scope();
         var before = Tensor.LiveCount;
-        Tensor kept, lost;
+        Tensor kept,
+            lost;
         using (var inner = Torch.Scope())
         {
             lost = Torch.Zeros(1);
@@ -48,7 +49,8 @@ public sealed class ScopeTests : LiveTensors
     {
         using var outer = Torch.Scope();
         var x = Torch.Ones(1);
-        using (var inner = Torch.Scope()) inner.Return(x);
+        using (var inner = Torch.Scope())
+            inner.Return(x);
         Assert.True(x.IsAlive);
     }
 
@@ -59,7 +61,23 @@ public sealed class ScopeTests : LiveTensors
 
     private sealed class Opaque;
 
-    public static TheoryData<string> Results => ["tensor", "tuple", "big tuple", "nested tuple", "array", "nulls", "list", "lists", "dictionary", "ordered", "dictionary of lists", "bag", "bags", "enumerable"];
+    public static TheoryData<string> Results =>
+        [
+            "tensor",
+            "tuple",
+            "big tuple",
+            "nested tuple",
+            "array",
+            "nulls",
+            "list",
+            "lists",
+            "dictionary",
+            "ordered",
+            "dictionary of lists",
+            "bag",
+            "bags",
+            "enumerable",
+        ];
 
     [Theory]
     [MemberData(nameof(Results))]
@@ -86,7 +104,11 @@ public sealed class ScopeTests : LiveTensors
                 "array" => new[] { New(), New() },
                 "nulls" => new[] { New(), null },
                 "list" => new List<Tensor> { New() },
-                "lists" => new[] { new List<Tensor> { New() }, [New(), New()] },
+                "lists" => new[]
+                {
+                    new List<Tensor> { New() },
+                    [New(), New()],
+                },
                 "dictionary" => new Dictionary<string, Tensor> { ["a"] = New(), ["b"] = New() },
                 "ordered" => new OrderedDictionary<string, Tensor> { ["a"] = New() },
                 "dictionary of lists" => new Dictionary<int, Tensor[]> { [0] = [New(), New()] },
@@ -106,7 +128,11 @@ public sealed class ScopeTests : LiveTensors
         Assert.Equal(3, Torch.Scope(() => 3));
         Assert.Equal("text", Torch.Scope(() => "text"));
         Assert.Null(Torch.Scope<Tensor?>(() => null));
-        Assert.Contains("Opaque", Assert.Throws<NotSupportedException>(() => Torch.Scope(() => new Opaque())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Opaque",
+            Assert.Throws<NotSupportedException>(() => Torch.Scope(() => new Opaque())).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -129,7 +155,8 @@ public sealed class ScopeTests : LiveTensors
     {
         Tensor x;
         using (Torch.Scope())
-        using (Torch.Scope()) x = Torch.Ones(2).Keep();
+        using (Torch.Scope())
+            x = Torch.Ones(2).Keep();
         Near.Values(x, 0, 1, 1);
         x.Dispose();
     }
@@ -154,7 +181,8 @@ public sealed class ScopeTests : LiveTensors
     public void Scopes_end_in_order_and_on_their_thread()
     {
         using var outer = Torch.Scope();
-        using (var inner = Torch.Scope()) Assert.Throws<InvalidOperationException>(outer.Dispose);
+        using (var inner = Torch.Scope())
+            Assert.Throws<InvalidOperationException>(outer.Dispose);
         Exception? elsewhere = null;
         var thread = new Thread(() => elsewhere = Record.Exception(outer.Dispose));
         thread.Start();
@@ -189,7 +217,8 @@ public sealed class ScopeTests : LiveTensors
         var layer = new Sequential([new Linear(3, 4), new Gelu(), new Linear(4, 2)]);
         var input = Torch.Ones([5, 3]);
         var before = Tensor.LiveCount;
-        using (Torch.NoGrad()) layer.Call(input);
+        using (Torch.NoGrad())
+            layer.Call(input);
         Assert.Equal(before + 1, Tensor.LiveCount);
         layer.Call(input);
         Assert.Equal(before + 2, Tensor.LiveCount);

@@ -28,7 +28,8 @@ public sealed partial class TapsTests : LiveTensors
 
         protected override Tensor Forward(Tensor input)
         {
-            foreach (var block in blocks) input = again.Call(block.Call(input));
+            foreach (var block in blocks)
+                input = again.Call(block.Call(input));
             return Record("tokens", input);
         }
     }
@@ -67,9 +68,11 @@ public sealed partial class TapsTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var net = new Net();
-        using (new Taps(net, "blocks.*")) net.Call(Torch.Ones([1, 2]));
+        using (new Taps(net, "blocks.*"))
+            net.Call(Torch.Ones([1, 2]));
         Assert.Equal(0, net.blocks[0].Computed);
-        using (new Taps(net, "blocks.1.attention")) net.Call(Torch.Ones([1, 2]));
+        using (new Taps(net, "blocks.1.attention"))
+            net.Call(Torch.Ones([1, 2]));
         Assert.Equal((0, 1), (net.blocks[0].Computed, net.blocks[1].Computed));
         net.Call(Torch.Ones([1, 2]));
         Assert.Equal(1, net.blocks[1].Computed);

@@ -14,7 +14,8 @@ public sealed class ClassificationTests
         metrics.Add(logits.Slice(0, 0, 17), labels.Slice(0, 0, 17), [.. Enumerable.Range(0, 17)]);
         metrics.Add(logits.Slice(0, 17, 60), labels.Slice(0, 17, 60), [.. Enumerable.Range(17, 43)]);
         var found = metrics.Measure();
-        foreach (var k in (int[])[1, 3, 5]) Assert.Equal(golden.Output($"top{k}")[0], 100 * metrics.Top(k), 1e-12);
+        foreach (var k in (int[])[1, 3, 5])
+            Assert.Equal(golden.Output($"top{k}")[0], 100 * metrics.Top(k), 1e-12);
         Assert.Equal(golden.Output("per_class"), found.PerClass.Select(v => v ?? -1).ToArray(), Close);
         Assert.Equal(golden.Output("mean_per_class")[0], found.MeanPerClass, 1e-12);
         Assert.Equal(golden.Output("ece")[0], found.Ece, 1e-12);

@@ -7,9 +7,11 @@ namespace Tessera.Training.Tests;
 
 public sealed class EventFileTests
 {
-    private static void Step(RunLog log, long step, double loss) => log.Write("step", 0, step, [("lr", 1e-3), ("loss", loss), ("images_per_second", 12.5)]);
+    private static void Step(RunLog log, long step, double loss) =>
+        log.Write("step", 0, step, [("lr", 1e-3), ("loss", loss), ("images_per_second", 12.5)]);
 
-    private static void Evaluation(RunLog log, long step, double top1) => log.Write("evaluation", 0, step, [("top1", top1), ("ema_top1", top1 / 2)]);
+    private static void Evaluation(RunLog log, long step, double top1) =>
+        log.Write("evaluation", 0, step, [("top1", top1), ("ema_top1", top1 / 2)]);
 
     [Fact]
     public void The_checksum_of_the_reader_is_CRC_32C() => Assert.Equal(0xE3069283u, EventReader.Crc32C("123456789"u8));
@@ -29,9 +31,19 @@ public sealed class EventFileTests
         var events = EventReader.Read(file);
         Assert.Equal("brain.Event:2", events[0].Version);
         Assert.True(events[1].Start);
-        Assert.All(events, e => Assert.InRange(e.WallTime, DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 60));
-        Assert.Equal([("train/lr", 2L, 1e-3f), ("train/loss", 2, 1.5f), ("train/images_per_second", 2, 12.5f), ("test/top1", 4, 0.75f), ("test/ema_top1", 4, 0.375f)],
-            EventReader.Merge(folder.Path));
+        Assert.All(events, e =>
+            Assert.InRange(e.WallTime, DateTimeOffset.UtcNow.ToUnixTimeSeconds() - 60, DateTimeOffset.UtcNow.ToUnixTimeSeconds() + 60)
+        );
+        Assert.Equal(
+            [
+                ("train/lr", 2L, 1e-3f),
+                ("train/loss", 2, 1.5f),
+                ("train/images_per_second", 2, 12.5f),
+                ("test/top1", 4, 0.75f),
+                ("test/ema_top1", 4, 0.375f),
+            ],
+            EventReader.Merge(folder.Path)
+        );
     }
 
     [Fact]
@@ -69,19 +81,35 @@ public sealed class EventFileTests
         {
             using var scope = new Scope();
             using var trainer = Tiny.Training(folder.Path).Trainer;
-            if (stop != 7) Assert.True(trainer.Resume());
+            if (stop != 7)
+                Assert.True(trainer.Resume());
             trainer.Train(stop);
         }
-        var expected = RunLog.Read(new RunFolder(folder.Path).LogPath).SelectMany(line => line
-            .Where(field => field.Key is not ("step" or "epoch") && field.Value!.GetValueKind() == JsonValueKind.Number)
-            .Select(field => ($"{((string)line["kind"]! == "step" ? "train" : "test")}/{field.Key}", (long)line["step"]!, (float)(double)field.Value!)));
+        var expected = RunLog
+            .Read(new RunFolder(folder.Path).LogPath)
+            .SelectMany(line =>
+                line.Where(field => field.Key is not ("step" or "epoch") && field.Value!.GetValueKind() == JsonValueKind.Number)
+                    .Select(field =>
+                        (
+                            $"{((string)line["kind"]! == "step" ? "train" : "test")}/{field.Key}",
+                            (long)line["step"]!,
+                            (float)(double)field.Value!
+                        )
+                    )
+            );
         Assert.Equal(expected, EventReader.Merge(folder.Path));
     }
 
     /// <summary>Reads event files by the published formats alone, with checksums and messages taken apart by hand.</summary>
     private static class EventReader
     {
-        internal sealed record Event(double WallTime, long Step, string? Version, bool Start, IReadOnlyList<(string Tag, float Value)> Scalars);
+        internal sealed record Event(
+            double WallTime,
+            long Step,
+            string? Version,
+            bool Start,
+            IReadOnlyList<(string Tag, float Value)> Scalars
+        );
 
         /// <summary>What TensorBoard shows of a folder: files by name, a start throws away what is of its step or later.</summary>
         internal static List<(string Tag, long Step, float Value)> Merge(string folder)
@@ -91,7 +119,8 @@ public sealed class EventFileTests
             {
                 foreach (var happened in Read(file))
                 {
-                    if (happened.Start) shown.RemoveAll(scalar => scalar.Step >= happened.Step);
+                    if (happened.Start)
+                        shown.RemoveAll(scalar => scalar.Step >= happened.Step);
                     shown.AddRange(happened.Scalars.Select(scalar => (scalar.Tag, happened.Step, scalar.Value)));
                 }
             }
@@ -120,7 +149,8 @@ public sealed class EventFileTests
             foreach (var value in bytes)
             {
                 crc ^= value;
-                for (var bit = 0; bit < 8; bit++) crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0x82F63B78;
+                for (var bit = 0; bit < 8; bit++)
+                    crc = (crc & 1) == 0 ? crc >> 1 : crc >> 1 ^ 0x82F63B78;
             }
             return ~crc;
         }
@@ -138,12 +168,25 @@ public sealed class EventFileTests
             {
                 switch (field)
                 {
-                    case 1: time = BitConverter.UInt64BitsToDouble(number); break;
-                    case 2: step = (long)number; break;
-                    case 3: version = Encoding.UTF8.GetString(content); break;
-                    case 5: foreach (var value in Fields(content)) scalars.Add(Scalar(value.Content)); break;
-                    case 7: start = Fields(content).Any(status => status is { Field: 1, Number: 1 }); break;
-                    default: Assert.Fail($"field {field} of an event"); break;
+                    case 1:
+                        time = BitConverter.UInt64BitsToDouble(number);
+                        break;
+                    case 2:
+                        step = (long)number;
+                        break;
+                    case 3:
+                        version = Encoding.UTF8.GetString(content);
+                        break;
+                    case 5:
+                        foreach (var value in Fields(content))
+                            scalars.Add(Scalar(value.Content));
+                        break;
+                    case 7:
+                        start = Fields(content).Any(status => status is { Field: 1, Number: 1 });
+                        break;
+                    default:
+                        Assert.Fail($"field {field} of an event");
+                        break;
                 }
             }
             return new(time, step, version, start, scalars);
@@ -152,7 +195,10 @@ public sealed class EventFileTests
         private static (string, float) Scalar(byte[] content)
         {
             var fields = Fields(content);
-            return (Encoding.UTF8.GetString(fields.Single(f => f.Field == 1).Content), BitConverter.UInt32BitsToSingle((uint)fields.SingleOrDefault(f => f.Field == 2).Number));
+            return (
+                Encoding.UTF8.GetString(fields.Single(f => f.Field == 1).Content),
+                BitConverter.UInt32BitsToSingle((uint)fields.SingleOrDefault(f => f.Field == 2).Number)
+            );
         }
 
         private static List<(int Field, ulong Number, byte[] Content)> Fields(ReadOnlySpan<byte> message)
@@ -163,15 +209,25 @@ public sealed class EventFileTests
                 var key = Varint(ref message);
                 switch (key & 7)
                 {
-                    case 0: fields.Add(((int)(key >> 3), Varint(ref message), [])); break;
-                    case 1: fields.Add(((int)(key >> 3), BinaryPrimitives.ReadUInt64LittleEndian(message), [])); message = message[8..]; break;
-                    case 5: fields.Add(((int)(key >> 3), BinaryPrimitives.ReadUInt32LittleEndian(message), [])); message = message[4..]; break;
+                    case 0:
+                        fields.Add(((int)(key >> 3), Varint(ref message), []));
+                        break;
+                    case 1:
+                        fields.Add(((int)(key >> 3), BinaryPrimitives.ReadUInt64LittleEndian(message), []));
+                        message = message[8..];
+                        break;
+                    case 5:
+                        fields.Add(((int)(key >> 3), BinaryPrimitives.ReadUInt32LittleEndian(message), []));
+                        message = message[4..];
+                        break;
                     case 2:
                         var length = (int)Varint(ref message);
                         fields.Add(((int)(key >> 3), 0, message[..length].ToArray()));
                         message = message[length..];
                         break;
-                    default: Assert.Fail($"wire type {key & 7}"); break;
+                    default:
+                        Assert.Fail($"wire type {key & 7}");
+                        break;
                 }
             }
             return fields;
@@ -185,7 +241,8 @@ public sealed class EventFileTests
                 var value = bytes[0];
                 bytes = bytes[1..];
                 result |= (ulong)(value & 0x7F) << shift;
-                if (value < 0x80) return result;
+                if (value < 0x80)
+                    return result;
                 shift += 7;
             }
         }

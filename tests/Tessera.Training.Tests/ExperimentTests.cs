@@ -28,12 +28,16 @@ public sealed class ExperimentTests : IDisposable
     public void A_run_leaves_everything_in_its_folder_and_can_be_measured_again()
     {
         TrainingResult result;
-        using (var experiment = Experiment.Begin(RecipePath, ["train.seed=3"], Run("a"))) result = experiment.Train();
+        using (var experiment = Experiment.Begin(RecipePath, ["train.seed=3"], Run("a")))
+            result = experiment.Train();
         Assert.True(result.Completed);
         var run = new RunFolder(Run("a"));
         Assert.Equal(3UL, Recipe.Load(run.RecipePath).Train.Seed);
         Assert.Contains("--set train.seed=3", File.ReadAllText(run.RecipePath), StringComparison.Ordinal);
-        Assert.Equal(["evaluation", "evaluation"], RunLog.Read(run.LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "evaluation"));
+        Assert.Equal(
+            ["evaluation", "evaluation"],
+            RunLog.Read(run.LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "evaluation")
+        );
         var results = JsonNode.Parse(File.ReadAllText(run.ResultsPath))!;
         Assert.Equal(result.Last!.Top1, (double)results["evaluation"]!["top1"]!);
 
@@ -55,35 +59,47 @@ public sealed class ExperimentTests : IDisposable
         using var plain = Experiment.Begin(RecipePath, settings, Run("plain"));
         using var last = Experiment.Begin(RecipePath, [.. settings, "train.channels_last=true"], Run("last"));
         Assert.True(Recipe.Load(new RunFolder(Run("last")).RecipePath).Train.ChannelsLast);
-        foreach (var experiment in new[] { plain, last }) experiment.Model.To(dtype: type);
+        foreach (var experiment in new[] { plain, last })
+            experiment.Model.To(dtype: type);
         var kernels = last.Model.Parameters().Where(p => p.Dim == 4 && p.Size(1) > 1 && p.Size(2) > 1).ToArray();
         Assert.NotEmpty(kernels);
         Assert.All(kernels, kernel => Assert.Equal(1, kernel.Strides[1]));
         using var scope = new Scope();
         var images = Torch.Randn([4, 1, 28, 28], type);
-        var losses = new[] { (plain.Model, images), (last.Model, images.Contiguous(MemoryFormat.ChannelsLast)) }.Select(pair =>
-        {
-            pair.Model.Train();
-            var loss = Losses.CrossEntropy(pair.Model.Call(pair.Item2), Tensor.From([0L, 1, 2, 3]));
-            loss.Backward();
-            return loss.ToDouble();
-        }).ToArray();
+        var losses = new[] { (plain.Model, images), (last.Model, images.Contiguous(MemoryFormat.ChannelsLast)) }
+            .Select(pair =>
+            {
+                pair.Model.Train();
+                var loss = Losses.CrossEntropy(pair.Model.Call(pair.Item2), Tensor.From([0L, 1, 2, 3]));
+                loss.Backward();
+                return loss.ToDouble();
+            })
+            .ToArray();
         Assert.Equal(losses[0], losses[1], 1e-5);
         foreach (var ((name, expected), (_, actual)) in plain.Model.NamedParameters().Zip(last.Model.NamedParameters()))
         {
             var (a, b) = (expected.Grad!.ToArray<double>(), actual.Grad!.ToArray<double>());
-            Assert.True(a.Zip(b).Max(pair => Math.Abs(pair.First - pair.Second)) < tolerance * a.Max(Math.Abs), $"{name}: {a.Zip(b).Max(pair => Math.Abs(pair.First - pair.Second))} of {a.Max(Math.Abs)}");
+            Assert.True(
+                a.Zip(b).Max(pair => Math.Abs(pair.First - pair.Second)) < tolerance * a.Max(Math.Abs),
+                $"{name}: {a.Zip(b).Max(pair => Math.Abs(pair.First - pair.Second))} of {a.Max(Math.Abs)}"
+            );
         }
     }
 
     [Fact]
     public void An_interrupted_run_goes_on_to_the_same_weights()
     {
-        using (var whole = Experiment.Begin(RecipePath, [], Run("whole"))) whole.Train();
+        using (var whole = Experiment.Begin(RecipePath, [], Run("whole")))
+            whole.Train();
         using (var stop = new CancellationTokenSource())
-        using (var first = Experiment.Begin(RecipePath, [], Run("parts"), e => { if (e is StepDone { Step: 4 }) stop.Cancel(); }))
+        using (var first = Experiment.Begin(RecipePath, [], Run("parts"), e =>
+            {
+                if (e is StepDone { Step: 4 })
+                    stop.Cancel();
+            }))
             Assert.False(first.Train(stop.Token).Completed);
-        using (var rest = Experiment.Resume(Run("parts"))) Assert.True(rest.Train().Completed);
+        using (var rest = Experiment.Resume(Run("parts")))
+            Assert.True(rest.Train().Completed);
         foreach (var file in (string[])["model", "optimizer", "ema", "random"])
             Assert.Equal(Bytes("whole", file), Bytes("parts", file));
 
@@ -108,9 +124,12 @@ public sealed class ExperimentTests : IDisposable
         Assert.Equal(seen, File.ReadAllLines(run.SamplesPath)[1..]);
         Assert.Equal(20, Experiment.Evaluate(TrainedModel.FromRun(Run("tuning"))).Count);
         // Another seed of the training sees the same samples, another seed of the subset others.
-        using (var again = Experiment.Begin(RecipePath, [.. settings, "train.seed=8"], Run("again"))) Assert.Equal(seen, Names(again.TrainData));
-        using (var other = Experiment.Begin(RecipePath, [.. settings, "data.subset_seed=8"], Run("other"))) Assert.NotEqual(seen, Names(other.TrainData));
-        using (var listed = Experiment.Begin(RecipePath, [$"data.list={run.SamplesPath}"], Run("listed"))) Assert.Equal(seen, Names(listed.TrainData));
+        using (var again = Experiment.Begin(RecipePath, [.. settings, "train.seed=8"], Run("again")))
+            Assert.Equal(seen, Names(again.TrainData));
+        using (var other = Experiment.Begin(RecipePath, [.. settings, "data.subset_seed=8"], Run("other")))
+            Assert.NotEqual(seen, Names(other.TrainData));
+        using (var listed = Experiment.Begin(RecipePath, [$"data.list={run.SamplesPath}"], Run("listed")))
+            Assert.Equal(seen, Names(listed.TrainData));
         Assert.False(File.Exists(new RunFolder(Run("listed")).SamplesPath));
 
         static string[] Names(Data.Dataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
@@ -124,26 +143,48 @@ public sealed class ExperimentTests : IDisposable
     {
         using var experiment = Experiment.Begin(RecipePath, [setting], Run(setting));
         Assert.Equal((count, 40), (experiment.TrainData.Count, experiment.TestData.Count));
-        if (!setting.Contains("limit", StringComparison.Ordinal)) Assert.Single(experiment.TrainData.Labels.CountBy(label => label).Select(c => c.Value).Distinct());
+        if (!setting.Contains("limit", StringComparison.Ordinal))
+            Assert.Single(experiment.TrainData.Labels.CountBy(label => label).Select(c => c.Value).Distinct());
         Assert.Equal(!setting.Contains("limit", StringComparison.Ordinal), File.Exists(experiment.Run.SamplesPath));
     }
 
     [Fact]
-    public void Only_one_of_the_ways_to_choose_samples_is_taken()
-        => Assert.Contains("per_class, fraction and list each choose the samples", Assert.Throws<RecipeException>(() => Experiment.Begin(RecipePath, ["data.per_class=3", "data.fraction=0.5"], Run("x"))).Message, StringComparison.Ordinal);
+    public void Only_one_of_the_ways_to_choose_samples_is_taken() =>
+        Assert.Contains(
+            "per_class, fraction and list each choose the samples",
+            Assert.Throws<RecipeException>(() => Experiment.Begin(RecipePath, ["data.per_class=3", "data.fraction=0.5"], Run("x"))).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void Relative_paths_hold_in_another_folder()
     {
         string[] larger = ["model.image_size=32", "augment=[squash: 32]"];
-        using (var teacher = Experiment.Begin(RecipePath, [.. larger, "schedule.epochs=1"], Run("teacher"))) teacher.Train();
+        using (var teacher = Experiment.Begin(RecipePath, [.. larger, "schedule.epochs=1"], Run("teacher")))
+            teacher.Train();
         var before = Environment.CurrentDirectory;
         Directory.CreateDirectory(Run("elsewhere"));
         try
         {
             Environment.CurrentDirectory = folder.Path;
             using var stop = new CancellationTokenSource();
-            using (var first = Experiment.Begin(RecipePath, [.. larger, "data.root=data", "model.name=deit_tiny_distilled_patch16_224", "objective={ name: distillation, kind: soft, teacher: { run: teacher } }"], "student", e => { if (e is StepDone { Step: 2 }) stop.Cancel(); }))
+            using (
+                var first = Experiment.Begin(
+                    RecipePath,
+                    [
+                        .. larger,
+                        "data.root=data",
+                        "model.name=deit_tiny_distilled_patch16_224",
+                        "objective={ name: distillation, kind: soft, teacher: { run: teacher } }",
+                    ],
+                    "student",
+                    e =>
+                    {
+                        if (e is StepDone { Step: 2 })
+                            stop.Cancel();
+                    }
+                )
+            )
                 Assert.False(first.Train(stop.Token).Completed);
             Environment.CurrentDirectory = Run("elsewhere");
             using var rest = Experiment.Resume("../student");
@@ -159,11 +200,32 @@ public sealed class ExperimentTests : IDisposable
     [Fact]
     public void The_report_stands_alone_and_shows_every_part()
     {
-        using (var experiment = Experiment.Begin(RecipePath, ["schedule.epochs=1"], Run("r"))) experiment.Train();
+        using (var experiment = Experiment.Begin(RecipePath, ["schedule.epochs=1"], Run("r")))
+            experiment.Train();
         var html = File.ReadAllText(new RunFolder(Run("r")).ReportPath);
-        foreach (var part in (string[])["Loss", "Accuracy", "Learning rate", "Confusion", "Accuracy per class", "Calibration", "Where it looks", "roll-out", "Surest mistakes", "Recipe", "Environment", "libtorch", "Run it again", "cct_2_3x2_32", "Ankle boot"])
+        foreach (
+            var part in (string[])
+                [
+                    "Loss",
+                    "Accuracy",
+                    "Learning rate",
+                    "Confusion",
+                    "Accuracy per class",
+                    "Calibration",
+                    "Where it looks",
+                    "roll-out",
+                    "Surest mistakes",
+                    "Recipe",
+                    "Environment",
+                    "libtorch",
+                    "Run it again",
+                    "cct_2_3x2_32",
+                    "Ankle boot",
+                ]
+        )
             Assert.Contains(part, html, StringComparison.Ordinal);
-        foreach (var outside in (string[])["http://", "https://", "<script", "<link", "@import", "url("]) Assert.DoesNotContain(outside, html, StringComparison.OrdinalIgnoreCase);
+        foreach (var outside in (string[])["http://", "https://", "<script", "<link", "@import", "url("])
+            Assert.DoesNotContain(outside, html, StringComparison.OrdinalIgnoreCase);
         // Pictures are written in an alphabet in which these letters may meet by chance.
         Assert.DoesNotContain("NaN", Regex.Replace(html, "base64,[A-Za-z0-9+/=]*", ""), StringComparison.Ordinal);
     }
@@ -175,6 +237,10 @@ public sealed class ExperimentTests : IDisposable
         var error = Assert.Throws<RunException>(() => Experiment.Begin(RecipePath, [], Run("once")));
         Assert.Contains("--resume", error.Message, StringComparison.Ordinal);
         Assert.Contains("no run", Assert.Throws<RunException>(() => Experiment.Resume(Run("never"))).Message, StringComparison.Ordinal);
-        Assert.Contains("no checkpoint yet", Assert.Throws<RunException>(() => TrainedModel.FromRun(Run("once"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no checkpoint yet",
+            Assert.Throws<RunException>(() => TrainedModel.FromRun(Run("once"))).Message,
+            StringComparison.Ordinal
+        );
     }
 }

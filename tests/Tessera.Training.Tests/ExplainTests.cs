@@ -11,11 +11,13 @@ public class ExplainTests
         var (model, image) = Build("deit_tiny_patch16_224", 64);
         var maps = model.AttentionMaps(image).Values.ToArray();
         var product = Torch.Eye(17);
-        foreach (var map in maps) product = (map.Mean([1])[0] * 0.5 + Torch.Eye(17) * 0.5).Matmul(product);
+        foreach (var map in maps)
+            product = (map.Mean([1])[0] * 0.5 + Torch.Eye(17) * 0.5).Matmul(product);
         var row = product[0].Slice(0, 1).ToArray<double>();
         var rollout = AttentionRollout.Of(model, image)!;
         Assert.Equal((4, 4), (rollout.Height, rollout.Width));
-        for (var i = 0; i < row.Length; i++) Assert.Equal((row[i] - row.Min()) / (row.Max() - row.Min()), rollout.Values[i], 1e-3);
+        for (var i = 0; i < row.Length; i++)
+            Assert.Equal((row[i] - row.Min()) / (row.Max() - row.Min()), rollout.Values[i], 1e-3);
     }
 
     [Theory]
@@ -36,7 +38,8 @@ public class ExplainTests
         Assert.All(cam.Values, value => Assert.InRange(value, 0, 1));
         var rollout = AttentionRollout.Of(model, image);
         Assert.Equal(hasRollout, rollout is not null);
-        if (rollout is not null) Assert.Equal((0.0, 1.0), (rollout.Values.Min(), rollout.Values.Max()));
+        if (rollout is not null)
+            Assert.Equal((0.0, 1.0), (rollout.Values.Min(), rollout.Values.Max()));
     }
 
     private static (Backbone Model, Tensor Image) Build(string variant, int? side)
@@ -45,7 +48,8 @@ public class ExplainTests
         var model = Registry.Create(variant, new() { Classes = 5, ImageSize = side is { } s ? (s, s) : null });
         // Some papers begin with a classifier of zeros, of which nothing could be explained.
         foreach (var (name, value) in model.NamedParameters())
-            if (model.ClassifierNames.Contains(name)) Nn.Init.Normal(value, 0.02);
+            if (model.ClassifierNames.Contains(name))
+                Nn.Init.Normal(value, 0.02);
         model.Eval();
         return (model, Torch.Randn([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width]));
     }

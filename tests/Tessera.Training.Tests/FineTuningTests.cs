@@ -9,20 +9,25 @@ public sealed class FineTuningTests
 {
     private const string Name = "vit_2_4_32";
 
-    private static DataFacts Facts(int classes, int side, string prefix = "class") => new([.. Enumerable.Range(0, classes).Select(i => $"{prefix} {i}")], 3, side, side, [0.5f], [0.25f]);
+    private static DataFacts Facts(int classes, int side, string prefix = "class") =>
+        new([.. Enumerable.Range(0, classes).Select(i => $"{prefix} {i}")], 3, side, side, [0.5f], [0.25f]);
 
     // A run of one checkpoint, without having trained.
     private static string Run(string folder, DataFacts facts, bool ema = false)
     {
         using var scope = new Scope();
         var run = new RunFolder(folder);
-        var recipe = Recipe.Parse($"model: {{ name: {Name} }}\ndata: {{ name: cifar10 }}\noptimizer: sgd\nschedule: {{ name: constant, epochs: 1 }}\nobjective: supervised\naugment: []", "r.yaml");
+        var recipe = Recipe.Parse(
+            $"model: {{ name: {Name} }}\ndata: {{ name: cifar10 }}\noptimizer: sgd\nschedule: {{ name: constant, epochs: 1 }}\nobjective: supervised\naugment: []",
+            "r.yaml"
+        );
         RunFolder.Write(run.RecipePath, recipe.ToYaml());
         run.WriteFacts(facts);
         Torch.Seed(1);
         var model = Registry.Create(Name, recipe.Model.Options(facts));
         var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = model.StateDict() };
-        if (ema) files["ema"] = model.StateDict().ToDictionary(e => e.Key, e => e.Value + 1);
+        if (ema)
+            files["ema"] = model.StateDict().ToDictionary(e => e.Key, e => e.Value + 1);
         run.Checkpoints.Save(new(3, 3, false, 0, 0, Tally.Empty, null), files);
         return folder;
     }
@@ -35,7 +40,9 @@ public sealed class FineTuningTests
 
     private static float[] Values(Module model, string name) => model.StateDict()[name].ToArray<float>();
 
-    private const string Block = "classifier.blocks.0.linear1.weight", Positions = "classifier.positional_emb", Head = "classifier.fc.weight";
+    private const string Block = "classifier.blocks.0.linear1.weight",
+        Positions = "classifier.positional_emb",
+        Head = "classifier.fc.weight";
 
     [Fact]
     public void A_run_gives_its_weights_and_keeps_the_classifier_of_the_same_classes()
@@ -46,7 +53,8 @@ public sealed class FineTuningTests
         Torch.Seed(1);
         var source = Registry.Create(Name, new() { Classes = 4, ImageSize = (32, 32) });
         var model = Begin(run, Facts(4, 32));
-        foreach (var name in source.StateDict().Keys) Assert.Equal(Values(source, name), Values(model, name));
+        foreach (var name in source.StateDict().Keys)
+            Assert.Equal(Values(source, name), Values(model, name));
     }
 
     [Theory]
@@ -54,7 +62,12 @@ public sealed class FineTuningTests
     [InlineData(5, "class", null, true)]
     [InlineData(4, "class", true, true)]
     [InlineData(4, "other", false, false)]
-    public void The_classifier_is_fresh_where_classes_are_others_or_the_recipe_says_so(int classes, string prefix, bool? fresh, bool expected)
+    public void The_classifier_is_fresh_where_classes_are_others_or_the_recipe_says_so(
+        int classes,
+        string prefix,
+        bool? fresh,
+        bool expected
+    )
     {
         using var scope = new Scope();
         using var folder = new TempFolder();
@@ -97,8 +110,10 @@ public sealed class FineTuningTests
         var model = Begin(file, Facts(4, 112), new("vip_s14"));
         Assert.Equal((112, 112), model.ImageSize);
         source.Resize(112, 112);
-        foreach (var (name, tensor) in source.StateDict().Where(e => e.Key.Contains("mlp_h", StringComparison.Ordinal))) Assert.Equal(tensor.ToArray<float>(), Values(model, name));
-        foreach (var tensor in source.StateDict().Values.Concat(model.StateDict().Values)) tensor.Dispose();
+        foreach (var (name, tensor) in source.StateDict().Where(e => e.Key.Contains("mlp_h", StringComparison.Ordinal)))
+            Assert.Equal(tensor.ToArray<float>(), Values(model, name));
+        foreach (var tensor in source.StateDict().Values.Concat(model.StateDict().Values))
+            tensor.Dispose();
     }
 
     [Fact]
@@ -116,11 +131,23 @@ public sealed class FineTuningTests
     {
         using var scope = new Scope();
         using var folder = new TempFolder();
-        Assert.Contains("there is no run", Assert.Throws<RunException>(() => Begin(folder.Path, Facts(4, 32))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no run",
+            Assert.Throws<RunException>(() => Begin(folder.Path, Facts(4, 32))).Message,
+            StringComparison.Ordinal
+        );
         var run = Run(Path.Combine(folder.Path, "run"), Facts(4, 32));
-        Assert.Contains("no moving average", Assert.Throws<RunException>(() => Begin(run, Facts(4, 32), new(Name, WeightsEma: true))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no moving average",
+            Assert.Throws<RunException>(() => Begin(run, Facts(4, 32), new(Name, WeightsEma: true))).Message,
+            StringComparison.Ordinal
+        );
         var file = new RunFolder(run).Checkpoints.Newest()!.FileOf("model");
-        Assert.Contains("no run folder", Assert.Throws<RunException>(() => Begin(file, Facts(4, 32), new(Name, WeightsEma: true))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "no run folder",
+            Assert.Throws<RunException>(() => Begin(file, Facts(4, 32), new(Name, WeightsEma: true))).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<StateDictException>(() => Begin(run, Facts(4, 32), new("vit_4_4_32")));
     }
 }

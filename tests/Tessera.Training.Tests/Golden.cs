@@ -11,7 +11,8 @@ internal sealed class Golden
     internal Golden(string file)
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!Directory.Exists(Path.Combine(folder.FullName, "tests", "goldens"))) folder = folder.Parent!;
+        while (!Directory.Exists(Path.Combine(folder.FullName, "tests", "goldens")))
+            folder = folder.Parent!;
         root = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.FullName, "tests", "goldens", file)))!;
     }
 
@@ -21,7 +22,8 @@ internal sealed class Golden
     {
         var input = root["inputs"]![name]!;
         long[] shape = [.. input["shape"]!.AsArray().Select(v => (long)v!)];
-        if (input["literal"] is { } literal) return Tensor.From([.. literal.AsArray().Select(v => (long)v!)], shape);
+        if (input["literal"] is { } literal)
+            return Tensor.From([.. literal.AsArray().Select(v => (long)v!)], shape);
         var (offset, scale) = ((double)input["offset"]!, (double)input["scale"]!);
         var values = new double[shape.Aggregate(1L, (a, b) => a * b)];
         var hash = Encoding.UTF8.GetBytes($"input:{name}").Aggregate(0xCBF29CE484222325UL, (h, b) => (h ^ b) * 0x100000001B3UL);
@@ -47,6 +49,7 @@ internal sealed class Golden
         var values = found.ToArray<double>();
         Assert.Equal(expected.Length, values.Length);
         var scale = Math.Max(1, expected.Max(Math.Abs));
-        for (var i = 0; i < values.Length; i++) Assert.True(Math.Abs(expected[i] - values[i]) <= tolerance * scale, $"value {i} is {values[i]}, expected {expected[i]}");
+        for (var i = 0; i < values.Length; i++)
+            Assert.True(Math.Abs(expected[i] - values[i]) <= tolerance * scale, $"value {i} is {values[i]}, expected {expected[i]}");
     }
 }

@@ -20,9 +20,14 @@ public sealed class GuidanceTests
         var optimizer = new AdamWOptions(1e-2).Create(student, method);
         method.Compute(student, batch, new(0, 1, 0, 1)).Total.Backward();
         optimizer.Step();
-        Assert.All(guide.NamedParameters(), p => Assert.True(p.Parameter.Grad is null && before[p.Name].AsSpan().SequenceEqual(p.Parameter.ToBytes())));
+        Assert.All(guide.NamedParameters(), p =>
+            Assert.True(p.Parameter.Grad is null && before[p.Name].AsSpan().SequenceEqual(p.Parameter.ToBytes()))
+        );
         // Running statistics move only where the batch's own are used.
-        Assert.Equal(statistics == GuideStatistics.Running, before["stem.bn.running_mean"].AsSpan().SequenceEqual(guide.StateDict()["stem.bn.running_mean"].ToBytes()));
+        Assert.Equal(
+            statistics == GuideStatistics.Running,
+            before["stem.bn.running_mean"].AsSpan().SequenceEqual(guide.StateDict()["stem.bn.running_mean"].ToBytes())
+        );
         Assert.DoesNotContain(method.StateDict().Keys, name => name.Contains("stem", StringComparison.Ordinal));
     }
 
@@ -30,25 +35,55 @@ public sealed class GuidanceTests
     public void The_first_the_middle_and_the_last_block_are_guided_unless_others_are_named()
     {
         using var scope = Torch.Scope();
-        Assert.Contains("there is no block 9", Assert.Throws<ArgumentException>(() => new LocalityGuidance(new(new(Model: "guide_resnet20"), [0, 1, 9]), Small.Vit(), Small.Guide())).Message, StringComparison.Ordinal);
-        Assert.Contains("2 blocks of the student and 3 levels", Assert.Throws<ArgumentException>(() => new LocalityGuidance(new(new(Model: "guide_resnet20"), [0, 1]), Small.Vit(), Small.Guide())).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "there is no block 9",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new LocalityGuidance(new(new(Model: "guide_resnet20"), [0, 1, 9]), Small.Vit(), Small.Guide())
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "2 blocks of the student and 3 levels",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new LocalityGuidance(new(new(Model: "guide_resnet20"), [0, 1]), Small.Vit(), Small.Guide())
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     // Maps, tokens with and without class token, channels last, stages.
-    public static TheoryData<string, int> Models => new()
-    {
-        { "deit_tiny_patch16_224", 32 }, { "t2t_vit_7", 32 }, { "pvt_tiny", 64 }, { "pvt_v2_b0", 64 }, { "cvt_13", 64 }, { "resnet18", 64 }, { "cct_2_3x2_32", 32 },
-        { "pit_ti_224", 64 }, { "convit_tiny", 32 }, { "regnety_002", 64 }, { "efficientnet_b0", 64 },
-    };
+    public static TheoryData<string, int> Models =>
+        new()
+        {
+            { "deit_tiny_patch16_224", 32 },
+            { "t2t_vit_7", 32 },
+            { "pvt_tiny", 64 },
+            { "pvt_v2_b0", 64 },
+            { "cvt_13", 64 },
+            { "resnet18", 64 },
+            { "cct_2_3x2_32", 32 },
+            { "pit_ti_224", 64 },
+            { "convit_tiny", 32 },
+            { "regnety_002", 64 },
+            { "efficientnet_b0", 64 },
+        };
 
     [Theory]
     [MemberData(nameof(Models))]
     public void Models_of_all_kinds_can_be_guided_and_localised(string name, int side)
     {
         using var scope = Torch.Scope();
-        if (!Registry.All.Any(variant => variant.Name == name)) Assert.Fail($"no model {name}; there are {string.Join(", ", Registry.Find(name.Split('_')[0]).Select(v => v.Name).Take(12))}");
+        if (!Registry.All.Any(variant => variant.Name == name))
+            Assert.Fail($"no model {name}; there are {string.Join(", ", Registry.Find(name.Split('_')[0]).Select(v => v.Name).Take(12))}");
         var student = Registry.Create(name, new() { Classes = 3, ImageSize = (side, side) });
-        var method = new WithAuxiliaries(new LocalityGuidance(new(new(Model: "guide_resnet20")), student, Small.Guide()), [new RelativeLocalizationOptions(Samples: 4).Create(new(student, Device.Cpu))]);
+        var method = new WithAuxiliaries(
+            new LocalityGuidance(new(new(Model: "guide_resnet20")), student, Small.Guide()),
+            [new RelativeLocalizationOptions(Samples: 4).Create(new(student, Device.Cpu))]
+        );
         var batch = new Batch(Torch.Randn([2, 3, side, side]), Tensor.From<long>([0, 2]), [0, 1]);
         student.Train();
         var loss = method.Compute(student, batch, new(1, 10, 0, 1));
@@ -90,6 +125,6 @@ public sealed class GuidanceTests
     [InlineData(20, 0.5)]
     [InlineData(160, 0.25)]
     [InlineData(300, 0)]
-    public void The_weight_of_localisation_rises_and_falls(int epoch, double weight)
-        => Assert.Equal(weight, new RelativeLocalizationOptions().Create(new(Small.Swin(), Device.Cpu)).WeightAt(new(epoch, 300, 0, 1)), 9);
+    public void The_weight_of_localisation_rises_and_falls(int epoch, double weight) =>
+        Assert.Equal(weight, new RelativeLocalizationOptions().Create(new(Small.Swin(), Device.Cpu)).WeightAt(new(epoch, 300, 0, 1)), 9);
 }

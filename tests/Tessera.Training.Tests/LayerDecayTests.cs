@@ -65,7 +65,8 @@ public sealed class LayerDecayTests
         var model = new TinyModel();
         var before = model.Stem.Weight.Detach().Clone();
         var optimizer = new SgdOptions(1, 0, 0, LayerDecay: 0.5).Create(model, new Supervised());
-        foreach (var (_, parameter) in model.NamedParameters()) parameter.Grad = parameter.OnesLike();
+        foreach (var (_, parameter) in model.NamedParameters())
+            parameter.Grad = parameter.OnesLike();
         optimizer.Step();
         Assert.Equal(0.25, (before - model.Stem.Weight.Detach()).Mean().ToDouble(), 1e-6);
     }

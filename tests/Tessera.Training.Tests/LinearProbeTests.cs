@@ -48,12 +48,27 @@ public sealed class LinearProbeTests
     }
 
     [Fact]
-    public void A_classifier_that_is_no_single_linear_map_is_refused()
-        => Assert.Contains("one linear map", Assert.Throws<ArgumentException>(() => new LinearProbe(Small.RevCol())).Message, StringComparison.Ordinal);
+    public void A_classifier_that_is_no_single_linear_map_is_refused() =>
+        Assert.Contains(
+            "one linear map",
+            Assert.Throws<ArgumentException>(() => new LinearProbe(Small.RevCol())).Message,
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData("auxiliary: [ relative_localization ]", "nothing to change")]
     [InlineData("train: { ema: 0.9 }", "lag")]
-    public void What_would_have_no_effect_is_refused(string field, string problem)
-        => Assert.Contains(problem, Assert.Throws<RecipeException>(() => Recipe.Parse($"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: lars\nschedule: {{ name: constant, epochs: 1 }}\nobjective: linear_probe\n{field}", "r.yaml")).Message, StringComparison.Ordinal);
+    public void What_would_have_no_effect_is_refused(string field, string problem) =>
+        Assert.Contains(
+            problem,
+            Assert
+                .Throws<RecipeException>(() =>
+                    Recipe.Parse(
+                        $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: lars\nschedule: {{ name: constant, epochs: 1 }}\nobjective: linear_probe\n{field}",
+                        "r.yaml"
+                    )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
 }

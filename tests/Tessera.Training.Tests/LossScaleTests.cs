@@ -10,7 +10,8 @@ public sealed class LossScaleTests
     /// <summary>A loss so large that the first steps overflow float32 at the largest scale.</summary>
     private sealed class Loud : Objective
     {
-        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress) => new(Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels) * 1000);
+        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress) =>
+            new(Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels) * 1000);
     }
 
     private static Dictionary<string, byte[]> Train(string folder, Func<GradientScaler?> scaler, int[] stops, Objective? objective = null)
@@ -22,11 +23,15 @@ public sealed class LossScaleTests
             var (trainer, model, optimizer) = Tiny.Training(folder, scaler: scaler(), objective: objective);
             using (trainer)
             {
-                if (stop != stops[0]) Assert.True(trainer.Resume());
+                if (stop != stops[0])
+                    Assert.True(trainer.Resume());
                 trainer.Train(stop);
-                if (stop != stops[^1]) continue;
-                foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
-                foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
+                if (stop != stops[^1])
+                    continue;
+                foreach (var (name, tensor) in model.StateDict())
+                    result.Add(name, tensor.ToBytes());
+                foreach (var (name, tensor) in optimizer.StateDict())
+                    result.Add("optimizer:" + name, tensor.ToBytes());
             }
         }
         return result;
@@ -34,7 +39,8 @@ public sealed class LossScaleTests
 
     private static void Equal(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> found)
     {
-        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
+        foreach (var (name, bytes) in expected)
+            Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
     }
 
     [Fact]
@@ -77,7 +83,14 @@ public sealed class LossScaleTests
     {
         using var whole = new TempFolder();
         var expected = Train(whole.Path, Overflowing, [20], new Loud());
-        foreach (var stops in (int[][])[[1, 20], [3, 4, 20], [11, 20]])
+        foreach (
+            var stops in (int[][])
+                [
+                    [1, 20],
+                    [3, 4, 20],
+                    [11, 20],
+                ]
+        )
         {
             using var parts = new TempFolder();
             Equal(expected, Train(parts.Path, Overflowing, stops, new Loud()));
@@ -90,7 +103,11 @@ public sealed class LossScaleTests
     {
         using var scope = new Scope();
         using var trainer = Tiny.Training(null, scaler: new(1), objective: new Steep()).Trainer;
-        Assert.Contains("the gradient of head.bias is not finite", Assert.Throws<NonFiniteLossException>(() => trainer.Train()).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "the gradient of head.bias is not finite",
+            Assert.Throws<NonFiniteLossException>(() => trainer.Train()).Message,
+            StringComparison.Ordinal
+        );
     }
 
     private sealed class Steep : Objective
@@ -105,8 +122,21 @@ public sealed class LossScaleTests
     [Fact]
     public void Float16_asks_for_a_GPU_in_one_line()
     {
-        var error = Assert.Throws<RecipeException>(() => Recipe.Parse("model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16 }", "r.yaml"));
+        var error = Assert.Throws<RecipeException>(() =>
+            Recipe.Parse(
+                "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16 }",
+                "r.yaml"
+            )
+        );
         Assert.Equal("r.yaml:7: train: precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type", error.Message);
-        Assert.Equal(Precision.Fp16, Recipe.Parse("model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16, device: cuda }", "r.yaml").Train.Precision);
+        Assert.Equal(
+            Precision.Fp16,
+            Recipe
+                .Parse(
+                    "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16, device: cuda }",
+                    "r.yaml"
+                )
+                .Train.Precision
+        );
     }
 }

@@ -29,19 +29,31 @@ public sealed class LossTests
         using var scope = new Scope();
         var golden = new Golden($"deit/{file}.json");
         var inputs = new[] { "class_logits", "distillation_logits", "teacher_logits" }.ToDictionary(name => name, golden.Input);
-        foreach (var input in inputs.Values) input.RequiresGrad = true;
+        foreach (var input in inputs.Values)
+            input.RequiresGrad = true;
         var kind = Enum.Parse<DistillationKind>((string)golden.Config["distillation_type"]!, ignoreCase: true);
         var soft = (string?)golden.Config["base_loss"] == "soft_target_ce";
         // Files with soft targets were computed in part in float32.
         var tolerance = soft ? 1e-6 : 1e-12;
         var own = soft
-            ? Losses.SoftCrossEntropy(inputs["class_logits"], Tensor.From(golden.Output("soft_targets"), inputs["class_logits"].Shape.AsSpan()))
+            ? Losses.SoftCrossEntropy(
+                inputs["class_logits"],
+                Tensor.From(golden.Output("soft_targets"), inputs["class_logits"].Shape.AsSpan())
+            )
             : Losses.CrossEntropy(inputs["class_logits"], golden.Input("labels"), (double)golden.Config["smoothing"]!);
         Golden.Equal(golden.Output("base_loss"), own, tolerance);
-        var loss = Losses.Distillation(own, inputs["distillation_logits"], inputs["teacher_logits"], kind, (double)golden.Config["alpha"]!, (double)golden.Config["tau"]!);
+        var loss = Losses.Distillation(
+            own,
+            inputs["distillation_logits"],
+            inputs["teacher_logits"],
+            kind,
+            (double)golden.Config["alpha"]!,
+            (double)golden.Config["tau"]!
+        );
         Golden.Equal(golden.Output("loss"), loss, tolerance);
         loss.Backward();
-        foreach (var (name, values) in golden.Gradients) Golden.Equal(values, inputs[name].Grad!, tolerance);
+        foreach (var (name, values) in golden.Gradients)
+            Golden.Equal(values, inputs[name].Grad!, tolerance);
     }
 
     [Fact]
@@ -57,7 +69,10 @@ public sealed class LossTests
     public void A_teacher_is_no_part_of_the_method_and_stays_frozen()
     {
         using var scope = new Scope();
-        var (teacher, student) = (Registry.Create("deit_tiny_patch16_224", Small), Registry.Create("deit_tiny_distilled_patch16_224", Small));
+        var (teacher, student) = (
+            Registry.Create("deit_tiny_patch16_224", Small),
+            Registry.Create("deit_tiny_distilled_patch16_224", Small)
+        );
         var method = new Distillation(new(new(Run: "x"), DistillationKind.Hard), teacher);
         method.Train();
         Assert.Empty(method.StateDict());

@@ -30,7 +30,11 @@ public sealed class MaskedModelingTests
         // What is kept is not masked, and stands at its place in the shuffled order.
         Assert.Equal(0, mask.Gather(1, kept).Sum().ToDouble());
         Near.Equal(Torch.Arange(9).Expand([2, -1]), restore.Gather(1, kept), 0);
-        Assert.Contains("some have to be hidden", Assert.Throws<ArgumentException>(() => Patches.Hide(Torch.Rand([1, 16]), 0)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "some have to be hidden",
+            Assert.Throws<ArgumentException>(() => Patches.Hide(Torch.Rand([1, 16]), 0)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -47,8 +51,16 @@ public sealed class MaskedModelingTests
     }
 
     [Fact]
-    public void Heads_that_do_not_fit_are_refused()
-        => Assert.Contains("the same number", Assert.Throws<ArgumentException>(() => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetHeads: 6), Small.Vit(), Small.Vit(48))).Message, StringComparison.Ordinal);
+    public void Heads_that_do_not_fit_are_refused() =>
+        Assert.Contains(
+            "the same number",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetHeads: 6), Small.Vit(), Small.Vit(48))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
 
     [Theory]
     [InlineData(DistillationTarget.Relations)]
@@ -59,7 +71,11 @@ public sealed class MaskedModelingTests
         using var scope = Torch.Scope();
         Torch.Seed(3);
         var student = Small.Vit();
-        var method = new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Target: target, MaskRatio: 0.75), student, Small.Vit(48));
+        var method = new RelationDistillation(
+            new(new(Model: "vit_tiny_patch16_224"), Target: target, MaskRatio: 0.75),
+            student,
+            Small.Vit(48)
+        );
         using var batch = Small.Source().Epoch(0, 0).First();
         var loss = method.Compute(student, batch, new(0, 1, 0, 1));
         Assert.True(loss.Total.ToDouble() > 0);
@@ -68,7 +84,15 @@ public sealed class MaskedModelingTests
         // What lies behind the queries, keys and values, behind the last block, or behind the class token.
         string[] expected = target switch
         {
-            DistillationTarget.Relations => ["blocks.2.attn.proj", "blocks.2.norm2", "blocks.2.mlp.fc1", "blocks.2.mlp.fc2", "norm", "head"],
+            DistillationTarget.Relations =>
+            [
+                "blocks.2.attn.proj",
+                "blocks.2.norm2",
+                "blocks.2.mlp.fc1",
+                "blocks.2.mlp.fc2",
+                "norm",
+                "head",
+            ],
             DistillationTarget.Features => ["norm", "head"],
             _ => ["head"],
         };
@@ -84,14 +108,20 @@ public sealed class MaskedModelingTests
     [InlineData("features", "relations: [qk]", "relations belong to target: relations")]
     public void Targets_are_chosen_by_the_recipe(string target, string more, string? problem = null)
     {
-        var yaml = $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: relation_distillation, teacher: {{ model: vit_mini_patch4_32 }}, target: {target}, {more} }}";
-        if (problem is not null) Assert.Contains(problem, Assert.Throws<RecipeException>(() => Recipe.Parse(yaml, "r.yaml")).Message, StringComparison.Ordinal);
-        else Assert.Equal(Recipe.Parse(yaml, "r.yaml").ToYaml(), Recipe.Parse(Recipe.Parse(yaml, "r.yaml").ToYaml(), "again.yaml").ToYaml());
+        var yaml =
+            $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: relation_distillation, teacher: {{ model: vit_mini_patch4_32 }}, target: {target}, {more} }}";
+        if (problem is not null)
+            Assert.Contains(problem, Assert.Throws<RecipeException>(() => Recipe.Parse(yaml, "r.yaml")).Message, StringComparison.Ordinal);
+        else
+            Assert.Equal(Recipe.Parse(yaml, "r.yaml").ToYaml(), Recipe.Parse(Recipe.Parse(yaml, "r.yaml").ToYaml(), "again.yaml").ToYaml());
     }
 
     [Fact]
-    public void The_number_of_last_heads_changes_no_shape()
-        => Assert.Equal(Small.Vit().StateDict().Select(e => (e.Key, e.Value.Shape)), Small.Vit(lastHeads: 6).StateDict().Select(e => (e.Key, e.Value.Shape)));
+    public void The_number_of_last_heads_changes_no_shape() =>
+        Assert.Equal(
+            Small.Vit().StateDict().Select(e => (e.Key, e.Value.Shape)),
+            Small.Vit(lastHeads: 6).StateDict().Select(e => (e.Key, e.Value.Shape))
+        );
 
     [Fact]
     public void The_encoder_of_an_autoencoder_loads_into_a_classifier_that_pools_patches()
@@ -114,7 +144,9 @@ public sealed class MaskedModelingTests
         var student = Small.Vit();
         var method = new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), student);
         Assert.False(student.Positions.RequiresGrad);
-        Assert.DoesNotContain(new AdamWOptions().Create(student, method).Groups.SelectMany(g => g.Parameters), p => p.Name.EndsWith("pos_embed", StringComparison.Ordinal));
+        Assert.DoesNotContain(new AdamWOptions().Create(student, method).Groups.SelectMany(g => g.Parameters), p =>
+            p.Name.EndsWith("pos_embed", StringComparison.Ordinal)
+        );
         Assert.Equal(0, student.Positions[0][0].Abs().Max().ToDouble());
         Assert.Throws<ArgumentException>(() => new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), Small.Swin()));
     }

@@ -24,19 +24,27 @@ public sealed partial class MemoryTests
             // Drawn in every attempt: a step that is done again has to draw the same.
             var noise = Torch.Rand(1).ToDouble();
             var pooled = batch.Inputs.Reshape(batch.Count, -1).Slice(1, 0, TinyModel.Width).To(DType.Float32);
-            if (batch.Mask is { } mask) pooled = pooled * mask.To(DType.Float32);
-            if (!inBackward) Ask(batch.Count);
+            if (batch.Mask is { } mask)
+                pooled = pooled * mask.To(DType.Float32);
+            if (!inBackward)
+                Ask(batch.Count);
             var logits = ((TinyModel)student).Head.Call(pooled);
-            if (inBackward) logits = new Asking(() => Ask(batch.Count)).Apply(logits)[0];
+            if (inBackward)
+                logits = new Asking(() => Ask(batch.Count)).Apply(logits)[0];
             Seen.Add(batch.Count);
             var loss = batch.Targets is { } targets ? Losses.SoftCrossEntropy(logits, targets) : Losses.CrossEntropy(logits, batch.Labels);
-            return new(loss) { Logits = logits, Parts = new Dictionary<string, Tensor> { ["noise"] = Tensor.Of(noise) } };
+            return new(loss)
+            {
+                Logits = logits,
+                Parts = new Dictionary<string, Tensor> { ["noise"] = Tensor.Of(noise) },
+            };
         }
 
         // The engine's own answer to a request that no machine can meet.
         private void Ask(int count)
         {
-            if (count > most) Torch.Empty([1L << 47]);
+            if (count > most)
+                Torch.Empty([1L << 47]);
         }
     }
 
@@ -51,29 +59,64 @@ public sealed partial class MemoryTests
         }
     }
 
-    private static (double[] Head, List<TrainingEvent> Events, string[] Log) Train(Objective objective, TrainOptions? options = null, BatchSource? data = null)
+    private static (double[] Head, List<TrainingEvent> Events, string[] Log) Train(
+        Objective objective,
+        TrainOptions? options = null,
+        BatchSource? data = null
+    )
     {
         using var scope = new Scope();
         using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
-        var (trainer, model, _) = Tiny.Training(folder.Path, options ?? Tiny.Options, epochs: 2, data: data, objective: objective, report: events.Add, test: false);
-        using (trainer) Assert.True(trainer.Train().Completed);
+        var (trainer, model, _) = Tiny.Training(
+            folder.Path,
+            options ?? Tiny.Options,
+            epochs: 2,
+            data: data,
+            objective: objective,
+            report: events.Add,
+            test: false
+        );
+        using (trainer)
+            Assert.True(trainer.Train().Completed);
         return ([.. model.Head.Weight.ToArray<double>(), .. model.Head.Bias!.ToArray<double>()], events, ResumeTests.Log(folder.Path));
     }
 
     private static void Near(double[] expected, double[] actual)
     {
-        for (var i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], 1e-6);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], actual[i], 1e-6);
     }
 
     [Fact]
     public void A_step_can_begin_again_without_copies_of_what_never_changes()
     {
         using var scope = Torch.Scope();
-        foreach (var (model, changing) in new (Backbone, int)[] { (new TinyModel(), 3), (Small.Swin(), 0), (Registry.Create("cyclemlp_micro_32"), 0) })
+        foreach (
+            var (model, changing) in new (Backbone, int)[]
+            {
+                (new TinyModel(), 3),
+                (Small.Swin(), 0),
+                (Registry.Create("cyclemlp_micro_32"), 0),
+            }
+        )
         {
-            var setup = new TrainingSetup(model, new Supervised(), new AdamWOptions(1e-3).Create(model, new Supervised()), new CosineOptions(1), 1e-3, Tiny.Source(), null, new(), new());
-            var constant = model.NamedBuffers().Where(entry => entry.Buffer.Constant).Select(entry => (entry.Buffer, Before: entry.Buffer.Clone())).ToArray();
+            var setup = new TrainingSetup(
+                model,
+                new Supervised(),
+                new AdamWOptions(1e-3).Create(model, new Supervised()),
+                new CosineOptions(1),
+                1e-3,
+                Tiny.Source(),
+                null,
+                new(),
+                new()
+            );
+            var constant = model
+                .NamedBuffers()
+                .Where(entry => entry.Buffer.Constant)
+                .Select(entry => (entry.Buffer, Before: entry.Buffer.Clone()))
+                .ToArray();
             var (height, width) = model.ImageSize;
             var input = Torch.Randn([4, model.Channels, height, width]);
             var before = LiveTensors.Settled();
@@ -104,7 +147,15 @@ public sealed partial class MemoryTests
         Near(whole.Head, parts.Head);
         var halved = parts.Events.OfType<MicroBatchHalved>().ToArray();
         Assert.All(halved, one => Assert.Equal(0, one.Step));
-        Assert.Equal(most switch { 1 => [3, 2, 1], 2 => [3, 2], _ => [3] }, halved.Select(one => one.Samples));
+        Assert.Equal(
+            most switch
+            {
+                1 => [3, 2, 1],
+                2 => [3, 2],
+                _ => [3],
+            },
+            halved.Select(one => one.Samples)
+        );
         Assert.True(halved[0].BatchStatistics);
         Assert.Contains("batch norms", halved[0].Remark, StringComparison.Ordinal);
         Assert.Equal(halved.Length, parts.Log.Count(line => line.Contains("\"kind\":\"micro_batch\"", StringComparison.Ordinal)));
@@ -129,7 +180,8 @@ public sealed partial class MemoryTests
     [Fact]
     public void A_step_that_is_done_again_draws_the_same_random_numbers()
     {
-        static string Noise((double[], List<TrainingEvent>, string[] Log) run) => string.Join(' ', run.Log.Select(line => JsonNode.Parse(line)!["noise"]?.ToJsonString()).OfType<string>());
+        static string Noise((double[], List<TrainingEvent>, string[] Log) run) =>
+            string.Join(' ', run.Log.Select(line => JsonNode.Parse(line)!["noise"]?.ToJsonString()).OfType<string>());
         // The second run draws once before it fails, and begins again with parts of 3.
         var small = Train(new Narrow(3), Tiny.Options with { MicroBatch = 3 });
         var again = Train(new Narrow(3));
@@ -144,12 +196,16 @@ public sealed partial class MemoryTests
         {
             using var scope = new Scope();
             var (trainer, model, _) = Tiny.Training(null, options, objective: objective, test: false);
-            using (trainer) trainer.Train(until: 1);
+            using (trainer)
+                trainer.Train(until: 1);
             return [.. model.NamedBuffers().SelectMany(b => b.Buffer.ToArray<double>())];
         }
         var calls = 0;
         var failing = new Wrapped(() => ++calls == 2);
-        Assert.Equal(Statistics(new Supervised(), Tiny.Options with { MicroBatch = 2 }), Statistics(failing, Tiny.Options with { MicroBatch = 3 }));
+        Assert.Equal(
+            Statistics(new Supervised(), Tiny.Options with { MicroBatch = 2 }),
+            Statistics(failing, Tiny.Options with { MicroBatch = 3 })
+        );
         Assert.Equal(5, calls);
     }
 
@@ -161,7 +217,8 @@ public sealed partial class MemoryTests
         protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
         {
             var loss = inner.Compute(student, batch, progress);
-            if (full()) Torch.Empty([1L << 47]);
+            if (full())
+                Torch.Empty([1L << 47]);
             return loss;
         }
     }
@@ -169,17 +226,25 @@ public sealed partial class MemoryTests
     [Fact]
     public void Soft_targets_masks_and_word_ids_are_divided_too()
     {
-        static IEnumerable<Batch> Words(int epoch, int skip) => Enumerable.Range(skip, 4 - skip).Select(number =>
-        {
-            var random = new Random(epoch * 100 + number);
-            long[] words = [.. Enumerable.Range(0, 6 * TinyModel.Width).Select(_ => (long)random.Next(1, 9))];
-            float[] targets = [.. Enumerable.Range(0, 6).SelectMany(_ => random.NextDouble() is var share ? new[] { (float)share, (float)(1 - share), 0 } : [])];
-            return new Batch(Tensor.From(words, 6, TinyModel.Width), Tensor.From(new long[6]), [.. Enumerable.Range(0, 6)])
-            {
-                Targets = Tensor.From(targets, 6, 3),
-                Mask = Tensor.From([.. words.Select(word => word % 2 == 0)], 6, TinyModel.Width),
-            };
-        });
+        static IEnumerable<Batch> Words(int epoch, int skip) =>
+            Enumerable
+                .Range(skip, 4 - skip)
+                .Select(number =>
+                {
+                    var random = new Random(epoch * 100 + number);
+                    long[] words = [.. Enumerable.Range(0, 6 * TinyModel.Width).Select(_ => (long)random.Next(1, 9))];
+                    float[] targets =
+                    [
+                        .. Enumerable
+                            .Range(0, 6)
+                            .SelectMany(_ => random.NextDouble() is var share ? new[] { (float)share, (float)(1 - share), 0 } : []),
+                    ];
+                    return new Batch(Tensor.From(words, 6, TinyModel.Width), Tensor.From(new long[6]), [.. Enumerable.Range(0, 6)])
+                    {
+                        Targets = Tensor.From(targets, 6, 3),
+                        Mask = Tensor.From([.. words.Select(word => word % 2 == 0)], 6, TinyModel.Width),
+                    };
+                });
         var data = new BatchSource(4, Words);
         Near(Train(new Narrow(int.MaxValue), data: data).Head, Train(new Narrow(1), data: data).Head);
     }
@@ -188,7 +253,8 @@ public sealed partial class MemoryTests
     public void The_smaller_size_is_remembered_by_checkpoints()
     {
         using var folder = new TempFolder();
-        using (var first = Tiny.Training(folder.Path, objective: new Narrow(3), test: false).Trainer) first.Train(until: 4);
+        using (var first = Tiny.Training(folder.Path, objective: new Narrow(3), test: false).Trainer)
+            first.Train(until: 4);
         Assert.Equal(3, new RunFolder(folder.Path).Checkpoints.Newest()!.Position.MicroBatch);
         var events = new List<TrainingEvent>();
         using var second = Tiny.Training(folder.Path, objective: new Narrow(3), report: events.Add, test: false).Trainer;
@@ -212,8 +278,20 @@ public sealed partial class MemoryTests
     public void Methods_that_compare_samples_are_not_divided()
     {
         using var trainer = Tiny.Training(null, objective: new Narrow(3, mean: false), test: false).Trainer;
-        Assert.Contains("compares the samples", Assert.Throws<StepMemoryException>(() => trainer.Train()).Message, StringComparison.Ordinal);
-        Assert.Contains("train.micro_batch", Assert.Throws<RunException>(() => Tiny.Training(null, Tiny.Options with { MicroBatch = 2 }, objective: new Narrow(3, mean: false))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "compares the samples",
+            Assert.Throws<StepMemoryException>(() => trainer.Train()).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "train.micro_batch",
+            Assert
+                .Throws<RunException>(() =>
+                    Tiny.Training(null, Tiny.Options with { MicroBatch = 2 }, objective: new Narrow(3, mean: false))
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -254,15 +332,21 @@ public sealed partial class MemoryTests
 
         protected override Tensor Forward(Tensor input)
         {
-            if (input.Size(0) > Most) Torch.Empty([1L << 47]);
+            if (input.Size(0) > Most)
+                Torch.Empty([1L << 47]);
             return inner.Call(input);
         }
 
         protected override Tensor Features(Tensor input) => inner.ForwardFeatures(input);
+
         protected override Tensor Pool(Tensor features) => features;
+
         protected override Tensor Classify(Tensor pooled) => pooled;
+
         protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [];
+
         public override void ResetClassifier(int classes) => throw new NotSupportedException();
+
         public override void Resize(int height, int width) => throw new NotSupportedException();
     }
 }

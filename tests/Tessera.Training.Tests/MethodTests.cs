@@ -19,7 +19,8 @@ public sealed class MethodTests : IDisposable
         var expected = State(name, "whole", [7]);
         var found = State(name, "parts", [2, 4, 7]);
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
-        foreach (var (tensor, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[tensor]), $"{tensor} differs");
+        foreach (var (tensor, bytes) in expected)
+            Assert.True(bytes.AsSpan().SequenceEqual(found[tensor]), $"{tensor} differs");
     }
 
     [Theory]
@@ -28,17 +29,37 @@ public sealed class MethodTests : IDisposable
     {
         var losses = new List<double>();
         using var scope = new Scope();
-        var (trainer, _, _, _) = Methods.Training(name, folder.Path, null, 12, e => { if (e is StepDone step) losses.Add(step.Loss); });
-        using (trainer) trainer.Train();
-        Assert.True(losses[^6..].Average() < losses[..6].Average(), $"the loss went from {losses[..6].Average()} to {losses[^6..].Average()}");
+        var (trainer, _, _, _) = Methods.Training(name, folder.Path, null, 12, e =>
+        {
+            if (e is StepDone step)
+                losses.Add(step.Loss);
+        });
+        using (trainer)
+            trainer.Train();
+        Assert.True(
+            losses[^6..].Average() < losses[..6].Average(),
+            $"the loss went from {losses[..6].Average()} to {losses[^6..].Average()}"
+        );
     }
 
     [Fact]
     public void The_cost_of_a_step_is_the_models_where_nothing_else_runs()
     {
         using var scope = new Scope();
-        bool IsOnePass(Objective method, double? sam) => new Trainer(new(Small.Vit(), method, new AdamWOptions(1e-3).Create(Small.Vit(), method), new CosineOptions(1), 1e-3, Small.Source(), null,
-            new(Sam: sam is { } rho ? new(rho) : null), new())).IsOnePass;
+        bool IsOnePass(Objective method, double? sam) =>
+            new Trainer(
+                new(
+                    Small.Vit(),
+                    method,
+                    new AdamWOptions(1e-3).Create(Small.Vit(), method),
+                    new CosineOptions(1),
+                    1e-3,
+                    Small.Source(),
+                    null,
+                    new(Sam: sam is { } rho ? new(rho) : null),
+                    new()
+                )
+            ).IsOnePass;
         Assert.True(IsOnePass(new Supervised(), null));
         Assert.True(IsOnePass(Methods.With(Small.Swin(), new()), null));
         Assert.False(IsOnePass(new Supervised(), 0.1));
@@ -57,12 +78,17 @@ public sealed class MethodTests : IDisposable
             {
                 // Whatever ran before in the process must not matter.
                 Torch.Seed(stop == stops[0] ? 5UL : 999UL);
-                if (stop != stops[0]) Assert.True(trainer.Resume());
+                if (stop != stops[0])
+                    Assert.True(trainer.Resume());
                 trainer.Train(stop);
-                if (stop != stops[^1]) continue;
-                foreach (var (key, tensor) in model.StateDict()) result.Add(key, tensor.ToBytes());
-                foreach (var (key, tensor) in method.StateDict()) result.Add("method:" + key, tensor.ToBytes());
-                foreach (var (key, tensor) in optimizer.StateDict()) result.Add("optimizer:" + key, tensor.ToBytes());
+                if (stop != stops[^1])
+                    continue;
+                foreach (var (key, tensor) in model.StateDict())
+                    result.Add(key, tensor.ToBytes());
+                foreach (var (key, tensor) in method.StateDict())
+                    result.Add("method:" + key, tensor.ToBytes());
+                foreach (var (key, tensor) in optimizer.StateDict())
+                    result.Add("optimizer:" + key, tensor.ToBytes());
             }
         }
         return result;

@@ -8,32 +8,103 @@ internal static class Methods
 {
     private static readonly Dictionary<string, (Func<Backbone> Student, Func<Backbone, string, Objective> Method, int Side)> all = new()
     {
-        ["bootstrapping_shared"] = (Small.Bootstrap, (s, _) => new Bootstrapping(new(StemStride: 2, StemWidth: 8, DownSample: [0], Init: BootstrapInit.Corrected), s), Small.Side),
-        ["bootstrapping_joint"] = (Small.Bootstrap, (s, _) => new Bootstrapping(new(BootstrappingMode.Joint, AgentStem.VitLike, Convolution: AgentConvolution.ManyHead, Init: BootstrapInit.Corrected), s), Small.Side),
-        ["bootstrapping_vit"] = (() => new Vit(new((Small.Side, Small.Side), 4, 18, 2, 9, Small.Classes)), (s, _) => new Bootstrapping(new(Stem: AgentStem.VitLike), s), Small.Side),
-        ["locality_guidance"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20")), s, Beside(s, Small.Guide())), Small.Side),
-        ["locality_guidance_batch"] = (() => Small.Vit(), (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20"), Kind: AlignmentKind.Attention, GuideBatchNorm: GuideStatistics.Batch), s, Beside(s, Small.Guide())), Small.Side),
+        ["bootstrapping_shared"] = (
+            Small.Bootstrap,
+            (s, _) => new Bootstrapping(new(StemStride: 2, StemWidth: 8, DownSample: [0], Init: BootstrapInit.Corrected), s),
+            Small.Side
+        ),
+        ["bootstrapping_joint"] = (
+            Small.Bootstrap,
+            (s, _) =>
+                new Bootstrapping(
+                    new(BootstrappingMode.Joint, AgentStem.VitLike, Convolution: AgentConvolution.ManyHead, Init: BootstrapInit.Corrected),
+                    s
+                ),
+            Small.Side
+        ),
+        ["bootstrapping_vit"] = (
+            () => new Vit(new((Small.Side, Small.Side), 4, 18, 2, 9, Small.Classes)),
+            (s, _) => new Bootstrapping(new(Stem: AgentStem.VitLike), s),
+            Small.Side
+        ),
+        ["locality_guidance"] = (
+            () => Small.Vit(),
+            (s, _) => new LocalityGuidance(new(new(Model: "guide_resnet20")), s, Beside(s, Small.Guide())),
+            Small.Side
+        ),
+        ["locality_guidance_batch"] = (
+            () => Small.Vit(),
+            (s, _) =>
+                new LocalityGuidance(
+                    new(new(Model: "guide_resnet20"), Kind: AlignmentKind.Attention, GuideBatchNorm: GuideStatistics.Batch),
+                    s,
+                    Beside(s, Small.Guide())
+                ),
+            Small.Side
+        ),
         ["relative_localization"] = (Small.Swin, (s, _) => With(s, new()), Small.Side),
         ["relative_localization_levels"] = (Small.Swin, (s, _) => With(s, new(LocalizationMode.Ce, MultiLevel: true)), Small.Side),
         ["relative_localization_cbr"] = (() => Small.Vit(), (s, _) => With(s, new(LocalizationMode.Cbr, UseAbs: false)), Small.Side),
         ["masked_autoencoder"] = (() => Small.Vit(), (s, _) => new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), s), Small.Side),
-        ["relation_distillation"] = (() => Small.Vit(lastHeads: 6), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, TargetHeads: 6), s, Beside(s, Small.Vit(48)), normalization: Normalization.Inception), Small.Side),
-        ["feature_distillation"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, Target: DistillationTarget.Features), s, Beside(s, Small.Vit(48))), Small.Side),
-        ["class_token_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Target: DistillationTarget.ClassToken, MaskRatio: 0.75), s, Beside(s, Small.Vit(48))), Small.Side),
-        ["relation_distillation_masked"] = (() => Small.Vit(), (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), MaskRatio: 0.75), s, Beside(s, Small.Vit(48))), Small.Side),
+        ["relation_distillation"] = (
+            () => Small.Vit(lastHeads: 6),
+            (s, _) =>
+                new RelationDistillation(
+                    new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, TargetHeads: 6),
+                    s,
+                    Beside(s, Small.Vit(48)),
+                    normalization: Normalization.Inception
+                ),
+            Small.Side
+        ),
+        ["feature_distillation"] = (
+            () => Small.Vit(),
+            (s, _) =>
+                new RelationDistillation(
+                    new(new(Model: "vit_tiny_patch16_224"), TargetBlock: 2, Target: DistillationTarget.Features),
+                    s,
+                    Beside(s, Small.Vit(48))
+                ),
+            Small.Side
+        ),
+        ["class_token_distillation_masked"] = (
+            () => Small.Vit(),
+            (s, _) =>
+                new RelationDistillation(
+                    new(new(Model: "vit_tiny_patch16_224"), Target: DistillationTarget.ClassToken, MaskRatio: 0.75),
+                    s,
+                    Beside(s, Small.Vit(48))
+                ),
+            Small.Side
+        ),
+        ["relation_distillation_masked"] = (
+            () => Small.Vit(),
+            (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), MaskRatio: 0.75), s, Beside(s, Small.Vit(48))),
+            Small.Side
+        ),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),
         ["token_labeling"] = (Small.LvVit, (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
         ["token_labeling_vit"] = (() => Small.Vit(), (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
-        ["token_sparsification"] = (Small.Dynamic, (s, _) => new TokenSparsificationTraining(new(new(Model: "vit_tiny_patch16_224"), FrozenEpochs: 1, BackboneRate: 0.5), s, Beside(s, Small.Vit())), Small.Side),
+        ["token_sparsification"] = (
+            Small.Dynamic,
+            (s, _) =>
+                new TokenSparsificationTraining(
+                    new(new(Model: "vit_tiny_patch16_224"), FrozenEpochs: 1, BackboneRate: 0.5),
+                    s,
+                    Beside(s, Small.Vit())
+                ),
+            Small.Side
+        ),
         ["soft_distillation"] = (() => Small.Vit(), (s, _) => new SoftDistillation(Beside(s, Small.Guide()), 2), Small.Side),
         ["intermediate_supervision"] = (Small.RevCol, (s, _) => new IntermediateSupervision(new(), s, Normalization.Inception), 32),
     };
 
-    internal static WithAuxiliaries With(Backbone student, RelativeLocalizationOptions options)
-        => new(new Supervised(0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
+    internal static WithAuxiliaries With(Backbone student, RelativeLocalizationOptions options) =>
+        new(new Supervised(0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
 
     // Teachers are no part of a method: whoever makes them puts them where the student is.
-    private static T Beside<T>(Backbone student, T teacher) where T : Backbone
+    private static T Beside<T>(Backbone student, T teacher)
+        where T : Backbone
     {
         teacher.To(student.Parameters().First().Device);
         return teacher;
@@ -43,9 +114,11 @@ internal static class Methods
     {
         var data = Small.Images(Small.Batches * Small.BatchSize, (index, target) =>
         {
-            for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i * 31 + index * 17);
+            for (var i = 0; i < target.Values.Length; i++)
+                target.Values[i] = (byte)(i * 31 + index * 17);
         });
-        if (!TokenLabelStore.Exists(folder)) TokenLabelStore.Make(Small.Guide(), data, folder, 2);
+        if (!TokenLabelStore.Exists(folder))
+            TokenLabelStore.Make(Small.Guide(), data, folder, 2);
         return TokenLabelStore.Open(folder);
     }
 
@@ -58,14 +131,22 @@ internal static class Methods
     /// <param name="epochs">Its length.</param>
     /// <param name="report">Told what happens.</param>
     /// <param name="options">Beside seed, interval of the log and clipping.</param>
-    internal static (Trainer Trainer, Backbone Model, Objective Method, Optim.Optimizer Optimizer) Training(string name, string folder, string? run, int epochs, Action<TrainingEvent>? report, TrainOptions? options = null)
+    internal static (Trainer Trainer, Backbone Model, Objective Method, Optim.Optimizer Optimizer) Training(
+        string name,
+        string folder,
+        string? run,
+        int epochs,
+        Action<TrainingEvent>? report,
+        TrainOptions? options = null
+    )
     {
         options = (options ?? new()) with { Seed = 5, LogEvery = 1, Clip = 5 };
         var device = Device.Parse(options.Device);
         var (student, create, side) = all[name];
         var labels = Path.Combine(folder, "labels");
         // They are made once: their maker must not draw from what the first training begins with.
-        if (name.StartsWith("token_labeling", StringComparison.Ordinal)) Labels(labels).Dispose();
+        if (name.StartsWith("token_labeling", StringComparison.Ordinal))
+            Labels(labels).Dispose();
         Torch.Seed(5);
         var model = student();
         model.To(device);

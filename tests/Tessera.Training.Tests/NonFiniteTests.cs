@@ -9,20 +9,37 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class NonFiniteTests
 {
-    private static TrainOptions Options(NonFiniteAction action, int limit = 5) => Tiny.Options with { NonFinite = action, NonFiniteLimit = limit };
+    private static TrainOptions Options(NonFiniteAction action, int limit = 5) =>
+        Tiny.Options with
+        {
+            NonFinite = action,
+            NonFiniteLimit = limit,
+        };
 
     // Batches of the ordinary source, of which some hold a value that is no number.
     private static BatchSource Poisoned(params (int Epoch, int Number)[] bad)
     {
         var source = Tiny.Source();
-        return new(source.Count, (epoch, skip) => source.Epoch(epoch, skip).Select((batch, i) =>
-        {
-            if (bad.Contains((epoch, skip + i))) batch.Inputs.Select(0, 1).Fill_(float.NaN);
-            return batch;
-        }));
+        return new(source.Count, (epoch, skip) => source
+                .Epoch(epoch, skip)
+                .Select(
+                    (batch, i) =>
+                    {
+                        if (bad.Contains((epoch, skip + i)))
+                            batch.Inputs.Select(0, 1).Fill_(float.NaN);
+                        return batch;
+                    }
+                ));
     }
 
-    private static Dictionary<string, byte[]> State(string folder, TrainOptions options, BatchSource data, int[] stops, List<TrainingEvent>? events = null, bool resumed = false)
+    private static Dictionary<string, byte[]> State(
+        string folder,
+        TrainOptions options,
+        BatchSource data,
+        int[] stops,
+        List<TrainingEvent>? events = null,
+        bool resumed = false
+    )
     {
         var result = new Dictionary<string, byte[]>();
         foreach (var stop in stops)
@@ -31,12 +48,17 @@ public sealed class NonFiniteTests
             var (trainer, model, optimizer) = Tiny.Training(folder, options, data: data, report: events is null ? null : events.Add);
             using (trainer)
             {
-                if (resumed || stop != stops[0]) Assert.True(trainer.Resume());
+                if (resumed || stop != stops[0])
+                    Assert.True(trainer.Resume());
                 trainer.Train(stop);
-                if (stop != stops[^1]) continue;
-                foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
-                foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
-                foreach (var (name, tensor) in trainer.Ema!.StateDict()) result.Add("ema:" + name, tensor.ToBytes());
+                if (stop != stops[^1])
+                    continue;
+                foreach (var (name, tensor) in model.StateDict())
+                    result.Add(name, tensor.ToBytes());
+                foreach (var (name, tensor) in optimizer.StateDict())
+                    result.Add("optimizer:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in trainer.Ema!.StateDict())
+                    result.Add("ema:" + name, tensor.ToBytes());
             }
         }
         return result;
@@ -45,11 +67,16 @@ public sealed class NonFiniteTests
     private static void Equal(Dictionary<string, byte[]> expected, Dictionary<string, byte[]> found)
     {
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
-        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
+        foreach (var (name, bytes) in expected)
+            Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
     }
 
-    private static bool Finite(Dictionary<string, byte[]> state) => state.Where(entry => !entry.Key.EndsWith("step", StringComparison.Ordinal) && !entry.Key.EndsWith("tracked", StringComparison.Ordinal))
-        .All(entry => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(entry.Value).ToArray().All(float.IsFinite));
+    private static bool Finite(Dictionary<string, byte[]> state) =>
+        state
+            .Where(entry =>
+                !entry.Key.EndsWith("step", StringComparison.Ordinal) && !entry.Key.EndsWith("tracked", StringComparison.Ordinal)
+            )
+            .All(entry => System.Runtime.InteropServices.MemoryMarshal.Cast<byte, float>(entry.Value).ToArray().All(float.IsFinite));
 
     [Fact]
     public void A_skipped_step_changes_nothing_but_the_position()
@@ -79,7 +106,8 @@ public sealed class NonFiniteTests
     public void Too_many_skips_in_a_row_stop_the_run()
     {
         using var scope = new Scope();
-        using (var trainer = Tiny.Training(null, Options(NonFiniteAction.Skip, 2), data: Poisoned((0, 1), (0, 2), (0, 4), (1, 0))).Trainer) Assert.True(trainer.Train().Completed);
+        using (var trainer = Tiny.Training(null, Options(NonFiniteAction.Skip, 2), data: Poisoned((0, 1), (0, 2), (0, 4), (1, 0))).Trainer)
+            Assert.True(trainer.Train().Completed);
         using var stopped = Tiny.Training(null, Options(NonFiniteAction.Skip, 2), data: Poisoned((0, 1), (0, 2), (0, 3))).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => stopped.Train());
         Assert.Equal(3, error.Step);
@@ -91,7 +119,16 @@ public sealed class NonFiniteTests
     {
         using var folder = new TempFolder();
         var events = new List<TrainingEvent>();
-        var state = State(folder.Path, Options(NonFiniteAction.Rollback) with { CheckpointEvery = 2 }, Poisoned((1, 3)), [int.MaxValue], events);
+        var state = State(
+            folder.Path,
+            Options(NonFiniteAction.Rollback) with
+            {
+                CheckpointEvery = 2,
+            },
+            Poisoned((1, 3)),
+            [int.MaxValue],
+            events
+        );
         Assert.True(Finite(state));
         var back = Assert.Single(events.OfType<RolledBack>());
         Assert.Equal((8, 8, 1), (back.From, back.Step, back.Count));
@@ -108,9 +145,16 @@ public sealed class NonFiniteTests
         position = new RunFolder(other.Path).Checkpoints.Newest()!.Position;
         Assert.Equal((20L, 4L), (position.Step, position.Ahead));
         Assert.Equal(4, events.OfType<Evaluated>().Count());
-        Assert.Equal(["rollback"], RunLog.Read(new RunFolder(other.Path).LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "rollback"));
+        Assert.Equal(
+            ["rollback"],
+            RunLog.Read(new RunFolder(other.Path).LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "rollback")
+        );
         // What was logged by the steps that do not count any more is gone.
-        var steps = RunLog.Read(new RunFolder(other.Path).LogPath).Where(line => (string?)line["kind"] == "step").Select(line => (int)line["step"]!).ToArray();
+        var steps = RunLog
+            .Read(new RunFolder(other.Path).LogPath)
+            .Where(line => (string?)line["kind"] == "step")
+            .Select(line => (int)line["step"]!)
+            .ToArray();
         Assert.Equal(steps.Distinct().Order(), steps);
     }
 
@@ -120,7 +164,14 @@ public sealed class NonFiniteTests
         using var folder = new TempFolder();
         var objective = new Seeing();
         using var scope = new Scope();
-        using var trainer = Tiny.Training(folder.Path, Options(NonFiniteAction.Rollback), epochs: 2, objective: objective, data: Poisoned((0, 2)), test: false).Trainer;
+        using var trainer = Tiny.Training(
+            folder.Path,
+            Options(NonFiniteAction.Rollback),
+            epochs: 2,
+            objective: objective,
+            data: Poisoned((0, 2)),
+            test: false
+        ).Trainer;
         trainer.Train();
         Assert.Equal([0, 6, 12, 18, 24, 0, 6, 12, 18, 24, 0, 6, 12], objective.First);
         Assert.Equal([0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9], objective.Steps);
@@ -144,7 +195,11 @@ public sealed class NonFiniteTests
     {
         using var folder = new TempFolder();
         using var scope = new Scope();
-        using var trainer = Tiny.Training(folder.Path, Options(NonFiniteAction.Rollback, 2), data: Poisoned((0, 1), (0, 3), (1, 0))).Trainer;
+        using var trainer = Tiny.Training(
+            folder.Path,
+            Options(NonFiniteAction.Rollback, 2),
+            data: Poisoned((0, 1), (0, 3), (1, 0))
+        ).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
         Assert.Contains("gone back to a checkpoint 2 times already (train.non_finite_limit)", error.Message, StringComparison.Ordinal);
     }
@@ -158,11 +213,20 @@ public sealed class NonFiniteTests
         using var whole = new TempFolder();
         var expected = State(whole.Path, Options(action), data, [int.MaxValue]);
         Assert.True(Finite(expected));
-        foreach (var stops in (int[][])[[2, 20], [3, 20], [1, 5, 7, 20], [4, 9, 10, 11, 14, 20]])
+        foreach (
+            var stops in (int[][])
+                [
+                    [2, 20],
+                    [3, 20],
+                    [1, 5, 7, 20],
+                    [4, 9, 10, 11, 14, 20],
+                ]
+        )
         {
             using var parts = new TempFolder();
             Equal(expected, State(parts.Path, Options(action), data, [.. stops[..^1], int.MaxValue]));
-            if (action == NonFiniteAction.Skip) Assert.Equal(ResumeTests.Log(whole.Path), ResumeTests.Log(parts.Path));
+            if (action == NonFiniteAction.Skip)
+                Assert.Equal(ResumeTests.Log(whole.Path), ResumeTests.Log(parts.Path));
         }
     }
 
@@ -176,14 +240,20 @@ public sealed class NonFiniteTests
         using var parts = new TempFolder();
         using (var scope = new Scope())
         {
-            var died = Tiny.Training(parts.Path, Options(NonFiniteAction.Rollback), data: data, report: e => { if (e is StepDone { Step: 6 } && new RunFolder(parts.Path).Checkpoints.All.Count > 1) throw new IOException("killed"); }).Trainer;
-            using (died) Assert.Throws<IOException>(() => died.Train());
+            var died = Tiny.Training(parts.Path, Options(NonFiniteAction.Rollback), data: data, report: e =>
+            {
+                if (e is StepDone { Step: 6 } && new RunFolder(parts.Path).Checkpoints.All.Count > 1)
+                    throw new IOException("killed");
+            }).Trainer;
+            using (died)
+                Assert.Throws<IOException>(() => died.Train());
         }
         Equal(expected, State(parts.Path, Options(NonFiniteAction.Rollback), data, [int.MaxValue], resumed: true));
     }
 
     [Fact]
-    public void Rolling_back_needs_a_run() => Assert.Throws<ArgumentException>(() => Tiny.Training(null, Options(NonFiniteAction.Rollback)));
+    public void Rolling_back_needs_a_run() =>
+        Assert.Throws<ArgumentException>(() => Tiny.Training(null, Options(NonFiniteAction.Rollback)));
 
     /// <summary>A loss that is finite while one of its gradients is not.</summary>
     private sealed class SteepAt(long step) : Objective
@@ -191,7 +261,8 @@ public sealed class NonFiniteTests
         protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
         {
             var loss = Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels);
-            if (progress.Step != step) return new(loss);
+            if (progress.Step != step)
+                return new(loss);
             var zero = ((TinyModel)student).Head.Bias!.Sum();
             return new(loss + (zero - zero.Detach()).Sqrt());
         }
@@ -201,7 +272,15 @@ public sealed class NonFiniteTests
     public void A_sharpness_aware_step_does_not_follow_gradients_that_are_no_numbers()
     {
         using var scope = new Scope();
-        using var trainer = Tiny.Training(null, Options(NonFiniteAction.Stop) with { Sam = new(), Clip = null }, objective: new SteepAt(3)).Trainer;
+        using var trainer = Tiny.Training(
+            null,
+            Options(NonFiniteAction.Stop) with
+            {
+                Sam = new(),
+                Clip = null,
+            },
+            objective: new SteepAt(3)
+        ).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
         Assert.Equal((3, "head.bias"), (error.Step, error.Where));
     }
@@ -217,13 +296,26 @@ public sealed class NonFiniteTests
         using var folder = new TempFolder();
         using var scope = new Scope();
         var events = new List<TrainingEvent>();
-        var (trainer, model, _) = Tiny.Training(folder.Path, Options(action, 1) with { Clip = clip && !adaptive ? 1 : null, ClipAdaptive = adaptive ? 1 : null }, objective: new SteepAt(3), report: events.Add);
+        var (trainer, model, _) = Tiny.Training(
+            folder.Path,
+            Options(action, 1) with
+            {
+                Clip = clip && !adaptive ? 1 : null,
+                ClipAdaptive = adaptive ? 1 : null,
+            },
+            objective: new SteepAt(3),
+            report: events.Add
+        );
         using (trainer)
         {
             if (action == NonFiniteAction.Skip)
             {
                 Assert.True(trainer.Train().Completed);
-                Assert.Contains("the gradient of head.bias is not finite", Assert.Single(events.OfType<StepSkipped>()).Reason, StringComparison.Ordinal);
+                Assert.Contains(
+                    "the gradient of head.bias is not finite",
+                    Assert.Single(events.OfType<StepSkipped>()).Reason,
+                    StringComparison.Ordinal
+                );
                 Assert.All(model.Parameters(), parameter => Assert.True(NonFiniteLossException.IsFinite(parameter)));
                 return;
             }

@@ -12,7 +12,9 @@ public sealed class OnDeviceTests : IDisposable
     public OnDeviceTests()
     {
         SmallMnist.Write(Path.Combine(folder.Path, "data"));
-        File.WriteAllText(RecipePath, $$"""
+        File.WriteAllText(
+            RecipePath,
+            $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, batch: 16, root: {{Path.Combine(folder.Path, "data")}} }
             augment: [ crop: { pad: 3 }, flip, erasing: 0.5, mixup: 0.8, cutmix ]
@@ -20,7 +22,8 @@ public sealed class OnDeviceTests : IDisposable
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: cosine, epochs: 2, warmup: 0.5 }
             train: { threads: 1, log_every: 2 }
-            """);
+            """
+        );
     }
 
     public void Dispose() => folder.Dispose();
@@ -31,7 +34,8 @@ public sealed class OnDeviceTests : IDisposable
 
     private RunFolder Train(string name, params string[] settings)
     {
-        using (var experiment = Experiment.Begin(RecipePath, settings, Folder(name))) Assert.True(experiment.Train().Completed);
+        using (var experiment = Experiment.Begin(RecipePath, settings, Folder(name)))
+            Assert.True(experiment.Train().Completed);
         return new(Folder(name));
     }
 
@@ -46,7 +50,8 @@ public sealed class OnDeviceTests : IDisposable
         Assert.Equal(Lines(loader), Lines(device));
         Assert.Equal(Weights(loader.Path), Weights(device.Path));
 
-        static double[] Lines(RunFolder run) => [.. RunLog.Read(run.LogPath).SelectMany(line => (double[])[(double)line["loss"]!, (double)line["step"]!])];
+        static double[] Lines(RunFolder run) =>
+            [.. RunLog.Read(run.LogPath).SelectMany(line => (double[])[(double)line["loss"]!, (double)line["step"]!])];
     }
 
     [Fact]
@@ -54,18 +59,33 @@ public sealed class OnDeviceTests : IDisposable
     {
         var whole = Train("whole", "data.on_device=true");
         using (var stop = new CancellationTokenSource())
-        using (var first = Experiment.Begin(RecipePath, ["data.on_device=true"], Folder("parts"), e => { if (e is StepDone { Step: 4 }) stop.Cancel(); }))
+        using (var first = Experiment.Begin(RecipePath, ["data.on_device=true"], Folder("parts"), e =>
+            {
+                if (e is StepDone { Step: 4 })
+                    stop.Cancel();
+            }))
             Assert.False(first.Train(stop.Token).Completed);
-        using (var rest = Experiment.Resume(Folder("parts"))) Assert.True(rest.Train().Completed);
+        using (var rest = Experiment.Resume(Folder("parts")))
+            Assert.True(rest.Train().Completed);
         Assert.Equal(Weights(whole.Path), Weights(Folder("parts")));
     }
 
     [Fact]
     public void A_recipe_that_cannot_is_refused_when_it_is_read()
     {
-        var message = Assert.Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=true", "augment=[flip, rand_augment]")).Message;
-        Assert.StartsWith("--set data.on_device=true: data.on_device: true is not possible with this augment: rand_augment works on the processor only; on a device there are", message, StringComparison.Ordinal);
-        Assert.EndsWith("on_device: one of auto, true, false was expected, not 'maybe'", Assert.Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=maybe")).Message, StringComparison.Ordinal);
+        var message = Assert
+            .Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=true", "augment=[flip, rand_augment]"))
+            .Message;
+        Assert.StartsWith(
+            "--set data.on_device=true: data.on_device: true is not possible with this augment: rand_augment works on the processor only; on a device there are",
+            message,
+            StringComparison.Ordinal
+        );
+        Assert.EndsWith(
+            "on_device: one of auto, true, false was expected, not 'maybe'",
+            Assert.Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=maybe")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -86,8 +106,10 @@ public sealed class OnDeviceTests : IDisposable
     {
         var (asked, auto) = (Recipe.Load(RecipePath, "data.on_device=true").Data, Recipe.Load(RecipePath).Data);
         var files = new FileImages("photos", "train", ["a"], ["a.png"], [0]);
-        Assert.Equal("data.on_device: true is not possible with photos: its images are decoded from files, and only those that lie in memory can lie on a device",
-            Assert.Throws<RunException>(() => asked.BatchDevice(Device.Cpu, files, Pipeline.Plain)).Message);
+        Assert.Equal(
+            "data.on_device: true is not possible with photos: its images are decoded from files, and only those that lie in memory can lie on a device",
+            Assert.Throws<RunException>(() => asked.BatchDevice(Device.Cpu, files, Pipeline.Plain)).Message
+        );
         Assert.Null(auto.BatchDevice(Device.Cuda, files, Pipeline.Plain));
         Assert.Null(auto.BatchDevice(Device.Cuda, auto.OpenTraining(), new([new RandAugment()])));
         // A model is measured by what its recipe says, on the processor if need be.

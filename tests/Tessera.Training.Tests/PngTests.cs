@@ -19,6 +19,6 @@ public sealed class PngTests
     }
 
     [Fact]
-    public void The_end_has_the_checksum_of_the_standard()
-        => Assert.Equal([0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82], Png.Encode([0], 1, 1, 1)[^12..]);
+    public void The_end_has_the_checksum_of_the_standard() =>
+        Assert.Equal([0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82], Png.Encode([0], 1, 1, 1)[^12..]);
 }

@@ -51,7 +51,8 @@ public sealed class RecipeTests
     [InlineData("augment=flip", "augment: [flip")]
     [InlineData("augment.0.crop.pad=7", "pad: 7")]
     [InlineData("model.image_size=[28, 24]", "image_size: [28, 24]")]
-    public void A_setting_changes_one_field(string setting, string expected) => Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
+    public void A_setting_changes_one_field(string setting, string expected) =>
+        Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
 
     [Theory]
     [InlineData("adam", "Adam")]
@@ -84,13 +85,23 @@ public sealed class RecipeTests
     public void A_step_schedule_falls_either_regularly_or_at_given_epochs()
     {
         foreach (var fields in new[] { "epochs: 9", "epochs: 9, every: 3, at: [4]" })
-            Assert.EndsWith("a step schedule is { every: 30 } or { at: [30, 60, 80] }", Error(Valid, $"schedule={{ name: step, {fields} }}"), StringComparison.Ordinal);
+            Assert.EndsWith(
+                "a step schedule is { every: 30 } or { at: [30, 60, 80] }",
+                Error(Valid, $"schedule={{ name: step, {fields} }}"),
+                StringComparison.Ordinal
+            );
     }
 
     [Fact]
     public void The_resolved_recipe_reads_back_to_the_same()
     {
-        var recipe = Parse(Valid, "model.weights='a: \"b\" #\\n'", "train.clip=1e-7", "model.image_size=28", "objective={name: distillation, teacher: {run: 'x y'}, alpha: 0.3}");
+        var recipe = Parse(
+            Valid,
+            "model.weights='a: \"b\" #\\n'",
+            "train.clip=1e-7",
+            "model.image_size=28",
+            "objective={name: distillation, teacher: {run: 'x y'}, alpha: 0.3}"
+        );
         var yaml = recipe.ToYaml("# head\n");
         var again = Recipe.Parse(yaml, "again.yaml");
         Assert.Equal(yaml, again.ToYaml("# head\n"));
@@ -104,10 +115,17 @@ public sealed class RecipeTests
     public void The_recipes_of_the_project_can_be_read()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!Directory.Exists(Path.Combine(folder.FullName, "recipes"))) folder = folder.Parent!;
+        while (!Directory.Exists(Path.Combine(folder.FullName, "recipes")))
+            folder = folder.Parent!;
         var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes"), "*.yaml", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
-        foreach (var (file, recipe) in files.SelectMany(file => StagedRun.IsStaged(file) ? StagedRun.Read(file, [], "runs").Select(stage => (file, stage.Recipe)) : [(file, Recipe.Load(file))]))
+        foreach (
+            var (file, recipe) in files.SelectMany(file =>
+                StagedRun.IsStaged(file)
+                    ? StagedRun.Read(file, [], "runs").Select(stage => (file, stage.Recipe))
+                    : [(file, Recipe.Load(file))]
+            )
+        )
         {
             Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
             Assert.Contains(recipe.Data.Name, Data.Datasets.Kinds.Keys);
@@ -121,12 +139,20 @@ public sealed class RecipeTests
     [InlineData("  epochs: 300", "  epochs: 0", "r.yaml:9: schedule.epochs: 0 is outside of 1 to 1000000")]
     [InlineData("  epochs: 300", "  cooldown: 2", "r.yaml:8: schedule.epochs: missing")]
     [InlineData("name: adamw", "name: adam_w", "r.yaml:6: optimizer: 'adam_w' is unknown; did you mean 'adamw'?")]
-    [InlineData("name: supervised, smoothing", "name: supervised, smooth", "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes")]
+    [InlineData(
+        "name: supervised, smoothing",
+        "name: supervised, smooth",
+        "r.yaml:5: objective.smooth: unknown field; there are smoothing, loss, threshold, sum_classes"
+    )]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16, fp16 was expected, not 'fp8'")]
     [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
     [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
-    [InlineData("seed: 7", "clip_adaptive: 0.1", "r.yaml:12: train: gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both")]
+    [InlineData(
+        "seed: 7",
+        "clip_adaptive: 0.1",
+        "r.yaml:12: train: gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both"
+    )]
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
     [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: a text was expected, not nothing")]
@@ -156,20 +182,25 @@ public sealed class RecipeTests
     [InlineData("model: {", "r.yaml:2: no YAML: ")]
     [InlineData("model: 1\nmodel: 2", "r.yaml:2: no YAML: ")]
     [InlineData("optimizer: {}", "r.yaml:1: model: missing")]
-    public void Text_that_is_no_recipe_is_refused(string yaml, string message) => Assert.StartsWith(message, Error(yaml), StringComparison.Ordinal);
+    public void Text_that_is_no_recipe_is_refused(string yaml, string message) =>
+        Assert.StartsWith(message, Error(yaml), StringComparison.Ordinal);
 
     [Fact]
     public void Deep_nesting_and_aliases_that_multiply_are_refused()
     {
         Assert.Contains("nested", Error("a: " + new string('[', 5000) + new string(']', 5000)), StringComparison.Ordinal);
-        var laughs = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n" + string.Concat(Enumerable.Range(1, 9).Select(i => $"a{i}: &a{i} [{string.Join(", ", Enumerable.Repeat($"*a{i - 1}", 10))}]\n"));
+        var laughs =
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + string.Concat(
+                Enumerable.Range(1, 9).Select(i => $"a{i}: &a{i} [{string.Join(", ", Enumerable.Repeat($"*a{i - 1}", 10))}]\n")
+            );
         Assert.Contains("too much", Error(laughs), StringComparison.Ordinal);
     }
 
     [Fact]
     [Trait("Category", Mutations.Category)]
-    public void Damaged_recipes_give_a_recipe_or_one_line()
-        => Mutations.Check<RecipeException>("recipe", [(Encoding.UTF8.GetBytes(Valid), bytes => Parse(Encoding.UTF8.GetString(bytes)))]);
+    public void Damaged_recipes_give_a_recipe_or_one_line() =>
+        Mutations.Check<RecipeException>("recipe", [(Encoding.UTF8.GetBytes(Valid), bytes => Parse(Encoding.UTF8.GetString(bytes)))]);
 
     [Fact]
     public void Mixed_targets_contain_the_smoothing_of_the_objective()

@@ -9,10 +9,16 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class ResumeTests
 {
-    public static TheoryData<Precision, int, int> Cases => new()
-    {
-        { Precision.Fp32, 1, 5 }, { Precision.Fp32, 1, 1 }, { Precision.Fp32, 1, 10 }, { Precision.Fp32, 2, 7 }, { Precision.Bf16, 1, 5 }, { Precision.Bf16, 2, 4 },
-    };
+    public static TheoryData<Precision, int, int> Cases =>
+        new()
+        {
+            { Precision.Fp32, 1, 5 },
+            { Precision.Fp32, 1, 1 },
+            { Precision.Fp32, 1, 10 },
+            { Precision.Fp32, 2, 7 },
+            { Precision.Bf16, 1, 5 },
+            { Precision.Bf16, 2, 4 },
+        };
 
     [Theory]
     [MemberData(nameof(Cases))]
@@ -24,15 +30,24 @@ public sealed class ResumeTests
         var expected = State(whole.Path, options, [12]);
         var found = State(halves.Path, options, [stopAt, 12]);
         Assert.Equal(expected.Keys.Order(), found.Keys.Order());
-        foreach (var (name, bytes) in expected) Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
+        foreach (var (name, bytes) in expected)
+            Assert.True(bytes.AsSpan().SequenceEqual(found[name]), $"{name} differs");
         Assert.Equal(Log(whole.Path), Log(halves.Path));
     }
 
     private sealed record Split(Precision Precision, bool Ema, int Accumulate, int? MicroBatch, int Workers, int[] Stops)
     {
-        internal TrainOptions Options => Tiny.Options with { Precision = Precision, Ema = Ema ? 0.9 : null, Accumulate = Accumulate, MicroBatch = MicroBatch };
+        internal TrainOptions Options =>
+            Tiny.Options with
+            {
+                Precision = Precision,
+                Ema = Ema ? 0.9 : null,
+                Accumulate = Accumulate,
+                MicroBatch = MicroBatch,
+            };
 
-        public override string ToString() => $"{Precision}, ema {Ema}, accumulate {Accumulate}, micro-batch {MicroBatch}, {Workers} workers, stops at {string.Join(", ", Stops)}";
+        public override string ToString() =>
+            $"{Precision}, ema {Ema}, accumulate {Accumulate}, micro-batch {MicroBatch}, {Workers} workers, stops at {string.Join(", ", Stops)}";
     }
 
     private static readonly Gen<Split> splits =
@@ -52,13 +67,16 @@ public sealed class ResumeTests
     {
         var wholes = new Dictionary<TrainOptions, (Dictionary<string, byte[]> State, string[] Log)>();
         Prop.ForAll(splits.ToArbitrary(), split =>
-        {
-            if (!wholes.TryGetValue(split.Options, out var whole)) wholes[split.Options] = whole = Run(split with { Workers = 0, Stops = [Steps] });
-            var (state, log) = Run(split);
-            Assert.Equal(whole.State.Keys.Order(), state.Keys.Order());
-            foreach (var (name, bytes) in whole.State) Assert.True(bytes.AsSpan().SequenceEqual(state[name]), $"{name} differs: {split}");
-            Assert.Equal(whole.Log, log);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(40));
+            {
+                if (!wholes.TryGetValue(split.Options, out var whole))
+                    wholes[split.Options] = whole = Run(split with { Workers = 0, Stops = [Steps] });
+                var (state, log) = Run(split);
+                Assert.Equal(whole.State.Keys.Order(), state.Keys.Order());
+                foreach (var (name, bytes) in whole.State)
+                    Assert.True(bytes.AsSpan().SequenceEqual(state[name]), $"{name} differs: {split}");
+                Assert.Equal(whole.Log, log);
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(40));
     }
 
     private static (Dictionary<string, byte[]> State, string[] Log) Run(Split split)
@@ -75,7 +93,15 @@ public sealed class ResumeTests
         var pixels = new byte[labels.Length * TinyModel.Side * TinyModel.Side];
         random.NextBytes(pixels);
         var images = new MemoryImages("made up", "train", ["a", "b", "c"], labels, pixels, 1, TinyModel.Side, TinyModel.Side);
-        var loader = new Loader(images, new([new RandomShift(1), new RandomFlip()]), Tiny.BatchSize, 5, shuffle: true, dropLast: true, workers: workers);
+        var loader = new Loader(
+            images,
+            new([new RandomShift(1), new RandomFlip()]),
+            Tiny.BatchSize,
+            5,
+            shuffle: true,
+            dropLast: true,
+            workers: workers
+        );
         return new(loader.StepsPerEpoch, loader.Epoch);
     }
 
@@ -91,29 +117,42 @@ public sealed class ResumeTests
             {
                 // Whatever ran before in the process must not matter.
                 Torch.Seed(12345);
-                if (stop == stops[0]) Torch.Seed(options.Seed);
-                else Assert.True(trainer.Resume());
+                if (stop == stops[0])
+                    Torch.Seed(options.Seed);
+                else
+                    Assert.True(trainer.Resume());
                 trainer.Train(stop);
-                if (stop != stops[^1]) continue;
-                foreach (var (name, tensor) in model.StateDict()) result.Add(name, tensor.ToBytes());
-                foreach (var (name, tensor) in optimizer.StateDict()) result.Add("optimizer:" + name, tensor.ToBytes());
-                foreach (var (name, tensor) in trainer.Ema?.StateDict() ?? []) result.Add("ema:" + name, tensor.ToBytes());
+                if (stop != stops[^1])
+                    continue;
+                foreach (var (name, tensor) in model.StateDict())
+                    result.Add(name, tensor.ToBytes());
+                foreach (var (name, tensor) in optimizer.StateDict())
+                    result.Add("optimizer:" + name, tensor.ToBytes());
+                foreach (var (name, tensor) in trainer.Ema?.StateDict() ?? [])
+                    result.Add("ema:" + name, tensor.ToBytes());
             }
         }
         return result;
     }
 
-    internal static string[] Log(string folder) => [.. RunLog.Read(new RunFolder(folder).LogPath).Select(line =>
-    {
-        foreach (var time in (string[])["images_per_second", "waited", "seconds"]) line.Remove(time);
-        return line.ToJsonString();
-    })];
+    internal static string[] Log(string folder) =>
+        [
+            .. RunLog
+                .Read(new RunFolder(folder).LogPath)
+                .Select(line =>
+                {
+                    foreach (var time in (string[])["images_per_second", "waited", "seconds"])
+                        line.Remove(time);
+                    return line.ToJsonString();
+                }),
+        ];
 
     [Fact]
     public void Resuming_skips_damaged_checkpoints_and_says_so()
     {
         using var folder = new TempFolder();
-        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { CheckpointEvery = 2, Keep = 5 }).Trainer) trainer.Train(until: 7);
+        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { CheckpointEvery = 2, Keep = 5 }).Trainer)
+            trainer.Train(until: 7);
         var newest = new RunFolder(folder.Path).Checkpoints.All;
         var file = Path.Combine(newest[0], "model.safetensors");
         var bytes = File.ReadAllBytes(file);
@@ -135,7 +174,11 @@ public sealed class ResumeTests
     {
         using var folder = new TempFolder();
         using var stop = new CancellationTokenSource();
-        using var trainer = Tiny.Training(folder.Path, report: e => { if (e is StepDone { Step: 8 }) stop.Cancel(); }).Trainer;
+        using var trainer = Tiny.Training(folder.Path, report: e =>
+        {
+            if (e is StepDone { Step: 8 })
+                stop.Cancel();
+        }).Trainer;
         var result = trainer.Train(stop: stop.Token);
         Assert.False(result.Completed);
         Assert.Equal(8, result.Steps);
@@ -146,7 +189,8 @@ public sealed class ResumeTests
     public void A_run_that_was_stopped_before_its_first_step_can_be_resumed()
     {
         using var folder = new TempFolder();
-        using (var trainer = Tiny.Training(folder.Path).Trainer) Assert.Equal(0, trainer.Train(until: 0).Steps);
+        using (var trainer = Tiny.Training(folder.Path).Trainer)
+            Assert.Equal(0, trainer.Train(until: 0).Steps);
         using var again = Tiny.Training(folder.Path).Trainer;
         Assert.True(again.Resume());
         Assert.Equal(0, again.Step);
@@ -157,11 +201,22 @@ public sealed class ResumeTests
     public void Other_data_or_damage_everywhere_are_refused_and_nothing_is_lost()
     {
         using var folder = new TempFolder();
-        using (var trainer = Tiny.Training(folder.Path).Trainer) trainer.Train(until: 3);
-        using (var other = Tiny.Training(folder.Path, data: Tiny.Source(7)).Trainer) Assert.Contains("5 steps in an epoch, this run 7", Assert.Throws<RunException>(() => other.Resume()).Message, StringComparison.Ordinal);
+        using (var trainer = Tiny.Training(folder.Path).Trainer)
+            trainer.Train(until: 3);
+        using (var other = Tiny.Training(folder.Path, data: Tiny.Source(7)).Trainer)
+            Assert.Contains(
+                "5 steps in an epoch, this run 7",
+                Assert.Throws<RunException>(() => other.Resume()).Message,
+                StringComparison.Ordinal
+            );
         var log = File.ReadAllBytes(new RunFolder(folder.Path).LogPath);
         File.WriteAllText(Path.Combine(new RunFolder(folder.Path).Checkpoints.All.Single(), "manifest.json"), "{");
-        using (var damaged = Tiny.Training(folder.Path).Trainer) Assert.Contains("no checkpoint of the run can be used", Assert.Throws<RunException>(() => damaged.Resume()).Message, StringComparison.Ordinal);
+        using (var damaged = Tiny.Training(folder.Path).Trainer)
+            Assert.Contains(
+                "no checkpoint of the run can be used",
+                Assert.Throws<RunException>(() => damaged.Resume()).Message,
+                StringComparison.Ordinal
+            );
         Assert.Equal(log, File.ReadAllBytes(new RunFolder(folder.Path).LogPath));
     }
 
@@ -169,11 +224,15 @@ public sealed class ResumeTests
     public void Old_checkpoints_are_deleted_but_not_the_best()
     {
         using var folder = new TempFolder();
-        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { Keep = 1, CheckpointEvery = 1 }, epochs: 6).Trainer) trainer.Train();
+        using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { Keep = 1, CheckpointEvery = 1 }, epochs: 6).Trainer)
+            trainer.Train();
         var store = new RunFolder(folder.Path).Checkpoints;
         Assert.InRange(store.All.Count, 1, 2);
         Assert.Equal(30, store.Newest()!.Position.Step);
-        var best = RunLog.Read(new RunFolder(folder.Path).LogPath).Where(line => (string?)line["kind"] == "evaluation").Max(line => (double)line["top1"]!);
+        var best = RunLog
+            .Read(new RunFolder(folder.Path).LogPath)
+            .Where(line => (string?)line["kind"] == "evaluation")
+            .Max(line => (double)line["top1"]!);
         Assert.Equal(best, store.Best()!.Position.Top1);
     }
 }

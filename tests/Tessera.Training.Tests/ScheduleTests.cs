@@ -32,14 +32,21 @@ public sealed class ScheduleTests
         var timm = new CosineOptions(100, 10, 1e-6, 1e-5, CosineForm.Timm);
         var deit = timm with { Form = CosineForm.Deit };
         Assert.Equal(1e-6, deit.LearningRate(1e-3, 0, 7), 1e-15);
-        for (var epoch = 1; epoch < 100; epoch++) Assert.Equal(timm.LearningRate(1e-3, (epoch - 1) * 7, 7), deit.LearningRate(1e-3, epoch * 7, 7), 1e-15);
+        for (var epoch = 1; epoch < 100; epoch++)
+            Assert.Equal(timm.LearningRate(1e-3, (epoch - 1) * 7, 7), deit.LearningRate(1e-3, epoch * 7, 7), 1e-15);
     }
 
     [Fact]
     public void The_basic_form_warms_up_by_fractions()
     {
         var schedule = new CosineOptions(200, 5, Form: CosineForm.Basic);
-        Assert.Equal([1e-4, 1.25e-4, 5e-4 / 3, 2.5e-4, 5e-4, 5e-4], Enumerable.Range(0, 6).Select(e => Math.Round(schedule.LearningRate(5e-4, e * 3, 3), 12)).Select(v => Math.Abs(v - 5e-4 / 3) < 1e-9 ? 5e-4 / 3 : v));
+        Assert.Equal(
+            [1e-4, 1.25e-4, 5e-4 / 3, 2.5e-4, 5e-4, 5e-4],
+            Enumerable
+                .Range(0, 6)
+                .Select(e => Math.Round(schedule.LearningRate(5e-4, e * 3, 3), 12))
+                .Select(v => Math.Abs(v - 5e-4 / 3) < 1e-9 ? 5e-4 / 3 : v)
+        );
         Assert.Equal(5e-4 * 0.5 * (1 + Math.Cos(Math.PI * 95 / 195)), schedule.LearningRate(5e-4, 300, 3), 1e-12);
     }
 

@@ -6,23 +6,46 @@ namespace Tessera.Training.Tests;
 /// <summary>Small students, teachers and batches for the tests of training methods.</summary>
 internal static class Small
 {
-    internal const int Side = 16, Classes = 3, BatchSize = 6, Batches = 3;
+    internal const int Side = 16,
+        Classes = 3,
+        BatchSize = 6,
+        Batches = 3;
 
     internal static int LabelOf(int index) => index * 7 % 5 % Classes;
 
     /// <summary>Batches that depend on epoch and number alone; each class lights up another part of the image.</summary>
-    internal static BatchSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable.Range(skip, Batches - skip).Select(number =>
-    {
-        var random = new Random(epoch * 100 + number);
-        var labels = Enumerable.Range(number * BatchSize, BatchSize).Select(i => (long)LabelOf(i)).ToArray();
-        var pixels = labels.SelectMany(label => Enumerable.Range(0, 3 * side * side).Select(i => (float)(random.NextDouble() - 0.5 + (i / side % side * Classes / side == label ? 1.5 : 0)))).ToArray();
-        var views = Enumerable.Range(0, BatchSize).Select(i => i % 2 == 0 ? ImageView.Whole : ImageView.Whole.Window(0.25, 0, 0.5, 1).Mirrored).ToArray();
-        return new Batch(Tensor.From(pixels, BatchSize, 3, side, side), Tensor.From(labels), [.. Enumerable.Range(number * BatchSize, BatchSize)]) { Views = views };
-    }));
+    internal static BatchSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable
+                .Range(skip, Batches - skip)
+                .Select(number =>
+                {
+                    var random = new Random(epoch * 100 + number);
+                    var labels = Enumerable.Range(number * BatchSize, BatchSize).Select(i => (long)LabelOf(i)).ToArray();
+                    var pixels = labels
+                        .SelectMany(label =>
+                            Enumerable
+                                .Range(0, 3 * side * side)
+                                .Select(i => (float)(random.NextDouble() - 0.5 + (i / side % side * Classes / side == label ? 1.5 : 0)))
+                        )
+                        .ToArray();
+                    var views = Enumerable
+                        .Range(0, BatchSize)
+                        .Select(i => i % 2 == 0 ? ImageView.Whole : ImageView.Whole.Window(0.25, 0, 0.5, 1).Mirrored)
+                        .ToArray();
+                    return new Batch(
+                        Tensor.From(pixels, BatchSize, 3, side, side),
+                        Tensor.From(labels),
+                        [.. Enumerable.Range(number * BatchSize, BatchSize)]
+                    )
+                    {
+                        Views = views,
+                    };
+                }));
 
-    internal static Vit Vit(int dim = 24, int? lastHeads = null) => new(new((Side, Side), 4, dim, 3, 3, Classes, DropPath: 0.1, LastHeads: lastHeads, EvenDropPath: lastHeads is not null));
+    internal static Vit Vit(int dim = 24, int? lastHeads = null) =>
+        new(new((Side, Side), 4, dim, 3, 3, Classes, DropPath: 0.1, LastHeads: lastHeads, EvenDropPath: lastHeads is not null));
 
-    internal static BootstrapVit Bootstrap() => new(new((Side, Side), 4, 18, 2, 9, 36, Classes, Dropout: 0.1, Init: BootstrapInit.Corrected));
+    internal static BootstrapVit Bootstrap() =>
+        new(new((Side, Side), 4, 18, 2, 9, 36, Classes, Dropout: 0.1, Init: BootstrapInit.Corrected));
 
     internal static GuideResNet Guide() => new(new(1, (Side, Side), [4, 8, 8], Classes));
 
@@ -39,7 +62,8 @@ internal static class Small
     /// <param name="draw">Fills the image of an index.</param>
     internal static ImageDataset Images(int count, Action<int, Raster> draw) => new Drawn(count, draw);
 
-    private sealed class Drawn(int count, Action<int, Raster> draw) : ImageDataset("drawn", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(LabelOf)])
+    private sealed class Drawn(int count, Action<int, Raster> draw)
+        : ImageDataset("drawn", "train", ["a", "b", "c"], [.. Enumerable.Range(0, count).Select(LabelOf)])
     {
         public override int Channels => 3;
         public override int? Height => Side;

@@ -11,7 +11,9 @@ public sealed class StagedRunTests : IDisposable
     public StagedRunTests()
     {
         SmallMnist.Write(Path.Combine(folder.Path, "data"));
-        File.WriteAllText(RecipePath, $$"""
+        File.WriteAllText(
+            RecipePath,
+            $$"""
             model: { name: vit_micro_patch4_32 }
             data: { name: fashion_mnist, batch: 16, root: {{Path.Combine(folder.Path, "data")}} }
             augment: flip
@@ -27,7 +29,8 @@ public sealed class StagedRunTests : IDisposable
                 model: { weights: "stage:pretrain" }
                 objective: supervised
                 optimizer: { name: sgd, lr: 1e-2 }
-            """);
+            """
+        );
     }
 
     public void Dispose() => folder.Dispose();
@@ -72,9 +75,14 @@ public sealed class StagedRunTests : IDisposable
     [Fact]
     public void What_was_stopped_in_either_stage_goes_on_to_the_same_weights()
     {
-        foreach (var stage in StagedRun.Begin(RecipePath, [], Runs("whole")).Remaining) Train(stage, null);
+        foreach (var stage in StagedRun.Begin(RecipePath, [], Runs("whole")).Remaining)
+            Train(stage, null);
         var parts = StagedRun.Begin(RecipePath, [], Runs("parts"));
-        Assert.Contains("--resume", Assert.Throws<RunException>(() => StagedRun.Begin(RecipePath, [], Runs("parts"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "--resume",
+            Assert.Throws<RunException>(() => StagedRun.Begin(RecipePath, [], Runs("parts"))).Message,
+            StringComparison.Ordinal
+        );
         for (var round = 0; round < 2; round++)
         {
             // Stopped in the middle of each stage, then taken up again by another process.
@@ -93,7 +101,11 @@ public sealed class StagedRunTests : IDisposable
     private static bool Train(StagedRun.Stage stage, int? stopAt)
     {
         using var stop = new CancellationTokenSource();
-        using var experiment = StagedRun.Start(stage, e => { if (e is StepDone step && step.Step == stopAt) stop.Cancel(); });
+        using var experiment = StagedRun.Start(stage, e =>
+        {
+            if (e is StepDone step && step.Step == stopAt)
+                stop.Cancel();
+        });
         return experiment.Train(stop.Token).Completed;
     }
 

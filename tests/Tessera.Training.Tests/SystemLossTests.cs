@@ -7,8 +7,8 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class SystemLossTests
 {
-    private static Tensor Targets(Tensor scores, Tensor indices, double smoothing, int size, params double[] crop)
-        => TokenLabeling.Targets(scores, indices, Tensor.From(crop, 1, 4), Tensor.From<long>([2]), 8, size, smoothing);
+    private static Tensor Targets(Tensor scores, Tensor indices, double smoothing, int size, params double[] crop) =>
+        TokenLabeling.Targets(scores, indices, Tensor.From(crop, 1, 4), Tensor.From<long>([2]), 8, size, smoothing);
 
     [Fact]
     public void Labels_of_all_tokens_sum_to_one_without_smoothing()
@@ -18,7 +18,11 @@ public sealed class SystemLossTests
         var scores = Torch.Rand([1, 5, 6, 6]) * 10;
         var indices = Torch.Rand([1, 8, 6, 6]).Argsort(1).Slice(1, 0, 5);
         Near.Equal(Torch.Ones([1, 2 + 16]), Targets(scores, indices, 0, 4, 0.1, 0.2, 0.6, 0.5).Sum(1), 1e-6);
-        Near.Equal(Torch.Ones([1, 2 + 16]) * (1 + 0.1 / 8), Targets(scores, indices, 0.1, 4, 0.1, 0.2, 0.6, 0.5).Sum(1).IndexFill(1, Tensor.From<long>([0]), 1 + 0.1 / 8), 1e-6);
+        Near.Equal(
+            Torch.Ones([1, 2 + 16]) * (1 + 0.1 / 8),
+            Targets(scores, indices, 0.1, 4, 0.1, 0.2, 0.6, 0.5).Sum(1).IndexFill(1, Tensor.From<long>([0]), 1 + 0.1 / 8),
+            1e-6
+        );
         Assert.Equal(new Shape(1, 8, 2), Targets(scores, indices, 0, 1, 0, 0, 1, 1).Shape);
     }
 
@@ -43,7 +47,17 @@ public sealed class SystemLossTests
         Torch.Seed(2);
         var (logits, tokens) = (Torch.Randn([2, 3]), Torch.Randn([2, 4, 5]));
         var none = Torch.Zeros([2, 4]);
-        var loss = TokenSparsification.Loss(logits, tokens, logits, tokens + 1, Tensor.From<long>([0, 2]), [none], none.Unsqueeze(2), [0.5], TokenSparsification.TokenTerm.MeanSquared);
+        var loss = TokenSparsification.Loss(
+            logits,
+            tokens,
+            logits,
+            tokens + 1,
+            Tensor.From<long>([0, 2]),
+            [none],
+            none.Unsqueeze(2),
+            [0.5],
+            TokenSparsification.TokenTerm.MeanSquared
+        );
         Assert.Equal(0, loss.Parts["token_distillation"].ToDouble());
         Assert.Equal(0, loss.Parts["class_distillation"].ToDouble(), 6);
         Assert.Equal(0.25, loss.Parts["ratio"].ToDouble(), 6);
@@ -55,8 +69,22 @@ public sealed class SystemLossTests
         using var scope = Torch.Scope();
         var (logits, tokens) = (Torch.Zeros([2, 3]), Torch.Zeros([2, 2, 5]));
         var decision = Tensor.From<float>([1, 1, 0, 0], 2, 2);
-        double Ratio(bool perBatch) => TokenSparsification.Loss(
-            logits, tokens, logits, tokens, Tensor.From<long>([0, 2]), [decision], decision.Unsqueeze(2), [0.5], TokenSparsification.TokenTerm.Divergence, perBatch: perBatch).Parts["ratio"].ToDouble();
+        double Ratio(bool perBatch) =>
+            TokenSparsification
+                .Loss(
+                    logits,
+                    tokens,
+                    logits,
+                    tokens,
+                    Tensor.From<long>([0, 2]),
+                    [decision],
+                    decision.Unsqueeze(2),
+                    [0.5],
+                    TokenSparsification.TokenTerm.Divergence,
+                    perBatch: perBatch
+                )
+                .Parts["ratio"]
+                .ToDouble();
         Assert.Equal((0.25, 0.0), (Ratio(false), Ratio(true)));
     }
 
@@ -70,6 +98,8 @@ public sealed class SystemLossTests
         var (picture, label) = (3 * Math.Log(2), 0.7 * Math.Log(4));
         double[] expected = [picture + 0.25 * label, 2 / 3.0 * picture + 0.5 * label, picture / 3 + 0.75 * label, Math.Log(4)];
         Assert.Equal(expected, loss.Parts.Values.Select(part => Math.Round(part.ToDouble(), 5)), (a, b) => Math.Abs(a - b) < 1e-4);
-        Assert.Throws<ArgumentException>(() => ColumnSupervision.Loss(logits, pictures[..2], Torch.Zeros([1, 3, 2, 2]), Tensor.From<long>([1])));
+        Assert.Throws<ArgumentException>(() =>
+            ColumnSupervision.Loss(logits, pictures[..2], Torch.Zeros([1, 3, 2, 2]), Tensor.From<long>([1]))
+        );
     }
 }

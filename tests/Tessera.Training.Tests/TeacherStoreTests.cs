@@ -20,7 +20,8 @@ public sealed class TeacherStoreTests : IDisposable
         return Small.Guide();
     }
 
-    private ObjectiveContext Context(Backbone student, params IReadOnlyList<Transform> augment) => new(student, Device.Cpu) { Data = data, Augment = augment };
+    private ObjectiveContext Context(Backbone student, params IReadOnlyList<Transform> augment) =>
+        new(student, Device.Cpu) { Data = data, Augment = augment };
 
     private string Store => Path.Combine(folder.Path, "stored");
 
@@ -41,7 +42,11 @@ public sealed class TeacherStoreTests : IDisposable
             foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(3))
             {
                 mirrored += batch.Views!.Count(view => view.Width < 0);
-                Assert.Equal(computed.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(), read.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(), 1e-5);
+                Assert.Equal(
+                    computed.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(),
+                    read.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(),
+                    1e-5
+                );
             }
             Assert.InRange(mirrored, 1, Count - 1);
         }
@@ -56,11 +61,13 @@ public sealed class TeacherStoreTests : IDisposable
         var options = new DistillationOptions(new(Model: "guide_resnet20"), DistillationKind.Soft);
         student.Train();
         using var batch = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
-        var losses = new[] { new Distillation(options, teacher), new Distillation(options, null, store) }.Select(method =>
-        {
-            Torch.Seed(4);
-            return method.Compute(student, batch, new(0, 1, 0, 1)).Parts["teacher_loss"].ToDouble();
-        }).ToArray();
+        var losses = new[] { new Distillation(options, teacher), new Distillation(options, null, store) }
+            .Select(method =>
+            {
+                Torch.Seed(4);
+                return method.Compute(student, batch, new(0, 1, 0, 1)).Parts["teacher_loss"].ToDouble();
+            })
+            .ToArray();
         Assert.Equal(losses[0], losses[1], 1e-6);
     }
 
@@ -75,7 +82,11 @@ public sealed class TeacherStoreTests : IDisposable
         var stored = new LocalityGuidance(options, context.Student, teacher, GuideMaps.Open(Store, teacher, context));
         stored.LoadStateDict(computed.StateDict());
         foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(0))
-            Assert.Equal(computed.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(), stored.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(), 1e-5);
+            Assert.Equal(
+                computed.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
+                stored.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
+                1e-5
+            );
         Assert.True(File.Exists(Path.Combine(Store, "output-2.safetensors")));
     }
 
@@ -94,7 +105,11 @@ public sealed class TeacherStoreTests : IDisposable
         var context = Context(Small.Vit(), new RandomResizedCrop(Small.Side), new RandomFlip());
         var maps = GuideMaps.Open(Store, teacher, context);
         using var whole = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
-        Near.Equal(GuideMaps.Of(teacher, whole.Inputs)[1], maps.Of(whole with { Views = [.. Enumerable.Repeat(ImageView.Whole, 4)] })[1], 1e-4);
+        Near.Equal(
+            GuideMaps.Of(teacher, whole.Inputs)[1],
+            maps.Of(whole with { Views = [.. Enumerable.Repeat(ImageView.Whole, 4)] })[1],
+            1e-4
+        );
     }
 
     [Fact]
@@ -106,7 +121,11 @@ public sealed class TeacherStoreTests : IDisposable
         Open(teacher).Dispose();
         Assert.Contains("of another teacher", Assert.Throws<RunException>(() => Open(Teacher(2))).Message, StringComparison.Ordinal);
         context = Context(Small.Vit(), new RandomFlip());
-        Assert.Contains("augmentation: choose another folder", Assert.Throws<RunException>(() => Open(teacher)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "augmentation: choose another folder",
+            Assert.Throws<RunException>(() => Open(teacher)).Message,
+            StringComparison.Ordinal
+        );
         context = Context(Small.Vit());
         var path = Path.Combine(Store, "output-0.safetensors");
         var bytes = File.ReadAllBytes(path);
@@ -129,8 +148,14 @@ public sealed class TeacherStoreTests : IDisposable
     [InlineData("locality_guidance", "guide_batch_norm: batch, guide", "flip", "depend on the other images")]
     public void What_cannot_be_stored_is_told_with_the_reason(string method, string teacher, string augment, string? problem)
     {
-        void Parse() => Recipe.Parse($"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: [ {augment} ]\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: {method}, {teacher}: {{ model: guide_resnet20 }}, stored: outputs }}", "r.yaml");
-        if (problem is null) Parse();
-        else Assert.Contains(problem, Assert.Throws<RecipeException>(Parse).Message, StringComparison.Ordinal);
+        void Parse() =>
+            Recipe.Parse(
+                $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: [ {augment} ]\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: {method}, {teacher}: {{ model: guide_resnet20 }}, stored: outputs }}",
+                "r.yaml"
+            );
+        if (problem is null)
+            Parse();
+        else
+            Assert.Contains(problem, Assert.Throws<RecipeException>(Parse).Message, StringComparison.Ordinal);
     }
 }

@@ -22,7 +22,8 @@ public sealed class TeacherTests
     public void DeiT_is_taught_by_the_published_teacher()
     {
         var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!Directory.Exists(Path.Combine(folder.FullName, "recipes"))) folder = folder.Parent!;
+        while (!Directory.Exists(Path.Combine(folder.FullName, "recipes")))
+            folder = folder.Parent!;
         var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes", "deit"), "deit_*distilled*.yaml");
         Assert.True(files.Length >= 5);
         foreach (var objective in files.Select(file => Assert.IsType<DistillationOptions>(Recipe.Load(file).Objective)))

@@ -13,10 +13,12 @@ public sealed class TokenLabelTests : IDisposable
 
     /// <summary>Images whose left half is bright for even numbers and whose right half is for odd ones.</summary>
     private static ImageDataset Halves(int count, int? broken = null) => Small.Images(count, (index, target) =>
-    {
-        if (index == broken) throw new UnreadableImageException($"{index}.jpg", "no image");
-        for (var i = 0; i < target.Values.Length; i++) target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
-    });
+        {
+            if (index == broken)
+                throw new UnreadableImageException($"{index}.jpg", "no image");
+            for (var i = 0; i < target.Values.Length; i++)
+                target.Values[i] = (byte)(i % Small.Side < Small.Side / 2 == (index % 2 == 0) ? 250 : 5);
+        });
 
     private (TokenLabelStore Store, ImageDataset Data) Made(int count = 6, int top = 2)
     {
@@ -49,11 +51,23 @@ public sealed class TokenLabelTests : IDisposable
     {
         using var scope = Torch.Scope();
         var (store, data) = Made();
-        Assert.Contains("choose another folder", Assert.Throws<RunException>(() => TokenLabelStore.Make(Small.Guide(), data, folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "choose another folder",
+            Assert.Throws<RunException>(() => TokenLabelStore.Make(Small.Guide(), data, folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("image 6", Assert.Throws<RunException>(() => store.Of([6], [0])).Message, StringComparison.Ordinal);
-        Assert.Contains("another class", Assert.Throws<RunException>(() => store.Of([1], [Small.LabelOf(1) + 1])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "another class",
+            Assert.Throws<RunException>(() => store.Of([1], [Small.LabelOf(1) + 1])).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("labels-00001", Assert.Throws<RunException>(() => store.Of([9000], [0])).Message, StringComparison.Ordinal);
-        Assert.Contains("token-labels make", Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "token-labels make",
+            Assert.Throws<RunException>(() => TokenLabelStore.Open(Path.Combine(folder.Path, "no"))).Message,
+            StringComparison.Ordinal
+        );
         store.Dispose();
     }
 
@@ -65,15 +79,25 @@ public sealed class TokenLabelTests : IDisposable
         var (before, kinds) = whole.Of([5], [Small.LabelOf(5)]);
         Directory.Delete(folder.Path, recursive: true);
         Torch.Seed(1);
-        var missing = Assert.Single(TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path, 2, batch: 4, unreadableLimit: 0.2));
+        var missing = Assert.Single(
+            TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path, 2, batch: 4, unreadableLimit: 0.2)
+        );
         Assert.Equal((2, "no image"), (missing.Index, missing.Problem));
         var store = TokenLabelStore.Open(folder.Path);
         var (after, same) = store.Of([5], [Small.LabelOf(5)]);
         Near.Equal(before, after, 0);
         Near.Equal(kinds, same, 0);
-        Assert.Contains("image 2, which could not be read", Assert.Throws<RunException>(() => store.Of([2], [Small.LabelOf(2)])).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "image 2, which could not be read",
+            Assert.Throws<RunException>(() => store.Of([2], [Small.LabelOf(2)])).Message,
+            StringComparison.Ordinal
+        );
         Directory.Delete(folder.Path, recursive: true);
-        Assert.Contains("more than the limit", Assert.Throws<DataException>(() => TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "more than the limit",
+            Assert.Throws<DataException>(() => TokenLabelStore.Make(Small.Guide(), Halves(6, broken: 2), folder.Path)).Message,
+            StringComparison.Ordinal
+        );
         whole.Dispose();
         store.Dispose();
     }
@@ -85,7 +109,14 @@ public sealed class TokenLabelTests : IDisposable
         var (store, _) = Made();
         var student = Small.Vit();
         var method = new TokenLabels(new(folder.Path, Smoothing: 0), student, store);
-        Tensor Tokens(ImageView view) => method.Targets(new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([Small.LabelOf(1)]), [1]) { Views = [view] }, 3).Slice(2, 2).Reshape(1, 3, 4, 4);
+        Tensor Tokens(ImageView view) =>
+            method
+                .Targets(
+                    new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([Small.LabelOf(1)]), [1]) { Views = [view] },
+                    3
+                )
+                .Slice(2, 2)
+                .Reshape(1, 3, 4, 4);
         var whole = Tokens(ImageView.Whole);
         Near.Equal(Torch.Ones([1, 4, 4]), whole.Sum(1), 1e-5);
         Near.Equal(whole.Flip(3), Tokens(ImageView.Whole.Mirrored), 1e-6);

@@ -43,7 +43,15 @@ public sealed class TrainerTests
     {
         var counts = new List<long>();
         LiveTensors.Settled();
-        using var trainer = Tiny.Training(null, report: e => { if (e is StepDone) counts.Add(Tensor.LiveCount); }, test: false).Trainer;
+        using var trainer = Tiny.Training(
+            null,
+            report: e =>
+            {
+                if (e is StepDone)
+                    counts.Add(Tensor.LiveCount);
+            },
+            test: false
+        ).Trainer;
         trainer.Train();
         Assert.All(counts.Skip(2), count => Assert.Equal(counts[1], count));
     }
@@ -55,16 +63,34 @@ public sealed class TrainerTests
         double[] Train(int accumulate, BatchSource data)
         {
             using var scope = new Scope();
-            var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, Accumulate: accumulate), epochs: 1, data: data, objective: new HeadOnly(), test: false);
-            using (trainer) trainer.Train();
+            var (trainer, model, _) = Tiny.Training(
+                null,
+                new(Seed: 1, Accumulate: accumulate),
+                epochs: 1,
+                data: data,
+                objective: new HeadOnly(),
+                test: false
+            );
+            using (trainer)
+                trainer.Train();
             return model.Head.Weight.ToArray<double>();
         }
         var small = Tiny.Source(4);
-        var large = new BatchSource(2, (epoch, skip) => small.Epoch(epoch, 0).Chunk(2).Skip(skip).Select(pair => new Data.Batch(
-            Torch.Cat([.. pair.Select(b => b.Inputs)]), Torch.Cat([.. pair.Select(b => b.Labels)]), [.. pair.SelectMany(b => b.Indices)])));
+        var large = new BatchSource(2, (epoch, skip) =>
+            small
+                .Epoch(epoch, 0)
+                .Chunk(2)
+                .Skip(skip)
+                .Select(pair => new Data.Batch(
+                    Torch.Cat([.. pair.Select(b => b.Inputs)]),
+                    Torch.Cat([.. pair.Select(b => b.Labels)]),
+                    [.. pair.SelectMany(b => b.Indices)]
+                ))
+        );
         var one = Train(1, large);
         var two = Train(2, small);
-        for (var i = 0; i < one.Length; i++) Assert.Equal(one[i], two[i], 1e-5);
+        for (var i = 0; i < one.Length; i++)
+            Assert.Equal(one[i], two[i], 1e-5);
     }
 
     [Fact]
@@ -72,13 +98,19 @@ public sealed class TrainerTests
     {
         using var scope = new Scope();
         var (trainer, model, optimizer) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: 1e-9), epochs: 1, test: false);
-        using (trainer) trainer.Train();
+        using (trainer)
+            trainer.Train();
         var state = optimizer.StateDict();
         foreach (var (name, parameter) in model.NamedParameters())
         {
             var step = state[$"{name}/exp_avg"].LinalgVectorNorm().ToDouble();
-            if (model.ClassifierNames.Contains(name)) Assert.True(step > 1e-6, $"{name}: {step}");
-            else Assert.True(step <= 1e-9 * Math.Max(1, parameter.LinalgVectorNorm().ToDouble()) * Math.Sqrt(parameter.Size(0)), $"{name}: {step}");
+            if (model.ClassifierNames.Contains(name))
+                Assert.True(step > 1e-6, $"{name}: {step}");
+            else
+                Assert.True(
+                    step <= 1e-9 * Math.Max(1, parameter.LinalgVectorNorm().ToDouble()) * Math.Sqrt(parameter.Size(0)),
+                    $"{name}: {step}"
+                );
         }
     }
 
@@ -89,7 +121,8 @@ public sealed class TrainerTests
         {
             using var scope = new Scope();
             var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: factor), epochs: 1, test: false);
-            using (trainer) trainer.Train();
+            using (trainer)
+                trainer.Train();
             return [.. model.Parameters().Select(p => p.ToArray<float>())];
         }
         Assert.Equal(Train(null), Train(1e9));
@@ -99,8 +132,17 @@ public sealed class TrainerTests
     public void A_sharpness_aware_step_goes_by_the_gradient_uphill()
     {
         using var scope = new Scope();
-        var (trainer, model, _) = Tiny.Training(null, new TrainOptions(Seed: 5, Sam: new(0.5)), epochs: 1, lr: 0.1, objective: new HeadOnly(), data: Tiny.Source(1), test: false);
-        using (trainer) trainer.Train();
+        var (trainer, model, _) = Tiny.Training(
+            null,
+            new TrainOptions(Seed: 5, Sam: new(0.5)),
+            epochs: 1,
+            lr: 0.1,
+            objective: new HeadOnly(),
+            data: Tiny.Source(1),
+            test: false
+        );
+        using (trainer)
+            trainer.Train();
 
         Torch.Seed(5);
         var (byHand, method) = (new TinyModel(), new HeadOnly());
@@ -147,7 +189,8 @@ public sealed class TrainerTests
     public void The_first_module_that_is_not_finite_is_named()
     {
         var (trainer, model, _) = Tiny.Training(null, new());
-        using (Torch.NoGrad()) model.Stem.Weight.Fill_(3e38);
+        using (Torch.NoGrad())
+            model.Stem.Weight.Fill_(3e38);
         using (trainer)
         {
             var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
@@ -164,11 +207,13 @@ public sealed class TrainerTests
         var model = new TinyModel();
         using var ema = new Ema(model, 0.75);
         var before = model.Head.Weight.ToArray<float>();
-        using (Torch.NoGrad()) model.Head.Weight.Add_(1);
+        using (Torch.NoGrad())
+            model.Head.Weight.Add_(1);
         var after = model.Head.Weight.ToArray<float>();
         ema.Update();
         var average = ema.StateDict()["head.weight"].ToArray<float>();
-        for (var i = 0; i < before.Length; i++) Assert.Equal(0.75f * before[i] + 0.25f * after[i], average[i], 1e-6);
+        for (var i = 0; i < before.Length; i++)
+            Assert.Equal(0.75f * before[i] + 0.25f * after[i], average[i], 1e-6);
         ema.Swap();
         Assert.Equal(average, model.Head.Weight.ToArray<float>());
         ema.Swap();

@@ -5,7 +5,8 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class TrajectoryTests
 {
-    public static TheoryData<string> Names => ["sgd", "sgd_nesterov", "sgd_momentum", "adam", "adamw", "adamw_b95", "lamb", "lamb_noclip", "lars", "lars_moco", "rmsprop"];
+    public static TheoryData<string> Names =>
+        ["sgd", "sgd_nesterov", "sgd_momentum", "adam", "adamw", "adamw_b95", "lamb", "lamb_noclip", "lars", "lars_moco", "rmsprop"];
 
     [Theory]
     [MemberData(nameof(Names))]

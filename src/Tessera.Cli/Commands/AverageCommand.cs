@@ -8,9 +8,22 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera average</c>: one set of weights from several of the same model.</summary>
 internal static class AverageCommand
 {
-    private static readonly Argument<string[]> Sources = new("runs|files") { Description = "Two or more: folders of runs, or files of weights (safetensors, or what PyTorch saves).", HelpName = "runs|files", Arity = ArgumentArity.OneOrMore };
-    private static readonly Option<string> Out = new("--out") { Description = "The safetensors file that is written.", HelpName = "file", Required = true };
-    private static readonly Option<bool> Best = new("--best") { Description = "Of runs the checkpoint of the highest accuracy instead of the newest." };
+    private static readonly Argument<string[]> Sources = new("runs|files")
+    {
+        Description = "Two or more: folders of runs, or files of weights (safetensors, or what PyTorch saves).",
+        HelpName = "runs|files",
+        Arity = ArgumentArity.OneOrMore,
+    };
+    private static readonly Option<string> Out = new("--out")
+    {
+        Description = "The safetensors file that is written.",
+        HelpName = "file",
+        Required = true,
+    };
+    private static readonly Option<bool> Best = new("--best")
+    {
+        Description = "Of runs the checkpoint of the highest accuracy instead of the newest.",
+    };
     private static readonly Option<bool> Averaged = new("--ema") { Description = "Of runs the moving average of the weights." };
 
     internal static Command Create()
@@ -31,8 +44,10 @@ internal static class AverageCommand
             var terminal = parsed.Terminal();
             var sources = parsed.GetRequiredValue(Sources);
             var target = parsed.GetRequiredValue(Out);
-            if (sources.Length < 2) throw new UserException("average takes the mean of two or more runs or files; one was given");
-            if (Directory.Exists(target)) throw new UserException($"--out: {target} is a folder; the name of a file is right");
+            if (sources.Length < 2)
+                throw new UserException("average takes the mean of two or more runs or files; one was given");
+            if (Directory.Exists(target))
+                throw new UserException($"--out: {target} is a folder; the name of a file is right");
             using var scope = new Scope();
             var mean = new WeightAverage();
             foreach (var source in sources)
@@ -40,12 +55,25 @@ internal static class AverageCommand
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
             var result = mean.Mean();
             Checkpoint.SaveSafetensors(target, result.ToCheckpoint());
-            if (terminal.Json) Terminal.WriteJson(new { File = target, Sources = mean.Sources, Tensors = result.Count, Values = result.Values.Sum(tensor => tensor.Elements) });
-            else if (terminal.Quiet) Terminal.Result(target);
+            if (terminal.Json)
+                Terminal.WriteJson(
+                    new
+                    {
+                        File = target,
+                        Sources = mean.Sources,
+                        Tensors = result.Count,
+                        Values = result.Values.Sum(tensor => tensor.Elements),
+                    }
+                );
+            else if (terminal.Quiet)
+                Terminal.Result(target);
             else
             {
-                foreach (var file in mean.Sources) terminal.Note($"from    {file}");
-                terminal.Note($"mean    {target}: {result.Count:N0} tensors, {Figures.Large(result.Values.Sum(tensor => tensor.Elements))} values");
+                foreach (var file in mean.Sources)
+                    terminal.Note($"from    {file}");
+                terminal.Note(
+                    $"mean    {target}: {result.Count:N0} tensors, {Figures.Large(result.Values.Sum(tensor => tensor.Elements))} values"
+                );
             }
         });
         return command;
@@ -60,7 +88,8 @@ internal static class AverageCommand
             mean.Add(checkpoint.FileOf(name), () => checkpoint.Load(name));
             return;
         }
-        if (!File.Exists(source)) throw new UserException($"{source}: there is neither a run nor a file of weights");
+        if (!File.Exists(source))
+            throw new UserException($"{source}: there is neither a run nor a file of weights");
         using var file = Checkpoint.Open(source);
         mean.Add(source, () => file.StateDict(new() { PreferEma = averaged }).ToTensors());
     }

@@ -11,9 +11,19 @@ internal static class BenchCommand
 {
     private const string Folder = "benchmarks";
 
-    private static readonly Argument<string?> Name = new("name") { HelpName = "name", Description = "Which benchmark; without one they are listed.", Arity = ArgumentArity.ZeroOrOne };
+    private static readonly Argument<string?> Name = new("name")
+    {
+        HelpName = "name",
+        Description = "Which benchmark; without one they are listed.",
+        Arity = ArgumentArity.ZeroOrOne,
+    };
 
-    private static readonly Argument<string[]> Rest = new("arguments") { HelpName = "arguments", Description = "Handed to its script as they are; what the script takes is shown by: tessera bench NAME -- --help.", Arity = ArgumentArity.ZeroOrMore };
+    private static readonly Argument<string[]> Rest = new("arguments")
+    {
+        HelpName = "arguments",
+        Description = "Handed to its script as they are; what the script takes is shown by: tessera bench NAME -- --help.",
+        Arity = ArgumentArity.ZeroOrMore,
+    };
 
     /// <summary>A script, or a program of ours, that measures something.</summary>
     /// <param name="Name">Its folder, with its own name where a folder has several.</param>
@@ -23,7 +33,10 @@ internal static class BenchCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("bench", "List the benchmarks, or start one: Tessera beside PyTorch, ONNX Runtime and others on this machine.")
+        var command = new ExampleCommand(
+            "bench",
+            "List the benchmarks, or start one: Tessera beside PyTorch, ONNX Runtime and others on this machine."
+        )
         {
             Examples =
             [
@@ -38,9 +51,13 @@ internal static class BenchCommand
         Name.CompletionSources.Add(_ => Root() is { } root ? All(root).Select(benchmark => new CompletionItem(benchmark.Name)) : []);
         command.SetAction(parsed =>
         {
-            var root = Root() ?? throw new UserException($"the benchmarks are scripts of a checkout, and no folder above {AppContext.BaseDirectory} has them: start ./tessera of a checkout");
+            var root = Root()
+                ?? throw new UserException(
+                    $"the benchmarks are scripts of a checkout, and no folder above {AppContext.BaseDirectory} has them: start ./tessera of a checkout"
+                );
             var all = All(root);
-            if (parsed.GetValue(Name) is { } name) return Start(root, Find(all, name), parsed.GetValue(Rest) ?? []);
+            if (parsed.GetValue(Name) is { } name)
+                return Start(root, Find(all, name), parsed.GetValue(Rest) ?? []);
             List(all, parsed.Terminal());
             return ExitCode.Success;
         });
@@ -50,30 +67,41 @@ internal static class BenchCommand
     private static string? Root()
     {
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (File.Exists(Path.Combine(folder.FullName, Folder, "side_by_side.py"))) return folder.FullName;
+            if (File.Exists(Path.Combine(folder.FullName, Folder, "side_by_side.py")))
+                return folder.FullName;
         return null;
     }
 
     // Scripts that are started by others have no interpreter in their first line, and such programs no remark.
     private static IReadOnlyList<Benchmark> All(string root)
     {
-        IEnumerable<Benchmark> Found(string pattern, Func<string[], string?> what)
-            => from file in Directory.EnumerateFiles(Path.Combine(root, Folder), pattern, SearchOption.AllDirectories)
-               let said = what([.. File.ReadLines(file).Take(2)])
-               where said is not null
-               let folder = Path.GetFileName(Path.GetDirectoryName(file))
-               let stem = Path.GetFileNameWithoutExtension(file)
-               select new Benchmark(stem is "run" or "compare" or "train" or "Program" ? folder : $"{folder}/{stem}", said, Path.GetRelativePath(root, file));
+        IEnumerable<Benchmark> Found(string pattern, Func<string[], string?> what) =>
+            from file in Directory.EnumerateFiles(Path.Combine(root, Folder), pattern, SearchOption.AllDirectories)
+            let said = what([.. File.ReadLines(file).Take(2)])
+            where said is not null
+            let folder = Path.GetFileName(Path.GetDirectoryName(file))
+            let stem = Path.GetFileNameWithoutExtension(file)
+            select new Benchmark(
+                stem is "run" or "compare" or "train" or "Program" ? folder : $"{folder}/{stem}",
+                said,
+                Path.GetRelativePath(root, file)
+            );
 
-        return [.. Found("*.py", lines => lines is [['#', '!', ..], var title, ..] ? title.Trim('"') : null)
-            .Concat(Found("Program.cs", lines => lines is [['/', '/', ' ', .. var title], ..] ? title : null))
-            .OrderBy(benchmark => benchmark.Name, StringComparer.Ordinal)];
+        return
+        [
+            .. Found("*.py", lines => lines is [['#', '!', ..], var title, ..] ? title.Trim('"') : null)
+                .Concat(Found("Program.cs", lines => lines is [['/', '/', ' ', .. var title], ..] ? title : null))
+                .OrderBy(benchmark => benchmark.Name, StringComparer.Ordinal),
+        ];
     }
 
     private static Benchmark Find(IReadOnlyList<Benchmark> all, string name)
     {
-        if (all.FirstOrDefault(benchmark => benchmark.Name == name) is { } found) return found;
-        throw new UserException($"there is no benchmark {name}; the nearest are {string.Join(", ", Spelling.Nearest(name, all.Select(benchmark => benchmark.Name)).Take(3))} (tessera bench lists all)");
+        if (all.FirstOrDefault(benchmark => benchmark.Name == name) is { } found)
+            return found;
+        throw new UserException(
+            $"there is no benchmark {name}; the nearest are {string.Join(", ", Spelling.Nearest(name, all.Select(benchmark => benchmark.Name)).Take(3))} (tessera bench lists all)"
+        );
     }
 
     private static void List(IReadOnlyList<Benchmark> all, Terminal terminal)
@@ -85,11 +113,13 @@ internal static class BenchCommand
         }
         if (terminal.Quiet)
         {
-            foreach (var benchmark in all) Terminal.Result(benchmark.Name);
+            foreach (var benchmark in all)
+                Terminal.Result(benchmark.Name);
             return;
         }
         var sheet = new Sheet(new("name"), new("what"), new("script"));
-        foreach (var (name, what, script) in all) sheet.Add(name, what, script);
+        foreach (var (name, what, script) in all)
+            sheet.Add(name, what, script);
         sheet.Show(terminal);
         terminal.Note("start one with tessera bench NAME; what it takes: tessera bench NAME -- --help");
     }
@@ -103,8 +133,7 @@ internal static class BenchCommand
             ? new ProcessStartInfo("dotnet", ["run", "-c", "Release", "--project", Path.GetDirectoryName(path)!, "--", .. arguments])
             : new ProcessStartInfo(path, arguments);
         start.UseShellExecute = false;
-        using var process = Process.Start(start)
-            ?? throw new InvalidOperationException($"{benchmark.Script} could not be started");
+        using var process = Process.Start(start) ?? throw new InvalidOperationException($"{benchmark.Script} could not be started");
         process.WaitForExit();
         return process.ExitCode;
     }

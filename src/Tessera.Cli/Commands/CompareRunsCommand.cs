@@ -8,12 +8,23 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera compare-runs</c>: what runs came to and what their recipes differ in.</summary>
 internal static class CompareRunsCommand
 {
-    private static readonly Argument<string[]> Runs = new("runs") { Description = "Folders of two or more runs.", Arity = ArgumentArity.OneOrMore };
-    private static readonly Option<string?> Out = new("--out") { Description = "Also write a page with the curves of all runs over each other.", HelpName = "file.html" };
+    private static readonly Argument<string[]> Runs = new("runs")
+    {
+        Description = "Folders of two or more runs.",
+        Arity = ArgumentArity.OneOrMore,
+    };
+    private static readonly Option<string?> Out = new("--out")
+    {
+        Description = "Also write a page with the curves of all runs over each other.",
+        HelpName = "file.html",
+    };
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("compare-runs", "Show runs side by side: accuracy, loss, speed, time, and the fields that their recipes differ in.")
+        var command = new ExampleCommand(
+            "compare-runs",
+            "Show runs side by side: accuracy, loss, speed, time, and the fields that their recipes differ in."
+        )
         {
             Examples =
             [
@@ -28,50 +39,60 @@ internal static class CompareRunsCommand
         {
             var terminal = parsed.Terminal();
             var folders = parsed.GetRequiredValue(Runs);
-            if (folders.Length < 2) throw new UserException("compare-runs compares two or more runs; one was given");
+            if (folders.Length < 2)
+                throw new UserException("compare-runs compares two or more runs; one was given");
             RunSummary[] runs = [.. folders.Select(RunSummary.Of)];
             var page = parsed.GetValue(Out);
-            if (page is not null) AtomicFile.Write(page, Encoding.UTF8.GetBytes(ComparisonPage.Render(runs)));
-            if (terminal.Json) WriteJson(runs, page);
-            else Show(terminal, runs, page);
+            if (page is not null)
+                AtomicFile.Write(page, Encoding.UTF8.GetBytes(ComparisonPage.Render(runs)));
+            if (terminal.Json)
+                WriteJson(runs, page);
+            else
+                Show(terminal, runs, page);
         });
         return command;
     }
 
-    private static void WriteJson(RunSummary[] runs, string? page) => Terminal.WriteJson(new
-    {
-        Runs = runs.Select(run => new
-        {
-            Run = run.Path,
-            run.BestTop1,
-            run.LastTop1,
-            Averaged = run.LastEmaTop1,
-            run.LastLoss,
-            run.TrainLoss,
-            run.ImagesPerSecond,
-            Seconds = Math.Round(run.Seconds, 3),
-            run.Epochs,
-            run.Steps,
-        }),
-        Differences = RunSummary.Differences(runs).ToDictionary(row => row.Field, row => row.Values),
-        Page = page,
-    });
+    private static void WriteJson(RunSummary[] runs, string? page) =>
+        Terminal.WriteJson(
+            new
+            {
+                Runs = runs.Select(run => new
+                {
+                    Run = run.Path,
+                    run.BestTop1,
+                    run.LastTop1,
+                    Averaged = run.LastEmaTop1,
+                    run.LastLoss,
+                    run.TrainLoss,
+                    run.ImagesPerSecond,
+                    Seconds = Math.Round(run.Seconds, 3),
+                    run.Epochs,
+                    run.Steps,
+                }),
+                Differences = RunSummary.Differences(runs).ToDictionary(row => row.Field, row => row.Values),
+                Page = page,
+            }
+        );
 
     private static void Show(Terminal terminal, RunSummary[] runs, string? page)
     {
         var sheet = new Sheet([new(""), .. runs.Select(run => new Column(run.Path, true))]);
         Add("best top-1", run => Share(run.BestTop1));
         Add("last top-1", run => Share(run.LastTop1));
-        if (runs.Any(run => run.LastEmaTop1 is not null)) Add("averaged weights", run => Share(run.LastEmaTop1));
+        if (runs.Any(run => run.LastEmaTop1 is not null))
+            Add("averaged weights", run => Share(run.LastEmaTop1));
         Add("test loss", run => Loss(run.LastLoss));
         Add("training loss", run => Loss(run.TrainLoss));
         Add("images a second", run => run.ImagesPerSecond is { } rate ? $"{rate:N0}" : Figures.None);
         Add("time of training", run => Figures.Time(TimeSpan.FromSeconds(run.Seconds)));
         Add("epochs", run => $"{run.Epochs:N0}");
         Add("steps", run => $"{run.Steps:N0}");
-        foreach (var (field, values) in RunSummary.Differences(runs)) sheet.Add([field, .. values.Select(value => value ?? Figures.None)]);
+        foreach (var (field, values) in RunSummary.Differences(runs))
+            sheet.Add([field, .. values.Select(value => value ?? Figures.None)]);
         sheet.Show(terminal);
-        if (page is not null) terminal.Note($"page  {page}");
+        if (page is not null)
+            terminal.Note($"page  {page}");
 
         void Add(string name, Func<RunSummary, string> figure) => sheet.Add([name, .. runs.Select(figure)]);
     }

@@ -28,7 +28,11 @@ internal static class CompletionCommand
         complete -c tessera -a "(tessera '[suggest:'(commandline -C)']' (commandline) 2> /dev/null)"
         """;
 
-    private static readonly Argument<string> Shell = new Argument<string>("shell") { Description = "bash, zsh or fish.", HelpName = "shell" }.AcceptOnlyFromAmong("bash", "zsh", "fish");
+    private static readonly Argument<string> Shell = new Argument<string>("shell")
+    {
+        Description = "bash, zsh or fish.",
+        HelpName = "shell",
+    }.AcceptOnlyFromAmong("bash", "zsh", "fish");
 
     internal static Command Create()
     {
@@ -41,7 +45,16 @@ internal static class CompletionCommand
             ],
             Arguments = { Shell },
         };
-        command.SetAction(parsed => Terminal.Result(parsed.GetRequiredValue(Shell) switch { "bash" => Bash, "zsh" => Zsh, _ => Fish }));
+        command.SetAction(parsed =>
+            Terminal.Result(
+                parsed.GetRequiredValue(Shell) switch
+                {
+                    "bash" => Bash,
+                    "zsh" => Zsh,
+                    _ => Fish,
+                }
+            )
+        );
         return command;
     }
 }

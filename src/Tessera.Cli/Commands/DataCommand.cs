@@ -19,7 +19,11 @@ internal static class DataCommand
         CompletionSources = { _ => Datasets.Kinds.Keys.Order().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },
     };
 
-    private static readonly Option<string?> Root = new("--root") { Description = "Folder below which data sets lie; $TESSERA_DATA, else ~/.cache/tessera by default.", HelpName = "folder" };
+    private static readonly Option<string?> Root = new("--root")
+    {
+        Description = "Folder below which data sets lie; $TESSERA_DATA, else ~/.cache/tessera by default.",
+        HelpName = "folder",
+    };
 
     internal static Command Create()
     {
@@ -71,7 +75,10 @@ internal static class DataCommand
 
     private static ExampleCommand Check()
     {
-        var command = new ExampleCommand("check", "Compare a data set's checksums where the files as fetched are there, open every part and count it.")
+        var command = new ExampleCommand(
+            "check",
+            "Compare a data set's checksums where the files as fetched are there, open every part and count it."
+        )
         {
             Examples =
             [
@@ -92,15 +99,29 @@ internal static class DataCommand
 
     private static void Show(Terminal terminal, string? root)
     {
-        var kinds = Datasets.Kinds.Values.OrderBy(kind => kind.Name, StringComparer.Ordinal).Select(kind => (Kind: kind, Found: kind.Find(root))).ToArray();
+        var kinds = Datasets
+            .Kinds.Values.OrderBy(kind => kind.Name, StringComparer.Ordinal)
+            .Select(kind => (Kind: kind, Found: kind.Find(root)))
+            .ToArray();
         if (terminal.Json)
         {
-            Terminal.WriteJson(kinds.Select(one => new { one.Kind.Name, one.Kind.Summary, one.Kind.Splits, Fetchable = Fetchable(one.Kind), Present = one.Found is not null, Folder = one.Found ?? FolderOf(one.Kind, root ?? Datasets.Cache) }));
+            Terminal.WriteJson(
+                kinds.Select(one => new
+                {
+                    one.Kind.Name,
+                    one.Kind.Summary,
+                    one.Kind.Splits,
+                    Fetchable = Fetchable(one.Kind),
+                    Present = one.Found is not null,
+                    Folder = one.Found ?? FolderOf(one.Kind, root ?? Datasets.Cache),
+                })
+            );
             return;
         }
         if (terminal.Quiet)
         {
-            foreach (var (kind, _) in kinds) Terminal.Result(kind.Name);
+            foreach (var (kind, _) in kinds)
+                Terminal.Result(kind.Name);
             return;
         }
         var sheet = new Sheet(new("name"), new("what"), new("parts"), new("fetched by"), new("present in"));
@@ -120,23 +141,43 @@ internal static class DataCommand
         using var interruption = new Interruption();
         using var client = new HttpClient();
         var started = Stopwatch.GetTimestamp();
-        string Run(Action<string> write, TimeSpan interval)
-            => DatasetDownload.GetAsync(kind.Name, client, root, new DownloadView(write, interval, TimeProvider.System), interruption.Token).GetAwaiter().GetResult();
+        string Run(Action<string> write, TimeSpan interval) =>
+            DatasetDownload
+                .GetAsync(kind.Name, client, root, new DownloadView(write, interval, TimeProvider.System), interruption.Token)
+                .GetAwaiter()
+                .GetResult();
         var folder = terminal.IsDrawn
-            ? terminal.Drawing.Status().Start($"Fetching {kind.Name} ...", status => Run(line => status.Status = Markup.Escape(line), DrawnInterval))
+            ? terminal
+                .Drawing.Status()
+                .Start($"Fetching {kind.Name} ...", status => Run(line => status.Status = Markup.Escape(line), DrawnInterval))
             : Run(terminal.Note, PlainInterval);
         ShowParts(terminal, kind, folder, Count(kind, root), Stopwatch.GetElapsedTime(started));
     }
 
     private static IReadOnlyList<(string Split, int Count)> Count(DatasetKind kind, string? root)
         // A root is the set's own folder, or one that holds it under the set's name.
-        => DatasetDownload.Check(kind.Name, root is not null && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root);
+        =>
+        DatasetDownload.Check(kind.Name, root is not null && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root);
 
-    private static void ShowParts(Terminal terminal, DatasetKind kind, string? folder, IReadOnlyList<(string Split, int Count)> parts, TimeSpan? time)
+    private static void ShowParts(
+        Terminal terminal,
+        DatasetKind kind,
+        string? folder,
+        IReadOnlyList<(string Split, int Count)> parts,
+        TimeSpan? time
+    )
     {
         if (terminal.Json)
         {
-            Terminal.WriteJson(new { kind.Name, Folder = folder, Seconds = time is { } t ? Math.Round(t.TotalSeconds, 3) : (double?)null, Parts = parts.ToDictionary(part => part.Split, part => part.Count) });
+            Terminal.WriteJson(
+                new
+                {
+                    kind.Name,
+                    Folder = folder,
+                    Seconds = time is { } t ? Math.Round(t.TotalSeconds, 3) : (double?)null,
+                    Parts = parts.ToDictionary(part => part.Split, part => part.Count),
+                }
+            );
             return;
         }
         if (terminal.Quiet && folder is not null)
@@ -145,8 +186,10 @@ internal static class DataCommand
             return;
         }
         var sheet = new Sheet(new(kind.Name), new("samples", true));
-        foreach (var (split, count) in parts) sheet.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
+        foreach (var (split, count) in parts)
+            sheet.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
         sheet.Show(terminal);
-        if (folder is not null) terminal.Note($"folder  {folder}");
+        if (folder is not null)
+            terminal.Note($"folder  {folder}");
     }
 }

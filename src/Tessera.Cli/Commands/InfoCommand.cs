@@ -9,11 +9,17 @@ namespace Tessera.Cli.Commands;
 /// <summary><c>tessera info</c>: what the machine computes with.</summary>
 internal static class InfoCommand
 {
-    private static readonly Option<bool> NoMeasure = new("--no-measure") { Description = "Leave out the measured peak, which takes some seconds." };
+    private static readonly Option<bool> NoMeasure = new("--no-measure")
+    {
+        Description = "Leave out the measured peak, which takes some seconds.",
+    };
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("info", "Show libtorch, kernels, threads, the measured peak, memory, CUDA, and what would make this machine faster.")
+        var command = new ExampleCommand(
+            "info",
+            "Show libtorch, kernels, threads, the measured peak, memory, CUDA, and what would make this machine faster."
+        )
         {
             Examples =
             [
@@ -26,12 +32,15 @@ internal static class InfoCommand
         {
             var terminal = parsed.Terminal();
             var measure = !parsed.GetValue(NoMeasure);
-            var machine = measure && terminal.IsDrawn
-                ? terminal.Drawing.Status().Start("Measuring products of matrices ...", _ => MachineReport.Collect(measure))
-                : MachineReport.Collect(measure);
+            var machine =
+                measure && terminal.IsDrawn
+                    ? terminal.Drawing.Status().Start("Measuring products of matrices ...", _ => MachineReport.Collect(measure))
+                    : MachineReport.Collect(measure);
             var advice = Advice.For(machine);
-            if (terminal.Json) Terminal.WriteJson(new { machine, advice });
-            else Show(machine, advice, terminal);
+            if (terminal.Json)
+                Terminal.WriteJson(new { machine, advice });
+            else
+                Show(machine, advice, terminal);
         });
         return command;
     }
@@ -43,39 +52,63 @@ internal static class InfoCommand
             ("tessera", $"{machine.Version} on {machine.Runtime}, {machine.System}"),
             ("libtorch", machine.Libtorch),
             ("processor", $"{machine.Processor.Name}, {machine.Processor.Count} usable; {string.Join(", ", machine.Processor.Vectors)}"),
-            ("kernels", $"libtorch {machine.Kernels}; {BlasLine(machine.Blas)}; {(machine.OneDnn is { } dnn ? $"oneDNN {dnn}" : "no oneDNN")}"),
+            (
+                "kernels",
+                $"libtorch {machine.Kernels}; {BlasLine(machine.Blas)}; {(machine.OneDnn is { } dnn ? $"oneDNN {dnn}" : "no oneDNN")}"
+            ),
             ("attention", machine.FusedAttention ? "fused kernel" : "plain products (this libtorch has no fused kernel)"),
             ("threads", $"{machine.Threads}"),
             .. machine.Float32Gflops is { } single ? [("peak", Peak(single, machine.Bfloat16Gflops))] : Array.Empty<(string, string)>(),
             ("memory", $"{Figures.Bytes(machine.FreeMemoryBytes)} free of {Figures.Bytes(machine.MemoryBytes)}"),
-            ("CUDA", machine.CudaDevices == 0 ? "none" : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}{(machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBfloat16Gflops)}" : "")}"),
+            (
+                "CUDA",
+                machine.CudaDevices == 0
+                    ? "none"
+                    : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}{(machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBfloat16Gflops)}" : "")}"
+            ),
             .. machine.Environment.Select(variable => ("environment", $"{variable.Key}={variable.Value}")),
         ];
         foreach (var (name, value) in lines)
         {
-            if (terminal.IsDrawn) terminal.Drawing.Write(Row(name, value));
-            else terminal.Text.WriteLine(terminal.Quiet ? $"{name}\t{value}" : $"{name,-12}{value}");
+            if (terminal.IsDrawn)
+                terminal.Drawing.Write(Row(name, value));
+            else
+                terminal.Text.WriteLine(terminal.Quiet ? $"{name}\t{value}" : $"{name, -12}{value}");
         }
-        if (terminal.Quiet) return;
+        if (terminal.Quiet)
+            return;
         terminal.Note("");
         terminal.Heading(advice.Count == 0 ? "Nothing is known that would make it faster." : "What would make it faster");
         foreach (var line in advice)
         {
-            if (terminal.IsDrawn) terminal.Drawing.Write(Row("  -", line, 4));
-            else terminal.Note($"- {line}");
+            if (terminal.IsDrawn)
+                terminal.Drawing.Write(Row("  -", line, 4));
+            else
+                terminal.Note($"- {line}");
         }
     }
 
-    private static Grid Row(string name, string value, int width = 12)
-        => new Grid().AddColumn(new GridColumn { Width = width, Padding = new(0, 0, 0, 0), NoWrap = true }).AddColumn(new GridColumn { Padding = new(0, 0, 0, 0) }).AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
+    private static Grid Row(string name, string value, int width = 12) =>
+        new Grid()
+            .AddColumn(
+                new GridColumn
+                {
+                    Width = width,
+                    Padding = new(0, 0, 0, 0),
+                    NoWrap = true,
+                }
+            )
+            .AddColumn(new GridColumn { Padding = new(0, 0, 0, 0) })
+            .AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
 
-    private static string BlasLine(BlasLibrary blas) => blas switch
-    {
-        { Path: null } => "BLAS built in",
-        { IsOpenBlas: true } => $"OpenBLAS {blas.Description?.Split(' ').ElementAtOrDefault(1)} for {blas.Core}",
-        _ => Path.GetFileName(blas.Path),
-    };
+    private static string BlasLine(BlasLibrary blas) =>
+        blas switch
+        {
+            { Path: null } => "BLAS built in",
+            { IsOpenBlas: true } => $"OpenBLAS {blas.Description?.Split(' ').ElementAtOrDefault(1)} for {blas.Core}",
+            _ => Path.GetFileName(blas.Path),
+        };
 
-    private static string Peak(double single, double? brief)
-        => string.Create(CultureInfo.InvariantCulture, $"{single:0} GFLOP/s in float32{(brief is { } b ? $", {b:0} in bfloat16" : "")}");
+    private static string Peak(double single, double? brief) =>
+        string.Create(CultureInfo.InvariantCulture, $"{single:0} GFLOP/s in float32{(brief is { } b ? $", {b:0} in bfloat16" : "")}");
 }

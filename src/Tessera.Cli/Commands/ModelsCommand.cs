@@ -21,7 +21,10 @@ internal static class ModelsCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("models", "List the models: parameters, multiply-accumulates of one image, image size, published accuracy, paper.")
+        var command = new ExampleCommand(
+            "models",
+            "List the models: parameters, multiply-accumulates of one image, image size, published accuracy, paper."
+        )
         {
             Examples =
             [
@@ -38,34 +41,44 @@ internal static class ModelsCommand
         {
             var terminal = parsed.Terminal();
             var found = Find(parsed.GetValue(Pattern));
-            if (parsed.GetValue(Count)) ShowCounted(found, terminal);
-            else if (terminal.Json) WritePublished(found);
-            else if (terminal.Quiet) foreach (var variant in found) Terminal.Result(variant.Name);
-            else ShowPublished(found, terminal);
+            if (parsed.GetValue(Count))
+                ShowCounted(found, terminal);
+            else if (terminal.Json)
+                WritePublished(found);
+            else if (terminal.Quiet)
+                foreach (var variant in found)
+                    Terminal.Result(variant.Name);
+            else
+                ShowPublished(found, terminal);
         });
         return command;
     }
 
     private static IReadOnlyList<Variant> Find(string? pattern)
     {
-        if (pattern is null) return Registry.All;
+        if (pattern is null)
+            return Registry.All;
         Variant[] found = [.. Registry.Find(pattern)];
-        if (found.Length > 0) return found;
+        if (found.Length > 0)
+            return found;
         var nearest = Spelling.Nearest(pattern.Trim('*', '?'), Registry.All.Select(v => v.Name)).Take(3);
         throw new UserException($"no model matches '{pattern}'; the nearest names are {string.Join(", ", nearest)}");
     }
 
-    private static void WritePublished(IEnumerable<Variant> variants) => Terminal.WriteJson(variants.Select(v => new
-    {
-        v.Name,
-        Parameters = Exact(v.Parameters, 1e6),
-        Macs = Exact(v.GMacs, 1e9),
-        v.ImageSize,
-        Top1 = v.Top1 is { } percent ? Math.Round(percent / 100, 6) : (double?)null,
-        v.Dataset,
-        v.Paper,
-        v.Note,
-    }));
+    private static void WritePublished(IEnumerable<Variant> variants) =>
+        Terminal.WriteJson(
+            variants.Select(v => new
+            {
+                v.Name,
+                Parameters = Exact(v.Parameters, 1e6),
+                Macs = Exact(v.GMacs, 1e9),
+                v.ImageSize,
+                Top1 = v.Top1 is { } percent ? Math.Round(percent / 100, 6) : (double?)null,
+                v.Dataset,
+                v.Paper,
+                v.Note,
+            })
+        );
 
     private static void ShowPublished(IReadOnlyList<Variant> variants, Terminal terminal)
     {
@@ -87,11 +100,28 @@ internal static class ModelsCommand
 
     private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)
     {
-        Column[] columns = [new("name"), new("parameters", true), new("MACs", true), new("size", true), new("top-1", true), new("on"), .. withPaper ? [new Column("paper")] : Array.Empty<Column>()];
+        Column[] columns =
+        [
+            new("name"),
+            new("parameters", true),
+            new("MACs", true),
+            new("size", true),
+            new("top-1", true),
+            new("on"),
+            .. withPaper ? [new Column("paper")] : Array.Empty<Column>(),
+        ];
         var sheet = new Sheet(columns);
         foreach (var v in variants)
         {
-            string[] cells = [v.Name, Large(v.Parameters * 1e6), Large(v.GMacs * 1e9), $"{v.ImageSize}", v.Top1 is { } top1 ? Figures.Percent(top1 / 100) : Figures.None, v.Top1 is null ? "" : v.Dataset ?? ""];
+            string[] cells =
+            [
+                v.Name,
+                Large(v.Parameters * 1e6),
+                Large(v.GMacs * 1e9),
+                $"{v.ImageSize}",
+                v.Top1 is { } top1 ? Figures.Percent(top1 / 100) : Figures.None,
+                v.Top1 is null ? "" : v.Dataset ?? "",
+            ];
             sheet.Add(withPaper ? [.. cells, v.Paper] : cells);
         }
         return sheet;
@@ -99,13 +129,41 @@ internal static class ModelsCommand
 
     private static void ShowCounted(IReadOnlyList<Variant> variants, Terminal terminal)
     {
-        var sheet = new Sheet(new("name"), new("parameters", true), new("published", true), new("MACs", true), new("in attention", true), new("published", true), new("activations", true), new("input", true));
+        var sheet = new Sheet(
+            new("name"),
+            new("parameters", true),
+            new("published", true),
+            new("MACs", true),
+            new("in attention", true),
+            new("published", true),
+            new("activations", true),
+            new("input", true)
+        );
         List<object> results = [];
         foreach (var variant in variants)
         {
             var cost = ModelCost.Count(variant);
-            results.Add(new { variant.Name, cost.Parameters, cost.Macs, cost.AttentionMacs, cost.Activations, cost.Input });
-            sheet.Add(variant.Name, $"{cost.Parameters:N0}", Large(variant.Parameters * 1e6), Figures.Large(cost.Macs), Figures.Large(cost.AttentionMacs), Large(variant.GMacs * 1e9) + (variant.MacsWithAttention || variant.GMacs is null ? "" : "*"), Figures.Large(cost.Activations), string.Join("x", cost.Input));
+            results.Add(
+                new
+                {
+                    variant.Name,
+                    cost.Parameters,
+                    cost.Macs,
+                    cost.AttentionMacs,
+                    cost.Activations,
+                    cost.Input,
+                }
+            );
+            sheet.Add(
+                variant.Name,
+                $"{cost.Parameters:N0}",
+                Large(variant.Parameters * 1e6),
+                Figures.Large(cost.Macs),
+                Figures.Large(cost.AttentionMacs),
+                Large(variant.GMacs * 1e9) + (variant.MacsWithAttention || variant.GMacs is null ? "" : "*"),
+                Figures.Large(cost.Activations),
+                string.Join("x", cost.Input)
+            );
         }
         if (terminal.Json)
         {
@@ -113,7 +171,8 @@ internal static class ModelsCommand
             return;
         }
         sheet.Show(terminal);
-        if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null })) terminal.Note("* published without the products of attention");
+        if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null }))
+            terminal.Note("* published without the products of attention");
     }
 
     private static string Large(double? value) => value is { } v ? Figures.Large(v) : Figures.None;

@@ -15,9 +15,19 @@ internal static class PredictCommand
 
     private static readonly Argument<string> Run = new("run") { Description = "Folder of a run." };
 
-    private static readonly Argument<string[]> Files = new("files") { HelpName = "file|text", Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a run that knows texts: texts, or files with a text a line.", Arity = ArgumentArity.OneOrMore };
+    private static readonly Argument<string[]> Files = new("files")
+    {
+        HelpName = "file|text",
+        Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a run that knows texts: texts, or files with a text a line.",
+        Arity = ArgumentArity.OneOrMore,
+    };
 
-    private static readonly Option<int> Top = new("--top") { Description = "How many classes are shown.", HelpName = "classes", DefaultValueFactory = _ => 5 };
+    private static readonly Option<int> Top = new("--top")
+    {
+        Description = "How many classes are shown.",
+        HelpName = "classes",
+        DefaultValueFactory = _ => 5,
+    };
 
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<bool> Eager = CompiledInference.EagerOption();
@@ -38,7 +48,8 @@ internal static class PredictCommand
         };
         Top.Validators.Add(result =>
         {
-            if (result.GetValueOrDefault<int>() < 1) result.AddError("--top: at least 1 is right.");
+            if (result.GetValueOrDefault<int>() < 1)
+                result.AddError("--top: at least 1 is right.");
         });
         command.SetAction(parsed =>
         {
@@ -46,7 +57,10 @@ internal static class PredictCommand
             var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
             Torch.Threads = Environment.ProcessorCount;
             // Tracing costs a prediction of its own: it pays from the second file on.
-            using var compiled = parsed.GetValue(Eager) || parsed.GetRequiredValue(Files).Length < 2 ? null : CompiledInference.Of(trained.Model, Precision.Fp32, terminal);
+            using var compiled =
+                parsed.GetValue(Eager) || parsed.GetRequiredValue(Files).Length < 2
+                    ? null
+                    : CompiledInference.Of(trained.Model, Precision.Fp32, terminal);
             List<Prediction> predictions = [];
             var code = ExitCode.Success;
             foreach (var (name, input) in Inputs(trained, parsed.GetRequiredValue(Files)))
@@ -74,10 +88,15 @@ internal static class PredictCommand
 
     private static IEnumerable<(string Name, Func<ModelInput> Input)> Inputs(TrainedModel trained, string[] given)
     {
-        if (trained.Facts.Words is not { } words) return given.Select(file => (file, (Func<ModelInput>)(() => new(ImageInput.Read(file, trained.Model, trained.Facts.Normalization)))));
+        if (trained.Facts.Words is not { } words)
+            return given.Select(file =>
+                (file, (Func<ModelInput>)(() => new(ImageInput.Read(file, trained.Model, trained.Facts.Normalization))))
+            );
         var vocabulary = new Vocabulary(words);
         var length = trained.Facts.Height!.Value;
-        return given.SelectMany(text => File.Exists(text) ? File.ReadLines(text).Where(line => !string.IsNullOrWhiteSpace(line)) : [text]).Select(text => (text, (Func<ModelInput>)(() => Encode(text))));
+        return given
+            .SelectMany(text => File.Exists(text) ? File.ReadLines(text).Where(line => !string.IsNullOrWhiteSpace(line)) : [text])
+            .Select(text => (text, (Func<ModelInput>)(() => Encode(text))));
 
         ModelInput Encode(string text)
         {
@@ -93,9 +112,19 @@ internal static class PredictCommand
         using var outside = Torch.NoGrad();
         var device = trained.Model.Parameters().First().Device;
         var input = read();
-        var logits = compiled?.Call(input.Inputs) ?? trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits;
+        var logits = compiled?.Call(input.Inputs)
+            ?? trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits;
         var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
-        return new(name, [.. probabilities.Index().OrderByDescending(p => p.Item).Take(top).Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item))]);
+        return new(
+            name,
+            [
+                .. probabilities
+                    .Index()
+                    .OrderByDescending(p => p.Item)
+                    .Take(top)
+                    .Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item)),
+            ]
+        );
     }
 
     private static void Show(IReadOnlyList<Prediction> predictions, Terminal terminal)
@@ -107,11 +136,21 @@ internal static class PredictCommand
         }
         if (terminal.Quiet)
         {
-            foreach (var (file, choices) in predictions) Terminal.Result(string.Create(CultureInfo.InvariantCulture, $"{file}\t{choices[0].Class}\t{choices[0].Probability:0.0000}"));
+            foreach (var (file, choices) in predictions)
+                Terminal.Result(
+                    string.Create(CultureInfo.InvariantCulture, $"{file}\t{choices[0].Class}\t{choices[0].Probability:0.0000}")
+                );
             return;
         }
-        if (predictions.Count == 0) return;
-        Column[] columns = [new("file"), new("class"), new("probability", true), .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>()];
+        if (predictions.Count == 0)
+            return;
+        Column[] columns =
+        [
+            new("file"),
+            new("class"),
+            new("probability", true),
+            .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
+        ];
         var sheet = new Sheet(columns);
         foreach (var (file, choices) in predictions)
         {

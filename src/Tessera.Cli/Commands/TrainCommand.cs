@@ -44,7 +44,10 @@ internal static class TrainCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("train", "Train a model by a recipe. Ctrl-C writes a checkpoint and ends; --resume goes on from it.")
+        var command = new ExampleCommand(
+            "train",
+            "Train a model by a recipe. Ctrl-C writes a checkpoint and ends; --resume goes on from it."
+        )
         {
             Examples =
             [
@@ -59,7 +62,9 @@ internal static class TrainCommand
             Arguments = { Recipe },
             Options = { Set, Out, Resume },
         };
-        command.SetAction(parsed => Run(parsed.Terminal(), parsed.GetValue(Recipe), parsed.GetValue(Set)!, parsed.GetValue(Out), parsed.GetValue(Resume)));
+        command.SetAction(parsed =>
+            Run(parsed.Terminal(), parsed.GetValue(Recipe), parsed.GetValue(Set)!, parsed.GetValue(Out), parsed.GetValue(Resume))
+        );
         return command;
     }
 
@@ -70,7 +75,8 @@ internal static class TrainCommand
         var path = resume is null ? RecipeFinder.Find(recipe) : null;
         LaunchedProcesses.EndWithLauncher();
         using var group = ProcessGroup.FromEnvironment();
-        if (group is null) return Run(terminal, path, settings, folder, resume, null);
+        if (group is null)
+            return Run(terminal, path, settings, folder, resume, null);
         try
         {
             var code = Run(group.IsFirst ? terminal : Terminal.None, path, settings, folder, resume, group);
@@ -90,12 +96,18 @@ internal static class TrainCommand
         string Folder() => group is null ? folder ?? NewFolder(path!) : group.Broadcast(group.IsFirst ? folder ?? NewFolder(path!) : "");
         if (resume is not null ? StagedRun.Exists(resume) : StagedRun.IsStaged(path!))
             return RunStages(terminal, resume is not null ? StagedRun.Open(resume) : BeginStages(path!, settings, Folder(), group), group);
-        return RunOne(terminal, report => resume is not null ? Experiment.Resume(resume, report, group) : Experiment.Begin(path!, settings, Folder(), report, group), group);
+        return RunOne(
+            terminal,
+            report =>
+                resume is not null ? Experiment.Resume(resume, report, group) : Experiment.Begin(path!, settings, Folder(), report, group),
+            group
+        );
     }
 
     private static StagedRun BeginStages(string path, string[] settings, string folder, ProcessGroup? group)
     {
-        if (group is null or { IsFirst: true }) StagedRun.Begin(path, settings, folder);
+        if (group is null or { IsFirst: true })
+            StagedRun.Begin(path, settings, folder);
         group?.Barrier();
         return StagedRun.Open(folder);
     }
@@ -110,17 +122,32 @@ internal static class TrainCommand
             var names = group.Broadcast(string.Join('\n', remaining.Select(stage => stage.Name))).Split('\n');
             remaining = [.. staged.Stages.Where(stage => names.Contains(stage.Name))];
         }
-        if (remaining.Length == 0) terminal.Note($"All stages of {Shown(staged.Folder)} are done.");
+        if (remaining.Length == 0)
+            terminal.Note($"All stages of {Shown(staged.Folder)} are done.");
         foreach (var stage in remaining)
         {
-            if (!terminal.Quiet) terminal.Note($"Stage {stage.Name} ({staged.Stages.Index().First(s => s.Item == stage).Index + 1} of {staged.Stages.Count})");
-            if (RunOne(terminal, report => StagedRun.Start(stage, report, group), group, staged.Folder, stage == remaining[^1]) is var code and not ExitCode.Success) return code;
+            if (!terminal.Quiet)
+                terminal.Note(
+                    $"Stage {stage.Name} ({staged.Stages.Index().First(s => s.Item == stage).Index + 1} of {staged.Stages.Count})"
+                );
+            if (
+                RunOne(terminal, report => StagedRun.Start(stage, report, group), group, staged.Folder, stage == remaining[^1])
+                is var code
+                    and not ExitCode.Success
+            )
+                return code;
         }
         return ExitCode.Success;
     }
 
     // What is printed as the result is of the last stage alone.
-    private static int RunOne(Terminal terminal, Func<Action<TrainingEvent>, Experiment> start, ProcessGroup? group, string? whole = null, bool last = true)
+    private static int RunOne(
+        Terminal terminal,
+        Func<Action<TrainingEvent>, Experiment> start,
+        ProcessGroup? group,
+        string? whole = null,
+        bool last = true
+    )
     {
         var view = TrainingView.For(terminal);
         using var interruption = new Interruption(view.AnnounceStop);
@@ -133,40 +160,72 @@ internal static class TrainCommand
         }
         using var experiment = start(Report);
         // All processors, shared among the processes of the machine, unless the recipe says how many.
-        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Math.Max(1, Environment.ProcessorCount / (group?.LocalSize ?? 1));
-        if (terminal.Silent) return experiment.Train(interruption.Token).Completed ? ExitCode.Success : ExitCode.Interrupted;
+        if (experiment.Recipe.Train.Threads == 0)
+            Torch.Threads = Math.Max(1, Environment.ProcessorCount / (group?.LocalSize ?? 1));
+        if (terminal.Silent)
+            return experiment.Train(interruption.Token).Completed ? ExitCode.Success : ExitCode.Interrupted;
         var cost = ModelCost.Count(experiment.Model);
         var type = experiment.Recipe.Train.Precision == Precision.Fp32 ? DType.Float32 : DType.BFloat16;
         // The peak is of this machine's processors alone.
-        var arithmetic = !experiment.Trainer.IsOnePass ? null : new Arithmetic(cost.Macs * OperationsPerMac / 1e9, group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null);
+        var arithmetic = !experiment.Trainer.IsOnePass
+            ? null
+            : new Arithmetic(
+                cost.Macs * OperationsPerMac / 1e9,
+                group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null
+            );
         (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, SamplesOf(experiment));
         Introduce(experiment, cost, terminal, group);
         var result = view.Run(() => experiment.Train(interruption.Token));
-        var outcome = new Outcome(experiment, result, Stopwatch.GetElapsedTime(started), steps.ImagesPerSecond, steps.Unreadable, cost, arithmetic);
-        if (terminal.Json && (last || !result.Completed)) WriteJson(outcome);
-        else if (terminal.Quiet && (last || !result.Completed)) Terminal.Result(Shown(whole ?? experiment.Run.Path));
-        else if (terminal.Json || terminal.Quiet) return ExitCode.Success;
-        else if (result.Completed) Show(outcome, terminal);
-        else terminal.Note($"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(whole ?? experiment.Run.Path)}");
+        var outcome = new Outcome(
+            experiment,
+            result,
+            Stopwatch.GetElapsedTime(started),
+            steps.ImagesPerSecond,
+            steps.Unreadable,
+            cost,
+            arithmetic
+        );
+        if (terminal.Json && (last || !result.Completed))
+            WriteJson(outcome);
+        else if (terminal.Quiet && (last || !result.Completed))
+            Terminal.Result(Shown(whole ?? experiment.Run.Path));
+        else if (terminal.Json || terminal.Quiet)
+            return ExitCode.Success;
+        else if (result.Completed)
+            Show(outcome, terminal);
+        else
+            terminal.Note(
+                $"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(whole ?? experiment.Run.Path)}"
+            );
         return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
     }
 
     private static string NewFolder(string recipe)
     {
-        var wanted = Path.Combine("runs", $"{Path.GetFileNameWithoutExtension(recipe)}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}");
+        var wanted = Path.Combine(
+            "runs",
+            $"{Path.GetFileNameWithoutExtension(recipe)}-{DateTime.Now.ToString("yyyyMMdd-HHmmss", CultureInfo.InvariantCulture)}"
+        );
         // Two that begin in the same second.
         for (var i = 1; ; i++)
-            if ((i == 1 ? wanted : $"{wanted}-{i}") is var folder && !Directory.Exists(folder)) return folder;
+            if ((i == 1 ? wanted : $"{wanted}-{i}") is var folder && !Directory.Exists(folder))
+                return folder;
     }
 
     private static void Introduce(Experiment experiment, ModelCost cost, Terminal terminal, ProcessGroup? group)
     {
-        if (terminal.Quiet) return;
+        if (terminal.Quiet)
+            return;
         var recipe = experiment.Recipe;
         terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
-        terminal.Note($"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs {(experiment.TrainData is ImageDataset ? $"an image of {string.Join("x", cost.Input)}" : $"a text of {cost.Input[0]} words")}; {experiment.TrainData.Count:N0} {SamplesOf(experiment)} to learn from, {experiment.TestData.Count:N0} to measure on");
-        terminal.Note($"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(group is null ? "" : $"{group.Size} processes of ")}{(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}");
-        if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core) terminal.Note(Advice.CoreType(core));
+        terminal.Note(
+            $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs {(experiment.TrainData is ImageDataset ? $"an image of {string.Join("x", cost.Input)}" : $"a text of {cost.Input[0]} words")}; {experiment.TrainData.Count:N0} {SamplesOf(experiment)} to learn from, {experiment.TestData.Count:N0} to measure on"
+        );
+        terminal.Note(
+            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(group is null ? "" : $"{group.Size} processes of ")}{(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}"
+        );
+        if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core)
+            terminal.Note(Advice.CoreType(core));
         terminal.Note("");
     }
 
@@ -174,17 +233,21 @@ internal static class TrainCommand
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
         var sheet = EvaluationTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
-        if (result.Last is { } last) EvaluationTable.AddTo(sheet, last, result.LastEma);
+        if (result.Last is { } last)
+            EvaluationTable.AddTo(sheet, last, result.LastEma);
         Add("time", Figures.Time(outcome.Time));
         if (outcome.ImagesPerSecond > 0)
         {
             Add($"training {SamplesOf(experiment)} a second", $"{outcome.ImagesPerSecond:N0}");
-            if (outcome.Arithmetic is { } arithmetic) Add("arithmetic", Figures.Speed(arithmetic, outcome.ImagesPerSecond));
+            if (outcome.Arithmetic is { } arithmetic)
+                Add("arithmetic", Figures.Speed(arithmetic, outcome.ImagesPerSecond));
         }
-        if (outcome.Unreadable > 0) Add("unreadable images", $"{outcome.Unreadable:N0}");
+        if (outcome.Unreadable > 0)
+            Add("unreadable images", $"{outcome.Unreadable:N0}");
         sheet.Show(terminal);
         terminal.Note($"run     {Shown(experiment.Run.Path)}");
-        if (File.Exists(experiment.Run.ReportPath)) terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
+        if (File.Exists(experiment.Run.ReportPath))
+            terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
 
         void Add(string name, string value) => sheet.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
     }
@@ -192,34 +255,44 @@ internal static class TrainCommand
     private static void WriteJson(Outcome outcome)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        Terminal.WriteJson(new
-        {
-            result.Completed,
-            Run = experiment.Run.Path,
-            Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
-            Model = experiment.Recipe.Model.Name,
-            Data = experiment.Recipe.Data.Name,
-            result.Steps,
-            TotalSteps = experiment.Trainer.TotalSteps,
-            Epochs = experiment.Recipe.Schedule.TotalEpochs,
-            Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
-            ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
-            Gflops = outcome.Arithmetic is { } arithmetic ? Math.Round(arithmetic.Gflops(outcome.ImagesPerSecond), 1) : (double?)null,
-            PeakShare = outcome.Arithmetic?.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
-            outcome.Unreadable,
-            outcome.Cost.Parameters,
-            outcome.Cost.Macs,
-            result.Last?.Top1,
-            Evaluation = result.Last is { } last ? EvaluationTable.Json(last, experiment.Facts.Classes) : null,
-            Averaged = result.LastEma is { } ema ? EvaluationTable.Json(ema, experiment.Facts.Classes) : null,
-        });
+        Terminal.WriteJson(
+            new
+            {
+                result.Completed,
+                Run = experiment.Run.Path,
+                Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
+                Model = experiment.Recipe.Model.Name,
+                Data = experiment.Recipe.Data.Name,
+                result.Steps,
+                TotalSteps = experiment.Trainer.TotalSteps,
+                Epochs = experiment.Recipe.Schedule.TotalEpochs,
+                Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
+                ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
+                Gflops = outcome.Arithmetic is { } arithmetic ? Math.Round(arithmetic.Gflops(outcome.ImagesPerSecond), 1) : (double?)null,
+                PeakShare = outcome.Arithmetic?.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
+                outcome.Unreadable,
+                outcome.Cost.Parameters,
+                outcome.Cost.Macs,
+                result.Last?.Top1,
+                Evaluation = result.Last is { } last ? EvaluationTable.Json(last, experiment.Facts.Classes) : null,
+                Averaged = result.LastEma is { } ema ? EvaluationTable.Json(ema, experiment.Facts.Classes) : null,
+            }
+        );
     }
 
     // Relative to where the user is, as long as that is shorter.
-    private static string Shown(string path)
-        => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
+    private static string Shown(string path) =>
+        Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.Length < path.Length ? relative : path;
 
-    private sealed record Outcome(Experiment Experiment, TrainingResult Result, TimeSpan Time, double ImagesPerSecond, int Unreadable, ModelCost Cost, Arithmetic? Arithmetic);
+    private sealed record Outcome(
+        Experiment Experiment,
+        TrainingResult Result,
+        TimeSpan Time,
+        double ImagesPerSecond,
+        int Unreadable,
+        ModelCost Cost,
+        Arithmetic? Arithmetic
+    );
 
     private static string SamplesOf(Experiment experiment) => experiment.TrainData is ImageDataset ? "images" : "texts";
 
@@ -232,8 +305,10 @@ internal static class TrainCommand
 
         internal void Handle(TrainingEvent happened)
         {
-            if (happened is StepDone step) ImagesPerSecond = step.ImagesPerSecond;
-            if (happened is ImageUnreadable found) Unreadable = found.Count;
+            if (happened is StepDone step)
+                ImagesPerSecond = step.ImagesPerSecond;
+            if (happened is ImageUnreadable found)
+                Unreadable = found.Count;
         }
     }
 }

@@ -10,7 +10,8 @@ internal static class Csv
     internal static string Write(IEnumerable<string> head, IEnumerable<IEnumerable<object?>> rows)
     {
         var text = new StringBuilder();
-        foreach (var row in rows.Prepend(head)) text.AppendJoin(',', row.Select(Cell)).Append("\r\n");
+        foreach (var row in rows.Prepend(head))
+            text.AppendJoin(',', row.Select(Cell)).Append("\r\n");
         return text.ToString();
     }
 

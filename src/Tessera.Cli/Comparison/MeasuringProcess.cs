@@ -19,16 +19,20 @@ internal static class MeasuringProcess
     {
         var start = new ProcessStartInfo(Environment.ProcessPath!) { RedirectStandardOutput = true, RedirectStandardError = true };
         // Under the host it is the program that has to be named first.
-        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet") start.ArgumentList.Add(typeof(MeasuringProcess).Assembly.Location);
-        foreach (var argument in (string[])["compare", model, Option, JsonSerializer.Serialize(options, Json)]) start.ArgumentList.Add(argument);
+        if (Path.GetFileNameWithoutExtension(Environment.ProcessPath) == "dotnet")
+            start.ArgumentList.Add(typeof(MeasuringProcess).Assembly.Location);
+        foreach (var argument in (string[])["compare", model, Option, JsonSerializer.Serialize(options, Json)])
+            start.ArgumentList.Add(argument);
         using var process = Process.Start(start) ?? throw new InvalidOperationException("this program could not be started once more");
         using var kill = stop.Register(() => Kill(process));
         var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         stop.ThrowIfCancellationRequested();
-        if (process.ExitCode != ExitCode.Success) throw new MeasurementException(Reason(error.GetAwaiter().GetResult(), process.ExitCode));
-        return JsonSerializer.Deserialize<ModelMeasurement>(output, Json) ?? throw new MeasurementException("the measuring process printed nothing");
+        if (process.ExitCode != ExitCode.Success)
+            throw new MeasurementException(Reason(error.GetAwaiter().GetResult(), process.ExitCode));
+        return JsonSerializer.Deserialize<ModelMeasurement>(output, Json)
+            ?? throw new MeasurementException("the measuring process printed nothing");
     }
 
     private static void Kill(Process process)
@@ -46,8 +50,12 @@ internal static class MeasuringProcess
     // The line that it reported, or, for one that a signal ended, which.
     private static string Reason(string error, int code)
     {
-        var line = error.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault(l => l.StartsWith("tessera: ", StringComparison.Ordinal));
-        return line is not null ? line["tessera: ".Length..] : code == 137 ? "killed, probably for lack of memory" : $"the measuring process ended with exit code {code}";
+        var line = error
+            .Split('\n', StringSplitOptions.RemoveEmptyEntries)
+            .LastOrDefault(l => l.StartsWith("tessera: ", StringComparison.Ordinal));
+        return line is not null ? line["tessera: ".Length..]
+            : code == 137 ? "killed, probably for lack of memory"
+            : $"the measuring process ended with exit code {code}";
     }
 }
 

@@ -15,9 +15,25 @@ namespace Tessera.Cli.Comparison;
 /// <param name="Threads">Of one operator.</param>
 /// <param name="Speed">Whether to measure speed and memory, beside counting.</param>
 internal sealed record MeasurementOptions(
-    IReadOnlyList<int>? ImageSize, int? Classes, int? Channels, int Batch, int Runs, TimeSpan Budget, string Device, bool Mixed, int Threads, bool Speed)
+    IReadOnlyList<int>? ImageSize,
+    int? Classes,
+    int? Channels,
+    int Batch,
+    int Runs,
+    TimeSpan Budget,
+    string Device,
+    bool Mixed,
+    int Threads,
+    bool Speed
+)
 {
-    internal ModelOptions Model => new() { ImageSize = ImageSize is { } size ? (size[0], size[^1]) : null, Classes = Classes, Channels = Channels };
+    internal ModelOptions Model =>
+        new()
+        {
+            ImageSize = ImageSize is { } size ? (size[0], size[^1]) : null,
+            Classes = Classes,
+            Channels = Channels,
+        };
 }
 
 /// <summary>What a model costs in this process.</summary>
@@ -31,9 +47,19 @@ internal sealed record MeasurementOptions(
 /// <param name="ImagesPerSecond">Predictions of a batch.</param>
 /// <param name="PeakMemory">Bytes that weights and a batch's prediction added to the process; null where only counted.</param>
 internal sealed record ModelMeasurement(
-    IReadOnlyList<int> ImageSize, int Levels, long Parameters, long Macs, long AttentionMacs, long Activations, double? ImagesPerSecondSingle, double? ImagesPerSecond, long? PeakMemory)
+    IReadOnlyList<int> ImageSize,
+    int Levels,
+    long Parameters,
+    long Macs,
+    long AttentionMacs,
+    long Activations,
+    double? ImagesPerSecondSingle,
+    double? ImagesPerSecond,
+    long? PeakMemory
+)
 {
-    private const int WarmUp = 10, Least = 3;
+    private const int WarmUp = 10,
+        Least = 3;
 
     /// <summary>Measures a model; its peak of memory is right in a fresh process only.</summary>
     internal static ModelMeasurement Of(Variant variant, MeasurementOptions options, CancellationToken stop)
@@ -47,7 +73,8 @@ internal sealed record ModelMeasurement(
         model.To(device);
         model.Eval();
         using var outside = Torch.NoGrad();
-        double? single = null, many = null;
+        double? single = null,
+            many = null;
         long? memory = null;
         if (options.Speed)
         {
@@ -57,21 +84,37 @@ internal sealed record ModelMeasurement(
         }
         var cost = ModelCost.Count(model);
         var levels = model.Pyramid(Input(model, 1, device)).Select(map => map.Stride).Distinct().Count();
-        return new([model.ImageSize.Height, model.ImageSize.Width], levels, cost.Parameters, cost.Macs, cost.AttentionMacs, cost.Activations, single, many, memory);
+        return new(
+            [model.ImageSize.Height, model.ImageSize.Width],
+            levels,
+            cost.Parameters,
+            cost.Macs,
+            cost.AttentionMacs,
+            cost.Activations,
+            single,
+            many,
+            memory
+        );
     }
 
-    private static Tensor Input(Backbone model, int batch, Device device)
-        => (model is TextCct ? Torch.Zeros([batch, model.ImageSize.Height], DType.Int64) : Torch.Randn([batch, model.Channels, model.ImageSize.Height, model.ImageSize.Width])).To(device);
+    private static Tensor Input(Backbone model, int batch, Device device) =>
+        (
+            model is TextCct
+                ? Torch.Zeros([batch, model.ImageSize.Height], DType.Int64)
+                : Torch.Randn([batch, model.Channels, model.ImageSize.Height, model.ImageSize.Width])
+        ).To(device);
 
     private static double Rate(Backbone model, int batch, MeasurementOptions options, Device device, CancellationToken stop)
     {
         var input = Input(model, batch, device);
         var started = Stopwatch.GetTimestamp();
         // A model that takes seconds needs no ten runs to warm up.
-        for (var i = 0; i < WarmUp && (i == 0 || Stopwatch.GetElapsedTime(started) < options.Budget / 4); i++) Run();
+        for (var i = 0; i < WarmUp && (i == 0 || Stopwatch.GetElapsedTime(started) < options.Budget / 4); i++)
+            Run();
         List<double> times = [];
         started = Stopwatch.GetTimestamp();
-        while (times.Count < Least || (times.Count < options.Runs && Stopwatch.GetElapsedTime(started) < options.Budget)) times.Add(Run());
+        while (times.Count < Least || (times.Count < options.Runs && Stopwatch.GetElapsedTime(started) < options.Budget))
+            times.Add(Run());
         return batch / times.Order().ElementAt(times.Count / 2);
 
         double Run()
@@ -81,7 +124,8 @@ internal sealed record ModelMeasurement(
             using var cast = options.Mixed ? Torch.Autocast(device: device.Type) : null;
             var begun = Stopwatch.GetTimestamp();
             model.Call(input);
-            if (device.Type == DeviceType.Cuda) Cuda.Synchronize(Math.Max(0, device.Index));
+            if (device.Type == DeviceType.Cuda)
+                Cuda.Synchronize(Math.Max(0, device.Index));
             return Stopwatch.GetElapsedTime(begun).TotalSeconds;
         }
     }

@@ -17,7 +17,9 @@ internal static class ProcessMemory
             using var process = Process.GetCurrentProcess();
             // .NET reads the current value on Linux; the kernel keeps the highest one.
             const string name = "VmHWM:";
-            return File.Exists("/proc/self/status") && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
+            return
+                File.Exists("/proc/self/status")
+                && File.ReadLines("/proc/self/status").FirstOrDefault(line => line.StartsWith(name, StringComparison.Ordinal)) is { } line
                 ? 1024 * long.Parse(line.AsSpan(name.Length).TrimEnd("kB ").Trim(), CultureInfo.InvariantCulture)
                 : process.PeakWorkingSet64;
         }

@@ -18,7 +18,9 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
         {
             var run = RunOf(model);
             if (run.Exists && Differences(run, SettingsOf(model)) is { Count: > 0 } fields)
-                throw new UserException($"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out");
+                throw new UserException(
+                    $"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out"
+                );
         }
     }
 
@@ -34,12 +36,16 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
     {
         var run = RunOf(model);
         var view = TrainingView.For(terminal);
-        using var experiment = run.Exists ? Experiment.Resume(run.Path, view.Handle) : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
-        if (experiment.Recipe.Train.Threads == 0) Torch.Threads = Environment.ProcessorCount;
+        using var experiment = run.Exists
+            ? Experiment.Resume(run.Path, view.Handle)
+            : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
+        if (experiment.Recipe.Train.Threads == 0)
+            Torch.Threads = Environment.ProcessorCount;
         if (!File.Exists(run.ResultsPath))
         {
             var result = view.Run(() => experiment.Train(stop));
-            if (!result.Completed) throw new OperationCanceledException(stop);
+            if (!result.Completed)
+                throw new OperationCanceledException(stop);
         }
         return (RunSummary.Of(run.Path), experiment.Recipe.Model.Options(experiment.Facts));
     }

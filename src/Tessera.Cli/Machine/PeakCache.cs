@@ -14,15 +14,17 @@ internal sealed class PeakCache(string path)
     /// <summary>That of the user: <c>$XDG_CACHE_HOME/tessera/peak.json</c>, else below <c>~/.cache</c>.</summary>
     internal static PeakCache OfUser()
     {
-        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } given ? given : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
+        var cache = Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } given
+            ? given
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
         return new(Path.Combine(cache, "tessera", "peak.json"));
     }
 
     /// <summary>The peak in 10^9 operations a second, measured when it is not known yet, which takes up to a second.</summary>
     /// <param name="type">float32 or bfloat16.</param>
     /// <param name="device">Where.</param>
-    internal double Gflops(DType type, Device device)
-        => Read().TryGetValue(Key(type, device), out var known) ? known : Remember(type, device, PeakMeasurement.Gflops(type, device));
+    internal double Gflops(DType type, Device device) =>
+        Read().TryGetValue(Key(type, device), out var known) ? known : Remember(type, device, PeakMeasurement.Gflops(type, device));
 
     /// <summary>Keeps a measurement, unless a higher one is known: a machine that was busy meanwhile shows less than it can.</summary>
     /// <returns>The higher one.</returns>
@@ -44,10 +46,19 @@ internal sealed class PeakCache(string path)
         return best;
     }
 
-    private static string Key(DType type, Device device)
-        => string.Join("; ", [
-            device.Type == DeviceType.Cpu ? $"{Processor.Read().Name}, {Torch.Threads} threads" : $"{device}", $"libtorch {Torch.Version}", $"{type}",
-            .. Settings.Select(name => (name, Value: Environment.GetEnvironmentVariable(name))).Where(setting => !string.IsNullOrEmpty(setting.Value)).Select(setting => $"{setting.name}={setting.Value}")]);
+    private static string Key(DType type, Device device) =>
+        string.Join(
+            "; ",
+            [
+                device.Type == DeviceType.Cpu ? $"{Processor.Read().Name}, {Torch.Threads} threads" : $"{device}",
+                $"libtorch {Torch.Version}",
+                $"{type}",
+                .. Settings
+                    .Select(name => (name, Value: Environment.GetEnvironmentVariable(name)))
+                    .Where(setting => !string.IsNullOrEmpty(setting.Value))
+                    .Select(setting => $"{setting.name}={setting.Value}"),
+            ]
+        );
 
     private Dictionary<string, double> Read()
     {

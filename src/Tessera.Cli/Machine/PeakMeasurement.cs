@@ -27,22 +27,24 @@ internal static class PeakMeasurement
             do
             {
                 best = Math.Max(best, operations / Seconds(a, b, device));
-            }
-            while (Stopwatch.GetElapsedTime(started) < budget);
-            if (8 * operations / best > Budget.TotalSeconds * 4) break;
+            } while (Stopwatch.GetElapsedTime(started) < budget);
+            if (8 * operations / best > Budget.TotalSeconds * 4)
+                break;
         }
         return best / 1e9;
     }
 
     // No random numbers: a training that measures would go on with others than one that finds the peak in the cache.
-    private static Tensor Matrix(int size, DType type, Device device) => (Torch.Arange(size * size, dtype: DType.Float32) * 0.7).Sin().Reshape(size, size).To(type).To(device);
+    private static Tensor Matrix(int size, DType type, Device device) =>
+        (Torch.Arange(size * size, dtype: DType.Float32) * 0.7).Sin().Reshape(size, size).To(type).To(device);
 
     private static double Seconds(Tensor a, Tensor b, Device device)
     {
         using var scope = new Scope();
         var started = Stopwatch.GetTimestamp();
         a.Matmul(b);
-        if (device.Type == DeviceType.Cuda) Cuda.Synchronize(Math.Max(0, device.Index));
+        if (device.Type == DeviceType.Cuda)
+            Cuda.Synchronize(Math.Max(0, device.Index));
         return Stopwatch.GetElapsedTime(started).TotalSeconds;
     }
 }

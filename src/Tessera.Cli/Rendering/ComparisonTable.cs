@@ -8,42 +8,161 @@ internal static class ComparisonTable
 {
     internal static Sheet Sheet(ModelComparison comparison)
     {
-        if (comparison.Rows.Count == 0) return Resolutions(comparison.Resolutions);
+        if (comparison.Rows.Count == 0)
+            return Resolutions(comparison.Resolutions);
         var rows = comparison.Rows;
         var (timed, trained) = (rows.Any(r => r.ImagesPerSecond is not null), rows.Any(r => r.Top1 is not null));
-        var sheet = new Sheet(
-        [
-            new("model"), new("form"), new("size", true), new("parameters", true), new("MACs", true), new("activations", true),
+        var sheet = new Sheet([
+            new("model"),
+            new("form"),
+            new("size", true),
+            new("parameters", true),
+            new("MACs", true),
+            new("activations", true),
             .. timed ? [new("images/s, 1", true), new("images/s", true), new("memory", true)] : Array.Empty<Column>(),
             .. trained ? [new("top-1", true), new("best", true), new("time", true)] : Array.Empty<Column>(),
-            new("published", true), new("on"),
+            new("published", true),
+            new("on"),
         ]);
         foreach (var row in rows)
-            sheet.Add(
-            [
-                row.Model, row.Form, Size(row.ImageSize), Large(row.Parameters), Large(row.Macs), Large(row.Activations),
-                .. timed ? [Rate(row.ImagesPerSecondSingle), Rate(row.ImagesPerSecond), row.PeakMemory is { } bytes ? Figures.Bytes(bytes) : Figures.None] : Array.Empty<string>(),
-                .. trained ? [Share(row.Top1), Share(row.BestTop1), row.TrainSeconds is { } seconds ? Figures.Time(TimeSpan.FromSeconds(seconds)) : Figures.None] : Array.Empty<string>(),
-                Share(row.PublishedTop1), row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
+            sheet.Add([
+                row.Model,
+                row.Form,
+                Size(row.ImageSize),
+                Large(row.Parameters),
+                Large(row.Macs),
+                Large(row.Activations),
+                .. timed
+                    ?
+                    [
+                        Rate(row.ImagesPerSecondSingle),
+                        Rate(row.ImagesPerSecond),
+                        row.PeakMemory is { } bytes ? Figures.Bytes(bytes) : Figures.None,
+                    ]
+                    : Array.Empty<string>(),
+                .. trained
+                    ?
+                    [
+                        Share(row.Top1),
+                        Share(row.BestTop1),
+                        row.TrainSeconds is { } seconds ? Figures.Time(TimeSpan.FromSeconds(seconds)) : Figures.None,
+                    ]
+                    : Array.Empty<string>(),
+                Share(row.PublishedTop1),
+                row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
             ]);
         return sheet;
     }
 
     private static Sheet Resolutions(IReadOnlyList<ResolutionRow> rows)
     {
-        var sheet = new Sheet(new("model"), new("size", true), new("parameters", true), new("MACs", true), new("activations", true), new("receptive field", true), new("box", true), new("of the image", true));
+        var sheet = new Sheet(
+            new("model"),
+            new("size", true),
+            new("parameters", true),
+            new("MACs", true),
+            new("activations", true),
+            new("receptive field", true),
+            new("box", true),
+            new("of the image", true)
+        );
         foreach (var row in rows)
-            sheet.Add(row.Model, Size(row.ImageSize), Large(row.Parameters), Large(row.Macs), Large(row.Activations), row.ReceptivePixels is { } pixels ? $"{pixels:N0}" : Figures.None,
-                row.ReceptiveBox is { } box ? string.Join('x', box) : Figures.None, Share(row.ReceptiveShare));
+            sheet.Add(
+                row.Model,
+                Size(row.ImageSize),
+                Large(row.Parameters),
+                Large(row.Macs),
+                Large(row.Activations),
+                row.ReceptivePixels is { } pixels ? $"{pixels:N0}" : Figures.None,
+                row.ReceptiveBox is { } box ? string.Join('x', box) : Figures.None,
+                Share(row.ReceptiveShare)
+            );
         return sheet;
     }
 
     /// <summary>All figures as a spreadsheet reads them.</summary>
-    internal static string ToCsv(ModelComparison comparison) => comparison.Rows.Count > 0
-        ? Csv.Write(["model", "architecture", "form", "height", "width", "parameters", "macs", "attention_macs", "activations", "images_per_second_single", "images_per_second", "peak_memory", "top1", "best_top1", "train_seconds", "train_loss", "published_top1", "published_on", "published_setting", "deviation"],
-            comparison.Rows.Select(r => (object?[])[r.Model, r.Architecture, r.Form, First(r.ImageSize), Last(r.ImageSize), r.Parameters, r.Macs, r.AttentionMacs, r.Activations, r.ImagesPerSecondSingle, r.ImagesPerSecond, r.PeakMemory, r.Top1, r.BestTop1, r.TrainSeconds, r.TrainLoss, r.PublishedTop1, r.PublishedOn, r.PublishedSetting, r.Deviation]))
-        : Csv.Write(["model", "height", "width", "parameters", "macs", "activations", "receptive_pixels", "receptive_height", "receptive_width", "receptive_share", "deviation"],
-            comparison.Resolutions.Select(r => (object?[])[r.Model, First(r.ImageSize), Last(r.ImageSize), r.Parameters, r.Macs, r.Activations, r.ReceptivePixels, r.ReceptiveBox?[0], r.ReceptiveBox?[1], r.ReceptiveShare, r.Deviation]));
+    internal static string ToCsv(ModelComparison comparison) =>
+        comparison.Rows.Count > 0
+            ? Csv.Write(
+                [
+                    "model",
+                    "architecture",
+                    "form",
+                    "height",
+                    "width",
+                    "parameters",
+                    "macs",
+                    "attention_macs",
+                    "activations",
+                    "images_per_second_single",
+                    "images_per_second",
+                    "peak_memory",
+                    "top1",
+                    "best_top1",
+                    "train_seconds",
+                    "train_loss",
+                    "published_top1",
+                    "published_on",
+                    "published_setting",
+                    "deviation",
+                ],
+                comparison.Rows.Select(r =>
+                    (object?[])
+                        [
+                            r.Model,
+                            r.Architecture,
+                            r.Form,
+                            First(r.ImageSize),
+                            Last(r.ImageSize),
+                            r.Parameters,
+                            r.Macs,
+                            r.AttentionMacs,
+                            r.Activations,
+                            r.ImagesPerSecondSingle,
+                            r.ImagesPerSecond,
+                            r.PeakMemory,
+                            r.Top1,
+                            r.BestTop1,
+                            r.TrainSeconds,
+                            r.TrainLoss,
+                            r.PublishedTop1,
+                            r.PublishedOn,
+                            r.PublishedSetting,
+                            r.Deviation,
+                        ]
+                )
+            )
+            : Csv.Write(
+                [
+                    "model",
+                    "height",
+                    "width",
+                    "parameters",
+                    "macs",
+                    "activations",
+                    "receptive_pixels",
+                    "receptive_height",
+                    "receptive_width",
+                    "receptive_share",
+                    "deviation",
+                ],
+                comparison.Resolutions.Select(r =>
+                    (object?[])
+                        [
+                            r.Model,
+                            First(r.ImageSize),
+                            Last(r.ImageSize),
+                            r.Parameters,
+                            r.Macs,
+                            r.Activations,
+                            r.ReceptivePixels,
+                            r.ReceptiveBox?[0],
+                            r.ReceptiveBox?[1],
+                            r.ReceptiveShare,
+                            r.Deviation,
+                        ]
+                )
+            );
 
     private static int? First(IReadOnlyList<int> size) => size.Count > 0 ? size[0] : null;
 
@@ -53,7 +172,15 @@ internal static class ComparisonTable
 
     private static string Large(long? value) => value is { } v ? Figures.Large(v) : Figures.None;
 
-    private static string Rate(double? value) => value is { } v ? v.ToString(v < 10 ? "0.00" : v < 100 ? "0.0" : "0", System.Globalization.CultureInfo.InvariantCulture) : Figures.None;
+    private static string Rate(double? value) =>
+        value is { } v
+            ? v.ToString(
+                v < 10 ? "0.00"
+                    : v < 100 ? "0.0"
+                    : "0",
+                System.Globalization.CultureInfo.InvariantCulture
+            )
+            : Figures.None;
 
     private static string Share(double? value) => value is { } v ? Figures.Percent(v) : Figures.None;
 }

@@ -24,7 +24,8 @@ internal sealed class DownloadView(Action<string> write, TimeSpan interval, Time
             return;
         }
         var complete = value.Done == value.Total;
-        if (!complete && clock.GetElapsedTime(shown, now) < interval) return;
+        if (!complete && clock.GetElapsedTime(shown, now) < interval)
+            return;
         shown = now;
         var seconds = clock.GetElapsedTime(begun, now).TotalSeconds;
         write(Describe(value, seconds > 0 ? (value.Done - bytesAtStart) / seconds : 0));
@@ -32,9 +33,14 @@ internal sealed class DownloadView(Action<string> write, TimeSpan interval, Time
 
     private static string Describe(DownloadProgress at, double bytesPerSecond)
     {
-        var size = at.Total is { } total ? $"{Figures.Bytes(at.Done)} of {Figures.Bytes(total)} ({100 * at.Done / Math.Max(total, 1)} %)" : Figures.Bytes(at.Done);
-        if (bytesPerSecond <= 0) return $"{at.File}  {size}";
-        var left = at.Total - at.Done is > 0 and var rest ? $"  {Figures.Time(TimeSpan.FromSeconds(Math.Min(rest / bytesPerSecond, 360_000)))} left" : "";
+        var size = at.Total is { } total
+            ? $"{Figures.Bytes(at.Done)} of {Figures.Bytes(total)} ({100 * at.Done / Math.Max(total, 1)} %)"
+            : Figures.Bytes(at.Done);
+        if (bytesPerSecond <= 0)
+            return $"{at.File}  {size}";
+        var left = at.Total - at.Done is > 0 and var rest
+            ? $"  {Figures.Time(TimeSpan.FromSeconds(Math.Min(rest / bytesPerSecond, 360_000)))} left"
+            : "";
         return $"{at.File}  {size}  {Figures.Bytes(bytesPerSecond)}/s{left}";
     }
 }

@@ -19,26 +19,27 @@ internal static class EvaluationTable
         Add("Brier score", e => Figures.Loss(e.Brier));
         Add("images", e => $"{e.Count:N0}");
 
-        void Add(string name, Func<Evaluation, string> figure)
-            => sheet.Add(averaged is null ? [name, figure(own)] : [name, figure(own), figure(averaged)]);
+        void Add(string name, Func<Evaluation, string> figure) =>
+            sheet.Add(averaged is null ? [name, figure(own)] : [name, figure(own), figure(averaged)]);
     }
 
     /// <summary>An empty sheet for <see cref="AddTo"/>.</summary>
-    internal static Sheet Sheet(string title, bool averaged = false)
-        => averaged ? new(new(title), new("weights", true), new("averaged", true)) : new(new(title), new("", true));
+    internal static Sheet Sheet(string title, bool averaged = false) =>
+        averaged ? new(new(title), new("weights", true), new("averaged", true)) : new(new(title), new("", true));
 
     /// <summary>Shares are fractions.</summary>
-    internal static object Json(Evaluation e, IReadOnlyList<string> classes) => new
-    {
-        e.Top1,
-        e.Top5,
-        e.MeanPerClass,
-        e.Loss,
-        e.Ece,
-        e.Mce,
-        e.Brier,
-        e.Count,
-        PerClass = classes.Zip(e.PerClass).ToDictionary(pair => pair.First, pair => pair.Second),
-        e.Confusion,
-    };
+    internal static object Json(Evaluation e, IReadOnlyList<string> classes) =>
+        new
+        {
+            e.Top1,
+            e.Top5,
+            e.MeanPerClass,
+            e.Loss,
+            e.Ece,
+            e.Mce,
+            e.Brier,
+            e.Count,
+            PerClass = classes.Zip(e.PerClass).ToDictionary(pair => pair.First, pair => pair.Second),
+            e.Confusion,
+        };
 }

@@ -16,11 +16,15 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
     private int evaluating;
     private volatile bool stopping;
 
-    internal override T Run<T>(Func<T> work) => console.Live(new Text("Preparing ...")).AutoClear(true).Start(context =>
-    {
-        live = context;
-        return work();
-    });
+    internal override T Run<T>(Func<T> work) =>
+        console
+            .Live(new Text("Preparing ..."))
+            .AutoClear(true)
+            .Start(context =>
+            {
+                live = context;
+                return work();
+            });
 
     // Drawn by the thread that trains, at its next step.
     protected override void Stopping() => stopping = true;
@@ -28,12 +32,14 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
     protected override void Show(TrainingEvent happened)
     {
         evaluating = happened is Evaluating some ? some.Samples : 0;
-        if (happened.Remark is { } remark) Above($"[yellow]{Markup.Escape(remark)}[/]");
+        if (happened.Remark is { } remark)
+            Above($"[yellow]{Markup.Escape(remark)}[/]");
         switch (happened)
         {
             case Resumed resumed:
                 Above($"Resumed at step {resumed.Step} from [blue]{Markup.Escape(resumed.Path)}[/]");
-                foreach (var reason in resumed.Skipped) Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
+                foreach (var reason in resumed.Skipped)
+                    Above($"[yellow]Skipped[/] {Markup.Escape(reason)}");
                 break;
             case ImageUnreadable found when Line(found) is { } line:
                 Above($"[yellow]{Markup.Escape(line)}[/]");
@@ -42,37 +48,50 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
                 AddRow(done);
                 break;
         }
-        if (Stopwatch.GetElapsedTime(drawn) < Interval) return;
+        if (Stopwatch.GetElapsedTime(drawn) < Interval)
+            return;
         drawn = Stopwatch.GetTimestamp();
         live?.UpdateTarget(Draw());
     }
 
     private void AddRow(Evaluated done)
     {
-        if (!headed) Above($"[grey]{"epoch",6}{"train loss",13}{"test loss",12}{"top-1",11}{"top-5",11}{(done.Ema is null ? "" : "averaged"),11}{"time",10}[/]");
+        if (!headed)
+            Above(
+                $"[grey]{"epoch", 6}{"train loss", 13}{"test loss", 12}{"top-1", 11}{"top-5", 11}{(done.Ema is null ? "" : "averaged"), 11}{"time", 10}[/]"
+            );
         headed = true;
         var test = done.Evaluation;
         var averaged = done.Ema is { } ema ? Rendering.Figures.Percent(ema.Top1) : "";
-        Above($"{done.Epoch + 1,6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""),13}{Rendering.Figures.Loss(test.Loss),12}[green]{Rendering.Figures.Percent(test.Top1),11}[/]{Rendering.Figures.Percent(test.Top5),11}{averaged,11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)),10}");
+        Above(
+            $"{done.Epoch + 1, 6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""), 13}{Rendering.Figures.Loss(test.Loss), 12}[green]{Rendering.Figures.Percent(test.Top1), 11}[/]{Rendering.Figures.Percent(test.Top5), 11}{averaged, 11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)), 10}"
+        );
     }
 
     // What is drawn live is only written over: a shorter line would leave its end standing.
-    private void Above(string markup) => console.MarkupLine(markup + new string(' ', Math.Max(0, console.Profile.Width - Markup.Remove(markup).Length - 1)));
+    private void Above(string markup) =>
+        console.MarkupLine(markup + new string(' ', Math.Max(0, console.Profile.Width - Markup.Remove(markup).Length - 1)));
 
     private Rows Draw()
     {
-        if (Last is not { } step) return new Rows(new Text(evaluating > 0 ? $"Evaluating ... {evaluating} images" : "Preparing ..."));
+        if (Last is not { } step)
+            return new Rows(new Text(evaluating > 0 ? $"Evaluating ... {evaluating} images" : "Preparing ..."));
         var share = step.Step / (double)step.Steps;
         var head = $"epoch {step.Epoch + 1}/{step.Epochs} ";
-        var tail = $" {100 * share,3:0} %";
+        var tail = $" {100 * share, 3:0} %";
         var width = Math.Clamp(console.Profile.Width - head.Length - tail.Length - 1, 10, 80);
         var full = (int)Math.Round(share * width);
         List<IRenderable> lines =
         [
             new Markup($"{head}[green]{new string('━', full)}[/][grey]{new string('─', width - full)}[/]{tail}"),
-            new Markup(evaluating > 0 ? $"[grey]step {step.Step}/{step.Steps} · evaluating: {evaluating} images[/]" : $"[grey]step {step.Step}/{step.Steps} · {Figures(step, " · ")}[/]"),
+            new Markup(
+                evaluating > 0
+                    ? $"[grey]step {step.Step}/{step.Steps} · evaluating: {evaluating} images[/]"
+                    : $"[grey]step {step.Step}/{step.Steps} · {Figures(step, " · ")}[/]"
+            ),
         ];
-        if (stopping) lines.Add(new Markup("[yellow]Stopping after this step with a checkpoint; Ctrl-C again stops at once.[/]"));
+        if (stopping)
+            lines.Add(new Markup("[yellow]Stopping after this step with a checkpoint; Ctrl-C again stops at once.[/]"));
         return new Rows(lines);
     }
 }

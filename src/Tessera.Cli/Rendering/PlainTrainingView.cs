@@ -10,12 +10,14 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
 
     protected override void Show(TrainingEvent happened)
     {
-        if (happened.Remark is { } remark) to.WriteLine(remark);
+        if (happened.Remark is { } remark)
+            to.WriteLine(remark);
         switch (happened)
         {
             case Resumed resumed:
                 to.WriteLine($"resumed at step {resumed.Step} from {resumed.Path}");
-                foreach (var reason in resumed.Skipped) to.WriteLine($"skipped {reason}");
+                foreach (var reason in resumed.Skipped)
+                    to.WriteLine($"skipped {reason}");
                 break;
             case StepDone step when shown is not { } before || clock.GetElapsedTime(before) >= Interval:
                 shown = clock.GetTimestamp();
@@ -25,13 +27,15 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
                 to.WriteLine(line);
                 break;
             case Evaluated done:
-                to.WriteLine($"epoch {done.Epoch + 1} evaluated{(TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "")}  {Describe(done.Evaluation)}{(done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "")}");
+                to.WriteLine(
+                    $"epoch {done.Epoch + 1} evaluated{(TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "")}  {Describe(done.Evaluation)}{(done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "")}"
+                );
                 break;
         }
     }
 
     protected override void Stopping() => to.WriteLine("stopping after this step with a checkpoint; Ctrl-C again stops at once");
 
-    private static string Describe(Evaluation evaluation)
-        => $"test loss {Rendering.Figures.Loss(evaluation.Loss)}  top-1 {Rendering.Figures.Percent(evaluation.Top1)}  top-5 {Rendering.Figures.Percent(evaluation.Top5)}";
+    private static string Describe(Evaluation evaluation) =>
+        $"test loss {Rendering.Figures.Loss(evaluation.Loss)}  top-1 {Rendering.Figures.Percent(evaluation.Top1)}  top-5 {Rendering.Figures.Percent(evaluation.Top5)}";
 }

@@ -15,23 +15,35 @@ internal sealed class Sheet(params Column[] columns)
 
     internal void Add(params string[] cells)
     {
-        if (cells.Length != columns.Length) throw new ArgumentException($"{cells.Length} cells for {columns.Length} columns");
+        if (cells.Length != columns.Length)
+            throw new ArgumentException($"{cells.Length} cells for {columns.Length} columns");
         rows.Add(cells);
     }
 
     internal void Show(Terminal terminal)
     {
-        if (terminal.IsDrawn) terminal.Drawing.Write(Draw());
-        else if (terminal.Quiet) foreach (var row in rows) terminal.Text.WriteLine(string.Join('\t', row));
-        else WritePlain(terminal.Text);
+        if (terminal.IsDrawn)
+            terminal.Drawing.Write(Draw());
+        else if (terminal.Quiet)
+            foreach (var row in rows)
+                terminal.Text.WriteLine(string.Join('\t', row));
+        else
+            WritePlain(terminal.Text);
     }
 
     internal IRenderable Draw()
     {
         var table = new Table().Border(TableBorder.Rounded).BorderColor(Color.Grey);
         foreach (var column in columns)
-            table.AddColumn(new TableColumn(new Text(column.Title, new Style(decoration: Decoration.Bold))) { Alignment = column.Right ? Justify.Right : Justify.Left, NoWrap = column.Right });
-        foreach (var row in rows) table.AddRow(row.Select(cell => new Text(cell)));
+            table.AddColumn(
+                new TableColumn(new Text(column.Title, new Style(decoration: Decoration.Bold)))
+                {
+                    Alignment = column.Right ? Justify.Right : Justify.Left,
+                    NoWrap = column.Right,
+                }
+            );
+        foreach (var row in rows)
+            table.AddRow(row.Select(cell => new Text(cell)));
         return table;
     }
 
@@ -39,9 +51,13 @@ internal sealed class Sheet(params Column[] columns)
     {
         int[] widths = [.. columns.Select((column, i) => rows.Select(row => row[i].Length).Append(column.Title.Length).Max())];
         Write([.. columns.Select(column => column.Title)]);
-        foreach (var row in rows) Write(row);
+        foreach (var row in rows)
+            Write(row);
 
-        void Write(string[] cells)
-            => to.WriteLine(string.Join("  ", cells.Select((cell, i) => columns[i].Right ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i]))).TrimEnd());
+        void Write(string[] cells) =>
+            to.WriteLine(
+                string.Join("  ", cells.Select((cell, i) => columns[i].Right ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i])))
+                    .TrimEnd()
+            );
     }
 }

@@ -12,8 +12,10 @@ internal abstract class TrainingView
     private int lossCount;
 
     /// <summary>Drawn on a terminal, lines elsewhere, nothing when quiet.</summary>
-    internal static TrainingView For(Terminal terminal)
-        => terminal.IsDrawn ? new LiveTrainingView(terminal.Drawing) : terminal.Quiet ? new SilentTrainingView() : new PlainTrainingView(terminal.Text, TimeProvider.System);
+    internal static TrainingView For(Terminal terminal) =>
+        terminal.IsDrawn ? new LiveTrainingView(terminal.Drawing)
+        : terminal.Quiet ? new SilentTrainingView()
+        : new PlainTrainingView(terminal.Text, TimeProvider.System);
 
     /// <summary>The last step that was reported.</summary>
     protected StepDone? Last { get; private set; }
@@ -40,7 +42,8 @@ internal abstract class TrainingView
             lossCount++;
         }
         Show(happened);
-        if (happened is Evaluated) (lossSum, lossCount) = (0, 0);
+        if (happened is Evaluated)
+            (lossSum, lossCount) = (0, 0);
     }
 
     /// <summary>Shows progress while the work runs.</summary>
@@ -51,10 +54,11 @@ internal abstract class TrainingView
     protected virtual void Stopping() { }
 
     /// <summary>A line on an image that cannot be read; null where enough of them were shown.</summary>
-    protected static string? Line(ImageUnreadable found)
-        => found.Count < MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}"
-            : found.Count == MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; further ones are listed in log.jsonl and in the report only"
-            : null;
+    protected static string? Line(ImageUnreadable found) =>
+        found.Count < MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}"
+        : found.Count == MostUnreadable
+            ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; further ones are listed in log.jsonl and in the report only"
+        : null;
 
     /// <summary>Loss, learning rate, speed and time left, in that order.</summary>
     protected string Figures(StepDone step, string between)

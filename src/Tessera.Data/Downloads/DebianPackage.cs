@@ -12,7 +12,8 @@ internal static class DebianPackage
         try
         {
             await RunAsync("apt-get", ["download", package], work.FullName, stop).ConfigureAwait(false);
-            var archive = work.EnumerateFiles("*.deb").FirstOrDefault() ?? throw new DataException($"apt-get download {package} gave no package");
+            var archive = work.EnumerateFiles("*.deb").FirstOrDefault()
+                ?? throw new DataException($"apt-get download {package} gave no package");
             await RunAsync("dpkg-deb", ["--extract", archive.FullName, "files"], work.FullName, stop).ConfigureAwait(false);
             Directory.CreateDirectory(folder);
             foreach (var file in new DirectoryInfo(Path.Combine(work.FullName, "files", packageFolder)).EnumerateFiles())
@@ -32,12 +33,22 @@ internal static class DebianPackage
     {
         try
         {
-            using var process = Process.Start(new ProcessStartInfo(program, arguments) { WorkingDirectory = folder, RedirectStandardError = true, RedirectStandardOutput = true })!;
+            using var process = Process.Start(
+                new ProcessStartInfo(program, arguments)
+                {
+                    WorkingDirectory = folder,
+                    RedirectStandardError = true,
+                    RedirectStandardOutput = true,
+                }
+            )!;
             var (output, errors) = (process.StandardOutput.ReadToEndAsync(stop), process.StandardError.ReadToEndAsync(stop));
             await process.WaitForExitAsync(stop).ConfigureAwait(false);
             await output.ConfigureAwait(false);
             var text = await errors.ConfigureAwait(false);
-            if (process.ExitCode != 0) throw new DataException($"{program} {string.Join(' ', arguments)} failed: {text.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault("").Trim()}");
+            if (process.ExitCode != 0)
+                throw new DataException(
+                    $"{program} {string.Join(' ', arguments)} failed: {text.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault("").Trim()}"
+                );
         }
         catch (Win32Exception error)
         {

@@ -29,11 +29,17 @@ public sealed class Downloader(HttpClient client)
     /// <param name="stop">Ends the transfer; what is there so far stays for the next time.</param>
     /// <returns>Path of the file.</returns>
     /// <exception cref="DataException">No address gives the file, or what they give has another checksum.</exception>
-    public async Task<string> FetchAsync(DownloadFile file, string folder, IProgress<DownloadProgress>? progress = null, CancellationToken stop = default)
+    public async Task<string> FetchAsync(
+        DownloadFile file,
+        string folder,
+        IProgress<DownloadProgress>? progress = null,
+        CancellationToken stop = default
+    )
     {
         Directory.CreateDirectory(folder);
         var target = Path.Combine(folder, file.Name);
-        if (File.Exists(target) && (file.Checksum is null || Matches(target, file.Checksum))) return target;
+        if (File.Exists(target) && (file.Checksum is null || Matches(target, file.Checksum)))
+            return target;
         var part = target + ".part";
         var problems = new List<string>();
         foreach (var address in file.Addresses)
@@ -57,9 +63,13 @@ public sealed class Downloader(HttpClient client)
                     problems.Add($"{address}: {(int)status}");
                     break;
                 }
-                catch (Exception error) when (error is HttpRequestException or IOException || (error is OperationCanceledException && !stop.IsCancellationRequested))
+                catch (Exception error)
+                    when (error is HttpRequestException or IOException
+                        || (error is OperationCanceledException && !stop.IsCancellationRequested)
+                    )
                 {
-                    if (attempt == Attempts - 1) problems.Add($"{address}: {error.Message}");
+                    if (attempt == Attempts - 1)
+                        problems.Add($"{address}: {error.Message}");
                 }
             }
         }
@@ -77,32 +87,42 @@ public sealed class Downloader(HttpClient client)
         return Convert.ToHexStringLower(hash) == checksum;
     }
 
-    private async Task TransferAsync(string address, string part, string name, IProgress<DownloadProgress>? progress, CancellationToken stop)
+    private async Task TransferAsync(
+        string address,
+        string part,
+        string name,
+        IProgress<DownloadProgress>? progress,
+        CancellationToken stop
+    )
     {
         var there = File.Exists(part) ? new FileInfo(part).Length : 0;
         using var request = new HttpRequestMessage(HttpMethod.Get, address);
-        if (there > 0) request.Headers.Range = new RangeHeaderValue(there, null);
+        if (there > 0)
+            request.Headers.Range = new RangeHeaderValue(there, null);
         using var response = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, stop).ConfigureAwait(false);
         if (response.StatusCode == HttpStatusCode.RequestedRangeNotSatisfiable)
         {
             // Either all of it is there, which the checksum tells, or it is another file.
-            if (response.Content.Headers.ContentRange?.Length == there) return;
+            if (response.Content.Headers.ContentRange?.Length == there)
+                return;
             File.Delete(part);
             throw new IOException("what was fetched before is not the start of this file");
         }
         response.EnsureSuccessStatusCode();
         var resumed = response.StatusCode == HttpStatusCode.PartialContent;
-        if (!resumed) there = 0;
+        if (!resumed)
+            there = 0;
         var total = response.Content.Headers.ContentLength + there;
         await using var source = await response.Content.ReadAsStreamAsync(stop).ConfigureAwait(false);
         await using var target = new FileStream(part, resumed ? FileMode.Append : FileMode.Create, FileAccess.Write);
         var buffer = new byte[1 << 18];
-        for (int read; (read = await source.ReadAsync(buffer, stop).ConfigureAwait(false)) > 0;)
+        for (int read; (read = await source.ReadAsync(buffer, stop).ConfigureAwait(false)) > 0; )
         {
             await target.WriteAsync(buffer.AsMemory(0, read), stop).ConfigureAwait(false);
             there += read;
             progress?.Report(new(name, there, total));
         }
-        if (total is { } expected && there < expected) throw new IOException($"the transfer ended after {there} of {expected} bytes");
+        if (total is { } expected && there < expected)
+            throw new IOException($"the transfer ended after {there} of {expected} bytes");
     }
 }

@@ -20,23 +20,29 @@ public static class CifarBinary
         var files = paths.Select(DataFiles.ReadAll).ToArray();
         for (var i = 0; i < files.Length; i++)
             if (files[i].Length == 0 || files[i].Length % record != 0)
-                throw new DataFormatException(paths[i], files[i].Length, $"{files[i].Length} bytes, where a multiple of {record} is right: the last record is cut off");
+                throw new DataFormatException(
+                    paths[i],
+                    files[i].Length,
+                    $"{files[i].Length} bytes, where a multiple of {record} is right: the last record is cut off"
+                );
         var count = files.Sum(file => (long)file.Length / record);
-        if (count * ImageSize > Array.MaxLength) throw new DataFormatException(paths[0], null, $"{count} records: too many");
+        if (count * ImageSize > Array.MaxLength)
+            throw new DataFormatException(paths[0], null, $"{count} records: too many");
         var labels = classes.Select(_ => new int[count]).ToArray();
         var pixels = GC.AllocateUninitializedArray<byte>((int)(count * ImageSize));
         var sample = 0;
         for (var f = 0; f < files.Length; f++)
-            for (var start = 0; start < files[f].Length; start += record, sample++)
+        for (var start = 0; start < files[f].Length; start += record, sample++)
+        {
+            for (var i = 0; i < classes.Count; i++)
             {
-                for (var i = 0; i < classes.Count; i++)
-                {
-                    var label = files[f][start + i];
-                    if (label >= classes[i]) throw new DataFormatException(paths[f], start + i, $"label {label}, where 0 to {classes[i] - 1} is right");
-                    labels[i][sample] = label;
-                }
-                files[f].AsSpan(start + classes.Count, ImageSize).CopyTo(pixels.AsSpan(sample * ImageSize));
+                var label = files[f][start + i];
+                if (label >= classes[i])
+                    throw new DataFormatException(paths[f], start + i, $"label {label}, where 0 to {classes[i] - 1} is right");
+                labels[i][sample] = label;
             }
+            files[f].AsSpan(start + classes.Count, ImageSize).CopyTo(pixels.AsSpan(sample * ImageSize));
+        }
         return (labels, pixels);
     }
 }

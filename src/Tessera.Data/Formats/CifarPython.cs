@@ -19,14 +19,24 @@ public static class CifarPython
             try
             {
                 using var checkpoint = Checkpoint.Open(path);
-                if (checkpoint.Root is not CheckpointDictionary dictionary) throw new DataFormatException(path, null, "not a dictionary");
-                if (!dictionary.TryGetValue("data", out var data) || data is not CheckpointTensor { DType: DType.UInt8 } tensor || tensor.Shape.Length != 2 || tensor.Shape[1] != CifarBinary.ImageSize)
+                if (checkpoint.Root is not CheckpointDictionary dictionary)
+                    throw new DataFormatException(path, null, "not a dictionary");
+                if (
+                    !dictionary.TryGetValue("data", out var data)
+                    || data is not CheckpointTensor { DType: DType.UInt8 } tensor
+                    || tensor.Shape.Length != 2
+                    || tensor.Shape[1] != CifarBinary.ImageSize
+                )
                     throw new DataFormatException(path, null, $"no entry 'data' of N x {CifarBinary.ImageSize} bytes");
                 if (!dictionary.TryGetValue(labelKey, out var values) || values is not List<object?> list || list.Count != tensor.Shape[0])
                     throw new DataFormatException(path, null, $"no entry '{labelKey}' with {tensor.Shape[0]} labels");
                 pixels.Add(tensor.ToContiguousBytes());
                 foreach (var value in list)
-                    labels.Add(value is long label && label >= 0 && label < classes ? (int)label : throw new DataFormatException(path, null, $"label {value}, where 0 to {classes - 1} is right"));
+                    labels.Add(
+                        value is long label && label >= 0 && label < classes
+                            ? (int)label
+                            : throw new DataFormatException(path, null, $"label {value}, where 0 to {classes - 1} is right")
+                    );
             }
             catch (Exception error) when (error is CheckpointException or FileNotFoundException)
             {

@@ -21,8 +21,18 @@ public static class CifarSheets
         foreach (var sheet in sheets)
         {
             var (rows, height, width, channels) = ImageDecoder.DecodeBytes(sheet);
-            if (width != PixelsPerImage || channels != 3) throw new DataFormatException(sheet, null, $"an image of {width} columns and {channels} channels, where {PixelsPerImage} columns in 3 channels are right: one row per 32x32 image");
-            if (sample + height > values.Length) throw new DataFormatException(labels, null, $"{values.Length} labels for more images than that: {sample + height} up to {Path.GetFileName(sheet)}");
+            if (width != PixelsPerImage || channels != 3)
+                throw new DataFormatException(
+                    sheet,
+                    null,
+                    $"an image of {width} columns and {channels} channels, where {PixelsPerImage} columns in 3 channels are right: one row per 32x32 image"
+                );
+            if (sample + height > values.Length)
+                throw new DataFormatException(
+                    labels,
+                    null,
+                    $"{values.Length} labels for more images than that: {sample + height} up to {Path.GetFileName(sheet)}"
+                );
             for (var row = 0; row < height; row++, sample++)
             {
                 var source = rows.AsSpan(row * CifarBinary.ImageSize, CifarBinary.ImageSize);
@@ -35,7 +45,8 @@ public static class CifarSheets
                 }
             }
         }
-        if (sample != values.Length) throw new DataFormatException(labels, null, $"{values.Length} labels for {sample} images");
+        if (sample != values.Length)
+            throw new DataFormatException(labels, null, $"{values.Length} labels for {sample} images");
         return (values, pixels);
     }
 
@@ -50,7 +61,8 @@ public static class CifarSheets
         {
             throw new DataFormatException(path, error.BytePositionInLine, "not a JSON array of integers", error);
         }
-        if (values is null) throw new DataFormatException(path, null, "not a JSON array of integers");
+        if (values is null)
+            throw new DataFormatException(path, null, "not a JSON array of integers");
         var wrong = Array.FindIndex(values, value => value is < 0 or > 9);
         return wrong < 0 ? values : throw new DataFormatException(path, null, $"label {wrong} is {values[wrong]}, where 0 to 9 is right");
     }

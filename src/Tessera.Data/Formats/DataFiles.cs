@@ -23,7 +23,8 @@ internal static class DataFiles
     internal static byte[] ReadAll(string path)
     {
         using var file = Open(path);
-        if (file.Length > Array.MaxLength) throw new DataFormatException(path, null, $"{file.Length} bytes: too large");
+        if (file.Length > Array.MaxLength)
+            throw new DataFormatException(path, null, $"{file.Length} bytes: too large");
         var bytes = GC.AllocateUninitializedArray<byte>((int)file.Length);
         file.ReadExactly(bytes);
         return bytes;
@@ -35,7 +36,8 @@ internal static class DataFiles
         using var reader = new StreamReader(Open(path));
         var lines = new List<string>();
         while (reader.ReadLine() is { } line)
-            if (line.Trim().Length > 0) lines.Add(line.TrimEnd());
+            if (line.Trim().Length > 0)
+                lines.Add(line.TrimEnd());
         return [.. lines];
     }
 }

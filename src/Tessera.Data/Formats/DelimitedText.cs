@@ -26,17 +26,24 @@ public static class DelimitedText
             while (!ended)
             {
                 field.Clear();
-                if (quoted && position < text.Length && text[position] == '"') Quoted();
-                while (position < text.Length && text[position] != separator && text[position] is not ('\n' or '\r')) Append(text[position++]);
+                if (quoted && position < text.Length && text[position] == '"')
+                    Quoted();
+                while (position < text.Length && text[position] != separator && text[position] is not ('\n' or '\r'))
+                    Append(text[position++]);
                 fields.Add(field.ToString());
                 ended = position >= text.Length || text[position] != separator;
-                if (!ended) position++;
+                if (!ended)
+                    position++;
             }
-            if (position < text.Length && text[position] == '\r') position++;
-            if (position < text.Length && text[position] == '\n') position++;
+            if (position < text.Length && text[position] == '\r')
+                position++;
+            if (position < text.Length && text[position] == '\n')
+                position++;
             line++;
-            if (fields is [""]) continue;
-            if (fields.Count != columns) throw new DataFormatException(path, null, $"line {start}: {fields.Count} fields, where {columns} are right");
+            if (fields is [""])
+                continue;
+            if (fields.Count != columns)
+                throw new DataFormatException(path, null, $"line {start}: {fields.Count} fields, where {columns} are right");
             result.Add((start, [.. fields]));
         }
         return result;
@@ -46,20 +53,24 @@ public static class DelimitedText
             var start = line;
             for (position++; ; position++)
             {
-                if (position >= text.Length) throw new DataFormatException(path, null, $"line {start}: a quote that does not end");
+                if (position >= text.Length)
+                    throw new DataFormatException(path, null, $"line {start}: a quote that does not end");
                 if (text[position] == '"')
                 {
                     position++;
-                    if (position >= text.Length || text[position] != '"') return;
+                    if (position >= text.Length || text[position] != '"')
+                        return;
                 }
-                if (text[position] == '\n') line++;
+                if (text[position] == '\n')
+                    line++;
                 Append(text[position]);
             }
         }
 
         void Append(char character)
         {
-            if (field.Length >= LongestField) throw new DataFormatException(path, null, $"line {line}: a field of more than {LongestField} characters");
+            if (field.Length >= LongestField)
+                throw new DataFormatException(path, null, $"line {line}: a field of more than {LongestField} characters");
             field.Append(character);
         }
     }

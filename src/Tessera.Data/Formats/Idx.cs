@@ -25,22 +25,32 @@ public static class Idx
         {
             var header = new byte[4 + 4 * dimensions];
             Fill(path, content, header, 0);
-            if (header[0] != 0 || header[1] != 0) throw new DataFormatException(path, 0, "an IDX file starts with two zero bytes");
-            if (header[2] != 8) throw new DataFormatException(path, 2, $"element type 0x{header[2]:X2}, where 0x08 (unsigned bytes) is right");
-            if (header[3] != dimensions) throw new DataFormatException(path, 3, $"{header[3]} dimensions, where {dimensions} are right");
+            if (header[0] != 0 || header[1] != 0)
+                throw new DataFormatException(path, 0, "an IDX file starts with two zero bytes");
+            if (header[2] != 8)
+                throw new DataFormatException(path, 2, $"element type 0x{header[2]:X2}, where 0x08 (unsigned bytes) is right");
+            if (header[3] != dimensions)
+                throw new DataFormatException(path, 3, $"{header[3]} dimensions, where {dimensions} are right");
             var shape = new int[dimensions];
             var size = 1L;
             for (var i = 0; i < dimensions; i++)
             {
                 var value = BinaryPrimitives.ReadUInt32BigEndian(header.AsSpan(4 + 4 * i));
-                if (value > int.MaxValue || (size *= value) > Array.MaxLength) throw new DataFormatException(path, 4 + 4 * i, $"dimension {i} is {value}: too large");
+                if (value > int.MaxValue || (size *= value) > Array.MaxLength)
+                    throw new DataFormatException(path, 4 + 4 * i, $"dimension {i} is {value}: too large");
                 shape[i] = (int)value;
             }
             var available = compressed ? file.Length * LargestRatio : file.Length - header.Length;
-            if (size > available) throw new DataFormatException(path, file.Length, $"cut off: {string.Join(" x ", shape)} values announced, {(compressed ? "more than the file can hold" : $"{available} there")}");
+            if (size > available)
+                throw new DataFormatException(
+                    path,
+                    file.Length,
+                    $"cut off: {string.Join(" x ", shape)} values announced, {(compressed ? "more than the file can hold" : $"{available} there")}"
+                );
             var values = GC.AllocateUninitializedArray<byte>((int)size);
             Fill(path, content, values, header.Length);
-            if (content.ReadByte() >= 0) throw new DataFormatException(path, header.Length + size, $"bytes after the {string.Join(" x ", shape)} values announced");
+            if (content.ReadByte() >= 0)
+                throw new DataFormatException(path, header.Length + size, $"bytes after the {string.Join(" x ", shape)} values announced");
             return (shape, values);
         }
         catch (Exception error) when (error is InvalidDataException or IOException)
@@ -52,6 +62,7 @@ public static class Idx
     private static void Fill(string path, Stream content, byte[] target, long offset)
     {
         var read = content.ReadAtLeast(target, target.Length, throwOnEndOfStream: false);
-        if (read < target.Length) throw new DataFormatException(path, offset + read, $"cut off: {target.Length - read} bytes are missing");
+        if (read < target.Length)
+            throw new DataFormatException(path, offset + read, $"cut off: {target.Length - read} bytes are missing");
     }
 }

@@ -13,12 +13,18 @@ public static class Stl10Binary
     {
         var pixels = DataFiles.ReadAll(path);
         const int plane = Side * Side;
-        if (pixels.Length % (3 * plane) != 0) throw new DataFormatException(path, pixels.Length, $"{pixels.Length} bytes, where a multiple of {3 * plane} is right: the last image is cut off");
+        if (pixels.Length % (3 * plane) != 0)
+            throw new DataFormatException(
+                path,
+                pixels.Length,
+                $"{pixels.Length} bytes, where a multiple of {3 * plane} is right: the last image is cut off"
+            );
         for (var start = 0; start < pixels.Length; start += plane)
         {
             var image = pixels.AsSpan(start, plane);
             for (var y = 0; y < Side; y++)
-                for (var x = y + 1; x < Side; x++) (image[y * Side + x], image[x * Side + y]) = (image[x * Side + y], image[y * Side + x]);
+            for (var x = y + 1; x < Side; x++)
+                (image[y * Side + x], image[x * Side + y]) = (image[x * Side + y], image[y * Side + x]);
         }
         return pixels;
     }
@@ -29,6 +35,8 @@ public static class Stl10Binary
     {
         var bytes = DataFiles.ReadAll(path);
         var wrong = Array.FindIndex(bytes, value => value is < 1 or > 10);
-        return wrong < 0 ? Array.ConvertAll(bytes, value => value - 1) : throw new DataFormatException(path, wrong, $"label {bytes[wrong]}, where 1 to 10 is right");
+        return wrong < 0
+            ? Array.ConvertAll(bytes, value => value - 1)
+            : throw new DataFormatException(path, wrong, $"label {bytes[wrong]}, where 1 to 10 is right");
     }
 }

@@ -33,11 +33,14 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         var image = canvas.Image;
         var (height, width) = (image.Height, image.Width);
         var angle = degrees % 360;
-        if (angle < 0) angle += 360;
-        if (angle == 0) return;
+        if (angle < 0)
+            angle += 360;
+        if (angle == 0)
+            return;
         if (angle == 180)
         {
-            for (var c = 0; c < image.Channels; c++) image.Plane(c).Reverse();
+            for (var c = 0; c < image.Channels; c++)
+                image.Plane(c).Reverse();
             return;
         }
         if (angle is 90 or 270 && height == width)
@@ -48,12 +51,19 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         var radians = -(angle * Math.PI / 180);
         var (cos, sin, minusSin) = (Round15(Math.Cos(radians)), Round15(Math.Sin(radians)), Round15(-Math.Sin(radians)));
         var (centerX, centerY) = (width / 2.0, height / 2.0);
-        new Affine(cos, sin, cos * -centerX + sin * -centerY + 0.0 + centerX, minusSin, cos, minusSin * -centerX + cos * -centerY + 0.0 + centerY).Apply(canvas, interpolation, black);
+        new Affine(
+            cos,
+            sin,
+            cos * -centerX + sin * -centerY + 0.0 + centerX,
+            minusSin,
+            cos,
+            minusSin * -centerX + cos * -centerY + 0.0 + centerY
+        ).Apply(canvas, interpolation, black);
     }
 
     // To 15 decimals, decided on the exact decimal value as Python's round does.
-    private static double Round15(double value)
-        => double.Parse(value.ToString("F15", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
+    private static double Round15(double value) =>
+        double.Parse(value.ToString("F15", CultureInfo.InvariantCulture), CultureInfo.InvariantCulture);
 
     private static void QuarterTurn(Canvas canvas, bool counterClockwise)
     {
@@ -61,11 +71,12 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         var side = source.Width;
         target.Resize(source.Channels, side, side);
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 0; y < side; y++)
-            {
-                var row = target.Row(c, y);
-                for (var x = 0; x < side; x++) row[x] = counterClockwise ? source.Row(c, x)[side - 1 - y] : source.Row(c, side - 1 - x)[y];
-            }
+        for (var y = 0; y < side; y++)
+        {
+            var row = target.Row(c, y);
+            for (var x = 0; x < side; x++)
+                row[x] = counterClockwise ? source.Row(c, x)[side - 1 - y] : source.Row(c, side - 1 - x)[y];
+        }
         canvas.Swap();
     }
 
@@ -78,14 +89,28 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
     {
         var (source, target) = (canvas.Image, canvas.Scratch);
         target.Resize(source.Channels, source.Height, source.Width);
-        for (var c = 0; c < source.Channels; c++) target.Plane(c).Fill(black ? (byte)0 : canvas.FillOf(c));
+        for (var c = 0; c < source.Channels; c++)
+            target.Plane(c).Fill(black ? (byte)0 : canvas.FillOf(c));
         switch (interpolation)
         {
-            case Interpolation.Nearest when B == 0 && D == 0: NearestScaled(source, target); break;
-            case Interpolation.Nearest: NearestFixed(source, target); break;
-            case Interpolation.Bilinear: AffineSampling.Interpolate(this, source, target, cubic: false); break;
-            case Interpolation.Bicubic: AffineSampling.Interpolate(this, source, target, cubic: true); break;
-            default: throw new ArgumentOutOfRangeException(nameof(interpolation), interpolation, "affine maps know nearest, bilinear and bicubic");
+            case Interpolation.Nearest when B == 0 && D == 0:
+                NearestScaled(source, target);
+                break;
+            case Interpolation.Nearest:
+                NearestFixed(source, target);
+                break;
+            case Interpolation.Bilinear:
+                AffineSampling.Interpolate(this, source, target, cubic: false);
+                break;
+            case Interpolation.Bicubic:
+                AffineSampling.Interpolate(this, source, target, cubic: true);
+                break;
+            default:
+                throw new ArgumentOutOfRangeException(
+                    nameof(interpolation),
+                    interpolation,
+                    "affine maps know nearest, bilinear and bicubic"
+                );
         }
         canvas.Swap();
     }
@@ -95,19 +120,23 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         var columns = Positions(C + A * 0.5, A, source.Width);
         var rows = Positions(F + E * 0.5, E, source.Height);
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 0; y < rows.Length; y++)
-            {
-                if (rows[y] < 0) continue;
-                Span<byte> from = source.Row(c, rows[y]), to = target.Row(c, y);
-                for (var x = 0; x < columns.Length; x++)
-                    if (columns[x] >= 0) to[x] = from[columns[x]];
-            }
+        for (var y = 0; y < rows.Length; y++)
+        {
+            if (rows[y] < 0)
+                continue;
+            Span<byte> from = source.Row(c, rows[y]),
+                to = target.Row(c, y);
+            for (var x = 0; x < columns.Length; x++)
+                if (columns[x] >= 0)
+                    to[x] = from[columns[x]];
+        }
     }
 
     private static int[] Positions(double start, double step, int size)
     {
         var result = new int[size];
-        for (var i = 0; i < size; i++, start += step) result[i] = start >= 0 && (int)start < size ? (int)start : -1;
+        for (var i = 0; i < size; i++, start += step)
+            result[i] = start >= 0 && (int)start < size ? (int)start : -1;
         return result;
     }
 
@@ -117,15 +146,18 @@ public readonly record struct Affine(double A, double B, double C, double D, dou
         var (a, b, d, e) = (Fixed(A), Fixed(B), Fixed(D), Fixed(E));
         var (startX, startY) = (Fixed(C + A * 0.5 + B * 0.5), Fixed(F + D * 0.5 + E * 0.5));
         var (height, width, plane) = (source.Height, source.Width, source.PlaneSize);
-        Span<byte> from = source.Values, to = target.Values;
+        Span<byte> from = source.Values,
+            to = target.Values;
         for (var y = 0; y < height; y++, startX += b, startY += e)
         {
             var (positionX, positionY) = (startX, startY);
             for (var x = 0; x < width; x++, positionX += a, positionY += d)
             {
                 var (column, row) = (positionX >> 16, positionY >> 16);
-                if ((uint)column >= (uint)width || (uint)row >= (uint)height) continue;
-                for (int start = 0; start < from.Length; start += plane) to[start + y * width + x] = from[start + row * width + column];
+                if ((uint)column >= (uint)width || (uint)row >= (uint)height)
+                    continue;
+                for (int start = 0; start < from.Length; start += plane)
+                    to[start + y * width + x] = from[start + row * width + column];
             }
         }
     }

@@ -24,7 +24,8 @@ internal static class AffineSampling
                 {
                     // Lanes without a channel hold zeros: what an earlier user left there might be slow to compute with.
                     var plane = c < count ? source.Plane(channel + c) : default;
-                    for (int i = 0, to = c; i < source.PlaneSize; i++, to += Together) pixels[to] = c < count ? plane[i] : 0;
+                    for (int i = 0, to = c; i < source.PlaneSize; i++, to += Together)
+                        pixels[to] = c < count ? plane[i] : 0;
                 }
                 Sample(map, pixels, source.Height, source.Width, target.Values[(channel * target.PlaneSize)..], count, cubic);
             }
@@ -40,18 +41,22 @@ internal static class AffineSampling
         var plane = height * width;
         ref var image = ref MemoryMarshal.GetReference(pixels);
         for (var y = 0; y < height; y++)
-            for (var x = 0; x < width; x++)
-            {
-                var (inX, inY) = (map.A * (x + 0.5) + map.B * (y + 0.5) + map.C, map.D * (x + 0.5) + map.E * (y + 0.5) + map.F);
-                if (!(inX >= 0 && inX < width && inY >= 0 && inY < height)) continue;
-                inX -= 0.5;
-                inY -= 0.5;
-                var (column, row) = ((int)Math.Floor(inX), (int)Math.Floor(inY));
-                var (dx, dy) = (inX - column, inY - row);
-                var value = cubic ? Cubic(ref image, height, width, column, row, dx, dy) : Linear(ref image, height, width, column, row, dx, dy);
-                var cut = Vector256.Min(Vector256.Max(value, Vector256<double>.Zero), Vector256.Create(255.0));
-                for (var c = 0; c < count; c++) result[c * plane + y * width + x] = (byte)cut[c];
-            }
+        for (var x = 0; x < width; x++)
+        {
+            var (inX, inY) = (map.A * (x + 0.5) + map.B * (y + 0.5) + map.C, map.D * (x + 0.5) + map.E * (y + 0.5) + map.F);
+            if (!(inX >= 0 && inX < width && inY >= 0 && inY < height))
+                continue;
+            inX -= 0.5;
+            inY -= 0.5;
+            var (column, row) = ((int)Math.Floor(inX), (int)Math.Floor(inY));
+            var (dx, dy) = (inX - column, inY - row);
+            var value = cubic
+                ? Cubic(ref image, height, width, column, row, dx, dy)
+                : Linear(ref image, height, width, column, row, dx, dy);
+            var cut = Vector256.Min(Vector256.Max(value, Vector256<double>.Zero), Vector256.Create(255.0));
+            for (var c = 0; c < count; c++)
+                result[c * plane + y * width + x] = (byte)cut[c];
+        }
     }
 
     // Beyond the border its pixels are repeated. On a row or column of the source, as shears and shifts mostly are, the others weigh nothing.
@@ -76,22 +81,37 @@ internal static class AffineSampling
         Vector256<double> Line(ref float image, int y)
         {
             ref var row = ref Unsafe.Add(ref image, Together * width * Math.Clamp(y, 0, height - 1));
-            if (dx == 0) return Pixel(ref row, Math.Max(x, 0));
-            if (x >= 1 && x < width - 2) return Spline(Pixel(ref row, x - 1), Pixel(ref row, x), Pixel(ref row, x + 1), Pixel(ref row, x + 2), dx);
+            if (dx == 0)
+                return Pixel(ref row, Math.Max(x, 0));
+            if (x >= 1 && x < width - 2)
+                return Spline(Pixel(ref row, x - 1), Pixel(ref row, x), Pixel(ref row, x + 1), Pixel(ref row, x + 2), dx);
             var last = width - 1;
-            return Spline(Pixel(ref row, Math.Clamp(x - 1, 0, last)), Pixel(ref row, Math.Max(x, 0)), Pixel(ref row, Math.Min(x + 1, last)), Pixel(ref row, Math.Min(x + 2, last)), dx);
+            return Spline(
+                Pixel(ref row, Math.Clamp(x - 1, 0, last)),
+                Pixel(ref row, Math.Max(x, 0)),
+                Pixel(ref row, Math.Min(x + 1, last)),
+                Pixel(ref row, Math.Min(x + 2, last)),
+                dx
+            );
         }
     }
 
     // The cubic of parameter -1, unlike resizing; the order of operations is Pillow's.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static Vector256<double> Spline(Vector256<double> v1, Vector256<double> v2, Vector256<double> v3, Vector256<double> v4, double d)
-        => v2 + d * (-v1 + v3 + d * (2 * (v1 - v2) + v3 - v4 + d * (-v1 + v2 - v3 + v4)));
+    private static Vector256<double> Spline(
+        Vector256<double> v1,
+        Vector256<double> v2,
+        Vector256<double> v3,
+        Vector256<double> v4,
+        double d
+    ) => v2 + d * (-v1 + v3 + d * (2 * (v1 - v2) + v3 - v4 + d * (-v1 + v2 - v3 + v4)));
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static Vector256<double> Pixel(ref float row, int x)
     {
         var values = Vector128.LoadUnsafe(ref row, (nuint)(Together * x));
-        return Avx.IsSupported ? Avx.ConvertToVector256Double(values) : Vector256.Create(Vector128.WidenLower(values), Vector128.WidenUpper(values));
+        return Avx.IsSupported
+            ? Avx.ConvertToVector256Double(values)
+            : Vector256.Create(Vector128.WidenLower(values), Vector128.WidenUpper(values));
     }
 }

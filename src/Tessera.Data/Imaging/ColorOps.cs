@@ -21,19 +21,25 @@ public static class ColorOps
     /// <summary>Contrast: 0 the mean grey everywhere, 1 unchanged.</summary>
     public static void Contrast(Raster image, float factor)
     {
-        if (factor == 1) return;
+        if (factor == 1)
+            return;
         long sum = 0;
         if (image.Channels == 1)
         {
-            foreach (var value in image.Values) sum += value;
+            foreach (var value in image.Values)
+                sum += value;
         }
         else
         {
             RequireColor(image);
-            Span<byte> red = image.Plane(0), green = image.Plane(1), blue = image.Plane(2);
+            Span<byte> red = image.Plane(0),
+                green = image.Plane(1),
+                blue = image.Plane(2);
             var i = 0;
-            for (; i <= red.Length - Lanes.Count; i += Lanes.Count) sum += Vector256.Sum(Lumas(ref red[i], ref green[i], ref blue[i], 0));
-            for (; i < red.Length; i++) sum += Luma(red[i], green[i], blue[i]);
+            for (; i <= red.Length - Lanes.Count; i += Lanes.Count)
+                sum += Vector256.Sum(Lumas(ref red[i], ref green[i], ref blue[i], 0));
+            for (; i < red.Length; i++)
+                sum += Luma(red[i], green[i], blue[i]);
         }
         BlendWith(image, (byte)((double)sum / image.PlaneSize + 0.5), factor);
     }
@@ -41,10 +47,15 @@ public static class ColorOps
     /// <summary>Saturation: 0 grey, 1 unchanged. Grey images have none.</summary>
     public static void Saturation(Raster image, float factor)
     {
-        if (image.Channels == 1 || factor == 1) return;
+        if (image.Channels == 1 || factor == 1)
+            return;
         RequireColor(image);
-        Span<byte> red = image.Plane(0), green = image.Plane(1), blue = image.Plane(2);
-        ref byte r = ref MemoryMarshal.GetReference(red), g = ref MemoryMarshal.GetReference(green), b = ref MemoryMarshal.GetReference(blue);
+        Span<byte> red = image.Plane(0),
+            green = image.Plane(1),
+            blue = image.Plane(2);
+        ref byte r = ref MemoryMarshal.GetReference(red),
+            g = ref MemoryMarshal.GetReference(green),
+            b = ref MemoryMarshal.GetReference(blue);
         var i = 0;
         for (; i <= red.Length - Lanes.Count; i += Lanes.Count)
         {
@@ -64,18 +75,28 @@ public static class ColorOps
     public static void Sharpness(Canvas canvas, float factor)
     {
         var (source, target) = (canvas.Image, canvas.Scratch);
-        if (factor == 1) return;
+        if (factor == 1)
+            return;
         target.CopyFrom(source);
         var (height, width) = (source.Height, source.Width);
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 1; y < height - 1; y++)
-                SharpenRow(source.Row(c, y - 1), source.Row(c, y), source.Row(c, y + 1), target.Row(c, y), width - 1, factor);
+        for (var y = 1; y < height - 1; y++)
+            SharpenRow(source.Row(c, y - 1), source.Row(c, y), source.Row(c, y + 1), target.Row(c, y), width - 1, factor);
         canvas.Swap();
     }
 
-    private static void SharpenRow(ReadOnlySpan<byte> above, ReadOnlySpan<byte> row, ReadOnlySpan<byte> below, Span<byte> result, int end, float factor)
+    private static void SharpenRow(
+        ReadOnlySpan<byte> above,
+        ReadOnlySpan<byte> row,
+        ReadOnlySpan<byte> below,
+        Span<byte> result,
+        int end,
+        float factor
+    )
     {
-        ref byte a = ref MemoryMarshal.GetReference(above), m = ref MemoryMarshal.GetReference(row), b = ref MemoryMarshal.GetReference(below);
+        ref byte a = ref MemoryMarshal.GetReference(above),
+            m = ref MemoryMarshal.GetReference(row),
+            b = ref MemoryMarshal.GetReference(below);
         var x = 1;
         for (; x <= end - Lanes.Count; x += Lanes.Count)
         {
@@ -87,12 +108,14 @@ public static class ColorOps
         }
         for (; x < end; x++)
         {
-            var sum = above[x - 1] + above[x] + above[x + 1] + row[x - 1] + 5 * row[x] + row[x + 1] + below[x - 1] + below[x] + below[x + 1];
+            var sum =
+                above[x - 1] + above[x] + above[x + 1] + row[x - 1] + 5 * row[x] + row[x + 1] + below[x - 1] + below[x] + below[x + 1];
             result[x] = Blend((byte)((2 * sum + 13) / 26), row[x], factor);
         }
     }
 
-    private static Vector256<int> Three(ref byte row, int x) => Lanes.Load(ref row, x - 1) + Lanes.Load(ref row, x) + Lanes.Load(ref row, x + 1);
+    private static Vector256<int> Three(ref byte row, int x) =>
+        Lanes.Load(ref row, x - 1) + Lanes.Load(ref row, x) + Lanes.Load(ref row, x + 1);
 
     /// <summary>255 minus the value.</summary>
     public static void Invert(Raster image) => Map(image.Values, value => 255 - value);
@@ -106,7 +129,8 @@ public static class ColorOps
     /// <summary>Keeps the high bits, 0 to 8 of them.</summary>
     public static void Posterize(Raster image, int bits)
     {
-        if (bits < 8) Map(image.Values, value => value & 0xFF << (8 - bits));
+        if (bits < 8)
+            Map(image.Values, value => value & 0xFF << (8 - bits));
     }
 
     /// <summary>Stretches each channel to the full range.</summary>
@@ -116,7 +140,8 @@ public static class ColorOps
         {
             var plane = image.Plane(c);
             var (low, high) = Lanes.Range(plane);
-            if (high <= low) continue;
+            if (high <= low)
+                continue;
             var scale = 255.0 / (high - low);
             var offset = -low * scale;
             Map(plane, value => (int)(value * scale + offset));
@@ -133,20 +158,25 @@ public static class ColorOps
             var plane = image.Plane(c);
             counts.Clear();
             // Neighbours are often equal: two histograms, so that one count does not wait for the other.
-            Span<int> even = counts[..256], odd = counts[256..];
+            Span<int> even = counts[..256],
+                odd = counts[256..];
             var p = 0;
             for (; p < plane.Length - 1; p += 2)
             {
                 even[plane[p]]++;
                 odd[plane[p + 1]]++;
             }
-            if (p < plane.Length) even[plane[p]]++;
-            for (var i = 0; i < 256; i++) even[i] += odd[i];
+            if (p < plane.Length)
+                even[plane[p]]++;
+            for (var i = 0; i < 256; i++)
+                even[i] += odd[i];
             var last = 255;
-            while (last > 0 && counts[last] == 0) last--;
+            while (last > 0 && counts[last] == 0)
+                last--;
             // A single occupied level leaves a step of zero too.
             var step = (plane.Length - counts[last]) / 255;
-            if (step == 0) continue;
+            if (step == 0)
+                continue;
             var n = step / 2;
             for (var i = 0; i < 256; i++)
             {
@@ -161,20 +191,24 @@ public static class ColorOps
     private static void Map(Span<byte> values, Func<int, int> function)
     {
         Span<byte> table = stackalloc byte[256];
-        for (var i = 0; i < 256; i++) table[i] = (byte)Math.Clamp(function(i), 0, 255);
+        for (var i = 0; i < 256; i++)
+            table[i] = (byte)Math.Clamp(function(i), 0, 255);
         Lanes.Look(values, table);
     }
 
     private static void RequireColor(Raster image)
     {
-        if (image.Channels != 3) throw new DataException($"an operation on colours meets an image of {image.Channels} channels, where 1 or 3 are right");
+        if (image.Channels != 3)
+            throw new DataException($"an operation on colours meets an image of {image.Channels} channels, where 1 or 3 are right");
     }
 
     private static void BlendWith(Raster image, byte degenerate, float factor)
     {
-        if (factor == 1) return;
+        if (factor == 1)
+            return;
         Span<byte> table = stackalloc byte[256];
-        for (var i = 0; i < 256; i++) table[i] = Blend(degenerate, (byte)i, factor);
+        for (var i = 0; i < 256; i++)
+            table[i] = Blend(degenerate, (byte)i, factor);
         Lanes.Look(image.Values, table);
     }
 
@@ -182,7 +216,9 @@ public static class ColorOps
     private static byte Blend(byte degenerate, byte value, float factor)
     {
         var blended = degenerate + factor * (value - degenerate);
-        return blended <= 0 ? (byte)0 : blended >= 255 ? (byte)255 : (byte)blended;
+        return blended <= 0 ? (byte)0
+            : blended >= 255 ? (byte)255
+            : (byte)blended;
     }
 
     private static Vector256<int> Blend(Vector256<float> degenerate, Vector256<int> value, float factor)
@@ -191,6 +227,11 @@ public static class ColorOps
         return Vector256.ConvertToInt32Native(Vector256.Min(Vector256.Max(blended, Vector256<float>.Zero), Vector256.Create(255f)));
     }
 
-    private static Vector256<int> Lumas(ref byte red, ref byte green, ref byte blue, int start)
-        => (19595 * Lanes.Load(ref red, start) + 38470 * Lanes.Load(ref green, start) + 7471 * Lanes.Load(ref blue, start) + Vector256.Create(32768)) >> 16;
+    private static Vector256<int> Lumas(ref byte red, ref byte green, ref byte blue, int start) =>
+        (
+            19595 * Lanes.Load(ref red, start)
+            + 38470 * Lanes.Load(ref green, start)
+            + 7471 * Lanes.Load(ref blue, start)
+            + Vector256.Create(32768)
+        ) >> 16;
 }

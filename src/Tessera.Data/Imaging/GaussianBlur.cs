@@ -8,7 +8,8 @@ public static class GaussianBlur
     /// <summary>Blurs with the given standard deviation in pixels.</summary>
     public static void Apply(Canvas canvas, float deviation)
     {
-        if (!(deviation > 0)) return;
+        if (!(deviation > 0))
+            return;
         var radius = BoxRadius(deviation);
         var image = canvas.Image;
         var line = new byte[Math.Max(image.Height, image.Width)];
@@ -28,13 +29,15 @@ public static class GaussianBlur
             var (height, width) = (image.Height, image.Width);
             for (var x = 0; x < width; x++)
             {
-                for (var y = 0; y < height; y++) line[y] = plane[y * width + x];
+                for (var y = 0; y < height; y++)
+                    line[y] = plane[y * width + x];
                 for (var pass = 0; pass < Passes; pass++)
                 {
                     Box(line.AsSpan(0, height), result.AsSpan(0, height), radius);
                     (line, result) = (result, line);
                 }
-                for (var y = 0; y < height; y++) plane[y * width + x] = line[y];
+                for (var y = 0; y < height; y++)
+                    plane[y * width + x] = line[y];
             }
         }
     }
@@ -57,7 +60,8 @@ public static class GaussianBlur
         var edge = ((1u << 24) - (uint)(whole * 2 + 1) * weight) / 2;
         var last = source.Length - 1;
         uint sum = 0;
-        for (var k = -whole; k <= whole; k++) sum += source[Math.Clamp(k, 0, last)];
+        for (var k = -whole; k <= whole; k++)
+            sum += source[Math.Clamp(k, 0, last)];
         for (var x = 0; x <= last; x++)
         {
             var (left, right) = (source[Math.Clamp(x - whole - 1, 0, last)], source[Math.Clamp(x + whole + 1, 0, last)]);

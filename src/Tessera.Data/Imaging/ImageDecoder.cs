@@ -9,7 +9,8 @@ public static class ImageDecoder
     public const long LargestImage = 178_956_970;
 
     /// <summary>Endings of the file names that folders of images are searched for.</summary>
-    public static IReadOnlyList<string> Extensions { get; } = [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"];
+    public static IReadOnlyList<string> Extensions { get; } =
+    [".jpg", ".jpeg", ".png", ".ppm", ".bmp", ".pgm", ".tif", ".tiff", ".webp", ".gif"];
 
     /// <summary>Decodes a file into colours, or grey when the target is to have one channel.</summary>
     /// <remarks>
@@ -21,8 +22,8 @@ public static class ImageDecoder
     /// <param name="channels">1 or 3.</param>
     /// <param name="orient">Whether a camera's orientation mark is followed; training pipelines leave it.</param>
     /// <exception cref="UnreadableImageException">Not an image of these formats, or a damaged one.</exception>
-    public static void Decode(string path, Raster target, int channels = 3, bool orient = false)
-        => Decode(path, DataFiles.ReadAll(path), target, channels, orient);
+    public static void Decode(string path, Raster target, int channels = 3, bool orient = false) =>
+        Decode(path, DataFiles.ReadAll(path), target, channels, orient);
 
     /// <inheritdoc cref="Decode(string, Raster, int, bool)"/>
     /// <param name="path">Names the image in errors.</param>
@@ -38,7 +39,8 @@ public static class ImageDecoder
             using var turned = image.Oriented();
             turned.CopyTo(target, channels);
         }
-        else new Strips(image, new(0, 0, image.Height, image.Width), channels).CopyTo(target);
+        else
+            new Strips(image, new(0, 0, image.Height, image.Width), channels).CopyTo(target);
     }
 
     /// <summary>Height and width of an image as its header says, without decoding it.</summary>
@@ -58,15 +60,21 @@ public static class ImageDecoder
 
     internal static VipsImage Load(string path, ReadOnlySpan<byte> file, bool rows, int shrink = 1)
     {
-        if (file.IsEmpty) throw new UnreadableImageException(path, "an empty file");
-        if (!IsKnown(file)) throw new UnreadableImageException(path, "not a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image");
+        if (file.IsEmpty)
+            throw new UnreadableImageException(path, "an empty file");
+        if (!IsKnown(file))
+            throw new UnreadableImageException(path, "not a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image");
         return VipsImage.Load(path, file, rows, shrink);
     }
 
     // Only formats that are asked for reach libvips, which knows many more.
-    private static bool IsKnown(ReadOnlySpan<byte> file)
-        => file.StartsWith<byte>([0xFF, 0xD8, 0xFF]) || file.StartsWith<byte>([0x89, (byte)'P', (byte)'N', (byte)'G'])
-        || file.StartsWith("GIF8"u8) || file.StartsWith("BM"u8) || file.StartsWith<byte>([(byte)'I', (byte)'I', 42, 0]) || file.StartsWith<byte>([(byte)'M', (byte)'M', 0, 42])
+    private static bool IsKnown(ReadOnlySpan<byte> file) =>
+        file.StartsWith<byte>([0xFF, 0xD8, 0xFF])
+        || file.StartsWith<byte>([0x89, (byte)'P', (byte)'N', (byte)'G'])
+        || file.StartsWith("GIF8"u8)
+        || file.StartsWith("BM"u8)
+        || file.StartsWith<byte>([(byte)'I', (byte)'I', 42, 0])
+        || file.StartsWith<byte>([(byte)'M', (byte)'M', 0, 42])
         || (file.Length > 12 && file.StartsWith("RIFF"u8) && file[8..].StartsWith("WEBP"u8))
         || (file.Length > 2 && file[0] == 'P' && file[1] is >= (byte)'1' and <= (byte)'6');
 }

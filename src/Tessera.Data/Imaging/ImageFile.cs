@@ -58,7 +58,14 @@ public sealed class ImageFile : IDisposable
     /// <exception cref="UnreadableImageException">A damaged file.</exception>
     public void Resize(Canvas canvas, Part part, int height, int width, Interpolation interpolation, bool shrink = false, int channels = 3)
     {
-        if (part.Top < 0 || part.Left < 0 || part.Height < 1 || part.Width < 1 || part.Top > Height - part.Height || part.Left > Width - part.Width)
+        if (
+            part.Top < 0
+            || part.Left < 0
+            || part.Height < 1
+            || part.Width < 1
+            || part.Top > Height - part.Height
+            || part.Left > Width - part.Width
+        )
             throw new ArgumentOutOfRangeException(nameof(part), part, $"not inside of an image of {Height}x{Width}");
         var factor = shrink && IsJpeg && interpolation != Interpolation.Nearest ? Factor(part, height, width) : 1;
         if (factor == 1)
@@ -70,24 +77,38 @@ public sealed class ImageFile : IDisposable
         using var small = ImageDecoder.Load(path, file, rows: true, factor);
         // The part may begin and end between the pixels of the smaller image; those that it touches are read.
         var scale = (double)factor;
-        var box = new Box(part.Left / scale, part.Top / scale, Math.Min((part.Left + part.Width) / scale, small.Width), Math.Min((part.Top + part.Height) / scale, small.Height));
+        var box = new Box(
+            part.Left / scale,
+            part.Top / scale,
+            Math.Min((part.Left + part.Width) / scale, small.Width),
+            Math.Min((part.Top + part.Height) / scale, small.Height)
+        );
         var (top, left) = ((int)box.Top, (int)box.Left);
         var touched = new Part(top, left, (int)Math.Ceiling(box.Bottom) - top, (int)Math.Ceiling(box.Right) - left);
-        Resampling.Resize(canvas, new Strips(small, touched, channels), height, width, interpolation, new(box.Left - left, box.Top - top, box.Right - left, box.Bottom - top));
+        Resampling.Resize(
+            canvas,
+            new Strips(small, touched, channels),
+            height,
+            width,
+            interpolation,
+            new(box.Left - left, box.Top - top, box.Right - left, box.Bottom - top)
+        );
         ReadRest(small, touched.Top + touched.Height);
     }
 
     /// <summary>Decodes what lies below a row, for its errors, unless the file is known to have its end.</summary>
     private void ReadRest(VipsImage decoded, int row)
     {
-        if (!HasEnd && row < decoded.Height) decoded.Read(new(row, 0, decoded.Height - row, decoded.Width), static (_, _, _) => { });
+        if (!HasEnd && row < decoded.Height)
+            decoded.Read(new(row, 0, decoded.Height - row, decoded.Width), static (_, _, _) => { });
     }
 
     /// <summary>How many times smaller a JPEG of which a part is wanted in a size may be decoded: 1, 2, 4 or 8.</summary>
     internal static int Factor(Part part, int height, int width)
     {
         var factor = 1;
-        while (factor < 8 && part.Height >= 2L * factor * height && part.Width >= 2L * factor * width) factor *= 2;
+        while (factor < 8 && part.Height >= 2L * factor * height && part.Width >= 2L * factor * width)
+            factor *= 2;
         return factor;
     }
 

@@ -43,7 +43,9 @@ internal static class Lanes
                 // Either half of the table answers to the lower seven bits; the eighth chooses.
                 var index = Vector512.LoadUnsafe(ref first, (nuint)i);
                 var upper = Vector512.LessThan(index.AsSByte(), Vector512<sbyte>.Zero).AsByte();
-                Vector512.ConditionalSelect(upper, Avx512Vbmi.PermuteVar64x8x2(c, index, d), Avx512Vbmi.PermuteVar64x8x2(a, index, b)).StoreUnsafe(ref first, (nuint)i);
+                Vector512
+                    .ConditionalSelect(upper, Avx512Vbmi.PermuteVar64x8x2(c, index, d), Avx512Vbmi.PermuteVar64x8x2(a, index, b))
+                    .StoreUnsafe(ref first, (nuint)i);
             }
         }
         for (; i < values.Length; i++)
@@ -67,29 +69,37 @@ internal static class Lanes
                 var next = Vector256.LoadUnsafe(ref first, (nuint)i);
                 (lows, highs) = (Vector256.Min(lows, next), Vector256.Max(highs, next));
             }
-            for (var lane = 0; lane < Vector256<byte>.Count; lane++) (low, high) = (Math.Min(low, lows[lane]), Math.Max(high, highs[lane]));
+            for (var lane = 0; lane < Vector256<byte>.Count; lane++)
+                (low, high) = (Math.Min(low, lows[lane]), Math.Max(high, highs[lane]));
         }
-        for (; i < values.Length; i++) (low, high) = (Math.Min(low, values[i]), Math.Max(high, values[i]));
+        for (; i < values.Length; i++)
+            (low, high) = (Math.Min(low, values[i]), Math.Max(high, values[i]));
         return (low, high);
     }
 
     /// <summary>Pixels of three bytes into a plane for each; all planes are as long as there are pixels.</summary>
     internal static void Split(ReadOnlySpan<byte> pixels, Span<byte> first, Span<byte> second, Span<byte> third)
     {
-        if (pixels.Length != 3 * first.Length || second.Length != first.Length || third.Length != first.Length) throw new ArgumentException("planes of another size than the pixels", nameof(pixels));
+        if (pixels.Length != 3 * first.Length || second.Length != first.Length || third.Length != first.Length)
+            throw new ArgumentException("planes of another size than the pixels", nameof(pixels));
         var i = 0;
         if (Ssse3.IsSupported)
         {
             ref var source = ref MemoryMarshal.GetReference(pixels);
             for (; i <= first.Length - 16; i += 16)
             {
-                var (x, y, z) = (Vector128.LoadUnsafe(ref source, (nuint)(3 * i)), Vector128.LoadUnsafe(ref source, (nuint)(3 * i + 16)), Vector128.LoadUnsafe(ref source, (nuint)(3 * i + 32)));
+                var (x, y, z) = (
+                    Vector128.LoadUnsafe(ref source, (nuint)(3 * i)),
+                    Vector128.LoadUnsafe(ref source, (nuint)(3 * i + 16)),
+                    Vector128.LoadUnsafe(ref source, (nuint)(3 * i + 32))
+                );
                 Gather(x, y, z, 0).StoreUnsafe(ref first[i]);
                 Gather(x, y, z, 1).StoreUnsafe(ref second[i]);
                 Gather(x, y, z, 2).StoreUnsafe(ref third[i]);
             }
         }
-        for (; i < first.Length; i++) (first[i], second[i], third[i]) = (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]);
+        for (; i < first.Length; i++)
+            (first[i], second[i], third[i]) = (pixels[3 * i], pixels[3 * i + 1], pixels[3 * i + 2]);
     }
 
     // Every third of 48 bytes: a shuffle of each 16 of them that leaves zeros for the others.
@@ -99,9 +109,15 @@ internal static class Lanes
         const byte o = 0x80;
         return channel switch
         {
-            0 => Ssse3.Shuffle(x, Vector128.Create(0, 3, 6, 9, 12, 15, o, o, o, o, o, o, o, o, o, o)) | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, o, 2, 5, 8, 11, 14, o, o, o, o, o)) | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, o, 1, 4, 7, 10, 13)),
-            1 => Ssse3.Shuffle(x, Vector128.Create(1, 4, 7, 10, 13, o, o, o, o, o, o, o, o, o, o, o)) | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, 0, 3, 6, 9, 12, 15, o, o, o, o, o)) | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, o, 2, 5, 8, 11, 14)),
-            _ => Ssse3.Shuffle(x, Vector128.Create(2, 5, 8, 11, 14, o, o, o, o, o, o, o, o, o, o, o)) | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, 1, 4, 7, 10, 13, o, o, o, o, o, o)) | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, 0, 3, 6, 9, 12, 15)),
+            0 => Ssse3.Shuffle(x, Vector128.Create(0, 3, 6, 9, 12, 15, o, o, o, o, o, o, o, o, o, o))
+                | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, o, 2, 5, 8, 11, 14, o, o, o, o, o))
+                | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, o, 1, 4, 7, 10, 13)),
+            1 => Ssse3.Shuffle(x, Vector128.Create(1, 4, 7, 10, 13, o, o, o, o, o, o, o, o, o, o, o))
+                | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, 0, 3, 6, 9, 12, 15, o, o, o, o, o))
+                | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, o, 2, 5, 8, 11, 14)),
+            _ => Ssse3.Shuffle(x, Vector128.Create(2, 5, 8, 11, 14, o, o, o, o, o, o, o, o, o, o, o))
+                | Ssse3.Shuffle(y, Vector128.Create(o, o, o, o, o, 1, 4, 7, 10, 13, o, o, o, o, o, o))
+                | Ssse3.Shuffle(z, Vector128.Create(o, o, o, o, o, o, o, o, o, o, 0, 3, 6, 9, 12, 15)),
         };
     }
 }

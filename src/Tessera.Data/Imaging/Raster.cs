@@ -36,7 +36,8 @@ public sealed class Raster
     public void Resize(int channels, int height, int width)
     {
         var needed = checked(channels * height * width);
-        if (memory.Length < needed) memory = GC.AllocateUninitializedArray<byte>(needed);
+        if (memory.Length < needed)
+            memory = GC.AllocateUninitializedArray<byte>(needed);
         (Channels, Height, Width) = (channels, height, width);
     }
 
@@ -66,7 +67,8 @@ public sealed class Raster
         for (var c = 0; c < Channels; c++)
         {
             var plane = Plane(c);
-            for (int i = 0, j = c; i < plane.Length; i++, j += Channels) plane[i] = pixels[j];
+            for (int i = 0, j = c; i < plane.Length; i++, j += Channels)
+                plane[i] = pixels[j];
         }
     }
 
@@ -77,7 +79,8 @@ public sealed class Raster
         for (var c = 0; c < Channels; c++)
         {
             var plane = Plane(c);
-            for (int i = 0, j = c; i < plane.Length; i++, j += Channels) result[j] = plane[i];
+            for (int i = 0, j = c; i < plane.Length; i++, j += Channels)
+                result[j] = plane[i];
         }
         return result;
     }

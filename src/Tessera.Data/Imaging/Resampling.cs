@@ -27,7 +27,16 @@ public static class Resampling
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         var image = canvas.Image;
         var part = box ?? new Box(0, 0, image.Width, image.Height);
-        if (!(part.Left >= 0 && part.Top >= 0 && part.Right <= image.Width && part.Bottom <= image.Height && part.Left < part.Right && part.Top < part.Bottom))
+        if (
+            !(
+                part.Left >= 0
+                && part.Top >= 0
+                && part.Right <= image.Width
+                && part.Bottom <= image.Height
+                && part.Left < part.Right
+                && part.Top < part.Bottom
+            )
+        )
             throw new ArgumentOutOfRangeException(nameof(box), part, $"not inside of an image of {image.Height}x{image.Width}");
         if (interpolation == Interpolation.Nearest)
         {
@@ -50,16 +59,19 @@ public static class Resampling
     private static void ResizeNearest(Canvas canvas, int height, int width, Box box)
     {
         var (source, target) = (canvas.Image, canvas.Scratch);
-        if (height == source.Height && width == source.Width && box == new Box(0, 0, width, height)) return;
+        if (height == source.Height && width == source.Width && box == new Box(0, 0, width, height))
+            return;
         var columns = Positions(box.Left, box.Right, width, source.Width);
         var rows = Positions(box.Top, box.Bottom, height, source.Height);
         target.Resize(source.Channels, height, width);
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 0; y < height; y++)
-            {
-                Span<byte> from = source.Row(c, rows[y]), to = target.Row(c, y);
-                for (var x = 0; x < width; x++) to[x] = from[columns[x]];
-            }
+        for (var y = 0; y < height; y++)
+        {
+            Span<byte> from = source.Row(c, rows[y]),
+                to = target.Row(c, y);
+            for (var x = 0; x < width; x++)
+                to[x] = from[columns[x]];
+        }
         canvas.Swap();
 
         static int[] Positions(double start, double end, int count, int size)
@@ -68,7 +80,8 @@ public static class Resampling
             var result = new int[count];
             // Summed up step by step, as Pillow does.
             var position = start + step * 0.5;
-            for (var i = 0; i < count; i++, position += step) result[i] = Math.Min((int)position, size - 1);
+            for (var i = 0; i < count; i++, position += step)
+                result[i] = Math.Min((int)position, size - 1);
             return result;
         }
     }
@@ -103,8 +116,14 @@ public static class Resampling
             var y = 0;
             if (Avx2.IsSupported)
                 for (; y <= source.Height - 4; y += 4)
-                    FourRows(source.Plane(c).Slice(y * source.Width, 4 * source.Width), target.Plane(c).Slice((targetRow + y) * target.Width, 4 * target.Width), source.Width, weights);
-            for (; y < source.Height; y++) OneRow(source.Row(c, y), target.Row(c, targetRow + y), 0, weights);
+                    FourRows(
+                        source.Plane(c).Slice(y * source.Width, 4 * source.Width),
+                        target.Plane(c).Slice((targetRow + y) * target.Width, 4 * target.Width),
+                        source.Width,
+                        weights
+                    );
+            for (; y < source.Height; y++)
+                OneRow(source.Row(c, y), target.Row(c, targetRow + y), 0, weights);
         }
     }
 
@@ -119,12 +138,14 @@ public static class Resampling
             if (start + factors.Length <= from.Length)
             {
                 var total = Vector256<int>.Zero;
-                for (var k = 0; k < factors.Length; k += Lanes.Count) total += Lanes.Load(ref Unsafe.AsRef(in from[start]), k) * Vector256.LoadUnsafe(ref factors[k]);
+                for (var k = 0; k < factors.Length; k += Lanes.Count)
+                    total += Lanes.Load(ref Unsafe.AsRef(in from[start]), k) * Vector256.LoadUnsafe(ref factors[k]);
                 sum += Vector256.Sum(total);
             }
             else
             {
-                for (var k = 0; k < count; k++) sum += from[start + k] * factors[k];
+                for (var k = 0; k < count; k++)
+                    sum += from[start + k] * factors[k];
             }
             to[i] = Clip(sum);
         }
@@ -141,7 +162,10 @@ public static class Resampling
         for (; i < outputs && weights.Starts[i] + taps <= inputs; i++)
         {
             ref var place = ref Unsafe.Add(ref source, weights.Starts[i]);
-            Vector256<int> a = default, b = default, c = default, d = default;
+            Vector256<int> a = default,
+                b = default,
+                c = default,
+                d = default;
             for (var k = 0; k < taps; k += Lanes.Count)
             {
                 var factor = Vector256.LoadUnsafe(ref factors, (nuint)(i * taps + k));
@@ -158,7 +182,8 @@ public static class Resampling
             Unsafe.Add(ref target, 2 * outputs + i) = (byte)clipped[2];
             Unsafe.Add(ref target, 3 * outputs + i) = (byte)clipped[3];
         }
-        for (var y = 0; y < 4 && i < outputs; y++) OneRow(from.Slice(y * inputs, inputs), to.Slice(y * outputs, outputs), i, weights);
+        for (var y = 0; y < 4 && i < outputs; y++)
+            OneRow(from.Slice(y * inputs, inputs), to.Slice(y * outputs, outputs), i, weights);
     }
 
     private static void Vertical(Raster source, Raster target, Weights weights)
@@ -177,13 +202,19 @@ public static class Resampling
                 for (; x <= width - Lanes.Count; x += Lanes.Count)
                 {
                     var total = Vector256.Create(Half);
-                    for (var k = 0; k < count; k++) total += Lanes.Load(ref Unsafe.AsRef(in plane[start]), k * width + x) * factors[k];
-                    Lanes.Store(Vector256.Min(Vector256.Max(total >> PrecisionBits, Vector256<int>.Zero), Vector256.Create(255)), ref to[0], x);
+                    for (var k = 0; k < count; k++)
+                        total += Lanes.Load(ref Unsafe.AsRef(in plane[start]), k * width + x) * factors[k];
+                    Lanes.Store(
+                        Vector256.Min(Vector256.Max(total >> PrecisionBits, Vector256<int>.Zero), Vector256.Create(255)),
+                        ref to[0],
+                        x
+                    );
                 }
                 for (; x < width; x++)
                 {
                     var sum = Half;
-                    for (var k = 0; k < count; k++) sum += plane[start + k * width + x] * factors[k];
+                    for (var k = 0; k < count; k++)
+                        sum += plane[start + k * width + x] * factors[k];
                     to[x] = Clip(sum);
                 }
             }
@@ -211,7 +242,8 @@ public static class Resampling
                 var start = Math.Max((int)(center - support + 0.5), 0);
                 var count = Math.Min((int)(center + support + 0.5), inputs) - start;
                 var total = 0.0;
-                for (var k = 0; k < count; k++) total += weights[k] = function((k + start - center + 0.5) * (1 / filterScale));
+                for (var k = 0; k < count; k++)
+                    total += weights[k] = function((k + start - center + 0.5) * (1 / filterScale));
                 for (var k = 0; k < count; k++)
                 {
                     var weight = total == 0 ? weights[k] : weights[k] / total;
@@ -222,20 +254,27 @@ public static class Resampling
             return new(outputs, taps, starts, counts, factors);
         }
 
-        private static (Func<double, double> Function, double Reach) Filter(Interpolation interpolation) => interpolation switch
-        {
-            Interpolation.Box => (x => x is > -0.5 and <= 0.5 ? 1 : 0, 0.5),
-            Interpolation.Bilinear => (x => Math.Max(1 - Math.Abs(x), 0), 1),
-            Interpolation.Bicubic => (Cubic, 2),
-            Interpolation.Lanczos => (x => x is >= -3 and < 3 ? Sinc(x) * Sinc(x / 3) : 0, 3),
-            _ => throw new ArgumentOutOfRangeException(nameof(interpolation), interpolation, "resizing knows nearest, box, bilinear, bicubic and lanczos"),
-        };
+        private static (Func<double, double> Function, double Reach) Filter(Interpolation interpolation) =>
+            interpolation switch
+            {
+                Interpolation.Box => (x => x is > -0.5 and <= 0.5 ? 1 : 0, 0.5),
+                Interpolation.Bilinear => (x => Math.Max(1 - Math.Abs(x), 0), 1),
+                Interpolation.Bicubic => (Cubic, 2),
+                Interpolation.Lanczos => (x => x is >= -3 and < 3 ? Sinc(x) * Sinc(x / 3) : 0, 3),
+                _ => throw new ArgumentOutOfRangeException(
+                    nameof(interpolation),
+                    interpolation,
+                    "resizing knows nearest, box, bilinear, bicubic and lanczos"
+                ),
+            };
 
         private static double Cubic(double x)
         {
             const double a = -0.5;
             x = Math.Abs(x);
-            return x < 1 ? ((a + 2) * x - (a + 3)) * x * x + 1 : x < 2 ? (((x - 5) * x + 8) * x - 4) * a : 0;
+            return x < 1 ? ((a + 2) * x - (a + 3)) * x * x + 1
+                : x < 2 ? (((x - 5) * x + 8) * x - 4) * a
+                : 0;
         }
 
         private static double Sinc(double x) => x == 0 ? 1 : Math.Sin(x * Math.PI) / (x * Math.PI);

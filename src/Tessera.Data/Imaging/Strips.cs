@@ -15,8 +15,7 @@ internal sealed class Strips(VipsImage image, Part part, int channels)
     /// <summary>Goes through all rows once.</summary>
     /// <param name="strip">Takes on some of them at a time.</param>
     /// <param name="next">Told the row of the part that the strip begins with.</param>
-    internal void Read(Raster strip, Action<int> next)
-        => image.Read(part, (pixels, row, height) =>
+    internal void Read(Raster strip, Action<int> next) => image.Read(part, (pixels, row, height) =>
         {
             strip.Resize(channels, height, part.Width);
             image.Convert(pixels, strip, 0, strip.PlaneSize);

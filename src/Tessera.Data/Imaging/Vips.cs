@@ -18,7 +18,8 @@ internal static partial class Vips
     static unsafe Vips()
     {
         NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
-        if (Init("tessera") != 0) throw new DataException($"libvips does not start: {TakeError()}");
+        if (Init("tessera") != 0)
+            throw new DataException($"libvips does not start: {TakeError()}");
         // Images are decoded by several workers side by side: threads inside of one image would only be in the way, and no image is asked for twice.
         SetConcurrency(1);
         SetCacheSize(0);
@@ -54,8 +55,11 @@ internal static partial class Vips
             _ => [],
         };
         foreach (var candidate in candidates)
-            if (NativeLibrary.TryLoad(candidate, out var handle)) return handle;
-        return candidates.Length == 0 ? 0 : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
+            if (NativeLibrary.TryLoad(candidate, out var handle))
+                return handle;
+        return candidates.Length == 0
+            ? 0
+            : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
     }
 
     // Errors come back as exceptions; what libvips would print beside them is of no use.
@@ -70,27 +74,68 @@ internal static partial class Vips
         return string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct());
     }
 
-    [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)] private static partial int Init(string program);
-    [LibraryImport(Lib, EntryPoint = "vips_concurrency_set")] private static partial void SetConcurrency(int threads);
-    [LibraryImport(Lib, EntryPoint = "vips_cache_set_max")] private static partial void SetCacheSize(int operations);
-    [LibraryImport(Lib, EntryPoint = "vips_block_untrusted_set")] private static partial void BlockUntrusted(int state);
-    [LibraryImport(Lib, EntryPoint = "vips_operation_block_set", StringMarshalling = StringMarshalling.Utf8)] private static partial void BlockClass(string name, int state);
+    [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Init(string program);
+
+    [LibraryImport(Lib, EntryPoint = "vips_concurrency_set")]
+    private static partial void SetConcurrency(int threads);
+
+    [LibraryImport(Lib, EntryPoint = "vips_cache_set_max")]
+    private static partial void SetCacheSize(int operations);
+
+    [LibraryImport(Lib, EntryPoint = "vips_block_untrusted_set")]
+    private static partial void BlockUntrusted(int state);
+
+    [LibraryImport(Lib, EntryPoint = "vips_operation_block_set", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial void BlockClass(string name, int state);
+
     [LibraryImport(GLib, EntryPoint = "g_log_set_handler", StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial uint SilenceWarnings(string domain, int levels, delegate* unmanaged<nint, int, nint, nint, void> handler, nint data);
-    [LibraryImport(Lib, EntryPoint = "vips_error_buffer")] private static partial nint ErrorBuffer();
-    [LibraryImport(Lib, EntryPoint = "vips_error_clear")] private static partial void ErrorClear();
+    private static unsafe partial uint SilenceWarnings(
+        string domain,
+        int levels,
+        delegate* unmanaged<nint, int, nint, nint, void> handler,
+        nint data
+    );
+
+    [LibraryImport(Lib, EntryPoint = "vips_error_buffer")]
+    private static partial nint ErrorBuffer();
+
+    [LibraryImport(Lib, EntryPoint = "vips_error_clear")]
+    private static partial void ErrorClear();
 
     [LibraryImport(Lib, EntryPoint = "vips_image_new_from_buffer", StringMarshalling = StringMarshalling.Utf8)]
     internal static unsafe partial nint FromBuffer(byte* bytes, nuint length, string options, nint end);
-    [LibraryImport(Lib, EntryPoint = "vips_autorot")] internal static partial int AutoRotate(nint image, out nint result, nint end);
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_width")] internal static partial int Width(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_height")] internal static partial int Height(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_bands")] internal static partial int Bands(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_format")] internal static partial int Format(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_interpretation")] internal static partial int Interpretation(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_region_new")] internal static partial nint NewRegion(nint image);
-    [LibraryImport(Lib, EntryPoint = "vips_region_fetch")] internal static partial nint Fetch(nint region, int left, int top, int width, int height, out nuint length);
-    [LibraryImport(Lib, EntryPoint = "vips_image_write_to_memory")] internal static partial nint WriteToMemory(nint image, out nuint length);
-    [LibraryImport(GLib, EntryPoint = "g_free")] internal static partial void Free(nint memory);
-    [LibraryImport(GObject, EntryPoint = "g_object_unref")] internal static partial void Unref(nint instance);
+
+    [LibraryImport(Lib, EntryPoint = "vips_autorot")]
+    internal static partial int AutoRotate(nint image, out nint result, nint end);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_width")]
+    internal static partial int Width(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_height")]
+    internal static partial int Height(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_bands")]
+    internal static partial int Bands(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_format")]
+    internal static partial int Format(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_interpretation")]
+    internal static partial int Interpretation(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_region_new")]
+    internal static partial nint NewRegion(nint image);
+
+    [LibraryImport(Lib, EntryPoint = "vips_region_fetch")]
+    internal static partial nint Fetch(nint region, int left, int top, int width, int height, out nuint length);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_write_to_memory")]
+    internal static partial nint WriteToMemory(nint image, out nuint length);
+
+    [LibraryImport(GLib, EntryPoint = "g_free")]
+    internal static partial void Free(nint memory);
+
+    [LibraryImport(GObject, EntryPoint = "g_object_unref")]
+    internal static partial void Unref(nint instance);
 }

@@ -11,10 +11,12 @@ internal sealed unsafe class VipsImage : IDisposable
     private const int UnsignedByte = 0;
     private const int UnsignedShort = 2;
     private const int Cmyk = 15;
+
     // Whole rows of blocks of every kind of JPEG, few enough to stay in the cache.
     private const int StripRows = 16;
 
     private readonly string path;
+
     // The file's bytes in native memory: libvips reads them again and again until the image goes.
     private void* memory;
     private nint handle;
@@ -57,20 +59,24 @@ internal sealed unsafe class VipsImage : IDisposable
             throw new UnreadableImageException(path, Vips.TakeError());
         }
         var image = new VipsImage(path, handle, memory);
-        if ((long)image.Height * image.Width <= ImageDecoder.LargestImage) return image;
+        if ((long)image.Height * image.Width <= ImageDecoder.LargestImage)
+            return image;
         var (height, width) = (image.Height, image.Width);
         image.Dispose();
         throw new UnreadableImageException(path, $"{width}x{height} pixels: more than {ImageDecoder.LargestImage}");
     }
 
     /// <summary>The image turned as its orientation mark says; dispose of it before this one.</summary>
-    internal VipsImage Oriented()
-        => Vips.AutoRotate(handle, out var turned, 0) == 0 ? new(path, turned, null) : throw new UnreadableImageException(path, Vips.TakeError());
+    internal VipsImage Oriented() =>
+        Vips.AutoRotate(handle, out var turned, 0) == 0
+            ? new(path, turned, null)
+            : throw new UnreadableImageException(path, Vips.TakeError());
 
     /// <summary>All values of an 8-bit image, [H, W, bands].</summary>
     internal byte[] Bytes()
     {
-        if (Vips.Format(handle) != UnsignedByte) throw new UnreadableImageException(path, "not an image of 8 bits per value");
+        if (Vips.Format(handle) != UnsignedByte)
+            throw new UnreadableImageException(path, "not an image of 8 bits per value");
         var pixels = Decode(out var length);
         try
         {
@@ -105,16 +111,18 @@ internal sealed unsafe class VipsImage : IDisposable
     {
         Check();
         var region = Vips.NewRegion(handle);
-        if (region == 0) throw new UnreadableImageException(path, Vips.TakeError());
+        if (region == 0)
+            throw new UnreadableImageException(path, Vips.TakeError());
         try
         {
             var bottom = part.Top + part.Height;
-            for (var top = part.Top; top < bottom;)
+            for (var top = part.Top; top < bottom; )
             {
                 // Up to a border of the blocks that files are made of.
                 var height = Math.Min((top / StripRows + 1) * StripRows, bottom) - top;
                 var pixels = Vips.Fetch(region, part.Left, top, part.Width, height, out var length);
-                if (pixels == 0) throw new UnreadableImageException(path, Vips.TakeError());
+                if (pixels == 0)
+                    throw new UnreadableImageException(path, Vips.TakeError());
                 try
                 {
                     rows(new ReadOnlySpan<byte>((void*)pixels, checked((int)length)), top - part.Top, height);
@@ -134,8 +142,10 @@ internal sealed unsafe class VipsImage : IDisposable
 
     private void Check()
     {
-        if (Vips.Format(handle) is not (UnsignedByte or UnsignedShort)) throw new UnreadableImageException(path, "values of a kind other than 8 or 16 bits");
-        if (Bands is < 1 or > 4) throw new UnreadableImageException(path, $"{Bands} channels");
+        if (Vips.Format(handle) is not (UnsignedByte or UnsignedShort))
+            throw new UnreadableImageException(path, "values of a kind other than 8 or 16 bits");
+        if (Bands is < 1 or > 4)
+            throw new UnreadableImageException(path, $"{Bands} channels");
     }
 
     /// <summary>Brings pixels as the file has them into one or three planes of 8 bits.</summary>
@@ -151,13 +161,17 @@ internal sealed unsafe class VipsImage : IDisposable
             // The upper halves, on a little-endian machine the second bytes.
             var wide = MemoryMarshal.Cast<byte, ushort>(pixels);
             var narrow = new byte[wide.Length];
-            for (var i = 0; i < narrow.Length; i++) narrow[i] = (byte)(wide[i] >> 8);
+            for (var i = 0; i < narrow.Length; i++)
+                narrow[i] = (byte)(wide[i] >> 8);
             pixels = narrow;
         }
         var first = target.Plane(0).Slice(start, count);
-        if (target.Channels == 3 && bands == 3) Lanes.Split(pixels, first, target.Plane(1).Slice(start, count), target.Plane(2).Slice(start, count));
-        else if (target.Channels == 3) Convert(pixels, bands, IsCmyk, first, target.Plane(1).Slice(start, count), target.Plane(2).Slice(start, count));
-        else Convert(pixels, bands, IsCmyk, first, default, default);
+        if (target.Channels == 3 && bands == 3)
+            Lanes.Split(pixels, first, target.Plane(1).Slice(start, count), target.Plane(2).Slice(start, count));
+        else if (target.Channels == 3)
+            Convert(pixels, bands, IsCmyk, first, target.Plane(1).Slice(start, count), target.Plane(2).Slice(start, count));
+        else
+            Convert(pixels, bands, IsCmyk, first, default, default);
     }
 
     private bool IsCmyk => Bands == 4 && Vips.Interpretation(handle) == Cmyk;
@@ -165,7 +179,8 @@ internal sealed unsafe class VipsImage : IDisposable
     private nint Decode(out int length)
     {
         var pixels = Vips.WriteToMemory(handle, out var bytes);
-        if (pixels == 0) throw new UnreadableImageException(path, Vips.TakeError());
+        if (pixels == 0)
+            throw new UnreadableImageException(path, Vips.TakeError());
         length = checked((int)bytes);
         return pixels;
     }
@@ -175,16 +190,22 @@ internal sealed unsafe class VipsImage : IDisposable
         var color = !second.IsEmpty;
         for (int i = 0, j = 0; i < first.Length; i++, j += bands)
         {
-            byte red, green, blue;
-            if (bands < 3) red = green = blue = source[j];
-            else (red, green, blue) = (source[j], source[j + 1], source[j + 2]);
+            byte red,
+                green,
+                blue;
+            if (bands < 3)
+                red = green = blue = source[j];
+            else
+                (red, green, blue) = (source[j], source[j + 1], source[j + 2]);
             if (cmyk)
             {
                 var rest = 255 - source[j + 3];
                 (red, green, blue) = (Uncover(red, rest), Uncover(green, rest), Uncover(blue, rest));
             }
-            if (color) (first[i], second[i], third[i]) = (red, green, blue);
-            else first[i] = bands < 3 ? red : ColorOps.Luma(red, green, blue);
+            if (color)
+                (first[i], second[i], third[i]) = (red, green, blue);
+            else
+                first[i] = bands < 3 ? red : ColorOps.Luma(red, green, blue);
         }
     }
 
@@ -197,7 +218,8 @@ internal sealed unsafe class VipsImage : IDisposable
 
     public void Dispose()
     {
-        if (handle == 0) return;
+        if (handle == 0)
+            return;
         Vips.Unref(handle);
         NativeMemory.Free(memory);
         handle = 0;

@@ -19,7 +19,8 @@ internal sealed class Axis(int original)
     internal void Reset()
     {
         Length = original;
-        for (var i = 0; i < original; i++) places[i] = i;
+        for (var i = 0; i < original; i++)
+            places[i] = i;
     }
 
     /// <summary>Takes a window, and then perhaps its mirror image.</summary>
@@ -31,9 +32,12 @@ internal sealed class Axis(int original)
     internal void Move(int start, int length, bool turned, byte? border, int borders)
     {
         (places, before) = (before, places);
-        if (places.Length < length) places = new int[length];
+        if (places.Length < length)
+            places = new int[length];
         for (var i = 0; i < length; i++)
-            places[i] = Window.Source(start + (turned ? length - 1 - i : i), Length, border) is { } source ? before[source] : original + borders;
+            places[i] = Window.Source(start + (turned ? length - 1 - i : i), Length, border) is { } source
+                ? before[source]
+                : original + borders;
         Length = length;
     }
 }

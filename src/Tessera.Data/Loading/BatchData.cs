@@ -28,8 +28,8 @@ internal sealed class BatchData
     /// <summary>Images that could not be read.</summary>
     internal IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
 
-    internal Batch ToBatch()
-        => new(Inputs(), Tensor.From(Labels, Labels.Length), Indices)
+    internal Batch ToBatch() =>
+        new(Inputs(), Tensor.From(Labels, Labels.Length), Indices)
         {
             Whole = Whole,
             Idle = Idle,

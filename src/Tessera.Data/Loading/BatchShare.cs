@@ -23,5 +23,6 @@ public static class BatchShare
     /// <summary>Samples of the process that gets most.</summary>
     /// <param name="count">Samples of the batch.</param>
     /// <param name="processes">Number of processes.</param>
-    public static int Largest(int count, int processes) => Enumerable.Range(0, processes).Max(rank => Of(count, new(rank, processes)).Length);
+    public static int Largest(int count, int processes) =>
+        Enumerable.Range(0, processes).Max(rank => Of(count, new(rank, processes)).Length);
 }

@@ -25,8 +25,10 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
             var random = draw.Random(seed, epoch);
             (labels[i], indices[i], views[i]) = (dataset.Labels[draw.Index], draw.Index, Move(ref random));
             places.Add(draw.Index);
-            foreach (var row in rows.Places) places.Add(row);
-            foreach (var column in columns.Places) places.Add(column);
+            foreach (var row in rows.Places)
+                places.Add(row);
+            foreach (var column in columns.Places)
+                places.Add(column);
             Erase(i, positions, values, ref random);
         }
         var (height, width) = (rows.Length, columns.Length);
@@ -57,7 +59,8 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
             view = move.Apply(view, height, width);
             rows.Move(move.Top, move.Height, move.Overturned, transform.Border, borders);
             columns.Move(move.Left, move.Width, move.Mirrored, transform.Border, borders);
-            if (transform.Border is not null) borders++;
+            if (transform.Border is not null)
+                borders++;
         }
         return view;
     }
@@ -65,7 +68,8 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
     // On an image of NaN, so that what is no NaN afterwards is what the model's image takes over.
     private void Erase(int image, List<long> positions, List<float> values, ref SampleRandom random)
     {
-        if (erasings.Length == 0) return;
+        if (erasings.Length == 0)
+            return;
         var size = dataset.Channels * rows.Length * columns.Length;
         if (erased.Length != size)
         {
@@ -73,11 +77,14 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
             Array.Fill(erased, float.NaN);
         }
         var any = false;
-        foreach (var erasing in erasings) any |= erasing.Erase(erased, dataset.Channels, rows.Length, columns.Length, ref random);
-        if (!any) return;
+        foreach (var erasing in erasings)
+            any |= erasing.Erase(erased, dataset.Channels, rows.Length, columns.Length, ref random);
+        if (!any)
+            return;
         for (var i = 0; i < size; i++)
         {
-            if (float.IsNaN(erased[i])) continue;
+            if (float.IsNaN(erased[i]))
+                continue;
             positions.Add((long)image * size + i);
             values.Add(erased[i]);
             erased[i] = float.NaN;

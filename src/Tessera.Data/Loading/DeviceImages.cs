@@ -10,10 +10,10 @@ internal sealed class DeviceImages
     private const int ImagesAtATime = 1024;
 
     private readonly Device device;
-    private readonly Tensor pixels;         // [N, C, H + borders, W + borders], uint8
-    private readonly Tensor channels;       // [1, C, 1, 1], int64
-    private readonly Tensor tables;         // [1, C, 1, 1], int32: where the values of a channel begin in `values`
-    private readonly Tensor values;         // [C * 256], float32: the normalised value of every byte
+    private readonly Tensor pixels; // [N, C, H + borders, W + borders], uint8
+    private readonly Tensor channels; // [1, C, 1, 1], int64
+    private readonly Tensor tables; // [1, C, 1, 1], int32: where the values of a channel begin in `values`
+    private readonly Tensor values; // [C * 256], float32: the normalised value of every byte
 
     /// <summary>Brings a data set to a device.</summary>
     /// <param name="data">In memory, of one size.</param>
@@ -57,10 +57,13 @@ internal sealed class DeviceImages
         for (var y = 0; y < image.Height + borders.Length; y++)
         {
             var row = target.Slice(y * width, width);
-            if (y < image.Height) image.Row(channel, y).CopyTo(row);
-            else row.Fill(borders[y - image.Height]);
+            if (y < image.Height)
+                image.Row(channel, y).CopyTo(row);
+            else
+                row.Fill(borders[y - image.Height]);
             // Where a row and a column of two borders meet, the one that entered later lies over the other.
-            for (var border = Math.Max(0, y - image.Height); border < borders.Length; border++) row[image.Width + border] = borders[border];
+            for (var border = Math.Max(0, y - image.Height); border < borders.Length; border++)
+                row[image.Width + border] = borders[border];
         }
     }
 
@@ -70,7 +73,8 @@ internal sealed class DeviceImages
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var images = Normalize(Gather(plan));
-        if (plan.Erased.Length > 0) images.View(-1).IndexCopy_(0, On(Tensor.From(plan.Erased)), On(Tensor.From(plan.ErasedValues)));
+        if (plan.Erased.Length > 0)
+            images.View(-1).IndexCopy_(0, On(Tensor.From(plan.Erased)), On(Tensor.From(plan.ErasedValues)));
         return scope.Return(plan.Mixes is { } mixes ? Mixed(images, mixes) : images);
     }
 
@@ -84,8 +88,7 @@ internal sealed class DeviceImages
         return pixels.Index([number, channels, row, column]);
     }
 
-    private Tensor Normalize(Tensor bytes)
-        => values.IndexSelect(0, (bytes + tables).Reshape(-1)).View(bytes.Shape);
+    private Tensor Normalize(Tensor bytes) => values.IndexSelect(0, (bytes + tables).Reshape(-1)).View(bytes.Shape);
 
     // As Mixing.Apply: image i with image B-1-i, as both were before.
     private Tensor Mixed(Tensor images, Mix[] plan)
@@ -100,13 +103,15 @@ internal sealed class DeviceImages
             var mix = i == count - 1 - i ? Mix.None : plan[i];
             (shares[i], shares[count + i]) = mix.Box is null ? ((float)mix.Share, (float)(1 - mix.Share)) : (1, 0);
             shared |= mix.Box is null && mix != Mix.None;
-            if (mix.Box is not { } box) continue;
+            if (mix.Box is not { } box)
+                continue;
             boxed = true;
             var ofImage = inside.AsSpan(i * (height + width), height + width);
             ofImage[box.Top..box.Bottom].Fill(true);
             ofImage[(height + box.Left)..(height + box.Right)].Fill(true);
         }
-        if (!shared && !boxed) return images;
+        if (!shared && !boxed)
+            return images;
         var partners = images.Flip(0);
         var result = images;
         if (shared)

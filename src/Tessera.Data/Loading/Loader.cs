@@ -5,6 +5,7 @@ public enum Replacement
 {
     /// <summary>Another image of the set, drawn deterministically: for training.</summary>
     OtherDraw,
+
     /// <summary>Nothing, the batch is smaller: for measuring, where no image may count twice.</summary>
     None,
 }
@@ -40,23 +41,41 @@ public sealed class Loader
     /// <param name="replacement">What stands in the place of an unreadable image.</param>
     /// <param name="device">Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the workers' memory. The batches are the same.</param>
     /// <exception cref="DataException">A number that makes no sense, a data set that is neither of images nor of encoded text, or one that <paramref name="device"/> has no batches of (<see cref="DeviceBatches"/>).</exception>
-    public Loader(Dataset dataset, Pipeline pipeline, int batchSize, ulong seed = 0, bool shuffle = false, bool dropLast = false,
-        int? workers = null, int prefetch = 4, Sampler? sampler = null, Replica? replica = null, double unreadableLimit = 0.01, Replacement replacement = Replacement.OtherDraw,
-        Device? device = null)
+    public Loader(
+        Dataset dataset,
+        Pipeline pipeline,
+        int batchSize,
+        ulong seed = 0,
+        bool shuffle = false,
+        bool dropLast = false,
+        int? workers = null,
+        int prefetch = 4,
+        Sampler? sampler = null,
+        Replica? replica = null,
+        double unreadableLimit = 0.01,
+        Replacement replacement = Replacement.OtherDraw,
+        Device? device = null
+    )
     {
-        if (batchSize < 1) throw new DataException($"batch size {batchSize}: at least 1 is right");
-        if (workers is < 0 or > 256) throw new DataException($"{workers} workers: 0 to 256 is right");
-        if (unreadableLimit is not (>= 0 and < 1)) throw new DataException($"a limit of {unreadableLimit} unreadable images: a share from 0 to below 1 is right");
-        if (prefetch < 1) throw new DataException($"prefetch of {prefetch} batches: at least 1 is right");
+        if (batchSize < 1)
+            throw new DataException($"batch size {batchSize}: at least 1 is right");
+        if (workers is < 0 or > 256)
+            throw new DataException($"{workers} workers: 0 to 256 is right");
+        if (unreadableLimit is not (>= 0 and < 1))
+            throw new DataException($"a limit of {unreadableLimit} unreadable images: a share from 0 to below 1 is right");
+        if (prefetch < 1)
+            throw new DataException($"prefetch of {prefetch} batches: at least 1 is right");
         this.replica = replica ?? Replica.Single;
-        if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count) throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes");
+        if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count)
+            throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes");
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
         this.workers = workers ?? (dataset is ImageDataset { InMemory: false } ? Environment.ProcessorCount : 1);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
         samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
         switch (dataset)
         {
-            case var _ when device is not null && DeviceBatches.Obstacle(dataset, pipeline) is { } obstacle: throw new DataException($"{dataset.Name}: {obstacle}");
+            case var _ when device is not null && DeviceBatches.Obstacle(dataset, pipeline) is { } obstacle:
+                throw new DataException($"{dataset.Name}: {obstacle}");
             case ImageDataset images when device is { } place:
                 var onDevice = new DeviceImages(images, pipeline, place);
                 builder = () => new DeviceBatchBuilder(images, onDevice, pipeline, seed);
@@ -67,10 +86,14 @@ public sealed class Loader
                 builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, replacement);
                 break;
             case EncodedText text:
-                if (pipeline.Transforms.Count > 0) throw new DataException($"{dataset.Name}: augment is for images, not for text");
+                if (pipeline.Transforms.Count > 0)
+                    throw new DataException($"{dataset.Name}: augment is for images, not for text");
                 builder = () => new TextBatchBuilder(text);
                 break;
-            default: throw new DataException($"{dataset.Name}: a set of {dataset.GetType().Name} cannot be loaded; texts have to be encoded by a vocabulary first");
+            default:
+                throw new DataException(
+                    $"{dataset.Name}: a set of {dataset.GetType().Name} cannot be loaded; texts have to be encoded by a vocabulary first"
+                );
         }
     }
 
@@ -103,7 +126,8 @@ public sealed class Loader
     /// <exception cref="DataException">A negative number, or samples that cannot be read.</exception>
     public IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0)
     {
-        if (epoch < 0 || skipBatches < 0 || skipBatches > StepsPerEpoch) throw new DataException($"epoch {epoch} from batch {skipBatches} on: an epoch has {StepsPerEpoch} batches");
+        if (epoch < 0 || skipBatches < 0 || skipBatches > StepsPerEpoch)
+            throw new DataException($"epoch {epoch} from batch {skipBatches} on: an epoch has {StepsPerEpoch} batches");
         return Enumerate(epoch, skipBatches);
     }
 
@@ -113,19 +137,22 @@ public sealed class Loader
         Func<int, BatchData> Worker()
         {
             var own = builder();
-            return number => own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), replica, epoch, number);
+            return number =>
+                own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), replica, epoch, number);
         }
 
         if (workers == 0)
         {
             var make = Worker();
             for (var step = start; step < StepsPerEpoch; step++)
-                if (Checked(make(step)) is { } made) yield return made.ToBatch();
+                if (Checked(make(step)) is { } made)
+                    yield return made.ToBatch();
             yield break;
         }
         using var prefetcher = new Prefetcher<BatchData>(start, StepsPerEpoch, workers, prefetch, Worker);
         for (var step = start; step < StepsPerEpoch; step++)
-            if (Checked(prefetcher.Take()) is { } made) yield return made.ToBatch();
+            if (Checked(prefetcher.Take()) is { } made)
+                yield return made.ToBatch();
 
         // Here batches come in order, so that the limit is reached at the same one whatever the number of workers. A batch of
         // which nothing is left is none, except among several processes: there all go through the same batches.

@@ -41,11 +41,13 @@ internal sealed class Prefetcher<T> : IDisposable
         (T? Item, Exception? Failure) result;
         lock (gate)
         {
-            while (!made.Remove(taken, out result)) Monitor.Wait(gate);
+            while (!made.Remove(taken, out result))
+                Monitor.Wait(gate);
             taken++;
             Monitor.PulseAll(gate);
         }
-        if (result.Failure is { } failure) ExceptionDispatchInfo.Throw(failure);
+        if (result.Failure is { } failure)
+            ExceptionDispatchInfo.Throw(failure);
         return result.Item!;
     }
 
@@ -76,7 +78,8 @@ internal sealed class Prefetcher<T> : IDisposable
     {
         lock (gate)
         {
-            while (!stopped && claimed < end && claimed >= taken + ahead) Monitor.Wait(gate);
+            while (!stopped && claimed < end && claimed >= taken + ahead)
+                Monitor.Wait(gate);
             return stopped || claimed >= end ? null : claimed++;
         }
     }
@@ -89,6 +92,7 @@ internal sealed class Prefetcher<T> : IDisposable
             stopped = true;
             Monitor.PulseAll(gate);
         }
-        foreach (var thread in threads) thread.Join();
+        foreach (var thread in threads)
+            thread.Join();
     }
 }

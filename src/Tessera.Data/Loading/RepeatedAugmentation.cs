@@ -12,13 +12,17 @@ public sealed record RepeatedAugmentation(int Repeats = 3, int Round = 256, bool
     /// <inheritdoc/>
     public override Draw[] Order(int count, ulong seed, int epoch, Replica replica)
     {
-        if (Repeats < 1 || Round < 0) throw new DataException($"repeated augmentation: {Repeats} repeats, rounded to {Round}");
-        if (count == 0) return [];
+        if (Repeats < 1 || Round < 0)
+            throw new DataException($"repeated augmentation: {Repeats} repeats, rounded to {Round}");
+        if (count == 0)
+            return [];
         // Fewer samples than a round would leave nothing.
-        if (count < Round) return new Shuffled().Order(count, seed, epoch, replica);
+        if (count < Round)
+            return new Shuffled().Order(count, seed, epoch, replica);
         var order = Shuffle ? Permutation(count, seed, epoch) : [.. Enumerable.Range(0, count)];
         var repeated = new Draw[checked(count * Repeats)];
-        for (var i = 0; i < repeated.Length; i++) repeated[i] = new(order[i / Repeats], i % Repeats);
+        for (var i = 0; i < repeated.Length; i++)
+            repeated[i] = new(order[i / Repeats], i % Repeats);
         var length = Round == 0 ? (count + replica.Count - 1) / replica.Count : count / Round * Round / replica.Count;
         return Share<Draw>(repeated, replica)[..length];
     }

@@ -42,7 +42,8 @@ public abstract record Sampler
     {
         var length = (order.Length + replica.Count - 1) / replica.Count;
         var result = new T[length];
-        for (var i = 0; i < length; i++) result[i] = order[(replica.Rank + i * replica.Count) % order.Length];
+        for (var i = 0; i < length; i++)
+            result[i] = order[(replica.Rank + i * replica.Count) % order.Length];
         return result;
     }
 }
@@ -51,16 +52,16 @@ public abstract record Sampler
 public sealed record Sequential : Sampler
 {
     /// <inheritdoc/>
-    public override Draw[] Order(int count, ulong seed, int epoch, Replica replica)
-        => [.. Enumerable.Range(0, count).Where(i => i % replica.Count == replica.Rank).Select(i => new Draw(i))];
+    public override Draw[] Order(int count, ulong seed, int epoch, Replica replica) =>
+        [.. Enumerable.Range(0, count).Where(i => i % replica.Count == replica.Rank).Select(i => new Draw(i))];
 }
 
 /// <summary>In random order, another one in each epoch.</summary>
 public sealed record Shuffled : Sampler
 {
     /// <inheritdoc/>
-    public override Draw[] Order(int count, ulong seed, int epoch, Replica replica)
-        => count == 0 ? [] : Array.ConvertAll(Share<int>(Permutation(count, seed, epoch), replica), i => new Draw(i));
+    public override Draw[] Order(int count, ulong seed, int epoch, Replica replica) =>
+        count == 0 ? [] : Array.ConvertAll(Share<int>(Permutation(count, seed, epoch), replica), i => new Draw(i));
 }
 
 /// <summary>What the random numbers of a seed are used for.</summary>

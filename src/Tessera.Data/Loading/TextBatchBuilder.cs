@@ -21,6 +21,14 @@ internal sealed class TextBatchBuilder(EncodedText text) : BatchBuilder
             ids.AsSpan(i * text.Length + words.Length, text.Length - words.Length).Fill(Vocabulary.Padding);
             (labels[i], indices[i]) = (text.Labels[index], index);
         }
-        return new() { Inputs = () => Tensor.From(ids, share.Length, text.Length), Mask = mask, Labels = labels, Indices = indices, Whole = draws.Length, Idle = idle };
+        return new()
+        {
+            Inputs = () => Tensor.From(ids, share.Length, text.Length),
+            Mask = mask,
+            Labels = labels,
+            Indices = indices,
+            Whole = draws.Length,
+            Idle = idle,
+        };
     }
 }

@@ -15,7 +15,8 @@ internal sealed class UnreadableImages(ImageDataset dataset, double limit)
     {
         get
         {
-            lock (found) return [.. found.Values];
+            lock (found)
+                return [.. found.Values];
         }
     }
 
@@ -29,7 +30,9 @@ internal sealed class UnreadableImages(ImageDataset dataset, double limit)
             {
                 found[image.Index] = image;
                 if (found.Count > limit * dataset.Count)
-                    throw new DataException($"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, more than the limit of {100 * limit:0.##} % (data.unreadable_limit); the last is {image.Name}: {image.Problem}");
+                    throw new DataException(
+                        $"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, more than the limit of {100 * limit:0.##} % (data.unreadable_limit); the last is {image.Name}: {image.Problem}"
+                    );
             }
         }
     }

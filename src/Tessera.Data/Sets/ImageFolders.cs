@@ -6,44 +6,66 @@ namespace Tessera.Data.Sets;
 /// <summary>Sets that lie in folders of image files.</summary>
 internal static class ImageFolders
 {
-    internal static DatasetKind Folder { get; } = new("image_folder", "a folder of your own: SPLIT/CLASS/.../FILE or CLASS/.../FILE", ["train", "val", "test"], "images", OpenFolder);
+    internal static DatasetKind Folder { get; } =
+        new("image_folder", "a folder of your own: SPLIT/CLASS/.../FILE or CLASS/.../FILE", ["train", "val", "test"], "images", OpenFolder);
 
-    internal static DatasetKind ImageNet { get; } = new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", OpenImageNet);
+    internal static DatasetKind ImageNet { get; } =
+        new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", OpenImageNet);
 
-    internal static DatasetKind TinyImageNet { get; } = new("tiny_imagenet", "110,000 photographs, 64x64, 200 classes", ["train", "val"], "tiny-imagenet-200", OpenTiny);
+    internal static DatasetKind TinyImageNet { get; } =
+        new("tiny_imagenet", "110,000 photographs, 64x64, 200 classes", ["train", "val"], "tiny-imagenet-200", OpenTiny);
 
-    internal static DatasetKind Flowers { get; } = new("flowers102", "8,189 photographs of flowers, 102 classes", ["train", "val", "trainval", "test"], "flowers-102", OpenFlowers);
+    internal static DatasetKind Flowers { get; } =
+        new("flowers102", "8,189 photographs of flowers, 102 classes", ["train", "val", "trainval", "test"], "flowers-102", OpenFlowers);
 
-    internal static DatasetKind Cub { get; } = new("cub200", "11,788 photographs of birds, 200 classes", ["train", "test", "retrieval_train", "retrieval_test"], "CUB_200_2011", OpenCub);
+    internal static DatasetKind Cub { get; } =
+        new(
+            "cub200",
+            "11,788 photographs of birds, 200 classes",
+            ["train", "test", "retrieval_train", "retrieval_test"],
+            "CUB_200_2011",
+            OpenCub
+        );
 
     /// <summary>A class per direct subfolder, in the order of their names; images at any depth below, by name at each level.</summary>
     internal static FileImages Read(string name, string split, string folder, Normalization? normalization = null)
     {
         var classes = Subfolders(folder);
-        if (classes.Length == 0) throw new DataException($"{name} ({split}): {folder} holds no folders, where one per class is right");
+        if (classes.Length == 0)
+            throw new DataException($"{name} ({split}): {folder} holds no folders, where one per class is right");
         var (paths, labels) = (new List<string>(), new List<int>());
         for (var label = 0; label < classes.Length; label++)
         {
             var before = paths.Count;
             Walk(Path.Combine(folder, classes[label]), paths);
-            if (paths.Count == before) throw new DataException($"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image ({string.Join(", ", ImageDecoder.Extensions)})");
+            if (paths.Count == before)
+                throw new DataException(
+                    $"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image ({string.Join(", ", ImageDecoder.Extensions)})"
+                );
             labels.AddRange(Enumerable.Repeat(label, paths.Count - before));
         }
         return new(name, split, classes, paths, labels, normalization);
     }
 
-    private static string[] Subfolders(string folder)
-        => [.. Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
+    private static string[] Subfolders(string folder) =>
+        [.. Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
     private static void Walk(string folder, List<string> paths)
     {
-        paths.AddRange(Directory.EnumerateFiles(folder).Where(path => ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant())).Order(StringComparer.Ordinal));
-        foreach (var below in Subfolders(folder)) Walk(Path.Combine(folder, below), paths);
+        paths.AddRange(
+            Directory
+                .EnumerateFiles(folder)
+                .Where(path => ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+                .Order(StringComparer.Ordinal)
+        );
+        foreach (var below in Subfolders(folder))
+            Walk(Path.Combine(folder, below), paths);
     }
 
     private static FileImages OpenFolder(string split, string? root)
     {
-        if (root is null) throw new DataException("image_folder: data.root has to name the folder");
+        if (root is null)
+            throw new DataException("image_folder: data.root has to name the folder");
         var below = Path.Combine(root, split);
         return Read("image_folder", split, Directory.Exists(below) ? below : root);
     }
@@ -63,14 +85,22 @@ internal static class ImageFolders
         var ids = DataFiles.Lines(truth);
         var meta = Path.Combine(kit, "meta.mat");
         // The kit's own numbers are not the usual classes: those go by the sorted WordNet ids.
-        var wnids = MatFile.Structures(meta, "synsets")
+        var wnids = MatFile
+            .Structures(meta, "synsets")
             .Where(synset => synset["num_children"] is MatMatrix { Values: [0] })
-            .ToDictionary(synset => synset["ILSVRC2012_ID"] is MatMatrix { Values: [var id] } ? (int)id : throw new DataFormatException(meta, null, "a synset without ILSVRC2012_ID"), synset => synset["WNID"] as string ?? throw new DataFormatException(meta, null, "a synset without WNID"));
+            .ToDictionary(
+                synset =>
+                    synset["ILSVRC2012_ID"] is MatMatrix { Values: [var id] }
+                        ? (int)id
+                        : throw new DataFormatException(meta, null, "a synset without ILSVRC2012_ID"),
+                synset => synset["WNID"] as string ?? throw new DataFormatException(meta, null, "a synset without WNID")
+            );
         var classes = wnids.Values.Order(StringComparer.Ordinal).ToArray();
         var (paths, labels) = (new List<string>(), new List<int>());
         for (var i = 0; i < ids.Length; i++)
         {
-            if (!int.TryParse(ids[i], out var id) || !wnids.TryGetValue(id, out var wnid)) throw new DataFormatException(truth, null, $"line {i + 1} is '{ids[i]}', where a number of meta.mat is right");
+            if (!int.TryParse(ids[i], out var id) || !wnids.TryGetValue(id, out var wnid))
+                throw new DataFormatException(truth, null, $"line {i + 1} is '{ids[i]}', where a number of meta.mat is right");
             paths.Add(Path.Combine(images, $"ILSVRC2012_val_{i + 1:D8}.JPEG"));
             labels.Add(Array.BinarySearch(classes, wnid, StringComparer.Ordinal));
         }
@@ -81,7 +111,8 @@ internal static class ImageFolders
     {
         var folder = Folders("tiny_imagenet", root, "tiny-imagenet-200", "train");
         var normalization = new Normalization([0.4802f, 0.4481f, 0.3975f], [0.2770f, 0.2691f, 0.2821f]);
-        if (split == "train") return Read("tiny_imagenet", split, Path.Combine(folder, "train"), normalization);
+        if (split == "train")
+            return Read("tiny_imagenet", split, Path.Combine(folder, "train"), normalization);
         var classes = DataFiles.Lines(Path.Combine(folder, "wnids.txt")).Order(StringComparer.Ordinal).ToArray();
         var list = Path.Combine(folder, "val", "val_annotations.txt");
         var (paths, labels) = (new List<string>(), new List<int>());
@@ -89,7 +120,8 @@ internal static class ImageFolders
         {
             var parts = line.Split('\t');
             var label = parts.Length >= 2 ? Array.BinarySearch(classes, parts[1], StringComparer.Ordinal) : -1;
-            if (label < 0) throw new DataFormatException(list, null, $"line {number + 1}: file name, tab and one of the names of wnids.txt are right");
+            if (label < 0)
+                throw new DataFormatException(list, null, $"line {number + 1}: file name, tab and one of the names of wnids.txt are right");
             paths.Add(Path.Combine(folder, "val", "images", parts[0]));
             labels.Add(label);
         }
@@ -101,11 +133,24 @@ internal static class ImageFolders
         var folder = Places.Find("flowers102", root, "flowers-102", "setid.mat");
         var all = MatFile.Integers(Path.Combine(folder, "imagelabels.mat"), "labels");
         var sets = Path.Combine(folder, "setid.mat");
-        string[] names = split switch { "train" => ["trnid"], "val" => ["valid"], "trainval" => ["trnid", "valid"], _ => ["tstid"] };
+        string[] names = split switch
+        {
+            "train" => ["trnid"],
+            "val" => ["valid"],
+            "trainval" => ["trnid", "valid"],
+            _ => ["tstid"],
+        };
         var numbers = names.SelectMany(name => MatFile.Integers(sets, name)).ToArray();
-        if (numbers.FirstOrDefault(number => number < 1 || number > all.Length) is var wrong && wrong != 0) throw new DataFormatException(sets, null, $"image {wrong}, where 1 to {all.Length} is right");
-        return new("flowers102", split, [.. Enumerable.Range(1, 102).Select(i => $"{i}")], [.. numbers.Select(number => Path.Combine(folder, "jpg", $"image_{number:D5}.jpg"))], [.. numbers.Select(number => all[number - 1] - 1)],
-            new([0.4353f, 0.3773f, 0.2872f], [0.2966f, 0.2455f, 0.2698f]));
+        if (numbers.FirstOrDefault(number => number < 1 || number > all.Length) is var wrong && wrong != 0)
+            throw new DataFormatException(sets, null, $"image {wrong}, where 1 to {all.Length} is right");
+        return new(
+            "flowers102",
+            split,
+            [.. Enumerable.Range(1, 102).Select(i => $"{i}")],
+            [.. numbers.Select(number => Path.Combine(folder, "jpg", $"image_{number:D5}.jpg"))],
+            [.. numbers.Select(number => all[number - 1] - 1)],
+            new([0.4353f, 0.3773f, 0.2872f], [0.2966f, 0.2455f, 0.2698f])
+        );
     }
 
     private static FileImages OpenCub(string split, string? root)
@@ -115,21 +160,55 @@ internal static class ImageFolders
         {
             var path = Path.Combine(folder, file);
             var lines = DataFiles.Lines(path);
-            if (count >= 0 && lines.Length != count) throw new DataFormatException(path, null, $"{lines.Length} lines, where {count} are right: one per image");
-            return [.. lines.Select((line, i) => line.Split(' ', 2) is [_, var value] ? value : throw new DataFormatException(path, null, $"line {i + 1}: a number, a space and a value are right"))];
+            if (count >= 0 && lines.Length != count)
+                throw new DataFormatException(path, null, $"{lines.Length} lines, where {count} are right: one per image");
+            return
+            [
+                .. lines.Select(
+                    (line, i) =>
+                        line.Split(' ', 2) is [_, var value]
+                            ? value
+                            : throw new DataFormatException(path, null, $"line {i + 1}: a number, a space and a value are right")
+                ),
+            ];
         }
 
         var images = Column("images.txt", -1);
-        var labels = Column("image_class_labels.txt", images.Length).Select(text => int.TryParse(text, out var label) ? label - 1 : -1).ToArray();
+        var labels = Column("image_class_labels.txt", images.Length)
+            .Select(text => int.TryParse(text, out var label) ? label - 1 : -1)
+            .ToArray();
         var training = Column("train_test_split.txt", images.Length).Select(text => text == "1").ToArray();
         // Retrieval divides by class instead: the first hundred train.
-        var chosen = Enumerable.Range(0, images.Length).Where(i => split switch { "train" => training[i], "test" => !training[i], "retrieval_train" => labels[i] < 100, _ => labels[i] >= 100 }).ToArray();
-        return new("cub200", split, Column("classes.txt", -1), [.. chosen.Select(i => Path.Combine(folder, "images", images[i]))], [.. chosen.Select(i => labels[i])]);
+        var chosen = Enumerable
+            .Range(0, images.Length)
+            .Where(i =>
+                split switch
+                {
+                    "train" => training[i],
+                    "test" => !training[i],
+                    "retrieval_train" => labels[i] < 100,
+                    _ => labels[i] >= 100,
+                }
+            )
+            .ToArray();
+        return new(
+            "cub200",
+            split,
+            Column("classes.txt", -1),
+            [.. chosen.Select(i => Path.Combine(folder, "images", images[i]))],
+            [.. chosen.Select(i => labels[i])]
+        );
     }
 
     private static string Folders(string name, string? root, string folder, string marker)
     {
-        string[] candidates = [root ?? Path.Combine(Datasets.Cache, folder), Path.Combine(root ?? Datasets.Cache, folder), Path.Combine(root ?? Datasets.Cache, folder, folder)];
-        return candidates.FirstOrDefault(candidate => Directory.Exists(Path.Combine(candidate, marker))) ?? throw Places.Missing(name, marker + Path.DirectorySeparatorChar, candidates.Distinct());
+        string[] candidates =
+        [
+            root ?? Path.Combine(Datasets.Cache, folder),
+            Path.Combine(root ?? Datasets.Cache, folder),
+            Path.Combine(root ?? Datasets.Cache, folder, folder),
+        ];
+        return candidates.FirstOrDefault(candidate => Directory.Exists(Path.Combine(candidate, marker)))
+            ?? throw Places.Missing(name, marker + Path.DirectorySeparatorChar, candidates.Distinct());
     }
 }

@@ -6,7 +6,10 @@ public static class LabelMaps
     /// <summary>What is left out of training and evaluation.</summary>
     public const byte Void = 255;
 
-    private static readonly byte[] cityscapes = [.. Enumerable.Range(0, 34).Select(id => (byte)LabelTables.Cityscapes.First(entry => entry.Id == id).TrainId)];
+    private static readonly byte[] cityscapes =
+    [
+        .. Enumerable.Range(0, 34).Select(id => (byte)LabelTables.Cityscapes.First(entry => entry.Id == id).TrainId),
+    ];
 
     /// <summary>Maps whose 0 stands for nothing and whose classes count from 1 (ADE20K, NYUv2).</summary>
     public static byte FromOne(int value) => value is >= 1 and <= 255 ? (byte)(value - 1) : Void;

@@ -18,9 +18,13 @@ internal static class Places
         return TryFind(candidates, marker) ?? throw Missing(name, marker, candidates);
     }
 
-    internal static string? TryFind(IEnumerable<string> candidates, string marker)
-        => candidates.FirstOrDefault(candidate => File.Exists(Path.Combine(candidate, marker)) || File.Exists(Path.Combine(candidate, marker + ".gz")));
+    internal static string? TryFind(IEnumerable<string> candidates, string marker) =>
+        candidates.FirstOrDefault(candidate =>
+            File.Exists(Path.Combine(candidate, marker)) || File.Exists(Path.Combine(candidate, marker + ".gz"))
+        );
 
-    internal static DataException Missing(string name, string marker, IEnumerable<string> candidates)
-        => new($"{name}: no {marker} in {string.Join(" or ", candidates)}; fetch it with 'tessera data get {name}' or let data.root name its folder");
+    internal static DataException Missing(string name, string marker, IEnumerable<string> candidates) =>
+        new(
+            $"{name}: no {marker} in {string.Join(" or ", candidates)}; fetch it with 'tessera data get {name}' or let data.root name its folder"
+        );
 }

@@ -8,7 +8,8 @@ public sealed class TextDataset : Dataset
     public TextDataset(string name, string split, IReadOnlyList<string> classNames, IReadOnlyList<string> texts, IReadOnlyList<int> labels)
         : base(name, split, classNames, labels)
     {
-        if (texts.Count != labels.Count) throw new DataException($"{name} ({split}): {texts.Count} texts and {labels.Count} labels");
+        if (texts.Count != labels.Count)
+            throw new DataException($"{name} ({split}): {texts.Count} texts and {labels.Count} labels");
         Texts = texts;
     }
 
@@ -18,7 +19,8 @@ public sealed class TextDataset : Dataset
     /// <summary>Some of the texts.</summary>
     /// <param name="indices">Their positions, in the order that they have then.</param>
     /// <param name="split">Name of the part; that of the whole by default.</param>
-    public TextDataset Part(IReadOnlyList<int> indices, string? split = null) => new(Name, split ?? Split, ClassNames, [.. indices.Select(i => Texts[i])], [.. indices.Select(i => Labels[i])]);
+    public TextDataset Part(IReadOnlyList<int> indices, string? split = null) =>
+        new(Name, split ?? Split, ClassNames, [.. indices.Select(i => Texts[i])], [.. indices.Select(i => Labels[i])]);
 }
 
 /// <summary>Labelled texts as word ids of one length: what the loader reads.</summary>
@@ -34,7 +36,8 @@ public sealed class EncodedText : Dataset
     public EncodedText(TextDataset source, Vocabulary vocabulary, int length = 64)
         : base(source.Name, source.Split, source.ClassNames, source.Labels)
     {
-        if (length < 1) throw new DataException($"texts of {length} words: at least 1 is right");
+        if (length < 1)
+            throw new DataException($"texts of {length} words: at least 1 is right");
         (Source, Vocabulary, Length) = (source, vocabulary, length);
         words = [.. source.Texts.Select(text => vocabulary.Encode(text, length))];
     }

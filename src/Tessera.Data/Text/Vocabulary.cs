@@ -18,9 +18,11 @@ public sealed class Vocabulary
     /// <exception cref="DataException">A word that is there twice, or fewer than two.</exception>
     public Vocabulary(IReadOnlyList<string> words)
     {
-        if (words.Count < 2) throw new DataException("a vocabulary starts with entries for unknown words and padding");
+        if (words.Count < 2)
+            throw new DataException("a vocabulary starts with entries for unknown words and padding");
         for (var id = 2; id < words.Count; id++)
-            if (!ids.TryAdd(words[id], id)) throw new DataException($"a vocabulary has the word '{words[id]}' twice");
+            if (!ids.TryAdd(words[id], id))
+                throw new DataException($"a vocabulary has the word '{words[id]}' twice");
         Words = words;
     }
 
@@ -38,8 +40,13 @@ public sealed class Vocabulary
     {
         var counts = new Dictionary<string, int>();
         foreach (var text in texts)
-            foreach (var word in Split(text)) counts[word] = counts.GetValueOrDefault(word) + 1;
-        var words = counts.Where(entry => entry.Value >= minCount).OrderByDescending(entry => entry.Value).ThenBy(entry => entry.Key, StringComparer.Ordinal).Select(entry => entry.Key);
+        foreach (var word in Split(text))
+            counts[word] = counts.GetValueOrDefault(word) + 1;
+        var words = counts
+            .Where(entry => entry.Value >= minCount)
+            .OrderByDescending(entry => entry.Value)
+            .ThenBy(entry => entry.Key, StringComparer.Ordinal)
+            .Select(entry => entry.Key);
         return new(["<unk>", "<pad>", .. words.Take(Math.Max(0, maxSize - 2))]);
     }
 
@@ -47,8 +54,7 @@ public sealed class Vocabulary
     public int this[string word] => ids.GetValueOrDefault(word, Unknown);
 
     /// <summary>Ids of the first words of a text; an empty text is one unknown word.</summary>
-    public int[] Encode(string text, int length)
-        => [.. Split(text).Select(word => this[word]).Take(length).DefaultIfEmpty(Unknown)];
+    public int[] Encode(string text, int length) => [.. Split(text).Select(word => this[word]).Take(length).DefaultIfEmpty(Unknown)];
 
     /// <summary>Words of a text in lower case; punctuation marks are words of their own, apostrophes stay inside of words.</summary>
     public static IEnumerable<string> Split(string text)
@@ -61,10 +67,13 @@ public sealed class Vocabulary
                 word.Append(char.ToLowerInvariant(character));
                 continue;
             }
-            if (word.Length > 0) yield return word.ToString();
+            if (word.Length > 0)
+                yield return word.ToString();
             word.Clear();
-            if (!char.IsWhiteSpace(character) && !char.IsControl(character)) yield return character.ToString();
+            if (!char.IsWhiteSpace(character) && !char.IsControl(character))
+                yield return character.ToString();
         }
-        if (word.Length > 0) yield return word.ToString();
+        if (word.Length > 0)
+            yield return word.ToString();
     }
 }

@@ -21,31 +21,40 @@ public sealed record WordVectors(int Dimension, int Found, float[] Values)
         while (reader.ReadLine() is { } line)
         {
             number++;
-            if (line.Length == 0) continue;
+            if (line.Length == 0)
+                continue;
             if (dimension == 0)
             {
                 dimension = CountNumbers(line);
-                if (dimension == 0) throw new DataFormatException(path, null, $"line {number}: a word and its numbers are right");
+                if (dimension == 0)
+                    throw new DataFormatException(path, null, $"line {number}: a word and its numbers are right");
                 values = new float[checked(vocabulary.Count * dimension)];
             }
             // A few words hold spaces: the numbers are the last columns.
             var end = line.Length;
-            for (var i = 0; i < dimension && end >= 0; i++) end = line.LastIndexOf(' ', Math.Max(end - 1, 0), Math.Max(end, 1));
-            if (end <= 0) throw new DataFormatException(path, null, $"line {number}: fewer than {dimension} numbers");
+            for (var i = 0; i < dimension && end >= 0; i++)
+                end = line.LastIndexOf(' ', Math.Max(end - 1, 0), Math.Max(end, 1));
+            if (end <= 0)
+                throw new DataFormatException(path, null, $"line {number}: fewer than {dimension} numbers");
             var id = vocabulary[line[..end]];
-            if (id == Vocabulary.Unknown) continue;
+            if (id == Vocabulary.Unknown)
+                continue;
             var row = values.AsSpan(id * dimension, dimension);
             var column = 0;
             foreach (var range in line.AsSpan(end + 1).Split(' '))
-                if (!float.TryParse(line.AsSpan(end + 1)[range], NumberStyles.Float, CultureInfo.InvariantCulture, out row[column++])) throw new DataFormatException(path, null, $"line {number}: '{line.AsSpan(end + 1)[range]}' is no number");
+                if (!float.TryParse(line.AsSpan(end + 1)[range], NumberStyles.Float, CultureInfo.InvariantCulture, out row[column++]))
+                    throw new DataFormatException(path, null, $"line {number}: '{line.AsSpan(end + 1)[range]}' is no number");
             known[id] = true;
         }
-        if (dimension == 0) throw new DataFormatException(path, 0, "an empty file");
+        if (dimension == 0)
+            throw new DataFormatException(path, 0, "an empty file");
         for (var id = 0; id < known.Length; id++)
         {
-            if (known[id] || id == Vocabulary.Padding) continue;
+            if (known[id] || id == Vocabulary.Padding)
+                continue;
             var random = new SampleRandom(SpellingHash(vocabulary.Words[id]), 0, 0);
-            foreach (ref var value in values.AsSpan(id * dimension, dimension)) value = (float)(deviation * random.Normal());
+            foreach (ref var value in values.AsSpan(id * dimension, dimension))
+                value = (float)(deviation * random.Normal());
         }
         return new(dimension, known.Count(found => found), values);
     }
@@ -54,13 +63,16 @@ public sealed record WordVectors(int Dimension, int Found, float[] Values)
     private static int CountNumbers(string line)
     {
         var columns = line.Split(' ');
-        return columns.Skip(1).All(text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _)) ? columns.Length - 1 : 0;
+        return columns.Skip(1).All(text => float.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out _))
+            ? columns.Length - 1
+            : 0;
     }
 
     private static ulong SpellingHash(string word)
     {
         var hash = 0xCBF29CE484222325UL;
-        foreach (var unit in word) hash = (hash ^ unit) * 0x100000001B3UL;
+        foreach (var unit in word)
+            hash = (hash ^ unit) * 0x100000001B3UL;
         return hash;
     }
 }

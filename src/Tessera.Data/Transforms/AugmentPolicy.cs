@@ -42,7 +42,8 @@ public sealed partial record AugmentPolicy(string Name)
                 continue;
             }
             var match = Entry().Match(part);
-            if (!match.Success || !double.TryParse(match.Groups[2].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value)) throw Wrong();
+            if (!match.Success || !double.TryParse(match.Groups[2].Value, NumberStyles.Float, CultureInfo.InvariantCulture, out var value))
+                throw Wrong();
             result = match.Groups[1].Value switch
             {
                 "m" => result with { Magnitude = value },
@@ -54,7 +55,10 @@ public sealed partial record AugmentPolicy(string Name)
                 _ => throw Wrong(),
             };
 
-            DataException Wrong() => new($"augmentation policy '{text}': '{part}' is not understood; parts are m, n, p, mstd, mmax and inc with a number, and t3a, as in rand-m9-mstd0.5-inc1");
+            DataException Wrong() =>
+                new(
+                    $"augmentation policy '{text}': '{part}' is not understood; parts are m, n, p, mstd, mmax and inc with a number, and t3a, as in rand-m9-mstd0.5-inc1"
+                );
         }
         return result;
     }
@@ -62,7 +66,10 @@ public sealed partial record AugmentPolicy(string Name)
     /// <summary>A magnitude around the given one.</summary>
     internal double Draw(double magnitude, ref SampleRandom random)
     {
-        var value = Deviation == 0 ? magnitude : double.IsInfinity(Deviation) ? random.Uniform(0, magnitude) : magnitude + Deviation * random.Normal();
+        var value =
+            Deviation == 0 ? magnitude
+            : double.IsInfinity(Deviation) ? random.Uniform(0, magnitude)
+            : magnitude + Deviation * random.Normal();
         return Math.Clamp(value, 0, MagnitudeLimit);
     }
 

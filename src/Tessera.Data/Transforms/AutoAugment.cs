@@ -40,13 +40,18 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        var settings = new OpSettings((Interpolation ?? (IsTorchvision ? Data.Interpolation.Nearest : Data.Interpolation.Bicubic)).Draw(ref random));
+        var settings = new OpSettings(
+            (Interpolation ?? (IsTorchvision ? Data.Interpolation.Nearest : Data.Interpolation.Bicubic)).Draw(ref random)
+        );
         var table = tables[policy.Name];
         foreach (var (name, probability, level) in table[random.Below(table.Length)])
         {
-            if (!random.Chance(probability)) continue;
-            if (IsTorchvision) ApplyBinned(name, level, canvas, settings, ref random);
-            else AugmentPolicy.Apply(LeveledOp.All[name], policy.Draw(level ?? 0, ref random), canvas, settings, ref random);
+            if (!random.Chance(probability))
+                continue;
+            if (IsTorchvision)
+                ApplyBinned(name, level, canvas, settings, ref random);
+            else
+                AugmentPolicy.Apply(LeveledOp.All[name], policy.Draw(level ?? 0, ref random), canvas, settings, ref random);
         }
     }
 
@@ -55,18 +60,25 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
         var image = canvas.Image;
         var (values, signed) = AugmentSpace.Torchvision(name, 10, image.Height, image.Width);
         var magnitude = values is null || level is not { } bin ? 0 : values[bin];
-        if (signed && random.Chance(0.5)) magnitude = -magnitude;
+        if (signed && random.Chance(0.5))
+            magnitude = -magnitude;
         AugmentSpace.Apply(name, magnitude, canvas, settings.Interpolation);
     }
 
-    private static AugmentPolicy Check(AugmentPolicy policy)
-        => tables.ContainsKey(policy.Name) ? policy : throw new DataException($"auto_augment: no table '{policy.Name}': there are {string.Join(", ", tables.Keys.Order())}");
+    private static AugmentPolicy Check(AugmentPolicy policy) =>
+        tables.ContainsKey(policy.Name)
+            ? policy
+            : throw new DataException($"auto_augment: no table '{policy.Name}': there are {string.Join(", ", tables.Keys.Order())}");
 
-    private static Entry[][] Read(string[] lines, bool increasing = false)
-        => Array.ConvertAll(lines, line => Array.ConvertAll(line.Split("; "), text =>
-        {
-            var parts = text.Split(' ');
-            var name = increasing && parts[0].StartsWith("Posterize", StringComparison.Ordinal) ? "PosterizeIncreasing" : parts[0];
-            return new Entry(name, double.Parse(parts[1], CultureInfo.InvariantCulture), parts.Length > 2 ? int.Parse(parts[2], CultureInfo.InvariantCulture) : null);
-        }));
+    private static Entry[][] Read(string[] lines, bool increasing = false) =>
+        Array.ConvertAll(lines, line => Array.ConvertAll(line.Split("; "), text =>
+            {
+                var parts = text.Split(' ');
+                var name = increasing && parts[0].StartsWith("Posterize", StringComparison.Ordinal) ? "PosterizeIncreasing" : parts[0];
+                return new Entry(
+                    name,
+                    double.Parse(parts[1], CultureInfo.InvariantCulture),
+                    parts.Length > 2 ? int.Parse(parts[2], CultureInfo.InvariantCulture) : null
+                );
+            }));
 }

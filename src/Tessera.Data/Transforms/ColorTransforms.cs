@@ -18,16 +18,20 @@ public sealed record ColorJitter(double Brightness = 0, double Contrast = 0, dou
         foreach (var kind in order)
         {
             var range = ranges[kind];
-            if (range == 0) continue;
+            if (range == 0)
+                continue;
             if (kind == 3)
             {
                 HueOps.Rotate(canvas.Image, random.Uniform(-range, range));
                 continue;
             }
             var factor = (float)random.Uniform(Math.Max(0, 1 - range), 1 + range);
-            if (kind == 0) ColorOps.Brightness(canvas.Image, factor);
-            else if (kind == 1) ColorOps.Contrast(canvas.Image, factor);
-            else ColorOps.Saturation(canvas.Image, factor);
+            if (kind == 0)
+                ColorOps.Brightness(canvas.Image, factor);
+            else if (kind == 1)
+                ColorOps.Contrast(canvas.Image, factor);
+            else
+                ColorOps.Saturation(canvas.Image, factor);
         }
     }
 }
@@ -39,7 +43,8 @@ public sealed record RandomGrayscale(double Probability = 0.1) : ImageTransform
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        if (random.Chance(Probability)) ColorOps.Grayscale(canvas.Image);
+        if (random.Chance(Probability))
+            ColorOps.Grayscale(canvas.Image);
     }
 }
 
@@ -51,7 +56,8 @@ public sealed record RandomSolarize(double Probability = 0.2, int Threshold = 12
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        if (random.Chance(Probability)) ColorOps.Solarize(canvas.Image, Threshold);
+        if (random.Chance(Probability))
+            ColorOps.Solarize(canvas.Image, Threshold);
     }
 }
 
@@ -64,7 +70,8 @@ public sealed record RandomBlur(double Probability = 0.5, double Low = 0.1, doub
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        if (random.Chance(Probability)) GaussianBlur.Apply(canvas, (float)random.Uniform(Low, High));
+        if (random.Chance(Probability))
+            GaussianBlur.Apply(canvas, (float)random.Uniform(Low, High));
     }
 }
 
@@ -76,9 +83,15 @@ public sealed record ThreeAugment : ImageTransform
     {
         switch (random.Below(3))
         {
-            case 0: ColorOps.Grayscale(canvas.Image); break;
-            case 1: ColorOps.Solarize(canvas.Image, 128); break;
-            default: GaussianBlur.Apply(canvas, (float)random.Uniform(0.1, 2)); break;
+            case 0:
+                ColorOps.Grayscale(canvas.Image);
+                break;
+            case 1:
+                ColorOps.Solarize(canvas.Image, 128);
+                break;
+            default:
+                GaussianBlur.Apply(canvas, (float)random.Uniform(0.1, 2));
+                break;
         }
     }
 }
@@ -90,9 +103,11 @@ public sealed record ToColor : ImageTransform
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         var source = canvas.Image;
-        if (source.Channels == 3) return;
+        if (source.Channels == 3)
+            return;
         canvas.Scratch.Resize(3, source.Height, source.Width);
-        for (var c = 0; c < 3; c++) source.Plane(0).CopyTo(canvas.Scratch.Plane(c));
+        for (var c = 0; c < 3; c++)
+            source.Plane(0).CopyTo(canvas.Scratch.Plane(c));
         canvas.Swap();
     }
 }

@@ -5,8 +5,10 @@ public enum MixMode
 {
     /// <summary>Once per batch.</summary>
     Batch,
+
     /// <summary>For each pair of images that are mixed with each other.</summary>
     Pair,
+
     /// <summary>For each image.</summary>
     Elem,
 }
@@ -17,7 +19,13 @@ public enum MixMode
 /// <param name="Switch">Beside cutmix: how often cutmix takes the place of mixup.</param>
 /// <param name="Mode">For what parameters are drawn.</param>
 /// <param name="Epochs">Mixing ends after that many epochs, cutmix too; null for never.</param>
-public sealed record Mixup(double Alpha = 0.8, double Probability = 1, double Switch = 0.5, MixMode Mode = MixMode.Batch, int? Epochs = null) : BatchTransform;
+public sealed record Mixup(
+    double Alpha = 0.8,
+    double Probability = 1,
+    double Switch = 0.5,
+    MixMode Mode = MixMode.Batch,
+    int? Epochs = null
+) : BatchTransform;
 
 /// <summary>A box of another image of the batch pasted in, and targets mixed by area (Yun et al., 2019, arXiv:1905.04899).</summary>
 /// <param name="Alpha">Of the beta distribution that the share of the image is drawn from.</param>
@@ -25,7 +33,13 @@ public sealed record Mixup(double Alpha = 0.8, double Probability = 1, double Sw
 /// <param name="MaxSide">Largest side of the box as a share of the image's.</param>
 /// <param name="Probability">Without mixup: how often a batch (pair, image) is mixed.</param>
 /// <param name="Mode">Without mixup: for what parameters are drawn.</param>
-public sealed record CutMix(double Alpha = 1, double? MinSide = null, double? MaxSide = null, double Probability = 1, MixMode Mode = MixMode.Batch) : BatchTransform;
+public sealed record CutMix(
+    double Alpha = 1,
+    double? MinSide = null,
+    double? MaxSide = null,
+    double Probability = 1,
+    MixMode Mode = MixMode.Batch
+) : BatchTransform;
 
 /// <summary>Targets become soft: a share of the probability is spread evenly over all classes.</summary>
 /// <param name="Smoothing">That share.</param>
@@ -49,13 +63,20 @@ public readonly record struct Mix(double Share, MixBox? Box = null)
     {
         var ratio = Math.Sqrt(1 - share);
         var (cutHeight, cutWidth) = ((int)(height * ratio), (int)(width * ratio));
-        return Pasted(new(
-            Math.Clamp(centerY - cutHeight / 2, 0, height), Math.Clamp(centerY + cutHeight / 2, 0, height),
-            Math.Clamp(centerX - cutWidth / 2, 0, width), Math.Clamp(centerX + cutWidth / 2, 0, width)), height, width);
+        return Pasted(
+            new(
+                Math.Clamp(centerY - cutHeight / 2, 0, height),
+                Math.Clamp(centerY + cutHeight / 2, 0, height),
+                Math.Clamp(centerX - cutWidth / 2, 0, width),
+                Math.Clamp(centerX + cutWidth / 2, 0, width)
+            ),
+            height,
+            width
+        );
     }
 
-    internal static Mix Pasted(MixBox box, int height, int width)
-        => new(1 - (double)(box.Bottom - box.Top) * (box.Right - box.Left) / ((double)height * width), box);
+    internal static Mix Pasted(MixBox box, int height, int width) =>
+        new(1 - (double)(box.Bottom - box.Top) * (box.Right - box.Left) / ((double)height * width), box);
 }
 
 /// <summary>Rows and columns of a box; the ends are not included.</summary>
@@ -75,15 +96,24 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
     /// <exception cref="DataException">The same kind twice, or values that make no sense.</exception>
     public static Mixing? Of(IReadOnlyList<BatchTransform> transforms)
     {
-        if (transforms.Count == 0) return null;
+        if (transforms.Count == 0)
+            return null;
         if (transforms.GroupBy(transform => transform.GetType()).FirstOrDefault(group => group.Count() > 1) is { } twice)
             throw new DataException($"augment: {twice.Key.Name} is there twice");
-        var result = new Mixing(transforms.OfType<Mixup>().SingleOrDefault(), transforms.OfType<CutMix>().SingleOrDefault(), transforms.OfType<LabelSmoothing>().SingleOrDefault()?.Smoothing ?? 0);
+        var result = new Mixing(
+            transforms.OfType<Mixup>().SingleOrDefault(),
+            transforms.OfType<CutMix>().SingleOrDefault(),
+            transforms.OfType<LabelSmoothing>().SingleOrDefault()?.Smoothing ?? 0
+        );
         // An alpha of 0 turns a kind off, as published settings write it.
-        if (result.Mixup is { Alpha: 0 }) result = result with { Mixup = null };
-        if (result.CutMix is { Alpha: 0, MinSide: null }) result = result with { CutMix = null };
-        if (result.Mixup is { Alpha: < 0 } || result.CutMix is { Alpha: < 0 }) throw new DataException("augment: alpha of mixup and cutmix is not negative");
-        if (result.Smoothing is < 0 or > 1) throw new DataException($"augment: smoothing {result.Smoothing} is not between 0 and 1");
+        if (result.Mixup is { Alpha: 0 })
+            result = result with { Mixup = null };
+        if (result.CutMix is { Alpha: 0, MinSide: null })
+            result = result with { CutMix = null };
+        if (result.Mixup is { Alpha: < 0 } || result.CutMix is { Alpha: < 0 })
+            throw new DataException("augment: alpha of mixup and cutmix is not negative");
+        if (result.Smoothing is < 0 or > 1)
+            throw new DataException($"augment: smoothing {result.Smoothing} is not between 0 and 1");
         return result;
     }
 
@@ -97,15 +127,20 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
     {
         var plan = new Mix[count];
         Array.Fill(plan, Mix.None);
-        if ((Mixup is null && CutMix is null) || epoch >= Mixup?.Epochs) return plan;
+        if ((Mixup is null && CutMix is null) || epoch >= Mixup?.Epochs)
+            return plan;
         switch (Mode)
         {
-            case MixMode.Batch: Array.Fill(plan, Draw(height, width, ref random)); break;
+            case MixMode.Batch:
+                Array.Fill(plan, Draw(height, width, ref random));
+                break;
             case MixMode.Pair:
-                for (var i = 0; i < count / 2; i++) plan[i] = plan[count - 1 - i] = Draw(height, width, ref random);
+                for (var i = 0; i < count / 2; i++)
+                    plan[i] = plan[count - 1 - i] = Draw(height, width, ref random);
                 break;
             case MixMode.Elem:
-                for (var i = 0; i < count; i++) plan[i] = Draw(height, width, ref random);
+                for (var i = 0; i < count; i++)
+                    plan[i] = Draw(height, width, ref random);
                 break;
         }
         return plan;
@@ -129,7 +164,8 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
 
     private Mix Draw(int height, int width, ref SampleRandom random)
     {
-        if (!random.Chance(Probability)) return Mix.None;
+        if (!random.Chance(Probability))
+            return Mix.None;
         if (CutMix is { } cut && (Mixup is null || random.Chance(Mixup.Switch)))
         {
             if (cut is { MinSide: { } min, MaxSide: { } max })
@@ -157,35 +193,40 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
     /// <param name="plan">Per image.</param>
     /// <param name="height">H.</param>
     /// <param name="width">W.</param>
-    public static void Apply<T>(Span<T> images, ReadOnlySpan<Mix> plan, int height, int width) where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
+    public static void Apply<T>(Span<T> images, ReadOnlySpan<Mix> plan, int height, int width)
+        where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
     {
         var size = images.Length / Math.Max(1, plan.Length);
         var before = new T[size];
         for (var i = 0; i < plan.Length / 2; i++)
         {
             var j = plan.Length - 1 - i;
-            if (plan[i] == Mix.None && plan[j] == Mix.None) continue;
-            Span<T> first = images.Slice(i * size, size), second = images.Slice(j * size, size);
+            if (plan[i] == Mix.None && plan[j] == Mix.None)
+                continue;
+            Span<T> first = images.Slice(i * size, size),
+                second = images.Slice(j * size, size);
             first.CopyTo(before);
             Combine(first, second, plan[i], height, width);
             Combine<T>(second, before, plan[j], height, width);
         }
     }
 
-    private static void Combine<T>(Span<T> image, ReadOnlySpan<T> partner, Mix mix, int height, int width) where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
+    private static void Combine<T>(Span<T> image, ReadOnlySpan<T> partner, Mix mix, int height, int width)
+        where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
     {
         if (mix.Box is not { } box)
         {
             var (share, rest) = (T.CreateTruncating(mix.Share), T.CreateTruncating(1 - mix.Share));
-            for (var i = 0; i < image.Length; i++) image[i] = image[i] * share + partner[i] * rest;
+            for (var i = 0; i < image.Length; i++)
+                image[i] = image[i] * share + partner[i] * rest;
             return;
         }
         for (var plane = 0; plane < image.Length; plane += height * width)
-            for (var y = box.Top; y < box.Bottom; y++)
-            {
-                var start = plane + y * width + box.Left;
-                partner.Slice(start, box.Right - box.Left).CopyTo(image[start..]);
-            }
+        for (var y = box.Top; y < box.Bottom; y++)
+        {
+            var start = plane + y * width + box.Left;
+            partner.Slice(start, box.Right - box.Left).CopyTo(image[start..]);
+        }
     }
 
     /// <summary>The targets of a mixed batch: [B, classes], each row adding up to 1.</summary>

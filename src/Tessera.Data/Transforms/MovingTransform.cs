@@ -13,7 +13,8 @@ public abstract record MovingTransform : ImageTransform
     internal abstract PixelMove Draw(int height, int width, ref SampleRandom random);
 
     /// <inheritdoc/>
-    public sealed override void Apply(Canvas canvas, ref SampleRandom random) => Draw(canvas.Image.Height, canvas.Image.Width, ref random).Apply(canvas, Border);
+    public sealed override void Apply(Canvas canvas, ref SampleRandom random) =>
+        Draw(canvas.Image.Height, canvas.Image.Width, ref random).Apply(canvas, Border);
 }
 
 /// <summary>A window of an image, which may reach over the border, and then perhaps its mirror image.</summary>
@@ -29,15 +30,18 @@ internal readonly record struct PixelMove(int Top, int Left, int Height, int Wid
     internal void Apply(Canvas canvas, byte? border)
     {
         Window.Cut(canvas, Top, Left, Height, Width, border);
-        if (!Overturned && !Mirrored) return;
+        if (!Overturned && !Mirrored)
+            return;
         canvas.View = Turned(canvas.View);
         var image = canvas.Image;
         for (var c = 0; c < image.Channels; c++)
         {
             // Both ways at once; where only one is wanted, each row back.
-            if (Overturned) image.Plane(c).Reverse();
+            if (Overturned)
+                image.Plane(c).Reverse();
             if (Overturned != Mirrored)
-                for (var y = 0; y < image.Height; y++) image.Row(c, y).Reverse();
+                for (var y = 0; y < image.Height; y++)
+                    image.Row(c, y).Reverse();
         }
     }
 
@@ -46,7 +50,8 @@ internal readonly record struct PixelMove(int Top, int Left, int Height, int Wid
 
     private ImageView Turned(ImageView view)
     {
-        if (Overturned) view = view.Overturned;
+        if (Overturned)
+            view = view.Overturned;
         return Mirrored ? view.Mirrored : view;
     }
 }

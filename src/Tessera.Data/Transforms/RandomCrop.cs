@@ -5,6 +5,7 @@ public enum Padding
 {
     /// <summary>One value everywhere.</summary>
     Constant,
+
     /// <summary>Mirrored at the border, whose own pixels are not repeated.</summary>
     Reflect,
 }
@@ -22,7 +23,9 @@ public sealed record RandomCrop(int Pad = 0, int? Size = null, int Fill = 0, Pad
     {
         var (outHeight, outWidth) = (Size ?? height, Size ?? width);
         if (outHeight > height + 2 * Pad || outWidth > width + 2 * Pad)
-            throw new DataException($"crop: a window of {outHeight}x{outWidth} in an image of {height}x{width} with {Pad} pixels of padding");
+            throw new DataException(
+                $"crop: a window of {outHeight}x{outWidth} in an image of {height}x{width} with {Pad} pixels of padding"
+            );
         var top = random.Between(-Pad, height + Pad - outHeight);
         var left = random.Between(-Pad, width + Pad - outWidth);
         return new(top, left, outHeight, outWidth);
@@ -36,6 +39,6 @@ public sealed record RandomShift(int Pixels, int Fill = 0) : MovingTransform
 {
     internal override byte? Border => (byte)Fill;
 
-    internal override PixelMove Draw(int height, int width, ref SampleRandom random)
-        => new(random.Between(-Pixels, Pixels), random.Between(-Pixels, Pixels), height, width);
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
+        new(random.Between(-Pixels, Pixels), random.Between(-Pixels, Pixels), height, width);
 }

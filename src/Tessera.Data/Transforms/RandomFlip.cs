@@ -6,7 +6,8 @@ public sealed record RandomFlip(double Probability = 0.5) : MovingTransform
 {
     internal override byte? Border => null;
 
-    internal override PixelMove Draw(int height, int width, ref SampleRandom random) => new(0, 0, height, width, Mirrored: random.Chance(Probability));
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
+        new(0, 0, height, width, Mirrored: random.Chance(Probability));
 }
 
 /// <summary>Mirrors top and bottom.</summary>
@@ -15,5 +16,6 @@ public sealed record RandomVerticalFlip(double Probability = 0.5) : MovingTransf
 {
     internal override byte? Border => null;
 
-    internal override PixelMove Draw(int height, int width, ref SampleRandom random) => new(0, 0, height, width, Overturned: random.Chance(Probability));
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
+        new(0, 0, height, width, Overturned: random.Chance(Probability));
 }

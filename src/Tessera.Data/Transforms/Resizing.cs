@@ -12,7 +12,8 @@ public sealed record Resize(int Size, Interpolation Interpolation = Interpolatio
     {
         var (height, width) = (canvas.Image.Height, canvas.Image.Width);
         var (shorter, longer) = (Math.Min(height, width), Math.Max(height, width));
-        if (shorter == Size) return;
+        if (shorter == Size)
+            return;
         var other = (int)((long)Size * longer / shorter);
         var (newHeight, newWidth) = height <= width ? (Size, other) : (other, Size);
         Resampling.Resize(canvas, newHeight, newWidth, Interpolation.Draw(ref random));
@@ -25,8 +26,8 @@ public sealed record Resize(int Size, Interpolation Interpolation = Interpolatio
 public sealed record Squash(int Size, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
 {
     /// <inheritdoc/>
-    public override void Apply(Canvas canvas, ref SampleRandom random)
-        => Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
+    public override void Apply(Canvas canvas, ref SampleRandom random) =>
+        Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
 }
 
 /// <summary>The square in the middle; black where the image ends before.</summary>
@@ -35,18 +36,20 @@ public sealed record CenterCrop(int Size) : MovingTransform
 {
     internal override byte? Border => 0;
 
-    internal override PixelMove Draw(int height, int width, ref SampleRandom random) => new(Start(height, Size), Start(width, Size), Size, Size);
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
+        new(Start(height, Size), Start(width, Size), Size, Size);
 
     // Smaller images are padded on the left by half of what is missing, rounded down; else halves round to even.
-    private static int Start(int length, int size)
-        => length < size ? -((size - length) / 2) : (int)Math.Round((length - size) / 2.0, MidpointRounding.ToEven);
+    private static int Start(int length, int size) =>
+        length < size ? -((size - length) / 2) : (int)Math.Round((length - size) / 2.0, MidpointRounding.ToEven);
 }
 
 /// <summary>What evaluation does: resize so that the crop is a given share of the shorter side, then cut out the middle.</summary>
 /// <param name="Size">Side of the crop in pixels.</param>
 /// <param name="Share">The crop's side over the resized image's shorter side.</param>
 /// <param name="Interpolation">Filter.</param>
-public sealed record EvaluationCrop(int Size = 224, double Share = 0.875, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+public sealed record EvaluationCrop(int Size = 224, double Share = 0.875, Interpolation Interpolation = Interpolation.Bicubic)
+    : ImageTransform
 {
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
@@ -63,7 +66,14 @@ public sealed record EvaluationCrop(int Size = 224, double Share = 0.875, Interp
 /// <param name="MinRatio">Smallest width over height; drawn on a logarithmic scale.</param>
 /// <param name="MaxRatio">Largest width over height.</param>
 /// <param name="Interpolation">Filter.</param>
-public sealed record RandomResizedCrop(int Size = 224, double MinScale = 0.08, double MaxScale = 1, double MinRatio = 3.0 / 4, double MaxRatio = 4.0 / 3, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+public sealed record RandomResizedCrop(
+    int Size = 224,
+    double MinScale = 0.08,
+    double MaxScale = 1,
+    double MinRatio = 3.0 / 4,
+    double MaxRatio = 4.0 / 3,
+    Interpolation Interpolation = Interpolation.Bicubic
+) : ImageTransform
 {
     private const int Attempts = 10;
 
@@ -114,7 +124,8 @@ public sealed record RandomResizedCrop(int Size = 224, double MinScale = 0.08, d
     public (int Top, int Left, int Height, int Width) Central(int height, int width)
     {
         var ratio = (double)width / height;
-        var (h, w) = ratio < MinRatio ? ((int)Math.Round(width / MinRatio, MidpointRounding.ToEven), width)
+        var (h, w) =
+            ratio < MinRatio ? ((int)Math.Round(width / MinRatio, MidpointRounding.ToEven), width)
             : ratio > MaxRatio ? (height, (int)Math.Round(height * MaxRatio, MidpointRounding.ToEven))
             : (height, width);
         return ((height - h) / 2, (width - w) / 2, h, w);

@@ -13,41 +13,49 @@ internal static class Window
     internal static void Cut(Canvas canvas, int top, int left, int height, int width, byte? border = 0)
     {
         var source = canvas.Image;
-        if (top == 0 && left == 0 && height == source.Height && width == source.Width) return;
+        if (top == 0 && left == 0 && height == source.Height && width == source.Width)
+            return;
         canvas.View = canvas.View.Cut(top, left, height, width, source.Height, source.Width);
         var target = canvas.Scratch;
         target.Resize(source.Channels, height, width);
         var (from, to) = (Math.Clamp(-left, 0, width), Math.Clamp(source.Width - left, 0, width));
         for (var c = 0; c < source.Channels; c++)
-            for (var y = 0; y < height; y++)
+        for (var y = 0; y < height; y++)
+        {
+            var row = target.Row(c, y);
+            if (Source(y + top, source.Height, border) is not { } sourceY)
             {
-                var row = target.Row(c, y);
-                if (Source(y + top, source.Height, border) is not { } sourceY)
-                {
-                    row.Fill(border.GetValueOrDefault());
-                    continue;
-                }
-                var sourceRow = source.Row(c, sourceY);
-                if (from < to) sourceRow[(left + from)..(left + to)].CopyTo(row[from..]);
-                Outside(row, sourceRow, 0, from);
-                Outside(row, sourceRow, to, width);
+                row.Fill(border.GetValueOrDefault());
+                continue;
             }
+            var sourceRow = source.Row(c, sourceY);
+            if (from < to)
+                sourceRow[(left + from)..(left + to)].CopyTo(row[from..]);
+            Outside(row, sourceRow, 0, from);
+            Outside(row, sourceRow, to, width);
+        }
         canvas.Swap();
 
         void Outside(Span<byte> row, ReadOnlySpan<byte> sourceRow, int start, int end)
         {
-            if (border is { } value) row[start..end].Fill(value);
-            else for (var x = start; x < end; x++) row[x] = sourceRow[Mirror(x + left, sourceRow.Length)];
+            if (border is { } value)
+                row[start..end].Fill(value);
+            else
+                for (var x = start; x < end; x++)
+                    row[x] = sourceRow[Mirror(x + left, sourceRow.Length)];
         }
     }
 
     /// <summary>The row (or column) of an image that is seen at a position, which may lie outside; null where the border is.</summary>
-    internal static int? Source(int position, int size, byte? border)
-        => position >= 0 && position < size ? position : border is null ? Mirror(position, size) : null;
+    internal static int? Source(int position, int size, byte? border) =>
+        position >= 0 && position < size ? position
+        : border is null ? Mirror(position, size)
+        : null;
 
     private static int Mirror(int position, int size)
     {
-        if (size == 1) return 0;
+        if (size == 1)
+            return 0;
         var period = 2 * (size - 1);
         var place = (position % period + period) % period;
         return place < size ? place : period - place;

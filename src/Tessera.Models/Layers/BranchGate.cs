@@ -38,7 +38,8 @@ public sealed partial class BranchGate : Module, IGlobalGate
         var (batch, channels) = (first.Size(0), first.Size(channelsFirst ? 1 : 3));
         IntList places = channelsFirst ? (2, 3) : (1, 2);
         var mean = (first + second + third).Mean(places, keepdim: channelsFirst);
-        if (Held) mean = mean.Detach();
+        if (Held)
+            mean = mean.Detach();
         // The branches are the last dimension: weights of one channel lie side by side.
         var weights = fc2.Call(fc1.Call(mean).Gelu()).Reshape(batch, channels, Branches).Softmax(-1);
         IntList shape = channelsFirst ? [batch, channels, 1, 1] : [batch, 1, 1, channels];

@@ -6,7 +6,7 @@ namespace Tessera.Models.Layers;
 public sealed partial class ChannelNorm : Layer
 {
     private readonly Parameter weight; // [C]
-    private readonly Parameter bias;   // [C]
+    private readonly Parameter bias; // [C]
     private readonly double eps;
 
     /// <summary>A norm over <paramref name="channels"/> channels.</summary>
@@ -18,6 +18,8 @@ public sealed partial class ChannelNorm : Layer
     }
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) // [B, C, H, W], the result as a view of [B, H, W, C]
+    protected override Tensor Forward(
+        Tensor input
+    ) // [B, C, H, W], the result as a view of [B, H, W, C]
         => Torch.LayerNorm(LayerNorm.Widened(input, weight).Permute(0, 2, 3, 1), weight.Elements, weight, bias, eps).Permute(0, 3, 1, 2);
 }

@@ -21,10 +21,23 @@ public sealed partial class CompactClassifier : Module
     /// <param name="AttentionDropout">Dropout of the attention weights.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="PaddingRow">Text: the table has a row 0 for padding, which is never added.</param>
-    public sealed record Config(int Dim, int Depth, int Heads, double MlpRatio, int Tokens, bool SequencePool, string Position, int Classes, double Dropout, double AttentionDropout, double DropPath, bool PaddingRow = false);
+    public sealed record Config(
+        int Dim,
+        int Depth,
+        int Heads,
+        double MlpRatio,
+        int Tokens,
+        bool SequencePool,
+        string Position,
+        int Classes,
+        double Dropout,
+        double AttentionDropout,
+        double DropPath,
+        bool PaddingRow = false
+    );
 
     private readonly Parameter? classEmb; // [1, 1, D]
-    private Parameter? positionalEmb;     // [1, (padding row +) N (+ 1), D]
+    private Parameter? positionalEmb; // [1, (padding row +) N (+ 1), D]
     private readonly Linear? attentionPool;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -36,7 +49,8 @@ public sealed partial class CompactClassifier : Module
     public CompactClassifier(Config config)
     {
         this.config = config;
-        if (!config.SequencePool) classEmb = Init.Zeros(new Parameter([1, 1, config.Dim]));
+        if (!config.SequencePool)
+            classEmb = Init.Zeros(new Parameter([1, 1, config.Dim]));
         positionalEmb = config.Position switch
         {
             "learnable" => Init.TruncatedNormal(new Parameter([1, Rows(config.Tokens), config.Dim]), 0.2),
@@ -44,11 +58,13 @@ public sealed partial class CompactClassifier : Module
             "none" => null,
             _ => throw new ArgumentException($"position '{config.Position}': learnable, sine or none was expected", nameof(config)),
         };
-        if (config.SequencePool) attentionPool = Initialised(new Linear(config.Dim, 1));
+        if (config.SequencePool)
+            attentionPool = Initialised(new Linear(config.Dim, 1));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
         blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
         norm = new LayerNorm(config.Dim);
-        if (config.Classes > 0) fc = Initialised(new Linear(config.Dim, config.Classes));
+        if (config.Classes > 0)
+            fc = Initialised(new Linear(config.Dim, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
@@ -57,7 +73,11 @@ public sealed partial class CompactClassifier : Module
 
     private int Rows(int tokens) => tokens + (config.SequencePool ? 0 : 1) + (config.PaddingRow ? 1 : 0);
 
-    private Parameter SineTable(int tokens) => new(Torch.Scope(() => config.PaddingRow ? TextSine(Rows(tokens), config.Dim) : PositionTable.Sine(Rows(tokens), config.Dim)), requiresGrad: false);
+    private Parameter SineTable(int tokens) =>
+        new(
+            Torch.Scope(() => config.PaddingRow ? TextSine(Rows(tokens), config.Dim) : PositionTable.Sine(Rows(tokens), config.Dim)),
+            requiresGrad: false
+        );
 
     /// <summary>The sine table of text models: a row of zeros for padding, then positions from 0. [1, rows, D].</summary>
     public static Tensor TextSine(int rows, int dim) => Torch.Cat([Torch.Zeros([1, 1, dim]), PositionTable.Sine(rows - 1, dim)], 1);
@@ -65,7 +85,8 @@ public sealed partial class CompactClassifier : Module
     private static Linear Initialised(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
         return linear;
     }
 
@@ -77,7 +98,8 @@ public sealed partial class CompactClassifier : Module
         if (classEmb is not null)
         {
             x = Torch.Cat([classEmb.Expand([x.Size(0), -1, -1]), x], 1);
-            if (mask is not null) mask = Torch.Cat([mask.NewOnes([mask.Size(0), 1]), mask], 1);
+            if (mask is not null)
+                mask = Torch.Cat([mask.NewOnes([mask.Size(0), 1]), mask], 1);
         }
         if (positionalEmb is not null)
         {
@@ -89,14 +111,16 @@ public sealed partial class CompactClassifier : Module
         x = drop.Call(x);
         // A pair attends when both are real.
         var pairs = mask is null ? null : mask.Unsqueeze(1).Unsqueeze(2).LogicalAnd(mask.Unsqueeze(1).Unsqueeze(3)); // [B, 1, N, N]
-        foreach (var block in blocks) x = block.Call((x, pairs));
+        foreach (var block in blocks)
+            x = block.Call((x, pairs));
         return scope.Return(Record("encoded", norm.Call(x)));
     }
 
     /// <summary>Sequence pooling (section 3.2): a learned softmax over the tokens; or the class token. [B, N, D] to [B, D].</summary>
     public Tensor Pool(Tensor encoded)
     {
-        if (attentionPool is null) return encoded.Select(1, 0);
+        if (attentionPool is null)
+            return encoded.Select(1, 0);
         using var scope = new Scope();
         var weights = Record("pool_weights", attentionPool.Call(encoded).Softmax(1).Squeeze(-1)); // [B, N]
         return scope.Return(weights.Unsqueeze(1).Matmul(encoded).Squeeze(1));
@@ -115,12 +139,16 @@ public sealed partial class CompactClassifier : Module
     /// <summary>Another grid of tokens: the learned table is resampled bilinearly, the sine table made anew.</summary>
     public void Resize((int Height, int Width) from, (int Height, int Width) to)
     {
-        if (positionalEmb is null || from == to) return;
+        if (positionalEmb is null || from == to)
+            return;
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        positionalEmb = config.Position == "sine"
-            ? SineTable(to.Height * to.Width)
-            : new Parameter(PositionTable.Resample(positionalEmb, from, to, config.SequencePool ? 0 : 1, PositionResampling.Bilinear).Clone());
+        positionalEmb =
+            config.Position == "sine"
+                ? SineTable(to.Height * to.Width)
+                : new Parameter(
+                    PositionTable.Resample(positionalEmb, from, to, config.SequencePool ? 0 : 1, PositionResampling.Bilinear).Clone()
+                );
     }
 
     /// <summary>The encoder block: unlike ViT's, the second residual starts from the normalised sum.</summary>
@@ -145,7 +173,8 @@ public sealed partial class CompactClassifier : Module
             drop = new Dropout(config.Dropout);
             this.dropPath = new DropPath(dropPath);
             foreach (var (_, module) in selfAttn.NamedModules())
-                if (module is Linear linear) Initialised(linear);
+                if (module is Linear linear)
+                    Initialised(linear);
         }
 
         protected override Tensor Forward((Tensor X, Tensor? Mask) input)

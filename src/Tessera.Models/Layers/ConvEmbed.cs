@@ -7,7 +7,9 @@ public sealed partial class ConvEmbed : Layer
 {
     private readonly Conv2d proj;
     private readonly LayerNorm? norm;
-    private readonly int kernel, stride, padding;
+    private readonly int kernel,
+        stride,
+        padding;
 
     /// <summary>Channels to tokens of <paramref name="dim"/>.</summary>
     /// <param name="channels">Channels of the map.</param>
@@ -20,7 +22,8 @@ public sealed partial class ConvEmbed : Layer
     {
         (this.kernel, this.stride, this.padding) = (kernel, stride, padding);
         proj = new Conv2d(channels, dim, kernel, stride, padding);
-        if (eps is { } value) norm = new LayerNorm(dim, value);
+        if (eps is { } value)
+            norm = new LayerNorm(dim, value);
     }
 
     /// <summary>The convolution's weights, [D, C, k, k].</summary>
@@ -30,7 +33,8 @@ public sealed partial class ConvEmbed : Layer
     /// <exception cref="ShapeException">The map is smaller than the kernel.</exception>
     public (int Height, int Width) Grid(int height, int width)
     {
-        if (Math.Min(height, width) + 2 * padding < kernel) throw new ShapeException($"a map of {height} x {width} is smaller than the patch embedding's kernel of {kernel} x {kernel}");
+        if (Math.Min(height, width) + 2 * padding < kernel)
+            throw new ShapeException($"a map of {height} x {width} is smaller than the patch embedding's kernel of {kernel} x {kernel}");
         return ((height + 2 * padding - kernel) / stride + 1, (width + 2 * padding - kernel) / stride + 1);
     }
 

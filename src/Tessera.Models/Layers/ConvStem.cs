@@ -18,21 +18,24 @@ public static class ConvStem
     /// <exception cref="ArgumentException">The patch is no power of two, or the width does not halve often enough.</exception>
     public static Sequential Make(int channels, int dim, int patch, double eps = 1e-5, bool activateLast = false)
     {
-        if (patch < 2 || !BitOperations.IsPow2(patch)) throw new ArgumentException($"a patch of {patch} pixels is no power of two from 2 on", nameof(patch));
+        if (patch < 2 || !BitOperations.IsPow2(patch))
+            throw new ArgumentException($"a patch of {patch} pixels is no power of two from 2 on", nameof(patch));
         var stages = BitOperations.Log2((uint)patch);
-        if (dim % (1 << (stages - 1)) != 0) throw new ArgumentException($"a width of {dim} does not halve {stages - 1} times", nameof(dim));
+        if (dim % (1 << (stages - 1)) != 0)
+            throw new ArgumentException($"a width of {dim} does not halve {stages - 1} times", nameof(dim));
         var layers = new List<Layer>();
         for (var i = stages - 1; i >= 0; i--)
         {
             var width = dim >> i;
             layers.Add(new Sequential(new Conv2d(channels, width, 3, 2, 1, bias: false), new BatchNorm(width, eps)));
-            if (i > 0 || activateLast) layers.Add(new Gelu());
+            if (i > 0 || activateLast)
+                layers.Add(new Gelu());
             channels = width;
         }
         return new Sequential(layers);
     }
 
     /// <summary>Size of the map that the stages make of an image.</summary>
-    public static (int Height, int Width) Grid((int Height, int Width) image, int patch)
-        => ((image.Height + patch - 1) / patch, (image.Width + patch - 1) / patch);
+    public static (int Height, int Width) Grid((int Height, int Width) image, int patch) =>
+        ((image.Height + patch - 1) / patch, (image.Width + patch - 1) / patch);
 }

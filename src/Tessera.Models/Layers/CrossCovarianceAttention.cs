@@ -7,12 +7,16 @@ public enum QkvEmbedding
 {
     /// <summary>One linear map for all three: XCiT's own.</summary>
     Linear,
+
     /// <summary>Two layers with ReLU for each (SNE).</summary>
     Separate,
+
     /// <summary>A first layer for all, a second one for each (P-SNE).</summary>
     PartiallyShared,
+
     /// <summary>The same two layers for all, told apart by a learned code that follows the token's channels (F-SNE).</summary>
     FullyShared,
+
     /// <summary>As <see cref="FullyShared"/>, but the code is added to the token.</summary>
     FullySharedAdded,
 }
@@ -25,9 +29,9 @@ public enum QkvEmbedding
 public sealed partial class CrossCovarianceAttention : Layer
 {
     private readonly Parameter temperature; // [h, 1, 1]
-    private readonly Parameter? codeQ;      // [E]
-    private readonly Parameter? codeK;      // [E]
-    private readonly Parameter? codeV;      // [E]
+    private readonly Parameter? codeQ; // [E]
+    private readonly Parameter? codeK; // [E]
+    private readonly Parameter? codeV; // [E]
     private readonly Linear? qkv;
     private readonly Layer? shared;
     private readonly Layer? q;
@@ -35,7 +39,8 @@ public sealed partial class CrossCovarianceAttention : Layer
     private readonly Layer? v;
     private readonly Linear proj;
     private readonly QkvEmbedding embedding;
-    private readonly int dim, heads;
+    private readonly int dim,
+        heads;
 
     /// <summary>Attention of <paramref name="heads"/> heads over vectors of <paramref name="dim"/>.</summary>
     /// <param name="dim">Width, a multiple of the heads.</param>
@@ -44,12 +49,21 @@ public sealed partial class CrossCovarianceAttention : Layer
     /// <param name="embedding">How queries, keys and values are made.</param>
     /// <param name="hidden">Width between the two layers; null: that of the tokens.</param>
     /// <param name="codeDim">Length of a code; null: the width of the tokens, which an added one must have.</param>
-    public CrossCovarianceAttention(int dim, int heads, bool qkvBias = true, QkvEmbedding embedding = QkvEmbedding.Linear, int? hidden = null, int? codeDim = null)
+    public CrossCovarianceAttention(
+        int dim,
+        int heads,
+        bool qkvBias = true,
+        QkvEmbedding embedding = QkvEmbedding.Linear,
+        int? hidden = null,
+        int? codeDim = null
+    )
     {
-        if (dim % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+        if (dim % heads != 0)
+            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
         (this.dim, this.heads, this.embedding) = (dim, heads, embedding);
         var (width, code) = (hidden ?? dim, codeDim ?? dim);
-        if (embedding == QkvEmbedding.FullySharedAdded && code != dim) throw new ArgumentException($"a code of {code} cannot be added to tokens of {dim}", nameof(codeDim));
+        if (embedding == QkvEmbedding.FullySharedAdded && code != dim)
+            throw new ArgumentException($"a code of {code} cannot be added to tokens of {dim}", nameof(codeDim));
         temperature = Init.Ones(new Parameter([heads, 1, 1]));
         switch (embedding)
         {
@@ -106,7 +120,9 @@ public sealed partial class CrossCovarianceAttention : Layer
         Tensor Coded(Parameter code) => network.Second.Call((token + Torch.Linear(code, ofCode)).Relu());
     }
 
-    private Tensor Heads(Tensor x) // [B, N, D] -> [B, h, d, N]
+    private Tensor Heads(
+        Tensor x
+    ) // [B, N, D] -> [B, h, d, N]
         => x.Unflatten(2, heads, dim / heads).Permute(0, 2, 3, 1);
 
     // Along the tokens, not the channels.

@@ -17,8 +17,14 @@ namespace Tessera.Models.Layers;
 /// <param name="OffsetScale">Factor of grid and offsets.</param>
 /// <param name="RemoveCenter">Leaves the middle point of a square kernel of odd size out.</param>
 public readonly record struct DeformableSampling(
-    int Groups, (int Height, int Width) Kernel, (int Height, int Width) Stride, (int Height, int Width) Padding, (int Height, int Width) Dilation,
-    double OffsetScale = 1, bool RemoveCenter = false)
+    int Groups,
+    (int Height, int Width) Kernel,
+    (int Height, int Width) Stride,
+    (int Height, int Width) Padding,
+    (int Height, int Width) Dilation,
+    double OffsetScale = 1,
+    bool RemoveCenter = false
+)
 {
     /// <summary>Number of points, P.</summary>
     public int Points => Kernel.Height * Kernel.Width - (RemoveCenter ? 1 : 0);
@@ -31,8 +37,20 @@ public readonly record struct DeformableSampling(
     /// <exception cref="ShapeException">Shapes do not fit each other.</exception>
     public Tensor Apply(Tensor value, Tensor offset, Tensor mask)
         // Under autocast the softmax of the modulation stays in float32.
-        => value.Device.Type == DeviceType.Cpu
-            ? Torch.Dcnv3(value, offset.To(value.DType), mask.To(value.DType), Groups, Kernel, Stride, Padding, Dilation, OffsetScale, RemoveCenter)
+        =>
+        value.Device.Type == DeviceType.Cpu
+            ? Torch.Dcnv3(
+                value,
+                offset.To(value.DType),
+                mask.To(value.DType),
+                Groups,
+                Kernel,
+                Stride,
+                Padding,
+                Dilation,
+                OffsetScale,
+                RemoveCenter
+            )
             : Plain(value, offset, mask);
 
     /// <summary>
@@ -58,10 +76,17 @@ public readonly record struct DeformableSampling(
             var location = grid + offset.Reshape(batch, rows, columns, self.Groups, self.Points, 2) * self.OffsetScale;
             // Pixel coordinates to the sampler's: -1 and 1 are the outer edges of the first and the last pixel.
             var size = Tensor.From<double>([width, height]).To(value.DType).To(value.Device);
-            var normalised = ((location * 2 + 1) / size - 1).Permute(0, 3, 1, 2, 4, 5).Reshape(batch * self.Groups, rows * columns, self.Points, 2);
-            var maps = value.Reshape(batch, height, width, self.Groups, -1).Permute(0, 3, 4, 1, 2).Reshape(batch * self.Groups, -1, height, width);
+            var normalised = ((location * 2 + 1) / size - 1)
+                .Permute(0, 3, 1, 2, 4, 5)
+                .Reshape(batch * self.Groups, rows * columns, self.Points, 2);
+            var maps = value
+                .Reshape(batch, height, width, self.Groups, -1)
+                .Permute(0, 3, 4, 1, 2)
+                .Reshape(batch * self.Groups, -1, height, width);
             var samples = Torch.GridSampler2d(maps, normalised, 0, 0, false); // [B groups, D, h w, P]
-            var modulation = mask.Reshape(batch, rows * columns, self.Groups, self.Points).Transpose(1, 2).Reshape(batch * self.Groups, 1, rows * columns, self.Points);
+            var modulation = mask.Reshape(batch, rows * columns, self.Groups, self.Points)
+                .Transpose(1, 2)
+                .Reshape(batch * self.Groups, 1, rows * columns, self.Points);
             return (samples * modulation).Sum(-1).Reshape(batch, channels, rows, columns).Permute(0, 2, 3, 1);
         });
     }
@@ -72,18 +97,21 @@ public readonly record struct DeformableSampling(
         var points = new List<double>();
         var (halfWidth, halfHeight) = (Dilation.Width * (Kernel.Width - 1) / 2, Dilation.Height * (Kernel.Height - 1) / 2);
         for (var i = 0; i < Kernel.Width; i++)
-            for (var j = 0; j < Kernel.Height; j++)
-            {
-                if (RemoveCenter && i == Kernel.Width / 2 && j == Kernel.Height / 2) continue;
-                points.Add(halfWidth - Padding.Width + (i * Dilation.Width - halfWidth) * OffsetScale);
-                points.Add(halfHeight - Padding.Height + (j * Dilation.Height - halfHeight) * OffsetScale);
-            }
+        for (var j = 0; j < Kernel.Height; j++)
+        {
+            if (RemoveCenter && i == Kernel.Width / 2 && j == Kernel.Height / 2)
+                continue;
+            points.Add(halfWidth - Padding.Width + (i * Dilation.Width - halfWidth) * OffsetScale);
+            points.Add(halfHeight - Padding.Height + (j * Dilation.Height - halfHeight) * OffsetScale);
+        }
         var (pointCount, strideX, strideY) = (Points, Stride.Width, Stride.Height);
         return Torch.Scope(() =>
         {
             var x = (Torch.Arange(columns, dtype: DType.Float64) * strideX).Reshape(1, columns).Expand([rows, columns]);
             var y = (Torch.Arange(rows, dtype: DType.Float64) * strideY).Reshape(rows, 1).Expand([rows, columns]);
-            return (Torch.Stack([x, y], -1).Reshape(rows, columns, 1, 1, 2) + Tensor.From(points.ToArray()).Reshape(1, 1, 1, pointCount, 2)).To(type);
+            return (
+                Torch.Stack([x, y], -1).Reshape(rows, columns, 1, 1, 2) + Tensor.From(points.ToArray()).Reshape(1, 1, 1, pointCount, 2)
+            ).To(type);
         });
     }
 }

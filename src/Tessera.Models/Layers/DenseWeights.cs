@@ -9,14 +9,18 @@ public static class DenseWeights
     /// </summary>
     public static void FromClassifier(Backbone dense, IDictionary<string, Tensor> state)
     {
-        if (!state.ContainsKey("norm.weight")) return;
+        if (!state.ContainsKey("norm.weight"))
+            return;
         var own = dense.StateDict();
         foreach (var name in new[] { "norm.weight", "norm.bias", "head.weight", "head.bias", "cls_token" })
-            if (!own.ContainsKey(name)) state.Remove(name);
+            if (!own.ContainsKey(name))
+                state.Remove(name);
         foreach (var (name, value) in own)
-            if (IsStageNorm(name)) state.TryAdd(name, value);
+            if (IsStageNorm(name))
+                state.TryAdd(name, value);
     }
 
     // norm0.weight, norm4.bias, ...
-    private static bool IsStageNorm(string name) => name.StartsWith("norm", StringComparison.Ordinal) && name.Length > 4 && char.IsAsciiDigit(name[4]);
+    private static bool IsStageNorm(string name) =>
+        name.StartsWith("norm", StringComparison.Ordinal) && name.Length > 4 && char.IsAsciiDigit(name[4]);
 }

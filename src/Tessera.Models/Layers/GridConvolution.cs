@@ -11,21 +11,26 @@ public static class GridConvolution
     public static int Side(int positions)
     {
         var side = (int)Math.Ceiling(Math.Sqrt(positions));
-        return side % 2 == 1 ? side
-            : throw new ArgumentException($"{positions} heads make a kernel of {side} x {side}, which has no centre: an agent needs 1, 5 to 9 or 17 to 25 heads", nameof(positions));
+        return side % 2 == 1
+            ? side
+            : throw new ArgumentException(
+                $"{positions} heads make a kernel of {side} x {side}, which has no centre: an agent needs 1, 5 to 9 or 17 to 25 heads",
+                nameof(positions)
+            );
     }
 
     /// <summary>Zero outside of the map; sizes stay.</summary>
     /// <param name="input">[B, C, H, W].</param>
     /// <param name="weight">[D, C, h]: a matrix per position.</param>
     /// <param name="bias">[D].</param>
-    public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias) => Torch.Scope(() =>
-    {
-        var (outputs, inputs, positions) = weight.Shape;
-        var side = Side((int)positions);
-        var kernel = weight.ConstantPadNd([0, side * side - positions]).Reshape(outputs, inputs, side, side);
-        return Torch.Conv2d(input, kernel, bias, padding: side / 2);
-    });
+    public static Tensor Apply(Tensor input, Tensor weight, Tensor? bias) =>
+        Torch.Scope(() =>
+        {
+            var (outputs, inputs, positions) = weight.Shape;
+            var side = Side((int)positions);
+            var kernel = weight.ConstantPadNd([0, side * side - positions]).Reshape(outputs, inputs, side, side);
+            return Torch.Conv2d(input, kernel, bias, padding: side / 2);
+        });
 
     /// <summary>
     /// The convolution that attention is when the weights of each head are a shift by one position: per head the product of its
@@ -35,11 +40,12 @@ public static class GridConvolution
     /// <param name="output">[C, C].</param>
     /// <param name="heads">h.</param>
     /// <returns>[C, C, h].</returns>
-    public static Tensor Kernel(Tensor qkv, Tensor output, int heads) => Torch.Scope(() =>
-    {
-        var dim = output.Size(0);
-        var values = qkv.Slice(0, 2 * dim).Reshape(heads, dim / heads, dim);              // [h, d, C]
-        var joined = output.Reshape(dim, heads, dim / heads).Transpose(0, 1);             // [h, C, d]
-        return joined.Matmul(values).Permute(1, 2, 0);
-    });
+    public static Tensor Kernel(Tensor qkv, Tensor output, int heads) =>
+        Torch.Scope(() =>
+        {
+            var dim = output.Size(0);
+            var values = qkv.Slice(0, 2 * dim).Reshape(heads, dim / heads, dim); // [h, d, C]
+            var joined = output.Reshape(dim, heads, dim / heads).Transpose(0, 1); // [h, C, d]
+            return joined.Matmul(values).Permute(1, 2, 0);
+        });
 }

@@ -26,7 +26,8 @@ public static class MixToken
     }
 
     /// <summary>Share of the grid that a sample keeps of its own: 1 - area / N.</summary>
-    public static double Kept(TokenBox box, int tokens) => 1 - Math.Max(0, box.Bottom - box.Top) * (double)Math.Max(0, box.Right - box.Left) / tokens;
+    public static double Kept(TokenBox box, int tokens) =>
+        1 - Math.Max(0, box.Bottom - box.Top) * (double)Math.Max(0, box.Right - box.Left) / tokens;
 
     /// <summary>Exchanges the tokens inside the box with those of the reversed batch; twice gives back the original.</summary>
     /// <param name="tokens">[B, h w, D], row-major.</param>
@@ -37,7 +38,8 @@ public static class MixToken
     {
         if (box.Top < 0 || box.Left < 0 || box.Bottom > grid.Height || box.Right > grid.Width)
             throw new ShapeException($"the box {box} leaves the grid of {grid.Height} x {grid.Width} tokens");
-        if (box.Bottom <= box.Top || box.Right <= box.Left) return tokens;
+        if (box.Bottom <= box.Top || box.Right <= box.Left)
+            return tokens;
         return Torch.Scope(() =>
         {
             var inside = Torch.Zeros([grid.Height, grid.Width], DType.Bool, device: tokens.Device);

@@ -17,8 +17,10 @@ public sealed partial class PatchEmbed : Layer
 
     /// <summary>Side of a patch in pixels.</summary>
     public int Patch => patch;
+
     /// <summary>The projection's weights, [D, C, P, P].</summary>
     public Parameter Weight => proj.Weight;
+
     /// <summary>The projection's bias, [D], or null.</summary>
     public Parameter? Bias => proj.Bias;
 
@@ -26,7 +28,8 @@ public sealed partial class PatchEmbed : Layer
     /// <exception cref="ShapeException">They do not.</exception>
     internal static void CheckSize(long height, long width, int patch)
     {
-        if (height % patch != 0 || width % patch != 0) throw new ShapeException($"an image of {height} x {width} does not divide into patches of {patch} x {patch}");
+        if (height % patch != 0 || width % patch != 0)
+            throw new ShapeException($"an image of {height} x {width} does not divide into patches of {patch} x {patch}");
     }
 
     /// <inheritdoc/>

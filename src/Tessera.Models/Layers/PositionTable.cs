@@ -5,10 +5,13 @@ public enum PositionResampling
 {
     /// <summary>Bicubic with antialiasing, coefficient -0.5, in float32: timm's.</summary>
     BicubicAntialiased,
+
     /// <summary>Bicubic without antialiasing, coefficient -0.75: DeiT's fine-tuning and older timm.</summary>
     Bicubic,
+
     /// <summary>Bilinear without antialiasing: the compact transformers.</summary>
     Bilinear,
+
     /// <summary>Bilinear with aligned corners: Google's JAX code.</summary>
     BilinearAlignedCorners,
 }
@@ -23,11 +26,20 @@ public static class PositionTable
     /// <param name="prefix">Rows in front that belong to no position of the grid.</param>
     /// <param name="mode">How.</param>
     /// <exception cref="ShapeException">The table does not hold such a grid.</exception>
-    public static Tensor Resample(Tensor table, (int Height, int Width) from, (int Height, int Width) to, int prefix, PositionResampling mode)
+    public static Tensor Resample(
+        Tensor table,
+        (int Height, int Width) from,
+        (int Height, int Width) to,
+        int prefix,
+        PositionResampling mode
+    )
     {
         if (table.Dim != 3 || table.Size(1) != prefix + from.Height * from.Width)
-            throw new ShapeException($"a position table of shape {table.Shape} does not hold {prefix} prefix tokens and a grid of {from.Height} x {from.Width}");
-        if (from == to) return table;
+            throw new ShapeException(
+                $"a position table of shape {table.Shape} does not hold {prefix} prefix tokens and a grid of {from.Height} x {from.Width}"
+            );
+        if (from == to)
+            return table;
         return Torch.Scope(() =>
         {
             var grid = table.Slice(1, prefix).Reshape(1, from.Height, from.Width, -1).Permute(0, 3, 1, 2); // [1, D, h, w]
@@ -46,7 +58,13 @@ public static class PositionTable
 
     /// <summary>A parameter of another grid in place of a table, outside of any graph.</summary>
     /// <inheritdoc cref="Resample"/>
-    internal static Parameter Resized(Parameter table, (int Height, int Width) from, (int Height, int Width) to, int prefix, PositionResampling mode)
+    internal static Parameter Resized(
+        Parameter table,
+        (int Height, int Width) from,
+        (int Height, int Width) to,
+        int prefix,
+        PositionResampling mode
+    )
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -61,9 +79,17 @@ public static class PositionTable
     /// <param name="prefix">Rows in front that belong to no position of the grid.</param>
     /// <param name="mode">How.</param>
     /// <exception cref="ShapeException">The table is no grid.</exception>
-    internal static void Fit(IDictionary<string, Tensor> state, string name, Tensor own, (int Height, int Width) grid, int prefix, PositionResampling mode)
+    internal static void Fit(
+        IDictionary<string, Tensor> state,
+        string name,
+        Tensor own,
+        (int Height, int Width) grid,
+        int prefix,
+        PositionResampling mode
+    )
     {
-        if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == own.Size(1)) return;
+        if (!state.TryGetValue(name, out var table) || table.Dim != 3 || table.Size(1) == own.Size(1))
+            return;
         state[name] = Resample(table, GridOf(table.Size(1) - prefix, grid), grid, prefix, mode);
     }
 
@@ -79,17 +105,17 @@ public static class PositionTable
     {
         var table = new float[positions * dim];
         for (var p = 0; p < positions; p++)
-            for (var i = 0; i < dim; i++)
+        for (var i = 0; i < dim; i++)
+        {
+            var angle = p / Math.Pow(10000, 2 * (i / 2) / (double)dim);
+            table[p * dim + i] = (i % 2 == 0, roundAngles) switch
             {
-                var angle = p / Math.Pow(10000, 2 * (i / 2) / (double)dim);
-                table[p * dim + i] = (i % 2 == 0, roundAngles) switch
-                {
-                    (true, true) => MathF.Sin((float)angle),
-                    (false, true) => MathF.Cos((float)angle),
-                    (true, false) => (float)Math.Sin(angle),
-                    (false, false) => (float)Math.Cos(angle),
-                };
-            }
+                (true, true) => MathF.Sin((float)angle),
+                (false, true) => MathF.Cos((float)angle),
+                (true, false) => (float)Math.Sin(angle),
+                (false, false) => (float)Math.Cos(angle),
+            };
+        }
         return Tensor.From(table, 1, positions, dim);
     }
 
@@ -103,17 +129,18 @@ public static class PositionTable
     /// <returns>[1, prefix + h w, dim], float64.</returns>
     public static Tensor GridSine((int Height, int Width) grid, int dim, int prefix)
     {
-        if (dim % 4 != 0) throw new ArgumentException($"positions of a grid take a multiple of 4 channels, not {dim}", nameof(dim));
+        if (dim % 4 != 0)
+            throw new ArgumentException($"positions of a grid take a multiple of 4 channels, not {dim}", nameof(dim));
         var table = new double[(prefix + grid.Height * grid.Width) * dim];
         for (var y = 0; y < grid.Height; y++)
-            for (var x = 0; x < grid.Width; x++)
-                for (var k = 0; k < dim / 4; k++)
-                {
-                    var frequency = 1 / Math.Pow(10000, k / (dim / 4.0));
-                    var row = (prefix + y * grid.Width + x) * dim;
-                    (table[row + k], table[row + dim / 4 + k]) = (Math.Sin(x * frequency), Math.Cos(x * frequency));
-                    (table[row + dim / 2 + k], table[row + dim * 3 / 4 + k]) = (Math.Sin(y * frequency), Math.Cos(y * frequency));
-                }
+        for (var x = 0; x < grid.Width; x++)
+        for (var k = 0; k < dim / 4; k++)
+        {
+            var frequency = 1 / Math.Pow(10000, k / (dim / 4.0));
+            var row = (prefix + y * grid.Width + x) * dim;
+            (table[row + k], table[row + dim / 4 + k]) = (Math.Sin(x * frequency), Math.Cos(x * frequency));
+            (table[row + dim / 2 + k], table[row + dim * 3 / 4 + k]) = (Math.Sin(y * frequency), Math.Cos(y * frequency));
+        }
         return Tensor.From(table, 1, prefix + grid.Height * grid.Width, dim);
     }
 
@@ -121,7 +148,8 @@ public static class PositionTable
     public static (int Height, int Width) GridOf(long rows, (int Height, int Width) own)
     {
         var side = (int)Math.Round(Math.Sqrt(rows));
-        if (rows == own.Height * (long)own.Width) return own;
+        if (rows == own.Height * (long)own.Width)
+            return own;
         return side * (long)side == rows ? (side, side) : throw new ShapeException($"a position table of {rows} rows is no square grid");
     }
 }

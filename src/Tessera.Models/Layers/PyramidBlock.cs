@@ -16,13 +16,28 @@ public sealed partial class PyramidBlock : Module<(Tensor Tokens, int Height, in
     /// <param name="Eps">Of the block's norms.</param>
     /// <param name="ReductionEps">Of the norm of reduced keys and values.</param>
     /// <param name="Dropout">Dropout of the MLP and of the attention's result.</param>
-    public sealed record Config(int Dim, int Heads, double MlpRatio, int Reduction, bool Convolution, bool Linear, bool QkvBias, double Eps, double ReductionEps, double Dropout);
+    public sealed record Config(
+        int Dim,
+        int Heads,
+        double MlpRatio,
+        int Reduction,
+        bool Convolution,
+        bool Linear,
+        bool QkvBias,
+        double Eps,
+        double ReductionEps,
+        double Dropout
+    );
 
     private readonly LayerNorm norm1;
     private readonly SpatialReductionAttention attn;
     private readonly LayerNorm norm2;
-    [Name("mlp")] private readonly Mlp? mlp;
-    [Name("mlp")] private readonly PyramidMlp? convMlp;
+
+    [Name("mlp")]
+    private readonly Mlp? mlp;
+
+    [Name("mlp")]
+    private readonly PyramidMlp? convMlp;
     private readonly DropPath dropPath;
 
     /// <summary>A block with the authors' initialisation.</summary>
@@ -30,10 +45,20 @@ public sealed partial class PyramidBlock : Module<(Tensor Tokens, int Height, in
     {
         var hidden = (int)(config.Dim * config.MlpRatio);
         norm1 = new LayerNorm(config.Dim, config.Eps);
-        attn = new SpatialReductionAttention(config.Dim, config.Heads, config.Reduction, config.Linear, config.QkvBias, config.ReductionEps, config.Dropout);
+        attn = new SpatialReductionAttention(
+            config.Dim,
+            config.Heads,
+            config.Reduction,
+            config.Linear,
+            config.QkvBias,
+            config.ReductionEps,
+            config.Dropout
+        );
         norm2 = new LayerNorm(config.Dim, config.Eps);
-        if (config.Convolution) convMlp = new PyramidMlp(config.Dim, hidden, config.Linear, config.Dropout);
-        else mlp = new Mlp(config.Dim, hidden, config.Dropout);
+        if (config.Convolution)
+            convMlp = new PyramidMlp(config.Dim, hidden, config.Linear, config.Dropout);
+        else
+            mlp = new Mlp(config.Dim, hidden, config.Dropout);
         this.dropPath = new DropPath(dropPath);
         TransformerInit.Linears(this);
     }

@@ -29,7 +29,8 @@ public sealed partial class PyramidMlp : Module<(Tensor Tokens, int Height, int 
     protected override Tensor Forward((Tensor Tokens, int Height, int Width) input) // [B, N, D]
     {
         var x = fc1.Call(input.Tokens);
-        if (rectified) x = x.Relu();
+        if (rectified)
+            x = x.Relu();
         x = dwconv.Call(x.ToMap(input.Height, input.Width)).ToTokens();
         return drop.Call(fc2.Call(drop.Call(x.Gelu())));
     }

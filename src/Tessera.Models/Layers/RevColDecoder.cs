@@ -23,7 +23,11 @@ public sealed partial class RevColDecoder : Layer
             return;
         }
         normalLayers = new(Enumerable.Range(0, 3).Select(i => new Sequential(new ConvNextBlock(widths[2 - i], widths[2 - i], 3))));
-        projLayers = new(Enumerable.Range(0, 3).Select(i => new Sequential(new Conv2d(widths[3 - i], widths[2 - i], 1), new ChannelNorm(widths[2 - i], 1e-6), new Gelu())));
+        projLayers = new(
+            Enumerable
+                .Range(0, 3)
+                .Select(i => new Sequential(new Conv2d(widths[3 - i], widths[2 - i], 1), new ChannelNorm(widths[2 - i], 1e-6), new Gelu()))
+        );
         projback = new Sequential(new Conv2d(widths[0], 4 * 4 * 3, 1), new Unfolding(4));
     }
 

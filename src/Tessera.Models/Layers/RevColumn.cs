@@ -32,7 +32,8 @@ public sealed partial class RevColumn : Module<(Tensor Stem, Tensor[]? Old), Ten
         First = first;
         Random = rates.Any(rate => rate > 0);
         Parameter Alpha(int level) => Init.Constant(new Parameter([1, channels[level], 1, 1]), 0.5);
-        ColumnLevel Level(int level) => new(channels, level, kernel, first, huge, [.. rates.Skip(layers.Take(level).Sum()).Take(layers[level])]);
+        ColumnLevel Level(int level) =>
+            new(channels, level, kernel, first, huge, [.. rates.Skip(layers.Take(level).Sum()).Take(layers[level])]);
         (alpha0, alpha1, alpha2, alpha3) = (Alpha(0), Alpha(1), Alpha(2), Alpha(3));
         (level0, level1, level2, level3) = (Level(0), Level(1), Level(2), Level(3));
         Alphas = [alpha0, alpha1, alpha2, alpha3];
@@ -56,7 +57,8 @@ public sealed partial class RevColumn : Module<(Tensor Stem, Tensor[]? Old), Ten
     protected override Tensor[] Forward((Tensor Stem, Tensor[]? Old) input)
     {
         var features = new Tensor[4];
-        for (var level = 0; level < 4; level++) features[level] = Step(level, input.Stem, features, input.Old);
+        for (var level = 0; level < 4; level++)
+            features[level] = Step(level, input.Stem, features, input.Old);
         Observe(features);
         return features;
     }
@@ -65,7 +67,8 @@ public sealed partial class RevColumn : Module<(Tensor Stem, Tensor[]? Old), Ten
     internal void Observe(Tensor[] features)
     {
         Record("", features[3]);
-        foreach (var (level, map) in features.Index()) Record($"c{level}", map);
+        foreach (var (level, map) in features.Index())
+            Record($"c{level}", map);
     }
 
     /// <summary>One level: what it computes from below and above, plus alpha times its old feature.</summary>
@@ -80,7 +83,8 @@ public sealed partial class RevColumn : Module<(Tensor Stem, Tensor[]? Old), Ten
         var lower = level == 0 ? stem : Narrow(features[level - 1])!;
         var computed = Levels[level].Call((lower, level < 3 ? Narrow(old?[level + 1]) : null, level == 0 ? Narrow(old?[3]) : null));
         Tensor alpha = Alphas[level];
-        if (wide) (computed, alpha) = (computed.To(DType.Float64), alpha.To(DType.Float64));
+        if (wide)
+            (computed, alpha) = (computed.To(DType.Float64), alpha.To(DType.Float64));
         // Before the first column all features are zero: its factors take part, with a gradient of zero.
         return computed + (old is null ? alpha * 0 : old[level] * alpha);
     }
@@ -102,7 +106,8 @@ internal sealed partial class ColumnLevel : Module<(Tensor Lower, Tensor? Upper,
     /// <summary>Whether it reads the topmost level of the column before.</summary>
     public bool UsesTop { get; }
 
-    protected override Tensor Forward((Tensor Lower, Tensor? Upper, Tensor? Top) input) => blocks.Aggregate(fusion.Call(input), (x, block) => block.Call(x));
+    protected override Tensor Forward((Tensor Lower, Tensor? Upper, Tensor? Top) input) =>
+        blocks.Aggregate(fusion.Call(input), (x, block) => block.Call(x));
 
     private sealed partial class Fusion : Module<(Tensor Lower, Tensor? Upper, Tensor? Top), Tensor>
     {
@@ -112,9 +117,12 @@ internal sealed partial class ColumnLevel : Module<(Tensor Lower, Tensor? Upper,
 
         public Fusion(IReadOnlyList<int> channels, int level, bool first, bool huge)
         {
-            if (level > 0) down = new Sequential(new Conv2d(channels[level - 1], channels[level], 2, 2), new ChannelNorm(channels[level], 1e-6));
-            if (level < 3 && !first) up = new Up(channels[level + 1], channels[level], 2);
-            if (level == 0 && huge && !first) up2 = new Up(channels[3], channels[0], 8);
+            if (level > 0)
+                down = new Sequential(new Conv2d(channels[level - 1], channels[level], 2, 2), new ChannelNorm(channels[level], 1e-6));
+            if (level < 3 && !first)
+                up = new Up(channels[level + 1], channels[level], 2);
+            if (level == 0 && huge && !first)
+                up2 = new Up(channels[3], channels[0], 8);
         }
 
         public bool UsesTop => up2 is not null;
@@ -122,7 +130,8 @@ internal sealed partial class ColumnLevel : Module<(Tensor Lower, Tensor? Upper,
         protected override Tensor Forward((Tensor Lower, Tensor? Upper, Tensor? Top) input)
         {
             var x = down is null ? input.Lower : down.Call(input.Lower);
-            if (up is not null) x = x + up.Call(input.Upper!);
+            if (up is not null)
+                x = x + up.Call(input.Upper!);
             return up2 is null ? x : x + up2.Call(input.Top!);
         }
     }

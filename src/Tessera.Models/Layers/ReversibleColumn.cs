@@ -20,13 +20,17 @@ internal sealed class ReversibleColumn : Function
 
         public void Clear()
         {
-            foreach (var map in features ?? []) map.Dispose();
+            foreach (var map in features ?? [])
+                map.Dispose();
             features = null;
         }
 
         public Tensor[] Take()
         {
-            var taken = features ?? throw new InvalidOperationException("full back-propagation begins at the last column, but the loss does not depend on it: keep the features between the columns (Boundary)");
+            var taken = features
+                ?? throw new InvalidOperationException(
+                    "full back-propagation begins at the last column, but the loss does not depend on it: keep the features between the columns (Boundary)"
+                );
             features = null;
             return taken;
         }
@@ -51,8 +55,8 @@ internal sealed class ReversibleColumn : Function
     /// <param name="relay">Shared by all columns of a pass, so that not each has to save its features. Null: each saves its own.</param>
     /// <param name="saves">With a relay, whether this one saves them all the same; the last has to.</param>
     /// <returns>c0 to c3.</returns>
-    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool saves)
-        => new ReversibleColumn(column, relay, saves).Apply([stem, .. old ?? [], .. column.Parameters()]);
+    public static Tensor[] Run(RevColumn column, Tensor stem, Tensor[]? old, Relay? relay, bool saves) =>
+        new ReversibleColumn(column, relay, saves).Apply([stem, .. old ?? [], .. column.Parameters()]);
 
     // Sums of features that are recomputed over many columns are taken in float64. The levels see them rounded, so that they
     // compute the same again to the last bit, and what is left of the error is that of float64.
@@ -70,7 +74,8 @@ internal sealed class ReversibleColumn : Function
         var states = new List<Tensor>();
         for (var level = 0; level < 4; level++)
         {
-            if (random) states.Add(generator.GetState());
+            if (random)
+                states.Add(generator.GetState());
             features[level] = column.Step(level, inputs[0], features, old, Wide);
         }
         column.Observe(features);
@@ -80,22 +85,27 @@ internal sealed class ReversibleColumn : Function
 
     protected override Tensor?[] Backward(Context context, Tensor?[] gradients)
     {
-        if (Torch.GradEnabled) throw new NotSupportedException("gradients of gradients do not pass reversible columns: train with plain back-propagation");
+        if (Torch.GradEnabled)
+            throw new NotSupportedException("gradients of gradients do not pass reversible columns: train with plain back-propagation");
         var first = random ? 5 : 1;
         var features = saves ? [.. Enumerable.Range(first, 4).Select(context.Saved)] : relay!.Take();
-        if (saves) relay?.Clear(); // what came from the right is less exact
+        if (saves)
+            relay?.Clear(); // what came from the right is less exact
         using var generator = Generator.Default(features[0].Device);
         var outside = random ? generator.GetState() : null;
         try
         {
             var (results, old) = Reverse(context, features, gradients, generator);
-            if (!column.First) relay?.Put(old);
+            if (!column.First)
+                relay?.Put(old);
             return results;
         }
         finally
         {
-            foreach (var map in features) map.Dispose();
-            if (outside is not null) generator.SetState(outside);
+            foreach (var map in features)
+                map.Dispose();
+            if (outside is not null)
+                generator.SetState(outside);
         }
     }
 
@@ -116,7 +126,8 @@ internal sealed class ReversibleColumn : Function
             var gradient = Sum(right[level], toLower);
             toLower = null;
 
-            if (random) generator.SetState(context.Saved(1 + level));
+            if (random)
+                generator.SetState(context.Saved(1 + level));
             Tensor Narrow(Tensor map) => Wide ? map.To(stem.DType) : map;
             var lower = Leaf(level == 0 ? stem : Narrow(features[level - 1]));
             var upper = level < 3 && !column.First ? Leaf(Narrow(old[level + 1])) : null;
@@ -127,29 +138,49 @@ internal sealed class ReversibleColumn : Function
                 computed = module.Call((lower, upper, top));
 
             var alpha = column.Alphas[level].Detach();
-            if (Wide) alpha = alpha.To(DType.Float64);
-            if (!column.First) old[level] = scope.Return((features[level] - (Wide ? computed.Detach().To(DType.Float64) : computed.Detach())) / alpha);
-            if (gradient is null) continue;
-            if (!column.First) left[level] = scope.Return(gradient * alpha);
-            if (context.Needs(Offset + level)) results[Offset + level] = scope.Return((column.First ? alpha.ZerosLike() : (old[level] * gradient).Sum([0, 2, 3], true)).To(column.Alphas[level].DType));
+            if (Wide)
+                alpha = alpha.To(DType.Float64);
+            if (!column.First)
+                old[level] = scope.Return((features[level] - (Wide ? computed.Detach().To(DType.Float64) : computed.Detach())) / alpha);
+            if (gradient is null)
+                continue;
+            if (!column.First)
+                left[level] = scope.Return(gradient * alpha);
+            if (context.Needs(Offset + level))
+                results[Offset + level] = scope.Return(
+                    (column.First ? alpha.ZerosLike() : (old[level] * gradient).Sum([0, 2, 3], true)).To(column.Alphas[level].DType)
+                );
 
             var leaves = new List<(Tensor Leaf, Action<Tensor> Take)>();
-            if (level > 0) leaves.Add((lower, found => toLower = scope.Return(found)));
-            else if (context.Needs(0)) leaves.Add((lower, found => results[0] = scope.Return(found)));
+            if (level > 0)
+                leaves.Add((lower, found => toLower = scope.Return(found)));
+            else if (context.Needs(0))
+                leaves.Add((lower, found => results[0] = scope.Return(found)));
             // The sums are products made here: nobody else sees that they change.
-            if (upper is not null) leaves.Add((upper, found => left[level + 1] = left[level + 1]?.Add_(found) ?? scope.Return(found)));
-            if (top is not null) leaves.Add((top, found => left[3] = left[3]?.Add_(found) ?? scope.Return(found)));
+            if (upper is not null)
+                leaves.Add((upper, found => left[level + 1] = left[level + 1]?.Add_(found) ?? scope.Return(found)));
+            if (top is not null)
+                leaves.Add((top, found => left[3] = left[3]?.Add_(found) ?? scope.Return(found)));
             for (var p = 0; p < parameters.Length; p++)
             {
                 var at = number + p;
-                if (context.Needs(at)) leaves.Add((parameters[p], found => results[at] = scope.Return(found)));
+                if (context.Needs(at))
+                    leaves.Add((parameters[p], found => results[at] = scope.Return(found)));
             }
-            if (leaves.Count == 0) continue;
-            var found = Autograd.Grad([computed], [.. leaves.Select(entry => entry.Leaf)], [gradient.To(computed.DType)], allowUnused: true);
+            if (leaves.Count == 0)
+                continue;
+            var found = Autograd.Grad(
+                [computed],
+                [.. leaves.Select(entry => entry.Leaf)],
+                [gradient.To(computed.DType)],
+                allowUnused: true
+            );
             for (var k = 0; k < found.Length; k++)
-                if (found[k] is { } value) leaves[k].Take(value);
+                if (found[k] is { } value)
+                    leaves[k].Take(value);
         }
-        if (!column.First) left.CopyTo(results, 1);
+        if (!column.First)
+            left.CopyTo(results, 1);
         return (results, old);
     }
 
@@ -160,7 +191,10 @@ internal sealed class ReversibleColumn : Function
         return leaf;
     }
 
-    private static Tensor? Sum(Tensor? a, Tensor? b) => a is null ? b : b is null ? a : a + b;
+    private static Tensor? Sum(Tensor? a, Tensor? b) =>
+        a is null ? b
+        : b is null ? a
+        : a + b;
 
     /// <summary>Recomputes the features before every column from those after the last one, and compares them with the true ones.</summary>
     /// <param name="columns">All columns from the first on, in evaluation.</param>
@@ -175,7 +209,8 @@ internal sealed class ReversibleColumn : Function
         foreach (var column in columns)
         {
             var made = new Tensor[4];
-            for (var level = 0; level < 4; level++) made[level] = column.Step(level, stem, made, truth.LastOrDefault(), wide);
+            for (var level = 0; level < 4; level++)
+                made[level] = column.Step(level, stem, made, truth.LastOrDefault(), wide);
             truth.Add(made);
         }
         var errors = new double[columns.Count - 1];
@@ -186,7 +221,15 @@ internal sealed class ReversibleColumn : Function
             for (var level = 3; level >= 0; level--)
             {
                 Tensor? Narrow(Tensor? map) => map?.To(stem.DType);
-                var computed = columns[i].Levels[level].Call((level == 0 ? stem : Narrow(features[level - 1])!, level < 3 ? Narrow(old[level + 1]) : null, level == 0 ? Narrow(old[3]) : null));
+                var computed = columns[i]
+                    .Levels[level]
+                    .Call(
+                        (
+                            level == 0 ? stem : Narrow(features[level - 1])!,
+                            level < 3 ? Narrow(old[level + 1]) : null,
+                            level == 0 ? Narrow(old[3]) : null
+                        )
+                    );
                 old[level] = (features[level] - computed.To(features[level].DType)) / columns[i].Alphas[level].To(features[level].DType);
             }
             errors[i - 1] = old.Zip(truth[i - 1], (ours, theirs) => ((ours - theirs).Norm() / theirs.Norm()).ToDouble()).Max();

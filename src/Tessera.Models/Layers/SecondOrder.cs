@@ -10,18 +10,19 @@ public static class SecondOrder
     /// <param name="b">[B, N, m].</param>
     /// <param name="perChannel">Removes a mean per channel, as the paper reads; otherwise one number per matrix, as its code does.</param>
     /// <returns>[B, m, m].</returns>
-    public static Tensor CrossCovariance(Tensor a, Tensor b, bool perChannel = false)
-        => Torch.Scope(() => Centred(a, perChannel).MT.Matmul(Centred(b, perChannel)) / a.Size(1));
+    public static Tensor CrossCovariance(Tensor a, Tensor b, bool perChannel = false) =>
+        Torch.Scope(() => Centred(a, perChannel).MT.Matmul(Centred(b, perChannel)) / a.Size(1));
 
     /// <summary>X^T X / m of tokens without their mean. The division by the width, not by the number of tokens, is that of the published code.</summary>
     /// <param name="x">[B, N, m].</param>
     /// <param name="perChannel">As in <see cref="CrossCovariance"/>.</param>
     /// <returns>[B, m, m].</returns>
-    public static Tensor Covariance(Tensor x, bool perChannel = false) => Torch.Scope(() =>
-    {
-        var centred = Centred(x, perChannel);
-        return centred.MT.Matmul(centred) / x.Size(2);
-    });
+    public static Tensor Covariance(Tensor x, bool perChannel = false) =>
+        Torch.Scope(() =>
+        {
+            var centred = Centred(x, perChannel);
+            return centred.MT.Matmul(centred) / x.Size(2);
+        });
 
     private static Tensor Centred(Tensor x, bool perChannel) => x - x.Mean(perChannel ? [1] : [1, 2], true);
 
@@ -31,30 +32,39 @@ public static class SecondOrder
     /// </summary>
     /// <param name="x">[B, m, m].</param>
     /// <param name="iterations">1 or more.</param>
-    public static Tensor SquareRoot(Tensor x, int iterations = 3) => Torch.Scope(() =>
-    {
-        using var exact = Torch.Autocast(device: x.Device.Type, enabled: false);
-        if (x.DType is DType.BFloat16 or DType.Float16) x = x.To(DType.Float32);
-        var trace = x.Diagonal(0, 1, 2).Sum([1]).Reshape(-1, 1, 1);
-        var identity = Torch.Eye(x.Size(1), x.DType, device: x.Device) * 3;
-        var y = x / trace;
-        Tensor? z = null; // the identity at first
-        for (var i = 1; i <= iterations; i++)
+    public static Tensor SquareRoot(Tensor x, int iterations = 3) =>
+        Torch.Scope(() =>
         {
-            var factor = (identity - (z is null ? y : z.Matmul(y))) / 2;
-            y = y.Matmul(factor);
-            if (i < iterations) z = z is null ? factor : factor.Matmul(z);
-        }
-        return y * trace.Sqrt();
-    });
+            using var exact = Torch.Autocast(device: x.Device.Type, enabled: false);
+            if (x.DType is DType.BFloat16 or DType.Float16)
+                x = x.To(DType.Float32);
+            var trace = x.Diagonal(0, 1, 2).Sum([1]).Reshape(-1, 1, 1);
+            var identity = Torch.Eye(x.Size(1), x.DType, device: x.Device) * 3;
+            var y = x / trace;
+            Tensor? z = null; // the identity at first
+            for (var i = 1; i <= iterations; i++)
+            {
+                var factor = (identity - (z is null ? y : z.Matmul(y))) / 2;
+                y = y.Matmul(factor);
+                if (i < iterations)
+                    z = z is null ? factor : factor.Matmul(z);
+            }
+            return y * trace.Sqrt();
+        });
 
     /// <summary>The upper triangle with the diagonal, by rows: [B, m, m] to [B, m (m + 1) / 2].</summary>
-    public static Tensor UpperTriangle(Tensor x) => Torch.Scope(() =>
-    {
-        var size = (int)x.Size(1);
-        long[] positions = [.. Enumerable.Range(0, size).SelectMany(row => Enumerable.Range(row, size - row), (row, column) => (long)row * size + column)];
-        return x.Flatten(1).IndexSelect(1, Tensor.From(positions).To(x.Device));
-    });
+    public static Tensor UpperTriangle(Tensor x) =>
+        Torch.Scope(() =>
+        {
+            var size = (int)x.Size(1);
+            long[] positions =
+            [
+                .. Enumerable
+                    .Range(0, size)
+                    .SelectMany(row => Enumerable.Range(row, size - row), (row, column) => (long)row * size + column),
+            ];
+            return x.Flatten(1).IndexSelect(1, Tensor.From(positions).To(x.Device));
+        });
 }
 
 /// <summary>
@@ -103,7 +113,8 @@ public sealed partial class SingularValuePower : Layer
             sum = sum is null ? part : sum + part;
             rest = rest - value * component;
         }
-        if (count is null) return sum!;
+        if (count is null)
+            return sum!;
         return sum! + rest / (value!.Pow(1 - power) + 1e-5);
     }
 

@@ -25,9 +25,18 @@ public sealed partial class SelfAttention : Layer
     /// <param name="dropout">Dropout of the result.</param>
     /// <param name="qkNormEps">Eps of a norm of queries and keys per head; null for none.</param>
     /// <param name="scale">Factor of the scores; 1 / sqrt(dim / heads) when left out.</param>
-    public SelfAttention(int dim, int heads, bool qkvBias = true, double attentionDropout = 0, double dropout = 0, double? qkNormEps = null, double? scale = null)
+    public SelfAttention(
+        int dim,
+        int heads,
+        bool qkvBias = true,
+        double attentionDropout = 0,
+        double dropout = 0,
+        double? qkNormEps = null,
+        double? scale = null
+    )
     {
-        if (dim % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+        if (dim % heads != 0)
+            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
         (this.heads, this.attentionDropout, this.scale) = (heads, attentionDropout, scale);
         qkv = new Linear(dim, 3 * dim, qkvBias);
         if (qkNormEps is { } eps)
@@ -48,18 +57,21 @@ public sealed partial class SelfAttention : Layer
     /// <summary>Queries, keys and values alone, [3, B, h, N, d].</summary>
     /// <param name="input">[B, N, D].</param>
     /// <param name="heads">Cuts them into another number of heads; its own when left out.</param>
-    public Tensor Project(Tensor input, int? heads = null) => Torch.Scope(() =>
-    {
-        var (batch, tokens, dim) = input.Shape;
-        var count = heads ?? this.heads;
-        if (dim % count != 0) throw new ArgumentException($"a width of {dim} does not divide into {count} heads", nameof(heads));
-        return qkv.Call(input).Reshape(batch, tokens, 3, count, dim / count).Permute(2, 0, 3, 1, 4);
-    });
+    public Tensor Project(Tensor input, int? heads = null) =>
+        Torch.Scope(() =>
+        {
+            var (batch, tokens, dim) = input.Shape;
+            var count = heads ?? this.heads;
+            if (dim % count != 0)
+                throw new ArgumentException($"a width of {dim} does not divide into {count} heads", nameof(heads));
+            return qkv.Call(input).Reshape(batch, tokens, 3, count, dim / count).Permute(2, 0, 3, 1, 4);
+        });
 
     /// <summary>Attention in which a mask [B or 1, 1, N, N] (true where attended) leaves pairs out.</summary>
     public Tensor Call(Tensor input, Tensor? mask)
     {
-        if (mask is null) return Call(input);
+        if (mask is null)
+            return Call(input);
         using var scope = new Scope();
         return scope.Return(Forward(input, mask));
     }
@@ -69,7 +81,8 @@ public sealed partial class SelfAttention : Layer
         var (batch, tokens, dim) = input.Shape;
         var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
         var (query, key, value) = (packed[0], packed[1], packed[2]);
-        if (qNorm is not null && kNorm is not null) (query, key) = (qNorm.Call(query), kNorm.Call(key));
+        if (qNorm is not null && kNorm is not null)
+            (query, key) = (qNorm.Call(query), kNorm.Call(key));
         var dropout = Training ? attentionDropout : 0;
         Tensor mixed;
         if (Wanted("attention"))
@@ -77,7 +90,8 @@ public sealed partial class SelfAttention : Layer
             var weights = Record("attention", Attention.Weights(query, key, mask, scale));
             mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
         }
-        else mixed = Attention.Apply(query, key, value, mask, dropout, scale);
+        else
+            mixed = Attention.Apply(query, key, value, mask, dropout, scale);
         return projDrop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 }

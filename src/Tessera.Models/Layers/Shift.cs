@@ -9,8 +9,10 @@ public static class Shift
     /// <param name="step">Positions towards larger indices; negative towards smaller ones.</param>
     public static Tensor Zero(Tensor x, int dim, int step)
     {
-        if (step == 0) return x;
-        if (Math.Abs(step) >= x.Size(dim)) return x.ZerosLike();
+        if (step == 0)
+            return x;
+        if (Math.Abs(step) >= x.Size(dim))
+            return x.ZerosLike();
         // Negative padding cuts off; pairs are listed from the last dimension on.
         var pad = new long[2 * (x.Dim - dim)];
         (pad[^2], pad[^1]) = (step, -step);

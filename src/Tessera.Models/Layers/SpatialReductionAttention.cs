@@ -27,9 +27,18 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
     /// <param name="qkvBias">Whether queries, keys and values have a bias.</param>
     /// <param name="eps">Of the norm of the reduced map.</param>
     /// <param name="dropout">Dropout of the result.</param>
-    public SpatialReductionAttention(int dim, int heads, int reduction, bool linear = false, bool qkvBias = true, double eps = 1e-5, double dropout = 0)
+    public SpatialReductionAttention(
+        int dim,
+        int heads,
+        int reduction,
+        bool linear = false,
+        bool qkvBias = true,
+        double eps = 1e-5,
+        double dropout = 0
+    )
     {
-        if (dim % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+        if (dim % heads != 0)
+            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
         (this.heads, this.linear) = (heads, linear);
         q = new Linear(dim, dim, qkvBias);
         kv = new Linear(dim, 2 * dim, qkvBias);
@@ -52,16 +61,20 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
         var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 2 of [B, h, M, d]
         var (key, value) = (packed[0], packed[1]);
         Tensor mixed;
-        if (Wanted("attention")) mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
-        else mixed = Attention.Apply(query, key, value);
+        if (Wanted("attention"))
+            mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
+        else
+            mixed = Attention.Apply(query, key, value);
         return drop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 
     private Tensor Reduced(Tensor x, int height, int width) // [B, N, D] -> [B, M, D]
     {
-        if (sr is null || norm is null) return x;
+        if (sr is null || norm is null)
+            return x;
         var map = x.ToMap(height, width);
-        if (linear) map = map.AdaptiveAvgPool2d(PooledSide, PooledSide);
+        if (linear)
+            map = map.AdaptiveAvgPool2d(PooledSide, PooledSide);
         var reduced = norm.Call(sr.Call(map).ToTokens());
         return linear ? reduced.Gelu() : reduced;
     }

@@ -21,6 +21,8 @@ public sealed partial class SqueezeExcitation : Layer
     }
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) // [B, C, H, W]
+    protected override Tensor Forward(
+        Tensor input
+    ) // [B, C, H, W]
         => input * Record("gate", fc2.Call(activation.Call(fc1.Call(input.Mean((2, 3), true)))).Sigmoid());
 }

@@ -5,7 +5,8 @@ namespace Tessera.Models.Layers;
 public abstract class StagedMaps<TConfig> : Backbone<TConfig>
     where TConfig : IBackboneConfig
 {
-    private protected StagedMaps(TConfig config) : base(config) { }
+    private protected StagedMaps(TConfig config)
+        : base(config) { }
 
     /// <summary>Pixels of the image per position of the first map.</summary>
     private protected abstract int FirstStride { get; }
@@ -20,5 +21,6 @@ public abstract class StagedMaps<TConfig> : Backbone<TConfig>
     protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
 
     /// <summary>The map of every stage.</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) => [.. Maps(input).Select((map, i) => new FeatureMap(map, FirstStride << i))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [.. Maps(input).Select((map, i) => new FeatureMap(map, FirstStride << i))];
 }

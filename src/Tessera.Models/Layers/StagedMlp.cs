@@ -12,13 +12,23 @@ namespace Tessera.Models.Layers;
 /// <param name="Dropout">Dropout of the MLPs.</param>
 /// <param name="DropPath">Stochastic depth of the last block.</param>
 public record StagedMlpConfig(
-    (int Height, int Width) ImageSize, IReadOnlyList<int> Depths, IReadOnlyList<int> Dims, IReadOnlyList<double> MlpRatios, int Classes = 1000, int Channels = 3,
-    double Dropout = 0, double DropPath = 0)
+    (int Height, int Width) ImageSize,
+    IReadOnlyList<int> Depths,
+    IReadOnlyList<int> Dims,
+    IReadOnlyList<double> MlpRatios,
+    int Classes = 1000,
+    int Channels = 3,
+    double Dropout = 0,
+    double DropPath = 0
+)
 {
     internal void Check()
     {
         if (Dims.Count != Depths.Count || MlpRatios.Count != Depths.Count)
-            throw new ArgumentException($"{Depths.Count} depths, {Dims.Count} widths and {MlpRatios.Count} MLP ratios: one each per stage was expected", nameof(Dims));
+            throw new ArgumentException(
+                $"{Depths.Count} depths, {Dims.Count} widths and {MlpRatios.Count} MLP ratios: one each per stage was expected",
+                nameof(Dims)
+            );
     }
 }
 
@@ -39,7 +49,13 @@ public abstract partial class StagedMlp : Backbone
     /// <param name="block">A block from stage, index in the stage and rate of stochastic depth.</param>
     /// <param name="transition">What follows a stage before the next one; null for nothing.</param>
     /// <param name="norm">The final norm, over [B, C, H, W].</param>
-    private protected StagedMlp(StagedMlpConfig config, Layer patchEmbed, Func<int, int, double, Layer> block, Func<int, Layer?> transition, Layer norm)
+    private protected StagedMlp(
+        StagedMlpConfig config,
+        Layer patchEmbed,
+        Func<int, int, double, Layer> block,
+        Func<int, Layer?> transition,
+        Layer norm
+    )
     {
         config.Check();
         frame = config;
@@ -51,7 +67,8 @@ public abstract partial class StagedMlp : Backbone
         for (var stage = 0; stage < config.Depths.Count; stage++)
         {
             modules.Add(new Sequential([.. Enumerable.Range(0, config.Depths[stage]).Select(j => block(stage, j, rates[made++]))]));
-            if (stage < config.Depths.Count - 1 && transition(stage) is { } between) modules.Add(between);
+            if (stage < config.Depths.Count - 1 && transition(stage) is { } between)
+                modules.Add(between);
         }
         network = new(modules);
         head = NewHead();
@@ -59,33 +76,46 @@ public abstract partial class StagedMlp : Backbone
 
     /// <inheritdoc/>
     public override (int Height, int Width) ImageSize => frame.ImageSize;
+
     /// <inheritdoc/>
     public override int Channels => frame.Channels;
+
     /// <inheritdoc/>
     public override int Classes => frame.Classes;
+
     /// <inheritdoc/>
     public override int FeatureWidth => frame.Dims[^1];
+
     /// <inheritdoc/>
-    public override IReadOnlyList<string> BlockPaths => [.. network.Index().SelectMany(m => m.Item is Sequential stage ? Enumerable.Range(0, stage.Count).Select(j => $"network.{m.Index}.{j}") : [])];
+    public override IReadOnlyList<string> BlockPaths =>
+        [
+            .. network
+                .Index()
+                .SelectMany(m => m.Item is Sequential stage ? Enumerable.Range(0, stage.Count).Select(j => $"network.{m.Index}.{j}") : []),
+        ];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     /// <summary>The blocks of all stages in order.</summary>
-    private protected IEnumerable<(int Stage, Layer Block)> AllBlocks
-        => network.OfType<Sequential>().SelectMany((stage, i) => Enumerable.Range(0, stage.Count).Select(j => (i, stage[j])));
+    private protected IEnumerable<(int Stage, Layer Block)> AllBlocks =>
+        network.OfType<Sequential>().SelectMany((stage, i) => Enumerable.Range(0, stage.Count).Select(j => (i, stage[j])));
 
     private protected static Linear Initialised(Linear linear)
     {
         Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias) Init.Zeros(bias);
+        if (linear.Bias is { } bias)
+            Init.Zeros(bias);
         return linear;
     }
 
     /// <summary>Gives every linear map inside a module the family's start: truncated normal 0.02, no bias.</summary>
-    private protected static T Initialised<T>(T module) where T : Module
+    private protected static T Initialised<T>(T module)
+        where T : Module
     {
         foreach (var (_, inner) in module.NamedModules())
-            if (inner is Linear linear) Initialised(linear);
+            if (inner is Linear linear)
+                Initialised(linear);
         return module;
     }
 
@@ -97,7 +127,8 @@ public abstract partial class StagedMlp : Backbone
         foreach (var module in network)
         {
             x = module.Call(x);
-            if (module is Sequential) yield return x;
+            if (module is Sequential)
+                yield return x;
         }
     }
 
@@ -111,8 +142,12 @@ public abstract partial class StagedMlp : Backbone
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <summary>The output of every stage, those of one resolution only once (the last).</summary>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [.. Stages(input).GroupBy(map => map.Size(2)).Select(maps => new FeatureMap(maps.Last(), (int)Math.Round(input.Size(2) / (double)maps.Key)))];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [
+            .. Stages(input)
+                .GroupBy(map => map.Size(2))
+                .Select(maps => new FeatureMap(maps.Last(), (int)Math.Round(input.Size(2) / (double)maps.Key))),
+        ];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)

@@ -10,7 +10,8 @@ namespace Tessera.Models.Layers;
 public abstract class StagedTokens<TConfig> : Backbone<TConfig>
     where TConfig : IBackboneConfig
 {
-    private protected StagedTokens(TConfig config) : base(config) { }
+    private protected StagedTokens(TConfig config)
+        : base(config) { }
 
     /// <summary>Pixels of the image per token of the first stage.</summary>
     private protected abstract int FirstStride { get; }
@@ -34,16 +35,28 @@ public abstract class StagedTokens<TConfig> : Backbone<TConfig>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         (Tensor Tokens, int Height, int Width)[] stages = [.. Stages(input)];
-        return [.. stages.Select((stage, i) =>
-        {
-            var norm = IsDense ? StageNorms[i] : i + 1 == stages.Length ? StageNorms[0] : null;
-            return new FeatureMap((norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width), FirstStride << i);
-        })];
+        return
+        [
+            .. stages.Select(
+                (stage, i) =>
+                {
+                    var norm =
+                        IsDense ? StageNorms[i]
+                        : i + 1 == stages.Length ? StageNorms[0]
+                        : null;
+                    return new FeatureMap(
+                        (norm is null ? stage.Tokens : norm.Call(stage.Tokens)).ToMap(stage.Height, stage.Width),
+                        FirstStride << i
+                    );
+                }
+            ),
+        ];
     }
 
     /// <summary>A dense form takes files of classifiers: its stage norms keep their values.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        if (IsDense) DenseWeights.FromClassifier(this, state);
+        if (IsDense)
+            DenseWeights.FromClassifier(this, state);
     }
 }

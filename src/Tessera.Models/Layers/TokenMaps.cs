@@ -11,7 +11,8 @@ public static class TokenMaps
     public static Tensor ToMap(this Tensor tokens, long height, long width)
     {
         var (batch, count, channels) = tokens.Shape;
-        if (count != height * width) throw new ShapeException($"{count} tokens for a map of {height} x {width}");
+        if (count != height * width)
+            throw new ShapeException($"{count} tokens for a map of {height} x {width}");
         return tokens.Transpose(1, 2).Reshape(batch, channels, height, width);
     }
 }

@@ -20,22 +20,25 @@ public static class TokenMatrix
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var weight = inputs ? Columns(linear.Weight, from, to) : linear.Weight;
-        if (outputs) weight = Rows(weight, from, to);
+        if (outputs)
+            weight = Rows(weight, from, to);
         Linear result;
-        using (Init.Skip()) result = new Linear(weight.Size(1), weight.Size(0), linear.Bias is not null);
+        using (Init.Skip())
+            result = new Linear(weight.Size(1), weight.Size(0), linear.Bias is not null);
         result.To(linear.Weight.Device, linear.Weight.DType);
         result.Weight.Copy_(weight);
-        if (linear.Bias is { } bias) result.Bias!.Copy_(outputs ? Rows(bias.Unsqueeze(1), from, to).Squeeze(1) : bias);
+        if (linear.Bias is { } bias)
+            result.Bias!.Copy_(outputs ? Rows(bias.Unsqueeze(1), from, to).Squeeze(1) : bias);
         return result;
     }
 
     /// <summary>[..., h w] of one grid to [..., h' w'] of another, scaled to keep the sum of a row.</summary>
-    public static Tensor Columns(Tensor weight, (int Height, int Width) from, (int Height, int Width) to)
-        => Resized(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
+    public static Tensor Columns(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
+        Resized(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
 
     /// <summary>[h w, n] of one grid to [h' w', n] of another.</summary>
     public static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resized(weight.T(), from, to).T();
 
-    private static Tensor Resized(Tensor weight, (int Height, int Width) from, (int Height, int Width) to)
-        => weight.Reshape(1, -1, from.Height, from.Width).UpsampleBilinear2d((to.Height, to.Width), false).Reshape(weight.Size(0), -1);
+    private static Tensor Resized(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
+        weight.Reshape(1, -1, from.Height, from.Width).UpsampleBilinear2d((to.Height, to.Width), false).Reshape(weight.Size(0), -1);
 }

@@ -11,7 +11,16 @@ namespace Tessera.Models.Layers;
 /// <param name="Channels">Channels of the images.</param>
 /// <param name="Dropout">Dropout of the MLPs.</param>
 /// <param name="DropPath">Stochastic depth, the same in all blocks.</param>
-public record TokenMlpConfig((int Height, int Width) ImageSize, int Patch, int Dim, int Depth, int Classes = 1000, int Channels = 3, double Dropout = 0, double DropPath = 0)
+public record TokenMlpConfig(
+    (int Height, int Width) ImageSize,
+    int Patch,
+    int Dim,
+    int Depth,
+    int Classes = 1000,
+    int Channels = 3,
+    double Dropout = 0,
+    double DropPath = 0
+)
 {
     internal (int Height, int Width) Grid => (ImageSize.Height / Patch, ImageSize.Width / Patch);
     internal int Tokens => Grid.Height * Grid.Width;
@@ -46,7 +55,10 @@ public abstract partial class TokenMlp : Backbone
     {
         frame = config;
         if (config.ImageSize.Height % config.Patch != 0 || config.ImageSize.Width % config.Patch != 0)
-            throw new ArgumentException($"an image of {config.ImageSize.Height} x {config.ImageSize.Width} does not divide into patches of {config.Patch} x {config.Patch}", nameof(config));
+            throw new ArgumentException(
+                $"an image of {config.ImageSize.Height} x {config.ImageSize.Width} does not divide into patches of {config.Patch} x {config.Patch}",
+                nameof(config)
+            );
         stem = new PatchEmbed(config.Channels, config.Dim, config.Patch);
         Init.LecunNormal(stem.Weight);
         blocks = new(Enumerable.Range(0, config.Depth).Select(_ => block()));
@@ -56,20 +68,26 @@ public abstract partial class TokenMlp : Backbone
 
     /// <inheritdoc/>
     public override (int Height, int Width) ImageSize => frame.ImageSize;
+
     /// <inheritdoc/>
     public override int Channels => frame.Channels;
+
     /// <inheritdoc/>
     public override int Classes => frame.Classes;
+
     /// <inheritdoc/>
     public override int FeatureWidth => frame.Dim;
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, frame.Depth).Select(i => $"blocks.{i}")];
+
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 
     private Linear? NewHead()
     {
-        if (frame.Classes == 0) return null;
+        if (frame.Classes == 0)
+            return null;
         var linear = new Linear(frame.Dim, frame.Classes);
         Init.Zeros(linear.Weight);
         Init.Zeros(linear.Bias!);
@@ -80,14 +98,16 @@ public abstract partial class TokenMlp : Backbone
     internal static Linear Initialised(Linear linear, double biasStd = 1e-6)
     {
         Init.XavierUniform(linear.Weight);
-        if (linear.Bias is { } bias) Init.Normal(bias, biasStd);
+        if (linear.Bias is { } bias)
+            Init.Normal(bias, biasStd);
         return linear;
     }
 
     internal static Mlp Initialised(Mlp mlp)
     {
         foreach (var (_, module) in mlp.NamedModules())
-            if (module is Linear linear) Initialised(linear);
+            if (module is Linear linear)
+                Initialised(linear);
         return mlp;
     }
 
@@ -105,17 +125,24 @@ public abstract partial class TokenMlp : Backbone
     protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
-    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
-        => [new(Features(input).Transpose(1, 2).Reshape(input.Size(0), frame.Dim, frame.Grid.Height, frame.Grid.Width), frame.Patch)];
+    protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
+        [new(Features(input).Transpose(1, 2).Reshape(input.Size(0), frame.Dim, frame.Grid.Height, frame.Grid.Width), frame.Patch)];
 
     /// <summary>What the token in the middle takes from all tokens, whatever the image, then the features.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
         var middle = frame.Grid.Height / 2 * frame.Grid.Width + frame.Grid.Width / 2;
         foreach (var (i, block) in Insight.Spread([.. blocks.Index()], 3))
-            yield return Insight.Map($"mixing, block {i + 1}", "How strongly the token in the middle is mixed with each token (absolute weights, products of both layers where there are two); the image plays no part in it.",
-                block.Mixing(middle).Reshape(frame.Grid.Height, frame.Grid.Width)) with { Places = [new((frame.Grid.Width / 2 + 0.5) / frame.Grid.Width, (frame.Grid.Height / 2 + 0.5) / frame.Grid.Height, 2)] };
-        foreach (var insight in base.Insights(image)) yield return insight;
+            yield return Insight.Map(
+                $"mixing, block {i + 1}",
+                "How strongly the token in the middle is mixed with each token (absolute weights, products of both layers where there are two); the image plays no part in it.",
+                block.Mixing(middle).Reshape(frame.Grid.Height, frame.Grid.Width)
+            ) with
+            {
+                Places = [new((frame.Grid.Width / 2 + 0.5) / frame.Grid.Width, (frame.Grid.Height / 2 + 0.5) / frame.Grid.Height, 2)],
+            };
+        foreach (var insight in base.Insights(image))
+            yield return insight;
     }
 
     /// <inheritdoc/>
@@ -136,8 +163,10 @@ public abstract partial class TokenMlp : Backbone
         PatchEmbed.CheckSize(height, width, frame.Patch);
         var before = frame.Grid;
         frame = frame with { ImageSize = (height, width) };
-        if (before == frame.Grid) return;
-        foreach (var block in blocks) block.Resize(before, frame.Grid);
+        if (before == frame.Grid)
+            return;
+        foreach (var block in blocks)
+            block.Resize(before, frame.Grid);
     }
 
     /// <inheritdoc/>
@@ -148,10 +177,16 @@ public abstract partial class TokenMlp : Backbone
         {
             foreach (var name in columns.Select(name => $"blocks.{i}.{name}"))
                 if (state.TryGetValue(name, out var weight) && weight.Dim == 2 && weight.Size(1) != frame.Tokens)
-                    state[name] = Torch.Scope(() => TokenMatrix.Columns(weight, PositionTable.GridOf(weight.Size(1), frame.Grid), frame.Grid));
+                    state[name] = Torch.Scope(() =>
+                        TokenMatrix.Columns(weight, PositionTable.GridOf(weight.Size(1), frame.Grid), frame.Grid)
+                    );
             foreach (var name in rows.Select(name => $"blocks.{i}.{name}"))
                 if (state.TryGetValue(name, out var weight) && weight.Size(0) != frame.Tokens)
-                    state[name] = Torch.Scope(() => TokenMatrix.Rows(weight.Reshape(weight.Size(0), -1), PositionTable.GridOf(weight.Size(0), frame.Grid), frame.Grid).Reshape(weight.Dim == 1 ? [frame.Tokens] : [frame.Tokens, -1]));
+                    state[name] = Torch.Scope(() =>
+                        TokenMatrix
+                            .Rows(weight.Reshape(weight.Size(0), -1), PositionTable.GridOf(weight.Size(0), frame.Grid), frame.Grid)
+                            .Reshape(weight.Dim == 1 ? [frame.Tokens] : [frame.Tokens, -1])
+                    );
         }
     }
 }

@@ -14,8 +14,17 @@ namespace Tessera.Models.Layers;
 /// <param name="ScaleLogits">Whether the tokenizer's scores are divided by the square root of C; without, the softmax over thousands of pixels saturates from the first step.</param>
 /// <param name="PoolFirst">Whether values are mapped after pooling instead of before, which is the same product at a fraction of the operations; the equations, and published counts, map every pixel.</param>
 public sealed record VisualTokenSizes(
-    int Channels, int Tokens = 16, int TokenChannels = 1024, int? TransformerWidth = null, int? ProjectorWidth = null,
-    bool? TokenizerValue = null, bool TransformerValue = false, bool? ProjectorValue = null, bool ScaleLogits = true, bool PoolFirst = false)
+    int Channels,
+    int Tokens = 16,
+    int TokenChannels = 1024,
+    int? TransformerWidth = null,
+    int? ProjectorWidth = null,
+    bool? TokenizerValue = null,
+    bool TransformerValue = false,
+    bool? ProjectorValue = null,
+    bool ScaleLogits = true,
+    bool PoolFirst = false
+)
 {
     internal bool Widens => Channels != TokenChannels;
 
@@ -43,9 +52,12 @@ public sealed partial class VisualTokenizer : Module<(Tensor Pixels, Tensor? Tok
     /// <summary>A tokenizer by filters, or by the previous tokens.</summary>
     public VisualTokenizer(VisualTokenSizes sizes, bool recurrent)
     {
-        if (recurrent) wR = VisualTokenSizes.Map(sizes.TokenChannels, sizes.Channels);
-        else wA = VisualTokenSizes.Map(sizes.Channels, sizes.Tokens);
-        if (sizes.TokenizerValue ?? sizes.Widens) wV = VisualTokenSizes.Map(sizes.Channels, sizes.TokenChannels);
+        if (recurrent)
+            wR = VisualTokenSizes.Map(sizes.TokenChannels, sizes.Channels);
+        else
+            wA = VisualTokenSizes.Map(sizes.Channels, sizes.Tokens);
+        if (sizes.TokenizerValue ?? sizes.Widens)
+            wV = VisualTokenSizes.Map(sizes.Channels, sizes.TokenChannels);
         poolFirst = sizes.PoolFirst;
         scale = sizes.ScaleLogits ? 1 / Math.Sqrt(sizes.Channels) : 1;
     }
@@ -54,10 +66,13 @@ public sealed partial class VisualTokenizer : Module<(Tensor Pixels, Tensor? Tok
     protected override Tensor Forward((Tensor Pixels, Tensor? Tokens) input)
     {
         var (pixels, tokens) = input;
-        var scores = wA is not null ? wA.Call(pixels) : pixels.Matmul(wR!.Call(tokens ?? throw new ArgumentException("a recurrent tokenizer needs tokens", nameof(input))).MT); // [B, HW, L]
+        var scores = wA is not null
+            ? wA.Call(pixels)
+            : pixels.Matmul(wR!.Call(tokens ?? throw new ArgumentException("a recurrent tokenizer needs tokens", nameof(input))).MT); // [B, HW, L]
         var weights = (scores * scale).Softmax(1).MT; // over the pixels
         Record("attention", weights.Unsqueeze(1));
-        if (wV is null) return weights.Matmul(pixels);
+        if (wV is null)
+            return weights.Matmul(pixels);
         return poolFirst ? wV.Call(weights.Matmul(pixels)) : weights.Matmul(wV.Call(pixels));
     }
 }
@@ -80,7 +95,8 @@ public sealed partial class VisualTransformer : Layer
         var (dim, width) = (sizes.TokenChannels, sizes.TransformerWidth ?? sizes.TokenChannels / 2);
         query = VisualTokenSizes.Map(dim, width);
         key = VisualTokenSizes.Map(dim, width);
-        if (sizes.TransformerValue) value = VisualTokenSizes.Map(dim, dim);
+        if (sizes.TransformerValue)
+            value = VisualTokenSizes.Map(dim, dim);
         f1 = VisualTokenSizes.Map(dim, dim);
         f2 = VisualTokenSizes.Map(dim, dim);
     }
@@ -111,7 +127,8 @@ public sealed partial class VisualProjector : Module<(Tensor Pixels, Tensor Toke
         var width = sizes.ProjectorWidth ?? sizes.Channels / 2;
         query = VisualTokenSizes.Map(sizes.Channels, width);
         key = VisualTokenSizes.Map(sizes.TokenChannels, width);
-        if (sizes.ProjectorValue ?? sizes.Widens) value = VisualTokenSizes.Map(sizes.TokenChannels, sizes.Channels);
+        if (sizes.ProjectorValue ?? sizes.Widens)
+            value = VisualTokenSizes.Map(sizes.TokenChannels, sizes.Channels);
     }
 
     /// <summary>Pixels [B, HW, C] and tokens [B, L, C_T] to pixels [B, HW, C].</summary>
@@ -135,12 +152,13 @@ public sealed partial class VisualTokenModule : Module<(Tensor Pixels, Tensor? T
     {
         tokenizer = new VisualTokenizer(sizes, recurrent);
         transformer = new VisualTransformer(sizes);
-        if (projects) projector = new VisualProjector(sizes);
+        if (projects)
+            projector = new VisualProjector(sizes);
     }
 
     /// <summary>Modules in a row: the first with filters, the last without a projector.</summary>
-    public static ModuleList<VisualTokenModule> Row(VisualTokenSizes sizes, int count)
-        => new(Enumerable.Range(0, count).Select(i => new VisualTokenModule(sizes, recurrent: i > 0, projects: i < count - 1)));
+    public static ModuleList<VisualTokenModule> Row(VisualTokenSizes sizes, int count) =>
+        new(Enumerable.Range(0, count).Select(i => new VisualTokenModule(sizes, recurrent: i > 0, projects: i < count - 1)));
 
     /// <inheritdoc/>
     protected override (Tensor Pixels, Tensor Tokens) Forward((Tensor Pixels, Tensor? Tokens) input)

@@ -14,10 +14,13 @@ public sealed partial class VisualTokens : Layer
     {
         /// <summary>Densely connected layers.</summary>
         Dense,
+
         /// <summary>Residual bottlenecks.</summary>
         Residual,
+
         /// <summary>Inception blocks.</summary>
         Inception,
+
         /// <summary>No stage: one projection of patches.</summary>
         Patches,
     }
@@ -43,7 +46,10 @@ public sealed partial class VisualTokens : Layer
             tokens = new PatchEmbed(channels, dim, patch);
             return;
         }
-        var third = image.Height < 224 ? 1 : style == Style.Residual ? image.Height / 112 : 2;
+        var third =
+            image.Height < 224 ? 1
+            : style == Style.Residual ? image.Height / 112
+            : 2;
         strides = large ? [2, 1, 1] : [2, 2, third];
         tokens = new ConvTokens(style, channels, dim, stemDim, strides);
     }
@@ -53,17 +59,20 @@ public sealed partial class VisualTokens : Layer
     public (int Height, int Width) Grid((int Height, int Width) image)
     {
         if (style == Style.Patches && (image.Height % strides[0] != 0 || image.Width % strides[0] != 0))
-            throw new ShapeException($"an image of {image.Height} x {image.Width} does not divide into patches of {strides[0]} x {strides[0]}");
+            throw new ShapeException(
+                $"an image of {image.Height} x {image.Width} does not divide into patches of {strides[0]} x {strides[0]}"
+            );
         return (After(image.Height), After(image.Width));
     }
 
-    private int After(int size) => style switch
-    {
-        Style.Patches => size / strides[0],
-        // Windows of pooling that are not full are left out; strided convolutions round up.
-        Style.Dense => strides.Aggregate((size + 1) / 2, (s, stride) => s / stride),
-        _ => strides.Aggregate((size + 1) / 2, (s, stride) => (s + stride - 1) / stride),
-    };
+    private int After(int size) =>
+        style switch
+        {
+            Style.Patches => size / strides[0],
+            // Windows of pooling that are not full are left out; strided convolutions round up.
+            Style.Dense => strides.Aggregate((size + 1) / 2, (s, stride) => s / stride),
+            _ => strides.Aggregate((size + 1) / 2, (s, stride) => (s + stride - 1) / stride),
+        };
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) => tokens.Call(input); // [B, C, H, W] -> [B, N, D]
@@ -80,9 +89,23 @@ public sealed partial class VisualTokens : Layer
             stage = style switch
             {
                 Style.Dense => new Sequential(
-                    new DenseBlock(stemDim), new Transition(stemDim + 96, strides[0]), new DenseBlock(128), new Transition(224, strides[1]), new DenseBlock(128), new Transition(224, strides[2])),
-                Style.Residual => new Sequential(new Bottleneck(stemDim, strides[0]), new Bottleneck(256, strides[1]), new Bottleneck(256, strides[2])),
-                _ => new Sequential(new InceptionBlock(stemDim, strides[0]), new InceptionBlock(128, strides[1]), new InceptionBlock(128, strides[2])),
+                    new DenseBlock(stemDim),
+                    new Transition(stemDim + 96, strides[0]),
+                    new DenseBlock(128),
+                    new Transition(224, strides[1]),
+                    new DenseBlock(128),
+                    new Transition(224, strides[2])
+                ),
+                Style.Residual => new Sequential(
+                    new Bottleneck(stemDim, strides[0]),
+                    new Bottleneck(256, strides[1]),
+                    new Bottleneck(256, strides[2])
+                ),
+                _ => new Sequential(
+                    new InceptionBlock(stemDim, strides[0]),
+                    new InceptionBlock(128, strides[1]),
+                    new InceptionBlock(128, strides[2])
+                ),
             };
             transition = new Conv2d(style == Style.Residual ? 256 : 128, dim, 1);
         }
@@ -100,7 +123,8 @@ public sealed partial class VisualTokens : Layer
         protected override void ListMembers(Members members)
         {
             base.ListMembers(members);
-            foreach (var (i, layer) in layers.Index()) members.Add(string.Create(CultureInfo.InvariantCulture, $"denselayer{i + 1}"), layer);
+            foreach (var (i, layer) in layers.Index())
+                members.Add(string.Create(CultureInfo.InvariantCulture, $"denselayer{i + 1}"), layer);
         }
 
         protected override Tensor Forward(Tensor input) => layers.Aggregate(input, (x, layer) => Torch.Cat([x, layer.Call(x)], 1));
@@ -138,7 +162,8 @@ public sealed partial class VisualTokens : Layer
         private readonly BatchNorm bn2 = new(64, 1e-3, 0.01);
         private readonly Conv2d conv3 = new(64, 256, 1, bias: false);
         private readonly BatchNorm bn3 = new(256, 1e-3, 0.01);
-        private readonly Sequential? downsample = stride > 1 || inputs != 256 ? new(new Conv2d(inputs, 256, 1, stride, bias: false), new BatchNorm(256)) : null;
+        private readonly Sequential? downsample =
+            stride > 1 || inputs != 256 ? new(new Conv2d(inputs, 256, 1, stride, bias: false), new BatchNorm(256)) : null;
 
         protected override Tensor Forward(Tensor input)
         {
@@ -156,7 +181,8 @@ public sealed partial class VisualTokens : Layer
         private readonly Sequential branch2 = new(new Unit(inputs, 16, 1, 1), new Unit(16, 16, 5, stride));
         private readonly Sequential branch3 = new(new MaxPool2d(3, stride, 1), new Unit(inputs, 16, 1, 1));
 
-        protected override Tensor Forward(Tensor input) => Torch.Cat([branch0.Call(input), branch1.Call(input), branch2.Call(input), branch3.Call(input)], 1);
+        protected override Tensor Forward(Tensor input) =>
+            Torch.Cat([branch0.Call(input), branch1.Call(input), branch2.Call(input), branch3.Call(input)], 1);
     }
 
     private sealed partial class Unit(int inputs, int outputs, int kernel, int stride) : Layer

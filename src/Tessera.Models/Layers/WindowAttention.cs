@@ -9,7 +9,7 @@ namespace Tessera.Models.Layers;
 public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Mask), Tensor>
 {
     private Parameter relativePositionBiasTable; // [(2 w - 1)^2, heads]
-    private Buffer relativePositionIndex;        // [N, N]
+    private Buffer relativePositionIndex; // [N, N]
     private readonly Linear qkv;
     private readonly Linear proj;
     private readonly Dropout drop;
@@ -23,7 +23,8 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     /// <param name="dropout">Dropout of the result.</param>
     public WindowAttention(int dim, int side, int heads, bool qkvBias = true, double dropout = 0)
     {
-        if (dim % heads != 0) throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+        if (dim % heads != 0)
+            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
         this.heads = heads;
         Side = side;
         relativePositionBiasTable = Init.TruncatedNormal(new Parameter([RelativePositions.Rows((side, side)), heads]), 0.02);
@@ -45,10 +46,14 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     /// <summary>Takes windows of another size from now on; the biases are resampled bicubically.</summary>
     public void Resize(int side)
     {
-        if (side == Side) return;
+        if (side == Side)
+            return;
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        relativePositionBiasTable = new Parameter(RelativePositions.Resize(relativePositionBiasTable, (Side, Side), (side, side)), relativePositionBiasTable.RequiresGrad);
+        relativePositionBiasTable = new Parameter(
+            RelativePositions.Resize(relativePositionBiasTable, (Side, Side), (side, side)),
+            relativePositionBiasTable.RequiresGrad
+        );
         relativePositionIndex = new Buffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device), constant: true);
         Side = side;
     }
@@ -75,7 +80,8 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
             Record("attention", weights.Reshape(count, heads, tokens, tokens));
             mixed = weights.Matmul(value);
         }
-        else mixed = Attention.Apply(query, key, value, bias);
+        else
+            mixed = Attention.Apply(query, key, value, bias);
         return drop.Call(proj.Call(mixed.Reshape(count, heads, tokens, -1).Transpose(1, 2).Reshape(count, tokens, dim)));
     }
 }

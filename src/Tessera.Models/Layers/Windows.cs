@@ -10,8 +10,11 @@ public static class Windows
         var (batch, height, width, channels) = map.Shape;
         if (height % window.Height != 0 || width % window.Width != 0)
             throw new ShapeException($"a map of {height} x {width} does not divide into windows of {window.Height} x {window.Width}");
-        return Torch.Scope(() => map.Reshape(batch, height / window.Height, window.Height, width / window.Width, window.Width, channels)
-            .Permute(0, 1, 3, 2, 4, 5).Reshape(-1, window.Height * window.Width, channels));
+        return Torch.Scope(() =>
+            map.Reshape(batch, height / window.Height, window.Height, width / window.Width, window.Width, channels)
+                .Permute(0, 1, 3, 2, 4, 5)
+                .Reshape(-1, window.Height * window.Width, channels)
+        );
     }
 
     /// <summary>A size rounded up to whole windows.</summary>
@@ -21,8 +24,12 @@ public static class Windows
     public static Tensor Join(Tensor windows, (int Height, int Width) window, long height, long width)
     {
         var channels = windows.Size(2);
-        return Torch.Scope(() => windows.Reshape(-1, height / window.Height, width / window.Width, window.Height, window.Width, channels)
-            .Permute(0, 1, 3, 2, 4, 5).Reshape(-1, height, width, channels));
+        return Torch.Scope(() =>
+            windows
+                .Reshape(-1, height / window.Height, width / window.Width, window.Height, window.Width, channels)
+                .Permute(0, 1, 3, 2, 4, 5)
+                .Reshape(-1, height, width, channels)
+        );
     }
 
     /// <summary>

@@ -51,14 +51,17 @@ public sealed class Checkpoint : IDisposable
     /// <param name="name">What messages call it.</param>
     /// <param name="options">Strictness and limits.</param>
     /// <exception cref="CheckpointException">As for <see cref="Open"/>.</exception>
-    public static Checkpoint Read(byte[] bytes, string name = "(in memory)", CheckpointOptions? options = null)
-        => Read(FileBytes.Wrap(name, bytes), options ?? new());
+    public static Checkpoint Read(byte[] bytes, string name = "(in memory)", CheckpointOptions? options = null) =>
+        Read(FileBytes.Wrap(name, bytes), options ?? new());
 
     /// <summary>Writes safetensors, atomically. The metadata says "format": "pt" besides what is given.</summary>
     /// <exception cref="UnsupportedElementTypeException">The format has no such element type (complex numbers).</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
-    public static void SaveSafetensors(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
-        IEnumerable<KeyValuePair<string, string>>? metadata = null) => SafetensorsWriter.Write(path, tensors, metadata);
+    public static void SaveSafetensors(
+        string path,
+        IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata = null
+    ) => SafetensorsWriter.Write(path, tensors, metadata);
 
     /// <summary>
     /// Writes a file that PyTorch loads with <c>torch.load(path, weights_only=True)</c>, atomically. Tensors are packed
@@ -66,7 +69,8 @@ public sealed class Checkpoint : IDisposable
     /// </summary>
     /// <exception cref="UnsupportedElementTypeException">PyTorch's files have no such element type.</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
-    public static void SaveTorch(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors) => TorchZipWriter.Write(path, tensors);
+    public static void SaveTorch(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors) =>
+        TorchZipWriter.Write(path, tensors);
 
     /// <summary>
     /// The weights by name, in the file's order. Without a key in the options they are looked for under
@@ -76,8 +80,8 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="ForbiddenPickleException">The tensors are inside an object of a class that is not on the allow list.</exception>
     /// <exception cref="UnsupportedCheckpointException">A whole module was saved instead of its weights.</exception>
     /// <exception cref="CheckpointException">There is no dictionary of tensors; the message lists what there is.</exception>
-    public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null)
-        => new StateDictFinder(Path, Root, options ?? new()).Find();
+    public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null) =>
+        new StateDictFinder(Path, Root, options ?? new()).Find();
 
     /// <summary>Unmaps the file. Spans over its tensors must not be used any more; other accesses throw.</summary>
     public void Dispose() => file.Dispose();
@@ -98,26 +102,36 @@ public sealed class Checkpoint : IDisposable
     static Checkpoint Sniff(FileBytes file, CheckpointOptions options)
     {
         var head = file.Slice(0, (int)Math.Min(file.Length, 512));
-        if (head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8)) return ReadZip(file, options);
-        if (NumpyFile.Recognises(head)) return new Checkpoint(file, CheckpointFormat.NumpyArray, NumpyFile.ReadSingle(file));
+        if (head.StartsWith("PK\u0003\u0004"u8) || head.StartsWith("PK\u0005\u0006"u8))
+            return ReadZip(file, options);
+        if (NumpyFile.Recognises(head))
+            return new Checkpoint(file, CheckpointFormat.NumpyArray, NumpyFile.ReadSingle(file));
         if (SafetensorsReader.Recognises(head, file.Length))
         {
             var (root, metadata) = SafetensorsReader.Read(file);
             return new Checkpoint(file, CheckpointFormat.Safetensors, root, metadata);
         }
         if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
-            throw new UnsupportedCheckpointException(file.Path,
-                "the file is a tar archive, as PyTorch 0.1 wrote them; load it in a PyTorch before 2.0 and save it again");
-        if (head.Length > 2 && head[0] == 0x80 && head[1] is >= 2 and <= 5) return ReadPickle(file, options);
+            throw new UnsupportedCheckpointException(
+                file.Path,
+                "the file is a tar archive, as PyTorch 0.1 wrote them; load it in a PyTorch before 2.0 and save it again"
+            );
+        if (head.Length > 2 && head[0] == 0x80 && head[1] is >= 2 and <= 5)
+            return ReadPickle(file, options);
         throw new CorruptCheckpointException(file.Path, "the file is none of safetensors, PyTorch's formats, .npz, .npy and pickle");
     }
 
     static Checkpoint ReadZip(FileBytes file, CheckpointOptions options)
     {
         var zip = ZipDirectory.Read(file);
-        if (TorchZip.Recognises(zip)) return new Checkpoint(file, CheckpointFormat.TorchZip, WithoutModule(file, TorchZip.Read(file, zip, options)));
-        if (NumpyFile.Recognises(zip)) return new Checkpoint(file, CheckpointFormat.NumpyArchive, NumpyFile.ReadArchive(file, zip));
-        throw new UnsupportedCheckpointException(file.Path, "the file is a zip archive, but neither PyTorch's (no data.pkl) nor numpy's (other files than .npy)");
+        if (TorchZip.Recognises(zip))
+            return new Checkpoint(file, CheckpointFormat.TorchZip, WithoutModule(file, TorchZip.Read(file, zip, options)));
+        if (NumpyFile.Recognises(zip))
+            return new Checkpoint(file, CheckpointFormat.NumpyArchive, NumpyFile.ReadArchive(file, zip));
+        throw new UnsupportedCheckpointException(
+            file.Path,
+            "the file is a zip archive, but neither PyTorch's (no data.pkl) nor numpy's (other files than .npy)"
+        );
     }
 
     static Checkpoint ReadPickle(FileBytes file, CheckpointOptions options)
@@ -125,12 +139,16 @@ public sealed class Checkpoint : IDisposable
         var first = PickleMachine.Load(file.From(0), file.Path, options, null, out var length);
         if (TorchLegacy.IsMagic(first))
             return new Checkpoint(file, CheckpointFormat.TorchLegacy, WithoutModule(file, TorchLegacy.Read(file, options, length)));
-        if (length != file.Length) throw new CorruptCheckpointException(file.Path, $"the pickle ends at byte {length} of {file.Length}");
+        if (length != file.Length)
+            throw new CorruptCheckpointException(file.Path, $"the pickle ends at byte {length} of {file.Length}");
         return new Checkpoint(file, CheckpointFormat.Pickle, WithoutModule(file, first));
     }
 
-    static object? WithoutModule(FileBytes file, object? root) => root is OpaqueRecord { IsModule: true } module
-        ? throw new UnsupportedCheckpointException(file.Path,
-            $"the file holds a whole module of class {module.TypeName} instead of its weights; load it in PyTorch and save its state_dict()")
-        : root;
+    static object? WithoutModule(FileBytes file, object? root) =>
+        root is OpaqueRecord { IsModule: true } module
+            ? throw new UnsupportedCheckpointException(
+                file.Path,
+                $"the file holds a whole module of class {module.TypeName} instead of its weights; load it in PyTorch and save its state_dict()"
+            )
+            : root;
 }

@@ -29,7 +29,8 @@ public static class CheckpointConversion
     public static OrderedDictionary<string, Tensor> ToTensors(this IEnumerable<KeyValuePair<string, CheckpointTensor>> source)
     {
         var result = new OrderedDictionary<string, Tensor>();
-        foreach (var (name, tensor) in source) result.Add(name, tensor.ToTensor());
+        foreach (var (name, tensor) in source)
+            result.Add(name, tensor.ToTensor());
         return result;
     }
 
@@ -37,10 +38,17 @@ public static class CheckpointConversion
     public static CheckpointTensor ToCheckpoint(this Tensor source)
     {
         var dense = source.Detach().To(device: Device.Cpu).Contiguous();
-        return CheckpointTensor.View("(in memory)", CheckpointStorage.Of(dense), new ElementType(dense.DType), 0, dense.Shape.ToArray(), CheckpointTensor.RowMajor(dense.Shape));
+        return CheckpointTensor.View(
+            "(in memory)",
+            CheckpointStorage.Of(dense),
+            new ElementType(dense.DType),
+            0,
+            dense.Shape.ToArray(),
+            CheckpointTensor.RowMajor(dense.Shape)
+        );
     }
 
     /// <summary>All tensors for a file; see <see cref="ToCheckpoint(Tensor)"/> for how long they are valid.</summary>
-    public static IEnumerable<KeyValuePair<string, CheckpointTensor>> ToCheckpoint(this IEnumerable<KeyValuePair<string, Tensor>> source)
-        => source.Select(e => KeyValuePair.Create(e.Key, e.Value.ToCheckpoint()));
+    public static IEnumerable<KeyValuePair<string, CheckpointTensor>> ToCheckpoint(this IEnumerable<KeyValuePair<string, Tensor>> source) =>
+        source.Select(e => KeyValuePair.Create(e.Key, e.Value.ToCheckpoint()));
 }

@@ -22,8 +22,7 @@ public sealed class UnsupportedCheckpointException(string path, string problem) 
 /// The pickle inside the file names a class or function that is not on the allow list, where no placeholder will do:
 /// in strict mode anywhere, otherwise on the way to the tensors. Nothing was looked up, imported or called.
 /// </summary>
-public sealed class ForbiddenPickleException(string path, string globalName, string problem)
-    : CheckpointException(path, problem)
+public sealed class ForbiddenPickleException(string path, string globalName, string problem) : CheckpointException(path, problem)
 {
     /// <summary>What the file names, as <c>module.name</c>.</summary>
     public string GlobalName { get; } = globalName;

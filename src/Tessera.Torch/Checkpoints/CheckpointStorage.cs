@@ -28,8 +28,7 @@ public sealed class CheckpointStorage
     /// <summary>The file the bytes come from, for messages.</summary>
     internal string Path { get; }
 
-    internal static CheckpointStorage Owned(byte[] bytes, string path)
-        => new(path, bytes.Length) { owned = bytes };
+    internal static CheckpointStorage Owned(byte[] bytes, string path) => new(path, bytes.Length) { owned = bytes };
 
     /// <summary>The values of a contiguous tensor on the CPU where they lie, valid as long as it is.</summary>
     internal static CheckpointStorage Of(Tensor tensor) => new("(in memory)", tensor.Bytes) { tensor = tensor };
@@ -51,14 +50,22 @@ public sealed class CheckpointStorage
     internal void Place(FileBytes source, long offset)
     {
         if (offset < 0 || ByteLength < 0 || offset > source.Length - ByteLength)
-            throw new CorruptCheckpointException(source.Path,
-                $"a storage of {ByteLength} bytes at {offset} lies outside the file of {source.Length} bytes");
+            throw new CorruptCheckpointException(
+                source.Path,
+                $"a storage of {ByteLength} bytes at {offset} lies outside the file of {source.Length} bytes"
+            );
         (file, start) = (source, offset);
     }
 
     /// <summary>The rest of a storage, from <paramref name="offset"/> on, as one of its own.</summary>
-    internal CheckpointStorage Window(long offset)
-        => new(Path, ByteLength - offset) { file = file, tensor = tensor, start = start + offset, owned = file is null && tensor is null ? Memory() : null };
+    internal CheckpointStorage Window(long offset) =>
+        new(Path, ByteLength - offset)
+        {
+            file = file,
+            tensor = tensor,
+            start = start + offset,
+            owned = file is null && tensor is null ? Memory() : null,
+        };
 
     /// <summary>
     /// Part of the bytes where they lie. When they lie in a mapped file the span is valid only as long as the
@@ -70,13 +77,16 @@ public sealed class CheckpointStorage
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
-        if (file is not null) return file.Slice(start + offset, length);
+        if (file is not null)
+            return file.Slice(start + offset, length);
         return tensor is not null ? new((byte*)tensor.Info.Data + start + offset, length) : Memory().AsSpan((int)(start + offset), length);
     }
 
     /// <summary>Fixes the bytes in place until the handle is disposed; its pointer is the storage's first byte.</summary>
-    internal unsafe MemoryHandle Pin()
-        => file is not null ? file.Pin(start) : tensor is not null ? new((byte*)tensor.Info.Data + start) : Memory().AsMemory((int)start).Pin();
+    internal unsafe MemoryHandle Pin() =>
+        file is not null ? file.Pin(start)
+        : tensor is not null ? new((byte*)tensor.Info.Data + start)
+        : Memory().AsMemory((int)start).Pin();
 
     byte[] Memory()
     {

@@ -62,7 +62,8 @@ public sealed class CheckpointTensor
             var expected = 1L;
             for (var i = shape.Length - 1; i >= 0; i--)
             {
-                if (shape[i] != 1 && strides[i] != expected) return Count == 0;
+                if (shape[i] != 1 && strides[i] != expected)
+                    return Count == 0;
                 expected *= shape[i];
             }
             return true;
@@ -76,18 +77,29 @@ public sealed class CheckpointTensor
 
     /// <summary>A row-major tensor over an array of elements, which is copied.</summary>
     /// <exception cref="ArgumentException">The shape does not fit the number of elements.</exception>
-    public static CheckpointTensor Create<T>(ReadOnlySpan<T> elements, params ReadOnlySpan<long> shape) where T : unmanaged
-        => FromBytes(DTypes.Of<T>(), MemoryMarshal.AsBytes(elements).ToArray(), shape);
+    public static CheckpointTensor Create<T>(ReadOnlySpan<T> elements, params ReadOnlySpan<long> shape)
+        where T : unmanaged => FromBytes(DTypes.Of<T>(), MemoryMarshal.AsBytes(elements).ToArray(), shape);
 
     /// <summary>A row-major tensor over bytes in memory, which are not copied.</summary>
     /// <exception cref="ArgumentException">The shape does not fit the number of bytes.</exception>
     public static CheckpointTensor FromBytes(DType type, byte[] bytes, params ReadOnlySpan<long> shape)
     {
         var count = 1L;
-        foreach (var size in shape) count = checked(count * size);
+        foreach (var size in shape)
+            count = checked(count * size);
         if (shape.ContainsAnyInRange(long.MinValue, -1) || count * type.Size() != bytes.Length)
-            throw new ArgumentException($"a {type.Name()} tensor of shape [{string.Join(", ", shape.ToArray())}] does not take {bytes.Length} bytes", nameof(shape));
-        return View("(in memory)", CheckpointStorage.Owned(bytes, "(in memory)"), new ElementType(type), 0, shape.ToArray(), RowMajor(shape));
+            throw new ArgumentException(
+                $"a {type.Name()} tensor of shape [{string.Join(", ", shape.ToArray())}] does not take {bytes.Length} bytes",
+                nameof(shape)
+            );
+        return View(
+            "(in memory)",
+            CheckpointStorage.Owned(bytes, "(in memory)"),
+            new ElementType(type),
+            0,
+            shape.ToArray(),
+            RowMajor(shape)
+        );
     }
 
     /// <summary>Strides of a row-major tensor.</summary>
@@ -108,22 +120,38 @@ public sealed class CheckpointTensor
     internal static bool TryMultiply(long a, long b, out long product) => Math.BigMul(a, b, out product) == 0 && product >= 0;
 
     /// <summary>A view, after checking that every element lies inside the storage.</summary>
-    internal static CheckpointTensor View(string name, CheckpointStorage storage, ElementType type, long offset, long[] shape, long[] strides)
+    internal static CheckpointTensor View(
+        string name,
+        CheckpointStorage storage,
+        ElementType type,
+        long offset,
+        long[] shape,
+        long[] strides
+    )
     {
         if (shape.Length != strides.Length || shape.Length > 64)
             throw Bad($"has {shape.Length} sizes and {strides.Length} strides; as many of each are wanted, at most 64");
-        if (offset < 0) throw Bad($"begins at element {offset}");
+        if (offset < 0)
+            throw Bad($"begins at element {offset}");
         var (count, last, empty) = (1L, offset, Array.IndexOf(shape, 0) >= 0);
         for (var i = 0; i < shape.Length; i++)
         {
-            if (shape[i] < 0) throw Bad($"has the negative size {shape[i]}");
-            if (empty) continue;
-            if (strides[i] < 0) throw Bad($"has the negative stride {strides[i]}");
-            if (!TryMultiply(count, shape[i], out count) || !TryMultiply(shape[i] - 1, strides[i], out var reach) || reach > long.MaxValue - last)
+            if (shape[i] < 0)
+                throw Bad($"has the negative size {shape[i]}");
+            if (empty)
+                continue;
+            if (strides[i] < 0)
+                throw Bad($"has the negative stride {strides[i]}");
+            if (
+                !TryMultiply(count, shape[i], out count)
+                || !TryMultiply(shape[i] - 1, strides[i], out var reach)
+                || reach > long.MaxValue - last
+            )
                 throw Bad("has more elements than can be counted");
             last += reach;
         }
-        if (empty) return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
+        if (empty)
+            return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
         if (last >= storage.ByteLength / type.Size)
             throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size}");
         if (count > Math.Max(storage.ByteLength, MaxRepeatedBytes) / type.Size)
@@ -155,7 +183,8 @@ public sealed class CheckpointTensor
         if (ByteLength > Array.MaxLength)
             throw new InvalidOperationException($"tensor {Name} is larger than an array can be; copy it to memory of your own");
         var bytes = new byte[ByteLength];
-        fixed (byte* destination = bytes) CopyTo(destination, bytes.Length);
+        fixed (byte* destination = bytes)
+            CopyTo(destination, bytes.Length);
         return bytes;
     }
 
@@ -165,7 +194,8 @@ public sealed class CheckpointTensor
     public unsafe void CopyTo(byte* destination, long byteLength)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(byteLength, ByteLength);
-        if (Count == 0) return;
+        if (Count == 0)
+            return;
         using var pin = Storage.Pin();
         StridedCopy.Pack((byte*)pin.Pointer + StorageOffset * elementType.Size, destination, shape, strides, elementType.Size);
         GC.KeepAlive(Storage);
@@ -173,22 +203,25 @@ public sealed class CheckpointTensor
 
     /// <summary>The elements in row-major order.</summary>
     /// <exception cref="InvalidOperationException"><typeparamref name="T"/> is not the element type; nothing is converted.</exception>
-    public T[] ToArray<T>() where T : unmanaged
+    public T[] ToArray<T>()
+        where T : unmanaged
     {
-        if (DTypes.Of<T>() != DType) throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not {typeof(T).Name}");
+        if (DTypes.Of<T>() != DType)
+            throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not {typeof(T).Name}");
         return MemoryMarshal.Cast<byte, T>(ToContiguousBytes()).ToArray();
     }
 
     /// <summary>The elements of a floating-point tensor in row-major order, widened or (from float64) rounded to float32.</summary>
     /// <exception cref="InvalidOperationException">The elements are not real floating-point numbers.</exception>
-    public float[] ToSingles() => DType switch
-    {
-        DType.Float32 => ToArray<float>(),
-        DType.Float16 => Array.ConvertAll(ToArray<Half>(), x => (float)x),
-        DType.BFloat16 => Array.ConvertAll(ToArray<BFloat16>(), x => (float)x),
-        DType.Float64 => Array.ConvertAll(ToArray<double>(), x => (float)x),
-        _ => throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not floating-point numbers"),
-    };
+    public float[] ToSingles() =>
+        DType switch
+        {
+            DType.Float32 => ToArray<float>(),
+            DType.Float16 => Array.ConvertAll(ToArray<Half>(), x => (float)x),
+            DType.BFloat16 => Array.ConvertAll(ToArray<BFloat16>(), x => (float)x),
+            DType.Float64 => Array.ConvertAll(ToArray<double>(), x => (float)x),
+            _ => throw new InvalidOperationException($"tensor {Name} holds {DType.Name()}, not floating-point numbers"),
+        };
 
     /// <summary>Type and shape: <c>float32[12, 4]</c>.</summary>
     public override string ToString() => $"{elementType.Name}[{string.Join(", ", shape)}]";

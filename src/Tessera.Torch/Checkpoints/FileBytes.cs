@@ -52,10 +52,13 @@ internal sealed unsafe class FileBytes : IPinnable, IDisposable
         try
         {
             var length = stream.Length;
-            if (length == 0) throw new CorruptCheckpointException(path, "the file is empty");
-            return new FileBytes(path,
+            if (length == 0)
+                throw new CorruptCheckpointException(path, "the file is empty");
+            return new FileBytes(
+                path,
                 MemoryMappedFile.CreateFromFile(stream, null, 0, MemoryMappedFileAccess.Read, HandleInheritability.None, leaveOpen: false),
-                length);
+                length
+            );
         }
         catch
         {
@@ -97,7 +100,8 @@ internal sealed unsafe class FileBytes : IPinnable, IDisposable
         lock (gate)
         {
             pins--;
-            if (pins == 0 && disposed) Release();
+            if (pins == 0 && disposed)
+                Release();
         }
     }
 
@@ -105,17 +109,21 @@ internal sealed unsafe class FileBytes : IPinnable, IDisposable
     {
         lock (gate)
         {
-            if (disposed) return;
+            if (disposed)
+                return;
             disposed = true;
-            if (pins == 0) Release();
+            if (pins == 0)
+                Release();
         }
         GC.SuppressFinalize(this);
     }
 
     void Release()
     {
-        if (array.IsAllocated) array.Free();
-        if (view is null) return;
+        if (array.IsAllocated)
+            array.Free();
+        if (view is null)
+            return;
         view.SafeMemoryMappedViewHandle.ReleasePointer();
         view.Dispose();
         mapping!.Dispose();

@@ -9,7 +9,8 @@ internal static unsafe class StridedCopy
         // The innermost dimensions that lie without gaps form one run.
         var run = (long)size;
         var outer = shape.Length;
-        while (outer > 0 && (shape[outer - 1] == 1 || strides[outer - 1] * size == run)) run *= shape[--outer];
+        while (outer > 0 && (shape[outer - 1] == 1 || strides[outer - 1] * size == run))
+            run *= shape[--outer];
         if (outer == 0)
         {
             System.Buffer.MemoryCopy(source, destination, run, run);
@@ -27,11 +28,13 @@ internal static unsafe class StridedCopy
             for (; d >= 0; d--)
             {
                 source += strides[d] * size;
-                if (++index[d] < shape[d]) break;
+                if (++index[d] < shape[d])
+                    break;
                 source -= shape[d] * strides[d] * size;
                 index[d] = 0;
             }
-            if (d < 0) return;
+            if (d < 0)
+                return;
         }
     }
 
@@ -40,19 +43,24 @@ internal static unsafe class StridedCopy
         switch (run)
         {
             case 1:
-                for (long i = 0; i < count; i++, source += step) *destination++ = *source;
+                for (long i = 0; i < count; i++, source += step)
+                    *destination++ = *source;
                 break;
             case 2:
-                for (long i = 0; i < count; i++, source += step, destination += 2) *(ushort*)destination = *(ushort*)source;
+                for (long i = 0; i < count; i++, source += step, destination += 2)
+                    *(ushort*)destination = *(ushort*)source;
                 break;
             case 4:
-                for (long i = 0; i < count; i++, source += step, destination += 4) *(uint*)destination = *(uint*)source;
+                for (long i = 0; i < count; i++, source += step, destination += 4)
+                    *(uint*)destination = *(uint*)source;
                 break;
             case 8:
-                for (long i = 0; i < count; i++, source += step, destination += 8) *(ulong*)destination = *(ulong*)source;
+                for (long i = 0; i < count; i++, source += step, destination += 8)
+                    *(ulong*)destination = *(ulong*)source;
                 break;
             default:
-                for (long i = 0; i < count; i++, source += step, destination += run) System.Buffer.MemoryCopy(source, destination, run, run);
+                for (long i = 0; i < count; i++, source += step, destination += run)
+                    System.Buffer.MemoryCopy(source, destination, run, run);
                 break;
         }
     }

@@ -14,10 +14,12 @@ internal sealed class ValueTree(string path, PickleLimits limits)
 
     (int Height, long Count) Visit(object? value, int depth)
     {
-        if (value is not (List<object?> or CheckpointTuple or CheckpointDictionary or OpaqueRecord)) return (0, 1);
+        if (value is not (List<object?> or CheckpointTuple or CheckpointDictionary or OpaqueRecord))
+            return (0, 1);
         if (seen.TryGetValue(value, out var known))
         {
-            if (known.Count == 0) throw new CorruptCheckpointException(path, "the pickle holds a value that contains itself");
+            if (known.Count == 0)
+                throw new CorruptCheckpointException(path, "the pickle holds a value that contains itself");
             CheckDepth(depth + known.Height);
             return known;
         }
@@ -30,7 +32,10 @@ internal sealed class ValueTree(string path, PickleLimits limits)
             height = Math.Max(height, below.Height + 1);
             count += below.Count;
             if (count > limits.MaxExpandedValues)
-                throw new CorruptCheckpointException(path, $"the pickle's shared parts multiply to more than {limits.MaxExpandedValues} values");
+                throw new CorruptCheckpointException(
+                    path,
+                    $"the pickle's shared parts multiply to more than {limits.MaxExpandedValues} values"
+                );
         }
         return seen[value] = (height, count);
     }
@@ -42,14 +47,15 @@ internal sealed class ValueTree(string path, PickleLimits limits)
     }
 
     /// <summary>The values directly inside a value.</summary>
-    public static IEnumerable<object?> Children(object? value) => value switch
-    {
-        List<object?> list => list,
-        CheckpointTuple tuple => tuple,
-        CheckpointDictionary dictionary => dictionary.SelectMany(pair => new[] { pair.Key, pair.Value }),
-        OpaqueRecord record => [record.Arguments, record.State, .. record.Contents],
-        _ => [],
-    };
+    public static IEnumerable<object?> Children(object? value) =>
+        value switch
+        {
+            List<object?> list => list,
+            CheckpointTuple tuple => tuple,
+            CheckpointDictionary dictionary => dictionary.SelectMany(pair => new[] { pair.Key, pair.Value }),
+            OpaqueRecord record => [record.Arguments, record.State, .. record.Contents],
+            _ => [],
+        };
 
     /// <summary>Whether a tensor lies somewhere inside a value.</summary>
     public static bool HoldsTensor(object? value) => value is CheckpointTensor || Children(value).Any(HoldsTensor);

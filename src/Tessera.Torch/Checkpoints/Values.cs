@@ -53,7 +53,8 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
     /// <inheritdoc/>
     public IEnumerator<KeyValuePair<object?, object?>> GetEnumerator()
     {
-        foreach (var (key, value) in items ?? []) yield return new(key.Value, value);
+        foreach (var (key, value) in items ?? [])
+            yield return new(key.Value, value);
     }
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
@@ -61,13 +62,17 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
     /// <summary>Allows null, and spreads numbers with a seed, so that no file can be made of colliding ones.</summary>
     sealed record Key(object? Value)
     {
-        public override int GetHashCode() => Value switch
-        {
-            long number => HashCode.Combine((int)number, (int)(number >> 32)),
-            double number => HashCode.Combine((int)BitConverter.DoubleToInt64Bits(number), (int)(BitConverter.DoubleToInt64Bits(number) >> 32)),
-            null => 0,
-            _ => Value.GetHashCode(),
-        };
+        public override int GetHashCode() =>
+            Value switch
+            {
+                long number => HashCode.Combine((int)number, (int)(number >> 32)),
+                double number => HashCode.Combine(
+                    (int)BitConverter.DoubleToInt64Bits(number),
+                    (int)(BitConverter.DoubleToInt64Bits(number) >> 32)
+                ),
+                null => 0,
+                _ => Value.GetHashCode(),
+            };
     }
 }
 

@@ -22,14 +22,32 @@ public sealed unsafe class DataParallel : IDisposable
     /// <param name="syncBatchNorm">Whether batch norms go by the samples of all processes.</param>
     /// <param name="bucketBytes">Gradients that are exchanged together.</param>
     /// <exception cref="WorkerDisagreementException">A process has other parameters.</exception>
-    public DataParallel(ProcessGroup group, IReadOnlyList<Module> modules, IEnumerable<Parameter> learned, bool syncBatchNorm = true, long bucketBytes = 25 << 20)
+    public DataParallel(
+        ProcessGroup group,
+        IReadOnlyList<Module> modules,
+        IEnumerable<Parameter> learned,
+        bool syncBatchNorm = true,
+        long bucketBytes = 25 << 20
+    )
     {
         (this.group, this.modules) = (group, modules);
-        group.Agree(("model", string.Join('\n', modules.SelectMany(module => module.NamedParameters()).Select(p => $"{p.Name} {p.Parameter.DType.Name()} {p.Parameter.Shape}"))));
-        foreach (var parameter in modules.SelectMany(module => module.Parameters()).Distinct()) group.Broadcast(parameter);
+        group.Agree(
+            (
+                "model",
+                string.Join(
+                    '\n',
+                    modules
+                        .SelectMany(module => module.NamedParameters())
+                        .Select(p => $"{p.Name} {p.Parameter.DType.Name()} {p.Parameter.Shape}")
+                )
+            )
+        );
+        foreach (var parameter in modules.SelectMany(module => module.Parameters()).Distinct())
+            group.Broadcast(parameter);
         BroadcastBuffers();
         if (syncBatchNorm)
-            foreach (var norm in modules.SelectMany(module => module.NamedModules()).Select(m => m.Module).OfType<BatchNorm>()) norm.Group = group;
+            foreach (var norm in modules.SelectMany(module => module.NamedModules()).Select(m => m.Module).OfType<BatchNorm>())
+                norm.Group = group;
         Parameter[] watched = [.. learned.Where(p => p.RequiresGrad)];
         var handle = group.HandleFor(watched[0].Device);
         ReducerHandle? made = null;
@@ -59,7 +77,9 @@ public sealed unsafe class DataParallel : IDisposable
     /// <summary>Takes the buffers of rank 0 (running statistics).</summary>
     public void BroadcastBuffers()
     {
-        foreach (var (_, buffer) in modules.SelectMany(module => module.NamedBuffers())) if (buffer.Elements > 0) group.Broadcast(buffer);
+        foreach (var (_, buffer) in modules.SelectMany(module => module.NamedBuffers()))
+            if (buffer.Elements > 0)
+                group.Broadcast(buffer);
     }
 
     /// <summary>Watches the gradients no more.</summary>

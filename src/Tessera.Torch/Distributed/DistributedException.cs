@@ -7,7 +7,8 @@ public class DistributedException : Exception
     /// <param name="message">One line.</param>
     /// <param name="rank">Rank at fault; null where that is not known.</param>
     /// <param name="inner">The cause.</param>
-    public DistributedException(string message, int? rank = null, Exception? inner = null) : base(message, inner) => Rank = rank;
+    public DistributedException(string message, int? rank = null, Exception? inner = null)
+        : base(message, inner) => Rank = rank;
 
     /// <summary>Rank at fault; null where that is not known.</summary>
     public int? Rank { get; }

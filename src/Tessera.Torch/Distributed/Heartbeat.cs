@@ -10,20 +10,24 @@ namespace Tessera.Distributed;
 /// </summary>
 internal sealed class Heartbeat : IDisposable
 {
-    private const string VerdictKey = "verdict", ClaimKey = "verdict-claims";
-    private static readonly TimeSpan longestInterval = TimeSpan.FromSeconds(1), longestSilence = TimeSpan.FromSeconds(10);
+    private const string VerdictKey = "verdict",
+        ClaimKey = "verdict-claims";
+    private static readonly TimeSpan longestInterval = TimeSpan.FromSeconds(1),
+        longestSilence = TimeSpan.FromSeconds(10);
 
     private readonly WorkerEnvironment environment;
     private readonly string[] names;
     private readonly KeyStore store;
     private readonly Thread thread;
     private readonly TaskCompletionSource<DistributedException> verdict = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly TimeSpan interval, silence;
+    private readonly TimeSpan interval,
+        silence;
     private readonly ManualResetEventSlim stopped = new();
     private readonly (string Beat, long Since)[] heard;
     private long step;
     private long answered = Stopwatch.GetTimestamp();
-    private volatile Blame? failure, found;
+    private volatile Blame? failure,
+        found;
 
     private sealed record Blame(int Rank, string What);
 
@@ -56,19 +60,32 @@ internal sealed class Heartbeat : IDisposable
         var until = Stopwatch.GetTimestamp() + (long)((2 * silence + 3 * interval).TotalSeconds * Stopwatch.Frequency);
         while (Stopwatch.GetTimestamp() < until)
         {
-            if (verdict.Task.Wait(interval)) return verdict.Task.Result;
-            if (environment.Rank != 0 && Stopwatch.GetElapsedTime(Interlocked.Read(ref answered)) > silence) return Lost(0, $"does not answer: nothing was heard of it for {Seconds(silence)}", cause);
+            if (verdict.Task.Wait(interval))
+                return verdict.Task.Result;
+            if (environment.Rank != 0 && Stopwatch.GetElapsedTime(Interlocked.Read(ref answered)) > silence)
+                return Lost(0, $"does not answer: nothing was heard of it for {Seconds(silence)}", cause);
         }
-        return Laggard(cause) ?? new DistributedException($"{Me}: an exchange with the other processes failed: {cause.Message.ReplaceLineEndings(" ")}", null, cause);
+        return Laggard(cause)
+            ?? new DistributedException(
+                $"{Me}: an exchange with the other processes failed: {cause.Message.ReplaceLineEndings(" ")}",
+                null,
+                cause
+            );
     }
 
     // All live, so one of them is busy with something else.
     private DistributedException? Laggard(Exception cause)
     {
-        var steps = Task.Run(() => Enumerable.Range(0, environment.Size).Select(rank => long.Parse(store.Get(BeatKey(rank), interval).Split(' ')[1], CultureInfo.InvariantCulture)).ToArray());
+        var steps = Task.Run(() =>
+            Enumerable
+                .Range(0, environment.Size)
+                .Select(rank => long.Parse(store.Get(BeatKey(rank), interval).Split(' ')[1], CultureInfo.InvariantCulture))
+                .ToArray()
+        );
         try
         {
-            if (!steps.Wait(silence)) return null;
+            if (!steps.Wait(silence))
+                return null;
         }
         catch (AggregateException)
         {
@@ -76,7 +93,13 @@ internal sealed class Heartbeat : IDisposable
         }
         var own = Volatile.Read(ref step);
         var behind = Array.FindIndex(steps.Result, other => other < own);
-        return behind < 0 ? null : Lost(behind, $"lives, but has not come to step {own} within {Seconds(environment.Timeout)}: it is at step {steps.Result[behind]}", cause);
+        return behind < 0
+            ? null
+            : Lost(
+                behind,
+                $"lives, but has not come to step {own} within {Seconds(environment.Timeout)}: it is at step {steps.Result[behind]}",
+                cause
+            );
     }
 
     private WorkerLostException Lost(int rank, string what, Exception? cause = null)
@@ -107,8 +130,10 @@ internal sealed class Heartbeat : IDisposable
             for (var count = 0L; !stopped.IsSet; count++)
             {
                 store.Set(BeatKey(environment.Rank), string.Create(CultureInfo.InvariantCulture, $"{count} {Volatile.Read(ref step)}"));
-                if (failure is { } known) Publish(known.Rank, known.What);
-                else if (environment.Rank == 0) Listen();
+                if (failure is { } known)
+                    Publish(known.Rank, known.What);
+                else if (environment.Rank == 0)
+                    Listen();
                 if (store.Has(VerdictKey))
                 {
                     Take(store.Get(VerdictKey, interval));
@@ -121,8 +146,11 @@ internal sealed class Heartbeat : IDisposable
         }
         catch (TorchException error)
         {
-            verdict.TrySetResult(environment.Rank == 0 ? new DistributedException($"{Me}: the store that it holds failed: {error.Message.ReplaceLineEndings(" ")}", 0, error)
-                : Lost(0, "has ended: its store does not answer any more", error));
+            verdict.TrySetResult(
+                environment.Rank == 0
+                    ? new DistributedException($"{Me}: the store that it holds failed: {error.Message.ReplaceLineEndings(" ")}", 0, error)
+                    : Lost(0, "has ended: its store does not answer any more", error)
+            );
         }
     }
 
@@ -132,15 +160,18 @@ internal sealed class Heartbeat : IDisposable
         for (var rank = 1; rank < environment.Size; rank++)
         {
             var beat = store.Has(BeatKey(rank)) ? store.Get(BeatKey(rank), interval) : "";
-            if (beat != heard[rank].Beat) heard[rank] = (beat, Stopwatch.GetTimestamp());
-            else if (Stopwatch.GetElapsedTime(heard[rank].Since) is var quiet && quiet > silence && !store.Has(DoneKey(rank))) Publish(rank, $"does not answer: nothing was heard of it for {Seconds(quiet)}");
+            if (beat != heard[rank].Beat)
+                heard[rank] = (beat, Stopwatch.GetTimestamp());
+            else if (Stopwatch.GetElapsedTime(heard[rank].Since) is var quiet && quiet > silence && !store.Has(DoneKey(rank)))
+                Publish(rank, $"does not answer: nothing was heard of it for {Seconds(quiet)}");
         }
     }
 
     // The first to speak is right: what fails later fails because of it.
     private void Publish(int rank, string message)
     {
-        if (store.Add(ClaimKey, 1) == 1) store.Set(VerdictKey, $"{rank} {message}");
+        if (store.Add(ClaimKey, 1) == 1)
+            store.Set(VerdictKey, $"{rank} {message}");
     }
 
     private void Take(string text)
@@ -157,7 +188,8 @@ internal sealed class Heartbeat : IDisposable
     {
         failure = found ?? new(environment.Rank, $"ended with an error: {message}");
         // The store goes with rank 0: what is in it has to be read before, by whoever is left to be told.
-        if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted) return;
+        if (!thread.Join(silence) || environment.Rank != 0 || !verdict.Task.IsCompleted)
+            return;
         store.Await(OfOthers(SeenKey), 3 * interval);
     }
 
@@ -165,17 +197,21 @@ internal sealed class Heartbeat : IDisposable
     internal void Complete()
     {
         stopped.Set();
-        if (!thread.Join(silence) || verdict.Task.IsCompleted) return;
+        if (!thread.Join(silence) || verdict.Task.IsCompleted)
+            return;
         store.Set(DoneKey(environment.Rank), "1");
-        if (environment.Rank != 0) return;
+        if (environment.Rank != 0)
+            return;
         var came = store.Follow(OfOthers(DoneKey), environment.Timeout).Count();
-        if (came < environment.Size - 1) throw Lost(came + 1, $"did not come to the end within {Seconds(environment.Timeout)}");
+        if (came < environment.Size - 1)
+            throw Lost(came + 1, $"did not come to the end within {Seconds(environment.Timeout)}");
     }
 
     public void Dispose()
     {
         stopped.Set();
         // It may wait for a store that never answers; it is a background thread and ends with the process then.
-        if (thread.Join(interval)) store.Dispose();
+        if (thread.Join(interval))
+            store.Dispose();
     }
 }

@@ -14,15 +14,16 @@ internal sealed unsafe class KeyStore : IDisposable
 
     /// <summary>Opens the store (rank 0, at first), or connects to it.</summary>
     /// <exception cref="CommunicationException">There is nothing to connect to within the time.</exception>
-    internal KeyStore(string host, int port, bool serves, TimeSpan timeout)
-        => Dispatcher.Check(Imports.StoreNew(host, port, serves ? 1 : 0, (long)timeout.TotalMilliseconds, out handle));
+    internal KeyStore(string host, int port, bool serves, TimeSpan timeout) =>
+        Dispatcher.Check(Imports.StoreNew(host, port, serves ? 1 : 0, (long)timeout.TotalMilliseconds, out handle));
 
     internal StoreHandle Handle => handle;
 
     internal void Set(string key, string value)
     {
         var bytes = Encoding.UTF8.GetBytes(value);
-        fixed (byte* first = bytes) Dispatcher.Check(Imports.StoreSet(handle, key, first, bytes.Length));
+        fixed (byte* first = bytes)
+            Dispatcher.Check(Imports.StoreSet(handle, key, first, bytes.Length));
     }
 
     /// <summary>Waits until there is a value.</summary>
@@ -50,7 +51,8 @@ internal sealed unsafe class KeyStore : IDisposable
         var waited = Stopwatch.StartNew();
         foreach (var key in keys)
         {
-            if (Find(key, limit - waited.Elapsed) is not { } value) yield break;
+            if (Find(key, limit - waited.Elapsed) is not { } value)
+                yield break;
             yield return value;
         }
     }

@@ -12,8 +12,10 @@ public enum Participation
 {
     /// <summary>Its samples count.</summary>
     Full,
+
     /// <summary>It takes part, but its samples count nothing: none of the batch fell to it.</summary>
     Listening,
+
     /// <summary>It computes by itself: the others do not run this pass.</summary>
     Alone,
 }
@@ -101,11 +103,19 @@ public sealed class ProcessGroup : IDisposable
         }
         catch (TorchException error) when (environment.Rank == 0)
         {
-            throw new DistributedException($"rank 0 cannot listen at port {environment.Port}: {error.Message.ReplaceLineEndings(" ")}; choose another MASTER_PORT", 0, error);
+            throw new DistributedException(
+                $"rank 0 cannot listen at port {environment.Port}: {error.Message.ReplaceLineEndings(" ")}; choose another MASTER_PORT",
+                0,
+                error
+            );
         }
         catch (TorchException error)
         {
-            throw new WorkerLostException($"rank 0 was not found at {environment.Address}:{environment.Port} within {environment.Timeout.TotalSeconds:0.#} s (MASTER_ADDR, MASTER_PORT); this is rank {environment.Rank} of {environment.Size}", 0, error);
+            throw new WorkerLostException(
+                $"rank 0 was not found at {environment.Address}:{environment.Port} within {environment.Timeout.TotalSeconds:0.#} s (MASTER_ADDR, MASTER_PORT); this is rank {environment.Rank} of {environment.Size}",
+                0,
+                error
+            );
         }
     }
 
@@ -114,7 +124,8 @@ public sealed class ProcessGroup : IDisposable
     {
         const string all = "all-arrived";
         store.Set(ArrivalKey(environment.Rank), $"{environment.Size} {Dns.GetHostName()}, process {Environment.ProcessId}");
-        if (environment.Rank == 0) store.Set(all, Arrivals(environment, store));
+        if (environment.Rank == 0)
+            store.Set(all, Arrivals(environment, store));
         string said;
         try
         {
@@ -123,15 +134,23 @@ public sealed class ProcessGroup : IDisposable
         }
         catch (CommunicationException error)
         {
-            throw new WorkerLostException($"rank 0 did not say within {2 * environment.Timeout.TotalSeconds:0.#} s whether all {environment.Size} processes have come", 0, error);
+            throw new WorkerLostException(
+                $"rank 0 did not say within {2 * environment.Timeout.TotalSeconds:0.#} s whether all {environment.Size} processes have come",
+                0,
+                error
+            );
         }
         var lines = said.Split('\n');
-        if (lines.Length == environment.Size && !said.StartsWith('!')) return lines;
+        if (lines.Length == environment.Size && !said.StartsWith('!'))
+            return lines;
         var rank = int.Parse(lines[0][1..], CultureInfo.InvariantCulture);
         store.Set(ToldKey(environment.Rank), "1");
         // Rank 0 goes last, as the store goes with it.
-        if (environment.Rank == 0) store.Await([.. Enumerable.Range(1, environment.Size - 1).Select(ToldKey)], TimeSpan.FromSeconds(1));
-        throw lines[1].Contains("expects", StringComparison.Ordinal) ? (DistributedException)new WorkerDisagreementException(lines[1], rank) : new WorkerLostException(lines[1], rank);
+        if (environment.Rank == 0)
+            store.Await([.. Enumerable.Range(1, environment.Size - 1).Select(ToldKey)], TimeSpan.FromSeconds(1));
+        throw lines[1].Contains("expects", StringComparison.Ordinal)
+            ? (DistributedException)new WorkerDisagreementException(lines[1], rank)
+            : new WorkerLostException(lines[1], rank);
     }
 
     private static string ArrivalKey(int rank) => $"arrived/{rank}";
@@ -144,28 +163,46 @@ public sealed class ProcessGroup : IDisposable
         foreach (var arrival in store.Follow(Enumerable.Range(0, environment.Size).Select(ArrivalKey), environment.Timeout))
         {
             var (rank, cut) = (names.Count, arrival.IndexOf(' ', StringComparison.Ordinal));
-            if (arrival[..cut] != environment.Size.ToString(CultureInfo.InvariantCulture)) return $"!{rank}\nrank {rank} ({arrival[(cut + 1)..]}) expects {arrival[..cut]} processes, rank 0 expects {environment.Size}: WORLD_SIZE has to be the same";
+            if (arrival[..cut] != environment.Size.ToString(CultureInfo.InvariantCulture))
+                return $"!{rank}\nrank {rank} ({arrival[(cut + 1)..]}) expects {arrival[..cut]} processes, rank 0 expects {environment.Size}: WORLD_SIZE has to be the same";
             names.Add(arrival[(cut + 1)..]);
         }
-        if (names.Count == environment.Size) return string.Join('\n', names);
-        var missing = Enumerable.Range(names.Count, environment.Size - names.Count).Where(rank => rank == names.Count || !store.Has(ArrivalKey(rank))).ToArray();
-        return string.Create(CultureInfo.InvariantCulture, $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} did not come within {environment.Timeout.TotalSeconds:0.#} s");
+        if (names.Count == environment.Size)
+            return string.Join('\n', names);
+        var missing = Enumerable
+            .Range(names.Count, environment.Size - names.Count)
+            .Where(rank => rank == names.Count || !store.Has(ArrivalKey(rank)))
+            .ToArray();
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} did not come within {environment.Timeout.TotalSeconds:0.#} s"
+        );
     }
 
     // The address by which this machine reaches rank 0 is one by which the others reach this machine. The host's own name often
     // stands for a loopback address, at which nobody else finds it.
     private static string OwnAddress(WorkerEnvironment environment)
     {
-        if (environment.Address is "localhost" || (IPAddress.TryParse(environment.Address, out var literal) && IPAddress.IsLoopback(literal))) return "127.0.0.1";
+        if (
+            environment.Address is "localhost"
+            || (IPAddress.TryParse(environment.Address, out var literal) && IPAddress.IsLoopback(literal))
+        )
+            return "127.0.0.1";
         try
         {
             using var socket = new Socket(SocketType.Dgram, ProtocolType.Udp);
             socket.Connect(environment.Address, environment.Port);
             var own = ((IPEndPoint)socket.LocalEndPoint!).Address;
-            if (own.IsIPv4MappedToIPv6) own = own.MapToIPv4();
-            if (!IPAddress.IsLoopback(own)) return own.ToString();
-            var others = NetworkInterface.GetAllNetworkInterfaces().Where(i => i.OperationalStatus == OperationalStatus.Up)
-                .SelectMany(i => i.GetIPProperties().UnicastAddresses).Select(a => a.Address).Where(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a));
+            if (own.IsIPv4MappedToIPv6)
+                own = own.MapToIPv4();
+            if (!IPAddress.IsLoopback(own))
+                return own.ToString();
+            var others = NetworkInterface
+                .GetAllNetworkInterfaces()
+                .Where(i => i.OperationalStatus == OperationalStatus.Up)
+                .SelectMany(i => i.GetIPProperties().UnicastAddresses)
+                .Select(a => a.Address)
+                .Where(a => a.AddressFamily == AddressFamily.InterNetwork && !IPAddress.IsLoopback(a));
             return environment.LocalSize == environment.Size ? "127.0.0.1" : others.FirstOrDefault()?.ToString() ?? own.ToString();
         }
         catch (SocketException error)
@@ -177,7 +214,8 @@ public sealed class ProcessGroup : IDisposable
     /// <summary>Makes a tensor the same everywhere, in place.</summary>
     /// <param name="tensor">Of the same shape and type in all processes.</param>
     /// <param name="root">Rank whose values are taken.</param>
-    public void Broadcast(Tensor tensor, int root = 0) => InPlace(tensor, (group, moved) => Imports.GroupBroadcast(group, moved.Handle, root));
+    public void Broadcast(Tensor tensor, int root = 0) =>
+        InPlace(tensor, (group, moved) => Imports.GroupBroadcast(group, moved.Handle, root));
 
     /// <summary>Sums over all processes, in place; all get the same bits.</summary>
     public void AllReduce(Tensor tensor) => InPlace(tensor, (group, moved) => Imports.GroupAllReduce(group, moved.Handle));
@@ -217,7 +255,8 @@ public sealed class ProcessGroup : IDisposable
         var bytes = Encoding.UTF8.GetBytes(text);
         var lengths = AllGather(Tensor.Of((long)bytes.Length)).ToArray<long>();
         var longest = (int)lengths.Max();
-        if (longest == 0) return [.. lengths.Select(_ => "")];
+        if (longest == 0)
+            return [.. lengths.Select(_ => "")];
         var padded = new byte[longest];
         bytes.CopyTo(padded, 0);
         var all = AllGather(Tensor.From(padded)).ToArray<byte>();
@@ -232,14 +271,26 @@ public sealed class ProcessGroup : IDisposable
     /// <param name="named">Those of rank 0; nothing elsewhere.</param>
     public OrderedDictionary<string, Tensor> Broadcast(IReadOnlyDictionary<string, Tensor>? named)
     {
-        var list = Broadcast(string.Join('\n', named?.Select(pair => $"{pair.Key}\t{(int)pair.Value.DType}\t{string.Join(',', pair.Value.Shape.ToArray())}") ?? []));
+        var list = Broadcast(
+            string.Join(
+                '\n',
+                named?.Select(pair => $"{pair.Key}\t{(int)pair.Value.DType}\t{string.Join(',', pair.Value.Shape.ToArray())}") ?? []
+            )
+        );
         var result = new OrderedDictionary<string, Tensor>();
         foreach (var line in list.Split('\n', StringSplitOptions.RemoveEmptyEntries))
         {
             var parts = line.Split('\t');
-            var shape = parts[2].Split(',', StringSplitOptions.RemoveEmptyEntries).Select(size => long.Parse(size, CultureInfo.InvariantCulture)).ToArray();
-            var tensor = named is not null && IsFirst ? named[parts[0]].Detach().Contiguous() : Torch.Empty(new IntList(shape), (DType)int.Parse(parts[1], CultureInfo.InvariantCulture));
-            if (tensor.Elements > 0) Broadcast(tensor);
+            var shape = parts[2]
+                .Split(',', StringSplitOptions.RemoveEmptyEntries)
+                .Select(size => long.Parse(size, CultureInfo.InvariantCulture))
+                .ToArray();
+            var tensor =
+                named is not null && IsFirst
+                    ? named[parts[0]].Detach().Contiguous()
+                    : Torch.Empty(new IntList(shape), (DType)int.Parse(parts[1], CultureInfo.InvariantCulture));
+            if (tensor.Elements > 0)
+                Broadcast(tensor);
             result.Add(parts[0], tensor);
         }
         return result;
@@ -253,14 +304,17 @@ public sealed class ProcessGroup : IDisposable
         foreach (var (name, value) in statements)
         {
             var said = Gather(value);
-            if (Array.FindIndex(said, other => other != said[0]) is var rank and > 0) throw new WorkerDisagreementException(Difference(name, rank, said[rank], said[0]), rank);
+            if (Array.FindIndex(said, other => other != said[0]) is var rank and > 0)
+                throw new WorkerDisagreementException(Difference(name, rank, said[rank], said[0]), rank);
         }
     }
 
     private static string Difference(string name, int rank, string other, string first)
     {
         var (theirs, ours) = (other.Split('\n'), first.Split('\n'));
-        var line = Enumerable.Range(0, Math.Max(theirs.Length, ours.Length)).First(i => theirs.ElementAtOrDefault(i) != ours.ElementAtOrDefault(i));
+        var line = Enumerable
+            .Range(0, Math.Max(theirs.Length, ours.Length))
+            .First(i => theirs.ElementAtOrDefault(i) != ours.ElementAtOrDefault(i));
         return $"rank {rank} was started with another {name} than rank 0: '{theirs.ElementAtOrDefault(line)?.Trim()}', not '{ours.ElementAtOrDefault(line)?.Trim()}'";
     }
 
@@ -283,7 +337,8 @@ public sealed class ProcessGroup : IDisposable
         }
     }
 
-    private static DistributedException? Blamed(Exception? error) => error is TorchException { InnerException: { } inner } ? inner as DistributedException ?? Blamed(inner) : null;
+    private static DistributedException? Blamed(Exception? error) =>
+        error is TorchException { InnerException: { } inner } ? inner as DistributedException ?? Blamed(inner) : null;
 
     /// <summary>Tells the other processes that this one ends because of an error: theirs will name it.</summary>
     public void Fail(Exception error) => heartbeat.Fail(error.Message.ReplaceLineEndings(" "));
@@ -293,16 +348,33 @@ public sealed class ProcessGroup : IDisposable
 
     internal GroupHandle HandleFor(Device device)
     {
-        if (groups.TryGetValue(device.Type, out var group)) return group;
+        if (groups.TryGetValue(device.Type, out var group))
+            return group;
         var cuda = device.Type == DeviceType.Cuda;
-        Guard(() => Dispatcher.Check(Imports.GroupNew(store.Handle, cuda ? "nccl" : "gloo", Rank, Size, cuda ? 1 : 0, address, (long)environment.Timeout.TotalMilliseconds, out group)));
+        Guard(() =>
+            Dispatcher.Check(
+                Imports.GroupNew(
+                    store.Handle,
+                    cuda ? "nccl" : "gloo",
+                    Rank,
+                    Size,
+                    cuda ? 1 : 0,
+                    address,
+                    (long)environment.Timeout.TotalMilliseconds,
+                    out group
+                )
+            )
+        );
         return groups[device.Type] = group!;
     }
 
     // Without gloo in the native library, all goes through the GPUs.
     private (GroupHandle Group, Device Device) GroupFor(Tensor tensor)
     {
-        var device = tensor.Device.Type == DeviceType.Cpu && Imports.HasGloo() == 0 && Cuda.IsAvailable ? Device.Parse($"cuda:{LocalRank}") : tensor.Device;
+        var device =
+            tensor.Device.Type == DeviceType.Cpu && Imports.HasGloo() == 0 && Cuda.IsAvailable
+                ? Device.Parse($"cuda:{LocalRank}")
+                : tensor.Device;
         return (HandleFor(device), device);
     }
 
@@ -314,13 +386,15 @@ public sealed class ProcessGroup : IDisposable
         var plain = tensor.Detach();
         var moved = plain.To(device: device).Contiguous();
         Guard(() => Dispatcher.Check(exchange(group, moved)));
-        if (moved.Handle != plain.Handle) plain.Copy_(moved);
+        if (moved.Handle != plain.Handle)
+            plain.Copy_(moved);
     }
 
     /// <summary>Leaves the group.</summary>
     public void Dispose()
     {
-        foreach (var group in groups.Values) group.Dispose();
+        foreach (var group in groups.Values)
+            group.Dispose();
         groups.Clear();
         heartbeat.Dispose();
         store.Dispose();

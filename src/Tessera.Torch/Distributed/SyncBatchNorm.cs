@@ -13,7 +13,13 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
 
     /// <summary>Normalises [B, C, ...].</summary>
     /// <returns>The result, the mean [C], the variance [C] (biased) and the number of values of a channel.</returns>
-    internal static (Tensor Output, Tensor Mean, Tensor Variance, double Count) Of(Tensor input, Tensor? weight, Tensor? bias, ProcessGroup group, double eps)
+    internal static (Tensor Output, Tensor Mean, Tensor Variance, double Count) Of(
+        Tensor input,
+        Tensor? weight,
+        Tensor? bias,
+        ProcessGroup group,
+        double eps
+    )
     {
         var function = new SyncBatchNorm(group, eps);
         var results = function.Apply(weight is null || bias is null ? [input] : [input, weight, bias]);
@@ -30,12 +36,18 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
         listens = group.Participation == Participation.Listening;
         var own = input.Elements / (double)channels;
         // Of a process that listens, whatever it holds counts nothing, not even a NaN.
-        var local = listens ? Torch.Zeros(2 * channels + 1, wide.DType, device: input.Device) : Torch.Cat([ownMean, ownSquares, Torch.Full(1, own, wide.DType, device: input.Device)]);
-        var all = group.AllGather(local);                                                   // [W, 2C + 1]
-        var (means, squares, counts) = (all.Slice(1, 0, channels), all.Slice(1, channels, 2 * channels), all.Slice(1, 2 * channels, 2 * channels + 1));
+        var local = listens
+            ? Torch.Zeros(2 * channels + 1, wide.DType, device: input.Device)
+            : Torch.Cat([ownMean, ownSquares, Torch.Full(1, own, wide.DType, device: input.Device)]);
+        var all = group.AllGather(local); // [W, 2C + 1]
+        var (means, squares, counts) = (
+            all.Slice(1, 0, channels),
+            all.Slice(1, channels, 2 * channels),
+            all.Slice(1, 2 * channels, 2 * channels + 1)
+        );
         var total = counts.Sum();
-        var mean = (means * counts).Sum(0) / total;                                          // [C]
-        var variance = (squares + counts * (means - mean).Square()).Sum(0) / total;          // [C]
+        var mean = (means * counts).Sum(0) / total; // [C]
+        var variance = (squares + counts * (means - mean).Square()).Sum(0) / total; // [C]
         count = total.ToDouble();
         var output = Torch.BatchNorm(input.Contiguous(), weight, bias, mean, variance, false, 0, eps, false);
         context.Save(weight is null ? [input, mean, variance] : [input, mean, variance, weight]);
@@ -47,17 +59,19 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
     protected override Tensor?[] Backward(Context context, Tensor?[] gradients)
     {
         var affine = (bool)context.State!;
-        if (gradients[0] is not { } given) throw new InvalidOperationException("the output of a batch norm has no gradient");
+        if (gradients[0] is not { } given)
+            throw new InvalidOperationException("the output of a batch norm has no gradient");
         var (input, mean, scale) = (context.Saved(0), context.Saved(1), (context.Saved(2) + eps).Rsqrt());
         var gradient = Wide(given);
         var centred = Wide(input) - Along(mean, input);
         var sum = gradient.Sum(Others(input));
         var product = (gradient * centred).Sum(Others(input));
-        var both = Torch.Stack([sum, product]);                                              // [2, C]
+        var both = Torch.Stack([sum, product]); // [2, C]
         group.AllReduce(both);
         var (sums, products) = (both.Select(0, 0), both.Select(0, 1));
         var factor = affine ? scale * context.Saved(3) : scale;
-        var result = (gradient - Along(sums / count, input) - centred * Along(scale.Square() * products / count, input)) * Along(factor, input);
+        var result =
+            (gradient - Along(sums / count, input) - centred * Along(scale.Square() * products / count, input)) * Along(factor, input);
         // The samples of a process that listens have no part in the statistics.
         result = listens ? input.ZerosLike() : result.To(input.DType);
         // Of scale and shift each process has its own samples' share, which the reducer adds up as it does for all parameters.
@@ -69,5 +83,6 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
     private static IntList Others(Tensor input) => new([0, .. Enumerable.Range(2, (int)input.Dim - 2).Select(i => (long)i)]);
 
     // [C] -> [1, C, 1, ...]
-    private static Tensor Along(Tensor perChannel, Tensor input) => perChannel.Reshape(new IntList([1, -1, .. Enumerable.Repeat(1L, (int)input.Dim - 2)]));
+    private static Tensor Along(Tensor perChannel, Tensor input) =>
+        perChannel.Reshape(new IntList([1, -1, .. Enumerable.Repeat(1L, (int)input.Dim - 2)]));
 }

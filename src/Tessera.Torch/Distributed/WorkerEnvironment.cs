@@ -15,7 +15,8 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
     /// <summary>Seconds that a process waits for another before it gives up.</summary>
     public const string TimeoutVariable = "TESSERA_TIMEOUT";
 
-    private const string AddressVariable = "MASTER_ADDR", PortVariable = "MASTER_PORT";
+    private const string AddressVariable = "MASTER_ADDR",
+        PortVariable = "MASTER_PORT";
     private const int DefaultPort = 29500;
     private static readonly TimeSpan defaultTimeout = TimeSpan.FromSeconds(300);
 
@@ -39,35 +40,55 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
         string? Value(string name) => get(name) is { Length: > 0 } value ? value : null;
 
         // A batch script of Slurm has the variables of its first task although srun has not started any.
-        var starter = starters.FirstOrDefault(s => Value(s.Size) is not null && Value(s.Rank) is not null && (s.Rank != "SLURM_PROCID" || Value("SLURM_STEP_ID") is not null));
-        if (starter is null) return null;
+        var starter = starters.FirstOrDefault(s =>
+            Value(s.Size) is not null && Value(s.Rank) is not null && (s.Rank != "SLURM_PROCID" || Value("SLURM_STEP_ID") is not null)
+        );
+        if (starter is null)
+            return null;
         var size = Number(starter.Size, 1, 1 << 20);
-        if (size == 1) return null;
+        if (size == 1)
+            return null;
         var rank = Number(starter.Rank, 0, size - 1);
         var local = Value(starter.LocalRank) is null ? 0 : Number(starter.LocalRank, 0, size - 1);
         // Slurm's may be a list, as "4(x2),3".
-        var together = Value(starter.LocalSize) is { } text && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= 1 ? number : 1;
+        var together =
+            Value(starter.LocalSize) is { } text
+            && int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+            && number >= 1
+                ? number
+                : 1;
         return new(rank, size, local, together, FindAddress(starter, size, together, Value), FindPort(Value), Limit(Value));
 
-        int Number(string name, int least, int most)
-            => int.TryParse(Value(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most ? number
+        int Number(string name, int least, int most) =>
+            int.TryParse(Value(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
+                ? number
                 : throw new DistributedException($"{name}={Value(name)}: a number from {least} to {most} was expected");
     }
 
     private static string FindAddress(Starter starter, int size, int together, Func<string, string?> value)
     {
-        if (value(AddressVariable) is { } given) return given;
-        if (starter.Rank == "SLURM_PROCID" && (value("SLURM_STEP_NODELIST") ?? value("SLURM_JOB_NODELIST") ?? value("SLURM_NODELIST")) is { } nodes) return FirstNode(nodes);
-        if (together == size) return "127.0.0.1";
-        throw new DistributedException($"{starter.Size}={size}, but {AddressVariable} does not say where rank 0 runs: set it to the name of its machine, for all processes");
+        if (value(AddressVariable) is { } given)
+            return given;
+        if (
+            starter.Rank == "SLURM_PROCID"
+            && (value("SLURM_STEP_NODELIST") ?? value("SLURM_JOB_NODELIST") ?? value("SLURM_NODELIST")) is { } nodes
+        )
+            return FirstNode(nodes);
+        if (together == size)
+            return "127.0.0.1";
+        throw new DistributedException(
+            $"{starter.Size}={size}, but {AddressVariable} does not say where rank 0 runs: set it to the name of its machine, for all processes"
+        );
     }
 
     /// <summary>The first machine of a list as Slurm writes it: <c>gpu[003-005,7],cpu1</c>.</summary>
     internal static string FirstNode(string list)
     {
         var end = list.IndexOfAny(['[', ',']);
-        if (end < 0) return list;
-        if (list[end] == ',') return list[..end];
+        if (end < 0)
+            return list;
+        if (list[end] == ',')
+            return list[..end];
         var close = list.IndexOf(']', end);
         var numbers = list[(end + 1)..(close < 0 ? list.Length : close)];
         var suffix = close < 0 ? "" : list[(close + 1)..].Split(',')[0];
@@ -77,16 +98,21 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
     private static int FindPort(Func<string, string?> value)
     {
         if (value(PortVariable) is not { } given)
-            return value("SLURM_JOB_ID") is { } job && long.TryParse(job, NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? 20000 + (int)(number % 20000) : DefaultPort;
-        if (!int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65534) throw new DistributedException($"{PortVariable}={given}: a port from 1 to 65534 was expected");
+            return value("SLURM_JOB_ID") is { } job && long.TryParse(job, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                ? 20000 + (int)(number % 20000)
+                : DefaultPort;
+        if (!int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65534)
+            throw new DistributedException($"{PortVariable}={given}: a port from 1 to 65534 was expected");
         // There torchrun itself listens, with a store of its own version.
         return string.Equals(value("TORCHELASTIC_USE_AGENT_STORE"), "True", StringComparison.OrdinalIgnoreCase) ? port + 1 : port;
     }
 
     private static TimeSpan Limit(Func<string, string?> value)
     {
-        if (value(TimeoutVariable) is not { } given) return defaultTimeout;
-        return double.TryParse(given, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 1 and <= 86400 ? TimeSpan.FromSeconds(seconds)
+        if (value(TimeoutVariable) is not { } given)
+            return defaultTimeout;
+        return double.TryParse(given, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 1 and <= 86400
+            ? TimeSpan.FromSeconds(seconds)
             : throw new DistributedException($"{TimeoutVariable}={given}: seconds from 1 to 86400 were expected");
     }
 }

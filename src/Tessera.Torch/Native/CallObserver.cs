@@ -3,7 +3,8 @@ namespace Tessera.Native;
 /// <summary>Sees every operator call of its thread after it returned: what cost is counted by.</summary>
 internal abstract unsafe class CallObserver
 {
-    [ThreadStatic] private static CallObserver? current;
+    [ThreadStatic]
+    private static CallObserver? current;
 
     internal static CallObserver? Current
     {

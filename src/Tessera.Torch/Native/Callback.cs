@@ -13,8 +13,11 @@ internal static unsafe class Callback
     private static int last;
 
     /// <summary>The exception that a failed callback left under the number that the engine's message is.</summary>
-    internal static Exception? Take(string message)
-        => int.TryParse(message, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && thrown.TryRemove(number, out var exception) ? exception : null;
+    internal static Exception? Take(string message) =>
+        int.TryParse(message, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+        && thrown.TryRemove(number, out var exception)
+            ? exception
+            : null;
 
     internal static int Guard(void* context, nint a, nint b, Action<object, nint, nint> body)
     {

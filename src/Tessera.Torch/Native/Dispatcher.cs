@@ -3,7 +3,21 @@ using System.Runtime.InteropServices;
 namespace Tessera.Native;
 
 /// <summary>Kinds of errors; mirrors <c>ErrorKind</c> in native/tessera.h.</summary>
-internal enum ErrorKind { None, Engine, Shape, OutOfMemory, UnknownOperator, Index, Type, Value, NotImplemented, Callback, Foreign, Communication }
+internal enum ErrorKind
+{
+    None,
+    Engine,
+    Shape,
+    OutOfMemory,
+    UnknownOperator,
+    Index,
+    Type,
+    Value,
+    NotImplemented,
+    Callback,
+    Foreign,
+    Communication,
+}
 
 /// <summary>Calls operators of the engine by name and turns its errors into exceptions.</summary>
 internal static unsafe class Dispatcher
@@ -12,7 +26,8 @@ internal static unsafe class Dispatcher
     internal static int Call(ref nint slot, string name, string overload, Value* arguments, int count, Value* results, int capacity)
     {
         // Two threads may both look the operator up: they find equal ones, and the loser's few bytes stay.
-        if (slot == 0) slot = Find(name, overload);
+        if (slot == 0)
+            slot = Find(name, overload);
         Tensor.FreeQueued();
         int returned;
         Check(Imports.Call(slot, arguments, count, results, capacity, &returned));
@@ -25,7 +40,8 @@ internal static unsafe class Dispatcher
     {
         var results = stackalloc Value[8];
         var returned = Call(ref slot, name, overload, arguments, count, results, 8);
-        for (var i = 0; i < returned; i++) Drop(results[i]);
+        for (var i = 0; i < returned; i++)
+            Drop(results[i]);
     }
 
     internal static nint Find(string name, string overload)
@@ -37,7 +53,8 @@ internal static unsafe class Dispatcher
     /// <summary>Turns a status of the shim into the exception that it stands for.</summary>
     internal static void Check(int status)
     {
-        if (status != 0) throw TorchException.Of((ErrorKind)status, Marshal.PtrToStringUTF8(Imports.LastError()) ?? "");
+        if (status != 0)
+            throw TorchException.Of((ErrorKind)status, Marshal.PtrToStringUTF8(Imports.LastError()) ?? "");
     }
 
     private static void Drop(Value value)
@@ -45,11 +62,13 @@ internal static unsafe class Dispatcher
         switch (value.Tag)
         {
             case Tag.Tensor:
-                if (value.Payload != 0) Imports.TensorFree((nint)value.Payload);
+                if (value.Payload != 0)
+                    Imports.TensorFree((nint)value.Payload);
                 break;
             case Tag.TensorList:
                 for (var i = 0; i < value.Count; i++)
-                    if (((nint*)value.Payload)[i] is var handle and not 0) Imports.TensorFree(handle);
+                    if (((nint*)value.Payload)[i] is var handle and not 0)
+                        Imports.TensorFree(handle);
                 Imports.Free((void*)value.Payload);
                 break;
             case Tag.String or Tag.IntList or Tag.DoubleList or Tag.BoolList or Tag.Complex:

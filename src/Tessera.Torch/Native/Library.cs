@@ -17,7 +17,8 @@ internal static unsafe class Library
         NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
         // OpenMP's threads wait for each other by spinning; beside a busy neighbour that makes them twenty times slower.
         // A short spin, then sleep, costs nothing measurable on a quiet machine. Read by libgomp when it is loaded.
-        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null) _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
+        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
+            _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
         // UCX, which Debian 13's libtorch brings, would end the process at signals by which .NET finds null references.
         _ = SetNativeEnvironment("UCX_ERROR_SIGNALS", "", overwrite: 0);
         // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
@@ -32,10 +33,12 @@ internal static unsafe class Library
 
     private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
     {
-        if (name != Name) return 0;
+        if (name != Name)
+            return 0;
         foreach (var candidate in Candidates())
         {
-            if (!File.Exists(candidate)) continue;
+            if (!File.Exists(candidate))
+                continue;
             LoadFirst(Path.ChangeExtension(candidate, ".first"));
             return OfThisAbi(NativeLibrary.Load(candidate), candidate);
         }
@@ -45,20 +48,26 @@ internal static unsafe class Library
     // Libraries that are better loaded before, which the native build lists: without them all works as well, only later.
     private static void LoadFirst(string list)
     {
-        if (!File.Exists(list)) return;
-        foreach (var name in File.ReadLines(list)) NativeLibrary.TryLoad(name, out _);
+        if (!File.Exists(list))
+            return;
+        foreach (var name in File.ReadLines(list))
+            NativeLibrary.TryLoad(name, out _);
     }
 
     private static nint OfThisAbi(nint library, string path)
     {
         var found = NativeLibrary.TryGetExport(library, "tessera_abi", out var function) ? ((delegate* unmanaged<int>)function)() : 0;
-        if (found == Abi) return library;
-        throw new DllNotFoundException($"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): run ./tessera once to build it anew");
+        if (found == Abi)
+            return library;
+        throw new DllNotFoundException(
+            $"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): run ./tessera once to build it anew"
+        );
     }
 
     private static IEnumerable<string> Candidates()
     {
-        if (Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named) yield return named;
+        if (Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named)
+            yield return named;
         yield return Path.Combine(AppContext.BaseDirectory, "libtessera.so");
         for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder != null; folder = folder.Parent)
             yield return Path.Combine(folder.FullName, "artifacts", "native", "system", "libtessera.so");

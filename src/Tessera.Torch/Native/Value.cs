@@ -6,7 +6,22 @@ namespace Tessera.Native;
 /// <summary>Kinds of values that cross to the dispatcher; mirrors <c>Tag</c> in native/tessera.h.</summary>
 internal enum Tag
 {
-    Default, None, Tensor, Int, Double, Bool, String, IntList, DoubleList, BoolList, TensorList, Device, Generator, ScalarList, Complex, StringList,
+    Default,
+    None,
+    Tensor,
+    Int,
+    Double,
+    Bool,
+    String,
+    IntList,
+    DoubleList,
+    BoolList,
+    TensorList,
+    Device,
+    Generator,
+    ScalarList,
+    Complex,
+    StringList,
 }
 
 /// <summary>One argument or result of an operator; mirrors <c>Value</c> in native/tessera.h.</summary>
@@ -17,29 +32,52 @@ internal unsafe struct Value
     internal Tag Tag;
     internal int Count;
 
-    private static Value Make(Tag tag, long payload, int count = 0) => new() { Tag = tag, Payload = payload, Count = count };
+    private static Value Make(Tag tag, long payload, int count = 0) =>
+        new()
+        {
+            Tag = tag,
+            Payload = payload,
+            Count = count,
+        };
 
     internal static Value Of(Tensor? tensor) => tensor is null ? Make(Tag.None, 0) : Make(Tag.Tensor, tensor.Handle);
+
     internal static Value Of(long value) => Make(Tag.Int, value);
+
     internal static Value Of(long? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
+
     internal static Value Of(double value) => Make(Tag.Double, BitConverter.DoubleToInt64Bits(value));
+
     internal static Value Of(double? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
+
     internal static Value Of(bool value) => Make(Tag.Bool, value ? 1 : 0);
+
     internal static Value Of(bool? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
+
     internal static Value Of(Scalar value) => Make(value.Kind, value.Payload);
+
     internal static Value Of(Scalar? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
+
     internal static Value Of(DType value) => Make(Tag.Int, (long)value);
+
     internal static Value Of(DType? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
+
     internal static Value Of(Layout? value, Tag missing = Tag.Default) => value is { } v ? Of((long)v) : Make(missing, 0);
+
     internal static Value Of(MemoryFormat value) => Make(Tag.Int, (long)value);
+
     internal static Value Of(MemoryFormat? value, Tag missing = Tag.Default) => value is { } v ? Of((long)v) : Make(missing, 0);
+
     internal static Value Of(Device value) => Make(Tag.Device, value.Packed);
+
     internal static Value Of(Device? value, Tag missing = Tag.Default) => value is { } v ? Of(v) : Make(missing, 0);
-    internal static Value Of(Generator? value, Tag missing = Tag.None) => value is null ? Make(missing, 0) : Make(Tag.Generator, value.Handle);
+
+    internal static Value Of(Generator? value, Tag missing = Tag.None) =>
+        value is null ? Make(missing, 0) : Make(Tag.Generator, value.Handle);
 
     /// <summary>A list that lies on the caller's stack for as long as the call lasts.</summary>
-    internal static Value Of(IntList* list, Tag missing = Tag.Default)
-        => list->HasValue ? Make(Tag.IntList, (long)list->Pointer, list->Count) : Make(missing, 0);
+    internal static Value Of(IntList* list, Tag missing = Tag.Default) =>
+        list->HasValue ? Make(Tag.IntList, (long)list->Pointer, list->Count) : Make(missing, 0);
 
     internal static Value List(Tag tag, void* data, int count) => Make(tag, (long)data, count);
 
@@ -48,20 +86,24 @@ internal unsafe struct Value
     internal readonly Tensor[] TakeTensors()
     {
         var result = new Tensor[Count];
-        for (var i = 0; i < Count; i++) result[i] = new Tensor(((nint*)Payload)[i]);
+        for (var i = 0; i < Count; i++)
+            result[i] = new Tensor(((nint*)Payload)[i]);
         Imports.Free((void*)Payload);
         return result;
     }
 
     internal readonly Scalar TakeScalar()
     {
-        if (Tag != Tag.Complex) return new(Tag, Payload);
+        if (Tag != Tag.Complex)
+            return new(Tag, Payload);
         Imports.Free((void*)Payload);
         throw new TorchNotSupportedException("complex numbers have no scalar here: take the real and the imaginary part first");
     }
 
     internal readonly bool TakeBool() => Payload != 0;
+
     internal readonly long TakeInt() => Payload;
+
     internal readonly double TakeDouble() => BitConverter.Int64BitsToDouble(Payload);
 
     internal readonly string TakeString()
@@ -71,7 +113,8 @@ internal unsafe struct Value
         return result;
     }
 
-    internal readonly T[] TakeList<T>() where T : unmanaged
+    internal readonly T[] TakeList<T>()
+        where T : unmanaged
     {
         var result = new Span<T>((void*)Payload, Count).ToArray();
         Imports.Free((void*)Payload);
@@ -87,17 +130,20 @@ internal readonly unsafe ref struct Utf8
 
     internal Utf8(string? text)
     {
-        if (text is null) return;
+        if (text is null)
+            return;
         var bytes = Encoding.UTF8.GetBytes(text);
         pin = GCHandle.Alloc(bytes, GCHandleType.Pinned);
         count = bytes.Length;
     }
 
-    internal Value Value => Native.Value.List(pin.IsAllocated ? Tag.String : Tag.None, pin.IsAllocated ? (void*)pin.AddrOfPinnedObject() : null, count);
+    internal Value Value =>
+        Native.Value.List(pin.IsAllocated ? Tag.String : Tag.None, pin.IsAllocated ? (void*)pin.AddrOfPinnedObject() : null, count);
 
     public void Dispose()
     {
-        if (pin.IsAllocated) pin.Free();
+        if (pin.IsAllocated)
+            pin.Free();
     }
 }
 
@@ -109,10 +155,12 @@ internal readonly unsafe ref struct TensorList
 
     internal TensorList(IReadOnlyList<Tensor?>? tensors)
     {
-        if (tensors is null) return;
+        if (tensors is null)
+            return;
         count = tensors.Count;
         handles = (nint*)NativeMemory.Alloc((nuint)Math.Max(1, count), (nuint)sizeof(nint));
-        for (var i = 0; i < count; i++) handles[i] = tensors[i]?.Handle ?? 0;
+        for (var i = 0; i < count; i++)
+            handles[i] = tensors[i]?.Handle ?? 0;
     }
 
     internal nint* Handles => handles;
@@ -130,7 +178,8 @@ internal readonly unsafe ref struct DoubleList
 
     internal DoubleList(double[]? values)
     {
-        if (values is null) return;
+        if (values is null)
+            return;
         pin = GCHandle.Alloc(values, GCHandleType.Pinned);
         count = values.Length;
     }
@@ -139,7 +188,8 @@ internal readonly unsafe ref struct DoubleList
 
     public void Dispose()
     {
-        if (pin.IsAllocated) pin.Free();
+        if (pin.IsAllocated)
+            pin.Free();
     }
 }
 
@@ -151,7 +201,8 @@ internal readonly unsafe ref struct BoolList
 
     internal BoolList(bool[]? values)
     {
-        if (values is null) return;
+        if (values is null)
+            return;
         pin = GCHandle.Alloc(Array.ConvertAll(values, v => v ? (byte)1 : (byte)0), GCHandleType.Pinned);
         count = values.Length;
     }
@@ -160,7 +211,8 @@ internal readonly unsafe ref struct BoolList
 
     public void Dispose()
     {
-        if (pin.IsAllocated) pin.Free();
+        if (pin.IsAllocated)
+            pin.Free();
     }
 }
 
@@ -172,7 +224,8 @@ internal readonly unsafe ref struct ScalarList
 
     internal ScalarList(IReadOnlyList<Scalar>? values)
     {
-        if (values is null) return;
+        if (values is null)
+            return;
         pin = GCHandle.Alloc(values.Select(Native.Value.Of).ToArray(), GCHandleType.Pinned);
         count = values.Count;
     }
@@ -181,6 +234,7 @@ internal readonly unsafe ref struct ScalarList
 
     public void Dispose()
     {
-        if (pin.IsAllocated) pin.Free();
+        if (pin.IsAllocated)
+            pin.Free();
     }
 }

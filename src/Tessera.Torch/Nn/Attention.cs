@@ -19,7 +19,8 @@ public static class Attention
     /// <returns>[B, h, N, e].</returns>
     public static Tensor Apply(Tensor query, Tensor key, Tensor value, Tensor? mask = null, double dropout = 0, double? scale = null)
     {
-        if (mask is null && HasKernel(query, key, value)) return Torch.Attention(query, key, value, scale ?? 1 / Math.Sqrt(query.Size(-1)), dropout);
+        if (mask is null && HasKernel(query, key, value))
+            return Torch.Attention(query, key, value, scale ?? 1 / Math.Sqrt(query.Size(-1)), dropout);
         if (fused)
         {
             if (mask?.DType == DType.Bool)
@@ -30,37 +31,50 @@ public static class Attention
                 (query, mask) = (query.MaskedFill(empty, 0), Additive(mask.LogicalOr(empty), query.DType));
             }
             // Autocast shortens all of them alike; outside of it the kernels refuse a mask of another type than the queries'.
-            else if (mask is not null && mask.DType != query.DType) mask = mask.To(query.DType);
+            else if (mask is not null && mask.DType != query.DType)
+                mask = mask.To(query.DType);
             return Torch.ScaledDotProductAttention(query, key, value, mask, dropout, scale: scale);
         }
         var weights = Weights(query, key, mask, scale);
-        if (dropout > 0) weights = Torch.Dropout(weights, dropout, true);
+        if (dropout > 0)
+            weights = Torch.Dropout(weights, dropout, true);
         return weights.Matmul(value);
     }
 
     // The shim's own, on the CPU: forward and backward in one pass each, without scores in memory.
-    private static bool HasKernel(Tensor query, Tensor key, Tensor value)
-        => query.Dim == 4 && query.DType is DType.Float32 or DType.BFloat16 && query.Device.Type == DeviceType.Cpu && key.DType == query.DType && value.DType == query.DType
-            && key.Dim == 4 && value.Dim == 4 && query.Size(0) == key.Size(0) && query.Size(1) == key.Size(1) && key.Size(0) == value.Size(0) && key.Size(1) == value.Size(1);
+    private static bool HasKernel(Tensor query, Tensor key, Tensor value) =>
+        query.Dim == 4
+        && query.DType is DType.Float32 or DType.BFloat16
+        && query.Device.Type == DeviceType.Cpu
+        && key.DType == query.DType
+        && value.DType == query.DType
+        && key.Dim == 4
+        && value.Dim == 4
+        && query.Size(0) == key.Size(0)
+        && query.Size(1) == key.Size(1)
+        && key.Size(0) == value.Size(0)
+        && key.Size(1) == value.Size(1);
 
     /// <summary>The weights alone: softmax(q k^T scale + mask), [B, h, N, M].</summary>
     public static Tensor Weights(Tensor query, Tensor key, Tensor? mask = null, double? scale = null)
     {
         // Scaling the queries touches N d numbers where scaling the scores would touch N M.
         var scores = (query * (scale ?? 1 / Math.Sqrt(query.Size(-1)))).Matmul(key.MT);
-        if (mask is not null) scores = mask.DType == DType.Bool ? scores.MaskedFill(mask.LogicalNot(), Lowest(scores.DType)) : scores + mask;
+        if (mask is not null)
+            scores = mask.DType == DType.Bool ? scores.MaskedFill(mask.LogicalNot(), Lowest(scores.DType)) : scores + mask;
         return scores.Softmax(-1);
     }
 
-    private static Tensor Additive(Tensor mask, DType type)
-        => Torch.Zeros(mask.Shape, type, device: mask.Device).MaskedFill_(mask.LogicalNot(), Lowest(type));
+    private static Tensor Additive(Tensor mask, DType type) =>
+        Torch.Zeros(mask.Shape, type, device: mask.Device).MaskedFill_(mask.LogicalNot(), Lowest(type));
 
     // The most negative finite number: a row without any valid entry attends uniformly instead of becoming NaN.
     // For float32 it is bfloat16's, so that it stays finite under autocast.
-    private static double Lowest(DType type) => type switch
-    {
-        DType.Float64 => double.MinValue,
-        DType.Float16 => (double)Half.MinValue,
-        _ => -3.3895313892515355e38,
-    };
+    private static double Lowest(DType type) =>
+        type switch
+        {
+            DType.Float64 => double.MinValue,
+            DType.Float16 => (double)Half.MinValue,
+            _ => -3.3895313892515355e38,
+        };
 }

@@ -5,19 +5,33 @@ public sealed partial class Conv1d : Layer
 {
     private readonly Parameter weight; // [out, in / groups, k]
     private readonly Parameter? bias;
-    private readonly long stride, padding, dilation, groups;
+    private readonly long stride,
+        padding,
+        dilation,
+        groups;
 
     /// <summary>A convolution with PyTorch's default initialisation; groups equal to the channels make it depthwise.</summary>
-    public Conv1d(long inputs, long outputs, long kernel, long stride = 1, long padding = 0, long dilation = 1, long groups = 1, bool bias = true)
+    public Conv1d(
+        long inputs,
+        long outputs,
+        long kernel,
+        long stride = 1,
+        long padding = 0,
+        long dilation = 1,
+        long groups = 1,
+        bool bias = true
+    )
     {
         (this.stride, this.padding, this.dilation, this.groups) = (stride, padding, dilation, groups);
         var fanIn = inputs / groups * kernel;
         weight = Init.FanInUniform(new Parameter([outputs, inputs / groups, kernel]), fanIn);
-        if (bias) this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
+        if (bias)
+            this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
     }
 
     /// <summary>[out, in / groups, k].</summary>
     public Parameter Weight => weight;
+
     /// <summary>[out], or null.</summary>
     public Parameter? Bias => bias;
 
@@ -30,7 +44,9 @@ public sealed partial class Conv2d : Layer
 {
     private readonly Parameter weight; // [out, in / groups, kh, kw]
     private readonly Parameter? bias;
-    private readonly IntList stride, padding, dilation;
+    private readonly IntList stride,
+        padding,
+        dilation;
     private readonly long groups;
 
     /// <summary>A convolution with PyTorch's default initialisation; groups equal to the channels make it depthwise.</summary>
@@ -42,7 +58,16 @@ public sealed partial class Conv2d : Layer
     /// <param name="dilation">Spacing of the kernel's points.</param>
     /// <param name="groups">Groups of channels that do not mix.</param>
     /// <param name="bias">Whether a bias is added.</param>
-    public Conv2d(long inputs, long outputs, IntList kernel, IntList stride = default, IntList padding = default, IntList dilation = default, long groups = 1, bool bias = true)
+    public Conv2d(
+        long inputs,
+        long outputs,
+        IntList kernel,
+        IntList stride = default,
+        IntList padding = default,
+        IntList dilation = default,
+        long groups = 1,
+        bool bias = true
+    )
     {
         this.stride = stride.HasValue ? stride : 1;
         this.padding = padding.HasValue ? padding : 0;
@@ -51,13 +76,16 @@ public sealed partial class Conv2d : Layer
         var (height, width) = (kernel[0], kernel[kernel.Count - 1]);
         var fanIn = inputs / groups * height * width;
         weight = Init.FanInUniform(new Parameter([outputs, inputs / groups, height, width]), fanIn);
-        if (bias) this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
+        if (bias)
+            this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
     }
 
     /// <summary>[out, in / groups, kh, kw].</summary>
     public Parameter Weight => weight;
+
     /// <summary>[out], or null.</summary>
     public Parameter? Bias => bias;
+
     /// <summary>Groups of channels that do not mix.</summary>
     public long Groups => groups;
 
@@ -70,11 +98,24 @@ public sealed partial class ConvTranspose2d : Layer
 {
     private readonly Parameter weight; // [in, out / groups, kh, kw]
     private readonly Parameter? bias;
-    private readonly IntList stride, padding, outputPadding, dilation;
+    private readonly IntList stride,
+        padding,
+        outputPadding,
+        dilation;
     private readonly long groups;
 
     /// <summary>A transposed convolution with PyTorch's default initialisation.</summary>
-    public ConvTranspose2d(long inputs, long outputs, IntList kernel, IntList stride = default, IntList padding = default, IntList outputPadding = default, long groups = 1, bool bias = true, IntList dilation = default)
+    public ConvTranspose2d(
+        long inputs,
+        long outputs,
+        IntList kernel,
+        IntList stride = default,
+        IntList padding = default,
+        IntList outputPadding = default,
+        long groups = 1,
+        bool bias = true,
+        IntList dilation = default
+    )
     {
         this.stride = stride.HasValue ? stride : 1;
         this.padding = padding.HasValue ? padding : 0;
@@ -85,14 +126,17 @@ public sealed partial class ConvTranspose2d : Layer
         // PyTorch counts the fan-in along the second dimension here too, although it is that of the outputs.
         var fanIn = outputs / groups * height * width;
         weight = Init.FanInUniform(new Parameter([inputs, outputs / groups, height, width]), fanIn);
-        if (bias) this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
+        if (bias)
+            this.bias = Init.FanInUniform(new Parameter(outputs), fanIn);
     }
 
     /// <summary>[in, out / groups, kh, kw].</summary>
     public Parameter Weight => weight;
+
     /// <summary>[out], or null.</summary>
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => Torch.ConvTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation);
+    protected override Tensor Forward(Tensor input) =>
+        Torch.ConvTranspose2d(input, weight, bias, stride, padding, outputPadding, groups, dilation);
 }

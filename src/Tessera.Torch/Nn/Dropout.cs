@@ -26,7 +26,8 @@ public sealed class DropPath(double p) : Layer
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input) // [B, ...]
     {
-        if (p == 0 || !Training) return input;
+        if (p == 0 || !Training)
+            return input;
         var shape = new long[input.Dim];
         Array.Fill(shape, 1);
         shape[0] = input.Size(0);
@@ -35,6 +36,6 @@ public sealed class DropPath(double p) : Layer
     }
 
     /// <summary>Rates that grow linearly from 0 for the first of <paramref name="depth"/> blocks to <paramref name="last"/> for the last.</summary>
-    public static double[] Rates(double last, int depth)
-        => [.. Enumerable.Range(0, depth).Select(i => depth == 1 ? 0 : last * i / (depth - 1))];
+    public static double[] Rates(double last, int depth) =>
+        [.. Enumerable.Range(0, depth).Select(i => depth == 1 ? 0 : last * i / (depth - 1))];
 }

@@ -14,7 +14,8 @@ public sealed partial class Embedding : Layer
     {
         this.padding = padding;
         weight = Init.Normal(new Parameter([count, dim]), 1);
-        if (padding < 0) return;
+        if (padding < 0)
+            return;
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         weight[padding].Zero_();

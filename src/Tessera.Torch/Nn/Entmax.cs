@@ -15,7 +15,8 @@ public sealed partial class Entmax : Layer
     public Entmax(double alpha = 1.5, bool learned = true)
     {
         fixedAlpha = alpha;
-        if (learned) this.alpha = Init.Constant(new Parameter(Torch.Empty([])), alpha);
+        if (learned)
+            this.alpha = Init.Constant(new Parameter(Torch.Empty([])), alpha);
     }
 
     /// <inheritdoc/>
@@ -54,7 +55,8 @@ public sealed partial class Entmax : Layer
 
         protected override Tensor?[] Backward(Context context, Tensor?[] gradients)
         {
-            if (gradients[0] is not { } outer) return [null, null];
+            if (gradients[0] is not { } outer)
+                return [null, null];
             var y = context.Saved(0);
             var alpha = (double)context.State!;
             var support = y > 0;
@@ -62,10 +64,12 @@ public sealed partial class Entmax : Layer
             var total = slope.Sum([-1], true);
             var input = outer * slope;
             input = input - slope * (input.Sum([-1], true) / total);
-            if (!context.Needs(1)) return [input, null];
+            if (!context.Needs(1))
+                return [input, null];
             var surprise = y.Xlogy(y); // 0 where y is
             var skewed = slope / total;
-            var toAlpha = outer * (y - skewed) / ((alpha - 1) * (alpha - 1)) - outer * (surprise - skewed * surprise.Sum([-1], true)) / (alpha - 1);
+            var toAlpha =
+                outer * (y - skewed) / ((alpha - 1) * (alpha - 1)) - outer * (surprise - skewed * surprise.Sum([-1], true)) / (alpha - 1);
             return [input, toAlpha.Sum()];
         }
     }

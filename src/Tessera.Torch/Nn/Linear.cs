@@ -4,17 +4,19 @@ namespace Tessera.Nn;
 public sealed partial class Linear : Layer
 {
     private readonly Parameter weight; // [out, in]
-    private readonly Parameter? bias;  // [out]
+    private readonly Parameter? bias; // [out]
 
     /// <summary>A linear map with PyTorch's default initialisation.</summary>
     public Linear(long inputs, long outputs, bool bias = true)
     {
         weight = Init.FanInUniform(new Parameter([outputs, inputs]), inputs);
-        if (bias) this.bias = Init.FanInUniform(new Parameter(outputs), inputs);
+        if (bias)
+            this.bias = Init.FanInUniform(new Parameter(outputs), inputs);
     }
 
     /// <summary>[out, in].</summary>
     public Parameter Weight => weight;
+
     /// <summary>[out], or null.</summary>
     public Parameter? Bias => bias;
 

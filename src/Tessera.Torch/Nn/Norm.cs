@@ -14,14 +14,18 @@ public sealed partial class LayerNorm : Layer
     public LayerNorm(IntList shape, double eps = 1e-5, bool affine = true, bool bias = true)
     {
         (this.shape, this.eps) = (shape, eps);
-        if (affine) weight = Init.Ones(new Parameter(shape));
-        if (affine && bias) this.bias = Init.Zeros(new Parameter(shape));
+        if (affine)
+            weight = Init.Ones(new Parameter(shape));
+        if (affine && bias)
+            this.bias = Init.Zeros(new Parameter(shape));
     }
 
     /// <summary>The scale, or null.</summary>
     public Parameter? Weight => weight;
+
     /// <summary>The shift, or null.</summary>
     public Parameter? Bias => bias;
+
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
@@ -32,8 +36,8 @@ public sealed partial class LayerNorm : Layer
     /// A map in a shorter type, as autocast's products leave it, in the float32 of the norm's weight. Autocast does so by
     /// itself on CUDA; the CPU of libtorch 1.13 does not, and refuses the two types.
     /// </summary>
-    public static Tensor Widened(Tensor input, Tensor? weight)
-        => weight?.DType == DType.Float32 && input.DType is (DType.BFloat16 or DType.Float16) ? input.To(DType.Float32) : input;
+    public static Tensor Widened(Tensor input, Tensor? weight) =>
+        weight?.DType == DType.Float32 && input.DType is (DType.BFloat16 or DType.Float16) ? input.To(DType.Float32) : input;
 }
 
 /// <summary>Normalisation over groups of channels of [B, C, ...] (Wu and He, 2018, arXiv:1803.08494).</summary>
@@ -48,18 +52,21 @@ public sealed partial class GroupNorm : Layer
     public GroupNorm(long groups, long channels, double eps = 1e-5, bool affine = true)
     {
         (this.groups, this.eps) = (groups, eps);
-        if (!affine) return;
+        if (!affine)
+            return;
         weight = Init.Ones(new Parameter(channels));
         bias = Init.Zeros(new Parameter(channels));
     }
 
     /// <summary>The scale, or null.</summary>
     public Parameter? Weight => weight;
+
     /// <summary>The shift, or null.</summary>
     public Parameter? Bias => bias;
 
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => Torch.GroupNorm(weight is null ? input : LayerNorm.Widened(input, weight), groups, weight, bias, eps);
+    protected override Tensor Forward(Tensor input) =>
+        Torch.GroupNorm(weight is null ? input : LayerNorm.Widened(input, weight), groups, weight, bias, eps);
 }
 
 /// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
@@ -92,7 +99,8 @@ public sealed partial class BatchNorm : Layer
             weight = Init.Ones(new Parameter(channels));
             bias = Init.Zeros(new Parameter(channels));
         }
-        if (!trackRunningStats) return;
+        if (!trackRunningStats)
+            return;
         using var scope = new Scope();
         runningMean = new Buffer(Torch.Zeros(channels));
         runningVar = new Buffer(Torch.Ones(channels));
@@ -101,12 +109,16 @@ public sealed partial class BatchNorm : Layer
 
     /// <summary>The scale, or null.</summary>
     public Parameter? Weight => weight;
+
     /// <summary>The shift, or null.</summary>
     public Parameter? Bias => bias;
+
     /// <summary>Running mean, or null.</summary>
     public Buffer? RunningMean => runningMean;
+
     /// <summary>Running variance, or null.</summary>
     public Buffer? RunningVar => runningVar;
+
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
@@ -117,16 +129,28 @@ public sealed partial class BatchNorm : Layer
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
     {
-        if (input.Dim < 2) throw new ShapeException($"batch norm takes [B, C, ...], the shape is {input.Shape}");
+        if (input.Dim < 2)
+            throw new ShapeException($"batch norm takes [B, C, ...], the shape is {input.Shape}");
         var update = 0.0;
         if (Training && runningMean is not null)
         {
             numBatchesTracked!.Add_(1);
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
-        if (Training && Group is { Participation: not Participation.Alone } group) return Together(input, group, update);
+        if (Training && Group is { Participation: not Participation.Alone } group)
+            return Together(input, group, update);
         var guarded = input.Device.Type == DeviceType.Cpu;
-        var output = Torch.BatchNorm(guarded ? input.Contiguous() : input, weight, bias, runningMean, runningVar, Training || runningMean is null, update, eps, true);
+        var output = Torch.BatchNorm(
+            guarded ? input.Contiguous() : input,
+            weight,
+            bias,
+            runningMean,
+            runningVar,
+            Training || runningMean is null,
+            update,
+            eps,
+            true
+        );
         return guarded && input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
 

@@ -8,10 +8,17 @@ public sealed class MaxPool2d(IntList kernel, IntList stride = default, IntList 
 }
 
 /// <summary>Average over windows of [B, C, H, W].</summary>
-public sealed class AvgPool2d(IntList kernel, IntList stride = default, IntList padding = default, bool ceil = false, bool countPadding = true) : Layer
+public sealed class AvgPool2d(
+    IntList kernel,
+    IntList stride = default,
+    IntList padding = default,
+    bool ceil = false,
+    bool countPadding = true
+) : Layer
 {
     /// <inheritdoc/>
-    protected override Tensor Forward(Tensor input) => input.AvgPool2d(kernel, stride.HasValue ? stride : kernel, padding, ceil, countPadding);
+    protected override Tensor Forward(Tensor input) =>
+        input.AvgPool2d(kernel, stride.HasValue ? stride : kernel, padding, ceil, countPadding);
 }
 
 /// <summary>Average to a given size: [B, C, H, W] to [B, C, h, w].</summary>

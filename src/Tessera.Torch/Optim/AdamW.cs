@@ -6,7 +6,13 @@ namespace Tessera.Optim;
 /// <param name="beta1">Decay of the mean of the gradients.</param>
 /// <param name="beta2">Decay of the mean of their squares.</param>
 /// <param name="eps">Added to the root of the squares.</param>
-public sealed class AdamW(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-8) : Adam(groups, learningRate, beta1, beta2, eps)
+public sealed class AdamW(
+    IEnumerable<ParameterGroup> groups,
+    double learningRate,
+    double beta1 = 0.9,
+    double beta2 = 0.999,
+    double eps = 1e-8
+) : Adam(groups, learningRate, beta1, beta2, eps)
 {
     private protected override bool Decoupled => true;
 

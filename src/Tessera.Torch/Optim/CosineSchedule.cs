@@ -14,8 +14,16 @@ namespace Tessera.Optim;
 /// <param name="CycleGrowth">Length of each cosine relative to the one before.</param>
 /// <param name="CycleDecay">Top of each cosine relative to the one before.</param>
 public sealed record CosineSchedule(
-    double LearningRate, double Epochs, double WarmupEpochs = 0, double WarmupLearningRate = 1e-6, double Minimum = 0,
-    bool Prefix = false, int Cycles = 1, double CycleGrowth = 1, double CycleDecay = 1)
+    double LearningRate,
+    double Epochs,
+    double WarmupEpochs = 0,
+    double WarmupLearningRate = 1e-6,
+    double Minimum = 0,
+    bool Prefix = false,
+    int Cycles = 1,
+    double CycleGrowth = 1,
+    double CycleDecay = 1
+)
 {
     /// <summary>Epochs until the minimum holds for good.</summary>
     public double Length
@@ -23,7 +31,8 @@ public sealed record CosineSchedule(
         get
         {
             var (length, total) = (Epochs, Prefix ? WarmupEpochs : 0);
-            for (var cycle = 0; cycle < Cycles; cycle++, length *= CycleGrowth) total += length;
+            for (var cycle = 0; cycle < Cycles; cycle++, length *= CycleGrowth)
+                total += length;
             return total;
         }
     }
@@ -31,12 +40,15 @@ public sealed record CosineSchedule(
     /// <summary>The learning rate at a time in epochs; fractions give a schedule per step.</summary>
     public double At(double epoch)
     {
-        if (epoch < WarmupEpochs) return WarmupLearningRate + epoch * (LearningRate - WarmupLearningRate) / WarmupEpochs;
-        if (Prefix) epoch -= WarmupEpochs;
+        if (epoch < WarmupEpochs)
+            return WarmupLearningRate + epoch * (LearningRate - WarmupLearningRate) / WarmupEpochs;
+        if (Prefix)
+            epoch -= WarmupEpochs;
         var (length, top) = (Epochs, LearningRate);
         for (var cycle = 0; cycle < Cycles; cycle++)
         {
-            if (epoch < length) return Minimum + 0.5 * (top - Minimum) * (1 + Math.Cos(Math.PI * epoch / length));
+            if (epoch < length)
+                return Minimum + 0.5 * (top - Minimum) * (1 + Math.Cos(Math.PI * epoch / length));
             epoch -= length;
             length *= CycleGrowth;
             top *= CycleDecay;

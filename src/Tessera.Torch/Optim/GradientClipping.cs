@@ -9,10 +9,12 @@ public static class GradientClipping
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var held = parameters.Select(p => (Parameter: p, p.Grad)).Where(p => p.Grad is not null).ToArray();
-        if (held.Length == 0) return null;
+        if (held.Length == 0)
+            return null;
         // One answer for all, and only where it is bad one for each: reading a value waits for the device.
         var finite = Torch.Stack([.. held.Select(p => p.Grad!.Isfinite().All())]);
-        if (finite.All().ToInt64() != 0) return null;
+        if (finite.All().ToInt64() != 0)
+            return null;
         return held[Array.IndexOf(finite.ToArray<bool>(), false)].Parameter;
     }
 
@@ -29,16 +31,19 @@ public static class GradientClipping
 
     /// <summary>The same without waiting for the device, as a step that is recorded in a <see cref="CudaGraph"/> needs it.</summary>
     /// <returns>The norm before scaling, a tensor without dimensions; null without any gradient.</returns>
-    public static Tensor? ByNormOnDevice(IEnumerable<Parameter> parameters, double limit) => Torch.Scope(() =>
-    {
-        using var outside = Torch.NoGrad();
-        var gradients = parameters.Select(p => p.Grad).OfType<Tensor>().ToArray();
-        if (gradients.Length == 0) return null;
-        var norm = Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm();
-        var factor = (limit / (norm + 1e-6)).Clamp(max: 1).MaskedFill_(norm.Isfinite().LogicalNot(), 1);
-        foreach (var gradient in gradients) gradient.Mul_(factor);
-        return norm;
-    });
+    public static Tensor? ByNormOnDevice(IEnumerable<Parameter> parameters, double limit) =>
+        Torch.Scope(() =>
+        {
+            using var outside = Torch.NoGrad();
+            var gradients = parameters.Select(p => p.Grad).OfType<Tensor>().ToArray();
+            if (gradients.Length == 0)
+                return null;
+            var norm = Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm();
+            var factor = (limit / (norm + 1e-6)).Clamp(max: 1).MaskedFill_(norm.Isfinite().LogicalNot(), 1);
+            foreach (var gradient in gradients)
+                gradient.Mul_(factor);
+            return norm;
+        });
 
     /// <summary>
     /// Scales the gradient of every unit so that its norm is at most a share of that of the unit's weights. A unit is a row of a linear map,
@@ -53,7 +58,8 @@ public static class GradientClipping
         using var outside = Torch.NoGrad();
         foreach (var parameter in parameters)
         {
-            if (parameter.Grad is not { } gradient) continue;
+            if (parameter.Grad is not { } gradient)
+                continue;
             using var scope = new Scope();
             var limit = NormOfUnits(parameter).Clamp(min: floor) * factor;
             // Equal to 1 where the gradient is short enough, and no number where it has none.
@@ -62,14 +68,15 @@ public static class GradientClipping
     }
 
     // [outputs, 1, ...] for weights of several dimensions.
-    private static Tensor NormOfUnits(Tensor x)
-        => x.Dim <= 1 ? x.LinalgVectorNorm() : x.LinalgVectorNorm(2, [.. Enumerable.Range(1, x.Dim - 1).Select(i => (long)i)], true);
+    private static Tensor NormOfUnits(Tensor x) =>
+        x.Dim <= 1 ? x.LinalgVectorNorm() : x.LinalgVectorNorm(2, [.. Enumerable.Range(1, x.Dim - 1).Select(i => (long)i)], true);
 
     /// <summary>Limits every entry of every gradient to [-limit, limit].</summary>
     public static void ByValue(IEnumerable<Parameter> parameters, double limit)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        foreach (var parameter in parameters) parameter.Grad?.Clamp_(-limit, limit);
+        foreach (var parameter in parameters)
+            parameter.Grad?.Clamp_(-limit, limit);
     }
 }

@@ -20,9 +20,12 @@ public sealed class GradientScaler
     /// <exception cref="ArgumentOutOfRangeException">A value outside of its range.</exception>
     public GradientScaler(double initial = 65536, double growth = 2, double backoff = 0.5, int interval = 2000)
     {
-        if (!(initial > 0) || !double.IsFinite(initial)) throw new ArgumentOutOfRangeException(nameof(initial), initial, "a scale is above 0");
-        if (!(growth > 1)) throw new ArgumentOutOfRangeException(nameof(growth), growth, "the growth is above 1");
-        if (!(backoff > 0 && backoff < 1)) throw new ArgumentOutOfRangeException(nameof(backoff), backoff, "the backoff is between 0 and 1");
+        if (!(initial > 0) || !double.IsFinite(initial))
+            throw new ArgumentOutOfRangeException(nameof(initial), initial, "a scale is above 0");
+        if (!(growth > 1))
+            throw new ArgumentOutOfRangeException(nameof(growth), growth, "the growth is above 1");
+        if (!(backoff > 0 && backoff < 1))
+            throw new ArgumentOutOfRangeException(nameof(backoff), backoff, "the backoff is between 0 and 1");
         ArgumentOutOfRangeException.ThrowIfLessThan(interval, 1);
         (Scale, this.growth, this.backoff, this.interval) = (initial, growth, backoff, interval);
     }
@@ -35,10 +38,12 @@ public sealed class GradientScaler
     public bool Unscale(IEnumerable<Parameter> parameters)
     {
         Parameter[] all = [.. parameters];
-        if (GradientClipping.FirstNotFinite(all) is not null) return false;
+        if (GradientClipping.FirstNotFinite(all) is not null)
+            return false;
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        foreach (var parameter in all) parameter.Grad?.Mul_(1 / Scale);
+        foreach (var parameter in all)
+            parameter.Grad?.Mul_(1 / Scale);
         return true;
     }
 
@@ -51,10 +56,12 @@ public sealed class GradientScaler
             (Scale, steps) = (Scale * backoff, 0);
             return;
         }
-        if (++steps < interval) return;
+        if (++steps < interval)
+            return;
         steps = 0;
         // The scale is applied in float32, where it must stay finite.
-        if (Scale * growth <= float.MaxValue) Scale *= growth;
+        if (Scale * growth <= float.MaxValue)
+            Scale *= growth;
     }
 
     /// <summary>Scale and steps since its last change, under PyTorch's names.</summary>
@@ -64,9 +71,11 @@ public sealed class GradientScaler
     /// <exception cref="ArgumentException">A value is missing or no scale.</exception>
     public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
     {
-        if (!saved.TryGetValue("scale", out var scale) || !saved.TryGetValue("_growth_tracker", out var tracker)) throw new ArgumentException("the state of a gradient scaler has 'scale' and '_growth_tracker'", nameof(saved));
+        if (!saved.TryGetValue("scale", out var scale) || !saved.TryGetValue("_growth_tracker", out var tracker))
+            throw new ArgumentException("the state of a gradient scaler has 'scale' and '_growth_tracker'", nameof(saved));
         var value = scale.ToDouble();
-        if (!(value > 0) || !double.IsFinite(value)) throw new ArgumentException($"the state of the gradient scaler has the scale {value}", nameof(saved));
+        if (!(value > 0) || !double.IsFinite(value))
+            throw new ArgumentException($"the state of the gradient scaler has the scale {value}", nameof(saved));
         (Scale, steps) = (value, tracker.ToInt64());
     }
 }

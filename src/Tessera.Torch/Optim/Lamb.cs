@@ -10,16 +10,26 @@ namespace Tessera.Optim;
 /// <param name="beta2">Decay of the mean of their squares.</param>
 /// <param name="eps">Added to the root of the squares.</param>
 /// <param name="maxNorm">Largest joint norm of all gradients, which are scaled down to it before the step; null leaves them.</param>
-public sealed class Lamb(IEnumerable<ParameterGroup> groups, double learningRate, double beta1 = 0.9, double beta2 = 0.999, double eps = 1e-6, double? maxNorm = 1) : Optimizer(groups, learningRate)
+public sealed class Lamb(
+    IEnumerable<ParameterGroup> groups,
+    double learningRate,
+    double beta1 = 0.9,
+    double beta2 = 0.999,
+    double eps = 1e-6,
+    double? maxNorm = 1
+) : Optimizer(groups, learningRate)
 {
     /// <inheritdoc/>
     protected override void Prepare(IEnumerable<Tensor> gradients)
     {
-        if (maxNorm is not { } limit) return;
+        if (maxNorm is not { } limit)
+            return;
         var all = gradients.ToArray();
-        if (all.Length == 0) return;
+        if (all.Length == 0)
+            return;
         var divisor = (Torch.Stack([.. all.Select(g => g.LinalgVectorNorm())]).LinalgVectorNorm() / limit).Clamp(min: 1);
-        foreach (var gradient in all) gradient.Div_(divisor);
+        foreach (var gradient in all)
+            gradient.Div_(divisor);
     }
 
     /// <inheritdoc/>

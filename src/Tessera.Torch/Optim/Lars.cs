@@ -5,10 +5,13 @@ public enum LarsForm
 {
     /// <summary>timm: the ratio goes by |g| + decay |p|; groups without weight decay are not scaled.</summary>
     Timm,
+
     /// <summary>MoCo v3, BYOL and the linear probe of MAE: the ratio goes by the decayed gradient; vectors and scalars are neither scaled nor decayed.</summary>
     Moco,
+
     /// <summary>SimCLR, classic momentum: as MoCo's, but the momentum gathers steps that contain the learning rate already.</summary>
     Simclr,
+
     /// <summary>SimCLR, popular momentum: the momentum gathers gradients, and the ratio goes by what it has gathered.</summary>
     Popular,
 }
@@ -24,19 +27,31 @@ public enum LarsForm
 /// <param name="form">Which of the published forms.</param>
 /// <param name="nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
 /// <param name="eps">Added to the denominator of timm's ratio.</param>
-public sealed class Lars(IEnumerable<ParameterGroup> groups, double learningRate, double momentum = 0.9, double trust = 0.001, LarsForm form = LarsForm.Timm, bool nesterov = false, double eps = 1e-8) : Optimizer(groups, learningRate)
+public sealed class Lars(
+    IEnumerable<ParameterGroup> groups,
+    double learningRate,
+    double momentum = 0.9,
+    double trust = 0.001,
+    LarsForm form = LarsForm.Timm,
+    bool nesterov = false,
+    double eps = 1e-8
+) : Optimizer(groups, learningRate)
 {
     /// <inheritdoc/>
     protected override void Update(Slot slot, Parameter parameter, Tensor gradient, ParameterGroup group, double learningRate, long step)
     {
         var adapted = form == LarsForm.Timm ? group.WeightDecay != 0 : parameter.Dim > 1;
         var direction = adapted && group.WeightDecay != 0 ? gradient.Add(parameter, group.WeightDecay) : gradient;
-        if (adapted && form == LarsForm.Timm) direction = direction * TrustRatio.Of(parameter, gradient, trust, group.WeightDecay, eps);
-        else if (adapted && form != LarsForm.Popular) direction = direction * TrustRatio.Of(parameter, direction, trust);
-        if (form == LarsForm.Simclr) direction = direction * learningRate;
+        if (adapted && form == LarsForm.Timm)
+            direction = direction * TrustRatio.Of(parameter, gradient, trust, group.WeightDecay, eps);
+        else if (adapted && form != LarsForm.Popular)
+            direction = direction * TrustRatio.Of(parameter, direction, trust);
+        if (form == LarsForm.Simclr)
+            direction = direction * learningRate;
         var velocity = slot.Get("momentum", () => parameter.ZerosLike()).Mul_(momentum).Add_(direction);
         var update = nesterov ? direction.Add(velocity, momentum) : velocity;
-        if (adapted && form == LarsForm.Popular) update = update * TrustRatio.Of(parameter, update, trust);
+        if (adapted && form == LarsForm.Popular)
+            update = update * TrustRatio.Of(parameter, update, trust);
         parameter.Add_(update, form == LarsForm.Simclr ? -1 : -learningRate);
     }
 }

@@ -12,12 +12,18 @@ public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Parame
     /// </summary>
     public static ParameterGroup[] Split(Module module, double weightDecay, Func<string, bool>? withoutDecay = null)
     {
-        var learned = module.NamedParameters().Where(p => p.Parameter.RequiresGrad).ToLookup(p => p.Parameter.Dim <= 1 || p.Name.EndsWith(".bias", StringComparison.Ordinal) || withoutDecay?.Invoke(p.Name) == true);
+        var learned = module
+            .NamedParameters()
+            .Where(p => p.Parameter.RequiresGrad)
+            .ToLookup(p =>
+                p.Parameter.Dim <= 1 || p.Name.EndsWith(".bias", StringComparison.Ordinal) || withoutDecay?.Invoke(p.Name) == true
+            );
         return [new([.. learned[false]], weightDecay), new([.. learned[true]], 0)];
     }
 
     /// <summary>One group of all parameters that are learned.</summary>
-    public static ParameterGroup[] All(Module module, double weightDecay) => [new([.. module.NamedParameters().Where(p => p.Parameter.RequiresGrad)], weightDecay)];
+    public static ParameterGroup[] All(Module module, double weightDecay) =>
+        [new([.. module.NamedParameters().Where(p => p.Parameter.RequiresGrad)], weightDecay)];
 }
 
 /// <summary>Changes parameters by their gradients. A parameter without gradient is left alone.</summary>
@@ -36,7 +42,8 @@ public abstract class Optimizer
         var names = new HashSet<string>();
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         foreach (var (name, parameter) in Groups.SelectMany(g => g.Parameters))
-            if (!names.Add(name) || !seen.Add(parameter)) throw new ArgumentException($"parameter '{name}' is given twice", nameof(groups));
+            if (!names.Add(name) || !seen.Add(parameter))
+                throw new ArgumentException($"parameter '{name}' is given twice", nameof(groups));
     }
 
     /// <summary>The groups.</summary>
@@ -63,19 +70,24 @@ public abstract class Optimizer
         get => recorded is not null;
         set
         {
-            if (value == Recordable) return;
-            if (value && WhyNotRecordable() is { } reason) throw new NotSupportedException(reason);
-            if (value) recorded = new(Groups.SelectMany(g => g.Parameters), steps, LearningRate);
+            if (value == Recordable)
+                return;
+            if (value && WhyNotRecordable() is { } reason)
+                throw new NotSupportedException(reason);
+            if (value)
+                recorded = new(Groups.SelectMany(g => g.Parameters), steps, LearningRate);
             else
             {
-                foreach (var (name, count) in recorded!.Counts()) steps[name] = count;
+                foreach (var (name, count) in recorded!.Counts())
+                    steps[name] = count;
                 recorded.Dispose();
                 recorded = null;
             }
         }
     }
 
-    private protected virtual string? WhyNotRecordable() => $"steps of {GetType().Name} cannot be recorded in a CUDA graph: those of AdamW and Adam can";
+    private protected virtual string? WhyNotRecordable() =>
+        $"steps of {GetType().Name} cannot be recorded in a CUDA graph: those of AdamW and Adam can";
 
     private protected RecordedNumbers? Recorded => recorded;
 
@@ -83,7 +95,10 @@ public abstract class Optimizer
     /// <exception cref="InvalidOperationException">A graph is being recorded, and the step would repeat its numbers at every replay.</exception>
     public void Step()
     {
-        if (CudaGraph.IsRecording && !Recordable) throw new InvalidOperationException("a recorded step would repeat its learning rate and count at every replay: set the optimiser's Recordable first");
+        if (CudaGraph.IsRecording && !Recordable)
+            throw new InvalidOperationException(
+                "a recorded step would repeat its learning rate and count at every replay: set the optimiser's Recordable first"
+            );
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         Prepare(Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter.Grad).OfType<Tensor>());
@@ -92,7 +107,8 @@ public abstract class Optimizer
             var learned = new List<Learned>(group.Parameters.Count);
             foreach (var (name, parameter) in group.Parameters)
             {
-                if (parameter.Grad is not { } gradient) continue;
+                if (parameter.Grad is not { } gradient)
+                    continue;
                 var step = recorded is null ? steps[name] = steps.GetValueOrDefault(name) + 1 : 0;
                 learned.Add(new(name, parameter, gradient, step));
             }
@@ -124,7 +140,8 @@ public abstract class Optimizer
     /// <summary>Drops the gradients of all parameters.</summary>
     public void ZeroGrad()
     {
-        foreach (var (_, parameter) in Groups.SelectMany(g => g.Parameters)) parameter.Grad = null;
+        foreach (var (_, parameter) in Groups.SelectMany(g => g.Parameters))
+            parameter.Grad = null;
     }
 
     /// <summary>What the optimiser remembers: tensors as <c>parameter/slot</c> and the steps taken as <c>parameter/step</c>.</summary>
@@ -134,7 +151,8 @@ public abstract class Optimizer
         foreach (var (name, count) in recorded?.Counts() ?? steps)
         {
             result.Add($"{name}/step", Tensor.Of(count));
-            foreach (var (slot, tensor) in state.GetValueOrDefault(name) ?? []) result.Add($"{name}/{slot}", tensor);
+            foreach (var (slot, tensor) in state.GetValueOrDefault(name) ?? [])
+                result.Add($"{name}/{slot}", tensor);
         }
         return result;
     }
@@ -151,24 +169,37 @@ public abstract class Optimizer
         {
             var cut = key.LastIndexOf('/');
             var name = cut < 0 ? key : key[..cut];
-            if (cut < 0 || !own.TryGetValue(name, out var parameter)) throw new ArgumentException($"the optimiser's state speaks of '{key}', which is no parameter here", nameof(saved));
-            if (key[(cut + 1)..] == "step") counts[name] = tensor.ToInt64();
+            if (cut < 0 || !own.TryGetValue(name, out var parameter))
+                throw new ArgumentException($"the optimiser's state speaks of '{key}', which is no parameter here", nameof(saved));
+            if (key[(cut + 1)..] == "step")
+                counts[name] = tensor.ToInt64();
             else
             {
-                if (tensor.Dim > 0 && tensor.Shape != parameter.Shape) throw new ArgumentException($"the optimiser's state '{key}' is of shape {tensor.Shape}, the parameter of {parameter.Shape}", nameof(saved));
-                if (!loaded.TryGetValue(name, out var slots)) loaded[name] = slots = [];
+                if (tensor.Dim > 0 && tensor.Shape != parameter.Shape)
+                    throw new ArgumentException(
+                        $"the optimiser's state '{key}' is of shape {tensor.Shape}, the parameter of {parameter.Shape}",
+                        nameof(saved)
+                    );
+                if (!loaded.TryGetValue(name, out var slots))
+                    loaded[name] = slots = [];
                 // As it would lie had it been made here: like the parameter, whatever the order of its dimensions in memory.
-                slots[key[(cut + 1)..]] = tensor.Dim > 0 ? parameter.EmptyLike(dtype: tensor.DType).Copy_(tensor) : tensor.To(dtype: null, device: parameter.Device).Clone();
+                slots[key[(cut + 1)..]] =
+                    tensor.Dim > 0
+                        ? parameter.EmptyLike(dtype: tensor.DType).Copy_(tensor)
+                        : tensor.To(dtype: null, device: parameter.Device).Clone();
             }
         }
-        foreach (var tensor in state.Values.SelectMany(slots => slots.Values)) tensor.Dispose();
+        foreach (var tensor in state.Values.SelectMany(slots => slots.Values))
+            tensor.Dispose();
         state.Clear();
         steps.Clear();
-        foreach (var (name, count) in counts) steps[name] = count;
+        foreach (var (name, count) in counts)
+            steps[name] = count;
         recorded?.SetCounts(steps);
         foreach (var (name, slots) in loaded)
         {
-            foreach (var tensor in slots.Values) tensor.Keep();
+            foreach (var tensor in slots.Values)
+                tensor.Keep();
             state[name] = slots;
         }
     }
@@ -182,8 +213,10 @@ public abstract class Optimizer
         /// <summary>A remembered tensor; made by <paramref name="create"/> at the first step.</summary>
         public Tensor Get(string name, Func<Tensor> create)
         {
-            if (!optimizer.state.TryGetValue(parameter, out var slots)) optimizer.state[parameter] = slots = [];
-            if (!slots.TryGetValue(name, out var tensor)) slots[name] = tensor = create().Keep();
+            if (!optimizer.state.TryGetValue(parameter, out var slots))
+                optimizer.state[parameter] = slots = [];
+            if (!slots.TryGetValue(name, out var tensor))
+                slots[name] = tensor = create().Keep();
             return tensor;
         }
     }

@@ -14,7 +14,8 @@ internal sealed class RecordedNumbers : IDisposable
             counts[name] = Torch.Full([], (double)steps.GetValueOrDefault(name), DType.Float32, device: parameter.Device).Keep();
             Rate ??= Torch.Full([], rate, DType.Float32, device: parameter.Device).Keep();
         }
-        if (Rate is null) throw new NotSupportedException("there are no parameters to learn");
+        if (Rate is null)
+            throw new NotSupportedException("there are no parameters to learn");
     }
 
     /// <summary>The learning rate, a tensor without dimensions.</summary>
@@ -27,7 +28,8 @@ internal sealed class RecordedNumbers : IDisposable
 
     internal void SetCounts(Dictionary<string, long> steps)
     {
-        foreach (var (name, count) in counts) count.Fill_((double)steps.GetValueOrDefault(name));
+        foreach (var (name, count) in counts)
+            count.Fill_((double)steps.GetValueOrDefault(name));
     }
 
     /// <summary>The counts as they stand, of parameters that have taken a step; waits for the device.</summary>
@@ -41,6 +43,7 @@ internal sealed class RecordedNumbers : IDisposable
     public void Dispose()
     {
         Rate.Dispose();
-        foreach (var count in counts.Values) count.Dispose();
+        foreach (var count in counts.Values)
+            count.Dispose();
     }
 }

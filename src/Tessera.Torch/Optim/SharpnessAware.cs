@@ -18,8 +18,11 @@ public sealed class SharpnessAware : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var found = parameters.Where(p => p.Grad is not null).Select(p => (Parameter: p, Gradient: p.Grad!)).ToArray();
-        if (found.Length == 0) return;
-        var norm = Torch.Stack([.. found.Select(p => (adaptive ? p.Parameter.Abs() * p.Gradient : p.Gradient).LinalgVectorNorm())]).LinalgVectorNorm();
+        if (found.Length == 0)
+            return;
+        var norm = Torch
+            .Stack([.. found.Select(p => (adaptive ? p.Parameter.Abs() * p.Gradient : p.Gradient).LinalgVectorNorm())])
+            .LinalgVectorNorm();
         var factor = rho / (norm + 1e-12);
         foreach (var (parameter, gradient) in found)
         {

@@ -33,13 +33,16 @@ public static class AttentionRollout
             weights = [.. taps.Records.Where(r => !r.Key.EndsWith("pool_weights", StringComparison.Ordinal)).Select(r => r.Value)];
             pool = taps.Records.FirstOrDefault(r => r.Key.EndsWith("pool_weights", StringComparison.Ordinal)).Value;
         }
-        if (weights.Length == 0 || !IsAmongTokens(weights[^1])) return null;
+        if (weights.Length == 0 || !IsAmongTokens(weights[^1]))
+            return null;
         var tokens = weights[^1].Size(2);
         Tensor[] last = [.. weights.Reverse().TakeWhile(w => IsAmongTokens(w) && w.Size(2) == tokens).Reverse()];
         var prefix = model.PrefixTokens;
         var features = model.ForwardFeatures(image); // [1, N, D] or [1, C, H, W]
-        if (tokens != (features.Dim == 3 ? features.Size(1) : features.Size(2) * features.Size(3) + prefix)) return null;
-        if (HeatMap.Grid(tokens - prefix, image) is not { } grid) return null;
+        if (tokens != (features.Dim == 3 ? features.Size(1) : features.Size(2) * features.Size(3) + prefix))
+            return null;
+        if (HeatMap.Grid(tokens - prefix, image) is not { } grid)
+            return null;
         return new([.. last.Select(w => w.To(DType.Float32).Mean([1])[0])], Reader(last[0], tokens, prefix, pool), prefix, grid);
     }
 
@@ -49,8 +52,11 @@ public static class AttentionRollout
     // What the classifier reads: the class token, the weights of sequence pooling, or all tokens alike.
     private static Tensor Reader(Tensor like, long tokens, int prefix, Tensor? pool)
     {
-        if (prefix > 0) return Torch.Eye(tokens).Slice(0, 0, 1).To(like.Device);
-        return pool is not null && pool.Elements == tokens ? pool.To(DType.Float32).Reshape(1, tokens) : Torch.Full([1, tokens], 1.0 / tokens).To(like.Device);
+        if (prefix > 0)
+            return Torch.Eye(tokens).Slice(0, 0, 1).To(like.Device);
+        return pool is not null && pool.Elements == tokens
+            ? pool.To(DType.Float32).Reshape(1, tokens)
+            : Torch.Full([1, tokens], 1.0 / tokens).To(like.Device);
     }
 
     /// <summary>Attention of the blocks among the same tokens.</summary>
@@ -68,6 +74,7 @@ public static class AttentionRollout
 
         internal HeatMap Block(int index) => Draw($"block {index + 1}", Blocks[index]);
 
-        private HeatMap Draw(string name, Tensor attention) => HeatMap.Scaled(name, Reader.Matmul(attention)[0].Slice(0, Prefix).ToArray<double>(), Grid.Height, Grid.Width);
+        private HeatMap Draw(string name, Tensor attention) =>
+            HeatMap.Scaled(name, Reader.Matmul(attention)[0].Slice(0, Prefix).ToArray<double>(), Grid.Height, Grid.Width);
     }
 }

@@ -14,7 +14,12 @@ public sealed record ExplanationPicture(string Name, byte[] Png, string? Meaning
 /// <param name="Explained">The class that Grad-CAM speaks of.</param>
 /// <param name="Choices">The likeliest classes with their probabilities.</param>
 /// <param name="Pictures">The image, then a map laid over it each.</param>
-public sealed record Explanation(string Source, string Explained, IReadOnlyList<(string Class, double Probability)> Choices, IReadOnlyList<ExplanationPicture> Pictures)
+public sealed record Explanation(
+    string Source,
+    string Explained,
+    IReadOnlyList<(string Class, double Probability)> Choices,
+    IReadOnlyList<ExplanationPicture> Pictures
+)
 {
     private const int Side = 256;
     private const int Shown = 5;
@@ -26,21 +31,34 @@ public sealed record Explanation(string Source, string Explained, IReadOnlyList<
     /// <param name="normalization">What was done to it.</param>
     /// <param name="classes">Name per class.</param>
     /// <param name="label">The class that Grad-CAM shall speak of; the likeliest when null.</param>
-    public static Explanation Of(string source, Backbone model, Tensor image, Normalization normalization, IReadOnlyList<string> classes, int? label = null)
+    public static Explanation Of(
+        string source,
+        Backbone model,
+        Tensor image,
+        Normalization normalization,
+        IReadOnlyList<string> classes,
+        int? label = null
+    )
     {
         using var scope = new Scope();
         double[] probabilities;
-        using (Torch.NoGrad()) probabilities = model.Call(image).To(DType.Float64).Softmax(1).ToArray<double>();
+        using (Torch.NoGrad())
+            probabilities = model.Call(image).To(DType.Float64).Softmax(1).ToArray<double>();
         var ranked = probabilities.Index().OrderByDescending(p => p.Item).ToArray();
         var chosen = label ?? ranked[0].Index;
         var pixels = Pixels(image, normalization);
         var (height, width, channels) = ((int)image.Size(2), (int)image.Size(3), (int)image.Size(1));
         HeatMap?[] maps = [AttentionRollout.Of(model, image), GradCam.Of(model, image, chosen)];
-        return new(source, classes[chosen], [.. ranked.Take(Shown).Select(p => (classes[p.Index], p.Item))],
+        return new(
+            source,
+            classes[chosen],
+            [.. ranked.Take(Shown).Select(p => (classes[p.Index], p.Item))],
             [
-                Draw("image", null), .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map)),
+                Draw("image", null),
+                .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map)),
                 .. model.Explain(image).Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
-            ]);
+            ]
+        );
 
         ExplanationPicture Draw(string name, HeatMap? map) => new(name, Overlay.Draw(pixels, height, width, channels, map, Side));
     }
@@ -48,7 +66,10 @@ public sealed record Explanation(string Source, string Explained, IReadOnlyList<
     /// <summary>What the model saw, [1, C, H, W], as bytes [H, W, C].</summary>
     internal static byte[] Pixels(Tensor image, Normalization normalization)
     {
-        var (mean, deviation) = (Tensor.From([.. normalization.Mean], 1, normalization.Mean.Count, 1, 1), Tensor.From([.. normalization.Deviation], 1, normalization.Mean.Count, 1, 1));
+        var (mean, deviation) = (
+            Tensor.From([.. normalization.Mean], 1, normalization.Mean.Count, 1, 1),
+            Tensor.From([.. normalization.Deviation], 1, normalization.Mean.Count, 1, 1)
+        );
         return ((image.To(Device.Cpu) * deviation + mean) * 255).Round().Clamp(0, 255).To(DType.UInt8)[0].Permute(1, 2, 0).ToArray<byte>();
     }
 }

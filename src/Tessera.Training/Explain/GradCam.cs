@@ -37,23 +37,27 @@ public static class GradCam
         var gradients = Autograd.Grad([logits[0][label]], [.. blocks.Select(block => block.Output)], allowUnused: true);
         using var outside = Torch.NoGrad();
         foreach (var ((path, output), gradient) in blocks.Zip(gradients).Reverse())
-            if (gradient is not null && Map(Channels(output, path), Channels(gradient, path)) is { } map) return map;
+            if (gradient is not null && Map(Channels(output, path), Channels(gradient, path)) is { } map)
+                return map;
         return null;
 
         // [C, H, W], or [C, N] of tokens without those of the prefix
         Tensor Channels(Tensor block, string path)
         {
             var one = block.Detach()[0];
-            if (block.Dim != 4) return one.Slice(0, model.PrefixTokensAt(path)).Transpose(0, 1);
+            if (block.Dim != 4)
+                return one.Slice(0, model.PrefixTokensAt(path)).Transpose(0, 1);
             // Some models keep their maps as [H, W, C]: the two sides that are as the image's tell.
             return one.Size(1) * image.Size(3) == one.Size(2) * image.Size(2) ? one : one.Permute(2, 0, 1);
         }
 
         HeatMap? Map(Tensor values, Tensor gradient)
         {
-            if (values.Size(1) == 0 || gradient.Abs().Max().ToDouble() == 0) return null;
+            if (values.Size(1) == 0 || gradient.Abs().Max().ToDouble() == 0)
+                return null;
             var grid = values.Dim == 3 ? ((int)values.Size(1), (int)values.Size(2)) : HeatMap.Grid(values.Size(1), image);
-            if (grid is not var (height, width)) return null;
+            if (grid is not var (height, width))
+                return null;
             var places = values.To(DType.Float32).Reshape(values.Size(0), -1); // [C, N]
             var weights = gradient.To(DType.Float32).Reshape(values.Size(0), -1).Mean([1], true); // [C, 1]
             return HeatMap.Scaled("Grad-CAM", (weights * places).Sum([0]).Relu().ToArray<double>(), height, width);

@@ -19,10 +19,17 @@ public sealed record HeatMap(string Name, double[] Values, int Height, int Width
     public IReadOnlyList<Insight.Area> Areas { get; init; } = [];
 
     /// <summary>What a model shows, ready to be drawn; without values the image stays as it is beneath.</summary>
-    internal static HeatMap Of(Insight insight)
-        => (insight is { IsPresence: false, Values.Length: > 0 } ? Scaled(insight.Name, insight.Values, insight.Height, insight.Width)
-            : insight.Values.Length > 0 ? new(insight.Name, insight.Values, insight.Height, insight.Width) : new(insight.Name, [1], 1, 1))
-            with { IsPresence = insight.IsPresence || insight.Values.Length == 0, Places = insight.Places, Areas = insight.Areas };
+    internal static HeatMap Of(Insight insight) =>
+        (
+            insight is { IsPresence: false, Values.Length: > 0 } ? Scaled(insight.Name, insight.Values, insight.Height, insight.Width)
+            : insight.Values.Length > 0 ? new(insight.Name, insight.Values, insight.Height, insight.Width)
+            : new(insight.Name, [1], 1, 1)
+        ) with
+        {
+            IsPresence = insight.IsPresence || insight.Values.Length == 0,
+            Places = insight.Places,
+            Areas = insight.Areas,
+        };
 
     /// <summary>A map of any values, scaled so that they reach from 0 to 1; all 0 when they are equal.</summary>
     internal static HeatMap Scaled(string name, double[] values, int height, int width)

@@ -16,10 +16,19 @@ public static class AdvancedLoss
     /// <param name="share">Weight of the distillation, in [0, 1]; the cross-entropy has the rest.</param>
     /// <param name="smoothing">Label smoothing, in [0, 1).</param>
     /// <param name="temperature">Divides both logits of the distillation, whose loss is multiplied by its square; 1 in the paper.</param>
-    public static (Tensor Loss, Tensor Distillation, Tensor CrossEntropy) Of(Tensor student, Tensor teacher, Tensor labels, double share = TeacherShare, double smoothing = 0.1, double temperature = 1) => Torch.Scope(() =>
-    {
-        var distillation = Losses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1)) * (temperature * temperature);
-        var crossEntropy = Losses.CrossEntropy(student, labels, smoothing);
-        return (distillation * share + crossEntropy * (1 - share), distillation, crossEntropy);
-    });
+    public static (Tensor Loss, Tensor Distillation, Tensor CrossEntropy) Of(
+        Tensor student,
+        Tensor teacher,
+        Tensor labels,
+        double share = TeacherShare,
+        double smoothing = 0.1,
+        double temperature = 1
+    ) =>
+        Torch.Scope(() =>
+        {
+            var distillation =
+                Losses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1)) * (temperature * temperature);
+            var crossEntropy = Losses.CrossEntropy(student, labels, smoothing);
+            return (distillation * share + crossEntropy * (1 - share), distillation, crossEntropy);
+        });
 }

@@ -14,9 +14,21 @@ public static class ColumnSupervision
     /// <param name="imageWeight">Of the reconstructions.</param>
     /// <param name="classWeight">Of the heads before the last.</param>
     /// <param name="smoothing">Label smoothing; distributions are taken as they are.</param>
-    public static Loss Loss(IReadOnlyList<Tensor> logits, IReadOnlyList<Tensor> reconstructions, Tensor image, Tensor targets, double imageWeight = 3, double classWeight = 0.7, double smoothing = 0.1)
+    public static Loss Loss(
+        IReadOnlyList<Tensor> logits,
+        IReadOnlyList<Tensor> reconstructions,
+        Tensor image,
+        Tensor targets,
+        double imageWeight = 3,
+        double classWeight = 0.7,
+        double smoothing = 0.1
+    )
     {
-        if (reconstructions.Count != logits.Count - 1) throw new ArgumentException($"{logits.Count} heads and {reconstructions.Count} reconstructions: there should be {logits.Count - 1}", nameof(reconstructions));
+        if (reconstructions.Count != logits.Count - 1)
+            throw new ArgumentException(
+                $"{logits.Count} heads and {reconstructions.Count} reconstructions: there should be {logits.Count - 1}",
+                nameof(reconstructions)
+            );
         using var scope = new Scope();
         var painted = image.Clamp(0.01, 0.99);
         var parts = new List<Tensor>();
@@ -26,11 +38,13 @@ public static class ColumnSupervision
             parts.Add(picture + (i + 1.0) / logits.Count * classWeight * Classification(logits[i]));
         }
         parts.Add(Classification(logits[^1]));
-        return scope.Return(new Loss(parts.Aggregate((a, b) => a + b))
-        {
-            Logits = logits[^1],
-            Parts = parts.Index().ToDictionary(part => $"column{part.Index}", part => part.Item.Detach()),
-        });
+        return scope.Return(
+            new Loss(parts.Aggregate((a, b) => a + b))
+            {
+                Logits = logits[^1],
+                Parts = parts.Index().ToDictionary(part => $"column{part.Index}", part => part.Item.Detach()),
+            }
+        );
 
         Tensor Classification(Tensor x) => x.CrossEntropyLoss(targets, labelSmoothing: targets.Dim == 1 ? smoothing : 0);
     }

@@ -5,8 +5,10 @@ public enum AlignmentKind
 {
     /// <summary>The maps themselves, after a learned 1 x 1 convolution of the student's.</summary>
     Linear,
+
     /// <summary>Where each image has large features (Zagoruyko and Komodakis, 2016, arXiv:1612.03928).</summary>
     Attention,
+
     /// <summary>Which images of the batch are alike (Tung and Mori, 2019, arXiv:1907.09682).</summary>
     Similarity,
 }
@@ -18,20 +20,23 @@ public static class FeatureAlignment
     /// <param name="student">[B, C, h, w]; for the linear kind with the guide's number of channels.</param>
     /// <param name="guide">[B, D, H, W]; no gradient flows to it.</param>
     /// <param name="kind">What is compared.</param>
-    public static Tensor Loss(Tensor student, Tensor guide, AlignmentKind kind = AlignmentKind.Linear) => Torch.Scope(() =>
-    {
-        var (height, width) = (Math.Max(student.Size(2), guide.Size(2)), Math.Max(student.Size(3), guide.Size(3)));
-        return (Compared(Resized(student)) - Compared(Resized(guide.Detach()))).Square().Mean();
-
-        Tensor Resized(Tensor map) => map.Size(2) == height && map.Size(3) == width ? map : map.UpsampleBilinear2d((height, width), false);
-
-        Tensor Compared(Tensor map) => kind switch
+    public static Tensor Loss(Tensor student, Tensor guide, AlignmentKind kind = AlignmentKind.Linear) =>
+        Torch.Scope(() =>
         {
-            AlignmentKind.Linear => map,
-            AlignmentKind.Attention => Unit(map.Square().Mean([1]).Flatten(1)),
-            _ => Unit(map.Flatten(1).Matmul(map.Flatten(1).MT)),
-        };
-    });
+            var (height, width) = (Math.Max(student.Size(2), guide.Size(2)), Math.Max(student.Size(3), guide.Size(3)));
+            return (Compared(Resized(student)) - Compared(Resized(guide.Detach()))).Square().Mean();
+
+            Tensor Resized(Tensor map) =>
+                map.Size(2) == height && map.Size(3) == width ? map : map.UpsampleBilinear2d((height, width), false);
+
+            Tensor Compared(Tensor map) =>
+                kind switch
+                {
+                    AlignmentKind.Linear => map,
+                    AlignmentKind.Attention => Unit(map.Square().Mean([1]).Flatten(1)),
+                    _ => Unit(map.Flatten(1).Matmul(map.Flatten(1).MT)),
+                };
+        });
 
     private static Tensor Unit(Tensor rows) => rows / rows.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
 }

@@ -12,23 +12,28 @@ public static class FeatureHints
     /// <param name="normalised">False compares tokens as they are.</param>
     /// <param name="resampled">False refuses sequences of different lengths.</param>
     /// <exception cref="ShapeException">The lengths do not divide.</exception>
-    public static Tensor Hint(Tensor student, Tensor target, bool normalised = true, bool resampled = true) => Torch.Scope(() =>
-    {
-        target = target.Detach();
-        var (ours, theirs) = (student.Size(1), target.Size(1));
-        if (ours != theirs && !resampled) throw new ShapeException($"{ours} tokens are to imitate {theirs}");
-        if (ours > theirs) student = Shortened(student, theirs);
-        else if (theirs > ours) target = Shortened(target, ours);
-        return (Normalised(student) - Normalised(target)).Square().Mean();
+    public static Tensor Hint(Tensor student, Tensor target, bool normalised = true, bool resampled = true) =>
+        Torch.Scope(() =>
+        {
+            target = target.Detach();
+            var (ours, theirs) = (student.Size(1), target.Size(1));
+            if (ours != theirs && !resampled)
+                throw new ShapeException($"{ours} tokens are to imitate {theirs}");
+            if (ours > theirs)
+                student = Shortened(student, theirs);
+            else if (theirs > ours)
+                target = Shortened(target, ours);
+            return (Normalised(student) - Normalised(target)).Square().Mean();
 
-        Tensor Normalised(Tensor x) => normalised ? Torch.LayerNorm(x, x.Size(-1), null, null, 1e-5) : x;
-    });
+            Tensor Normalised(Tensor x) => normalised ? Torch.LayerNorm(x, x.Size(-1), null, null, 1e-5) : x;
+        });
 
     // Runs of tokens in raster order: of a row of the map, not of a square.
     private static Tensor Shortened(Tensor tokens, long length)
     {
         var (batch, count, channels) = tokens.Shape;
-        if (count % length != 0) throw new ShapeException($"{count} tokens cannot be averaged to {length}: the numbers have to divide");
+        if (count % length != 0)
+            throw new ShapeException($"{count} tokens cannot be averaged to {length}: the numbers have to divide");
         return tokens.Reshape(batch, length, count / length, channels).Mean(2);
     }
 
@@ -36,7 +41,8 @@ public static class FeatureHints
     /// <param name="student">Logits, [B, K].</param>
     /// <param name="teacher">Logits, [B, K].</param>
     /// <param name="temperature">T.</param>
-    public static Tensor Distillation(Tensor student, Tensor teacher, double temperature) => Losses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
+    public static Tensor Distillation(Tensor student, Tensor teacher, double temperature) =>
+        Losses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
 
     /// <summary>Weight of the hints over time: from 1 in epoch 0 along a straight line to 0 after the last.</summary>
     public static double Decay(int epoch, int epochs) => Math.Max(0, 1 - epoch / (double)epochs);

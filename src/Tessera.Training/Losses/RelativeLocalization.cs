@@ -7,8 +7,10 @@ public enum LocalizationMode
 {
     /// <summary>Two numbers, by their absolute error.</summary>
     L1,
+
     /// <summary>A class per distance and axis, by cross-entropy.</summary>
     Ce,
+
     /// <summary>The same classes, by the error of their mean in units of their variance: cycle-back regression.</summary>
     Cbr,
 }
@@ -28,7 +30,8 @@ public sealed partial class RelativeLocalization : Module
     /// <summary>Hidden width.</summary>
     public const int Hidden = 512;
 
-    private const double Least = 1e-8, Spread = 0.001;
+    private const double Least = 1e-8,
+        Spread = 0.001;
 
     private readonly Sequential layers;
     private readonly ModuleList<Linear>? unshared; // rows, columns
@@ -43,56 +46,71 @@ public sealed partial class RelativeLocalization : Module
     {
         (this.target, this.bins) = (target, bins);
         var classes = target.Mode != LocalizationMode.L1;
-        layers = new(new Linear(2 * channels, Hidden), new Relu(), new Linear(Hidden, Hidden), new Relu(), new Linear(Hidden, classes ? Hidden : 2));
-        if (classes) unshared = new(new Linear(Hidden, bins), new Linear(Hidden, bins));
+        layers = new(
+            new Linear(2 * channels, Hidden),
+            new Relu(),
+            new Linear(Hidden, Hidden),
+            new Relu(),
+            new Linear(Hidden, classes ? Hidden : 2)
+        );
+        if (classes)
+            unshared = new(new Linear(Hidden, bins), new Linear(Hidden, bins));
     }
 
     /// <summary>Draws m pairs of places for every image, each coordinate uniform, from the default generator of the map's device.</summary>
     /// <param name="map">[B, C, H, W].</param>
     /// <param name="samples">m.</param>
     /// <returns>Two int64 tensors [B, m, 2] of rows and columns.</returns>
-    public static (Tensor First, Tensor Second) Draw(Tensor map, int samples) => Torch.Scope(() =>
-    {
-        var size = Tensor.From<double>([map.Size(2), map.Size(3)]).To(map.Device);
-        return (Places(), Places());
+    public static (Tensor First, Tensor Second) Draw(Tensor map, int samples) =>
+        Torch.Scope(() =>
+        {
+            var size = Tensor.From<double>([map.Size(2), map.Size(3)]).To(map.Device);
+            return (Places(), Places());
 
-        Tensor Places() => (Torch.Rand([map.Size(0), samples, 2], DType.Float64, device: map.Device) * size).To(DType.Int64);
-    });
+            Tensor Places() => (Torch.Rand([map.Size(0), samples, 2], DType.Float64, device: map.Device) * size).To(DType.Int64);
+        });
 
     /// <summary>Predictions: [B m, 2], or [B m, bins, 2] with rows in front of columns along the last dimension.</summary>
-    public Tensor Predict(Tensor map, Tensor first, Tensor second) => Torch.Scope(() =>
-    {
-        var places = map.Flatten(2).Transpose(1, 2); // [B, H W, C]
-        var pairs = Torch.Cat([Features(first), Features(second)], 2).Flatten(0, 1); // [B m, 2 C]
-        var shared = layers.Call(pairs);
-        return unshared is null ? shared : Torch.Stack([unshared[0].Call(shared), unshared[1].Call(shared)], 2);
-
-        Tensor Features(Tensor at)
+    public Tensor Predict(Tensor map, Tensor first, Tensor second) =>
+        Torch.Scope(() =>
         {
-            var index = at.Select(2, 0) * map.Size(3) + at.Select(2, 1); // [B, m]
-            return places.Gather(1, index.Unsqueeze(2).Expand([-1, -1, map.Size(1)]));
-        }
-    });
+            var places = map.Flatten(2).Transpose(1, 2); // [B, H W, C]
+            var pairs = Torch.Cat([Features(first), Features(second)], 2).Flatten(0, 1); // [B m, 2 C]
+            var shared = layers.Call(pairs);
+            return unshared is null ? shared : Torch.Stack([unshared[0].Call(shared), unshared[1].Call(shared)], 2);
+
+            Tensor Features(Tensor at)
+            {
+                var index = at.Select(2, 0) * map.Size(3) + at.Select(2, 1); // [B, m]
+                return places.Gather(1, index.Unsqueeze(2).Expand([-1, -1, map.Size(1)]));
+            }
+        });
 
     /// <summary>What should be predicted, [B m, 2]: of the features' type for <c>l1</c>, int64 otherwise.</summary>
-    public Tensor Targets(Tensor map, Tensor first, Tensor second) => Torch.Scope(() =>
-    {
-        var delta = (first - second).Flatten(0, 1);
-        var largest = Tensor.From<long>([map.Size(2) - 1, map.Size(3) - 1]).To(map.Device);
-        var distance = target.Absolute ? delta.Abs() : delta + largest;
-        if (target.Mode != LocalizationMode.L1) return distance;
-        var real = distance.To(map.DType);
-        return target.Normalized ? real / ((target.Absolute ? largest : largest * 2).To(map.DType)) : real;
-    });
+    public Tensor Targets(Tensor map, Tensor first, Tensor second) =>
+        Torch.Scope(() =>
+        {
+            var delta = (first - second).Flatten(0, 1);
+            var largest = Tensor.From<long>([map.Size(2) - 1, map.Size(3) - 1]).To(map.Device);
+            var distance = target.Absolute ? delta.Abs() : delta + largest;
+            if (target.Mode != LocalizationMode.L1)
+                return distance;
+            var real = distance.To(map.DType);
+            return target.Normalized ? real / ((target.Absolute ? largest : largest * 2).To(map.DType)) : real;
+        });
 
     /// <summary>The loss of predictions against targets: a sum over both axes, but for <c>l1</c> a mean.</summary>
-    public Tensor Loss(Tensor prediction, Tensor targets) => Torch.Scope(() => target.Mode == LocalizationMode.L1
-        ? (prediction - targets).Abs().Mean()
-        : AxisLoss(prediction.Select(2, 0), targets.Select(1, 0)) + AxisLoss(prediction.Select(2, 1), targets.Select(1, 1)));
+    public Tensor Loss(Tensor prediction, Tensor targets) =>
+        Torch.Scope(() =>
+            target.Mode == LocalizationMode.L1
+                ? (prediction - targets).Abs().Mean()
+                : AxisLoss(prediction.Select(2, 0), targets.Select(1, 0)) + AxisLoss(prediction.Select(2, 1), targets.Select(1, 1))
+        );
 
     private Tensor AxisLoss(Tensor scores, Tensor distances) // [B m, bins], [B m]
     {
-        if (target.Mode == LocalizationMode.Ce) return Losses.CrossEntropy(scores, distances);
+        if (target.Mode == LocalizationMode.Ce)
+            return Losses.CrossEntropy(scores, distances);
         var shares = scores.Softmax(1);
         var places = Torch.Arange(bins, device: scores.Device).To(scores.DType);
         var mean = (shares * places).Sum(1, true);
@@ -103,9 +121,10 @@ public sealed partial class RelativeLocalization : Module
     /// <summary>The loss of random pairs of a map.</summary>
     /// <param name="map">[B, C, H, W].</param>
     /// <param name="samples">Pairs of each image.</param>
-    public Tensor Loss(Tensor map, int samples) => Torch.Scope(() =>
-    {
-        var (first, second) = Draw(map, samples);
-        return Loss(Predict(map, first, second), Targets(map, first, second));
-    });
+    public Tensor Loss(Tensor map, int samples) =>
+        Torch.Scope(() =>
+        {
+            var (first, second) = Draw(map, samples);
+            return Loss(Predict(map, first, second), Targets(map, first, second));
+        });
 }

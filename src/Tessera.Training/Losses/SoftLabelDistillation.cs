@@ -7,6 +7,6 @@ public static class SoftLabelDistillation
     /// <param name="student">Logits, [B, K].</param>
     /// <param name="teacher">Logits, [B, K]; no gradient flows to them.</param>
     /// <param name="temperature">T, above 0.</param>
-    public static Tensor Loss(Tensor student, Tensor teacher, double temperature = 1)
-        => Torch.Scope(() => (student / temperature).CrossEntropyLoss((teacher.Detach() / temperature).Softmax(-1)));
+    public static Tensor Loss(Tensor student, Tensor teacher, double temperature = 1) =>
+        Torch.Scope(() => (student / temperature).CrossEntropyLoss((teacher.Detach() / temperature).Softmax(-1)));
 }

@@ -14,6 +14,7 @@ public static class TokenLabeling
     {
         /// <summary>Rows as rows, columns as columns.</summary>
         Correct,
+
         /// <summary>Rows and columns of the box exchanged, as the published code hands them on.</summary>
         Exchanged,
     }
@@ -29,39 +30,49 @@ public static class TokenLabeling
     /// <param name="axes">How boxes are read.</param>
     /// <returns>[B, K, 2 + L L]: smoothed ground truth, label of the image, labels of the tokens by rows; [B, K, 2] for L = 1.</returns>
     /// <remarks>Labels are softmax * (1 - s + s / K) + s / K: those of image and tokens sum to 1 + s / K, as in the published code.</remarks>
-    public static Tensor Targets(Tensor scores, Tensor indices, Tensor crops, Tensor labels, int classes, int size, double smoothing = 0.1, Axes axes = Axes.Correct) => Torch.Scope(() =>
-    {
-        var (batch, _, height, width) = scores.Shape;
-        var off = smoothing / classes;
-        var on = 1 - smoothing + off;
-        var map = scores.NewZeros([batch, classes, height, width]).Scatter_(1, indices, scores); // [B, K, H, W]
-        var truth = scores.NewFull([batch, classes], off).Scatter_(1, labels.Unsqueeze(1), on).Unsqueeze(2);
-        var boxes = crops.ToArray<double>(); // converts
-        var image = Pool(1);
-        return Torch.Cat(size == 1 ? [truth, image] : [truth, image, Pool(size)], 2);
-
-        Tensor Pool(int side)
+    public static Tensor Targets(
+        Tensor scores,
+        Tensor indices,
+        Tensor crops,
+        Tensor labels,
+        int classes,
+        int size,
+        double smoothing = 0.1,
+        Axes axes = Axes.Correct
+    ) =>
+        Torch.Scope(() =>
         {
-            var rows = Weights((int)height, side, 0);
-            var columns = Weights((int)width, side, 1);
-            var pooled = rows.Unsqueeze(1).Matmul(map).Matmul(columns.MT.Unsqueeze(1)); // [B, K, L, L]
-            return pooled.Softmax(1).Flatten(2) * on + off;
-        }
+            var (batch, _, height, width) = scores.Shape;
+            var off = smoothing / classes;
+            var on = 1 - smoothing + off;
+            var map = scores.NewZeros([batch, classes, height, width]).Scatter_(1, indices, scores); // [B, K, H, W]
+            var truth = scores.NewFull([batch, classes], off).Scatter_(1, labels.Unsqueeze(1), on).Unsqueeze(2);
+            var boxes = crops.ToArray<double>(); // converts
+            var image = Pool(1);
+            return Torch.Cat(size == 1 ? [truth, image] : [truth, image, Pool(size)], 2);
 
-        // The average over bilinear samples is a product of rows and columns: one matrix [B, L, length] for each.
-        Tensor Weights(int length, int side, int axis)
-        {
-            var from = axes == Axes.Correct ? axis : 1 - axis;
-            var values = new double[batch * side * length];
-            for (var b = 0; b < batch; b++)
+            Tensor Pool(int side)
             {
-                var start = boxes[4 * b + from] * length - 0.5;
-                var end = (boxes[4 * b + from] + boxes[4 * b + from + 2]) * length - 0.5;
-                SampleWeights(values.AsSpan(b * side * length, side * length), length, side, start, end);
+                var rows = Weights((int)height, side, 0);
+                var columns = Weights((int)width, side, 1);
+                var pooled = rows.Unsqueeze(1).Matmul(map).Matmul(columns.MT.Unsqueeze(1)); // [B, K, L, L]
+                return pooled.Softmax(1).Flatten(2) * on + off;
             }
-            return Tensor.From(values).Reshape(batch, side, length).To(scores.DType).To(scores.Device);
-        }
-    });
+
+            // The average over bilinear samples is a product of rows and columns: one matrix [B, L, length] for each.
+            Tensor Weights(int length, int side, int axis)
+            {
+                var from = axes == Axes.Correct ? axis : 1 - axis;
+                var values = new double[batch * side * length];
+                for (var b = 0; b < batch; b++)
+                {
+                    var start = boxes[4 * b + from] * length - 0.5;
+                    var end = (boxes[4 * b + from] + boxes[4 * b + from + 2]) * length - 0.5;
+                    SampleWeights(values.AsSpan(b * side * length, side * length), length, side, start, end);
+                }
+                return Tensor.From(values).Reshape(batch, side, length).To(scores.DType).To(scores.Device);
+            }
+        });
 
     // RoI align along one axis: as many samples per bin as it has positions, those beyond a border of one count as zero.
     private static void SampleWeights(Span<double> weights, int length, int side, double start, double end)
@@ -69,15 +80,17 @@ public static class TokenLabeling
         var bin = Math.Max(end - start, 1) / side;
         var samples = (int)Math.Ceiling(bin);
         for (var i = 0; i < side; i++)
-            for (var k = 0; k < samples; k++)
-            {
-                var at = start + i * bin + (k + 0.5) * bin / samples;
-                if (at < -1 || at > length) continue;
-                at = Math.Clamp(at, 0, length - 1);
-                var low = (int)at;
-                weights[i * length + low] += (1 - (at - low)) / samples;
-                if (low + 1 < length) weights[i * length + low + 1] += (at - low) / samples;
-            }
+        for (var k = 0; k < samples; k++)
+        {
+            var at = start + i * bin + (k + 0.5) * bin / samples;
+            if (at < -1 || at > length)
+                continue;
+            at = Math.Clamp(at, 0, length - 1);
+            var low = (int)at;
+            weights[i * length + low] += (1 - (at - low)) / samples;
+            if (low + 1 < length)
+                weights[i * length + low + 1] += (at - low) / samples;
+        }
     }
 
     /// <summary>Cross-entropy of the class token against the image's label plus that of every patch token against its own (equation 4).</summary>
@@ -88,29 +101,44 @@ public static class TokenLabeling
     /// <param name="denseWeight">Weight of the tokens: 0.5 in the paper, 1 in the published commands.</param>
     /// <param name="classWeight">Weight of the class token.</param>
     /// <param name="useGroundTruth">Mixes the ground truth into the image's label: half where they agree, a tenth otherwise.</param>
-    public static Tensor Loss(Tensor logits, Tensor dense, Tensor target, TokenBox box = default, double denseWeight = 0.5, double classWeight = 1, bool useGroundTruth = false) => Torch.Scope(() =>
-    {
-        var (batch, tokens, classes) = dense.Shape;
-        Tensor image, perToken;
-        if (target.Dim == 2)
+    public static Tensor Loss(
+        Tensor logits,
+        Tensor dense,
+        Tensor target,
+        TokenBox box = default,
+        double denseWeight = 0.5,
+        double classWeight = 1,
+        bool useGroundTruth = false
+    ) =>
+        Torch.Scope(() =>
         {
-            image = target;
-            perToken = target.Unsqueeze(1).Expand([-1, tokens, -1]);
-        }
-        else
-        {
-            if (target.Size(2) != 2 + tokens) throw new ShapeException($"labels for {target.Size(2) - 2} tokens, the model has {tokens}: the target should be [{batch}, {classes}, {2 + tokens}]");
-            image = target.Select(2, 1);
-            perToken = target.Slice(2, 2).Transpose(1, 2);
-            if (useGroundTruth)
+            var (batch, tokens, classes) = dense.Shape;
+            Tensor image,
+                perToken;
+            if (target.Dim == 2)
             {
-                var truth = target.Select(2, 0);
-                var share = 0.9 - 0.4 * truth.Argmax(1).Eq(image.Argmax(1)).To(target.DType).Unsqueeze(1);
-                image = share * image + (1 - share) * truth;
+                image = target;
+                perToken = target.Unsqueeze(1).Expand([-1, tokens, -1]);
             }
-        }
-        var kept = MixToken.Kept(box, (int)tokens);
-        if (kept < 1) image = kept * image + (1 - kept) * image.Flip(0);
-        return classWeight * logits.CrossEntropyLoss(image) + denseWeight * dense.Reshape(batch * tokens, classes).CrossEntropyLoss(perToken.Reshape(batch * tokens, classes));
-    });
+            else
+            {
+                if (target.Size(2) != 2 + tokens)
+                    throw new ShapeException(
+                        $"labels for {target.Size(2) - 2} tokens, the model has {tokens}: the target should be [{batch}, {classes}, {2 + tokens}]"
+                    );
+                image = target.Select(2, 1);
+                perToken = target.Slice(2, 2).Transpose(1, 2);
+                if (useGroundTruth)
+                {
+                    var truth = target.Select(2, 0);
+                    var share = 0.9 - 0.4 * truth.Argmax(1).Eq(image.Argmax(1)).To(target.DType).Unsqueeze(1);
+                    image = share * image + (1 - share) * truth;
+                }
+            }
+            var kept = MixToken.Kept(box, (int)tokens);
+            if (kept < 1)
+                image = kept * image + (1 - kept) * image.Flip(0);
+            return classWeight * logits.CrossEntropyLoss(image)
+                + denseWeight * dense.Reshape(batch * tokens, classes).CrossEntropyLoss(perToken.Reshape(batch * tokens, classes));
+        });
 }

@@ -5,10 +5,13 @@ public enum TokenRelation
 {
     /// <summary>Queries and keys.</summary>
     Qk,
+
     /// <summary>Values among themselves.</summary>
     Vv,
+
     /// <summary>Queries among themselves.</summary>
     Qq,
+
     /// <summary>Keys among themselves.</summary>
     Kk,
 }
@@ -19,29 +22,35 @@ public static class TokenRelations
     /// <summary>Logarithm of softmax(a b^T / sqrt(d)), [B, h, N, N].</summary>
     /// <param name="a">[B, h, N, d].</param>
     /// <param name="b">[B, h, N, d].</param>
-    public static Tensor Log(Tensor a, Tensor b) => Torch.Scope(() =>
-    {
-        var scores = (a / Math.Sqrt(a.Size(-1))).Matmul(b.MT);
-        return (scores.DType is DType.BFloat16 or DType.Float16 ? scores.To(DType.Float32) : scores).LogSoftmax(-1);
-    });
+    public static Tensor Log(Tensor a, Tensor b) =>
+        Torch.Scope(() =>
+        {
+            var scores = (a / Math.Sqrt(a.Size(-1))).Matmul(b.MT);
+            return (scores.DType is DType.BFloat16 or DType.Float16 ? scores.To(DType.Float32) : scores).LogSoftmax(-1);
+        });
 
     /// <summary>The relation of packed queries, keys and values [3, B, h, N, d].</summary>
-    public static Tensor Log(Tensor qkv, TokenRelation relation) => relation switch
-    {
-        TokenRelation.Qk => Log(qkv[0], qkv[1]),
-        TokenRelation.Vv => Log(qkv[2], qkv[2]),
-        TokenRelation.Qq => Log(qkv[0], qkv[0]),
-        _ => Log(qkv[1], qkv[1]),
-    };
+    public static Tensor Log(Tensor qkv, TokenRelation relation) =>
+        relation switch
+        {
+            TokenRelation.Qk => Log(qkv[0], qkv[1]),
+            TokenRelation.Vv => Log(qkv[2], qkv[2]),
+            TokenRelation.Qq => Log(qkv[0], qkv[0]),
+            _ => Log(qkv[1], qkv[1]),
+        };
 
     /// <summary>Divergence of the student's relation from the teacher's: a sum over keys, a mean over batch, heads and queries.</summary>
     /// <param name="student">Log-probabilities, [B, h, N, N].</param>
     /// <param name="teacher">The same of the teacher; no gradient flows to it.</param>
     /// <exception cref="ShapeException">The numbers of heads or tokens differ.</exception>
-    public static Tensor Loss(Tensor student, Tensor teacher) => Torch.Scope(() =>
-    {
-        if (student.Shape != teacher.Shape) throw new ShapeException($"relations of {student.Size(1)} heads and {student.Size(2)} tokens are to imitate {teacher.Size(1)} heads and {teacher.Size(2)} tokens");
-        var theirs = teacher.Detach();
-        return (theirs.Exp() * (theirs - student)).Sum(-1).Mean();
-    });
+    public static Tensor Loss(Tensor student, Tensor teacher) =>
+        Torch.Scope(() =>
+        {
+            if (student.Shape != teacher.Shape)
+                throw new ShapeException(
+                    $"relations of {student.Size(1)} heads and {student.Size(2)} tokens are to imitate {teacher.Size(1)} heads and {teacher.Size(2)} tokens"
+                );
+            var theirs = teacher.Detach();
+            return (theirs.Exp() * (theirs - student)).Sum(-1).Mean();
+        });
 }

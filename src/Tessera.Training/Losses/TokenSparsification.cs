@@ -11,6 +11,7 @@ public static class TokenSparsification
     {
         /// <summary>Mean squared difference of the tokens (DeiT).</summary>
         MeanSquared,
+
         /// <summary>Divergence of the tokens' logits (LV-ViT).</summary>
         Divergence,
     }
@@ -34,30 +35,50 @@ public static class TokenSparsification
     /// <param name="weights">Weights of the parts; the published ones when left out.</param>
     /// <param name="perBatch">Holds the ratio for the mean of the batch, so that images may differ; otherwise for every image.</param>
     public static Loss Loss(
-        Tensor logits, Tensor tokens, Tensor teacherLogits, Tensor teacherTokens, Tensor targets, IReadOnlyList<Tensor> decisions, Tensor mask, IReadOnlyList<double> ratios,
-        TokenTerm term, Weights? weights = null, bool perBatch = false)
+        Tensor logits,
+        Tensor tokens,
+        Tensor teacherLogits,
+        Tensor teacherTokens,
+        Tensor targets,
+        IReadOnlyList<Tensor> decisions,
+        Tensor mask,
+        IReadOnlyList<double> ratios,
+        TokenTerm term,
+        Weights? weights = null,
+        bool perBatch = false
+    )
     {
-        if (decisions.Count != ratios.Count) throw new ArgumentException($"{decisions.Count} decisions and {ratios.Count} ratios", nameof(ratios));
+        if (decisions.Count != ratios.Count)
+            throw new ArgumentException($"{decisions.Count} decisions and {ratios.Count} ratios", nameof(ratios));
         using var scope = new Scope();
         weights ??= new();
         var classification = logits.CrossEntropyLoss(targets);
-        var ratio = decisions.Select((decision, stage) => ((perBatch ? decision.Mean() : decision.Mean([1])) - ratios[stage]).Square().Mean()).Aggregate((a, b) => a + b);
+        var ratio = decisions
+            .Select((decision, stage) => ((perBatch ? decision.Mean() : decision.Mean([1])) - ratios[stage]).Square().Mean())
+            .Aggregate((a, b) => a + b);
         var classes = Divergence(logits, teacherLogits).Mean();
         var kept = mask.Squeeze(2).Gt(0.5).To(tokens.DType); // [B, N]
-        var differences = term == TokenTerm.MeanSquared ? (tokens - teacherTokens.Detach()).Square().Mean([-1]) : Divergence(tokens, teacherTokens); // [B, N]
+        var differences =
+            term == TokenTerm.MeanSquared ? (tokens - teacherTokens.Detach()).Square().Mean([-1]) : Divergence(tokens, teacherTokens); // [B, N]
         var perToken = (differences * kept).Sum() / kept.Sum().ClampMin(1);
-        var total = weights.Classification * classification + weights.Ratio / decisions.Count * ratio + weights.Distillation * classes + weights.Distillation * perToken;
-        return scope.Return(new Loss(total)
-        {
-            Logits = logits,
-            Parts = new Dictionary<string, Tensor>
+        var total =
+            weights.Classification * classification
+            + weights.Ratio / decisions.Count * ratio
+            + weights.Distillation * classes
+            + weights.Distillation * perToken;
+        return scope.Return(
+            new Loss(total)
             {
-                ["classification"] = classification.Detach(),
-                ["ratio"] = ratio.Detach(),
-                ["class_distillation"] = classes.Detach(),
-                ["token_distillation"] = perToken.Detach(),
-            },
-        });
+                Logits = logits,
+                Parts = new Dictionary<string, Tensor>
+                {
+                    ["classification"] = classification.Detach(),
+                    ["ratio"] = ratio.Detach(),
+                    ["class_distillation"] = classes.Detach(),
+                    ["token_distillation"] = perToken.Detach(),
+                },
+            }
+        );
     }
 
     // Kullback-Leibler divergence from the teacher's distribution over the last dimension.

@@ -17,7 +17,8 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
     private readonly (int Count, double Confidence, int Right)[] calibration = new (int, double, int)[bins];
     private readonly PriorityQueue<Mistake, (double, int)> worst = new();
     private readonly int[] ranks = new int[classes];
-    private double loss, brier;
+    private double loss,
+        brier;
 
     /// <summary>Adds samples.</summary>
     /// <param name="logits">[B, classes].</param>
@@ -26,11 +27,14 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
     /// <exception cref="ShapeException">Logits of another number of classes.</exception>
     public void Add(Tensor logits, Tensor labels, IReadOnlyList<int> indices)
     {
-        if (logits.Dim != 2 || logits.Size(1) != classes) throw new ShapeException($"logits of shape {logits.Shape} for {classes} classes");
+        if (logits.Dim != 2 || logits.Size(1) != classes)
+            throw new ShapeException($"logits of shape {logits.Shape} for {classes} classes");
         double[] logProbabilities;
-        using (new Scope()) logProbabilities = logits.Detach().To(DType.Float64).LogSoftmax(1).ToArray<double>();
+        using (new Scope())
+            logProbabilities = logits.Detach().To(DType.Float64).LogSoftmax(1).ToArray<double>();
         var truth = labels.ToArray<long>();
-        for (var i = 0; i < truth.Length; i++) Add(logProbabilities.AsSpan(i * classes, classes), (int)truth[i], indices[i]);
+        for (var i = 0; i < truth.Length; i++)
+            Add(logProbabilities.AsSpan(i * classes, classes), (int)truth[i], indices[i]);
     }
 
     private void Add(ReadOnlySpan<double> row, int label, int index)
@@ -38,9 +42,11 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
         var (best, rank) = (0, 0);
         for (var c = 0; c < classes; c++)
         {
-            if (row[c] > row[best]) best = c;
+            if (row[c] > row[best])
+                best = c;
             // Among equal logits the lower class comes first.
-            if (row[c] > row[label] || (row[c] == row[label] && c < label)) rank++;
+            if (row[c] > row[label] || (row[c] == row[label] && c < label))
+                rank++;
         }
         ranks[rank]++;
         Count++;
@@ -54,28 +60,41 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
         var confidence = Math.Exp(row[best]);
         ref var bin = ref calibration[Math.Clamp((int)Math.Ceiling(confidence * bins) - 1, 0, bins - 1)];
         bin = (bin.Count + 1, bin.Confidence + confidence, bin.Right + (best == label ? 1 : 0));
-        if (best == label) return;
+        if (best == label)
+            return;
         Note(new(index, label, best, confidence));
     }
 
     private void Note(Mistake mistake)
     {
         worst.Enqueue(mistake, (mistake.Confidence, -mistake.Index));
-        if (worst.Count > mistakes) worst.Dequeue();
+        if (worst.Count > mistakes)
+            worst.Dequeue();
     }
 
     /// <summary>Adds what the other processes have gathered; all have the same afterwards.</summary>
     internal void Join(ProcessGroup group)
     {
-        var sums = group.Sum([Count, loss, brier, .. ranks, .. confusion.Cast<int>(), .. calibration.SelectMany(bin => (double[])[bin.Count, bin.Confidence, bin.Right])]);
+        var sums = group.Sum([
+            Count,
+            loss,
+            brier,
+            .. ranks,
+            .. confusion.Cast<int>(),
+            .. calibration.SelectMany(bin => (double[])[bin.Count, bin.Confidence, bin.Right]),
+        ]);
         (Count, loss, brier) = ((int)sums[0], sums[1], sums[2]);
         var place = 3;
-        for (var i = 0; i < classes; i++) ranks[i] = (int)sums[place++];
-        for (var i = 0; i < classes * classes; i++) confusion[i / classes, i % classes] = (int)sums[place++];
-        for (var i = 0; i < bins; i++, place += 3) calibration[i] = ((int)sums[place], sums[place + 1], (int)sums[place + 2]);
+        for (var i = 0; i < classes; i++)
+            ranks[i] = (int)sums[place++];
+        for (var i = 0; i < classes * classes; i++)
+            confusion[i / classes, i % classes] = (int)sums[place++];
+        for (var i = 0; i < bins; i++, place += 3)
+            calibration[i] = ((int)sums[place], sums[place + 1], (int)sums[place + 2]);
         var all = group.Gather(JsonSerializer.Serialize(worst.UnorderedItems.Select(m => m.Element), json));
         worst.Clear();
-        foreach (var mistake in all.SelectMany(text => JsonSerializer.Deserialize<Mistake[]>(text, json)!)) Note(mistake);
+        foreach (var mistake in all.SelectMany(text => JsonSerializer.Deserialize<Mistake[]>(text, json)!))
+            Note(mistake);
     }
 
     /// <summary>Number of samples so far.</summary>
@@ -88,23 +107,48 @@ public sealed class Classification(int classes, int bins = 15, int mistakes = 24
     /// <exception cref="InvalidOperationException">There are none.</exception>
     public Evaluation Measure()
     {
-        if (Count == 0) throw new InvalidOperationException("there are no samples to measure");
+        if (Count == 0)
+            throw new InvalidOperationException("there are no samples to measure");
         var recall = new double?[classes];
         for (var c = 0; c < classes; c++)
         {
             var total = 0;
-            for (var p = 0; p < classes; p++) total += confusion[c, p];
+            for (var p = 0; p < classes; p++)
+                total += confusion[c, p];
             recall[c] = total == 0 ? null : confusion[c, c] / (double)total;
         }
-        CalibrationBin[] binned = [.. calibration.Select((bin, i) => new CalibrationBin(i / (double)bins, (i + 1) / (double)bins, bin.Count,
-            bin.Count == 0 ? 0 : bin.Confidence / bin.Count, bin.Count == 0 ? 0 : bin.Right / (double)bin.Count))];
+        CalibrationBin[] binned =
+        [
+            .. calibration.Select(
+                (bin, i) =>
+                    new CalibrationBin(
+                        i / (double)bins,
+                        (i + 1) / (double)bins,
+                        bin.Count,
+                        bin.Count == 0 ? 0 : bin.Confidence / bin.Count,
+                        bin.Count == 0 ? 0 : bin.Right / (double)bin.Count
+                    )
+            ),
+        ];
         var filled = binned.Where(bin => bin.Count > 0).ToArray();
-        return new(Count, loss / Count, Top(1), Top(5), recall, recall.OfType<double>().Average(),
+        return new(
+            Count,
+            loss / Count,
+            Top(1),
+            Top(5),
+            recall,
+            recall.OfType<double>().Average(),
             filled.Sum(bin => bin.Count / (double)Count * Math.Abs(bin.Accuracy - bin.Confidence)),
             filled.Max(bin => Math.Abs(bin.Accuracy - bin.Confidence)),
-            brier / Count)
+            brier / Count
+        )
         {
-            Confusion = [.. Enumerable.Range(0, classes).Select(c => (IReadOnlyList<int>)[.. Enumerable.Range(0, classes).Select(p => confusion[c, p])])],
+            Confusion =
+            [
+                .. Enumerable
+                    .Range(0, classes)
+                    .Select(c => (IReadOnlyList<int>)[.. Enumerable.Range(0, classes).Select(p => confusion[c, p])]),
+            ],
             Calibration = binned,
             Mistakes = [.. worst.UnorderedItems.OrderByDescending(m => m.Priority).Select(m => m.Element)],
         };

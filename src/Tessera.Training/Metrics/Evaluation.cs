@@ -12,7 +12,17 @@ namespace Tessera.Training;
 /// <param name="Ece">Expected calibration error (Guo et al., 2017, arXiv:1706.04599).</param>
 /// <param name="Mce">Largest gap of a calibration bin.</param>
 /// <param name="Brier">Mean squared distance of the probabilities to the one-hot label.</param>
-public sealed record Evaluation(int Count, double Loss, double Top1, double Top5, IReadOnlyList<double?> PerClass, double MeanPerClass, double Ece, double Mce, double Brier)
+public sealed record Evaluation(
+    int Count,
+    double Loss,
+    double Top1,
+    double Top5,
+    IReadOnlyList<double?> PerClass,
+    double MeanPerClass,
+    double Ece,
+    double Mce,
+    double Brier
+)
 {
     /// <summary>Number of samples by true (rows) and predicted class.</summary>
     public required IReadOnlyList<IReadOnlyList<int>> Confusion { get; init; }

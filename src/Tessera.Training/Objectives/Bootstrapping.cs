@@ -18,7 +18,8 @@ public sealed partial class Bootstrapping : Objective
     /// <param name="options">Settings.</param>
     /// <param name="student">A plain ViT.</param>
     /// <exception cref="ArgumentException">The student is no plain ViT, or no agent can be made from it.</exception>
-    public Bootstrapping(BootstrappingOptions options, Backbone student) : this(options, AgentOf(options, student)) { }
+    public Bootstrapping(BootstrappingOptions options, Backbone student)
+        : this(options, AgentOf(options, student)) { }
 
     internal Bootstrapping(BootstrappingOptions options, AgentCnn agent) => (this.options, this.agent) = (options, agent);
 
@@ -31,14 +32,37 @@ public sealed partial class Bootstrapping : Objective
     private static AgentCnn AgentOf(BootstrappingOptions options, Backbone student)
     {
         var blocks = student.Transformer;
-        if (blocks.Count == 0) throw new ArgumentException($"bootstrapping derives a CNN from the blocks of a plain ViT (bootstrap_vit_*, vit_*, deit_*): {student.GetType().Name} has none");
+        if (blocks.Count == 0)
+            throw new ArgumentException(
+                $"bootstrapping derives a CNN from the blocks of a plain ViT (bootstrap_vit_*, vit_*, deit_*): {student.GetType().Name} has none"
+            );
         var shared = options.Mode == BootstrappingMode.Shared;
         var (dim, hidden, heads) = ((int)blocks[0].Out.Weight.Size(0), (int)blocks[0].Hidden.Weight.Size(0), blocks[0].Heads);
-        var patch = options.Stem == AgentStem.VitLike ? student.ImageSize.Height / (int)Observed.Probe(student, [student.BlockPaths[0]])[0][2] : 1;
+        var patch =
+            options.Stem == AgentStem.VitLike ? student.ImageSize.Height / (int)Observed.Probe(student, [student.BlockPaths[0]])[0][2] : 1;
         var dropout = options.Dropout ?? (student is BootstrapVit vit ? vit.Options.Dropout : 0);
-        return new AgentCnn(new(
-            student.ImageSize, dim, blocks.Count, hidden, options.Convolution, heads, options.Stem, patch, options.StemWidth, options.StemStride,
-            options.DownSample ?? (options.Stem == AgentStem.ResnetLike ? [0, 1] : []), options.PreNorm, shared ? dropout : 0, dropout, student.Classes, student.Channels, options.Init), shared ? blocks : null);
+        return new AgentCnn(
+            new(
+                student.ImageSize,
+                dim,
+                blocks.Count,
+                hidden,
+                options.Convolution,
+                heads,
+                options.Stem,
+                patch,
+                options.StemWidth,
+                options.StemStride,
+                options.DownSample ?? (options.Stem == AgentStem.ResnetLike ? [0, 1] : []),
+                options.PreNorm,
+                shared ? dropout : 0,
+                dropout,
+                student.Classes,
+                student.Channels,
+                options.Init
+            ),
+            shared ? blocks : null
+        );
     }
 
     /// <inheritdoc/>
@@ -48,7 +72,11 @@ public sealed partial class Bootstrapping : Objective
         var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
         Tensor[] ours = [.. tokens.Select(t => t.Slice(1, student.PrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
-        return new(Total(terms, progress)) { Logits = outputs.Logits, Parts = terms.Named.ToDictionary(term => term.Name, term => term.Value.Detach()) };
+        return new(Total(terms, progress))
+        {
+            Logits = outputs.Logits,
+            Parts = terms.Named.ToDictionary(term => term.Name, term => term.Value.Detach()),
+        };
     }
 
     /// <summary>All terms, unweighted.</summary>
@@ -57,34 +85,64 @@ public sealed partial class Bootstrapping : Objective
     /// <param name="tokens">Of every block of the ViT, without class token, [B, N, C].</param>
     /// <param name="maps">Of every block of the agent, [B, C, H, W].</param>
     /// <param name="labels">The loss of logits against labels.</param>
-    internal BootstrappingTerms Terms(Tensor logits, Tensor agentLogits, IReadOnlyList<Tensor> tokens, IReadOnlyList<Tensor> maps, Func<Tensor, Tensor> labels)
+    internal BootstrappingTerms Terms(
+        Tensor logits,
+        Tensor agentLogits,
+        IReadOnlyList<Tensor> tokens,
+        IReadOnlyList<Tensor> maps,
+        Func<Tensor, Tensor> labels
+    )
     {
         Tensor[] agentTokens = [.. maps.Select(map => map.Flatten(2).Transpose(1, 2))];
         int[] layers = [.. options.HintLayers ?? Enumerable.Range(0, tokens.Count)];
         return new(
-            labels(agentLogits), labels(logits), FeatureHints.Distillation(agentLogits, logits, options.Temperature), FeatureHints.Distillation(logits, agentLogits, options.Temperature),
-            options.Weights.AgentHints == 0 ? [] : [.. layers.Select(i => Hint(agentTokens[i], tokens[i]))], [.. layers.Select(i => Hint(tokens[i], agentTokens[i]))]);
+            labels(agentLogits),
+            labels(logits),
+            FeatureHints.Distillation(agentLogits, logits, options.Temperature),
+            FeatureHints.Distillation(logits, agentLogits, options.Temperature),
+            options.Weights.AgentHints == 0 ? [] : [.. layers.Select(i => Hint(agentTokens[i], tokens[i]))],
+            [.. layers.Select(i => Hint(tokens[i], agentTokens[i]))]
+        );
 
         Tensor Hint(Tensor student, Tensor target) => FeatureHints.Hint(student, target, options.NormalisedHints, options.ResampledHints);
     }
 
     /// <summary>Their weighted sum; the ViT's hints fade.</summary>
-    internal Tensor Total(BootstrappingTerms terms, Progress progress) => Torch.Scope(() =>
-    {
-        var (weights, decay) = (options.Weights, options.Fading ? FeatureHints.Decay(progress.Epoch, progress.Epochs) : 1);
-        var total = weights.AgentLabels * terms.AgentLabels + weights.Labels * terms.Labels + weights.AgentDistillation * terms.AgentDistillation + weights.Distillation * terms.Distillation;
-        if (weights.Hints * decay != 0) total = total + weights.Hints * decay * Sum(terms.Hints);
-        return terms.AgentHints.Count == 0 ? total : total + weights.AgentHints * Sum(terms.AgentHints);
-    });
+    internal Tensor Total(BootstrappingTerms terms, Progress progress) =>
+        Torch.Scope(() =>
+        {
+            var (weights, decay) = (options.Weights, options.Fading ? FeatureHints.Decay(progress.Epoch, progress.Epochs) : 1);
+            var total =
+                weights.AgentLabels * terms.AgentLabels
+                + weights.Labels * terms.Labels
+                + weights.AgentDistillation * terms.AgentDistillation
+                + weights.Distillation * terms.Distillation;
+            if (weights.Hints * decay != 0)
+                total = total + weights.Hints * decay * Sum(terms.Hints);
+            return terms.AgentHints.Count == 0 ? total : total + weights.AgentHints * Sum(terms.AgentHints);
+        });
 
     private static Tensor Sum(IReadOnlyList<Tensor> terms) => Torch.Stack([.. terms]).Sum();
 }
 
 /// <summary>The terms of a step. The agent learns by its own, the ViT by the others: gradients of one never reach the other, unless weights are shared.</summary>
-internal sealed record BootstrappingTerms(Tensor AgentLabels, Tensor Labels, Tensor AgentDistillation, Tensor Distillation, IReadOnlyList<Tensor> AgentHints, IReadOnlyList<Tensor> Hints)
+internal sealed record BootstrappingTerms(
+    Tensor AgentLabels,
+    Tensor Labels,
+    Tensor AgentDistillation,
+    Tensor Distillation,
+    IReadOnlyList<Tensor> AgentHints,
+    IReadOnlyList<Tensor> Hints
+)
 {
     internal IEnumerable<(string Name, Tensor Value)> Named =>
-        [("agent_labels", AgentLabels), ("labels", Labels), ("agent_distillation", AgentDistillation), ("distillation", Distillation), ("hints", Torch.Stack([.. Hints]).Sum())];
+        [
+            ("agent_labels", AgentLabels),
+            ("labels", Labels),
+            ("agent_distillation", AgentDistillation),
+            ("distillation", Distillation),
+            ("hints", Torch.Stack([.. Hints]).Sum()),
+        ];
 }
 
 /// <summary>Whether agent and ViT have weights of their own.</summary>
@@ -92,6 +150,7 @@ public enum BootstrappingMode
 {
     /// <summary>The agent works with the ViT's tensors.</summary>
     Shared,
+
     /// <summary>Each has its own; they meet in the losses alone.</summary>
     Joint,
 }
@@ -104,8 +163,13 @@ public enum BootstrappingMode
 /// <param name="AgentHints">The agent from the ViT's features.</param>
 /// <param name="Hints">The ViT from the agent's features, in the beginning.</param>
 public sealed record BootstrappingWeights(
-    [Range(0, 1e6)] double AgentLabels = 0.5, [Range(0, 1e6)] double Labels = 0.5, [Range(0, 1e6)] double AgentDistillation = 0.5, [Range(0, 1e6)] double Distillation = 0.5,
-    [Range(0, 1e6)] double AgentHints = 0, [Range(0, 1e6)] double Hints = 5);
+    [Range(0, 1e6)] double AgentLabels = 0.5,
+    [Range(0, 1e6)] double Labels = 0.5,
+    [Range(0, 1e6)] double AgentDistillation = 0.5,
+    [Range(0, 1e6)] double Distillation = 0.5,
+    [Range(0, 1e6)] double AgentHints = 0,
+    [Range(0, 1e6)] double Hints = 5
+);
 
 /// <summary>Bootstrapping ViTs: the student is a plain ViT.</summary>
 /// <param name="Mode">shared or joint.</param>
@@ -139,7 +203,8 @@ public sealed record BootstrappingOptions(
     bool NormalisedHints = true,
     bool ResampledHints = true,
     [Range(0, 0.999)] double? Dropout = null,
-    BootstrapInit Init = BootstrapInit.Reference) : ObjectiveOptions
+    BootstrapInit Init = BootstrapInit.Reference
+) : ObjectiveOptions
 {
     /// <summary>Of the terms.</summary>
     public BootstrappingWeights Weights { get; init; } = Weights ?? (Mode == BootstrappingMode.Shared ? new() : new(1, 1, 1, 1, 0, 10));

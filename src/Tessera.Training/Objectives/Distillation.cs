@@ -22,11 +22,13 @@ public sealed partial class Distillation : Objective
     /// <param name="options">Settings.</param>
     /// <param name="teacher">Frozen and set to evaluation here; null where nothing is distilled.</param>
     /// <exception cref="ArgumentException">Distillation without a teacher.</exception>
-    public Distillation(DistillationOptions options, Backbone? teacher) : this(options, teacher, null) { }
+    public Distillation(DistillationOptions options, Backbone? teacher)
+        : this(options, teacher, null) { }
 
     internal Distillation(DistillationOptions options, Backbone? teacher, TeacherStore? stored)
     {
-        if (options.Kind != DistillationKind.None && teacher is null && stored is null) throw new ArgumentException($"{options.Kind} distillation needs a teacher", nameof(teacher));
+        if (options.Kind != DistillationKind.None && teacher is null && stored is null)
+            throw new ArgumentException($"{options.Kind} distillation needs a teacher", nameof(teacher));
         (this.options, this.teacher, this.stored) = (options, teacher, stored);
         teacher?.RequireGrad(false);
         teacher?.Eval();
@@ -37,12 +39,17 @@ public sealed partial class Distillation : Objective
     {
         var outputs = student.Run(new(batch.Inputs, batch.Mask));
         var own = Supervised.Base(outputs.Logits, batch, options.Smoothing);
-        if (options.Kind == DistillationKind.None) return new(own) { Logits = outputs.Logits };
+        if (options.Kind == DistillationKind.None)
+            return new(own) { Logits = outputs.Logits };
         if (!outputs.Named.TryGetValue(Outputs.Distillation, out var distilled))
-            throw new InvalidOperationException($"{student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none");
+            throw new InvalidOperationException(
+                $"{student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none"
+            );
         Tensor theirs;
-        using (Torch.NoGrad()) theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
-        if (theirs.Size(1) != distilled.Size(1)) throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
+        using (Torch.NoGrad())
+            theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
+        if (theirs.Size(1) != distilled.Size(1))
+            throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
         var total = Losses.Distillation(own, distilled, theirs, options.Kind, options.Alpha, options.Temperature, options.PerBatch);
         return new(total)
         {
@@ -72,10 +79,16 @@ public sealed record DistillationOptions(
     [Range(1e-6, 1e6)] double Temperature = 1,
     [Range(0, 0.999)] double Smoothing = 0.1,
     bool PerBatch = false,
-    [RecipePath] string? Stored = null) : ObjectiveOptions
+    [RecipePath] string? Stored = null
+) : ObjectiveOptions
 {
     /// <summary>Who teaches.</summary>
-    public TeacherOptions? Teacher { get; init; } = Teacher is null && Kind != DistillationKind.None ? throw new ArgumentException($"{RecipeShape.Snake(Kind.ToString())} distillation needs a teacher: {{ run: FOLDER }} or {{ model: NAME, weights: FILE }}") : Teacher;
+    public TeacherOptions? Teacher { get; init; } =
+        Teacher is null && Kind != DistillationKind.None
+            ? throw new ArgumentException(
+                $"{RecipeShape.Snake(Kind.ToString())} distillation needs a teacher: {{ run: FOLDER }} or {{ model: NAME, weights: FILE }}"
+            )
+            : Teacher;
 
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
@@ -86,8 +99,11 @@ public sealed record DistillationOptions(
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
-        if (Kind == DistillationKind.None) return new Distillation(this, null);
+        if (Kind == DistillationKind.None)
+            return new Distillation(this, null);
         var teacher = Teacher!.Create(context);
-        return Stored is null ? new Distillation(this, teacher) : new Distillation(this, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
+        return Stored is null
+            ? new Distillation(this, teacher)
+            : new Distillation(this, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
     }
 }

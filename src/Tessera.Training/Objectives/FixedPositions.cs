@@ -12,12 +12,15 @@ internal static class FixedPositions
     internal static Vit Prepare(Backbone student, bool pretrained, string method)
     {
         if (student is not Vit { Options: { Pool: "token", NoEmbedClass: false } options } vit || student is Deit)
-            throw new ArgumentException($"{method} trains a plain ViT with a class token (vit_*, tinymim_vit_*_pretrain), not {student.GetType().Name}");
+            throw new ArgumentException(
+                $"{method} trains a plain ViT with a class token (vit_*, tinymim_vit_*_pretrain), not {student.GetType().Name}"
+            );
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var grid = (options.ImageSize.Height / options.Patch, options.ImageSize.Width / options.Patch);
         vit.Positions.RequiresGrad = false;
-        if (pretrained) return vit;
+        if (pretrained)
+            return vit;
         vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.PrefixTokens));
         Initialise(vit);
         return vit;
@@ -31,7 +34,8 @@ internal static class FixedPositions
             if (found is Linear linear)
             {
                 Init.XavierUniform(linear.Weight);
-                if (linear.Bias is { } bias) Init.Zeros(bias);
+                if (linear.Bias is { } bias)
+                    Init.Zeros(bias);
             }
             else if (found is PatchEmbed patches)
             {
@@ -41,6 +45,7 @@ internal static class FixedPositions
             }
         }
         foreach (var (name, parameter) in module.NamedParameters())
-            if (name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("mask_token", StringComparison.Ordinal)) Init.Normal(parameter, 0.02);
+            if (name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("mask_token", StringComparison.Ordinal))
+                Init.Normal(parameter, 0.02);
     }
 }

@@ -19,43 +19,63 @@ internal sealed class GuideMaps
     internal static IReadOnlyList<Tensor> Of(Backbone guide, Tensor images)
     {
         var (height, width) = guide.ImageSize;
-        return [.. guide.Pyramid(images.Size(2) == height && images.Size(3) == width ? images : images.UpsampleBilinear2d((height, width), false)).Select(level => level.Map)];
+        return
+        [
+            .. guide
+                .Pyramid(images.Size(2) == height && images.Size(3) == width ? images : images.UpsampleBilinear2d((height, width), false))
+                .Select(level => level.Map),
+        ];
     }
 
     /// <summary>Why maps cannot be stored for the augmentation of a recipe; null where they can.</summary>
-    internal static string? Conflict(Recipe recipe)
-        => TeacherStore.Conflict(recipe) is null ? null
-            : recipe.Augment.FirstOrDefault(transform => transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomShift or RandomVerticalFlip) is { } other
-                ? $"{RecipeShape.ChoiceName(other.GetType())} in augment: maps of a guide can be cut and mirrored as resized_crop and flip do it with images, nothing else"
-                : recipe.Augment.OfType<RandomResizedCrop>().Any() ? null : TeacherStore.Conflict(recipe);
+    internal static string? Conflict(Recipe recipe) =>
+        TeacherStore.Conflict(recipe) is null ? null
+        : recipe.Augment.FirstOrDefault(transform =>
+            transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomShift or RandomVerticalFlip
+        )
+            is { } other
+            ? $"{RecipeShape.ChoiceName(other.GetType())} in augment: maps of a guide can be cut and mirrored as resized_crop and flip do it with images, nothing else"
+        : recipe.Augment.OfType<RandomResizedCrop>().Any() ? null
+        : TeacherStore.Conflict(recipe);
 
     /// <summary>The stored maps, made first where the folder has none.</summary>
     internal static GuideMaps Open(string folder, Backbone guide, ObjectiveContext context)
     {
         var replayed = context.Augment.OfType<RandomResizedCrop>().Any();
         var (height, width) = guide.ImageSize;
-        if (replayed && height != width) throw new ArgumentException($"objective.stored: maps are cut for a guide of square images, this one takes {height} x {width}");
-        return new(replayed ? TeacherStore.Open(folder, guide, context, [new Squash(height, Interpolation.Bilinear)], false, images => Of(guide, images))
-            : TeacherStore.OfTraining(folder, guide, context, images => Of(guide, images)), replayed);
+        if (replayed && height != width)
+            throw new ArgumentException($"objective.stored: maps are cut for a guide of square images, this one takes {height} x {width}");
+        return new(
+            replayed
+                ? TeacherStore.Open(folder, guide, context, [new Squash(height, Interpolation.Bilinear)], false, images =>
+                    Of(guide, images)
+                )
+                : TeacherStore.OfTraining(folder, guide, context, images => Of(guide, images)),
+            replayed
+        );
     }
 
     /// <summary>The maps for the images of a batch.</summary>
     internal IReadOnlyList<Tensor> Of(Batch batch)
     {
         var maps = store.Of(batch);
-        return replayed && batch.Views is { } views ? [.. maps.Select(map => Torch.Stack([.. views.Select((view, i) => Cut(map[i], view))]))] : maps;
+        return replayed && batch.Views is { } views
+            ? [.. maps.Select(map => Torch.Stack([.. views.Select((view, i) => Cut(map[i], view))]))]
+            : maps;
     }
 
     /// <summary>The part of a map that a view shows, brought to the map's size, [C, h, w]. Boxes are whole places, rounded down.</summary>
-    internal static Tensor Cut(Tensor map, ImageView view) => Torch.Scope(() =>
-    {
-        var (rows, columns) = (map.Size(1), map.Size(2));
-        var (top, height) = Span(view.Top, view.Height, rows);
-        var (left, width) = Span(view.Left, view.Width, columns);
-        var cut = map.Slice(1, top, top + height).Slice(2, left, left + width);
-        if (height != rows || width != columns) cut = cut.Unsqueeze(0).UpsampleBilinear2d((rows, columns), false).Squeeze(0);
-        return view.Width < 0 ? cut.Flip(2) : cut;
-    });
+    internal static Tensor Cut(Tensor map, ImageView view) =>
+        Torch.Scope(() =>
+        {
+            var (rows, columns) = (map.Size(1), map.Size(2));
+            var (top, height) = Span(view.Top, view.Height, rows);
+            var (left, width) = Span(view.Left, view.Width, columns);
+            var cut = map.Slice(1, top, top + height).Slice(2, left, left + width);
+            if (height != rows || width != columns)
+                cut = cut.Unsqueeze(0).UpsampleBilinear2d((rows, columns), false).Squeeze(0);
+            return view.Width < 0 ? cut.Flip(2) : cut;
+        });
 
     // First place and number of places, at least one.
     private static (long First, long Count) Span(double from, double length, long places)

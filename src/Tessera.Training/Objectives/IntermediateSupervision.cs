@@ -17,7 +17,10 @@ public sealed class IntermediateSupervision : Objective
     /// <exception cref="ArgumentException">The student has no such heads.</exception>
     public IntermediateSupervision(IntermediateSupervisionOptions options, Backbone student, Normalization normalization)
     {
-        if (student is not RevCol { Options.Supervision: true }) throw new ArgumentException($"intermediate supervision is for a RevCol with several heads (revcol_*), not {student.GetType().Name}");
+        if (student is not RevCol { Options.Supervision: true })
+            throw new ArgumentException(
+                $"intermediate supervision is for a RevCol with several heads (revcol_*), not {student.GetType().Name}"
+            );
         (this.options, this.normalization) = (options, normalization);
     }
 
@@ -28,8 +31,14 @@ public sealed class IntermediateSupervision : Objective
         var earlier = Enumerable.Range(0, outputs.Named.Count).TakeWhile(i => outputs.Named.ContainsKey(RevCol.Image(i))).ToArray();
         var picture = batch.Inputs * PerChannel(normalization.Deviation) + PerChannel(normalization.Mean);
         return ColumnSupervision.Loss(
-            [.. earlier.Select(i => outputs.Named[RevCol.Head(i)]), outputs.Logits], [.. earlier.Select(i => outputs.Named[RevCol.Image(i)])], picture, batch.Targets ?? batch.Labels,
-            options.ImageWeight, options.ClassWeight, options.Smoothing);
+            [.. earlier.Select(i => outputs.Named[RevCol.Head(i)]), outputs.Logits],
+            [.. earlier.Select(i => outputs.Named[RevCol.Image(i)])],
+            picture,
+            batch.Targets ?? batch.Labels,
+            options.ImageWeight,
+            options.ClassWeight,
+            options.Smoothing
+        );
 
         Tensor PerChannel(IReadOnlyList<float> values) => Tensor.From([.. values], 1, values.Count, 1, 1).To(batch.Inputs.Device);
     }
@@ -40,7 +49,11 @@ public sealed class IntermediateSupervision : Objective
 /// <param name="ClassWeight">Of the heads before the last; it rises along the columns.</param>
 /// <param name="Smoothing">Label smoothing.</param>
 [RecipeName("intermediate_supervision")]
-public sealed record IntermediateSupervisionOptions([Range(0, 1e6)] double ImageWeight = 3, [Range(0, 1e6)] double ClassWeight = 0.7, [Range(0, 0.999)] double Smoothing = 0.1) : ObjectiveOptions
+public sealed record IntermediateSupervisionOptions(
+    [Range(0, 1e6)] double ImageWeight = 3,
+    [Range(0, 1e6)] double ClassWeight = 0.7,
+    [Range(0, 0.999)] double Smoothing = 0.1
+) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;

@@ -12,7 +12,8 @@ namespace Tessera.Training;
 /// </summary>
 public sealed partial class LinearProbe : Objective
 {
-    private const double Eps = 1e-6, Deviation = 0.01;
+    private const double Eps = 1e-6,
+        Deviation = 0.01;
     private readonly BatchNorm norm;
     private readonly Linear head;
     private readonly double smoothing;
@@ -29,9 +30,16 @@ public sealed partial class LinearProbe : Objective
     {
         this.smoothing = smoothing;
         var parameters = student.NamedParameters().ToDictionary(p => p.Name, p => p.Parameter);
-        (weight, bias) = student.ClassifierNames is [var first, var second] && parameters.TryGetValue(first, out var w) && parameters.TryGetValue(second, out var b)
-            && w.Shape == new Shape(student.Classes, student.FeatureWidth) && b.Shape == new Shape(student.Classes)
-            ? (w, b) : throw new ArgumentException($"a linear probe takes the place of a classifier that is one linear map; that of {student.GetType().Name} is not");
+        (weight, bias) =
+            student.ClassifierNames is [var first, var second]
+            && parameters.TryGetValue(first, out var w)
+            && parameters.TryGetValue(second, out var b)
+            && w.Shape == new Shape(student.Classes, student.FeatureWidth)
+            && b.Shape == new Shape(student.Classes)
+                ? (w, b)
+                : throw new ArgumentException(
+                    $"a linear probe takes the place of a classifier that is one linear map; that of {student.GetType().Name} is not"
+                );
         student.RequireGrad(false);
         norm = new BatchNorm(student.FeatureWidth, Eps, affine: false);
         head = new Linear(student.FeatureWidth, student.Classes);
@@ -43,9 +51,11 @@ public sealed partial class LinearProbe : Objective
     protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
     {
         // Its features are those of prediction, whatever statistics or dropout it has.
-        if (student.Training) student.Eval();
+        if (student.Training)
+            student.Eval();
         Tensor features;
-        using (Torch.NoGrad()) features = student.ForwardPooled(batch.Inputs);
+        using (Torch.NoGrad())
+            features = student.ForwardPooled(batch.Inputs);
         var logits = head.Call(norm.Call(features));
         return new(Supervised.Base(logits, batch, smoothing)) { Logits = logits };
     }
@@ -71,9 +81,11 @@ public sealed record LinearProbeOptions([Range(0, 0.999)] double Smoothing = 0) 
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe)
-        => recipe.Auxiliary.Count > 0 ? "a linear probe leaves the model as it is: auxiliary terms would have nothing to change"
-            : recipe.Train.Ema is not null ? "a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one" : null;
+    public override string? Conflict(Recipe recipe) =>
+        recipe.Auxiliary.Count > 0 ? "a linear probe leaves the model as it is: auxiliary terms would have nothing to change"
+        : recipe.Train.Ema is not null
+            ? "a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one"
+        : null;
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new LinearProbe(context.Student, Smoothing);

@@ -26,7 +26,8 @@ public sealed partial class LocalityGuidance : Objective
 
     /// <summary>The method with its guide, which is frozen here.</summary>
     /// <exception cref="ArgumentException">A block or level that is not there, or not as many blocks as levels.</exception>
-    public LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide) : this(options, student, guide, null) { }
+    public LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide)
+        : this(options, student, guide, null) { }
 
     internal LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide, GuideMaps? stored)
     {
@@ -37,9 +38,15 @@ public sealed partial class LocalityGuidance : Objective
         var widths = Observed.Probe(student, paths).Select(shape => shape[1]).ToArray();
         long[] stages = [.. Observed.ProbePyramid(guide)];
         levels = options.GuideLevels ?? [.. Enumerable.Range(0, stages.Length)];
-        if (levels.Count != paths.Count) throw new ArgumentException($"{paths.Count} blocks of the student and {levels.Count} levels of the guide: name as many objective.student_blocks as guide_levels");
-        if (levels.Any(level => level < 0 || level >= stages.Length)) throw new ArgumentException($"objective.guide_levels: the guide has {stages.Length} levels, counted from 0");
-        featureTransforms = new(options.Kind == AlignmentKind.Linear ? widths.Select((width, i) => new Conv2d(width, stages[levels[i]], 1)) : []);
+        if (levels.Count != paths.Count)
+            throw new ArgumentException(
+                $"{paths.Count} blocks of the student and {levels.Count} levels of the guide: name as many objective.student_blocks as guide_levels"
+            );
+        if (levels.Any(level => level < 0 || level >= stages.Length))
+            throw new ArgumentException($"objective.guide_levels: the guide has {stages.Length} levels, counted from 0");
+        featureTransforms = new(
+            options.Kind == AlignmentKind.Linear ? widths.Select((width, i) => new Conv2d(width, stages[levels[i]], 1)) : []
+        );
     }
 
     /// <summary>The 1 x 1 convolutions that bring blocks to the guide's channels.</summary>
@@ -56,11 +63,19 @@ public sealed partial class LocalityGuidance : Objective
         using (Torch.NoGrad())
         {
             // As published the frozen guide is left in training mode: it then normalises by the batch.
-            if (guide.Training != options.GuideBatchNorm is GuideStatistics.Batch) guide.Train(options.GuideBatchNorm is GuideStatistics.Batch);
+            if (guide.Training != options.GuideBatchNorm is GuideStatistics.Batch)
+                guide.Train(options.GuideBatchNorm is GuideStatistics.Batch);
             var maps = stored is null ? GuideMaps.Of(guide, batch.Inputs) : stored.Of(batch);
             theirs = [.. levels.Select(level => maps[level])];
         }
-        var guidance = Torch.Stack([.. theirs.Select((target, i) => FeatureAlignment.Loss(Adapted(i, Observed.Map(student, paths[i], blocks[i], batch.Inputs)), target, options.Kind))]).Sum();
+        var guidance = Torch
+            .Stack([
+                .. theirs.Select(
+                    (target, i) =>
+                        FeatureAlignment.Loss(Adapted(i, Observed.Map(student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
+                ),
+            ])
+            .Sum();
         var labels = Supervised.Base(outputs.Logits, batch, options.Smoothing);
         return new(labels + options.Weight * guidance)
         {
@@ -77,6 +92,7 @@ public enum GuideStatistics
 {
     /// <summary>What it learned.</summary>
     Running,
+
     /// <summary>The batch, as the published code leaves it.</summary>
     Batch,
 }
@@ -99,14 +115,18 @@ public sealed record LocalityGuidanceOptions(
     AlignmentKind Kind = AlignmentKind.Linear,
     GuideStatistics GuideBatchNorm = GuideStatistics.Running,
     [Range(0, 0.999)] double Smoothing = 0,
-    [RecipePath] string? Stored = null) : ObjectiveOptions
+    [RecipePath] string? Stored = null
+) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => Stored is null ? null
-        : GuideBatchNorm is GuideStatistics.Batch ? "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored" : GuideMaps.Conflict(recipe);
+    public override string? Conflict(Recipe recipe) =>
+        Stored is null ? null
+        : GuideBatchNorm is GuideStatistics.Batch
+            ? "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored"
+        : GuideMaps.Conflict(recipe);
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)

@@ -13,7 +13,7 @@ namespace Tessera.Training;
 /// </summary>
 public sealed partial class MaskedAutoencoder : Objective
 {
-    private readonly Parameter maskToken;       // [1, 1, D]
+    private readonly Parameter maskToken; // [1, 1, D]
     private readonly Parameter decoderPosEmbed; // [1, 1 + L, D], fixed
     private readonly Linear decoderEmbed;
     private readonly ModuleList<Vit.Block> decoderBlocks;
@@ -35,9 +35,20 @@ public sealed partial class MaskedAutoencoder : Objective
         var sizes = encoder.Options;
         patch = sizes.Patch;
         grid = (sizes.ImageSize.Height / patch, sizes.ImageSize.Width / patch);
-        var decoder = sizes with { Dim = options.Dim, Heads = options.Heads, MlpRatio = options.MlpRatio ?? sizes.MlpRatio, QkNorm = false, LayerScale = null, Dropout = 0 };
+        var decoder = sizes with
+        {
+            Dim = options.Dim,
+            Heads = options.Heads,
+            MlpRatio = options.MlpRatio ?? sizes.MlpRatio,
+            QkNorm = false,
+            LayerScale = null,
+            Dropout = 0,
+        };
         maskToken = new Parameter(Torch.Zeros([1, 1, options.Dim]));
-        decoderPosEmbed = new Parameter(PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens).To(DType.Float32), requiresGrad: false);
+        decoderPosEmbed = new Parameter(
+            PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens).To(DType.Float32),
+            requiresGrad: false
+        );
         decoderEmbed = new Linear(sizes.Dim, options.Dim);
         decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
         decoderNorm = new LayerNorm(options.Dim, sizes.Eps);
@@ -63,21 +74,25 @@ public sealed partial class MaskedAutoencoder : Objective
         var (kept, restore, mask) = Patches.Hide(noise, options.MaskRatio);
         var latent = encoder.ForwardVisible(images, kept);
         var target = Patches.Cut(images, patch);
-        if (options.NormalizePixels) target = Patches.Standardised(target);
+        if (options.NormalizePixels)
+            target = Patches.Standardised(target);
         var painted = Decode(latent, restore, encoder.PrefixTokens);
         var loss = ((painted - target).Square().Mean(2) * mask).Sum() / mask.Sum();
         return scope.Return(new Reconstruction(latent, painted, mask, target, loss));
     }
 
-    private Tensor Decode(Tensor latent, Tensor restore, int prefix) => Torch.Scope(() =>
-    {
-        var x = decoderEmbed.Call(latent);
-        var (batch, seen, dim) = x.Shape;
-        var hidden = ((Tensor)maskToken).To(x.DType).Expand([batch, restore.Size(1) - (seen - prefix), -1]);
-        var patches = Torch.Cat([x.Slice(1, prefix), hidden], 1).Gather(1, restore.Unsqueeze(2).Expand([-1, -1, dim]));
-        x = decoderBlocks.Aggregate(Torch.Cat([x.Slice(1, 0, prefix), patches], 1) + decoderPosEmbed, (tokens, block) => block.Call(tokens));
-        return decoderPred.Call(decoderNorm.Call(x)).Slice(1, prefix);
-    });
+    private Tensor Decode(Tensor latent, Tensor restore, int prefix) =>
+        Torch.Scope(() =>
+        {
+            var x = decoderEmbed.Call(latent);
+            var (batch, seen, dim) = x.Shape;
+            var hidden = ((Tensor)maskToken).To(x.DType).Expand([batch, restore.Size(1) - (seen - prefix), -1]);
+            var patches = Torch.Cat([x.Slice(1, prefix), hidden], 1).Gather(1, restore.Unsqueeze(2).Expand([-1, -1, dim]));
+            x = decoderBlocks.Aggregate(Torch.Cat([x.Slice(1, 0, prefix), patches], 1) + decoderPosEmbed, (tokens, block) =>
+                block.Call(tokens)
+            );
+            return decoderPred.Call(decoderNorm.Call(x)).Slice(1, prefix);
+        });
 
     /// <summary>The images that predicted patches are.</summary>
     public Tensor Picture(Tensor patches) => Patches.Join(patches, patch, grid);
@@ -109,14 +124,20 @@ public sealed record MaskedAutoencoderOptions(
     [Range(4, 65536)] int Dim = 512,
     [Range(1, 1000)] int Depth = 8,
     [Range(1, 1024)] int Heads = 16,
-    [Range(0.1, 100)] double? MlpRatio = null) : ObjectiveOptions
+    [Range(0.1, 100)] double? MlpRatio = null
+) : ObjectiveOptions
 {
     /// <summary>Width of the decoder.</summary>
-    public int Dim { get; init; } = Dim % Heads == 0 && Dim % 4 == 0 ? Dim : throw new ArgumentException($"a decoder of width {Dim} does not divide into {Heads} heads and 4 parts of its positions");
+    public int Dim { get; init; } =
+        Dim % Heads == 0 && Dim % 4 == 0
+            ? Dim
+            : throw new ArgumentException($"a decoder of width {Dim} does not divide into {Heads} heads and 4 parts of its positions");
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => recipe.Auxiliary.Count > 0 ? "masked autoencoding shows the student some of the patches only: auxiliary terms have no map to work on"
-        : Mixing(recipe, "masked autoencoding paints the pixels of single images and uses no labels");
+    public override string? Conflict(Recipe recipe) =>
+        recipe.Auxiliary.Count > 0
+            ? "masked autoencoding shows the student some of the patches only: auxiliary terms have no map to work on"
+            : Mixing(recipe, "masked autoencoding paints the pixels of single images and uses no labels");
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new MaskedAutoencoder(this, context.Student, context.Pretrained);

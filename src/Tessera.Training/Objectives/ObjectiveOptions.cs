@@ -16,8 +16,10 @@ public abstract record ObjectiveOptions
     public virtual string? Conflict(Recipe recipe) => null;
 
     /// <summary>Why a method that sees whole batches of single images refuses augmentation that mixes them; null where none is there.</summary>
-    private protected static string? Mixing(Recipe recipe, string reason)
-        => recipe.Augment.FirstOrDefault(transform => transform is Data.Mixup or Data.CutMix) is { } mixing ? $"{RecipeShape.ChoiceName(mixing.GetType())} in augment: {reason}" : null;
+    private protected static string? Mixing(Recipe recipe, string reason) =>
+        recipe.Augment.FirstOrDefault(transform => transform is Data.Mixup or Data.CutMix) is { } mixing
+            ? $"{RecipeShape.ChoiceName(mixing.GetType())} in augment: {reason}"
+            : null;
 }
 
 /// <summary>What a training method may be built from.</summary>

@@ -14,7 +14,9 @@ namespace Tessera.Training;
 public sealed partial class RelationDistillation : Objective
 {
     private readonly RelationDistillationOptions options;
-    private readonly int heads, teacherBlock, teacherHeads;
+    private readonly int heads,
+        teacherBlock,
+        teacherHeads;
     private readonly ColorJitter? jitter;
     private readonly Linear? adapter;
 
@@ -23,22 +25,36 @@ public sealed partial class RelationDistillation : Objective
 
     /// <summary>The method with its teacher, which is frozen here; the student's positions are fixed.</summary>
     /// <exception cref="ArgumentException">One of them is no plain ViT, the teacher has no such block, or numbers of heads do not fit.</exception>
-    public RelationDistillation(RelationDistillationOptions options, Backbone student, Backbone teacher, bool pretrained = false, Normalization? normalization = null)
+    public RelationDistillation(
+        RelationDistillationOptions options,
+        Backbone student,
+        Backbone teacher,
+        bool pretrained = false,
+        Normalization? normalization = null
+    )
     {
         this.options = options;
         var own = FixedPositions.Prepare(student, pretrained, "distillation of relations").Options;
-        this.teacher = teacher as Vit ?? throw new ArgumentException($"the relations of a plain ViT are distilled, not of {teacher.GetType().Name}");
+        this.teacher =
+            teacher as Vit ?? throw new ArgumentException($"the relations of a plain ViT are distilled, not of {teacher.GetType().Name}");
         var (depth, theirs) = (this.teacher.Options.Depth, this.teacher.Transformer);
         teacherBlock = (options.TargetBlock ?? depth) - 1;
-        if (teacherBlock < 0 || teacherBlock >= depth) throw new ArgumentException($"objective.target_block {options.TargetBlock}: the teacher has {depth} blocks, counted from 1");
+        if (teacherBlock < 0 || teacherBlock >= depth)
+            throw new ArgumentException($"objective.target_block {options.TargetBlock}: the teacher has {depth} blocks, counted from 1");
         teacherHeads = options.TargetHeads ?? theirs[teacherBlock].Heads;
         heads = options.StudentHeads ?? own.LastHeads ?? own.Heads;
-        if (options.Target != DistillationTarget.Relations) adapter = TransformerInit.Linears(new Linear(own.Dim, this.teacher.Options.Dim));
-        else if (heads != teacherHeads) throw new ArgumentException($"the student's last block has {heads} heads, the teacher's block {teacherBlock + 1} has {teacherHeads}: relations need the same number (objective.student_heads, objective.target_heads)");
-        else if (own.Dim % heads != 0 || this.teacher.Options.Dim % teacherHeads != 0) throw new ArgumentException($"widths of {own.Dim} and {this.teacher.Options.Dim} do not both divide into {heads} heads");
+        if (options.Target != DistillationTarget.Relations)
+            adapter = TransformerInit.Linears(new Linear(own.Dim, this.teacher.Options.Dim));
+        else if (heads != teacherHeads)
+            throw new ArgumentException(
+                $"the student's last block has {heads} heads, the teacher's block {teacherBlock + 1} has {teacherHeads}: relations need the same number (objective.student_heads, objective.target_heads)"
+            );
+        else if (own.Dim % heads != 0 || this.teacher.Options.Dim % teacherHeads != 0)
+            throw new ArgumentException($"widths of {own.Dim} and {this.teacher.Options.Dim} do not both divide into {heads} heads");
         teacher.RequireGrad(false);
         teacher.Eval();
-        if (options.Jitter > 0 && normalization is not null) jitter = new(options.Jitter, normalization);
+        if (options.Jitter > 0 && normalization is not null)
+            jitter = new(options.Jitter, normalization);
     }
 
     /// <inheritdoc/>
@@ -46,7 +62,9 @@ public sealed partial class RelationDistillation : Objective
     {
         var view = jitter is null ? batch.Inputs : jitter.Of(batch.Inputs);
         var kept = options.MaskRatio > 0 ? Visible((Vit)student, batch.Inputs) : null;
-        return options.Target == DistillationTarget.Relations ? Compare((Vit)student, view, batch.Inputs, kept).Loss : Imitate((Vit)student, view, batch.Inputs, kept);
+        return options.Target == DistillationTarget.Relations
+            ? Compare((Vit)student, view, batch.Inputs, kept).Loss
+            : Imitate((Vit)student, view, batch.Inputs, kept);
     }
 
     // The same patches are hidden from both.
@@ -54,7 +72,9 @@ public sealed partial class RelationDistillation : Objective
     {
         var (height, width) = student.ImageSize;
         var patch = student.Options.Patch;
-        return Patches.Hide(Torch.Rand([images.Size(0), height / patch * (long)(width / patch)], device: images.Device), options.MaskRatio).Kept;
+        return Patches
+            .Hide(Torch.Rand([images.Size(0), height / patch * (long)(width / patch)], device: images.Device), options.MaskRatio)
+            .Kept;
     }
 
     // Features of the block, or the class token behind the last norm: smooth L1 between the teacher's, normalised where they
@@ -63,16 +83,31 @@ public sealed partial class RelationDistillation : Objective
     {
         var whole = options.Target == DistillationTarget.ClassToken;
         Tensor theirs;
-        using (Torch.NoGrad()) theirs = whole ? ClassToken(teacher, teacherView) : Torch.LayerNorm(teacher.TokensAfter(teacherView, teacherBlock + 1, kept), [teacher.Options.Dim], null, null, teacher.Options.Eps);
+        using (Torch.NoGrad())
+            theirs = whole
+                ? ClassToken(teacher, teacherView)
+                : Torch.LayerNorm(
+                    teacher.TokensAfter(teacherView, teacherBlock + 1, kept),
+                    [teacher.Options.Dim],
+                    null,
+                    null,
+                    teacher.Options.Eps
+                );
         var ours = adapter!.Call(whole ? ClassToken(student, view) : student.TokensAfter(view, student.Options.Depth, kept));
         var loss = ours.To(DType.Float32).SmoothL1Loss(theirs.To(DType.Float32));
         return new(loss) { Parts = new Dictionary<string, Tensor> { [RecipeShape.Snake(options.Target.ToString())] = loss.Detach() } };
 
-        Tensor ClassToken(Vit model, Tensor images) => (kept is null ? model.ForwardFeatures(images) : model.ForwardVisible(images, kept)).Select(1, 0);
+        Tensor ClassToken(Vit model, Tensor images) =>
+            (kept is null ? model.ForwardFeatures(images) : model.ForwardVisible(images, kept)).Select(1, 0);
     }
 
     /// <summary>The loss of two views, with the relations of both sides.</summary>
-    internal (Loss Loss, IReadOnlyList<Tensor> Student, IReadOnlyList<Tensor> Teacher) Compare(Vit student, Tensor view, Tensor teacherView, Tensor? kept = null)
+    internal (Loss Loss, IReadOnlyList<Tensor> Student, IReadOnlyList<Tensor> Teacher) Compare(
+        Vit student,
+        Tensor view,
+        Tensor teacherView,
+        Tensor? kept = null
+    )
     {
         Tensor[] theirs;
         using (Torch.NoGrad())
@@ -83,7 +118,9 @@ public sealed partial class RelationDistillation : Objective
         var own = student.QueriesKeysValues(view, student.Options.Depth - 1, heads, kept);
         Tensor[] ours = [.. options.Relations.Select(relation => TokenRelations.Log(own, relation))];
         Tensor[] losses = [.. ours.Zip(theirs, TokenRelations.Loss)];
-        var parts = options.Relations.Zip(losses).ToDictionary(part => RecipeShape.Snake(part.First.ToString()), part => part.Second.Detach());
+        var parts = options
+            .Relations.Zip(losses)
+            .ToDictionary(part => RecipeShape.Snake(part.First.ToString()), part => part.Second.Detach());
         return (new(Torch.Stack(losses).Sum()) { Parts = parts }, ours, theirs);
     }
 }
@@ -93,8 +130,10 @@ public enum DistillationTarget
 {
     /// <summary>How the tokens of a block are related.</summary>
     Relations,
+
     /// <summary>The output of a block.</summary>
     Features,
+
     /// <summary>The class token behind the last norm.</summary>
     ClassToken,
 }
@@ -117,25 +156,35 @@ public sealed record RelationDistillationOptions(
     IReadOnlyList<TokenRelation>? Relations = null,
     [Range(0, 1)] double Jitter = 0.4,
     DistillationTarget Target = DistillationTarget.Relations,
-    [Range(0, 0.999)] double MaskRatio = 0) : ObjectiveOptions
+    [Range(0, 0.999)] double MaskRatio = 0
+) : ObjectiveOptions
 {
     /// <summary>qk, vv, qq, kk; none for the other targets.</summary>
-    public IReadOnlyList<TokenRelation> Relations { get; init; } = Relations switch
-    {
-        null or [] when Target != DistillationTarget.Relations => [],
-        null => [TokenRelation.Qk, TokenRelation.Vv],
-        [] => throw new ArgumentException("relations: at least one of qk, vv, qq and kk"),
-        _ when Target != DistillationTarget.Relations => throw new ArgumentException($"relations belong to target: relations, not to {RecipeShape.Snake(Target.ToString())}"),
-        _ => Relations,
-    };
+    public IReadOnlyList<TokenRelation> Relations { get; init; } =
+        Relations switch
+        {
+            null or [] when Target != DistillationTarget.Relations => [],
+            null => [TokenRelation.Qk, TokenRelation.Vv],
+            [] => throw new ArgumentException("relations: at least one of qk, vv, qq and kk"),
+            _ when Target != DistillationTarget.Relations => throw new ArgumentException(
+                $"relations belong to target: relations, not to {RecipeShape.Snake(Target.ToString())}"
+            ),
+            _ => Relations,
+        };
 
     /// <summary>Block of the teacher, from 1.</summary>
-    public int? TargetBlock { get; init; } = TargetBlock is null || Target != DistillationTarget.ClassToken ? TargetBlock : throw new ArgumentException("target_block: the class token is that behind the last norm, not a block's");
+    public int? TargetBlock { get; init; } =
+        TargetBlock is null || Target != DistillationTarget.ClassToken
+            ? TargetBlock
+            : throw new ArgumentException("target_block: the class token is that behind the last norm, not a block's");
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => recipe.Auxiliary.Count > 0 ? "distillation of relations ends the student's pass in its last block: auxiliary terms have no map to work on"
-        : Mixing(recipe, "the teacher knows whole images, and no labels are used");
+    public override string? Conflict(Recipe recipe) =>
+        recipe.Auxiliary.Count > 0
+            ? "distillation of relations ends the student's pass in its last block: auxiliary terms have no map to work on"
+            : Mixing(recipe, "the teacher knows whole images, and no labels are used");
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new RelationDistillation(this, context.Student, Teacher.Create(context), context.Pretrained, context.Normalization);
+    public override Objective Create(ObjectiveContext context) =>
+        new RelationDistillation(this, context.Student, Teacher.Create(context), context.Pretrained, context.Normalization);
 }

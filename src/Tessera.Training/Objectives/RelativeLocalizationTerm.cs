@@ -24,23 +24,39 @@ public sealed partial class RelativeLocalizationTerm : Auxiliary
         this.options = options;
         Paths = options.MultiLevel ? LevelPaths(student) : [student.BlockPaths[^1]];
         Shape[] maps = [.. Observed.Probe(student, Paths)];
-        pooled = [.. maps.Select(map => options.Pool ?? (!options.MultiLevel && student is not Swin && Math.Min(map[2], map[3]) >= LargestPlane))];
-        drloc = new(maps.Select((map, level) =>
-        {
-            var plane = (int)Math.Max(map[2], map[3]);
-            if (pooled[level]) plane = (plane + 1) / 2;
-            // As published, the classes of a level are those of its map before patches are merged.
-            if (options.MultiLevel && level + 1 < maps.Length) plane *= 2;
-            return new RelativeLocalization((int)map[1], options.Bins ?? (options.UseAbs ? plane : 2 * plane - 1), options.Target);
-        }));
+        pooled =
+        [
+            .. maps.Select(map => options.Pool ?? (!options.MultiLevel && student is not Swin && Math.Min(map[2], map[3]) >= LargestPlane)),
+        ];
+        drloc = new(
+            maps.Select(
+                (map, level) =>
+                {
+                    var plane = (int)Math.Max(map[2], map[3]);
+                    if (pooled[level])
+                        plane = (plane + 1) / 2;
+                    // As published, the classes of a level are those of its map before patches are merged.
+                    if (options.MultiLevel && level + 1 < maps.Length)
+                        plane *= 2;
+                    return new RelativeLocalization((int)map[1], options.Bins ?? (options.UseAbs ? plane : 2 * plane - 1), options.Target);
+                }
+            )
+        );
     }
 
     // The output of every stage: where patches are merged after it, that.
     private static string[] LevelPaths(Backbone student)
     {
-        var merging = student.NamedModules().Select(m => m.Name).Where(name => name.EndsWith(".downsample", StringComparison.Ordinal)).ToArray();
-        return student is Swin && merging.Length > 0 ? [.. merging, student.BlockPaths[^1]]
-            : throw new ArgumentException($"multi_level is for models whose stages end in a merging of patches (swin_*), {student.GetType().Name} has none");
+        var merging = student
+            .NamedModules()
+            .Select(m => m.Name)
+            .Where(name => name.EndsWith(".downsample", StringComparison.Ordinal))
+            .ToArray();
+        return student is Swin && merging.Length > 0
+            ? [.. merging, student.BlockPaths[^1]]
+            : throw new ArgumentException(
+                $"multi_level is for models whose stages end in a merging of patches (swin_*), {student.GetType().Name} has none"
+            );
     }
 
     /// <inheritdoc/>
@@ -53,21 +69,33 @@ public sealed partial class RelativeLocalizationTerm : Auxiliary
     public IReadOnlyList<RelativeLocalization> Levels => drloc;
 
     /// <summary>The map of a level as pairs are drawn from it, [B, C, H, W].</summary>
-    internal Tensor MapOf(Backbone student, int level, Tensor output, Tensor image) => Torch.Scope(() =>
-    {
-        var map = Observed.Map(student, Paths[level], output, image);
-        return pooled[level] ? map.AvgPool2d(3, 2, 1, countIncludePad: false) : map;
-    });
+    internal Tensor MapOf(Backbone student, int level, Tensor output, Tensor image) =>
+        Torch.Scope(() =>
+        {
+            var map = Observed.Map(student, Paths[level], output, image);
+            return pooled[level] ? map.AvgPool2d(3, 2, 1, countIncludePad: false) : map;
+        });
 
     /// <inheritdoc/>
-    public override Tensor Term(Backbone student, IReadOnlyList<Tensor> outputs, Batch batch)
-        => Torch.Scope(() => Torch.Stack([.. outputs.Select((output, level) => drloc[level].Loss(MapOf(student, level, output, batch.Inputs), options.Samples))]).Sum());
+    public override Tensor Term(Backbone student, IReadOnlyList<Tensor> outputs, Batch batch) =>
+        Torch.Scope(() =>
+            Torch
+                .Stack([
+                    .. outputs.Select((output, level) => drloc[level].Loss(MapOf(student, level, output, batch.Inputs), options.Samples)),
+                ])
+                .Sum()
+        );
 
     /// <inheritdoc/>
     public override double WeightAt(Progress progress)
     {
         var (epoch, total) = (progress.Epoch, options.Epochs ?? progress.Epochs);
-        return options.Weight * (epoch <= options.WarmupEpochs && options.WarmupEpochs > 0 ? epoch / (double)options.WarmupEpochs : Math.Max(0, 1 - (epoch - options.WarmupEpochs) / (double)Math.Max(1, total - options.WarmupEpochs)));
+        return options.Weight
+            * (
+                epoch <= options.WarmupEpochs && options.WarmupEpochs > 0
+                    ? epoch / (double)options.WarmupEpochs
+                    : Math.Max(0, 1 - (epoch - options.WarmupEpochs) / (double)Math.Max(1, total - options.WarmupEpochs))
+            );
     }
 }
 
@@ -93,10 +121,14 @@ public sealed record RelativeLocalizationOptions(
     bool Normalize = false,
     bool MultiLevel = false,
     bool? Pool = null,
-    [Range(1, 1 << 20)] int? Bins = null) : AuxiliaryOptions
+    [Range(1, 1 << 20)] int? Bins = null
+) : AuxiliaryOptions
 {
     /// <summary>L1: as a share of the largest distance.</summary>
-    public bool Normalize { get; init; } = Normalize && Mode != LocalizationMode.L1 ? throw new ArgumentException($"normalize belongs to mode: l1; {RecipeShape.Snake(Mode.ToString())} has a class per distance") : Normalize;
+    public bool Normalize { get; init; } =
+        Normalize && Mode != LocalizationMode.L1
+            ? throw new ArgumentException($"normalize belongs to mode: l1; {RecipeShape.Snake(Mode.ToString())} has a class per distance")
+            : Normalize;
 
     /// <summary>The same as the network takes it.</summary>
     internal LocalizationTarget Target => new(Mode, UseAbs, Normalize);

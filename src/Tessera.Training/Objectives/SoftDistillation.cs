@@ -12,14 +12,16 @@ public sealed class SoftDistillation : Objective
     private readonly Func<Batch, Tensor> teacher;
 
     /// <summary>The method with its teacher, which is frozen here.</summary>
-    public SoftDistillation(Backbone teacher, double temperature = 1) : this(batch => teacher.Call(batch.Inputs), temperature)
+    public SoftDistillation(Backbone teacher, double temperature = 1)
+        : this(batch => teacher.Call(batch.Inputs), temperature)
     {
         teacher.RequireGrad(false);
         teacher.Eval();
     }
 
     /// <summary>The method with what its teacher put out.</summary>
-    internal SoftDistillation(TeacherStore stored, double temperature) : this(batch => stored.Of(batch)[0], temperature) { }
+    internal SoftDistillation(TeacherStore stored, double temperature)
+        : this(batch => stored.Of(batch)[0], temperature) { }
 
     private SoftDistillation(Func<Batch, Tensor> teacher, double temperature) => (this.teacher, this.temperature) = (teacher, temperature);
 
@@ -28,8 +30,10 @@ public sealed class SoftDistillation : Objective
     {
         var logits = student.Run(new(batch.Inputs, batch.Mask)).Logits;
         Tensor theirs;
-        using (Torch.NoGrad()) theirs = teacher(batch);
-        if (theirs.Size(1) != logits.Size(1)) throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {logits.Size(1)}");
+        using (Torch.NoGrad())
+            theirs = teacher(batch);
+        if (theirs.Size(1) != logits.Size(1))
+            throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {logits.Size(1)}");
         return new(SoftLabelDistillation.Loss(logits, theirs, temperature)) { Logits = logits };
     }
 }
@@ -39,7 +43,11 @@ public sealed class SoftDistillation : Objective
 /// <param name="Temperature">Of both logits.</param>
 /// <param name="Stored">Folder that keeps what the teacher puts out, made when it is missing; for images that are the same in every epoch.</param>
 [RecipeName("soft_distillation")]
-public sealed record SoftDistillationOptions(TeacherOptions Teacher, [Range(1e-6, 1e6)] double Temperature = 1, [RecipePath] string? Stored = null) : ObjectiveOptions
+public sealed record SoftDistillationOptions(
+    TeacherOptions Teacher,
+    [Range(1e-6, 1e6)] double Temperature = 1,
+    [RecipePath] string? Stored = null
+) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override string? Conflict(Recipe recipe) => Stored is null ? null : TeacherStore.Conflict(recipe);
@@ -48,6 +56,8 @@ public sealed record SoftDistillationOptions(TeacherOptions Teacher, [Range(1e-6
     public override Objective Create(ObjectiveContext context)
     {
         var teacher = Teacher.Create(context);
-        return Stored is null ? new SoftDistillation(teacher, Temperature) : new SoftDistillation(TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
+        return Stored is null
+            ? new SoftDistillation(teacher, Temperature)
+            : new SoftDistillation(TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
     }
 }

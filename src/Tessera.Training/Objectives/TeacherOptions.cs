@@ -9,19 +9,25 @@ namespace Tessera.Training;
 public sealed record TeacherOptions([RecipePath] string? Run = null, string? Model = null, [RecipePath] string? Weights = null)
 {
     /// <summary>Folder of a run.</summary>
-    public string? Run { get; init; } = (Run is null) == (Model is null) || (Run is not null && Weights is not null)
-        ? throw new ArgumentException("a teacher is { run: FOLDER } or { model: NAME, weights: FILE }") : Run;
+    public string? Run { get; init; } =
+        (Run is null) == (Model is null) || (Run is not null && Weights is not null)
+            ? throw new ArgumentException("a teacher is { run: FOLDER } or { model: NAME, weights: FILE }")
+            : Run;
 
     /// <summary>Builds and loads it, ready to predict.</summary>
     /// <exception cref="RunException">There are no such weights.</exception>
     /// <exception cref="StateDictException">The weights do not fit the model.</exception>
     public Backbone Create(ObjectiveContext context)
     {
-        if (Run is not null) return TrainedModel.FromRun(Run, context.Device).Model;
+        if (Run is not null)
+            return TrainedModel.FromRun(Run, context.Device).Model;
         if (Weights is not null && !File.Exists(Weights))
-            throw new RunException($"{Weights}: there is no such file, which is to hold the weights of {Model}, the teacher or guide; set its weights to where the file lies, or name a trained run instead: {{ run: FOLDER }}");
+            throw new RunException(
+                $"{Weights}: there is no such file, which is to hold the weights of {Model}, the teacher or guide; set its weights to where the file lies, or name a trained run instead: {{ run: FOLDER }}"
+            );
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
-        if (Weights is not null) Pretrained.Load(teacher, Weights);
+        if (Weights is not null)
+            Pretrained.Load(teacher, Weights);
         teacher.To(context.Device);
         teacher.Eval();
         return teacher;

@@ -30,8 +30,10 @@ public sealed partial class TokenLabels : Objective
         path = student.BlockPaths[^1];
         var map = Observed.Probe(student, [path])[0];
         grid = ((int)map[2], (int)map[3]);
-        if (grid.Height != grid.Width) throw new ArgumentException($"token labels are cut for square grids of tokens, this one is {grid.Height} x {grid.Width}");
-        if (student is LvVit { Options.DenseHead: true }) return;
+        if (grid.Height != grid.Width)
+            throw new ArgumentException($"token labels are cut for square grids of tokens, this one is {grid.Height} x {grid.Width}");
+        if (student is LvVit { Options.DenseHead: true })
+            return;
         norm = new LayerNorm(map[1]);
         auxHead = TransformerInit.Linears(new Linear(map[1], student.Classes));
     }
@@ -51,7 +53,8 @@ public sealed partial class TokenLabels : Objective
         Tensor dense;
         if (auxHead is null)
         {
-            if (options.MixTokens) box = MixToken.Draw(grid.Height, grid.Width);
+            if (options.MixTokens)
+                box = MixToken.Draw(grid.Height, grid.Width);
             outputs = student.Run(new(batch.Inputs) { MixBox = box });
             dense = outputs.Named[LvVit.Dense];
         }
@@ -64,25 +67,43 @@ public sealed partial class TokenLabels : Objective
         using var outside = Torch.NoGrad();
         var right = dense.Argmax(2).Eq(target.Slice(2, 2).Argmax(1)).To(DType.Float32).Mean();
         // Where tokens are mixed, so is what the class token sees: its logits tell nothing about one label.
-        return new(loss) { Logits = MixToken.Kept(box, grid.Height * grid.Width) == 1 ? outputs.Logits : null, Parts = new Dictionary<string, Tensor> { ["token_accuracy"] = right } };
+        return new(loss)
+        {
+            Logits = MixToken.Kept(box, grid.Height * grid.Width) == 1 ? outputs.Logits : null,
+            Parts = new Dictionary<string, Tensor> { ["token_accuracy"] = right },
+        };
     }
 
     /// <summary>Labels of images and tokens, [B, K, 2 + N], cropped and mirrored as the images are.</summary>
-    internal Tensor Targets(Batch batch, int classes) => Torch.Scope(() =>
-    {
-        var (scores, indices) = store.Of(batch.Indices, batch.Labels.ToArray<long>());
-        var views = batch.Views ?? [.. Enumerable.Repeat(ImageView.Whole, batch.Count)];
-        // Boxes have positive sides: what is mirrored is turned afterwards.
-        var boxes = views.SelectMany(v => (double[])[Math.Min(v.Top, v.Top + v.Height), Math.Min(v.Left, v.Left + v.Width), Math.Abs(v.Height), Math.Abs(v.Width)]).ToArray();
-        var device = batch.Inputs.Device;
-        var target = TokenLabeling.Targets(scores.To(device), indices.To(device), Tensor.From(boxes, batch.Count, 4), batch.Labels, classes, grid.Height, options.Smoothing, options.Axes);
-        var tokens = target.Slice(2, 2).Reshape(batch.Count, classes, grid.Height, grid.Width);
-        tokens = Torch.Where(Which(v => v.Width < 0), tokens.Flip(3), tokens);
-        tokens = Torch.Where(Which(v => v.Height < 0), tokens.Flip(2), tokens);
-        return Torch.Cat([target.Slice(2, 0, 2), tokens.Flatten(2)], 2);
+    internal Tensor Targets(Batch batch, int classes) =>
+        Torch.Scope(() =>
+        {
+            var (scores, indices) = store.Of(batch.Indices, batch.Labels.ToArray<long>());
+            var views = batch.Views ?? [.. Enumerable.Repeat(ImageView.Whole, batch.Count)];
+            // Boxes have positive sides: what is mirrored is turned afterwards.
+            var boxes = views
+                .SelectMany(v =>
+                    (double[])[Math.Min(v.Top, v.Top + v.Height), Math.Min(v.Left, v.Left + v.Width), Math.Abs(v.Height), Math.Abs(v.Width)]
+                )
+                .ToArray();
+            var device = batch.Inputs.Device;
+            var target = TokenLabeling.Targets(
+                scores.To(device),
+                indices.To(device),
+                Tensor.From(boxes, batch.Count, 4),
+                batch.Labels,
+                classes,
+                grid.Height,
+                options.Smoothing,
+                options.Axes
+            );
+            var tokens = target.Slice(2, 2).Reshape(batch.Count, classes, grid.Height, grid.Width);
+            tokens = Torch.Where(Which(v => v.Width < 0), tokens.Flip(3), tokens);
+            tokens = Torch.Where(Which(v => v.Height < 0), tokens.Flip(2), tokens);
+            return Torch.Cat([target.Slice(2, 0, 2), tokens.Flatten(2)], 2);
 
-        Tensor Which(Func<ImageView, bool> is_) => Tensor.From(views.Select(is_).ToArray(), batch.Count, 1, 1, 1).To(device);
-    });
+            Tensor Which(Func<ImageView, bool> is_) => Tensor.From(views.Select(is_).ToArray(), batch.Count, 1, 1, 1).To(device);
+        });
 }
 
 /// <summary>Token labeling.</summary>
@@ -103,15 +124,18 @@ public sealed record TokenLabelOptions(
     bool UseGroundTruth = false,
     bool MixTokens = true,
     [Range(0, 0.999)] double Smoothing = 0.1,
-    TokenLabeling.Axes Axes = TokenLabeling.Axes.Correct) : ObjectiveOptions
+    TokenLabeling.Axes Axes = TokenLabeling.Axes.Correct
+) : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => Mixing(recipe, "token labels belong to the places of one image; tokens are mixed by the method itself (mix_tokens)");
+    public override string? Conflict(Recipe recipe) =>
+        Mixing(recipe, "token labels belong to the places of one image; tokens are mixed by the method itself (mix_tokens)");
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
-        if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels)) TokenLabelStore.Make(Annotator.Create(context), data, Labels, unreadableLimit: context.UnreadableLimit);
+        if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels))
+            TokenLabelStore.Make(Annotator.Create(context), data, Labels, unreadableLimit: context.UnreadableLimit);
         return new TokenLabels(this, context.Student, TokenLabelStore.Open(Labels));
     }
 }

@@ -24,14 +24,19 @@ public sealed partial class TokenSparsificationTraining : Objective
     public TokenSparsificationTraining(TokenSparsificationOptions options, Backbone student, Backbone teacher)
     {
         (this.options, this.teacher) = (options, teacher);
-        var dynamic = student as DynamicVit ?? throw new ArgumentException($"token sparsification trains a DynamicViT (dynamicvit_*), not {student.GetType().Name}");
+        var dynamic =
+            student as DynamicVit
+            ?? throw new ArgumentException($"token sparsification trains a DynamicViT (dynamicvit_*), not {student.GetType().Name}");
         if (dynamic.Options.DenseHead ? teacher is not LvVit { Options.DenseHead: true } : teacher is not Vit { Options.Pool: "token" })
-            throw new ArgumentException($"the teacher of this DynamicViT is its dense model, {(dynamic.Options.DenseHead ? "an LV-ViT (lvvit_*)" : "a plain ViT (deit_*, vit_*)")}, not {teacher.GetType().Name}");
+            throw new ArgumentException(
+                $"the teacher of this DynamicViT is its dense model, {(dynamic.Options.DenseHead ? "an LV-ViT (lvvit_*)" : "a plain ViT (deit_*, vit_*)")}, not {teacher.GetType().Name}"
+            );
         teacher.RequireGrad(false);
         teacher.Eval();
         if (options.FreezeTokens)
             foreach (var (name, parameter) in student.NamedParameters())
-                if (name is "cls_token" or "pos_embed") parameter.RequiresGrad = false;
+                if (name is "cls_token" or "pos_embed")
+                    parameter.RequiresGrad = false;
         backbone = [.. student.NamedParameters().Where(p => !IsPredictor(p.Name) && p.Parameter.RequiresGrad).Select(p => p.Parameter)];
     }
 
@@ -48,15 +53,27 @@ public sealed partial class TokenSparsificationTraining : Objective
     {
         var learns = progress.Epoch >= options.FrozenEpochs;
         foreach (var parameter in backbone)
-            if (parameter.RequiresGrad != learns) parameter.RequiresGrad = learns;
+            if (parameter.RequiresGrad != learns)
+                parameter.RequiresGrad = learns;
         var dynamic = (DynamicVit)student;
-        Tensor theirs, tokens;
-        using (Torch.NoGrad()) (theirs, tokens) = Dense(dynamic, batch.Inputs);
+        Tensor theirs,
+            tokens;
+        using (Torch.NoGrad())
+            (theirs, tokens) = Dense(dynamic, batch.Inputs);
         var outputs = student.Run(new(batch.Inputs));
         return TokenSparsification.Loss(
-            outputs.Logits, outputs.Named[DynamicVit.Tokens], theirs, tokens, batch.Targets ?? Losses.Smoothed(batch.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
-            [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])], outputs.Named[DynamicVit.Mask], dynamic.Options.KeepRatios,
-            dynamic.Options.DenseHead ? TokenSparsification.TokenTerm.Divergence : TokenSparsification.TokenTerm.MeanSquared, new(options.LabelWeight, options.RatioWeight, options.DistillationWeight), options.PerBatch);
+            outputs.Logits,
+            outputs.Named[DynamicVit.Tokens],
+            theirs,
+            tokens,
+            batch.Targets ?? Losses.Smoothed(batch.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
+            [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])],
+            outputs.Named[DynamicVit.Mask],
+            dynamic.Options.KeepRatios,
+            dynamic.Options.DenseHead ? TokenSparsification.TokenTerm.Divergence : TokenSparsification.TokenTerm.MeanSquared,
+            new(options.LabelWeight, options.RatioWeight, options.DistillationWeight),
+            options.PerBatch
+        );
     }
 
     // Logits and normed patch tokens, or the logits of the class token and of every patch token.
@@ -88,11 +105,13 @@ public sealed record TokenSparsificationOptions(
     [Range(0, 1e3)] double BackboneRate = 0.01,
     [Range(0, 1_000_000)] int FrozenEpochs = 5,
     bool FreezeTokens = true,
-    [Range(0, 0.999)] double Smoothing = 0.1) : ObjectiveOptions
+    [Range(0, 0.999)] double Smoothing = 0.1
+) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new TokenSparsificationTraining(this, context.Student, Teacher.Create(context));
+    public override Objective Create(ObjectiveContext context) =>
+        new TokenSparsificationTraining(this, context.Student, Teacher.Create(context));
 }

@@ -20,12 +20,21 @@ public abstract record AdaptiveOptions(
     [Range(0, 1)] double Eps,
     int? LrBatch,
     bool DecayAll,
-    double LayerDecay) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay);
+    double LayerDecay
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay);
 
 /// <inheritdoc cref="Adam"/>
 [RecipeName("adam")]
-public sealed record AdamOptions(double Lr = 1e-3, double WeightDecay = 0, double Beta1 = 0.9, double Beta2 = 0.999, double Eps = 1e-8, int? LrBatch = null, bool DecayAll = false, double LayerDecay = 1)
-    : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
+public sealed record AdamOptions(
+    double Lr = 1e-3,
+    double WeightDecay = 0,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Eps = 1e-8,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Adam(groups, Lr, Beta1, Beta2, Eps);
@@ -33,8 +42,16 @@ public sealed record AdamOptions(double Lr = 1e-3, double WeightDecay = 0, doubl
 
 /// <inheritdoc cref="AdamW"/>
 [RecipeName("adamw")]
-public sealed record AdamWOptions(double Lr = 1e-3, double WeightDecay = 0.05, double Beta1 = 0.9, double Beta2 = 0.999, double Eps = 1e-8, int? LrBatch = null, bool DecayAll = false, double LayerDecay = 1)
-    : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
+public sealed record AdamWOptions(
+    double Lr = 1e-3,
+    double WeightDecay = 0.05,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Eps = 1e-8,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new AdamW(groups, Lr, Beta1, Beta2, Eps);

@@ -8,8 +8,10 @@ public enum OnDevice
 {
     /// <summary>On a GPU, where the images lie in memory and every transform can work there.</summary>
     Auto,
+
     /// <summary>On any device; a recipe that cannot is refused.</summary>
     True,
+
     /// <summary>Never.</summary>
     False,
 }
@@ -51,13 +53,18 @@ public sealed record DataRecipe(
     OnDevice OnDevice = OnDevice.Auto,
     [Range(1, 1 << 16)] int Length = 64,
     [Range(1, int.MaxValue)] int MinCount = 1,
-    [Range(16, 1 << 24)] int MaxWords = 1 << 24)
+    [Range(16, 1 << 24)] int MaxWords = 1 << 24
+)
 {
-    private const string Training = "train", RestOfTraining = "minitrain", HeldOut = "minival";
+    private const string Training = "train",
+        RestOfTraining = "minitrain",
+        HeldOut = "minival";
 
     /// <summary>Only so many samples of every class.</summary>
-    public int? PerClass { get; init; } = new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1 ? PerClass
-        : throw new ArgumentException("per_class, fraction and list each choose the samples: one of them");
+    public int? PerClass { get; init; } =
+        new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1
+            ? PerClass
+            : throw new ArgumentException("per_class, fraction and list each choose the samples: one of them");
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
     internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
@@ -70,16 +77,21 @@ public sealed record DataRecipe(
     /// <exception cref="RunException">The recipe asks for the device, and they cannot be made there.</exception>
     internal Device? BatchDevice(Device device, Dataset data, Pipeline pipeline, bool measuring = false)
     {
-        if (OnDevice == OnDevice.False || (OnDevice == OnDevice.Auto && device.Type != DeviceType.Cuda)) return null;
-        if (DeviceBatches.Obstacle(data, pipeline) is not { } obstacle) return device;
-        return OnDevice == OnDevice.True && !measuring ? throw new RunException($"data.on_device: true is not possible with {data.Name}: {obstacle}") : null;
+        if (OnDevice == OnDevice.False || (OnDevice == OnDevice.Auto && device.Type != DeviceType.Cuda))
+            return null;
+        if (DeviceBatches.Obstacle(data, pipeline) is not { } obstacle)
+            return device;
+        return OnDevice == OnDevice.True && !measuring
+            ? throw new RunException($"data.on_device: true is not possible with {data.Name}: {obstacle}")
+            : null;
     }
 
     /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
     /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
     public Dataset Open(string split)
     {
-        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split)) return Datasets.Open(Name, split, Root);
+        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
+            return Datasets.Open(Name, split, Root);
         var whole = Datasets.Open(Name, Training, Root);
         var (rest, heldOut) = ClassBalance.Divide(whole, Minival, SubsetSeed);
         return Part(whole, split == HeldOut ? heldOut : rest, split);
@@ -90,15 +102,19 @@ public sealed record DataRecipe(
     public Dataset OpenTraining()
     {
         var data = Open(Split);
-        if (PerClass is { } count) data = Part(data, ClassBalance.Draw(data, count, SubsetSeed));
-        if (Fraction is { } share) data = Part(data, ClassBalance.Draw(data, share, SubsetSeed));
-        if (List is not null) data = Part(data, SampleList.Read(List, data));
+        if (PerClass is { } count)
+            data = Part(data, ClassBalance.Draw(data, count, SubsetSeed));
+        if (Fraction is { } share)
+            data = Part(data, ClassBalance.Draw(data, share, SubsetSeed));
+        if (List is not null)
+            data = Part(data, SampleList.Read(List, data));
         return First(data, Limit);
     }
 
     /// <summary>The first so many samples.</summary>
-    internal static Dataset First(Dataset data, int? limit) => limit is { } first && first < data.Count ? Part(data, [.. Enumerable.Range(0, first)]) : data;
+    internal static Dataset First(Dataset data, int? limit) =>
+        limit is { } first && first < data.Count ? Part(data, [.. Enumerable.Range(0, first)]) : data;
 
-    private static Dataset Part(Dataset data, IReadOnlyList<int> indices, string? split = null)
-        => data is TextDataset texts ? texts.Part(indices, split) : new Subset((ImageDataset)data, indices, split);
+    private static Dataset Part(Dataset data, IReadOnlyList<int> indices, string? split = null) =>
+        data is TextDataset texts ? texts.Part(indices, split) : new Subset((ImageDataset)data, indices, split);
 }

@@ -47,10 +47,14 @@ public sealed record StepOptions(
     [Range(0, 1e6)] double Warmup = 0,
     [Range(0, 1e3)] double WarmupLr = 1e-6,
     ScheduleInterval Per = ScheduleInterval.Epoch,
-    bool Prefix = false) : DecayOptions(Epochs, Warmup, WarmupLr)
+    bool Prefix = false
+) : DecayOptions(Epochs, Warmup, WarmupLr)
 {
     /// <summary>Epochs between two falls.</summary>
-    public int? Every { get; init; } = Every is null == At is { Count: > 0 } ? Every : throw new ArgumentException("a step schedule is { every: 30 } or { at: [30, 60, 80] }");
+    public int? Every { get; init; } =
+        Every is null == At is { Count: > 0 }
+            ? Every
+            : throw new ArgumentException("a step schedule is { every: 30 } or { at: [30, 60, 80] }");
 
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;
@@ -77,7 +81,8 @@ public sealed record PolynomialOptions(
     [Range(0, 1e3)] double MinLr = 0,
     [Range(0, 1e6)] double Warmup = 0,
     [Range(0, 1e3)] double WarmupLr = 1e-6,
-    ScheduleInterval Per = ScheduleInterval.Step) : DecayOptions(Epochs, Warmup, WarmupLr)
+    ScheduleInterval Per = ScheduleInterval.Step
+) : DecayOptions(Epochs, Warmup, WarmupLr)
 {
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;
@@ -98,7 +103,8 @@ public sealed record LinearOptions(
     [Range(0, 1e3)] double MinLr = 0,
     [Range(0, 1e6)] double Warmup = 0,
     [Range(0, 1e3)] double WarmupLr = 1e-6,
-    ScheduleInterval Per = ScheduleInterval.Step) : DecayOptions(Epochs, Warmup, WarmupLr)
+    ScheduleInterval Per = ScheduleInterval.Step
+) : DecayOptions(Epochs, Warmup, WarmupLr)
 {
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;

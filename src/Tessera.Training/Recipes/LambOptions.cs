@@ -23,8 +23,10 @@ public sealed record LambOptions(
     [Range(0, 1e12)] double MaxNorm = 1,
     int? LrBatch = null,
     bool DecayAll = false,
-    double LayerDecay = 1) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1
+) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
-    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lamb(groups, Lr, Beta1, Beta2, Eps, MaxNorm == 0 ? null : MaxNorm);
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) =>
+        new Lamb(groups, Lr, Beta1, Beta2, Eps, MaxNorm == 0 ? null : MaxNorm);
 }

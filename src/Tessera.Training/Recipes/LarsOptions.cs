@@ -25,7 +25,8 @@ public sealed record LarsOptions(
     [Range(0, 1)] double Eps = 1e-8,
     int? LrBatch = null,
     bool DecayAll = false,
-    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lars(groups, Lr, Momentum, Trust, Form, Nesterov, Eps);

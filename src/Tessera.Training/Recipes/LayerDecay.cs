@@ -23,8 +23,10 @@ public static class LayerDecay
         var current = 0;
         foreach (var (place, name) in names.Index())
         {
-            if (BlockOf(name, blocks) is { } block) result[name] = current = block + 1;
-            else result[name] = place > lastInBlock || model.BelongsToHead(name) ? last : current;
+            if (BlockOf(name, blocks) is { } block)
+                result[name] = current = block + 1;
+            else
+                result[name] = place > lastInBlock || model.BelongsToHead(name) ? last : current;
         }
         return result;
     }
@@ -37,15 +39,20 @@ public static class LayerDecay
     {
         var layers = Layers(model);
         var depth = model.BlockPaths.Count;
-        return groups.SelectMany(group => group.Parameters.GroupBy(p => layers[p.Name]).OrderBy(layer => layer.Key)
-            .Select(layer => group with { Parameters = [.. layer], Scale = group.Scale * Scale(decay, depth, layer.Key) }));
+        return groups.SelectMany(group =>
+            group
+                .Parameters.GroupBy(p => layers[p.Name])
+                .OrderBy(layer => layer.Key)
+                .Select(layer => group with { Parameters = [.. layer], Scale = group.Scale * Scale(decay, depth, layer.Key) })
+        );
     }
 
     // Paths may lie deep: the longest prefix of the name that is a block.
     private static int? BlockOf(string name, Dictionary<string, int> blocks)
     {
         for (var cut = name.LastIndexOf('.'); cut > 0; cut = name.LastIndexOf('.', cut - 1))
-            if (blocks.TryGetValue(name[..cut], out var index)) return index;
+            if (blocks.TryGetValue(name[..cut], out var index))
+                return index;
         return null;
     }
 }

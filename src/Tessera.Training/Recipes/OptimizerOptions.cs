@@ -15,7 +15,8 @@ public abstract record OptimizerOptions(
     [Range(0, 1e3)] double WeightDecay,
     [Range(1, int.MaxValue)] int? LrBatch,
     bool DecayAll,
-    [Range(0, 1)] double LayerDecay)
+    [Range(0, 1)] double LayerDecay
+)
 {
     /// <summary>Builds the optimiser.</summary>
     protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
@@ -27,17 +28,30 @@ public abstract record OptimizerOptions(
     public Optimizer Create(Backbone student, Objective objective)
     {
         IEnumerable<ParameterGroup> own = Groups(student, student.WithoutDecay);
-        if (LayerDecay != 1) own = Training.LayerDecay.Apply(own, student, LayerDecay);
-        own = own.SelectMany(group => group.Parameters.GroupBy(p => objective.RateScale(p.Name)).Select(part => group with { Parameters = [.. part], Scale = group.Scale * part.Key }));
+        if (LayerDecay != 1)
+            own = Training.LayerDecay.Apply(own, student, LayerDecay);
+        own = own.SelectMany(group =>
+            group
+                .Parameters.GroupBy(p => objective.RateScale(p.Name))
+                .Select(part => group with { Parameters = [.. part], Scale = group.Scale * part.Key })
+        );
         // What a method shares with the student is learned once.
         var shared = new HashSet<Parameter>(student.Parameters(), ReferenceEqualityComparer.Instance);
-        return Create([.. own, .. Groups(objective, _ => false).Select(group => Prefixed(group with { Parameters = [.. group.Parameters.Where(p => !shared.Contains(p.Parameter))] }))]);
+        return Create([
+            .. own,
+            .. Groups(objective, _ => false)
+                .Select(group => Prefixed(group with { Parameters = [.. group.Parameters.Where(p => !shared.Contains(p.Parameter))] })),
+        ]);
     }
 
-    private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay)
-        => DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
+    private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay) =>
+        DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
 
-    private static ParameterGroup Prefixed(ParameterGroup group) => group with { Parameters = [.. group.Parameters.Select(p => ($"objective.{p.Name}", p.Parameter))] };
+    private static ParameterGroup Prefixed(ParameterGroup group) =>
+        group with
+        {
+            Parameters = [.. group.Parameters.Select(p => ($"objective.{p.Name}", p.Parameter))],
+        };
 }
 
 /// <inheritdoc cref="Sgd"/>
@@ -56,7 +70,8 @@ public sealed record SgdOptions(
     bool Nesterov = false,
     int? LrBatch = null,
     bool DecayAll = false,
-    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);

@@ -23,7 +23,8 @@ public sealed record Recipe(
     IReadOnlyList<Transform> Augment,
     EvaluationOptions Evaluation,
     TrainOptions Train,
-    IReadOnlyList<AuxiliaryOptions>? Auxiliary = null)
+    IReadOnlyList<AuxiliaryOptions>? Auxiliary = null
+)
 {
     /// <summary>Terms beside those of the objective.</summary>
     public IReadOnlyList<AuxiliaryOptions> Auxiliary { get; init; } = Auxiliary ?? [];
@@ -32,7 +33,8 @@ public sealed record Recipe(
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Load(string path, params IEnumerable<string> settings)
     {
-        if (!File.Exists(path)) throw new RecipeException(path, "", "there is no such file");
+        if (!File.Exists(path))
+            throw new RecipeException(path, "", "there is no such file");
         return Parse(File.ReadAllText(path), path, settings);
     }
 
@@ -41,15 +43,20 @@ public sealed record Recipe(
     /// <param name="file">What messages call it.</param>
     /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
-    public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings)
-        => Bind(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+    public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings) =>
+        Bind(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
 
     internal static Recipe Bind(RecipeMap map)
     {
         var recipe = RecipeBinder.Bind<Recipe>(map);
-        if (recipe.Objective.Conflict(recipe) is { } reason) throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        if (recipe.Objective.Conflict(recipe) is { } reason)
+            throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment) is { } obstacle)
-            throw new RecipeException((map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place, "data.on_device", $"true is not possible with this augment: {obstacle}");
+            throw new RecipeException(
+                (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
+                "data.on_device",
+                $"true is not possible with this augment: {obstacle}"
+            );
         return recipe;
     }
 
@@ -72,17 +79,29 @@ public sealed record Recipe(
     public Pipeline TrainingPipeline()
     {
         var mixes = Augment.Any(transform => transform is Mixup or CutMix) && !Augment.Any(transform => transform is LabelSmoothing);
-        return new(mixes && Objective.TargetSmoothing > 0 ? [.. Augment, new LabelSmoothing(Objective.TargetSmoothing)] : Augment) { ShrinkOnLoad = Data.ShrinkOnLoad };
+        return new(mixes && Objective.TargetSmoothing > 0 ? [.. Augment, new LabelSmoothing(Objective.TargetSmoothing)] : Augment)
+        {
+            ShrinkOnLoad = Data.ShrinkOnLoad,
+        };
     }
 
     /// <summary>What happens to images that a model is measured on, normalised as in training.</summary>
     public Pipeline EvaluationPipeline(Backbone model, DataFacts data)
     {
-        if (Evaluation.Transforms is { } given) return new(given, data.Normalization);
+        if (Evaluation.Transforms is { } given)
+            return new(given, data.Normalization);
         var (height, width) = model.ImageSize;
-        if ((data.Height, data.Width) == (height, width)) return new([], data.Normalization);
+        if ((data.Height, data.Width) == (height, width))
+            return new([], data.Normalization);
         var share = Registry.Get(Model.Name).Preprocessing?.CropRatio ?? 0.875;
-        return new([height == width ? new EvaluationCrop(height, share) : throw new RunException($"images are not of the model's size {height}x{width}: name evaluation.transforms")], data.Normalization);
+        return new(
+            [
+                height == width
+                    ? new EvaluationCrop(height, share)
+                    : throw new RunException($"images are not of the model's size {height}x{width}: name evaluation.transforms"),
+            ],
+            data.Normalization
+        );
     }
 
     /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
@@ -114,27 +133,33 @@ public sealed record ModelRecipe(
     [RecipePath] string? Weights = null,
     bool WeightsEma = false,
     bool? NewHead = null,
-    [RecipePath] string? WordVectors = null)
+    [RecipePath] string? WordVectors = null
+)
 {
     /// <summary>Side, or height and width.</summary>
-    public IReadOnlyList<int>? ImageSize { get; init; } = ImageSize switch
-    {
-        null or [] => null,
-        [> 0] or [> 0, > 0] => ImageSize,
-        _ => throw new ArgumentException("image_size is one side, or height and width"),
-    };
+    public IReadOnlyList<int>? ImageSize { get; init; } =
+        ImageSize switch
+        {
+            null or [] => null,
+            [> 0] or [> 0, > 0] => ImageSize,
+            _ => throw new ArgumentException("image_size is one side, or height and width"),
+        };
 
     /// <summary>As models take it.</summary>
-    public ModelOptions Options(DataFacts data) => new()
-    {
-        Classes = Classes ?? data.Classes.Count,
-        Channels = Channels ?? data.Channels,
-        ImageSize = ImageSize is { } own ? (own[0], own[^1]) : data is { Height: { } height, Width: { } width } ? (height, width) : null,
-        Dropout = Dropout,
-        DropPath = DropPath,
-        AttentionDropout = AttentionDropout,
-        Vocabulary = data.Words?.Count,
-    };
+    public ModelOptions Options(DataFacts data) =>
+        new()
+        {
+            Classes = Classes ?? data.Classes.Count,
+            Channels = Channels ?? data.Channels,
+            ImageSize =
+                ImageSize is { } own ? (own[0], own[^1])
+                : data is { Height: { } height, Width: { } width } ? (height, width)
+                : null,
+            Dropout = Dropout,
+            DropPath = DropPath,
+            AttentionDropout = AttentionDropout,
+            Vocabulary = data.Words?.Count,
+        };
 }
 
 /// <summary>How a model is measured.</summary>
@@ -148,15 +173,18 @@ public sealed record EvaluationOptions(
     string Split = "test",
     [Range(1, 1 << 20)] int Batch = 128,
     [Range(1, 1000)] int Bins = 15,
-    IReadOnlyList<Transform>? Transforms = null);
+    IReadOnlyList<Transform>? Transforms = null
+);
 
 /// <summary>Type that products are computed in.</summary>
 public enum Precision
 {
     /// <summary>float32 throughout.</summary>
     Fp32,
+
     /// <summary>Products and convolutions in bfloat16; weights, sums, norms and losses in float32.</summary>
     Bf16,
+
     /// <summary>The same in float16, with a loss that is scaled so that gradients do not vanish; on a GPU only.</summary>
     Fp16,
 }
@@ -166,8 +194,10 @@ public enum NonFiniteAction
 {
     /// <summary>The run ends with a diagnosis.</summary>
     Stop,
+
     /// <summary>The step is left out: weights, averages and running statistics stay as they were before it.</summary>
     Skip,
+
     /// <summary>Training goes back to the newest checkpoint and goes on from there with the data that follow the bad batch.</summary>
     Rollback,
 }
@@ -209,19 +239,26 @@ public sealed record TrainOptions(
     NonFiniteAction NonFinite = NonFiniteAction.Stop,
     [Range(1, 1_000_000)] int NonFiniteLimit = 5,
     bool ChannelsLast = false,
-    bool SyncBatchNorm = true)
+    bool SyncBatchNorm = true
+)
 {
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
-    public Precision Precision { get; init; } = Precision == Precision.Fp16 && Device == "cpu"
-        ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type") : Precision;
+    public Precision Precision { get; init; } =
+        Precision == Precision.Fp16 && Device == "cpu"
+            ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type")
+            : Precision;
 
     /// <summary>Largest norm of a unit's gradient over that of its weights.</summary>
-    public double? ClipAdaptive { get; init; } = ClipAdaptive is not null && Clip is not null
-        ? throw new ArgumentException("gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both") : ClipAdaptive;
+    public double? ClipAdaptive { get; init; } =
+        ClipAdaptive is not null && Clip is not null
+            ? throw new ArgumentException("gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both")
+            : ClipAdaptive;
 
     /// <summary>Sharpness-aware steps.</summary>
-    public SamOptions? Sam { get; init; } = Sam is not null && Precision == Precision.Fp16
-        ? throw new ArgumentException("sharpness-aware steps (sam) go by gradients that fp16 scales: bf16 is right") : Sam;
+    public SamOptions? Sam { get; init; } =
+        Sam is not null && Precision == Precision.Fp16
+            ? throw new ArgumentException("sharpness-aware steps (sam) go by gradients that fp16 scales: bf16 is right")
+            : Sam;
 
     /// <summary>cpu, cuda or cuda:N.</summary>
     public string Device { get; init; } = Valid(Device);

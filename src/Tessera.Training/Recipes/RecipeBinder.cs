@@ -15,10 +15,14 @@ internal static class RecipeBinder
 
     internal static object? Bind(Type type, RecipeNode node, string path)
     {
-        if (type == typeof(RecipeNode)) return node;
-        if (Nullable.GetUnderlyingType(type) is { } underlying) return node is RecipeValue { IsNull: true } ? null : Bind(underlying, node, path);
-        if (RecipeShape.ElementOf(type) is { } element) return BindList(element, node, path);
-        if (type.IsEnum || type.IsPrimitive || type == typeof(string)) return BindScalar(type, node, path);
+        if (type == typeof(RecipeNode))
+            return node;
+        if (Nullable.GetUnderlyingType(type) is { } underlying)
+            return node is RecipeValue { IsNull: true } ? null : Bind(underlying, node, path);
+        if (RecipeShape.ElementOf(type) is { } element)
+            return BindList(element, node, path);
+        if (type.IsEnum || type.IsPrimitive || type == typeof(string))
+            return BindScalar(type, node, path);
         var choices = RecipeShape.Choices(type);
         return choices.Count > 0 ? BindChoice(choices, node, path) : BindRecord(type, node, path);
     }
@@ -26,25 +30,43 @@ internal static class RecipeBinder
     private static Array BindList(Type element, RecipeNode node, string path)
     {
         // One value stands for a list of one: augment: flip.
-        var items = node is RecipeList list ? list.Items : node is RecipeValue { IsNull: true } ? [] : [node];
+        var items =
+            node is RecipeList list ? list.Items
+            : node is RecipeValue { IsNull: true } ? []
+            : [node];
         var result = Array.CreateInstance(element, items.Count);
-        for (var i = 0; i < items.Count; i++) result.SetValue(Bind(element, items[i], Join(path, i.ToString(CultureInfo.InvariantCulture))), i);
+        for (var i = 0; i < items.Count; i++)
+            result.SetValue(Bind(element, items[i], Join(path, i.ToString(CultureInfo.InvariantCulture))), i);
         return result;
     }
 
     private static object? BindScalar(Type type, RecipeNode node, string path)
     {
-        if (node is not RecipeValue value) throw new RecipeException(node.Place, path, $"{Expected(type)} was expected, not {node.Kind}");
-        if (value.IsNull) return type == typeof(string) ? null : throw Wrong(value);
+        if (node is not RecipeValue value)
+            throw new RecipeException(node.Place, path, $"{Expected(type)} was expected, not {node.Kind}");
+        if (value.IsNull)
+            return type == typeof(string) ? null : throw Wrong(value);
         var text = value.Text;
-        if (type == typeof(string)) return text;
+        if (type == typeof(string))
+            return text;
         var culture = CultureInfo.InvariantCulture;
-        if (type == typeof(double)) return double.TryParse(text, NumberStyles.Float, culture, out var real) && double.IsFinite(real) ? real : throw Wrong(value);
-        if (type == typeof(bool)) return text switch { "true" or "yes" or "on" => true, "false" or "no" or "off" => false, _ => throw Wrong(value) };
-        if (type == typeof(int)) return int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var number) ? number : throw Wrong(value);
-        if (type == typeof(long)) return long.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var number) ? number : throw Wrong(value);
-        if (type == typeof(ulong)) return ulong.TryParse(text, NumberStyles.None, culture, out var number) ? number : throw Wrong(value);
-        if (!type.IsEnum) throw new NotSupportedException($"recipes hold no {type.Name}");
+        if (type == typeof(double))
+            return double.TryParse(text, NumberStyles.Float, culture, out var real) && double.IsFinite(real) ? real : throw Wrong(value);
+        if (type == typeof(bool))
+            return text switch
+            {
+                "true" or "yes" or "on" => true,
+                "false" or "no" or "off" => false,
+                _ => throw Wrong(value),
+            };
+        if (type == typeof(int))
+            return int.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var number) ? number : throw Wrong(value);
+        if (type == typeof(long))
+            return long.TryParse(text, NumberStyles.AllowLeadingSign, culture, out var number) ? number : throw Wrong(value);
+        if (type == typeof(ulong))
+            return ulong.TryParse(text, NumberStyles.None, culture, out var number) ? number : throw Wrong(value);
+        if (!type.IsEnum)
+            throw new NotSupportedException($"recipes hold no {type.Name}");
         var names = Enum.GetNames(type);
         var index = Array.FindIndex(names, name => RecipeShape.Snake(name) == text);
         return index >= 0 ? Enum.Parse(type, names[index]) : throw Wrong(value);
@@ -52,13 +74,13 @@ internal static class RecipeBinder
         RecipeException Wrong(RecipeValue value) => new(value.Place, path, $"{Expected(type)} was expected, not {value.Kind}");
     }
 
-    private static string Expected(Type type)
-        => type.IsEnum ? "one of " + string.Join(", ", Enum.GetNames(type).Select(RecipeShape.Snake))
-            : type == typeof(double) ? "a number"
-            : type == typeof(bool) ? "true or false"
-            : type == typeof(string) ? "a text"
-            : type == typeof(ulong) ? "a whole number from 0"
-            : "a whole number";
+    private static string Expected(Type type) =>
+        type.IsEnum ? "one of " + string.Join(", ", Enum.GetNames(type).Select(RecipeShape.Snake))
+        : type == typeof(double) ? "a number"
+        : type == typeof(bool) ? "true or false"
+        : type == typeof(string) ? "a text"
+        : type == typeof(ulong) ? "a whole number from 0"
+        : "a whole number";
 
     // { name: crop, pad: 4 }, or in short { crop: { pad: 4 } }, or only the name.
     private static object BindChoice(IReadOnlyDictionary<string, Type> choices, RecipeNode node, string path)
@@ -68,16 +90,26 @@ internal static class RecipeBinder
             case RecipeValue { IsNull: false } name:
                 return BindRecord(Chosen(name.Text, name.Place), new RecipeMap([], name.Place), path);
             case RecipeMap map when map[RecipeShape.NameField] is { } named:
-                if (named is not RecipeValue { IsNull: false } chosen) throw new RecipeException(named.Place, Join(path, RecipeShape.NameField), $"a text was expected, not {named.Kind}");
-                return BindRecord(Chosen(chosen.Text, chosen.Place), map with { Fields = [.. map.Fields.Where(f => f.Name != RecipeShape.NameField)] }, path);
+                if (named is not RecipeValue { IsNull: false } chosen)
+                    throw new RecipeException(named.Place, Join(path, RecipeShape.NameField), $"a text was expected, not {named.Kind}");
+                return BindRecord(
+                    Chosen(chosen.Text, chosen.Place),
+                    map with
+                    {
+                        Fields = [.. map.Fields.Where(f => f.Name != RecipeShape.NameField)],
+                    },
+                    path
+                );
             case RecipeMap { Fields: [var only] }:
                 return BindRecord(Chosen(only.Name, only.Place), only.Node, Join(path, only.Name));
             default:
                 throw new RecipeException(node.Place, path, $"a name was expected (one of {Listed(choices.Keys)}), not {node.Kind}");
         }
 
-        Type Chosen(string name, string place) => choices.TryGetValue(name, out var type) ? type
-            : throw new RecipeException(place, path, $"'{name}' is unknown; {Hint(name, choices.Keys)}");
+        Type Chosen(string name, string place) =>
+            choices.TryGetValue(name, out var type)
+                ? type
+                : throw new RecipeException(place, path, $"'{name}' is unknown; {Hint(name, choices.Keys)}");
     }
 
     private static object BindRecord(Type type, RecipeNode node, string path)
@@ -94,7 +126,8 @@ internal static class RecipeBinder
             _ => throw new RecipeException(node.Place, path, $"it takes no value, {node.Kind} was given"),
         };
         foreach (var (name, place, _) in map.Fields)
-            if (!fields.ContainsKey(name)) throw new RecipeException(place, Join(path, name), $"unknown field; {Hint(name, fields.Keys)}");
+            if (!fields.ContainsKey(name))
+                throw new RecipeException(place, Join(path, name), $"unknown field; {Hint(name, fields.Keys)}");
         var arguments = parameters.Select(parameter => Argument(parameter, map, path)).ToArray();
         try
         {
@@ -112,30 +145,42 @@ internal static class RecipeBinder
         var at = Join(path, name);
         if (map[name] is not { } node)
         {
-            if (parameter.HasDefaultValue) return parameter.DefaultValue ?? DefaultOf(parameter);
+            if (parameter.HasDefaultValue)
+                return parameter.DefaultValue ?? DefaultOf(parameter);
             // A section in which everything has a default may be left out.
-            if (parameter.ParameterType is { IsClass: true, IsAbstract: false } section && section != typeof(string) && RecipeShape.ElementOf(section) is null
-                && RecipeShape.Constructor(section).GetParameters().All(p => p.HasDefaultValue))
+            if (
+                parameter.ParameterType is { IsClass: true, IsAbstract: false } section
+                && section != typeof(string)
+                && RecipeShape.ElementOf(section) is null
+                && RecipeShape.Constructor(section).GetParameters().All(p => p.HasDefaultValue)
+            )
                 return BindRecord(section, new RecipeMap([], map.Place), at);
             throw new RecipeException(map.Place, at, "missing");
         }
         var value = Bind(parameter.ParameterType, node, at);
-        if (value is null && !Optional(parameter)) throw new RecipeException(node.Place, at, $"{Expected(parameter.ParameterType)} was expected, not nothing");
+        if (value is null && !Optional(parameter))
+            throw new RecipeException(node.Place, at, $"{Expected(parameter.ParameterType)} was expected, not nothing");
         foreach (var range in RecipeShape.Attributes<RangeAttribute>(parameter))
-            if (value is not null && !range.IsValid(value)) throw new RecipeException(node.Place, at, $"{Show(value)} is outside of {Show(range.Minimum)} to {Show(range.Maximum)}");
+            if (value is not null && !range.IsValid(value))
+                throw new RecipeException(node.Place, at, $"{Show(value)} is outside of {Show(range.Minimum)} to {Show(range.Maximum)}");
         return value;
     }
 
-    private static object? DefaultOf(ParameterInfo parameter)
-        => parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null ? Activator.CreateInstance(parameter.ParameterType) : null;
+    private static object? DefaultOf(ParameterInfo parameter) =>
+        parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null
+            ? Activator.CreateInstance(parameter.ParameterType)
+            : null;
 
-    private static bool Optional(ParameterInfo parameter)
-        => Nullable.GetUnderlyingType(parameter.ParameterType) is not null || new NullabilityInfoContext().Create(parameter).WriteState != NullabilityState.NotNull;
+    private static bool Optional(ParameterInfo parameter) =>
+        Nullable.GetUnderlyingType(parameter.ParameterType) is not null
+        || new NullabilityInfoContext().Create(parameter).WriteState != NullabilityState.NotNull;
 
     private static string Show(object value) => Convert.ToString(value, CultureInfo.InvariantCulture)!;
 
-    private static string Hint(string name, IEnumerable<string> known)
-        => Spelling.Meant(name, known) is { } meant ? $"did you mean '{meant}'?" : $"there {(known.Count() == 1 ? "is" : "are")} {Listed(known)}";
+    private static string Hint(string name, IEnumerable<string> known) =>
+        Spelling.Meant(name, known) is { } meant
+            ? $"did you mean '{meant}'?"
+            : $"there {(known.Count() == 1 ? "is" : "are")} {Listed(known)}";
 
     private static string Listed(IEnumerable<string> names) => names.Any() ? string.Join(", ", names) : "none";
 

@@ -42,10 +42,11 @@ public sealed record RecipeMap(IReadOnlyList<(string Name, string Place, RecipeN
     public RecipeNode? this[string name] => Fields.FirstOrDefault(f => f.Name == name).Node;
 
     /// <summary>The same with one field set or replaced.</summary>
-    public RecipeMap With(string name, RecipeNode node) => this with
-    {
-        Fields = Fields.Any(f => f.Name == name)
-            ? [.. Fields.Select(f => f.Name == name ? (f.Name, node.Place, node) : f)]
-            : [.. Fields, (name, node.Place, node)],
-    };
+    public RecipeMap With(string name, RecipeNode node) =>
+        this with
+        {
+            Fields = Fields.Any(f => f.Name == name)
+                ? [.. Fields.Select(f => f.Name == name ? (f.Name, node.Place, node) : f)]
+                : [.. Fields, (name, node.Place, node)],
+        };
 }

@@ -16,8 +16,8 @@ public static class RecipeReader
     /// <param name="yaml">The text.</param>
     /// <param name="file">What messages call it.</param>
     /// <exception cref="RecipeException">It is no YAML, or no map.</exception>
-    public static RecipeMap Read(string yaml, string file)
-        => Parse(yaml, file, line => $"{file}:{line}") switch
+    public static RecipeMap Read(string yaml, string file) =>
+        Parse(yaml, file, line => $"{file}:{line}") switch
         {
             RecipeMap map => map,
             RecipeValue { IsNull: true } => throw new RecipeException(file, "", "the file is empty"),
@@ -30,19 +30,25 @@ public static class RecipeReader
     {
         var place = $"--set {assignment}";
         var cut = assignment.IndexOf('=', StringComparison.Ordinal);
-        if (cut <= 0) throw new RecipeException(place, "", "path=value was expected, as in optimizer.lr=5e-4");
+        if (cut <= 0)
+            throw new RecipeException(place, "", "path=value was expected, as in optimizer.lr=5e-4");
         var value = Parse(assignment[(cut + 1)..], place, _ => place);
         return (RecipeMap)Set(root, assignment[..cut].Split('.'), 0, value, place);
     }
 
     private static RecipeNode Set(RecipeNode? node, string[] path, int depth, RecipeNode value, string place)
     {
-        if (depth == path.Length) return value;
+        if (depth == path.Length)
+            return value;
         var name = path[depth];
         if (node is RecipeList list)
         {
             if (!int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out var index) || index >= list.Items.Count)
-                throw new RecipeException(place, string.Join('.', path[..depth]), $"a list of {list.Items.Count}: '{name}' is no place in it (they count from 0)");
+                throw new RecipeException(
+                    place,
+                    string.Join('.', path[..depth]),
+                    $"a list of {list.Items.Count}: '{name}' is no place in it (they count from 0)"
+                );
             return list with { Items = [.. list.Items.Select((item, i) => i == index ? Set(item, path, depth + 1, value, place) : item)] };
         }
         // A part that is written as one value (flip, mixup: 0.8) has no fields yet: it is replaced by fields.
@@ -52,7 +58,8 @@ public static class RecipeReader
 
     private static RecipeNode Parse(string yaml, string file, Func<long, string> place)
     {
-        if (yaml.Length > MaxLength) throw new RecipeException(file, "", $"{yaml.Length} characters; a recipe has at most {MaxLength}");
+        if (yaml.Length > MaxLength)
+            throw new RecipeException(file, "", $"{yaml.Length} characters; a recipe has at most {MaxLength}");
         var stream = new YamlStream();
         try
         {
@@ -68,26 +75,37 @@ public static class RecipeReader
             // The parser throws these on some damaged texts, without a line.
             throw new RecipeException(file, "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
         }
-        if (stream.Documents.Count > 1) throw new RecipeException(file, "", "several documents in one file");
-        if (stream.Documents.Count == 0) return new RecipeValue("", false, place(1));
+        if (stream.Documents.Count > 1)
+            throw new RecipeException(file, "", "several documents in one file");
+        if (stream.Documents.Count == 0)
+            return new RecipeValue("", false, place(1));
         var left = MaxNodes;
         return Convert(stream.Documents[0].RootNode, "", 0);
 
         RecipeNode Convert(YamlNode node, string path, int depth)
         {
             var at = place(node.Start.Line);
-            if (--left < 0 || depth > MaxDepth) throw new RecipeException(at, path, $"too much: a recipe has at most {MaxNodes} values, nested {MaxDepth} deep");
+            if (--left < 0 || depth > MaxDepth)
+                throw new RecipeException(at, path, $"too much: a recipe has at most {MaxNodes} values, nested {MaxDepth} deep");
             return node switch
             {
-                YamlScalarNode scalar => new RecipeValue(scalar.Value ?? "", scalar.Style is ScalarStyle.SingleQuoted or ScalarStyle.DoubleQuoted or ScalarStyle.Literal or ScalarStyle.Folded, at),
-                YamlSequenceNode list => new RecipeList([.. list.Children.Select((child, i) => Convert(child, $"{path}.{i}", depth + 1))], at),
+                YamlScalarNode scalar => new RecipeValue(
+                    scalar.Value ?? "",
+                    scalar.Style is ScalarStyle.SingleQuoted or ScalarStyle.DoubleQuoted or ScalarStyle.Literal or ScalarStyle.Folded,
+                    at
+                ),
+                YamlSequenceNode list => new RecipeList(
+                    [.. list.Children.Select((child, i) => Convert(child, $"{path}.{i}", depth + 1))],
+                    at
+                ),
                 YamlMappingNode map => new RecipeMap([.. map.Children.Select(pair => Field(pair.Key, pair.Value))], at),
                 _ => throw new RecipeException(at, path, $"a {node.NodeType} is not used in recipes"),
             };
 
             (string, string, RecipeNode) Field(YamlNode key, YamlNode value)
             {
-                if (key is not YamlScalarNode { Value: { } name }) throw new RecipeException(place(key.Start.Line), path, "the name of a field is a plain word");
+                if (key is not YamlScalarNode { Value: { } name })
+                    throw new RecipeException(place(key.Start.Line), path, "the name of a field is a plain word");
                 return (name, place(key.Start.Line), Convert(value, path.Length == 0 ? name : $"{path}.{name}", depth + 1));
             }
         }
@@ -101,7 +119,8 @@ public static class RecipeReader
         while (parser.MoveNext())
         {
             depth += parser.Current!.NestingIncrease;
-            if (depth > MaxDepth + 3) throw new RecipeException(place(parser.Current.Start.Line), "", $"nested more than {MaxDepth} deep");
+            if (depth > MaxDepth + 3)
+                throw new RecipeException(place(parser.Current.Start.Line), "", $"nested more than {MaxDepth} deep");
         }
     }
 }

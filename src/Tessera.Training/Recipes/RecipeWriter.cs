@@ -22,7 +22,8 @@ internal sealed class RecipeWriter
         var text = new StringBuilder(head);
         var writer = new RecipeWriter(absolutePaths);
         foreach (var (name, value) in writer.Fields(record))
-            if (value is not null) writer.Field(text, name, value, 0);
+            if (value is not null)
+                writer.Field(text, name, value, 0);
         return text.ToString();
     }
 
@@ -36,27 +37,31 @@ internal sealed class RecipeWriter
         }
         text.Append(' ', indent).Append(name).Append(":\n");
         if (value is IEnumerable list)
-            foreach (var item in list) text.Append(' ', indent + 2).Append("- ").Append(Flow(item, named: false)).Append('\n');
+            foreach (var item in list)
+                text.Append(' ', indent + 2).Append("- ").Append(Flow(item, named: false)).Append('\n');
         else
             foreach (var (field, inner) in NamedFields(value))
-                if (inner is not null) Field(text, field, inner, indent + 2);
+                if (inner is not null)
+                    Field(text, field, inner, indent + 2);
     }
 
-    private string Flow(object value, bool named) => value switch
-    {
-        string s => Text(s),
-        bool b => b ? "true" : "false",
-        Enum e => RecipeShape.Snake(e.ToString()),
-        double d => d.ToString("R", CultureInfo.InvariantCulture),
-        IFormattable number and ValueType => number.ToString(null, CultureInfo.InvariantCulture),
-        IEnumerable list => $"[{string.Join(", ", list.Cast<object>().Select(item => Flow(item, named: false)))}]",
-        _ => named ? Map(NamedFields(value)) : Short(value),
-    };
+    private string Flow(object value, bool named) =>
+        value switch
+        {
+            string s => Text(s),
+            bool b => b ? "true" : "false",
+            Enum e => RecipeShape.Snake(e.ToString()),
+            double d => d.ToString("R", CultureInfo.InvariantCulture),
+            IFormattable number and ValueType => number.ToString(null, CultureInfo.InvariantCulture),
+            IEnumerable list => $"[{string.Join(", ", list.Cast<object>().Select(item => Flow(item, named: false)))}]",
+            _ => named ? Map(NamedFields(value)) : Short(value),
+        };
 
     // In lists: crop: { pad: 4 }, or only flip.
     private string Short(object record)
     {
-        if (RecipeShape.ChoiceName(record.GetType()) is not { } name) return Map(Fields(record));
+        if (RecipeShape.ChoiceName(record.GetType()) is not { } name)
+            return Map(Fields(record));
         var fields = Fields(record).Where(f => f.Value is not null).ToArray();
         return fields.Length == 0 ? name : $"{name}: {Map(fields)}";
     }
@@ -67,37 +72,54 @@ internal sealed class RecipeWriter
         return inner.Length == 0 ? "{}" : $"{{ {inner} }}";
     }
 
-    private IEnumerable<(string Name, object? Value)> NamedFields(object record)
-        => RecipeShape.ChoiceName(record.GetType()) is { } name ? Fields(record).Prepend((RecipeShape.NameField, name)) : Fields(record);
+    private IEnumerable<(string Name, object? Value)> NamedFields(object record) =>
+        RecipeShape.ChoiceName(record.GetType()) is { } name ? Fields(record).Prepend((RecipeShape.NameField, name)) : Fields(record);
 
     private IEnumerable<(string Name, object? Value)> Fields(object record)
     {
         var type = record.GetType();
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
-            var property = type.GetProperty(parameter.Name!, System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.IgnoreCase)
-                ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
+            var property = type.GetProperty(
+                parameter.Name!,
+                System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.IgnoreCase
+            ) ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
             var value = property.GetValue(record);
-            yield return (RecipeShape.FieldName(parameter), absolutePaths && value is string path && RecipeShape.Attributes<RecipePathAttribute>(parameter).Any() ? Path.GetFullPath(path) : value);
+            yield return (
+                RecipeShape.FieldName(parameter),
+                absolutePaths && value is string path && RecipeShape.Attributes<RecipePathAttribute>(parameter).Any()
+                    ? Path.GetFullPath(path)
+                    : value
+            );
         }
     }
 
     private static string Text(string value)
     {
-        var plain = value.Length > 0 && value != "~" && value != "null" && value[0] is not ('-' or '.') && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/' or '+');
-        if (plain) return value;
+        var plain =
+            value.Length > 0
+            && value != "~"
+            && value != "null"
+            && value[0] is not ('-' or '.')
+            && value.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-' or '.' or '/' or '+');
+        if (plain)
+            return value;
         var quoted = new StringBuilder("\"");
         foreach (var c in value)
-            quoted.Append(c switch
-            {
-                '"' => "\\\"",
-                '\\' => @"\\",
-                '\n' => "\\n",
-                '\r' => "\\r",
-                '\t' => "\\t",
-                _ when char.IsControl(c) || c is '\u2028' or '\u2029' or '\uFEFF' || char.IsSurrogate(c) => c < 0x100 ? $"\\x{(int)c:x2}" : $"\\u{(int)c:x4}",
-                _ => c.ToString(),
-            });
+            quoted.Append(
+                c switch
+                {
+                    '"' => "\\\"",
+                    '\\' => @"\\",
+                    '\n' => "\\n",
+                    '\r' => "\\r",
+                    '\t' => "\\t",
+                    _ when char.IsControl(c) || c is '\u2028' or '\u2029' or '\uFEFF' || char.IsSurrogate(c) => c < 0x100
+                        ? $"\\x{(int)c:x2}"
+                        : $"\\u{(int)c:x4}",
+                    _ => c.ToString(),
+                }
+            );
         return quoted.Append('"').ToString();
     }
 }

@@ -21,7 +21,8 @@ public sealed record RmspropOptions(
     [Range(0, 1)] double Momentum = 0,
     int? LrBatch = null,
     bool DecayAll = false,
-    double LayerDecay = 1) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+    double LayerDecay = 1
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Rmsprop(groups, Lr, Alpha, Eps, Momentum);

@@ -16,9 +16,12 @@ internal static class AttentionPictures
     internal static IReadOnlyList<HeatMap> Of(Backbone model, Tensor image, int blocks = 3)
     {
         using var scope = new Scope();
-        if (AttentionRollout.Record(model, image) is not { } attention) return [];
+        if (AttentionRollout.Record(model, image) is not { } attention)
+            return [];
         var count = attention.Blocks.Count;
-        var shown = Enumerable.Range(0, Math.Min(blocks, count)).Select(i => count <= blocks ? i : (int)Math.Round(i * (count - 1) / (double)(blocks - 1)));
+        var shown = Enumerable
+            .Range(0, Math.Min(blocks, count))
+            .Select(i => count <= blocks ? i : (int)Math.Round(i * (count - 1) / (double)(blocks - 1)));
         return [.. shown.Select(attention.Block), attention.Rollout()];
     }
 }

@@ -20,8 +20,10 @@ internal static class Html
 
     private static readonly NumberFormatInfo Spaced = new() { NumberGroupSeparator = ",", NumberGroupSizes = [3] };
 
-    internal static string Duration(TimeSpan time)
-        => time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min" : time.TotalMinutes >= 1 ? $"{(int)time.TotalMinutes} min {time.Seconds} s" : $"{Fixed(time.TotalSeconds, 1)} s";
+    internal static string Duration(TimeSpan time) =>
+        time.TotalHours >= 1 ? $"{(int)time.TotalHours} h {time.Minutes} min"
+        : time.TotalMinutes >= 1 ? $"{(int)time.TotalMinutes} min {time.Seconds} s"
+        : $"{Fixed(time.TotalSeconds, 1)} s";
 
     /// <summary>Texts that are too long for a chart are cut.</summary>
     internal static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "…";

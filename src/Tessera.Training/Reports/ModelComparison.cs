@@ -9,32 +9,46 @@ public sealed record ModelRow(string Model, string Architecture, string Form, IR
 {
     /// <summary>Numbers that are learned.</summary>
     public long? Parameters { get; init; }
+
     /// <summary>Multiply-accumulates of one image, products of attention included, norms and activations not.</summary>
     public long? Macs { get; init; }
+
     /// <summary>Those of products of activations with each other.</summary>
     public long? AttentionMacs { get; init; }
+
     /// <summary>Elements that convolutions and products put out for one image.</summary>
     public long? Activations { get; init; }
+
     /// <summary>Images a second of predictions for one image at a time.</summary>
     public double? ImagesPerSecondSingle { get; init; }
+
     /// <summary>Images a second at the comparison's batch.</summary>
     public double? ImagesPerSecond { get; init; }
+
     /// <summary>Bytes that weights and prediction at the comparison's batch add to a process of their own.</summary>
     public long? PeakMemory { get; init; }
+
     /// <summary>Published accuracy, a fraction.</summary>
     public double? PublishedTop1 { get; init; }
+
     /// <summary>What the published accuracy was measured on.</summary>
     public string? PublishedOn { get; init; }
+
     /// <summary>How the published accuracy was trained for, where that is known.</summary>
     public string? PublishedSetting { get; init; }
+
     /// <summary>Accuracy after the last epoch under the comparison's recipe, a fraction.</summary>
     public double? Top1 { get; init; }
+
     /// <summary>Highest accuracy of an epoch under the comparison's recipe.</summary>
     public double? BestTop1 { get; init; }
+
     /// <summary>Seconds of training, without evaluations.</summary>
     public double? TrainSeconds { get; init; }
+
     /// <summary>Loss of training at its end.</summary>
     public double? TrainLoss { get; init; }
+
     /// <summary>Where the row is not as the others: what could not be measured and why.</summary>
     public string? Deviation { get; init; }
 }
@@ -46,16 +60,22 @@ public sealed record ResolutionRow(string Model, IReadOnlyList<int> ImageSize)
 {
     /// <summary>Numbers that are learned.</summary>
     public long? Parameters { get; init; }
+
     /// <summary>Multiply-accumulates of one image, products of attention included.</summary>
     public long? Macs { get; init; }
+
     /// <summary>Elements that convolutions and products put out for one image.</summary>
     public long? Activations { get; init; }
+
     /// <summary>Pixels that reach the middle of the last map, by gradients.</summary>
     public long? ReceptivePixels { get; init; }
+
     /// <summary>Height and width of the box around them.</summary>
     public IReadOnlyList<int>? ReceptiveBox { get; init; }
+
     /// <summary>Their share of the image.</summary>
     public double? ReceptiveShare { get; init; }
+
     /// <summary>Why there are no figures.</summary>
     public string? Deviation { get; init; }
 }
@@ -64,7 +84,11 @@ public sealed record ResolutionRow(string Model, IReadOnlyList<int> ImageSize)
 /// <param name="Configuration">What holds for all: name and value.</param>
 /// <param name="Rows">A model each; none when resolutions are compared.</param>
 /// <param name="Resolutions">A model at a resolution each.</param>
-public sealed record ModelComparison(IReadOnlyList<(string Name, string Value)> Configuration, IReadOnlyList<ModelRow> Rows, IReadOnlyList<ResolutionRow> Resolutions)
+public sealed record ModelComparison(
+    IReadOnlyList<(string Name, string Value)> Configuration,
+    IReadOnlyList<ModelRow> Rows,
+    IReadOnlyList<ResolutionRow> Resolutions
+)
 {
     /// <summary>Points that none excels in both coordinates, by x.</summary>
     /// <param name="points">x and y; y is the better the higher.</param>
@@ -75,7 +99,8 @@ public sealed record ModelComparison(IReadOnlyList<(string Name, string Value)> 
         List<int> front = [];
         foreach (var (i, point) in points.Index().OrderBy(p => lowX ? p.Item.X : -p.Item.X).ThenByDescending(p => p.Item.Y))
         {
-            if (point.Y <= best) continue;
+            if (point.Y <= best)
+                continue;
             best = point.Y;
             front.Add(i);
         }

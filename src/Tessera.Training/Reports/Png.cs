@@ -14,7 +14,8 @@ internal static class Png
     /// <param name="channels">1 for grey, 3 for colour.</param>
     internal static byte[] Encode(ReadOnlySpan<byte> pixels, int height, int width, int channels)
     {
-        if (channels is not (1 or 3)) throw new ArgumentException($"{channels} channels; a PNG here has 1 or 3", nameof(channels));
+        if (channels is not (1 or 3))
+            throw new ArgumentException($"{channels} channels; a PNG here has 1 or 3", nameof(channels));
         using var file = new MemoryStream();
         file.Write([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A]);
         Span<byte> header = stackalloc byte[13];
@@ -37,8 +38,8 @@ internal static class Png
     }
 
     /// <summary>As the source of an img element.</summary>
-    internal static string DataUri(ReadOnlySpan<byte> pixels, int height, int width, int channels)
-        => DataUri(Encode(pixels, height, width, channels));
+    internal static string DataUri(ReadOnlySpan<byte> pixels, int height, int width, int channels) =>
+        DataUri(Encode(pixels, height, width, channels));
 
     /// <summary>A file as the source of an img element.</summary>
     internal static string DataUri(byte[] png) => $"data:image/png;base64,{Convert.ToBase64String(png)}";
@@ -61,7 +62,8 @@ internal static class Png
         foreach (var value in bytes)
         {
             sum ^= value;
-            for (var bit = 0; bit < 8; bit++) sum = (sum & 1) != 0 ? (sum >> 1) ^ 0xEDB88320 : sum >> 1;
+            for (var bit = 0; bit < 8; bit++)
+                sum = (sum & 1) != 0 ? (sum >> 1) ^ 0xEDB88320 : sum >> 1;
         }
         return ~sum;
     }

@@ -20,12 +20,14 @@ internal sealed class RunCurves(IReadOnlyList<JsonObject> log)
     /// <summary>Epoch and value of a field of evaluations.</summary>
     internal IReadOnlyList<(double X, double Y)> OfEvaluations(string field) => Points(Evaluations, field);
 
-    private IReadOnlyList<(double X, double Y)> Points(IReadOnlyList<JsonObject> lines, string field)
-        => [.. lines.Where(line => line[field] is not null).Select(line => ((double)line["step"]! / perEpoch, (double)line[field]!))];
+    private IReadOnlyList<(double X, double Y)> Points(IReadOnlyList<JsonObject> lines, string field) =>
+        [.. lines.Where(line => line[field] is not null).Select(line => ((double)line["step"]! / perEpoch, (double)line[field]!))];
 
     // Both kinds of line tell epoch and step; at the end of an epoch they fix how many steps one has.
-    private static double StepsPerEpoch(IReadOnlyList<JsonObject> log)
-        => (Lines(log, "evaluation").LastOrDefault() ?? Lines(log, "step").LastOrDefault()) is { } last ? (double)last["step"]! / (double)last["epoch"]! : 1;
+    private static double StepsPerEpoch(IReadOnlyList<JsonObject> log) =>
+        (Lines(log, "evaluation").LastOrDefault() ?? Lines(log, "step").LastOrDefault()) is { } last
+            ? (double)last["step"]! / (double)last["epoch"]!
+            : 1;
 
     private static JsonObject[] Lines(IReadOnlyList<JsonObject> log, string kind) => [.. log.Where(line => (string?)line["kind"] == kind)];
 }

@@ -11,7 +11,10 @@ public static class RunEnvironment
     /// <summary>Versions, machine, threads, variables that change the speed, and the commit that the working folder is at.</summary>
     public static IReadOnlyList<(string Name, string Value)> Describe()
     {
-        var version = typeof(RunEnvironment).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()?.InformationalVersion.Split('+')[0] ?? "unknown";
+        var version = typeof(RunEnvironment)
+            .Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()
+            ?.InformationalVersion.Split('+')[0]
+            ?? "unknown";
         List<(string, string)> facts =
         [
             ("Tessera", version),
@@ -21,19 +24,25 @@ public static class RunEnvironment
             ("processor", Processor()),
             ("cores", $"{Environment.ProcessorCount}, {Torch.Threads} threads of one operator"),
         ];
-        if (Cuda.IsAvailable) facts.Add(("CUDA devices", $"{Cuda.Count}"));
+        if (Cuda.IsAvailable)
+            facts.Add(("CUDA devices", $"{Cuda.Count}"));
         foreach (var name in (string[])["OPENBLAS_CORETYPE", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "TESSERA_LIBTORCH"])
-            if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value) facts.Add((name, value));
-        if (Commit() is { } commit) facts.Add(("commit", commit));
+            if (Environment.GetEnvironmentVariable(name) is { Length: > 0 } value)
+                facts.Add((name, value));
+        if (Commit() is { } commit)
+            facts.Add(("commit", commit));
         return facts;
     }
 
     private static string Processor()
     {
         const string path = "/proc/cpuinfo";
-        if (!File.Exists(path)) return RuntimeInformation.ProcessArchitecture.ToString();
+        if (!File.Exists(path))
+            return RuntimeInformation.ProcessArchitecture.ToString();
         var line = File.ReadLines(path).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal));
-        return line is null ? RuntimeInformation.ProcessArchitecture.ToString() : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
+        return line is null
+            ? RuntimeInformation.ProcessArchitecture.ToString()
+            : line[(line.IndexOf(':', StringComparison.Ordinal) + 1)..].Trim();
     }
 
     // Null outside of a checkout, or without git.
@@ -41,8 +50,15 @@ public static class RunEnvironment
     {
         try
         {
-            using var git = Process.Start(new ProcessStartInfo("git", ["rev-parse", "--short=12", "HEAD"]) { RedirectStandardOutput = true, RedirectStandardError = true });
-            if (git is null) return null;
+            using var git = Process.Start(
+                new ProcessStartInfo("git", ["rev-parse", "--short=12", "HEAD"])
+                {
+                    RedirectStandardOutput = true,
+                    RedirectStandardError = true,
+                }
+            );
+            if (git is null)
+                return null;
             var commit = git.StandardOutput.ReadToEnd().Trim();
             git.WaitForExit();
             return git.ExitCode == 0 && commit.Length > 0 ? commit : null;

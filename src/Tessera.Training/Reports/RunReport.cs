@@ -8,17 +8,44 @@ internal static class RunReport
 {
     private const int Images = 8;
 
-    internal static string Render(RunFolder run, Recipe recipe, Backbone model, Dataset data, DataFacts facts, Evaluation evaluation, Evaluation? ema)
+    internal static string Render(
+        RunFolder run,
+        Recipe recipe,
+        Backbone model,
+        Dataset data,
+        DataFacts facts,
+        Evaluation evaluation,
+        Evaluation? ema
+    )
     {
         var yaml = File.ReadAllText(run.RecipePath);
-        return ReportPage.Render(new($"{recipe.Model.Name} on {data.Name}", yaml, Command(run, yaml), RunLog.Read(run.LogPath), facts.Classes, model.ParameterCount, evaluation, ema, RunEnvironment.Describe())
-        {
-            Samples = data is EncodedText ? "texts" : "images",
-            Mistakes = [.. evaluation.Mistakes.Select(mistake => data is EncodedText texts
-                ? (mistake, texts.Source.Texts[mistake.Index], null)
-                : (mistake, data.SampleName(mistake.Index), Picture((ImageDataset)data, mistake.Index)))],
-            Attention = data is ImageDataset images ? Attention(model, images, facts, evaluation, recipe.EvaluationPipeline(model, facts)) : [],
-        });
+        return ReportPage.Render(
+            new(
+                $"{recipe.Model.Name} on {data.Name}",
+                yaml,
+                Command(run, yaml),
+                RunLog.Read(run.LogPath),
+                facts.Classes,
+                model.ParameterCount,
+                evaluation,
+                ema,
+                RunEnvironment.Describe()
+            )
+            {
+                Samples = data is EncodedText ? "texts" : "images",
+                Mistakes =
+                [
+                    .. evaluation.Mistakes.Select(mistake =>
+                        data is EncodedText texts
+                            ? (mistake, texts.Source.Texts[mistake.Index], null)
+                            : (mistake, data.SampleName(mistake.Index), Picture((ImageDataset)data, mistake.Index))
+                    ),
+                ],
+                Attention = data is ImageDataset images
+                    ? Attention(model, images, facts, evaluation, recipe.EvaluationPipeline(model, facts))
+                    : [],
+            }
+        );
     }
 
     // The first line of a resolved recipe tells the command that it came from.
@@ -45,8 +72,20 @@ internal static class RunReport
         {
             var wrong = evaluation.Mistakes.Select(mistake => mistake.Index).Take(Images / 4);
             var unreadable = evaluation.Unreadable.Select(image => image.Index).ToHashSet();
-            var first = data.Labels.Index().Where(sample => !unreadable.Contains(sample.Index)).DistinctBy(sample => sample.Item).Select(sample => sample.Index);
-            return [.. wrong.Concat(first).Distinct().Take(Images).Select(index => Row(model, data, facts, index, pipeline)).OfType<AttentionRow>()];
+            var first = data
+                .Labels.Index()
+                .Where(sample => !unreadable.Contains(sample.Index))
+                .DistinctBy(sample => sample.Item)
+                .Select(sample => sample.Index);
+            return
+            [
+                .. wrong
+                    .Concat(first)
+                    .Distinct()
+                    .Take(Images)
+                    .Select(index => Row(model, data, facts, index, pipeline))
+                    .OfType<AttentionRow>(),
+            ];
         }
         finally
         {
@@ -62,12 +101,17 @@ internal static class RunReport
         var batch = loader.Epoch(0).First();
         var image = batch.Inputs.To(Evaluator.DeviceOf(model));
         var maps = AttentionPictures.Of(model, image);
-        if (maps.Count == 0) return null;
+        if (maps.Count == 0)
+            return null;
         var (_, channels, height, width) = image.Shape;
         var pixels = Explanation.Pixels(image, facts.Normalization);
         string Draw(HeatMap? map) => Png.DataUri(Overlay.Draw(pixels, (int)height, (int)width, (int)channels, map));
         var predicted = (int)model.Call(image).Argmax(1).ToInt64();
-        return new(facts.Classes[data.Labels[index]], facts.Classes[predicted], [("image", Draw(null)), .. maps.Select(map => (map.Name, Draw(map)))]);
+        return new(
+            facts.Classes[data.Labels[index]],
+            facts.Classes[predicted],
+            [("image", Draw(null)), .. maps.Select(map => (map.Name, Draw(map)))]
+        );
     }
 
     /// <summary>One sample of a data set.</summary>
@@ -77,6 +121,7 @@ internal static class RunReport
         public override int? Height => data.Height;
         public override int? Width => data.Width;
         public override Normalization Normalization => data.Normalization;
+
         public override void Read(int position, Raster target) => data.Read(index, target);
     }
 }

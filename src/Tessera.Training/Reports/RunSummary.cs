@@ -23,7 +23,8 @@ public sealed record RunSummary(
     double? LastLoss,
     double? TrainLoss,
     double? ImagesPerSecond,
-    double Seconds)
+    double Seconds
+)
 {
     /// <summary>The log as curves.</summary>
     internal RunCurves Curves { get; init; } = new([]);
@@ -33,43 +34,60 @@ public sealed record RunSummary(
     public static RunSummary Of(string folder)
     {
         var run = new RunFolder(folder);
-        if (!run.Exists) throw new RunException($"{folder}: there is no run (no {System.IO.Path.GetFileName(run.RecipePath)})");
+        if (!run.Exists)
+            throw new RunException($"{folder}: there is no run (no {System.IO.Path.GetFileName(run.RecipePath)})");
         var fields = new OrderedDictionary<string, string>();
-        foreach (var (name, _, node) in RecipeReader.Read(File.ReadAllText(run.RecipePath), run.RecipePath).Fields) Flatten(name, node, fields);
+        foreach (var (name, _, node) in RecipeReader.Read(File.ReadAllText(run.RecipePath), run.RecipePath).Fields)
+            Flatten(name, node, fields);
         var curves = new RunCurves(RunLog.Read(run.LogPath));
         double[] top1 = [.. curves.OfEvaluations("top1").Select(p => p.Y)];
         double[] rates = [.. curves.OfSteps("images_per_second").Select(p => p.Y).Where(rate => rate > 0).Order()];
         var last = curves.Steps.Concat(curves.Evaluations).MaxBy(line => (long)line["step"]!);
-        return new(folder, fields, (long?)last?["epoch"] ?? 0, (long?)last?["step"] ?? 0,
-            top1.Length > 0 ? top1.Max() : null, top1.Length > 0 ? top1[^1] : null,
-            Last(curves.OfEvaluations("ema_top1")), Last(curves.OfEvaluations("loss")), Last(curves.OfSteps("loss")),
-            rates.Length > 0 ? rates[rates.Length / 2] : null, curves.OfSteps("seconds").Sum(p => p.Y))
+        return new(
+            folder,
+            fields,
+            (long?)last?["epoch"] ?? 0,
+            (long?)last?["step"] ?? 0,
+            top1.Length > 0 ? top1.Max() : null,
+            top1.Length > 0 ? top1[^1] : null,
+            Last(curves.OfEvaluations("ema_top1")),
+            Last(curves.OfEvaluations("loss")),
+            Last(curves.OfSteps("loss")),
+            rates.Length > 0 ? rates[rates.Length / 2] : null,
+            curves.OfSteps("seconds").Sum(p => p.Y)
+        )
         {
             Curves = curves,
         };
     }
 
     /// <summary>Fields of the recipes that are not the same in all runs, with the value of each; null where one has no such field.</summary>
-    public static IReadOnlyList<(string Field, IReadOnlyList<string?> Values)> Differences(IReadOnlyList<RunSummary> runs)
-        => [.. runs.SelectMany(run => run.Fields.Keys).Distinct()
-            .Select(field => (field, (IReadOnlyList<string?>)[.. runs.Select(run => run.Fields.GetValueOrDefault(field))]))
-            .Where(row => row.Item2.Distinct().Count() > 1)];
+    public static IReadOnlyList<(string Field, IReadOnlyList<string?> Values)> Differences(IReadOnlyList<RunSummary> runs) =>
+        [
+            .. runs.SelectMany(run => run.Fields.Keys)
+                .Distinct()
+                .Select(field => (field, (IReadOnlyList<string?>)[.. runs.Select(run => run.Fields.GetValueOrDefault(field))]))
+                .Where(row => row.Item2.Distinct().Count() > 1),
+        ];
 
     private static double? Last(IReadOnlyList<(double X, double Y)> points) => points.Count > 0 ? points[^1].Y : null;
 
     private static void Flatten(string path, RecipeNode node, OrderedDictionary<string, string> fields)
     {
         if (node is RecipeMap map)
-            foreach (var (name, _, inner) in map.Fields) Flatten($"{path}.{name}", inner, fields);
-        else fields[path] = Text(node);
+            foreach (var (name, _, inner) in map.Fields)
+                Flatten($"{path}.{name}", inner, fields);
+        else
+            fields[path] = Text(node);
     }
 
-    private static string Text(RecipeNode node) => node switch
-    {
-        RecipeValue value => value.Text,
-        RecipeList list => $"[{string.Join(", ", list.Items.Select(Text))}]",
-        RecipeMap { Fields: [var (name, _, inner)] } => $"{name}: {Text(inner)}",
-        RecipeMap map => $"{{ {string.Join(", ", map.Fields.Select(field => $"{field.Name}: {Text(field.Node)}"))} }}",
-        _ => node.Kind,
-    };
+    private static string Text(RecipeNode node) =>
+        node switch
+        {
+            RecipeValue value => value.Text,
+            RecipeList list => $"[{string.Join(", ", list.Items.Select(Text))}]",
+            RecipeMap { Fields: [var (name, _, inner)] } => $"{name}: {Text(inner)}",
+            RecipeMap map => $"{{ {string.Join(", ", map.Fields.Select(field => $"{field.Name}: {Text(field.Node)}"))} }}",
+            _ => node.Kind,
+        };
 }

@@ -15,18 +15,26 @@ public sealed class CheckpointStore(string folder)
     private const string Prefix = "step-";
     private const string ManifestName = "manifest.json";
     private const string PositionName = "position.json";
-    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     private sealed record Manifest(int Format, OrderedDictionary<string, Entry> Files);
 
     private sealed record Entry(long Bytes, string Sha256);
 
     /// <summary>Paths of all checkpoints, the newest first.</summary>
-    public IReadOnlyList<string> All => !Directory.Exists(folder) ? []
-        : [.. Directory.EnumerateDirectories(folder, $"{Prefix}*").Where(path => StepOf(path) is not null).OrderByDescending(StepOf)];
+    public IReadOnlyList<string> All =>
+        !Directory.Exists(folder)
+            ? []
+            : [.. Directory.EnumerateDirectories(folder, $"{Prefix}*").Where(path => StepOf(path) is not null).OrderByDescending(StepOf)];
 
-    private static long? StepOf(string path)
-        => long.TryParse(Path.GetFileName(path).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step) ? step : null;
+    private static long? StepOf(string path) =>
+        long.TryParse(Path.GetFileName(path).AsSpan(Prefix.Length), NumberStyles.None, CultureInfo.InvariantCulture, out var step)
+            ? step
+            : null;
 
     /// <summary>Writes a checkpoint; one of the same step is replaced.</summary>
     /// <param name="position">Where training stands.</param>
@@ -40,12 +48,15 @@ public sealed class CheckpointStore(string folder)
         Directory.CreateDirectory(building);
         try
         {
-            foreach (var (file, named) in tensors) TensorFile.Save(Path.Combine(building, $"{file}.safetensors"), named);
+            foreach (var (file, named) in tensors)
+                TensorFile.Save(Path.Combine(building, $"{file}.safetensors"), named);
             WriteFlushed(Path.Combine(building, PositionName), JsonSerializer.SerializeToUtf8Bytes(position, json));
             var files = new OrderedDictionary<string, Entry>();
-            foreach (var file in Directory.GetFiles(building).Order(StringComparer.Ordinal)) files.Add(Path.GetFileName(file), Describe(file));
+            foreach (var file in Directory.GetFiles(building).Order(StringComparer.Ordinal))
+                files.Add(Path.GetFileName(file), Describe(file));
             WriteFlushed(Path.Combine(building, ManifestName), JsonSerializer.SerializeToUtf8Bytes(new Manifest(1, files), json));
-            if (Directory.Exists(path)) Directory.Delete(path, recursive: true);
+            if (Directory.Exists(path))
+                Directory.Delete(path, recursive: true);
             Directory.Move(building, path);
         }
         catch
@@ -76,7 +87,8 @@ public sealed class CheckpointStore(string folder)
     {
         foreach (var path in All)
         {
-            if (!stopped && TryPosition(path) is { Stopped: true }) continue;
+            if (!stopped && TryPosition(path) is { Stopped: true })
+                continue;
             try
             {
                 return Open(path);
@@ -92,7 +104,11 @@ public sealed class CheckpointStore(string folder)
     /// <summary>The whole checkpoint with the highest accuracy, the newest among equal ones; null when none was evaluated.</summary>
     public StoredCheckpoint? Best()
     {
-        foreach (var path in All.Select(path => (Path: path, TryPosition(path)?.Top1)).Where(c => c.Top1 is not null).OrderByDescending(c => c.Top1))
+        foreach (
+            var path in All.Select(path => (Path: path, TryPosition(path)?.Top1))
+                .Where(c => c.Top1 is not null)
+                .OrderByDescending(c => c.Top1)
+        )
         {
             try
             {
@@ -114,12 +130,15 @@ public sealed class CheckpointStore(string folder)
         try
         {
             var manifest = JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(Path.Combine(path, ManifestName)), json);
-            if (manifest?.Files is null || manifest.Format != 1) throw new CorruptCheckpointException(path, "its manifest is of another format");
+            if (manifest?.Files is null || manifest.Format != 1)
+                throw new CorruptCheckpointException(path, "its manifest is of another format");
             foreach (var (file, expected) in manifest.Files)
             {
                 var found = Describe(Path.Combine(path, Path.GetFileName(file)));
-                if (found.Bytes != expected.Bytes) throw new CorruptCheckpointException(path, $"{file} has {found.Bytes} bytes, the manifest says {expected.Bytes}");
-                if (found.Sha256 != expected.Sha256) throw new CorruptCheckpointException(path, $"{file} is damaged: its SHA-256 is not the manifest's");
+                if (found.Bytes != expected.Bytes)
+                    throw new CorruptCheckpointException(path, $"{file} has {found.Bytes} bytes, the manifest says {expected.Bytes}");
+                if (found.Sha256 != expected.Sha256)
+                    throw new CorruptCheckpointException(path, $"{file} is damaged: its SHA-256 is not the manifest's");
             }
             return new(path, ReadPosition(path));
         }
@@ -129,8 +148,9 @@ public sealed class CheckpointStore(string folder)
         }
     }
 
-    private static Position ReadPosition(string path)
-        => JsonSerializer.Deserialize<Position>(File.ReadAllBytes(Path.Combine(path, PositionName)), json) ?? throw new JsonException($"{PositionName} is empty");
+    private static Position ReadPosition(string path) =>
+        JsonSerializer.Deserialize<Position>(File.ReadAllBytes(Path.Combine(path, PositionName)), json)
+        ?? throw new JsonException($"{PositionName} is empty");
 
     private static Position? TryPosition(string path)
     {
@@ -147,7 +167,8 @@ public sealed class CheckpointStore(string folder)
     /// <summary>Deletes the checkpoints of later steps.</summary>
     public void DeleteAfter(long step)
     {
-        foreach (var path in All.Where(path => StepOf(path) > step)) Directory.Delete(path, recursive: true);
+        foreach (var path in All.Where(path => StepOf(path) > step))
+            Directory.Delete(path, recursive: true);
     }
 
     /// <summary>Deletes all but the newest, the newest that was not written because training was stopped, and the best; and what interrupted writing has left.</summary>
@@ -157,8 +178,10 @@ public sealed class CheckpointStore(string folder)
         var all = All.Select(path => (Path: path, Position: TryPosition(path))).ToArray();
         var best = all.Where(c => c.Position?.Top1 is not null).OrderByDescending(c => c.Position!.Top1).FirstOrDefault().Path;
         var regular = all.FirstOrDefault(c => c.Position is { Stopped: false }).Path;
-        foreach (var (path, _) in all.Skip(keep).Where(c => c.Path != best && c.Path != regular)) Directory.Delete(path, recursive: true);
-        foreach (var path in Directory.EnumerateDirectories(folder, "*.tmp")) Directory.Delete(path, recursive: true);
+        foreach (var (path, _) in all.Skip(keep).Where(c => c.Path != best && c.Path != regular))
+            Directory.Delete(path, recursive: true);
+        foreach (var path in Directory.EnumerateDirectories(folder, "*.tmp"))
+            Directory.Delete(path, recursive: true);
     }
 }
 

@@ -26,10 +26,19 @@ internal sealed class EventFile : IDisposable
         this.clock = clock;
         // TensorBoard reads the files of a folder in the order of their names: seconds first.
         var seconds = Math.Max(clock.GetUtcNow().ToUnixTimeSeconds(), Newest(folder) + 1);
-        var path = Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"{Prefix}{seconds:D10}.{Environment.MachineName}.{Environment.ProcessId}.0"));
+        var path = Path.Combine(
+            folder,
+            string.Create(CultureInfo.InvariantCulture, $"{Prefix}{seconds:D10}.{Environment.MachineName}.{Environment.ProcessId}.0")
+        );
         stream = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.Read);
         Write(new Event { FileVersion = "brain.Event:2" });
-        Write(new Event { Step = firstStep, SessionLog = new() { Status = SessionLog.Types.SessionStatus.Start } });
+        Write(
+            new Event
+            {
+                Step = firstStep,
+                SessionLog = new() { Status = SessionLog.Types.SessionStatus.Start },
+            }
+        );
     }
 
     /// <summary>Writes the scalars of a step and hands them to the system.</summary>
@@ -37,7 +46,8 @@ internal sealed class EventFile : IDisposable
     {
         var summary = new Summary();
         summary.Value.AddRange(scalars.Select(scalar => new Summary.Types.Value { Tag = scalar.Tag, SimpleValue = (float)scalar.Value }));
-        if (summary.Value.Count == 0) return;
+        if (summary.Value.Count == 0)
+            return;
         Write(new Event { Step = step, Summary = summary });
         stream.Flush();
     }
@@ -59,12 +69,26 @@ internal sealed class EventFile : IDisposable
     private static uint MaskedChecksum(ReadOnlySpan<byte> bytes)
     {
         var crc = uint.MaxValue;
-        foreach (var value in bytes) crc = BitOperations.Crc32C(crc, value);
+        foreach (var value in bytes)
+            crc = BitOperations.Crc32C(crc, value);
         return BitOperations.RotateRight(~crc, 15) + 0xA282EAD8;
     }
 
-    private static long Newest(string folder)
-        => Directory.EnumerateFiles(folder, Prefix + "*").Select(path => long.TryParse(Path.GetFileName(path)[Prefix.Length..].Split('.')[0], NumberStyles.None, CultureInfo.InvariantCulture, out var seconds) ? seconds : 0).DefaultIfEmpty().Max();
+    private static long Newest(string folder) =>
+        Directory
+            .EnumerateFiles(folder, Prefix + "*")
+            .Select(path =>
+                long.TryParse(
+                    Path.GetFileName(path)[Prefix.Length..].Split('.')[0],
+                    NumberStyles.None,
+                    CultureInfo.InvariantCulture,
+                    out var seconds
+                )
+                    ? seconds
+                    : 0
+            )
+            .DefaultIfEmpty()
+            .Max();
 
     /// <inheritdoc/>
     public void Dispose() => stream.Dispose();

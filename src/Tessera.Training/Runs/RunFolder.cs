@@ -33,7 +33,11 @@ public sealed class RunFolder(string path)
     /// <summary>What the model has to know of its data.</summary>
     public string FactsPath => File("data.json");
 
-    internal static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    internal static readonly JsonSerializerOptions Json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     internal void WriteFacts(DataFacts facts) => Write(FactsPath, JsonSerializer.Serialize(facts, Json));
 
@@ -41,7 +45,8 @@ public sealed class RunFolder(string path)
     {
         try
         {
-            return JsonSerializer.Deserialize<DataFacts>(System.IO.File.ReadAllBytes(FactsPath), Json) ?? throw new JsonException("it is empty");
+            return JsonSerializer.Deserialize<DataFacts>(System.IO.File.ReadAllBytes(FactsPath), Json)
+                ?? throw new JsonException("it is empty");
         }
         catch (Exception error) when (error is IOException or JsonException)
         {
@@ -52,7 +57,8 @@ public sealed class RunFolder(string path)
     /// <summary>Deletes what a process has left that was killed while it wrote a file.</summary>
     internal void RemoveUnfinished()
     {
-        foreach (var file in Directory.EnumerateFiles(Path, "*.tmp")) System.IO.File.Delete(file);
+        foreach (var file in Directory.EnumerateFiles(Path, "*.tmp"))
+            System.IO.File.Delete(file);
     }
 
     private string File(string name) => System.IO.Path.Combine(Path, name);

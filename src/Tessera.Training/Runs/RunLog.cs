@@ -33,8 +33,14 @@ public sealed class RunLog : IDisposable
     /// <param name="fields">The rest of it.</param>
     public void Write(string kind, int epoch, long step, IEnumerable<(string Name, JsonNode? Value)> fields)
     {
-        var line = new JsonObject { ["kind"] = kind, ["epoch"] = epoch + 1, ["step"] = step };
-        foreach (var (name, value) in fields) line[name] = value;
+        var line = new JsonObject
+        {
+            ["kind"] = kind,
+            ["epoch"] = epoch + 1,
+            ["step"] = step,
+        };
+        foreach (var (name, value) in fields)
+            line[name] = value;
         events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
         stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
         stream.Flush();
@@ -57,12 +63,14 @@ public sealed class RunLog : IDisposable
     public static IReadOnlyList<JsonObject> Read(string path)
     {
         var lines = new List<JsonObject>();
-        if (!File.Exists(path)) return lines;
+        if (!File.Exists(path))
+            return lines;
         foreach (var line in File.ReadLines(path))
         {
             try
             {
-                if (JsonNode.Parse(line) is JsonObject found) lines.Add(found);
+                if (JsonNode.Parse(line) is JsonObject found)
+                    lines.Add(found);
             }
             catch (JsonException)
             {
@@ -78,9 +86,15 @@ public sealed class RunLog : IDisposable
     // TensorBoard draws tags with the same beginning in one group.
     private static IEnumerable<(string Tag, double Value)> Scalars(JsonObject line)
     {
-        var group = (string)line["kind"]! switch { "step" => "train", "evaluation" => "test", var other => other };
+        var group = (string)line["kind"]! switch
+        {
+            "step" => "train",
+            "evaluation" => "test",
+            var other => other,
+        };
         foreach (var (name, node) in line)
-            if (name is not ("step" or "epoch") && node is JsonValue value && value.GetValueKind() == JsonValueKind.Number) yield return ($"{group}/{name}", double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture));
+            if (name is not ("step" or "epoch") && node is JsonValue value && value.GetValueKind() == JsonValueKind.Number)
+                yield return ($"{group}/{name}", double.Parse(value.ToJsonString(), CultureInfo.InvariantCulture));
     }
 
     /// <inheritdoc/>

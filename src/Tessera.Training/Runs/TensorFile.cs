@@ -5,7 +5,8 @@ namespace Tessera.Training;
 /// <summary>Named tensors as a safetensors file.</summary>
 internal static class TensorFile
 {
-    internal static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors) => Checkpoint.SaveSafetensors(path, tensors.ToCheckpoint());
+    internal static void Save(string path, IEnumerable<KeyValuePair<string, Tensor>> tensors) =>
+        Checkpoint.SaveSafetensors(path, tensors.ToCheckpoint());
 
     /// <summary>All tensors under the very names that they were saved by, on the CPU, owned by the current scope.</summary>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
@@ -15,7 +16,8 @@ internal static class TensorFile
         var result = new OrderedDictionary<string, Tensor>();
         if (file.Root is CheckpointDictionary entries)
             foreach (var (name, value) in entries)
-                if (name is string text && value is CheckpointTensor stored) result.Add(text, stored.ToTensor());
+                if (name is string text && value is CheckpointTensor stored)
+                    result.Add(text, stored.ToTensor());
         return result;
     }
 }

@@ -22,13 +22,15 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
     public static TrainedModel FromRun(string folder, Device? device = null, bool best = false, bool ema = false)
     {
         var run = new RunFolder(folder);
-        if (!run.Exists) throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+        if (!run.Exists)
+            throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
         var recipe = Recipe.Load(run.RecipePath);
         var checkpoint = CheckpointOf(folder, best, ema);
         var facts = run.ReadFacts();
         using var fresh = Nn.Init.Skip();
         var model = Registry.Create(recipe.Model.Name, recipe.Model.Options(facts));
-        using (new Scope()) model.LoadStateDict(checkpoint.Load(ema ? "ema" : "model"));
+        using (new Scope())
+            model.LoadStateDict(checkpoint.Load(ema ? "ema" : "model"));
         model.To(device ?? Device.Cpu);
         model.Eval();
         return new(model, recipe, facts, checkpoint);
@@ -42,11 +44,17 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
     public static StoredCheckpoint CheckpointOf(string folder, bool best = false, bool ema = false)
     {
         var run = new RunFolder(folder);
-        if (!run.Exists) throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+        if (!run.Exists)
+            throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
         var skipped = new List<string>();
         var checkpoint = (best ? run.Checkpoints.Best() : run.Checkpoints.Newest(skipped.Add))
-            ?? throw new RunException(skipped.Count == 0 ? $"{folder}: the run has no checkpoint yet" : $"{folder}: no checkpoint can be used: {string.Join("; ", skipped)}");
-        if (ema && !checkpoint.Has("ema")) throw new RunException($"{folder}: the run has no moving average of the weights (train.ema)");
+            ?? throw new RunException(
+                skipped.Count == 0
+                    ? $"{folder}: the run has no checkpoint yet"
+                    : $"{folder}: no checkpoint can be used: {string.Join("; ", skipped)}"
+            );
+        if (ema && !checkpoint.Has("ema"))
+            throw new RunException($"{folder}: the run has no moving average of the weights (train.ema)");
         return checkpoint;
     }
 }
@@ -59,15 +67,31 @@ public sealed record TrainedModel(Backbone Model, Recipe Recipe, DataFacts Facts
 /// <param name="Mean">Per channel, of values in [0, 1].</param>
 /// <param name="Deviation">Per channel.</param>
 /// <param name="Words">Words by id; null for images.</param>
-public sealed record DataFacts(IReadOnlyList<string> Classes, int Channels, int? Height, int? Width, IReadOnlyList<float> Mean, IReadOnlyList<float> Deviation, IReadOnlyList<string>? Words = null)
+public sealed record DataFacts(
+    IReadOnlyList<string> Classes,
+    int Channels,
+    int? Height,
+    int? Width,
+    IReadOnlyList<float> Mean,
+    IReadOnlyList<float> Deviation,
+    IReadOnlyList<string>? Words = null
+)
 {
     /// <summary>Those of a data set of images or of encoded texts.</summary>
-    public static DataFacts Of(Dataset data) => data switch
-    {
-        ImageDataset images => new(images.ClassNames, images.Channels, images.Height, images.Width, images.Normalization.Mean, images.Normalization.Deviation),
-        EncodedText texts => new(texts.ClassNames, 1, texts.Length, 1, [0], [1], texts.Vocabulary.Words),
-        _ => throw new ArgumentException($"{data.GetType().Name} is neither of images nor of encoded texts", nameof(data)),
-    };
+    public static DataFacts Of(Dataset data) =>
+        data switch
+        {
+            ImageDataset images => new(
+                images.ClassNames,
+                images.Channels,
+                images.Height,
+                images.Width,
+                images.Normalization.Mean,
+                images.Normalization.Deviation
+            ),
+            EncodedText texts => new(texts.ClassNames, 1, texts.Length, 1, [0], [1], texts.Vocabulary.Words),
+            _ => throw new ArgumentException($"{data.GetType().Name} is neither of images nor of encoded texts", nameof(data)),
+        };
 
     /// <summary>Mean and deviation of the training images.</summary>
     public Normalization Normalization => new(Mean, Deviation);

@@ -13,14 +13,20 @@ internal sealed class UnreadableLog(Action<string, (string, JsonNode?)[]> write,
     private readonly HashSet<(string Split, int Index)> known = [];
 
     /// <summary>Those that a log tells of.</summary>
-    internal static IReadOnlyList<(string Split, UnreadableImage Image)> Read(IReadOnlyList<JsonObject> log)
-        => [.. log.Where(line => (string?)line["kind"] == Kind).Select(line => ((string)line["split"]!, new UnreadableImage((int)line["index"]!, (string)line["file"]!, (string)line["problem"]!)))];
+    internal static IReadOnlyList<(string Split, UnreadableImage Image)> Read(IReadOnlyList<JsonObject> log) =>
+        [
+            .. log.Where(line => (string?)line["kind"] == Kind)
+                .Select(line =>
+                    ((string)line["split"]!, new UnreadableImage((int)line["index"]!, (string)line["file"]!, (string)line["problem"]!))
+                ),
+        ];
 
     /// <summary>Goes on after the lines that a log has.</summary>
     internal void Continue(IReadOnlyList<JsonObject> log)
     {
         known.Clear();
-        foreach (var (split, image) in Read(log)) known.Add((split, image.Index));
+        foreach (var (split, image) in Read(log))
+            known.Add((split, image.Index));
     }
 
     /// <summary>Passes batches on and notes what could not be read for them.</summary>
@@ -37,7 +43,8 @@ internal sealed class UnreadableLog(Action<string, (string, JsonNode?)[]> write,
     {
         foreach (var image in images)
         {
-            if (!known.Add((split, image.Index))) continue;
+            if (!known.Add((split, image.Index)))
+                continue;
             write(Kind, [("split", split), ("index", image.Index), ("file", image.Name), ("problem", image.Problem)]);
             report(new ImageUnreadable(image, split, known.Count));
         }

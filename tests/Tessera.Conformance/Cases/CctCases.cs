@@ -9,21 +9,52 @@ internal sealed class CctNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var tokenizer = c.String("architecture") == "cct"
-            ? new Cct.TokenizerConfig(c.Int("kernel_size"), c.Int("conv_stride"), c.Int("conv_padding"), c.Int("conv_layers"), true, c.Int("pool_kernel"), c.Int("pool_stride"), c.Int("pool_padding"), c.Int("tokenizer_hidden_channels", 64))
-            : Cct.TokenizerConfig.Patches(c.Int("patch_size"));
+        var tokenizer =
+            c.String("architecture") == "cct"
+                ? new Cct.TokenizerConfig(
+                    c.Int("kernel_size"),
+                    c.Int("conv_stride"),
+                    c.Int("conv_padding"),
+                    c.Int("conv_layers"),
+                    true,
+                    c.Int("pool_kernel"),
+                    c.Int("pool_stride"),
+                    c.Int("pool_padding"),
+                    c.Int("tokenizer_hidden_channels", 64)
+                )
+                : Cct.TokenizerConfig.Patches(c.Int("patch_size"));
         // The recorded networks have no dropout or stochastic depth.
-        var cct = run.Load(new Cct(new Cct.Config(c.Size("image_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Double("mlp_ratio"), tokenizer,
-            c.Bool("sequence_pooling"), c.String("positional_embedding"), c.Int("num_classes"), c.Int("in_channels"), 0, 0, 0)));
+        var cct = run.Load(
+            new Cct(
+                new Cct.Config(
+                    c.Size("image_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Double("mlp_ratio"),
+                    tokenizer,
+                    c.Bool("sequence_pooling"),
+                    c.String("positional_embedding"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    0,
+                    0,
+                    0
+                )
+            )
+        );
         using var taps = new Taps(cct, "tokens", "classifier.blocks.*", "classifier.*");
         var pooled = cct.ForwardPooled(run.Input("x"));
         run.Output("out.tokens", taps["tokens"]);
-        for (var i = 0; i < cct.Options.Depth; i++) run.Output($"out.block{i}", taps[$"classifier.blocks.{i}"]);
+        for (var i = 0; i < cct.Options.Depth; i++)
+            run.Output($"out.block{i}", taps[$"classifier.blocks.{i}"]);
         run.Output("out.encoded", taps["classifier.encoded"]);
-        if (cct.Options.SequencePool) run.Output("out.pool_weights", taps["classifier.pool_weights"]);
+        if (cct.Options.SequencePool)
+            run.Output("out.pool_weights", taps["classifier.pool_weights"]);
         run.Output("out.features", pooled);
         run.Output("out.logits", cct.ForwardHead(pooled));
-        if (cct.StateDict().TryGetValue("classifier.positional_emb", out var table)) run.Output("positional_emb", table);
+        if (cct.StateDict().TryGetValue("classifier.positional_emb", out var table))
+            run.Output("positional_emb", table);
     }
 }
 
@@ -34,14 +65,38 @@ internal sealed class CctTextNetwork : GoldenCase
     {
         var c = run.Config;
         var kind = c.String("architecture")["text_".Length..];
-        var text = run.Load(new TextCct(new TextCct.Config(kind, c.Int("seq_len"), c.Int("vocab_size"), c.Int("word_embedding_dim"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Double("mlp_ratio"),
-            c.Int("kernel_size", c.Int("patch_size", 1)), c.Int("num_classes"), c.String("positional_embedding"), c.Int("padding_idx"), 0, 0, 0,
-            c.Has("conv_stride") ? c.Int("conv_stride") : null, c.Has("conv_padding") ? c.Int("conv_padding") : null, c.Int("pool_kernel", 2), c.Int("pool_stride", 2), c.Int("pool_padding", 1))));
+        var text = run.Load(
+            new TextCct(
+                new TextCct.Config(
+                    kind,
+                    c.Int("seq_len"),
+                    c.Int("vocab_size"),
+                    c.Int("word_embedding_dim"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Double("mlp_ratio"),
+                    c.Int("kernel_size", c.Int("patch_size", 1)),
+                    c.Int("num_classes"),
+                    c.String("positional_embedding"),
+                    c.Int("padding_idx"),
+                    0,
+                    0,
+                    0,
+                    c.Has("conv_stride") ? c.Int("conv_stride") : null,
+                    c.Has("conv_padding") ? c.Int("conv_padding") : null,
+                    c.Int("pool_kernel", 2),
+                    c.Int("pool_stride", 2),
+                    c.Int("pool_padding", 1)
+                )
+            )
+        );
         run.Output("out.logits", text.Call(run.Input("ids")));
         using var taps = new Taps(text, "tokens", "token_mask");
         run.Output("out.logits_masked", text.Run(new(run.Input("ids"), run.Input("mask"))).Logits);
         run.Output("out.tokens_masked", taps["tokens"]);
-        if (taps.Records.TryGetValue("token_mask", out var mask)) run.Output("out.token_mask", mask);
+        if (taps.Records.TryGetValue("token_mask", out var mask))
+            run.Output("out.token_mask", mask);
     }
 }
 

@@ -10,11 +10,23 @@ internal sealed class CsWinNetwork : GoldenCase
         var model = run.Load(new CsWin(Config(run.Config) with { Classes = run.Config.Int("num_classes") }));
         using var taps = new Taps(model, "stage*");
         run.Output("out.logits", model.Call(run.Input("x")));
-        for (var i = 1; i <= 4; i++) run.Output($"out.stage{i}", taps[$"stage{i}"]);
+        for (var i = 1; i <= 4; i++)
+            run.Output($"out.stage{i}", taps[$"stage{i}"]);
     }
 
-    internal static CsWin.Config Config(Config c) => new(
-        c.Size("image_size"), c.Int("embed_dim"), c.Ints("depths"), c.Ints("split_sizes"), c.Ints("num_heads"), 0, c.Int("in_channels"), c.Double("mlp_ratio"), c.Bool("qkv_bias"), Eps: c.Double("layer_norm_eps"));
+    internal static CsWin.Config Config(Config c) =>
+        new(
+            c.Size("image_size"),
+            c.Int("embed_dim"),
+            c.Ints("depths"),
+            c.Ints("split_sizes"),
+            c.Ints("num_heads"),
+            0,
+            c.Int("in_channels"),
+            c.Double("mlp_ratio"),
+            c.Bool("qkv_bias"),
+            Eps: c.Double("layer_norm_eps")
+        );
 }
 
 [Case("cswin.dense-network")]
@@ -23,6 +35,7 @@ internal sealed class CsWinDenseNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var model = run.Load(new CsWin(CsWinNetwork.Config(run.Config) with { Dense = true }));
-        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index()) run.Output($"out.features.{i}", map.Map);
+        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
+            run.Output($"out.features.{i}", map.Map);
     }
 }

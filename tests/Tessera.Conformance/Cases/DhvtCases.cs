@@ -8,9 +8,24 @@ internal sealed class DhvtNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var dhvt = run.Load(new Dhvt(new Dhvt.Config(
-            c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio"),
-            c.Bool("qkv_bias"), Eps: c.Double("layer_norm_eps"), HeadTokenEps: c.Double("head_token_norm_eps"), BatchNormEps: c.Double("batch_norm_eps"))));
+        var dhvt = run.Load(
+            new Dhvt(
+                new Dhvt.Config(
+                    c.Size("image_size"),
+                    c.Int("patch_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Double("mlp_ratio"),
+                    c.Bool("qkv_bias"),
+                    Eps: c.Double("layer_norm_eps"),
+                    HeadTokenEps: c.Double("head_token_norm_eps"),
+                    BatchNormEps: c.Double("batch_norm_eps")
+                )
+            )
+        );
         using var taps = new Taps(dhvt, "patch_tokens", "blocks.*", "blocks.*.attn", "blocks.*.mlp");
         var pooled = dhvt.ForwardPooled(run.Input("x"));
         run.Output("out.patch_tokens", taps["patch_tokens"]);
@@ -22,6 +37,7 @@ internal sealed class DhvtNetwork : GoldenCase
         }
         run.Output("out.features", pooled);
         run.Output("out.logits", dhvt.ForwardHead(pooled));
-        foreach (var (name, tensor) in dhvt.StateDict()) run.Output($"after.{name}", tensor);
+        foreach (var (name, tensor) in dhvt.StateDict())
+            run.Output($"after.{name}", tensor);
     }
 }

@@ -6,9 +6,25 @@ namespace Tessera.Conformance.Cases;
 [Case("dynamicvit.network")]
 internal sealed class DynamicVitNetwork : GoldenCase
 {
-    internal static DynamicVit Create(Config c) => new(new DynamicVit.Config(
-        c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Ints("pruning_layers"), c.Doubles("keep_ratios"), c.String("backbone") == "lvvit",
-        LvVitNetwork.Filters(c), c.Double("skip_lambda", 1), c.Bool("qkv_bias"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio")));
+    internal static DynamicVit Create(Config c) =>
+        new(
+            new DynamicVit.Config(
+                c.Size("image_size"),
+                c.Int("patch_size"),
+                c.Int("embed_dim"),
+                c.Int("depth"),
+                c.Int("num_heads"),
+                c.Ints("pruning_layers"),
+                c.Doubles("keep_ratios"),
+                c.String("backbone") == "lvvit",
+                LvVitNetwork.Filters(c),
+                c.Double("skip_lambda", 1),
+                c.Bool("qkv_bias"),
+                c.Int("num_classes"),
+                c.Int("in_channels"),
+                c.Double("mlp_ratio")
+            )
+        );
 
     public override void Run(GoldenRun run)
     {
@@ -35,7 +51,8 @@ internal sealed class DynamicVitNetworkTrain : GoldenCase
         run.Output("out.logits", outputs.Logits);
         run.Output("out.tokens", outputs.Named[DynamicVit.Tokens]);
         run.Output("out.mask", outputs.Named[DynamicVit.Mask]);
-        for (var stage = 0; stage < stages; stage++) run.Output($"out.decision{stage}", outputs.Named[DynamicVit.Decision(stage)]);
+        for (var stage = 0; stage < stages; stage++)
+            run.Output($"out.decision{stage}", outputs.Named[DynamicVit.Decision(stage)]);
     }
 }
 
@@ -60,10 +77,17 @@ internal sealed class DynamicVitLoss : GoldenCase
         var c = run.Config;
         var targets = run.Input("targets");
         var loss = TokenSparsification.Loss(
-            run.Input("logits"), run.Input("tokens"), run.Input("teacher_logits"), run.Input("teacher_tokens"), targets / targets.Sum([1], true),
-            [.. Enumerable.Range(0, c.Int("num_stages")).Select(stage => run.Input($"decision{stage}"))], run.Input("mask"), c.Doubles("keep_ratios"),
+            run.Input("logits"),
+            run.Input("tokens"),
+            run.Input("teacher_logits"),
+            run.Input("teacher_tokens"),
+            targets / targets.Sum([1], true),
+            [.. Enumerable.Range(0, c.Int("num_stages")).Select(stage => run.Input($"decision{stage}"))],
+            run.Input("mask"),
+            c.Doubles("keep_ratios"),
             c.Bool("mse_token") ? TokenSparsification.TokenTerm.MeanSquared : TokenSparsification.TokenTerm.Divergence,
-            new(c.Double("classification_weight"), c.Double("ratio_weight"), c.Double("distill_weight")));
+            new(c.Double("classification_weight"), c.Double("ratio_weight"), c.Double("distill_weight"))
+        );
         run.Output("loss", loss.Total);
         run.Output("parts", Torch.Stack([.. loss.Parts.Values]));
     }

@@ -8,14 +8,32 @@ internal sealed class HatNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        if (c.String("activation") != "silu") throw new NotSupportedException($"activation {c.String("activation")}");
+        if (c.String("activation") != "silu")
+            throw new NotSupportedException($"activation {c.String("activation")}");
         // The recorded networks drop nothing.
-        var hat = run.Load(new HatNet(new HatNet.Config(
-            c.Size("image_size"), c.Ints("embed_dims"), c.Int("head_dim"), c.Ints("depths"), c.Ints("grid_sizes"), c.Ints("ds_ratios"), c.Ints("kernel_sizes"), c.Ints("expansions"),
-            c.Int("num_classes"), c.Int("in_channels"), HeadDropout: 0, Eps: c.Double("group_norm_eps"))));
+        var hat = run.Load(
+            new HatNet(
+                new HatNet.Config(
+                    c.Size("image_size"),
+                    c.Ints("embed_dims"),
+                    c.Int("head_dim"),
+                    c.Ints("depths"),
+                    c.Ints("grid_sizes"),
+                    c.Ints("ds_ratios"),
+                    c.Ints("kernel_sizes"),
+                    c.Ints("expansions"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    HeadDropout: 0,
+                    Eps: c.Double("group_norm_eps")
+                )
+            )
+        );
         using var taps = new Taps(hat, "stage*", "blocks.*.*.attn");
         run.Output("out.logits", hat.Call(run.Input("x")));
-        foreach (var (i, path) in hat.BlockPaths.Index()) run.Output($"out.attn{i}", taps[$"{path}.attn"]);
-        for (var s = 1; s <= 4; s++) run.Output($"out.stage{s}", taps[$"stage{s}"]);
+        foreach (var (i, path) in hat.BlockPaths.Index())
+            run.Output($"out.attn{i}", taps[$"{path}.attn"]);
+        for (var s = 1; s <= 4; s++)
+            run.Output($"out.stage{s}", taps[$"stage{s}"]);
     }
 }

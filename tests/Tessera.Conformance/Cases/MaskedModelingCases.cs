@@ -10,11 +10,13 @@ internal sealed class Joined(GoldenFile file, params Module[] modules) : Module
     protected override void ListMembers(Members members)
     {
         foreach (var name in file.Parameters.Select(p => p.Name.Split('.')[0]).Distinct())
-            foreach (var module in modules)
-            {
-                if (module.Children.FirstOrDefault(child => child.Name == name) is { Module: { } child }) members.Add(name, child);
-                else if (module.StateDict().TryGetValue(name, out var tensor)) members.Add(name, (Parameter)tensor);
-            }
+        foreach (var module in modules)
+        {
+            if (module.Children.FirstOrDefault(child => child.Name == name) is { Module: { } child })
+                members.Add(name, child);
+            else if (module.StateDict().TryGetValue(name, out var tensor))
+                members.Add(name, (Parameter)tensor);
+        }
     }
 }
 
@@ -24,8 +26,29 @@ internal sealed class MaePretraining : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var encoder = new Vit(new(c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), 0, c.Int("in_channels"), c.Double("mlp_ratio"), Eps: c.Double("norm_eps")));
-        var method = new MaskedAutoencoder(new(c.Double("mask_ratio"), c.Bool("norm_pix_loss"), c.Int("decoder_embed_dim"), c.Int("decoder_depth"), c.Int("decoder_num_heads")), encoder);
+        var encoder = new Vit(
+            new(
+                c.Size("image_size"),
+                c.Int("patch_size"),
+                c.Int("embed_dim"),
+                c.Int("depth"),
+                c.Int("num_heads"),
+                0,
+                c.Int("in_channels"),
+                c.Double("mlp_ratio"),
+                Eps: c.Double("norm_eps")
+            )
+        );
+        var method = new MaskedAutoencoder(
+            new(
+                c.Double("mask_ratio"),
+                c.Bool("norm_pix_loss"),
+                c.Int("decoder_embed_dim"),
+                c.Int("decoder_depth"),
+                c.Int("decoder_num_heads")
+            ),
+            encoder
+        );
         run.Load(new Joined(run.File, encoder, method));
         var pass = method.Reconstruct(encoder, run.Input("x"), run.Input("noise"));
         run.Output("latent", pass.Latent);
@@ -43,8 +66,20 @@ internal sealed class MaeFinetuning : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var vit = new Vit(new(c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio"),
-            Pool: c.Bool("global_pool") ? "avg" : "token", Eps: c.Double("norm_eps")));
+        var vit = new Vit(
+            new(
+                c.Size("image_size"),
+                c.Int("patch_size"),
+                c.Int("embed_dim"),
+                c.Int("depth"),
+                c.Int("num_heads"),
+                c.Int("num_classes"),
+                c.Int("in_channels"),
+                c.Double("mlp_ratio"),
+                Pool: c.Bool("global_pool") ? "avg" : "token",
+                Eps: c.Double("norm_eps")
+            )
+        );
         // The reference declares the norm after pooling behind the head.
         run.Load(new Joined(run.File, vit));
         var pooled = run.Output("out.features", vit.ForwardPooled(run.Input("x")));
@@ -62,10 +97,22 @@ internal sealed class MaeTables : GoldenCase
         var c = run.Config;
         foreach (var grid in c["grids"].EnumerateArray().Select(g => (Side: g[0].GetInt32(), Dim: g[1].GetInt32())))
             run.Output($"sincos_{grid.Side}_{grid.Dim}", PositionTable.GridSine((grid.Side, grid.Side), grid.Dim, 1)[0]);
-        run.Output("lr_scale", Enumerable.Range(0, c.Int("depth") + 2).Select(layer => LayerDecay.Scale(c.Double("layer_decay"), c.Int("depth"), layer)));
+        run.Output(
+            "lr_scale",
+            Enumerable.Range(0, c.Int("depth") + 2).Select(layer => LayerDecay.Scale(c.Double("layer_decay"), c.Int("depth"), layer))
+        );
         var schedule = c.Object("schedule");
-        var cosine = new CosineOptions(schedule.Int("epochs"), schedule.Double("warmup"), MinLr: schedule.Double("min_lr"), Form: CosineForm.Mae, WarmupLr: 0);
-        run.Output("lr", schedule.Doubles("at").Select(at => cosine.LearningRate(schedule.Double("lr"), (long)Math.Round(at * Steps), Steps)));
+        var cosine = new CosineOptions(
+            schedule.Int("epochs"),
+            schedule.Double("warmup"),
+            MinLr: schedule.Double("min_lr"),
+            Form: CosineForm.Mae,
+            WarmupLr: 0
+        );
+        run.Output(
+            "lr",
+            schedule.Doubles("at").Select(at => cosine.LearningRate(schedule.Double("lr"), (long)Math.Round(at * Steps), Steps))
+        );
         var table = run.Input("pos");
         var side = (int)Math.Sqrt(table.Size(1) - 1);
         var to = (int)Math.Sqrt(run.File.Outputs["interp"].Shape[1] - 1);
@@ -82,7 +129,8 @@ internal sealed class TinyMimRelations : GoldenCase
         foreach (var (k, c) in run.Config.Objects("cases").Index())
         {
             // A relation of a matrix with itself has one input.
-            Tensor Of(string side) => TokenRelations.Log(run.Input($"{side}a_{k}"), run.Input(run.HasInput($"{side}b_{k}") ? $"{side}b_{k}" : $"{side}a_{k}"));
+            Tensor Of(string side) =>
+                TokenRelations.Log(run.Input($"{side}a_{k}"), run.Input(run.HasInput($"{side}b_{k}") ? $"{side}b_{k}" : $"{side}a_{k}"));
             var student = Of("s");
             run.Output($"rs_{k}", student.Exp());
             losses.Add(run.Output($"loss_{k}", TokenRelations.Loss(student, Of("t"))));
@@ -112,6 +160,17 @@ internal sealed class TinyMimStep : GoldenCase
         run.Output("vv_loss", loss.Parts["vv"]);
         run.Differentiate(run.Output("loss", loss.Total));
 
-        Vit.Config Config(Config network) => new(image, c.Int("patch_size"), network.Int("embed_dim"), network.Int("depth"), network.Int("num_heads"), 0, c.Int("in_channels"), network.Double("mlp_ratio"), Eps: c.Double("norm_eps"));
+        Vit.Config Config(Config network) =>
+            new(
+                image,
+                c.Int("patch_size"),
+                network.Int("embed_dim"),
+                network.Int("depth"),
+                network.Int("num_heads"),
+                0,
+                c.Int("in_channels"),
+                network.Double("mlp_ratio"),
+                Eps: c.Double("norm_eps")
+            );
     }
 }

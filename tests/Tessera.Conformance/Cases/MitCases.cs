@@ -8,7 +8,8 @@ internal sealed class MitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var mit = run.Load(new Mit(PvtNetwork.Version2(run.Config)));
-        foreach (var (i, map) in mit.Pyramid(run.Input("x")).Index()) run.Output($"out.features.{i}", map.Map);
+        foreach (var (i, map) in mit.Pyramid(run.Input("x")).Index())
+            run.Output($"out.features.{i}", map.Map);
     }
 }
 
@@ -19,7 +20,9 @@ internal sealed class SegFormerNetwork : GoldenCase
     {
         var c = run.Config;
         // The recorded networks have no dropout.
-        var head = new SegFormerHead(new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), c.Int("head_channels"), 0));
+        var head = new SegFormerHead(
+            new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), c.Int("head_channels"), 0)
+        );
         run.Output("out.scores", run.Load(new SegFormer(new Mit(PvtNetwork.Version2(c)), head)).Call(run.Input("x")));
     }
 }
@@ -31,7 +34,18 @@ internal sealed class SegFormerHeadAlone : GoldenCase
     {
         var c = run.Config;
         var unused = run.File.Parameters.FirstOrDefault(p => p.Name == "conv_seg.weight");
-        var head = run.Load(new SegFormerHead(new(c.Ints("in_channels"), c.Int("embed_dim"), c.Int("num_classes"), unused is null ? null : (int)unused.Shape[1], c.Double("dropout", 0), c.Double("bn_eps", 1e-5))));
+        var head = run.Load(
+            new SegFormerHead(
+                new(
+                    c.Ints("in_channels"),
+                    c.Int("embed_dim"),
+                    c.Int("num_classes"),
+                    unused is null ? null : (int)unused.Shape[1],
+                    c.Double("dropout", 0),
+                    c.Double("bn_eps", 1e-5)
+                )
+            )
+        );
         using var taps = new Taps(head, "*");
         run.Output("out.logits", head.Call([.. Enumerable.Range(1, c.Ints("in_channels").Length).Select(i => run.Input($"c{i}"))]));
         run.Output("out.fused", taps["fused"]);
@@ -45,9 +59,22 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
     {
         var c = run.Config;
         var ratio = c.Double("mlp_ratio");
-        var encoder = new Mit(new PvtV2.Config((c.Int("height"), c.Int("width")), c.Ints("embed_dims"), c.Ints("depths"), c.Ints("num_heads"), [ratio, ratio, ratio, ratio], c.Ints("sr_ratios"),
-            Classes: 0, Eps: c.Double("norm_eps"), EmbedEps: c.Double("patch_embed_norm_eps")));
-        var head = new SegFormerHead(new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), UnusedWidth: null, Dropout: 0));
+        var encoder = new Mit(
+            new PvtV2.Config(
+                (c.Int("height"), c.Int("width")),
+                c.Ints("embed_dims"),
+                c.Ints("depths"),
+                c.Ints("num_heads"),
+                [ratio, ratio, ratio, ratio],
+                c.Ints("sr_ratios"),
+                Classes: 0,
+                Eps: c.Double("norm_eps"),
+                EmbedEps: c.Double("patch_embed_norm_eps")
+            )
+        );
+        var head = new SegFormerHead(
+            new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), UnusedWidth: null, Dropout: 0)
+        );
         run.Load(new Joined(encoder, head));
         using var taps = new Taps(encoder, "embed*");
         var maps = encoder.Pyramid(run.Input("x"));
@@ -64,7 +91,8 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
     {
         protected override void ListMembers(Members members)
         {
-            foreach (var (name, child) in encoder.Children.Concat(head.Children)) members.Add(name, child);
+            foreach (var (name, child) in encoder.Children.Concat(head.Children))
+                members.Add(name, child);
         }
     }
 }

@@ -15,7 +15,8 @@ internal sealed partial class WeightAndBias(Tensor weight, Tensor bias) : Module
 
     public void Gradients(Func<string, Tensor> of)
     {
-        foreach (var (name, parameter) in Both) parameter.Grad = of(name).Detach().Clone();
+        foreach (var (name, parameter) in Both)
+            parameter.Grad = of(name).Detach().Clone();
     }
 }
 
@@ -32,22 +33,26 @@ internal sealed class Optimizers : GoldenCase
             {
                 pair.Gradients(parameter => run.Input($"grad.{step}.{parameter}"));
                 optimizer.Step();
-                foreach (var (parameter, tensor) in pair.Both) run.Output($"{name}.{parameter}.{step}", tensor.Detach().Clone());
+                foreach (var (parameter, tensor) in pair.Both)
+                    run.Output($"{name}.{parameter}.{step}", tensor.Detach().Clone());
             }
         }
         var clipped = Pair(run);
         clipped.Gradients(name => run.Input($"grad.0.{name}"));
         run.Output("grad_norm", GradientClipping.ByNorm(clipped.Parameters(), 0.5));
-        foreach (var (name, parameter) in clipped.Both) run.Output($"clipped.{name}", parameter.Grad!);
+        foreach (var (name, parameter) in clipped.Both)
+            run.Output($"clipped.{name}", parameter.Grad!);
         var averaged = Pair(run);
         using var average = new Ema(averaged, 0.9);
         for (var step = 0; step < 3; step++)
         {
             using (Torch.NoGrad())
-                foreach (var (name, parameter) in averaged.Both) parameter.Copy_(run.Input($"grad.{step}.{name}"));
+                foreach (var (name, parameter) in averaged.Both)
+                    parameter.Copy_(run.Input($"grad.{step}.{name}"));
             average.Update();
         }
-        foreach (var (name, value) in average.StateDict()) run.Output($"ema.{name}", value.Clone());
+        foreach (var (name, value) in average.StateDict())
+            run.Output($"ema.{name}", value.Clone());
     }
 
     private static WeightAndBias Pair(GoldenRun run) => new(run.Input("weight"), run.Input("bias"));
@@ -85,7 +90,13 @@ internal sealed class SimclrLars : GoldenCase
             "byol" => LarsForm.Moco,
             var other => throw new NotSupportedException($"LARS of kind {other}"),
         };
-        var optimizer = new Lars([new([("p", parameter)], c.Double("weight_decay"))], c.Double("learning_rate"), c.Double("momentum"), c.Double("eta"), form);
+        var optimizer = new Lars(
+            [new([("p", parameter)], c.Double("weight_decay"))],
+            c.Double("learning_rate"),
+            c.Double("momentum"),
+            c.Double("eta"),
+            form
+        );
         for (var step = 1; step <= c.Int("steps"); step++)
         {
             parameter.Grad = run.Input($"grad_{step}").Detach().Clone();
@@ -105,7 +116,10 @@ internal sealed class Schedules : GoldenCase
         {
             var c = new Config(value);
             var (schedule, top, stepsPerUnit, stepsPerEpoch) = Create(c);
-            run.Output(name, c.Doubles("points").Select(at => schedule.LearningRate(top, (long)Math.Round(at * stepsPerUnit), stepsPerEpoch)));
+            run.Output(
+                name,
+                c.Doubles("points").Select(at => schedule.LearningRate(top, (long)Math.Round(at * stepsPerUnit), stepsPerEpoch))
+            );
         }
     }
 
@@ -116,14 +130,71 @@ internal sealed class Schedules : GoldenCase
         var top = c.Double(c.Has("lr") ? "lr" : "base");
         return c.String("kind") switch
         {
-            "timm_cosine" => (new CosineOptions(c.Int("t_initial"), c.Double("warmup_t"), c.Double("warmup_lr_init"), c.Double("lr_min"), c.Bool("warmup_prefix") ? CosineForm.TimmPrefix : CosineForm.Timm,
-                Cycles: c.Int("cycle_limit"), CycleGrowth: c.Double("cycle_mul"), CycleDecay: c.Double("cycle_decay")), top, 1, 1),
-            "timm_step" => (new StepOptions(1000, c.Int("decay_t"), Rate: c.Double("decay_rate"), Warmup: c.Double("warmup_t"), WarmupLr: c.Double("warmup_lr_init"), Prefix: true), top, 1, 1),
-            "mae" => (new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLr: c.Double("min_lr"), Form: CosineForm.Mae), top, 20, 20),
-            "dino" => (new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("start"), c.Double("final"), CosineForm.Dino), top, 1, c.Int("steps_per_epoch")),
-            "mmcv_step" => (new StepOptions(12, At: c.Ints("step"), Rate: c.Double("gamma"), Warmup: c.Double("warmup_iters") / c.Int("steps_per_epoch"), WarmupLr: c.Double("warmup_ratio") * top,
-                Per: ScheduleInterval.Step), top, 1, c.Int("steps_per_epoch")),
-            "mmcv_poly" => (new PolynomialOptions(c.Int("max_iters") / PolynomialSteps, c.Double("power"), c.Double("min_lr"), c.Double("warmup_iters") / PolynomialSteps, c.Double("warmup_ratio") * top), top, 1, PolynomialSteps),
+            "timm_cosine" => (
+                new CosineOptions(
+                    c.Int("t_initial"),
+                    c.Double("warmup_t"),
+                    c.Double("warmup_lr_init"),
+                    c.Double("lr_min"),
+                    c.Bool("warmup_prefix") ? CosineForm.TimmPrefix : CosineForm.Timm,
+                    Cycles: c.Int("cycle_limit"),
+                    CycleGrowth: c.Double("cycle_mul"),
+                    CycleDecay: c.Double("cycle_decay")
+                ),
+                top,
+                1,
+                1
+            ),
+            "timm_step" => (
+                new StepOptions(
+                    1000,
+                    c.Int("decay_t"),
+                    Rate: c.Double("decay_rate"),
+                    Warmup: c.Double("warmup_t"),
+                    WarmupLr: c.Double("warmup_lr_init"),
+                    Prefix: true
+                ),
+                top,
+                1,
+                1
+            ),
+            "mae" => (
+                new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLr: c.Double("min_lr"), Form: CosineForm.Mae),
+                top,
+                20,
+                20
+            ),
+            "dino" => (
+                new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("start"), c.Double("final"), CosineForm.Dino),
+                top,
+                1,
+                c.Int("steps_per_epoch")
+            ),
+            "mmcv_step" => (
+                new StepOptions(
+                    12,
+                    At: c.Ints("step"),
+                    Rate: c.Double("gamma"),
+                    Warmup: c.Double("warmup_iters") / c.Int("steps_per_epoch"),
+                    WarmupLr: c.Double("warmup_ratio") * top,
+                    Per: ScheduleInterval.Step
+                ),
+                top,
+                1,
+                c.Int("steps_per_epoch")
+            ),
+            "mmcv_poly" => (
+                new PolynomialOptions(
+                    c.Int("max_iters") / PolynomialSteps,
+                    c.Double("power"),
+                    c.Double("min_lr"),
+                    c.Double("warmup_iters") / PolynomialSteps,
+                    c.Double("warmup_ratio") * top
+                ),
+                top,
+                1,
+                PolynomialSteps
+            ),
             var other => throw new NotSupportedException($"a schedule '{other}'"),
         };
     }
@@ -138,8 +209,10 @@ internal sealed class LayerDecays : GoldenCase
         var model = new Vit(new((32, 32), 16, 12, c.Int("depth"), 2, 5));
         var names = c.Strings("names");
         var layers = LayerDecay.Layers(model);
-        var groups = new AdamWOptions(WeightDecay: c.Double("weight_decay"), LayerDecay: c.Double("layer_decay")).Create(model, new Supervised()).Groups
-            .SelectMany(group => group.Parameters.Select(p => (p.Name, Group: group))).ToDictionary(p => p.Name, p => p.Group);
+        var groups = new AdamWOptions(WeightDecay: c.Double("weight_decay"), LayerDecay: c.Double("layer_decay"))
+            .Create(model, new Supervised())
+            .Groups.SelectMany(group => group.Parameters.Select(p => (p.Name, Group: group)))
+            .ToDictionary(p => p.Name, p => p.Group);
         run.Output("layer_id", names.Select(name => (double)layers[name]));
         run.Output("scale", names.Select(name => groups[name].Scale));
         run.Output("weight_decay", names.Select(name => groups[name].WeightDecay));
@@ -157,7 +230,8 @@ internal sealed class LayerDecays : GoldenCase
         for (var seed = 0UL; ; seed++)
         {
             Torch.Seed(seed);
-            if (!layer.Call(ones).ToArray<double>().Select(v => v > 0 ? 1.0 : 0).SequenceEqual(mask)) continue;
+            if (!layer.Call(ones).ToArray<double>().Select(v => v > 0 ? 1.0 : 0).SequenceEqual(mask))
+                continue;
             Torch.Seed(seed);
             return layer.Call(input);
         }
@@ -183,7 +257,8 @@ internal sealed class ClassificationLosses : GoldenCase
         void Put(string name, Tensor loss)
         {
             run.Output(name, loss);
-            if (run.File.Gradients.ContainsKey(name)) run.Differentiate(loss, [(name, "logits")]);
+            if (run.File.Gradients.ContainsKey(name))
+                run.Differentiate(loss, [(name, "logits")]);
         }
     }
 }

@@ -8,11 +8,25 @@ internal sealed class ResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var net = run.Load(new ResNet(new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", c.Int("num_classes"), c.Int("in_channels"),
-            c.Int("groups", 1), c.Int("width_per_group", 64), c.Double("batch_norm_eps"), c.Double("batch_norm_momentum", 0.1))));
+        var net = run.Load(
+            new ResNet(
+                new ResNet.Config(
+                    c.Size("image_size"),
+                    c.Ints("layers"),
+                    c.String("block") == "bottleneck",
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Int("groups", 1),
+                    c.Int("width_per_group", 64),
+                    c.Double("batch_norm_eps"),
+                    c.Double("batch_norm_momentum", 0.1)
+                )
+            )
+        );
         using var taps = new Taps(net, "layer*");
         run.Output("out.logits", net.Call(run.Input("x")));
-        for (var i = 1; i <= 4; i++) run.Output($"out.layer{i}", taps[$"layer{i}"]);
+        for (var i = 1; i <= 4; i++)
+            run.Output($"out.layer{i}", taps[$"layer{i}"]);
     }
 }
 
@@ -22,9 +36,21 @@ internal sealed class CifarResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var net = run.Load(new CifarResNet(new CifarResNet.Config(c.Int("blocks_per_stage"), c.Size("image_size"), c.String("shortcut") == "B", c.Int("num_classes"), c.Int("in_channels"), c.Double("batch_norm_eps"))));
+        var net = run.Load(
+            new CifarResNet(
+                new CifarResNet.Config(
+                    c.Int("blocks_per_stage"),
+                    c.Size("image_size"),
+                    c.String("shortcut") == "B",
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Double("batch_norm_eps")
+                )
+            )
+        );
         using var taps = new Taps(net, "layer*");
         run.Output("out.logits", net.Call(run.Input("x")));
-        for (var i = 1; i <= 3; i++) run.Output($"out.layer{i}", taps[$"layer{i}"]);
+        for (var i = 1; i <= 3; i++)
+            run.Output($"out.layer{i}", taps[$"layer{i}"]);
     }
 }

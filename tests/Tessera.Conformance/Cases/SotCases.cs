@@ -5,33 +5,43 @@ namespace Tessera.Conformance.Cases;
 
 internal static class SotConfig
 {
-    public static SecondOrderHead.Config Head(Config c) => new(
-        c.Int("embed_dim"), c.Int("num_classes"), c.Int("pool_heads"), c.Int("pool_dim"),
-        !c.Bool("class_token", true) ? SecondOrderHead.Fusion.Words : !c.Has("representation") ? SecondOrderHead.Fusion.ClassToken : c.String("fusion") switch
-        {
-            "sum_fc" => SecondOrderHead.Fusion.Sum,
-            "concat" => SecondOrderHead.Fusion.Concat,
-            "sum_loss" => SecondOrderHead.Fusion.Losses,
-            "aggre_all" => SecondOrderHead.Fusion.All,
-            var other => throw new NotSupportedException($"fusion {other}"),
-        },
-        c.String("representation", "MGCrP") switch
-        {
-            "MGCrP" => SecondOrderHead.Statistic.CrossCovariance,
-            "GCP" => SecondOrderHead.Statistic.Covariance,
-            "GAP" => SecondOrderHead.Statistic.Mean,
-            var other => throw new NotSupportedException($"representation {other}"),
-        },
-        c.String("normalization", "none") switch
-        {
-            "svPN" => SecondOrderHead.Normalization.SingularValues,
-            "ePN" => SecondOrderHead.Normalization.Elements,
-            "sqrt_d" => SecondOrderHead.Normalization.Scale,
-            "sqrt_t" => SecondOrderHead.Normalization.LearnedScale,
-            "LN" => SecondOrderHead.Normalization.LayerNorm,
-            _ => SecondOrderHead.Normalization.None,
-        },
-        c.Double("alpha", 0.5), c.Int("iterations", 1), c.Has("singular_values") ? c.Int("singular_values") : null, c.Double("head_dropout", 0));
+    public static SecondOrderHead.Config Head(Config c) =>
+        new(
+            c.Int("embed_dim"),
+            c.Int("num_classes"),
+            c.Int("pool_heads"),
+            c.Int("pool_dim"),
+            !c.Bool("class_token", true) ? SecondOrderHead.Fusion.Words
+                : !c.Has("representation") ? SecondOrderHead.Fusion.ClassToken
+                : c.String("fusion") switch
+                {
+                    "sum_fc" => SecondOrderHead.Fusion.Sum,
+                    "concat" => SecondOrderHead.Fusion.Concat,
+                    "sum_loss" => SecondOrderHead.Fusion.Losses,
+                    "aggre_all" => SecondOrderHead.Fusion.All,
+                    var other => throw new NotSupportedException($"fusion {other}"),
+                },
+            c.String("representation", "MGCrP") switch
+            {
+                "MGCrP" => SecondOrderHead.Statistic.CrossCovariance,
+                "GCP" => SecondOrderHead.Statistic.Covariance,
+                "GAP" => SecondOrderHead.Statistic.Mean,
+                var other => throw new NotSupportedException($"representation {other}"),
+            },
+            c.String("normalization", "none") switch
+            {
+                "svPN" => SecondOrderHead.Normalization.SingularValues,
+                "ePN" => SecondOrderHead.Normalization.Elements,
+                "sqrt_d" => SecondOrderHead.Normalization.Scale,
+                "sqrt_t" => SecondOrderHead.Normalization.LearnedScale,
+                "LN" => SecondOrderHead.Normalization.LayerNorm,
+                _ => SecondOrderHead.Normalization.None,
+            },
+            c.Double("alpha", 0.5),
+            c.Int("iterations", 1),
+            c.Has("singular_values") ? c.Int("singular_values") : null,
+            c.Double("head_dropout", 0)
+        );
 }
 
 [Case("sot.network")]
@@ -48,16 +58,37 @@ internal sealed class SotNetwork : GoldenCase
             "Naive_linear" => VisualTokens.Style.Patches,
             var other => throw new NotSupportedException($"token embedding {other}"),
         };
-        var model = run.Load(new Sot(new Sot.Config(
-            c.Size("image_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Double("mlp_ratio"), c.Int("pool_heads"), c.Int("pool_dim"), c.Int("num_classes"), c.Int("in_channels"),
-            tokens, c.Int("token_dim", 64), c.Bool("large_output", false), SotConfig.Head(c), c.Bool("qkv_bias"), c.Double("layer_norm_eps"), c.Double("head_dropout", 0))));
+        var model = run.Load(
+            new Sot(
+                new Sot.Config(
+                    c.Size("image_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Double("mlp_ratio"),
+                    c.Int("pool_heads"),
+                    c.Int("pool_dim"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    tokens,
+                    c.Int("token_dim", 64),
+                    c.Bool("large_output", false),
+                    SotConfig.Head(c),
+                    c.Bool("qkv_bias"),
+                    c.Double("layer_norm_eps"),
+                    c.Double("head_dropout", 0)
+                )
+            )
+        );
         using var taps = new Taps(model, "*", "blocks.*", "classifier.*");
         run.Output("out.logits", model.Call(run.Input("x")));
         run.Output("out.visual_tokens", taps["visual_tokens"]);
-        for (var i = 0; i < model.Options.Depth; i++) run.Output($"out.block{i}", taps[$"blocks.{i}"]);
+        for (var i = 0; i < model.Options.Depth; i++)
+            run.Output($"out.block{i}", taps[$"blocks.{i}"]);
         run.Output("out.normed", taps["normed"]);
         foreach (var name in new[] { "second_order", "class_token_logits" })
-            if (taps.Records.TryGetValue($"classifier.{name}", out var value)) run.Output($"out.{name}", value);
+            if (taps.Records.TryGetValue($"classifier.{name}", out var value))
+                run.Output($"out.{name}", value);
     }
 }
 
@@ -70,14 +101,16 @@ internal sealed class SotHead : GoldenCase
         var head = run.Load(new SecondOrderHead(config));
         using var taps = new Taps(head, "*");
         var pooled = head.Pool(run.Input("tokens"), run.Config.Bool("class_token", true));
-        if (taps.Records.TryGetValue("second_order", out var statistics)) run.Output("out.second_order", statistics);
+        if (taps.Records.TryGetValue("second_order", out var statistics))
+            run.Output("out.second_order", statistics);
         if (config.Fusion == SecondOrderHead.Fusion.Losses)
         {
             var (byClass, byWords) = head.ClassifyApart(pooled);
             run.Output("out.output.0", byClass);
             run.Output("out.output.1", byWords);
         }
-        else run.Output("out.output", head.Classify(pooled));
+        else
+            run.Output("out.output", head.Classify(pooled));
     }
 }
 
@@ -87,7 +120,14 @@ internal sealed class SotSingularValuePower : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var layer = run.Load(new SingularValuePower(c.Int("matrix_dim"), c.Int("iterations"), c.Has("singular_values") ? c.Int("singular_values") : null, c.Double("alpha")));
+        var layer = run.Load(
+            new SingularValuePower(
+                c.Int("matrix_dim"),
+                c.Int("iterations"),
+                c.Has("singular_values") ? c.Int("singular_values") : null,
+                c.Double("alpha")
+            )
+        );
         var y = run.Output("y", layer.Call(run.Input("x")).Flatten(1));
         run.Differentiate((y * run.Input("cotangent")).Sum());
     }

@@ -8,16 +8,38 @@ internal sealed class SwinNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        var swin = run.Load(new Swin(Config(run.Config, run.Config.Size("image_size")) with { Classes = run.Config.Int("num_classes"), PatchNorm = run.Config.Bool("patch_norm", true) }));
+        var swin = run.Load(
+            new Swin(
+                Config(run.Config, run.Config.Size("image_size")) with
+                {
+                    Classes = run.Config.Int("num_classes"),
+                    PatchNorm = run.Config.Bool("patch_norm", true),
+                }
+            )
+        );
         using var taps = new Taps(swin, "stage*", "layers.0.blocks.1.attn");
         run.Output("out.logits", swin.Call(run.Input("x")));
-        if (taps.Records.TryGetValue("layers.0.blocks.1.attn", out var attention)) run.Output("out.window_attn", attention);
-        for (var i = 1; i <= swin.Options.Depths.Count; i++) run.Output($"out.stage{i}", taps[$"stage{i}"]);
+        if (taps.Records.TryGetValue("layers.0.blocks.1.attn", out var attention))
+            run.Output("out.window_attn", attention);
+        for (var i = 1; i <= swin.Options.Depths.Count; i++)
+            run.Output($"out.stage{i}", taps[$"stage{i}"]);
     }
 
-    internal static Swin.Config Config(Config c, (int, int) image) => new(
-        image, c.Int("embed_dim"), c.Ints("depths"), c.Ints("num_heads"), c.Int("window_size"), c.Int("patch_size"), 0, c.Int("in_channels"), c.Double("mlp_ratio"),
-        c.Bool("qkv_bias"), c.Bool("ape"), Eps: c.Double("layer_norm_eps"));
+    internal static Swin.Config Config(Config c, (int, int) image) =>
+        new(
+            image,
+            c.Int("embed_dim"),
+            c.Ints("depths"),
+            c.Ints("num_heads"),
+            c.Int("window_size"),
+            c.Int("patch_size"),
+            0,
+            c.Int("in_channels"),
+            c.Double("mlp_ratio"),
+            c.Bool("qkv_bias"),
+            c.Bool("ape"),
+            Eps: c.Double("layer_norm_eps")
+        );
 }
 
 [Case("swin.dense-network")]
@@ -26,7 +48,8 @@ internal sealed class SwinDenseNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var swin = run.Load(new Swin(SwinNetwork.Config(run.Config, run.Config.Size("pretrain_image_size")) with { Dense = true }));
-        foreach (var (i, map) in swin.Pyramid(run.Input("x")).Index()) run.Output($"out.features.{i}", map.Map);
+        foreach (var (i, map) in swin.Pyramid(run.Input("x")).Index())
+            run.Output($"out.features.{i}", map.Map);
     }
 }
 
@@ -41,9 +64,15 @@ internal sealed class RelativeBiasResize : GoldenCase
         foreach (var name in run.File.Outputs.Keys)
         {
             var parts = name.Split('_');
-            if (parts[0] is not ("index" or "mask")) continue;
+            if (parts[0] is not ("index" or "mask"))
+                continue;
             var (height, width) = (int.Parse(parts[1].Split('x')[0]), int.Parse(parts[1].Split('x')[1]));
-            run.Output(name, parts[0] == "index" ? RelativePositions.Index((height, width)) : Windows.ShiftMask(height, width, int.Parse(parts[2][1..]), int.Parse(parts[3][1..])));
+            run.Output(
+                name,
+                parts[0] == "index"
+                    ? RelativePositions.Index((height, width))
+                    : Windows.ShiftMask(height, width, int.Parse(parts[2][1..]), int.Parse(parts[3][1..]))
+            );
         }
     }
 }

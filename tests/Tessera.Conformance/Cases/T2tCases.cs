@@ -9,12 +9,30 @@ internal sealed class T2tNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var model = run.Load(new T2tVit(new T2tVit.Config(
-            c.Size("image_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Double("mlp_ratio"), c.String("tokens_type") == "transformer", c.Int("token_dim"), c.Int("num_classes"), c.Int("in_channels"),
-            c.Bool("qkv_bias"), c.Has("qk_scale") ? c.Double("qk_scale") : null, c.Double("performer_kernel_ratio", 0.5), c.Double("performer_eps", 1e-8), c.Double("layer_norm_eps"))));
+        var model = run.Load(
+            new T2tVit(
+                new T2tVit.Config(
+                    c.Size("image_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Double("mlp_ratio"),
+                    c.String("tokens_type") == "transformer",
+                    c.Int("token_dim"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Bool("qkv_bias"),
+                    c.Has("qk_scale") ? c.Double("qk_scale") : null,
+                    c.Double("performer_kernel_ratio", 0.5),
+                    c.Double("performer_eps", 1e-8),
+                    c.Double("layer_norm_eps")
+                )
+            )
+        );
         using var taps = new Taps(model, "tokens_to_token", "tokens_to_token.*", "blocks.*");
         run.Output("out.logits", model.Call(run.Input("x")));
-        for (var i = 1; i <= 2; i++) run.Output($"out.token_attention{i}", taps[$"tokens_to_token.attention{i}"]);
+        for (var i = 1; i <= 2; i++)
+            run.Output($"out.token_attention{i}", taps[$"tokens_to_token.attention{i}"]);
         run.Output("out.tokens", taps["tokens_to_token"]);
         run.Output("out.last_block", taps[model.BlockPaths[^1]]);
     }
@@ -27,6 +45,9 @@ internal sealed class T2tPositionTables : GoldenCase
     {
         var c = run.Config;
         run.Output("sinusoid", PositionTable.Sine(c.Int("positions"), c.Int("dim"), roundAngles: false));
-        run.Output("resized", PositionTable.Resample(run.Input("pos_embed"), c.Size("resize_from"), c.Size("resize_to"), 1, PositionResampling.Bicubic));
+        run.Output(
+            "resized",
+            PositionTable.Resample(run.Input("pos_embed"), c.Size("resize_from"), c.Size("resize_to"), 1, PositionResampling.Bicubic)
+        );
     }
 }

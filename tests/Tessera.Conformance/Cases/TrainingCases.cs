@@ -6,8 +6,16 @@ namespace Tessera.Conformance.Cases;
 [Case("cct.label-smoothing-loss")]
 internal sealed class LabelSmoothing : GoldenCase
 {
-    public override void Run(GoldenRun run)
-        => run.Output("loss", Losses.CrossEntropy(run.Input("logits"), run.Input("labels"), run.Config.Double("smoothing"), Enum.Parse<Reduction>(run.Config.String("reduction"), ignoreCase: true)));
+    public override void Run(GoldenRun run) =>
+        run.Output(
+            "loss",
+            Losses.CrossEntropy(
+                run.Input("logits"),
+                run.Input("labels"),
+                run.Config.Double("smoothing"),
+                Enum.Parse<Reduction>(run.Config.String("reduction"), ignoreCase: true)
+            )
+        );
 }
 
 [Case("deit.distillation-loss")]
@@ -17,11 +25,24 @@ internal sealed class DistillationLoss : GoldenCase
     {
         var c = run.Config;
         var (logits, labels) = (run.Input("class_logits"), run.Input("labels"));
-        var own = run.Output("base_loss", c.String("base_loss") == "soft_target_ce"
-            ? Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real)))
-            : Losses.CrossEntropy(logits, labels, c.String("base_loss") == "label_smoothing_ce" ? c.Double("smoothing") : 0));
-        run.Output("loss", Losses.Distillation(own, run.Input("distillation_logits"), run.Input("teacher_logits"),
-            Enum.Parse<DistillationKind>(c.String("distillation_type"), ignoreCase: true), c.Double("alpha"), c.Double("tau"), c.String("soft_loss_divisor", "batch * num_classes") == "batch"));
+        var own = run.Output(
+            "base_loss",
+            c.String("base_loss") == "soft_target_ce"
+                ? Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real)))
+                : Losses.CrossEntropy(logits, labels, c.String("base_loss") == "label_smoothing_ce" ? c.Double("smoothing") : 0)
+        );
+        run.Output(
+            "loss",
+            Losses.Distillation(
+                own,
+                run.Input("distillation_logits"),
+                run.Input("teacher_logits"),
+                Enum.Parse<DistillationKind>(c.String("distillation_type"), ignoreCase: true),
+                c.Double("alpha"),
+                c.Double("tau"),
+                c.String("soft_loss_divisor", "batch * num_classes") == "batch"
+            )
+        );
     }
 
     // Smoothed labels of the batch mixed with those of the batch in reverse.
@@ -39,7 +60,14 @@ internal sealed class DeitSchedule : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var schedule = new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("warmup_lr"), c.Double("min_lr"), CosineForm.Deit, Cooldown: c.Int("cooldown_epochs"));
+        var schedule = new CosineOptions(
+            c.Int("epochs"),
+            c.Double("warmup_epochs"),
+            c.Double("warmup_lr"),
+            c.Double("min_lr"),
+            CosineForm.Deit,
+            Cooldown: c.Int("cooldown_epochs")
+        );
         double Epoch(int epoch) => schedule.LearningRate(c.Double("lr"), epoch, 1);
         run.Output("lr_at_start", Epoch(0));
         run.Output("lr_after_epoch", Enumerable.Range(1, c.Int("total_epochs_with_cooldown")).Select(Epoch));
@@ -61,19 +89,30 @@ internal sealed partial class AdamWithAverage : GoldenCase
     {
         var c = run.Config;
         var pair = new Pair(run.Input("weight"), run.Input("bias"));
-        var optimizer = new AdamW(ParameterGroup.Split(pair, c.Double("weight_decay")), c.Double("lr"), c.Doubles("betas")[0], c.Doubles("betas")[1], c.Double("eps"));
+        var optimizer = new AdamW(
+            ParameterGroup.Split(pair, c.Double("weight_decay")),
+            c.Double("lr"),
+            c.Doubles("betas")[0],
+            c.Doubles("betas")[1],
+            c.Double("eps")
+        );
         using var average = new Ema(pair, c.Double("ema_decay"));
         for (var step = 0; step < c.Int("steps"); step++)
         {
             optimizer.ZeroGrad();
-            var loss = pair.Both.Select(p => (p.Parameter * run.Input($"grad{step}_{p.Name}")).Sum() + 0.5 * p.Parameter.Square().Sum()).Aggregate((a, b) => a + b);
+            var loss = pair
+                .Both.Select(p => (p.Parameter * run.Input($"grad{step}_{p.Name}")).Sum() + 0.5 * p.Parameter.Square().Sum())
+                .Aggregate((a, b) => a + b);
             loss.Backward();
-            if (c.Has("clip_grad_norm")) run.Output($"norm{step}", GradientClipping.ByNorm(pair.Parameters(), c.Double("clip_grad_norm")));
+            if (c.Has("clip_grad_norm"))
+                run.Output($"norm{step}", GradientClipping.ByNorm(pair.Parameters(), c.Double("clip_grad_norm")));
             optimizer.Step();
             average.Update();
-            foreach (var (name, parameter) in pair.Both) run.Output($"{name}_after_{step + 1}", parameter.Detach().Clone());
+            foreach (var (name, parameter) in pair.Both)
+                run.Output($"{name}_after_{step + 1}", parameter.Detach().Clone());
         }
-        foreach (var (name, value) in average.StateDict()) run.Output($"ema_{name}", value.Clone());
+        foreach (var (name, value) in average.StateDict())
+            run.Output($"ema_{name}", value.Clone());
     }
 }
 
@@ -87,7 +126,8 @@ internal sealed class ClassificationMetrics : GoldenCase
         var logits = run.Input("logits");
         metrics.Add(logits, run.Input("labels"), [.. Enumerable.Range(0, (int)logits.Size(0))]);
         var found = metrics.Measure();
-        foreach (var k in run.Config.Ints("ks")) run.Output($"top{k}", 100 * metrics.Top(k));
+        foreach (var k in run.Config.Ints("ks"))
+            run.Output($"top{k}", 100 * metrics.Top(k));
         run.Output("per_class", found.PerClass.Select(recall => recall ?? -1));
         run.Output("mean_per_class", found.MeanPerClass);
         run.Output("ece", found.Ece);

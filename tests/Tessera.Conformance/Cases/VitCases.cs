@@ -9,16 +9,37 @@ internal sealed class VitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var vit = run.Load(new Vit(new Vit.Config(
-            c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio"),
-            c.Bool("qkv_bias"), c.String("global_pool"), c.Bool("class_token"), c.Int("register_tokens", 0), c.Bool("no_embed_class", false), c.Has("layer_scale_init") ? c.Double("layer_scale_init") : null,
-            c.Bool("qk_norm", false), c.Bool("pre_norm", false), RepresentationSize: c.Has("representation_size") ? c.Int("representation_size") : null,
-            DynamicImageSize: c.Bool("dynamic_image_size", false), Eps: c.Double("layer_norm_eps"))));
+        var vit = run.Load(
+            new Vit(
+                new Vit.Config(
+                    c.Size("image_size"),
+                    c.Int("patch_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Double("mlp_ratio"),
+                    c.Bool("qkv_bias"),
+                    c.String("global_pool"),
+                    c.Bool("class_token"),
+                    c.Int("register_tokens", 0),
+                    c.Bool("no_embed_class", false),
+                    c.Has("layer_scale_init") ? c.Double("layer_scale_init") : null,
+                    c.Bool("qk_norm", false),
+                    c.Bool("pre_norm", false),
+                    RepresentationSize: c.Has("representation_size") ? c.Int("representation_size") : null,
+                    DynamicImageSize: c.Bool("dynamic_image_size", false),
+                    Eps: c.Double("layer_norm_eps")
+                )
+            )
+        );
         using var taps = new Taps(vit, "patch_tokens", "embedded", "normed", "head_input", "blocks.*", "blocks.*.attn.attention");
         var pooled = vit.ForwardPooled(run.Input("x"));
         run.Output("out.features", pooled);
         run.Output("out.logits", vit.ForwardHead(pooled));
-        foreach (var name in new[] { "patch_tokens", "embedded", "normed" }) run.Output($"out.{name}", taps[name]);
+        foreach (var name in new[] { "patch_tokens", "embedded", "normed" })
+            run.Output($"out.{name}", taps[name]);
         for (var i = 0; i < vit.Options.Depth; i++)
         {
             run.Output($"out.block{i}", taps[$"blocks.{i}"]);
@@ -41,7 +62,10 @@ internal sealed class PositionResize : GoldenCase
             ("bilinear", true, false) => PositionResampling.BilinearAlignedCorners,
             var other => throw new NotSupportedException($"resampling {other}"),
         };
-        run.Output("resized", PositionTable.Resample(run.Input("pos_embed"), c.Size("old_grid"), c.Size("new_grid"), c.Int("num_prefix_tokens"), mode));
+        run.Output(
+            "resized",
+            PositionTable.Resample(run.Input("pos_embed"), c.Size("old_grid"), c.Size("new_grid"), c.Int("num_prefix_tokens"), mode)
+        );
     }
 }
 
@@ -51,7 +75,18 @@ internal sealed class DeitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var config = new Vit.Config(c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio"), c.Bool("qkv_bias"), Eps: c.Double("layer_norm_eps"));
+        var config = new Vit.Config(
+            c.Size("image_size"),
+            c.Int("patch_size"),
+            c.Int("embed_dim"),
+            c.Int("depth"),
+            c.Int("num_heads"),
+            c.Int("num_classes"),
+            c.Int("in_channels"),
+            c.Double("mlp_ratio"),
+            c.Bool("qkv_bias"),
+            Eps: c.Double("layer_norm_eps")
+        );
         var distilled = c.Bool("distilled");
         var model = run.Load(distilled ? new Deit(config) : new Vit(config));
         if (!distilled)
@@ -63,7 +98,9 @@ internal sealed class DeitNetwork : GoldenCase
         }
         using var taps = new Taps(model, "*");
         var logits = model.Run(new(run.Input("x"))).Logits;
-        foreach (var name in new[] { "class_features", "distillation_features", "class_logits", "distillation_logits" }) run.Output($"out.{name}", taps[name]);
-        if (!run.Training) run.Output("out.logits", logits);
+        foreach (var name in new[] { "class_features", "distillation_features", "class_logits", "distillation_logits" })
+            run.Output($"out.{name}", taps[name]);
+        if (!run.Training)
+            run.Output("out.logits", logits);
     }
 }

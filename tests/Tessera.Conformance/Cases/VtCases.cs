@@ -10,8 +10,17 @@ internal sealed class VtModules : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var sizes = new VisualTokenSizes(c.Int("feature_channels"), c.Int("num_tokens"), c.Int("token_channels"), c.Int("transformer_dim"), c.Int("projector_dim"),
-            c.Bool("tokenizer_value"), c.Bool("transformer_value"), c.Bool("projector_value"), c.Bool("scale_logits"));
+        var sizes = new VisualTokenSizes(
+            c.Int("feature_channels"),
+            c.Int("num_tokens"),
+            c.Int("token_channels"),
+            c.Int("transformer_dim"),
+            c.Int("projector_dim"),
+            c.Bool("tokenizer_value"),
+            c.Bool("transformer_value"),
+            c.Bool("projector_value"),
+            c.Bool("scale_logits")
+        );
         var modules = run.Load(VisualTokenModule.Row(sizes, run.File.Parameters.Select(p => p.Name.Split('.')[0]).Distinct().Count()));
         using var taps = new Taps(modules, "*.tokenizer.attention");
         (Tensor Pixels, Tensor? Tokens) state = (run.Input("x"), null);
@@ -31,9 +40,25 @@ internal sealed class VtResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var model = run.Load(new VtResNet(new VtResNet.Config(
-            c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", c.Int("num_classes"), c.Int("in_channels"), c.Int("num_tokens"), c.Int("token_channels"),
-            c.Int("transformer_dim"), c.Int("projector_dim"), c.Bool("tokenizer_value"), c.Bool("transformer_value"), c.Bool("projector_value"), c.Bool("scale_logits"))));
+        var model = run.Load(
+            new VtResNet(
+                new VtResNet.Config(
+                    c.Size("image_size"),
+                    c.Ints("layers"),
+                    c.String("block") == "bottleneck",
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Int("num_tokens"),
+                    c.Int("token_channels"),
+                    c.Int("transformer_dim"),
+                    c.Int("projector_dim"),
+                    c.Bool("tokenizer_value"),
+                    c.Bool("transformer_value"),
+                    c.Bool("projector_value"),
+                    c.Bool("scale_logits")
+                )
+            )
+        );
         using var taps = new Taps(model, "layer3", "vt.*.tokenizer.attention", "vt.*.transformer");
         run.Output("out.logits", model.Call(run.Input("x")));
         run.Output("out.stage4", taps["layer3"]);
@@ -51,12 +76,24 @@ internal sealed class VtFpnNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var model = run.Load(new VtFpn(new VtFpn.Config(
-            new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", 0, c.Int("in_channels")),
-            c.Int("num_classes"), c.Int("fpn_channels"), c.Int("token_channels"), c.Int("num_tokens_per_level"), c.Int("head_channels"), c.Int("groupnorm_groups"), c.Bool("scale_logits"))));
+        var model = run.Load(
+            new VtFpn(
+                new VtFpn.Config(
+                    new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", 0, c.Int("in_channels")),
+                    c.Int("num_classes"),
+                    c.Int("fpn_channels"),
+                    c.Int("token_channels"),
+                    c.Int("num_tokens_per_level"),
+                    c.Int("head_channels"),
+                    c.Int("groupnorm_groups"),
+                    c.Bool("scale_logits")
+                )
+            )
+        );
         using var taps = new Taps(model, "tokens", "p*");
         run.Output("out.logits", model.Call(run.Input("x")));
-        foreach (var (name, value) in taps.Records) run.Output($"out.{name}", value);
+        foreach (var (name, value) in taps.Records)
+            run.Output($"out.{name}", value);
     }
 }
 
@@ -66,7 +103,14 @@ internal sealed class VtAdvancedLoss : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var (loss, distillation, crossEntropy) = AdvancedLoss.Of(run.Input("student"), run.Input("teacher"), run.Input("labels"), c.Double("distillation_weight"), c.Double("label_smoothing"), c.Double("temperature"));
+        var (loss, distillation, crossEntropy) = AdvancedLoss.Of(
+            run.Input("student"),
+            run.Input("teacher"),
+            run.Input("labels"),
+            c.Double("distillation_weight"),
+            c.Double("label_smoothing"),
+            c.Double("temperature")
+        );
         run.Output("loss", loss);
         run.Output("distillation", distillation);
         run.Output("cross_entropy", crossEntropy);

@@ -10,14 +10,44 @@ internal sealed class XcitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var xcit = run.Load(new Xcit(new Xcit.Config(
-            c.Size("image_size"), c.Int("patch_size"), c.Int("embed_dim"), c.Int("depth"), c.Int("num_heads"), c.Int("num_classes"), c.Int("in_channels"), c.Double("mlp_ratio"),
-            c.Bool("qkv_bias"), c.Int("class_attention_layers"), c.Bool("tokens_norm"), c.Double("layer_scale_init"), c.Bool("use_position_encoding"), c.Int("position_hidden_dim"),
-            c.Double("layer_norm_eps"), c.Double("batch_norm_eps"), Embedding(c), c.Has("qkv_hidden_dim") ? c.Int("qkv_hidden_dim") : null, c.Has("code_dim") ? c.Int("code_dim") : null)));
-        using var taps = new Taps(xcit, "patch_tokens", "position_encoding", "blocks.*", "blocks.*.attn", "blocks.*.local_mp", "cls_attn_blocks.*");
+        var xcit = run.Load(
+            new Xcit(
+                new Xcit.Config(
+                    c.Size("image_size"),
+                    c.Int("patch_size"),
+                    c.Int("embed_dim"),
+                    c.Int("depth"),
+                    c.Int("num_heads"),
+                    c.Int("num_classes"),
+                    c.Int("in_channels"),
+                    c.Double("mlp_ratio"),
+                    c.Bool("qkv_bias"),
+                    c.Int("class_attention_layers"),
+                    c.Bool("tokens_norm"),
+                    c.Double("layer_scale_init"),
+                    c.Bool("use_position_encoding"),
+                    c.Int("position_hidden_dim"),
+                    c.Double("layer_norm_eps"),
+                    c.Double("batch_norm_eps"),
+                    Embedding(c),
+                    c.Has("qkv_hidden_dim") ? c.Int("qkv_hidden_dim") : null,
+                    c.Has("code_dim") ? c.Int("code_dim") : null
+                )
+            )
+        );
+        using var taps = new Taps(
+            xcit,
+            "patch_tokens",
+            "position_encoding",
+            "blocks.*",
+            "blocks.*.attn",
+            "blocks.*.local_mp",
+            "cls_attn_blocks.*"
+        );
         var pooled = xcit.ForwardPooled(run.Input("x"));
         run.Output("out.patch_tokens", taps["patch_tokens"]);
-        if (xcit.Options.PositionEncoding) run.Output("out.position_encoding", taps["position_encoding"]);
+        if (xcit.Options.PositionEncoding)
+            run.Output("out.position_encoding", taps["position_encoding"]);
         for (var i = 0; i < xcit.Options.Depth; i++)
         {
             run.Output($"out.block{i}_xca", taps[$"blocks.{i}.attn"]);
@@ -25,20 +55,23 @@ internal sealed class XcitNetwork : GoldenCase
             run.Output($"out.block{i}", taps[$"blocks.{i}"]);
         }
         run.Output("out.trunk", taps[$"blocks.{xcit.Options.Depth - 1}"]);
-        for (var i = 0; i < xcit.Options.ClassBlocks; i++) run.Output($"out.class_attention{i}", taps[$"cls_attn_blocks.{i}"]);
+        for (var i = 0; i < xcit.Options.ClassBlocks; i++)
+            run.Output($"out.class_attention{i}", taps[$"cls_attn_blocks.{i}"]);
         run.Output("out.features", pooled);
         run.Output("out.logits", xcit.ForwardHead(pooled));
-        foreach (var (name, tensor) in xcit.StateDict()) run.Output($"after.{name}", tensor);
+        foreach (var (name, tensor) in xcit.StateDict())
+            run.Output($"after.{name}", tensor);
     }
 
-    internal static QkvEmbedding Embedding(Config c) => c.String("qkv_embedding", "linear") switch
-    {
-        "linear" => QkvEmbedding.Linear,
-        "separate" => QkvEmbedding.Separate,
-        "partially_shared" => QkvEmbedding.PartiallyShared,
-        "fully_shared" => QkvEmbedding.FullyShared,
-        var other => throw new NotSupportedException($"embedding {other}"),
-    };
+    internal static QkvEmbedding Embedding(Config c) =>
+        c.String("qkv_embedding", "linear") switch
+        {
+            "linear" => QkvEmbedding.Linear,
+            "separate" => QkvEmbedding.Separate,
+            "partially_shared" => QkvEmbedding.PartiallyShared,
+            "fully_shared" => QkvEmbedding.FullyShared,
+            var other => throw new NotSupportedException($"embedding {other}"),
+        };
 }
 
 [Case("qkv-embedding.layer")]
@@ -47,8 +80,15 @@ internal sealed class QkvEmbeddingLayer : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var layer = run.Load(new CrossCovarianceAttention(
-            c.Int("embed_dim"), c.Int("num_heads"), embedding: XcitNetwork.Embedding(c), hidden: c.Has("qkv_hidden_dim") ? c.Int("qkv_hidden_dim") : null, codeDim: c.Has("code_dim") ? c.Int("code_dim") : null));
+        var layer = run.Load(
+            new CrossCovarianceAttention(
+                c.Int("embed_dim"),
+                c.Int("num_heads"),
+                embedding: XcitNetwork.Embedding(c),
+                hidden: c.Has("qkv_hidden_dim") ? c.Int("qkv_hidden_dim") : null,
+                codeDim: c.Has("code_dim") ? c.Int("code_dim") : null
+            )
+        );
         using var taps = new Taps(layer, "queries", "keys", "values");
         var y = layer.Call(run.Input("x"));
         run.Output("out.q", taps["queries"]);

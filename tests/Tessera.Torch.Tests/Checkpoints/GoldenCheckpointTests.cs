@@ -49,7 +49,8 @@ public class GoldenCheckpointTests
         Collect(checkpoint.Root, "", [], found);
         var scalars = listing.RootElement.GetProperty("scalars").EnumerateObject().ToArray();
         Assert.Equal(scalars.Select(s => s.Name).Order(), found.Keys.Order());
-        foreach (var scalar in scalars) Assert.Equal(scalar.Value.ToString(), Describe(found[scalar.Name], scalar.Value));
+        foreach (var scalar in scalars)
+            Assert.Equal(scalar.Value.ToString(), Describe(found[scalar.Name], scalar.Value));
     }
 
     [Fact]
@@ -92,47 +93,57 @@ public class GoldenCheckpointTests
         string Below(object? key) => path.Length == 0 ? $"{key}" : $"{path}/{key}";
         switch (value)
         {
-            case CheckpointTensor tensor: tensors.Add((path, tensor)); break;
+            case CheckpointTensor tensor:
+                tensors.Add((path, tensor));
+                break;
             case CheckpointDictionary dictionary:
-                foreach (var (key, item) in dictionary) Collect(item, Below(key), tensors, scalars);
+                foreach (var (key, item) in dictionary)
+                    Collect(item, Below(key), tensors, scalars);
                 break;
             case IEnumerable<object?> list:
-                foreach (var (i, item) in list.Index()) Collect(item, Below(i), tensors, scalars);
+                foreach (var (i, item) in list.Index())
+                    Collect(item, Below(i), tensors, scalars);
                 break;
-            default: scalars.Add(path, value); break;
+            default:
+                scalars.Add(path, value);
+                break;
         }
     }
 
-    static string Describe(object? value, JsonElement expected) => (value, expected.ToString()) switch
-    {
-        (OpaqueRecord record, _) => $"{record.TypeName} {Json(record.State)}",
-        (double number, var text) when text.StartsWith("numpy scalar float64 ", StringComparison.Ordinal) => "numpy scalar float64 " + number.ToString("R", CultureInfo.InvariantCulture),
-        (double number, _) => number.ToString("R", CultureInfo.InvariantCulture),
-        (BigInteger or long, _) => ((IFormattable)value).ToString(null, CultureInfo.InvariantCulture),
-        _ => value?.ToString() ?? "",
-    };
+    static string Describe(object? value, JsonElement expected) =>
+        (value, expected.ToString()) switch
+        {
+            (OpaqueRecord record, _) => $"{record.TypeName} {Json(record.State)}",
+            (double number, var text) when text.StartsWith("numpy scalar float64 ", StringComparison.Ordinal) => "numpy scalar float64 "
+                + number.ToString("R", CultureInfo.InvariantCulture),
+            (double number, _) => number.ToString("R", CultureInfo.InvariantCulture),
+            (BigInteger or long, _) => ((IFormattable)value).ToString(null, CultureInfo.InvariantCulture),
+            _ => value?.ToString() ?? "",
+        };
 
-    static string Json(object? value) => value switch
-    {
-        null => "null",
-        string text => $"\"{text}\"",
-        double number => number.ToString("R", CultureInfo.InvariantCulture),
-        List<object?> list => $"[{string.Join(", ", list.Select(Json))}]",
-        CheckpointDictionary fields => $"{{{string.Join(", ", fields.Select(f => $"\"{f.Key}\": {Json(f.Value)}"))}}}",
-        _ => throw new ArgumentException($"{value}"),
-    };
+    static string Json(object? value) =>
+        value switch
+        {
+            null => "null",
+            string text => $"\"{text}\"",
+            double number => number.ToString("R", CultureInfo.InvariantCulture),
+            List<object?> list => $"[{string.Join(", ", list.Select(Json))}]",
+            CheckpointDictionary fields => $"{{{string.Join(", ", fields.Select(f => $"\"{f.Key}\": {Json(f.Value)}"))}}}",
+            _ => throw new ArgumentException($"{value}"),
+        };
 
-    static byte[] Encode(JsonElement value, DType type) => type switch
-    {
-        DType.Float64 => BitConverter.GetBytes(value.GetDouble()),
-        DType.Float32 => BitConverter.GetBytes((float)value.GetDouble()),
-        DType.Float16 => BitConverter.GetBytes((Half)value.GetDouble()),
-        DType.BFloat16 => BitConverter.GetBytes(((BFloat16)(float)value.GetDouble()).Bits),
-        DType.Int64 => BitConverter.GetBytes((long)value.GetDouble()),
-        DType.Int32 => BitConverter.GetBytes((int)value.GetDouble()),
-        DType.Int16 => BitConverter.GetBytes((short)value.GetDouble()),
-        DType.Int8 => [(byte)(sbyte)value.GetDouble()],
-        DType.UInt8 or DType.Bool => [(byte)value.GetDouble()],
-        _ => throw new ArgumentException($"{type}"),
-    };
+    static byte[] Encode(JsonElement value, DType type) =>
+        type switch
+        {
+            DType.Float64 => BitConverter.GetBytes(value.GetDouble()),
+            DType.Float32 => BitConverter.GetBytes((float)value.GetDouble()),
+            DType.Float16 => BitConverter.GetBytes((Half)value.GetDouble()),
+            DType.BFloat16 => BitConverter.GetBytes(((BFloat16)(float)value.GetDouble()).Bits),
+            DType.Int64 => BitConverter.GetBytes((long)value.GetDouble()),
+            DType.Int32 => BitConverter.GetBytes((int)value.GetDouble()),
+            DType.Int16 => BitConverter.GetBytes((short)value.GetDouble()),
+            DType.Int8 => [(byte)(sbyte)value.GetDouble()],
+            DType.UInt8 or DType.Bool => [(byte)value.GetDouble()],
+            _ => throw new ArgumentException($"{type}"),
+        };
 }

@@ -2,8 +2,8 @@ using System.Diagnostics;
 using System.Globalization;
 using System.IO.Compression;
 using Tessera.Checkpoints;
-using static Tessera.Tests.Checkpoints.CheckpointFiles;
 using Tessera.Testing;
+using static Tessera.Tests.Checkpoints.CheckpointFiles;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -58,7 +58,11 @@ public class HostilePickleTests
     public void Entries_that_overlap_are_refused()
     {
         // Two entries of the table point at the same data, as archives do that unpack to petabytes.
-        var zip = Zip(CompressionLevel.NoCompression, ("a.npy", Npy("<f4", "(1,)", new byte[4])), ("b.npy", Npy("<f4", "(1,)", new byte[4])));
+        var zip = Zip(
+            CompressionLevel.NoCompression,
+            ("a.npy", Npy("<f4", "(1,)", new byte[4])),
+            ("b.npy", Npy("<f4", "(1,)", new byte[4]))
+        );
         var second = zip.AsSpan().LastIndexOf("PK\u0001\u0002"u8);
         BitConverter.GetBytes(0).CopyTo(zip, second + 42);
         zip[second + 46] = (byte)'a';

@@ -13,11 +13,15 @@ public class NumpyFileTests
     [InlineData(CompressionLevel.Optimal)]
     public void An_archive_of_arrays_is_read_stored_or_compressed(CompressionLevel level)
     {
-        using var checkpoint = Checkpoint.Read(Zip(level,
-            ("opt/target/Transformer/encoderblock_0/LayerNorm_0/scale.npy", Npy("<f4", "(6,)", six)),
-            ("head/kernel.npy", Npy("<f4", "(2, 3)", six, fortran: true)),
-            ("step.npy", Npy("<i8", "()", BitConverter.GetBytes(7L))),
-            ("names.npy", Npy("<U3", "(1,)", new byte[12]))));
+        using var checkpoint = Checkpoint.Read(
+            Zip(
+                level,
+                ("opt/target/Transformer/encoderblock_0/LayerNorm_0/scale.npy", Npy("<f4", "(6,)", six)),
+                ("head/kernel.npy", Npy("<f4", "(2, 3)", six, fortran: true)),
+                ("step.npy", Npy("<i8", "()", BitConverter.GetBytes(7L))),
+                ("names.npy", Npy("<U3", "(1,)", new byte[12]))
+            )
+        );
         Assert.Equal(CheckpointFormat.NumpyArchive, checkpoint.Format);
         var weights = checkpoint.StateDict();
         Assert.Equal(["opt/target/Transformer/encoderblock_0/LayerNorm_0/scale", "head/kernel", "step"], weights.Keys);
@@ -51,19 +55,28 @@ public class NumpyFileTests
     [InlineData("[3, 2]")]
     [InlineData("(3, 2), 'shape': (3, 2)")]
     [InlineData("(3, 2), 'more': 1")]
-    public void A_wrong_shape_is_an_error(string shape)
-        => Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Npy("<f4", shape, six)));
+    public void A_wrong_shape_is_an_error(string shape) =>
+        Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Npy("<f4", shape, six)));
 
     [Fact]
     public void Arrays_and_numbers_inside_pickles_are_read()
     {
-        using var checkpoint = Checkpoint.Read(Pickle("}(",
-            Text("array"), HostilePickles.Array("f4", Bytes(Int(2), Int(3)), 24),
-            Text("twice"), Bytes("(", HostilePickles.Array("i8", Int(1), 8), "tq", 9, "h", 9, 0x86),
-            Text("number"), Bytes("cnumpy._core.multiarray\nscalar\n", HostilePickles.Dtype("f8"), "C", 8, BitConverter.GetBytes(72.25), 0x86, "R"),
-            Text("count"), Bytes("cnumpy.core.multiarray\nscalar\n", HostilePickles.Dtype("u8"), "U", 8, BitConverter.GetBytes(5L), 0x86, "R"),
-            Text("bytes"), Bytes("c_codecs\nencode\n", Text("ab"), Text("latin1"), 0x86, "R"),
-            "u"));
+        using var checkpoint = Checkpoint.Read(
+            Pickle(
+                "}(",
+                Text("array"),
+                HostilePickles.Array("f4", Bytes(Int(2), Int(3)), 24),
+                Text("twice"),
+                Bytes("(", HostilePickles.Array("i8", Int(1), 8), "tq", 9, "h", 9, 0x86),
+                Text("number"),
+                Bytes("cnumpy._core.multiarray\nscalar\n", HostilePickles.Dtype("f8"), "C", 8, BitConverter.GetBytes(72.25), 0x86, "R"),
+                Text("count"),
+                Bytes("cnumpy.core.multiarray\nscalar\n", HostilePickles.Dtype("u8"), "U", 8, BitConverter.GetBytes(5L), 0x86, "R"),
+                Text("bytes"),
+                Bytes("c_codecs\nencode\n", Text("ab"), Text("latin1"), 0x86, "R"),
+                "u"
+            )
+        );
         Assert.Equal(CheckpointFormat.Pickle, checkpoint.Format);
         var root = (CheckpointDictionary)checkpoint.Root!;
         Assert.Equal([2, 3], ((CheckpointTensor)root["array"]!).Shape.ToArray());

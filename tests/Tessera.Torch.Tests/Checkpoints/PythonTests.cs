@@ -31,7 +31,18 @@ public class PythonTests
         using var folder = new TempFolder();
         var path = folder["written here.pth"];
         var random = new Random(1);
-        DType[] types = [DType.Float32, DType.Float64, DType.Float16, DType.BFloat16, DType.Int64, DType.Int32, DType.Int16, DType.Int8, DType.UInt8];
+        DType[] types =
+        [
+            DType.Float32,
+            DType.Float64,
+            DType.Float16,
+            DType.BFloat16,
+            DType.Int64,
+            DType.Int32,
+            DType.Int16,
+            DType.Int8,
+            DType.UInt8,
+        ];
         var weights = new OrderedDictionary<string, CheckpointTensor>();
         foreach (var (i, type) in types.Index())
         {
@@ -44,8 +55,10 @@ public class PythonTests
         weights.Add("empty", CheckpointTensor.Create<float>([], 0, 4));
         Checkpoint.SaveTorch(path, weights);
 
-        var expected = weights.Select(w => $"{w.Key} {w.Value.DType.Name()} [{string.Join(", ", w.Value.Shape.ToArray())}] "
-            + Convert.ToHexStringLower(SHA256.HashData(w.Value.ToContiguousBytes())));
+        var expected = weights.Select(w =>
+            $"{w.Key} {w.Value.DType.Name()} [{string.Join(", ", w.Value.Shape.ToArray())}] "
+            + Convert.ToHexStringLower(SHA256.HashData(w.Value.ToContiguousBytes()))
+        );
         Assert.Equal(expected, Python(Describe, path));
     }
 
@@ -56,11 +69,14 @@ public class PythonTests
         var path = folder["tied.pth"];
         var tensor = CheckpointTensor.Create<float>([1, 2], 2);
         Checkpoint.SaveTorch(path, [new("a", tensor), new("b", tensor), new("c", CheckpointTensor.Create<float>([1, 2], 2))]);
-        var lines = Python("""
+        var lines = Python(
+            """
             import sys, torch
             d = torch.load(sys.argv[1], weights_only=True)
             print(type(d).__name__, d['a'].data_ptr() == d['b'].data_ptr(), d['a'].data_ptr() == d['c'].data_ptr())
-            """, path);
+            """,
+            path
+        );
         Assert.Equal(["OrderedDict True False"], lines);
     }
 
@@ -68,7 +84,8 @@ public class PythonTests
     public void What_Python_writes_is_read_here()
     {
         using var folder = new TempFolder();
-        Python("""
+        Python(
+            """
             import sys, torch, numpy as np, collections
             w = torch.arange(12.).view(3, 4)
             class Net(torch.nn.Linear): pass
@@ -84,7 +101,9 @@ public class PythonTests
             arrays = {'a/b': np.arange(6, dtype=np.float32).reshape(2, 3), 'f': np.asfortranarray(np.arange(6.).reshape(2, 3)), 's': np.int64(3)}
             np.savez(base + 'plain.npz', **arrays)
             np.savez_compressed(base + 'packed.npz', **arrays)
-            """, folder[""]);
+            """,
+            folder[""]
+        );
 
         foreach (var name in new[] { "new.pth", "protocol4.pth", "old.pth" })
         {
@@ -104,7 +123,11 @@ public class PythonTests
             Assert.Equal(System.Numerics.Complex.ImaginaryOne, root["complex"]);
         }
         foreach (var name in new[] { "module.pth", "oldmodule.pth" })
-            Assert.Contains("Net", Assert.Throws<UnsupportedCheckpointException>(() => Checkpoint.Open(folder[name])).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "Net",
+                Assert.Throws<UnsupportedCheckpointException>(() => Checkpoint.Open(folder[name])).Message,
+                StringComparison.Ordinal
+            );
         foreach (var name in new[] { "plain.npz", "packed.npz" })
         {
             using var checkpoint = Checkpoint.Open(folder[name]);
@@ -118,7 +141,11 @@ public class PythonTests
 
     static string[] Python(string program, string argument)
     {
-        var start = new ProcessStartInfo("/usr/bin/python3", ["-W", "ignore", "-c", program, argument]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("/usr/bin/python3", ["-W", "ignore", "-c", program, argument])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         start.Environment["PYTHONIOENCODING"] = "utf-8";
         using var process = Process.Start(start)!;
         var errors = process.StandardError.ReadToEndAsync();

@@ -8,7 +8,18 @@ namespace Tessera.Tests.Checkpoints;
 public class RoundTripTests
 {
     static readonly DType[] types =
-        [DType.Float64, DType.Float32, DType.Float16, DType.BFloat16, DType.Int64, DType.Int32, DType.Int16, DType.Int8, DType.UInt8, DType.Bool];
+    [
+        DType.Float64,
+        DType.Float32,
+        DType.Float16,
+        DType.BFloat16,
+        DType.Int64,
+        DType.Int32,
+        DType.Int16,
+        DType.Int8,
+        DType.UInt8,
+        DType.Bool,
+    ];
 
     static readonly Gen<CheckpointTensor> tensors =
         from type in Gen.Elements(types)
@@ -31,27 +42,35 @@ public class RoundTripTests
     [Fact]
     public void Any_strided_view_is_packed_like_its_elements_one_by_one()
     {
-        var views = from shape in Gen.Choose(1, 5).ArrayOf(3)
-                    from strides in Gen.Choose(0, 7).ArrayOf(3)
-                    from offset in Gen.Choose(0, 3)
-                    from type in Gen.Elements(types)
-                    select (shape, strides, offset, type);
+        var views =
+            from shape in Gen.Choose(1, 5).ArrayOf(3)
+            from strides in Gen.Choose(0, 7).ArrayOf(3)
+            from offset in Gen.Choose(0, 3)
+            from type in Gen.Elements(types)
+            select (shape, strides, offset, type);
         Prop.ForAll(views.ToArbitrary(), view =>
-        {
-            var size = view.type.Size();
-            var bytes = new byte[100 * size];
-            new Random(1).NextBytes(bytes);
-            var tensor = CheckpointTensor.View("view", CheckpointStorage.Owned(bytes, "test"), new ElementType(view.type), view.offset,
-                [.. view.shape.Select(x => (long)x)], [.. view.strides.Select(x => (long)x)]);
-            var expected =
-                from i in Enumerable.Range(0, view.shape[0])
-                from j in Enumerable.Range(0, view.shape[1])
-                from k in Enumerable.Range(0, view.shape[2])
-                let at = view.offset + i * view.strides[0] + j * view.strides[1] + k * view.strides[2]
-                from b in Enumerable.Range(0, size)
-                select bytes[at * size + b];
-            return tensor.ToContiguousBytes().SequenceEqual(expected);
-        }).QuickCheckThrowOnFailure();
+            {
+                var size = view.type.Size();
+                var bytes = new byte[100 * size];
+                new Random(1).NextBytes(bytes);
+                var tensor = CheckpointTensor.View(
+                    "view",
+                    CheckpointStorage.Owned(bytes, "test"),
+                    new ElementType(view.type),
+                    view.offset,
+                    [.. view.shape.Select(x => (long)x)],
+                    [.. view.strides.Select(x => (long)x)]
+                );
+                var expected =
+                    from i in Enumerable.Range(0, view.shape[0])
+                    from j in Enumerable.Range(0, view.shape[1])
+                    from k in Enumerable.Range(0, view.shape[2])
+                    let at = view.offset + i * view.strides[0] + j * view.strides[1] + k * view.strides[2]
+                    from b in Enumerable.Range(0, size)
+                    select bytes[at * size + b];
+                return tensor.ToContiguousBytes().SequenceEqual(expected);
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     [Fact]
@@ -86,19 +105,20 @@ public class RoundTripTests
         using var folder = new TempFolder();
         var path = folder["w"];
         Prop.ForAll(stateDicts.ToArbitrary(), weights =>
-        {
-            save(path, weights, null);
-            using var checkpoint = Checkpoint.Open(path, new CheckpointOptions(Strict: true));
-            var root = (CheckpointDictionary)checkpoint.Root!;
-            Assert.Equal(weights.Length, root.Count);
-            foreach (var (name, expected) in weights)
             {
-                var tensor = (CheckpointTensor)root[name]!;
-                Assert.Equal(expected.DType, tensor.DType);
-                Assert.Equal(expected.Shape.ToArray(), tensor.Shape.ToArray());
-                Assert.Equal(expected.ToContiguousBytes(), tensor.ToContiguousBytes());
-            }
-        }).QuickCheckThrowOnFailure();
+                save(path, weights, null);
+                using var checkpoint = Checkpoint.Open(path, new CheckpointOptions(Strict: true));
+                var root = (CheckpointDictionary)checkpoint.Root!;
+                Assert.Equal(weights.Length, root.Count);
+                foreach (var (name, expected) in weights)
+                {
+                    var tensor = (CheckpointTensor)root[name]!;
+                    Assert.Equal(expected.DType, tensor.DType);
+                    Assert.Equal(expected.Shape.ToArray(), tensor.Shape.ToArray());
+                    Assert.Equal(expected.ToContiguousBytes(), tensor.ToContiguousBytes());
+                }
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     static CheckpointTensor Filled(DType type, long[] shape, int seed)

@@ -1,6 +1,6 @@
 using Tessera.Checkpoints;
-using static Tessera.Tests.Checkpoints.CheckpointFiles;
 using Tessera.Testing;
+using static Tessera.Tests.Checkpoints.CheckpointFiles;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -41,18 +41,22 @@ public class SafetensorsTests
     }
 
     [Fact]
-    public void A_name_that_is_no_UTF8_is_an_error()
-        => Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Bytes(BitConverter.GetBytes(8L), "{\"", 0xc3, 0x28, "\":1}")));
+    public void A_name_that_is_no_UTF8_is_an_error() =>
+        Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Bytes(BitConverter.GetBytes(8L), "{\"", 0xc3, 0x28, "\":1}")));
 
     [Fact]
-    public void A_header_longer_than_the_file_is_an_error()
-        => Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Bytes(BitConverter.GetBytes(99_999_999L), "{}")));
+    public void A_header_longer_than_the_file_is_an_error() =>
+        Assert.Throws<CorruptCheckpointException>(() => Checkpoint.Read(Bytes(BitConverter.GetBytes(99_999_999L), "{}")));
 
     [Fact]
     public void Padding_scalars_empty_tensors_and_names_written_twice_differently_are_read()
     {
-        using var checkpoint = Checkpoint.Read(Safetensors(
-            """{"é":{"data_offsets":[0,4],"shape":[],"dtype":"F32"},"empty":{"dtype":"F64","shape":[3,0],"data_offsets":[4,4]}}     """, 4));
+        using var checkpoint = Checkpoint.Read(
+            Safetensors(
+                """{"é":{"data_offsets":[0,4],"shape":[],"dtype":"F32"},"empty":{"dtype":"F64","shape":[3,0],"data_offsets":[4,4]}}     """,
+                4
+            )
+        );
         var weights = checkpoint.StateDict();
         Assert.Equal(["é", "empty"], weights.Keys);
         Assert.Equal([0f], weights["é"].ToArray<float>());
@@ -68,7 +72,9 @@ public class SafetensorsTests
     [InlineData("F8_E5M2", 1)]
     public void A_type_that_is_not_supported_matters_only_when_its_tensor_is_wanted(string type, int size)
     {
-        using var checkpoint = Checkpoint.Read(Safetensors($$$"""{"odd":{"dtype":"{{{type}}}","shape":[1],"data_offsets":[0,{{{size}}}]}}""", size));
+        using var checkpoint = Checkpoint.Read(
+            Safetensors($$$"""{"odd":{"dtype":"{{{type}}}","shape":[1],"data_offsets":[0,{{{size}}}]}}""", size)
+        );
         var error = Assert.Throws<UnsupportedElementTypeException>(() => checkpoint.StateDict()["odd"].DType);
         Assert.Equal(("odd", type), (error.Tensor, error.ElementType));
     }
@@ -78,13 +84,17 @@ public class SafetensorsTests
     {
         using var folder = new TempFolder();
         var path = folder["w.safetensors"];
-        Checkpoint.SaveSafetensors(path, new Dictionary<string, CheckpointTensor>
-        {
-            ["bytes"] = CheckpointTensor.Create<byte>([1, 2, 3], 3),
-            ["b"] = CheckpointTensor.Create<float>([1, 2], 2),
-            ["a"] = CheckpointTensor.Create<float>([3], 1),
-            ["wide"] = CheckpointTensor.Create<double>([4]),
-        }, new Dictionary<string, string> { ["note"] = "Größe \"x\"" });
+        Checkpoint.SaveSafetensors(
+            path,
+            new Dictionary<string, CheckpointTensor>
+            {
+                ["bytes"] = CheckpointTensor.Create<byte>([1, 2, 3], 3),
+                ["b"] = CheckpointTensor.Create<float>([1, 2], 2),
+                ["a"] = CheckpointTensor.Create<float>([3], 1),
+                ["wide"] = CheckpointTensor.Create<double>([4]),
+            },
+            new Dictionary<string, string> { ["note"] = "Größe \"x\"" }
+        );
 
         using var checkpoint = Checkpoint.Open(path);
         Assert.Equal(new Dictionary<string, string> { ["format"] = "pt", ["note"] = "Größe \"x\"" }, checkpoint.Metadata);

@@ -42,7 +42,10 @@ public class StateDictTests
         using var checkpoint = Open(Dictionary(("module._orig_mod.backbone.a", weight), ("module.head.b", weight), ("c.module.d", weight)));
         Assert.Equal(["backbone.a", "head.b", "c.module.d"], checkpoint.StateDict().Keys);
         Assert.Equal(["a", "head.b", "c.module.d"], checkpoint.StateDict(new() { Strip = ["backbone."] }).Keys);
-        Assert.Equal(["backbone.a", "c.module.d"], checkpoint.StateDict(new() { Drop = name => name.StartsWith("head.", StringComparison.Ordinal) }).Keys);
+        Assert.Equal(
+            ["backbone.a", "c.module.d"],
+            checkpoint.StateDict(new() { Drop = name => name.StartsWith("head.", StringComparison.Ordinal) }).Keys
+        );
     }
 
     [Theory]
@@ -50,7 +53,9 @@ public class StateDictTests
     [InlineData("module.encoder_q.")]
     public void One_of_several_networks_can_be_selected(string only)
     {
-        using var checkpoint = Open(Dictionary(("state_dict", Dictionary(("module.encoder_q.w", weight), ("module.encoder_k.w", weight), ("module.queue", weight)))));
+        using var checkpoint = Open(
+            Dictionary(("state_dict", Dictionary(("module.encoder_q.w", weight), ("module.encoder_k.w", weight), ("module.queue", weight))))
+        );
         Assert.Equal(["w"], checkpoint.StateDict(new() { Only = only }).Keys);
     }
 
@@ -74,9 +79,12 @@ public class StateDictTests
     [Fact]
     public void Unknown_objects_beside_the_weights_do_not_matter()
     {
-        using var checkpoint = Open(Dictionary(
-            ("cfg", Bytes("cmmcv.utils.config\nConfigDict\n)", 0x81, "}(", Text("a"), "K", 1, "ub(K", 1, "K", 2, "u(K", 3, "e")),
-            ("model", Dictionary(("w", weight), ("_extra", Bytes("ca.b\nState\n)R"))))));
+        using var checkpoint = Open(
+            Dictionary(
+                ("cfg", Bytes("cmmcv.utils.config\nConfigDict\n)", 0x81, "}(", Text("a"), "K", 1, "ub(K", 1, "K", 2, "u(K", 3, "e")),
+                ("model", Dictionary(("w", weight), ("_extra", Bytes("ca.b\nState\n)R"))))
+            )
+        );
         Assert.Equal(["w"], checkpoint.StateDict().Keys);
         var config = (OpaqueRecord)((CheckpointDictionary)checkpoint.Root!)["cfg"]!;
         Assert.Equal("mmcv.utils.config.ConfigDict", config.TypeName);
@@ -88,7 +96,9 @@ public class StateDictTests
     [Fact]
     public void Tensors_inside_an_unknown_object_are_refused_by_its_name()
     {
-        using var inside = Open(Dictionary(("model", Dictionary(("w", weight), ("v", Bytes("ctorch._utils\n_rebuild_qtensor\n", weight, 0x85, "R"))))));
+        using var inside = Open(
+            Dictionary(("model", Dictionary(("w", weight), ("v", Bytes("ctorch._utils\n_rebuild_qtensor\n", weight, 0x85, "R")))))
+        );
         Assert.Equal("torch._utils._rebuild_qtensor", Assert.Throws<ForbiddenPickleException>(() => inside.StateDict()).GlobalName);
 
         using var around = Open(Dictionary(("model", Bytes("cfairseq\nDict\n)R", Text("w"), weight, "s"))));
@@ -98,7 +108,9 @@ public class StateDictTests
     [Fact]
     public void A_module_in_the_place_of_its_weights_is_refused_with_an_explanation()
     {
-        using var checkpoint = Open(Dictionary(("model", Bytes("cmodels\nNet\n)", 0x81, "}(", Text("_parameters"), "}", Text("_modules"), "}ub"))));
+        using var checkpoint = Open(
+            Dictionary(("model", Bytes("cmodels\nNet\n)", 0x81, "}(", Text("_parameters"), "}", Text("_modules"), "}ub")))
+        );
         var error = Assert.Throws<UnsupportedCheckpointException>(() => checkpoint.StateDict());
         Assert.Contains("models.Net", error.Message, StringComparison.Ordinal);
         Assert.Contains("state_dict()", error.Message, StringComparison.Ordinal);
@@ -107,10 +119,27 @@ public class StateDictTests
     [Fact]
     public void Parameters_tied_views_and_old_rebuilders_are_read()
     {
-        using var checkpoint = Open(Dictionary(
-            ("a", Bytes("ctorch._utils\n_rebuild_parameter\n", weight, 0x88, ")", 0x87, "R")),
-            ("b", Bytes("ctorch._utils\n_rebuild_tensor\n(", Storage(), Int(1), "(K", 3, "t(K", 1, "ttR")),
-            ("c", Bytes("ctorch._utils\n_rebuild_tensor_v3\n(", Storage(type: "FloatStorage"), Int(0), "(K", 2, "t(K", 1, "t", 0x89, "}ctorch\nint32\ntR"))));
+        using var checkpoint = Open(
+            Dictionary(
+                ("a", Bytes("ctorch._utils\n_rebuild_parameter\n", weight, 0x88, ")", 0x87, "R")),
+                ("b", Bytes("ctorch._utils\n_rebuild_tensor\n(", Storage(), Int(1), "(K", 3, "t(K", 1, "ttR")),
+                (
+                    "c",
+                    Bytes(
+                        "ctorch._utils\n_rebuild_tensor_v3\n(",
+                        Storage(type: "FloatStorage"),
+                        Int(0),
+                        "(K",
+                        2,
+                        "t(K",
+                        1,
+                        "t",
+                        0x89,
+                        "}ctorch\nint32\ntR"
+                    )
+                )
+            )
+        );
         var weights = checkpoint.StateDict();
         Assert.Same(weights["a"].Storage, weights["b"].Storage);
         Assert.Equal(1, weights["b"].StorageOffset);
@@ -120,9 +149,27 @@ public class StateDictTests
     [Fact]
     public void A_window_of_a_storage_in_the_old_format_shares_it()
     {
-        var window = Bytes("(", Text("storage"), "ctorch\nFloatStorage\n", Text("0"), Text("cpu"), Int(4), "(", Text("1"), Int(2), Int(2), "ttQ");
-        var file = Bytes(HostilePickles.Legacy(Dictionary(("a", weight), ("b", Tensor(Int(0), Int(2), Int(1), window))), Bytes("]", Text("0"), "a")),
-            BitConverter.GetBytes(4L), BitConverter.GetBytes(1f), BitConverter.GetBytes(2f), BitConverter.GetBytes(3f), BitConverter.GetBytes(4f));
+        var window = Bytes(
+            "(",
+            Text("storage"),
+            "ctorch\nFloatStorage\n",
+            Text("0"),
+            Text("cpu"),
+            Int(4),
+            "(",
+            Text("1"),
+            Int(2),
+            Int(2),
+            "ttQ"
+        );
+        var file = Bytes(
+            HostilePickles.Legacy(Dictionary(("a", weight), ("b", Tensor(Int(0), Int(2), Int(1), window))), Bytes("]", Text("0"), "a")),
+            BitConverter.GetBytes(4L),
+            BitConverter.GetBytes(1f),
+            BitConverter.GetBytes(2f),
+            BitConverter.GetBytes(3f),
+            BitConverter.GetBytes(4f)
+        );
         using var checkpoint = Checkpoint.Read(file);
         var weights = checkpoint.StateDict();
         Assert.Equal([3f, 4f], weights["b"].ToArray<float>());
@@ -133,6 +180,6 @@ public class StateDictTests
 
     static Checkpoint Open(byte[] root) => Checkpoint.Read(Torch(Pickle(root)));
 
-    static byte[] Dictionary(params (string Key, byte[] Value)[] items)
-        => Bytes("ccollections\nOrderedDict\n)R(", Bytes([.. items.SelectMany(i => new object[] { Text(i.Key), i.Value })]), "u");
+    static byte[] Dictionary(params (string Key, byte[] Value)[] items) =>
+        Bytes("ccollections\nOrderedDict\n)R(", Bytes([.. items.SelectMany(i => new object[] { Text(i.Key), i.Value })]), "u");
 }

@@ -1,8 +1,8 @@
 using System.IO.Compression;
 using Tessera.Checkpoints;
 using Tessera.Checkpoints.Zip;
-using static Tessera.Tests.Checkpoints.CheckpointFiles;
 using Tessera.Testing;
+using static Tessera.Tests.Checkpoints.CheckpointFiles;
 
 namespace Tessera.Tests.Checkpoints;
 
@@ -17,11 +17,15 @@ public class TorchZipTests
         var data = Enumerable.Range(1, 4).SelectMany(i => BitConverter.GetBytes((float)i)).ToArray();
         foreach (var level in new[] { CompressionLevel.NoCompression, CompressionLevel.Optimal })
         {
-            using var checkpoint = Checkpoint.Read(Zip(level,
-                (folder + "data.pkl", Pickle("}", Text("w"), Tensor(Int(0), Int(4), Int(1)), "s")),
-                (folder + "byteorder", "little"u8.ToArray()),
-                (folder + ".data/serialization_id", "1"u8.ToArray()),
-                (folder + "data/0", data)));
+            using var checkpoint = Checkpoint.Read(
+                Zip(
+                    level,
+                    (folder + "data.pkl", Pickle("}", Text("w"), Tensor(Int(0), Int(4), Int(1)), "s")),
+                    (folder + "byteorder", "little"u8.ToArray()),
+                    (folder + ".data/serialization_id", "1"u8.ToArray()),
+                    (folder + "data/0", data)
+                )
+            );
             Assert.Equal([1f, 2, 3, 4], checkpoint.StateDict()["w"].ToArray<float>());
             Assert.Equal(data, checkpoint.StateDict()["w"].Bytes.ToArray());
         }
@@ -32,8 +36,15 @@ public class TorchZipTests
     {
         using var folder = new TempFolder();
         var path = folder["weights.pth"];
-        Checkpoint.SaveTorch(path, Enumerable.Range(0, 30).Select(i
-            => new KeyValuePair<string, CheckpointTensor>(new string('n', i + 1), CheckpointTensor.Create<byte>(new byte[i], i))));
+        Checkpoint.SaveTorch(
+            path,
+            Enumerable
+                .Range(0, 30)
+                .Select(i => new KeyValuePair<string, CheckpointTensor>(
+                    new string('n', i + 1),
+                    CheckpointTensor.Create<byte>(new byte[i], i)
+                ))
+        );
         using var file = FileBytes.Map(path);
         var zip = ZipDirectory.Read(file);
         Assert.Equal(33, zip.Entries.Count);
@@ -59,9 +70,22 @@ public class TorchZipTests
     {
         var zip = Torch(Pickle("}", Text("w"), Tensor(Int(0), Int(4), Int(1)), "s"));
         var (body, end) = (zip[..^22], zip[^22..]);
-        long count = BitConverter.ToUInt16(end, 10), length = BitConverter.ToUInt32(end, 12), start = BitConverter.ToUInt32(end, 16);
-        var end64 = Bytes("PK\u0006\u0006", BitConverter.GetBytes(44L), 45, 0, 45, 0, new byte[8], BitConverter.GetBytes(count), BitConverter.GetBytes(count),
-            BitConverter.GetBytes(length), BitConverter.GetBytes(start));
+        long count = BitConverter.ToUInt16(end, 10),
+            length = BitConverter.ToUInt32(end, 12),
+            start = BitConverter.ToUInt32(end, 16);
+        var end64 = Bytes(
+            "PK\u0006\u0006",
+            BitConverter.GetBytes(44L),
+            45,
+            0,
+            45,
+            0,
+            new byte[8],
+            BitConverter.GetBytes(count),
+            BitConverter.GetBytes(count),
+            BitConverter.GetBytes(length),
+            BitConverter.GetBytes(start)
+        );
         var locator = Bytes("PK\u0006\u0007", new byte[4], BitConverter.GetBytes((long)body.Length), BitConverter.GetBytes(1));
         end.AsSpan(8, 12).Fill(0xff);
         using var checkpoint = Checkpoint.Read(Bytes(body, end64, locator, end));

@@ -17,22 +17,55 @@ public class ProcessGroupTests
             // Not contiguous.
             var sent = Torch.Full((3, 2), group.Rank + 5.0).Transpose(0, 1);
             group.Broadcast(sent, root: 1);
-            var named = group.Broadcast(group.IsFirst ? new OrderedDictionary<string, Tensor> { ["a/b"] = Tensor.From([1L, 2]), ["nothing"] = Torch.Zeros(0), ["scalar"] = Tensor.Of(3.5) } : null);
-            return string.Join(" | ", string.Join(",", sum.ToArray<float>()), string.Join(",", sent.ToArray<float>()), string.Join(",", group.AllGather(Tensor.From([group.Rank * 2L])).ToArray<long>()),
-                string.Join(",", group.Gather(new string('x', group.Rank))), group.Broadcast(group.IsFirst ? "zero" : "ignored"), group.Any(group.Rank == 2), group.Any(false),
-                string.Join(",", named.Select(pair => $"{pair.Key} {pair.Value.DType} {pair.Value.Shape} {string.Join(";", pair.Value.ToArray<double>())}")));
+            var named = group.Broadcast(
+                group.IsFirst
+                    ? new OrderedDictionary<string, Tensor>
+                    {
+                        ["a/b"] = Tensor.From([1L, 2]),
+                        ["nothing"] = Torch.Zeros(0),
+                        ["scalar"] = Tensor.Of(3.5),
+                    }
+                    : null
+            );
+            return string.Join(
+                " | ",
+                string.Join(",", sum.ToArray<float>()),
+                string.Join(",", sent.ToArray<float>()),
+                string.Join(",", group.AllGather(Tensor.From([group.Rank * 2L])).ToArray<long>()),
+                string.Join(",", group.Gather(new string('x', group.Rank))),
+                group.Broadcast(group.IsFirst ? "zero" : "ignored"),
+                group.Any(group.Rank == 2),
+                group.Any(false),
+                string.Join(
+                    ",",
+                    named.Select(pair =>
+                        $"{pair.Key} {pair.Value.DType} {pair.Value.Shape} {string.Join(";", pair.Value.ToArray<double>())}"
+                    )
+                )
+            );
         });
-        Assert.All(results, result => Assert.Equal("3,3 | 6,6,6,6,6,6 | 0,2,4 | ,x,xx | zero | True | False | a/b Int64 [2] 1;2,nothing Float32 [0] ,scalar Float64 [] 3.5", result));
+        Assert.All(results, result =>
+            Assert.Equal(
+                "3,3 | 6,6,6,6,6,6 | 0,2,4 | ,x,xx | zero | True | False | a/b Int64 [2] 1;2,nothing Float32 [0] ,scalar Float64 [] 3.5",
+                result
+            )
+        );
     }
 
     [Fact]
     public void Statements_that_differ_name_the_rank_and_the_line()
     {
-        var error = Assert.Throws<WorkerDisagreementException>(() => Ranks.Run(3, group =>
-        {
-            group.Agree(("version", "1"), ("recipe", $"a: 1\nb: {(group.Rank == 2 ? 3 : 2)}\n"));
-            return 0;
-        }, seconds: 4));
+        var error = Assert.Throws<WorkerDisagreementException>(() =>
+            Ranks.Run(
+                3,
+                group =>
+                {
+                    group.Agree(("version", "1"), ("recipe", $"a: 1\nb: {(group.Rank == 2 ? 3 : 2)}\n"));
+                    return 0;
+                },
+                seconds: 4
+            )
+        );
         Assert.Equal(2, error.Rank);
         Assert.Equal("rank 2 was started with another recipe than rank 0: 'b: 3', not 'b: 2'", error.Message);
     }
@@ -62,12 +95,19 @@ public class ProcessGroupTests
     public void An_error_in_one_process_reaches_the_others_with_its_rank()
     {
         var seen = new DistributedException?[3];
-        Assert.Throws<InvalidTimeZoneException>(() => Ranks.Run(3, group =>
-        {
-            if (group.Rank == 1) throw new InvalidTimeZoneException("a test");
-            seen[group.Rank] = Assert.ThrowsAny<DistributedException>(() => group.Barrier());
-            return seen[group.Rank] is { } error ? throw error : 0;
-        }, seconds: 4));
+        Assert.Throws<InvalidTimeZoneException>(() =>
+            Ranks.Run(
+                3,
+                group =>
+                {
+                    if (group.Rank == 1)
+                        throw new InvalidTimeZoneException("a test");
+                    seen[group.Rank] = Assert.ThrowsAny<DistributedException>(() => group.Barrier());
+                    return seen[group.Rank] is { } error ? throw error : 0;
+                },
+                seconds: 4
+            )
+        );
         Assert.All([seen[0]!, seen[2]!], error =>
         {
             Assert.Equal(1, error.Rank);
@@ -84,15 +124,23 @@ public class ProcessGroupTests
     {
         using var late = new ManualResetEventSlim();
         var seen = new DistributedException?[3];
-        Assert.ThrowsAny<DistributedException>(() => Ranks.Run(3, group =>
-        {
-            group.Step = group.Rank == 2 ? 6 : 7;
-            if (group.Rank == 2) late.Wait(TimeSpan.FromSeconds(20));
-            if (group.Rank == 0) Thread.Sleep(milliseconds);
-            seen[group.Rank] = Assert.ThrowsAny<DistributedException>(() => group.Barrier());
-            late.Set();
-            return seen[group.Rank] is { } error ? throw error : 0;
-        }, seconds: 2));
+        Assert.ThrowsAny<DistributedException>(() =>
+            Ranks.Run(
+                3,
+                group =>
+                {
+                    group.Step = group.Rank == 2 ? 6 : 7;
+                    if (group.Rank == 2)
+                        late.Wait(TimeSpan.FromSeconds(20));
+                    if (group.Rank == 0)
+                        Thread.Sleep(milliseconds);
+                    seen[group.Rank] = Assert.ThrowsAny<DistributedException>(() => group.Barrier());
+                    late.Set();
+                    return seen[group.Rank] is { } error ? throw error : 0;
+                },
+                seconds: 2
+            )
+        );
         Assert.StartsWith("rank 2 (", seen[0]!.Message, StringComparison.Ordinal);
     }
 
@@ -125,8 +173,14 @@ public class ProcessGroupTests
             group.Participation = idle ? Participation.Listening : Participation.Full;
             var y = norm.Call(own);
             (y * weights.Slice(0, start, idle ? start + 1 : end) * (idle ? 0 : 1)).Sum().Backward();
-            return (Output: idle ? [] : y.ToArray<double>(), Gradient: idle ? [] : own.Grad!.ToArray<double>(), Weight: norm.Weight!.Grad!.ToArray<double>(), Bias: norm.Bias!.Grad!.ToArray<double>(),
-                Mean: norm.RunningMean!.ToArray<double>(), Var: norm.RunningVar!.ToArray<double>());
+            return (
+                Output: idle ? [] : y.ToArray<double>(),
+                Gradient: idle ? [] : own.Grad!.ToArray<double>(),
+                Weight: norm.Weight!.Grad!.ToArray<double>(),
+                Bias: norm.Bias!.Grad!.ToArray<double>(),
+                Mean: norm.RunningMean!.ToArray<double>(),
+                Var: norm.RunningVar!.ToArray<double>()
+            );
         });
         Close(output.ToArray<double>(), [.. parts.SelectMany(p => p.Output)]);
         Close(x.Grad!.ToArray<double>(), [.. parts.SelectMany(p => p.Gradient)]);
@@ -154,6 +208,7 @@ public class ProcessGroupTests
     private static void Close(double[] expected, double[] found)
     {
         Assert.Equal(expected.Length, found.Length);
-        for (var i = 0; i < expected.Length; i++) Assert.Equal(expected[i], found[i], 1e-12);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], found[i], 1e-12);
     }
 }

@@ -82,8 +82,8 @@ public sealed class ArgumentTests : LiveTensors
     }
 
     [Fact]
-    public void A_list_longer_than_any_tensor_has_dimensions_is_refused()
-        => Assert.Contains("13 entries", Assert.Throws<ArgumentException>(() => new IntList(new long[13])).Message, StringComparison.Ordinal);
+    public void A_list_longer_than_any_tensor_has_dimensions_is_refused() =>
+        Assert.Contains("13 entries", Assert.Throws<ArgumentException>(() => new IntList(new long[13])).Message, StringComparison.Ordinal);
 
     [Fact]
     public void A_floating_point_number() => Near.Values(Torch.Dropout(x, 1.0, true), 0, 0, 0, 0, 0, 0, 0);
@@ -120,7 +120,18 @@ public sealed class ArgumentTests : LiveTensors
         Value[] results;
         unsafe
         {
-            results = Raw.Call("aten::native_layer_norm_backward", "", Value.Of(x), Value.Of(x), Value.Of(&shape, Tag.None), Value.Of(mean), Value.Of(deviation), Value.Of(weight), Value.Of(weight), mask.Value);
+            results = Raw.Call(
+                "aten::native_layer_norm_backward",
+                "",
+                Value.Of(x),
+                Value.Of(x),
+                Value.Of(&shape, Tag.None),
+                Value.Of(mean),
+                Value.Of(deviation),
+                Value.Of(weight),
+                Value.Of(weight),
+                mask.Value
+            );
         }
         var tensors = Array.ConvertAll(results, r => r.TakeTensor());
         Assert.Equal([true, false, true], tensors.Select(t => t.IsAlive));
@@ -187,8 +198,8 @@ public sealed class ArgumentTests : LiveTensors
     }
 
     [Fact]
-    public void Arguments_left_out_take_the_schemas_defaults()
-        => Near.Values(Raw.Call("aten::add", "Tensor", Value.Of(x), Value.Of(x))[0].TakeTensor(), 0, 2, 4, 6, 8, 10, 12);
+    public void Arguments_left_out_take_the_schemas_defaults() =>
+        Near.Values(Raw.Call("aten::add", "Tensor", Value.Of(x), Value.Of(x))[0].TakeTensor(), 0, 2, 4, 6, 8, 10, 12);
 
     [Fact]
     public void Too_many_arguments_are_refused()

@@ -17,20 +17,21 @@ public sealed class ErrorTests : LiveTensors
         Assert.Contains(Torch.AllSchemas(), schema => schema.StartsWith("aten::relu(", StringComparison.Ordinal));
     }
 
-    public static TheoryData<string, string, string> Mismatches => new()
-    {
-        { "matmul", "[2, 3]", "[4, 5]" },
-        { "add", "[2, 3]", "[4, 5]" },
-        { "linear", "[2, 3]", "[4, 5]" },
-        { "cat", "[2, 3]", "[4, 5]" },
-        { "conv2d", "[1, 3, 8, 8]", "[4, 5, 3, 3]" },
-        { "view", "[2, 3]", "[7]" },
-        { "expand", "[2, 3]", "[4, 5]" },
-        { "layer_norm", "[2, 3]", "[5]" },
-        { "bmm", "[2, 3, 4]", "[2, 5, 6]" },
-        { "copy", "[2, 3]", "[4, 5]" },
-        { "stack", "[2, 3]", "[4, 5]" },
-    };
+    public static TheoryData<string, string, string> Mismatches =>
+        new()
+        {
+            { "matmul", "[2, 3]", "[4, 5]" },
+            { "add", "[2, 3]", "[4, 5]" },
+            { "linear", "[2, 3]", "[4, 5]" },
+            { "cat", "[2, 3]", "[4, 5]" },
+            { "conv2d", "[1, 3, 8, 8]", "[4, 5, 3, 3]" },
+            { "view", "[2, 3]", "[7]" },
+            { "expand", "[2, 3]", "[4, 5]" },
+            { "layer_norm", "[2, 3]", "[5]" },
+            { "bmm", "[2, 3, 4]", "[2, 5, 6]" },
+            { "copy", "[2, 3]", "[4, 5]" },
+            { "stack", "[2, 3]", "[4, 5]" },
+        };
 
     [Theory]
     [MemberData(nameof(Mismatches))]
@@ -39,20 +40,22 @@ public sealed class ErrorTests : LiveTensors
         using var scope = Torch.Scope();
         Tensor Zeros(string shape) => Torch.Zeros([.. shape.Trim('[', ']').Split(", ").Select(long.Parse)]);
         var (a, b) = (Zeros(first), Zeros(second));
-        var error = Assert.Throws<ShapeException>(() => operation switch
-        {
-            "matmul" => a.Matmul(b),
-            "add" => a + b,
-            "linear" => Torch.Linear(a, b),
-            "cat" => Torch.Cat([a, b]),
-            "conv2d" => Torch.Conv2d(a, b),
-            "view" => a.View(b.Shape),
-            "expand" => a.Expand(b.Shape),
-            "layer_norm" => Torch.LayerNorm(a, b.Shape),
-            "bmm" => a.Bmm(b),
-            "stack" => Torch.Stack([a, b]),
-            _ => a.Copy_(b),
-        });
+        var error = Assert.Throws<ShapeException>(() =>
+            operation switch
+            {
+                "matmul" => a.Matmul(b),
+                "add" => a + b,
+                "linear" => Torch.Linear(a, b),
+                "cat" => Torch.Cat([a, b]),
+                "conv2d" => Torch.Conv2d(a, b),
+                "view" => a.View(b.Shape),
+                "expand" => a.Expand(b.Shape),
+                "layer_norm" => Torch.LayerNorm(a, b.Shape),
+                "bmm" => a.Bmm(b),
+                "stack" => Torch.Stack([a, b]),
+                _ => a.Copy_(b),
+            }
+        );
         Assert.Contains(first, error.Message, StringComparison.Ordinal);
         Assert.Contains(second, error.Message, StringComparison.Ordinal);
         Assert.Contains("[aten::", error.Message, StringComparison.Ordinal);
@@ -124,8 +127,7 @@ public sealed class ErrorTests : LiveTensors
     }
 
     [Fact]
-    public void Errors_of_threads_do_not_mix()
-        => Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
+    public void Errors_of_threads_do_not_mix() => Parallel.For(0, 64, new ParallelOptions { MaxDegreeOfParallelism = 8 }, i =>
         {
             using var scope = Torch.Scope();
             var error = Assert.Throws<ShapeException>(() => Torch.Zeros([2, i + 3]) + Torch.Zeros([2, i + 100]));
@@ -136,7 +138,8 @@ public sealed class ErrorTests : LiveTensors
     public void Cuda_says_what_it_is_without()
     {
         Assert.True(Cuda.Count >= 0);
-        if (Cuda.IsAvailable) return;
+        if (Cuda.IsAvailable)
+            return;
         Assert.Throws<TorchNotSupportedException>(() => Cuda.Synchronize());
         Assert.Throws<TorchNotSupportedException>(() => Cuda.Memory());
         Cuda.EmptyCache();

@@ -56,7 +56,8 @@ public sealed class ReturnTests : LiveTensors
     public void An_integer_and_a_floating_point_number()
     {
         const int quint8 = 13;
-        var quantised = Raw.Call("aten::quantize_per_tensor", "", Value.Of(x), Value.Of(0.25), Value.Of(7L), Value.Of((long)quint8))[0].TakeTensor();
+        var quantised = Raw.Call("aten::quantize_per_tensor", "", Value.Of(x), Value.Of(0.25), Value.Of(7L), Value.Of((long)quint8))[0]
+            .TakeTensor();
         Assert.Equal(0.25, Raw.Call("aten::q_scale", "", Value.Of(quantised))[0].TakeDouble());
         Assert.Equal(7, Raw.Call("aten::q_zero_point", "", Value.Of(quantised))[0].TakeInt());
     }

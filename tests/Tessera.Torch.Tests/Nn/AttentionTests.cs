@@ -5,7 +5,13 @@ namespace Tessera.Tests.Nn;
 
 public sealed class AttentionTests : LiveTensors
 {
-    private static readonly double[][] keep = [[1, 1, 0], [0, 1, 0], [1, 1, 1], [0, 0, 0]];
+    private static readonly double[][] keep =
+    [
+        [1, 1, 0],
+        [0, 1, 0],
+        [1, 1, 1],
+        [0, 0, 0],
+    ];
 
     private static (Tensor Q, Tensor K, Tensor V) Inputs(DType type = DType.Float64)
     {
@@ -20,7 +26,8 @@ public sealed class AttentionTests : LiveTensors
         for (var n = 0; n < 4; n++)
         {
             var scores = (q[.., .., n..(n + 1)] * k).Sum([3]) * scale;
-            if (mask is not null) scores += Tensor.From(mask[n]);
+            if (mask is not null)
+                scores += Tensor.From(mask[n]);
             var weights = (scores - scores.Amax([2], keepdim: true)).Exp();
             weights /= weights.Sum([2], keepdim: true);
             rows.Add((weights.Unsqueeze(3) * v).Sum([2]));
@@ -43,8 +50,18 @@ public sealed class AttentionTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (q, k, v) = Inputs();
-        double[][] bias = [[0.5, -1, 2], [0, 0, 0], [1e3, 0, 0], [-3, -3, -2]];
-        Near.Equal(ByDefinition(q, k, v, 1 / Math.Sqrt(5), bias), Attention.Apply(q, k, v, Tensor.From(bias.SelectMany(r => r).ToArray(), 4, 3)), 1e-12);
+        double[][] bias =
+        [
+            [0.5, -1, 2],
+            [0, 0, 0],
+            [1e3, 0, 0],
+            [-3, -3, -2],
+        ];
+        Near.Equal(
+            ByDefinition(q, k, v, 1 / Math.Sqrt(5), bias),
+            Attention.Apply(q, k, v, Tensor.From(bias.SelectMany(r => r).ToArray(), 4, 3)),
+            1e-12
+        );
     }
 
     [Fact]
@@ -70,7 +87,8 @@ public sealed class AttentionTests : LiveTensors
             attention(own[0], own[1], own[2]).Backward(direction);
             return [.. own.Select(x => x.Grad!)];
         }
-        foreach (var (expected, found) in Gradients(Written).Zip(Gradients((a, b, c) => Attention.Apply(a, b, c, mask)))) Near.Equal(expected, found, 1e-12);
+        foreach (var (expected, found) in Gradients(Written).Zip(Gradients((a, b, c) => Attention.Apply(a, b, c, mask))))
+            Near.Equal(expected, found, 1e-12);
     }
 
     [Fact]
@@ -80,7 +98,13 @@ public sealed class AttentionTests : LiveTensors
         var (q, k, v) = Inputs();
         var mask = Tensor.From(keep.SelectMany(r => r.Select(x => x == 1)).ToArray(), 4, 3);
         var output = Attention.Apply(q, k, v, mask);
-        var expected = ByDefinition(q, k, v, 1 / Math.Sqrt(5), [.. keep.Select(r => r.Select(x => x == 1 ? 0 : double.MinValue).ToArray())]);
+        var expected = ByDefinition(
+            q,
+            k,
+            v,
+            1 / Math.Sqrt(5),
+            [.. keep.Select(r => r.Select(x => x == 1 ? 0 : double.MinValue).ToArray())]
+        );
         Near.Equal(expected, output, 1e-12);
         Near.Equal(v.Mean([2]), output[.., .., 3], 1e-12);
         Near.Equal(v[.., .., 1], output[.., .., 1], 1e-12);

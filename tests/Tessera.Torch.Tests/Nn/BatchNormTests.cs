@@ -8,7 +8,14 @@ public sealed class BatchNormTests : LiveTensors
 {
     private const double Eps = 1e-5;
 
-    public enum Layout { Plain, ChannelsLast, Tokens, Unsqueezed, Sliced }
+    public enum Layout
+    {
+        Plain,
+        ChannelsLast,
+        Tokens,
+        Unsqueezed,
+        Sliced,
+    }
 
     // [B, C, H, W] with the values of a plain tensor, lying in memory in another order.
     private static Tensor Lay(Tensor plain, Layout layout)
@@ -20,7 +27,10 @@ public sealed class BatchNormTests : LiveTensors
             Layout.ChannelsLast => plain.Contiguous(MemoryFormat.ChannelsLast).Clone(),
             Layout.Tokens => plain.Flatten(2).Transpose(1, 2).Contiguous().Transpose(1, 2).Unflatten(2, [h, w]),
             // Channels vary fastest, and dimensions of size 1 have stride 1, as unsqueezing the last dimension leaves it.
-            Layout.Unsqueezed => plain.Contiguous(MemoryFormat.ChannelsLast).Clone().AsStrided([b, c, h, w], [b == 1 ? 1 : h * w * c, 1, h == 1 ? 1 : w * c, w == 1 ? 1 : c]),
+            Layout.Unsqueezed => plain
+                .Contiguous(MemoryFormat.ChannelsLast)
+                .Clone()
+                .AsStrided([b, c, h, w], [b == 1 ? 1 : h * w * c, 1, h == 1 ? 1 : w * c, w == 1 ? 1 : c]),
             _ => Torch.Cat([plain, plain], 3)[.., .., .., ..(int)w],
         };
     }
@@ -40,17 +50,28 @@ public sealed class BatchNormTests : LiveTensors
         return [.. Autograd.Grad([norm(leaf, w, b)], [leaf, w, b], [gradient]).Select(g => g!.ToArray<double>())];
     }
 
-    private static (Tensor X, Tensor Weight, Tensor Bias, Tensor Gradient) Case(long batch, long height, long width, Layout input, Layout gradient)
+    private static (Tensor X, Tensor Weight, Tensor Bias, Tensor Gradient) Case(
+        long batch,
+        long height,
+        long width,
+        Layout input,
+        Layout gradient
+    )
     {
         Torch.Seed(3);
-        return (Lay(Torch.Randn([batch, 5, height, width], DType.Float64), input), Torch.Rand([5], DType.Float64) + 0.5, Torch.Randn([5], DType.Float64),
-            Lay(Torch.Randn([batch, 5, height, width], DType.Float64), gradient));
+        return (
+            Lay(Torch.Randn([batch, 5, height, width], DType.Float64), input),
+            Torch.Rand([5], DType.Float64) + 0.5,
+            Torch.Randn([5], DType.Float64),
+            Lay(Torch.Randn([batch, 5, height, width], DType.Float64), gradient)
+        );
     }
 
-    private static double Error(double[][] expected, double[][] actual)
-        => expected.Zip(actual, (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max();
+    private static double Error(double[][] expected, double[][] actual) =>
+        expected.Zip(actual, (e, a) => e.Zip(a, (x, y) => Math.Abs(x - y)).Max()).Max();
 
-    public static IEnumerable<(long Batch, long Height, long Width)> Sizes => [(1, 3, 4), (1, 1, 4), (1, 4, 1), (2, 1, 4), (2, 4, 1), (2, 3, 4), (4, 1, 1)];
+    public static IEnumerable<(long Batch, long Height, long Width)> Sizes =>
+        [(1, 3, 4), (1, 1, 4), (1, 4, 1), (2, 1, 4), (2, 4, 1), (2, 3, 4), (4, 1, 1)];
 
     public static TheoryData<long, long, long, Layout, Layout> Cases
     {
@@ -58,8 +79,9 @@ public sealed class BatchNormTests : LiveTensors
         {
             var data = new TheoryData<long, long, long, Layout, Layout>();
             foreach (var (b, h, w) in Sizes)
-                foreach (var input in Enum.GetValues<Layout>())
-                    foreach (var gradient in Enum.GetValues<Layout>()) data.Add(b, h, w, input, gradient);
+            foreach (var input in Enum.GetValues<Layout>())
+            foreach (var gradient in Enum.GetValues<Layout>())
+                data.Add(b, h, w, input, gradient);
             return data;
         }
     }
@@ -100,18 +122,22 @@ public sealed class BatchNormTests : LiveTensors
     {
         var wrong = new List<string>();
         foreach (var (b, h, w) in Sizes)
-            foreach (var input in Enum.GetValues<Layout>())
-                foreach (var gradient in Enum.GetValues<Layout>())
-                {
-                    using var scope = Torch.Scope();
-                    var (x, weight, bias, given) = Case(b, h, w, input, gradient);
-                    if (Error(Gradients(Elementary, x, weight, bias, given), Gradients(Raw, x, weight, bias, given)) > 1e-6)
-                        wrong.Add($"[{b}, 5, {h}, {w}] {input} {gradient}");
-                }
+        foreach (var input in Enum.GetValues<Layout>())
+        foreach (var gradient in Enum.GetValues<Layout>())
+        {
+            using var scope = Torch.Scope();
+            var (x, weight, bias, given) = Case(b, h, w, input, gradient);
+            if (Error(Gradients(Elementary, x, weight, bias, given), Gradients(Raw, x, weight, bias, given)) > 1e-6)
+                wrong.Add($"[{b}, 5, {h}, {w}] {input} {gradient}");
+        }
         string[] expected =
         [
-            .. new[] { "[1, 5, 3, 4]", "[1, 5, 1, 4]", "[1, 5, 4, 1]" }.SelectMany(size => new[] { $"{size} Plain Tokens", $"{size} Plain Unsqueezed", $"{size} Tokens Plain", $"{size} Unsqueezed Plain" }),
-            .. new[] { "[2, 5, 1, 4]", "[2, 5, 4, 1]" }.SelectMany(size => new[] { $"{size} Plain Unsqueezed", $"{size} Unsqueezed Plain" }),
+            .. new[] { "[1, 5, 3, 4]", "[1, 5, 1, 4]", "[1, 5, 4, 1]" }.SelectMany(size =>
+                new[] { $"{size} Plain Tokens", $"{size} Plain Unsqueezed", $"{size} Tokens Plain", $"{size} Unsqueezed Plain" }
+            ),
+            .. new[] { "[2, 5, 1, 4]", "[2, 5, 4, 1]" }.SelectMany(size =>
+                new[] { $"{size} Plain Unsqueezed", $"{size} Unsqueezed Plain" }
+            ),
         ];
         Assert.Equal(expected, wrong);
     }
@@ -136,7 +162,8 @@ public sealed class BatchNormTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var norm = new BatchNorm(1, momentum: null);
-        foreach (var mean in new[] { 1f, 2f, 6f }) norm.Call(Tensor.From([mean - 1, mean + 1], 2, 1));
+        foreach (var mean in new[] { 1f, 2f, 6f })
+            norm.Call(Tensor.From([mean - 1, mean + 1], 2, 1));
         Near.Values(norm.RunningMean!, 1e-6, 3);
     }
 

@@ -13,7 +13,8 @@ public sealed partial class ChannelsLastTests : LiveTensors
         private readonly ConvTranspose2d up = new(8, 6, 2, 2);
         private readonly Linear fc = new(6, 2);
 
-        protected override Tensor Forward(Tensor input) => fc.Call(up.Call(depthwise.Call(bn1.Call(conv1.Call(input)).Relu())).Mean([2, 3]));
+        protected override Tensor Forward(Tensor input) =>
+            fc.Call(up.Call(depthwise.Call(bn1.Call(conv1.Call(input)).Relu())).Mean([2, 3]));
     }
 
     [Fact]
@@ -28,14 +29,16 @@ public sealed partial class ChannelsLastTests : LiveTensors
         Assert.Equal([27, 1, 9, 3], last.Parameters().First(p => p.Dim == 4).Strides);
         Assert.True(bias.IsContiguous);
         var input = Torch.Randn([4, 3, 6, 6]);
-        foreach (var (net, x) in new[] { (plain, input), (last, input.Contiguous(MemoryFormat.ChannelsLast)) }) net.Call(x).Pow(2).Sum().Backward();
+        foreach (var (net, x) in new[] { (plain, input), (last, input.Contiguous(MemoryFormat.ChannelsLast)) })
+            net.Call(x).Pow(2).Sum().Backward();
         Near.Equal(plain.Call(input), last.Call(input), 1e-5);
         foreach (var ((name, expected), (_, actual)) in plain.NamedParameters().Zip(last.NamedParameters()))
         {
             Assert.True(actual.Grad is not null, name);
             Near.Equal(expected.Grad!, actual.Grad!, 1e-4);
         }
-        foreach (var (name, value) in plain.StateDict()) Near.Equal(value, last.StateDict()[name], 1e-6);
+        foreach (var (name, value) in plain.StateDict())
+            Near.Equal(value, last.StateDict()[name], 1e-6);
         last.To(MemoryFormat.Contiguous);
         Assert.All(last.Parameters(), p => Assert.True(p.IsContiguous));
     }

@@ -14,7 +14,12 @@ public class FusedAttentionTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(1);
-        Tensor[] inputs = [Torch.Randn([batch, heads, queries, dim]), Torch.Randn([batch, heads, keys, dim]), Torch.Randn([batch, heads, keys, valueDim])];
+        Tensor[] inputs =
+        [
+            Torch.Randn([batch, heads, queries, dim]),
+            Torch.Randn([batch, heads, keys, dim]),
+            Torch.Randn([batch, heads, keys, valueDim]),
+        ];
         var direction = Torch.Randn([batch, heads, queries, valueDim]);
         Agree(inputs, direction);
     }
@@ -40,10 +45,12 @@ public class FusedAttentionTests : LiveTensors
         var (expected, gradients) = Differentiated(inputs, direction, DType.Float64, Plain);
         var (actual, own) = Differentiated(inputs, direction, DType.Float32, Fused);
         Near.Equal(expected, actual.To(DType.Float64), 3e-6);
-        foreach (var (a, b) in gradients.Zip(own)) Near.Equal(a, b.To(DType.Float64), 1e-5);
+        foreach (var (a, b) in gradients.Zip(own))
+            Near.Equal(a, b.To(DType.Float64), 1e-5);
         var (shorter, shortGradients) = Differentiated(inputs, direction, DType.BFloat16, Fused);
         Near.Equal(expected, shorter.To(DType.Float64), 0.03);
-        foreach (var (a, b) in gradients.Zip(shortGradients)) Near.Equal(a, b.To(DType.Float64), 0.04);
+        foreach (var (a, b) in gradients.Zip(shortGradients))
+            Near.Equal(a, b.To(DType.Float64), 0.04);
     }
 
     [Fact]
@@ -109,9 +116,21 @@ public class FusedAttentionTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (a, b) = (Torch.Zeros([1, 2, 3, 4]), Torch.Zeros([1, 2, 3, 5]));
-        Assert.Contains("[B, h, M, d]", Assert.ThrowsAny<TorchException>(() => Torch.Attention(a, b, a, 1)).Message, StringComparison.Ordinal);
-        Assert.Contains("float32", Assert.ThrowsAny<TorchException>(() => Torch.Attention(a.To(DType.Float64), a, a, 1)).Message, StringComparison.Ordinal);
-        Assert.Contains("below 1", Assert.ThrowsAny<TorchException>(() => Torch.Attention(a, a, a, 1, 1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "[B, h, M, d]",
+            Assert.ThrowsAny<TorchException>(() => Torch.Attention(a, b, a, 1)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "float32",
+            Assert.ThrowsAny<TorchException>(() => Torch.Attention(a.To(DType.Float64), a, a, 1)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "below 1",
+            Assert.ThrowsAny<TorchException>(() => Torch.Attention(a, a, a, 1, 1)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -121,7 +140,9 @@ public class FusedAttentionTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(3);
-        var values = Torch.Cat([Torch.Randn([5, 131]) * 2, Tensor.From<float>([-9, -5, -1e-3f, 0, 1e-3f, 5, 9], 1, 7).Expand([5, -1])], 1).To(type);
+        var values = Torch
+            .Cat([Torch.Randn([5, 131]) * 2, Tensor.From<float>([-9, -5, -1e-3f, 0, 1e-3f, 5, 9], 1, 7).Expand([5, -1])], 1)
+            .To(type);
         var direction = Torch.Randn([138, 5]).T().To(type); // lies across
         Tensor Run(Tensor x, bool engine)
         {
@@ -133,11 +154,18 @@ public class FusedAttentionTests : LiveTensors
         Near.Equal(Run(values.To(DType.Float64), true), Run(values, false).To(DType.Float64), tolerance);
     }
 
-    private static Tensor Plain(Tensor query, Tensor key, Tensor value) => (query * (1 / Math.Sqrt(query.Size(-1)))).Matmul(key.MT).Softmax(-1).Matmul(value);
+    private static Tensor Plain(Tensor query, Tensor key, Tensor value) =>
+        (query * (1 / Math.Sqrt(query.Size(-1)))).Matmul(key.MT).Softmax(-1).Matmul(value);
 
-    private static Tensor Fused(Tensor query, Tensor key, Tensor value) => Torch.Attention(query, key, value, 1 / Math.Sqrt(query.Size(-1)));
+    private static Tensor Fused(Tensor query, Tensor key, Tensor value) =>
+        Torch.Attention(query, key, value, 1 / Math.Sqrt(query.Size(-1)));
 
-    private static (Tensor Result, Tensor[] Gradients) Differentiated(Tensor[] inputs, Tensor direction, DType type, Func<Tensor, Tensor, Tensor, Tensor> attention)
+    private static (Tensor Result, Tensor[] Gradients) Differentiated(
+        Tensor[] inputs,
+        Tensor direction,
+        DType type,
+        Func<Tensor, Tensor, Tensor, Tensor> attention
+    )
     {
         // Detached copies in the same memory order.
         var own = inputs.Select(x => (x.DType == type ? x.Detach().Clone() : x.Detach().To(type)).RequiresGrad_()).ToArray();

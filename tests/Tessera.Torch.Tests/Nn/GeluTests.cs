@@ -37,7 +37,9 @@ public sealed class GeluTests : LiveTensors
     public void The_engines_own_operator_is_wrong_for_permuted_gradients_in_libtorch_1()
     {
         var error = Error(EnginesOwn);
-        if (Torch.Version.StartsWith("1.", StringComparison.Ordinal)) Assert.NotInRange(error, 0, 1e-3);
-        else Assert.InRange(error, 0, 1e-5);
+        if (Torch.Version.StartsWith("1.", StringComparison.Ordinal))
+            Assert.NotInRange(error, 0, 1e-3);
+        else
+            Assert.InRange(error, 0, 1e-5);
     }
 }

@@ -6,7 +6,8 @@ namespace Tessera.Tests.Nn;
 /// <summary>Initialisers draw what they say: ranges exactly, moments of 10^5 draws within a few of their own deviations.</summary>
 public sealed class InitTests : LiveTensors
 {
-    private const int Rows = 200, Columns = 500;
+    private const int Rows = 200,
+        Columns = 500;
 
     public InitTests() => Torch.Seed(11);
 
@@ -108,7 +109,8 @@ public sealed class InitTests : LiveTensors
         Torch.Seed(0);
         using (Init.Skip())
         {
-            using (Init.Skip()) _ = new Linear(10, 10);
+            using (Init.Skip())
+                _ = new Linear(10, 10);
             _ = new Linear(10, 10);
         }
         Near.Identical(expected, Torch.Rand([2]));

@@ -22,7 +22,8 @@ public sealed class LayerTests : LiveTensors
     private static void Is(double[] actual, double tolerance, params double[] expected)
     {
         Assert.Equal(expected.Length, actual.Length);
-        for (var i = 0; i < expected.Length; i++) Assert.Equal(expected[i], actual[i], tolerance);
+        for (var i = 0; i < expected.Length; i++)
+            Assert.Equal(expected[i], actual[i], tolerance);
     }
 
     [Fact]
@@ -46,18 +47,20 @@ public sealed class LayerTests : LiveTensors
         var (oh, ow) = ((h + 2 * padding - dilation * (kh - 1) - 1) / stride + 1, (w + 2 * padding - dilation * (kw - 1) - 1) / stride + 1);
         var result = new double[b * outputs * oh * ow];
         for (var n = 0; n < b; n++)
-            for (var o = 0; o < outputs; o++)
-                for (var y = 0; y < oh; y++)
-                    for (var z = 0; z < ow; z++)
-                        for (var i = 0; i < perGroup; i++)
-                            for (var p = 0; p < kh; p++)
-                                for (var q = 0; q < kw; q++)
-                                {
-                                    var (row, column) = (y * stride - padding + p * dilation, z * stride - padding + q * dilation);
-                                    if (row < 0 || row >= h || column < 0 || column >= w) continue;
-                                    var channel = o / (outputs / groups) * perGroup + i;
-                                    result[((n * outputs + o) * oh + y) * ow + z] += input[((n * c + channel) * h + row) * w + column] * kernel[((o * perGroup + i) * kh + p) * kw + q];
-                                }
+        for (var o = 0; o < outputs; o++)
+        for (var y = 0; y < oh; y++)
+        for (var z = 0; z < ow; z++)
+        for (var i = 0; i < perGroup; i++)
+        for (var p = 0; p < kh; p++)
+        for (var q = 0; q < kw; q++)
+        {
+            var (row, column) = (y * stride - padding + p * dilation, z * stride - padding + q * dilation);
+            if (row < 0 || row >= h || column < 0 || column >= w)
+                continue;
+            var channel = o / (outputs / groups) * perGroup + i;
+            result[((n * outputs + o) * oh + y) * ow + z] +=
+                input[((n * c + channel) * h + row) * w + column] * kernel[((o * perGroup + i) * kh + p) * kw + q];
+        }
         return Tensor.From(result, b, outputs, oh, ow);
     }
 
@@ -74,7 +77,11 @@ public sealed class LayerTests : LiveTensors
         var conv = new Conv2d(inputs, outputs, kernel, stride, padding, dilation, groups);
         conv.To(dtype: DType.Float64);
         var x = Torch.Randn([2, inputs, 7, 6], DType.Float64);
-        Near.Equal(Convolve(x, conv.Weight.Detach(), stride, padding, dilation, groups) + conv.Bias!.Detach().View(1, -1, 1, 1), conv.Call(x).Detach(), 1e-12);
+        Near.Equal(
+            Convolve(x, conv.Weight.Detach(), stride, padding, dilation, groups) + conv.Bias!.Detach().View(1, -1, 1, 1),
+            conv.Call(x).Detach(),
+            1e-12
+        );
     }
 
     [Fact]
@@ -128,7 +135,8 @@ public sealed class LayerTests : LiveTensors
         Init.Normal(norm.Weight!, 1);
         Init.Normal(norm.Bias!, 1);
         var centred = x - x.Mean([1, 2], keepdim: true);
-        var expected = centred / ((centred * centred).Mean([1, 2], keepdim: true) + 1e-3).Sqrt() * norm.Weight!.Detach() + norm.Bias!.Detach();
+        var expected =
+            centred / ((centred * centred).Mean([1, 2], keepdim: true) + 1e-3).Sqrt() * norm.Weight!.Detach() + norm.Bias!.Detach();
         Near.Equal(expected, norm.Call(x).Detach(), 1e-12);
         Assert.Empty(new LayerNorm(4, affine: false).StateDict());
         Assert.Equal(["weight"], new LayerNorm(4, bias: false).StateDict().Keys);
@@ -241,11 +249,24 @@ public sealed class LayerTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(1);
-        Layer[] layers = [new Linear(3, 2), new LayerNorm(3), new Gelu(), new Gelu(tanh: true), new Silu(), new Softmax(), new Tanh(), new Sequential([new Linear(3, 4), new Tanh(), new Linear(4, 2)])];
+        Layer[] layers =
+        [
+            new Linear(3, 2),
+            new LayerNorm(3),
+            new Gelu(),
+            new Gelu(tanh: true),
+            new Silu(),
+            new Softmax(),
+            new Tanh(),
+            new Sequential([new Linear(3, 4), new Tanh(), new Linear(4, 2)]),
+        ];
         foreach (var layer in layers)
         {
             layer.To(dtype: DType.Float64);
-            GradientCheck.Holds(inputs => layer.Call(inputs[0]), [Torch.Randn([2, 3], DType.Float64).RequiresGrad_(), .. Array.Empty<Tensor>()]);
+            GradientCheck.Holds(
+                inputs => layer.Call(inputs[0]),
+                [Torch.Randn([2, 3], DType.Float64).RequiresGrad_(), .. Array.Empty<Tensor>()]
+            );
         }
     }
 }

@@ -7,10 +7,23 @@ public sealed class LinearTests : LiveTensors
 {
     private static Tensor Plain(Tensor x, Tensor weight, Tensor? bias) => bias is null ? x.Matmul(weight.T()) : x.Matmul(weight.T()) + bias;
 
-    private static (Tensor Result, Tensor[] Gradients) Differentiated(Tensor?[] inputs, Tensor direction, DType type, Func<Tensor, Tensor, Tensor?, Tensor> linear)
+    private static (Tensor Result, Tensor[] Gradients) Differentiated(
+        Tensor?[] inputs,
+        Tensor direction,
+        DType type,
+        Func<Tensor, Tensor, Tensor?, Tensor> linear
+    )
     {
         // Detached copies in the same memory order.
-        var own = inputs.Select(x => (x is null ? null : x.DType == type ? x.Detach().Clone() : x.Detach().To(type))?.RequiresGrad_()).ToArray();
+        var own = inputs
+            .Select(x =>
+                (
+                    x is null ? null
+                    : x.DType == type ? x.Detach().Clone()
+                    : x.Detach().To(type)
+                )?.RequiresGrad_()
+            )
+            .ToArray();
         var result = linear(own[0]!, own[1]!, own[2]);
         result.Backward(direction.To(type));
         return (result.Detach(), [.. own.OfType<Tensor>().Select(x => x.Grad!)]);
@@ -21,7 +34,8 @@ public sealed class LinearTests : LiveTensors
         var (expected, gradients) = Differentiated(inputs, direction, DType.Float64, Plain);
         var (actual, own) = Differentiated(inputs, direction, DType.Float32, Torch.Linear);
         Near.Equal(expected, actual.To(DType.Float64), 1e-5);
-        foreach (var (a, b) in gradients.Zip(own)) Near.Equal(a, b.To(DType.Float64), 2e-5);
+        foreach (var (a, b) in gradients.Zip(own))
+            Near.Equal(a, b.To(DType.Float64), 2e-5);
     }
 
     [Theory]
@@ -37,7 +51,10 @@ public sealed class LinearTests : LiveTensors
         Torch.Seed(1);
         // Sums of as many terms as there are inputs or rows, of size one.
         var (x, weight) = (Torch.Randn([batch, tokens, inputs]) / Math.Sqrt(inputs), Torch.Randn([outputs, inputs]));
-        Agree([x, weight, bias ? Torch.Randn(outputs) : null], Torch.Randn([batch, tokens, outputs]) / Math.Sqrt(Math.Max(outputs, batch * tokens)));
+        Agree(
+            [x, weight, bias ? Torch.Randn(outputs) : null],
+            Torch.Randn([batch, tokens, outputs]) / Math.Sqrt(Math.Max(outputs, batch * tokens))
+        );
     }
 
     [Fact]
@@ -107,7 +124,8 @@ public sealed class LinearTests : LiveTensors
         Torch.Seed(5);
         var (x, weight) = (Torch.Randn([64, 32]).RequiresGrad_(), Torch.Randn([48, 32]).RequiresGrad_());
         Tensor shortened;
-        using (Torch.Autocast()) shortened = Torch.Linear(x, weight);
+        using (Torch.Autocast())
+            shortened = Torch.Linear(x, weight);
         Assert.Equal(DType.BFloat16, shortened.DType);
         shortened.To(DType.Float32).Sum().Backward();
         Assert.Equal(DType.Float32, weight.Grad!.DType);
@@ -120,7 +138,8 @@ public sealed class LinearTests : LiveTensors
         using var scope = Torch.Scope();
         var (x, weight) = (Torch.Ones([64, 32]).RequiresGrad_(), Torch.Ones([48, 32]).RequiresGrad_());
         var result = Torch.Linear(x, weight).Sum();
-        using (Torch.NoGrad()) weight.Add_(1);
+        using (Torch.NoGrad())
+            weight.Add_(1);
         Assert.Contains("inplace", Assert.ThrowsAny<TorchException>(() => result.Backward()).Message, StringComparison.Ordinal);
     }
 }

@@ -49,7 +49,10 @@ public sealed class AdaptationTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (start, gradient) = (Torch.Randn([2, 3], DType.Float64), Torch.Randn([2, 3], DType.Float64));
-        double Moved(bool nesterov) => (Stepped(g => new Lars(g, 1, 0.5, form: form, nesterov: nesterov), start, gradient, 0.01) - start).LinalgVectorNorm().ToDouble();
+        double Moved(bool nesterov) =>
+            (Stepped(g => new Lars(g, 1, 0.5, form: form, nesterov: nesterov), start, gradient, 0.01) - start)
+                .LinalgVectorNorm()
+                .ToDouble();
         // The popular form scales what has been looked ahead to, and so takes the same first step.
         Assert.Equal(form == LarsForm.Popular ? 1 : 1.5, Moved(true) / Moved(false), 1e-9);
     }
@@ -58,8 +61,23 @@ public sealed class AdaptationTests : LiveTensors
     public void A_matrix_of_zeros_is_not_stuck()
     {
         using var scope = Torch.Scope();
-        Near.Values(Stepped(g => new Lars(g, 1), Torch.Zeros([1, 2], DType.Float64), Tensor.From([0.5, 0]).Reshape(1, 2), 0.1), 1e-15, -0.5, 0);
-        Near.Values(Stepped(g => new Lamb(g, 0.1, eps: 0, maxNorm: null), Torch.Zeros([1, 2], DType.Float64), Tensor.From([0.5, -2]).Reshape(1, 2), 0.1), 1e-12, -0.1, 0.1);
+        Near.Values(
+            Stepped(g => new Lars(g, 1), Torch.Zeros([1, 2], DType.Float64), Tensor.From([0.5, 0]).Reshape(1, 2), 0.1),
+            1e-15,
+            -0.5,
+            0
+        );
+        Near.Values(
+            Stepped(
+                g => new Lamb(g, 0.1, eps: 0, maxNorm: null),
+                Torch.Zeros([1, 2], DType.Float64),
+                Tensor.From([0.5, -2]).Reshape(1, 2),
+                0.1
+            ),
+            1e-12,
+            -0.1,
+            0.1
+        );
     }
 
     [Fact]
@@ -79,7 +97,17 @@ public sealed class AdaptationTests : LiveTensors
     {
         using var scope = Torch.Scope();
         // Without a gradient Adam takes a full step against the sign; AdamW only shrinks.
-        Near.Values(Stepped(g => new Adam(g, 0.1, eps: 0), Tensor.From([2.0, -3]), Torch.Zeros([2], DType.Float64), 0.01), 1e-12, 1.9, -2.9);
-        Near.Values(Stepped(g => new AdamW(g, 0.1), Tensor.From([2.0, -3]), Torch.Zeros([2], DType.Float64), 0.01), 1e-12, 2 * 0.999, -3 * 0.999);
+        Near.Values(
+            Stepped(g => new Adam(g, 0.1, eps: 0), Tensor.From([2.0, -3]), Torch.Zeros([2], DType.Float64), 0.01),
+            1e-12,
+            1.9,
+            -2.9
+        );
+        Near.Values(
+            Stepped(g => new AdamW(g, 0.1), Tensor.From([2.0, -3]), Torch.Zeros([2], DType.Float64), 0.01),
+            1e-12,
+            2 * 0.999,
+            -3 * 0.999
+        );
     }
 }

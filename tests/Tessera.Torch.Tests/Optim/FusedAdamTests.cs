@@ -9,7 +9,8 @@ internal sealed class FusedAdamFactAttribute : FactAttribute
 {
     public FusedAdamFactAttribute()
     {
-        if (FusedAdamTests.WhyNot is { } reason) Skip = reason;
+        if (FusedAdamTests.WhyNot is { } reason)
+            Skip = reason;
     }
 }
 
@@ -17,7 +18,8 @@ internal sealed class FusedAdamTheoryAttribute : TheoryAttribute
 {
     public FusedAdamTheoryAttribute()
     {
-        if (FusedAdamTests.WhyNot is { } reason) Skip = reason;
+        if (FusedAdamTests.WhyNot is { } reason)
+            Skip = reason;
     }
 }
 
@@ -31,7 +33,8 @@ public sealed partial class FusedAdamTests : LiveTensors
     // Versions before 2.4 have the operators, but not for the CPU.
     private static string? Find()
     {
-        if (!Adam.HasFused) return $"libtorch {Torch.Version} has no fused step of Adam that takes a tensor as learning rate";
+        if (!Adam.HasFused)
+            return $"libtorch {Torch.Version} has no fused step of Adam that takes a tensor as learning rate";
         using var scope = new Scope();
         Tensor[] one = [Torch.Zeros([1], device: At)];
         try
@@ -62,11 +65,11 @@ public sealed partial class FusedAdamTests : LiveTensors
         return net;
     }
 
-    private static Adam Make(bool decoupled, Net net, bool fused) => decoupled
-        ? new AdamW([.. Groups(net)], 0.01) { FusedOnCpu = fused }
-        : new Adam([.. Groups(net)], 0.01) { FusedOnCpu = fused };
+    private static Adam Make(bool decoupled, Net net, bool fused) =>
+        decoupled ? new AdamW([.. Groups(net)], 0.01) { FusedOnCpu = fused } : new Adam([.. Groups(net)], 0.01) { FusedOnCpu = fused };
 
-    private static IEnumerable<ParameterGroup> Groups(Net net) => ParameterGroup.Split(net, 0.05).Select((group, i) => group with { Scale = i == 0 ? 0.5 : 1 });
+    private static IEnumerable<ParameterGroup> Groups(Net net) =>
+        ParameterGroup.Split(net, 0.05).Select((group, i) => group with { Scale = i == 0 ? 0.5 : 1 });
 
     private static void Train(Net net, Adam optimizer, int from, int to)
     {
@@ -79,16 +82,19 @@ public sealed partial class FusedAdamTests : LiveTensors
             optimizer.ZeroGrad();
             net.Call(images).Pow(2).Sum().Backward();
             // A parameter that misses a step counts fewer of them.
-            if (step == 1) net.Parameters().First().Grad = null;
+            if (step == 1)
+                net.Parameters().First().Grad = null;
             optimizer.Step();
         }
     }
 
-    private static Dictionary<string, Tensor> Copy(Optimizer optimizer) => optimizer.StateDict().ToDictionary(e => e.Key, e => e.Value.To(Device.Cpu).Clone());
+    private static Dictionary<string, Tensor> Copy(Optimizer optimizer) =>
+        optimizer.StateDict().ToDictionary(e => e.Key, e => e.Value.To(Device.Cpu).Clone());
 
     private static void Alike(Net expected, Net actual)
     {
-        foreach (var (name, value) in expected.StateDict()) Near.Equal(value.To(Device.Cpu), actual.StateDict()[name].To(Device.Cpu), 2e-6);
+        foreach (var (name, value) in expected.StateDict())
+            Near.Equal(value.To(Device.Cpu), actual.StateDict()[name].To(Device.Cpu), 2e-6);
     }
 
     // On the CPU only: on a GPU the fused step is the only one.
@@ -114,7 +120,8 @@ public sealed partial class FusedAdamTests : LiveTensors
             actual.Step();
         }
         Alike(plain, fused);
-        foreach (var (key, value) in expected.StateDict()) Near.Equal(value, actual.StateDict()[key].To(Device.Cpu), 2e-6);
+        foreach (var (key, value) in expected.StateDict())
+            Near.Equal(value, actual.StateDict()[key].To(Device.Cpu), 2e-6);
     }
 
     [FusedAdamFact]
@@ -158,7 +165,8 @@ public sealed partial class FusedAdamTests : LiveTensors
         Alike(straight, recorded);
         var (before, after) = (Copy(expected), Copy(actual));
         Assert.Equal(before.Keys.Order(), after.Keys.Order());
-        foreach (var (key, value) in before) Near.Equal(value, after[key], 2e-6);
+        foreach (var (key, value) in before)
+            Near.Equal(value, after[key], 2e-6);
         Assert.Equal(4, saved["fc.weight/step"].ToInt64());
         Assert.Equal(3, saved["conv.weight/step"].ToInt64());
         actual.Recordable = true;
@@ -187,7 +195,11 @@ public sealed partial class FusedAdamTests : LiveTensors
     {
         using var scope = new Scope();
         var net = new Net();
-        Assert.Contains("Sgd", Assert.Throws<NotSupportedException>(() => new Sgd([.. Groups(net)], 0.1).Recordable = true).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Sgd",
+            Assert.Throws<NotSupportedException>(() => new Sgd([.. Groups(net)], 0.1).Recordable = true).Message,
+            StringComparison.Ordinal
+        );
         var adam = new AdamW([.. Groups(net)], 0.1);
         var message = Assert.Throws<NotSupportedException>(() => adam.Recordable = true).Message;
         Assert.Contains(Adam.HasFused ? "'conv.weight' is on cpu" : "2.1 or newer", message, StringComparison.Ordinal);

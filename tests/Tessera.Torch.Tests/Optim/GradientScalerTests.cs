@@ -18,7 +18,8 @@ public sealed class GradientScalerTests : LiveTensors
     {
         var scaler = new GradientScaler();
         Assert.Equal(65536, scaler.Scale);
-        for (var i = 0; i < 1999; i++) scaler.Update(true);
+        for (var i = 0; i < 1999; i++)
+            scaler.Update(true);
         Assert.Equal(65536, scaler.Scale);
         scaler.Update(true);
         Assert.Equal(131072, scaler.Scale);
@@ -30,7 +31,8 @@ public sealed class GradientScalerTests : LiveTensors
     public void An_overflow_begins_the_count_anew()
     {
         var scaler = new GradientScaler(8, growth: 4, backoff: 0.25, interval: 3);
-        foreach (var finite in (bool[])[true, true, false, true, true]) scaler.Update(finite);
+        foreach (var finite in (bool[])[true, true, false, true, true])
+            scaler.Update(finite);
         Assert.Equal(2, scaler.Scale);
         scaler.Update(true);
         Assert.Equal(8, scaler.Scale);
@@ -80,7 +82,8 @@ public sealed class GradientScalerTests : LiveTensors
     {
         using var scope = new Scope();
         var one = new GradientScaler(1024, interval: 3);
-        foreach (var finite in (bool[])[false, true, true]) one.Update(finite);
+        foreach (var finite in (bool[])[false, true, true])
+            one.Update(finite);
         var two = new GradientScaler(7, interval: 3);
         two.LoadStateDict(one.StateDict());
         one.Update(true);
@@ -88,7 +91,9 @@ public sealed class GradientScalerTests : LiveTensors
         Assert.Equal(1024, one.Scale);
         Assert.Equal(one.Scale, two.Scale);
         Assert.Throws<ArgumentException>(() => two.LoadStateDict(new Dictionary<string, Tensor>()));
-        Assert.Throws<ArgumentException>(() => two.LoadStateDict(new Dictionary<string, Tensor> { ["scale"] = Tensor.Of(-1.0), ["_growth_tracker"] = Tensor.Of(0L) }));
+        Assert.Throws<ArgumentException>(() =>
+            two.LoadStateDict(new Dictionary<string, Tensor> { ["scale"] = Tensor.Of(-1.0), ["_growth_tracker"] = Tensor.Of(0L) })
+        );
         Assert.Equal(1024, two.Scale);
     }
 

@@ -9,7 +9,8 @@ public sealed partial class OptimizerTests : LiveTensors
 {
     private static Parameter Learned(params double[] values) => Torch.Scope(() => new Parameter(Tensor.From(values)));
 
-    private static ParameterGroup[] Group(Parameter parameter, double decay = 0, double scale = 1) => [new([("p", parameter)], decay, scale)];
+    private static ParameterGroup[] Group(Parameter parameter, double decay = 0, double scale = 1) =>
+        [new([("p", parameter)], decay, scale)];
 
     // Steps with given gradients, against a rule for one number.
     private static void Follows(Func<ParameterGroup[], Optimizer> make, double decay, Func<double, double, int, double> rule)
@@ -41,24 +42,33 @@ public sealed partial class OptimizerTests : LiveTensors
     public void Sgd_with_momentum_and_decay(bool nesterov, double dampening)
     {
         var velocity = 0.0;
-        Follows(g => new Sgd(g, 0.1, 0.9, nesterov, dampening), 0.01, (p, g, step) =>
-        {
-            var direction = g + 0.01 * p;
-            velocity = step == 1 ? direction : 0.9 * velocity + (1 - dampening) * direction;
-            return p - 0.1 * (nesterov ? direction + 0.9 * velocity : velocity);
-        });
+        Follows(
+            g => new Sgd(g, 0.1, 0.9, nesterov, dampening),
+            0.01,
+            (p, g, step) =>
+            {
+                var direction = g + 0.01 * p;
+                velocity = step == 1 ? direction : 0.9 * velocity + (1 - dampening) * direction;
+                return p - 0.1 * (nesterov ? direction + 0.9 * velocity : velocity);
+            }
+        );
     }
 
     [Fact]
     public void Adamw()
     {
         var (mean, square) = (0.0, 0.0);
-        Follows(g => new AdamW(g, 0.1, 0.8, 0.95, 1e-3), 0.2, (p, g, step) =>
-        {
-            mean = 0.8 * mean + 0.2 * g;
-            square = 0.95 * square + 0.05 * g * g;
-            return p * (1 - 0.1 * 0.2) - 0.1 * (mean / (1 - Math.Pow(0.8, step))) / (Math.Sqrt(square / (1 - Math.Pow(0.95, step))) + 1e-3);
-        });
+        Follows(
+            g => new AdamW(g, 0.1, 0.8, 0.95, 1e-3),
+            0.2,
+            (p, g, step) =>
+            {
+                mean = 0.8 * mean + 0.2 * g;
+                square = 0.95 * square + 0.05 * g * g;
+                return p * (1 - 0.1 * 0.2)
+                    - 0.1 * (mean / (1 - Math.Pow(0.8, step))) / (Math.Sqrt(square / (1 - Math.Pow(0.95, step))) + 1e-3);
+            }
+        );
     }
 
     private sealed partial class Net : Layer
@@ -87,7 +97,11 @@ public sealed partial class OptimizerTests : LiveTensors
     public void A_parameter_in_two_groups_is_refused()
     {
         var p = Learned(1);
-        Assert.Contains("'p' is given twice", Assert.Throws<ArgumentException>(() => new Sgd([.. Group(p), .. Group(p)], 0.1)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'p' is given twice",
+            Assert.Throws<ArgumentException>(() => new Sgd([.. Group(p), .. Group(p)], 0.1)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -107,17 +121,18 @@ public sealed partial class OptimizerTests : LiveTensors
 
     public static TheoryData<string> Optimizers => ["sgd", "nesterov", "adamw", "adam", "lamb", "lars", "popular", "rmsprop"];
 
-    private static Optimizer Make(string name, Module model) => name switch
-    {
-        "sgd" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1),
-        "nesterov" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1, 0.9, nesterov: true),
-        "adam" => new Adam(ParameterGroup.Split(model, 0.05), 0.01),
-        "lamb" => new Lamb(ParameterGroup.Split(model, 0.05), 0.01),
-        "lars" => new Lars(ParameterGroup.Split(model, 0.05), 1),
-        "popular" => new Lars(ParameterGroup.Split(model, 0.05), 1, form: LarsForm.Popular, nesterov: true),
-        "rmsprop" => new Rmsprop(ParameterGroup.Split(model, 0.05), 0.01, momentum: 0.9),
-        _ => new AdamW(ParameterGroup.Split(model, 0.05), 0.01),
-    };
+    private static Optimizer Make(string name, Module model) =>
+        name switch
+        {
+            "sgd" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1),
+            "nesterov" => new Sgd(ParameterGroup.Split(model, 0.01), 0.1, 0.9, nesterov: true),
+            "adam" => new Adam(ParameterGroup.Split(model, 0.05), 0.01),
+            "lamb" => new Lamb(ParameterGroup.Split(model, 0.05), 0.01),
+            "lars" => new Lars(ParameterGroup.Split(model, 0.05), 1),
+            "popular" => new Lars(ParameterGroup.Split(model, 0.05), 1, form: LarsForm.Popular, nesterov: true),
+            "rmsprop" => new Rmsprop(ParameterGroup.Split(model, 0.05), 0.01, momentum: 0.9),
+            _ => new AdamW(ParameterGroup.Split(model, 0.05), 0.01),
+        };
 
     private static void Train(Module<Tensor, Tensor> model, Optimizer optimizer, int from, int to)
     {
@@ -139,7 +154,8 @@ public sealed partial class OptimizerTests : LiveTensors
         var straight = new Net();
         var resumed = new Net();
         var fresh = new Net();
-        foreach (var net in new[] { resumed, fresh }) net.LoadStateDict(straight.StateDict());
+        foreach (var net in new[] { resumed, fresh })
+            net.LoadStateDict(straight.StateDict());
 
         Train(straight, Make(name, straight), 0, 6);
 
@@ -150,7 +166,8 @@ public sealed partial class OptimizerTests : LiveTensors
         second.LoadStateDict(saved);
         Assert.Equal(saved.Keys.Order(), second.StateDict().Keys.Order());
         Train(resumed, second, 3, 6);
-        foreach (var (key, value) in straight.StateDict()) Near.Identical(value, resumed.StateDict()[key]);
+        foreach (var (key, value) in straight.StateDict())
+            Near.Identical(value, resumed.StateDict()[key]);
     }
 
     [Fact]
@@ -161,10 +178,27 @@ public sealed partial class OptimizerTests : LiveTensors
         var optimizer = Make("adamw", net);
         Train(net, optimizer, 0, 1);
         var before = optimizer.StateDict().ToDictionary(e => e.Key, e => e.Value.Clone());
-        var wrongShape = new OrderedDictionary<string, Tensor> { ["fc.weight/step"] = Tensor.Of(9L), ["fc.weight/exp_avg"] = Torch.Zeros([5]) };
-        Assert.Contains("fc.weight/exp_avg", Assert.Throws<ArgumentException>(() => optimizer.LoadStateDict(wrongShape)).Message, StringComparison.Ordinal);
-        Assert.Contains("nobody/step", Assert.Throws<ArgumentException>(() => optimizer.LoadStateDict(new Dictionary<string, Tensor> { ["nobody/step"] = Tensor.Of(1L) })).Message, StringComparison.Ordinal);
-        foreach (var (key, value) in optimizer.StateDict()) Near.Identical(before[key], value);
+        var wrongShape = new OrderedDictionary<string, Tensor>
+        {
+            ["fc.weight/step"] = Tensor.Of(9L),
+            ["fc.weight/exp_avg"] = Torch.Zeros([5]),
+        };
+        Assert.Contains(
+            "fc.weight/exp_avg",
+            Assert.Throws<ArgumentException>(() => optimizer.LoadStateDict(wrongShape)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "nobody/step",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    optimizer.LoadStateDict(new Dictionary<string, Tensor> { ["nobody/step"] = Tensor.Of(1L) })
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+        foreach (var (key, value) in optimizer.StateDict())
+            Near.Identical(before[key], value);
     }
 
     [Fact]
@@ -191,7 +225,8 @@ public sealed partial class OptimizerTests : LiveTensors
         using var scope = Torch.Scope();
         var (vector, none) = (Learned(3, 4), Learned(0));
         var rows = new Parameter([3, 2, 1]);
-        using (Torch.NoGrad()) rows.Copy_(Tensor.From([3.0, 4.0, 0.0, 0.0, 6.0, 8.0], 3, 2, 1));
+        using (Torch.NoGrad())
+            rows.Copy_(Tensor.From([3.0, 4.0, 0.0, 0.0, 6.0, 8.0], 3, 2, 1));
         vector.Grad = Tensor.From([0.0, 10.0]);
         rows.Grad = Tensor.From([0.3, 0.4, 3.0, 4.0, 30.0, 40.0], 3, 2, 1).To(rows.DType);
         GradientClipping.Adaptive([vector, none, rows], 0.1);
@@ -208,15 +243,21 @@ public sealed partial class OptimizerTests : LiveTensors
     private static double[] Filled(string name, int count, double offset, double scale)
     {
         var hash = 0xCBF29CE484222325UL;
-        foreach (var b in System.Text.Encoding.UTF8.GetBytes(name)) hash = (hash ^ b) * 0x100000001B3UL;
-        return [.. Enumerable.Range(1, count).Select(i =>
-        {
-            var z = hash + (ulong)i * 0x9E3779B97F4A7C15UL;
-            z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL;
-            z = (z ^ (z >> 27)) * 0x94D049BB133111EBUL;
-            z ^= z >> 31;
-            return (double)(float)(offset + scale * ((z >> 40) / 8388608.0 - 1));
-        })];
+        foreach (var b in System.Text.Encoding.UTF8.GetBytes(name))
+            hash = (hash ^ b) * 0x100000001B3UL;
+        return
+        [
+            .. Enumerable
+                .Range(1, count)
+                .Select(i =>
+                {
+                    var z = hash + (ulong)i * 0x9E3779B97F4A7C15UL;
+                    z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9UL;
+                    z = (z ^ (z >> 27)) * 0x94D049BB133111EBUL;
+                    z ^= z >> 31;
+                    return (double)(float)(offset + scale * ((z >> 40) / 8388608.0 - 1));
+                }),
+        ];
     }
 
     [Theory]
@@ -235,7 +276,10 @@ public sealed partial class OptimizerTests : LiveTensors
         }
 
         var (weight, bias) = (new Parameter(Tensor.From(Input("weight"), 3, 4)), Learned(Input("bias")));
-        var optimizer = new AdamW([new([("weight", weight)], config.GetProperty("weight_decay").GetDouble()), new([("bias", bias)])], config.GetProperty("lr").GetDouble());
+        var optimizer = new AdamW(
+            [new([("weight", weight)], config.GetProperty("weight_decay").GetDouble()), new([("bias", bias)])],
+            config.GetProperty("lr").GetDouble()
+        );
         for (var step = 0; step < config.GetProperty("steps").GetInt32(); step++)
         {
             optimizer.ZeroGrad();
@@ -259,9 +303,16 @@ public sealed partial class OptimizerTests : LiveTensors
     {
         var golden = Goldens.Read($"deit/{name}.json");
         double Setting(string key) => golden.GetProperty("config").GetProperty(key).GetDouble();
-        var schedule = new CosineSchedule(Setting("lr"), Setting("epochs"), Setting("warmup_epochs"), Setting("warmup_lr"), Setting("min_lr"));
+        var schedule = new CosineSchedule(
+            Setting("lr"),
+            Setting("epochs"),
+            Setting("warmup_epochs"),
+            Setting("warmup_lr"),
+            Setting("min_lr")
+        );
         Assert.Equal(Goldens.Output(golden, "lr_at_start")[0], schedule.At(0), 1e-15);
-        foreach (var (epoch, expected) in Goldens.Output(golden, "lr_after_epoch").Index()) Assert.Equal(expected, schedule.At(epoch), 1e-15);
+        foreach (var (epoch, expected) in Goldens.Output(golden, "lr_after_epoch").Index())
+            Assert.Equal(expected, schedule.At(epoch), 1e-15);
     }
 
     [Fact]

@@ -19,7 +19,8 @@ public sealed class SharpnessAwareTests : LiveTensors
         using (new SharpnessAware([a, b, still], 0.25, adaptive))
         {
             var (movedA, movedB) = (a.Detach() - weightsA, b.Detach() - weightsB);
-            if (adaptive) (movedA, movedB) = (movedA / weightsA.Abs(), movedB / weightsB.Abs());
+            if (adaptive)
+                (movedA, movedB) = (movedA / weightsA.Abs(), movedB / weightsB.Abs());
             Assert.Equal(0.0625, (movedA.Square().Sum() + movedB.Square().Sum()).ToDouble(), 1e-5);
             Assert.True((movedA * a.Grad).Sum().ToDouble() > 0);
             Assert.Equal(before[2], still.ToBytes());

@@ -14,8 +14,8 @@ internal static class NumpyFile
     public static bool Recognises(ReadOnlySpan<byte> head) => head.Length >= 10 && head[0] == 0x93 && head[1..].StartsWith("NUMPY"u8);
 
     /// <summary>Whether a zip archive is an .npz.</summary>
-    public static bool Recognises(ZipDirectory zip)
-        => zip.Entries.Count > 0 && zip.Entries.All(entry => entry.Name.EndsWith(Suffix, StringComparison.Ordinal));
+    public static bool Recognises(ZipDirectory zip) =>
+        zip.Entries.Count > 0 && zip.Entries.All(entry => entry.Name.EndsWith(Suffix, StringComparison.Ordinal));
 
     /// <summary>All arrays by their names, without the suffix.</summary>
     public static CheckpointDictionary ReadArchive(FileBytes file, ZipDirectory zip)
@@ -36,14 +36,23 @@ internal static class NumpyFile
     static object ReadArray(string path, string name, CheckpointStorage storage)
     {
         var head = storage.Slice(0, (int)Math.Min(storage.ByteLength, MaxHeader + 12));
-        if (!Recognises(head)) throw Bad("does not begin as numpy writes it");
-        var wide = head[6] switch { 1 => false, 2 or 3 => true, var version => throw Bad($"is of version {version}, which is unknown") };
-        if (wide && head.Length < 12) throw Bad("has its header cut off");
+        if (!Recognises(head))
+            throw Bad("does not begin as numpy writes it");
+        var wide = head[6] switch
+        {
+            1 => false,
+            2 or 3 => true,
+            var version => throw Bad($"is of version {version}, which is unknown"),
+        };
+        if (wide && head.Length < 12)
+            throw Bad("has its header cut off");
         var start = wide ? 12 : 10;
         var length = wide ? BitConverter.ToUInt32(head[8..]) : BitConverter.ToUInt16(head[8..]);
-        if (length > MaxHeader || length > head.Length - start) throw Bad($"has a header of {length} bytes, which exceeds the file or {MaxHeader}");
+        if (length > MaxHeader || length > head.Length - start)
+            throw Bad($"has a header of {length} bytes, which exceeds the file or {MaxHeader}");
         var header = NumpyHeader.Parse(Encoding.Latin1.GetString(head.Slice(start, (int)length)));
-        if (header is null) throw Bad("has a header that is malformed or describes records of several fields");
+        if (header is null)
+            throw Bad("has a header that is malformed or describes records of several fields");
         if (header.Descr.Contains('O', StringComparison.Ordinal))
             throw new ForbiddenPickleException(path, "numpy.object_", $"array {name} holds pickled objects, which are not read");
         if (!new NumpyType(header.Descr, new CheckpointTuple()).TryElement(path, out var element))

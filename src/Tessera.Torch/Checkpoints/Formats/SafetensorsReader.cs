@@ -15,13 +15,17 @@ internal static class SafetensorsReader
     sealed record Description(string Name, ElementType Type, long[] Shape, long Begin, long End);
 
     /// <summary>Whether a file begins like one.</summary>
-    public static bool Recognises(ReadOnlySpan<byte> head, long fileLength)
-        => head.Length > 8 && head[8] == '{' && BinaryPrimitives.ReadUInt64LittleEndian(head) is var length
-            && length >= 2 && length <= (ulong)Math.Min(MaxHeader, fileLength - 8);
+    public static bool Recognises(ReadOnlySpan<byte> head, long fileLength) =>
+        head.Length > 8
+        && head[8] == '{'
+        && BinaryPrimitives.ReadUInt64LittleEndian(head) is var length
+        && length >= 2
+        && length <= (ulong)Math.Min(MaxHeader, fileLength - 8);
 
     public static (CheckpointDictionary Root, Dictionary<string, string> Metadata) Read(FileBytes file)
     {
-        if (file.Length < 8) throw new CorruptCheckpointException(file.Path, "the file is too short for safetensors");
+        if (file.Length < 8)
+            throw new CorruptCheckpointException(file.Path, "the file is too short for safetensors");
         var length = BinaryPrimitives.ReadUInt64LittleEndian(file.Slice(0, 8));
         if (length > MaxHeader || (long)length > file.Length - 8)
             throw new CorruptCheckpointException(file.Path, $"the header of {length} bytes exceeds the file or {MaxHeader} bytes");
@@ -42,8 +46,14 @@ internal static class SafetensorsReader
         CheckCoverage(tensors, file.Length - dataStart, file.Path);
         var root = new CheckpointDictionary();
         foreach (var t in tensors)
-            root[t.Name] = CheckpointTensor.View(t.Name, CheckpointStorage.Mapped(file, dataStart + t.Begin, t.End - t.Begin),
-                t.Type, 0, t.Shape, CheckpointTensor.RowMajor(t.Shape));
+            root[t.Name] = CheckpointTensor.View(
+                t.Name,
+                CheckpointStorage.Mapped(file, dataStart + t.Begin, t.End - t.Begin),
+                t.Type,
+                0,
+                t.Shape,
+                CheckpointTensor.RowMajor(t.Shape)
+            );
         return (root, metadata);
     }
 
@@ -57,32 +67,41 @@ internal static class SafetensorsReader
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
         {
             var name = json.GetString()!;
-            if (!names.Add(name)) throw new CorruptCheckpointException(path, $"the header has two entries called {name}");
+            if (!names.Add(name))
+                throw new CorruptCheckpointException(path, $"the header has two entries called {name}");
             json.Read();
-            if (name == MetadataKey) ReadMetadata(ref json, metadata, path);
-            else tensors.Add(ReadTensor(ref json, name, path));
+            if (name == MetadataKey)
+                ReadMetadata(ref json, metadata, path);
+            else
+                tensors.Add(ReadTensor(ref json, name, path));
         }
-        if (json.Read()) throw new CorruptCheckpointException(path, "something follows the header's closing brace");
+        if (json.Read())
+            throw new CorruptCheckpointException(path, "something follows the header's closing brace");
         return tensors;
     }
 
     static void ReadMetadata(ref Utf8JsonReader json, Dictionary<string, string> metadata, string path)
     {
-        if (json.TokenType != JsonTokenType.StartObject) throw new CorruptCheckpointException(path, "the metadata is no object");
+        if (json.TokenType != JsonTokenType.StartObject)
+            throw new CorruptCheckpointException(path, "the metadata is no object");
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
         {
             var key = json.GetString()!;
             json.Read();
-            if (json.TokenType != JsonTokenType.String) throw new CorruptCheckpointException(path, $"the metadata's {key} is no text");
-            if (!metadata.TryAdd(key, json.GetString()!)) throw new CorruptCheckpointException(path, $"the metadata has two entries called {key}");
+            if (json.TokenType != JsonTokenType.String)
+                throw new CorruptCheckpointException(path, $"the metadata's {key} is no text");
+            if (!metadata.TryAdd(key, json.GetString()!))
+                throw new CorruptCheckpointException(path, $"the metadata has two entries called {key}");
         }
     }
 
     static Description ReadTensor(ref Utf8JsonReader json, string name, string path)
     {
-        if (json.TokenType != JsonTokenType.StartObject) throw Bad("is no object");
+        if (json.TokenType != JsonTokenType.StartObject)
+            throw Bad("is no object");
         ElementType? type = null;
-        long[]? shape = null, offsets = null;
+        long[]? shape = null,
+            offsets = null;
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
         {
             var field = json.GetString();
@@ -93,9 +112,14 @@ internal static class SafetensorsReader
                     var typeName = json.GetString()!;
                     type = ElementType.FromSafetensors(typeName, out var known) ? known : throw Bad($"has the unknown dtype {typeName}");
                     break;
-                case "shape" when shape is null: shape = ReadIntegers(ref json); break;
-                case "data_offsets" when offsets is null: offsets = ReadIntegers(ref json); break;
-                default: throw Bad($"has the field {field} twice, of a wrong type, or out of place");
+                case "shape" when shape is null:
+                    shape = ReadIntegers(ref json);
+                    break;
+                case "data_offsets" when offsets is null:
+                    offsets = ReadIntegers(ref json);
+                    break;
+                default:
+                    throw Bad($"has the field {field} twice, of a wrong type, or out of place");
             }
         }
         if (type is not { } element || shape is null || offsets is not [var begin, var end])
@@ -105,19 +129,24 @@ internal static class SafetensorsReader
         foreach (var size in shape)
         {
             // Beyond this only a zero can still bring it back to a length that fits.
-            if (!CheckpointTensor.TryMultiply(bytes, size, out bytes)) throw Bad("has more elements than can be counted");
+            if (!CheckpointTensor.TryMultiply(bytes, size, out bytes))
+                throw Bad("has more elements than can be counted");
         }
-        if (begin > end || end - begin != bytes) throw Bad($"takes {bytes} bytes, not those from {begin} to {end}");
+        if (begin > end || end - begin != bytes)
+            throw Bad($"takes {bytes} bytes, not those from {begin} to {end}");
         return new Description(name, element, shape, begin, end);
 
         long[] ReadIntegers(ref Utf8JsonReader json)
         {
-            if (json.TokenType != JsonTokenType.StartArray) throw Bad("has a shape or offsets that are no array");
+            if (json.TokenType != JsonTokenType.StartArray)
+                throw Bad("has a shape or offsets that are no array");
             var numbers = new List<long>();
             while (json.Read() && json.TokenType != JsonTokenType.EndArray)
-                numbers.Add(json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var number) && number >= 0
-                    ? number
-                    : throw Bad("has a shape or offsets that are no non-negative integers"));
+                numbers.Add(
+                    json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var number) && number >= 0
+                        ? number
+                        : throw Bad("has a shape or offsets that are no non-negative integers")
+                );
             return [.. numbers];
         }
 
@@ -127,7 +156,11 @@ internal static class SafetensorsReader
     static void CheckCoverage(List<Description> tensors, long dataLength, string path)
     {
         var covered = 0L;
-        foreach (var t in tensors.Order(Comparer<Description>.Create((a, b) => a.Begin != b.Begin ? a.Begin.CompareTo(b.Begin) : a.End.CompareTo(b.End))))
+        foreach (
+            var t in tensors.Order(
+                Comparer<Description>.Create((a, b) => a.Begin != b.Begin ? a.Begin.CompareTo(b.Begin) : a.End.CompareTo(b.End))
+            )
+        )
         {
             if (t.Begin != covered)
                 throw new CorruptCheckpointException(path, $"tensor {t.Name} begins at byte {t.Begin} of the data where {covered} is due");

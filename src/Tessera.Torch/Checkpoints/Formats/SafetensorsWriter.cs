@@ -6,30 +6,42 @@ namespace Tessera.Checkpoints.Formats;
 /// <summary>Writes safetensors, larger elements first, so that every tensor lies aligned to its element size.</summary>
 internal static class SafetensorsWriter
 {
-    public static void Write(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors, IEnumerable<KeyValuePair<string, string>>? metadata)
+    public static void Write(
+        string path,
+        IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
+        IEnumerable<KeyValuePair<string, string>>? metadata
+    )
     {
         var ordered = tensors
             .Select(pair => (Name: pair.Key, Tensor: pair.Value, Type: TypeName(path, pair.Key, pair.Value)))
-            .OrderByDescending(t => t.Tensor.ElementType.Size).ThenBy(t => t.Name, StringComparer.Ordinal)
+            .OrderByDescending(t => t.Tensor.ElementType.Size)
+            .ThenBy(t => t.Name, StringComparer.Ordinal)
             .ToArray();
         var names = new HashSet<string> { SafetensorsReader.MetadataKey };
         foreach (var (name, _, _) in ordered)
             if (!names.Add(name))
-                throw new ArgumentException($"{path}: two tensors are called {name}, or a tensor has the name kept for metadata", nameof(tensors));
+                throw new ArgumentException(
+                    $"{path}: two tensors are called {name}, or a tensor has the name kept for metadata",
+                    nameof(tensors)
+                );
 
         var header = Header(ordered, metadata ?? []);
         if (header.Length > SafetensorsReader.MaxHeader)
-            throw new ArgumentException($"{path}: the header would take {header.Length} bytes, more than {SafetensorsReader.MaxHeader}", nameof(tensors));
+            throw new ArgumentException(
+                $"{path}: the header would take {header.Length} bytes, more than {SafetensorsReader.MaxHeader}",
+                nameof(tensors)
+            );
         AtomicFile.Write(path, stream =>
         {
             stream.Write(BitConverter.GetBytes((ulong)header.Length));
             stream.Write(header);
-            foreach (var (_, tensor, _) in ordered) TensorBytes.Write(tensor, stream.Write);
+            foreach (var (_, tensor, _) in ordered)
+                TensorBytes.Write(tensor, stream.Write);
         });
     }
 
-    static string TypeName(string path, string name, CheckpointTensor tensor)
-        => ElementType.SafetensorsName(tensor.DType) ?? throw new UnsupportedElementTypeException(path, name, tensor.ElementTypeName);
+    static string TypeName(string path, string name, CheckpointTensor tensor) =>
+        ElementType.SafetensorsName(tensor.DType) ?? throw new UnsupportedElementTypeException(path, name, tensor.ElementTypeName);
 
     static byte[] Header((string Name, CheckpointTensor Tensor, string Type)[] tensors, IEnumerable<KeyValuePair<string, string>> metadata)
     {
@@ -39,7 +51,8 @@ internal static class SafetensorsWriter
             json.WriteStartObject();
             json.WriteStartObject(SafetensorsReader.MetadataKey);
             json.WriteString("format", "pt");
-            foreach (var (key, value) in metadata.Where(pair => pair is not { Key: "format", Value: "pt" })) json.WriteString(key, value);
+            foreach (var (key, value) in metadata.Where(pair => pair is not { Key: "format", Value: "pt" }))
+                json.WriteString(key, value);
             json.WriteEndObject();
             var begin = 0L;
             foreach (var (name, tensor, type) in tensors)
@@ -47,7 +60,8 @@ internal static class SafetensorsWriter
                 json.WriteStartObject(name);
                 json.WriteString("dtype", type);
                 json.WriteStartArray("shape");
-                foreach (var size in tensor.Shape) json.WriteNumberValue(size);
+                foreach (var size in tensor.Shape)
+                    json.WriteNumberValue(size);
                 json.WriteEndArray();
                 json.WriteStartArray("data_offsets");
                 json.WriteNumberValue(begin);
@@ -57,7 +71,8 @@ internal static class SafetensorsWriter
             }
             json.WriteEndObject();
         }
-        while (buffer.Length % 8 != 0) buffer.WriteByte((byte)' ');
+        while (buffer.Length % 8 != 0)
+            buffer.WriteByte((byte)' ');
         return buffer.ToArray();
     }
 }

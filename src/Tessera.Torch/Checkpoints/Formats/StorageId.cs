@@ -9,16 +9,24 @@ internal static class StorageId
     public static (ElementType Type, string Key, long Count) Parse(CheckpointTuple id, string path, in PickleCursor at)
     {
         if (id is ["module", GlobalReference module, ..])
-            throw new UnsupportedCheckpointException(path,
-                $"the file holds a whole module of class {module} with its source code; load it in PyTorch and save its state_dict()");
-        if (id is not ["storage", GlobalReference global, string key, _, long count, ..]) throw at.Corrupt("a persistent id refers to no storage");
-        if (count < 0) throw at.Corrupt($"storage {key} is to have {count} elements");
+            throw new UnsupportedCheckpointException(
+                path,
+                $"the file holds a whole module of class {module} with its source code; load it in PyTorch and save its state_dict()"
+            );
+        if (id is not ["storage", GlobalReference global, string key, _, long count, ..])
+            throw at.Corrupt("a persistent id refers to no storage");
+        if (count < 0)
+            throw at.Corrupt($"storage {key} is to have {count} elements");
         if (!Rebuilders.Type(global, out var type))
-            throw new ForbiddenPickleException(path, global.ToString(), $"storage {key} is of the class {global}, which is not on the allow list");
+            throw new ForbiddenPickleException(
+                path,
+                global.ToString(),
+                $"storage {key} is of the class {global}, which is not on the allow list"
+            );
         return (type, key, count);
     }
 
     /// <summary>A storage as the one-dimensional tensor of its elements.</summary>
-    public static CheckpointTensor Whole(string key, CheckpointStorage storage, ElementType type, long count)
-        => CheckpointTensor.View($"storage {key}", storage, type, 0, [count], [1]);
+    public static CheckpointTensor Whole(string key, CheckpointStorage storage, ElementType type, long count) =>
+        CheckpointTensor.View($"storage {key}", storage, type, 0, [count], [1]);
 }

@@ -18,24 +18,32 @@ internal sealed class TorchLegacy
     readonly Dictionary<string, CheckpointTensor> storages = [];
     long position;
 
-    TorchLegacy(FileBytes file, CheckpointOptions options, long position)
-        => (this.file, this.options, this.position) = (file, options, position);
+    TorchLegacy(FileBytes file, CheckpointOptions options, long position) =>
+        (this.file, this.options, this.position) = (file, options, position);
 
     /// <summary>Whether the first pickle of a file is the magic number.</summary>
     public static bool IsMagic(object? value) => value is BigInteger number && number == magic;
 
     /// <summary>Reads what follows the magic number.</summary>
-    public static object? Read(FileBytes file, CheckpointOptions options, int magicLength) => new TorchLegacy(file, options, magicLength).Read();
+    public static object? Read(FileBytes file, CheckpointOptions options, int magicLength) =>
+        new TorchLegacy(file, options, magicLength).Read();
 
     object? Read()
     {
-        if (Next() is not Protocol) throw Corrupt($"the protocol is not {Protocol}");
-        if (Next() is not CheckpointDictionary system) throw Corrupt("the facts about the system are no dictionary");
+        if (Next() is not Protocol)
+            throw Corrupt($"the protocol is not {Protocol}");
+        if (Next() is not CheckpointDictionary system)
+            throw Corrupt("the facts about the system are no dictionary");
         if (system.TryGetValue("little_endian", out var little) && little is false)
-            throw new UnsupportedCheckpointException(file.Path, "the file is big-endian, which is not read; save it again on a little-endian machine");
+            throw new UnsupportedCheckpointException(
+                file.Path,
+                "the file is big-endian, which is not read; save it again on a little-endian machine"
+            );
         var root = Next(LoadStorage);
-        if (Next() is not List<object?> keys) throw Corrupt("the storages' keys are no list");
-        foreach (var key in keys) PlaceStorage(key as string ?? throw Corrupt("a storage's key is no text"));
+        if (Next() is not List<object?> keys)
+            throw Corrupt("the storages' keys are no list");
+        foreach (var key in keys)
+            PlaceStorage(key as string ?? throw Corrupt("a storage's key is no text"));
         return storages.Count == 0 ? root : throw Corrupt($"storage {storages.Keys.First()} is not in the file");
     }
 
@@ -49,11 +57,14 @@ internal sealed class TorchLegacy
     CheckpointTensor LoadStorage(CheckpointTuple id, in PickleCursor at)
     {
         var (type, key, count) = StorageId.Parse(id, file.Path, at);
-        if (count > file.Length / type.Size) throw at.Corrupt($"storage {key} of {count} elements exceeds the file");
+        if (count > file.Length / type.Size)
+            throw at.Corrupt($"storage {key} of {count} elements exceeds the file");
         if (!storages.TryGetValue(key, out var storage))
             storages.Add(key, storage = StorageId.Whole(key, CheckpointStorage.Unplaced(file.Path, count * type.Size), type, count));
-        if (storage.Count != count || storage.ElementType != type) throw at.Corrupt($"storage {key} is described in two ways");
-        if (id.Count < 6 || id[5] is null) return storage;
+        if (storage.Count != count || storage.ElementType != type)
+            throw at.Corrupt($"storage {key} is described in two ways");
+        if (id.Count < 6 || id[5] is null)
+            return storage;
 
         // A window of the storage that counts as a storage of its own.
         if (id[5] is not CheckpointTuple { Count: 3 } window || window[1] is not long offset || window[2] is not long size)
@@ -63,9 +74,11 @@ internal sealed class TorchLegacy
 
     void PlaceStorage(string key)
     {
-        if (!storages.Remove(key, out var storage)) throw Corrupt($"storage {key} is listed twice or belongs to no tensor");
+        if (!storages.Remove(key, out var storage))
+            throw Corrupt($"storage {key} is listed twice or belongs to no tensor");
         var count = BinaryPrimitives.ReadInt64LittleEndian(file.Slice(position, 8));
-        if (count != storage.Count) throw Corrupt($"storage {key} has {count} elements, not {storage.Count}");
+        if (count != storage.Count)
+            throw Corrupt($"storage {key} has {count} elements, not {storage.Count}");
         storage.Storage.Place(file, position + 8);
         position += 8 + storage.ByteLength;
     }

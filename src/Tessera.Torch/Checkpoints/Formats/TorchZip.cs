@@ -19,7 +19,8 @@ internal sealed class TorchZip
         (this.file, this.zip) = (file, zip);
         // The folder is called after the file as it was first saved, so only its content tells which it is.
         var pickles = zip.Entries.Where(IsPickle).ToArray();
-        if (pickles.Length > 1) throw new CorruptCheckpointException(file.Path, $"the archive has {pickles.Length} entries called {PickleName}");
+        if (pickles.Length > 1)
+            throw new CorruptCheckpointException(file.Path, $"the archive has {pickles.Length} entries called {PickleName}");
         folder = pickles[0].Name[..^PickleName.Length];
     }
 
@@ -33,10 +34,19 @@ internal sealed class TorchZip
     object? Read(CheckpointOptions options)
     {
         if (zip.Find(folder + "constants.pkl") is not null)
-            throw new UnsupportedCheckpointException(file.Path,
-                "the file is a TorchScript program, not a checkpoint; save the state_dict() of the module instead");
-        if (zip.Find(folder + "byteorder") is { } order && Encoding.UTF8.GetString(zip.Bytes(order, 64)) is var byteOrder && byteOrder != "little")
-            throw new UnsupportedCheckpointException(file.Path, $"the file's byte order is '{byteOrder}', only little is read; save it again on a little-endian machine");
+            throw new UnsupportedCheckpointException(
+                file.Path,
+                "the file is a TorchScript program, not a checkpoint; save the state_dict() of the module instead"
+            );
+        if (
+            zip.Find(folder + "byteorder") is { } order
+            && Encoding.UTF8.GetString(zip.Bytes(order, 64)) is var byteOrder
+            && byteOrder != "little"
+        )
+            throw new UnsupportedCheckpointException(
+                file.Path,
+                $"the file's byte order is '{byteOrder}', only little is read; save it again on a little-endian machine"
+            );
         var pickle = zip.Find(folder + PickleName)!;
         var bytes = zip.Bytes(pickle, pickle.Deflated ? options.Limits.MaxUnpackedPickle : int.MaxValue);
         return PickleMachine.Load(bytes, file.Path, options, LoadStorage, out _);

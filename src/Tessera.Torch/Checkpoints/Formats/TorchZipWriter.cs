@@ -17,9 +17,16 @@ internal static class TorchZipWriter
         var storages = new List<CheckpointTensor>();
         foreach (var (name, tensor) in tensors)
         {
-            if (!names.Add(name)) throw new ArgumentException($"{path}: two tensors are called {name}", nameof(tensors));
-            if (ElementType.TorchStorageName(tensor.DType) is null) throw new UnsupportedElementTypeException(path, name, tensor.ElementTypeName);
-            var view = (tensor.Storage, tensor.ElementType, tensor.StorageOffset, string.Join(',', tensor.Shape.ToArray()) + ";" + string.Join(',', tensor.Strides.ToArray()));
+            if (!names.Add(name))
+                throw new ArgumentException($"{path}: two tensors are called {name}", nameof(tensors));
+            if (ElementType.TorchStorageName(tensor.DType) is null)
+                throw new UnsupportedElementTypeException(path, name, tensor.ElementTypeName);
+            var view = (
+                tensor.Storage,
+                tensor.ElementType,
+                tensor.StorageOffset,
+                string.Join(',', tensor.Shape.ToArray()) + ";" + string.Join(',', tensor.Strides.ToArray())
+            );
             if (!keys.TryGetValue(view, out var key))
             {
                 keys.Add(view, key = storages.Count);
@@ -116,7 +123,8 @@ internal static class TorchZipWriter
         public void Integers(ReadOnlySpan<long> values)
         {
             Op(PickleOp.Mark);
-            foreach (var value in values) Integer(value);
+            foreach (var value in values)
+                Integer(value);
             Op(PickleOp.Tuple);
         }
     }

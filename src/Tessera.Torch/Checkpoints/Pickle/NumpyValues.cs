@@ -23,8 +23,11 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
     /// <summary>The element type; false for text, records, objects and dates.</summary>
     public bool TryElement(string path, out ElementType type)
     {
-        if (!ElementType.FromNumpy(Code, out type)) return false;
-        return order != ">" ? true : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not read");
+        if (!ElementType.FromNumpy(Code, out type))
+            return false;
+        return order != ">"
+            ? true
+            : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not read");
     }
 
     /// <summary>A single number from its bytes, or an opaque record where it is not a number.</summary>
@@ -32,7 +35,8 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
     {
         if (arguments.Count < 2 || NumpyArray.AsBytes(arguments[1]) is not { } bytes || !TryElement(path, out var type))
             return new OpaqueRecord("numpy.core.multiarray.scalar", arguments);
-        if (bytes.Length != type.Size) throw at.Corrupt($"a numpy {type.Name} has {bytes.Length} bytes");
+        if (bytes.Length != type.Size)
+            throw at.Corrupt($"a numpy {type.Name} has {bytes.Length} bytes");
         return Code switch
         {
             "f8" => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
@@ -66,20 +70,34 @@ internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("nump
     /// </summary>
     public object? Build(object? state, in PickleCursor at, string path)
     {
-        if (state is not CheckpointTuple { Count: 5 } tuple || tuple[1] is not CheckpointTuple sizes || tuple[2] is not NumpyType type
-            || tuple[3] is not (bool or long))
+        if (
+            state is not CheckpointTuple { Count: 5 } tuple
+            || tuple[1] is not CheckpointTuple sizes
+            || tuple[2] is not NumpyType type
+            || tuple[3] is not (bool or long)
+        )
             throw at.Corrupt("the state of a numpy array is not as numpy writes it");
         State = state;
-        if (tuple[4] is List<object?> objects) return objects;
-        if (!type.TryElement(path, out var element)) return this;
-        if (AsBytes(tuple[4]) is not { } bytes) throw at.Corrupt("a numpy array's contents are not bytes");
+        if (tuple[4] is List<object?> objects)
+            return objects;
+        if (!type.TryElement(path, out var element))
+            return this;
+        if (AsBytes(tuple[4]) is not { } bytes)
+            throw at.Corrupt("a numpy array's contents are not bytes");
 
         var shape = Rebuilders.Integers(sizes, "a numpy array's shape", at);
         return View(path, "a numpy array", CheckpointStorage.Owned(bytes, path), element, shape, tuple[3] is true or 1L);
     }
 
     /// <summary>A tensor that takes its storage exactly, row-major or column-major (Fortran order).</summary>
-    public static CheckpointTensor View(string path, string name, CheckpointStorage storage, ElementType element, long[] shape, bool fortran)
+    public static CheckpointTensor View(
+        string path,
+        string name,
+        CheckpointStorage storage,
+        ElementType element,
+        long[] shape,
+        bool fortran
+    )
     {
         var strides = CheckpointTensor.RowMajor(shape);
         if (fortran)
@@ -92,15 +110,18 @@ internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("nump
         var tensor = CheckpointTensor.View(name, storage, element, 0, shape, strides);
         return tensor.ByteLength == storage.ByteLength
             ? tensor
-            : throw new CorruptCheckpointException(path,
-                $"{name}: an array of shape [{string.Join(", ", shape)}] and type {element.Name} takes {tensor.ByteLength} bytes, not {storage.ByteLength}");
+            : throw new CorruptCheckpointException(
+                path,
+                $"{name}: an array of shape [{string.Join(", ", shape)}] and type {element.Name} takes {tensor.ByteLength} bytes, not {storage.ByteLength}"
+            );
     }
 
     /// <summary>Bytes; Python 2 wrote them as strings.</summary>
-    public static byte[]? AsBytes(object? value) => value switch
-    {
-        byte[] bytes => bytes,
-        string text when text.All(c => c < 256) => Encoding.Latin1.GetBytes(text),
-        _ => null,
-    };
+    public static byte[]? AsBytes(object? value) =>
+        value switch
+        {
+            byte[] bytes => bytes,
+            string text when text.All(c => c < 256) => Encoding.Latin1.GetBytes(text),
+            _ => null,
+        };
 }

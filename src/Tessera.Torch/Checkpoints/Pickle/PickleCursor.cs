@@ -36,7 +36,8 @@ internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
     public string Text(ulong length)
     {
         var part = Take(length);
-        if (!Utf8.IsValid(part)) throw Corrupt("a string is not UTF-8");
+        if (!Utf8.IsValid(part))
+            throw Corrupt("a string is not UTF-8");
         return Encoding.UTF8.GetString(part);
     }
 
@@ -46,12 +47,12 @@ internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
         const int longest = 512;
         var rest = bytes[Position..];
         var end = rest[..Math.Min(rest.Length, longest)].IndexOf((byte)'\n');
-        if (end < 0) throw Corrupt($"a name does not end within {longest} bytes");
+        if (end < 0)
+            throw Corrupt($"a name does not end within {longest} bytes");
         var text = Text((ulong)end);
         Position++;
         return text;
     }
 
-    public readonly CorruptCheckpointException Corrupt(string problem)
-        => new(path, $"the pickle is damaged at byte {Position}: {problem}");
+    public readonly CorruptCheckpointException Corrupt(string problem) => new(path, $"the pickle is damaged at byte {Position}: {problem}");
 }

@@ -28,7 +28,13 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     /// <param name="length">Bytes that the pickle took.</param>
     /// <exception cref="CorruptCheckpointException">The pickle is damaged or exceeds a limit.</exception>
     /// <exception cref="ForbiddenPickleException">Strict mode, and a name that is not on the allow list.</exception>
-    public static object? Load(ReadOnlySpan<byte> bytes, string path, CheckpointOptions options, PersistentLoad? persistentLoad, out int length)
+    public static object? Load(
+        ReadOnlySpan<byte> bytes,
+        string path,
+        CheckpointOptions options,
+        PersistentLoad? persistentLoad,
+        out int length
+    )
     {
         var cursor = new PickleCursor(bytes, path);
         var value = new PickleMachine(path, options, persistentLoad).Run(ref cursor);
@@ -53,51 +59,118 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         switch (op)
         {
             case PickleOp.Proto:
-                if (at.Byte() is var version and > 5) throw at.Corrupt($"protocol {version} is unknown");
+                if (at.Byte() is var version and > 5)
+                    throw at.Corrupt($"protocol {version} is unknown");
                 break;
-            case PickleOp.Frame: at.UInt64(); break;
-            case PickleOp.Mark: stack.Mark(at); break;
-            case PickleOp.Pop: stack.Pop(at); break;
-            case PickleOp.PopMark: stack.PopToMark(at); break;
-            case PickleOp.Dup: stack.Push(stack.Peek(at), at); break;
+            case PickleOp.Frame:
+                at.UInt64();
+                break;
+            case PickleOp.Mark:
+                stack.Mark(at);
+                break;
+            case PickleOp.Pop:
+                stack.Pop(at);
+                break;
+            case PickleOp.PopMark:
+                stack.PopToMark(at);
+                break;
+            case PickleOp.Dup:
+                stack.Push(stack.Peek(at), at);
+                break;
 
-            case PickleOp.None: stack.Push(null, at); break;
-            case PickleOp.NewTrue: stack.Push(Boxes.True, at); break;
-            case PickleOp.NewFalse: stack.Push(Boxes.False, at); break;
-            case PickleOp.BinInt: stack.Push((long)at.Int32(), at); break;
-            case PickleOp.BinInt1: stack.Push(Boxes.Bytes[at.Byte()], at); break;
-            case PickleOp.BinInt2: stack.Push((long)at.UInt16(), at); break;
-            case PickleOp.Long1: stack.Push(Integer(at.Take(at.Byte())), at); break;
-            case PickleOp.Long4: stack.Push(LongInteger(ref at), at); break;
-            case PickleOp.BinFloat: stack.Push(at.Double(), at); break;
+            case PickleOp.None:
+                stack.Push(null, at);
+                break;
+            case PickleOp.NewTrue:
+                stack.Push(Boxes.True, at);
+                break;
+            case PickleOp.NewFalse:
+                stack.Push(Boxes.False, at);
+                break;
+            case PickleOp.BinInt:
+                stack.Push((long)at.Int32(), at);
+                break;
+            case PickleOp.BinInt1:
+                stack.Push(Boxes.Bytes[at.Byte()], at);
+                break;
+            case PickleOp.BinInt2:
+                stack.Push((long)at.UInt16(), at);
+                break;
+            case PickleOp.Long1:
+                stack.Push(Integer(at.Take(at.Byte())), at);
+                break;
+            case PickleOp.Long4:
+                stack.Push(LongInteger(ref at), at);
+                break;
+            case PickleOp.BinFloat:
+                stack.Push(at.Double(), at);
+                break;
 
-            case PickleOp.ShortBinUnicode: stack.Push(at.Text(at.Byte()), at); break;
-            case PickleOp.BinUnicode: stack.Push(at.Text(at.UInt32()), at); break;
-            case PickleOp.BinUnicode8: stack.Push(at.Text(at.UInt64()), at); break;
+            case PickleOp.ShortBinUnicode:
+                stack.Push(at.Text(at.Byte()), at);
+                break;
+            case PickleOp.BinUnicode:
+                stack.Push(at.Text(at.UInt32()), at);
+                break;
+            case PickleOp.BinUnicode8:
+                stack.Push(at.Text(at.UInt64()), at);
+                break;
             // Python 2's strings may be text or bytes; Latin-1 keeps both.
-            case PickleOp.ShortBinString: stack.Push(Encoding.Latin1.GetString(at.Take(at.Byte())), at); break;
-            case PickleOp.BinString: stack.Push(Encoding.Latin1.GetString(at.Take(at.UInt32())), at); break;
-            case PickleOp.ShortBinBytes: stack.Push(at.Take(at.Byte()).ToArray(), at); break;
-            case PickleOp.BinBytes: stack.Push(at.Take(at.UInt32()).ToArray(), at); break;
-            case PickleOp.BinBytes8 or PickleOp.ByteArray8: stack.Push(at.Take(at.UInt64()).ToArray(), at); break;
+            case PickleOp.ShortBinString:
+                stack.Push(Encoding.Latin1.GetString(at.Take(at.Byte())), at);
+                break;
+            case PickleOp.BinString:
+                stack.Push(Encoding.Latin1.GetString(at.Take(at.UInt32())), at);
+                break;
+            case PickleOp.ShortBinBytes:
+                stack.Push(at.Take(at.Byte()).ToArray(), at);
+                break;
+            case PickleOp.BinBytes:
+                stack.Push(at.Take(at.UInt32()).ToArray(), at);
+                break;
+            case PickleOp.BinBytes8 or PickleOp.ByteArray8:
+                stack.Push(at.Take(at.UInt64()).ToArray(), at);
+                break;
 
-            case PickleOp.EmptyTuple: stack.Push(Boxes.EmptyTuple, at); break;
-            case PickleOp.Tuple: PushContainer(new CheckpointTuple(stack.PopToMark(at)), at); break;
-            case PickleOp.Tuple1: PushContainer(new CheckpointTuple(stack.Pop(1, at)), at); break;
-            case PickleOp.Tuple2: PushContainer(new CheckpointTuple(stack.Pop(2, at)), at); break;
-            case PickleOp.Tuple3: PushContainer(new CheckpointTuple(stack.Pop(3, at)), at); break;
-            case PickleOp.FrozenSet: PushContainer(new CheckpointTuple(stack.PopToMark(at)), at); break;
-            case PickleOp.EmptyList or PickleOp.EmptySet: PushContainer(new List<object?>(), at); break;
-            case PickleOp.List: PushContainer(stack.PopToMark(at).ToList(), at); break;
-            case PickleOp.EmptyDict: PushContainer(new CheckpointDictionary(), at); break;
+            case PickleOp.EmptyTuple:
+                stack.Push(Boxes.EmptyTuple, at);
+                break;
+            case PickleOp.Tuple:
+                PushContainer(new CheckpointTuple(stack.PopToMark(at)), at);
+                break;
+            case PickleOp.Tuple1:
+                PushContainer(new CheckpointTuple(stack.Pop(1, at)), at);
+                break;
+            case PickleOp.Tuple2:
+                PushContainer(new CheckpointTuple(stack.Pop(2, at)), at);
+                break;
+            case PickleOp.Tuple3:
+                PushContainer(new CheckpointTuple(stack.Pop(3, at)), at);
+                break;
+            case PickleOp.FrozenSet:
+                PushContainer(new CheckpointTuple(stack.PopToMark(at)), at);
+                break;
+            case PickleOp.EmptyList or PickleOp.EmptySet:
+                PushContainer(new List<object?>(), at);
+                break;
+            case PickleOp.List:
+                PushContainer(stack.PopToMark(at).ToList(), at);
+                break;
+            case PickleOp.EmptyDict:
+                PushContainer(new CheckpointDictionary(), at);
+                break;
             case PickleOp.Dict:
                 var items = stack.PopToMark(at);
                 PushContainer(new CheckpointDictionary(), at);
                 SetItems(stack.Peek(at), items, at);
                 break;
 
-            case PickleOp.Append: Append([stack.Pop(at)], at); break;
-            case PickleOp.Appends or PickleOp.AddItems: Append(stack.PopToMark(at), at); break;
+            case PickleOp.Append:
+                Append([stack.Pop(at)], at);
+                break;
+            case PickleOp.Appends or PickleOp.AddItems:
+                Append(stack.PopToMark(at), at);
+                break;
             case PickleOp.SetItem:
                 var pair = stack.Pop(2, at);
                 SetItems(stack.Peek(at), pair, at);
@@ -107,33 +180,62 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 SetItems(stack.Peek(at), pairs, at);
                 break;
 
-            case PickleOp.BinPut: memo.Put(at.Byte(), stack.Peek(at), at); break;
-            case PickleOp.LongBinPut: memo.Put(at.UInt32(), stack.Peek(at), at); break;
-            case PickleOp.Memoize: memo.Append(stack.Peek(at), at); break;
-            case PickleOp.BinGet: stack.Push(memo.Get(at.Byte(), at), at); break;
-            case PickleOp.LongBinGet: stack.Push(memo.Get(at.UInt32(), at), at); break;
+            case PickleOp.BinPut:
+                memo.Put(at.Byte(), stack.Peek(at), at);
+                break;
+            case PickleOp.LongBinPut:
+                memo.Put(at.UInt32(), stack.Peek(at), at);
+                break;
+            case PickleOp.Memoize:
+                memo.Append(stack.Peek(at), at);
+                break;
+            case PickleOp.BinGet:
+                stack.Push(memo.Get(at.Byte(), at), at);
+                break;
+            case PickleOp.LongBinGet:
+                stack.Push(memo.Get(at.UInt32(), at), at);
+                break;
 
-            case PickleOp.Global: stack.Push(Name(at.Line(), at.Line(), at), at); break;
+            case PickleOp.Global:
+                stack.Push(Name(at.Line(), at.Line(), at), at);
+                break;
             case PickleOp.StackGlobal:
-                stack.Push(stack.Pop(2, at) is [string module, string name] ? Name(module, name, at) : throw at.Corrupt("a global's name is no text"), at);
+                stack.Push(
+                    stack.Pop(2, at) is [string module, string name]
+                        ? Name(module, name, at)
+                        : throw at.Corrupt("a global's name is no text"),
+                    at
+                );
                 break;
-            case PickleOp.Reduce or PickleOp.NewObj: Call(stack.Pop(2, at), at); break;
-            case PickleOp.NewObjEx: Call(stack.Pop(3, at)[..2], at); break;
-            case PickleOp.Build: Build(at); break;
+            case PickleOp.Reduce or PickleOp.NewObj:
+                Call(stack.Pop(2, at), at);
+                break;
+            case PickleOp.NewObjEx:
+                Call(stack.Pop(3, at)[..2], at);
+                break;
+            case PickleOp.Build:
+                Build(at);
+                break;
             case PickleOp.BinPersId:
-                if (persistentLoad is null) throw at.Corrupt("it refers to a storage where there is none");
-                stack.Push(stack.Pop(at) is CheckpointTuple id ? persistentLoad(id, at) : throw at.Corrupt("a persistent id is no tuple"), at);
+                if (persistentLoad is null)
+                    throw at.Corrupt("it refers to a storage where there is none");
+                stack.Push(
+                    stack.Pop(at) is CheckpointTuple id ? persistentLoad(id, at) : throw at.Corrupt("a persistent id is no tuple"),
+                    at
+                );
                 break;
-            default: throw at.Corrupt($"the instruction 0x{(byte)op:x2} is not one that data needs");
+            default:
+                throw at.Corrupt($"the instruction 0x{(byte)op:x2} is not one that data needs");
         }
     }
 
     /// <summary>Keys that Python could hash.</summary>
-    public static object? Hashable(object? key, in PickleCursor at) => key switch
-    {
-        List<object?> or CheckpointDictionary => throw at.Corrupt("a list or dictionary is used as a key"),
-        _ => key,
-    };
+    public static object? Hashable(object? key, in PickleCursor at) =>
+        key switch
+        {
+            List<object?> or CheckpointDictionary => throw at.Corrupt("a list or dictionary is used as a key"),
+            _ => key,
+        };
 
     void PushContainer(object container, in PickleCursor at)
     {
@@ -143,7 +245,8 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
 
     void CountContainer(in PickleCursor at)
     {
-        if (++containers > limits.MaxContainers) throw at.Corrupt($"more than {limits.MaxContainers} containers");
+        if (++containers > limits.MaxContainers)
+            throw at.Corrupt($"more than {limits.MaxContainers} containers");
     }
 
     /// <summary>An integer of any length: a long, or a BigInteger where it does not fit.</summary>
@@ -161,11 +264,15 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
 
     GlobalReference Name(string module, string name, in PickleCursor at)
     {
-        if (module.Length == 0 || name.Length == 0 || module.Length > 512 || name.Length > 512) throw at.Corrupt("a global has no proper name");
+        if (module.Length == 0 || name.Length == 0 || module.Length > 512 || name.Length > 512)
+            throw at.Corrupt("a global has no proper name");
         var global = new GlobalReference(module, name);
         if (options.Strict && !Rebuilders.Allows(global))
-            throw new ForbiddenPickleException(path, global.ToString(),
-                $"the pickle names {global}, which is not on the allow list; nothing was called");
+            throw new ForbiddenPickleException(
+                path,
+                global.ToString(),
+                $"the pickle names {global}, which is not on the allow list; nothing was called"
+            );
         return global;
     }
 
@@ -173,40 +280,52 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     {
         switch (stack.Peek(at))
         {
-            case List<object?> list: list.AddRange(items); break;
-            case OpaqueRecord record and not (NumpyType or NumpyArray):
-                foreach (var item in items) record.Add(item);
+            case List<object?> list:
+                list.AddRange(items);
                 break;
-            default: throw at.Corrupt("items are appended to something that is no list");
+            case OpaqueRecord record and not (NumpyType or NumpyArray):
+                foreach (var item in items)
+                    record.Add(item);
+                break;
+            default:
+                throw at.Corrupt("items are appended to something that is no list");
         }
     }
 
     static void SetItems(object? target, object?[] items, in PickleCursor at)
     {
-        if (items.Length % 2 != 0) throw at.Corrupt("a key has no value");
+        if (items.Length % 2 != 0)
+            throw at.Corrupt("a key has no value");
         switch (target)
         {
             case CheckpointDictionary dictionary:
-                for (var i = 0; i < items.Length; i += 2) dictionary[Hashable(items[i], at)] = items[i + 1];
+                for (var i = 0; i < items.Length; i += 2)
+                    dictionary[Hashable(items[i], at)] = items[i + 1];
                 break;
             case OpaqueRecord record and not (NumpyType or NumpyArray):
-                foreach (var item in items) record.Add(item);
+                foreach (var item in items)
+                    record.Add(item);
                 break;
-            default: throw at.Corrupt("items are put into something that is no dictionary");
+            default:
+                throw at.Corrupt("items are put into something that is no dictionary");
         }
     }
 
     void Call(object?[] callableAndArguments, in PickleCursor at)
     {
-        if (callableAndArguments[1] is not CheckpointTuple arguments) throw at.Corrupt("arguments are no tuple");
-        PushContainer(callableAndArguments[0] switch
-        {
-            GlobalReference global when Rebuilders.TryGet(global, out var rebuild) => rebuild(arguments, at, path)!,
-            GlobalReference global => new OpaqueRecord(global.ToString(), arguments),
-            // What a placeholder would have returned is a placeholder too.
-            OpaqueRecord record and not (NumpyType or NumpyArray) => new OpaqueRecord(record.TypeName + "()", arguments),
-            _ => throw at.Corrupt("something is called that is neither a class nor a function"),
-        }, at);
+        if (callableAndArguments[1] is not CheckpointTuple arguments)
+            throw at.Corrupt("arguments are no tuple");
+        PushContainer(
+            callableAndArguments[0] switch
+            {
+                GlobalReference global when Rebuilders.TryGet(global, out var rebuild) => rebuild(arguments, at, path)!,
+                GlobalReference global => new OpaqueRecord(global.ToString(), arguments),
+                // What a placeholder would have returned is a placeholder too.
+                OpaqueRecord record and not (NumpyType or NumpyArray) => new OpaqueRecord(record.TypeName + "()", arguments),
+                _ => throw at.Corrupt("something is called that is neither a class nor a function"),
+            },
+            at
+        );
     }
 
     void Build(in PickleCursor at)
@@ -215,15 +334,21 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         switch (stack.Peek(at))
         {
             // Attributes of an OrderedDict: PyTorch's module versions, of no use here.
-            case CheckpointDictionary: break;
-            case NumpyType type: type.Build(state, at); break;
+            case CheckpointDictionary:
+                break;
+            case NumpyType type:
+                type.Build(state, at);
+                break;
             case NumpyArray array:
                 var finished = array.Build(state, at, path);
                 memo.Replace(array, finished, at);
                 stack.ReplaceTop(finished);
                 break;
-            case OpaqueRecord record: record.State = state; break;
-            default: throw at.Corrupt("a state is given to something that has none");
+            case OpaqueRecord record:
+                record.State = state;
+                break;
+            default:
+                throw at.Corrupt("a state is given to something that has none");
         }
     }
 

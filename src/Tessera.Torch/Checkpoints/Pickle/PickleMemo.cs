@@ -13,16 +13,22 @@ internal sealed class PickleMemo(int maxIndex)
 
     public void Put(uint index, object? value, in PickleCursor at)
     {
-        if (index > maxIndex) throw at.Corrupt($"memo index {index} is above {maxIndex}");
-        if (index < sequence.Count) sequence[(int)index] = value;
-        else if (index == sequence.Count && !others.ContainsKey((int)index)) sequence.Add(value);
-        else others[(int)index] = value;
-        if (value is NumpyArray array) array.MemoIndices.Add(index);
+        if (index > maxIndex)
+            throw at.Corrupt($"memo index {index} is above {maxIndex}");
+        if (index < sequence.Count)
+            sequence[(int)index] = value;
+        else if (index == sequence.Count && !others.ContainsKey((int)index))
+            sequence.Add(value);
+        else
+            others[(int)index] = value;
+        if (value is NumpyArray array)
+            array.MemoIndices.Add(index);
     }
 
     public object? Get(uint index, in PickleCursor at)
     {
-        if (index < sequence.Count) return sequence[(int)index];
+        if (index < sequence.Count)
+            return sequence[(int)index];
         return index <= maxIndex && others.TryGetValue((int)index, out var value)
             ? value
             : throw at.Corrupt($"memo index {index} has not been set");

@@ -16,18 +16,20 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
 
     public void Push(object? value, in PickleCursor at)
     {
-        if (++pushed > maxValues) throw at.Corrupt($"more than {maxValues} values");
+        if (++pushed > maxValues)
+            throw at.Corrupt($"more than {maxValues} values");
         values.Add(value);
     }
 
     public void Mark(in PickleCursor at)
     {
-        if (marks.Count == maxMarks) throw at.Corrupt($"marks are nested more than {maxMarks} deep");
+        if (marks.Count == maxMarks)
+            throw at.Corrupt($"marks are nested more than {maxMarks} deep");
         marks.Push(values.Count);
     }
 
-    public object? Peek(in PickleCursor at)
-        => values.Count > Fence ? values[^1] : throw at.Corrupt("a value is wanted where there is none");
+    public object? Peek(in PickleCursor at) =>
+        values.Count > Fence ? values[^1] : throw at.Corrupt("a value is wanted where there is none");
 
     public object? Pop(in PickleCursor at)
     {
@@ -42,7 +44,8 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     /// <summary>Takes the topmost mark and everything above it.</summary>
     public object?[] PopToMark(in PickleCursor at)
     {
-        if (marks.Count == 0) throw at.Corrupt("a mark is wanted where there is none");
+        if (marks.Count == 0)
+            throw at.Corrupt("a mark is wanted where there is none");
         var from = marks.Pop();
         var taken = CollectionsMarshal.AsSpan(values)[from..].ToArray();
         values.RemoveRange(from, taken.Length);
@@ -52,7 +55,8 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     /// <summary>Takes the topmost <paramref name="count"/> values.</summary>
     public object?[] Pop(int count, in PickleCursor at)
     {
-        if (values.Count - Fence < count) throw at.Corrupt($"{count} values are wanted, {values.Count - Fence} are there");
+        if (values.Count - Fence < count)
+            throw at.Corrupt($"{count} values are wanted, {values.Count - Fence} are there");
         var from = values.Count - count;
         var taken = CollectionsMarshal.AsSpan(values)[from..].ToArray();
         values.RemoveRange(from, count);

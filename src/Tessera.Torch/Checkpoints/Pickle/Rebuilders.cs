@@ -19,15 +19,15 @@ internal static class Rebuilders
     static readonly FrozenDictionary<GlobalReference, Rebuild> known = Known().ToFrozenDictionary();
 
     /// <summary>Whether a pickle may name this in strict mode.</summary>
-    public static bool Allows(GlobalReference global)
-        => known.ContainsKey(global) || Type(global, out _)
-            || global is { Module: "numpy", Name: "ndarray" }
-            || global is { Module: "torch", Name: "Tensor" }
-            || global is { Module: "torch.storage", Name: "_TypedStorage" or "TypedStorage" };
+    public static bool Allows(GlobalReference global) =>
+        known.ContainsKey(global)
+        || Type(global, out _)
+        || global is { Module: "numpy", Name: "ndarray" }
+        || global is { Module: "torch", Name: "Tensor" }
+        || global is { Module: "torch.storage", Name: "_TypedStorage" or "TypedStorage" };
 
     /// <summary>The value that calling <paramref name="global"/> stands for, if it is on the list.</summary>
-    public static bool TryGet(GlobalReference global, out Rebuild rebuild)
-        => known.TryGetValue(global, out rebuild!);
+    public static bool TryGet(GlobalReference global, out Rebuild rebuild) => known.TryGetValue(global, out rebuild!);
 
     /// <summary>The element type that a torch storage class or dtype names.</summary>
     public static bool Type(GlobalReference global, out ElementType type)
@@ -55,52 +55,57 @@ internal static class Rebuilders
             [new("torch._utils", "_rebuild_tensor")] = Tensor,
             [new("torch._utils", "_rebuild_tensor_v3")] = TypedTensor,
             [new("torch._utils", "_rebuild_parameter")] = Parameter,
-            [new("torch", "Size")] = (CheckpointTuple arguments, in PickleCursor at, string _) => arguments is [var sizes]
-                ? Items(sizes, at)
-                : throw at.Corrupt("torch.Size takes one tuple"),
-            [new("torch", "device")] = (CheckpointTuple arguments, in PickleCursor _, string _) => new OpaqueRecord("torch.device", arguments),
-            [new("numpy", "dtype")] = (CheckpointTuple arguments, in PickleCursor at, string _) => arguments is [string descr, ..] && descr.Length <= 64
-                ? new NumpyType(descr, arguments)
-                : throw at.Corrupt("numpy.dtype takes a type string"),
+            [new("torch", "Size")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments is [var sizes] ? Items(sizes, at) : throw at.Corrupt("torch.Size takes one tuple"),
+            [new("torch", "device")] = (CheckpointTuple arguments, in PickleCursor _, string _) =>
+                new OpaqueRecord("torch.device", arguments),
+            [new("numpy", "dtype")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments is [string descr, ..] && descr.Length <= 64
+                    ? new NumpyType(descr, arguments)
+                    : throw at.Corrupt("numpy.dtype takes a type string"),
             [new("_codecs", "encode")] = Encode,
-            [new("argparse", "Namespace")] = (CheckpointTuple arguments, in PickleCursor _, string _) => new OpaqueRecord("argparse.Namespace", arguments),
+            [new("argparse", "Namespace")] = (CheckpointTuple arguments, in PickleCursor _, string _) =>
+                new OpaqueRecord("argparse.Namespace", arguments),
         };
         foreach (var module in numpyCores)
         {
             table[new(module, "_reconstruct")] = (CheckpointTuple arguments, in PickleCursor _, string _) => new NumpyArray(arguments);
-            table[new(module, "scalar")] = (CheckpointTuple arguments, in PickleCursor at, string path) => arguments is [NumpyType type, ..]
-                ? type.Scalar(arguments, at, path)
-                : throw at.Corrupt("a numpy scalar takes a dtype");
+            table[new(module, "scalar")] = (CheckpointTuple arguments, in PickleCursor at, string path) =>
+                arguments is [NumpyType type, ..] ? type.Scalar(arguments, at, path) : throw at.Corrupt("a numpy scalar takes a dtype");
         }
         foreach (var module in builtins)
         {
             table[new(module, "bytes")] = Bytes;
             table[new(module, "bytearray")] = Bytes;
-            table[new(module, "set")] = (CheckpointTuple arguments, in PickleCursor at, string _)
-                => arguments.Count == 0 ? new List<object?>() : Items(arguments[0], at).ToList();
+            table[new(module, "set")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments.Count == 0 ? new List<object?>() : Items(arguments[0], at).ToList();
             table[new(module, "slice")] = (CheckpointTuple arguments, in PickleCursor _, string _) => arguments;
-            table[new(module, "complex")] = (CheckpointTuple arguments, in PickleCursor at, string _) => arguments is [double real, double imaginary]
-                ? new Complex(real, imaginary)
-                : throw at.Corrupt("a complex number takes two floats");
+            table[new(module, "complex")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments is [double real, double imaginary]
+                    ? new Complex(real, imaginary)
+                    : throw at.Corrupt("a complex number takes two floats");
         }
         return table;
     }
 
-    static CheckpointTuple Items(object? value, in PickleCursor at) => value switch
-    {
-        CheckpointTuple tuple => tuple,
-        List<object?> list => new CheckpointTuple([.. list]),
-        _ => throw at.Corrupt("a list or tuple is wanted"),
-    };
+    static CheckpointTuple Items(object? value, in PickleCursor at) =>
+        value switch
+        {
+            CheckpointTuple tuple => tuple,
+            List<object?> list => new CheckpointTuple([.. list]),
+            _ => throw at.Corrupt("a list or tuple is wanted"),
+        };
 
     static CheckpointDictionary Dictionary(CheckpointTuple arguments, in PickleCursor at, string path)
     {
         var dictionary = new CheckpointDictionary();
-        if (arguments.Count == 0) return dictionary;
+        if (arguments.Count == 0)
+            return dictionary;
         // Python 2 wrote the items as a list of pairs.
         foreach (var item in Items(arguments[0], at))
         {
-            if (Items(item, at) is not [var key, var value]) throw at.Corrupt("an OrderedDict takes pairs");
+            if (Items(item, at) is not [var key, var value])
+                throw at.Corrupt("an OrderedDict takes pairs");
             dictionary[PickleMachine.Hashable(key, at)] = value;
         }
         return dictionary;
@@ -108,8 +113,8 @@ internal static class Rebuilders
 
     static CheckpointTensor Tensor(CheckpointTuple arguments, in PickleCursor at, string path) => Tensor(arguments, null, at);
 
-    static CheckpointTensor TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path)
-        => arguments is [_, _, _, _, _, _, GlobalReference type, ..] && Type(type, out var element)
+    static CheckpointTensor TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments is [_, _, _, _, _, _, GlobalReference type, ..] && Type(type, out var element)
             ? Tensor(arguments, element, at)
             : throw at.Corrupt("_rebuild_tensor_v3 names no element type that is known");
 
@@ -118,25 +123,33 @@ internal static class Rebuilders
         // A storage comes as the one-dimensional tensor of all of it.
         if (arguments is not [CheckpointTensor storage, long offset, CheckpointTuple sizes, CheckpointTuple strides, ..])
             throw at.Corrupt("a tensor takes a storage, an offset, sizes and strides");
-        if (offset < 0 || offset > long.MaxValue - storage.StorageOffset) throw at.Corrupt($"a tensor begins at element {offset} of its storage");
-        return CheckpointTensor.View(storage.Name, storage.Storage, type ?? storage.ElementType, storage.StorageOffset + offset,
-            Integers(sizes, "a tensor's shape", at), Integers(strides, "a tensor's strides", at));
+        if (offset < 0 || offset > long.MaxValue - storage.StorageOffset)
+            throw at.Corrupt($"a tensor begins at element {offset} of its storage");
+        return CheckpointTensor.View(
+            storage.Name,
+            storage.Storage,
+            type ?? storage.ElementType,
+            storage.StorageOffset + offset,
+            Integers(sizes, "a tensor's shape", at),
+            Integers(strides, "a tensor's strides", at)
+        );
     }
 
-    static CheckpointTensor Parameter(CheckpointTuple arguments, in PickleCursor at, string path)
-        => arguments is [CheckpointTensor tensor, ..] ? tensor : throw at.Corrupt("a parameter takes a tensor");
+    static CheckpointTensor Parameter(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments is [CheckpointTensor tensor, ..] ? tensor : throw at.Corrupt("a parameter takes a tensor");
 
-    static byte[] Encode(CheckpointTuple arguments, in PickleCursor at, string path)
-        => arguments is [string text, "latin1" or "latin-1"] && NumpyArray.AsBytes(text) is { } bytes
+    static byte[] Encode(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments is [string text, "latin1" or "latin-1"] && NumpyArray.AsBytes(text) is { } bytes
             ? bytes
             : throw at.Corrupt("text is encoded otherwise than as latin1");
 
-    static byte[] Bytes(CheckpointTuple arguments, in PickleCursor at, string path) => arguments switch
-    {
-        [] => Array.Empty<byte>(),
-        [byte[] bytes] => bytes,
-        [string text, "latin1" or "latin-1"] when NumpyArray.AsBytes(text) is { } bytes => bytes,
-        [List<object?> numbers] when numbers.All(x => x is >= 0L and <= 255L) => numbers.Select(x => (byte)(long)x!).ToArray(),
-        _ => throw at.Corrupt("bytes are made of something that is no bytes"),
-    };
+    static byte[] Bytes(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments switch
+        {
+            [] => Array.Empty<byte>(),
+            [byte[] bytes] => bytes,
+            [string text, "latin1" or "latin-1"] when NumpyArray.AsBytes(text) is { } bytes => bytes,
+            [List<object?> numbers] when numbers.All(x => x is >= 0L and <= 255L) => numbers.Select(x => (byte)(long)x!).ToArray(),
+            _ => throw at.Corrupt("bytes are made of something that is no bytes"),
+        };
 }

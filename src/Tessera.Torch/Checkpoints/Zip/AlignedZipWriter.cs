@@ -7,7 +7,9 @@ namespace Tessera.Checkpoints.Zip;
 /// </summary>
 internal sealed class AlignedZipWriter(Stream stream)
 {
-    const int Alignment = 64, LocalLength = 30, Zip64ExtraLength = 20;
+    const int Alignment = 64,
+        LocalLength = 30,
+        Zip64ExtraLength = 20;
     const ushort PaddingId = 0x4246; // "FB"
     const uint Wide = uint.MaxValue;
 
@@ -21,7 +23,8 @@ internal sealed class AlignedZipWriter(Stream stream)
         var checksum = 0u;
         var counted = 0L;
         write(part => (checksum, counted) = (Crc32.Append(checksum, part), counted + part.Length));
-        if (counted != length) throw new ArgumentException($"entry {name} was to have {length} bytes, not {counted}", nameof(length));
+        if (counted != length)
+            throw new ArgumentException($"entry {name} was to have {length} bytes, not {counted}", nameof(length));
 
         var nameBytes = Encoding.UTF8.GetBytes(name);
         var wide = length >= Wide;
@@ -73,10 +76,11 @@ internal sealed class AlignedZipWriter(Stream stream)
                 w.Write((ushort)0); // comment
                 w.Write((ushort)0); // disk
                 w.Write((ushort)0); // internal attributes
-                w.Write(0u);        // external attributes
+                w.Write(0u); // external attributes
                 w.Write(wideHeader ? Wide : (uint)header);
                 w.Write(name);
-                if (numbers == 0) return;
+                if (numbers == 0)
+                    return;
                 w.Write((ushort)1);
                 w.Write((ushort)numbers);
                 if (wideLength)
@@ -84,40 +88,42 @@ internal sealed class AlignedZipWriter(Stream stream)
                     w.Write(length);
                     w.Write(length);
                 }
-                if (wideHeader) w.Write(header);
+                if (wideHeader)
+                    w.Write(header);
             });
         }
         WriteEnd(start, position - start);
     }
 
-    void WriteEnd(long start, long length) => Write(w =>
-    {
-        if (start >= Wide || length >= Wide || entries.Count >= ushort.MaxValue)
+    void WriteEnd(long start, long length) =>
+        Write(w =>
         {
-            var end64 = position;
-            w.Write(0x06064b50u);
-            w.Write(44L);
-            w.Write((ushort)45);
-            w.Write((ushort)45);
-            w.Write(0u);
-            w.Write(0u);
-            w.Write((long)entries.Count);
-            w.Write((long)entries.Count);
-            w.Write(length);
-            w.Write(start);
-            w.Write(0x07064b50u);
-            w.Write(0u);
-            w.Write(end64);
-            w.Write(1u);
-        }
-        w.Write(0x06054b50u);
-        w.Write(0u); // disks
-        w.Write((ushort)Math.Min(entries.Count, ushort.MaxValue));
-        w.Write((ushort)Math.Min(entries.Count, ushort.MaxValue));
-        w.Write((uint)Math.Min(length, Wide));
-        w.Write((uint)Math.Min(start, Wide));
-        w.Write((ushort)0);
-    });
+            if (start >= Wide || length >= Wide || entries.Count >= ushort.MaxValue)
+            {
+                var end64 = position;
+                w.Write(0x06064b50u);
+                w.Write(44L);
+                w.Write((ushort)45);
+                w.Write((ushort)45);
+                w.Write(0u);
+                w.Write(0u);
+                w.Write((long)entries.Count);
+                w.Write((long)entries.Count);
+                w.Write(length);
+                w.Write(start);
+                w.Write(0x07064b50u);
+                w.Write(0u);
+                w.Write(end64);
+                w.Write(1u);
+            }
+            w.Write(0x06054b50u);
+            w.Write(0u); // disks
+            w.Write((ushort)Math.Min(entries.Count, ushort.MaxValue));
+            w.Write((ushort)Math.Min(entries.Count, ushort.MaxValue));
+            w.Write((uint)Math.Min(length, Wide));
+            w.Write((uint)Math.Min(start, Wide));
+            w.Write((ushort)0);
+        });
 
     /// <summary>What local and central headers share: version, flags (UTF-8 names), method, date, checksum and lengths.</summary>
     static void WriteCommon(BinaryWriter w, uint checksum, uint length, int nameLength, int extraLength)
@@ -137,7 +143,8 @@ internal sealed class AlignedZipWriter(Stream stream)
     void Write(Action<BinaryWriter> write)
     {
         using var buffer = new MemoryStream();
-        using (var writer = new BinaryWriter(buffer, Encoding.UTF8, leaveOpen: true)) write(writer);
+        using (var writer = new BinaryWriter(buffer, Encoding.UTF8, leaveOpen: true))
+            write(writer);
         buffer.WriteTo(stream);
         position += buffer.Length;
     }

@@ -14,10 +14,18 @@ internal static class Crc32
         {
             var low = c ^ BitConverter.ToUInt32(bytes);
             var high = BitConverter.ToUInt32(bytes[4..]);
-            c = t[7][low & 255] ^ t[6][(low >> 8) & 255] ^ t[5][(low >> 16) & 255] ^ t[4][low >> 24]
-                ^ t[3][high & 255] ^ t[2][(high >> 8) & 255] ^ t[1][(high >> 16) & 255] ^ t[0][high >> 24];
+            c =
+                t[7][low & 255]
+                ^ t[6][(low >> 8) & 255]
+                ^ t[5][(low >> 16) & 255]
+                ^ t[4][low >> 24]
+                ^ t[3][high & 255]
+                ^ t[2][(high >> 8) & 255]
+                ^ t[1][(high >> 16) & 255]
+                ^ t[0][high >> 24];
         }
-        foreach (var b in bytes) c = t[0][(c ^ b) & 255] ^ (c >> 8);
+        foreach (var b in bytes)
+            c = t[0][(c ^ b) & 255] ^ (c >> 8);
         return ~c;
     }
 
@@ -31,7 +39,8 @@ internal static class Crc32
             {
                 var c = k == 0 ? i : result[k - 1][i];
                 if (k == 0)
-                    for (var bit = 0; bit < 8; bit++) c = (c & 1) != 0 ? (c >> 1) ^ 0xEDB88320 : c >> 1;
+                    for (var bit = 0; bit < 8; bit++)
+                        c = (c & 1) != 0 ? (c >> 1) ^ 0xEDB88320 : c >> 1;
                 else
                     c = (c >> 8) ^ result[0][c & 255];
                 result[k][i] = c;

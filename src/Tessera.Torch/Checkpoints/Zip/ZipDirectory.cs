@@ -18,12 +18,19 @@ internal sealed record ZipEntry(string Name, long DataOffset, long PackedLength,
 /// </summary>
 internal sealed class ZipDirectory
 {
-    const uint EndSignature = 0x06054b50, Zip64LocatorSignature = 0x07064b50, Zip64EndSignature = 0x06064b50;
-    const uint CentralSignature = 0x02014b50, LocalSignature = 0x04034b50;
-    const int EndLength = 22, CentralLength = 46, LocalLength = 30, MaxEntries = 1_000_000;
+    const uint EndSignature = 0x06054b50,
+        Zip64LocatorSignature = 0x07064b50,
+        Zip64EndSignature = 0x06064b50;
+    const uint CentralSignature = 0x02014b50,
+        LocalSignature = 0x04034b50;
+    const int EndLength = 22,
+        CentralLength = 46,
+        LocalLength = 30,
+        MaxEntries = 1_000_000;
 
     // Weights hardly compress; archives beyond this ratio are made to exhaust memory.
-    const long MaxRatio = 100, RatioMatters = 16 << 20;
+    const long MaxRatio = 100,
+        RatioMatters = 16 << 20;
 
     readonly FileBytes file;
     readonly Dictionary<string, ZipEntry> entries = [];
@@ -46,25 +53,32 @@ internal sealed class ZipDirectory
     /// <summary>An entry's bytes: where they lie in the file, or unpacked.</summary>
     public ReadOnlySpan<byte> Bytes(ZipEntry entry, int maxLength)
     {
-        if (entry.Length > maxLength) throw Corrupt($"entry {entry.Name} has {entry.Length} bytes, more than {maxLength}");
+        if (entry.Length > maxLength)
+            throw Corrupt($"entry {entry.Name} has {entry.Length} bytes, more than {maxLength}");
         return entry.Deflated ? Unpack(entry) : file.Slice(entry.DataOffset, (int)entry.Length);
     }
 
     /// <summary>An entry as the storage of tensors; compressed ones are unpacked when first wanted.</summary>
-    public CheckpointStorage Storage(ZipEntry entry) => entry.Deflated
-        ? CheckpointStorage.Packed(file.Path, entry.Length, () => Unpack(entry))
-        : CheckpointStorage.Mapped(file, entry.DataOffset, entry.Length);
+    public CheckpointStorage Storage(ZipEntry entry) =>
+        entry.Deflated
+            ? CheckpointStorage.Packed(file.Path, entry.Length, () => Unpack(entry))
+            : CheckpointStorage.Mapped(file, entry.DataOffset, entry.Length);
 
     unsafe byte[] Unpack(ZipEntry entry)
     {
-        if (entry.Length > Array.MaxLength) throw Corrupt($"entry {entry.Name} is compressed and larger than 2 GiB");
+        if (entry.Length > Array.MaxLength)
+            throw Corrupt($"entry {entry.Name} is compressed and larger than 2 GiB");
         var bytes = new byte[entry.Length];
         using var pin = file.Pin(entry.DataOffset);
-        using var inflate = new DeflateStream(new UnmanagedMemoryStream((byte*)pin.Pointer, entry.PackedLength), CompressionMode.Decompress);
+        using var inflate = new DeflateStream(
+            new UnmanagedMemoryStream((byte*)pin.Pointer, entry.PackedLength),
+            CompressionMode.Decompress
+        );
         try
         {
             var read = inflate.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
-            if (read < bytes.Length || inflate.ReadByte() >= 0) throw Corrupt($"entry {entry.Name} does not unpack to the {bytes.Length} bytes that it declares");
+            if (read < bytes.Length || inflate.ReadByte() >= 0)
+                throw Corrupt($"entry {entry.Name} does not unpack to the {bytes.Length} bytes that it declares");
             return bytes;
         }
         catch (InvalidDataException e)
@@ -75,11 +89,15 @@ internal sealed class ZipDirectory
 
     (long Offset, long Length, long Count) FindCentral()
     {
-        var tail = file.Slice(Math.Max(0, file.Length - EndLength - ushort.MaxValue), (int)Math.Min(file.Length, EndLength + ushort.MaxValue));
+        var tail = file.Slice(
+            Math.Max(0, file.Length - EndLength - ushort.MaxValue),
+            (int)Math.Min(file.Length, EndLength + ushort.MaxValue)
+        );
         for (var at = tail.Length - EndLength; at >= 0; at--)
         {
             var end = tail[at..];
-            if (UInt32(end, 0) != EndSignature || UInt16(end, 20) != end.Length - EndLength) continue;
+            if (UInt32(end, 0) != EndSignature || UInt16(end, 20) != end.Length - EndLength)
+                continue;
             var position = file.Length - end.Length;
             if (position >= 20 && file.Slice(position - 20, 20) is var locator && UInt32(locator, 0) == Zip64LocatorSignature)
             {
@@ -88,7 +106,8 @@ internal sealed class ZipDirectory
                     throw Corrupt("the archive's zip64 end record is damaged");
                 return (Int64(end64, 48), Int64(end64, 40), Int64(end64, 32));
             }
-            if (UInt16(end, 4) != 0 || UInt16(end, 6) != 0) throw Corrupt("the archive is one of several parts");
+            if (UInt16(end, 4) != 0 || UInt16(end, 6) != 0)
+                throw Corrupt("the archive is one of several parts");
             return (UInt32(end, 16), UInt32(end, 12), UInt16(end, 10));
         }
         throw Corrupt("the archive has no end record; the file is probably truncated");
@@ -102,12 +121,15 @@ internal sealed class ZipDirectory
         var extents = new List<(long Start, long End)>((int)count);
         for (var i = 0; i < count; i++)
         {
-            if (central.Length < CentralLength || UInt32(central, 0) != CentralSignature) throw Corrupt($"the archive's entry {i} is damaged");
+            if (central.Length < CentralLength || UInt32(central, 0) != CentralSignature)
+                throw Corrupt($"the archive's entry {i} is damaged");
             var (nameLength, extraLength, commentLength) = (UInt16(central, 28), UInt16(central, 30), UInt16(central, 32));
             var total = CentralLength + nameLength + extraLength + commentLength;
-            if (central.Length < total) throw Corrupt($"the archive's entry {i} is cut off");
+            if (central.Length < total)
+                throw Corrupt($"the archive's entry {i} is cut off");
             var (entry, header) = ReadEntry(central[..total], nameLength, extraLength);
-            if (!entries.TryAdd(entry.Name, entry)) throw Corrupt($"the archive has two entries called {entry.Name}");
+            if (!entries.TryAdd(entry.Name, entry))
+                throw Corrupt($"the archive has two entries called {entry.Name}");
             extents.Add((header, entry.DataOffset + entry.PackedLength));
             central = central[total..];
         }
@@ -121,18 +143,28 @@ internal sealed class ZipDirectory
     {
         var name = Encoding.UTF8.GetString(central.Slice(CentralLength, nameLength));
         var (flags, method) = (UInt16(central, 8), UInt16(central, 10));
-        if ((flags & 1) != 0) throw new UnsupportedCheckpointException(file.Path, $"entry {name} is encrypted");
-        if (method is not (0 or 8)) throw new UnsupportedCheckpointException(file.Path, $"entry {name} is compressed by method {method}; only stored and deflated ones are read");
+        if ((flags & 1) != 0)
+            throw new UnsupportedCheckpointException(file.Path, $"entry {name} is encrypted");
+        if (method is not (0 or 8))
+            throw new UnsupportedCheckpointException(
+                file.Path,
+                $"entry {name} is compressed by method {method}; only stored and deflated ones are read"
+            );
 
-        long packed = UInt32(central, 20), length = UInt32(central, 24), header = UInt32(central, 42);
+        long packed = UInt32(central, 20),
+            length = UInt32(central, 24),
+            header = UInt32(central, 42);
         ReadZip64(central.Slice(CentralLength + nameLength, extraLength), ref length, ref packed, ref header);
 
         // The local header has an extra field of its own, which pads the data to its alignment.
         var local = file.Slice(header, LocalLength);
-        if (UInt32(local, 0) != LocalSignature) throw Corrupt($"entry {name} has no header where the archive says");
+        if (UInt32(local, 0) != LocalSignature)
+            throw Corrupt($"entry {name} has no header where the archive says");
         var data = header + LocalLength + UInt16(local, 26) + UInt16(local, 28);
-        if (packed < 0 || length < 0 || data > file.Length - packed) throw Corrupt($"entry {name} of {packed} bytes lies outside the file of {file.Length}");
-        if (method == 0 && packed != length) throw Corrupt($"entry {name} is not compressed, yet declares {length} bytes in {packed}");
+        if (packed < 0 || length < 0 || data > file.Length - packed)
+            throw Corrupt($"entry {name} of {packed} bytes lies outside the file of {file.Length}");
+        if (method == 0 && packed != length)
+            throw Corrupt($"entry {name} is not compressed, yet declares {length} bytes in {packed}");
         if (!file.Slice(header + LocalLength, UInt16(local, 26)).SequenceEqual(central.Slice(CentralLength, nameLength)))
             throw Corrupt($"entry {name} has another name in its header");
         return (new ZipEntry(name, data, packed, length, method == 8), header);
@@ -144,7 +176,8 @@ internal sealed class ZipDirectory
         while (extra.Length >= 4)
         {
             var (id, size) = (UInt16(extra, 0), UInt16(extra, 2));
-            if (size > extra.Length - 4) throw Corrupt("an extra field of the archive is cut off");
+            if (size > extra.Length - 4)
+                throw Corrupt("an extra field of the archive is cut off");
             if (id == 1)
             {
                 var numbers = extra.Slice(4, size);
@@ -158,8 +191,10 @@ internal sealed class ZipDirectory
 
         void Next(ref long value, ref ReadOnlySpan<byte> numbers)
         {
-            if (value != uint.MaxValue) return;
-            if (numbers.Length < 8) throw Corrupt("a zip64 field of the archive is cut off");
+            if (value != uint.MaxValue)
+                return;
+            if (numbers.Length < 8)
+                throw Corrupt("a zip64 field of the archive is cut off");
             value = Int64(numbers, 0);
             numbers = numbers[8..];
         }
@@ -168,7 +203,8 @@ internal sealed class ZipDirectory
     void CheckRatio()
     {
         UInt128 total = 0;
-        foreach (var entry in entries.Values.Where(e => e.Deflated)) total += (ulong)entry.Length;
+        foreach (var entry in entries.Values.Where(e => e.Deflated))
+            total += (ulong)entry.Length;
         if (total > RatioMatters && total > (UInt128)MaxRatio * (ulong)file.Length)
             throw Corrupt($"the archive of {file.Length} bytes would unpack to {total}, which no checkpoint does");
     }

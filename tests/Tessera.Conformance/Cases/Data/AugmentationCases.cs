@@ -15,8 +15,10 @@ internal sealed class Photometric : GoldenCase
             var canvas = Images.OnCanvas(Images.Read(run, input));
             var parts = call.TrimEnd(')').Split('(');
             Apply(parts[0], parts.Length > 1 ? double.Parse(parts[1], CultureInfo.InvariantCulture) : 0, canvas);
-            if (call == "Grayscale") run.Output(name, canvas.Image.Plane(0).ToArray().Select(value => (double)value), canvas.Image.Height, canvas.Image.Width);
-            else Images.Write(run, name, canvas.Image);
+            if (call == "Grayscale")
+                run.Output(name, canvas.Image.Plane(0).ToArray().Select(value => (double)value), canvas.Image.Height, canvas.Image.Width);
+            else
+                Images.Write(run, name, canvas.Image);
         }
     }
 
@@ -25,9 +27,15 @@ internal sealed class Photometric : GoldenCase
         var random = new SampleRandom(0, 0, 0);
         switch (op)
         {
-            case "Grayscale": ColorOps.Grayscale(canvas.Image); break;
-            case "Hue": HueOps.Rotate(canvas.Image, argument); break;
-            default: LeveledOp.All[op].Apply(canvas, argument, new(), ref random); break;
+            case "Grayscale":
+                ColorOps.Grayscale(canvas.Image);
+                break;
+            case "Hue":
+                HueOps.Rotate(canvas.Image, argument);
+                break;
+            default:
+                LeveledOp.All[op].Apply(canvas, argument, new(), ref random);
+                break;
         }
     }
 }
@@ -43,12 +51,21 @@ internal sealed class Geometric : GoldenCase
         foreach (var name in run.File.Outputs.Keys)
         {
             var canvas = Images.OnCanvas(image, fill);
-            if (name == "HorizontalFlip") new RandomFlip(1).Apply(canvas, ref random);
-            else if (name == "VerticalFlip") new RandomVerticalFlip(1).Apply(canvas, ref random);
+            if (name == "HorizontalFlip")
+                new RandomFlip(1).Apply(canvas, ref random);
+            else if (name == "VerticalFlip")
+                new RandomVerticalFlip(1).Apply(canvas, ref random);
             else
             {
                 var parts = name.Split('(', ')', ':');
-                LeveledOp.All[parts[0]].Apply(canvas, double.Parse(parts[1], CultureInfo.InvariantCulture), new(Enum.Parse<Interpolation>(parts[3], ignoreCase: true)), ref random);
+                LeveledOp
+                    .All[parts[0]]
+                    .Apply(
+                        canvas,
+                        double.Parse(parts[1], CultureInfo.InvariantCulture),
+                        new(Enum.Parse<Interpolation>(parts[3], ignoreCase: true)),
+                        ref random
+                    );
             }
             Images.Write(run, name, canvas.Image);
         }
@@ -67,7 +84,9 @@ internal sealed class RandAugmentOps : GoldenCase
         foreach (var (name, argument) in run.Config.Object("calls").Entries)
         {
             var canvas = Images.OnCanvas(image, fill);
-            LeveledOp.All[name.Split('_')[0]].Apply(canvas, argument.ValueKind == System.Text.Json.JsonValueKind.Null ? 0 : argument.GetDouble(), settings, ref random);
+            LeveledOp
+                .All[name.Split('_')[0]]
+                .Apply(canvas, argument.ValueKind == System.Text.Json.JsonValueKind.Null ? 0 : argument.GetDouble(), settings, ref random);
             Images.Write(run, name, canvas.Image);
         }
     }
@@ -90,29 +109,53 @@ internal sealed class Resizing : GoldenCase
                 case "resize" or "bo":
                     var words = name.Split(' ', ':');
                     var size = words[1].Split('x').Select(int.Parse).ToArray();
-                    Resampling.Resize(canvas, size[0], size[1], Enum.Parse<Interpolation>(words[2], ignoreCase: true), words[0] == "box" ? new(box[0], box[1], box[2], box[3]) : null);
+                    Resampling.Resize(
+                        canvas,
+                        size[0],
+                        size[1],
+                        Enum.Parse<Interpolation>(words[2], ignoreCase: true),
+                        words[0] == "box" ? new(box[0], box[1], box[2], box[3]) : null
+                    );
                     Images.Write(run, name, canvas.Image);
                     break;
                 case "eval":
-                    new EvaluationCrop(int.Parse(parts[1], CultureInfo.InvariantCulture), double.Parse(parts[2], CultureInfo.InvariantCulture)).Apply(canvas, ref random);
+                    new EvaluationCrop(
+                        int.Parse(parts[1], CultureInfo.InvariantCulture),
+                        double.Parse(parts[2], CultureInfo.InvariantCulture)
+                    ).Apply(canvas, ref random);
                     Images.Write(run, name, canvas.Image);
                     break;
                 case "torch" or "torch-noaa":
                     var target = (long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture));
                     var floats = (run.Input("image").To(run.Real) / 255).Permute([2, 0, 1]).Unsqueeze(0).Contiguous();
-                    run.Output(name, (parts[0], parts[3]) switch
-                    {
-                        ("torch", "bilinear") => Torch.UpsampleBilinear2dAa(floats, target, false, null),
-                        ("torch", _) => Torch.UpsampleBicubic2dAa(floats, target, false, null),
-                        (_, "bilinear") => Torch.UpsampleBilinear2d(floats, target, false, null),
-                        _ => Torch.UpsampleBicubic2d(floats, target, false, null),
-                    });
+                    run.Output(
+                        name,
+                        (parts[0], parts[3]) switch
+                        {
+                            ("torch", "bilinear") => Torch.UpsampleBilinear2dAa(floats, target, false, null),
+                            ("torch", _) => Torch.UpsampleBicubic2dAa(floats, target, false, null),
+                            (_, "bilinear") => Torch.UpsampleBilinear2d(floats, target, false, null),
+                            _ => Torch.UpsampleBicubic2d(floats, target, false, null),
+                        }
+                    );
                     break;
                 case "normalized":
                     // The file's image is in double, mean and deviation in single precision; the loader's table is single throughout.
                     var rule = Normalization.ImageNet;
                     var table = rule.Table(3);
-                    run.Output(name, Enumerable.Range(0, image.Values.Length).Select(i => (c: i / image.PlaneSize, v: image.Values[i])).Select(p => run.Real == DType.Float32 ? table[p.c * 256 + p.v] : (p.v / 255.0 - rule.Mean[p.c]) / rule.Deviation[p.c]), 1, 3, image.Height, image.Width);
+                    run.Output(
+                        name,
+                        Enumerable
+                            .Range(0, image.Values.Length)
+                            .Select(i => (c: i / image.PlaneSize, v: image.Values[i]))
+                            .Select(p =>
+                                run.Real == DType.Float32 ? table[p.c * 256 + p.v] : (p.v / 255.0 - rule.Mean[p.c]) / rule.Deviation[p.c]
+                            ),
+                        1,
+                        3,
+                        image.Height,
+                        image.Width
+                    );
                     break;
             }
         }
@@ -129,7 +172,12 @@ internal sealed class PillowResize : GoldenCase
         {
             var parts = name.Split('_', 'x');
             var canvas = Images.OnCanvas(image);
-            Resampling.Resize(canvas, int.Parse(parts[2], CultureInfo.InvariantCulture), int.Parse(parts[1], CultureInfo.InvariantCulture), Enum.Parse<Interpolation>(parts[0], ignoreCase: true));
+            Resampling.Resize(
+                canvas,
+                int.Parse(parts[2], CultureInfo.InvariantCulture),
+                int.Parse(parts[1], CultureInfo.InvariantCulture),
+                Enum.Parse<Interpolation>(parts[0], ignoreCase: true)
+            );
             Images.Write(run, name, canvas.Image);
         }
     }
@@ -149,9 +197,17 @@ internal sealed class RandomResizedCropBoxes : GoldenCase
         var boxes = new List<double>();
         for (var i = 0; i < offsets.Length / 2; i++)
         {
-            var fit = Enumerable.Range(0, 10).Select(k => RandomResizedCrop.Fit(height, width, draws[(i * 10 + k) * 2], draws[(i * 10 + k) * 2 + 1])).FirstOrDefault(size => size is not null);
+            var fit = Enumerable
+                .Range(0, 10)
+                .Select(k => RandomResizedCrop.Fit(height, width, draws[(i * 10 + k) * 2], draws[(i * 10 + k) * 2 + 1]))
+                .FirstOrDefault(size => size is not null);
             var (top, left, h, w) = fit is { } size
-                ? ((int)(offsets[2 * i] * (height - size.Height + 1)), (int)(offsets[2 * i + 1] * (width - size.Width + 1)), size.Height, size.Width)
+                ? (
+                    (int)(offsets[2 * i] * (height - size.Height + 1)),
+                    (int)(offsets[2 * i + 1] * (width - size.Width + 1)),
+                    size.Height,
+                    size.Width
+                )
                 : crop.Central(height, width);
             boxes.AddRange([top, left, h, w]);
         }
@@ -176,8 +232,27 @@ internal sealed class RandAugmentLevels : GoldenCase
         Same("weighted_3a", new RandAugment("rand-m9-t3a").OperationNames, c.Object("weighted_3a").Entries.Select(e => e.Key));
         foreach (var (name, table) in c.Object("policies").Entries)
         {
-            var ours = new AutoAugment(name.Replace("torchvision_", "", StringComparison.Ordinal)).SubPolicies.Select(sub => string.Join("; ", sub.Select(e => string.Create(CultureInfo.InvariantCulture, $"{e.Name} {e.Probability} {e.Level}"))));
-            Same(name, ours, table.EnumerateArray().Select(sub => string.Join("; ", sub.EnumerateArray().Select(e => string.Create(CultureInfo.InvariantCulture, $"{e[0].GetString()} {e[1].GetDouble()} {(e[2].ValueKind == System.Text.Json.JsonValueKind.Null ? "" : e[2].GetInt32())}")))));
+            var ours = new AutoAugment(name.Replace("torchvision_", "", StringComparison.Ordinal)).SubPolicies.Select(sub =>
+                string.Join("; ", sub.Select(e => string.Create(CultureInfo.InvariantCulture, $"{e.Name} {e.Probability} {e.Level}")))
+            );
+            Same(
+                name,
+                ours,
+                table
+                    .EnumerateArray()
+                    .Select(sub =>
+                        string.Join(
+                            "; ",
+                            sub.EnumerateArray()
+                                .Select(e =>
+                                    string.Create(
+                                        CultureInfo.InvariantCulture,
+                                        $"{e[0].GetString()} {e[1].GetDouble()} {(e[2].ValueKind == System.Text.Json.JsonValueKind.Null ? "" : e[2].GetInt32())}"
+                                    )
+                                )
+                        )
+                    )
+            );
         }
         Space("torchvision_space_32", name => AugmentSpace.Torchvision(name, 10, 32, 32));
         Space("torchvision_randaugment_space_224_31bins", name => AugmentSpace.Torchvision(name, 31, 224, 224));
@@ -185,7 +260,8 @@ internal sealed class RandAugmentLevels : GoldenCase
 
         void Same(string what, IEnumerable<string> ours, IEnumerable<string> theirs)
         {
-            if (!ours.SequenceEqual(theirs)) run.Fail($"{what} differs");
+            if (!ours.SequenceEqual(theirs))
+                run.Fail($"{what} differs");
         }
 
         void Space(string key, Func<string, (double[]? Values, bool Signed)> ours)
@@ -193,10 +269,18 @@ internal sealed class RandAugmentLevels : GoldenCase
             foreach (var (name, entry) in c.Object(key).Entries)
             {
                 var (values, signed) = ours(name);
-                var theirs = entry[0].ValueKind == System.Text.Json.JsonValueKind.Null ? null : entry[0].EnumerateArray().Select(v => v.GetDouble()).ToArray();
+                var theirs =
+                    entry[0].ValueKind == System.Text.Json.JsonValueKind.Null
+                        ? null
+                        : entry[0].EnumerateArray().Select(v => v.GetDouble()).ToArray();
                 // Recorded in single precision.
-                var same = values is null ? theirs is null : theirs is not null && values.Length == theirs.Length && values.Zip(theirs).All(p => Math.Abs(p.First - p.Second) <= 1e-6 * Math.Max(1, Math.Abs(p.Second)));
-                if (!same || signed != entry[1].GetBoolean()) run.Fail($"{key}: {name} differs: {string.Join(" ", values ?? [])}");
+                var same = values is null
+                    ? theirs is null
+                    : theirs is not null
+                        && values.Length == theirs.Length
+                        && values.Zip(theirs).All(p => Math.Abs(p.First - p.Second) <= 1e-6 * Math.Max(1, Math.Abs(p.Second)));
+                if (!same || signed != entry[1].GetBoolean())
+                    run.Fail($"{key}: {name} differs: {string.Join(" ", values ?? [])}");
             }
         }
     }
@@ -209,9 +293,15 @@ internal sealed class RepeatedAugmentationIndices : GoldenCase
     {
         foreach (var c in run.Config.Objects("cases"))
         {
-            var order = new RepeatedAugmentation(c.Int("num_repeats"), c.Int("selected_round"), Shuffle: false).Order(c.Int("dataset_length"), 0, 0, new(c.Int("rank"), c.Int("num_replicas")));
+            var order = new RepeatedAugmentation(c.Int("num_repeats"), c.Int("selected_round"), Shuffle: false).Order(
+                c.Int("dataset_length"),
+                0,
+                0,
+                new(c.Int("rank"), c.Int("num_replicas"))
+            );
             var name = c.String("name");
-            if (order.Length != c.Int("count")) run.Fail($"{name}: {order.Length} samples, {c.Int("count")} in the file");
+            if (order.Length != c.Int("count"))
+                run.Fail($"{name}: {order.Length} samples, {c.Int("count")} in the file");
             run.Output(name, order.Take((int)run.File.Outputs[name].Shape[0]).Select(draw => (double)draw.Index));
         }
     }
@@ -224,6 +314,11 @@ internal sealed class DeitRepeatedAugmentation : GoldenCase
     {
         var c = run.Config;
         for (var rank = 0; rank < c.Int("replicas"); rank++)
-            run.Output($"rank{rank}", new RepeatedAugmentation(c.Int("num_repeats"), Shuffle: c.Bool("shuffle")).Order(c.Int("dataset_size"), 0, 0, new(rank, c.Int("replicas"))).Select(draw => (double)draw.Index));
+            run.Output(
+                $"rank{rank}",
+                new RepeatedAugmentation(c.Int("num_repeats"), Shuffle: c.Bool("shuffle"))
+                    .Order(c.Int("dataset_size"), 0, 0, new(rank, c.Int("replicas")))
+                    .Select(draw => (double)draw.Index)
+            );
     }
 }

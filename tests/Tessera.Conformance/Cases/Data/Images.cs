@@ -18,6 +18,6 @@ internal static class Images
         return canvas;
     }
 
-    public static void Write(GoldenRun run, string name, Raster image)
-        => run.Output(name, image.ToInterleaved().Select(value => (double)value), image.Height, image.Width, image.Channels);
+    public static void Write(GoldenRun run, string name, Raster image) =>
+        run.Output(name, image.ToInterleaved().Select(value => (double)value), image.Height, image.Width, image.Channels);
 }

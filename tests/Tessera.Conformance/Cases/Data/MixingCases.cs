@@ -10,14 +10,17 @@ internal static class MixingRun
         var x = run.Input("x");
         var shape = x.Shape;
         var (height, width) = ((int)shape[2], (int)shape[3]);
-        if (run.Real == DType.Float64) run.Output(images, Tensor.From(Mixed<double>(x, plan, height, width)).Reshape(shape));
-        else run.Output(images, Tensor.From(Mixed<float>(x, plan, height, width)).Reshape(shape));
+        if (run.Real == DType.Float64)
+            run.Output(images, Tensor.From(Mixed<double>(x, plan, height, width)).Reshape(shape));
+        else
+            run.Output(images, Tensor.From(Mixed<float>(x, plan, height, width)).Reshape(shape));
         var classes = run.Config.Int("num_classes");
         var values = new Mixing(null, null, smoothing).Targets(run.Input("labels").ToArray<long>(), plan, classes);
         run.Output(targets, Tensor.From(values).Reshape(shape[0], classes));
     }
 
-    private static T[] Mixed<T>(Tensor x, Mix[] plan, int height, int width) where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
+    private static T[] Mixed<T>(Tensor x, Mix[] plan, int height, int width)
+        where T : unmanaged, System.Numerics.IFloatingPointIeee754<T>
     {
         var values = x.ToArray<T>();
         Mixing.Apply(values.AsSpan(), plan, height, width);
@@ -42,7 +45,13 @@ internal sealed class MixupCutmix : GoldenCase
         MixingRun.Run(run, "batch_mixup.x", "batch_mixup.target", [.. Enumerable.Repeat(new Mix(shares[0]), count)], smoothing);
         MixingRun.Run(run, "batch_cutmix.x", "batch_cutmix.target", [.. Enumerable.Repeat(Cut(0), count)], smoothing);
         MixingRun.Run(run, "elem.x", "elem.target", [.. Enumerable.Range(0, count).Select(Own)], smoothing);
-        MixingRun.Run(run, "pair.x", "pair.target", [.. Enumerable.Range(0, count).Select(i => Own(Math.Min(i, count - 1 - i)))], smoothing);
+        MixingRun.Run(
+            run,
+            "pair.x",
+            "pair.target",
+            [.. Enumerable.Range(0, count).Select(i => Own(Math.Min(i, count - 1 - i)))],
+            smoothing
+        );
     }
 }
 
@@ -59,7 +68,8 @@ internal sealed class DeitMixupCutmix : GoldenCase
             var center = c.Ints("cutmix_center");
             mix = Mix.Cut(mix.Share, center[0], center[1], (int)shape[2], (int)shape[3]);
             var box = mix.Box!.Value;
-            if (!c.Ints("expected_box").SequenceEqual([box.Top, box.Bottom, box.Left, box.Right])) run.Fail($"box is {box}");
+            if (!c.Ints("expected_box").SequenceEqual([box.Top, box.Bottom, box.Left, box.Right]))
+                run.Fail($"box is {box}");
         }
         run.Output("corrected_lambda", mix.Share);
         MixingRun.Run(run, "mixed", "targets", [.. Enumerable.Repeat(mix, (int)shape[0])], c.Double("smoothing"));
