@@ -33,10 +33,10 @@ var set = new MemoryImages(
 var pipelines = new (string Name, Transform[] Transforms)[]
 {
     ("nothing", []),
-    ("crop, flip", [new RandomCrop(4), new RandomFlip()]),
-    ("crop, flip, erasing", [new RandomCrop(4), new RandomFlip(), new RandomErasing(Mode: ErasingMode.Const)]),
-    ("crop, flip, erasing by noise", [new RandomCrop(4), new RandomFlip(), new RandomErasing()]),
-    ("crop, flip, mixup, cutmix", [new RandomCrop(4), new RandomFlip(), new Mixup(), new CutMix()]),
+    ("crop, flip", [new RandomCrop(4), new RandomHorizontalFlip()]),
+    ("crop, flip, erasing", [new RandomCrop(4), new RandomHorizontalFlip(), new RandomErasing(Mode: ErasingMode.Const)]),
+    ("crop, flip, erasing by noise", [new RandomCrop(4), new RandomHorizontalFlip(), new RandomErasing()]),
+    ("crop, flip, mixup, cutmix", [new RandomCrop(4), new RandomHorizontalFlip(), new Mixup(), new CutMix()]),
 };
 Console.WriteLine(
     $"libtorch {Torch.Version}, {device}, one thread of the engine, {workers} workers, batch {batch}, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE")}; medians of {rounds} rounds in turn"

@@ -11,8 +11,8 @@ var (folder, kind, seconds) = (args[0], args[1], double.Parse(args[2]));
 var set = Datasets.OpenImages("image_folder", "train", folder);
 Transform[] transforms =
     kind == "augment"
-        ? [new RandomResizedCrop(224), new RandomFlip(), new RandAugment("rand-m9-n2-p1")]
-        : [new RandomResizedCrop(224), new RandomFlip()];
+        ? [new RandomResizedCrop(224), new RandomHorizontalFlip(), new RandAugment("rand-m9-n2-p1")]
+        : [new RandomResizedCrop(224), new RandomHorizontalFlip()];
 var loader = new Loader(set, new Pipeline(transforms) { ShrinkOnLoad = args is [_, _, _, "shrink"] }, 16, shuffle: true, workers: 0);
 var (images, started, used) = (0, Stopwatch.GetTimestamp(), TimeSpan.Zero);
 for (var epoch = 0; ; epoch++)

@@ -1,19 +1,46 @@
 namespace Tessera.Data;
 
-/// <summary>What a loader gives and a training step consumes.</summary>
+/// <summary>A batch of samples as the model sees them, once: methods that compare several views of a sample have batches with several.</summary>
 /// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised, on the device of the loader; or word ids [B, S].</param>
-/// <param name="Labels">Class indices [B], int64.</param>
-/// <param name="Indices">Position of each sample in its dataset.</param>
-public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indices) : ITensorBag, IDisposable
+public sealed record BatchView(Tensor Inputs) : ITensorBag
 {
-    /// <summary>Soft targets [B, classes], where mixing or smoothing made some.</summary>
-    public Tensor? Targets { get; init; }
-
-    /// <summary>Text: true for real words, [B, S].</summary>
+    /// <summary>Which positions of the inputs are real, where some are padding: true for real words, [B, S].</summary>
     public Tensor? Mask { get; init; }
 
-    /// <summary>Images: which part of its original each shows; null where that is not known.</summary>
-    public IReadOnlyList<ImageView>? Views { get; init; }
+    /// <summary>Which part of its original each image shows; null where that is not known.</summary>
+    public IReadOnlyList<ImageView>? Images { get; init; }
+
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors => Mask is null ? [Inputs] : [Inputs, Mask];
+
+    /// <summary>Some of the samples, as views of the tensors.</summary>
+    public BatchView Slice(int start, int count) =>
+        this with
+        {
+            Inputs = Inputs.Slice(0, start, start + count),
+            Mask = Mask?.Slice(0, start, start + count),
+            Images = Images is null ? null : [.. Images.Skip(start).Take(count)],
+        };
+
+    /// <summary>The same view on a device.</summary>
+    public BatchView To(Device device) => this with { Inputs = Inputs.To(device), Mask = Mask?.To(device) };
+}
+
+/// <summary>What a loader gives and a training step consumes.</summary>
+/// <param name="Views">The samples as the model sees them: one view, or several of the same samples.</param>
+/// <param name="Targets">What is to be learned of them.</param>
+/// <param name="Indices">Position of each sample in its data set.</param>
+public sealed record Batch(IReadOnlyList<BatchView> Views, Targets Targets, IReadOnlyList<int> Indices) : ITensorBag, IDisposable
+{
+    /// <summary>A batch with one view.</summary>
+    public Batch(Tensor inputs, Targets targets, IReadOnlyList<int> indices)
+        : this([new(inputs)], targets, indices) { }
+
+    /// <summary>Inputs of the first view.</summary>
+    public Tensor Inputs => Views[0].Inputs;
+
+    /// <summary>Mask of the first view.</summary>
+    public Tensor? Mask => Views[0].Mask;
 
     /// <summary>Images that could not be read while this batch was made: others stand in their place, or they are left out.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable { get; init; } = [];
@@ -22,42 +49,34 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
     public int Count => Indices.Count;
 
     /// <summary>Samples of the batch in all processes together, where several share it.</summary>
-    public int Whole
+    public int GlobalCount
     {
         get => field > 0 ? field : Count;
         init;
     }
 
-    /// <summary>Whether its sample belongs to another process and counts nothing here: none of the batch fell to this one, which takes part all the same.</summary>
-    public bool Idle { get; init; }
+    /// <summary>
+    /// Whether its sample belongs to another process and counts nothing here: no sample of the batch fell to this process, which takes part
+    /// all the same.
+    /// </summary>
+    public bool IsPlaceholder { get; init; }
 
     /// <inheritdoc/>
-    public IEnumerable<Tensor> Tensors
-    {
-        get
-        {
-            yield return Inputs;
-            yield return Labels;
-            if (Targets is not null)
-                yield return Targets;
-            if (Mask is not null)
-                yield return Mask;
-        }
-    }
+    public IEnumerable<Tensor> Tensors => Views.SelectMany(view => view.Tensors).Concat(Targets.Tensors);
 
-    /// <summary>Some of the samples, as views.</summary>
+    /// <summary>Some of the samples, as views of the tensors.</summary>
     /// <param name="start">The first of them.</param>
     /// <param name="count">How many.</param>
     public Batch Slice(int start, int count) =>
         this with
         {
-            Inputs = Inputs.Slice(0, start, start + count),
-            Labels = Labels.Slice(0, start, start + count),
-            Targets = Targets?.Slice(0, start, start + count),
-            Mask = Mask?.Slice(0, start, start + count),
+            Views = [.. Views.Select(view => view.Slice(start, count))],
+            Targets = Targets.Slice(start, count),
             Indices = [.. Indices.Skip(start).Take(count)],
-            Views = Views is null ? null : [.. Views.Skip(start).Take(count)],
         };
+
+    /// <summary>The same batch on a device.</summary>
+    public Batch To(Device device) => this with { Views = [.. Views.Select(view => view.To(device))], Targets = Targets.To(device) };
 
     /// <summary>Frees the tensors, where no scope does.</summary>
     public void Dispose()
@@ -66,3 +85,9 @@ public sealed record Batch(Tensor Inputs, Tensor Labels, IReadOnlyList<int> Indi
             tensor.Dispose();
     }
 }
+
+/// <summary>An image that could not be decoded.</summary>
+/// <param name="Index">Position in the data set.</param>
+/// <param name="Name">Its file.</param>
+/// <param name="Problem">What is wrong with it.</param>
+public sealed record UnreadableImage(int Index, string Name, string Problem);

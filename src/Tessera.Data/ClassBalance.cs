@@ -13,7 +13,7 @@ public static class ClassBalance
             size >= perClass
                 ? perClass
                 : throw new DataException(
-                    $"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples, {perClass} were asked for"
+                    $"{data.Name} ({data.Split}): {data.Annotations.StratumName(label)} has {size} samples, {perClass} were asked for"
                 )
         );
 
@@ -31,7 +31,7 @@ public static class ClassBalance
             Share(size, share) is var count && count < size
                 ? count
                 : throw new DataException(
-                    $"{data.Name} ({data.Split}): class {label} ({data.ClassNames[label]}) has {size} samples: nothing is left when {share:P1} are held out"
+                    $"{data.Name} ({data.Split}): {data.Annotations.StratumName(label)} has {size} samples: nothing is left when {share:P1} are held out"
                 )
         );
         var taken = heldOut.ToHashSet();
@@ -43,7 +43,7 @@ public static class ClassBalance
     private static int[] Draw(Dataset data, ulong seed, int stream, Func<int, int, int> count)
     {
         var drawn = new List<int>();
-        foreach (var samples in data.Labels.Index().GroupBy(sample => sample.Item, sample => sample.Index))
+        foreach (var samples in Enumerable.Range(0, data.Count).GroupBy(data.Annotations.StratumOf))
         {
             int[] order = [.. samples];
             new SampleRandom(seed, 0, samples.Key, stream).Shuffle<int>(order);

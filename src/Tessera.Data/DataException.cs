@@ -29,3 +29,17 @@ public sealed class DataFormatException : DataException
     /// <summary>Byte at which the error shows; null when it has no place.</summary>
     public long? Offset { get; }
 }
+
+/// <summary>An image that cannot be decoded.</summary>
+public sealed class UnreadableImageException : DataException
+{
+    /// <summary>An error of a file.</summary>
+    public UnreadableImageException(string file, string problem)
+        : base($"{file}: {problem}") => (File, Problem) = (file, problem);
+
+    /// <summary>Path of the file.</summary>
+    public string File { get; }
+
+    /// <summary>What is wrong with it.</summary>
+    public string Problem { get; }
+}

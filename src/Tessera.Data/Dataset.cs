@@ -1,37 +1,41 @@
 namespace Tessera.Data;
 
-/// <summary>Labelled samples in a fixed order.</summary>
-public abstract class Dataset
+/// <summary>Samples in a fixed order, with what is known about them.</summary>
+/// <param name="name">Name in the registry, as in <c>cifar10</c>.</param>
+/// <param name="split">Which part, as in <c>train</c>.</param>
+/// <param name="annotations">What is known about each sample.</param>
+public abstract class Dataset(string name, string split, Annotations annotations)
 {
-    /// <summary>A data set of the given samples.</summary>
-    /// <param name="name">Name in the registry, as in <c>cifar10</c>.</param>
-    /// <param name="split">Which part, as in <c>train</c>.</param>
-    /// <param name="classNames">Name per class; the position is the label.</param>
-    /// <param name="labels">Class per sample.</param>
-    /// <exception cref="DataException">A label without a class.</exception>
-    protected Dataset(string name, string split, IReadOnlyList<string> classNames, IReadOnlyList<int> labels)
-    {
-        for (var i = 0; i < labels.Count; i++)
-            if (labels[i] < 0 || labels[i] >= classNames.Count)
-                throw new DataException($"{name} ({split}): sample {i} has label {labels[i]}, but there are {classNames.Count} classes");
-        (Name, Split, ClassNames, Labels) = (name, split, classNames, labels);
-    }
-
     /// <summary>Name in the registry.</summary>
-    public string Name { get; }
+    public string Name { get; } = name;
 
     /// <summary>Which part: <c>train</c>, <c>test</c>, <c>val</c>.</summary>
-    public string Split { get; }
+    public string Split { get; } = split;
 
-    /// <summary>Name per class; the position is the label.</summary>
-    public IReadOnlyList<string> ClassNames { get; }
+    /// <summary>What is known about each sample.</summary>
+    public Annotations Annotations { get; } = annotations;
 
-    /// <summary>Class per sample.</summary>
-    public IReadOnlyList<int> Labels { get; }
+    /// <summary>Name per class; empty where there are no classes.</summary>
+    public IReadOnlyList<string> ClassNames => Annotations.ClassNames;
 
     /// <summary>Number of samples.</summary>
-    public int Count => Labels.Count;
+    public int Count => Annotations.Count;
 
     /// <summary>What a person would look a sample up by: a file name, or its number.</summary>
     public virtual string SampleName(int index) => index.ToString(System.Globalization.CultureInfo.InvariantCulture);
+
+    /// <summary>Some of the samples; everything else is the data set's own.</summary>
+    /// <param name="indices">Their positions, in the order that they have then.</param>
+    /// <param name="split">Name of the part; that of the whole by default.</param>
+    /// <exception cref="DataException">A position that does not exist.</exception>
+    public abstract Dataset Part(IReadOnlyList<int> indices, string? split = null);
+
+    /// <summary>Refuses positions that do not exist.</summary>
+    private protected IReadOnlyList<int> Checked(IReadOnlyList<int> indices)
+    {
+        foreach (var index in indices)
+            if (index < 0 || index >= Count)
+                throw new DataException($"{Name} ({Split}): there is no sample {index} among {Count}");
+        return indices;
+    }
 }

@@ -11,7 +11,7 @@ namespace Tessera.Data;
 public readonly record struct ImageView(double Top, double Left, double Height, double Width)
 {
     /// <summary>All of it.</summary>
-    public static ImageView Whole { get; } = new(0, 0, 1, 1);
+    public static ImageView Full { get; } = new(0, 0, 1, 1);
 
     /// <summary>A window of this view, in fractions of its sides; it may reach over the edges.</summary>
     public ImageView Window(double top, double left, double height, double width) =>

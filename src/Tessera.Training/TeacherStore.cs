@@ -23,7 +23,7 @@ internal sealed class TeacherStore : IDisposable
 
     /// <summary>Why outputs cannot be stored for the augmentation of a recipe; null where they can.</summary>
     internal static string? Conflict(Recipe recipe) =>
-        recipe.Augment.FirstOrDefault(transform => !IsFixed(transform) && transform is not RandomFlip) is { } random
+        recipe.Augment.FirstOrDefault(transform => !IsFixed(transform) && transform is not RandomHorizontalFlip) is { } random
             ? $"{RecipeShape.ChoiceName(random.GetType())} in augment: what a teacher puts out can be stored only where an image is the same in every epoch; resize, squash, center_crop, evaluation_crop, to_color and flip leave it so"
             : null;
 
@@ -47,7 +47,7 @@ internal sealed class TeacherStore : IDisposable
             teacher,
             context,
             [.. context.Augment.Where(IsFixed).Where(transform => transform is not BatchTransform)],
-            context.Augment.Any(transform => transform is RandomFlip),
+            context.Augment.Any(transform => transform is RandomHorizontalFlip),
             run
         );
 

@@ -62,7 +62,7 @@ public class CropTests
         for (var i = 0; i < 4000; i++)
         {
             var canvas = MadeUp.CanvasOf(image);
-            new RandomFlip().Apply(canvas, ref random);
+            new RandomHorizontalFlip().Apply(canvas, ref random);
             if (canvas.Image.Values.SequenceEqual(image.Values))
                 continue;
             flips++;

@@ -85,14 +85,14 @@ public class DeviceBatchesTests
         ["mirrored crop in the padding"] = [new RandomCrop(Pad: 6, Size: 3, Mode: Padding.Reflect)],
         ["shift"] = [new RandomShift(2, Fill: 9)],
         ["shift out of the image"] = [new RandomShift(12)],
-        ["flip"] = [new RandomFlip()],
-        ["flips"] = [new RandomFlip(), new RandomVerticalFlip()],
+        ["flip"] = [new RandomHorizontalFlip()],
+        ["flips"] = [new RandomHorizontalFlip(), new RandomVerticalFlip()],
         ["centre"] = [new CenterCrop(5)],
         ["larger centre"] = [new CenterCrop(11)],
         ["borders over borders"] =
         [
             new RandomCrop(Pad: 4, Fill: 1),
-            new RandomFlip(),
+            new RandomHorizontalFlip(),
             new RandomShift(3, Fill: 2),
             new RandomVerticalFlip(),
             new RandomCrop(Pad: 4, Size: 12, Fill: 3),
@@ -101,12 +101,12 @@ public class DeviceBatchesTests
         [
             new RandomShift(3, Fill: 50),
             new RandomCrop(Pad: 4, Mode: Padding.Reflect),
-            new RandomFlip(),
+            new RandomHorizontalFlip(),
             new RandomShift(2, Fill: 60),
         ],
-        ["constant erasing"] = [new RandomCrop(Pad: 2), new RandomFlip(), new RandomErasing(0.7, ErasingMode.Const)],
+        ["constant erasing"] = [new RandomCrop(Pad: 2), new RandomHorizontalFlip(), new RandomErasing(0.7, ErasingMode.Const)],
         ["erasing per channel"] = [new RandomErasing(0.7, ErasingMode.Rand)],
-        ["erasing per value"] = [new RandomFlip(), new RandomErasing(0.7)],
+        ["erasing per value"] = [new RandomHorizontalFlip(), new RandomErasing(0.7)],
         ["erasing over erasing"] =
         [
             new RandomErasing(0.8, Count: 3, MinArea: 0.3),
@@ -140,7 +140,7 @@ public class DeviceBatchesTests
         ["all"] =
         [
             new RandomCrop(Pad: 2),
-            new RandomFlip(),
+            new RandomHorizontalFlip(),
             new RandomErasing(0.5),
             new Mixup(Mode: MixMode.Pair, Switch: 0.4),
             new CutMix(),
@@ -165,7 +165,7 @@ public class DeviceBatchesTests
     [Fact]
     public void Every_sampler_every_share_and_every_subset_is_kept_to()
     {
-        var pipeline = new Pipeline([new RandomCrop(Pad: 2), new RandomFlip()]);
+        var pipeline = new Pipeline([new RandomCrop(Pad: 2), new RandomHorizontalFlip()]);
         Same(Images(600), pipeline, 50, sampler: new RepeatedAugmentation(3));
         Same(Images(40), pipeline, 7, sampler: new Sequential());
         Same(Images(40), pipeline, 7, dropLast: true);
@@ -193,7 +193,7 @@ public class DeviceBatchesTests
                     [
                         new RandomCrop(pad, Fill: 30, Mode: mirror ? Padding.Reflect : Padding.Constant),
                         new RandomShift(shift, Fill: 40),
-                        .. flip ? [new RandomFlip()] : Array.Empty<Transform>(),
+                        .. flip ? [new RandomHorizontalFlip()] : Array.Empty<Transform>(),
                     ];
                     Same(Images(count * 2, 2, height, width), new(transforms), batch);
                     Same(
@@ -265,7 +265,7 @@ public class DeviceBatchesTests
         var transform = kind.Create([.. kind.Fields.Select((field, i) => i < first.Length ? first[i] : field.DefaultValue)]);
         var expected =
             $"{name} works on the processor only; on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
-        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomFlip(), transform, new Mixup()]));
+        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
         Assert.Equal(
             $"noise: {expected}",
             Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message

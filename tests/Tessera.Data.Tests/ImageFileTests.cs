@@ -106,7 +106,7 @@ public class ImageFileTests
         Transform[] steps =
         [
             new RandomResizedCrop(32, Interpolation: Interpolation.Random),
-            new RandomFlip(),
+            new RandomHorizontalFlip(),
             new RandAugment("rand-m9-n2"),
             new RandomErasing(),
         ];

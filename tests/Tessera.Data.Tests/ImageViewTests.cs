@@ -9,10 +9,10 @@ public sealed class ImageViewTests
         const int Side = 16;
         ImageTransform[] steps =
         [
-            new RandomFlip(0.5),
+            new RandomHorizontalFlip(0.5),
             new RandomVerticalFlip(0.5),
             new RandomCrop(Size: 8),
-            new RandomFlip(0.5),
+            new RandomHorizontalFlip(0.5),
             new RandomCrop(Size: 4),
         ];
         for (var sample = 0; sample < 50; sample++)

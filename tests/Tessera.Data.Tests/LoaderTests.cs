@@ -6,7 +6,7 @@ namespace Tessera.Data.Tests;
 
 public class LoaderTests
 {
-    private static readonly Pipeline augmented = new([new RandomCrop(Pad: 2), new RandomFlip(), new RandomShift(1)]);
+    private static readonly Pipeline augmented = new([new RandomCrop(Pad: 2), new RandomHorizontalFlip(), new RandomShift(1)]);
 
     private static List<(float[] Inputs, long[] Labels, int[] Indices)> Run(Loader loader, int epoch, int skip = 0)
     {

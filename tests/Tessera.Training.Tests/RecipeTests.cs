@@ -35,7 +35,7 @@ public sealed class RecipeTests
         var recipe = Parse(Valid);
         Assert.Equal("cct_7_3x1_32", recipe.Model.Name);
         Assert.Equal(96, recipe.Data.Batch);
-        Assert.Equal(["RandomCrop", "RandomFlip", "RandomShift"], recipe.Augment.Select(t => t.GetType().Name));
+        Assert.Equal(["RandomCrop", "RandomHorizontalFlip", "RandomShift"], recipe.Augment.Select(t => t.GetType().Name));
         Assert.Equal(4, ((Data.RandomCrop)recipe.Augment[0]).Pad);
         Assert.Equal(2, ((Data.RandomShift)recipe.Augment[2]).Pixels);
         Assert.Equal(new SupervisedOptions(0.1), recipe.Objective);

@@ -95,7 +95,7 @@ public sealed class ResumeTests
         var images = new MemoryImages("made up", "train", ["a", "b", "c"], labels, pixels, 1, TinyModel.Side, TinyModel.Side);
         var loader = new Loader(
             images,
-            new([new RandomShift(1), new RandomFlip()]),
+            new([new RandomShift(1), new RandomHorizontalFlip()]),
             Tiny.BatchSize,
             5,
             shuffle: true,

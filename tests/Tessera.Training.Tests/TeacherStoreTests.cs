@@ -29,7 +29,7 @@ public sealed class TeacherStoreTests : IDisposable
     public void Stored_outputs_are_those_that_the_teacher_gives_also_for_mirrored_images()
     {
         using var scope = Torch.Scope();
-        var context = Context(Small.Vit(), new RandomFlip());
+        var context = Context(Small.Vit(), new RandomHorizontalFlip());
         var student = context.Student;
         student.Eval();
         var computed = new SoftDistillation(teacher, 2);
@@ -75,7 +75,7 @@ public sealed class TeacherStoreTests : IDisposable
     public void Maps_of_a_guide_are_those_that_it_gives_where_images_stay_the_same()
     {
         using var scope = Torch.Scope();
-        var context = Context(Small.Vit(), new RandomFlip());
+        var context = Context(Small.Vit(), new RandomHorizontalFlip());
         context.Student.Eval();
         var options = new LocalityGuidanceOptions(new(Model: "guide_resnet20"));
         var computed = new LocalityGuidance(options, context.Student, teacher);
@@ -102,7 +102,7 @@ public sealed class TeacherStoreTests : IDisposable
         Near.Equal(map.Slice(1, 2, 5).Slice(2, 4, 8).Unsqueeze(0).UpsampleBilinear2d((8, 8), false).Squeeze(0), cut, 1e-6);
         Near.Equal(cut.Flip(2), GuideMaps.Cut(map, ImageView.Whole.Window(0.36, 0.5, 0.4, 0.5).Mirrored), 1e-6);
         Near.Equal(map.Slice(1, 7).Slice(2, 7).Expand([2, 8, 8]), GuideMaps.Cut(map, ImageView.Whole.Window(0.99, 0.99, 0.01, 0.01)), 1e-6);
-        var context = Context(Small.Vit(), new RandomResizedCrop(Small.Side), new RandomFlip());
+        var context = Context(Small.Vit(), new RandomResizedCrop(Small.Side), new RandomHorizontalFlip());
         var maps = GuideMaps.Open(Store, teacher, context);
         using var whole = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
         Near.Equal(
@@ -120,7 +120,7 @@ public sealed class TeacherStoreTests : IDisposable
         TeacherStore Open(Backbone of) => TeacherStore.OfTraining(Store, of, context, images => [of.Call(images)]);
         Open(teacher).Dispose();
         Assert.Contains("of another teacher", Assert.Throws<RunException>(() => Open(Teacher(2))).Message, StringComparison.Ordinal);
-        context = Context(Small.Vit(), new RandomFlip());
+        context = Context(Small.Vit(), new RandomHorizontalFlip());
         Assert.Contains(
             "augmentation: choose another folder",
             Assert.Throws<RunException>(() => Open(teacher)).Message,

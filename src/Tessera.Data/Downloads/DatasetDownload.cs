@@ -1,8 +1,9 @@
 using System.Collections.Frozen;
 using System.Formats.Tar;
 using System.IO.Compression;
+using Tessera.Data.Sets;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Downloads;
 
 /// <summary>How a data set is fetched.</summary>
 /// <param name="Name">In <see cref="Datasets"/>.</param>

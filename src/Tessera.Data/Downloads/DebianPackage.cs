@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Diagnostics;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Downloads;
 
 /// <summary>Files of a Debian package, taken out without installing it: neither root nor a changed system is needed.</summary>
 internal static class DebianPackage

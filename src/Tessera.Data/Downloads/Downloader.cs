@@ -2,7 +2,7 @@ using System.Net;
 using System.Net.Http.Headers;
 using System.Security.Cryptography;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Downloads;
 
 /// <summary>A file to be fetched.</summary>
 /// <param name="Name">Under which it is stored.</param>

@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Imaging;
 
 /// <summary>How values between pixels are made up.</summary>
 public enum Interpolation

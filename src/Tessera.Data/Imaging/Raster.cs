@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Imaging;
 
 /// <summary>An 8-bit image, plane after plane: [C, H, W]. Its memory grows with need and is used again.</summary>
 public sealed class Raster
@@ -102,7 +102,7 @@ public sealed class Canvas
     /// Which part of the original the image shows: cuts, resizes and flips keep account of it, geometric operations of
     /// augmentation policies (rotation, shear) do not.
     /// </summary>
-    public ImageView View { get; set; } = ImageView.Whole;
+    public ImageView View { get; set; } = ImageView.Full;
 
     /// <summary>Value per channel of pixels that an operation finds outside of the image: the data set's mean.</summary>
     public IReadOnlyList<byte> Fill { get; init; } = [];

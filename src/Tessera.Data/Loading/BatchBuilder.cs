@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Loading;
 
 /// <summary>Makes batches: one per worker, since it owns what is in work.</summary>
 internal abstract class BatchBuilder
@@ -11,10 +11,10 @@ internal abstract class BatchBuilder
     internal BatchData Build(ReadOnlySpan<Draw> draws, Replica replica, int epoch, int step)
     {
         var share = replica.Count == 1 ? [.. Enumerable.Range(0, draws.Length)] : BatchShare.Of(draws.Length, replica);
-        var idle = share.Length == 0 && draws.Length > 0;
-        return Build(draws, idle ? [0] : share, idle, epoch, step);
+        var placeholder = share.Length == 0 && draws.Length > 0;
+        return Build(draws, placeholder ? [0] : share, placeholder, epoch, step);
     }
 
     /// <summary>Makes the part of a batch that is at some of its positions.</summary>
-    protected abstract BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step);
+    protected abstract BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool placeholder, int epoch, int step);
 }

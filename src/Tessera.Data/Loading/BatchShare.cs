@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Loading;
 
 /// <summary>
 /// Which samples of a batch fall to one of several processes. They are taken from both ends alike, so that two images that are

@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Transforms;
+
+namespace Tessera.Data.Loading;
 
 /// <summary>What stands in the place of an image that cannot be read.</summary>
 public enum Replacement
@@ -17,7 +19,7 @@ public enum Replacement
 public sealed class Loader
 {
     private readonly Func<BatchBuilder> builder;
-    private readonly UnreadableImages? unreadable;
+    private readonly UnreadableImages unreadable;
     private readonly Sampler sampler;
     private readonly Replica replica;
     private readonly ulong seed;
@@ -40,7 +42,10 @@ public sealed class Loader
     /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
     /// <param name="replacement">What stands in the place of an unreadable image.</param>
     /// <param name="device">Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the workers' memory. The batches are the same.</param>
-    /// <exception cref="DataException">A number that makes no sense, a data set that is neither of images nor of encoded text, or one that <paramref name="device"/> has no batches of (<see cref="DeviceBatches"/>).</exception>
+    /// <exception cref="DataException">
+    /// A number that makes no sense, a data set that cannot be loaded, one that <paramref name="device"/> has no batches of
+    /// (<see cref="LoadableDataset.DeviceObstacle"/>), or targets that cannot be mixed as the pipeline asks.
+    /// </exception>
     public Loader(
         Dataset dataset,
         Pipeline pipeline,
@@ -58,54 +63,41 @@ public sealed class Loader
     )
     {
         if (batchSize < 1)
-            throw new DataException($"batch size {batchSize}: at least 1 is right");
+            throw new DataException($"batch size {batchSize}: it must be at least 1");
         if (workers is < 0 or > 256)
-            throw new DataException($"{workers} workers: 0 to 256 is right");
+            throw new DataException($"{workers} workers: there must be 0 to 256");
         if (unreadableLimit is not (>= 0 and < 1))
-            throw new DataException($"a limit of {unreadableLimit} unreadable images: a share from 0 to below 1 is right");
+            throw new DataException($"a limit of {unreadableLimit} unreadable images: it must be a share of at least 0 and below 1");
         if (prefetch < 1)
-            throw new DataException($"prefetch of {prefetch} batches: at least 1 is right");
+            throw new DataException($"prefetch of {prefetch} batches: it must be at least 1");
         this.replica = replica ?? Replica.Single;
         if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count)
-            throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes");
+            throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes: it must be at least 0 and below their number");
+        if (dataset is not LoadableDataset loadable)
+            throw new DataException(
+                $"{dataset.Name}: a {dataset.GetType().Name} cannot be loaded; texts must be encoded by a vocabulary first"
+            );
+        if (device is not null && loadable.DeviceObstacle(pipeline) is { } obstacle)
+            throw new DataException($"{dataset.Name}: {obstacle}");
+        if (pipeline.Mixing is not null && dataset.Annotations.MixingObstacle is { } reason)
+            throw new DataException($"{dataset.Name}: augment mixes or smooths targets, but {reason}");
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
-        this.workers = workers ?? (dataset is ImageDataset { InMemory: false } ? Environment.ProcessorCount : 1);
+        this.workers = workers ?? (loadable.InMemory ? 1 : Environment.ProcessorCount);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
         samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
-        switch (dataset)
-        {
-            case var _ when device is not null && DeviceBatches.Obstacle(dataset, pipeline) is { } obstacle:
-                throw new DataException($"{dataset.Name}: {obstacle}");
-            case ImageDataset images when device is { } place:
-                var onDevice = new DeviceImages(images, pipeline, place);
-                builder = () => new DeviceBatchBuilder(images, onDevice, pipeline, seed);
-                break;
-            case ImageDataset images:
-                var memory = new BatchMemory();
-                unreadable = new(images, unreadableLimit);
-                builder = () => new ImageBatchBuilder(images, pipeline, seed, memory, replacement);
-                break;
-            case EncodedText text:
-                if (pipeline.Transforms.Count > 0)
-                    throw new DataException($"{dataset.Name}: augment is for images, not for text");
-                builder = () => new TextBatchBuilder(text);
-                break;
-            default:
-                throw new DataException(
-                    $"{dataset.Name}: a set of {dataset.GetType().Name} cannot be loaded; texts have to be encoded by a vocabulary first"
-                );
-        }
+        unreadable = new(dataset, unreadableLimit);
+        builder = loadable.Builders(new(pipeline, seed, replacement, device));
     }
 
     /// <summary>What is read.</summary>
     public Dataset Dataset { get; }
 
     /// <summary>Images that could not be read so far, by position.</summary>
-    public IReadOnlyList<UnreadableImage> Unreadable => unreadable?.Found ?? [];
+    public IReadOnlyList<UnreadableImage> Unreadable => unreadable.Found;
 
     /// <summary>Tells of images that were found unreadable before, in an earlier part of the same training: they count towards the limit.</summary>
     /// <exception cref="DataException">There are more than the limit allows.</exception>
-    public void Remember(IReadOnlyList<UnreadableImage> images) => unreadable?.Add(images);
+    public void Remember(IReadOnlyList<UnreadableImage> images) => unreadable.Add(images);
 
     /// <summary>What happens to it.</summary>
     public Pipeline Pipeline { get; }
@@ -158,8 +150,8 @@ public sealed class Loader
         // which nothing is left is none, except among several processes: there all go through the same batches.
         BatchData? Checked(BatchData made)
         {
-            unreadable?.Add(made.Unreadable);
-            return replica.Count == 1 && made.Labels.Length == 0 && made.Unreadable.Count > 0 ? null : made;
+            unreadable.Add(made.Unreadable);
+            return replica.Count == 1 && made.Indices.Length == 0 && made.Unreadable.Count > 0 ? null : made;
         }
     }
 }

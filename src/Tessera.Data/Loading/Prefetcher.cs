@@ -1,6 +1,6 @@
 using System.Runtime.ExceptionServices;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Loading;
 
 /// <summary>
 /// Workers that make numbered items ahead of a consumer who takes them in order. They stay at most a fixed number of items

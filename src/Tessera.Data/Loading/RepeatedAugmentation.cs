@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Loading;
 
 /// <summary>
 /// Several differently augmented copies of a sample in one global batch (Hoffer et al., 2020; the samplers of DeiT and timm): an

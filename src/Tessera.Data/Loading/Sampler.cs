@@ -1,12 +1,13 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Loading;
 
 /// <summary>A sample to be read.</summary>
 /// <param name="Index">Position in the data set.</param>
 /// <param name="Repeat">How often it came before in this epoch: each copy is augmented in its own way.</param>
 public readonly record struct Draw(int Index, int Repeat = 0)
 {
-    /// <summary>What its augmentation is drawn from.</summary>
-    internal SampleRandom Random(ulong seed, int epoch) => new(seed, epoch, Index, Streams.Sample + Repeat);
+    /// <summary>What the augmentation of one of its views is drawn from.</summary>
+    internal SampleRandom Random(ulong seed, int epoch, int view = 0) =>
+        new(seed, epoch, Index, Streams.Sample + Repeat + view * Streams.Views);
 }
 
 /// <summary>One of several processes that share the samples of an epoch.</summary>
@@ -62,15 +63,4 @@ public sealed record Shuffled : Sampler
     /// <inheritdoc/>
     public override Draw[] Order(int count, ulong seed, int epoch, Replica replica) =>
         count == 0 ? [] : Array.ConvertAll(Share<int>(Permutation(count, seed, epoch), replica), i => new Draw(i));
-}
-
-/// <summary>What the random numbers of a seed are used for.</summary>
-internal static class Streams
-{
-    internal const int Sample = 0;
-    internal const int Order = 1 << 20;
-    internal const int Batch = 2 << 20;
-    internal const int Replacement = 3 << 20;
-    internal const int Subset = 4 << 20;
-    internal const int HoldOut = 5 << 20;
 }

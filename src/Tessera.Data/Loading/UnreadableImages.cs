@@ -1,13 +1,7 @@
-namespace Tessera.Data;
-
-/// <summary>An image that could not be decoded.</summary>
-/// <param name="Index">Position in the data set.</param>
-/// <param name="Name">Its file.</param>
-/// <param name="Problem">What is wrong with it.</param>
-public sealed record UnreadableImage(int Index, string Name, string Problem);
+namespace Tessera.Data.Loading;
 
 /// <summary>Gathers images that cannot be decoded, in the order of the batches, up to a limit.</summary>
-internal sealed class UnreadableImages(ImageDataset dataset, double limit)
+internal sealed class UnreadableImages(Dataset dataset, double limit)
 {
     private readonly SortedDictionary<int, UnreadableImage> found = [];
 

@@ -1,4 +1,5 @@
 using Tessera.Data.Formats;
+using Tessera.Data.Images;
 using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Sets;

@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Sets;
 
 /// <summary>From the values of label maps to trained classes; 255 is left out.</summary>
 public static class LabelMaps

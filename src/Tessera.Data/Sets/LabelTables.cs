@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Sets;
 
 /// <summary>A colour, 8 bits per channel.</summary>
 public readonly record struct Color(byte Red, byte Green, byte Blue);

@@ -1,4 +1,5 @@
 using Tessera.Data.Formats;
+using Tessera.Data.Images;
 
 namespace Tessera.Data.Sets;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using Tessera.Data.Formats;
+using Tessera.Data.Text;
 
 namespace Tessera.Data.Sets;
 
@@ -20,9 +21,11 @@ internal static class TextSets
             return new TextDataset(
                 "ag_news",
                 split,
-                ["World", "Sports", "Business", "Sci/Tech"],
                 [.. texts],
-                [.. records.Select(record => Label(path, record.Line, record.Fields[0], 1, 4))]
+                new ClassLabels(
+                    ["World", "Sports", "Business", "Sci/Tech"],
+                    [.. records.Select(record => Label(path, record.Line, record.Fields[0], 1, 4))]
+                )
             );
         });
 
@@ -42,12 +45,12 @@ internal static class TextSets
                     throw new DataFormatException(
                         path,
                         null,
-                        $"line {number + 1}: one of {string.Join(", ", questionClasses)}, a colon, a finer kind, a space and a question are right"
+                        $"line {number + 1}: a line must be one of {string.Join(", ", questionClasses)}, a colon, a finer kind, a space and a question"
                     );
                 texts.Add(line[(space + 1)..].TrimEnd());
                 labels.Add(label);
             }
-            return new TextDataset("trec", split, questionClasses, texts, labels);
+            return new TextDataset("trec", split, texts, new ClassLabels(questionClasses, labels));
         });
 
     internal static DatasetKind Sst2 { get; } =
@@ -60,14 +63,16 @@ internal static class TextSets
             return new TextDataset(
                 "sst2",
                 split,
-                ["negative", "positive"],
                 [.. records.Skip(1).Select(record => record.Fields[0].Trim())],
-                [.. records.Skip(1).Select(record => Label(path, record.Line, record.Fields[1], 0, 1))]
+                new ClassLabels(
+                    ["negative", "positive"],
+                    [.. records.Skip(1).Select(record => Label(path, record.Line, record.Fields[1], 0, 1))]
+                )
             );
         });
 
     private static int Label(string path, int line, string text, int first, int last) =>
         int.TryParse(text, out var label) && label >= first && label <= last
             ? label - first
-            : throw new DataFormatException(path, null, $"line {line}: label '{text}', where {first} to {last} is right");
+            : throw new DataFormatException(path, null, $"line {line}: label '{text}' must be a number from {first} to {last}");
 }

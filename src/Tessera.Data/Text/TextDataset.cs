@@ -1,30 +1,35 @@
-namespace Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
 
-/// <summary>Labelled texts.</summary>
+namespace Tessera.Data.Text;
+
+/// <summary>Texts with annotations.</summary>
 public sealed class TextDataset : Dataset
 {
     /// <summary>A data set of texts.</summary>
-    /// <exception cref="DataException">Not one label per text.</exception>
-    public TextDataset(string name, string split, IReadOnlyList<string> classNames, IReadOnlyList<string> texts, IReadOnlyList<int> labels)
-        : base(name, split, classNames, labels)
+    /// <param name="name">Name in the registry.</param>
+    /// <param name="split">Which part.</param>
+    /// <param name="texts">The texts.</param>
+    /// <param name="annotations">What is known about each.</param>
+    /// <exception cref="DataException">Not one annotation per text.</exception>
+    public TextDataset(string name, string split, IReadOnlyList<string> texts, Annotations annotations)
+        : base(name, split, annotations)
     {
-        if (texts.Count != labels.Count)
-            throw new DataException($"{name} ({split}): {texts.Count} texts and {labels.Count} labels");
+        if (texts.Count != annotations.Count)
+            throw new DataException($"{name} ({split}): {texts.Count} texts and {annotations.Count} annotations");
         Texts = texts;
     }
 
     /// <summary>The texts, in the order of the file.</summary>
     public IReadOnlyList<string> Texts { get; }
 
-    /// <summary>Some of the texts.</summary>
-    /// <param name="indices">Their positions, in the order that they have then.</param>
-    /// <param name="split">Name of the part; that of the whole by default.</param>
-    public TextDataset Part(IReadOnlyList<int> indices, string? split = null) =>
-        new(Name, split ?? Split, ClassNames, [.. indices.Select(i => Texts[i])], [.. indices.Select(i => Labels[i])]);
+    /// <inheritdoc/>
+    public override TextDataset Part(IReadOnlyList<int> indices, string? split = null) =>
+        new(Name, split ?? Split, [.. Checked(indices).Select(i => Texts[i])], Annotations.Part(indices));
 }
 
-/// <summary>Labelled texts as word ids of one length: what the loader reads.</summary>
-public sealed class EncodedText : Dataset
+/// <summary>Texts as word ids of one length: what a loader reads.</summary>
+public sealed class EncodedText : LoadableDataset
 {
     private readonly int[][] words;
 
@@ -32,12 +37,12 @@ public sealed class EncodedText : Dataset
     /// <param name="source">The texts.</param>
     /// <param name="vocabulary">Words and their ids.</param>
     /// <param name="length">Words that are kept of each text; shorter ones are padded.</param>
-    /// <exception cref="DataException">No length.</exception>
+    /// <exception cref="DataException">The length is below 1.</exception>
     public EncodedText(TextDataset source, Vocabulary vocabulary, int length = 64)
-        : base(source.Name, source.Split, source.ClassNames, source.Labels)
+        : base(source.Name, source.Split, source.Annotations)
     {
         if (length < 1)
-            throw new DataException($"texts of {length} words: at least 1 is right");
+            throw new DataException($"texts of {length} words: the length must be at least 1");
         (Source, Vocabulary, Length) = (source, vocabulary, length);
         words = [.. source.Texts.Select(text => vocabulary.Encode(text, length))];
     }
@@ -51,6 +56,20 @@ public sealed class EncodedText : Dataset
     /// <summary>Words of a sample with padding.</summary>
     public int Length { get; }
 
+    /// <inheritdoc/>
+    public override bool InMemory => true;
+
     /// <summary>Word ids of a sample, without padding.</summary>
     public ReadOnlyMemory<int> Words(int index) => words[index];
+
+    /// <inheritdoc/>
+    public override EncodedText Part(IReadOnlyList<int> indices, string? split = null) =>
+        new(Source.Part(indices, split), Vocabulary, Length);
+
+    private protected override Func<BatchBuilder> BuildersFor(BatchOptions options)
+    {
+        if (options.Pipeline is not { Views: [{ Count: 0 }] })
+            throw new DataException($"{Name}: augment is for images, not for text");
+        return () => new TextBatchBuilder(this);
+    }
 }

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Text;
 
 /// <summary>Words and their ids: 0 for unknown words, 1 for padding, then words by frequency and, among equals, by spelling.</summary>
 public sealed class Vocabulary

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Tessera.Data.Formats;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Text;
 
 /// <summary>Published word vectors in GloVe's text form: a word and its numbers per line (Pennington et al., 2014).</summary>
 /// <param name="Dimension">Numbers per word.</param>

@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
+using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>timm's configuration strings, as in <c>rand-m9-mstd0.5-inc1</c> and <c>original-mstd0.5</c>, taken apart.</summary>
 /// <param name="Name">What stands before the first hyphen.</param>

@@ -1,6 +1,6 @@
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>The operations of torchvision's AutoAugment, RandAugment and TrivialAugment: magnitudes in bins. What enters the image is black.</summary>
 public static class AugmentSpace

@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Globalization;
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>AutoAugment (Cubuk et al., 2019, arXiv:1805.09501): one of 25 pairs of operations, each with its own probability and level.</summary>
 /// <param name="Policy">
@@ -41,7 +41,7 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         var settings = new OpSettings(
-            (Interpolation ?? (IsTorchvision ? Data.Interpolation.Nearest : Data.Interpolation.Bicubic)).Draw(ref random)
+            (Interpolation ?? (IsTorchvision ? Imaging.Interpolation.Nearest : Imaging.Interpolation.Bicubic)).Draw(ref random)
         );
         var table = tables[policy.Name];
         foreach (var (name, probability, level) in table[random.Below(table.Length)])

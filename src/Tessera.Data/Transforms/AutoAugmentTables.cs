@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>The published tables of AutoAugment: pairs of operations, each with its probability and level.</summary>
 internal static class AutoAugmentTables

@@ -1,6 +1,6 @@
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>Brightness, contrast, saturation and hue changed by random factors, in random order.</summary>
 /// <param name="Brightness">Factors from 1 - x (at least 0) to 1 + x.</param>

@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>What operations need to know beside their level.</summary>
 /// <param name="Interpolation">Of geometric operations; not random.</param>

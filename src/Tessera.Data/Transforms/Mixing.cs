@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>For what the parameters of mixing are drawn.</summary>
 public enum MixMode
@@ -44,43 +44,6 @@ public sealed record CutMix(
 /// <summary>Targets become soft: a share of the probability is spread evenly over all classes.</summary>
 /// <param name="Smoothing">That share.</param>
 public sealed record LabelSmoothing(double Smoothing = 0.1) : BatchTransform;
-
-/// <summary>How one image is mixed with its partner: by shares of all values, or by a box.</summary>
-/// <param name="Share">Of the image itself.</param>
-/// <param name="Box">What is pasted in; null for mixing values.</param>
-public readonly record struct Mix(double Share, MixBox? Box = null)
-{
-    /// <summary>Nothing of the partner.</summary>
-    public static Mix None { get; } = new(1);
-
-    /// <summary>A mix by a box of given centre, clipped to the image; the share becomes what is left of the image.</summary>
-    /// <param name="share">Of the image, before clipping.</param>
-    /// <param name="centerY">Row of the centre.</param>
-    /// <param name="centerX">Column of the centre.</param>
-    /// <param name="height">Of the image.</param>
-    /// <param name="width">Of the image.</param>
-    public static Mix Cut(double share, int centerY, int centerX, int height, int width)
-    {
-        var ratio = Math.Sqrt(1 - share);
-        var (cutHeight, cutWidth) = ((int)(height * ratio), (int)(width * ratio));
-        return Pasted(
-            new(
-                Math.Clamp(centerY - cutHeight / 2, 0, height),
-                Math.Clamp(centerY + cutHeight / 2, 0, height),
-                Math.Clamp(centerX - cutWidth / 2, 0, width),
-                Math.Clamp(centerX + cutWidth / 2, 0, width)
-            ),
-            height,
-            width
-        );
-    }
-
-    internal static Mix Pasted(MixBox box, int height, int width) =>
-        new(1 - (double)(box.Bottom - box.Top) * (box.Right - box.Left) / ((double)height * width), box);
-}
-
-/// <summary>Rows and columns of a box; the ends are not included.</summary>
-public readonly record struct MixBox(int Top, int Bottom, int Left, int Right);
 
 /// <summary>Mixup, CutMix and label smoothing together, as timm's Mixup.</summary>
 /// <param name="Mixup">Null for none.</param>
@@ -227,32 +190,5 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
             var start = plane + y * width + box.Left;
             partner.Slice(start, box.Right - box.Left).CopyTo(image[start..]);
         }
-    }
-
-    /// <summary>The targets of a mixed batch: [B, classes], each row adding up to 1.</summary>
-    /// <param name="labels">Classes.</param>
-    /// <param name="plan">Per image.</param>
-    /// <param name="classes">Number of classes.</param>
-    public float[] Targets(ReadOnlySpan<long> labels, ReadOnlySpan<Mix> plan, int classes)
-    {
-        var result = new float[labels.Length * classes];
-        var off = (float)(Smoothing / classes);
-        var on = (float)(1 - Smoothing + Smoothing / classes);
-        for (var i = 0; i < labels.Length; i++)
-        {
-            var row = result.AsSpan(i * classes, classes);
-            row.Fill(off);
-            var (own, other) = ((int)labels[i], (int)labels[labels.Length - 1 - i]);
-            // The odd one in the middle of a batch is its own partner.
-            if (own == other)
-            {
-                row[own] = on;
-                continue;
-            }
-            var share = (float)plan[i].Share;
-            row[own] = share * on + (1 - share) * off;
-            row[other] = share * off + (1 - share) * on;
-        }
-        return result;
     }
 }

@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Transforms;
 
 /// <summary>
 /// A step that takes every pixel from somewhere else in the image, or from a border around it, and changes none: what it draws says

@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Transforms;
 
 /// <summary>RandAugment in timm's form (Cubuk et al., 2020, arXiv:1909.13719): some operations drawn at random, each applied with a probability at a magnitude that varies.</summary>
 /// <param name="Policy">As timm writes it: <c>rand</c> with parts m (magnitude), n (operations), p (probability), mstd, mmax, inc and t3a.</param>

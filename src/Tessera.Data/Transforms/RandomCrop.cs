@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>How pixels outside of an image are made up.</summary>
 public enum Padding

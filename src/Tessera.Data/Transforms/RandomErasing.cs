@@ -1,4 +1,4 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>What erased boxes are filled with.</summary>
 public enum ErasingMode

@@ -1,6 +1,6 @@
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>The shorter side brought to a size, the longer one in proportion.</summary>
 /// <param name="Size">Of the shorter side, in pixels.</param>

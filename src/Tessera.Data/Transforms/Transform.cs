@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Transforms;
 
 /// <summary>One step of a pipeline. What a recipe names: the record's constructor parameters are its fields.</summary>
 public abstract record Transform;

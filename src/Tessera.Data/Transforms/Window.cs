@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Transforms;
 
 /// <summary>Cutting a window that may reach over the border.</summary>
 internal static class Window

@@ -52,7 +52,7 @@ internal sealed class Geometric : GoldenCase
         {
             var canvas = Images.OnCanvas(image, fill);
             if (name == "HorizontalFlip")
-                new RandomFlip(1).Apply(canvas, ref random);
+                new RandomHorizontalFlip(1).Apply(canvas, ref random);
             else if (name == "VerticalFlip")
                 new RandomVerticalFlip(1).Apply(canvas, ref random);
             else

@@ -1,7 +1,8 @@
 using System.Collections.Frozen;
+using Tessera.Data.Images;
 using Tessera.Data.Sets;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Sets;
 
 /// <summary>A data set that can be opened by name.</summary>
 /// <param name="Name">As recipes and the command line write it.</param>

@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Transforms;
+
+namespace Tessera.Data.Images;
 
 /// <summary>
 /// Which rows (or columns) of an original the rows of an image hold, while it is moved step by step. What enters at the n-th border

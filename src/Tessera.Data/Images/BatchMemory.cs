@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.InteropServices;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Images;
 
 /// <summary>Pinned memory for batches, used again once the engine has let go of it.</summary>
 internal sealed class BatchMemory

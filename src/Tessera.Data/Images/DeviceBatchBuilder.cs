@@ -1,4 +1,7 @@
-namespace Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
+
+namespace Tessera.Data.Images;
 
 /// <summary>
 /// Batches of images that lie on a device. Here is drawn what happens to them, from the numbers that <see cref="ImageBatchBuilder"/>
@@ -12,9 +15,8 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
     private readonly Axis columns = new(dataset.Width!.Value);
     private float[] erased = [];
 
-    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step)
+    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool placeholder, int epoch, int step)
     {
-        var labels = new long[share.Length];
         var indices = new int[share.Length];
         var views = new ImageView[share.Length];
         var places = new List<long>(share.Length * (1 + dataset.Height!.Value + dataset.Width!.Value));
@@ -23,7 +25,7 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
         {
             var draw = draws[share[i]];
             var random = draw.Random(seed, epoch);
-            (labels[i], indices[i], views[i]) = (dataset.Labels[draw.Index], draw.Index, Move(ref random));
+            (indices[i], views[i]) = (draw.Index, Move(ref random));
             places.Add(draw.Index);
             foreach (var row in rows.Places)
                 places.Add(row);
@@ -32,17 +34,16 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
             Erase(i, positions, values, ref random);
         }
         var (height, width) = (rows.Length, columns.Length);
-        var mixes = pipeline.Mixing?.PlanOf(share, labels.Length, draws.Length, height, width, seed, epoch, step);
+        var mixes = pipeline.Mixing?.PlanOf(share, share.Length, draws.Length, height, width, seed, epoch, step);
         var plan = new ImagePlan(share.Length, height, width, [.. places], [.. positions], [.. values], mixes);
+        var mixing = mixes is null ? null : new MixPlan(mixes, pipeline.Mixing!.Smoothing);
         return new()
         {
-            Inputs = () => images.Make(plan),
-            Labels = labels,
+            Views = [new(() => images.Make(plan), views)],
+            Targets = dataset.Annotations.Gather(new(indices, views, height, width, mixing)),
             Indices = indices,
-            Views = views,
-            Targets = mixes is null ? null : pipeline.Mixing!.Targets(labels, mixes, dataset.ClassNames.Count),
-            Whole = draws.Length,
-            Idle = idle,
+            GlobalCount = draws.Length,
+            IsPlaceholder = placeholder,
         };
     }
 
@@ -50,7 +51,7 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
     {
         rows.Reset();
         columns.Reset();
-        var view = ImageView.Whole;
+        var view = ImageView.Full;
         var borders = 0;
         foreach (var transform in moves)
         {

@@ -1,4 +1,6 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Images;
 
 /// <summary>Images of one size that are all held in memory as one block of bytes [N, C, H, W].</summary>
 public sealed class MemoryImages : ImageDataset
@@ -7,6 +9,39 @@ public sealed class MemoryImages : ImageDataset
     private readonly int imageSize;
 
     /// <summary>A data set over a block of pixels, which it does not copy.</summary>
+    /// <param name="name">Name in the registry.</param>
+    /// <param name="split">Which part.</param>
+    /// <param name="annotations">What is known about each image.</param>
+    /// <param name="pixels">Values [N, C, H, W].</param>
+    /// <param name="channels">C.</param>
+    /// <param name="height">H.</param>
+    /// <param name="width">W.</param>
+    /// <param name="normalization">Mean and deviation; those of these images when null.</param>
+    /// <exception cref="DataException">The block does not hold one image per annotation.</exception>
+    public MemoryImages(
+        string name,
+        string split,
+        Annotations annotations,
+        byte[] pixels,
+        int channels,
+        int height,
+        int width,
+        Normalization? normalization = null
+    )
+        : base(name, split, annotations)
+    {
+        imageSize = checked(channels * height * width);
+        if (pixels.LongLength != (long)annotations.Count * imageSize)
+            throw new DataException(
+                $"{name} ({split}): {pixels.LongLength} bytes of pixels for {annotations.Count} labels, "
+                    + $"where {annotations.Count} images of {channels}x{height}x{width} take {(long)annotations.Count * imageSize}"
+            );
+        this.pixels = pixels;
+        (Channels, Height, Width) = (channels, height, width);
+        Normalization = normalization ?? Normalization.Of(pixels, channels, height * width);
+    }
+
+    /// <summary>A data set over a block of pixels, which it does not copy, with a class per image.</summary>
     /// <param name="name">Name in the registry.</param>
     /// <param name="split">Which part.</param>
     /// <param name="classNames">Name per class.</param>
@@ -28,17 +63,16 @@ public sealed class MemoryImages : ImageDataset
         int width,
         Normalization? normalization = null
     )
-        : base(name, split, classNames, labels)
-    {
-        imageSize = checked(channels * height * width);
-        if (pixels.LongLength != (long)labels.Count * imageSize)
-            throw new DataException(
-                $"{name} ({split}): {pixels.LongLength} bytes of pixels for {labels.Count} labels, where {labels.Count} images of {channels}x{height}x{width} take {(long)labels.Count * imageSize}"
-            );
-        this.pixels = pixels;
-        (Channels, Height, Width) = (channels, height, width);
-        Normalization = normalization ?? Normalization.Of(pixels, channels, height * width);
-    }
+        : this(
+            name,
+            split,
+            new ClassLabels(classNames, labels, $"{name} ({split})"),
+            pixels,
+            channels,
+            height,
+            width,
+            normalization
+        ) { }
 
     /// <inheritdoc/>
     public override int Channels { get; }

@@ -1,4 +1,7 @@
-namespace Tessera.Data;
+using Tessera.Data.Imaging;
+using Tessera.Data.Transforms;
+
+namespace Tessera.Data.Images;
 
 /// <summary>
 /// All images of a data set on a device, as bytes, and batches made of them there by few operations on whole batches: one gathers all

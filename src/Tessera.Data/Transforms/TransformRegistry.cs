@@ -1,7 +1,7 @@
 using System.Collections.Frozen;
 using System.Reflection;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>A transform that recipes may name.</summary>
 /// <param name="Name">As recipes write it.</param>
@@ -19,32 +19,36 @@ public sealed record TransformKind(string Name, Type Type, string Summary)
 }
 
 /// <summary>All transforms by the name that recipes use.</summary>
-public static class Transforms
+public static class TransformRegistry
 {
     /// <summary>Name to transform.</summary>
     public static IReadOnlyDictionary<string, TransformKind> Kinds { get; } =
         new TransformKind[]
         {
-            new("crop", typeof(RandomCrop), "window at a random position of the padded image"),
-            new("flip", typeof(RandomFlip), "left and right mirrored"),
-            new("vertical_flip", typeof(RandomVerticalFlip), "top and bottom mirrored"),
-            new("shift", typeof(RandomShift), "shift by whole pixels"),
+            new("random_crop", typeof(RandomCrop), "window at a random position of the padded image"),
+            new("random_horizontal_flip", typeof(RandomHorizontalFlip), "left and right mirrored"),
+            new("random_vertical_flip", typeof(RandomVerticalFlip), "top and bottom mirrored"),
+            new("random_shift", typeof(RandomShift), "shift by whole pixels"),
             new("resize", typeof(Resize), "shorter side brought to a size"),
             new("squash", typeof(Squash), "both sides brought to a size"),
             new("center_crop", typeof(CenterCrop), "square in the middle"),
             new("evaluation_crop", typeof(EvaluationCrop), "resize and centre crop, as evaluation does"),
-            new("resized_crop", typeof(RandomResizedCrop), "part of random area and shape, resized"),
+            new("random_resized_crop", typeof(RandomResizedCrop), "part of random area and shape, resized"),
             new("rand_augment", typeof(RandAugment), "RandAugment in timm's form"),
             new("auto_augment", typeof(AutoAugment), "AutoAugment with a table of torchvision or timm"),
             new("three_augment", typeof(ThreeAugment), "grey, solarised or blurred (DeiT III)"),
             new("color_jitter", typeof(ColorJitter), "brightness, contrast, saturation and hue changed at random"),
-            new("grayscale", typeof(RandomGrayscale), "grey in all channels"),
-            new("solarize", typeof(RandomSolarize), "values inverted from a threshold on"),
-            new("blur", typeof(RandomBlur), "Gaussian blur of random radius"),
+            new("random_grayscale", typeof(RandomGrayscale), "grey in all channels"),
+            new("random_solarize", typeof(RandomSolarize), "values inverted from a threshold on"),
+            new("gaussian_blur", typeof(RandomBlur), "Gaussian blur of random radius"),
             new("to_color", typeof(ToColor), "grey images become colour images"),
-            new("erasing", typeof(RandomErasing), "boxes erased from the normalised image"),
+            new("random_erasing", typeof(RandomErasing), "boxes erased from the normalised image"),
             new("mixup", typeof(Mixup), "images and targets mixed"),
             new("cutmix", typeof(CutMix), "a box of another image pasted in"),
-            new("smoothing", typeof(LabelSmoothing), "targets spread over all classes"),
+            new("label_smoothing", typeof(LabelSmoothing), "targets spread over all classes"),
         }.ToFrozenDictionary(kind => kind.Name);
+
+    /// <summary>The name by which recipes choose a transform.</summary>
+    public static string NameOf(Transform transform) =>
+        Kinds.Values.FirstOrDefault(kind => kind.Type == transform.GetType())?.Name ?? transform.GetType().Name;
 }

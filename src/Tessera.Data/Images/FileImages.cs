@@ -1,6 +1,6 @@
 using Tessera.Data.Imaging;
 
-namespace Tessera.Data;
+namespace Tessera.Data.Images;
 
 /// <summary>Images in files, decoded as they are read.</summary>
 public sealed class FileImages : ImageDataset
@@ -10,11 +10,33 @@ public sealed class FileImages : ImageDataset
     /// <summary>A data set of files.</summary>
     /// <param name="name">Name in the registry.</param>
     /// <param name="split">Which part.</param>
+    /// <param name="paths">A file per image.</param>
+    /// <param name="annotations">What is known about each image.</param>
+    /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
+    /// <exception cref="DataException">Not one annotation per file.</exception>
+    public FileImages(
+        string name,
+        string split,
+        IReadOnlyList<string> paths,
+        Annotations annotations,
+        Normalization? normalization = null
+    )
+        : base(name, split, annotations)
+    {
+        if (paths.Count != annotations.Count)
+            throw new DataException($"{name} ({split}): {paths.Count} files and {annotations.Count} annotations");
+        this.paths = paths;
+        Normalization = normalization ?? Normalization.ImageNet;
+    }
+
+    /// <summary>A data set of files with a class each.</summary>
+    /// <param name="name">Name in the registry.</param>
+    /// <param name="split">Which part.</param>
     /// <param name="classNames">Name per class.</param>
     /// <param name="paths">A file per image.</param>
     /// <param name="labels">Class per image.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
-    /// <exception cref="DataException">Not one label per file.</exception>
+    /// <exception cref="DataException">Not one label per file, or a label without a class.</exception>
     public FileImages(
         string name,
         string split,
@@ -23,13 +45,7 @@ public sealed class FileImages : ImageDataset
         IReadOnlyList<int> labels,
         Normalization? normalization = null
     )
-        : base(name, split, classNames, labels)
-    {
-        if (paths.Count != labels.Count)
-            throw new DataException($"{name} ({split}): {paths.Count} files and {labels.Count} labels");
-        this.paths = paths;
-        Normalization = normalization ?? Normalization.ImageNet;
-    }
+        : this(name, split, paths, new ClassLabels(classNames, labels, $"{name} ({split})"), normalization) { }
 
     /// <inheritdoc/>
     public override int Channels => 3;

@@ -1,13 +1,14 @@
-namespace Tessera.Data;
+using Tessera.Data.Loading;
+
+namespace Tessera.Data.Text;
 
 /// <summary>Batches of word ids.</summary>
 internal sealed class TextBatchBuilder(EncodedText text) : BatchBuilder
 {
-    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool idle, int epoch, int step)
+    protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool placeholder, int epoch, int step)
     {
         var ids = new long[share.Length * text.Length];
         var mask = new bool[ids.Length];
-        var labels = new long[share.Length];
         var indices = new int[share.Length];
         for (var i = 0; i < share.Length; i++)
         {
@@ -19,16 +20,21 @@ internal sealed class TextBatchBuilder(EncodedText text) : BatchBuilder
                 mask[i * text.Length + j] = true;
             }
             ids.AsSpan(i * text.Length + words.Length, text.Length - words.Length).Fill(Vocabulary.Padding);
-            (labels[i], indices[i]) = (text.Labels[index], index);
+            indices[i] = index;
         }
         return new()
         {
-            Inputs = () => Tensor.From(ids, share.Length, text.Length),
-            Mask = mask,
-            Labels = labels,
+            Views =
+            [
+                new(
+                    () => Tensor.From(ids, share.Length, text.Length),
+                    Mask: () => Tensor.From(mask, share.Length, text.Length)
+                ),
+            ],
+            Targets = text.Annotations.Gather(new(indices)),
             Indices = indices,
-            Whole = draws.Length,
-            Idle = idle,
+            GlobalCount = draws.Length,
+            IsPlaceholder = placeholder,
         };
     }
 }

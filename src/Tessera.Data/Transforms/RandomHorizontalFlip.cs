@@ -1,8 +1,8 @@
-namespace Tessera.Data;
+namespace Tessera.Data.Transforms;
 
 /// <summary>Mirrors left and right.</summary>
 /// <param name="Probability">How often.</param>
-public sealed record RandomFlip(double Probability = 0.5) : MovingTransform
+public sealed record RandomHorizontalFlip(double Probability = 0.5) : MovingTransform
 {
     internal override byte? Border => null;
 

@@ -1,0 +1,29 @@
+using Tessera.Data.Transforms;
+
+namespace Tessera.Data.Loading;
+
+/// <summary>A data set that a loader makes batches of.</summary>
+/// <inheritdoc cref="Dataset(string, string, Annotations)"/>
+public abstract class LoadableDataset(string name, string split, Annotations annotations) : Dataset(name, split, annotations)
+{
+    /// <summary>Whether reading a sample is no more than a copy.</summary>
+    public virtual bool InMemory => false;
+
+    /// <summary>Why batches cannot be made on a device; null when they can.</summary>
+    /// <param name="pipeline">What happens to the samples.</param>
+    public virtual string? DeviceObstacle(Pipeline pipeline) => "only images lie on a device";
+
+    /// <summary>Gives each worker a builder of its own.</summary>
+    /// <exception cref="DataException">The pipeline is not for these samples.</exception>
+    private protected abstract Func<BatchBuilder> BuildersFor(BatchOptions options);
+
+    /// <inheritdoc cref="BuildersFor"/>
+    internal Func<BatchBuilder> Builders(BatchOptions options) => BuildersFor(options);
+}
+
+/// <summary>How batches are made.</summary>
+/// <param name="Pipeline">What happens to the samples.</param>
+/// <param name="Seed">What augmentation is drawn by.</param>
+/// <param name="Replacement">What stands in the place of an unreadable sample.</param>
+/// <param name="Device">Where batches are made; null for the workers' memory.</param>
+internal sealed record BatchOptions(Pipeline Pipeline, ulong Seed, Replacement Replacement, Device? Device);

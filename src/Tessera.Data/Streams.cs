@@ -1,0 +1,16 @@
+namespace Tessera.Data;
+
+/// <summary>What the random numbers of a seed are used for.</summary>
+internal static class Streams
+{
+    internal const int Sample = 0;
+
+    /// <summary>Distance between the views of a sample, above the largest number of repeats.</summary>
+    internal const int Views = 1 << 10;
+
+    internal const int Order = 1 << 20;
+    internal const int Batch = 2 << 20;
+    internal const int Replacement = 3 << 20;
+    internal const int Subset = 4 << 20;
+    internal const int HoldOut = 5 << 20;
+}

@@ -1,0 +1,54 @@
+namespace Tessera.Data.Transforms;
+
+/// <summary>
+/// What happens to images between data set and model. Whatever the order of a list, image transforms run first, in the order
+/// given, then the image is normalised, then come the transforms of normalised images and at last those of batches.
+/// </summary>
+public sealed class Pipeline
+{
+    /// <summary>A pipeline that makes one view of every image.</summary>
+    /// <param name="transforms">In the order of the recipe.</param>
+    /// <param name="normalization">Instead of the data set's own.</param>
+    /// <exception cref="DataException">Batch transforms that exclude each other.</exception>
+    public Pipeline(IEnumerable<Transform> transforms, Normalization? normalization = null)
+    {
+        (Views, Normalization) = ([[.. transforms]], normalization);
+        Mixing = Mixing.Of([.. Transforms.OfType<BatchTransform>()]);
+    }
+
+    /// <summary>A pipeline that makes several views of every image, each in its own way.</summary>
+    /// <param name="views">The transforms of each view.</param>
+    /// <param name="normalization">Instead of the data set's own.</param>
+    /// <exception cref="DataException">There is no view, or a batch transform stands beside several views.</exception>
+    public static Pipeline OfViews(IReadOnlyList<IReadOnlyList<Transform>> views, Normalization? normalization = null)
+    {
+        if (views.Count == 0)
+            throw new DataException("augment: there must be at least one view");
+        if (views.Count > 1 && views.SelectMany(view => view).OfType<BatchTransform>().FirstOrDefault() is { } mixing)
+            throw new DataException(
+                $"augment: {TransformRegistry.NameOf(mixing)} works on batches with one view, and there are {views.Count} views"
+            );
+        return new(views[0], normalization) { Views = views };
+    }
+
+    /// <summary>Nothing but normalisation.</summary>
+    public static Pipeline Plain { get; } = new([]);
+
+    /// <summary>The transforms of each view, as given.</summary>
+    public IReadOnlyList<IReadOnlyList<Transform>> Views { get; private init; }
+
+    /// <summary>The transforms of the first view.</summary>
+    public IReadOnlyList<Transform> Transforms => Views[0];
+
+    /// <summary>Used instead of the data set's own; null for that.</summary>
+    public Normalization? Normalization { get; }
+
+    /// <summary>
+    /// Whether JPEG files of which a part several times larger than wanted is taken (<see cref="RandomResizedCrop"/> as the first transform) are
+    /// shrunk as they are decoded: faster, and close to what decoding them whole gives. What is drawn at random is the same.
+    /// </summary>
+    public bool ShrinkOnLoad { get; init; }
+
+    /// <summary>What the batch transforms come to; null for none.</summary>
+    public Mixing? Mixing { get; }
+}
