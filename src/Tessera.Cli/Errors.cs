@@ -4,6 +4,8 @@ using Tessera.Data;
 using Tessera.Distributed;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Recipes;
+using Tessera.Training.Runs;
 
 namespace Tessera.Cli;
 

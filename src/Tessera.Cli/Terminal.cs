@@ -68,6 +68,9 @@ internal sealed class Terminal
     /// <summary>A line of the bare result.</summary>
     internal static void Result(string line) => Console.Out.WriteLine(line);
 
+    /// <summary>Part of a result as JSON, with the names that results have.</summary>
+    internal static System.Text.Json.Nodes.JsonNode? ToJson(object? part) => JsonSerializer.SerializeToNode(part, Snake);
+
     /// <summary>The result as JSON.</summary>
     internal static void WriteJson(object result) => Console.Out.WriteLine(JsonSerializer.Serialize(result, Snake));
 }

@@ -1,21 +1,6 @@
 using Tessera.Data;
-using Tessera.Models;
 
 namespace Tessera.Training;
-
-/// <summary>A loss with its named parts, all of them scalars; <see cref="Total"/> is what is differentiated.</summary>
-/// <param name="Total">The sum that the student is trained with.</param>
-public sealed record Loss(Tensor Total) : ITensorBag
-{
-    /// <summary>Parts to be logged, by name.</summary>
-    public IReadOnlyDictionary<string, Tensor> Parts { get; init; } = new Dictionary<string, Tensor>();
-
-    /// <summary>Logits of the student on the batch, where they are at hand: for the accuracy in the log.</summary>
-    public Tensor? Logits { get; init; }
-
-    /// <inheritdoc/>
-    public IEnumerable<Tensor> Tensors => Logits is null ? Parts.Values.Prepend(Total) : Parts.Values.Prepend(Total).Append(Logits);
-}
 
 /// <summary>Where training stands: what schedules inside of objectives go by.</summary>
 /// <param name="Epoch">From 0.</param>
@@ -25,20 +10,39 @@ public sealed record Loss(Tensor Total) : ITensorBag
 public sealed record Progress(int Epoch, int Epochs, long Step, long StepsPerEpoch);
 
 /// <summary>
-/// A training method. It may own further networks and parameters: as fields they are saved in checkpoints with the run, and
-/// those that require gradients are optimised together with the student. The trainer knows no method by name.
+/// A training method. It owns the networks that it trains or needs: the model that is kept, a momentum copy, an agent, adapters, a
+/// discriminator. As fields they are saved in checkpoints with the run; those that require gradients are optimised in the phases
+/// that the objective declares. The trainer knows no method by name.
 /// </summary>
-public abstract class Objective : Module
+/// <param name="model">The network that is kept: it is measured, averaged and written into the bundle of the run.</param>
+public abstract class Objective(Module model) : Module
 {
-    /// <summary>The loss of a batch, with the graph that leads to it.</summary>
-    public Loss Compute(Backbone student, Batch batch, Progress progress)
+    private const string ModelName = "model";
+
+    /// <summary>The network that is kept: it is measured, averaged and written into the bundle of the run.</summary>
+    public Module Model { get; } = model;
+
+    /// <inheritdoc/>
+    protected override void ListMembers(Members members) => members.Add(ModelName, Model);
+
+    /// <summary>
+    /// What is optimised one after the other in a step, each phase with an optimiser, clipping and a scaler of its own. Most methods have one
+    /// phase; adversarial ones have one for each side.
+    /// </summary>
+    public virtual IReadOnlyList<Phase> Phases => [new Phase("", [this])];
+
+    /// <summary>The loss of a batch in a phase, with the graph that leads to it.</summary>
+    /// <param name="batch">The samples.</param>
+    /// <param name="progress">Where training stands.</param>
+    /// <param name="phase">One of <see cref="Phases"/>; the first by default.</param>
+    public Loss Compute(Batch batch, Progress progress, Phase? phase = null)
     {
         using var scope = new Scope();
-        return scope.Return(ForwardLoss(student, batch, progress));
+        return scope.Return(ForwardLoss(batch, progress, phase ?? Phases[0]));
     }
 
     /// <summary>What <see cref="Compute"/> gives.</summary>
-    protected abstract Loss ForwardLoss(Backbone student, Batch batch, Progress progress);
+    protected abstract Loss ForwardLoss(Batch batch, Progress progress, Phase phase);
 
     /// <summary>
     /// Whether the loss of a batch is the mean of losses of its samples, so that a batch which does not fit into memory may pass
@@ -47,18 +51,52 @@ public abstract class Objective : Module
     public virtual bool MeanOverSamples => true;
 
     /// <summary>
-    /// Whether a step is one pass of the student over whole images, forward and backward, and little else: how much is computed
-    /// is known then. False for methods with teachers, masks or several passes.
+    /// Forward passes of the model that a step of a sample costs, a backward pass counting as two; null where the cost depends on more than
+    /// the model, as with teachers, masks or several views.
     /// </summary>
-    public virtual bool IsOnePass => false;
+    public virtual double? ForwardPasses => null;
 
-    /// <summary>Whether <c>train.clip</c> is of the student's parameters alone, without those of the method.</summary>
-    public virtual bool ClipsStudentOnly => false;
+    /// <summary>Factor of the learning rate of a parameter of the model.</summary>
+    /// <param name="parameter">Its name in the model.</param>
+    public virtual double LearningRateScale(string parameter) => 1;
 
-    /// <summary>Factor of the learning rate of a parameter of the student.</summary>
-    /// <param name="parameter">Its name.</param>
-    public virtual double RateScale(string parameter) => 1;
+    /// <summary>Called before every step.</summary>
+    public virtual void BeforeStep(Progress progress) { }
 
-    /// <summary>Called after every step of the optimiser: momentum copies, queues.</summary>
-    public virtual void AfterStep(Backbone student, Progress progress) { }
+    /// <summary>Called after every step that changed the weights: momentum copies, queues.</summary>
+    public virtual void AfterStep(Progress progress) { }
+
+    /// <summary>
+    /// Measures what the method trains, where that is not what the task measures: reconstruction instead of the accuracy of a
+    /// classifier that is never trained. Null leaves measuring to the task.
+    /// </summary>
+    /// <param name="context">Data and precision of the measurement.</param>
+    public virtual Evaluator? CreateEvaluator(EvaluatorContext context) => null;
+
+    /// <summary>Everything that a checkpoint holds of the objective beside the model.</summary>
+    public OrderedDictionary<string, Tensor> OwnStateDict() =>
+        new(StateDict().Where(entry => !IsOfModel(entry.Key)));
+
+    /// <summary>Takes up what <see cref="OwnStateDict"/> gave.</summary>
+    /// <exception cref="StateDictException">Names or shapes differ.</exception>
+    public void LoadOwnStateDict(IReadOnlyDictionary<string, Tensor> state)
+    {
+        var all = new OrderedDictionary<string, Tensor>(StateDict().Where(entry => IsOfModel(entry.Key)));
+        foreach (var (name, tensor) in state)
+            all[name] = tensor;
+        LoadStateDict(all);
+    }
+
+    /// <summary>Whether an entry of the objective's state dict belongs to the model.</summary>
+    internal virtual bool IsOfModel(string name) => name.StartsWith($"{ModelName}.", StringComparison.Ordinal);
+}
+
+/// <summary>What is optimised at once, by an optimiser, clipping and a scaler of its own.</summary>
+/// <param name="Name">In the log and in checkpoints; empty for the only phase of a method.</param>
+/// <param name="Learned">Modules of the objective whose parameters the phase changes.</param>
+/// <param name="Every">Steps from one time to the next: 1 is every step.</param>
+public sealed record Phase(string Name, IReadOnlyList<Module> Learned, int Every = 1)
+{
+    /// <summary>Modules whose gradients count for clipping; null for all that are learned.</summary>
+    public IReadOnlyList<Module>? Clipped { get; init; }
 }

@@ -35,9 +35,9 @@ public sealed record Evaluating(int Samples) : TrainingEvent;
 
 /// <summary>The model was evaluated.</summary>
 /// <param name="Epoch">The epoch that has ended, from 0.</param>
-/// <param name="Evaluation">Of the weights.</param>
+/// <param name="Metrics">Of the weights.</param>
 /// <param name="Ema">Of their moving average, where there is one.</param>
-public sealed record Evaluated(int Epoch, Evaluation Evaluation, Evaluation? Ema) : TrainingEvent;
+public sealed record Evaluated(int Epoch, Metrics Metrics, Metrics? Ema) : TrainingEvent;
 
 /// <summary>A checkpoint was written.</summary>
 /// <param name="Path">Its folder.</param>

@@ -2,6 +2,8 @@ using System.CommandLine;
 using Tessera.Checkpoints;
 using Tessera.Cli.Rendering;
 using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Runs;
 
 namespace Tessera.Cli.Commands;
 
@@ -51,7 +53,7 @@ internal static class AverageCommand
             using var scope = new Scope();
             var mean = new WeightAverage();
             foreach (var source in sources)
-                Add(mean, source, parsed.GetValue(Best), parsed.GetValue(Averaged));
+                AveragedWeights.Add(mean, source, parsed.GetValue(Best), parsed.GetValue(Averaged));
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
             var result = mean.Mean();
             Checkpoint.SaveSafetensors(target, result.ToCheckpoint());
@@ -77,20 +79,5 @@ internal static class AverageCommand
             }
         });
         return command;
-    }
-
-    private static void Add(WeightAverage mean, string source, bool best, bool averaged)
-    {
-        if (Directory.Exists(source))
-        {
-            var checkpoint = TrainedModel.CheckpointOf(source, best, averaged);
-            var name = averaged ? "ema" : "model";
-            mean.Add(checkpoint.FileOf(name), () => checkpoint.Load(name));
-            return;
-        }
-        if (!File.Exists(source))
-            throw new UserException($"{source}: there is neither a run nor a file of weights");
-        using var file = Checkpoint.Open(source);
-        mean.Add(source, () => file.StateDict(new() { PreferEma = averaged }).ToTensors());
     }
 }

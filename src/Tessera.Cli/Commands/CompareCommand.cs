@@ -6,6 +6,8 @@ using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Loop;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Commands;
 
@@ -333,8 +335,8 @@ internal static class CompareCommand
                 var (summary, model) = training.Train(variant.Name, terminal, stop);
                 row = row with
                 {
-                    Top1 = summary.LastTop1,
-                    BestTop1 = summary.BestTop1,
+                    Top1 = summary.Last,
+                    BestTop1 = summary.Best,
                     TrainSeconds = Math.Round(summary.Seconds, 1),
                     TrainLoss = summary.TrainLoss,
                 };

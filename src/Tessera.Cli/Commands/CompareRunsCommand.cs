@@ -1,7 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Tessera.Cli.Rendering;
-using Tessera.Training;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Commands;
 
@@ -60,9 +60,10 @@ internal static class CompareRunsCommand
                 Runs = runs.Select(run => new
                 {
                     Run = run.Path,
-                    run.BestTop1,
-                    run.LastTop1,
-                    Averaged = run.LastEmaTop1,
+                    run.Primary,
+                    run.Best,
+                    run.Last,
+                    Averaged = run.LastEma,
                     run.LastLoss,
                     run.TrainLoss,
                     run.ImagesPerSecond,
@@ -78,10 +79,11 @@ internal static class CompareRunsCommand
     private static void Show(Terminal terminal, RunSummary[] runs, string? page)
     {
         var sheet = new Sheet([new(""), .. runs.Select(run => new Column(run.Path, true))]);
-        Add("best top-1", run => Share(run.BestTop1));
-        Add("last top-1", run => Share(run.LastTop1));
-        if (runs.Any(run => run.LastEmaTop1 is not null))
-            Add("averaged weights", run => Share(run.LastEmaTop1));
+        Add("score", run => run.Primary ?? Figures.None);
+        Add("best", run => Score(run, run.Best));
+        Add("last", run => Score(run, run.Last));
+        if (runs.Any(run => run.LastEma is not null))
+            Add("averaged weights", run => Score(run, run.LastEma));
         Add("test loss", run => Loss(run.LastLoss));
         Add("training loss", run => Loss(run.TrainLoss));
         Add("images a second", run => run.ImagesPerSecond is { } rate ? $"{rate:N0}" : Figures.None);
@@ -97,7 +99,10 @@ internal static class CompareRunsCommand
         void Add(string name, Func<RunSummary, string> figure) => sheet.Add([name, .. runs.Select(figure)]);
     }
 
-    private static string Share(double? share) => share is { } value ? Figures.Percent(value) : Figures.None;
+    private static string Score(RunSummary run, double? score) =>
+        score is not { } value ? Figures.None
+        : run.IsShare ? Figures.Percent(value)
+        : Figures.Loss(value);
 
     private static string Loss(double? loss) => loss is { } value ? Figures.Loss(value) : Figures.None;
 }

@@ -3,6 +3,8 @@ using System.Diagnostics;
 using Spectre.Console;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Data.Downloads;
+using Tessera.Data.Sets;
 
 namespace Tessera.Cli.Commands;
 

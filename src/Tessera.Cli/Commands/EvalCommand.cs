@@ -1,11 +1,13 @@
 using System.CommandLine;
 using System.Diagnostics;
+using System.Text.Json.Nodes;
 using Spectre.Console;
 using Tessera.Cli.Rendering;
-using Tessera.Data;
-using Tessera.Deploy;
+using Tessera.Data.Sets;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Experiments;
 
 namespace Tessera.Cli.Commands;
 
@@ -13,6 +15,7 @@ namespace Tessera.Cli.Commands;
 internal static class EvalCommand
 {
     private const int MostUnreadable = 5;
+    private const int MostRows = 30;
 
     private static readonly Argument<string> Subject = new("run|model")
     {
@@ -77,192 +80,83 @@ internal static class EvalCommand
             var terminal = parsed.Terminal();
             using var interruption = new Interruption();
             var subject = Open(parsed);
-            if (parsed.GetValue(Type) is { } type)
-                subject = subject with { Precision = type == "bf16" ? Precision.Bf16 : Precision.Fp32 };
+            var precision = parsed.GetValue(Type) switch
+            {
+                "bf16" => Precision.Bf16,
+                "fp32" => Precision.Fp32,
+                _ => subject.Bundle.Content.Precision,
+            };
             Torch.Threads = Environment.ProcessorCount;
-            using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Model, subject.Precision, terminal);
+            using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
-            var evaluation = Measure(subject, compiled, parsed.GetValue(Batch), terminal, interruption.Token);
-            Show(subject, evaluation, Stopwatch.GetElapsedTime(started), terminal);
+            Metrics Run(Action<int>? done) =>
+                subject.Run(precision, parsed.GetValue(Batch), compiled is null ? null : compiled.Call, done, interruption.Token);
+            var metrics = terminal.IsDrawn
+                ? terminal
+                    .Drawing.Status()
+                    .Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Data.Count:N0}"))
+                : Run(null);
+            Show(subject, metrics, Stopwatch.GetElapsedTime(started), terminal);
         });
         return command;
     }
 
-    private sealed record Measured(
-        Backbone Model,
-        Dataset Data,
-        Pipeline Pipeline,
-        EvaluationOptions Options,
-        Precision Precision,
-        double UnreadableLimit,
-        string Source
-    );
-
-    private static Measured Open(ParseResult parsed)
+    private static BundleMeasurement Open(ParseResult parsed)
     {
         var name = parsed.GetRequiredValue(Subject);
         var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
         var file = parsed.GetValue(CheckpointFile);
+        var part = new MeasuredPart(parsed.GetValue(Data), parsed.GetValue(Root), parsed.GetValue(Split), parsed.GetValue(Limit));
         if (Directory.Exists(name))
         {
-            var trained = TrainedModel.FromRun(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
-            if (file is not null)
-                Pretrained.Load(trained.Model, file);
-            var own = trained.Recipe;
-            var given = parsed.GetValue(Data);
-            var data =
-                given is null && parsed.GetValue(Root) is null
-                    ? RecipeData.Open(trained.Facts, own.Data, parsed.GetValue(Split) ?? own.Evaluation.Split, parsed.GetValue(Limit))
-                    : RecipeData.Open(
-                        trained.Facts,
-                        new DataRecipe(given ?? own.Data.Name, Root: parsed.GetValue(Root)),
-                        parsed.GetValue(Split) ?? own.Evaluation.Split,
-                        parsed.GetValue(Limit)
-                    );
-            // What the recipe does with its own data fits by itself.
-            if (given is not null)
-                Check(trained.Model, data);
-            var seen = DataFacts.Of(data) with { Mean = trained.Facts.Mean, Deviation = trained.Facts.Deviation };
-            return new(
-                trained.Model,
-                data,
-                own.EvaluationPipeline(trained.Model, seen),
-                own.Evaluation,
-                own.Train.Precision,
-                own.Data.UnreadableLimit,
-                file ?? trained.Checkpoint.Path
-            );
+            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
+            return BundleMeasurement.OfRun(name, file is null ? bundle : bundle.WithWeights(file), part);
         }
-        if (
-            Registry.All.All(variant => variant.Name != name)
-            && !Registry.Find(name).Any()
-            && name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal)
-        )
-            throw new UserException($"there is no run folder {name}");
-        var found = Registry.Get(name);
+        var variant = ModelLoading.Find(name);
         if (file is null)
             throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
-        if (parsed.GetValue(Data) is not { } wanted)
+        if (part.Name is null)
             throw new UserException(
                 $"{name} is measured on labelled images: --data names the data set, one of {string.Join(", ", Datasets.Kinds.Keys.Order())}"
             );
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema choose among the checkpoints of a run; a model has only --checkpoint");
-        var images = Datasets.OpenImages(wanted, parsed.GetValue(Split) ?? "test", parsed.GetValue(Root));
-        var set = parsed.GetValue(Limit) is { } limit && limit < images.Count ? new Subset(images, limit) : images;
-        Backbone model;
-        using (Nn.Init.Skip())
-            model = found.Create(
-                new()
-                {
-                    Classes = set.ClassNames.Count,
-                    Channels = set.Channels,
-                    ImageSize = set is { Height: { } height, Width: { } width } ? (height, width) : null,
-                }
-            );
-        Pretrained.Load(model, file);
-        model.To(device);
-        var normalization =
-            found.Preprocessing is { } own2 && own2.Mean.Count == set.Channels
-                ? new Normalization([.. own2.Mean.Select(m => (float)m)], [.. own2.Std.Select(s => (float)s)])
-                : set.Normalization;
-        var side = model.ImageSize.Height;
-        var fits = (set.Height, set.Width) == model.ImageSize || model.ImageSize.Width != side;
-        return new(
-            model,
-            set,
-            new(fits ? [] : [new EvaluationCrop(side, found.Preprocessing?.CropRatio ?? 0.875)], normalization),
-            new(),
-            Precision.Fp32,
-            0.01,
-            file
-        );
+            throw new UserException("--best and --ema choose among the weights of a run; a model has only --checkpoint");
+        return BundleMeasurement.OfWeights(variant, file, part, device);
     }
 
-    private static void Check(Backbone model, Dataset data)
+    private static void Show(BundleMeasurement subject, Metrics metrics, TimeSpan time, Terminal terminal)
     {
-        if (model.Classes != data.ClassNames.Count)
-            throw new UserException($"the model knows {model.Classes} classes, {data.Name} has {data.ClassNames.Count}");
-        if (data is ImageDataset images && model.Channels != images.Channels)
-            throw new UserException($"the model takes images of {model.Channels} channels, those of {images.Name} have {images.Channels}");
-    }
-
-    private static Evaluation Measure(Measured subject, CompiledModel? compiled, int? batch, Terminal terminal, CancellationToken stop)
-    {
-        var loader = new Loader(
-            subject.Data,
-            subject.Pipeline,
-            batch ?? subject.Options.Batch,
-            unreadableLimit: subject.UnreadableLimit,
-            replacement: Replacement.None
-        );
-        Evaluation Run(Action<int>? done) =>
-            Evaluator.Run(
-                subject.Model,
-                loader.Epoch(0),
-                subject.Options,
-                subject.Precision,
-                done,
-                compiled is null ? null : compiled.Call,
-                stop: stop
-            );
-        return terminal.IsDrawn
-            ? terminal
-                .Drawing.Status()
-                .Start("Evaluating ...", status => Run(done => status.Status = $"Evaluating ... {done:N0} of {subject.Data.Count:N0}"))
-            : Run(null);
-    }
-
-    private static void Show(Measured subject, Evaluation evaluation, TimeSpan time, Terminal terminal)
-    {
+        var (data, classes) = (subject.Data, subject.Bundle.Classes);
+        var speed = metrics.Count / time.TotalSeconds;
         if (terminal.Json)
         {
-            Terminal.WriteJson(
-                new
-                {
-                    evaluation.Top1,
-                    evaluation.Top5,
-                    Data = subject.Data.Name,
-                    subject.Data.Split,
-                    Weights = subject.Source,
-                    Seconds = Math.Round(time.TotalSeconds, 3),
-                    ImagesPerSecond = Math.Round(evaluation.Count / time.TotalSeconds, 1),
-                    Unreadable = evaluation.Unreadable.Select(image => new { File = image.Name, image.Problem }),
-                    Evaluation = EvaluationTable.Json(evaluation, subject.Data.ClassNames),
-                }
-            );
+            var result = new JsonObject();
+            foreach (var (figure, value) in metrics.Scalars)
+                result[figure] = value;
+            result["data"] = data.Name;
+            result["split"] = data.Split;
+            result["weights"] = subject.Bundle.Source;
+            result["seconds"] = Math.Round(time.TotalSeconds, 3);
+            result["images_per_second"] = Math.Round(speed, 1);
+            result["unreadable"] = Terminal.ToJson(metrics.Unreadable.Select(image => new { File = image.Name, image.Problem }));
+            result["evaluation"] = Terminal.ToJson(metrics.ToJson(classes));
+            Terminal.WriteJson(result);
             return;
         }
-        var sheet = EvaluationTable.Sheet($"{subject.Data.Name} ({subject.Data.Split})");
-        EvaluationTable.AddTo(sheet, evaluation);
-        if (evaluation.Unreadable.Count > 0)
-            sheet.Add("unreadable images, left out", $"{evaluation.Unreadable.Count:N0}");
-        sheet.Add($"{(subject.Data is ImageDataset ? "images" : "texts")} a second", $"{evaluation.Count / time.TotalSeconds:N0}");
+        var sheet = MetricsTable.Sheet($"{data.Name} ({data.Split})");
+        MetricsTable.AddTo(sheet, metrics, subject.Bundle.Task.SampleNoun);
+        if (metrics.Unreadable.Count > 0)
+            sheet.Add("unreadable images, left out", $"{metrics.Unreadable.Count:N0}");
+        sheet.Add($"{subject.Bundle.Task.SampleNoun} a second", $"{speed:N0}");
         sheet.Show(terminal);
         if (terminal.Quiet)
             return;
-        foreach (var image in evaluation.Unreadable.Take(MostUnreadable))
+        foreach (var image in metrics.Unreadable.Take(MostUnreadable))
             terminal.Note($"{image.Name} cannot be read: {image.Problem}");
-        if (evaluation.Unreadable.Count > MostUnreadable)
-            terminal.Note($"and {evaluation.Unreadable.Count - MostUnreadable} more; --json lists all");
-        var classes = new Sheet(new("class"), new("samples", true), new("right", true), new("most often taken for"));
-        foreach (var (label, name) in subject.Data.ClassNames.Index())
-        {
-            var row = evaluation.Confusion[label];
-            var other = row.Index()
-                .Where(cell => cell.Index != label && cell.Item > 0)
-                .OrderByDescending(cell => cell.Item)
-                .Select(cell => $"{subject.Data.ClassNames[cell.Index]} ({cell.Item})")
-                .FirstOrDefault();
-            classes.Add(
-                name,
-                $"{row.Sum():N0}",
-                evaluation.PerClass[label] is { } recall ? Figures.Percent(recall) : Figures.None,
-                other ?? ""
-            );
-        }
-        // More classes than fit on a screen are for the report and for --json.
-        if (subject.Data.ClassNames.Count <= 30)
-            classes.Show(terminal);
+        if (metrics.Unreadable.Count > MostUnreadable)
+            terminal.Note($"and {metrics.Unreadable.Count - MostUnreadable} more; --json lists all");
+        // More rows than fit on a screen are for the report and for --json.
+        foreach (var table in metrics.Tables(classes).Where(table => table.Rows.Count <= MostRows))
+            MetricsTable.Of(table).Show(terminal);
     }
 }

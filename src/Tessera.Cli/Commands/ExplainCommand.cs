@@ -1,9 +1,9 @@
 using System.CommandLine;
-using System.Globalization;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
 using Tessera.Models;
-using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Explain;
 
 namespace Tessera.Cli.Commands;
 
@@ -73,8 +73,6 @@ internal static class ExplainCommand
         return command;
     }
 
-    private sealed record Opened(string Title, Backbone Model, Normalization Normalization, IReadOnlyList<string> Classes);
-
     private sealed record Explained(string File, string Class, IReadOnlyList<Choice> Choices, IReadOnlyList<string> Pictures);
 
     private sealed record Choice(string Class, double Probability);
@@ -82,31 +80,22 @@ internal static class ExplainCommand
     private static int Run(ParseResult parsed)
     {
         var terminal = parsed.Terminal();
-        var subject = Open(parsed);
-        var label = LabelOf(parsed.GetValue(Class), subject.Classes);
+        var bundle = Open(parsed);
+        int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
         Torch.Threads = Environment.ProcessorCount;
-        var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
         var folder = parsed.GetRequiredValue(Out);
         List<Explanation> explanations = [];
         List<Explained> results = [];
         var code = ExitCode.Success;
-        foreach (var file in parsed.GetRequiredValue(Files))
+        foreach (var sample in bundle.Read(parsed.GetRequiredValue(Files)))
         {
             try
             {
-                using var scope = new Scope();
-                var explanation = Explanation.Of(
-                    Path.GetFileName(file),
-                    subject.Model,
-                    ImageInput.Read(file, subject.Model, subject.Normalization).To(device),
-                    subject.Normalization,
-                    subject.Classes,
-                    label
-                );
+                var explanation = bundle.Explain(sample, label);
                 explanations.Add(explanation);
                 results.Add(
                     new(
-                        file,
+                        sample.Name,
                         explanation.Explained,
                         [.. explanation.Choices.Select(c => new Choice(c.Class, c.Probability))],
                         Write(explanation, folder, explanations.Count)
@@ -122,12 +111,12 @@ internal static class ExplainCommand
         }
         var page = Path.Combine(folder, PageName);
         if (explanations.Count > 0)
-            AtomicFile.Write(page, System.Text.Encoding.UTF8.GetBytes(ExplainPage.Render(subject.Title, explanations)));
+            AtomicFile.Write(page, System.Text.Encoding.UTF8.GetBytes(ExplainPage.Render(bundle.Content.Model, explanations)));
         Show(terminal, results, page);
         return code;
     }
 
-    private static Opened Open(ParseResult parsed)
+    private static ModelBundle Open(ParseResult parsed)
     {
         var name = parsed.GetRequiredValue(Subject);
         var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
@@ -136,57 +125,15 @@ internal static class ExplainCommand
         {
             if (parsed.GetValue(Classes) is not null)
                 throw new UserException("--classes is for models; a run knows its classes");
-            var trained = TrainedModel.FromRun(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
-            if (trained.Model is TextCct)
-                throw new UserException($"{name} knows texts: only what a model sees in images can be explained");
-            if (file is not null)
-                Pretrained.Load(trained.Model, file);
-            return new(
-                $"{trained.Recipe.Model.Name} on {trained.Recipe.Data.Name}",
-                trained.Model,
-                trained.Facts.Normalization,
-                trained.Facts.Classes
-            );
+            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
+            return file is null ? bundle : bundle.WithWeights(file);
         }
-        if (name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal))
-            throw new UserException($"there is no run folder {name}");
-        var variant = Registry.Get(name);
+        var variant = ModelLoading.Find(name);
         if (file is null)
             throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema choose among the checkpoints of a run; a model has only --checkpoint");
-        Backbone model;
-        using (Nn.Init.Skip())
-            model = variant.Create(new() { Classes = parsed.GetValue(Classes) });
-        Pretrained.Load(model, file);
-        model.To(device);
-        model.Eval();
-        var preprocessing = variant.Preprocessing ?? Preprocessing.ImageNet;
-        return new(
-            name,
-            model,
-            new([.. preprocessing.Mean.Select(m => (float)m)], [.. preprocessing.Std.Select(s => (float)s)]),
-            [.. Enumerable.Range(0, model.Classes).Select(i => $"class {i}")]
-        );
-    }
-
-    private static int? LabelOf(string? wanted, IReadOnlyList<string> classes)
-    {
-        if (wanted is null)
-            return null;
-        var named = classes
-            .Index()
-            .Where(c => string.Equals(c.Item, wanted, StringComparison.OrdinalIgnoreCase))
-            .Select(c => (int?)c.Index)
-            .FirstOrDefault();
-        if (named is not null)
-            return named;
-        if (int.TryParse(wanted, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < classes.Count)
-            return number;
-        var near = Spelling.Nearest(wanted, classes).Take(3);
-        throw new UserException(
-            $"--class: there is no class '{wanted}'; a number from 0 to {classes.Count - 1} or a name is right, the nearest are {string.Join(", ", near)}"
-        );
+            throw new UserException("--best and --ema choose among the weights of a run; a model has only --checkpoint");
+        return ModelBundle.FromWeights(variant, file, classes: parsed.GetValue(Classes), device: device);
     }
 
     private static string[] Write(Explanation explanation, string folder, int number)

@@ -2,9 +2,9 @@ using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
-using Tessera.Deploy;
-using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Commands;
 
@@ -49,25 +49,24 @@ internal static class PredictCommand
         Top.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() < 1)
-                result.AddError("--top: at least 1 is right.");
+                result.AddError("--top must be at least 1.");
         });
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
-            var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
+            var bundle = ModelBundle.Load(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
+            var given = parsed.GetRequiredValue(Files);
             Torch.Threads = Environment.ProcessorCount;
             // Tracing costs a prediction of its own: it pays from the second file on.
             using var compiled =
-                parsed.GetValue(Eager) || parsed.GetRequiredValue(Files).Length < 2
-                    ? null
-                    : CompiledInference.Of(trained.Model, Precision.Fp32, terminal);
+                parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
             List<Prediction> predictions = [];
             var code = ExitCode.Success;
-            foreach (var (name, input) in Inputs(trained, parsed.GetRequiredValue(Files)))
+            foreach (var sample in bundle.Read(given))
             {
                 try
                 {
-                    predictions.Add(Predict(trained, compiled, name, input, parsed.GetValue(Top)));
+                    predictions.Add(bundle.Predict(sample, parsed.GetValue(Top), compiled is null ? null : compiled.Call));
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
@@ -82,85 +81,57 @@ internal static class PredictCommand
         return command;
     }
 
-    private sealed record Choice(string Class, int Label, double Probability);
-
-    private sealed record Prediction(string File, IReadOnlyList<Choice> Choices);
-
-    private static IEnumerable<(string Name, Func<ModelInput> Input)> Inputs(TrainedModel trained, string[] given)
-    {
-        if (trained.Facts.Words is not { } words)
-            return given.Select(file =>
-                (file, (Func<ModelInput>)(() => new(ImageInput.Read(file, trained.Model, trained.Facts.Normalization))))
-            );
-        var vocabulary = new Vocabulary(words);
-        var length = trained.Facts.Height!.Value;
-        return given
-            .SelectMany(text => File.Exists(text) ? File.ReadLines(text).Where(line => !string.IsNullOrWhiteSpace(line)) : [text])
-            .Select(text => (text, (Func<ModelInput>)(() => Encode(text))));
-
-        ModelInput Encode(string text)
-        {
-            var ids = vocabulary.Encode(text, length);
-            long[] padded = [.. ids.Select(id => (long)id), .. Enumerable.Repeat((long)Vocabulary.Padding, length - ids.Length)];
-            return new(Tensor.From(padded, 1, length), Tensor.From([.. padded.Select((_, i) => i < ids.Length)], 1, length));
-        }
-    }
-
-    private static Prediction Predict(TrainedModel trained, CompiledModel? compiled, string name, Func<ModelInput> read, int top)
-    {
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        var device = trained.Model.Parameters().First().Device;
-        var input = read();
-        var logits = compiled?.Call(input.Inputs)
-            ?? trained.Model.Run(input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) }).Logits;
-        var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
-        return new(
-            name,
-            [
-                .. probabilities
-                    .Index()
-                    .OrderByDescending(p => p.Item)
-                    .Take(top)
-                    .Select(p => new Choice(trained.Facts.Classes[p.Index], p.Index, p.Item)),
-            ]
-        );
-    }
-
     private static void Show(IReadOnlyList<Prediction> predictions, Terminal terminal)
     {
         if (terminal.Json)
         {
-            Terminal.WriteJson(predictions);
+            Terminal.WriteJson(
+                predictions.Select(one => new
+                {
+                    File = one.Sample,
+                    Choices = one.Classes.Select(c => new
+                    {
+                        c.Class,
+                        c.Label,
+                        c.Probability,
+                        c.Chosen,
+                    }),
+                })
+            );
             return;
         }
         if (terminal.Quiet)
         {
-            foreach (var (file, choices) in predictions)
-                Terminal.Result(
-                    string.Create(CultureInfo.InvariantCulture, $"{file}\t{choices[0].Class}\t{choices[0].Probability:0.0000}")
-                );
+            foreach (var one in predictions)
+            foreach (var chosen in one.Classes.Where(c => c.Chosen))
+                Terminal.Result(string.Create(CultureInfo.InvariantCulture, $"{one.Sample}\t{chosen.Class}\t{chosen.Probability:0.0000}"));
             return;
         }
         if (predictions.Count == 0)
             return;
+        // Where an answer may hold several classes or none, each class says whether it is part of it.
+        var several = predictions.Any(one => one.Classes.Count(c => c.Chosen) != 1);
         Column[] columns =
         [
             new("file"),
             new("class"),
             new("probability", true),
+            .. several ? [new Column("in the answer")] : Array.Empty<Column>(),
             .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
         ];
         var sheet = new Sheet(columns);
-        foreach (var (file, choices) in predictions)
-        {
-            foreach (var (rank, choice) in choices.Index())
-            {
-                // A pipe's reader wants the file on every line, a person's eye on the first.
-                string[] cells = [terminal.IsDrawn && rank > 0 ? "" : file, choice.Class, Figures.Percent(choice.Probability)];
-                sheet.Add(terminal.IsDrawn ? [.. cells, new string('█', (int)Math.Round(choice.Probability * BarWidth))] : cells);
-            }
-        }
+        foreach (var one in predictions)
+        foreach (var (rank, choice) in one.Classes.Index())
+            sheet.Add(
+                [
+                    // A pipe's reader wants the file on every line, a person's eye on the first.
+                    terminal.IsDrawn && rank > 0 ? "" : one.Sample,
+                    choice.Class,
+                    Figures.Percent(choice.Probability),
+                    .. several ? [choice.Chosen ? "yes" : "no"] : Array.Empty<string>(),
+                    .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
+                ]
+            );
         sheet.Show(terminal);
     }
 }

@@ -1,8 +1,9 @@
 using System.CommandLine;
 using System.Diagnostics;
 using Tessera.Cli.Rendering;
-using Tessera.Data;
-using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Experiments;
+using Tessera.Training.Objectives;
 
 namespace Tessera.Cli.Commands;
 
@@ -60,27 +61,18 @@ internal static class TokenLabelsCommand
             var terminal = parsed.Terminal();
             var (folder, top) = (parsed.GetRequiredValue(Out), parsed.GetValue(Top));
             if (top is < 1 or > 1000)
-                throw new UserException($"--top {top}: 1 to 1000 is right");
-            var trained = TrainedModel.FromRun(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(Where)));
-            var recipe = trained.Recipe.Data;
-            var name = parsed.GetValue(DataName) ?? recipe.Name;
-            // By default the very samples that the annotator learned from.
-            var split = parsed.GetValue(Split) ?? recipe.Split;
-            var data =
-                (
-                    name != recipe.Name ? Datasets.Open(name, split)
-                    : split == recipe.Split ? recipe.OpenTraining()
-                    : recipe.Open(split)
-                ) as ImageDataset
-                ?? throw new UserException($"{name} holds texts: only images have token labels");
+                throw new UserException($"--top {top}: it must be 1 to 1000");
+            var run = parsed.GetRequiredValue(Run);
+            var bundle = ModelBundle.Load(run, Device.Parse(parsed.GetRequiredValue(Where)));
+            var (data, unreadableLimit) = Annotation.Images(run, parsed.GetValue(DataName), parsed.GetValue(Split));
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             var unreadable = TokenLabelStore.Make(
-                trained.Model,
+                bundle.Model,
                 data,
                 folder,
                 top,
-                unreadableLimit: recipe.UnreadableLimit,
+                unreadableLimit: unreadableLimit,
                 stop: interruption.Token
             );
             var bytes = new DirectoryInfo(folder).EnumerateFiles().Sum(file => file.Length);

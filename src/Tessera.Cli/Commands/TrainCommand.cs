@@ -6,14 +6,16 @@ using Tessera.Cli.Rendering;
 using Tessera.Data;
 using Tessera.Distributed;
 using Tessera.Training;
+using Tessera.Training.Experiments;
+using Tessera.Training.Loop;
 
 namespace Tessera.Cli.Commands;
 
 /// <summary><c>tessera train</c>: a recipe becomes a run.</summary>
 internal static class TrainCommand
 {
-    // A backward pass costs twice a forward pass, and a multiply-accumulate is two operations.
-    private const double OperationsPerMac = 3 * 2;
+    // A multiply-accumulate is two operations.
+    private const double OperationsPerMac = 2;
 
     private static readonly Argument<string?> Recipe = new("recipe")
     {
@@ -167,13 +169,11 @@ internal static class TrainCommand
         var cost = ModelCost.Count(experiment.Model);
         var type = experiment.Recipe.Train.Precision == Precision.Fp32 ? DType.Float32 : DType.BFloat16;
         // The peak is of this machine's processors alone.
-        var arithmetic = !experiment.Trainer.IsOnePass
-            ? null
-            : new Arithmetic(
-                cost.Macs * OperationsPerMac / 1e9,
-                group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null
-            );
-        (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, SamplesOf(experiment));
+        double? peak = group is null ? PeakCache.OfUser().Gflops(type, Device.Parse(experiment.Recipe.Train.Device)) : null;
+        var arithmetic = experiment.Trainer.ForwardPasses is { } passes
+            ? new Arithmetic(cost.Macs * passes * OperationsPerMac / 1e9, peak)
+            : null;
+        (experiment.Trainer.Arithmetic, view.Arithmetic, view.Samples) = (arithmetic, arithmetic, experiment.Task.SampleNoun);
         Introduce(experiment, cost, terminal, group);
         var result = view.Run(() => experiment.Train(interruption.Token));
         var outcome = new Outcome(
@@ -218,8 +218,10 @@ internal static class TrainCommand
             return;
         var recipe = experiment.Recipe;
         terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
+        var samples = experiment.Task.SampleNoun;
         terminal.Note(
-            $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs {(experiment.TrainData is ImageDataset ? $"an image of {string.Join("x", cost.Input)}" : $"a text of {cost.Input[0]} words")}; {experiment.TrainData.Count:N0} {SamplesOf(experiment)} to learn from, {experiment.TestData.Count:N0} to measure on"
+            $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs for a sample of {string.Join("x", cost.Input)}; "
+                + $"{experiment.TrainData.Count:N0} {samples} to learn from, {experiment.TestData.Count:N0} to measure on"
         );
         terminal.Note(
             $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(group is null ? "" : $"{group.Size} processes of ")}{(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}"
@@ -232,13 +234,13 @@ internal static class TrainCommand
     private static void Show(Outcome outcome, Terminal terminal)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        var sheet = EvaluationTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
+        var sheet = MetricsTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
         if (result.Last is { } last)
-            EvaluationTable.AddTo(sheet, last, result.LastEma);
+            MetricsTable.AddTo(sheet, last, experiment.Task.SampleNoun, result.LastEma);
         Add("time", Figures.Time(outcome.Time));
         if (outcome.ImagesPerSecond > 0)
         {
-            Add($"training {SamplesOf(experiment)} a second", $"{outcome.ImagesPerSecond:N0}");
+            Add($"training {experiment.Task.SampleNoun} a second", $"{outcome.ImagesPerSecond:N0}");
             if (outcome.Arithmetic is { } arithmetic)
                 Add("arithmetic", Figures.Speed(arithmetic, outcome.ImagesPerSecond));
         }
@@ -273,9 +275,9 @@ internal static class TrainCommand
                 outcome.Unreadable,
                 outcome.Cost.Parameters,
                 outcome.Cost.Macs,
-                result.Last?.Top1,
-                Evaluation = result.Last is { } last ? EvaluationTable.Json(last, experiment.Facts.Classes) : null,
-                Averaged = result.LastEma is { } ema ? EvaluationTable.Json(ema, experiment.Facts.Classes) : null,
+                Score = result.Last?.Score,
+                Evaluation = result.Last is { } last ? last.ToJson(experiment.Facts.Classes) : null,
+                Averaged = result.LastEma is { } ema ? ema.ToJson(experiment.Facts.Classes) : null,
             }
         );
     }
@@ -294,7 +296,6 @@ internal static class TrainCommand
         Arithmetic? Arithmetic
     );
 
-    private static string SamplesOf(Experiment experiment) => experiment.TrainData is ImageDataset ? "images" : "texts";
 
     /// <summary>Gathers the speed of the steps, and how many images could not be read.</summary>
     private sealed class Speed

@@ -1,6 +1,9 @@
 using Tessera.Cli.Rendering;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Experiments;
+using Tessera.Training.Reports;
+using Tessera.Training.Runs;
 
 namespace Tessera.Cli.Comparison;
 
@@ -47,13 +50,13 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
             if (!result.Completed)
                 throw new OperationCanceledException(stop);
         }
-        return (RunSummary.Of(run.Path), experiment.Recipe.Model.Options(experiment.Facts));
+        return (RunSummary.Of(run.Path), experiment.Recipe.Model.Options(experiment.Facts.ModelDefaults));
     }
 
     private List<string> Differences(RunFolder run, string[] settings)
     {
-        var wanted = Training.Recipe.Load(Recipe, settings).ToYaml().Split('\n');
-        var present = Training.Recipe.Load(run.RecipePath).ToYaml().Split('\n');
+        var wanted = Training.Experiments.Recipe.Load(Recipe, settings).ToYaml().Split('\n');
+        var present = Training.Experiments.Recipe.Load(run.RecipePath).ToYaml().Split('\n');
         return [.. wanted.Except(present).Select(line => line.Trim().Split(':')[0]).Distinct()];
     }
 }

@@ -1,5 +1,6 @@
 using Tessera.Cli.Comparison;
 using Tessera.Training;
+using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Rendering;
 

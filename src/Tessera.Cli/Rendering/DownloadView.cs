@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Data.Downloads;
 
 namespace Tessera.Cli.Rendering;
 

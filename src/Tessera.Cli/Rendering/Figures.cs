@@ -38,7 +38,7 @@ internal static class Figures
         : string.Create(CultureInfo.InvariantCulture, $"{(int)time.TotalHours}:{time:mm\\:ss}");
 
     /// <summary>Arithmetic a second and its share of the machine's peak.</summary>
-    internal static string Speed(Tessera.Training.Arithmetic cost, double samplesPerSecond) =>
+    internal static string Speed(Tessera.Training.Loop.Arithmetic cost, double samplesPerSecond) =>
         string.Create(
             CultureInfo.InvariantCulture,
             $"{cost.Gflops(samplesPerSecond):0} GFLOP/s{(cost.Share(samplesPerSecond) is { } share ? $" ({100 * share:0} % of peak)" : "")}"

@@ -56,16 +56,21 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
 
     private void AddRow(Evaluated done)
     {
+        var rows = done.Metrics.Headline;
         if (!headed)
-            Above(
-                $"[grey]{"epoch", 6}{"train loss", 13}{"test loss", 12}{"top-1", 11}{"top-5", 11}{(done.Ema is null ? "" : "averaged"), 11}{"time", 10}[/]"
-            );
+        {
+            var names = string.Concat(rows.Select(row => $"{row.Name,12}"));
+            Above($"[grey]{"epoch", 6}{"train loss", 13}{Markup.Escape(names)}{(done.Ema is null ? "" : "averaged"), 12}{"time", 10}[/]");
+        }
         headed = true;
-        var test = done.Evaluation;
-        var averaged = done.Ema is { } ema ? Rendering.Figures.Percent(ema.Top1) : "";
-        Above(
-            $"{done.Epoch + 1, 6}{(TrainLoss is { } loss ? Rendering.Figures.Loss(loss) : ""), 13}{Rendering.Figures.Loss(test.Loss), 12}[green]{Rendering.Figures.Percent(test.Top1), 11}[/]{Rendering.Figures.Percent(test.Top5), 11}{averaged, 11}{Rendering.Figures.Time(Stopwatch.GetElapsedTime(started)), 10}"
+        var score = done.Metrics.Headline.FirstOrDefault(row => row.Format == MetricFormat.Share) ?? rows[0];
+        var figures = string.Concat(
+            rows.Select(row => row == score ? $"[green]{MetricsTable.Text(row), 12}[/]" : $"{MetricsTable.Text(row), 12}")
         );
+        var averaged = done.Ema?.Headline.FirstOrDefault(row => row.Name == score.Name) is { } same ? MetricsTable.Text(same) : "";
+        var loss = TrainLoss is { } mean ? Rendering.Figures.Loss(mean) : "";
+        var time = Rendering.Figures.Time(Stopwatch.GetElapsedTime(started));
+        Above($"{done.Epoch + 1, 6}{loss, 13}{figures}{averaged, 12}{time, 10}");
     }
 
     // What is drawn live is only written over: a shorter line would leave its end standing.

@@ -27,15 +27,15 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
                 to.WriteLine(line);
                 break;
             case Evaluated done:
-                to.WriteLine(
-                    $"epoch {done.Epoch + 1} evaluated{(TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "")}  {Describe(done.Evaluation)}{(done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "")}"
-                );
+                var train = TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "";
+                var averaged = done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "";
+                to.WriteLine($"epoch {done.Epoch + 1} evaluated{train}  {Describe(done.Metrics)}{averaged}");
                 break;
         }
     }
 
     protected override void Stopping() => to.WriteLine("stopping after this step with a checkpoint; Ctrl-C again stops at once");
 
-    private static string Describe(Evaluation evaluation) =>
-        $"test loss {Rendering.Figures.Loss(evaluation.Loss)}  top-1 {Rendering.Figures.Percent(evaluation.Top1)}  top-5 {Rendering.Figures.Percent(evaluation.Top5)}";
+    private static string Describe(Metrics metrics) =>
+        string.Join("  ", metrics.Headline.Select(row => $"{row.Name} {MetricsTable.Text(row)}"));
 }

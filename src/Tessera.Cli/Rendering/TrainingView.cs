@@ -1,4 +1,5 @@
 using Tessera.Training;
+using Tessera.Training.Loop;
 
 namespace Tessera.Cli.Rendering;
 

@@ -16,7 +16,7 @@ public enum Replacement
 /// Batches of a data set, made ahead by background threads. Order and augmentation depend on the seed, the epoch and the sample
 /// alone, never on the number of workers.
 /// </summary>
-public sealed class Loader
+public sealed class Loader : BatchSource
 {
     private readonly Func<BatchBuilder> builder;
     private readonly UnreadableImages unreadable;
@@ -95,9 +95,11 @@ public sealed class Loader
     /// <summary>Images that could not be read so far, by position.</summary>
     public IReadOnlyList<UnreadableImage> Unreadable => unreadable.Found;
 
-    /// <summary>Tells of images that were found unreadable before, in an earlier part of the same training: they count towards the limit.</summary>
-    /// <exception cref="DataException">There are more than the limit allows.</exception>
-    public void Remember(IReadOnlyList<UnreadableImage> images) => unreadable.Add(images);
+    /// <inheritdoc/>
+    public override string Split => Dataset.Split;
+
+    /// <inheritdoc/>
+    public override void Remember(IReadOnlyList<UnreadableImage> images) => unreadable.Add(images);
 
     /// <summary>What happens to it.</summary>
     public Pipeline Pipeline { get; }
@@ -105,8 +107,8 @@ public sealed class Loader
     /// <summary>Samples of a batch.</summary>
     public int BatchSize { get; }
 
-    /// <summary>Batches of an epoch.</summary>
-    public int StepsPerEpoch => dropLast ? samples / BatchSize : (samples + BatchSize - 1) / BatchSize;
+    /// <inheritdoc/>
+    public override int StepsPerEpoch => dropLast ? samples / BatchSize : (samples + BatchSize - 1) / BatchSize;
 
     /// <summary>The batches of an epoch.</summary>
     /// <remarks>
@@ -116,7 +118,7 @@ public sealed class Loader
     /// <param name="epoch">From 0.</param>
     /// <param name="skipBatches">Batches left out at the start, to go on in the middle of an epoch.</param>
     /// <exception cref="DataException">A negative number, or samples that cannot be read.</exception>
-    public IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0)
+    public override IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0)
     {
         if (epoch < 0 || skipBatches < 0 || skipBatches > StepsPerEpoch)
             throw new DataException($"epoch {epoch} from batch {skipBatches} on: an epoch has {StepsPerEpoch} batches");

@@ -19,8 +19,13 @@ public sealed class Pipeline
     /// <summary>A pipeline that makes several views of every image, each in its own way.</summary>
     /// <param name="views">The transforms of each view.</param>
     /// <param name="normalization">Instead of the data set's own.</param>
+    /// <param name="shrinkOnLoad">See <see cref="ShrinkOnLoad"/>.</param>
     /// <exception cref="DataException">There is no view, or a batch transform stands beside several views.</exception>
-    public static Pipeline OfViews(IReadOnlyList<IReadOnlyList<Transform>> views, Normalization? normalization = null)
+    public static Pipeline OfViews(
+        IReadOnlyList<IReadOnlyList<Transform>> views,
+        Normalization? normalization = null,
+        bool shrinkOnLoad = false
+    )
     {
         if (views.Count == 0)
             throw new DataException("augment: there must be at least one view");
@@ -28,7 +33,7 @@ public sealed class Pipeline
             throw new DataException(
                 $"augment: {TransformRegistry.NameOf(mixing)} works on batches with one view, and there are {views.Count} views"
             );
-        return new(views[0], normalization) { Views = views };
+        return new(views[0], normalization) { Views = views, ShrinkOnLoad = shrinkOnLoad };
     }
 
     /// <summary>Nothing but normalisation.</summary>

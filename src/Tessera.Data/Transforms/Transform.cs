@@ -21,3 +21,11 @@ public abstract record FloatTransform : Transform
 
 /// <summary>A step on a whole batch: it may mix images and their targets.</summary>
 public abstract record BatchTransform : Transform;
+
+/// <summary>What happens to the images of a training: the transforms of each view that a batch has of them.</summary>
+/// <param name="Views">A list of transforms for each view; most methods take one view.</param>
+public sealed record Augmentation(IReadOnlyList<IReadOnlyList<Transform>> Views)
+{
+    /// <summary>The transforms of the first view.</summary>
+    public IReadOnlyList<Transform> First => Views[0];
+}

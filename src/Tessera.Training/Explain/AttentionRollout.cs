@@ -1,6 +1,6 @@
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Explain;
 
 /// <summary>
 /// Attention of all blocks together (Abnar and Zuidema, 2020, arXiv:2005.00928): the product over the blocks of half the

@@ -1,4 +1,6 @@
-namespace Tessera.Training;
+using Tessera.Training.Drawing;
+
+namespace Tessera.Training.Explain;
 
 /// <summary>Explanations as one HTML page that needs nothing else.</summary>
 public static class ExplainPage

@@ -1,7 +1,7 @@
 using Tessera.Data;
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Explain;
 
 /// <summary>A picture of an explanation.</summary>
 /// <param name="Name">What it shows: <c>image</c>, <c>roll-out</c>, <c>Grad-CAM</c>, or in the model's own terms.</param>

@@ -1,6 +1,6 @@
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Explain;
 
 /// <summary>
 /// Which places speak for a class (Selvaraju et al., 2017, arXiv:1610.02391, section 3): the channels of a late block, weighted

@@ -1,6 +1,6 @@
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Explain;
 
 /// <summary>Where a model looks: a map over the image with values in [0, 1].</summary>
 /// <param name="Name">What it shows.</param>

@@ -1,6 +1,7 @@
 using Tessera.Models;
+using Tessera.Training.Drawing;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Explain;
 
 /// <summary>An image with a map laid over it.</summary>
 internal static class Overlay

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>
 /// The loss of the advanced recipe of visual transformers: a share of distillation by the teacher's softmax, the rest
@@ -27,8 +27,8 @@ public static class AdvancedLoss
         Torch.Scope(() =>
         {
             var distillation =
-                Losses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1)) * (temperature * temperature);
-            var crossEntropy = Losses.CrossEntropy(student, labels, smoothing);
+                ClassificationLosses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1)) * (temperature * temperature);
+            var crossEntropy = ClassificationLosses.CrossEntropy(student, labels, smoothing);
             return (distillation * share + crossEntropy * (1 - share), distillation, crossEntropy);
         });
 }

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>The compound loss of RevCol's heads and decoders (Cai et al., 2022, arXiv:2212.11696, section 2.3).</summary>
 public static class ColumnSupervision
@@ -41,7 +41,6 @@ public static class ColumnSupervision
         return scope.Return(
             new Loss(parts.Aggregate((a, b) => a + b))
             {
-                Logits = logits[^1],
                 Parts = parts.Index().ToDictionary(part => $"column{part.Index}", part => part.Item.Detach()),
             }
         );

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>What of two maps of features is compared.</summary>
 public enum AlignmentKind

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>
 /// The losses between a ViT and its agent CNN (Zhang et al., 2022, arXiv:2112.03552, section 3.3). Whatever is imitated is a
@@ -42,7 +42,7 @@ public static class FeatureHints
     /// <param name="teacher">Logits, [B, K].</param>
     /// <param name="temperature">T.</param>
     public static Tensor Distillation(Tensor student, Tensor teacher, double temperature) =>
-        Losses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
+        ClassificationLosses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
 
     /// <summary>Weight of the hints over time: from 1 in epoch 0 along a straight line to 0 after the last.</summary>
     public static double Decay(int epoch, int epochs) => Math.Max(0, 1 - epoch / (double)epochs);

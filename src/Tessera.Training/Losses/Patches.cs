@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>Images as rows of patches, for methods that predict pixels or hide patches.</summary>
 public static class Patches

@@ -1,6 +1,6 @@
 using Tessera.Nn;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>What is learned about the distance of two places.</summary>
 public enum LocalizationMode
@@ -110,7 +110,7 @@ public sealed partial class RelativeLocalization : Module
     private Tensor AxisLoss(Tensor scores, Tensor distances) // [B m, bins], [B m]
     {
         if (target.Mode == LocalizationMode.Ce)
-            return Losses.CrossEntropy(scores, distances);
+            return ClassificationLosses.CrossEntropy(scores, distances);
         var shares = scores.Softmax(1);
         var places = Torch.Arange(bins, device: scores.Device).To(scores.DType);
         var mean = (shares * places).Sum(1, true);

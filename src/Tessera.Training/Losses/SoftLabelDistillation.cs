@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>Distillation by the teacher's soft labels alone, without hard labels or a token of its own (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
 public static class SoftLabelDistillation

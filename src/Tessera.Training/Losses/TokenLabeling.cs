@@ -1,7 +1,7 @@
 using Tessera.Models;
 using Tessera.Models.Layers;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>
 /// Token labeling: every patch token learns a soft label of its own, cut out of a map of scores that a strong classifier left

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>Which tokens are held against which.</summary>
 public enum TokenRelation

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Losses;
 
 /// <summary>
 /// What a network that drops tokens is trained with: labels, the ratio of tokens that are kept, and the logits and tokens of
@@ -69,7 +69,6 @@ public static class TokenSparsification
         return scope.Return(
             new Loss(total)
             {
-                Logits = logits,
                 Parts = new Dictionary<string, Tensor>
                 {
                     ["classification"] = classification.Detach(),

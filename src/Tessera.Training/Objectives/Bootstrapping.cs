@@ -1,15 +1,17 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// A plain ViT and the CNN that is derived from it learn together: both from the labels and from each other's logits, and the
 /// ViT from the CNN's features of every block, with a weight that fades. With shared weights the CNN's convolutions are made of
 /// the ViT's own tensors. The CNN is dropped afterwards. Zhang et al., 2022, arXiv:2112.03552.
 /// </summary>
-public sealed partial class Bootstrapping : Objective
+public sealed partial class Bootstrapping : BackboneObjective
 {
     private readonly AgentCnn agent;
     private readonly BootstrappingOptions options;
@@ -19,15 +21,16 @@ public sealed partial class Bootstrapping : Objective
     /// <param name="student">A plain ViT.</param>
     /// <exception cref="ArgumentException">The student is no plain ViT, or no agent can be made from it.</exception>
     public Bootstrapping(BootstrappingOptions options, Backbone student)
-        : this(options, AgentOf(options, student)) { }
+        : this(options, student, AgentOf(options, student)) { }
 
-    internal Bootstrapping(BootstrappingOptions options, AgentCnn agent) => (this.options, this.agent) = (options, agent);
+    internal Bootstrapping(BootstrappingOptions options, Backbone student, AgentCnn agent)
+        : base(student) => (this.options, this.agent) = (options, agent);
 
     /// <summary>The CNN.</summary>
     public AgentCnn Agent => agent;
 
-    /// <summary>As published, clipping is of the ViT's gradients.</summary>
-    public override bool ClipsStudentOnly => true;
+    /// <summary>As published, the ViT's gradients alone count for clipping.</summary>
+    public override IReadOnlyList<Phase> Phases => [new Phase("", [this]) { Clipped = [Student] }];
 
     private static AgentCnn AgentOf(BootstrappingOptions options, Backbone student)
     {
@@ -66,15 +69,15 @@ public sealed partial class Bootstrapping : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, tokens) = Observed.Run(student, new(batch.Inputs), student.BlockPaths);
+        var (outputs, tokens) = Observed.Run(Student, new(batch.Inputs), Student.BlockPaths);
         var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
-        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, student.PrefixTokens))];
+        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, Student.PrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
         return new(Total(terms, progress))
         {
-            Logits = outputs.Logits,
+            Scores = Accuracy(outputs.Logits, batch),
             Parts = terms.Named.ToDictionary(term => term.Name, term => term.Value.Detach()),
         };
     }

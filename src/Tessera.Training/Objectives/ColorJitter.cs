@@ -1,6 +1,6 @@
 using Tessera.Data;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Brightness, contrast and saturation of a batch on its device, each image by its own factors: for a second view of images that

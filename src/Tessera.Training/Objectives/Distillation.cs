@@ -1,14 +1,16 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// A distillation token learns from a teacher (Touvron et al., 2020, arXiv:2012.12877, section 4), which sees the same augmented
 /// and mixed images. The teacher is frozen and no part of what checkpoints hold.
 /// </summary>
-public sealed partial class Distillation : Objective
+public sealed partial class Distillation : BackboneObjective
 {
     private readonly DistillationOptions options;
 
@@ -20,12 +22,14 @@ public sealed partial class Distillation : Objective
 
     /// <summary>The method with its teacher.</summary>
     /// <param name="options">Settings.</param>
+    /// <param name="student">A model with a distillation token.</param>
     /// <param name="teacher">Frozen and set to evaluation here; null where nothing is distilled.</param>
     /// <exception cref="ArgumentException">Distillation without a teacher.</exception>
-    public Distillation(DistillationOptions options, Backbone? teacher)
-        : this(options, teacher, null) { }
+    public Distillation(DistillationOptions options, Backbone student, Backbone? teacher)
+        : this(options, student, teacher, null) { }
 
-    internal Distillation(DistillationOptions options, Backbone? teacher, TeacherStore? stored)
+    internal Distillation(DistillationOptions options, Backbone student, Backbone? teacher, TeacherStore? stored)
+        : base(student)
     {
         if (options.Kind != DistillationKind.None && teacher is null && stored is null)
             throw new ArgumentException($"{options.Kind} distillation needs a teacher", nameof(teacher));
@@ -35,29 +39,29 @@ public sealed partial class Distillation : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var outputs = student.Run(new(batch.Inputs, batch.Mask));
+        var outputs = Student.Run(new(batch.Inputs, batch.Mask));
         var own = Supervised.Base(outputs.Logits, batch, options.Smoothing);
         if (options.Kind == DistillationKind.None)
-            return new(own) { Logits = outputs.Logits };
+            return new(own) { Scores = Accuracy(outputs.Logits, batch) };
         if (!outputs.Named.TryGetValue(Outputs.Distillation, out var distilled))
             throw new InvalidOperationException(
-                $"{student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none"
+                $"{Student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none"
             );
         Tensor theirs;
         using (Torch.NoGrad())
             theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
         if (theirs.Size(1) != distilled.Size(1))
             throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
-        var total = Losses.Distillation(own, distilled, theirs, options.Kind, options.Alpha, options.Temperature, options.PerBatch);
+        var total = ClassificationLosses.Distillation(own, distilled, theirs, options.Kind, options.Alpha, options.Temperature, options.PerBatch);
         return new(total)
         {
-            Logits = outputs.Logits,
+            Scores = Accuracy(outputs.Logits, batch),
             Parts = new Dictionary<string, Tensor>
             {
                 ["class_loss"] = own.Detach(),
-                ["teacher_loss"] = Losses.FromTeacher(distilled.Detach(), theirs, options.Kind, options.Temperature, options.PerBatch),
+                ["teacher_loss"] = ClassificationLosses.FromTeacher(distilled.Detach(), theirs, options.Kind, options.Temperature, options.PerBatch),
             },
         };
     }
@@ -94,16 +98,17 @@ public sealed record DistillationOptions(
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => Stored is null ? null : TeacherStore.Conflict(recipe);
+    public override IReadOnlyList<Need> Needs =>
+        [new Need.Views(1), .. Stored is null ? Array.Empty<Need>() : [new Need.RepeatableImages(TeacherStore.Obstacle)]];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
         if (Kind == DistillationKind.None)
-            return new Distillation(this, null);
+            return new Distillation(this, context.Student, null);
         var teacher = Teacher!.Create(context);
         return Stored is null
-            ? new Distillation(this, teacher)
-            : new Distillation(this, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
+            ? new Distillation(this, context.Student, teacher)
+            : new Distillation(this, context.Student, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
     }
 }

@@ -2,7 +2,7 @@ using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>What the encoders of masked-image pre-training begin with.</summary>
 internal static class FixedPositions

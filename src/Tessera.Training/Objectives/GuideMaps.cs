@@ -1,7 +1,9 @@
 using Tessera.Data;
+using Tessera.Data.Imaging;
+using Tessera.Data.Transforms;
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// The maps of a guide that are stored. Where images are the same in every epoch, they are those that the guide would compute.
@@ -28,15 +30,15 @@ internal sealed class GuideMaps
     }
 
     /// <summary>Why maps cannot be stored for the augmentation of a recipe; null where they can.</summary>
-    internal static string? Conflict(Recipe recipe) =>
-        TeacherStore.Conflict(recipe) is null ? null
-        : recipe.Augment.FirstOrDefault(transform =>
+    internal static string? Obstacle(IReadOnlyList<Transform> augment) =>
+        TeacherStore.Obstacle(augment) is null ? null
+        : augment.FirstOrDefault(transform =>
             transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomShift or RandomVerticalFlip
         )
             is { } other
-            ? $"{RecipeShape.ChoiceName(other.GetType())} in augment: maps of a guide can be cut and mirrored as resized_crop and flip do it with images, nothing else"
-        : recipe.Augment.OfType<RandomResizedCrop>().Any() ? null
-        : TeacherStore.Conflict(recipe);
+            ? $"{TransformRegistry.NameOf(other)} in augment: the maps of a guide can only be cut and mirrored as random_resized_crop and random_horizontal_flip do it with images"
+        : augment.OfType<RandomResizedCrop>().Any() ? null
+        : TeacherStore.Obstacle(augment);
 
     /// <summary>The stored maps, made first where the folder has none.</summary>
     internal static GuideMaps Open(string folder, Backbone guide, ObjectiveContext context)
@@ -59,7 +61,7 @@ internal sealed class GuideMaps
     internal IReadOnlyList<Tensor> Of(Batch batch)
     {
         var maps = store.Of(batch);
-        return replayed && batch.Views is { } views
+        return replayed && batch.Views[0].Images is { } views
             ? [.. maps.Select(map => Torch.Stack([.. views.Select((view, i) => Cut(map[i], view))]))]
             : maps;
     }

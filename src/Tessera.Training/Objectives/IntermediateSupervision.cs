@@ -1,11 +1,13 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>Training of a RevCol with heads and decoders along its columns: early ones paint the image, late ones classify (Cai et al., 2022, arXiv:2212.11696, section 2.2).</summary>
-public sealed class IntermediateSupervision : Objective
+public sealed class IntermediateSupervision : BackboneObjective
 {
     private readonly IntermediateSupervisionOptions options;
     private readonly Normalization normalization;
@@ -16,6 +18,7 @@ public sealed class IntermediateSupervision : Objective
     /// <param name="normalization">Of its images: decoders paint them as they were before.</param>
     /// <exception cref="ArgumentException">The student has no such heads.</exception>
     public IntermediateSupervision(IntermediateSupervisionOptions options, Backbone student, Normalization normalization)
+        : base(student)
     {
         if (student is not RevCol { Options.Supervision: true })
             throw new ArgumentException(
@@ -25,20 +28,21 @@ public sealed class IntermediateSupervision : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var outputs = student.Run(new(batch.Inputs));
+        var (targets, outputs) = (ClassTargets.Of(batch), Student.Run(new(batch.Inputs)));
         var earlier = Enumerable.Range(0, outputs.Named.Count).TakeWhile(i => outputs.Named.ContainsKey(RevCol.Image(i))).ToArray();
         var picture = batch.Inputs * PerChannel(normalization.Deviation) + PerChannel(normalization.Mean);
-        return ColumnSupervision.Loss(
+        var loss = ColumnSupervision.Loss(
             [.. earlier.Select(i => outputs.Named[RevCol.Head(i)]), outputs.Logits],
             [.. earlier.Select(i => outputs.Named[RevCol.Image(i)])],
             picture,
-            batch.Targets ?? batch.Labels,
+            targets.Soft ?? targets.Labels,
             options.ImageWeight,
             options.ClassWeight,
             options.Smoothing
         );
+        return loss with { Scores = Accuracy(outputs.Logits, batch) };
 
         Tensor PerChannel(IReadOnlyList<float> values) => Tensor.From([.. values], 1, values.Count, 1, 1).To(batch.Inputs.Device);
     }

@@ -2,15 +2,16 @@ using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Nn;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// How good frozen features are: a linear classifier learns on top of them, behind a batch norm without scale and shift (He et al.,
 /// 2021, arXiv:2111.06377, section 4.1 and appendix A.1). Norm and classifier together are a linear map, which becomes the
 /// student's own classifier after every step: the trained model is one like any other.
 /// </summary>
-public sealed partial class LinearProbe : Objective
+public sealed partial class LinearProbe : BackboneObjective
 {
     private const double Eps = 1e-6,
         Deviation = 0.01;
@@ -27,6 +28,7 @@ public sealed partial class LinearProbe : Objective
     /// <summary>The method for a student, which is frozen here.</summary>
     /// <exception cref="ArgumentException">Its classifier is no single linear map.</exception>
     public LinearProbe(Backbone student, double smoothing = 0)
+        : base(student)
     {
         this.smoothing = smoothing;
         var parameters = student.NamedParameters().ToDictionary(p => p.Name, p => p.Parameter);
@@ -48,20 +50,20 @@ public sealed partial class LinearProbe : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
         // Its features are those of prediction, whatever statistics or dropout it has.
-        if (student.Training)
-            student.Eval();
+        if (Student.Training)
+            Student.Eval();
         Tensor features;
         using (Torch.NoGrad())
-            features = student.ForwardPooled(batch.Inputs);
+            features = Student.ForwardPooled(batch.Inputs);
         var logits = head.Call(norm.Call(features));
-        return new(Supervised.Base(logits, batch, smoothing)) { Logits = logits };
+        return new(Supervised.Base(logits, batch, smoothing)) { Scores = Accuracy(logits, batch) };
     }
 
     /// <inheritdoc/>
-    public override void AfterStep(Backbone student, Progress progress)
+    public override void AfterStep(Progress progress)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -81,11 +83,12 @@ public sealed record LinearProbeOptions([Range(0, 0.999)] double Smoothing = 0) 
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) =>
-        recipe.Auxiliary.Count > 0 ? "a linear probe leaves the model as it is: auxiliary terms would have nothing to change"
-        : recipe.Train.Ema is not null
-            ? "a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one"
-        : null;
+    public override IReadOnlyList<Need> Needs =>
+        [
+            new Need.Views(1),
+            new Need.NoAuxiliaryLosses("a linear probe leaves the model as it is: auxiliary losses would have nothing to change"),
+            new Need.NoAverage("a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one"),
+        ];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new LinearProbe(context.Student, Smoothing);

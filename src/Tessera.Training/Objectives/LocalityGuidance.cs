@@ -2,15 +2,17 @@ using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Nn;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Beside the labels, outputs of some blocks learn to look like the stages of a small convolutional network that was trained on
 /// the same small data before (Li et al., 2022, arXiv:2207.10026). The guide's predictions play no part; guide and adapters are
 /// dropped afterwards.
 /// </summary>
-public sealed partial class LocalityGuidance : Objective
+public sealed partial class LocalityGuidance : BackboneObjective
 {
     private readonly ModuleList<Conv2d> featureTransforms;
 
@@ -30,6 +32,7 @@ public sealed partial class LocalityGuidance : Objective
         : this(options, student, guide, null) { }
 
     internal LocalityGuidance(LocalityGuidanceOptions options, Backbone student, Backbone guide, GuideMaps? stored)
+        : base(student)
     {
         (this.options, this.guide, this.stored) = (options, guide, stored);
         guide.RequireGrad(false);
@@ -56,9 +59,9 @@ public sealed partial class LocalityGuidance : Objective
     public override bool MeanOverSamples => options.Kind != AlignmentKind.Similarity;
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, blocks) = Observed.Run(student, new(batch.Inputs), paths);
+        var (outputs, blocks) = Observed.Run(Student, new(batch.Inputs), paths);
         Tensor[] theirs;
         using (Torch.NoGrad())
         {
@@ -72,14 +75,14 @@ public sealed partial class LocalityGuidance : Objective
             .Stack([
                 .. theirs.Select(
                     (target, i) =>
-                        FeatureAlignment.Loss(Adapted(i, Observed.Map(student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
+                        FeatureAlignment.Loss(Adapted(i, Observed.Map(Student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
                 ),
             ])
             .Sum();
         var labels = Supervised.Base(outputs.Logits, batch, options.Smoothing);
         return new(labels + options.Weight * guidance)
         {
-            Logits = outputs.Logits,
+            Scores = Accuracy(outputs.Logits, batch),
             Parts = new Dictionary<string, Tensor> { ["labels"] = labels.Detach(), ["guidance"] = guidance.Detach() },
         };
     }
@@ -118,15 +121,20 @@ public sealed record LocalityGuidanceOptions(
     [RecipePath] string? Stored = null
 ) : ObjectiveOptions
 {
+    /// <summary>Folder that keeps the guide's maps.</summary>
+    public string? Stored { get; init; } =
+        Stored is not null && GuideBatchNorm is GuideStatistics.Batch
+            ? throw new ArgumentException(
+                "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored"
+            )
+            : Stored;
+
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) =>
-        Stored is null ? null
-        : GuideBatchNorm is GuideStatistics.Batch
-            ? "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored"
-        : GuideMaps.Conflict(recipe);
+    public override IReadOnlyList<Need> Needs =>
+        [new Need.Views(1), .. Stored is null ? Array.Empty<Need>() : [new Need.RepeatableImages(GuideMaps.Obstacle)]];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)

@@ -3,15 +3,17 @@ using Tessera.Data;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Pre-training without labels: most patches are hidden, the student encodes the others, and a small decoder paints the hidden
 /// ones. He et al., "Masked Autoencoders Are Scalable Vision Learners", 2021, arXiv:2111.06377. Names of the decoder's weights are
 /// those of the authors' code.
 /// </summary>
-public sealed partial class MaskedAutoencoder : Objective
+public sealed partial class MaskedAutoencoder : BackboneObjective
 {
     private readonly Parameter maskToken; // [1, 1, D]
     private readonly Parameter decoderPosEmbed; // [1, 1 + L, D], fixed
@@ -29,6 +31,7 @@ public sealed partial class MaskedAutoencoder : Objective
     /// <param name="pretrained">Whether its weights are kept as they are.</param>
     /// <exception cref="ArgumentException">The student is no plain ViT.</exception>
     public MaskedAutoencoder(MaskedAutoencoderOptions options, Backbone student, bool pretrained = false)
+        : base(student)
     {
         this.options = options;
         var encoder = FixedPositions.Prepare(student, pretrained, "masked autoencoding");
@@ -57,10 +60,10 @@ public sealed partial class MaskedAutoencoder : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
         var noise = Torch.Rand([batch.Inputs.Size(0), grid.Height * (long)grid.Width], device: batch.Inputs.Device);
-        var loss = Reconstruct((Vit)student, batch.Inputs, noise).Loss;
+        var loss = Reconstruct((Vit)Student, batch.Inputs, noise).Loss;
         return new(loss) { Parts = new Dictionary<string, Tensor> { ["hidden_patches"] = loss.Detach() } };
     }
 
@@ -134,10 +137,17 @@ public sealed record MaskedAutoencoderOptions(
             : throw new ArgumentException($"a decoder of width {Dim} does not divide into {Heads} heads and 4 parts of its positions");
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) =>
-        recipe.Auxiliary.Count > 0
-            ? "masked autoencoding shows the student some of the patches only: auxiliary terms have no map to work on"
-            : Mixing(recipe, "masked autoencoding paints the pixels of single images and uses no labels");
+    public override Type? TargetsType => null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Need> Needs =>
+        [
+            new Need.Views(1),
+            new Need.NoAuxiliaryLosses(
+                "masked autoencoding shows the student some of the patches only: auxiliary losses have no map to work on"
+            ),
+            new Need.UnmixedImages("masked autoencoding paints the pixels of single images and uses no labels"),
+        ];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new MaskedAutoencoder(this, context.Student, context.Pretrained);

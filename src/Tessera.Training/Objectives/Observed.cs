@@ -1,6 +1,6 @@
 using Tessera.Models;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>A pass through a model with the outputs of some of its blocks.</summary>
 internal static class Observed
@@ -53,7 +53,7 @@ internal static class Observed
         model.Eval();
         try
         {
-            return body(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width], device: Evaluator.DeviceOf(model)));
+            return body(Torch.Zeros([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width], device: ModuleDevice.Of(model)));
         }
         finally
         {

@@ -3,15 +3,17 @@ using Tessera.Data;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// TinyMIM: pre-training without labels by imitating how the tokens of one block of a larger, masked-autoencoded ViT are related.
 /// The student's last block is cut into the teacher's number of heads. The study's other targets are that block's features and the
 /// final class token, behind a learned linear map of the student's. Ren et al., 2023, arXiv:2301.01296.
 /// </summary>
-public sealed partial class RelationDistillation : Objective
+public sealed partial class RelationDistillation : BackboneObjective
 {
     private readonly RelationDistillationOptions options;
     private readonly int heads,
@@ -32,6 +34,7 @@ public sealed partial class RelationDistillation : Objective
         bool pretrained = false,
         Normalization? normalization = null
     )
+        : base(student)
     {
         this.options = options;
         var own = FixedPositions.Prepare(student, pretrained, "distillation of relations").Options;
@@ -58,13 +61,13 @@ public sealed partial class RelationDistillation : Objective
     }
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
         var view = jitter is null ? batch.Inputs : jitter.Of(batch.Inputs);
-        var kept = options.MaskRatio > 0 ? Visible((Vit)student, batch.Inputs) : null;
+        var kept = options.MaskRatio > 0 ? Visible((Vit)Student, batch.Inputs) : null;
         return options.Target == DistillationTarget.Relations
-            ? Compare((Vit)student, view, batch.Inputs, kept).Loss
-            : Imitate((Vit)student, view, batch.Inputs, kept);
+            ? Compare((Vit)Student, view, batch.Inputs, kept).Loss
+            : Imitate((Vit)Student, view, batch.Inputs, kept);
     }
 
     // The same patches are hidden from both.
@@ -179,10 +182,17 @@ public sealed record RelationDistillationOptions(
             : throw new ArgumentException("target_block: the class token is that behind the last norm, not a block's");
 
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) =>
-        recipe.Auxiliary.Count > 0
-            ? "distillation of relations ends the student's pass in its last block: auxiliary terms have no map to work on"
-            : Mixing(recipe, "the teacher knows whole images, and no labels are used");
+    public override Type? TargetsType => null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Need> Needs =>
+        [
+            new Need.Views(1),
+            new Need.NoAuxiliaryLosses(
+                "distillation of relations ends the student's pass in its last block: auxiliary losses have no map to work on"
+            ),
+            new Need.UnmixedImages("the teacher knows whole images, and no labels are used"),
+        ];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) =>

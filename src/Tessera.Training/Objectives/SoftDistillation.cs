@@ -1,40 +1,46 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>Learning from a teacher's soft labels alone, without labels of the data: SReT's distilled models (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
-public sealed class SoftDistillation : Objective
+public sealed class SoftDistillation : BackboneObjective
 {
     private readonly double temperature;
 
     private readonly Func<Batch, Tensor> teacher;
 
     /// <summary>The method with its teacher, which is frozen here.</summary>
-    public SoftDistillation(Backbone teacher, double temperature = 1)
-        : this(batch => teacher.Call(batch.Inputs), temperature)
+    /// <param name="student">The model that is trained.</param>
+    /// <param name="teacher">Who teaches.</param>
+    /// <param name="temperature">Of both logits.</param>
+    public SoftDistillation(Backbone student, Backbone teacher, double temperature = 1)
+        : this(student, batch => teacher.Call(batch.Inputs), temperature)
     {
         teacher.RequireGrad(false);
         teacher.Eval();
     }
 
     /// <summary>The method with what its teacher put out.</summary>
-    internal SoftDistillation(TeacherStore stored, double temperature)
-        : this(batch => stored.Of(batch)[0], temperature) { }
+    internal SoftDistillation(Backbone student, TeacherStore stored, double temperature)
+        : this(student, batch => stored.Of(batch)[0], temperature) { }
 
-    private SoftDistillation(Func<Batch, Tensor> teacher, double temperature) => (this.teacher, this.temperature) = (teacher, temperature);
+    private SoftDistillation(Backbone student, Func<Batch, Tensor> teacher, double temperature)
+        : base(student) => (this.teacher, this.temperature) = (teacher, temperature);
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var logits = student.Run(new(batch.Inputs, batch.Mask)).Logits;
+        var logits = Student.Run(new(batch.Inputs, batch.Mask)).Logits;
         Tensor theirs;
         using (Torch.NoGrad())
             theirs = teacher(batch);
         if (theirs.Size(1) != logits.Size(1))
             throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {logits.Size(1)}");
-        return new(SoftLabelDistillation.Loss(logits, theirs, temperature)) { Logits = logits };
+        return new(SoftLabelDistillation.Loss(logits, theirs, temperature)) { Scores = Accuracy(logits, batch) };
     }
 }
 
@@ -50,14 +56,18 @@ public sealed record SoftDistillationOptions(
 ) : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) => Stored is null ? null : TeacherStore.Conflict(recipe);
+    public override Type? TargetsType => null;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<Need> Needs =>
+        [new Need.Views(1), .. Stored is null ? Array.Empty<Need>() : [new Need.RepeatableImages(TeacherStore.Obstacle)]];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
         var teacher = Teacher.Create(context);
         return Stored is null
-            ? new SoftDistillation(teacher, Temperature)
-            : new SoftDistillation(TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
+            ? new SoftDistillation(context.Student, teacher, Temperature)
+            : new SoftDistillation(context.Student, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
     }
 }

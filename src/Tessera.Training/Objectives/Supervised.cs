@@ -1,8 +1,10 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>How logits are held against labels.</summary>
 public enum ClassificationLoss
@@ -15,39 +17,50 @@ public enum ClassificationLoss
 }
 
 /// <summary>Learning from labels, or from the soft targets of a batch that has them (smoothing is inside of those already).</summary>
+/// <param name="student">The model that is trained.</param>
 /// <param name="smoothing">Label smoothing, in [0, 1).</param>
 /// <param name="kind">Cross-entropy or binary cross-entropy.</param>
 /// <param name="threshold">Binary: targets above it count as 1, others as 0.</param>
 /// <param name="sumClasses">Binary: sums over the classes instead of averaging.</param>
 public sealed class Supervised(
+    Backbone student,
     double smoothing = 0,
     ClassificationLoss kind = ClassificationLoss.CrossEntropy,
     double? threshold = null,
     bool sumClasses = false
-) : Objective
+) : BackboneObjective(student)
 {
-    /// <inheritdoc/>
-    public override bool IsOnePass => true;
+    // A pass forward and one backward, which costs as much as two forward.
+    internal const double OnePass = 3;
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    public override double? ForwardPasses => OnePass;
+
+    /// <inheritdoc/>
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var logits = student.Run(new(batch.Inputs, batch.Mask)).Logits;
-        var loss =
-            kind == ClassificationLoss.CrossEntropy
-                ? Base(logits, batch, smoothing)
-                : Losses.BinaryCrossEntropy(
-                    logits,
-                    batch.Targets ?? Losses.Smoothed(batch.Labels, logits.Size(1), smoothing),
-                    threshold,
-                    sumClasses
-                );
-        return new(loss) { Logits = logits };
+        var logits = Student.Run(new(batch.Inputs, batch.Mask)).Logits;
+        return new(LossOf(logits, batch)) { Scores = Accuracy(logits, batch) };
+    }
+
+    private Tensor LossOf(Tensor logits, Batch batch)
+    {
+        if (kind == ClassificationLoss.CrossEntropy)
+            return Base(logits, batch, smoothing);
+        var targets = ClassTargets.Of(batch);
+        return ClassificationLosses.BinaryCrossEntropy(
+            logits,
+            targets.Soft ?? ClassificationLosses.Smoothed(targets.Labels, logits.Size(1), smoothing),
+            threshold,
+            sumClasses
+        );
     }
 
     /// <summary>The cross-entropy of logits against whatever the batch has.</summary>
     internal static Tensor Base(Tensor logits, Batch batch, double smoothing) =>
-        batch.Targets is { } targets ? Losses.SoftCrossEntropy(logits, targets) : Losses.CrossEntropy(logits, batch.Labels, smoothing);
+        ClassTargets.Of(batch) is { Soft: { } soft }
+            ? ClassificationLosses.SoftCrossEntropy(logits, soft)
+            : ClassificationLosses.CrossEntropy(logits, ClassTargets.Of(batch).Labels, smoothing);
 }
 
 /// <summary>Learning from labels.</summary>
@@ -73,5 +86,5 @@ public sealed record SupervisedOptions(
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new Supervised(Smoothing, Loss, Threshold, SumClasses);
+    public override Objective Create(ObjectiveContext context) => new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses);
 }

@@ -1,6 +1,7 @@
 using Tessera.Models;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>A trained model that another one learns from: a run, or a model of the registry with its weights.</summary>
 /// <param name="Run">Folder of a run; its newest checkpoint is taken.</param>
@@ -20,7 +21,7 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
     public Backbone Create(ObjectiveContext context)
     {
         if (Run is not null)
-            return TrainedModel.FromRun(Run, context.Device).Model;
+            return Bundles.ModelBundle.Load(Run, context.Device).Model;
         if (Weights is not null && !File.Exists(Weights))
             throw new RunException(
                 $"{Weights}: there is no such file, which is to hold the weights of {Model}, the teacher or guide; set its weights to where the file lies, or name a trained run instead: {{ run: FOLDER }}"

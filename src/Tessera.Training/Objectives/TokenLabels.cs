@@ -3,15 +3,17 @@ using Tessera.Data;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Token labeling: every patch token learns the label that a strong classifier saw at its place, besides the label of the image
 /// (Jiang et al., 2021, arXiv:2104.10858). LV-ViT brings the head of the tokens and mixes tokens of two images; for other models
 /// of tokens or maps a head of this method's own reads the output of the last block.
 /// </summary>
-public sealed partial class TokenLabels : Objective
+public sealed partial class TokenLabels : BackboneObjective
 {
     private readonly LayerNorm? norm;
     private readonly Linear? auxHead;
@@ -25,6 +27,7 @@ public sealed partial class TokenLabels : Objective
     /// <summary>The method with its maps of scores.</summary>
     /// <exception cref="ArgumentException">The student's tokens are no square grid.</exception>
     public TokenLabels(TokenLabelOptions options, Backbone student, TokenLabelStore store)
+        : base(student)
     {
         (this.options, this.store) = (options, store);
         path = student.BlockPaths[^1];
@@ -42,12 +45,12 @@ public sealed partial class TokenLabels : Objective
     public override bool MeanOverSamples => auxHead is not null || !options.MixTokens;
 
     /// <inheritdoc/>
-    public override bool IsOnePass => true;
+    public override double? ForwardPasses => Supervised.OnePass;
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var target = Targets(batch, student.Classes);
+        var target = Targets(batch, Student.Classes);
         TokenBox box = default;
         Outputs outputs;
         Tensor dense;
@@ -55,13 +58,13 @@ public sealed partial class TokenLabels : Objective
         {
             if (options.MixTokens)
                 box = MixToken.Draw(grid.Height, grid.Width);
-            outputs = student.Run(new(batch.Inputs) { MixBox = box });
+            outputs = Student.Run(new(batch.Inputs) { MixBox = box });
             dense = outputs.Named[LvVit.Dense];
         }
         else
         {
-            (outputs, var blocks) = Observed.Run(student, new(batch.Inputs), [path]);
-            dense = auxHead.Call(norm!.Call(Observed.Map(student, path, blocks[0], batch.Inputs).Flatten(2).Transpose(1, 2)));
+            (outputs, var blocks) = Observed.Run(Student, new(batch.Inputs), [path]);
+            dense = auxHead.Call(norm!.Call(Observed.Map(Student, path, blocks[0], batch.Inputs).Flatten(2).Transpose(1, 2)));
         }
         var loss = TokenLabeling.Loss(outputs.Logits, dense, target, box, options.DenseWeight, options.ClassWeight, options.UseGroundTruth);
         using var outside = Torch.NoGrad();
@@ -69,7 +72,7 @@ public sealed partial class TokenLabels : Objective
         // Where tokens are mixed, so is what the class token sees: its logits tell nothing about one label.
         return new(loss)
         {
-            Logits = MixToken.Kept(box, grid.Height * grid.Width) == 1 ? outputs.Logits : null,
+            Scores = MixToken.Kept(box, grid.Height * grid.Width) == 1 ? Accuracy(outputs.Logits, batch) : new Dictionary<string, Score>(),
             Parts = new Dictionary<string, Tensor> { ["token_accuracy"] = right },
         };
     }
@@ -78,8 +81,9 @@ public sealed partial class TokenLabels : Objective
     internal Tensor Targets(Batch batch, int classes) =>
         Torch.Scope(() =>
         {
-            var (scores, indices) = store.Of(batch.Indices, batch.Labels.ToArray<long>());
-            var views = batch.Views ?? [.. Enumerable.Repeat(ImageView.Whole, batch.Count)];
+            var labels = ClassTargets.Of(batch).Labels;
+            var (scores, indices) = store.Of(batch.Indices, labels.ToArray<long>());
+            var views = batch.Views[0].Images ?? [.. Enumerable.Repeat(ImageView.Full, batch.Count)];
             // Boxes have positive sides: what is mirrored is turned afterwards.
             var boxes = views
                 .SelectMany(v =>
@@ -91,7 +95,7 @@ public sealed partial class TokenLabels : Objective
                 scores.To(device),
                 indices.To(device),
                 Tensor.From(boxes, batch.Count, 4),
-                batch.Labels,
+                labels,
                 classes,
                 grid.Height,
                 options.Smoothing,
@@ -128,8 +132,11 @@ public sealed record TokenLabelOptions(
 ) : ObjectiveOptions
 {
     /// <inheritdoc/>
-    public override string? Conflict(Recipe recipe) =>
-        Mixing(recipe, "token labels belong to the places of one image; tokens are mixed by the method itself (mix_tokens)");
+    public override IReadOnlyList<Need> Needs =>
+        [
+            new Need.Views(1),
+            new Need.UnmixedImages("token labels belong to the places of one image; the method itself mixes tokens (mix_tokens)"),
+        ];
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)

@@ -1,15 +1,17 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Losses;
+using Tessera.Training.Recipes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Teaches a DynamicViT which tokens to drop: labels, the share of tokens that is kept, and the logits and tokens of the dense
 /// model that it came from (Rao et al., 2021, arXiv:2106.02034, section 3.3). The backbone changes slowly, after some epochs in
 /// which the predictors alone learn.
 /// </summary>
-public sealed partial class TokenSparsificationTraining : Objective
+public sealed partial class TokenSparsificationTraining : BackboneObjective
 {
     private readonly TokenSparsificationOptions options;
 
@@ -22,6 +24,7 @@ public sealed partial class TokenSparsificationTraining : Objective
     /// <summary>The method with the dense model, which is frozen here.</summary>
     /// <exception cref="ArgumentException">The student is no DynamicViT, or the teacher not of its kind.</exception>
     public TokenSparsificationTraining(TokenSparsificationOptions options, Backbone student, Backbone teacher)
+        : base(student)
     {
         (this.options, this.teacher) = (options, teacher);
         var dynamic =
@@ -43,30 +46,30 @@ public sealed partial class TokenSparsificationTraining : Objective
     private static bool IsPredictor(string name) => name.StartsWith("score_predictor.", StringComparison.Ordinal);
 
     /// <inheritdoc/>
-    public override double RateScale(string parameter) => IsPredictor(parameter) ? 1 : options.BackboneRate;
+    public override double LearningRateScale(string parameter) => IsPredictor(parameter) ? 1 : options.BackboneRate;
 
     /// <inheritdoc/>
     public override bool MeanOverSamples => !options.PerBatch;
 
     /// <inheritdoc/>
-    protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
         var learns = progress.Epoch >= options.FrozenEpochs;
         foreach (var parameter in backbone)
             if (parameter.RequiresGrad != learns)
                 parameter.RequiresGrad = learns;
-        var dynamic = (DynamicVit)student;
+        var dynamic = (DynamicVit)Student;
         Tensor theirs,
             tokens;
         using (Torch.NoGrad())
             (theirs, tokens) = Dense(dynamic, batch.Inputs);
-        var outputs = student.Run(new(batch.Inputs));
-        return TokenSparsification.Loss(
+        var (targets, outputs) = (ClassTargets.Of(batch), Student.Run(new(batch.Inputs)));
+        var loss = TokenSparsification.Loss(
             outputs.Logits,
             outputs.Named[DynamicVit.Tokens],
             theirs,
             tokens,
-            batch.Targets ?? Losses.Smoothed(batch.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
+            targets.Soft ?? ClassificationLosses.Smoothed(targets.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
             [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])],
             outputs.Named[DynamicVit.Mask],
             dynamic.Options.KeepRatios,
@@ -74,6 +77,7 @@ public sealed partial class TokenSparsificationTraining : Objective
             new(options.LabelWeight, options.RatioWeight, options.DistillationWeight),
             options.PerBatch
         );
+        return loss with { Scores = Accuracy(outputs.Logits, batch) };
     }
 
     // Logits and normed patch tokens, or the logits of the class token and of every patch token.

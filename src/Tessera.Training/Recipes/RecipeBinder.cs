@@ -3,8 +3,9 @@ using System.ComponentModel.DataAnnotations;
 using System.Globalization;
 using System.Reflection;
 using Tessera.Data;
+using Tessera.Data.Transforms;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>Builds typed records out of what a recipe says, by the parameters of their constructors.</summary>
 internal static class RecipeBinder
@@ -19,12 +20,24 @@ internal static class RecipeBinder
             return node;
         if (Nullable.GetUnderlyingType(type) is { } underlying)
             return node is RecipeValue { IsNull: true } ? null : Bind(underlying, node, path);
+        if (type == typeof(Augmentation))
+            return BindAugmentation(node, path);
         if (RecipeShape.ElementOf(type) is { } element)
             return BindList(element, node, path);
         if (type.IsEnum || type.IsPrimitive || type == typeof(string))
             return BindScalar(type, node, path);
         var choices = RecipeShape.Choices(type);
         return choices.Count > 0 ? BindChoice(choices, node, path) : BindRecord(type, node, path);
+    }
+
+    // A list of transforms, or { views: [ a list, a list ] }.
+    private static Augmentation BindAugmentation(RecipeNode node, string path)
+    {
+        var views = node is RecipeMap { Fields: [("views", _, var several)] } ? several : null;
+        if (views is not null and not RecipeList { Items.Count: > 0 })
+            throw new RecipeException(views.Place, Join(path, "views"), $"a list of lists of transforms was expected, not {views.Kind}");
+        RecipeNode[] lists = views is RecipeList list ? [.. list.Items] : [node];
+        return new([.. lists.Select(one => (IReadOnlyList<Transform>)BindList(typeof(Transform), one, path))]);
     }
 
     private static Array BindList(Type element, RecipeNode node, string path)
@@ -107,7 +120,7 @@ internal static class RecipeBinder
         }
 
         Type Chosen(string name, string place) =>
-            choices.TryGetValue(name, out var type)
+            choices.TryGetValue(OldNames.Choice(name), out var type)
                 ? type
                 : throw new RecipeException(place, path, $"'{name}' is unknown; {Hint(name, choices.Keys)}");
     }

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>A recipe that cannot be used; the message is one line, <c>file.yaml:12: schedule.epocs: unknown field; did you mean 'epochs'?</c></summary>
 public sealed class RecipeException : Exception

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>The name by which a recipe chooses this record where its base is expected: <c>{ name: adamw, lr: 1e-3 }</c>.</summary>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>A part of a recipe as it was written, with its place for messages.</summary>
 /// <param name="Place">File and line, or the override that set it.</param>

@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>
 /// A parameter of a recipe's record that names a file or folder. In the resolved recipe of a run it is absolute, so that the run

@@ -2,7 +2,7 @@ using System.Globalization;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>Reads YAML into nodes that know their lines, and sets fields by dotted paths.</summary>
 public static class RecipeReader

@@ -1,8 +1,9 @@
 using System.Reflection;
 using System.Text;
 using Tessera.Data;
+using Tessera.Data.Transforms;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>How records appear in recipes: their fields are the parameters of their constructor, in snake case.</summary>
 internal static class RecipeShape
@@ -35,7 +36,7 @@ internal static class RecipeShape
         if (!type.IsAbstract || !type.IsClass)
             return new Dictionary<string, Type>();
         if (type == typeof(Transform))
-            return Transforms.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
+            return TransformRegistry.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
         return type
             .Assembly.GetTypes()
             .Where(t => !t.IsAbstract && t.IsPublic && t.IsAssignableTo(type))

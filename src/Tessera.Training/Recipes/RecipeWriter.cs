@@ -1,8 +1,9 @@
 using System.Collections;
 using System.Globalization;
 using System.Text;
+using Tessera.Data.Transforms;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Recipes;
 
 /// <summary>Writes records as the YAML that binds to equal ones: every field, also those that have their default.</summary>
 internal sealed class RecipeWriter
@@ -29,6 +30,9 @@ internal sealed class RecipeWriter
 
     private void Field(StringBuilder text, string name, object value, int indent)
     {
+        // One view is written as the list that it is.
+        if (value is Augmentation { Views: [var only] })
+            value = only;
         var flow = Flow(value, named: true);
         if (value is string or ValueType || indent + name.Length + flow.Length + 2 <= Width)
         {

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Tessera.Training.Drawing;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Reports;
 
 /// <summary>Runs side by side as one HTML page that needs nothing else: figures, curves over each other, what their recipes differ in.</summary>
 public static class ComparisonPage
@@ -26,46 +27,49 @@ public static class ComparisonPage
 
     private static string Figures(IReadOnlyList<RunSummary> runs, string[] names)
     {
-        string[] heads =
-        [
-            "run",
-            "best top-1",
-            "last top-1",
-            "averaged",
-            "test loss",
-            "training loss",
-            "images a second",
-            "training",
-            "epochs",
-        ];
-        return $"<table><tr>{string.Concat(heads.Select((head, i) => i == 0 ? $"<th>{head}</th>" : $"<th class=\"number\">{head}</th>"))}</tr>"
-            + string.Concat(
-                runs.Select(
-                    (run, i) =>
-                        $"<tr><td>{Html.Encode(names[i])}</td>{string.Concat(Cells(run).Select(cell => $"<td class=\"number\">{cell}</td>"))}</tr>"
-                )
-            )
-            + "</table>";
+        string[] heads = ["run", "score", "best", "last", "averaged", "test loss", "training loss", "images a second", "training", "epochs"];
+        var rows = runs.Select((run, i) => $"<tr><td>{Html.Encode(names[i])}</td>{string.Concat(Cells(run).Select(Cell))}</tr>");
+        return $"<table><tr>{string.Concat(heads.Select(Head))}</tr>{string.Concat(rows)}</table>";
+
+        static string Head(string head, int i) => i == 0 ? $"<th>{head}</th>" : $"""<th class="number">{head}</th>""";
+        static string Cell(string cell) => $"""<td class="number">{Html.Encode(cell)}</td>""";
     }
 
     private static string[] Cells(RunSummary run) =>
         [
-            Share(run.BestTop1),
-            Share(run.LastTop1),
-            Share(run.LastEmaTop1),
+            run.Primary ?? None,
+            Score(run, run.Best),
+            Score(run, run.Last),
+            Score(run, run.LastEma),
             Loss(run.LastLoss),
             Loss(run.TrainLoss),
-            run.ImagesPerSecond is { } rate ? Html.Whole((long)rate) : "–",
+            run.ImagesPerSecond is { } rate ? Html.Whole((long)rate) : None,
             Html.Duration(TimeSpan.FromSeconds(run.Seconds)),
             Html.Whole(run.Epochs),
         ];
 
-    private static string Share(double? share) => share is { } value ? Html.Percent(value) : "–";
+    private const string None = "–";
 
-    private static string Loss(double? loss) => loss is { } value ? Html.Fixed(value, 4) : "–";
+    private static string Score(RunSummary run, double? score) =>
+        score is not { } value ? None
+        : run.IsShare ? Html.Percent(value)
+        : Html.Fixed(value, 4);
+
+    private static string Loss(double? loss) => loss is { } value ? Html.Fixed(value, 4) : None;
 
     private static string Charts(IReadOnlyList<RunSummary> runs, string[] names)
     {
+        // A chart for each primary score that runs have, with the runs that have it.
+        var scores = runs.Where(run => run.Primary is not null)
+            .DistinctBy(run => run.Primary)
+            .Select(run =>
+                Chart($"Test {run.Primary}", curves => curves.OfEvaluations(run.Primary!), true, v => run.IsShare ? Html.Percent(v, 0) : Plain(v))
+            );
+        return string.Concat(scores)
+            + Chart("Test loss", curves => curves.OfEvaluations("loss"), true, Plain)
+            + Chart("Training loss", curves => curves.OfSteps("loss"), false, Plain)
+            + Chart("Learning rate", curves => curves.OfSteps("lr"), false, v => v.ToString("0.0e0", CultureInfo.InvariantCulture));
+
         string Chart(string title, Func<RunCurves, IReadOnlyList<(double X, double Y)>> points, bool marked, Func<double, string> format) =>
             new LineChart(
                 title,
@@ -74,10 +78,6 @@ public static class ComparisonPage
                 format
             ).ToSvg();
         static string Plain(double value) => value.ToString("0.0#", CultureInfo.InvariantCulture);
-        return Chart("Test accuracy", curves => curves.OfEvaluations("top1"), true, v => Html.Percent(v, 0))
-            + Chart("Test loss", curves => curves.OfEvaluations("loss"), true, Plain)
-            + Chart("Training loss", curves => curves.OfSteps("loss"), false, Plain)
-            + Chart("Learning rate", curves => curves.OfSteps("lr"), false, v => v.ToString("0.0e0", CultureInfo.InvariantCulture));
     }
 
     private static string Differences(IReadOnlyList<RunSummary> runs, string[] names)
@@ -85,12 +85,10 @@ public static class ComparisonPage
         var rows = RunSummary.Differences(runs);
         if (rows.Count == 0)
             return "<p>Nothing.</p>";
-        return $"<table><tr><th>field</th>{string.Concat(names.Select(name => $"<th>{Html.Encode(name)}</th>"))}</tr>"
-            + string.Concat(
-                rows.Select(row =>
-                    $"<tr><th>{Html.Encode(row.Field)}</th>{string.Concat(row.Values.Select(value => $"<td>{Html.Encode(value ?? "–")}</td>"))}</tr>"
-                )
-            )
-            + "</table>";
+        var head = string.Concat(names.Select(name => $"<th>{Html.Encode(name)}</th>"));
+        return $"<table><tr><th>field</th>{head}</tr>{string.Concat(rows.Select(row => Row(row.Field, row.Values)))}</table>";
+
+        static string Row(string field, IReadOnlyList<string?> values) =>
+            $"<tr><th>{Html.Encode(field)}</th>{string.Concat(values.Select(value => $"<td>{Html.Encode(value ?? None)}</td>"))}</tr>";
     }
 }

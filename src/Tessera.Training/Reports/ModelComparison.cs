@@ -1,4 +1,4 @@
-namespace Tessera.Training;
+namespace Tessera.Training.Reports;
 
 /// <summary>A model under the configuration of a comparison.</summary>
 /// <param name="Model">Its name.</param>

@@ -1,6 +1,7 @@
 using System.Globalization;
+using Tessera.Training.Drawing;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Reports;
 
 /// <summary>Models side by side as one HTML page that needs nothing else: table, accuracy over costs with the Pareto front, growth over resolution.</summary>
 public static class ModelComparisonPage

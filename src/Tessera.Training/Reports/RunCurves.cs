@@ -1,6 +1,6 @@
 using System.Text.Json.Nodes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Reports;
 
 /// <summary>The log of a run as curves over its epochs.</summary>
 /// <param name="log">Lines of the log.</param>

@@ -3,7 +3,7 @@ using System.Diagnostics;
 using System.Reflection;
 using System.Runtime.InteropServices;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Reports;
 
 /// <summary>What a result depends on beside the recipe.</summary>
 public static class RunEnvironment

@@ -1,13 +1,18 @@
-namespace Tessera.Training;
+using Tessera.Training.Recipes;
+using Tessera.Training.Runs;
+
+namespace Tessera.Training.Reports;
 
 /// <summary>What a run came to, from its recipe and its log.</summary>
 /// <param name="Path">Folder of the run.</param>
 /// <param name="Fields">Fields of the resolved recipe by their path, as <c>optimizer.lr</c>, with their values as written.</param>
 /// <param name="Epochs">Epochs that were begun.</param>
 /// <param name="Steps">Steps that were done.</param>
-/// <param name="BestTop1">Highest accuracy of an evaluation, a fraction; null before the first.</param>
-/// <param name="LastTop1">Accuracy of the last evaluation, a fraction.</param>
-/// <param name="LastEmaTop1">The same of averaged weights, where there are some.</param>
+/// <param name="Primary">Name of the primary score; null before the first evaluation.</param>
+/// <param name="IsShare">Whether that score is a fraction.</param>
+/// <param name="Best">Best primary score of an evaluation, in its direction.</param>
+/// <param name="Last">Primary score of the last evaluation.</param>
+/// <param name="LastEma">The same of averaged weights, where there are some.</param>
 /// <param name="LastLoss">Loss of the last evaluation.</param>
 /// <param name="TrainLoss">Loss of training, last line of the log.</param>
 /// <param name="ImagesPerSecond">Median over the lines of the log.</param>
@@ -17,9 +22,11 @@ public sealed record RunSummary(
     IReadOnlyDictionary<string, string> Fields,
     long Epochs,
     long Steps,
-    double? BestTop1,
-    double? LastTop1,
-    double? LastEmaTop1,
+    string? Primary,
+    bool IsShare,
+    double? Best,
+    double? Last,
+    double? LastEma,
     double? LastLoss,
     double? TrainLoss,
     double? ImagesPerSecond,
@@ -40,7 +47,10 @@ public sealed record RunSummary(
         foreach (var (name, _, node) in RecipeReader.Read(File.ReadAllText(run.RecipePath), run.RecipePath).Fields)
             Flatten(name, node, fields);
         var curves = new RunCurves(RunLog.Read(run.LogPath));
-        double[] top1 = [.. curves.OfEvaluations("top1").Select(p => p.Y)];
+        var measured = curves.Evaluations.LastOrDefault();
+        var primary = (string?)measured?[RunLog.Primary];
+        double[] scores = primary is null ? [] : [.. curves.OfEvaluations(primary).Select(p => p.Y)];
+        var higher = (bool?)measured?[RunLog.HigherIsBetter] ?? true;
         double[] rates = [.. curves.OfSteps("images_per_second").Select(p => p.Y).Where(rate => rate > 0).Order()];
         var last = curves.Steps.Concat(curves.Evaluations).MaxBy(line => (long)line["step"]!);
         return new(
@@ -48,11 +58,15 @@ public sealed record RunSummary(
             fields,
             (long?)last?["epoch"] ?? 0,
             (long?)last?["step"] ?? 0,
-            top1.Length > 0 ? top1.Max() : null,
-            top1.Length > 0 ? top1[^1] : null,
-            Last(curves.OfEvaluations("ema_top1")),
-            Last(curves.OfEvaluations("loss")),
-            Last(curves.OfSteps("loss")),
+            primary,
+            (bool?)measured?[RunLog.IsShare] ?? false,
+            scores.Length == 0 ? null
+                : higher ? scores.Max()
+                : scores.Min(),
+            scores.Length > 0 ? scores[^1] : null,
+            primary is null ? null : LastOf(curves.OfEvaluations($"ema_{primary}")),
+            LastOf(curves.OfEvaluations("loss")),
+            LastOf(curves.OfSteps("loss")),
             rates.Length > 0 ? rates[rates.Length / 2] : null,
             curves.OfSteps("seconds").Sum(p => p.Y)
         )
@@ -70,7 +84,7 @@ public sealed record RunSummary(
                 .Where(row => row.Item2.Distinct().Count() > 1),
         ];
 
-    private static double? Last(IReadOnlyList<(double X, double Y)> points) => points.Count > 0 ? points[^1].Y : null;
+    private static double? LastOf(IReadOnlyList<(double X, double Y)> points) => points.Count > 0 ? points[^1].Y : null;
 
     private static void Flatten(string path, RecipeNode node, OrderedDictionary<string, string> fields)
     {

@@ -3,7 +3,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using Tessera.Checkpoints;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>
 /// The checkpoints of a run: a folder each, with safetensors, a position, and a manifest of checksums that is written last. A
@@ -53,7 +53,7 @@ public sealed class CheckpointStore(string folder)
             WriteFlushed(Path.Combine(building, PositionName), JsonSerializer.SerializeToUtf8Bytes(position, json));
             var files = new OrderedDictionary<string, Entry>();
             foreach (var file in Directory.GetFiles(building).Order(StringComparer.Ordinal))
-                files.Add(Path.GetFileName(file), Describe(file));
+                files.Add(Path.GetFileName(file), Hash(file));
             WriteFlushed(Path.Combine(building, ManifestName), JsonSerializer.SerializeToUtf8Bytes(new Manifest(1, files), json));
             if (Directory.Exists(path))
                 Directory.Delete(path, recursive: true);
@@ -74,7 +74,7 @@ public sealed class CheckpointStore(string folder)
         stream.Flush(flushToDisk: true);
     }
 
-    private static Entry Describe(string path)
+    private static Entry Hash(string path)
     {
         using var stream = File.OpenRead(path);
         return new(stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)));
@@ -101,26 +101,34 @@ public sealed class CheckpointStore(string folder)
         return null;
     }
 
-    /// <summary>The whole checkpoint with the highest accuracy, the newest among equal ones; null when none was evaluated.</summary>
-    public StoredCheckpoint? Best()
+    /// <summary>Path of the checkpoint with the best primary score, the newest among equal ones; null when none was measured.</summary>
+    public string? BestPath =>
+        All.Select(path => (Path: path, TryPosition(path)?.Score))
+            .Where(checkpoint => checkpoint.Score is not null)
+            .OrderByDescending(checkpoint => checkpoint.Score!.Order)
+            .FirstOrDefault()
+            .Path;
+
+    /// <summary>Where training stood at a checkpoint, and the length and SHA-256 of its files by the manifest.</summary>
+    /// <exception cref="CheckpointException">The manifest or the position cannot be read.</exception>
+    internal static (Position Position, IReadOnlyDictionary<string, (long Bytes, string Sha256)> Files) Describe(string path)
     {
-        foreach (
-            var path in All.Select(path => (Path: path, TryPosition(path)?.Top1))
-                .Where(c => c.Top1 is not null)
-                .OrderByDescending(c => c.Top1)
-        )
+        try
         {
-            try
-            {
-                return Open(path.Path);
-            }
-            catch (CheckpointException)
-            {
-                // The next best one serves; resuming reports damaged checkpoints.
-                continue;
-            }
+            return (ReadPosition(path), ReadManifest(path).Files.ToDictionary(file => file.Key, file => (file.Value.Bytes, file.Value.Sha256)));
         }
-        return null;
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
+        {
+            throw new CorruptCheckpointException(path, error.Message.ReplaceLineEndings(" "), error);
+        }
+    }
+
+    private static Manifest ReadManifest(string path)
+    {
+        var manifest = JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(Path.Combine(path, ManifestName)), json);
+        return manifest is { Files: not null, Format: 1 }
+            ? manifest
+            : throw new CorruptCheckpointException(path, "its manifest is of another format");
     }
 
     /// <summary>Opens a checkpoint after comparing every file with the manifest.</summary>
@@ -129,12 +137,10 @@ public sealed class CheckpointStore(string folder)
     {
         try
         {
-            var manifest = JsonSerializer.Deserialize<Manifest>(File.ReadAllBytes(Path.Combine(path, ManifestName)), json);
-            if (manifest?.Files is null || manifest.Format != 1)
-                throw new CorruptCheckpointException(path, "its manifest is of another format");
+            var manifest = ReadManifest(path);
             foreach (var (file, expected) in manifest.Files)
             {
-                var found = Describe(Path.Combine(path, Path.GetFileName(file)));
+                var found = Hash(Path.Combine(path, Path.GetFileName(file)));
                 if (found.Bytes != expected.Bytes)
                     throw new CorruptCheckpointException(path, $"{file} has {found.Bytes} bytes, the manifest says {expected.Bytes}");
                 if (found.Sha256 != expected.Sha256)
@@ -176,7 +182,7 @@ public sealed class CheckpointStore(string folder)
     public void Prune(int keep)
     {
         var all = All.Select(path => (Path: path, Position: TryPosition(path))).ToArray();
-        var best = all.Where(c => c.Position?.Top1 is not null).OrderByDescending(c => c.Position!.Top1).FirstOrDefault().Path;
+        var best = BestPath;
         var regular = all.FirstOrDefault(c => c.Position is { Stopped: false }).Path;
         foreach (var (path, _) in all.Skip(keep).Where(c => c.Path != best && c.Path != regular))
             Directory.Delete(path, recursive: true);

@@ -4,7 +4,7 @@ using System.Numerics;
 using Google.Protobuf;
 using Tessera.Training.TensorBoard;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>
 /// A file of scalars for TensorBoard. A process that goes on with a run begins a new one, which says from which step on the

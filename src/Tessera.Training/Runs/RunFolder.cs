@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>Where a run keeps its files.</summary>
 /// <param name="path">The folder.</param>
@@ -30,29 +30,14 @@ public sealed class RunFolder(string path)
     /// <summary>Whether there is a run in it.</summary>
     public bool Exists => System.IO.File.Exists(RecipePath);
 
-    /// <summary>What the model has to know of its data.</summary>
-    public string FactsPath => File("data.json");
+    /// <summary>The bundle: the model with all that is needed to use it.</summary>
+    public string BundlePath => File("bundle");
 
     internal static readonly JsonSerializerOptions Json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
     };
-
-    internal void WriteFacts(DataFacts facts) => Write(FactsPath, JsonSerializer.Serialize(facts, Json));
-
-    internal DataFacts ReadFacts()
-    {
-        try
-        {
-            return JsonSerializer.Deserialize<DataFacts>(System.IO.File.ReadAllBytes(FactsPath), Json)
-                ?? throw new JsonException("it is empty");
-        }
-        catch (Exception error) when (error is IOException or JsonException)
-        {
-            throw new RunException($"{FactsPath}: {error.Message.ReplaceLineEndings(" ")}");
-        }
-    }
 
     /// <summary>Deletes what a process has left that was killed while it wrote a file.</summary>
     internal void RemoveUnfinished()

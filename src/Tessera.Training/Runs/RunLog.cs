@@ -3,11 +3,21 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>The log of a run: one JSON object a line, only ever appended to, and the numbers in it as TensorBoard events beside it.</summary>
 public sealed class RunLog : IDisposable
 {
+    /// <summary>Field of an evaluation's line: the name of the primary score.</summary>
+    internal const string Primary = "primary";
+
+    /// <summary>Field of an evaluation's line: the direction of the primary score.</summary>
+    internal const string HigherIsBetter = "higher_is_better";
+
+    /// <summary>Field of an evaluation's line: whether the primary score is a share.</summary>
+    internal const string IsShare = "is_share";
+
+
     private readonly string path;
     private readonly FileStream stream;
     private EventFile? events;

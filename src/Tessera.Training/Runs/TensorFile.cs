@@ -1,6 +1,6 @@
 using Tessera.Checkpoints;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>Named tensors as a safetensors file.</summary>
 internal static class TensorFile

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using Tessera.Data;
 
-namespace Tessera.Training;
+namespace Tessera.Training.Runs;
 
 /// <summary>Writes each image that cannot be read into the log, once.</summary>
 /// <param name="write">Writes the fields of a line of a kind.</param>

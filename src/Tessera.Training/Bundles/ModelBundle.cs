@@ -1,0 +1,135 @@
+using System.Globalization;
+using Tessera.Data.Transforms;
+using Tessera.Models;
+using Tessera.Training.Explain;
+using Tessera.Training.Runs;
+using Tessera.Training.Tasks;
+using Tessera.Training.Tasks.Classification;
+
+namespace Tessera.Training.Bundles;
+
+/// <summary>A model with its weights and all that is needed to use it: task, preprocessing, classes.</summary>
+/// <param name="Model">In evaluation mode.</param>
+/// <param name="Content">What is said of it.</param>
+/// <param name="Source">File that its weights are from.</param>
+public sealed record ModelBundle(Backbone Model, BundleContent Content, string Source)
+{
+    /// <summary>What it is for.</summary>
+    public TaskKind Task => Content.Task;
+
+    /// <summary>What it knows of its data.</summary>
+    public DataFacts Facts => Content.Facts;
+
+    /// <summary>Names of its classes.</summary>
+    public IReadOnlyList<string> Classes => Facts.Classes;
+
+    /// <summary>Loads the bundle of a run, or a bundle by itself.</summary>
+    /// <param name="folder">Folder of a run or of a bundle.</param>
+    /// <param name="device">Where it shall compute; the CPU by default.</param>
+    /// <param name="best">Takes the best weights by the primary score instead of the newest.</param>
+    /// <param name="ema">Takes the moving average of the weights.</param>
+    /// <exception cref="RunException">There is no bundle, or it is damaged.</exception>
+    public static ModelBundle Load(string folder, Device? device = null, bool best = false, bool ema = false)
+    {
+        var bundle = BundleFolder.Find(folder);
+        var (content, weights) = bundle.Read();
+        var path = bundle.WeightsPath(weights, best, ema);
+        Backbone model;
+        using (Nn.Init.Skip())
+            model = content.Task.CreateModel(content.Model, content.Options);
+        using (new Scope())
+            model.LoadStateDict(TensorFile.Load(path));
+        model.To(device ?? Device.Cpu);
+        model.Eval();
+        return new(model, content, path);
+    }
+
+    /// <summary>A model of the registry with weights of a file.</summary>
+    /// <param name="variant">Which model.</param>
+    /// <param name="weights">The file: safetensors, or what PyTorch saves.</param>
+    /// <param name="facts">Of the data that it is used on; null for images with numbered classes.</param>
+    /// <param name="classes">Number of classes, where there are no facts; null for the model's own.</param>
+    /// <param name="device">Where it shall compute; the CPU by default.</param>
+    public static ModelBundle FromWeights(
+        Variant variant,
+        string weights,
+        ImageFacts? facts = null,
+        int? classes = null,
+        Device? device = null
+    )
+    {
+        var options = facts?.ModelDefaults ?? new() { Classes = classes };
+        Backbone model;
+        using (Nn.Init.Skip())
+            model = variant.Create(options);
+        Pretrained.Load(model, weights);
+        model.To(device ?? Device.Cpu);
+        model.Eval();
+        var published = variant.Preprocessing ?? Preprocessing.ImageNet;
+        facts ??= new(
+            [.. Enumerable.Range(0, model.Classes).Select(label => $"class {label}")],
+            model.Channels,
+            null,
+            null,
+            [.. published.Mean.Select(value => (float)value)],
+            [.. published.Std.Select(value => (float)value)]
+        );
+        // Images are prepared as for the published weights, not as the data's own statistics would have it.
+        if (variant.Preprocessing is { } own && own.Mean.Count == facts.Channels)
+            facts = facts with { Mean = [.. own.Mean.Select(value => (float)value)], Deviation = [.. own.Std.Select(value => (float)value)] };
+        var crop = variant.Preprocessing?.CropRatio ?? EvaluationTransforms.DefaultCropRatio;
+        var content = new BundleContent(variant.Name, options, new ClassificationTask(), facts, new(null, crop), Precision.Fp32);
+        return new(model, content, weights);
+    }
+
+    /// <summary>The same with weights of a file.</summary>
+    public ModelBundle WithWeights(string file)
+    {
+        Pretrained.Load(Model, file);
+        return this with { Source = file };
+    }
+
+    /// <summary>What happens to samples before the model.</summary>
+    /// <param name="facts">Of the samples; normalised as in training.</param>
+    public Pipeline PipelineFor(DataFacts facts) => Task.EvaluationPipeline(Model, facts, Content.Preprocessing);
+
+    /// <summary>The samples that a user has given: files, or texts.</summary>
+    public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor);
+
+    /// <summary>Where the model looks in a sample.</summary>
+    /// <param name="sample">Of <see cref="Read"/>.</param>
+    /// <param name="label">The class that is explained; null for the likeliest.</param>
+    /// <exception cref="RunException">There are no pictures of such samples.</exception>
+    public Explanation Explain(GivenSample sample, int? label = null) => Task.Explain(Model, sample, Facts, label);
+
+    /// <summary>The number of a class by its name, whatever its capitals, or by the number itself.</summary>
+    /// <exception cref="RunException">There is no such class; the message names the nearest.</exception>
+    public int LabelOf(string wanted)
+    {
+        for (var label = 0; label < Classes.Count; label++)
+            if (string.Equals(Classes[label], wanted, StringComparison.OrdinalIgnoreCase))
+                return label;
+        if (int.TryParse(wanted, NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number < Classes.Count)
+            return number;
+        var near = string.Join(", ", Spelling.Nearest(wanted, Classes).Take(3));
+        throw new RunException(
+            $"there is no class '{wanted}': give a number from 0 to {Classes.Count - 1} or a name; the nearest names are {near}"
+        );
+    }
+
+    /// <summary>What the model says of a sample.</summary>
+    /// <param name="sample">Of <see cref="Read"/>.</param>
+    /// <param name="most">How many classes are listed at most.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    /// <exception cref="Data.DataException">The sample cannot be read.</exception>
+    public Prediction Predict(GivenSample sample, int most = 5, Func<Tensor, Tensor>? predict = null)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var device = ModuleDevice.Of(Model);
+        var input = sample.Read();
+        var placed = input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) };
+        var logits = predict is not null && input.Mask is null ? predict(placed.Inputs) : Model.Run(placed).Logits;
+        return Task.Interpret(sample.Name, logits, Facts, most);
+    }
+}

@@ -1,0 +1,28 @@
+using Tessera.Data.Images;
+using Tessera.Data.Sets;
+using Tessera.Training.Runs;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>The images that the model of a run annotates.</summary>
+public static class Annotation
+{
+    /// <summary>The images, and the share of them that may be unreadable.</summary>
+    /// <param name="folder">Folder of the run.</param>
+    /// <param name="name">Data set; that of the run by default.</param>
+    /// <param name="split">Part of it; by default the very samples that the model learned from.</param>
+    /// <exception cref="RunException">There is no run, or the data holds no images.</exception>
+    public static (ImageDataset Images, double UnreadableLimit) Images(string folder, string? name = null, string? split = null)
+    {
+        var run = new RunFolder(folder);
+        if (!run.Exists)
+            throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+        var recipe = Recipe.Load(run.RecipePath).Data;
+        var (wanted, part) = (name ?? recipe.Name, split ?? recipe.Split);
+        var data =
+            wanted != recipe.Name ? Datasets.Open(wanted, part)
+            : part == recipe.Split ? recipe.OpenTraining()
+            : recipe.Open(part);
+        return (data as ImageDataset ?? throw new RunException($"{wanted} holds no images: only images are annotated"), recipe.UnreadableLimit);
+    }
+}

@@ -1,0 +1,104 @@
+using Tessera.Data;
+using Tessera.Data.Images;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Models;
+using Tessera.Training.Bundles;
+using Tessera.Training.Loop;
+using Tessera.Training.Runs;
+using Tessera.Training.Tasks;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>Which data a model is measured on; what is null is a run's own.</summary>
+/// <param name="Name">Data set.</param>
+/// <param name="Root">Folder of its files.</param>
+/// <param name="Split">Part of it.</param>
+/// <param name="Limit">Only the first so many samples.</param>
+public sealed record MeasuredPart(string? Name = null, string? Root = null, string? Split = null, int? Limit = null);
+
+/// <summary>A model with the data that it is measured on.</summary>
+/// <param name="Bundle">The model.</param>
+/// <param name="Data">Prepared for a loader.</param>
+/// <param name="Batch">Samples at a time.</param>
+/// <param name="UnreadableLimit">Share of the samples that may be unreadable.</param>
+public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, double UnreadableLimit)
+{
+    /// <summary>The model of a run, on the data of its recipe or on other data.</summary>
+    /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
+    /// <param name="bundle">The model.</param>
+    /// <param name="part">Which data.</param>
+    /// <exception cref="RunException">No data is named, or the model does not fit it.</exception>
+    /// <exception cref="DataException">The data is missing or malformed.</exception>
+    public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
+    {
+        var run = new RunFolder(folder);
+        var recipe = run.Exists ? Recipe.Load(run.RecipePath) : null;
+        if (recipe is null && part.Name is null)
+            throw new RunException($"{folder} is a bundle without a run: name the data set that it is measured on");
+        var evaluation = recipe?.Evaluation ?? new();
+        var source = part is { Name: null, Root: null } ? recipe!.Data : new DataRecipe(part.Name ?? recipe!.Data.Name, Root: part.Root);
+        var opened = DataRecipe.First(source.Open(part.Split ?? evaluation.Split), part.Limit);
+        var data = bundle.Task.Prepare(opened, bundle.Facts);
+        // What the recipe does with its own data fits by itself.
+        if (part.Name is not null)
+            Check(bundle, data);
+        return new(bundle, data, evaluation.Batch, source.UnreadableLimit);
+    }
+
+    /// <summary>A model of the registry with weights of a file, on images of a data set.</summary>
+    /// <param name="variant">Which model.</param>
+    /// <param name="weights">The file.</param>
+    /// <param name="part">Which data; it must be named.</param>
+    /// <param name="device">Where the model shall compute.</param>
+    /// <exception cref="DataException">The data is missing or malformed, or holds no images.</exception>
+    public static BundleMeasurement OfWeights(Variant variant, string weights, MeasuredPart part, Device? device = null)
+    {
+        var images = Datasets.OpenImages(part.Name!, part.Split ?? "test", part.Root);
+        var data = (ImageDataset)DataRecipe.First(images, part.Limit);
+        var task = TaskKind.DefaultFor(data);
+        var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
+        return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, new DataRecipe(part.Name!).UnreadableLimit);
+    }
+
+    private static void Check(ModelBundle bundle, LoadableDataset data)
+    {
+        if (bundle.Model.Classes != data.ClassNames.Count)
+            throw new RunException($"the model knows {bundle.Model.Classes} classes, and {data.Name} has {data.ClassNames.Count}");
+        if (bundle.Task.FactsOf(data).ModelDefaults.Channels is { } channels && channels != bundle.Model.Channels)
+            throw new RunException($"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}");
+    }
+
+    // The samples' own size, normalised as in training.
+    private DataFacts Seen =>
+        (Bundle.Facts, Bundle.Task.FactsOf(Data)) switch
+        {
+            (ImageFacts known, ImageFacts seen) => known with { Height = seen.Height, Width = seen.Width },
+            var (known, _) => known,
+        };
+
+    /// <summary>Measures.</summary>
+    /// <param name="precision">Type of products; that of the training by default.</param>
+    /// <param name="batch">Samples at a time; null for <see cref="Batch"/>.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    /// <param name="done">Told the number of samples so far.</param>
+    /// <param name="stop">Gives up between two batches.</param>
+    public Metrics Run(
+        Precision? precision = null,
+        int? batch = null,
+        Func<Tensor, Tensor>? predict = null,
+        Action<int>? done = null,
+        CancellationToken stop = default
+    )
+    {
+        var loader = new Loader(
+            Data,
+            Bundle.PipelineFor(Seen),
+            batch ?? Batch,
+            unreadableLimit: UnreadableLimit,
+            replacement: Replacement.None
+        );
+        var evaluator = Bundle.Task.CreateEvaluator(Bundle.Model, Bundle.Facts, predict);
+        return Measurement.Run(Bundle.Model, loader.Epoch(0), evaluator, precision ?? Bundle.Content.Precision, done, stop: stop);
+    }
+}

@@ -1,0 +1,115 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>Whether batches are made on the device that trains, of a set that lies there whole.</summary>
+public enum OnDevice
+{
+    /// <summary>On a GPU, where the images lie in memory and every transform can work there.</summary>
+    Auto,
+
+    /// <summary>On any device; a recipe that cannot is refused.</summary>
+    True,
+
+    /// <summary>Never.</summary>
+    False,
+}
+
+/// <summary>Which data.</summary>
+/// <param name="Name">In the registry of data sets.</param>
+/// <param name="Batch">Samples of one step of the loader.</param>
+/// <param name="Root">Folder of the files; by default where the data command puts them.</param>
+/// <param name="Split">Part that is trained on; minitrain for the training part without minival.</param>
+/// <param name="Workers">Threads that prepare batches.</param>
+/// <param name="Limit">Only the first so many samples; for trying things out.</param>
+/// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
+/// <param name="Minival">Share of every class that the split minival takes out of the training part.</param>
+/// <param name="PerClass">Only so many samples of every class, drawn by the seed of the subset.</param>
+/// <param name="Fraction">Only this share of every class (at least one sample), drawn by the seed of the subset.</param>
+/// <param name="List">Only the samples of a list: a name or number a line, as a run leaves them in <c>samples.txt</c>.</param>
+/// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
+/// <param name="UnreadableLimit">Share of the images that may be unreadable; each is replaced by another in training and left out where the model is measured. More end the run.</param>
+/// <param name="ShrinkOnLoad">Training on JPEG files with random_resized_crop as the first transform: a file of which a part several times larger than wanted is taken is shrunk as it is decoded. What is drawn at random stays the same, pixels differ slightly; measuring never shrinks.</param>
+/// <param name="OnDevice">Images in memory: the whole set lies on train.device, and batches are made there (auto: on a GPU, where all transforms can; true; false). They are the same as without, and so are those that a model is measured on, where their transforms can.</param>
+public sealed record DataRecipe(
+    string Name,
+    [Range(1, 1 << 20)] int Batch = 128,
+    [RecipePath] string? Root = null,
+    string Split = "train",
+    [Range(0, 256)] int Workers = 1,
+    [Range(1, int.MaxValue)] int? Limit = null,
+    [Range(1, 64)] int Repeats = 1,
+    [Range(0.0001, 0.9)] double Minival = 0.1,
+    [Range(1, int.MaxValue)] int? PerClass = null,
+    [Range(1e-6, 1)] double? Fraction = null,
+    [RecipePath] string? List = null,
+    ulong SubsetSeed = 0,
+    [Range(0, 0.999)] double UnreadableLimit = 0.01,
+    bool ShrinkOnLoad = true,
+    OnDevice OnDevice = OnDevice.Auto
+)
+{
+    private const string Training = "train",
+        RestOfTraining = "minitrain",
+        HeldOut = "minival";
+
+    /// <summary>Only so many samples of every class.</summary>
+    public int? PerClass { get; init; } =
+        new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1
+            ? PerClass
+            : throw new ArgumentException("per_class, fraction and list each choose the samples: give one of them");
+
+    /// <summary>Whether samples of the split are left out by a draw.</summary>
+    internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
+
+    /// <summary>Where batches are made: on the device that trains, or (null) on the processor.</summary>
+    /// <param name="device">That trains.</param>
+    /// <param name="data">What is read.</param>
+    /// <param name="pipeline">What happens to it.</param>
+    /// <param name="measuring">Whether a model is measured by them: what cannot be on the device is made on the processor then.</param>
+    /// <exception cref="RunException">The recipe asks for the device, and they cannot be made there.</exception>
+    internal Device? BatchDevice(Device device, LoadableDataset data, Pipeline pipeline, bool measuring = false)
+    {
+        if (OnDevice == OnDevice.False || (OnDevice == OnDevice.Auto && device.Type != DeviceType.Cuda))
+            return null;
+        if (data.DeviceObstacle(pipeline) is not { } obstacle)
+            return device;
+        return OnDevice == OnDevice.True && !measuring
+            ? throw new RunException($"data.on_device: true is not possible with {data.Name}: {obstacle}")
+            : null;
+    }
+
+    /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
+    /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
+    public Dataset Open(string split)
+    {
+        if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
+            return Datasets.Open(Name, split, Root);
+        var whole = Datasets.Open(Name, Training, Root);
+        var (rest, heldOut) = ClassBalance.Divide(whole, Minival, SubsetSeed);
+        return whole.Part(split == HeldOut ? heldOut : rest, split);
+    }
+
+    /// <summary>Opens what is trained on.</summary>
+    /// <inheritdoc cref="Open"/>
+    public Dataset OpenTraining()
+    {
+        var data = Open(Split);
+        if (PerClass is { } count)
+            data = data.Part(ClassBalance.Draw(data, count, SubsetSeed));
+        if (Fraction is { } share)
+            data = data.Part(ClassBalance.Draw(data, share, SubsetSeed));
+        if (List is not null)
+            data = data.Part(SampleList.Read(List, data));
+        return First(data, Limit);
+    }
+
+    /// <summary>The first so many samples.</summary>
+    internal static Dataset First(Dataset data, int? limit) =>
+        limit is { } first && first < data.Count ? data.Part([.. Enumerable.Range(0, first)]) : data;
+}

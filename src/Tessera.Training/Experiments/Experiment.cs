@@ -1,0 +1,309 @@
+using System.Text.Json;
+using Tessera.Data;
+using Tessera.Data.Images;
+using Tessera.Data.Loading;
+using Tessera.Distributed;
+using Tessera.Models;
+using Tessera.Training.Bundles;
+using Tessera.Training.Loop;
+using Tessera.Training.Objectives;
+using Tessera.Training.Recipes;
+using Tessera.Training.Reports;
+using Tessera.Training.Runs;
+using Tessera.Training.Tasks;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>A recipe brought to life: data, model, method, trainer, and the folder that it all goes to.</summary>
+public sealed class Experiment : IDisposable
+{
+    private readonly Action<TrainingEvent> report;
+    private readonly Loader train;
+    private readonly ProcessGroup? group;
+
+    private Experiment(Recipe recipe, RunFolder run, Action<TrainingEvent>? report, ProcessGroup? group)
+    {
+        this.group = group;
+        (Recipe, Run) = (recipe, run);
+        group?.Agree(
+            ("version of Tessera", $"{typeof(Experiment).Assembly.ManifestModule.ModuleVersionId}"),
+            ("version of libtorch", Torch.Version),
+            ("recipe", recipe.ToYaml())
+        );
+        if (recipe.Train.Threads > 0)
+            Torch.Threads = recipe.Train.Threads;
+        var data = recipe.Data.OpenTraining();
+        Task = recipe.Task ?? TaskKind.DefaultFor(data);
+        TrainData = Task.Prepare(data);
+        Facts = Task.FactsOf(TrainData);
+        TestData = OpenToMeasure(recipe, Task, Facts);
+        Torch.Seed(recipe.Train.Seed);
+        Model = new InitialWeights(recipe.Model, Task, Facts).Create(load: NoCheckpoints(run, group));
+        Task.Initialize(Model, TrainData);
+        var device = DeviceFor(recipe, group);
+        Model.To(device);
+        if (recipe.Train.GradCheckpointing)
+            CheckpointGradients(Model);
+        var objective = recipe.CreateObjective(ContextFor(device), Task);
+        objective.To(device);
+        if (recipe.Train.ChannelsLast)
+            Model.To(MemoryFormat.ChannelsLast);
+        train = TrainLoader(device);
+        this.report = happened =>
+        {
+            report?.Invoke(happened);
+            if (happened is CheckpointWritten)
+                WriteBundle();
+        };
+        Trainer = new(
+            new(objective, recipe.CreatePhases(objective), recipe.Schedule, train, recipe.Train with { Device = device.ToString() })
+            {
+                Test = TestLoader(Model, recipe, TestData, Facts, Task, group),
+                Evaluator = () => objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
+                EvaluateEvery = recipe.Evaluation.Every,
+                Group = group,
+            },
+            Writes(group) ? run : null,
+            this.report
+        );
+        Objective = objective;
+    }
+
+    private static bool Writes(ProcessGroup? group) => group is null or { IsFirst: true };
+
+    private static Replica ReplicaOf(ProcessGroup? group) => group is null ? Replica.Single : new(group.Rank, group.Size);
+
+    // Each process of a machine has a GPU of its own.
+    private static Device DeviceFor(Recipe recipe, ProcessGroup? group)
+    {
+        var device = Device.Parse(recipe.Train.Device);
+        return group is not null && device is { Type: DeviceType.Cuda, Index: < 0 } ? Device.Parse($"cuda:{group.LocalRank}") : device;
+    }
+
+    // As rank 0 finds it.
+    private static bool NoCheckpoints(RunFolder run, ProcessGroup? group) =>
+        group is null ? run.Checkpoints.All.Count == 0 : group.Any(group.IsFirst && run.Checkpoints.All.Count == 0);
+
+    private static void CheckpointGradients(Backbone model)
+    {
+        try
+        {
+            model.RecomputeBlocks();
+        }
+        catch (NotSupportedException error)
+        {
+            throw new RunException($"train.grad_checkpointing: {error.Message}");
+        }
+    }
+
+    private ObjectiveContext ContextFor(Device device)
+    {
+        var images = TrainData as ImageDataset;
+        return new(Model, device)
+        {
+            Pretrained = Recipe.Model.Weights is not null,
+            Normalization = images?.Normalization ?? new([0], [1]),
+            Data = images,
+            Augment = Recipe.Augment.First,
+            UnreadableLimit = Recipe.Data.UnreadableLimit,
+        };
+    }
+
+    private EvaluatorContext EvaluatorContext() =>
+        new(Facts.Classes, Recipe.Train.Seed) { Bank = () => TestLoader(Model, Recipe, TrainData, Facts, Task, group) };
+
+    private Loader TrainLoader(Device device)
+    {
+        var pipeline = Recipe.TrainingPipeline();
+        return new(
+            TrainData,
+            pipeline,
+            Recipe.Data.Batch,
+            Recipe.Train.Seed,
+            shuffle: true,
+            dropLast: TrainData.Count >= Recipe.Data.Batch,
+            workers: Recipe.Data.Workers,
+            replica: ReplicaOf(group),
+            sampler: Recipe.Data.Repeats > 1 ? new RepeatedAugmentation(Recipe.Data.Repeats) : null,
+            unreadableLimit: Recipe.Data.UnreadableLimit,
+            device: Recipe.Data.BatchDevice(device, TrainData, pipeline)
+        );
+    }
+
+    private static LoadableDataset OpenToMeasure(Recipe recipe, TaskKind task, DataFacts facts) =>
+        task.Prepare(recipe.Data.Open(recipe.Evaluation.Split), facts);
+
+    private static Loader TestLoader(
+        Backbone model,
+        Recipe recipe,
+        LoadableDataset data,
+        DataFacts facts,
+        TaskKind task,
+        ProcessGroup? group = null
+    )
+    {
+        var pipeline = task.EvaluationPipeline(model, facts, recipe.EvaluationTransforms);
+        return new(
+            data,
+            pipeline,
+            recipe.Evaluation.Batch,
+            recipe.Train.Seed,
+            workers: recipe.Data.Workers,
+            unreadableLimit: recipe.Data.UnreadableLimit,
+            replacement: Replacement.None,
+            replica: ReplicaOf(group),
+            device: recipe.Data.BatchDevice(ModuleDevice.Of(model), data, pipeline, measuring: true)
+        );
+    }
+
+    /// <summary>The resolved recipe.</summary>
+    public Recipe Recipe { get; }
+
+    /// <summary>Where it all goes.</summary>
+    public RunFolder Run { get; }
+
+    /// <summary>What the model is for.</summary>
+    public TaskKind Task { get; }
+
+    /// <summary>What is learned from.</summary>
+    public LoadableDataset TrainData { get; }
+
+    /// <summary>What is measured on.</summary>
+    public LoadableDataset TestData { get; }
+
+    /// <summary>What the model knows of the data.</summary>
+    public DataFacts Facts { get; private set; }
+
+    /// <summary>The model that is kept.</summary>
+    public Backbone Model { get; }
+
+    /// <summary>What trains it.</summary>
+    public Objective Objective { get; }
+
+    /// <summary>Runs the training.</summary>
+    public Trainer Trainer { get; }
+
+    /// <summary>Begins a run.</summary>
+    /// <param name="recipePath">The recipe.</param>
+    /// <param name="settings">Single fields, as in <c>optimizer.lr=5e-4</c>.</param>
+    /// <param name="folder">Where it goes; must not hold a run yet.</param>
+    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <param name="group">Processes that train together; rank 0 writes. Null for one process.</param>
+    /// <exception cref="RecipeException">The recipe cannot be used.</exception>
+    /// <exception cref="RunException">The folder holds a run already.</exception>
+    /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
+    public static Experiment Begin(
+        string recipePath,
+        IEnumerable<string> settings,
+        string folder,
+        Action<TrainingEvent>? report = null,
+        ProcessGroup? group = null
+    )
+    {
+        string[] given = [.. settings];
+        var recipe = Recipe.Load(recipePath, given);
+        var run = new RunFolder(folder);
+        if (Writes(group) && run.Exists)
+            throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
+        var experiment = new Experiment(recipe, run, report, group);
+        if (!Writes(group))
+            return experiment;
+        experiment.WriteBundle();
+        if (recipe.Data.IsDrawn)
+            RunFolder.Write(
+                run.SamplesPath,
+                SampleList.Write(
+                    experiment.TrainData,
+                    $"{experiment.TrainData.Count} training samples of {recipe.Data.Name}; read by data.list"
+                )
+            );
+        // Last: where there is a recipe, there is a run that can be resumed.
+        var command = string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")]);
+        RunFolder.Write(run.RecipePath, recipe.ToYaml($"{RunReport.RecipeHead}{command}\n", absolutePaths: true));
+        return experiment;
+    }
+
+    /// <summary>Goes on with a run from its newest checkpoint that is whole.</summary>
+    /// <param name="folder">Of the run.</param>
+    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <param name="group">Processes that train together, as many as before or others. Null for one process.</param>
+    /// <exception cref="RunException">There is no run.</exception>
+    /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
+    public static Experiment Resume(string folder, Action<TrainingEvent>? report = null, ProcessGroup? group = null)
+    {
+        var run = new RunFolder(folder);
+        if (!run.Exists)
+            throw new RunException($"{folder}: there is no run to resume (no {Path.GetFileName(run.RecipePath)})");
+        if (Writes(group))
+            run.RemoveUnfinished();
+        var experiment = new Experiment(Recipe.Load(run.RecipePath), run, report, group);
+        if (!experiment.Trainer.Resume() || !Writes(group))
+            return experiment;
+        experiment.WriteBundle();
+        var found = UnreadableLog.Read(RunLog.Read(run.LogPath)).Where(found => found.Split == experiment.TrainData.Split);
+        experiment.train.Remember([.. found.Select(found => found.Image)]);
+        return experiment;
+    }
+
+    /// <summary>Trains to the end, then writes the results and the report.</summary>
+    /// <param name="stop">Ends it with a checkpoint.</param>
+    public TrainingResult Train(CancellationToken stop = default)
+    {
+        var result = Trainer.Train(stop: stop);
+        if (!result.Completed)
+            return result;
+        var last = result.Last ?? MeasureAgain(stop);
+        if (Writes(group))
+            WriteResults(last, result.LastEma);
+        return result with { Last = last };
+    }
+
+    // A run that was complete already has measured nothing in this process.
+    private Metrics MeasureAgain(CancellationToken stop) =>
+        Measurement.Run(
+            Model,
+            TestLoader(Model, Recipe, TestData, Facts, Task, group).Epoch(0),
+            Objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
+            Recipe.Train.Precision,
+            done => report(new Evaluating(done)),
+            group,
+            stop
+        );
+
+    private void WriteResults(Metrics last, Metrics? ema)
+    {
+        // Kept for a next step, which there is none of.
+        Torch.ReleaseFreedMemory();
+        Facts = Task.Refine(Facts, last);
+        WriteBundle();
+        RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = (object)last, Ema = (object?)ema }, RunFolder.Json));
+        RunFolder.Write(Run.ReportPath, RenderReport(last, ema));
+    }
+
+    private string RenderReport(Metrics last, Metrics? ema)
+    {
+        var pipeline = Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms);
+        var sections = Task.Report(new(Model, TestData, Facts, pipeline, last));
+        var title = $"{Recipe.Model.Name} on {TestData.Name}";
+        return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun));
+    }
+
+    private void WriteBundle()
+    {
+        if (Writes(group))
+            new BundleFolder(Run.BundlePath).Write(
+                new(
+                    Recipe.Model.Name,
+                    Recipe.Model.Options(Facts.ModelDefaults),
+                    Task,
+                    Facts,
+                    Recipe.EvaluationTransforms,
+                    Recipe.Train.Precision
+                ),
+                Run.Checkpoints
+            );
+    }
+
+    /// <summary>Closes the run's files.</summary>
+    public void Dispose() => Trainer.Dispose();
+}

@@ -1,0 +1,64 @@
+using Tessera.Checkpoints;
+using Tessera.Models;
+using Tessera.Training.Bundles;
+using Tessera.Training.Tasks;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>Builds the model of a recipe with the weights that it begins with.</summary>
+/// <param name="recipe">Which model, and which weights.</param>
+/// <param name="task">What the model is for.</param>
+/// <param name="facts">The data that it is for.</param>
+internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFacts facts)
+{
+    private readonly ModelOptions options = recipe.Options(facts.ModelDefaults);
+
+    /// <summary>The model, fresh or with the recipe's weights.</summary>
+    /// <param name="load">False leaves the weights alone, where a checkpoint of the run will fill the model.</param>
+    /// <exception cref="RunException">The folder of the weights holds no run that can be used.</exception>
+    /// <exception cref="StateDictException">The weights are not those of this model.</exception>
+    internal Backbone Create(bool load = true)
+    {
+        if (recipe.Weights is not { } path || !load)
+            return task.CreateModel(recipe.Name, options);
+        if (Directory.Exists(path))
+            return FromRun(path);
+        if (recipe.WeightsEma)
+            throw new RunException($"model.weights_ema chooses among the weights of a run, and {path} is not the folder of a run");
+        var native = Registry.Get(recipe.Name).ImageSize;
+        try
+        {
+            return Loaded(options, path, recipe.NewHead);
+        }
+        catch (StateDictException) when (options.ImageSize is { } size && size != (native, native))
+        {
+            // Where the table alone does not tell which size it is for: that of the published weights.
+            return Resized(Loaded(options with { ImageSize = (native, native) }, path, recipe.NewHead));
+        }
+    }
+
+    private Backbone FromRun(string folder)
+    {
+        var bundle = BundleFolder.Find(folder);
+        var (content, weights) = bundle.Read();
+        var newHead = recipe.NewHead ?? !content.Facts.Classes.SequenceEqual(facts.Classes);
+        var path = bundle.WeightsPath(weights, ema: recipe.WeightsEma);
+        return Resized(Loaded(options with { ImageSize = content.Options.ImageSize }, path, newHead));
+    }
+
+    private Backbone Loaded(ModelOptions built, string path, bool? newHead)
+    {
+        var model = task.CreateModel(recipe.Name, built);
+        Pretrained.Load(model, path, new() { ReplaceHead = newHead ?? true });
+        if (newHead == true)
+            model.ResetClassifier(model.Classes);
+        return model;
+    }
+
+    private Backbone Resized(Backbone model)
+    {
+        if (options.ImageSize is { } size && size != model.ImageSize)
+            model.Resize(size.Height, size.Width);
+        return model;
+    }
+}

@@ -1,0 +1,164 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data.Images;
+using Tessera.Data.Transforms;
+using Tessera.Models;
+using Tessera.Training.Loop;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
+using Tessera.Training.Recipes;
+using Tessera.Training.Tasks;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>Everything that defines an experiment: one YAML file.</summary>
+/// <param name="Model">What is trained.</param>
+/// <param name="Data">On what.</param>
+/// <param name="Optimizer">How weights change.</param>
+/// <param name="Schedule">How long, at which learning rate.</param>
+/// <param name="Objective">Towards what.</param>
+/// <param name="Augment">What happens to training images, in order: a list, or <c>{ views: [ a list, a list ] }</c>.</param>
+/// <param name="Evaluation">How it is measured.</param>
+/// <param name="Train">Precision, seed, clipping, intervals.</param>
+/// <param name="Task">What the model is for; by default the data decides.</param>
+/// <param name="AuxiliaryLosses">Losses beside that of the objective.</param>
+/// <param name="Phases">How single phases of the objective are optimised, where they differ from the rest.</param>
+public sealed record Recipe(
+    ModelRecipe Model,
+    DataRecipe Data,
+    OptimizerOptions Optimizer,
+    ScheduleOptions Schedule,
+    ObjectiveOptions Objective,
+    Augmentation Augment,
+    EvaluationOptions Evaluation,
+    TrainOptions Train,
+    TaskKind? Task = null,
+    IReadOnlyList<AuxiliaryLossOptions>? AuxiliaryLosses = null,
+    IReadOnlyList<PhaseRecipe>? Phases = null
+)
+{
+    /// <summary>Losses beside that of the objective.</summary>
+    public IReadOnlyList<AuxiliaryLossOptions> AuxiliaryLosses { get; init; } = AuxiliaryLosses ?? [];
+
+    /// <summary>How single phases of the objective are optimised.</summary>
+    public IReadOnlyList<PhaseRecipe> Phases { get; init; } = Phases ?? [];
+
+    /// <summary>Reads a file and sets single fields (<c>optimizer.lr=5e-4</c>).</summary>
+    /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
+    public static Recipe Load(string path, params IEnumerable<string> settings)
+    {
+        if (!File.Exists(path))
+            throw new RecipeException(path, "", "there is no such file");
+        return Parse(File.ReadAllText(path), path, settings);
+    }
+
+    /// <summary>Reads YAML.</summary>
+    /// <param name="yaml">The text.</param>
+    /// <param name="file">What messages call it.</param>
+    /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
+    /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
+    public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings) =>
+        Bind(settings.Aggregate(RecipeReader.Read(yaml, file), RecipeReader.Set));
+
+    internal static Recipe Bind(RecipeMap written)
+    {
+        var map = OldNames.Upgrade(written);
+        var recipe = RecipeBinder.Bind<Recipe>(map);
+        var parts = new RecipeParts(
+            recipe.Augment.First,
+            recipe.Augment.Views.Count,
+            recipe.AuxiliaryLosses.Count,
+            recipe.Train.Ema is not null
+        );
+        foreach (var need in recipe.Objective.Needs)
+            if (need.Unmet(parts) is { } reason)
+                throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        if (
+            recipe.Data.OnDevice == OnDevice.True
+            && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle
+        )
+            throw new RecipeException(
+                (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
+                "data.on_device",
+                $"true is not possible with this augment: {obstacle}"
+            );
+        return recipe;
+    }
+
+    /// <summary>Builds the method with its auxiliary losses for a model.</summary>
+    /// <exception cref="RunException">The model does not have what they need, or the task has other targets.</exception>
+    public Objective CreateObjective(ObjectiveContext context, TaskKind task)
+    {
+        if (Objective.TargetsType is { } wanted && !task.TargetsType.IsAssignableTo(wanted))
+            throw new RunException(
+                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} learns from {wanted.Name}, and task {task.Name} has {task.TargetsType.Name}"
+            );
+        try
+        {
+            var main = Objective.Create(context);
+            if (AuxiliaryLosses.Count == 0)
+                return main;
+            return main is BackboneObjective ofBackbone
+                ? new WithAuxiliaryLosses(ofBackbone, AuxiliaryLosses.Select(loss => loss.Create(context)))
+                : throw new ArgumentException("auxiliary losses need a method that trains a backbone");
+        }
+        catch (ArgumentException error)
+        {
+            throw new RunException($"{Model.Name} cannot be trained this way: {error.Message}");
+        }
+    }
+
+    /// <summary>The optimiser of every phase of an objective.</summary>
+    /// <param name="objective">With its networks where they compute.</param>
+    /// <exception cref="RunException">The recipe names a phase that the objective does not have.</exception>
+    internal IReadOnlyList<PhaseSetup> CreatePhases(Objective objective)
+    {
+        var phases = objective.Phases;
+        if (Phases.FirstOrDefault(given => phases.All(phase => phase.Name != given.Name)) is { } unknown)
+            throw new RunException(
+                $"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name))}"
+            );
+        return
+        [
+            .. phases.Select(phase =>
+            {
+                var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
+                var optimizer = own?.Optimizer ?? Optimizer;
+                return new PhaseSetup(
+                    phase,
+                    optimizer.Create(objective, phase),
+                    optimizer.LearningRate(Data.Batch * Train.GradAccumSteps)
+                )
+                {
+                    Scaler = Train.Precision == Precision.Fp16 ? new Optim.GradientScaler() : null,
+                    ClipGrad = own?.ClipGrad ?? Train.ClipGrad,
+                    ClipGradAdaptive = own?.ClipGrad is null ? Train.ClipGradAdaptive : null,
+                };
+            }),
+        ];
+    }
+
+    /// <summary>What happens to training images. Mixed targets contain the smoothing of the objective.</summary>
+    public Pipeline TrainingPipeline()
+    {
+        var first = Augment.First;
+        var mixes = first.Any(transform => transform is Mixup or CutMix) && !first.Any(transform => transform is LabelSmoothing);
+        var views =
+            mixes && Objective.TargetSmoothing > 0 ? [[.. first, new LabelSmoothing(Objective.TargetSmoothing)]] : Augment.Views;
+        return Pipeline.OfViews(views, shrinkOnLoad: Data.ShrinkOnLoad);
+    }
+
+    /// <summary>What happens to samples that a model is measured on.</summary>
+    public EvaluationTransforms EvaluationTransforms =>
+        new(Evaluation.Transforms, Registry.Get(Model.Name).Preprocessing?.CropRatio ?? EvaluationTransforms.DefaultCropRatio);
+
+    /// <summary>The recipe with every field, as YAML that reads back to the same.</summary>
+    /// <param name="head">Text in front of it.</param>
+    /// <param name="absolutePaths">Names files and folders in full, so that it means the same wherever it is read.</param>
+    public string ToYaml(string head = "", bool absolutePaths = false) => RecipeWriter.Write(this, head, absolutePaths);
+}
+
+/// <summary>How a phase of an objective is optimised, where that differs from the rest of the recipe.</summary>
+/// <param name="Name">Of the phase: <c>discriminator</c>, for instance.</param>
+/// <param name="Optimizer">How its weights change.</param>
+/// <param name="ClipGrad">Largest joint norm of its gradients.</param>
+public sealed record PhaseRecipe(string Name, OptimizerOptions? Optimizer = null, [Range(1e-12, 1e12)] double? ClipGrad = null);

@@ -1,0 +1,22 @@
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training.Loop;
+
+/// <summary>How much a training computes, beside what the machine can.</summary>
+/// <param name="GigaOperations">10^9 floating-point operations that a sample costs, forward and backward.</param>
+/// <param name="PeakGflops">Products of matrices, measured, in 10^9 operations a second; null where that is not known.</param>
+public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
+{
+    /// <summary>10^9 operations a second.</summary>
+    public double Gflops(double samplesPerSecond) => GigaOperations * samplesPerSecond;
+
+    /// <summary>Share of the peak.</summary>
+    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
+
+    internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)
+    {
+        yield return ("gflops", Math.Round(Gflops(samplesPerSecond), 2));
+        if (Share(samplesPerSecond) is { } share)
+            yield return ("peak_share", Math.Round(share, 4));
+    }
+}

@@ -1,0 +1,99 @@
+using System.Text.Json;
+using Tessera.Data;
+using Tessera.Distributed;
+
+namespace Tessera.Training.Loop;
+
+/// <summary>Measures a model on samples.</summary>
+public static class Measurement
+{
+    /// <summary>
+    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode that it was
+    /// in before when this returns.
+    /// </summary>
+    /// <param name="model">What is measured.</param>
+    /// <param name="batches">Samples; their tensors are freed.</param>
+    /// <param name="evaluator">Runs the model and gathers the figures.</param>
+    /// <param name="precision">Type of products.</param>
+    /// <param name="done">Told the number of samples so far.</param>
+    /// <param name="group">
+    /// Processes that measure together, each its share of every batch: all get the figures of the whole. Null for one process.
+    /// </param>
+    /// <param name="stop">Gives up between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Metrics Run(
+        Module model,
+        IEnumerable<Batch> batches,
+        Evaluator evaluator,
+        Precision precision = Precision.Fp32,
+        Action<int>? done = null,
+        ProcessGroup? group = null,
+        CancellationToken stop = default
+    )
+    {
+        var device = ModuleDevice.Of(model);
+        var training = model.Training;
+        int? largest = null;
+        var seen = 0;
+        var unreadable = new SortedDictionary<int, UnreadableImage>();
+        model.Eval();
+        try
+        {
+            using var outside = Torch.NoGrad();
+            using var samples = batches.GetEnumerator();
+            while (true)
+            {
+                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested))
+                    throw new OperationCanceledException(stop);
+                using var scope = new Scope();
+                if (!samples.MoveNext())
+                    break;
+                if (!samples.Current.IsPlaceholder)
+                    foreach (var image in samples.Current.Unreadable)
+                        unreadable[image.Index] = image;
+                using var batch = new OwnedBatch(samples.Current, device);
+                using var cast = precision.Autocast(device);
+                if (!batch.Value.IsPlaceholder)
+                    AddInParts(evaluator, batch.Value, device, ref largest);
+                seen += batch.Value.GlobalCount;
+                done?.Invoke(seen);
+            }
+        }
+        finally
+        {
+            model.Train(training);
+        }
+        if (group is not null)
+        {
+            evaluator.Join(group);
+            foreach (
+                var image in group
+                    .Gather(JsonSerializer.Serialize(unreadable.Values))
+                    .SelectMany(text => JsonSerializer.Deserialize<UnreadableImage[]>(text)!)
+            )
+                unreadable[image.Index] = image;
+        }
+        return evaluator.Measure() with { Unreadable = [.. unreadable.Values] };
+    }
+
+    private static void AddInParts(Evaluator evaluator, Batch batch, Device device, ref int? largest)
+    {
+        for (var start = 0; start < batch.Count; )
+        {
+            var size = Math.Min(largest ?? int.MaxValue, batch.Count - start);
+            try
+            {
+                using var scope = new Scope();
+                evaluator.Add(size == batch.Count ? batch : batch.Slice(start, size));
+                start += size;
+                continue;
+            }
+            catch (TorchException error) when (MicroBatches.IsOutOfMemory(error) && size > 1)
+            {
+                largest = MicroBatches.Half(size);
+            }
+            // Out of the handler: by now nothing holds what the failed attempt has made.
+            MicroBatches.Release(device);
+        }
+    }
+}

@@ -1,0 +1,451 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Tessera.Data;
+using Tessera.Distributed;
+using Tessera.Nn;
+using Tessera.Training.Runs;
+
+namespace Tessera.Training.Loop;
+
+/// <summary>How a training ended.</summary>
+/// <param name="Completed">False when it was interrupted; a checkpoint was written then.</param>
+/// <param name="Steps">Steps done, over all epochs.</param>
+/// <param name="Last">The last measurement in this process.</param>
+/// <param name="LastEma">The same of the moving average of the weights.</param>
+public sealed record TrainingResult(bool Completed, long Steps, Metrics? Last, Metrics? LastEma);
+
+/// <summary>
+/// Trains an objective. A checkpoint holds all that the next step depends on, so that on the CPU a training that was stopped and
+/// resumed is equal, bit for bit, to one that was not.
+/// </summary>
+public sealed class Trainer : IDisposable
+{
+    private readonly TrainingSetup setup;
+    private readonly RunRecorder recorder;
+    private readonly Validation validation;
+    private readonly NonFinitePolicy nonFinite;
+    private readonly StepUpdate[] updates;
+    private readonly GradientPass[] gradients;
+    private readonly Workers? workers;
+    private readonly Device device;
+    private readonly Pace pace = new();
+    private StepMetrics interval = StepMetrics.Empty;
+    private long step;
+    private long ahead;
+    private bool evaluated;
+    private (long Step, bool Evaluated)? saved;
+
+    /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
+    /// <param name="setup">What is trained, how.</param>
+    /// <param name="run">Where log and checkpoints go; null keeps nothing. Of several processes only rank 0 has one.</param>
+    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <exception cref="RunException">Options that the method does not allow.</exception>
+    public Trainer(TrainingSetup setup, RunFolder? run = null, Action<TrainingEvent>? report = null)
+    {
+        Check(setup, run);
+        this.setup = setup;
+        report ??= _ => { };
+        device = Device.Parse(setup.Options.Device);
+        if (setup.Group is { } group)
+            workers = new(setup, group);
+        if (setup.Options.Ema is { } decay)
+            Ema = new Ema(setup.Objective.Model, decay);
+        StepsPerEpoch = (setup.Data.StepsPerEpoch + setup.Options.GradAccumSteps - 1) / setup.Options.GradAccumSteps;
+        // While an evaluation is due, the epoch that has ended is the one at hand.
+        recorder = new(setup, run, workers, device, report, () => ((int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step));
+        validation = new(setup, Ema, workers, report);
+        nonFinite = new(setup.Options);
+        gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
+        updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
+        if (setup.Group is not null && !setup.Objective.MeanOverSamples)
+            report(
+                new ProcessesDiffer(
+                    setup.Group.Size,
+                    "this method compares the samples of a batch, and each process compares its own"
+                )
+            );
+    }
+
+    private static void Check(TrainingSetup setup, RunFolder? run)
+    {
+        if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)
+            throw new RunException(
+                "train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch"
+            );
+        if (setup.Options.GradAccumSteps > 1 && !setup.Objective.MeanOverSamples)
+            throw new RunException(
+                "train.grad_accum_steps adds up the losses of several batches, and this method compares the samples of a batch: "
+                    + "a larger data.batch would be another loss"
+            );
+        if (setup.Options.NonFinite == NonFiniteAction.Skip && setup.Phases.Count > 1)
+            throw new RunException(
+                "train.non_finite: skip leaves out a whole step, and the phases of this method step one after the other: choose stop or rollback"
+            );
+        if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
+            throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
+        if (setup.Data.StepsPerEpoch == 0)
+            throw new ArgumentException("there are no batches to train on", nameof(setup));
+        if (setup.Test is not null && setup.Evaluator is null)
+            throw new ArgumentException("measuring needs an evaluator", nameof(setup));
+    }
+
+    /// <summary>Steps of one epoch.</summary>
+    public long StepsPerEpoch { get; }
+
+    /// <summary>Steps in all.</summary>
+    public long TotalSteps => StepsPerEpoch * setup.Schedule.TotalEpochs;
+
+    /// <summary>Steps done.</summary>
+    public long Step => step;
+
+    /// <summary>What a sample costs on what kind of machine, for the log; null leaves it out.</summary>
+    public Arithmetic? Arithmetic { get; set; }
+
+    /// <summary>
+    /// Forward passes of the model that a step of a sample costs (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null
+    /// where that is not known.
+    /// </summary>
+    public double? ForwardPasses => setup.Objective.ForwardPasses * (setup.Options.Sam is null ? 1 : 2);
+
+    /// <summary>The moving average of the weights, where there is one.</summary>
+    public Ema? Ema { get; }
+
+    /// <summary>Goes to the newest checkpoint that is whole.</summary>
+    /// <returns>False when there is none: training begins at step 0.</returns>
+    /// <exception cref="RunException">The checkpoint belongs to other data or another batch size, or none is whole.</exception>
+    public bool Resume()
+    {
+        var damaged = new List<string>();
+        var found = recorder.Newest(damaged.Add);
+        // Beginning anew in silence would throw away what the damaged ones may still hold.
+        if (found is null && damaged.Count > 0)
+            throw new RunException($"no checkpoint of the run can be used: {string.Join("; ", damaged)}");
+        if (recorder.PositionOf(found) is not { } position)
+        {
+            recorder.Truncate(0);
+            return false;
+        }
+        if (position.StepsPerEpoch != StepsPerEpoch)
+            throw new RunException(
+                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: "
+                    + "data, batch or accumulation differ"
+            );
+        Restore(found, position);
+        foreach (var pass in gradients)
+            pass.Largest = position.MicroBatch ?? pass.Largest;
+        var resumed = new Resumed(found?.Path ?? "", step, damaged, position.Processes, workers?.Count ?? 1);
+        if (resumed.Remark is not null)
+            LogProcesses(position.Processes);
+        recorder.Report(resumed);
+        return true;
+    }
+
+    private void Restore(StoredCheckpoint? found, Position position)
+    {
+        recorder.Restore(found, position, Ema);
+        nonFinite.Restore(position.Skipped, position.Rollbacks);
+        (step, evaluated, interval, ahead) = (position.Step, position.Evaluated, position.Interval, position.Ahead);
+        saved = (step, evaluated);
+    }
+
+    /// <summary>Trains up to the end of the schedule.</summary>
+    /// <param name="until">Ends it after so many steps in all, as if it had been stopped.</param>
+    /// <param name="stop">Ends it after the present step, with a checkpoint.</param>
+    /// <exception cref="NonFiniteLossException">
+    /// The loss, or a gradient that was looked at, became infinite or not a number, and the recipe does not say to go on.
+    /// </exception>
+    /// <exception cref="StepMemoryException">Not even a single sample fits into memory.</exception>
+    public TrainingResult Train(long until = long.MaxValue, CancellationToken stop = default)
+    {
+        setup.Objective.Train();
+        ZeroGrad();
+        if (nonFinite.RollsBack && recorder.Checkpoints?.All.Count == 0)
+            SaveCheckpoint(null);
+        if (workers is not null && saved is null)
+            LogProcesses(null);
+        try
+        {
+            return TrainToEnd(until, stop);
+        }
+        catch (DistributedException) when (recorder.Checkpoints is not null)
+        {
+            // The step that could not be done has changed nothing: what was learned so far is kept.
+            if (step > 0)
+                Interrupted();
+            throw;
+        }
+    }
+
+    private TrainingResult TrainToEnd(long until, CancellationToken stop)
+    {
+        while (step < TotalSteps || EvaluationDue)
+        {
+            if (EvaluationDue && !Evaluate(stop))
+                return Interrupted();
+            if (step >= TotalSteps)
+                break;
+            try
+            {
+                if (!TrainEpoch(Epoch, until, stop))
+                    return Interrupted();
+            }
+            catch (NonFiniteLossException error) when (nonFinite.RollsBack)
+            {
+                RollBack(error);
+            }
+        }
+        return new(true, step, validation.Last, validation.LastEma);
+    }
+
+    // From where the step stands to the end of its epoch, or of the data's, which may be ahead.
+    private bool TrainEpoch(int epoch, long until, CancellationToken stop)
+    {
+        var place = step + ahead;
+        var data = setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.GradAccumSteps);
+        using var batches = recorder.Watch(data, setup.Data.Split).GetEnumerator();
+        do
+        {
+            // Of several processes, all stop after the same step.
+            if ((workers?.Stopping ?? stop.IsCancellationRequested) || step >= until)
+                return false;
+            foreach (var pass in gradients)
+                pass.Stop = stop.IsCancellationRequested;
+            TrainStep(batches, epoch);
+            if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue)
+                SaveCheckpoint(null);
+        } while (step % StepsPerEpoch != 0 && (step + ahead) % StepsPerEpoch != 0);
+        if (step % StepsPerEpoch == 0 && !EvaluationDue)
+            SaveCheckpoint(null);
+        return true;
+    }
+
+    private void TrainStep(IEnumerator<Batch> batches, int epoch)
+    {
+        var started = Stopwatch.GetTimestamp();
+        var progress = new Progress(epoch, setup.Schedule.TotalEpochs, step, StepsPerEpoch);
+        using var scope = new Scope();
+        List<OwnedBatch> parts = [];
+        while (parts.Count < setup.Options.GradAccumSteps && batches.MoveNext())
+            parts.Add(new(batches.Current, device, setup.Options.ChannelsLast));
+        if (parts.Count == 0)
+            throw new InvalidOperationException($"the data ended at step {step % StepsPerEpoch} of an epoch of {StepsPerEpoch}");
+        var waited = Stopwatch.GetElapsedTime(started);
+        foreach (var update in updates)
+            update.Schedule(step, StepsPerEpoch);
+        workers?.Begin(setup.Options.Seed, step);
+        var start = new StepSnapshot(setup.Objective, device);
+        StepMetrics? metrics = null;
+        try
+        {
+            metrics = Update([.. parts.Select(part => part.Value)], progress, start);
+        }
+        catch (NonFiniteLossException error) when (nonFinite.Skips)
+        {
+            Skip(error, start, epoch);
+        }
+        catch (DistributedException)
+        {
+            ZeroGrad();
+            start.Restore();
+            throw;
+        }
+        if (workers is not null)
+        {
+            recorder.Note(gradients[0].Unreadable, setup.Data.Split);
+            setup.Data.Remember(gradients[0].Unreadable);
+        }
+        foreach (var part in parts)
+            part.Dispose();
+        evaluated = false;
+        if (metrics is not null)
+        {
+            step++;
+            nonFinite.Passed();
+            interval = interval.Add(metrics);
+            pace.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
+        }
+        if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0)
+            LogInterval(epoch);
+        if (metrics is not null)
+            recorder.Report(
+                new StepDone(
+                    epoch,
+                    setup.Schedule.TotalEpochs,
+                    step,
+                    TotalSteps,
+                    metrics.Loss,
+                    LearningRate,
+                    pace.ImagesPerSecond,
+                    pace.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
+                )
+            );
+    }
+
+    // All phases of a step, then what follows a step that changed the weights.
+    private StepMetrics Update(Batch[] batches, Progress progress, StepSnapshot start)
+    {
+        setup.Objective.BeforeStep(progress);
+        StepMetrics? total = null;
+        var applied = false;
+        foreach (var update in updates.Where(update => update.IsDue(progress.Step)))
+        {
+            // A later phase goes back to its own beginning where its gradients are computed again.
+            var (metrics, changed) = update.Run(batches, progress, total is null ? start : new StepSnapshot(setup.Objective, device));
+            var name = update.Phase.Phase.Name;
+            total =
+                total is not null ? total.AddPhase(name, metrics)
+                : updates.Length == 1 ? metrics
+                : (StepMetrics.Empty with { Steps = 1, Samples = metrics.Samples }).AddPhase(name, metrics);
+            applied |= changed;
+            if (updates.Length > 1)
+                update.ZeroGrad();
+        }
+        if (applied)
+        {
+            Ema?.Update();
+            setup.Objective.AfterStep(progress);
+        }
+        ZeroGrad();
+        return total ?? StepMetrics.Empty with { Steps = 1, Samples = batches.Sum(batch => batch.Count) };
+    }
+
+    // The weights of the newest checkpoint with data that was not seen yet: the same steps again would come to the same end.
+    private void RollBack(NonFiniteLossException error)
+    {
+        var count = nonFinite.CountRollback(error);
+        var damaged = new List<string>();
+        var found = recorder.Newest(damaged.Add, stopped: false);
+        var position =
+            recorder.PositionOf(found) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
+        var (from, behind) = (step, step + ahead + 1);
+        ZeroGrad();
+        Restore(found, position);
+        // What lies behind it belongs to steps that do not count any more.
+        recorder.Checkpoints?.DeleteAfter(step);
+        ahead = behind - step;
+        nonFinite.Restore(nonFinite.Skipped, count);
+        recorder.Write("rollback", Epoch, step, ("from", from), ("count", count), ("reason", error.Message));
+        recorder.Report(new RolledBack(found?.Path ?? "", from, step, count, error.Message));
+    }
+
+    private void Skip(NonFiniteLossException error, StepSnapshot start, int epoch)
+    {
+        nonFinite.Skip(error);
+        ZeroGrad();
+        start.Restore();
+        step++;
+        var samples = new JsonArray([.. error.Samples.Select(index => JsonValue.Create(index))]);
+        recorder.Write("skipped", epoch, step, ("in_row", nonFinite.Skipped), ("samples", samples), ("reason", error.Message));
+        recorder.Report(new StepSkipped(step, nonFinite.Skipped, error.Message));
+    }
+
+    private TrainingResult Interrupted()
+    {
+        // The one that is there may hold an evaluation.
+        if (saved != (step, evaluated))
+            SaveCheckpoint(null, stopped: true);
+        return new(false, step, validation.Last, validation.LastEma);
+    }
+
+    private int Epoch => (int)(step / StepsPerEpoch);
+
+    private double LearningRate => setup.Phases[0].Optimizer.LearningRate;
+
+    private bool EvaluationDue => !evaluated && step > 0 && step % StepsPerEpoch == 0 && validation.IsDueAfter(step / StepsPerEpoch);
+
+    // False when it was stopped; it is done again after resuming then.
+    private bool Evaluate(CancellationToken stop)
+    {
+        if (validation.Run(stop) is not { } time)
+            return false;
+        recorder.Note(validation.Last!.Unreadable, setup.Test!.Split);
+        pace.Evaluation(time);
+        evaluated = true;
+        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]);
+        recorder.Report(new Evaluated(Epoch - 1, validation.Last, validation.LastEma));
+        SaveCheckpoint(validation.Last.Score);
+        return true;
+    }
+
+    private void SaveCheckpoint(PrimaryScore? score, bool stopped = false)
+    {
+        if (recorder.Checkpoints is null)
+            return;
+        recorder.Save(
+            new(
+                step,
+                StepsPerEpoch,
+                evaluated,
+                recorder.LogLength,
+                setup.Options.Seed,
+                interval,
+                score,
+                gradients.Min(pass => pass.Largest),
+                ahead,
+                nonFinite.Skipped,
+                nonFinite.Rollbacks,
+                stopped,
+                workers?.Count ?? 1
+            ),
+            Ema
+        );
+        saved = (step, evaluated);
+    }
+
+    private void LogInterval(int epoch)
+    {
+        // Nothing but steps that were left out.
+        if (interval.Steps == 0)
+            return;
+        var (seconds, waited) = pace.Take();
+        var speed = pace.ImagesPerSecond;
+        recorder.Write(
+            "step",
+            epoch,
+            step,
+            [
+                ("lr", LearningRate),
+                .. setup.Phases.Skip(1).Select(phase => ($"{phase.Phase.Name}_lr", (JsonNode?)phase.Optimizer.LearningRate)),
+                .. interval.Fields(),
+                ("images_per_second", Math.Round(speed, 1)),
+                .. Arithmetic?.Fields(speed) ?? [],
+                ("waited", Math.Round(waited, 4)),
+                ("seconds", Math.Round(seconds, 3)),
+            ]
+        );
+        interval = StepMetrics.Empty;
+    }
+
+    private void HalveMicroBatch(int samples)
+    {
+        var statistics = setup.Objective.Model.NamedModules().Any(m => m.Module is BatchNorm { Training: true });
+        recorder.Write("micro_batch", Epoch, step, ("samples", samples), ("batch_statistics", statistics));
+        recorder.Report(new MicroBatchHalved(step, samples, statistics));
+    }
+
+    private void LogProcesses(int? before)
+    {
+        (string, JsonNode?) now = ("processes", workers?.Count ?? 1);
+        recorder.Write("processes", Epoch, step, before is null ? [now] : [now, ("before", before)]);
+    }
+
+    private void LogScale(double scale)
+    {
+        recorder.Write("loss_scale", Epoch, step, ("scale", scale));
+        recorder.Report(new ScaleLowered(step + 1, scale));
+    }
+
+    private void ZeroGrad()
+    {
+        foreach (var update in updates)
+            update.ZeroGrad();
+    }
+
+    /// <summary>Closes the log and frees the moving average.</summary>
+    public void Dispose()
+    {
+        recorder.Dispose();
+        Ema?.Dispose();
+        workers?.Dispose();
+    }
+}

@@ -1,0 +1,52 @@
+using Tessera.Data.Loading;
+using Tessera.Distributed;
+using Tessera.Optim;
+using Tessera.Training.Optimization;
+
+namespace Tessera.Training.Loop;
+
+/// <summary>What a training needs.</summary>
+/// <param name="Objective">The method, with the networks that it owns.</param>
+/// <param name="Phases">How each of the objective's phases is optimised, in their order.</param>
+/// <param name="Schedule">Length and learning rate.</param>
+/// <param name="Data">Batches to learn from.</param>
+/// <param name="Options">Precision, seed, intervals.</param>
+public sealed record TrainingSetup(
+    Objective Objective,
+    IReadOnlyList<PhaseSetup> Phases,
+    ScheduleOptions Schedule,
+    BatchSource Data,
+    TrainOptions Options
+)
+{
+    /// <summary>Batches to measure on; null for no evaluations.</summary>
+    public BatchSource? Test { get; init; }
+
+    /// <summary>Makes an evaluator for each measurement; needed where there is <see cref="Test"/>.</summary>
+    public Func<Evaluator>? Evaluator { get; init; }
+
+    /// <summary>Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</summary>
+    public int EvaluateEvery { get; init; } = 1;
+
+    /// <summary>Processes that train together: batches and tests are the share of this one. Null for one process.</summary>
+    public ProcessGroup? Group { get; init; }
+}
+
+/// <summary>How a phase is optimised.</summary>
+/// <param name="Phase">One of the objective's.</param>
+/// <param name="Optimizer">Of the parameters that the phase learns.</param>
+/// <param name="TopLearningRate">At the top of the schedule.</param>
+public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer, double TopLearningRate)
+{
+    /// <summary>Scales the loss, for float16; null for no scaling.</summary>
+    public GradientScaler? Scaler { get; init; }
+
+    /// <summary>Largest joint norm of the gradients; null for no clipping by norm.</summary>
+    public double? ClipGrad { get; init; }
+
+    /// <summary>Largest norm of a unit's gradient over that of its weights, the classifier left out; null for no such clipping.</summary>
+    public double? ClipGradAdaptive { get; init; }
+
+    /// <summary>Named parameters that the phase learns.</summary>
+    internal IEnumerable<(string Name, Parameter Parameter)> Learned => Optimizer.Groups.SelectMany(group => group.Parameters);
+}

@@ -1,0 +1,85 @@
+using System.Diagnostics;
+using System.Text.Json.Nodes;
+using Tessera.Training.Runs;
+
+namespace Tessera.Training.Loop;
+
+/// <summary>Measures the model at the end of epochs, with its own weights and with their moving average.</summary>
+/// <param name="setup">The training.</param>
+/// <param name="ema">The moving average of the weights; null where there is none.</param>
+/// <param name="workers">The processes that share the samples; null for one.</param>
+/// <param name="report">Told how far a measurement is.</param>
+internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers, Action<TrainingEvent> report)
+{
+    /// <summary>The last measurement of the weights in this process.</summary>
+    internal Metrics? Last { get; private set; }
+
+    /// <summary>The same of their moving average.</summary>
+    internal Metrics? LastEma { get; private set; }
+
+    /// <summary>Whether a measurement follows so many epochs.</summary>
+    internal bool IsDueAfter(long epochs) =>
+        setup.Test is not null
+        && (epochs == setup.Schedule.TotalEpochs || (setup.EvaluateEvery > 0 && epochs % setup.EvaluateEvery == 0));
+
+    /// <summary>How many measurements are left after so many epochs.</summary>
+    internal int Left(long epochs)
+    {
+        var left = 0;
+        for (var epoch = epochs + 1; epoch <= setup.Schedule.TotalEpochs; epoch++)
+            left += IsDueAfter(epoch) ? 1 : 0;
+        return left;
+    }
+
+    /// <summary>Measures.</summary>
+    /// <returns>The time it took; null when it was stopped: it is done again after resuming then.</returns>
+    internal TimeSpan? Run(CancellationToken stop)
+    {
+        var started = Stopwatch.GetTimestamp();
+        workers?.BroadcastBuffers();
+        try
+        {
+            Last = Measure(stop);
+            if (ema is not null)
+            {
+                ema.Swap();
+                try
+                {
+                    LastEma = Measure(stop);
+                }
+                finally
+                {
+                    ema.Swap();
+                }
+            }
+        }
+        catch (OperationCanceledException)
+        {
+            return null;
+        }
+        return Stopwatch.GetElapsedTime(started);
+    }
+
+    private Metrics Measure(CancellationToken stop) =>
+        Measurement.Run(
+            setup.Objective.Model,
+            setup.Test!.Epoch(0),
+            setup.Evaluator!(),
+            setup.Options.Precision,
+            done => report(new Evaluating(done)),
+            workers?.Group,
+            stop
+        );
+
+    /// <summary>The figures for a line of the log.</summary>
+    internal IEnumerable<(string, JsonNode?)> Fields()
+    {
+        foreach (var (name, value) in Last!.Scalars)
+            yield return (name, value);
+        foreach (var (name, value) in LastEma?.Scalars ?? new Dictionary<string, double>())
+            yield return ($"ema_{name}", value);
+        yield return (RunLog.Primary, Last.Primary);
+        yield return (RunLog.HigherIsBetter, Last.HigherIsBetter);
+        yield return (RunLog.IsShare, Last.PrimaryFormat == MetricFormat.Share);
+    }
+}

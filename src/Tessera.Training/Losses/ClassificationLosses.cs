@@ -1,0 +1,119 @@
+namespace Tessera.Training.Losses;
+
+/// <summary>What becomes of the losses of single samples.</summary>
+public enum Reduction
+{
+    /// <summary>They stay, [B].</summary>
+    None = 0,
+
+    /// <summary>Their mean.</summary>
+    Mean = 1,
+
+    /// <summary>Their sum.</summary>
+    Sum = 2,
+}
+
+/// <summary>How a student learns from its teacher (Touvron et al., 2020, arXiv:2012.12877, section 4).</summary>
+public enum DistillationKind
+{
+    /// <summary>Not at all.</summary>
+    None,
+
+    /// <summary>By the Kullback-Leibler divergence of softened distributions.</summary>
+    Soft,
+
+    /// <summary>By the teacher's decision as a label.</summary>
+    Hard,
+}
+
+/// <summary>Losses as plain functions of logits [B, C].</summary>
+public static class ClassificationLosses
+{
+    /// <summary>
+    /// Cross-entropy with label smoothing (Szegedy et al., 2015, arXiv:1512.00567): (1 - s) times the negative log-likelihood of the
+    /// label plus s times its mean over all classes.
+    /// </summary>
+    /// <param name="logits">[B, C].</param>
+    /// <param name="labels">[B], int64.</param>
+    /// <param name="smoothing">s, in [0, 1).</param>
+    /// <param name="reduction">What becomes of the samples' losses.</param>
+    public static Tensor CrossEntropy(Tensor logits, Tensor labels, double smoothing = 0, Reduction reduction = Reduction.Mean) =>
+        Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, reduction: (long)reduction, labelSmoothing: smoothing));
+
+    /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
+    /// <param name="logits">[B, C].</param>
+    /// <param name="targets">[B, C], each row sums to 1.</param>
+    public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets) =>
+        Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
+
+    /// <summary>Labels as distributions with smoothing s: s / C everywhere, and 1 - s more at the label.</summary>
+    /// <param name="labels">[B], int64.</param>
+    /// <param name="classes">C.</param>
+    /// <param name="smoothing">s, in [0, 1).</param>
+    /// <param name="type">Of the result, [B, C].</param>
+    public static Tensor Smoothed(Tensor labels, long classes, double smoothing, DType type = DType.Float32) =>
+        Torch.Scope(() => labels.OneHot(classes).To(type) * (1 - smoothing) + smoothing / classes);
+
+    /// <summary>
+    /// Every class a question of its own (Wightman et al., 2021, arXiv:2110.00476, section 3; DeiT III): binary cross-entropy,
+    /// mean over the batch and the classes.
+    /// </summary>
+    /// <param name="logits">[B, C].</param>
+    /// <param name="targets">[B, C], each in [0, 1]: smoothed or mixed labels.</param>
+    /// <param name="threshold">Targets above it count as 1, others as 0: what is mixed is then fully there. Null leaves them.</param>
+    /// <param name="sumClasses">Sums over the classes instead of averaging.</param>
+    public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double? threshold = null, bool sumClasses = false) =>
+        Torch.Scope(() =>
+        {
+            var answers = Single(logits);
+            var wanted = (threshold is { } limit ? targets > limit : targets).To(answers.DType);
+            var loss = answers.BinaryCrossEntropyWithLogits(wanted, reduction: (long)Reduction.Mean);
+            return sumClasses ? loss * logits.Size(-1) : loss;
+        });
+
+    /// <summary>
+    /// What a distillation token's logits have to learn from a teacher: soft, T^2 times the divergence from the teacher's
+    /// softened distribution; hard, the cross-entropy against the teacher's decision.
+    /// </summary>
+    /// <param name="logits">Of the distillation token, [B, C].</param>
+    /// <param name="teacher">Of the teacher, [B, C].</param>
+    /// <param name="kind">Soft or hard.</param>
+    /// <param name="temperature">T of the soft form.</param>
+    /// <param name="perBatch">Soft: divides by the batch alone, as the paper's formula; else by batch times classes, as the published code.</param>
+    public static Tensor FromTeacher(Tensor logits, Tensor teacher, DistillationKind kind, double temperature = 1, bool perBatch = false) =>
+        Torch.Scope(() =>
+        {
+            if (kind == DistillationKind.Hard)
+                return Single(logits).CrossEntropyLoss(teacher.Argmax(1));
+            if (kind != DistillationKind.Soft)
+                throw new ArgumentOutOfRangeException(nameof(kind), kind, "soft or hard");
+            var theirs = (Single(teacher) / temperature).LogSoftmax(1);
+            var ours = (Single(logits) / temperature).LogSoftmax(1);
+            var divisor = perBatch ? logits.Size(0) : logits.Elements;
+            return (theirs.Exp() * (theirs - ours)).Sum() * (temperature * temperature / divisor);
+        });
+
+    /// <summary>DeiT's loss: (1 - alpha) times the base loss of the class token plus alpha times that of the distillation token.</summary>
+    /// <param name="baseLoss">Loss of the class token against the labels.</param>
+    /// <param name="logits">Of the distillation token, [B, C].</param>
+    /// <param name="teacher">Of the teacher, [B, C].</param>
+    /// <param name="kind">None leaves the base loss as it is.</param>
+    /// <param name="alpha">Weight of the teacher, in [0, 1].</param>
+    /// <param name="temperature">T of the soft form.</param>
+    /// <param name="perBatch">See <see cref="FromTeacher"/>.</param>
+    public static Tensor Distillation(
+        Tensor baseLoss,
+        Tensor logits,
+        Tensor teacher,
+        DistillationKind kind,
+        double alpha,
+        double temperature = 1,
+        bool perBatch = false
+    ) =>
+        kind == DistillationKind.None
+            ? baseLoss
+            : Torch.Scope(() => baseLoss * (1 - alpha) + FromTeacher(logits, teacher, kind, temperature, perBatch) * alpha);
+
+    // Losses are sums of many small terms: never in the shorter types of autocast.
+    private static Tensor Single(Tensor logits) => logits.DType is DType.BFloat16 or DType.Float16 ? logits.To(DType.Float32) : logits;
+}

@@ -1,0 +1,66 @@
+using Tessera.Data.Transforms;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Objectives;
+
+/// <summary>What a method demands of the rest of a recipe.</summary>
+public abstract record Need
+{
+    /// <summary>Why the recipe does not have it; null where it does.</summary>
+    public abstract string? Unmet(RecipeParts parts);
+
+    /// <summary>The images of a batch are not mixed with each other.</summary>
+    /// <param name="Reason">Why the method cannot use mixed images.</param>
+    public sealed record UnmixedImages(string Reason) : Need
+    {
+        /// <inheritdoc/>
+        public override string? Unmet(RecipeParts parts) =>
+            parts.Augment.FirstOrDefault(transform => transform is Mixup or CutMix) is { } mixing
+                ? $"{TransformRegistry.NameOf(mixing)} in augment: {Reason}"
+                : null;
+    }
+
+    /// <summary>
+    /// An image is the same in every epoch but for mirroring, or is cut out of the whole image in a way that can be repeated on maps.
+    /// </summary>
+    /// <param name="Obstacle">What stands against it in a list of transforms, in a sentence; null for nothing.</param>
+    public sealed record RepeatableImages(Func<IReadOnlyList<Transform>, string?> Obstacle) : Need
+    {
+        /// <inheritdoc/>
+        public override string? Unmet(RecipeParts parts) => Obstacle(parts.Augment);
+    }
+
+    /// <summary>The student sees whole images in one pass, as auxiliary losses need it; a method that cannot give that allows none.</summary>
+    /// <param name="Reason">Why the method has no such pass.</param>
+    public sealed record NoAuxiliaryLosses(string Reason) : Need
+    {
+        /// <inheritdoc/>
+        public override string? Unmet(RecipeParts parts) => parts.AuxiliaryLosses > 0 ? Reason : null;
+    }
+
+    /// <summary>No moving average of the weights.</summary>
+    /// <param name="Reason">Why there can be none.</param>
+    public sealed record NoAverage(string Reason) : Need
+    {
+        /// <inheritdoc/>
+        public override string? Unmet(RecipeParts parts) => parts.Averages ? Reason : null;
+    }
+
+    /// <summary>So many views of every image (<c>augment: { views: [ ..., ... ] }</c>).</summary>
+    /// <param name="Count">How many.</param>
+    public sealed record Views(int Count) : Need
+    {
+        /// <inheritdoc/>
+        public override string? Unmet(RecipeParts parts) =>
+            parts.Views == Count ? null
+            : Count == 1 ? $"it takes one view of every image, and augment has {parts.Views}"
+            : $"it compares {Count} views of every image, and augment has {parts.Views}: augment must be {{ views: [ ... ] }} with {Count} lists";
+    }
+}
+
+/// <summary>The parts of a recipe that needs are about.</summary>
+/// <param name="Augment">Transforms of the first view.</param>
+/// <param name="Views">Number of views.</param>
+/// <param name="AuxiliaryLosses">Number of auxiliary losses.</param>
+/// <param name="Averages">Whether the weights are averaged (<c>train.ema</c>).</param>
+public sealed record RecipeParts(IReadOnlyList<Transform> Augment, int Views, int AuxiliaryLosses, bool Averages);

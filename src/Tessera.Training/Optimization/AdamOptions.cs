@@ -1,0 +1,59 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Optim;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Optimization;
+
+/// <summary>What Adam and its relatives have in common: running means of the gradients and of their squares.</summary>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices.</param>
+/// <param name="Beta1">Decay of the mean of the gradients.</param>
+/// <param name="Beta2">Decay of the mean of their squares.</param>
+/// <param name="Eps">Added to the root of the squares.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
+/// <param name="DecayAll">Whether everything decays.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+public abstract record AdaptiveOptions(
+    double Lr,
+    double WeightDecay,
+    [Range(0, 1)] double Beta1,
+    [Range(0, 1)] double Beta2,
+    [Range(0, 1)] double Eps,
+    int? LrBatch,
+    bool DecayAll,
+    double LayerDecay
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay);
+
+/// <inheritdoc cref="Adam"/>
+[RecipeName("adam")]
+public sealed record AdamOptions(
+    double Lr = 1e-3,
+    double WeightDecay = 0,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Eps = 1e-8,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Adam(groups, Lr, Beta1, Beta2, Eps);
+}
+
+/// <inheritdoc cref="AdamW"/>
+[RecipeName("adamw")]
+public sealed record AdamWOptions(
+    double Lr = 1e-3,
+    double WeightDecay = 0.05,
+    double Beta1 = 0.9,
+    double Beta2 = 0.999,
+    double Eps = 1e-8,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : AdaptiveOptions(Lr, WeightDecay, Beta1, Beta2, Eps, LrBatch, DecayAll, LayerDecay)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new AdamW(groups, Lr, Beta1, Beta2, Eps);
+}

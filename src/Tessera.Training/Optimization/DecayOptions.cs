@@ -1,0 +1,115 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Optimization;
+
+/// <summary>
+/// Schedules that multiply a regular value by a straight rise in the beginning: at time t of a warm-up of W the factor is
+/// 1 - (1 - t / W) (1 - start / top), as in mmcv and, as long as the value has not fallen yet, in timm.
+/// </summary>
+/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
+/// <param name="WarmupLr">Where the warm-up begins.</param>
+public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) : ScheduleOptions
+{
+    /// <inheritdoc/>
+    public override int TotalEpochs => Epochs;
+
+    /// <summary>The learning rate without warm-up at a time in epochs.</summary>
+    protected abstract double Regular(double top, double epoch);
+
+    /// <summary>When the rate changes.</summary>
+    protected abstract ScheduleInterval Interval { get; }
+
+    /// <inheritdoc/>
+    public override double LearningRate(double top, long step, long stepsPerEpoch)
+    {
+        var epoch = Interval == ScheduleInterval.Epoch ? step / stepsPerEpoch : step / (double)stepsPerEpoch;
+        var regular = Regular(top, epoch);
+        return epoch >= Warmup || top == 0 ? regular : regular * (1 - (1 - epoch / Warmup) * (1 - WarmupLr / top));
+    }
+}
+
+/// <summary>The learning rate falls at once by a factor, again and again.</summary>
+/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="Every">Epochs between two falls; or <paramref name="At"/>.</param>
+/// <param name="At">Epochs at whose beginning it falls.</param>
+/// <param name="Rate">The factor.</param>
+/// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
+/// <param name="WarmupLr">Where the rise begins.</param>
+/// <param name="Per">How finely the rise is stepped; falls are at the beginning of epochs.</param>
+/// <param name="Prefix">Whether falls are counted from the end of the warm-up, as timm's class does by default, instead of from epoch 0.</param>
+[RecipeName("step")]
+public sealed record StepOptions(
+    [Range(1, 1_000_000)] int Epochs,
+    [Range(1, 1_000_000)] int? Every = null,
+    IReadOnlyList<int>? At = null,
+    [Range(0, 1)] double Rate = 0.1,
+    [Range(0, 1e6)] double Warmup = 0,
+    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    ScheduleInterval Per = ScheduleInterval.Epoch,
+    bool Prefix = false
+) : DecayOptions(Epochs, Warmup, WarmupLr)
+{
+    /// <summary>Epochs between two falls.</summary>
+    public int? Every { get; init; } =
+        Every is null == At is { Count: > 0 }
+            ? Every
+            : throw new ArgumentException("a step schedule is { every: 30 } or { at: [30, 60, 80] }");
+
+    /// <inheritdoc/>
+    protected override ScheduleInterval Interval => Per;
+
+    /// <inheritdoc/>
+    protected override double Regular(double top, double epoch)
+    {
+        var time = Prefix ? Math.Max(0, epoch - Warmup) : epoch;
+        return top * Math.Pow(Rate, Every is { } every ? Math.Floor(time / every) : At!.Count(fall => time >= fall));
+    }
+}
+
+/// <summary>The learning rate falls to the minimum as a power of the time that is left.</summary>
+/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="Power">1 falls along a straight line; 0.9 in segmentation.</param>
+/// <param name="MinLr">Where it ends.</param>
+/// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
+/// <param name="WarmupLr">Where the rise begins.</param>
+/// <param name="Per">When the rate changes.</param>
+[RecipeName("polynomial")]
+public sealed record PolynomialOptions(
+    [Range(1, 1_000_000)] int Epochs,
+    [Range(0, 100)] double Power = 0.9,
+    [Range(0, 1e3)] double MinLr = 0,
+    [Range(0, 1e6)] double Warmup = 0,
+    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    ScheduleInterval Per = ScheduleInterval.Step
+) : DecayOptions(Epochs, Warmup, WarmupLr)
+{
+    /// <inheritdoc/>
+    protected override ScheduleInterval Interval => Per;
+
+    /// <inheritdoc/>
+    protected override double Regular(double top, double epoch) => (top - MinLr) * Math.Pow(Math.Max(0, 1 - epoch / Epochs), Power) + MinLr;
+}
+
+/// <summary>The learning rate falls to the minimum along a straight line.</summary>
+/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="MinLr">Where it ends.</param>
+/// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
+/// <param name="WarmupLr">Where the rise begins.</param>
+/// <param name="Per">When the rate changes.</param>
+[RecipeName("linear")]
+public sealed record LinearOptions(
+    [Range(1, 1_000_000)] int Epochs,
+    [Range(0, 1e3)] double MinLr = 0,
+    [Range(0, 1e6)] double Warmup = 0,
+    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    ScheduleInterval Per = ScheduleInterval.Step
+) : DecayOptions(Epochs, Warmup, WarmupLr)
+{
+    /// <inheritdoc/>
+    protected override ScheduleInterval Interval => Per;
+
+    /// <inheritdoc/>
+    protected override double Regular(double top, double epoch) => top + (MinLr - top) * Math.Min(1, epoch / Epochs);
+}

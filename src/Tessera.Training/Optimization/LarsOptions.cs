@@ -1,0 +1,34 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Optim;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Optimization;
+
+/// <inheritdoc cref="Lars"/>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices.</param>
+/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Trust">Step of a tensor as a share of its norm, at learning rate 1.</param>
+/// <param name="Form">Which of the published forms.</param>
+/// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
+/// <param name="Eps">Added to the denominator of timm's ratio.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
+/// <param name="DecayAll">Whether everything decays.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+[RecipeName("lars")]
+public sealed record LarsOptions(
+    double Lr = 0.3,
+    double WeightDecay = 1e-6,
+    [Range(0, 1)] double Momentum = 0.9,
+    [Range(0, 1e3)] double Trust = 0.001,
+    LarsForm Form = LarsForm.Timm,
+    bool Nesterov = false,
+    [Range(0, 1)] double Eps = 1e-8,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lars(groups, Lr, Momentum, Trust, Form, Nesterov, Eps);
+}

@@ -1,0 +1,58 @@
+using Tessera.Models;
+using Tessera.Optim;
+
+namespace Tessera.Training.Optimization;
+
+/// <summary>
+/// Layer-wise decay of the learning rate (Bao et al., 2021, arXiv:2106.08254, appendix; Clark et al., 2020, arXiv:2003.10555):
+/// the further a layer is from the head, the less a pretrained weight is changed.
+/// </summary>
+public static class LayerDecay
+{
+    /// <summary>
+    /// The layer of every parameter of a model: 0 for what comes before the blocks (embeddings, tokens, positions), i + 1 for
+    /// block i, depth + 1 for what comes after them. What stands between two blocks (merging of patches) is of the layer before.
+    /// </summary>
+    public static IReadOnlyDictionary<string, int> Layers(Backbone model)
+    {
+        var blocks = model.BlockPaths.Index().ToDictionary(b => b.Item, b => b.Index);
+        var last = blocks.Count + 1;
+        var names = model.NamedParameters().Select(p => p.Name).ToArray();
+        var lastInBlock = Array.FindLastIndex(names, name => BlockOf(name, blocks) is not null);
+        var result = new Dictionary<string, int>();
+        var current = 0;
+        foreach (var (place, name) in names.Index())
+        {
+            if (BlockOf(name, blocks) is { } block)
+                result[name] = current = block + 1;
+            else
+                result[name] = place > lastInBlock || model.BelongsToHead(name) ? last : current;
+        }
+        return result;
+    }
+
+    /// <summary>Factor of the learning rate: decay^(depth + 1 - layer).</summary>
+    public static double Scale(double decay, int depth, int layer) => Math.Pow(decay, depth + 1 - layer);
+
+    /// <summary>Splits groups by layer.</summary>
+    internal static IEnumerable<ParameterGroup> Apply(IEnumerable<ParameterGroup> groups, Backbone model, double decay)
+    {
+        var layers = Layers(model);
+        var depth = model.BlockPaths.Count;
+        return groups.SelectMany(group =>
+            group
+                .Parameters.GroupBy(p => layers[p.Name])
+                .OrderBy(layer => layer.Key)
+                .Select(layer => group with { Parameters = [.. layer], Scale = group.Scale * Scale(decay, depth, layer.Key) })
+        );
+    }
+
+    // Paths may lie deep: the longest prefix of the name that is a block.
+    private static int? BlockOf(string name, Dictionary<string, int> blocks)
+    {
+        for (var cut = name.LastIndexOf('.'); cut > 0; cut = name.LastIndexOf('.', cut - 1))
+            if (blocks.TryGetValue(name[..cut], out var index))
+                return index;
+        return null;
+    }
+}

@@ -1,0 +1,87 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Models;
+using Tessera.Optim;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Optimization;
+
+/// <summary>How weights are changed by gradients.</summary>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
+public abstract record OptimizerOptions(
+    [Range(0, 1e3)] double Lr,
+    [Range(0, 1e3)] double WeightDecay,
+    [Range(1, int.MaxValue)] int? LrBatch,
+    bool DecayAll,
+    [Range(0, 1)] double LayerDecay
+)
+{
+    /// <summary>Builds the optimiser.</summary>
+    protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
+
+    /// <summary>The learning rate at the top for a global batch.</summary>
+    public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
+
+    /// <summary>
+    /// The optimiser of a phase: of the parameters of the model that the phase learns, and of what the objective learns besides; names of the
+    /// latter begin with <c>objective.</c>
+    /// </summary>
+    public Optimizer Create(Objective objective, Phase phase)
+    {
+        var learned = new HashSet<Parameter>(phase.Learned.SelectMany(module => module.Parameters()), ReferenceEqualityComparer.Instance);
+        var backbone = objective.Model as Backbone;
+        IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.WithoutDecay);
+        if (LayerDecay != 1)
+            ofModel =
+                backbone is null ? throw new RunException("optimizer.layer_decay goes by the blocks of a backbone, and the model has none")
+                : Optimization.LayerDecay.Apply(ofModel, backbone, LayerDecay);
+        ofModel = ofModel.SelectMany(group =>
+            group
+                .Parameters.GroupBy(p => objective.LearningRateScale(p.Name))
+                .Select(part => group with { Parameters = [.. part], Scale = group.Scale * part.Key })
+        );
+        // What a method shares with the model is learned once.
+        var shared = new HashSet<Parameter>(objective.Model.Parameters(), ReferenceEqualityComparer.Instance);
+        var own = Groups(objective, _ => false).Select(group => Renamed(group, entry => !shared.Contains(entry), "objective."));
+        return Create([
+            .. ofModel.Concat(own)
+                .Select(group => Renamed(group, learned.Contains, ""))
+                .Where(group => group.Parameters.Count > 0),
+        ]);
+    }
+
+    private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay) =>
+        DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
+
+    private static ParameterGroup Renamed(ParameterGroup group, Func<Parameter, bool> kept, string prefix) =>
+        group with
+        {
+            Parameters = [.. group.Parameters.Where(p => kept(p.Parameter)).Select(p => ($"{prefix}{p.Name}", p.Parameter))],
+        };
+}
+
+/// <inheritdoc cref="Sgd"/>
+/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <param name="WeightDecay">Decay of matrices.</param>
+/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
+/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
+/// <param name="DecayAll">Whether everything decays.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+[RecipeName("sgd")]
+public sealed record SgdOptions(
+    double Lr = 0.1,
+    double WeightDecay = 1e-4,
+    [Range(0, 1)] double Momentum = 0.9,
+    bool Nesterov = false,
+    int? LrBatch = null,
+    bool DecayAll = false,
+    double LayerDecay = 1
+) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+{
+    /// <inheritdoc/>
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);
+}

@@ -1,0 +1,152 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Optim;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Optimization;
+
+/// <summary>How long is trained, and the learning rate over time.</summary>
+public abstract record ScheduleOptions
+{
+    /// <summary>Epochs in all.</summary>
+    public abstract int TotalEpochs { get; }
+
+    /// <summary>The learning rate of a step.</summary>
+    /// <param name="top">At the top.</param>
+    /// <param name="step">From 0, over all epochs.</param>
+    /// <param name="stepsPerEpoch">Steps of one epoch.</param>
+    public abstract double LearningRate(double top, long step, long stepsPerEpoch);
+}
+
+/// <summary>Where the cosine begins and how the warm-up rises: the published scripts differ.</summary>
+public enum CosineForm
+{
+    /// <summary>A straight rise from the warm-up rate, then the cosine over the epochs that remain.</summary>
+    Shifted,
+
+    /// <summary>timm: the cosine counts from epoch 0, so that the rate jumps a little down where the warm-up ends.</summary>
+    Timm,
+
+    /// <summary>timm with its warm-up as a prefix: the cosine of the given epochs comes after the warm-up, which adds to the length.</summary>
+    TimmPrefix,
+
+    /// <summary>DeiT's script: timm's form, but set after each epoch for the next by the number of the past one: epochs 0 and 1 both run at the warm-up rate.</summary>
+    Deit,
+
+    /// <summary>The basic script of the compact transformers: warm-up at lr / (warmup - epoch), then the cosine over the epochs that remain.</summary>
+    Basic,
+
+    /// <summary>MAE and MoCo v3: as shifted, but a rise counts from the beginning of its step, so that the first step has the warm-up rate itself.</summary>
+    Mae,
+
+    /// <summary>DINO: as MAE's, but the last step of the rise is at the top already, and so is the first of the cosine.</summary>
+    Dino,
+}
+
+/// <summary>When the learning rate changes.</summary>
+public enum ScheduleInterval
+{
+    /// <summary>At every step.</summary>
+    Step,
+
+    /// <summary>At the beginning of every epoch.</summary>
+    Epoch,
+}
+
+/// <summary>Cosine decay with warm-up (Loshchilov and Hutter, 2016, arXiv:1608.03983).</summary>
+/// <param name="Epochs">Length, warm-up included unless the form is <c>timm_prefix</c>; of the first cycle, where there are several.</param>
+/// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
+/// <param name="WarmupLr">Where the warm-up begins.</param>
+/// <param name="MinLr">Where the cosine ends.</param>
+/// <param name="Form">Where the cosine begins.</param>
+/// <param name="Per">When the rate changes; by default at every epoch in the forms of timm and the basic one, at every step in the others.</param>
+/// <param name="Cooldown">Epochs at the minimum after the end.</param>
+/// <param name="Cycles">timm: how many cosines follow each other, each from the top again.</param>
+/// <param name="CycleGrowth">timm: length of each cycle relative to the one before.</param>
+/// <param name="CycleDecay">timm: top of each cycle relative to the one before.</param>
+[RecipeName("cosine")]
+public sealed record CosineOptions(
+    [Range(1, 1_000_000)] int Epochs,
+    [Range(0, 1e6)] double Warmup = 0,
+    [Range(0, 1e3)] double WarmupLr = 0,
+    [Range(0, 1e3)] double MinLr = 0,
+    CosineForm Form = CosineForm.Shifted,
+    ScheduleInterval? Per = null,
+    [Range(0, 1_000_000)] int Cooldown = 0,
+    [Range(1, 1000)] int Cycles = 1,
+    [Range(0.01, 100)] double CycleGrowth = 1,
+    [Range(0, 1)] double CycleDecay = 1
+) : ScheduleOptions
+{
+    /// <summary>Epochs of warm-up.</summary>
+    public double Warmup { get; init; } =
+        Warmup < Epochs || Form == CosineForm.TimmPrefix
+            ? Warmup
+            : throw new ArgumentException($"a warm-up of {Warmup} epochs leaves nothing of {Epochs}");
+
+    /// <summary>When the rate changes.</summary>
+    public ScheduleInterval? Per { get; init; } =
+        Per switch
+        {
+            ScheduleInterval.Step when Form is CosineForm.Deit or CosineForm.Basic => throw new ArgumentException(
+                "the forms deit and basic change the rate per epoch"
+            ),
+            ScheduleInterval.Epoch when Form is CosineForm.Mae or CosineForm.Dino => throw new ArgumentException(
+                "the forms mae and dino change the rate per step"
+            ),
+            _ => Per,
+        };
+
+    /// <summary>How many cosines follow each other.</summary>
+    public int Cycles { get; init; } =
+        Cycles == 1 || Form is CosineForm.Timm or CosineForm.TimmPrefix
+            ? Cycles
+            : throw new ArgumentException("cycles belong to the forms timm and timm_prefix");
+
+    /// <inheritdoc/>
+    public override int TotalEpochs =>
+        (int)Math.Min(int.MaxValue, Math.Ceiling(Form is CosineForm.Timm or CosineForm.TimmPrefix ? Timm(1).Length : Epochs) + Cooldown);
+
+    /// <inheritdoc/>
+    public override double LearningRate(double top, long step, long stepsPerEpoch)
+    {
+        var per = Per ?? (Form is CosineForm.Shifted or CosineForm.Mae or CosineForm.Dino ? ScheduleInterval.Step : ScheduleInterval.Epoch);
+        var epoch = per == ScheduleInterval.Epoch ? step / stepsPerEpoch : step / (double)stepsPerEpoch;
+        return Form switch
+        {
+            CosineForm.Timm or CosineForm.TimmPrefix => Timm(top).At(epoch),
+            CosineForm.Deit => Timm(top).At(Math.Max(0, epoch - 1)),
+            CosineForm.Basic when epoch < Warmup => top / (Warmup - epoch),
+            _ when epoch < Warmup => WarmupLr
+                + (top - WarmupLr)
+                    * Math.Min(
+                        1,
+                        Form switch
+                        {
+                            CosineForm.Mae => epoch / Warmup,
+                            CosineForm.Dino => step / Math.Max(1, Warmup * stepsPerEpoch - 1),
+                            // The first step of a rise from zero would do nothing: a rise counts from the end of its step.
+                            _ => (per == ScheduleInterval.Epoch ? epoch + 1 : (step + 1) / (double)stepsPerEpoch) / Warmup,
+                        }
+                    ),
+            _ when epoch >= Epochs => MinLr,
+            _ => MinLr + 0.5 * (top - MinLr) * (1 + Math.Cos(Math.PI * (epoch - Warmup) / (Epochs - Warmup))),
+        };
+    }
+
+    private CosineSchedule Timm(double top) =>
+        new(top, Epochs, Warmup, WarmupLr, MinLr, Form == CosineForm.TimmPrefix, Cycles, CycleGrowth, CycleDecay);
+}
+
+/// <summary>The same learning rate throughout, after a straight warm-up.</summary>
+/// <param name="Epochs">Length.</param>
+/// <param name="Warmup">Epochs of the rise.</param>
+[RecipeName("constant")]
+public sealed record ConstantOptions([Range(1, 1_000_000)] int Epochs, [Range(0, 1e6)] double Warmup = 0) : ScheduleOptions
+{
+    /// <inheritdoc/>
+    public override int TotalEpochs => Epochs;
+
+    /// <inheritdoc/>
+    public override double LearningRate(double top, long step, long stepsPerEpoch) =>
+        Warmup == 0 ? top : top * Math.Min(1, (step + 1) / (Warmup * stepsPerEpoch));
+}

@@ -1,0 +1,60 @@
+namespace Tessera.Training.Runs;
+
+/// <summary>
+/// The mean of the weights of a model that was trained several times from the same beginning (Wortsman et al., 2022,
+/// arXiv:2203.05482, uniform soup). Running statistics of batch norms are averaged alike, which is close to, but not the same
+/// as, gathering them anew; counters keep the value of the first.
+/// </summary>
+public sealed class WeightAverage
+{
+    private readonly List<string> sources = [];
+    private readonly OrderedDictionary<string, Tensor> sums = [];
+    private readonly OrderedDictionary<string, DType> types = [];
+
+    /// <summary>What was added, in order.</summary>
+    public IReadOnlyList<string> Sources => sources;
+
+    /// <summary>Adds weights. The sums belong to the current scope, what is loaded is freed at once.</summary>
+    /// <param name="source">Names them in errors.</param>
+    /// <param name="load">Gives tensors by name, on the CPU.</param>
+    /// <exception cref="WeightAverageException">Names or shapes are not those of the first; it lists them.</exception>
+    public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var weights = load();
+        if (sources.Count > 0 && StateDictReport.Compare(sums, weights) is var report && (!report.Complete || report.Mismatched.Count > 0))
+            throw new WeightAverageException($"{source} has not the weights of the same model as {sources[0]}: {report}");
+        foreach (var (name, tensor) in weights)
+        {
+            // In double precision, so that the order of the sources does not show.
+            if (sources.Count == 0)
+            {
+                types.Add(name, tensor.DType);
+                sums.Add(name, scope.Return(tensor.DType.IsFloat() ? tensor.To(DType.Float64) : tensor));
+            }
+            else if (types[name].IsFloat())
+            {
+                var before = sums[name];
+                sums[name] = scope.Return(before + tensor.To(DType.Float64));
+                before.Dispose();
+            }
+        }
+        sources.Add(source);
+    }
+
+    /// <summary>The mean, each tensor in the type that it has in the first source; owned by the current scope.</summary>
+    /// <exception cref="InvalidOperationException">Nothing was added.</exception>
+    public OrderedDictionary<string, Tensor> Mean()
+    {
+        if (sources.Count == 0)
+            throw new InvalidOperationException("there are no weights to average");
+        var result = new OrderedDictionary<string, Tensor>();
+        foreach (var (name, sum) in sums)
+            result.Add(name, types[name].IsFloat() ? (sum / sources.Count).To(types[name]) : sum);
+        return result;
+    }
+}
+
+/// <summary>Weights that have no mean; the message is one line and names tensors and shapes.</summary>
+public sealed class WeightAverageException(string message) : Exception(message);

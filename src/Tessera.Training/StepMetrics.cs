@@ -1,0 +1,80 @@
+using System.Text.Json.Nodes;
+
+namespace Tessera.Training;
+
+/// <summary>Sums over steps: what the next line of the log tells the means of.</summary>
+/// <param name="Steps">Number of steps.</param>
+/// <param name="Samples">Number of samples.</param>
+/// <param name="Loss">Sum of the losses of the steps.</param>
+/// <param name="Parts">Sums of the named parts of the loss.</param>
+/// <param name="Scores">Scores of the samples by name, as fractions.</param>
+public sealed record StepMetrics(
+    int Steps,
+    long Samples,
+    double Loss,
+    IReadOnlyDictionary<string, double> Parts,
+    IReadOnlyDictionary<string, Score>? Scores = null
+)
+{
+    /// <summary>Nothing yet.</summary>
+    public static readonly StepMetrics Empty = new(0, 0, 0, new Dictionary<string, double>());
+
+    /// <summary>Scores of the samples by name, as fractions.</summary>
+    public IReadOnlyDictionary<string, Score> Scores { get; init; } = Scores ?? new Dictionary<string, Score>();
+
+    internal StepMetrics Add(StepMetrics step) =>
+        new(Steps + step.Steps, Samples + step.Samples, Loss + step.Loss, Sum(Parts, step.Parts, 1), Sum(Scores, step.Scores));
+
+    /// <summary>Adds a part of a step: its share of the step's loss.</summary>
+    internal StepMetrics AddShare(
+        double share,
+        long samples,
+        double loss,
+        IReadOnlyDictionary<string, double> parts,
+        IReadOnlyDictionary<string, Score> scores
+    ) => new(1, Samples + samples, Loss + loss * share, Sum(Parts, parts, share), Sum(Scores, scores));
+
+    /// <summary>Adds another phase of the same step, whose figures carry its name.</summary>
+    internal StepMetrics AddPhase(string phase, StepMetrics other) =>
+        this with
+        {
+            Loss = Loss + other.Loss,
+            Parts = Sum(
+                Parts,
+                other.Parts.Prepend(new("loss", other.Loss)).ToDictionary(part => $"{phase}_{part.Key}", part => part.Value),
+                1
+            ),
+            Scores = Sum(Scores, other.Scores.ToDictionary(score => $"{phase}_{score.Key}", score => score.Value)),
+        };
+
+    /// <summary>Means over the steps, for the log.</summary>
+    internal IEnumerable<(string, JsonNode?)> Fields()
+    {
+        yield return ("loss", Loss / Steps);
+        foreach (var (name, score) in Scores)
+            if (score.Weight > 0)
+                yield return (name, score.Sum / score.Weight);
+        foreach (var (name, sum) in Parts)
+            yield return (name, sum / Steps);
+    }
+
+    private static OrderedDictionary<string, double> Sum(
+        IReadOnlyDictionary<string, double> left,
+        IReadOnlyDictionary<string, double> right,
+        double factor
+    )
+    {
+        var sums = new OrderedDictionary<string, double>(left);
+        foreach (var (name, value) in right)
+            sums[name] = sums.GetValueOrDefault(name) + value * factor;
+        return sums;
+    }
+
+    private static OrderedDictionary<string, Score> Sum(IReadOnlyDictionary<string, Score> left, IReadOnlyDictionary<string, Score> right)
+    {
+        var sums = new OrderedDictionary<string, Score>(left);
+        foreach (var (name, value) in right)
+            sums[name] = sums.GetValueOrDefault(name) + value;
+        return sums;
+    }
+}

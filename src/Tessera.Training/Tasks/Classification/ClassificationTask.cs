@@ -1,0 +1,53 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Data.Images;
+using Tessera.Models;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Tasks.Classification;
+
+/// <summary>Classification of images: one class each.</summary>
+/// <param name="Bins">Of the calibration error.</param>
+[RecipeName("classification")]
+public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageTask
+{
+    /// <inheritdoc/>
+    public override bool IsDefaultFor(Dataset data) => data is ImageDataset { Annotations: ClassLabels };
+
+    /// <inheritdoc/>
+    public override Type TargetsType => typeof(ClassTargets);
+
+    /// <inheritdoc/>
+    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+        new ClassificationEvaluator(model, Bins, predict);
+
+    /// <inheritdoc/>
+    public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) =>
+        MostLikely(sample, logits, facts, most);
+
+    /// <summary>The likeliest classes by softmax, of which the first is the answer.</summary>
+    internal static Prediction MostLikely(string sample, Tensor logits, DataFacts facts, int most)
+    {
+        using var scope = new Scope();
+        var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
+        var ranked = probabilities.Index().OrderByDescending(p => p.Item).Take(most);
+        return new(
+            sample,
+            [.. ranked.Select((p, rank) => new ScoredClass(facts.Classes[p.Index], p.Index, p.Item, Chosen: rank == 0))]
+        );
+    }
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<ReportSection> Report(ReportContext context)
+    {
+        var data = (ImageDataset)context.Data;
+        return
+        [
+            .. ClassificationReport.Sections(
+                context,
+                SampleNoun,
+                mistake => new(data.SampleName(mistake.Index), SamplePictures.Original(data, mistake.Index))
+            ),
+        ];
+    }
+}

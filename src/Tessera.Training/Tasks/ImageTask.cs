@@ -1,0 +1,113 @@
+using Tessera.Data;
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
+using Tessera.Models;
+using Tessera.Training.Explain;
+
+namespace Tessera.Training.Tasks;
+
+/// <summary>What tasks on images have in common: sizes, channels, normalisation, the crop that a model is measured on.</summary>
+public abstract record ImageTask : TaskKind
+{
+    /// <inheritdoc/>
+    public override Type FactsType => typeof(ImageFacts);
+
+    /// <inheritdoc/>
+    public override ImageDataset Prepare(Dataset training) =>
+        training as ImageDataset ?? throw new DataException($"task {Name} is for images, and {training.Name} holds a {training.GetType().Name}");
+
+    /// <inheritdoc/>
+    public override ImageDataset Prepare(Dataset data, DataFacts facts) => Prepare(data);
+
+    /// <inheritdoc/>
+    public override DataFacts FactsOf(LoadableDataset training)
+    {
+        var images = (ImageDataset)training;
+        return new ImageFacts(
+            images.ClassNames,
+            images.Channels,
+            images.Height,
+            images.Width,
+            images.Normalization.Mean,
+            images.Normalization.Deviation
+        );
+    }
+
+    /// <inheritdoc/>
+    public override Backbone CreateModel(string name, ModelOptions options)
+    {
+        var model = Registry.Create(name, options);
+        return model is TextCct ? throw new RunException($"model.name: {name} is for texts, and task {Name} is for images") : model;
+    }
+
+    /// <inheritdoc/>
+    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given)
+    {
+        var images = (ImageFacts)facts;
+        if (given.Given is { } transforms)
+            return new(transforms, images.Normalization);
+        var (height, width) = model.ImageSize;
+        if ((images.Height, images.Width) == (height, width))
+            return new([], images.Normalization);
+        return height == width
+            ? new([new EvaluationCrop(height, given.CropRatio)], images.Normalization)
+            : throw new RunException(
+                $"evaluation.transforms: images are not of the model's size {height}x{width}, which is not square: name the transforms"
+            );
+    }
+
+    /// <inheritdoc/>
+    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor) =>
+        given.Select(file => new GivenSample(file, () => new(Read(file, (ImageFacts)facts, pipelineFor))));
+
+    /// <inheritdoc/>
+    public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label)
+    {
+        using var scope = new Scope();
+        var image = sample.Read().Inputs.To(ModuleDevice.Of(model));
+        return Explanation.Of(Path.GetFileName(sample.Name), model, image, ((ImageFacts)facts).Normalization, facts.Classes, label);
+    }
+
+    // Through the same loader as images that are measured.
+    private static Tensor Read(string file, ImageFacts facts, Func<DataFacts, Pipeline> pipelineFor)
+    {
+        var raster = new Raster();
+        ImageDecoder.Decode(file, raster, facts.Channels, orient: true);
+        var (channels, height, width) = (raster.Channels, raster.Height, raster.Width);
+        var image = new MemoryImages(file, "given", new Unlabelled(1), raster.Values.ToArray(), channels, height, width, facts.Normalization);
+        return new Loader(image, pipelineFor(facts with { Height = height, Width = width }), 1, workers: 0).Epoch(0).First().Inputs;
+    }
+}
+
+/// <summary>What a model has to know of the images that it is used on.</summary>
+/// <param name="Classes">Name per class.</param>
+/// <param name="Channels">Of the images.</param>
+/// <param name="Height">Of the images; null when they differ.</param>
+/// <param name="Width">Of the images; null when they differ.</param>
+/// <param name="Mean">Per channel, of values in [0, 1].</param>
+/// <param name="Deviation">Per channel.</param>
+public record ImageFacts(
+    IReadOnlyList<string> Classes,
+    int Channels,
+    int? Height,
+    int? Width,
+    IReadOnlyList<float> Mean,
+    IReadOnlyList<float> Deviation
+) : DataFacts(Classes)
+{
+    /// <summary>Mean and deviation of the training images.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public Normalization Normalization => new(Mean, Deviation);
+
+    /// <inheritdoc/>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public override ModelOptions ModelDefaults =>
+        new()
+        {
+            Classes = Classes.Count,
+            Channels = Channels,
+            ImageSize = (Height, Width) is (int height, int width) ? (height, width) : null,
+        };
+}

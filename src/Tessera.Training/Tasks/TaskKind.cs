@@ -1,0 +1,157 @@
+using Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
+using Tessera.Models;
+using Tessera.Training.Explain;
+using Tessera.Training.Recipes;
+
+namespace Tessera.Training.Tasks;
+
+/// <summary>
+/// What a model is for: how its data is prepared, which targets they have, how it is measured, what it predicts and what a report shows.
+/// A task is a folder below Tasks that the rest knows by this type alone; a recipe chooses it by name (<c>task: multi_label</c>), and where it names
+/// none the data decides.
+/// </summary>
+public abstract record TaskKind
+{
+    /// <summary>The name by which recipes choose it.</summary>
+    public string Name => RecipeShape.ChoiceName(GetType())!;
+
+    /// <summary>Whether this is the task of a data set where a recipe names none.</summary>
+    public abstract bool IsDefaultFor(Dataset data);
+
+    /// <summary>The kind of targets that its batches have.</summary>
+    public abstract Type TargetsType { get; }
+
+    /// <summary>What people call its samples: images or texts.</summary>
+    public virtual string SampleNoun => "images";
+
+    /// <summary>Prepares the samples that are learned from for a loader.</summary>
+    /// <exception cref="DataException">The task is not for such data.</exception>
+    public abstract LoadableDataset Prepare(Dataset training);
+
+    /// <summary>Prepares other samples for a model that knows the facts of its training data.</summary>
+    /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
+    public abstract LoadableDataset Prepare(Dataset data, DataFacts facts);
+
+    /// <summary>What a model has to know of the data that it learns from.</summary>
+    public abstract DataFacts FactsOf(LoadableDataset training);
+
+    /// <summary>The type of <see cref="FactsOf"/>, by which a bundle is read.</summary>
+    public abstract Type FactsType { get; }
+
+    /// <summary>Builds a model of the registry.</summary>
+    /// <exception cref="UnknownModelException">There is none of that name.</exception>
+    /// <exception cref="RunException">The model takes other samples.</exception>
+    public abstract Backbone CreateModel(string name, ModelOptions options);
+
+    /// <summary>Fills a fresh model with what the task has for it beside weights: word vectors, for instance.</summary>
+    public virtual void Initialize(Backbone model, LoadableDataset training) { }
+
+    /// <summary>What happens to samples that a model is measured on or predicts.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="facts">Of the samples, normalised as in training.</param>
+    /// <param name="given">Transforms of the recipe; null for those that the model's published figures stand for.</param>
+    /// <exception cref="RunException">The samples are not of the model's size, and no transforms are given.</exception>
+    public abstract Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given);
+
+    /// <summary>Makes an evaluator.</summary>
+    /// <param name="model">What is measured.</param>
+    /// <param name="facts">Of its data.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    public abstract Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
+
+    /// <summary>The facts with what was learned by measuring, for the bundle: thresholds, for instance.</summary>
+    public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
+
+    /// <summary>The samples that a user has given for a prediction: files, or texts.</summary>
+    /// <param name="given">As given on the command line.</param>
+    /// <param name="facts">Of the model's data.</param>
+    /// <param name="pipelineFor">What happens to samples of given facts (a file has a size of its own) before the model.</param>
+    public abstract IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor);
+
+    /// <summary>What a model's answer means.</summary>
+    /// <param name="sample">Name of the sample.</param>
+    /// <param name="logits">The answer, [1, classes].</param>
+    /// <param name="facts">Of the model's data.</param>
+    /// <param name="most">How many classes are listed at most.</param>
+    public abstract Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most);
+
+    /// <summary>Where a model looks in a sample, as pictures.</summary>
+    /// <param name="model">In evaluation mode.</param>
+    /// <param name="sample">Of <see cref="Read"/>.</param>
+    /// <param name="facts">Of the model's data.</param>
+    /// <param name="label">The class that is explained; null for the likeliest.</param>
+    /// <exception cref="RunException">There are no pictures of such samples.</exception>
+    public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label) =>
+        throw new RunException($"task {Name}: only what a model sees in images can be explained");
+
+    /// <summary>Sections of a report that are the task's own; none where something else was measured.</summary>
+    public abstract IReadOnlyList<ReportSection> Report(ReportContext context);
+
+    /// <summary>The task of a data set where a recipe names none.</summary>
+    /// <exception cref="RunException">No task takes such data by itself.</exception>
+    public static TaskKind DefaultFor(Dataset data) =>
+        All.FirstOrDefault(task => task.IsDefaultFor(data))
+        ?? throw new RunException(
+            $"task: no task takes {data.Name} by itself ({data.GetType().Name} with {data.Annotations.GetType().Name}); "
+                + $"name one of {string.Join(", ", All.Select(task => task.Name))}"
+        );
+
+    /// <summary>All tasks with their defaults.</summary>
+    public static IReadOnlyList<TaskKind> All { get; } =
+        [
+            .. RecipeShape
+                .Choices(typeof(TaskKind))
+                .OrderBy(choice => choice.Key, StringComparer.Ordinal)
+                .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
+        ];
+}
+
+/// <summary>What a recipe says of the samples that a model is measured on.</summary>
+/// <param name="Given">Transforms; null for those that the model's published figures stand for.</param>
+/// <param name="CropRatio">Side of the centre crop over the resized short side, of the published figures.</param>
+public sealed record EvaluationTransforms(IReadOnlyList<Transform>? Given, double CropRatio = EvaluationTransforms.DefaultCropRatio)
+{
+    /// <summary>The usual centre crop.</summary>
+    public const double DefaultCropRatio = 0.875;
+}
+
+/// <summary>What a model has to know of the data that it is used on.</summary>
+/// <param name="Classes">Name per class.</param>
+public abstract record DataFacts(IReadOnlyList<string> Classes)
+{
+    /// <summary>What a model is built with where a recipe does not say.</summary>
+    public abstract ModelOptions ModelDefaults { get; }
+}
+
+/// <summary>A sample that a user has given.</summary>
+/// <param name="Name">What it is called.</param>
+/// <param name="Read">Reads and prepares it as a batch of one.</param>
+public sealed record GivenSample(string Name, Func<ModelInput> Read);
+
+/// <summary>What a model says of a sample.</summary>
+/// <param name="Sample">Name of the sample.</param>
+/// <param name="Classes">Classes with their probabilities, the likeliest first.</param>
+public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
+
+/// <summary>A class with its probability.</summary>
+/// <param name="Class">Name of the class.</param>
+/// <param name="Label">Its number.</param>
+/// <param name="Probability">Between 0 and 1.</param>
+/// <param name="Chosen">Whether the model's answer contains it.</param>
+public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
+
+/// <summary>A section of a report, as HTML.</summary>
+/// <param name="Title">Its heading.</param>
+/// <param name="Html">What stands below.</param>
+/// <param name="Column">Sections of the same column stand above each other, beside other columns; 0 takes the whole width.</param>
+public sealed record ReportSection(string Title, string Html, int Column = 0);
+
+/// <summary>What a report is made of.</summary>
+/// <param name="Model">In evaluation mode.</param>
+/// <param name="Data">What it was measured on.</param>
+/// <param name="Facts">Of its training data.</param>
+/// <param name="Pipeline">What happens to samples before the model.</param>
+/// <param name="Metrics">What was measured.</param>
+public sealed record ReportContext(Backbone Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);

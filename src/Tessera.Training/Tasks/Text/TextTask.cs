@@ -1,0 +1,147 @@
+using System.ComponentModel.DataAnnotations;
+using Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Text;
+using Tessera.Data.Transforms;
+using Tessera.Models;
+using Tessera.Training.Recipes;
+using Tessera.Training.Tasks.Classification;
+
+namespace Tessera.Training.Tasks.Text;
+
+/// <summary>Classification of texts: one class each.</summary>
+/// <param name="Length">Words that are kept of each text.</param>
+/// <param name="MinCount">How often a word has to occur in the training texts to be known.</param>
+/// <param name="MaxWords">Most words that are known; the rarest are left out.</param>
+/// <param name="WordVectors">A file of word vectors to begin with, in GloVe's form.</param>
+/// <param name="Bins">Of the calibration error.</param>
+[RecipeName("text")]
+public sealed record TextTask(
+    [Range(1, 1 << 16)] int Length = 64,
+    [Range(1, int.MaxValue)] int MinCount = 1,
+    [Range(16, 1 << 24)] int MaxWords = 1 << 24,
+    [RecipePath] string? WordVectors = null,
+    [Range(1, 1000)] int Bins = 15
+) : TaskKind
+{
+    /// <inheritdoc/>
+    public override bool IsDefaultFor(Dataset data) => data is TextDataset { Annotations: ClassLabels };
+
+    /// <inheritdoc/>
+    public override Type TargetsType => typeof(ClassTargets);
+
+    /// <inheritdoc/>
+    public override string SampleNoun => "texts";
+
+    /// <inheritdoc/>
+    public override Type FactsType => typeof(TextFacts);
+
+    /// <inheritdoc/>
+    public override EncodedText Prepare(Dataset training)
+    {
+        var texts = Texts(training);
+        return new(texts, Vocabulary.Build(texts.Texts, MinCount, MaxWords), Length);
+    }
+
+    /// <inheritdoc/>
+    public override EncodedText Prepare(Dataset data, DataFacts facts)
+    {
+        var known = (TextFacts)facts;
+        return new(Texts(data), new Vocabulary(known.Words), known.Length);
+    }
+
+    private static TextDataset Texts(Dataset data) =>
+        data as TextDataset ?? throw new DataException($"task text is for texts, and {data.Name} holds a {data.GetType().Name}");
+
+    /// <inheritdoc/>
+    public override DataFacts FactsOf(LoadableDataset training)
+    {
+        var texts = (EncodedText)training;
+        return new TextFacts(texts.ClassNames, texts.Length, texts.Vocabulary.Words);
+    }
+
+    /// <inheritdoc/>
+    public override Backbone CreateModel(string name, ModelOptions options)
+    {
+        var model = Registry.Create(name, options);
+        return model is TextCct
+            ? model
+            : throw new RunException(
+                $"model.name: {name} is for images, and task text is for texts: choose text_cct_2_k2 or another of 'tessera models text_*'"
+            );
+    }
+
+    /// <summary>Begins with published word vectors, where a file of them is given.</summary>
+    /// <exception cref="RunException">The vectors are not as long as the model's.</exception>
+    /// <exception cref="DataFormatException">The file is malformed.</exception>
+    public override void Initialize(Backbone model, LoadableDataset training)
+    {
+        if (WordVectors is not { } path)
+            return;
+        var (text, vocabulary) = ((TextCct)model, ((EncodedText)training).Vocabulary);
+        var vectors = Data.Text.WordVectors.Read(path, vocabulary);
+        if (vectors.Dimension != text.Options.WordDim)
+            throw new RunException(
+                $"task.word_vectors: {path} has {vectors.Dimension} numbers a word, and the model takes {text.Options.WordDim}"
+            );
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        text.WordVectors.Copy_(Tensor.From(vectors.Values, vocabulary.Count, vectors.Dimension));
+    }
+
+    /// <inheritdoc/>
+    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given) =>
+        given.Given is null or []
+            ? Pipeline.Plain
+            : throw new RunException("evaluation.transforms are for images, and task text is for texts");
+
+    /// <inheritdoc/>
+    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+        new ClassificationEvaluator(model, Bins, predict);
+
+    /// <inheritdoc/>
+    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor)
+    {
+        var known = (TextFacts)facts;
+        var vocabulary = new Vocabulary(known.Words);
+        return given
+            .SelectMany(text => File.Exists(text) ? File.ReadLines(text).Where(line => !string.IsNullOrWhiteSpace(line)) : [text])
+            .Select(text => new GivenSample(text, () => Encode(text, vocabulary, known.Length)));
+    }
+
+    private static ModelInput Encode(string text, Vocabulary vocabulary, int length)
+    {
+        var ids = vocabulary.Encode(text, length);
+        long[] padded = [.. ids.Select(id => (long)id), .. Enumerable.Repeat((long)Vocabulary.Padding, length - ids.Length)];
+        return new(Tensor.From(padded, 1, length), Tensor.From([.. padded.Select((_, i) => i < ids.Length)], 1, length));
+    }
+
+    /// <inheritdoc/>
+    public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) =>
+        ClassificationTask.MostLikely(sample, logits, facts, most);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<ReportSection> Report(ReportContext context)
+    {
+        var source = ((EncodedText)context.Data).Source;
+        return ClassificationReport.Sections(context, SampleNoun, mistake => new(source.Texts[mistake.Index], null));
+    }
+}
+
+/// <summary>What a model has to know of the texts that it is used on.</summary>
+/// <param name="Classes">Name per class.</param>
+/// <param name="Length">Words of a text.</param>
+/// <param name="Words">Words by id.</param>
+public sealed record TextFacts(IReadOnlyList<string> Classes, int Length, IReadOnlyList<string> Words) : DataFacts(Classes)
+{
+    /// <inheritdoc/>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public override ModelOptions ModelDefaults =>
+        new()
+        {
+            Classes = Classes.Count,
+            Channels = 1,
+            ImageSize = (Length, 1),
+            Vocabulary = Words.Count,
+        };
+}
