@@ -87,8 +87,7 @@ public static class Mutations
     private static Outcome Read<TError>(string parser, string name, byte[] input, Action<byte[]> read, long largest)
         where TError : Exception
     {
-        // The time of processors: what else runs on the machine does not count.
-        var (started, allocated, rejected) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread(), false);
+        var (started, allocated, rejected) = (ThreadTime.Seconds, GC.GetAllocatedBytesForCurrentThread(), false);
         try
         {
             read(input);
@@ -105,7 +104,7 @@ public static class Mutations
         }
         var outcome = new Outcome(
             rejected,
-            (Environment.CpuUsage.TotalTime - started).TotalSeconds,
+            ThreadTime.Seconds - started,
             GC.GetAllocatedBytesForCurrentThread() - allocated
         );
         if (outcome.Seconds > LongestSeconds)
