@@ -88,7 +88,7 @@ internal static class OperatorWriter
                 output
                     .Append("        using var held")
                     .Append(i)
-                    .Append(" = new Native.")
+                    .Append(" = new ")
                     .Append(Holder(type))
                     .Append('(')
                     .Append(name)
@@ -129,7 +129,7 @@ internal static class OperatorWriter
             );
 
         var call =
-            "Native.Dispatcher.Call(ref OperatorSlots."
+            "Dispatcher.Call(ref OperatorSlots."
             + Slot(schema)
             + ", \""
             + schema.Namespace
@@ -227,11 +227,11 @@ internal static class OperatorWriter
     }
 
     private static string Holder(string type) =>
-        type == "str" ? "Utf8"
+        type == "str" ? "Native.Utf8"
         : type.StartsWith("Tensor", StringComparison.Ordinal) ? "TensorList"
-        : type.StartsWith("float", StringComparison.Ordinal) ? "DoubleList"
+        : type.StartsWith("float", StringComparison.Ordinal) ? "Native.DoubleList"
         : type.StartsWith("Scalar", StringComparison.Ordinal) ? "ScalarList"
-        : "BoolList";
+        : "Native.BoolList";
 
     private static string ReturnType(List<Argument> returns)
     {

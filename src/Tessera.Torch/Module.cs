@@ -1,5 +1,3 @@
-using Tessera.Checkpoints;
-
 namespace Tessera;
 
 /// <summary>
@@ -91,16 +89,8 @@ public abstract class Module
     public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true) =>
         LoadStateDict(state, strict, tensor => tensor.Shape, (tensor, value) => tensor.Copy_(value));
 
-    /// <summary>Copies values out of a file into the module's tensors by name, without a copy in between.</summary>
-    /// <param name="state">Values by name, of a file that is still open; types and devices are converted.</param>
-    /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
-    /// <returns>What was missing and what was unexpected.</returns>
-    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
-    /// <exception cref="CheckpointException">A tensor is of a type that the engine lacks, or turns out to be damaged; those before it have been copied.</exception>
-    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, CheckpointTensor> state, bool strict = true) =>
-        LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
-
-    private StateDictReport LoadStateDict<T>(
+    /// <summary>Copies values of any kind into the module's tensors by name.</summary>
+    internal StateDictReport LoadStateDict<T>(
         IReadOnlyDictionary<string, T> state,
         bool strict,
         Func<T, Shape> shape,

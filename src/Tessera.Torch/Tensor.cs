@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.InteropServices;
 using Tessera.Native;
 
 namespace Tessera;
@@ -207,21 +206,4 @@ public unsafe partial class Tensor : IDisposable
 
     /// <summary>Address of the storage: equal for views of one memory and for tied tensors; 0 without memory.</summary>
     public nint StorageAddress => Info.Storage;
-}
-
-/// <summary>What the shim tells about a tensor; mirrors <c>TensorInfo</c> in native/tensor.cpp.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal unsafe struct TensorInfo
-{
-    internal long* Sizes;
-    internal long* Strides;
-    internal void* Data;
-    internal nint Storage;
-    internal long StorageBytes;
-    internal long Elements;
-    internal int Dimensions;
-    internal int DType;
-    internal int Device;
-    internal int Flags;
-    internal int ItemBytes;
 }

@@ -154,7 +154,7 @@ internal sealed class Workers : IDisposable
     public void Dispose()
     {
         foreach (var norm in student.NamedModules().Select(m => m.Module).OfType<Nn.BatchNorm>())
-            norm.Group = null;
+            norm.Shared = null;
         parallel.Dispose();
     }
 }

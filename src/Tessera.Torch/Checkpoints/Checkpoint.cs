@@ -1,7 +1,3 @@
-using Tessera.Checkpoints.Formats;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
-
 namespace Tessera.Checkpoints;
 
 /// <summary>

@@ -47,7 +47,7 @@ public sealed unsafe class DataParallel : IDisposable
         BroadcastBuffers();
         if (syncBatchNorm)
             foreach (var norm in modules.SelectMany(module => module.NamedModules()).Select(m => m.Module).OfType<BatchNorm>())
-                norm.Group = group;
+                norm.Shared = SyncBatchNorm.Over(group);
         Parameter[] watched = [.. learned.Where(p => p.RequiresGrad)];
         var handle = group.HandleFor(watched[0].Device);
         ReducerHandle? made = null;

@@ -1,5 +1,3 @@
-using Tessera.Distributed;
-
 namespace Tessera.Nn;
 
 /// <summary>Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).</summary>
@@ -122,9 +120,9 @@ public sealed partial class BatchNorm : Layer
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
-    /// <summary>Processes whose samples count together in training; null for those of this process alone.</summary>
+    /// <summary>Normalises training batches by statistics that other processes share; null for statistics of this batch alone.</summary>
     [NotRegistered]
-    public ProcessGroup? Group { get; set; }
+    public SharedNormalization? Shared { get; set; }
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
@@ -137,8 +135,8 @@ public sealed partial class BatchNorm : Layer
             numBatchesTracked!.Add_(1);
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
-        if (Training && Group is { Participation: not Participation.Alone } group)
-            return Together(input, group, update);
+        if (Training && Shared?.Invoke(input, weight, bias, eps) is { } normalized)
+            return Track(normalized, update);
         var guarded = input.Device.Type == DeviceType.Cpu;
         var output = Torch.BatchNorm(
             guarded ? input.Contiguous() : input,
@@ -154,9 +152,9 @@ public sealed partial class BatchNorm : Layer
         return guarded && input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
 
-    private Tensor Together(Tensor input, ProcessGroup group, double update)
+    private Tensor Track(NormalizedBatch batch, double update)
     {
-        var (output, mean, variance, count) = SyncBatchNorm.Of(input, weight, bias, group, eps);
+        var (output, mean, variance, count) = batch;
         if (runningMean is not null && runningVar is not null)
         {
             using var outside = Torch.NoGrad();

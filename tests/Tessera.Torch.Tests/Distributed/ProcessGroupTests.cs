@@ -205,7 +205,7 @@ public class ProcessGroupTests
 
         BatchNorm Norm(ProcessGroup? group)
         {
-            var norm = new BatchNorm(channels) { Group = group };
+            var norm = new BatchNorm(channels) { Shared = group is null ? null : SyncBatchNorm.Over(group) };
             norm.To(dtype: DType.Float64);
             using var outside = Torch.NoGrad();
             norm.Weight!.Copy_(Tensor.From([0.5, 1.5, -1]));

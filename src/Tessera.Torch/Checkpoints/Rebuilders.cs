@@ -2,7 +2,7 @@ using System.Collections.Frozen;
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>What a function or class on the allow list stands for: a value made of its arguments.</summary>
 internal delegate object? Rebuild(CheckpointTuple arguments, in PickleCursor at, string path);

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>The machine's stack: nothing below the topmost mark can be reached before the mark is taken.</summary>
 internal sealed class PickleStack(int maxValues, int maxMarks)

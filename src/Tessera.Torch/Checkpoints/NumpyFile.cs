@@ -1,8 +1,6 @@
 using System.Text;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Reads numpy's .npy (one array) and .npz (a zip of them), in which JAX weights are published.</summary>
 internal static class NumpyFile

@@ -1,4 +1,4 @@
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Values that later instructions refer back to. Writers number them in sequence, which is kept in a list; other

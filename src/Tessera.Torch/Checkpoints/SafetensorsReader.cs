@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Reads safetensors: eight bytes that give the length of a JSON header, the header, then the tensors' bytes,

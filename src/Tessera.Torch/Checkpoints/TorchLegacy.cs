@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using Tessera.Checkpoints.Pickle;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Reads what torch.save wrote before version 1.6: four pickles (a magic number, the protocol, facts about the

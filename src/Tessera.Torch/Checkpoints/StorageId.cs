@@ -1,6 +1,4 @@
-using Tessera.Checkpoints.Pickle;
-
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>How PyTorch's pickles refer to storages: ('storage', class, key, device, number of elements, ...).</summary>
 internal static class StorageId

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>A numpy dtype: its type string, and the byte order that BUILD tells.</summary>
 internal sealed class NumpyType(string descr, CheckpointTuple arguments) : OpaqueRecord("numpy.dtype", arguments)

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
 
-namespace Tessera.Checkpoints.Zip;
+namespace Tessera.Checkpoints;
 
 /// <summary>One file inside a zip archive.</summary>
 /// <param name="Name">Name with its folders.</param>

@@ -1,7 +1,7 @@
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>What a persistent id, the reference of a pickle to something outside of it, stands for.</summary>
 internal delegate CheckpointTensor PersistentLoad(CheckpointTuple id, in PickleCursor at);

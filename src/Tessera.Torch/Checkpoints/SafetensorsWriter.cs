@@ -1,7 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Writes safetensors, larger elements first, so that every tensor lies aligned to its element size.</summary>
 internal static class SafetensorsWriter

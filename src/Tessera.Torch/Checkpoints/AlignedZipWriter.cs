@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Tessera.Checkpoints.Zip;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Writes a zip archive of uncompressed entries, the bytes of each beginning at a multiple of 64, as PyTorch does it.

@@ -1,7 +1,6 @@
 using System.Runtime.InteropServices;
-using Tessera.Native;
 
-namespace Tessera.Distributed;
+namespace Tessera.Native;
 
 /// <summary>An object of the native library, freed when nobody uses it any more.</summary>
 internal abstract class NativeHandle() : SafeHandle(0, ownsHandle: true)

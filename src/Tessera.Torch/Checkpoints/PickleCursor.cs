@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Unicode;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>Reads the arguments of pickle instructions, never beyond the end.</summary>
 internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)

@@ -1,8 +1,6 @@
 using System.Text;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Reads what torch.save writes since version 1.6: a zip with a pickle and one entry per storage.</summary>
 internal sealed class TorchZip
