@@ -21,7 +21,8 @@ internal static unsafe class ValueConversion
 
         internal static Value Of(MemoryFormat value) => Value.Make(Tag.Int, (long)value);
 
-        internal static Value Of(MemoryFormat? value, Tag missing = Tag.Default) => value is { } v ? Value.Of((long)v) : Value.Make(missing, 0);
+        internal static Value Of(MemoryFormat? value, Tag missing = Tag.Default) =>
+            value is { } v ? Value.Of((long)v) : Value.Make(missing, 0);
 
         internal static Value Of(Device value) => Value.Make(Tag.Device, value.Packed);
 
@@ -51,6 +52,6 @@ internal static unsafe class ValueConversion
         if (value.Tag != Tag.Complex)
             return new(value.Tag, value.Payload);
         Imports.Free((void*)value.Payload);
-        throw new TorchNotSupportedException("complex numbers have no scalar here: take the real and the imaginary part first");
+        throw new TorchNotSupportedException("a complex number cannot be a scalar: take the real and the imaginary part first");
     }
 }

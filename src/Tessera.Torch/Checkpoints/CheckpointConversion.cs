@@ -49,7 +49,9 @@ public static class CheckpointConversion
         return result;
     }
 
-    /// <summary>A tensor's values for a file, row-major: where they lie if they are contiguous on the CPU, else a copy in the current scope.</summary>
+    /// <summary>
+    /// A tensor's values for a file, row-major: the tensor's own memory if it is contiguous on the CPU, else a copy in the current scope.
+    /// </summary>
     public static CheckpointTensor ToCheckpoint(this Tensor source)
     {
         var dense = source.Detach().To(device: Device.Cpu).Contiguous();

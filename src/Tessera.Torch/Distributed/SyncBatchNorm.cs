@@ -14,7 +14,8 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
     private bool listens;
 
     /// <summary>Normalises by the samples of a group, but for passes that a process computes alone.</summary>
-    internal static SharedNormalization Over(ProcessGroup group) => (input, weight, bias, eps) =>
+    internal static SharedNormalization Over(ProcessGroup group) =>
+        (input, weight, bias, eps) =>
         {
             if (group.Participation == Participation.Alone)
                 return null;

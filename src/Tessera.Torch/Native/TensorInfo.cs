@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Native;
 
-/// <summary>What the shim tells about a tensor; mirrors <c>TensorInfo</c> in native/tensor.cpp.</summary>
+/// <summary>A tensor as the shim describes it; mirrors <c>TensorInfo</c> in native/tensor.cpp.</summary>
 [StructLayout(LayoutKind.Sequential)]
 internal unsafe struct TensorInfo
 {

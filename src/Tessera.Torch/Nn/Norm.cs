@@ -1,6 +1,8 @@
 namespace Tessera.Nn;
 
-/// <summary>Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).</summary>
+/// <summary>
+/// Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).
+/// </summary>
 public sealed partial class LayerNorm : Layer
 {
     private readonly Parameter? weight;
@@ -67,7 +69,9 @@ public sealed partial class GroupNorm : Layer
         Torch.GroupNorm(weight is null ? input : LayerNorm.Widened(input, weight), groups, weight, bias, eps);
 }
 
-/// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
+/// <summary>
+/// Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).
+/// </summary>
 /// <remarks>
 /// The engine's backward on the CPU is wrong for maps whose memory layout is ambiguous (batch 1, or height or width 1) when
 /// exactly one of input and gradient lies in plain layout (docs/engine-defects.md). Both are made contiguous there, which
@@ -128,7 +132,7 @@ public sealed partial class BatchNorm : Layer
     protected override Tensor Forward(Tensor input)
     {
         if (input.Dim < 2)
-            throw new ShapeException($"batch norm takes [B, C, ...], the shape is {input.Shape}");
+            throw new ShapeException($"the input of a batch norm must be [B, C, ...], not {input.Shape}");
         var update = 0.0;
         if (Training && runningMean is not null)
         {

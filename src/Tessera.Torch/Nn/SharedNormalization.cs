@@ -1,11 +1,11 @@
 namespace Tessera.Nn;
 
-/// <summary>Normalises a batch by the statistics of more samples than it holds: those of all processes that train together.</summary>
+/// <summary>Normalises a batch by the statistics of the samples of all processes that train together.</summary>
 /// <param name="input">[B, C, ...].</param>
 /// <param name="weight">The scale [C], or null.</param>
 /// <param name="bias">The shift [C], or null.</param>
 /// <param name="eps">Added to the variance.</param>
-/// <returns>Null where this pass goes by the statistics of its own batch.</returns>
+/// <returns>Null when this pass uses the statistics of its own batch.</returns>
 public delegate NormalizedBatch? SharedNormalization(Tensor input, Tensor? weight, Tensor? bias, double eps);
 
 /// <summary>A normalised batch and the statistics behind it.</summary>

@@ -5,7 +5,9 @@ namespace Tessera.Optim;
 /// counts from epoch 0, not from the end of the warm-up, unless the warm-up is a prefix.
 /// </summary>
 /// <param name="LearningRate">At the top.</param>
-/// <param name="Epochs">Length of the first cosine, warm-up included unless it is a prefix; after the last one the minimum holds (cool-down).</param>
+/// <param name="Epochs">
+/// Length of the first cosine, including the warm-up unless that is a prefix. After the last cosine the minimum holds (cool-down).
+/// </param>
 /// <param name="WarmupEpochs">Length of the linear rise.</param>
 /// <param name="WarmupLearningRate">Where the rise begins.</param>
 /// <param name="Minimum">Where each cosine ends.</param>

@@ -46,13 +46,13 @@ public static class GradientClipping
         });
 
     /// <summary>
-    /// Scales the gradient of every unit so that its norm is at most a share of that of the unit's weights. A unit is a row of a linear map,
-    /// a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
+    /// Scales the gradient of every unit so that its norm is at most a share of the norm of the unit's weights. A unit is a row of a
+    /// linear map, a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
     /// Normalization", 2021, arXiv:2102.06171, equation 3.
     /// </summary>
-    /// <param name="parameters">Weights; those without a gradient are passed over. The paper leaves the classifier out.</param>
-    /// <param name="factor">Largest norm of a gradient over that of its weights, above 0: 0.01 to 0.16 in the paper.</param>
-    /// <param name="floor">Least norm that weights count with, so that those that begin at zero can move.</param>
+    /// <param name="parameters">The weights; weights without a gradient are skipped. The paper leaves the classifier out.</param>
+    /// <param name="factor">Largest ratio of a gradient's norm to its weights' norm, above 0: 0.01 to 0.16 in the paper.</param>
+    /// <param name="floor">Smallest norm that counts for weights, so that weights that start at zero can move.</param>
     public static void Adaptive(IEnumerable<Parameter> parameters, double factor, double floor = 1e-3)
     {
         using var outside = Torch.NoGrad();

@@ -15,7 +15,7 @@ internal sealed class RecordedNumbers : IDisposable
             Rate ??= Torch.Full([], rate, DType.Float32, device: parameter.Device).Keep();
         }
         if (Rate is null)
-            throw new NotSupportedException("there are no parameters to learn");
+            throw new NotSupportedException("the optimizer has no parameters");
     }
 
     /// <summary>The learning rate, a tensor without dimensions.</summary>

@@ -28,7 +28,8 @@ public class WorkerEnvironmentTests
     [InlineData("PyTorchJob", "RANK=1 WORLD_SIZE=2 MASTER_ADDR=job-master-0 MASTER_PORT=23456", 1, 2, 0, 1, "job-master-0", 23456)]
     [InlineData(
         "srun",
-        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_NTASKS_PER_NODE=4 SLURM_STEP_ID=0 SLURM_JOB_ID=70001 SLURM_STEP_NODELIST=gpu[003-004]",
+        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_NTASKS_PER_NODE=4 SLURM_STEP_ID=0 SLURM_JOB_ID=70001 "
+            + "SLURM_STEP_NODELIST=gpu[003-004]",
         5,
         8,
         1,
@@ -38,7 +39,8 @@ public class WorkerEnvironmentTests
     )]
     [InlineData(
         "srun with an address",
-        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_STEP_ID=0 SLURM_JOB_ID=1 SLURM_STEP_NODELIST=gpu[003-004] MASTER_ADDR=b MASTER_PORT=7",
+        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_STEP_ID=0 SLURM_JOB_ID=1 SLURM_STEP_NODELIST=gpu[003-004] "
+            + "MASTER_ADDR=b MASTER_PORT=7",
         5,
         8,
         1,
