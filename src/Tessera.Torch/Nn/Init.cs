@@ -1,6 +1,6 @@
 namespace Tessera.Nn;
 
-/// <summary>Initialisers. They fill a tensor in place from the default random generator and give it back.</summary>
+/// <summary>Initialisers. They fill a tensor in place from the default random generator and return it.</summary>
 public static class Init
 {
     [ThreadStatic]

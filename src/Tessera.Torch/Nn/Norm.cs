@@ -33,8 +33,8 @@ public sealed partial class LayerNorm : Layer
     protected override Tensor Forward(Tensor input) => Torch.LayerNorm(Widened(input, weight), shape, weight, bias, eps);
 
     /// <summary>
-    /// A map in a shorter type, as autocast's products leave it, in the float32 of the norm's weight. Autocast does so by
-    /// itself on CUDA; the CPU of libtorch 1.13 does not, and refuses the two types.
+    /// Converts a map of a shorter type, which autocast's products return, to the float32 of the norm's weight. Autocast converts by
+    /// itself on CUDA; the CPU of libtorch 1.13 does not and rejects the mixed types.
     /// </summary>
     public static Tensor Widened(Tensor input, Tensor? weight) =>
         weight?.DType == DType.Float32 && input.DType is (DType.BFloat16 or DType.Float16) ? input.To(DType.Float32) : input;
@@ -92,7 +92,7 @@ public sealed partial class BatchNorm : Layer
     /// <param name="eps">Added to the variance.</param>
     /// <param name="momentum">Weight of the newest batch in the running statistics; null averages over all batches.</param>
     /// <param name="affine">Whether it has a learned scale and shift.</param>
-    /// <param name="trackRunningStats">Whether it keeps running statistics; without, evaluation uses the batch's own.</param>
+    /// <param name="trackRunningStats">Whether it keeps running statistics; otherwise evaluation uses the batch's own statistics.</param>
     public BatchNorm(long channels, double eps = 1e-5, double? momentum = 0.1, bool affine = true, bool trackRunningStats = true)
     {
         (this.eps, this.momentum) = (eps, momentum);

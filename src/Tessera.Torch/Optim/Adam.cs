@@ -19,7 +19,7 @@ public class Adam(IEnumerable<ParameterGroup> groups, double learningRate, doubl
     /// <summary>Whether the libtorch in use has an operator that steps all parameters at once.</summary>
     internal static bool HasFused => hasFused;
 
-    /// <summary>Uses that operator on the CPU too, where it does not pay (docs/results.md).</summary>
+    /// <summary>Uses the fused operator on the CPU too, where it is not faster (docs/results.md).</summary>
     internal bool FusedOnCpu { get; init; }
 
     private protected sealed override string? WhyNotRecordable()
@@ -148,7 +148,7 @@ public class Adam(IEnumerable<ParameterGroup> groups, double learningRate, doubl
         parameter.Addcdiv_(mean, denominator, -learningRate / meanCorrection);
     }
 
-    /// <summary>Applies weight decay that is not zero, and gives the gradient to go on with.</summary>
+    /// <summary>Applies weight decay unless it is zero, and returns the resulting gradient.</summary>
     protected virtual Tensor Decay(Parameter parameter, Tensor gradient, double weightDecay, double learningRate) =>
         gradient.Add(parameter, weightDecay);
 }

@@ -1,9 +1,9 @@
 namespace Tessera.Optim;
 
-/// <summary>Limits gradients.</summary>
+/// <summary>Limits the size of gradients.</summary>
 public static class GradientClipping
 {
-    /// <summary>The first parameter whose gradient has an infinite entry or one that is no number; null when there is none.</summary>
+    /// <summary>The first parameter whose gradient has an infinite or NaN entry; null when all entries are finite.</summary>
     public static Parameter? FirstNotFinite(IEnumerable<Parameter> parameters)
     {
         using var scope = new Scope();
@@ -20,7 +20,7 @@ public static class GradientClipping
 
     /// <summary>
     /// Scales all gradients so that their joint Euclidean norm is at most <paramref name="limit"/>, as PyTorch does. If the norm
-    /// is not finite, they are left as they are.
+    /// is not finite, the gradients stay unchanged.
     /// </summary>
     /// <returns>The norm before scaling.</returns>
     public static double ByNorm(IEnumerable<Parameter> parameters, double limit)
@@ -29,7 +29,7 @@ public static class GradientClipping
         return ByNormOnDevice(parameters, limit)?.ToDouble() ?? 0;
     }
 
-    /// <summary>The same without waiting for the device, as a step that is recorded in a <see cref="CudaGraph"/> needs it.</summary>
+    /// <summary>The same without waiting for the device, for a step that is recorded in a <see cref="CudaGraph"/>.</summary>
     /// <returns>The norm before scaling, a tensor without dimensions; null without any gradient.</returns>
     public static Tensor? ByNormOnDevice(IEnumerable<Parameter> parameters, double limit) =>
         Torch.Scope(() =>

@@ -13,11 +13,11 @@ public sealed class GradientScaler
     private long steps;
 
     /// <summary>A scaler.</summary>
-    /// <param name="initial">The scale at first, above 0.</param>
+    /// <param name="initial">Initial scale, above 0.</param>
     /// <param name="growth">Factor by which the scale grows, above 1.</param>
     /// <param name="backoff">Factor by which the scale shrinks after an overflow, in (0, 1).</param>
     /// <param name="interval">Steps without overflow from one rise to the next, at least 1.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A value outside of its range.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of range.</exception>
     public GradientScaler(double initial = 65536, double growth = 2, double backoff = 0.5, int interval = 2000)
     {
         if (!(initial > 0) || !double.IsFinite(initial))
@@ -33,8 +33,8 @@ public sealed class GradientScaler
     /// <summary>The factor of the loss in the backward pass.</summary>
     public double Scale { get; private set; }
 
-    /// <summary>Divides all gradients by the scale; if one of them is not finite, all are left as they are.</summary>
-    /// <returns>Whether all are finite: only then a step may be taken.</returns>
+    /// <summary>Divides all gradients by the scale; if one of them is not finite, all stay unchanged.</summary>
+    /// <returns>Whether all gradients are finite; take no step otherwise.</returns>
     public bool Unscale(IEnumerable<Parameter> parameters)
     {
         Parameter[] all = [.. parameters];
@@ -47,7 +47,7 @@ public sealed class GradientScaler
         return true;
     }
 
-    /// <summary>Adjusts the scale after a step, or after one that was left out.</summary>
+    /// <summary>Adjusts the scale after a step that was taken or left out.</summary>
     /// <param name="finite">The result of <see cref="Unscale"/>.</param>
     public void Update(bool finite)
     {

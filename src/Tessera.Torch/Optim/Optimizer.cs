@@ -7,7 +7,7 @@ namespace Tessera.Optim;
 public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Parameter)> Parameters, double WeightDecay = 0, double Scale = 1)
 {
     /// <summary>
-    /// Two groups, with and without weight decay: without are vectors and scalars (norms, biases) and every name of which
+    /// Two groups, with and without weight decay. The second holds vectors and scalars (norms, biases) and every name for which
     /// <paramref name="withoutDecay"/> is true.
     /// </summary>
     public static ParameterGroup[] Split(Module module, double weightDecay, Func<string, bool>? withoutDecay = null)
@@ -26,7 +26,7 @@ public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Parame
         [new([.. module.NamedParameters().Where(p => p.Parameter.RequiresGrad)], weightDecay)];
 }
 
-/// <summary>Changes parameters by their gradients. A parameter without gradient is left alone.</summary>
+/// <summary>Changes parameters by their gradients. A parameter without a gradient stays unchanged.</summary>
 public abstract class Optimizer
 {
     private readonly Dictionary<string, Dictionary<string, Tensor>> state = [];
@@ -62,7 +62,7 @@ public abstract class Optimizer
 
     /// <summary>
     /// Whether steps can be recorded in a <see cref="CudaGraph"/>: the learning rate and the counts of steps lie on the device then,
-    /// where replays read and advance them. For AdamW and Adam; set it once the parameters lie where they are to stay.
+    /// where replays read and advance them. For AdamW and Adam; move the parameters to their device before setting it.
     /// </summary>
     /// <exception cref="NotSupportedException">The optimiser, or the libtorch in use, has no such step.</exception>
     public bool Recordable
@@ -99,7 +99,7 @@ public abstract class Optimizer
     {
         if (CudaGraph.IsRecording && !Recordable)
             throw new InvalidOperationException(
-                "a recorded step would repeat its learning rate and count at every replay: set the optimizer's Recordable first"
+                "a recorded step would repeat its learning rate and count at every replay: set the optimiser's Recordable first"
             );
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -146,7 +146,7 @@ public abstract class Optimizer
             parameter.Grad = null;
     }
 
-    /// <summary>The optimizer's state: tensors as <c>parameter/slot</c> and counts of steps as <c>parameter/step</c>.</summary>
+    /// <summary>The optimiser's state: tensors as <c>parameter/slot</c> and counts of steps as <c>parameter/step</c>.</summary>
     public OrderedDictionary<string, Tensor> StateDict()
     {
         var result = new OrderedDictionary<string, Tensor>();
@@ -172,14 +172,14 @@ public abstract class Optimizer
             var cut = key.LastIndexOf('/');
             var name = cut < 0 ? key : key[..cut];
             if (cut < 0 || !own.TryGetValue(name, out var parameter))
-                throw new ArgumentException($"the optimizer's state names '{key}', which is not one of its parameters", nameof(saved));
+                throw new ArgumentException($"the optimiser's state names '{key}', which is not one of its parameters", nameof(saved));
             if (key[(cut + 1)..] == "step")
                 counts[name] = tensor.ToInt64();
             else
             {
                 if (tensor.Dim > 0 && tensor.Shape != parameter.Shape)
                     throw new ArgumentException(
-                        $"the optimizer's state '{key}' must have the shape {parameter.Shape} of its parameter, not {tensor.Shape}",
+                        $"the optimiser's state '{key}' must have the shape {parameter.Shape} of its parameter, not {tensor.Shape}",
                         nameof(saved)
                     );
                 if (!loaded.TryGetValue(name, out var slots))
@@ -209,10 +209,10 @@ public abstract class Optimizer
     /// <summary>The state of one parameter.</summary>
     protected readonly struct Slot(Optimizer optimizer, string parameter)
     {
-        /// <summary>A remembered tensor; null before the first step.</summary>
+        /// <summary>A tensor of the state; null before the first step.</summary>
         public Tensor? Get(string name) => optimizer.state.TryGetValue(parameter, out var slots) ? slots.GetValueOrDefault(name) : null;
 
-        /// <summary>A remembered tensor; made by <paramref name="create"/> at the first step.</summary>
+        /// <summary>A tensor of the state, which <paramref name="create"/> makes at the first step.</summary>
         public Tensor Get(string name, Func<Tensor> create)
         {
             if (!optimizer.state.TryGetValue(parameter, out var slots))

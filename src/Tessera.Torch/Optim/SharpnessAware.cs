@@ -2,7 +2,7 @@ namespace Tessera.Optim;
 
 /// <summary>
 /// The first half of a sharpness-aware step (Foret et al., 2020, arXiv:2010.01412, algorithm 1): moves the parameters uphill along
-/// their gradients, by one joint length. The optimizer steps by the gradients taken there, after <see cref="Dispose"/> has restored
+/// their gradients, by one joint length. The optimiser steps by the gradients taken there, after <see cref="Dispose"/> has restored
 /// the parameters bit for bit.
 /// </summary>
 public sealed class SharpnessAware : IDisposable
