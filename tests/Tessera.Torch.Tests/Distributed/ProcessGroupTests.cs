@@ -63,7 +63,7 @@ public class ProcessGroupTests
                     group.Agree(("version", "1"), ("recipe", $"a: 1\nb: {(group.Rank == 2 ? 3 : 2)}\n"));
                     return 0;
                 },
-                seconds: 4
+                seconds: 20
             )
         );
         Assert.Equal(2, error.Rank);
@@ -84,9 +84,9 @@ public class ProcessGroupTests
     public void Another_number_of_processes_is_a_disagreement()
     {
         var port = Ranks.FreePort();
-        var other = new Thread(() => Assert.ThrowsAny<DistributedException>(() => ProcessGroup.Join(Ranks.At(1, 3, port, seconds: 3))));
+        var other = new Thread(() => Assert.ThrowsAny<DistributedException>(() => ProcessGroup.Join(Ranks.At(1, 3, port, seconds: 20))));
         other.Start();
-        var error = Assert.Throws<WorkerDisagreementException>(() => ProcessGroup.Join(Ranks.At(0, 2, port, seconds: 3)));
+        var error = Assert.Throws<WorkerDisagreementException>(() => ProcessGroup.Join(Ranks.At(0, 2, port, seconds: 20)));
         other.Join();
         Assert.Contains("expects 3 processes, rank 0 expects 2", error.Message, StringComparison.Ordinal);
     }
@@ -105,7 +105,7 @@ public class ProcessGroupTests
                     seen[group.Rank] = Assert.ThrowsAny<DistributedException>(() => group.Barrier());
                     return seen[group.Rank] is { } error ? throw error : 0;
                 },
-                seconds: 4
+                seconds: 20
             )
         );
         Assert.All([seen[0]!, seen[2]!], error =>
@@ -116,7 +116,7 @@ public class ProcessGroupTests
         });
     }
 
-    // Rank 1 finds out first where rank 0 comes only after it.
+    // Rank 1 finds out first where rank 0 comes only after it. A process counts as silent after half of the seconds.
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -142,7 +142,7 @@ public class ProcessGroupTests
                     }
                     return seen[group.Rank] is { } error ? throw error : 0;
                 },
-                seconds: 2
+                seconds: 4
             )
         );
         Assert.All([seen[0]!, seen[1]!], error =>
