@@ -138,6 +138,7 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [RootFact]
+    [Trait("Category", "Long")]
     public void Two_machines_imitated_by_network_namespaces_train_together()
     {
         var names = (string[])[$"tessera-a-{Environment.ProcessId}", $"tessera-b-{Environment.ProcessId}"];
