@@ -124,7 +124,8 @@ public sealed class ModuleGenerator : IIncrementalGenerator
                 )
                 .Append("\n{\n");
         output.Append(
-            "    /// <inheritdoc/>\n    protected override void ListMembers(global::Tessera.Members members)\n    {\n        base.ListMembers(members);\n"
+            "    /// <inheritdoc/>\n    protected override void ListMembers(global::Tessera.Members members)\n"
+                + "    {\n        base.ListMembers(members);\n"
         );
         foreach (var line in lines)
             output.Append(line).Append('\n');

@@ -7,7 +7,9 @@ namespace Tessera.Generator;
 /// <summary>One argument or return of an operator schema, with the alias annotation taken off its type.</summary>
 internal sealed record Argument(string Type, string Name, string? Default, bool Written);
 
-/// <summary>An operator schema as the engine prints it: <c>add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor</c>.</summary>
+/// <summary>
+/// An operator schema as the engine prints it: <c>add.Tensor(Tensor self, Tensor other, *, Scalar alpha=1) -> Tensor</c>.
+/// </summary>
 internal sealed record Schema(
     string Namespace,
     string Name,

@@ -16,7 +16,7 @@ public unsafe partial class Tensor
         }
     }
 
-    /// <summary>The gradient that backward passes have gathered; null before the first.</summary>
+    /// <summary>The gradient that backward passes have accumulated; null before the first pass.</summary>
     public Tensor? Grad
     {
         get
@@ -33,15 +33,15 @@ public unsafe partial class Tensor
         }
     }
 
-    /// <summary>Computes the gradients of this tensor with respect to all leaves that led to it and adds them to theirs.</summary>
-    /// <param name="gradient">Gradient of this tensor; 1 when left out, which needs a tensor of one element.</param>
+    /// <summary>Computes the gradients of this tensor with respect to all its leaves and adds them to the leaves' gradients.</summary>
+    /// <param name="gradient">Gradient of this tensor. Without it, the tensor must have one element, and the gradient is 1.</param>
     /// <param name="retainGraph">Whether another backward pass over the same graph will follow.</param>
     /// <param name="createGraph">Whether the gradients are to be differentiable themselves.</param>
     public void Backward(Tensor? gradient = null, bool retainGraph = false, bool createGraph = false) =>
         Autograd.Backward([this], gradient is null ? null : [gradient], retainGraph, createGraph);
 
-    /// <summary>Sees (and may replace) the gradient that flows to this tensor. Null leaves it as it is.</summary>
-    /// <returns>What removes the hook.</returns>
+    /// <summary>Adds a hook that sees, and may replace, the gradient of this tensor. Returning null keeps the gradient.</summary>
+    /// <returns>An object whose disposal removes the hook.</returns>
     public IDisposable OnGradient(Func<Tensor, Tensor?> hook)
     {
         var context = GCHandle.Alloc(hook);
@@ -69,9 +69,9 @@ public unsafe partial class Tensor
 /// <summary>Gradients of several tensors at once.</summary>
 public static unsafe class Autograd
 {
-    /// <summary>Adds the gradients of the outputs with respect to all leaves to theirs.</summary>
-    /// <param name="outputs">What is differentiated.</param>
-    /// <param name="gradients">Their gradients, one each; null entries (and null for all) stand for 1.</param>
+    /// <summary>Computes the gradients of the outputs with respect to all leaves and adds them to the leaves' gradients.</summary>
+    /// <param name="outputs">The tensors to differentiate.</param>
+    /// <param name="gradients">One gradient for each output; a null entry, or null for the whole list, stands for 1.</param>
     /// <param name="retainGraph">Whether another pass over the graph will follow.</param>
     /// <param name="createGraph">Whether the gradients are to be differentiable themselves.</param>
     public static void Backward(
@@ -83,7 +83,7 @@ public static unsafe class Autograd
     {
         using var outs = new TensorList(outputs);
         using var grads = new TensorList(gradients ?? new Tensor?[outputs.Count]);
-        Require(outputs.Count == grads.Count, $"{outputs.Count} outputs and {grads.Count} gradients");
+        Require(outputs.Count == grads.Count, $"{outputs.Count} outputs need as many gradients, not {grads.Count}");
         Tensor.FreeQueued();
         Dispatcher.Check(
             Imports.Backward(outs.Handles, outs.Count, grads.Handles, retainGraph || createGraph ? 1 : 0, createGraph ? 1 : 0)
@@ -92,13 +92,13 @@ public static unsafe class Autograd
         GC.KeepAlive(gradients);
     }
 
-    /// <summary>Gradients of the outputs with respect to the inputs, without touching what the leaves have gathered.</summary>
-    /// <param name="outputs">What is differentiated.</param>
-    /// <param name="inputs">With respect to what.</param>
-    /// <param name="gradients">Gradients of the outputs, one each; null stands for 1.</param>
+    /// <summary>Gradients of the outputs with respect to the inputs. The gradients of the leaves stay unchanged.</summary>
+    /// <param name="outputs">The tensors to differentiate.</param>
+    /// <param name="inputs">The tensors to differentiate with respect to.</param>
+    /// <param name="gradients">One gradient for each output; null stands for 1.</param>
     /// <param name="retainGraph">Whether another pass over the graph will follow.</param>
     /// <param name="createGraph">Whether the results are to be differentiable themselves.</param>
-    /// <param name="allowUnused">Whether an input may have no influence; its result is null then.</param>
+    /// <param name="allowUnused">Whether an input may have no influence on the outputs; the result for such an input is null.</param>
     public static Tensor?[] Grad(
         IReadOnlyList<Tensor> outputs,
         IReadOnlyList<Tensor> inputs,
@@ -111,7 +111,7 @@ public static unsafe class Autograd
         using var outs = new TensorList(outputs);
         using var ins = new TensorList(inputs);
         using var grads = new TensorList(gradients ?? new Tensor?[outputs.Count]);
-        Require(outputs.Count == grads.Count, $"{outputs.Count} outputs and {grads.Count} gradients");
+        Require(outputs.Count == grads.Count, $"{outputs.Count} outputs need as many gradients, not {grads.Count}");
         var handles = new nint[inputs.Count];
         Tensor.FreeQueued();
         fixed (nint* results = handles)

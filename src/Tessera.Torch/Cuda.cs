@@ -18,19 +18,19 @@ public static class Cuda
     /// <summary>Whether there is a device.</summary>
     public static bool IsAvailable => Count > 0;
 
-    /// <summary>Waits until a device has done all that it was given.</summary>
+    /// <summary>Waits until a device has finished all its work.</summary>
     public static void Synchronize(int device = 0) => Dispatcher.Check(Imports.CudaSynchronize(device));
 
-    /// <summary>Memory of a device in bytes: in use, most in use since the last reset, reserved.</summary>
+    /// <summary>Memory of a device in bytes: in use, at the peak since the last reset, and reserved.</summary>
     public static (long Allocated, long Peak, long Reserved) Memory(int device = 0)
     {
         Dispatcher.Check(Imports.CudaMemory(device, out var allocated, out var peak, out var reserved));
         return (allocated, peak, reserved);
     }
 
-    /// <summary>Starts the peak figure again.</summary>
+    /// <summary>Resets the peak to the memory in use.</summary>
     public static void ResetPeak(int device = 0) => Dispatcher.Check(Imports.CudaResetPeak(device));
 
-    /// <summary>Gives memory that is reserved but not used back to the device.</summary>
+    /// <summary>Returns reserved but unused memory to the device.</summary>
     public static void EmptyCache() => Dispatcher.Check(Imports.CudaEmptyCache());
 }

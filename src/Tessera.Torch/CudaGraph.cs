@@ -3,15 +3,15 @@ using Tessera.Native;
 namespace Tessera;
 
 /// <summary>
-/// Work on a CUDA device that was recorded once and is then started as a whole: the processor's part, some microseconds for each
-/// operator, falls away.
+/// Work on a CUDA device that is recorded once and then started as a whole, which saves the processor's part: some microseconds for
+/// each operator.
 /// </summary>
 /// <remarks>
-/// A replay runs the same kernels on the same memory. So whatever changes from one to the next has to lie in tensors that stay: new
-/// inputs are copied into those that were read while recording (<c>Copy_</c>), results are read from tensors that were kept
-/// (<see cref="Tensor.Keep"/>). Numbers of the processor are frozen, and nothing may wait for the device while recording, as
-/// <see cref="Tensor.ToDouble"/> does. Random numbers differ from replay to replay. For a step of training, set
-/// <see cref="Optim.Optimizer.Recordable"/> beforehand.
+/// A replay runs the same kernels on the same memory, so values that change between replays must lie in permanent tensors: copy new
+/// inputs into the tensors that the recording has read (<c>Copy_</c>), and read results from tensors that it has kept
+/// (<see cref="Tensor.Keep"/>). Numbers of the processor are frozen, and the recorded code must not wait for the device, as
+/// <see cref="Tensor.ToDouble"/> does. Random numbers differ from replay to replay. To record a step of training, set
+/// <see cref="Optim.Optimizer.Recordable"/> first.
 /// </remarks>
 public sealed class CudaGraph : IDisposable
 {
@@ -25,13 +25,13 @@ public sealed class CudaGraph : IDisposable
     /// <summary>Whether this thread is recording.</summary>
     public static bool IsRecording => recording;
 
-    /// <summary>Runs something some times, as engine and libraries set themselves up then, and records it.</summary>
-    /// <param name="body">What is recorded. Its runs before that count: a step of training is done so many times.</param>
+    /// <summary>Runs an action several times, so that the engine and its libraries set themselves up, and then records it.</summary>
+    /// <param name="body">The action to record. The runs before the recording count: a training step is taken in each.</param>
     /// <param name="device">Number of the device.</param>
-    /// <param name="warmUps">Runs beforehand; at least one.</param>
-    /// <returns>The graph; nothing of the recorded run has been computed yet.</returns>
+    /// <param name="warmUps">Number of runs before the recording; at least 1.</param>
+    /// <returns>The graph; the recorded run has not been computed yet.</returns>
     /// <exception cref="NotSupportedException">There is no such device.</exception>
-    /// <exception cref="TorchException">Something in it cannot be recorded.</exception>
+    /// <exception cref="TorchException">The action contains work that cannot be recorded.</exception>
     public static CudaGraph Capture(Action body, int device = 0, int warmUps = 3)
     {
         ArgumentNullException.ThrowIfNull(body);
@@ -97,15 +97,15 @@ public sealed class CudaGraph : IDisposable
         body();
     }
 
-    /// <summary>Starts what was recorded; like every operator it returns before the device is done.</summary>
-    /// <exception cref="ObjectDisposedException">It was disposed of.</exception>
+    /// <summary>Starts the recorded work. Like every operator, this method returns before the device has finished.</summary>
+    /// <exception cref="ObjectDisposedException">The graph has been disposed.</exception>
     public void Replay()
     {
         ObjectDisposedException.ThrowIf(handle == 0, this);
         Dispatcher.Check(Imports.CudaGraphReplay(handle));
     }
 
-    /// <summary>Frees the graph and its memory: tensors that were kept from the recording must not be used any more.</summary>
+    /// <summary>Frees the graph and its memory: do not use tensors that the recording has kept after this.</summary>
     public void Dispose()
     {
         var old = handle;

@@ -55,7 +55,7 @@ public static class DTypes
             DType.Int32 or DType.Float32 or DType.Complex32 => 4,
             DType.Int64 or DType.Float64 or DType.Complex64 => 8,
             DType.Complex128 => 16,
-            _ => throw new ArgumentOutOfRangeException(nameof(type), type, "not an element type"),
+            _ => throw new ArgumentOutOfRangeException(nameof(type), type, "there is no such element type"),
         };
 
     /// <summary>Whether the type holds real floating-point numbers (and so can carry a gradient).</summary>

@@ -36,7 +36,7 @@ public readonly record struct Device(DeviceType Type, int Index = -1)
         var known = Enum.TryParse<DeviceType>(parts[0], ignoreCase: true, out var type) && !char.IsDigit(parts[0].FirstOrDefault());
         var index = -1;
         if (!known || parts.Length > 2 || (parts.Length == 2 && (!int.TryParse(parts[1], out index) || index < 0)))
-            throw new FormatException($"'{text}' is no device: cpu, cuda or cuda:N was expected");
+            throw new FormatException($"'{text}' is not a device: it must be cpu, cuda or cuda:N");
         return new(type, index);
     }
 

@@ -19,12 +19,12 @@ namespace Tessera;
 /// </code></example>
 public abstract unsafe class Function
 {
-    /// <summary>Computes the outputs; nothing in it is recorded for gradients.</summary>
+    /// <summary>Computes the outputs. The computation is not recorded for gradients.</summary>
     protected abstract Tensor[] Forward(Context context, Tensor[] inputs);
 
     /// <summary>
-    /// Gradients of the inputs from those of the outputs (null where an output had no influence). Null for an input that needs
-    /// none. It is recorded itself when a graph of the gradients was asked for.
+    /// Computes the gradients of the inputs from the gradients of the outputs (null for an output without influence). Returns null for
+    /// an input that needs no gradient. When the caller asks for a graph of the gradients, this pass is recorded too.
     /// </summary>
     protected abstract Tensor?[] Backward(Context context, Tensor?[] gradients);
 
@@ -98,7 +98,8 @@ public abstract unsafe class Function
             var computed = context.Function.Backward(context, given);
             if (computed.Length != resultCount)
                 throw new InvalidOperationException(
-                    $"{context.Function.GetType().Name}.Backward gave {computed.Length} gradients for {resultCount} inputs"
+                    $"{context.Function.GetType().Name}.Backward must return {resultCount} gradients, "
+                        + $"one for each input, not {computed.Length}"
                 );
             for (var i = 0; i < resultCount; i++)
             {
@@ -110,7 +111,7 @@ public abstract unsafe class Function
         }
     }
 
-    /// <summary>What a function's two passes share.</summary>
+    /// <summary>The state that the two passes of a function share.</summary>
     public sealed class Context
     {
         internal readonly Function Function;
@@ -138,7 +139,7 @@ public abstract unsafe class Function
                 Constants.Add(output);
         }
 
-        /// <summary>In the backward pass: what was saved, in the order of saving.</summary>
+        /// <summary>In the backward pass: a saved tensor, by the order of saving.</summary>
         public Tensor Saved(int index)
         {
             Dispatcher.Check(Imports.FunctionSaved(Node, index, out var handle));

@@ -4,7 +4,7 @@ namespace Tessera;
 
 /// <summary>
 /// A short list of integers as operators take it (sizes, dimensions, strides): <c>2</c>, <c>(1, 2)</c> and
-/// <c>[b, n, -1]</c> all convert to it. <c>default</c> means that nothing was given.
+/// <c>[b, n, -1]</c> all convert to it. <c>default</c> means no list at all.
 /// </summary>
 [CollectionBuilder(typeof(IntList), nameof(Create))]
 public struct IntList
@@ -26,12 +26,12 @@ public struct IntList
     public IntList(ReadOnlySpan<long> values)
     {
         if (values.Length > Capacity)
-            throw new ArgumentException($"{values.Length} entries, at most {Capacity} are possible", nameof(values));
+            throw new ArgumentException($"a list must have at most {Capacity} entries, not {values.Length}", nameof(values));
         values.CopyTo(items);
         count = values.Length + 1;
     }
 
-    /// <summary>Whether a list was given at all; an empty one is one.</summary>
+    /// <summary>Whether there is a list; an empty list counts.</summary>
     public readonly bool HasValue => count > 0;
 
     /// <summary>Number of entries.</summary>
@@ -42,7 +42,7 @@ public struct IntList
 
     internal unsafe long* Pointer => (long*)Unsafe.AsPointer(ref items);
 
-    /// <summary>A list of the given values; what a collection expression calls.</summary>
+    /// <summary>A list of the given values, for collection expressions.</summary>
     public static IntList Create(ReadOnlySpan<long> values) => new(values);
 
     /// <summary>The entries as an array.</summary>

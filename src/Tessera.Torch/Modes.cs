@@ -13,7 +13,10 @@ public static partial class Torch
     /// <summary>Operations are recorded for gradients until the mode is left, also inside of no-grad.</summary>
     public static GradMode EnableGrad() => new(true);
 
-    /// <summary>Neither gradients nor version counters until the mode is left: the fastest way to predict. Tensors made in it can never take part in a graph.</summary>
+    /// <summary>
+    /// Keeps neither gradients nor version counters until the mode ends: the fastest way to predict. Tensors made in this mode can
+    /// never take part in a graph.
+    /// </summary>
     public static InferenceMode Inference() => new();
 
     /// <summary>Products and convolutions run in a shorter type until the mode is left; sums, norms and losses stay in float32.</summary>

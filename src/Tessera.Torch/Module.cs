@@ -1,5 +1,3 @@
-using Tessera.Checkpoints;
-
 namespace Tessera;
 
 /// <summary>
@@ -8,7 +6,7 @@ namespace Tessera;
 /// </summary>
 public abstract class Module
 {
-    /// <summary>Whether it behaves as in training (dropout, batch statistics); true at first. Set by <see cref="Train"/>.</summary>
+    /// <summary>Whether the module behaves as in training (dropout, batch statistics); true until <see cref="Train"/> changes it.</summary>
     public bool Training { get; private set; } = true;
 
     /// <summary>Lists the module's own members; written by the generator.</summary>
@@ -48,7 +46,7 @@ public abstract class Module
     /// <summary>All parameters, each once.</summary>
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(p => p.Parameter);
 
-    /// <summary>All buffers with their names, also those that are not part of the state dict.</summary>
+    /// <summary>All buffers with their names, including buffers outside the state dict.</summary>
     public IEnumerable<(string Name, Buffer Buffer)> NamedBuffers() =>
         Entries("", _ => true).Where(e => e.Tensor is Buffer).Select(e => (e.Name, (Buffer)e.Tensor));
 
@@ -86,21 +84,13 @@ public abstract class Module
     /// <summary>Copies values into the module's tensors by name.</summary>
     /// <param name="state">Values by name; types and devices are converted.</param>
     /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
-    /// <returns>What was missing and what was unexpected.</returns>
+    /// <returns>The missing and the unexpected names.</returns>
     /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
     public StateDictReport LoadStateDict(IReadOnlyDictionary<string, Tensor> state, bool strict = true) =>
         LoadStateDict(state, strict, tensor => tensor.Shape, (tensor, value) => tensor.Copy_(value));
 
-    /// <summary>Copies values out of a file into the module's tensors by name, without a copy in between.</summary>
-    /// <param name="state">Values by name, of a file that is still open; types and devices are converted.</param>
-    /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
-    /// <returns>What was missing and what was unexpected.</returns>
-    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them, and nothing was changed.</exception>
-    /// <exception cref="CheckpointException">A tensor is of a type that the engine lacks, or turns out to be damaged; those before it have been copied.</exception>
-    public StateDictReport LoadStateDict(IReadOnlyDictionary<string, CheckpointTensor> state, bool strict = true) =>
-        LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
-
-    private StateDictReport LoadStateDict<T>(
+    /// <summary>Copies values of any kind into the module's tensors by name.</summary>
+    internal StateDictReport LoadStateDict<T>(
         IReadOnlyDictionary<string, T> state,
         bool strict,
         Func<T, Shape> shape,
@@ -130,7 +120,7 @@ public abstract class Module
     /// <summary>Switches to evaluation.</summary>
     public void Eval() => Train(false);
 
-    /// <summary>Moves all parameters and buffers to a device and converts those of floating-point type, in place.</summary>
+    /// <summary>Moves all parameters and buffers to a device, and converts floating-point ones to a type, in place.</summary>
     public void To(Device? device = null, DType? dtype = null)
     {
         using var scope = new Scope();
@@ -152,8 +142,8 @@ public abstract class Module
     }
 
     /// <summary>
-    /// Lays the parameters of four dimensions, which are those of convolutions of maps, out in an order, in place. With channels last,
-    /// convolutions compute on and return maps whose channels lie together, which is what the matrix units of a GPU want.
+    /// Changes the memory order of all parameters of four dimensions (the weights of convolutions of maps), in place. With channels
+    /// last, convolutions take and return maps whose channels lie together, which suits the matrix units of a GPU.
     /// </summary>
     public void To(MemoryFormat format)
     {
@@ -177,7 +167,9 @@ public abstract class Module
             parameter.Grad = null;
     }
 
-    /// <summary>Whether <see cref="Recomputes"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a tensor.</summary>
+    /// <summary>
+    /// Whether <see cref="Recomputes"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a tensor.
+    /// </summary>
     public virtual bool CanRecompute => false;
 
     /// <summary>
@@ -198,7 +190,7 @@ public abstract class Module
                     );
     }
 
-    /// <summary>Records an intermediate under this module's path, where someone asked for it; see <see cref="Taps"/>.</summary>
+    /// <summary>Records an intermediate under this module's path if a recording wants it; see <see cref="Taps"/>.</summary>
     /// <returns>The tensor itself.</returns>
     protected Tensor Record(string name, Tensor value)
     {
@@ -206,7 +198,7 @@ public abstract class Module
         return value;
     }
 
-    /// <summary>Whether someone asked for an intermediate that is not computed otherwise (attention weights).</summary>
+    /// <summary>Whether a recording wants an intermediate that is otherwise not computed (attention weights).</summary>
     protected bool Wanted(string name) => Taps.Current is { } taps && taps.Wants(this, name);
 }
 
@@ -216,7 +208,7 @@ public abstract class Module<TIn, TOut> : Module
     /// <inheritdoc/>
     public sealed override bool CanRecompute => typeof(TOut) == typeof(Tensor) && Recomputation<TIn>.Fits;
 
-    /// <summary>Runs the module in a scope of its own: what it makes in between is freed when it returns.</summary>
+    /// <summary>Runs the module in a scope of its own, which frees all intermediate tensors when the call returns.</summary>
     public TOut Call(TIn input)
     {
         using var scope = new Scope();
@@ -229,7 +221,7 @@ public abstract class Module<TIn, TOut> : Module
         return scope.Return(output);
     }
 
-    /// <summary>What the module computes.</summary>
+    /// <summary>Computes the output.</summary>
     protected abstract TOut Forward(TIn input);
 }
 

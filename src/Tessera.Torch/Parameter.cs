@@ -1,6 +1,9 @@
 namespace Tessera;
 
-/// <summary>A tensor that is learned: a leaf that gathers gradients. It belongs to no scope and keeps its identity when its module moves or changes type.</summary>
+/// <summary>
+/// A learned tensor: a leaf that accumulates gradients. It belongs to no scope, and keeps its identity when its module moves or changes
+/// type.
+/// </summary>
 public sealed class Parameter : Tensor
 {
     /// <summary>A parameter with the values of a tensor, which it shares memory with.</summary>
@@ -26,7 +29,10 @@ public sealed class Parameter : Tensor
         return leaf.Retain();
     }
 
-    /// <summary>Replaces the values by those of another tensor (another shape, type or device included) as a new leaf; the gradient is dropped.</summary>
+    /// <summary>
+    /// Replaces the values with the values of another tensor, also of another shape, type or device. The parameter becomes a new leaf
+    /// without a gradient.
+    /// </summary>
     internal void Replace(Tensor values)
     {
         using var scope = new Scope();
@@ -54,10 +60,12 @@ public sealed class Buffer : Tensor
     /// <summary>Whether it is part of the state dict.</summary>
     public bool Persistent { get; }
 
-    /// <summary>Whether training leaves it as it is, as a table of indices or a mask: nobody has to be able to go back to what it was.</summary>
+    /// <summary>
+    /// Whether training never changes it, as with a table of indices or a mask: there is no earlier value to go back to.
+    /// </summary>
     public bool Constant { get; }
 
-    /// <summary>Replaces the values by those of another tensor.</summary>
+    /// <summary>Replaces the values with the values of another tensor.</summary>
     internal void Replace(Tensor values) => Become(values);
 }
 

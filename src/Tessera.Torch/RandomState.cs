@@ -43,7 +43,7 @@ public sealed class RandomState
         return named;
     }
 
-    /// <summary>What <see cref="ToTensors"/> gave.</summary>
+    /// <summary>The result of <see cref="ToTensors"/>.</summary>
     public static RandomState From(IReadOnlyDictionary<string, Tensor> named) =>
         new([.. named.Select(pair => (Device.Parse(pair.Key), pair.Value.ToBytes()))]);
 }

@@ -76,20 +76,22 @@ public sealed class Scope : IDisposable
                         MoveAll(item);
                 break;
             default:
-                throw new NotSupportedException($"a scope cannot hand on a {result.GetType().Name}: let it implement {nameof(ITensorBag)}");
+                throw new NotSupportedException(
+                    $"a scope cannot return a {result.GetType().Name}: the type must implement {nameof(ITensorBag)}"
+                );
         }
     }
 
     internal void Move(Tensor tensor) => tensor.MoveFrom(this, parent);
 
-    /// <summary>Frees what is still owned.</summary>
+    /// <summary>Frees the tensors that the scope still owns.</summary>
     /// <exception cref="InvalidOperationException">Ended on another thread, or before a scope inside it.</exception>
     public void Dispose()
     {
         if (ended)
             return;
         if (current != this || thread != Environment.CurrentManagedThreadId)
-            throw new InvalidOperationException("scopes end on the thread that opened them, the innermost first");
+            throw new InvalidOperationException("scopes must end on the thread that opened them, the innermost first");
         ended = true;
         current = parent;
         foreach (var tensor in members)

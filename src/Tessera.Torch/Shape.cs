@@ -62,7 +62,7 @@ public readonly struct Shape : IReadOnlyList<long>, IEquatable<Shape>
     private void Require(int dimensions)
     {
         if (Count != dimensions)
-            throw new ShapeException($"{dimensions} dimensions were expected, the shape is {this}");
+            throw new ShapeException($"the shape must have {dimensions} dimensions, not be {this}");
     }
 
     /// <inheritdoc/>

@@ -1,6 +1,6 @@
 namespace Tessera;
 
-/// <summary>What someone may have meant.</summary>
+/// <summary>Suggestions for misspelt words.</summary>
 public static class Spelling
 {
     /// <summary>Candidates by their distance to a word, the nearest first.</summary>

@@ -2,17 +2,17 @@ using System.Text;
 
 namespace Tessera;
 
-/// <summary>How the names and shapes of a checkpoint compare with those of a module.</summary>
+/// <summary>The differences between the names and shapes of a checkpoint and of a module.</summary>
 /// <param name="Missing">Names that the module has and the checkpoint lacks.</param>
 /// <param name="Unexpected">Names that the checkpoint has and the module lacks.</param>
-/// <param name="Mismatched">Names of which the shapes differ: the module's and the checkpoint's.</param>
+/// <param name="Mismatched">Names with different shapes: the module's and the checkpoint's.</param>
 public sealed record StateDictReport(
     IReadOnlyList<string> Missing,
     IReadOnlyList<string> Unexpected,
     IReadOnlyList<(string Name, Shape Own, Shape Given)> Mismatched
 )
 {
-    /// <summary>Whether nothing is missing and nothing unexpected.</summary>
+    /// <summary>Whether no name is missing or unexpected.</summary>
     public bool Complete => Missing.Count == 0 && Unexpected.Count == 0;
 
     /// <summary>Compares names and shapes.</summary>

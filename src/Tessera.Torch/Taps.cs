@@ -3,9 +3,9 @@ using System.Text.RegularExpressions;
 namespace Tessera;
 
 /// <summary>
-/// Records intermediates of a model while it runs: the outputs of modules by their path (<c>blocks.3</c>), and what modules
-/// record themselves below it (<c>blocks.3.attn.attention</c>). Nothing is computed or kept that was not asked for. A recording
-/// inside of another leaves the outer one going on.
+/// Records intermediates of a model while it runs: the outputs of modules by their path (<c>blocks.3</c>), and the tensors that modules
+/// record themselves below that path (<c>blocks.3.attn.attention</c>). Only intermediates that match a pattern are computed and kept.
+/// A recording inside another does not stop the outer one.
 /// </summary>
 /// <example><code>
 /// using var taps = new Taps(model, "blocks.*");
@@ -36,20 +36,20 @@ public sealed class Taps : IDisposable
         current = this;
     }
 
-    /// <summary>The recording that is going on on this thread.</summary>
+    /// <summary>The active recording of this thread.</summary>
     internal static Taps? Current => current;
 
-    /// <summary>What was recorded, in the order of computation. A name that came again carries <c>#1</c>, <c>#2</c>, ...</summary>
+    /// <summary>The records in the order of computation. Repeated names carry <c>#1</c>, <c>#2</c>, ...</summary>
     public IReadOnlyDictionary<string, Tensor> Records => records;
 
     /// <summary>A record by name.</summary>
-    /// <exception cref="KeyNotFoundException">Nothing was recorded under it; the message lists what was.</exception>
+    /// <exception cref="KeyNotFoundException">There is no such record; the message lists the records.</exception>
     public Tensor this[string name] =>
         records.TryGetValue(name, out var value)
             ? value
-            : throw new KeyNotFoundException($"'{name}' was not recorded; there are: {string.Join(", ", records.Keys)}");
+            : throw new KeyNotFoundException($"'{name}' was not recorded; the records are {string.Join(", ", records.Keys)}");
 
-    /// <summary>Nothing is recorded on this thread until the result is disposed of.</summary>
+    /// <summary>Suspends recording on this thread until the result is disposed.</summary>
     internal static IDisposable Pause() => new Silence();
 
     /// <summary>Whether a pattern may stand for something that is recorded inside of a module.</summary>

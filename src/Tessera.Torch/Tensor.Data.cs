@@ -8,21 +8,23 @@ public unsafe partial class Tensor
 {
     /// <summary>The elements themselves, without copying: writing to them changes the tensor.</summary>
     /// <remarks>The span is valid while the tensor lives and is not resized: keep the tensor in a variable that is used later.</remarks>
-    /// <exception cref="InvalidOperationException">Not dense, not on the CPU, of another type, or of more elements than a span holds.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// The tensor is not contiguous, not on the CPU, of another type, or has more elements than a span can hold.
+    /// </exception>
     public Span<T> Span<T>()
         where T : unmanaged
     {
         var info = Info;
         if ((DType)info.DType != DTypes.Of<T>())
-            throw new InvalidOperationException($"a span of {typeof(T).Name} over a tensor of {DType.Name()}");
+            throw new InvalidOperationException($"a tensor of {DType.Name()} has no span of {typeof(T).Name}");
         if ((DeviceType)(info.Device >> 8) != DeviceType.Cpu)
-            throw new InvalidOperationException($"a span over a tensor on {Device}: bring it to the CPU first");
+            throw new InvalidOperationException($"a tensor on {Device} has no span: move it to the CPU first");
         if ((info.Flags & 4) == 0)
-            throw new InvalidOperationException($"a span over a tensor of shape {Shape} that is not contiguous: call Contiguous() first");
+            throw new InvalidOperationException($"this tensor of shape {Shape} is not contiguous and has no span: call Contiguous() first");
         return new Span<T>(info.Data, checked((int)info.Elements));
     }
 
-    /// <summary>All elements in row-major order, converted to the type asked for.</summary>
+    /// <summary>All elements in row-major order, converted to <typeparamref name="T"/>.</summary>
     public T[] ToArray<T>()
         where T : unmanaged
     {
@@ -37,7 +39,7 @@ public unsafe partial class Tensor
     }
 
     /// <summary>The value of a tensor of one element.</summary>
-    /// <exception cref="TorchException">More or fewer elements than one.</exception>
+    /// <exception cref="TorchException">The tensor does not have exactly one element.</exception>
     public double ToDouble() => Item().ToDouble();
 
     /// <summary>The value of a tensor of one element, as a float.</summary>
@@ -49,13 +51,13 @@ public unsafe partial class Tensor
     /// <summary>A tensor with its own copy of the values.</summary>
     /// <param name="values">Row-major elements.</param>
     /// <param name="shape">Sizes; without any, one dimension.</param>
-    /// <exception cref="ShapeException">The shape does not hold as many elements.</exception>
+    /// <exception cref="ShapeException">The shape has a different number of elements.</exception>
     public static Tensor From<T>(ReadOnlySpan<T> values, params ReadOnlySpan<long> shape)
         where T : unmanaged
     {
         var size = shape.Length == 0 ? [values.Length] : new IntList(shape);
         if (shape.Length > 0 && new Shape(shape).Elements != values.Length)
-            throw new ShapeException($"{values.Length} values for a tensor of shape {new Shape(shape)}");
+            throw new ShapeException($"{values.Length} values do not fill a tensor of shape {new Shape(shape)}");
         var result = Torch.Empty(size, DTypes.Of<T>());
         fixed (T* source = values)
             System.Buffer.MemoryCopy(source, result.Info.Data, (long)values.Length * sizeof(T), (long)values.Length * sizeof(T));
@@ -77,24 +79,30 @@ public unsafe partial class Tensor
         return result;
     }
 
-    /// <summary>A tensor over the memory of an array, without copying: both change together. The array stays pinned while the engine holds the tensor.</summary>
-    /// <exception cref="ShapeException">The shape does not hold as many elements.</exception>
+    /// <summary>
+    /// A tensor over the memory of an array, without a copy: both change together. The array stays pinned while the engine holds the
+    /// tensor.
+    /// </summary>
+    /// <exception cref="ShapeException">The shape has a different number of elements.</exception>
     public static Tensor Over<T>(T[] memory, params ReadOnlySpan<long> shape)
         where T : unmanaged
     {
         var sizes = shape.Length == 0 ? [memory.Length] : shape.ToArray();
         if (new Shape(sizes).Elements != memory.Length)
-            throw new ShapeException($"{memory.Length} elements of memory for a tensor of shape {new Shape(sizes)}");
+            throw new ShapeException($"{memory.Length} elements of memory do not fill a tensor of shape {new Shape(sizes)}");
         var pin = GCHandle.Alloc(memory, GCHandleType.Pinned);
         return Over((void*)pin.AddrOfPinnedObject(), sizes, DTypes.Of<T>(), pin.Free);
     }
 
-    /// <summary>A tensor over foreign memory; <paramref name="freed"/> runs once the engine holds it no more, on whatever thread drops it last.</summary>
+    /// <summary>
+    /// A tensor over foreign memory. <paramref name="freed"/> runs once the engine no longer holds the tensor, on the thread that releases
+    /// it last.
+    /// </summary>
     public static Tensor Over(void* memory, ReadOnlySpan<long> shape, DType type, Action freed)
     {
         foreach (var size in shape)
             if (size < 0)
-                throw new ShapeException($"a tensor of shape {new Shape(shape)}: sizes are not negative");
+                throw new ShapeException($"the sizes of a tensor must be at least 0, not {new Shape(shape)}");
         var context = GCHandle.Alloc(freed);
         nint result;
         int status;
@@ -127,12 +135,12 @@ public unsafe partial class Tensor
     }
 
     /// <summary>Copies values into the tensor in row-major order.</summary>
-    /// <exception cref="ShapeException">Another number of values than elements.</exception>
+    /// <exception cref="ShapeException">The numbers of values and of elements differ.</exception>
     public void Fill<T>(ReadOnlySpan<T> values)
         where T : unmanaged
     {
         if (values.Length != Elements)
-            throw new ShapeException($"{values.Length} values for a tensor of shape {Shape}");
+            throw new ShapeException($"{values.Length} values do not fill a tensor of shape {Shape}");
         using var scope = new Scope();
         using (Torch.NoGrad())
             Copy_(From(values, Shape.AsSpan()));

@@ -4,7 +4,10 @@ namespace Tessera;
 
 public partial class Tensor
 {
-    /// <summary>Picks by position: <c>x[0]</c>, <c>x[.., 1..3]</c>, <c>x[TensorIndex.Ellipsis, ^1]</c>, <c>x[mask]</c>; numbers and ranges give views.</summary>
+    /// <summary>
+    /// Picks by position: <c>x[0]</c>, <c>x[.., 1..3]</c>, <c>x[TensorIndex.Ellipsis, ^1]</c>, <c>x[mask]</c>. Numbers and ranges give
+    /// views.
+    /// </summary>
     /// <exception cref="ShapeException">More positions than dimensions.</exception>
     /// <exception cref="TorchIndexException">A number outside its dimension.</exception>
     [IndexerName("At")]
@@ -41,7 +44,7 @@ public partial class Tensor
                 named++;
         }
         if (named > Dim || ellipses > 1)
-            throw new ShapeException($"{named} positions (and {ellipses} ellipses) for a tensor of shape {Shape}");
+            throw new ShapeException($"an index of {named} positions and {ellipses} ellipses does not fit a tensor of shape {Shape}");
 
         var view = Alias();
         var dim = 0;

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Runtime.InteropServices;
 using Tessera.Native;
 
 namespace Tessera;
@@ -45,13 +44,13 @@ public unsafe partial class Tensor : IDisposable
             ? handle
             : throw new ObjectDisposedException(
                 nameof(Tensor),
-                "the tensor was freed: its scope has ended; hand it on with Scope.Return or Keep"
+                "the tensor was freed: its scope has ended; return it with Scope.Return or hold it with Keep"
             );
 
-    /// <summary>Whether it still holds a native tensor.</summary>
+    /// <summary>Whether this object still holds a native tensor.</summary>
     public bool IsAlive => handle != 0;
 
-    /// <summary>Takes the tensor out of all scopes: it lives until it is disposed of or dropped.</summary>
+    /// <summary>Takes the tensor out of all scopes: it lives until it is disposed or dropped.</summary>
     public Tensor Keep()
     {
         Owner = null;
@@ -68,7 +67,7 @@ public unsafe partial class Tensor : IDisposable
             to.Add(this);
     }
 
-    /// <summary>Another tensor object for the same native tensor, with a life of its own.</summary>
+    /// <summary>Another tensor object for the same native tensor, with a lifetime of its own.</summary>
     public Tensor Share()
     {
         var result = new Tensor(Retain());
@@ -83,7 +82,7 @@ public unsafe partial class Tensor : IDisposable
         return handle;
     }
 
-    /// <summary>Lets this object hold another native tensor from now on; what it held is freed.</summary>
+    /// <summary>Makes this object hold another native tensor, and frees its own.</summary>
     internal void Become(Tensor other)
     {
         var old = Handle;
@@ -92,7 +91,7 @@ public unsafe partial class Tensor : IDisposable
         Imports.TensorFree(old);
     }
 
-    /// <summary>Frees the native tensor now; the engine keeps what its graph still needs.</summary>
+    /// <summary>Frees the native tensor now; the engine keeps the memory that its graph still needs.</summary>
     public void Dispose()
     {
         var old = Interlocked.Exchange(ref handle, 0);
@@ -165,13 +164,13 @@ public unsafe partial class Tensor : IDisposable
         }
     }
 
-    /// <summary>Size of one dimension; negative ones count from the end.</summary>
+    /// <summary>Size of one dimension; negative numbers count from the end.</summary>
     public long Size(int dim)
     {
         var info = Info;
         var index = dim < 0 ? dim + info.Dimensions : dim;
         if (index < 0 || index >= info.Dimensions)
-            throw new ShapeException($"dimension {dim} of a tensor of shape {Shape}");
+            throw new ShapeException($"there is no dimension {dim} in a tensor of shape {Shape}");
         var size = info.Sizes[index];
         GC.KeepAlive(this);
         return size;
@@ -186,7 +185,7 @@ public unsafe partial class Tensor : IDisposable
     /// <summary>Type of the elements.</summary>
     public DType DType => (DType)Info.DType;
 
-    /// <summary>Where the tensor lies.</summary>
+    /// <summary>The device of the tensor.</summary>
     public Device Device => Device.Unpack(Info.Device);
 
     /// <summary>Whether the elements lie densely in row-major order.</summary>
@@ -195,7 +194,7 @@ public unsafe partial class Tensor : IDisposable
     /// <summary>Whether no operation made it (parameters, data).</summary>
     public bool IsLeaf => (Info.Flags & 2) != 0;
 
-    /// <summary>Bytes that its elements take.</summary>
+    /// <summary>Size of the elements in bytes.</summary>
     public long Bytes
     {
         get
@@ -207,21 +206,4 @@ public unsafe partial class Tensor : IDisposable
 
     /// <summary>Address of the storage: equal for views of one memory and for tied tensors; 0 without memory.</summary>
     public nint StorageAddress => Info.Storage;
-}
-
-/// <summary>What the shim tells about a tensor; mirrors <c>TensorInfo</c> in native/tensor.cpp.</summary>
-[StructLayout(LayoutKind.Sequential)]
-internal unsafe struct TensorInfo
-{
-    internal long* Sizes;
-    internal long* Strides;
-    internal void* Data;
-    internal nint Storage;
-    internal long StorageBytes;
-    internal long Elements;
-    internal int Dimensions;
-    internal int DType;
-    internal int Device;
-    internal int Flags;
-    internal int ItemBytes;
 }

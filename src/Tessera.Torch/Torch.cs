@@ -57,7 +57,7 @@ public static unsafe partial class Torch
         set => Dispatcher.Check(Imports.SetDeterministic(value ? 1 : 0, 0));
     }
 
-    /// <summary>Whether float32 products on CUDA may be computed in tf32; off until set.</summary>
+    /// <summary>Sets whether CUDA may compute float32 products in tf32; off by default.</summary>
     public static void AllowTf32(bool allowed) => Dispatcher.Check(Imports.SetTf32(allowed ? 1 : 0));
 
     /// <summary>Returns memory that the process holds but does not use to the system.</summary>
@@ -87,7 +87,7 @@ public static unsafe partial class Torch
         return false;
     }
 
-    /// <summary>Schemas of all operators that are registered, one each.</summary>
+    /// <summary>The schemas of all registered operators.</summary>
     public static string[] AllSchemas()
     {
         Dispatcher.Check(Imports.AllSchemas(out var text));

@@ -37,22 +37,22 @@ public class TorchException : Exception
         new TorchException($"a function that the engine called failed: {thrown.Message}", thrown);
 }
 
-/// <summary>Shapes that do not fit; the message holds those of all tensors of the call.</summary>
+/// <summary>Shapes do not fit; the message lists the shapes of all tensors of the call.</summary>
 public sealed class ShapeException(string message) : TorchException(message);
 
-/// <summary>The engine could not get the memory that it asked for; the message says how much.</summary>
+/// <summary>The engine could not allocate memory; the message says how much.</summary>
 public sealed class TorchOutOfMemoryException(string message) : TorchException(message);
 
 /// <summary>No operator of this name and overload is registered in the libtorch in use.</summary>
 public sealed class UnknownOperatorException(string message) : TorchException(message);
 
-/// <summary>An index outside its dimension.</summary>
+/// <summary>An index lies outside its dimension.</summary>
 public sealed class TorchIndexException(string message) : TorchException(message);
 
-/// <summary>An argument of a type that the operator does not take.</summary>
+/// <summary>The operator does not accept the type of an argument.</summary>
 public sealed class TorchTypeException(string message) : TorchException(message);
 
-/// <summary>An argument whose value the operator does not take.</summary>
+/// <summary>The operator does not accept the value of an argument.</summary>
 public sealed class TorchValueException(string message) : TorchException(message);
 
 /// <summary>The engine has no kernel for this operator with this type or device.</summary>

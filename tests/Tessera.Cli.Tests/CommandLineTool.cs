@@ -84,20 +84,6 @@ internal sealed partial class CommandLineTool : IDisposable
         return tool.End();
     }
 
-    /// <summary>Time that processors spend on a command line, which depends less on what else runs than time that goes by.</summary>
-    internal static double ProcessorSeconds(params string[] arguments)
-    {
-        var start = new ProcessStartInfo("bash", ["-c", "TIMEFORMAT='%U %S'; time \"$@\" > /dev/null", "bash", Host, Program, .. arguments])
-        {
-            RedirectStandardError = true,
-        };
-        using var process = Process.Start(start)!;
-        return process
-            .StandardError.ReadToEnd()
-            .Split(' ')
-            .Sum(part => double.Parse(part, System.Globalization.CultureInfo.InvariantCulture));
-    }
-
     /// <summary>Starts a command line and waits until it has printed something.</summary>
     internal static CommandLineTool StartUntil(string folder, string awaited, params string[] arguments) =>
         StartUntil(folder, awaited, null, arguments);
@@ -133,12 +119,38 @@ internal sealed partial class CommandLineTool : IDisposable
 
     internal static void Signal(int id, int signal) => Assert.Equal(0, Kill(id, signal));
 
+    /// <summary>Waits until this process has started one whose command line holds a text (arguments are separated by \0).</summary>
+    internal int Child(string text)
+    {
+        int[] found = [];
+        SpinWait.SpinUntil(() => (found = [.. Children().Where(Runs)]).Length > 0, Patience);
+        return Assert.Single(found);
+
+        bool Runs(int id) => CommandLineOf(id).Contains(text, StringComparison.Ordinal);
+    }
+
+    /// <summary>The command line of a process; empty for one that is gone.</summary>
+    internal static string CommandLineOf(int process)
+    {
+        try
+        {
+            return File.ReadAllText($"/proc/{process}/cmdline");
+        }
+        catch (IOException)
+        {
+            return "";
+        }
+    }
+
+    // A process is listed below the thread that has started it.
+    private IEnumerable<int> Children() =>
+        Directory
+            .GetDirectories($"/proc/{process.Id}/task")
+            .SelectMany(thread => File.ReadAllText(Path.Combine(thread, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+            .Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture));
+
     /// <summary>The process that this one has started as a rank.</summary>
-    internal int Rank(int rank) =>
-        File.ReadAllText($"/proc/{process.Id}/task/{process.Id}/children")
-            .Split(' ', StringSplitOptions.RemoveEmptyEntries)
-            .Select(id => int.Parse(id, System.Globalization.CultureInfo.InvariantCulture))
-            .Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"RANK={rank}"));
+    internal int Rank(int rank) => Children().Single(id => File.ReadAllText($"/proc/{id}/environ").Split('\0').Contains($"RANK={rank}"));
 
     internal Ended End()
     {

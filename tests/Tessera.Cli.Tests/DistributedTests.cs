@@ -80,7 +80,6 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     public void A_process_that_is_killed_or_stopped_ends_the_other_with_its_rank_and_the_run_goes_on(int signal, string run)
     {
         Ended ended;
-        long seconds;
         using (
             var training = CommandLineTool.StartUntil(
                 place.Folder,
@@ -98,18 +97,15 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
         )
         {
             CommandLineTool.Signal(training.Rank(1), signal);
-            var waited = Stopwatch.StartNew();
             ended = training.End();
-            seconds = waited.ElapsedMilliseconds / 1000;
         }
         Assert.True(ended.Code == ExitCode.Failure, $"exit code {ended.Code}: {ended.Error}{ended.Output}");
         Assert.Contains(ended.Error.Split('\n'), line =>
             line.StartsWith("tessera: rank 1 (", StringComparison.Ordinal) && line.Contains("does not answer", StringComparison.Ordinal)
         );
-        Assert.InRange(seconds, 0, 40);
-        // What was learned until then is kept.
+        // What was learned until then is kept, and the run did not come to its end.
         var newest = new RunFolder(Path.Combine(place.Folder, run)).Checkpoints.Newest()!;
-        Assert.InRange(newest.Position.Step, 1, 2000);
+        Assert.InRange(newest.Position.Step, 1, 400 * 5 - 1);
         File.WriteAllText(
             Path.Combine(place.Folder, run, "recipe.yaml"),
             File.ReadAllText(Path.Combine(place.Folder, run, "recipe.yaml")).Replace("epochs: 400", "epochs: 1", StringComparison.Ordinal)
@@ -142,6 +138,7 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [RootFact]
+    [Trait("Category", "Long")]
     public void Two_machines_imitated_by_network_namespaces_train_together()
     {
         var names = (string[])[$"tessera-a-{Environment.ProcessId}", $"tessera-b-{Environment.ProcessId}"];

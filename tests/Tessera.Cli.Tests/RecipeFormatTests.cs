@@ -42,12 +42,14 @@ public sealed class RecipeFormatTests : IDisposable
             .Run(folder, ["train", recipe, "--out", "run", "--json", .. all.SelectMany(setting => new[] { "--set", setting })])
             .Succeeded()
             .Json;
-        Assert.InRange(result.GetProperty("top1").GetDouble(), 0, 1);
         Assert.Contains(File.ReadLines(Path.Combine(folder, "run", "log.jsonl")), line =>
             line.Contains("\"kind\":\"step\"", StringComparison.Ordinal)
         );
+        var evaluation = Read("results").GetProperty("evaluation");
+        var correct = evaluation.GetProperty("confusion").EnumerateArray().Select((row, label) => row[label].GetInt32()).Sum();
+        Assert.Equal(correct, result.GetProperty("top1").GetDouble() * evaluation.GetProperty("count").GetInt32(), 1e-9);
         return (
-            Read("results").GetProperty("evaluation").GetProperty("count").GetInt32(),
+            evaluation.GetProperty("count").GetInt32(),
             [.. Read("data").GetProperty("classes").EnumerateArray().Select(name => name.GetString()!)]
         );
 

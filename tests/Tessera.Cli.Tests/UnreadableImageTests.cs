@@ -132,6 +132,7 @@ public sealed class UnreadableImageTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void Log_and_weights_do_not_depend_on_workers_or_stops()
     {
         string[] settings = ["train", "recipe.yaml", "--set", "data.unreadable_limit=0.03", "--quiet"];

@@ -264,8 +264,9 @@ public class DeviceBatchesTests
         var kind = Transforms.Kinds[name];
         var transform = kind.Create([.. kind.Fields.Select((field, i) => i < first.Length ? first[i] : field.DefaultValue)]);
         var expected =
-            $"{name} works on the processor only; on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
-        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
+            $"{name} works on the processor only; "
+            + "on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
+        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomFlip(), transform, new Mixup()]));
         Assert.Equal(
             $"noise: {expected}",
             Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message

@@ -74,7 +74,8 @@ public class ImageFileTests
             file.Resize(canvas, part, height, width, Interpolation.Bicubic, shrink: true);
             var exact = Exact(whole, part, height, width, Interpolation.Bicubic);
             var difference = Difference(exact, canvas.Image);
-            // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further away.
+            // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further
+            // away.
             var beside = Difference(
                 exact,
                 Exact(whole, part with { Left = part.Left + factor, Width = part.Width - factor }, height, width, Interpolation.Bicubic)

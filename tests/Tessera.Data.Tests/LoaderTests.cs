@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Testing;
@@ -108,24 +109,27 @@ public class LoaderTests
             batch.Dispose();
             break;
         }
-        var read = set.Reads;
-        Assert.InRange(read, 1, 10);
-        Thread.Sleep(50);
-        Assert.Equal(read, set.Reads);
+        Assert.InRange(set.Reads, 1, 1 + 4);
+        Assert.NotEmpty(set.Readers);
+        Assert.All(set.Readers, worker => Assert.False(worker.IsAlive));
     }
 
     [Fact]
     public void Workers_stay_within_the_prefetch_bound()
     {
+        const int prefetch = 5;
         var set = new Counting(1000);
-        using var batches = new Loader(set, Pipeline.Plain, 1, workers: 2, prefetch: 5).Epoch(0).GetEnumerator();
+        using var batches = new Loader(set, Pipeline.Plain, 1, workers: 2, prefetch: prefetch).Epoch(0).GetEnumerator();
         for (var taken = 1; taken <= 3; taken++)
         {
             Assert.True(batches.MoveNext());
             batches.Current.Dispose();
-            Thread.Sleep(30);
-            Assert.InRange(set.Reads, taken, taken + 5);
+            // Workers without a bound would read on to the end of the set and never wait.
+            SpinWait.SpinUntil(() => set.Reads >= taken + prefetch && set.Readers.All(IsBlocked), TimeSpan.FromMinutes(1));
+            Assert.Equal(taken + prefetch, set.Reads);
         }
+
+        static bool IsBlocked(Thread worker) => !worker.IsAlive || (worker.ThreadState & ThreadState.WaitSleepJoin) != 0;
     }
 
     [Fact]
@@ -213,12 +217,16 @@ public class LoaderTests
         );
     }
 
-    /// <summary>Counts what is read and may fail at one sample.</summary>
+    /// <summary>Counts its reads, keeps the reading threads and may fail at one sample.</summary>
     private sealed class Counting(int count, int failing = -1) : ImageDataset("counting", "train", ["one"], new int[count])
     {
+        private readonly ConcurrentDictionary<Thread, bool> readers = new();
         private int reads;
 
         public int Reads => Volatile.Read(ref reads);
+
+        /// <summary>The threads that have read.</summary>
+        public ICollection<Thread> Readers => readers.Keys;
 
         public override int Channels => 1;
 
@@ -231,6 +239,7 @@ public class LoaderTests
         public override void Read(int index, Raster target)
         {
             Interlocked.Increment(ref reads);
+            readers.TryAdd(Thread.CurrentThread, true);
             if (index == failing)
                 throw new DataException($"sample {index} fails");
             target.Resize(1, 1, 1);

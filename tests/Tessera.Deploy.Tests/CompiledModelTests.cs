@@ -216,7 +216,7 @@ public class CompiledModelTests : LiveTensors
         var (model, images) = Prepared(Registry.Create("vit_micro_patch4_32"), 1);
         using var compiled = model.Compile(new() { Threads = 1 });
         var steps = compiled.Profile(2);
-        Assert.All(steps, step => Assert.True(step.Milliseconds >= 0));
+        Assert.True(steps.Sum(step => step.Milliseconds) > 0);
         using var count = new OperationCount();
         model.Call(images);
         Assert.Equal(count.Macs, steps.Sum(step => step.Macs));

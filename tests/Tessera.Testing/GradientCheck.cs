@@ -5,7 +5,9 @@ namespace Tessera.Testing;
 /// <summary>Compares gradients with differences of values.</summary>
 public static class GradientCheck
 {
-    /// <summary>Gradients of a weighted sum of the function's result by every element of every input (float64, requiring gradients).</summary>
+    /// <summary>
+    /// Gradients of a weighted sum of the function's result by every element of every input (float64, requiring gradients).
+    /// </summary>
     public static void Holds(Func<Tensor[], Tensor> function, params Tensor[] inputs)
     {
         using var scope = Torch.Scope();

@@ -87,8 +87,7 @@ public static class Mutations
     private static Outcome Read<TError>(string parser, string name, byte[] input, Action<byte[]> read, long largest)
         where TError : Exception
     {
-        // The time of processors: what else runs on the machine does not count.
-        var (started, allocated, rejected) = (Environment.CpuUsage.TotalTime, GC.GetAllocatedBytesForCurrentThread(), false);
+        var (started, allocated, rejected) = (ThreadTime.Seconds, GC.GetAllocatedBytesForCurrentThread(), false);
         try
         {
             read(input);
@@ -103,11 +102,7 @@ public static class Mutations
         {
             throw Failed(parser, name, input, $"{error.GetType().Name}: {error.Message}", error);
         }
-        var outcome = new Outcome(
-            rejected,
-            (Environment.CpuUsage.TotalTime - started).TotalSeconds,
-            GC.GetAllocatedBytesForCurrentThread() - allocated
-        );
+        var outcome = new Outcome(rejected, ThreadTime.Seconds - started, GC.GetAllocatedBytesForCurrentThread() - allocated);
         if (outcome.Seconds > LongestSeconds)
             throw Failed(parser, name, input, $"it takes {outcome.Seconds:0.0} s", null);
         if (outcome.Allocated > largest)
@@ -218,7 +213,8 @@ public static class Mutations
             file,
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{parser},{figures.Values + figures.Errors},{figures.Values},{figures.Errors},{time.TotalSeconds:0},{figures.Slowest * 1e3:0.0},{figures.Largest / 1024.0:0},{peak / (1 << 20)}\n"
+                $"{parser},{figures.Values + figures.Errors},{figures.Values},{figures.Errors},{time.TotalSeconds:0},"
+                    + $"{figures.Slowest * 1e3:0.0},{figures.Largest / 1024.0:0},{peak / (1 << 20)}\n"
             )
         );
     }

@@ -16,7 +16,7 @@ public sealed class DataTests : LiveTensors
         Assert.Equal(new Shape(4), Tensor.From(values).Shape);
         Assert.Equal(new Shape(0), Tensor.From(Array.Empty<float>()).Shape);
         Assert.Contains(
-            "4 values for a tensor of shape [3]",
+            "4 values do not fill a tensor of shape [3]",
             Assert.Throws<ShapeException>(() => Tensor.From(values, 3)).Message,
             StringComparison.Ordinal
         );
@@ -200,7 +200,7 @@ public sealed class DataTests : LiveTensors
         Assert.Equal((2, 3, 4, 5), (b, c, h, w));
         Assert.Equal((5, 120, "[2, 3, 4, 5]"), (x.Shape[^1], x.Shape.Elements, x.Shape.ToString()));
         Assert.Contains(
-            "3 dimensions were expected, the shape is [2, 3, 4, 5]",
+            "the shape must have 3 dimensions, not be [2, 3, 4, 5]",
             Assert
                 .Throws<ShapeException>(() =>
                 {

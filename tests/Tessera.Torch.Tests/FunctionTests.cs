@@ -176,7 +176,7 @@ public sealed class FunctionTests : LiveTensors
     {
         var x = Leaf(1, 2);
         var error = Assert.Throws<TorchException>(() => new Failing(() => [null, null]).Apply(x)[0].Sum().Backward());
-        Assert.Contains("gave 2 gradients for 1 inputs", error.InnerException!.Message, StringComparison.Ordinal);
+        Assert.Contains("must return 1 gradients, one for each input, not 2", error.InnerException!.Message, StringComparison.Ordinal);
         Assert.ThrowsAny<TorchException>(() => new Failing(() => [Torch.Ones([3], DType.Float64)]).Apply(x)[0].Sum().Backward());
     }
 

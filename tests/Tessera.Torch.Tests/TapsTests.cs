@@ -88,7 +88,7 @@ public sealed partial class TapsTests : LiveTensors
         taps["blocks.0"].Sum().Backward();
         Assert.Contains(net.Parameters(), p => p.Grad is not null);
         var error = Assert.Throws<KeyNotFoundException>(() => taps["blocks.7"]);
-        Assert.Contains("there are: blocks.0", error.Message, StringComparison.Ordinal);
+        Assert.Contains("the records are blocks.0", error.Message, StringComparison.Ordinal);
     }
 
     [Fact]

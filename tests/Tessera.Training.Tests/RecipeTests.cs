@@ -153,7 +153,7 @@ public sealed class RecipeTests
         "clip_adaptive: 0.1",
         "r.yaml:12: train: gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both"
     )]
-    [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is no device: cpu, cuda or cuda:N was expected")]
+    [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is not a device: it must be cpu, cuda or cuda:N")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
     [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: a text was expected, not nothing")]
     [InlineData("smoothing: 0.1", "threshold: 0.2", "r.yaml:5: objective: threshold and sum_classes belong to loss: bce")]

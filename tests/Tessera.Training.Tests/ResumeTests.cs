@@ -227,13 +227,14 @@ public sealed class ResumeTests
         using (var trainer = Tiny.Training(folder.Path, Tiny.Options with { Keep = 1, CheckpointEvery = 1 }, epochs: 6).Trainer)
             trainer.Train();
         var store = new RunFolder(folder.Path).Checkpoints;
-        Assert.InRange(store.All.Count, 1, 2);
         Assert.Equal(30, store.Newest()!.Position.Step);
         var best = RunLog
             .Read(new RunFolder(folder.Path).LogPath)
             .Where(line => (string?)line["kind"] == "evaluation")
             .Max(line => (double)line["top1"]!);
         Assert.Equal(best, store.Best()!.Position.Top1);
+        // The newest and, where it is another one, the best.
+        Assert.Equal(store.Best()!.Position.Step == 30 ? 1 : 2, store.All.Count);
     }
 }
 

@@ -1,13 +1,9 @@
-using Tessera.Checkpoints.Formats;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
-
 namespace Tessera.Checkpoints;
 
 /// <summary>
-/// A file of weights, read as data: safetensors, PyTorch's two formats, numpy archives, pickles. What kind it is, its
-/// content tells. No code in the file is run, and tensors stay where they are, in the memory-mapped file, until they are
-/// copied out; so the object has to live, undisposed, as long as its tensors are read.
+/// A file of weights, read as data: safetensors, PyTorch's two formats, numpy archives, pickles. The content tells the format. No
+/// code in the file is run, and tensors stay in the memory-mapped file until they are copied out, so this object must stay alive and
+/// undisposed as long as its tensors are read.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
@@ -24,7 +20,7 @@ public sealed class Checkpoint : IDisposable
     /// <summary>The file.</summary>
     public string Path => file.Path;
 
-    /// <summary>What kind of file it is.</summary>
+    /// <summary>The format of the file.</summary>
     public CheckpointFormat Format { get; }
 
     /// <summary>The metadata of a safetensors file; empty for others.</summary>
@@ -43,18 +39,18 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="CorruptCheckpointException">The file is damaged or truncated.</exception>
     /// <exception cref="ForbiddenPickleException">Strict mode, and the file names a class or function beyond the allow list.</exception>
-    /// <exception cref="UnsupportedCheckpointException">The file is of a kind that is not read; the message says what to do.</exception>
+    /// <exception cref="UnsupportedCheckpointException">The format is not supported; the message says what to do.</exception>
     public static Checkpoint Open(string path, CheckpointOptions? options = null) => Read(FileBytes.Map(path), options ?? new());
 
     /// <summary>Reads a checkpoint that lies in memory; the array must not change while it is in use.</summary>
     /// <param name="bytes">The file's content.</param>
-    /// <param name="name">What messages call it.</param>
+    /// <param name="name">Name of the checkpoint in messages.</param>
     /// <param name="options">Strictness and limits.</param>
     /// <exception cref="CheckpointException">As for <see cref="Open"/>.</exception>
     public static Checkpoint Read(byte[] bytes, string name = "(in memory)", CheckpointOptions? options = null) =>
         Read(FileBytes.Wrap(name, bytes), options ?? new());
 
-    /// <summary>Writes safetensors, atomically. The metadata says "format": "pt" besides what is given.</summary>
+    /// <summary>Writes safetensors, atomically. The metadata holds "format": "pt" in addition to the given entries.</summary>
     /// <exception cref="UnsupportedElementTypeException">The format has no such element type (complex numbers).</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
     public static void SaveSafetensors(
@@ -65,7 +61,7 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>
     /// Writes a file that PyTorch loads with <c>torch.load(path, weights_only=True)</c>, atomically. Tensors are packed
-    /// row-major; those that are the same view of the same storage stay tied.
+    /// row-major; tensors that are the same view of the same storage stay tied.
     /// </summary>
     /// <exception cref="UnsupportedElementTypeException">PyTorch's files have no such element type.</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
@@ -79,11 +75,11 @@ public sealed class Checkpoint : IDisposable
     /// </summary>
     /// <exception cref="ForbiddenPickleException">The tensors are inside an object of a class that is not on the allow list.</exception>
     /// <exception cref="UnsupportedCheckpointException">A whole module was saved instead of its weights.</exception>
-    /// <exception cref="CheckpointException">There is no dictionary of tensors; the message lists what there is.</exception>
+    /// <exception cref="CheckpointException">There is no dictionary of tensors; the message lists the top level.</exception>
     public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null) =>
         new StateDictFinder(Path, Root, options ?? new()).Find();
 
-    /// <summary>Unmaps the file. Spans over its tensors must not be used any more; other accesses throw.</summary>
+    /// <summary>Unmaps the file. Do not use spans over its tensors after this; other accesses throw.</summary>
     public void Dispose() => file.Dispose();
 
     static Checkpoint Read(FileBytes file, CheckpointOptions options)
@@ -118,7 +114,7 @@ public sealed class Checkpoint : IDisposable
             );
         if (head.Length > 2 && head[0] == 0x80 && head[1] is >= 2 and <= 5)
             return ReadPickle(file, options);
-        throw new CorruptCheckpointException(file.Path, "the file is none of safetensors, PyTorch's formats, .npz, .npy and pickle");
+        throw new CorruptCheckpointException(file.Path, "the file must be safetensors, a checkpoint of PyTorch, .npz, .npy or a pickle");
     }
 
     static Checkpoint ReadZip(FileBytes file, CheckpointOptions options)
@@ -130,7 +126,7 @@ public sealed class Checkpoint : IDisposable
             return new Checkpoint(file, CheckpointFormat.NumpyArchive, NumpyFile.ReadArchive(file, zip));
         throw new UnsupportedCheckpointException(
             file.Path,
-            "the file is a zip archive, but neither PyTorch's (no data.pkl) nor numpy's (other files than .npy)"
+            "the file is a zip archive, but neither PyTorch's (no data.pkl) nor numpy's (not all entries are .npy)"
         );
     }
 
@@ -140,7 +136,7 @@ public sealed class Checkpoint : IDisposable
         if (TorchLegacy.IsMagic(first))
             return new Checkpoint(file, CheckpointFormat.TorchLegacy, WithoutModule(file, TorchLegacy.Read(file, options, length)));
         if (length != file.Length)
-            throw new CorruptCheckpointException(file.Path, $"the pickle ends at byte {length} of {file.Length}");
+            throw new CorruptCheckpointException(file.Path, $"the pickle ends at byte {length}, but the file has {file.Length}");
         return new Checkpoint(file, CheckpointFormat.Pickle, WithoutModule(file, first));
     }
 
@@ -148,7 +144,8 @@ public sealed class Checkpoint : IDisposable
         root is OpaqueRecord { IsModule: true } module
             ? throw new UnsupportedCheckpointException(
                 file.Path,
-                $"the file holds a whole module of class {module.TypeName} instead of its weights; load it in PyTorch and save its state_dict()"
+                $"the file holds a whole module of class {module.TypeName} instead of its weights; "
+                    + "load it in PyTorch and save its state_dict()"
             )
             : root;
 }

@@ -25,6 +25,21 @@ public static class CheckpointConversion
         target.Copy_(source.ToTensor());
     }
 
+    /// <summary>Copies the values of an open file into a module's tensors by name, without a copy in between.</summary>
+    /// <param name="module">The module to fill.</param>
+    /// <param name="state">Values by name, converted to the types and devices of the module's tensors.</param>
+    /// <param name="strict">Whether missing and unexpected names are errors. Different shapes always are.</param>
+    /// <returns>The missing and the unexpected names.</returns>
+    /// <exception cref="StateDictException">Names or shapes differ; the message lists them all, and the module is unchanged.</exception>
+    /// <exception cref="CheckpointException">
+    /// The engine lacks a tensor's element type, or a tensor is damaged; the tensors before it have been copied.
+    /// </exception>
+    public static StateDictReport LoadStateDict(
+        this Module module,
+        IReadOnlyDictionary<string, CheckpointTensor> state,
+        bool strict = true
+    ) => module.LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
+
     /// <summary>All tensors of a state dict, converted one by one; they belong to the current scope.</summary>
     public static OrderedDictionary<string, Tensor> ToTensors(this IEnumerable<KeyValuePair<string, CheckpointTensor>> source)
     {
@@ -34,7 +49,9 @@ public static class CheckpointConversion
         return result;
     }
 
-    /// <summary>A tensor's values for a file, row-major: where they lie if they are contiguous on the CPU, else a copy in the current scope.</summary>
+    /// <summary>
+    /// A tensor's values for a file, row-major: the tensor's own memory if it is contiguous on the CPU, else a copy in the current scope.
+    /// </summary>
     public static CheckpointTensor ToCheckpoint(this Tensor source)
     {
         var dense = source.Detach().To(device: Device.Cpu).Contiguous();

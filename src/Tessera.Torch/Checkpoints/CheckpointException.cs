@@ -1,6 +1,6 @@
 namespace Tessera.Checkpoints;
 
-/// <summary>A checkpoint file cannot be used; the message begins with the file and says what is wrong with it.</summary>
+/// <summary>A checkpoint file cannot be used; the message names the file, then the problem.</summary>
 public class CheckpointException : Exception
 {
     /// <summary>The file at fault.</summary>
@@ -15,7 +15,7 @@ public class CheckpointException : Exception
 public sealed class CorruptCheckpointException(string path, string problem, Exception? inner = null)
     : CheckpointException(path, problem, inner);
 
-/// <summary>The file is sound as far as was read, but of a kind that is not read here; the message says what to do.</summary>
+/// <summary>The file is intact so far, but its format is not supported; the message says what to do.</summary>
 public sealed class UnsupportedCheckpointException(string path, string problem) : CheckpointException(path, problem);
 
 /// <summary>
@@ -24,13 +24,13 @@ public sealed class UnsupportedCheckpointException(string path, string problem) 
 /// </summary>
 public sealed class ForbiddenPickleException(string path, string globalName, string problem) : CheckpointException(path, problem)
 {
-    /// <summary>What the file names, as <c>module.name</c>.</summary>
+    /// <summary>The class or function that the file names, as <c>module.name</c>.</summary>
     public string GlobalName { get; } = globalName;
 }
 
 /// <summary>A tensor's element type has no counterpart in <see cref="Tessera.DType"/>.</summary>
 public sealed class UnsupportedElementTypeException(string path, string tensor, string elementType)
-    : CheckpointException(path, $"tensor {tensor} has elements of type {elementType}, which are not supported")
+    : CheckpointException(path, $"tensor {tensor} has elements of the unsupported type {elementType}")
 {
     /// <summary>The tensor's name.</summary>
     public string Tensor { get; } = tensor;

@@ -7,11 +7,11 @@ namespace Tessera.Checkpoints;
 /// </param>
 public sealed record CheckpointOptions(bool Strict = false)
 {
-    /// <summary>Bounds on what a pickle may ask for.</summary>
+    /// <summary>Limits for pickles.</summary>
     public PickleLimits Limits { get; init; } = new();
 }
 
-/// <summary>Bounds on what a pickle may ask for; published checkpoints stay far below.</summary>
+/// <summary>Limits for pickles; published checkpoints stay far below them.</summary>
 public sealed record PickleLimits
 {
     /// <summary>Values pushed in the course of reading.</summary>
@@ -26,7 +26,7 @@ public sealed record PickleLimits
     /// <summary>Depth to which values may be nested.</summary>
     public int MaxNesting { get; init; } = 1000;
 
-    /// <summary>Values in the tree when those that occur at several places are counted at each.</summary>
+    /// <summary>Values in the tree, where a value in several places counts once for each place.</summary>
     public long MaxExpandedValues { get; init; } = 16_000_000;
 
     /// <summary>Bytes that a compressed pickle may unpack to.</summary>

@@ -68,8 +68,8 @@ public sealed class CheckpointStorage
         };
 
     /// <summary>
-    /// Part of the bytes where they lie. When they lie in a mapped file the span is valid only as long as the
-    /// <see cref="Checkpoint"/> is not disposed, in a tensor as long as that is not; <see cref="CheckpointTensor.ToContiguousBytes"/> has no such limit.
+    /// Part of the bytes in place, without a copy. The span is valid until the <see cref="Checkpoint"/> of a mapped file, or the tensor
+    /// that holds the bytes, is disposed; <see cref="CheckpointTensor.ToContiguousBytes"/> has no such limit.
     /// </summary>
     /// <exception cref="ArgumentOutOfRangeException">The part lies outside the storage.</exception>
     public unsafe ReadOnlySpan<byte> Slice(long offset, int length)

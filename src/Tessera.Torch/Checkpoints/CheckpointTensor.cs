@@ -26,7 +26,7 @@ public sealed class CheckpointTensor
         Count = count;
     }
 
-    /// <summary>What the file calls the tensor, or, in pickled files, the storage that it lies in.</summary>
+    /// <summary>The name of the tensor in the file or, in pickled files, of its storage.</summary>
     public string Name { get; }
 
     /// <summary>The bytes that the tensor is a view of.</summary>
@@ -130,9 +130,9 @@ public sealed class CheckpointTensor
     )
     {
         if (shape.Length != strides.Length || shape.Length > 64)
-            throw Bad($"has {shape.Length} sizes and {strides.Length} strides; as many of each are wanted, at most 64");
+            throw Bad($"has {shape.Length} sizes and {strides.Length} strides: the numbers must be equal and at most 64");
         if (offset < 0)
-            throw Bad($"begins at element {offset}");
+            throw Bad($"must not begin at element {offset}");
         var (count, last, empty) = (1L, offset, Array.IndexOf(shape, 0) >= 0);
         for (var i = 0; i < shape.Length; i++)
         {
@@ -147,13 +147,13 @@ public sealed class CheckpointTensor
                 || !TryMultiply(shape[i] - 1, strides[i], out var reach)
                 || reach > long.MaxValue - last
             )
-                throw Bad("has more elements than can be counted");
+                throw Bad("has too many elements to count");
             last += reach;
         }
         if (empty)
             return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
         if (last >= storage.ByteLength / type.Size)
-            throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size}");
+            throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size} elements");
         if (count > Math.Max(storage.ByteLength, MaxRepeatedBytes) / type.Size)
             throw Bad($"repeats its elements {count} times, more than {MaxRepeatedBytes >> 20} MiB");
         return new CheckpointTensor(name, storage, type, offset, shape, strides, count);
@@ -181,7 +181,7 @@ public sealed class CheckpointTensor
     public unsafe byte[] ToContiguousBytes()
     {
         if (ByteLength > Array.MaxLength)
-            throw new InvalidOperationException($"tensor {Name} is larger than an array can be; copy it to memory of your own");
+            throw new InvalidOperationException($"tensor {Name} is too large for an array; copy it to native memory instead");
         var bytes = new byte[ByteLength];
         fixed (byte* destination = bytes)
             CopyTo(destination, bytes.Length);
@@ -190,7 +190,7 @@ public sealed class CheckpointTensor
 
     /// <summary>Copies the elements, packed row-major, to memory of any size.</summary>
     /// <param name="destination">Where to.</param>
-    /// <param name="byteLength">Room there, in bytes; has to be <see cref="ByteLength"/>.</param>
+    /// <param name="byteLength">Size of that memory in bytes; must be <see cref="ByteLength"/>.</param>
     public unsafe void CopyTo(byte* destination, long byteLength)
     {
         ArgumentOutOfRangeException.ThrowIfNotEqual(byteLength, ByteLength);

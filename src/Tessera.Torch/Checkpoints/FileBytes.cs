@@ -39,7 +39,7 @@ internal sealed unsafe class FileBytes : IPinnable, IDisposable
 
     ~FileBytes() => Release();
 
-    /// <summary>What error messages call the file.</summary>
+    /// <summary>The name of the file in error messages.</summary>
     public string Path { get; }
 
     public long Length { get; }
@@ -70,7 +70,7 @@ internal sealed unsafe class FileBytes : IPinnable, IDisposable
     /// <summary>Reads from an array, which must not change meanwhile.</summary>
     public static FileBytes Wrap(string path, byte[] bytes) => new(path, bytes);
 
-    /// <summary>A part of the file; the caller has to keep this object alive and undisposed while using it.</summary>
+    /// <summary>A part of the file; the caller must keep this object alive and undisposed while using it.</summary>
     public ReadOnlySpan<byte> Slice(long offset, int length)
     {
         ObjectDisposedException.ThrowIf(disposed, this);

@@ -6,7 +6,7 @@ public sealed record StateDictOptions
     /// <summary>Take the moving average of the weights, where there is one.</summary>
     public bool PreferEma { get; init; }
 
-    /// <summary>Take what lies under this key, and nothing else: <c>teacher</c>.</summary>
+    /// <summary>Take the dictionary under this key and no other, as in <c>teacher</c>.</summary>
     public string? Key { get; init; }
 
     /// <summary>Keep only names that begin with this, and strip it: <c>module.encoder_q.</c> or <c>encoder_q.</c>.</summary>

@@ -1,8 +1,8 @@
 namespace Tessera.Checkpoints;
 
 /// <summary>
-/// Makes sure that what a pickle described is a tree that can be walked: no value contains itself, nothing is nested
-/// too deeply, and parts that occur at several places do not multiply without bound.
+/// Checks that a pickled value is a tree that can be walked: no value contains itself, the nesting is not too deep, and parts that
+/// occur in several places do not multiply without bound.
 /// </summary>
 internal sealed class ValueTree(string path, PickleLimits limits)
 {

@@ -86,7 +86,7 @@ public sealed record GlobalReference(string Module, string Name)
 }
 
 /// <summary>
-/// An object of a Python class that has no counterpart here: what the file says about it, and no behaviour.
+/// An object of a Python class that has no counterpart here: its data without its behaviour.
 /// For an <c>argparse.Namespace</c>, <see cref="State"/> is the dictionary of its fields.
 /// </summary>
 public class OpaqueRecord

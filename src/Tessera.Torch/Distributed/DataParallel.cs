@@ -17,9 +17,9 @@ public sealed unsafe class DataParallel : IDisposable
 
     /// <summary>Takes the values of rank 0 and begins to watch the gradients.</summary>
     /// <param name="group">The processes.</param>
-    /// <param name="modules">Whose parameters and buffers are the same everywhere.</param>
-    /// <param name="learned">Whose gradients are averaged.</param>
-    /// <param name="syncBatchNorm">Whether batch norms go by the samples of all processes.</param>
+    /// <param name="modules">Modules with the same parameters and buffers in all processes.</param>
+    /// <param name="learned">Parameters whose gradients are averaged.</param>
+    /// <param name="syncBatchNorm">Whether batch norms use the statistics of all processes.</param>
     /// <param name="bucketBytes">Gradients that are exchanged together.</param>
     /// <exception cref="WorkerDisagreementException">A process has other parameters.</exception>
     public DataParallel(
@@ -47,7 +47,7 @@ public sealed unsafe class DataParallel : IDisposable
         BroadcastBuffers();
         if (syncBatchNorm)
             foreach (var norm in modules.SelectMany(module => module.NamedModules()).Select(m => m.Module).OfType<BatchNorm>())
-                norm.Group = group;
+                norm.Shared = SyncBatchNorm.Over(group);
         Parameter[] watched = [.. learned.Where(p => p.RequiresGrad)];
         var handle = group.HandleFor(watched[0].Device);
         ReducerHandle? made = null;
@@ -64,10 +64,10 @@ public sealed unsafe class DataParallel : IDisposable
     }
 
     /// <summary>
-    /// The backward pass that follows averages the gradients over all processes, together with what earlier ones have gathered.
-    /// Without this call a pass only gathers, as the first parts of an accumulated step do.
+    /// Makes the next backward pass average the gradients over all processes, including gradients that earlier passes have accumulated.
+    /// Without this call a pass only accumulates, as the first parts of an accumulated step do.
     /// </summary>
-    /// <param name="loss">What is differentiated.</param>
+    /// <param name="loss">The tensor to differentiate.</param>
     public void Average(Tensor loss)
     {
         Dispatcher.Check(Imports.ReducerPrepare(reducer, loss.Handle));
@@ -82,6 +82,6 @@ public sealed unsafe class DataParallel : IDisposable
                 group.Broadcast(buffer);
     }
 
-    /// <summary>Watches the gradients no more.</summary>
+    /// <summary>Stops watching the gradients.</summary>
     public void Dispose() => reducer.Dispose();
 }

@@ -14,8 +14,10 @@ public class DistributedException : Exception
     public int? Rank { get; }
 }
 
-/// <summary>A process did not come, ended, or does not answer any more.</summary>
+/// <summary>A process did not come, has ended, or no longer answers.</summary>
 public sealed class WorkerLostException(string message, int? rank, Exception? inner = null) : DistributedException(message, rank, inner);
 
-/// <summary>Processes were started with something different that has to be the same: another recipe, another version, another number of processes.</summary>
+/// <summary>
+/// Processes were started with different recipes, versions or numbers of processes, all of which must be the same.
+/// </summary>
 public sealed class WorkerDisagreementException(string message, int rank) : DistributedException(message, rank);

@@ -45,7 +45,9 @@ internal sealed unsafe class KeyStore : IDisposable
     internal bool Await(IReadOnlyCollection<string> keys, TimeSpan limit) => Follow(keys, limit).Count() == keys.Count;
 
     /// <summary>Values in the order of their keys, each as soon as it is there.</summary>
-    /// <returns>No more from the first on that is not there within the limit, which is for all together, or when the store is lost.</returns>
+    /// <returns>
+    /// The values up to the first key without one. The limit is for all keys together; a lost store ends the values too.
+    /// </returns>
     internal IEnumerable<string> Follow(IEnumerable<string> keys, TimeSpan limit)
     {
         var waited = Stopwatch.StartNew();

@@ -7,7 +7,7 @@ using Tessera.Native;
 
 namespace Tessera.Distributed;
 
-/// <summary>What a process contributes to what all compute together within a forward pass.</summary>
+/// <summary>The part of a process in a forward pass that all processes compute together.</summary>
 public enum Participation
 {
     /// <summary>Its samples count.</summary>
@@ -50,7 +50,7 @@ public sealed class ProcessGroup : IDisposable
         }
     }
 
-    /// <summary>The group that the environment speaks of; null for a process that trains alone.</summary>
+    /// <summary>The group that the environment variables describe; null for a process that trains alone.</summary>
     /// <exception cref="DistributedException">A variable makes no sense, or not all processes come within the time-out.</exception>
     public static ProcessGroup? FromEnvironment() => WorkerEnvironment.Read() is { } environment ? Join(environment) : null;
 
@@ -71,13 +71,13 @@ public sealed class ProcessGroup : IDisposable
         return group;
     }
 
-    /// <summary>From 0.</summary>
+    /// <summary>Rank of this process, from 0.</summary>
     public int Rank => environment.Rank;
 
     /// <summary>Number of processes.</summary>
     public int Size => environment.Size;
 
-    /// <summary>From 0 among those of this machine.</summary>
+    /// <summary>Rank among the processes of this machine, from 0.</summary>
     public int LocalRank => environment.LocalRank;
 
     /// <summary>Number of processes on this machine.</summary>
@@ -92,7 +92,7 @@ public sealed class ProcessGroup : IDisposable
         set => heartbeat.Step = value;
     }
 
-    /// <summary>What this process contributes to the forward pass that runs.</summary>
+    /// <summary>The part of this process in the current forward pass.</summary>
     public Participation Participation { get; set; }
 
     private static KeyStore Open(WorkerEnvironment environment)
@@ -112,7 +112,8 @@ public sealed class ProcessGroup : IDisposable
         catch (TorchException error)
         {
             throw new WorkerLostException(
-                $"rank 0 was not found at {environment.Address}:{environment.Port} within {environment.Timeout.TotalSeconds:0.#} s (MASTER_ADDR, MASTER_PORT); this is rank {environment.Rank} of {environment.Size}",
+                $"rank 0 was not found at {environment.Address}:{environment.Port} within {environment.Timeout.TotalSeconds:0.#} s "
+                    + $"(MASTER_ADDR, MASTER_PORT); this is rank {environment.Rank} of {environment.Size}",
                 0,
                 error
             );
@@ -135,7 +136,8 @@ public sealed class ProcessGroup : IDisposable
         catch (CommunicationException error)
         {
             throw new WorkerLostException(
-                $"rank 0 did not say within {2 * environment.Timeout.TotalSeconds:0.#} s whether all {environment.Size} processes have come",
+                $"rank 0 did not say within {2 * environment.Timeout.TotalSeconds:0.#} s "
+                    + $"whether all {environment.Size} processes have come",
                 0,
                 error
             );
@@ -164,7 +166,8 @@ public sealed class ProcessGroup : IDisposable
         {
             var (rank, cut) = (names.Count, arrival.IndexOf(' ', StringComparison.Ordinal));
             if (arrival[..cut] != environment.Size.ToString(CultureInfo.InvariantCulture))
-                return $"!{rank}\nrank {rank} ({arrival[(cut + 1)..]}) expects {arrival[..cut]} processes, rank 0 expects {environment.Size}: WORLD_SIZE has to be the same";
+                return $"!{rank}\nrank {rank} ({arrival[(cut + 1)..]}) expects {arrival[..cut]} processes, "
+                    + $"rank 0 expects {environment.Size}: WORLD_SIZE must be the same";
             names.Add(arrival[(cut + 1)..]);
         }
         if (names.Count == environment.Size)
@@ -175,7 +178,8 @@ public sealed class ProcessGroup : IDisposable
             .ToArray();
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} did not come within {environment.Timeout.TotalSeconds:0.#} s"
+            $"!{missing[0]}\nrank {string.Join(", ", missing)} of {environment.Size} "
+                + $"did not come within {environment.Timeout.TotalSeconds:0.#} s"
         );
     }
 
@@ -264,7 +268,7 @@ public sealed class ProcessGroup : IDisposable
     }
 
     /// <summary>A text of rank 0, for all.</summary>
-    /// <param name="text">Only that of rank 0 counts.</param>
+    /// <param name="text">The text; only the text of rank 0 counts.</param>
     public string Broadcast(string text) => Gather(IsFirst ? text : "")[0];
 
     /// <summary>Named tensors of rank 0, for all; owned by the current scope.</summary>
@@ -297,8 +301,8 @@ public sealed class ProcessGroup : IDisposable
     }
 
     /// <summary>Checks that all processes were started alike.</summary>
-    /// <param name="statements">What has to be the same, by what it is called; texts of several lines are compared line by line.</param>
-    /// <exception cref="WorkerDisagreementException">Some process says something else than rank 0.</exception>
+    /// <param name="statements">Texts by name, which must be the same in all processes; they are compared line by line.</param>
+    /// <exception cref="WorkerDisagreementException">A process has a different text than rank 0.</exception>
     public void Agree(params IReadOnlyList<(string Name, string Value)> statements)
     {
         foreach (var (name, value) in statements)
@@ -315,7 +319,8 @@ public sealed class ProcessGroup : IDisposable
         var line = Enumerable
             .Range(0, Math.Max(theirs.Length, ours.Length))
             .First(i => theirs.ElementAtOrDefault(i) != ours.ElementAtOrDefault(i));
-        return $"rank {rank} was started with another {name} than rank 0: '{theirs.ElementAtOrDefault(line)?.Trim()}', not '{ours.ElementAtOrDefault(line)?.Trim()}'";
+        return $"rank {rank} was started with another {name} than rank 0: "
+            + $"'{theirs.ElementAtOrDefault(line)?.Trim()}', not '{ours.ElementAtOrDefault(line)?.Trim()}'";
     }
 
     /// <summary>Runs something in which processes exchange tensors; when that fails, says who is to blame.</summary>
@@ -340,7 +345,7 @@ public sealed class ProcessGroup : IDisposable
     private static DistributedException? Blamed(Exception? error) =>
         error is TorchException { InnerException: { } inner } ? inner as DistributedException ?? Blamed(inner) : null;
 
-    /// <summary>Tells the other processes that this one ends because of an error: theirs will name it.</summary>
+    /// <summary>Tells the other processes that this one ends with an error, so that their errors name it.</summary>
     public void Fail(Exception error) => heartbeat.Fail(error.Message.ReplaceLineEndings(" "));
 
     /// <summary>The end in good order, for all processes: rank 0 waits for the others.</summary>

@@ -1,3 +1,5 @@
+using Tessera.Nn;
+
 namespace Tessera.Distributed;
 
 /// <summary>
@@ -11,20 +13,16 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
     private double count;
     private bool listens;
 
-    /// <summary>Normalises [B, C, ...].</summary>
-    /// <returns>The result, the mean [C], the variance [C] (biased) and the number of values of a channel.</returns>
-    internal static (Tensor Output, Tensor Mean, Tensor Variance, double Count) Of(
-        Tensor input,
-        Tensor? weight,
-        Tensor? bias,
-        ProcessGroup group,
-        double eps
-    )
-    {
-        var function = new SyncBatchNorm(group, eps);
-        var results = function.Apply(weight is null || bias is null ? [input] : [input, weight, bias]);
-        return (results[0], results[1], results[2], function.count);
-    }
+    /// <summary>Normalises by the samples of a group, but for passes that a process computes alone.</summary>
+    internal static SharedNormalization Over(ProcessGroup group) =>
+        (input, weight, bias, eps) =>
+        {
+            if (group.Participation == Participation.Alone)
+                return null;
+            var function = new SyncBatchNorm(group, eps);
+            var results = function.Apply(weight is null || bias is null ? [input] : [input, weight, bias]);
+            return new(results[0], results[1], results[2], function.count);
+        };
 
     protected override Tensor[] Forward(Context context, Tensor[] inputs)
     {

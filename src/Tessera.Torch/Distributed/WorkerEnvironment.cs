@@ -2,10 +2,10 @@ using System.Globalization;
 
 namespace Tessera.Distributed;
 
-/// <summary>Which of several processes this is, and where they meet, as whatever started them says in environment variables.</summary>
+/// <summary>The rank of this process and the meeting point of all processes, from the environment variables of their launcher.</summary>
 /// <param name="Rank">From 0.</param>
 /// <param name="Size">Number of processes.</param>
-/// <param name="LocalRank">From 0 among those of this machine: the number of its GPU.</param>
+/// <param name="LocalRank">Rank among the processes of this machine, from 0: the number of its GPU.</param>
 /// <param name="LocalSize">Number of processes on this machine, which share its processors.</param>
 /// <param name="Address">Name or address of the machine of rank 0.</param>
 /// <param name="Port">Port at which rank 0 listens.</param>
@@ -31,9 +31,9 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
 
     private sealed record Starter(string Rank, string Size, string LocalRank, string LocalSize);
 
-    /// <summary>What the environment says; null for a process that trains alone.</summary>
-    /// <param name="variable">Gives the value of a variable; that of the process by default.</param>
-    /// <exception cref="DistributedException">A variable is missing or makes no sense; the message names it.</exception>
+    /// <summary>Reads the environment variables; null for a process that trains alone.</summary>
+    /// <param name="variable">Gives the value of a variable; reads the environment of the process by default.</param>
+    /// <exception cref="DistributedException">A variable is missing or invalid; the message names it.</exception>
     public static WorkerEnvironment? Read(Func<string, string?>? variable = null)
     {
         var get = variable ?? Environment.GetEnvironmentVariable;
@@ -62,7 +62,7 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
         int Number(string name, int least, int most) =>
             int.TryParse(Value(name), NumberStyles.None, CultureInfo.InvariantCulture, out var number) && number >= least && number <= most
                 ? number
-                : throw new DistributedException($"{name}={Value(name)}: a number from {least} to {most} was expected");
+                : throw new DistributedException($"{name}={Value(name)}: it must be a number from {least} to {most}");
     }
 
     private static string FindAddress(Starter starter, int size, int together, Func<string, string?> value)
@@ -77,7 +77,8 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
         if (together == size)
             return "127.0.0.1";
         throw new DistributedException(
-            $"{starter.Size}={size}, but {AddressVariable} does not say where rank 0 runs: set it to the name of its machine, for all processes"
+            $"{starter.Size}={size}, but {AddressVariable} does not say where rank 0 runs: "
+                + "set it to the name of that machine, for all processes"
         );
     }
 
@@ -102,7 +103,7 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
                 ? 20000 + (int)(number % 20000)
                 : DefaultPort;
         if (!int.TryParse(given, NumberStyles.None, CultureInfo.InvariantCulture, out var port) || port is < 1 or > 65534)
-            throw new DistributedException($"{PortVariable}={given}: a port from 1 to 65534 was expected");
+            throw new DistributedException($"{PortVariable}={given}: it must be a port from 1 to 65534");
         // There torchrun itself listens, with a store of its own version.
         return string.Equals(value("TORCHELASTIC_USE_AGENT_STORE"), "True", StringComparison.OrdinalIgnoreCase) ? port + 1 : port;
     }
@@ -113,6 +114,6 @@ public sealed record WorkerEnvironment(int Rank, int Size, int LocalRank, int Lo
             return defaultTimeout;
         return double.TryParse(given, NumberStyles.Float, CultureInfo.InvariantCulture, out var seconds) && seconds is >= 1 and <= 86400
             ? TimeSpan.FromSeconds(seconds)
-            : throw new DistributedException($"{TimeoutVariable}={given}: seconds from 1 to 86400 were expected");
+            : throw new DistributedException($"{TimeoutVariable}={given}: it must be seconds from 1 to 86400");
     }
 }

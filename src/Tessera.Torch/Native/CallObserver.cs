@@ -1,6 +1,6 @@
 namespace Tessera.Native;
 
-/// <summary>Sees every operator call of its thread after it returned: what cost is counted by.</summary>
+/// <summary>Observes every operator call of its thread after the call has returned, to count costs.</summary>
 internal abstract unsafe class CallObserver
 {
     [ThreadStatic]
@@ -12,6 +12,8 @@ internal abstract unsafe class CallObserver
         set => current = value;
     }
 
-    /// <summary>Called with the operator's name and overload, its arguments and its results, all of them valid only during the call.</summary>
+    /// <summary>
+    /// Called with the operator's name and overload, its arguments and its results, which are valid only during the call.
+    /// </summary>
     internal abstract void Called(string name, string overload, Value* arguments, int count, Value* results, int returned);
 }

@@ -4,7 +4,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Native;
 
-/// <summary>C# that the engine calls: what it throws is kept and thrown again once the engine has returned.</summary>
+/// <summary>C# that the engine calls: its exceptions are kept and thrown again once the engine has returned.</summary>
 internal static unsafe class Callback
 {
     // The engine may call back on a thread of its own (CUDA's backward), and several calls may fail at once: each exception

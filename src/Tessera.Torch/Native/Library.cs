@@ -42,7 +42,7 @@ internal static unsafe class Library
             LoadFirst(Path.ChangeExtension(candidate, ".first"));
             return OfThisAbi(NativeLibrary.Load(candidate), candidate);
         }
-        throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or let TESSERA_NATIVE name the file");
+        throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or set TESSERA_NATIVE to its path");
     }
 
     // Libraries that are better loaded before, which the native build lists: without them all works as well, only later.
@@ -60,7 +60,8 @@ internal static unsafe class Library
         if (found == Abi)
             return library;
         throw new DllNotFoundException(
-            $"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): run ./tessera once to build it anew"
+            $"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): "
+                + "run ./tessera once to rebuild it"
         );
     }
 

@@ -13,7 +13,7 @@ public static class Attention
     /// <param name="query">[B, h, N, d].</param>
     /// <param name="key">[B, h, M, d].</param>
     /// <param name="value">[B, h, M, e].</param>
-    /// <param name="mask">Added to the scores, or booleans of which false ones are left out; broadcast to [B, h, N, M].</param>
+    /// <param name="mask">Added to the scores, or booleans, where false excludes a score; broadcast to [B, h, N, M].</param>
     /// <param name="dropout">Probability of dropping a weight; 0 outside of training.</param>
     /// <param name="scale">Factor of the scores; 1 / sqrt(d) when left out.</param>
     /// <returns>[B, h, N, e].</returns>
@@ -25,8 +25,9 @@ public static class Attention
         {
             if (mask?.DType == DType.Bool)
             {
-                // What the kernels make of a row that a boolean mask leaves empty differs by version, and their backward passes lose the sum of
-                // a row whose scores are all the lowest number. A query of zeros under no mask attends to all alike and passes no gradient on.
+                // What the kernels make of a row that a boolean mask leaves empty differs by version, and their backward passes lose
+                // the sum of a row whose scores are all the lowest number. A query of zeros under no mask attends to all alike and
+                // passes no gradient on.
                 var empty = mask.Any(-1, keepdim: true).LogicalNot();
                 (query, mask) = (query.MaskedFill(empty, 0), Additive(mask.LogicalOr(empty), query.DType));
             }

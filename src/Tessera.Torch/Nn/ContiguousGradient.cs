@@ -1,6 +1,9 @@
 namespace Tessera.Nn;
 
-/// <summary>The identity, whose backward makes the gradient contiguous; guards operators against defects of the engine (docs/engine-defects.md).</summary>
+/// <summary>
+/// The identity, with a backward pass that makes the gradient contiguous; guards operators against defects of the engine
+/// (docs/engine-defects.md).
+/// </summary>
 internal sealed class ContiguousGradient : Function
 {
     internal static Tensor Of(Tensor x) => new ContiguousGradient().Apply(x)[0];

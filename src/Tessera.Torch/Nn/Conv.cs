@@ -53,8 +53,8 @@ public sealed partial class Conv2d : Layer
     /// <param name="inputs">Channels in.</param>
     /// <param name="outputs">Channels out.</param>
     /// <param name="kernel">One size, or height and width.</param>
-    /// <param name="stride">One, or for height and width.</param>
-    /// <param name="padding">Zeros added on each side: one number, or for height and width.</param>
+    /// <param name="stride">One stride, or height and width.</param>
+    /// <param name="padding">Zeros added on each side: one number, or height and width.</param>
     /// <param name="dilation">Spacing of the kernel's points.</param>
     /// <param name="groups">Groups of channels that do not mix.</param>
     /// <param name="bias">Whether a bias is added.</param>

@@ -7,7 +7,10 @@ public sealed class Dropout(double p) : Layer
     protected override Tensor Forward(Tensor input) => p == 0 || !Training ? input : Torch.Dropout(input, p, true);
 }
 
-/// <summary>Zeroes whole channels of [B, C, H, W] with probability p in training and divides the rest by 1 - p (Tompson et al., 2015, arXiv:1411.4280).</summary>
+/// <summary>
+/// In training, zeroes whole channels of [B, C, H, W] with probability p and divides the rest by 1 - p (Tompson et al., 2015,
+/// arXiv:1411.4280).
+/// </summary>
 public sealed class Dropout2d(double p) : Layer
 {
     /// <inheritdoc/>
@@ -35,7 +38,9 @@ public sealed class DropPath(double p) : Layer
         return p < 1 ? input * kept.Div_(1 - p) : input * kept;
     }
 
-    /// <summary>Rates that grow linearly from 0 for the first of <paramref name="depth"/> blocks to <paramref name="last"/> for the last.</summary>
+    /// <summary>
+    /// Rates that grow linearly from 0 for the first of <paramref name="depth"/> blocks to <paramref name="last"/> for the last.
+    /// </summary>
     public static double[] Rates(double last, int depth) =>
         [.. Enumerable.Range(0, depth).Select(i => depth == 1 ? 0 : last * i / (depth - 1))];
 }

@@ -1,6 +1,6 @@
 namespace Tessera.Nn;
 
-/// <summary>Initialisers. They fill a tensor in place from the default random generator and give it back.</summary>
+/// <summary>Initialisers. They fill a tensor in place from the default random generator and return it.</summary>
 public static class Init
 {
     [ThreadStatic]
@@ -50,7 +50,7 @@ public static class Init
         where T : Tensor => Fill(tensor, t => t.Normal_(mean, std));
 
     /// <summary>Normal distribution cut at absolute bounds, by inversion of its distribution function.</summary>
-    /// <param name="tensor">What is filled.</param>
+    /// <param name="tensor">The tensor to fill.</param>
     /// <param name="std">Standard deviation before cutting.</param>
     /// <param name="low">Lower bound (absolute, not in deviations).</param>
     /// <param name="high">Upper bound.</param>
@@ -65,7 +65,10 @@ public static class Init
             t.Clamp_(low, high);
         });
 
-    /// <summary>Uniform with variance 1/3 of 1 / fan-in: the default of PyTorch's linear maps and convolutions (Kaiming uniform with slope sqrt 5).</summary>
+    /// <summary>
+    /// Uniform with a variance of 1/3 of 1 / fan-in: PyTorch's default for linear maps and convolutions (Kaiming uniform with slope
+    /// sqrt 5).
+    /// </summary>
     public static T FanInUniform<T>(T tensor, long fanIn)
         where T : Tensor => Uniform(tensor, -1 / Math.Sqrt(fanIn), 1 / Math.Sqrt(fanIn));
 
@@ -94,7 +97,10 @@ public static class Init
         return Uniform(tensor, -bound, bound);
     }
 
-    /// <summary>Rows (or columns, when there are fewer) orthogonal to each other and of length <paramref name="gain"/>, of [out, in...] (Saxe et al., 2013, arXiv:1312.6120).</summary>
+    /// <summary>
+    /// Makes the rows of [out, in...] (or the columns, when there are fewer) orthogonal to each other and of length
+    /// <paramref name="gain"/> (Saxe et al., 2013, arXiv:1312.6120).
+    /// </summary>
     public static T Orthogonal<T>(T tensor, double gain = 1)
         where T : Tensor => Fill(tensor, t =>
         {
@@ -120,7 +126,7 @@ public static class Init
     {
         var shape = weight.Shape;
         if (shape.Count < 2)
-            throw new ShapeException($"fan-in and fan-out need two dimensions or more, the shape is {shape}");
+            throw new ShapeException($"fan-in and fan-out need a shape of at least two dimensions, not {shape}");
         var kernel = shape.Elements / (shape[0] * shape[1]);
         return (shape[1] * kernel, shape[0] * kernel);
     }

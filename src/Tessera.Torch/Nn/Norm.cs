@@ -1,8 +1,8 @@
-using Tessera.Distributed;
-
 namespace Tessera.Nn;
 
-/// <summary>Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).</summary>
+/// <summary>
+/// Normalisation over the last dimension (or dimensions), with a learned scale and shift (Ba et al., 2016, arXiv:1607.06450).
+/// </summary>
 public sealed partial class LayerNorm : Layer
 {
     private readonly Parameter? weight;
@@ -33,8 +33,8 @@ public sealed partial class LayerNorm : Layer
     protected override Tensor Forward(Tensor input) => Torch.LayerNorm(Widened(input, weight), shape, weight, bias, eps);
 
     /// <summary>
-    /// A map in a shorter type, as autocast's products leave it, in the float32 of the norm's weight. Autocast does so by
-    /// itself on CUDA; the CPU of libtorch 1.13 does not, and refuses the two types.
+    /// Converts a map of a shorter type, which autocast's products return, to the float32 of the norm's weight. Autocast converts by
+    /// itself on CUDA; the CPU of libtorch 1.13 does not and rejects the mixed types.
     /// </summary>
     public static Tensor Widened(Tensor input, Tensor? weight) =>
         weight?.DType == DType.Float32 && input.DType is (DType.BFloat16 or DType.Float16) ? input.To(DType.Float32) : input;
@@ -69,7 +69,9 @@ public sealed partial class GroupNorm : Layer
         Torch.GroupNorm(weight is null ? input : LayerNorm.Widened(input, weight), groups, weight, bias, eps);
 }
 
-/// <summary>Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).</summary>
+/// <summary>
+/// Normalisation of each channel over the batch, [B, C], [B, C, L] or [B, C, H, W] (Ioffe and Szegedy, 2015, arXiv:1502.03167).
+/// </summary>
 /// <remarks>
 /// The engine's backward on the CPU is wrong for maps whose memory layout is ambiguous (batch 1, or height or width 1) when
 /// exactly one of input and gradient lies in plain layout (docs/engine-defects.md). Both are made contiguous there, which
@@ -90,7 +92,7 @@ public sealed partial class BatchNorm : Layer
     /// <param name="eps">Added to the variance.</param>
     /// <param name="momentum">Weight of the newest batch in the running statistics; null averages over all batches.</param>
     /// <param name="affine">Whether it has a learned scale and shift.</param>
-    /// <param name="trackRunningStats">Whether it keeps running statistics; without, evaluation uses the batch's own.</param>
+    /// <param name="trackRunningStats">Whether it keeps running statistics; otherwise evaluation uses the batch's own statistics.</param>
     public BatchNorm(long channels, double eps = 1e-5, double? momentum = 0.1, bool affine = true, bool trackRunningStats = true)
     {
         (this.eps, this.momentum) = (eps, momentum);
@@ -122,23 +124,23 @@ public sealed partial class BatchNorm : Layer
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
-    /// <summary>Processes whose samples count together in training; null for those of this process alone.</summary>
+    /// <summary>Normalises training batches by statistics that other processes share; null for statistics of this batch alone.</summary>
     [NotRegistered]
-    public ProcessGroup? Group { get; set; }
+    public SharedNormalization? Shared { get; set; }
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)
     {
         if (input.Dim < 2)
-            throw new ShapeException($"batch norm takes [B, C, ...], the shape is {input.Shape}");
+            throw new ShapeException($"the input of a batch norm must be [B, C, ...], not {input.Shape}");
         var update = 0.0;
         if (Training && runningMean is not null)
         {
             numBatchesTracked!.Add_(1);
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
-        if (Training && Group is { Participation: not Participation.Alone } group)
-            return Together(input, group, update);
+        if (Training && Shared?.Invoke(input, weight, bias, eps) is { } normalized)
+            return Track(normalized, update);
         var guarded = input.Device.Type == DeviceType.Cpu;
         var output = Torch.BatchNorm(
             guarded ? input.Contiguous() : input,
@@ -154,9 +156,9 @@ public sealed partial class BatchNorm : Layer
         return guarded && input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
 
-    private Tensor Together(Tensor input, ProcessGroup group, double update)
+    private Tensor Track(NormalizedBatch batch, double update)
     {
-        var (output, mean, variance, count) = SyncBatchNorm.Of(input, weight, bias, group, eps);
+        var (output, mean, variance, count) = batch;
         if (runningMean is not null && runningVar is not null)
         {
             using var outside = Torch.NoGrad();

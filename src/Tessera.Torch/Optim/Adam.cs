@@ -4,7 +4,7 @@ namespace Tessera.Optim;
 /// Adam (Kingma and Ba, 2014, arXiv:1412.6980, algorithm 1), as PyTorch computes it: decay is added to the gradient and so
 /// passes through the running means.
 /// </summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="beta1">Decay of the mean of the gradients.</param>
 /// <param name="beta2">Decay of the mean of their squares.</param>
@@ -19,15 +19,15 @@ public class Adam(IEnumerable<ParameterGroup> groups, double learningRate, doubl
     /// <summary>Whether the libtorch in use has an operator that steps all parameters at once.</summary>
     internal static bool HasFused => hasFused;
 
-    /// <summary>Uses that operator on the CPU too, where it does not pay (docs/results.md).</summary>
+    /// <summary>Uses the fused operator on the CPU too, where it is not faster (docs/results.md).</summary>
     internal bool FusedOnCpu { get; init; }
 
     private protected sealed override string? WhyNotRecordable()
     {
         if (!hasFused)
-            return $"libtorch {Torch.Version} has no fused step of Adam that takes a tensor as learning rate: 2.1 or newer is needed";
+            return $"libtorch {Torch.Version} has no fused step of Adam that takes a tensor as learning rate: it must be 2.1 or newer";
         return Groups.SelectMany(g => g.Parameters).FirstOrDefault(p => !IsFused(p.Parameter)) is { Name: { } name, Parameter: var other }
-            ? $"steps are recorded on a GPU, and parameter '{name}' is on {other.Device}"
+            ? $"parameter '{name}' must be on a GPU for its steps to be recorded, not on {other.Device}"
             : null;
     }
 
@@ -51,7 +51,8 @@ public class Adam(IEnumerable<ParameterGroup> groups, double learningRate, doubl
         {
             if (fused.Count < learned.Count)
                 throw new InvalidOperationException(
-                    $"the step of parameter '{learned.Find(entry => !IsFused(entry)).Name}' cannot be recorded: its gradient lies otherwise than it"
+                    $"the step of parameter '{learned.Find(entry => !IsFused(entry)).Name}' cannot be recorded: "
+                        + "its gradient must have its memory layout"
                 );
             if (learned.Count == 0)
                 return;
@@ -147,7 +148,7 @@ public class Adam(IEnumerable<ParameterGroup> groups, double learningRate, doubl
         parameter.Addcdiv_(mean, denominator, -learningRate / meanCorrection);
     }
 
-    /// <summary>Applies weight decay that is not zero, and gives the gradient to go on with.</summary>
+    /// <summary>Applies weight decay unless it is zero, and returns the resulting gradient.</summary>
     protected virtual Tensor Decay(Parameter parameter, Tensor gradient, double weightDecay, double learningRate) =>
         gradient.Add(parameter, weightDecay);
 }

@@ -1,7 +1,7 @@
 namespace Tessera.Optim;
 
 /// <summary>Adam with decoupled weight decay (Loshchilov and Hutter, 2017, arXiv:1711.05101), as PyTorch computes it.</summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="beta1">Decay of the mean of the gradients.</param>
 /// <param name="beta2">Decay of the mean of their squares.</param>

@@ -4,15 +4,17 @@ namespace Tessera.Optim;
 /// Cosine decay with linear warm-up and restarts in timm's form (Loshchilov and Hutter, 2016, arXiv:1608.03983): the cosine
 /// counts from epoch 0, not from the end of the warm-up, unless the warm-up is a prefix.
 /// </summary>
-/// <param name="LearningRate">At the top.</param>
-/// <param name="Epochs">Length of the first cosine, warm-up included unless it is a prefix; after the last one the minimum holds (cool-down).</param>
-/// <param name="WarmupEpochs">Length of the linear rise.</param>
-/// <param name="WarmupLearningRate">Where the rise begins.</param>
-/// <param name="Minimum">Where each cosine ends.</param>
+/// <param name="LearningRate">Peak learning rate.</param>
+/// <param name="Epochs">
+/// Length of the first cosine, including the warm-up unless that is a prefix. After the last cosine the minimum holds (cool-down).
+/// </param>
+/// <param name="WarmupEpochs">Length of the linear warm-up.</param>
+/// <param name="WarmupLearningRate">Learning rate at the start of the warm-up.</param>
+/// <param name="Minimum">Learning rate at the end of each cosine.</param>
 /// <param name="Prefix">Whether the cosine begins where the warm-up ends.</param>
-/// <param name="Cycles">How many cosines follow each other.</param>
-/// <param name="CycleGrowth">Length of each cosine relative to the one before.</param>
-/// <param name="CycleDecay">Top of each cosine relative to the one before.</param>
+/// <param name="Cycles">Number of cosines.</param>
+/// <param name="CycleGrowth">Length of each cosine relative to the previous one.</param>
+/// <param name="CycleDecay">Peak of each cosine relative to the previous one.</param>
 public sealed record CosineSchedule(
     double LearningRate,
     double Epochs,
@@ -25,7 +27,7 @@ public sealed record CosineSchedule(
     double CycleDecay = 1
 )
 {
-    /// <summary>Epochs until the minimum holds for good.</summary>
+    /// <summary>Epochs until the learning rate stays at the minimum.</summary>
     public double Length
     {
         get

@@ -1,9 +1,9 @@
 namespace Tessera.Optim;
 
-/// <summary>Limits gradients.</summary>
+/// <summary>Limits the size of gradients.</summary>
 public static class GradientClipping
 {
-    /// <summary>The first parameter whose gradient has an infinite entry or one that is no number; null when there is none.</summary>
+    /// <summary>The first parameter whose gradient has an infinite or NaN entry; null when all entries are finite.</summary>
     public static Parameter? FirstNotFinite(IEnumerable<Parameter> parameters)
     {
         using var scope = new Scope();
@@ -20,7 +20,7 @@ public static class GradientClipping
 
     /// <summary>
     /// Scales all gradients so that their joint Euclidean norm is at most <paramref name="limit"/>, as PyTorch does. If the norm
-    /// is not finite, they are left as they are.
+    /// is not finite, the gradients stay unchanged.
     /// </summary>
     /// <returns>The norm before scaling.</returns>
     public static double ByNorm(IEnumerable<Parameter> parameters, double limit)
@@ -29,7 +29,7 @@ public static class GradientClipping
         return ByNormOnDevice(parameters, limit)?.ToDouble() ?? 0;
     }
 
-    /// <summary>The same without waiting for the device, as a step that is recorded in a <see cref="CudaGraph"/> needs it.</summary>
+    /// <summary>The same without waiting for the device, for a step that is recorded in a <see cref="CudaGraph"/>.</summary>
     /// <returns>The norm before scaling, a tensor without dimensions; null without any gradient.</returns>
     public static Tensor? ByNormOnDevice(IEnumerable<Parameter> parameters, double limit) =>
         Torch.Scope(() =>
@@ -46,13 +46,13 @@ public static class GradientClipping
         });
 
     /// <summary>
-    /// Scales the gradient of every unit so that its norm is at most a share of that of the unit's weights. A unit is a row of a linear map,
-    /// a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
+    /// Scales the gradient of every unit so that its norm is at most a share of the norm of the unit's weights. A unit is a row of a
+    /// linear map, a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
     /// Normalization", 2021, arXiv:2102.06171, equation 3.
     /// </summary>
-    /// <param name="parameters">Weights; those without a gradient are passed over. The paper leaves the classifier out.</param>
-    /// <param name="factor">Largest norm of a gradient over that of its weights, above 0: 0.01 to 0.16 in the paper.</param>
-    /// <param name="floor">Least norm that weights count with, so that those that begin at zero can move.</param>
+    /// <param name="parameters">The weights; weights without a gradient are skipped. The paper leaves the classifier out.</param>
+    /// <param name="factor">Largest ratio of a gradient's norm to its weights' norm, above 0: 0.01 to 0.16 in the paper.</param>
+    /// <param name="floor">Smallest norm that counts for weights, so that weights that start at zero can move.</param>
     public static void Adaptive(IEnumerable<Parameter> parameters, double factor, double floor = 1e-3)
     {
         using var outside = Torch.NoGrad();

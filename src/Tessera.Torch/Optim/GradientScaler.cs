@@ -13,28 +13,28 @@ public sealed class GradientScaler
     private long steps;
 
     /// <summary>A scaler.</summary>
-    /// <param name="initial">The scale at first, above 0.</param>
-    /// <param name="growth">What it is multiplied by to rise, above 1.</param>
-    /// <param name="backoff">What it is multiplied by after an overflow, in (0, 1).</param>
+    /// <param name="initial">Initial scale, above 0.</param>
+    /// <param name="growth">Factor by which the scale grows, above 1.</param>
+    /// <param name="backoff">Factor by which the scale shrinks after an overflow, in (0, 1).</param>
     /// <param name="interval">Steps without overflow from one rise to the next, at least 1.</param>
-    /// <exception cref="ArgumentOutOfRangeException">A value outside of its range.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">A value is out of range.</exception>
     public GradientScaler(double initial = 65536, double growth = 2, double backoff = 0.5, int interval = 2000)
     {
         if (!(initial > 0) || !double.IsFinite(initial))
-            throw new ArgumentOutOfRangeException(nameof(initial), initial, "a scale is above 0");
+            throw new ArgumentOutOfRangeException(nameof(initial), initial, "the scale must be above 0");
         if (!(growth > 1))
-            throw new ArgumentOutOfRangeException(nameof(growth), growth, "the growth is above 1");
+            throw new ArgumentOutOfRangeException(nameof(growth), growth, "the growth must be above 1");
         if (!(backoff > 0 && backoff < 1))
-            throw new ArgumentOutOfRangeException(nameof(backoff), backoff, "the backoff is between 0 and 1");
+            throw new ArgumentOutOfRangeException(nameof(backoff), backoff, "the backoff must be between 0 and 1");
         ArgumentOutOfRangeException.ThrowIfLessThan(interval, 1);
         (Scale, this.growth, this.backoff, this.interval) = (initial, growth, backoff, interval);
     }
 
-    /// <summary>What the loss is multiplied by before the backward pass.</summary>
+    /// <summary>The factor of the loss in the backward pass.</summary>
     public double Scale { get; private set; }
 
-    /// <summary>Divides all gradients by the scale; if one of them is not finite, all are left as they are.</summary>
-    /// <returns>Whether all are finite: only then a step may be taken.</returns>
+    /// <summary>Divides all gradients by the scale; if one of them is not finite, all stay unchanged.</summary>
+    /// <returns>Whether all gradients are finite; take no step otherwise.</returns>
     public bool Unscale(IEnumerable<Parameter> parameters)
     {
         Parameter[] all = [.. parameters];
@@ -47,8 +47,8 @@ public sealed class GradientScaler
         return true;
     }
 
-    /// <summary>Adjusts the scale after a step, or after one that was left out.</summary>
-    /// <param name="finite">What <see cref="Unscale"/> found.</param>
+    /// <summary>Adjusts the scale after a step that was taken or left out.</summary>
+    /// <param name="finite">The result of <see cref="Unscale"/>.</param>
     public void Update(bool finite)
     {
         if (!finite)
@@ -67,15 +67,15 @@ public sealed class GradientScaler
     /// <summary>Scale and steps since its last change, under PyTorch's names.</summary>
     public OrderedDictionary<string, Tensor> StateDict() => new() { ["scale"] = Tensor.Of(Scale), ["_growth_tracker"] = Tensor.Of(steps) };
 
-    /// <summary>Takes up what <see cref="StateDict"/> gave.</summary>
-    /// <exception cref="ArgumentException">A value is missing or no scale.</exception>
+    /// <summary>Restores the result of <see cref="StateDict"/>.</summary>
+    /// <exception cref="ArgumentException">A value is missing, or the scale is invalid.</exception>
     public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
     {
         if (!saved.TryGetValue("scale", out var scale) || !saved.TryGetValue("_growth_tracker", out var tracker))
-            throw new ArgumentException("the state of a gradient scaler has 'scale' and '_growth_tracker'", nameof(saved));
+            throw new ArgumentException("the state of a gradient scaler must have 'scale' and '_growth_tracker'", nameof(saved));
         var value = scale.ToDouble();
         if (!(value > 0) || !double.IsFinite(value))
-            throw new ArgumentException($"the state of the gradient scaler has the scale {value}", nameof(saved));
+            throw new ArgumentException($"the scale of a gradient scaler must be finite and above 0, not {value}", nameof(saved));
         (Scale, steps) = (value, tracker.ToInt64());
     }
 }

@@ -4,7 +4,7 @@ namespace Tessera.Optim;
 /// LAMB (You et al., 2019, arXiv:1904.00962, algorithm 2) in timm's form: Adam's step, scaled for each tensor to the tensor's
 /// own norm. Groups without weight decay are not scaled.
 /// </summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="beta1">Decay of the mean of the gradients.</param>
 /// <param name="beta2">Decay of the mean of their squares.</param>

@@ -1,18 +1,21 @@
 namespace Tessera.Optim;
 
-/// <summary>Published forms of LARS: they differ in what is scaled, and where the learning rate enters.</summary>
+/// <summary>Published forms of LARS, which differ in the tensors they scale and in where the learning rate enters.</summary>
 public enum LarsForm
 {
-    /// <summary>timm: the ratio goes by |g| + decay |p|; groups without weight decay are not scaled.</summary>
+    /// <summary>timm: the ratio is computed from |g| + decay |p|; groups without weight decay are not scaled.</summary>
     Timm,
 
-    /// <summary>MoCo v3, BYOL and the linear probe of MAE: the ratio goes by the decayed gradient; vectors and scalars are neither scaled nor decayed.</summary>
+    /// <summary>
+    /// The form of MoCo v3, BYOL and the linear probe of MAE: the ratio is computed from the decayed gradient; vectors and scalars are
+    /// neither scaled nor decayed.
+    /// </summary>
     Moco,
 
     /// <summary>SimCLR, classic momentum: as MoCo's, but the momentum gathers steps that contain the learning rate already.</summary>
     Simclr,
 
-    /// <summary>SimCLR, popular momentum: the momentum gathers gradients, and the ratio goes by what it has gathered.</summary>
+    /// <summary>SimCLR, popular momentum: the momentum accumulates gradients, and the ratio is computed from the momentum.</summary>
     Popular,
 }
 
@@ -20,7 +23,7 @@ public enum LarsForm
 /// LARS (You et al., 2017, arXiv:1708.03888): momentum descent in which the step of each tensor is scaled to the tensor's own
 /// norm, for batches of thousands.
 /// </summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="momentum">Share of the last update that is kept.</param>
 /// <param name="trust">Step of a tensor as a share of its norm, at learning rate 1.</param>

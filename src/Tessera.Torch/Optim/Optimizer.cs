@@ -7,7 +7,7 @@ namespace Tessera.Optim;
 public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Parameter)> Parameters, double WeightDecay = 0, double Scale = 1)
 {
     /// <summary>
-    /// Two groups, with and without weight decay: without are vectors and scalars (norms, biases) and every name of which
+    /// Two groups, with and without weight decay. The second holds vectors and scalars (norms, biases) and every name for which
     /// <paramref name="withoutDecay"/> is true.
     /// </summary>
     public static ParameterGroup[] Split(Module module, double weightDecay, Func<string, bool>? withoutDecay = null)
@@ -26,7 +26,7 @@ public sealed record ParameterGroup(IReadOnlyList<(string Name, Parameter Parame
         [new([.. module.NamedParameters().Where(p => p.Parameter.RequiresGrad)], weightDecay)];
 }
 
-/// <summary>Changes parameters by their gradients. A parameter without gradient is left alone.</summary>
+/// <summary>Changes parameters by their gradients. A parameter without a gradient stays unchanged.</summary>
 public abstract class Optimizer
 {
     private readonly Dictionary<string, Dictionary<string, Tensor>> state = [];
@@ -43,13 +43,13 @@ public abstract class Optimizer
         var seen = new HashSet<Tensor>(ReferenceEqualityComparer.Instance);
         foreach (var (name, parameter) in Groups.SelectMany(g => g.Parameters))
             if (!names.Add(name) || !seen.Add(parameter))
-                throw new ArgumentException($"parameter '{name}' is given twice", nameof(groups));
+                throw new ArgumentException($"parameter '{name}' is listed twice", nameof(groups));
     }
 
     /// <summary>The groups.</summary>
     public IReadOnlyList<ParameterGroup> Groups { get; }
 
-    /// <summary>The learning rate of the next step; schedules set it. Also that of the next replay, where steps are recorded.</summary>
+    /// <summary>The learning rate of the next step, or of the next replay of a recorded step. Schedules set it.</summary>
     public double LearningRate
     {
         get;
@@ -62,7 +62,7 @@ public abstract class Optimizer
 
     /// <summary>
     /// Whether steps can be recorded in a <see cref="CudaGraph"/>: the learning rate and the counts of steps lie on the device then,
-    /// where replays read and advance them. For AdamW and Adam; set it once the parameters lie where they are to stay.
+    /// where replays read and advance them. For AdamW and Adam; move the parameters to their device before setting it.
     /// </summary>
     /// <exception cref="NotSupportedException">The optimiser, or the libtorch in use, has no such step.</exception>
     public bool Recordable
@@ -87,12 +87,14 @@ public abstract class Optimizer
     }
 
     private protected virtual string? WhyNotRecordable() =>
-        $"steps of {GetType().Name} cannot be recorded in a CUDA graph: those of AdamW and Adam can";
+        $"the steps of {GetType().Name} cannot be recorded in a CUDA graph: use AdamW or Adam";
 
     private protected RecordedNumbers? Recorded => recorded;
 
     /// <summary>One step with the gradients that the parameters hold.</summary>
-    /// <exception cref="InvalidOperationException">A graph is being recorded, and the step would repeat its numbers at every replay.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// A graph is being recorded, and the step would repeat its numbers at every replay.
+    /// </exception>
     public void Step()
     {
         if (CudaGraph.IsRecording && !Recordable)
@@ -116,7 +118,7 @@ public abstract class Optimizer
         }
     }
 
-    /// <summary>What a step changes: a parameter, its gradient, and its count of steps (0 where steps are recorded).</summary>
+    /// <summary>A parameter in a step, with its gradient and its count of steps (0 where steps are recorded).</summary>
     private protected readonly record struct Learned(string Name, Parameter Parameter, Tensor Gradient, long Step);
 
     private protected Slot SlotOf(string name) => new(this, name);
@@ -131,7 +133,7 @@ public abstract class Optimizer
         }
     }
 
-    /// <summary>Called at the beginning of a step with all gradients, for what goes by all of them together.</summary>
+    /// <summary>Called at the beginning of a step with all gradients, to compute values that depend on all of them.</summary>
     protected virtual void Prepare(IEnumerable<Tensor> gradients) { }
 
     /// <summary>Changes one parameter; <paramref name="step"/> counts from 1.</summary>
@@ -144,7 +146,7 @@ public abstract class Optimizer
             parameter.Grad = null;
     }
 
-    /// <summary>What the optimiser remembers: tensors as <c>parameter/slot</c> and the steps taken as <c>parameter/step</c>.</summary>
+    /// <summary>The optimiser's state: tensors as <c>parameter/slot</c> and counts of steps as <c>parameter/step</c>.</summary>
     public OrderedDictionary<string, Tensor> StateDict()
     {
         var result = new OrderedDictionary<string, Tensor>();
@@ -157,8 +159,8 @@ public abstract class Optimizer
         return result;
     }
 
-    /// <summary>Takes up what <see cref="StateDict"/> gave; after an error nothing has changed.</summary>
-    /// <exception cref="ArgumentException">It speaks of a parameter that the optimiser does not have, or of another shape.</exception>
+    /// <summary>Restores the result of <see cref="StateDict"/>. After an error, the state is unchanged.</summary>
+    /// <exception cref="ArgumentException">The state names an unknown parameter, or a tensor has the wrong shape.</exception>
     public void LoadStateDict(IReadOnlyDictionary<string, Tensor> saved)
     {
         var own = Groups.SelectMany(g => g.Parameters).ToDictionary(p => p.Name, p => p.Parameter);
@@ -170,14 +172,14 @@ public abstract class Optimizer
             var cut = key.LastIndexOf('/');
             var name = cut < 0 ? key : key[..cut];
             if (cut < 0 || !own.TryGetValue(name, out var parameter))
-                throw new ArgumentException($"the optimiser's state speaks of '{key}', which is no parameter here", nameof(saved));
+                throw new ArgumentException($"the optimiser's state names '{key}', which is not one of its parameters", nameof(saved));
             if (key[(cut + 1)..] == "step")
                 counts[name] = tensor.ToInt64();
             else
             {
                 if (tensor.Dim > 0 && tensor.Shape != parameter.Shape)
                     throw new ArgumentException(
-                        $"the optimiser's state '{key}' is of shape {tensor.Shape}, the parameter of {parameter.Shape}",
+                        $"the optimiser's state '{key}' must have the shape {parameter.Shape} of its parameter, not {tensor.Shape}",
                         nameof(saved)
                     );
                 if (!loaded.TryGetValue(name, out var slots))
@@ -204,13 +206,13 @@ public abstract class Optimizer
         }
     }
 
-    /// <summary>What is remembered of one parameter.</summary>
+    /// <summary>The state of one parameter.</summary>
     protected readonly struct Slot(Optimizer optimizer, string parameter)
     {
-        /// <summary>A remembered tensor; null before the first step.</summary>
+        /// <summary>A tensor of the state; null before the first step.</summary>
         public Tensor? Get(string name) => optimizer.state.TryGetValue(parameter, out var slots) ? slots.GetValueOrDefault(name) : null;
 
-        /// <summary>A remembered tensor; made by <paramref name="create"/> at the first step.</summary>
+        /// <summary>A tensor of the state, which <paramref name="create"/> makes at the first step.</summary>
         public Tensor Get(string name, Func<Tensor> create)
         {
             if (!optimizer.state.TryGetValue(parameter, out var slots))

@@ -1,6 +1,6 @@
 namespace Tessera.Optim;
 
-/// <summary>The numbers that change from step to step, on the device: a recorded step reads them there, and advances the counts.</summary>
+/// <summary>The learning rate and the counts of steps on the device, where a recorded step reads them and advances the counts.</summary>
 internal sealed class RecordedNumbers : IDisposable
 {
     private readonly Dictionary<string, Tensor> counts = [];
@@ -15,13 +15,13 @@ internal sealed class RecordedNumbers : IDisposable
             Rate ??= Torch.Full([], rate, DType.Float32, device: parameter.Device).Keep();
         }
         if (Rate is null)
-            throw new NotSupportedException("there are no parameters to learn");
+            throw new NotSupportedException("the optimiser has no parameters");
     }
 
     /// <summary>The learning rate, a tensor without dimensions.</summary>
     internal Tensor Rate { get; }
 
-    /// <summary>The count of steps of a parameter, likewise.</summary>
+    /// <summary>The count of steps of a parameter, a tensor without dimensions.</summary>
     internal Tensor Count(string name) => counts[name];
 
     internal void SetRate(double rate) => Rate.Fill_(rate);
@@ -32,7 +32,7 @@ internal sealed class RecordedNumbers : IDisposable
             count.Fill_((double)steps.GetValueOrDefault(name));
     }
 
-    /// <summary>The counts as they stand, of parameters that have taken a step; waits for the device.</summary>
+    /// <summary>The current counts of the parameters that have taken a step; waits for the device.</summary>
     internal Dictionary<string, long> Counts()
     {
         using var scope = new Scope();

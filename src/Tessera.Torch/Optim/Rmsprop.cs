@@ -1,7 +1,7 @@
 namespace Tessera.Optim;
 
 /// <summary>RMSprop as PyTorch computes it: decay is added to the gradient, eps to the root.</summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="alpha">Decay of the mean of the squared gradients.</param>
 /// <param name="eps">Added to the root of the squares.</param>

@@ -1,7 +1,7 @@
 namespace Tessera.Optim;
 
 /// <summary>Stochastic gradient descent with momentum, as PyTorch computes it: decay is added to the gradient.</summary>
-/// <param name="groups">What is learned.</param>
+/// <param name="groups">The parameters to learn.</param>
 /// <param name="learningRate">Learning rate.</param>
 /// <param name="momentum">Share of the last update that is kept.</param>
 /// <param name="nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>

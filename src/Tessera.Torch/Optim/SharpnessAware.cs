@@ -1,18 +1,20 @@
 namespace Tessera.Optim;
 
 /// <summary>
-/// The first half of a sharpness-aware step (Foret et al., 2020, arXiv:2010.01412, algorithm 1): parameters are moved uphill
-/// along their gradients, all by one joint length. Gradients taken while they are there are those that the optimiser steps
-/// by, after <see cref="Dispose"/> has put the parameters back, bit for bit.
+/// The first half of a sharpness-aware step (Foret et al., 2020, arXiv:2010.01412, algorithm 1): moves the parameters uphill along
+/// their gradients, by one joint length. The optimiser steps by the gradients taken there, after <see cref="Dispose"/> has restored
+/// the parameters bit for bit.
 /// </summary>
 public sealed class SharpnessAware : IDisposable
 {
     private readonly List<(Parameter Parameter, Tensor Before)> moved = [];
 
-    /// <summary>Moves parameters by the gradients that they hold; those without gradient stay.</summary>
-    /// <param name="parameters">What is moved together.</param>
+    /// <summary>Moves parameters along their gradients; parameters without a gradient stay.</summary>
+    /// <param name="parameters">The parameters to move together.</param>
     /// <param name="rho">Length of the move, above 0.</param>
-    /// <param name="adaptive">Measures lengths relative to the weights: moves by w^2 g / | |w| g | (Kwon et al., 2021, arXiv:2102.11600).</param>
+    /// <param name="adaptive">
+    /// Measures lengths relative to the weights: moves by w^2 g / | |w| g | (Kwon et al., 2021, arXiv:2102.11600).
+    /// </param>
     public SharpnessAware(IEnumerable<Parameter> parameters, double rho, bool adaptive = false)
     {
         using var scope = new Scope();

@@ -1,6 +1,6 @@
 namespace Tessera.Optim;
 
-/// <summary>How far a tensor is moved by the size that it has itself: the core of LARS and LAMB.</summary>
+/// <summary>The ratio that scales a tensor's step to the tensor's own norm: the core of LARS and LAMB.</summary>
 internal static class TrustRatio
 {
     /// <summary>

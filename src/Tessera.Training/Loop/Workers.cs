@@ -169,7 +169,7 @@ internal sealed class Workers : IDisposable
     public void Dispose()
     {
         foreach (var norm in objective.NamedModules().Select(m => m.Module).OfType<Nn.BatchNorm>())
-            norm.Group = null;
+            norm.Shared = null;
         foreach (var one in parallel.Values)
             one.Dispose();
     }

@@ -90,7 +90,8 @@ public class PythonTests
             w = torch.arange(12.).view(3, 4)
             class Net(torch.nn.Linear): pass
             d = {'model': collections.OrderedDict(a=w.t(), b=torch.nn.Parameter(w[1:, :2]), c=torch.tensor(3, dtype=torch.int16)),
-                 'acc': np.float32(0.5), 'arr': np.arange(6, dtype=np.int32).reshape(2, 3), 'set': {1, 2}, 'dtype': torch.float16, 'size': w.shape,
+                 'acc': np.float32(0.5), 'arr': np.arange(6, dtype=np.int32).reshape(2, 3), 'set': {1, 2},
+                 'dtype': torch.float16, 'size': w.shape,
                  'device': torch.device('cpu'), 'slice': slice(1, 2), 'bytes': b'xyz', 'complex': 1j, 'rng': torch.get_rng_state()}
             base = sys.argv[1] + '/'
             torch.save(d, base + 'new.pth')
@@ -98,7 +99,8 @@ public class PythonTests
             torch.save(d, base + 'old.pth', _use_new_zipfile_serialization=False)
             torch.save(Net(2, 2), base + 'module.pth')
             torch.save(Net(2, 2), base + 'oldmodule.pth', _use_new_zipfile_serialization=False)
-            arrays = {'a/b': np.arange(6, dtype=np.float32).reshape(2, 3), 'f': np.asfortranarray(np.arange(6.).reshape(2, 3)), 's': np.int64(3)}
+            arrays = {'a/b': np.arange(6, dtype=np.float32).reshape(2, 3), 'f': np.asfortranarray(np.arange(6.).reshape(2, 3)),
+                      's': np.int64(3)}
             np.savez(base + 'plain.npz', **arrays)
             np.savez_compressed(base + 'packed.npz', **arrays)
             """,

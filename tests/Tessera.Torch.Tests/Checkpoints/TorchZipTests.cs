@@ -1,6 +1,5 @@
 using System.IO.Compression;
 using Tessera.Checkpoints;
-using Tessera.Checkpoints.Zip;
 using Tessera.Testing;
 using static Tessera.Tests.Checkpoints.CheckpointFiles;
 

@@ -28,7 +28,8 @@ public class WorkerEnvironmentTests
     [InlineData("PyTorchJob", "RANK=1 WORLD_SIZE=2 MASTER_ADDR=job-master-0 MASTER_PORT=23456", 1, 2, 0, 1, "job-master-0", 23456)]
     [InlineData(
         "srun",
-        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_NTASKS_PER_NODE=4 SLURM_STEP_ID=0 SLURM_JOB_ID=70001 SLURM_STEP_NODELIST=gpu[003-004]",
+        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_NTASKS_PER_NODE=4 SLURM_STEP_ID=0 SLURM_JOB_ID=70001 "
+            + "SLURM_STEP_NODELIST=gpu[003-004]",
         5,
         8,
         1,
@@ -38,7 +39,8 @@ public class WorkerEnvironmentTests
     )]
     [InlineData(
         "srun with an address",
-        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_STEP_ID=0 SLURM_JOB_ID=1 SLURM_STEP_NODELIST=gpu[003-004] MASTER_ADDR=b MASTER_PORT=7",
+        "SLURM_PROCID=5 SLURM_NTASKS=8 SLURM_LOCALID=1 SLURM_STEP_ID=0 SLURM_JOB_ID=1 SLURM_STEP_NODELIST=gpu[003-004] "
+            + "MASTER_ADDR=b MASTER_PORT=7",
         5,
         8,
         1,
@@ -93,11 +95,11 @@ public class WorkerEnvironmentTests
     public void A_process_alone_and_a_batch_script_have_no_group(string variables) => Assert.Null(Read(variables));
 
     [Theory]
-    [InlineData("RANK=4 WORLD_SIZE=4 MASTER_ADDR=a", "RANK=4: a number from 0 to 3")]
-    [InlineData("RANK=x WORLD_SIZE=4 MASTER_ADDR=a", "RANK=x: a number from 0 to 3")]
+    [InlineData("RANK=4 WORLD_SIZE=4 MASTER_ADDR=a", "RANK=4: it must be a number from 0 to 3")]
+    [InlineData("RANK=x WORLD_SIZE=4 MASTER_ADDR=a", "RANK=x: it must be a number from 0 to 3")]
     [InlineData("RANK=0 WORLD_SIZE=4", "MASTER_ADDR does not say where rank 0 runs")]
     [InlineData("RANK=0 WORLD_SIZE=4 MASTER_ADDR=a MASTER_PORT=no", "MASTER_PORT=no")]
-    [InlineData("RANK=0 WORLD_SIZE=4 MASTER_ADDR=a TESSERA_TIMEOUT=0", "TESSERA_TIMEOUT=0: seconds from 1 to 86400")]
+    [InlineData("RANK=0 WORLD_SIZE=4 MASTER_ADDR=a TESSERA_TIMEOUT=0", "TESSERA_TIMEOUT=0: it must be seconds from 1 to 86400")]
     public void What_makes_no_sense_is_named(string variables, string message) =>
         Assert.Contains(message, Assert.Throws<DistributedException>(() => Read(variables)).Message, StringComparison.Ordinal);
 

@@ -98,7 +98,7 @@ public sealed partial class OptimizerTests : LiveTensors
     {
         var p = Learned(1);
         Assert.Contains(
-            "'p' is given twice",
+            "'p' is listed twice",
             Assert.Throws<ArgumentException>(() => new Sgd([.. Group(p), .. Group(p)], 0.1)).Message,
             StringComparison.Ordinal
         );

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>The machine's stack: nothing below the topmost mark can be reached before the mark is taken.</summary>
 internal sealed class PickleStack(int maxValues, int maxMarks)
@@ -17,7 +17,7 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     public void Push(object? value, in PickleCursor at)
     {
         if (++pushed > maxValues)
-            throw at.Corrupt($"more than {maxValues} values");
+            throw at.Corrupt($"it pushes more than {maxValues} values");
         values.Add(value);
     }
 
@@ -29,7 +29,7 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     }
 
     public object? Peek(in PickleCursor at) =>
-        values.Count > Fence ? values[^1] : throw at.Corrupt("a value is wanted where there is none");
+        values.Count > Fence ? values[^1] : throw at.Corrupt("an instruction needs a value, and there is none");
 
     public object? Pop(in PickleCursor at)
     {
@@ -45,7 +45,7 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     public object?[] PopToMark(in PickleCursor at)
     {
         if (marks.Count == 0)
-            throw at.Corrupt("a mark is wanted where there is none");
+            throw at.Corrupt("an instruction needs a mark, and there is none");
         var from = marks.Pop();
         var taken = CollectionsMarshal.AsSpan(values)[from..].ToArray();
         values.RemoveRange(from, taken.Length);
@@ -56,7 +56,7 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     public object?[] Pop(int count, in PickleCursor at)
     {
         if (values.Count - Fence < count)
-            throw at.Corrupt($"{count} values are wanted, {values.Count - Fence} are there");
+            throw at.Corrupt($"an instruction needs {count} values, and there are {values.Count - Fence}");
         var from = values.Count - count;
         var taken = CollectionsMarshal.AsSpan(values)[from..].ToArray();
         values.RemoveRange(from, count);

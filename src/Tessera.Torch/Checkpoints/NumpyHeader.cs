@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// The header of an .npy file, text of the form <c>{'descr': '&lt;f4', 'fortran_order': False, 'shape': (3, 4), }</c>.

@@ -1,6 +1,6 @@
 using System.Text;
 
-namespace Tessera.Checkpoints.Zip;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Writes a zip archive of uncompressed entries, the bytes of each beginning at a multiple of 64, as PyTorch does it.
@@ -24,7 +24,7 @@ internal sealed class AlignedZipWriter(Stream stream)
         var counted = 0L;
         write(part => (checksum, counted) = (Crc32.Append(checksum, part), counted + part.Length));
         if (counted != length)
-            throw new ArgumentException($"entry {name} was to have {length} bytes, not {counted}", nameof(length));
+            throw new ArgumentException($"entry {name} must have {length} bytes, not {counted}", nameof(length));
 
         var nameBytes = Encoding.UTF8.GetBytes(name);
         var wide = length >= Wide;
@@ -125,7 +125,7 @@ internal sealed class AlignedZipWriter(Stream stream)
             w.Write((ushort)0);
         });
 
-    /// <summary>What local and central headers share: version, flags (UTF-8 names), method, date, checksum and lengths.</summary>
+    /// <summary>The common part of local and central headers: version, flags (UTF-8 names), method, date, checksum and lengths.</summary>
     static void WriteCommon(BinaryWriter w, uint checksum, uint length, int nameLength, int extraLength)
     {
         w.Write((ushort)45);

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Unicode;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>Reads the arguments of pickle instructions, never beyond the end.</summary>
 internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
@@ -27,7 +27,7 @@ internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
     public ReadOnlySpan<byte> Take(ulong length)
     {
         if (length > (ulong)(bytes.Length - Position))
-            throw Corrupt($"{length} bytes are wanted, {bytes.Length - Position} are left");
+            throw Corrupt($"an instruction needs {length} bytes, and {bytes.Length - Position} are left");
         var part = bytes.Slice(Position, (int)length);
         Position += (int)length;
         return part;
@@ -37,7 +37,7 @@ internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
     {
         var part = Take(length);
         if (!Utf8.IsValid(part))
-            throw Corrupt("a string is not UTF-8");
+            throw Corrupt("a string must be UTF-8");
         return Encoding.UTF8.GetString(part);
     }
 
@@ -48,7 +48,7 @@ internal ref struct PickleCursor(ReadOnlySpan<byte> bytes, string path)
         var rest = bytes[Position..];
         var end = rest[..Math.Min(rest.Length, longest)].IndexOf((byte)'\n');
         if (end < 0)
-            throw Corrupt($"a name does not end within {longest} bytes");
+            throw Corrupt($"a name must end within {longest} bytes");
         var text = Text((ulong)end);
         Position++;
         return text;

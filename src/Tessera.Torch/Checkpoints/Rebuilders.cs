@@ -2,9 +2,9 @@ using System.Collections.Frozen;
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
-/// <summary>What a function or class on the allow list stands for: a value made of its arguments.</summary>
+/// <summary>Builds a value from the arguments of a function or class on the allow list.</summary>
 internal delegate object? Rebuild(CheckpointTuple arguments, in PickleCursor at, string path);
 
 /// <summary>
@@ -42,7 +42,7 @@ internal static class Rebuilders
     {
         var numbers = new long[tuple.Count];
         for (var i = 0; i < numbers.Length; i++)
-            numbers[i] = tuple[i] is long number ? number : throw at.Corrupt($"{what} holds something that is no 64-bit integer");
+            numbers[i] = tuple[i] is long number ? number : throw at.Corrupt($"{what} must hold 64-bit integers");
         return numbers;
     }
 
@@ -93,7 +93,7 @@ internal static class Rebuilders
         {
             CheckpointTuple tuple => tuple,
             List<object?> list => new CheckpointTuple([.. list]),
-            _ => throw at.Corrupt("a list or tuple is wanted"),
+            _ => throw at.Corrupt("a list or a tuple was expected"),
         };
 
     static CheckpointDictionary Dictionary(CheckpointTuple arguments, in PickleCursor at, string path)
@@ -116,7 +116,7 @@ internal static class Rebuilders
     static CheckpointTensor TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments is [_, _, _, _, _, _, GlobalReference type, ..] && Type(type, out var element)
             ? Tensor(arguments, element, at)
-            : throw at.Corrupt("_rebuild_tensor_v3 names no element type that is known");
+            : throw at.Corrupt("_rebuild_tensor_v3 names an unknown element type");
 
     static CheckpointTensor Tensor(CheckpointTuple arguments, ElementType? type, in PickleCursor at)
     {
@@ -141,7 +141,7 @@ internal static class Rebuilders
     static byte[] Encode(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments is [string text, "latin1" or "latin-1"] && NumpyArray.AsBytes(text) is { } bytes
             ? bytes
-            : throw at.Corrupt("text is encoded otherwise than as latin1");
+            : throw at.Corrupt("text must be encoded as latin1");
 
     static byte[] Bytes(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments switch
@@ -150,6 +150,6 @@ internal static class Rebuilders
             [byte[] bytes] => bytes,
             [string text, "latin1" or "latin-1"] when NumpyArray.AsBytes(text) is { } bytes => bytes,
             [List<object?> numbers] when numbers.All(x => x is >= 0L and <= 255L) => numbers.Select(x => (byte)(long)x!).ToArray(),
-            _ => throw at.Corrupt("bytes are made of something that is no bytes"),
+            _ => throw at.Corrupt("bytes cannot be made of this value"),
         };
 }

@@ -1,9 +1,8 @@
 using System.Runtime.InteropServices;
-using Tessera.Native;
 
-namespace Tessera.Distributed;
+namespace Tessera.Native;
 
-/// <summary>An object of the native library, freed when nobody uses it any more.</summary>
+/// <summary>An object of the native library, freed when it is no longer used.</summary>
 internal abstract class NativeHandle() : SafeHandle(0, ownsHandle: true)
 {
     public override bool IsInvalid => handle == 0;

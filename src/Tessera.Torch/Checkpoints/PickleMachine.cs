@@ -1,9 +1,9 @@
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
-/// <summary>What a persistent id, the reference of a pickle to something outside of it, stands for.</summary>
+/// <summary>Resolves a persistent id: the reference of a pickle to a storage outside of it.</summary>
 internal delegate CheckpointTensor PersistentLoad(CheckpointTuple id, in PickleCursor at);
 
 /// <summary>
@@ -49,7 +49,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         {
             var op = (PickleOp)at.Byte();
             if (op == PickleOp.Stop)
-                return stack.HoldsResult ? stack.Pop(at) : throw at.Corrupt("it does not end with one value");
+                return stack.HoldsResult ? stack.Pop(at) : throw at.Corrupt("it must end with exactly one value");
             Step(op, ref at);
         }
     }
@@ -60,7 +60,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         {
             case PickleOp.Proto:
                 if (at.Byte() is var version and > 5)
-                    throw at.Corrupt($"protocol {version} is unknown");
+                    throw at.Corrupt($"the protocol must be at most 5, not {version}");
                 break;
             case PickleOp.Frame:
                 at.UInt64();
@@ -203,7 +203,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 stack.Push(
                     stack.Pop(2, at) is [string module, string name]
                         ? Name(module, name, at)
-                        : throw at.Corrupt("a global's name is no text"),
+                        : throw at.Corrupt("the name of a global must be text"),
                     at
                 );
                 break;
@@ -218,14 +218,14 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 break;
             case PickleOp.BinPersId:
                 if (persistentLoad is null)
-                    throw at.Corrupt("it refers to a storage where there is none");
+                    throw at.Corrupt("it refers to a storage, and the file has none");
                 stack.Push(
-                    stack.Pop(at) is CheckpointTuple id ? persistentLoad(id, at) : throw at.Corrupt("a persistent id is no tuple"),
+                    stack.Pop(at) is CheckpointTuple id ? persistentLoad(id, at) : throw at.Corrupt("a persistent id must be a tuple"),
                     at
                 );
                 break;
             default:
-                throw at.Corrupt($"the instruction 0x{(byte)op:x2} is not one that data needs");
+                throw at.Corrupt($"the instruction 0x{(byte)op:x2} does not belong in data");
         }
     }
 
@@ -233,7 +233,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     public static object? Hashable(object? key, in PickleCursor at) =>
         key switch
         {
-            List<object?> or CheckpointDictionary => throw at.Corrupt("a list or dictionary is used as a key"),
+            List<object?> or CheckpointDictionary => throw at.Corrupt("a key must not be a list or a dictionary"),
             _ => key,
         };
 
@@ -246,7 +246,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     void CountContainer(in PickleCursor at)
     {
         if (++containers > limits.MaxContainers)
-            throw at.Corrupt($"more than {limits.MaxContainers} containers");
+            throw at.Corrupt($"it creates more than {limits.MaxContainers} containers");
     }
 
     /// <summary>An integer of any length: a long, or a BigInteger where it does not fit.</summary>
@@ -259,13 +259,15 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     static object LongInteger(ref PickleCursor at)
     {
         var length = at.UInt32();
-        return length <= LongestInteger ? Integer(at.Take(length)) : throw at.Corrupt($"an integer of {length} bytes");
+        return length <= LongestInteger
+            ? Integer(at.Take(length))
+            : throw at.Corrupt($"an integer must have at most {LongestInteger} bytes, not {length}");
     }
 
     GlobalReference Name(string module, string name, in PickleCursor at)
     {
         if (module.Length == 0 || name.Length == 0 || module.Length > 512 || name.Length > 512)
-            throw at.Corrupt("a global has no proper name");
+            throw at.Corrupt("the module and the name of a global must have 1 to 512 characters each");
         var global = new GlobalReference(module, name);
         if (options.Strict && !Rebuilders.Allows(global))
             throw new ForbiddenPickleException(
@@ -288,7 +290,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                     record.Add(item);
                 break;
             default:
-                throw at.Corrupt("items are appended to something that is no list");
+                throw at.Corrupt("items can be appended to a list only");
         }
     }
 
@@ -307,14 +309,14 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                     record.Add(item);
                 break;
             default:
-                throw at.Corrupt("items are put into something that is no dictionary");
+                throw at.Corrupt("items can be set in a dictionary only");
         }
     }
 
     void Call(object?[] callableAndArguments, in PickleCursor at)
     {
         if (callableAndArguments[1] is not CheckpointTuple arguments)
-            throw at.Corrupt("arguments are no tuple");
+            throw at.Corrupt("the arguments of a call must be a tuple");
         PushContainer(
             callableAndArguments[0] switch
             {
@@ -322,7 +324,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 GlobalReference global => new OpaqueRecord(global.ToString(), arguments),
                 // What a placeholder would have returned is a placeholder too.
                 OpaqueRecord record and not (NumpyType or NumpyArray) => new OpaqueRecord(record.TypeName + "()", arguments),
-                _ => throw at.Corrupt("something is called that is neither a class nor a function"),
+                _ => throw at.Corrupt("only a class or a function can be called"),
             },
             at
         );
@@ -348,7 +350,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 record.State = state;
                 break;
             default:
-                throw at.Corrupt("a state is given to something that has none");
+                throw at.Corrupt("a state is given to a value that has none");
         }
     }
 

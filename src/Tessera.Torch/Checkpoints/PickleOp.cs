@@ -1,4 +1,4 @@
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>The instructions of Python's pickle format (protocols 2 to 5) that data needs.</summary>
 internal enum PickleOp : byte

@@ -1,10 +1,8 @@
 using System.Text;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
-/// <summary>Reads what torch.save writes since version 1.6: a zip with a pickle and one entry per storage.</summary>
+/// <summary>Reads the format of torch.save since version 1.6: a zip with a pickle and one entry per storage.</summary>
 internal sealed class TorchZip
 {
     const string PickleName = "data.pkl";
@@ -45,7 +43,7 @@ internal sealed class TorchZip
         )
             throw new UnsupportedCheckpointException(
                 file.Path,
-                $"the file's byte order is '{byteOrder}', only little is read; save it again on a little-endian machine"
+                $"the file's byte order must be 'little', not '{byteOrder}'; save it again on a little-endian machine"
             );
         var pickle = zip.Find(folder + PickleName)!;
         var bytes = zip.Bytes(pickle, pickle.Deflated ? options.Limits.MaxUnpackedPickle : int.MaxValue);
@@ -62,7 +60,7 @@ internal sealed class TorchZip
             storages.Add(key, storage);
         }
         if (!CheckpointTensor.TryMultiply(count, type.Size, out var bytes) || bytes != storage.Storage.ByteLength)
-            throw at.Corrupt($"storage {key} is to have {count} elements of type {type.Name}, and has {storage.Storage.ByteLength} bytes");
+            throw at.Corrupt($"storage {key} declares {count} elements of type {type.Name}, but has {storage.Storage.ByteLength} bytes");
         return storage.ElementType == type ? storage : StorageId.Whole(key, storage.Storage, type, count);
     }
 }

@@ -1,8 +1,7 @@
 using System.Buffers.Binary;
 using System.Numerics;
-using Tessera.Checkpoints.Pickle;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Reads what torch.save wrote before version 1.6: four pickles (a magic number, the protocol, facts about the
@@ -24,26 +23,26 @@ internal sealed class TorchLegacy
     /// <summary>Whether the first pickle of a file is the magic number.</summary>
     public static bool IsMagic(object? value) => value is BigInteger number && number == magic;
 
-    /// <summary>Reads what follows the magic number.</summary>
+    /// <summary>Reads the file after the magic number.</summary>
     public static object? Read(FileBytes file, CheckpointOptions options, int magicLength) =>
         new TorchLegacy(file, options, magicLength).Read();
 
     object? Read()
     {
         if (Next() is not Protocol)
-            throw Corrupt($"the protocol is not {Protocol}");
+            throw Corrupt($"the protocol must be {Protocol}");
         if (Next() is not CheckpointDictionary system)
-            throw Corrupt("the facts about the system are no dictionary");
+            throw Corrupt("the information about the system must be a dictionary");
         if (system.TryGetValue("little_endian", out var little) && little is false)
             throw new UnsupportedCheckpointException(
                 file.Path,
-                "the file is big-endian, which is not read; save it again on a little-endian machine"
+                "the file is big-endian, which is not supported; save it again on a little-endian machine"
             );
         var root = Next(LoadStorage);
         if (Next() is not List<object?> keys)
-            throw Corrupt("the storages' keys are no list");
+            throw Corrupt("the keys of the storages must be a list");
         foreach (var key in keys)
-            PlaceStorage(key as string ?? throw Corrupt("a storage's key is no text"));
+            PlaceStorage(key as string ?? throw Corrupt("the key of a storage must be text"));
         return storages.Count == 0 ? root : throw Corrupt($"storage {storages.Keys.First()} is not in the file");
     }
 
@@ -62,13 +61,13 @@ internal sealed class TorchLegacy
         if (!storages.TryGetValue(key, out var storage))
             storages.Add(key, storage = StorageId.Whole(key, CheckpointStorage.Unplaced(file.Path, count * type.Size), type, count));
         if (storage.Count != count || storage.ElementType != type)
-            throw at.Corrupt($"storage {key} is described in two ways");
+            throw at.Corrupt($"storage {key} has two different descriptions");
         if (id.Count < 6 || id[5] is null)
             return storage;
 
         // A window of the storage that counts as a storage of its own.
         if (id[5] is not CheckpointTuple { Count: 3 } window || window[1] is not long offset || window[2] is not long size)
-            throw at.Corrupt($"the window of storage {key} is not as PyTorch writes it");
+            throw at.Corrupt($"the view of storage {key} does not have PyTorch's form");
         return CheckpointTensor.View(storage.Name, storage.Storage, type, offset, [size], [1]);
     }
 

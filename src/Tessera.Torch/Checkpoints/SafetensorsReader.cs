@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Text.Json;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Reads safetensors: eight bytes that give the length of a JSON header, the header, then the tensors' bytes,
@@ -39,7 +39,7 @@ internal static class SafetensorsReader
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             // The reader throws the latter for text that is no UTF-8.
-            throw new CorruptCheckpointException(file.Path, $"the header is no valid JSON ({e.Message})", e);
+            throw new CorruptCheckpointException(file.Path, $"the header is not valid JSON ({e.Message})", e);
         }
 
         var dataStart = 8 + (long)length;
@@ -61,7 +61,7 @@ internal static class SafetensorsReader
     {
         var json = new Utf8JsonReader(header);
         if (!json.Read() || json.TokenType != JsonTokenType.StartObject || header[0] != '{')
-            throw new CorruptCheckpointException(path, "the header does not begin with {");
+            throw new CorruptCheckpointException(path, "the header must begin with {");
         var names = new HashSet<string>();
         var tensors = new List<Description>();
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
@@ -83,13 +83,13 @@ internal static class SafetensorsReader
     static void ReadMetadata(ref Utf8JsonReader json, Dictionary<string, string> metadata, string path)
     {
         if (json.TokenType != JsonTokenType.StartObject)
-            throw new CorruptCheckpointException(path, "the metadata is no object");
+            throw new CorruptCheckpointException(path, "the metadata must be an object");
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
         {
             var key = json.GetString()!;
             json.Read();
             if (json.TokenType != JsonTokenType.String)
-                throw new CorruptCheckpointException(path, $"the metadata's {key} is no text");
+                throw new CorruptCheckpointException(path, $"the metadata's {key} must be text");
             if (!metadata.TryAdd(key, json.GetString()!))
                 throw new CorruptCheckpointException(path, $"the metadata has two entries called {key}");
         }
@@ -98,7 +98,7 @@ internal static class SafetensorsReader
     static Description ReadTensor(ref Utf8JsonReader json, string name, string path)
     {
         if (json.TokenType != JsonTokenType.StartObject)
-            throw Bad("is no object");
+            throw Bad("must be an object");
         ElementType? type = null;
         long[]? shape = null,
             offsets = null;
@@ -119,7 +119,7 @@ internal static class SafetensorsReader
                     offsets = ReadIntegers(ref json);
                     break;
                 default:
-                    throw Bad($"has the field {field} twice, of a wrong type, or out of place");
+                    throw Bad($"has the field {field} twice, of the wrong type, or in the wrong place");
             }
         }
         if (type is not { } element || shape is null || offsets is not [var begin, var end])
@@ -130,22 +130,22 @@ internal static class SafetensorsReader
         {
             // Beyond this only a zero can still bring it back to a length that fits.
             if (!CheckpointTensor.TryMultiply(bytes, size, out bytes))
-                throw Bad("has more elements than can be counted");
+                throw Bad("has too many elements to count");
         }
         if (begin > end || end - begin != bytes)
-            throw Bad($"takes {bytes} bytes, not those from {begin} to {end}");
+            throw Bad($"takes {bytes} bytes, but its data_offsets are {begin} and {end}");
         return new Description(name, element, shape, begin, end);
 
         long[] ReadIntegers(ref Utf8JsonReader json)
         {
             if (json.TokenType != JsonTokenType.StartArray)
-                throw Bad("has a shape or offsets that are no array");
+                throw Bad("must have an array as its shape and its data_offsets");
             var numbers = new List<long>();
             while (json.Read() && json.TokenType != JsonTokenType.EndArray)
                 numbers.Add(
                     json.TokenType == JsonTokenType.Number && json.TryGetInt64(out var number) && number >= 0
                         ? number
-                        : throw Bad("has a shape or offsets that are no non-negative integers")
+                        : throw Bad("must have non-negative integers in its shape and its data_offsets")
                 );
             return [.. numbers];
         }
@@ -163,7 +163,7 @@ internal static class SafetensorsReader
         )
         {
             if (t.Begin != covered)
-                throw new CorruptCheckpointException(path, $"tensor {t.Name} begins at byte {t.Begin} of the data where {covered} is due");
+                throw new CorruptCheckpointException(path, $"tensor {t.Name} must begin at byte {covered} of the data, not {t.Begin}");
             covered = t.End;
         }
         if (covered != dataLength)

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Numerics;
 using System.Text;
 
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>A numpy dtype: its type string, and the byte order that BUILD tells.</summary>
 internal sealed class NumpyType(string descr, CheckpointTuple arguments) : OpaqueRecord("numpy.dtype", arguments)
@@ -15,7 +15,7 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
     public void Build(object? state, in PickleCursor at)
     {
         if (state is not CheckpointTuple { Count: >= 2 } tuple || tuple[1] is not string told)
-            throw at.Corrupt("the state of a numpy dtype is not as numpy writes it");
+            throw at.Corrupt("the state of a numpy dtype does not have numpy's form");
         order = told;
         State = state;
     }
@@ -27,7 +27,7 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
             return false;
         return order != ">"
             ? true
-            : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not read");
+            : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not supported");
     }
 
     /// <summary>A single number from its bytes, or an opaque record where it is not a number.</summary>
@@ -76,14 +76,14 @@ internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("nump
             || tuple[2] is not NumpyType type
             || tuple[3] is not (bool or long)
         )
-            throw at.Corrupt("the state of a numpy array is not as numpy writes it");
+            throw at.Corrupt("the state of a numpy array does not have numpy's form");
         State = state;
         if (tuple[4] is List<object?> objects)
             return objects;
         if (!type.TryElement(path, out var element))
             return this;
         if (AsBytes(tuple[4]) is not { } bytes)
-            throw at.Corrupt("a numpy array's contents are not bytes");
+            throw at.Corrupt("the contents of a numpy array must be bytes");
 
         var shape = Rebuilders.Integers(sizes, "a numpy array's shape", at);
         return View(path, "a numpy array", CheckpointStorage.Owned(bytes, path), element, shape, tuple[3] is true or 1L);
@@ -112,7 +112,8 @@ internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("nump
             ? tensor
             : throw new CorruptCheckpointException(
                 path,
-                $"{name}: an array of shape [{string.Join(", ", shape)}] and type {element.Name} takes {tensor.ByteLength} bytes, not {storage.ByteLength}"
+                $"{name}: an array of shape [{string.Join(", ", shape)}] and type {element.Name} "
+                    + $"must have {tensor.ByteLength} bytes, not {storage.ByteLength}"
             );
     }
 

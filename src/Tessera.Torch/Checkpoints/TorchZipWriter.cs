@@ -1,9 +1,7 @@
 using System.Numerics;
 using System.Text;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Writes an ordered dictionary of tensors as torch.save does, for torch.load(weights_only=True).</summary>
 internal static class TorchZipWriter

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.IO.Compression;
 using System.Text;
 
-namespace Tessera.Checkpoints.Zip;
+namespace Tessera.Checkpoints;
 
 /// <summary>One file inside a zip archive.</summary>
 /// <param name="Name">Name with its folders.</param>
@@ -54,7 +54,7 @@ internal sealed class ZipDirectory
     public ReadOnlySpan<byte> Bytes(ZipEntry entry, int maxLength)
     {
         if (entry.Length > maxLength)
-            throw Corrupt($"entry {entry.Name} has {entry.Length} bytes, more than {maxLength}");
+            throw Corrupt($"entry {entry.Name} must have at most {maxLength} bytes, not {entry.Length}");
         return entry.Deflated ? Unpack(entry) : file.Slice(entry.DataOffset, (int)entry.Length);
     }
 
@@ -148,7 +148,7 @@ internal sealed class ZipDirectory
         if (method is not (0 or 8))
             throw new UnsupportedCheckpointException(
                 file.Path,
-                $"entry {name} is compressed by method {method}; only stored and deflated ones are read"
+                $"entry {name} is compressed by method {method}; only stored and deflated entries can be read"
             );
 
         long packed = UInt32(central, 20),
@@ -164,13 +164,13 @@ internal sealed class ZipDirectory
         if (packed < 0 || length < 0 || data > file.Length - packed)
             throw Corrupt($"entry {name} of {packed} bytes lies outside the file of {file.Length}");
         if (method == 0 && packed != length)
-            throw Corrupt($"entry {name} is not compressed, yet declares {length} bytes in {packed}");
+            throw Corrupt($"entry {name} is not compressed, but declares {length} bytes in {packed}");
         if (!file.Slice(header + LocalLength, UInt16(local, 26)).SequenceEqual(central.Slice(CentralLength, nameLength)))
-            throw Corrupt($"entry {name} has another name in its header");
+            throw Corrupt($"entry {name} has a different name in its header");
         return (new ZipEntry(name, data, packed, length, method == 8), header);
     }
 
-    /// <summary>Replaces those of the three numbers that do not fit 32 bits, in this order.</summary>
+    /// <summary>Replaces the numbers that do not fit 32 bits, in this order.</summary>
     void ReadZip64(ReadOnlySpan<byte> extra, ref long length, ref long packed, ref long header)
     {
         while (extra.Length >= 4)
@@ -206,7 +206,7 @@ internal sealed class ZipDirectory
         foreach (var entry in entries.Values.Where(e => e.Deflated))
             total += (ulong)entry.Length;
         if (total > RatioMatters && total > (UInt128)MaxRatio * (ulong)file.Length)
-            throw Corrupt($"the archive of {file.Length} bytes would unpack to {total}, which no checkpoint does");
+            throw Corrupt($"the archive of {file.Length} bytes would unpack to {total} bytes, more than a checkpoint does");
     }
 
     static ushort UInt16(ReadOnlySpan<byte> bytes, int at) => BinaryPrimitives.ReadUInt16LittleEndian(bytes[at..]);

@@ -1,7 +1,7 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Writes safetensors, larger elements first, so that every tensor lies aligned to its element size.</summary>
 internal static class SafetensorsWriter
@@ -21,14 +21,14 @@ internal static class SafetensorsWriter
         foreach (var (name, _, _) in ordered)
             if (!names.Add(name))
                 throw new ArgumentException(
-                    $"{path}: two tensors are called {name}, or a tensor has the name kept for metadata",
+                    $"{path}: two tensors are called {name}, or a tensor has the name reserved for metadata",
                     nameof(tensors)
                 );
 
         var header = Header(ordered, metadata ?? []);
         if (header.Length > SafetensorsReader.MaxHeader)
             throw new ArgumentException(
-                $"{path}: the header would take {header.Length} bytes, more than {SafetensorsReader.MaxHeader}",
+                $"{path}: the header must have at most {SafetensorsReader.MaxHeader} bytes, not {header.Length}",
                 nameof(tensors)
             );
         AtomicFile.Write(path, stream =>

@@ -1,6 +1,4 @@
-using Tessera.Checkpoints.Pickle;
-
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>How PyTorch's pickles refer to storages: ('storage', class, key, device, number of elements, ...).</summary>
 internal static class StorageId
@@ -14,9 +12,9 @@ internal static class StorageId
                 $"the file holds a whole module of class {module} with its source code; load it in PyTorch and save its state_dict()"
             );
         if (id is not ["storage", GlobalReference global, string key, _, long count, ..])
-            throw at.Corrupt("a persistent id refers to no storage");
+            throw at.Corrupt("a persistent id does not refer to a storage");
         if (count < 0)
-            throw at.Corrupt($"storage {key} is to have {count} elements");
+            throw at.Corrupt($"storage {key} declares {count} elements");
         if (!Rebuilders.Type(global, out var type))
             throw new ForbiddenPickleException(
                 path,

@@ -1,4 +1,4 @@
-namespace Tessera.Checkpoints.Pickle;
+namespace Tessera.Checkpoints;
 
 /// <summary>
 /// Values that later instructions refer back to. Writers number them in sequence, which is kept in a list; other
@@ -14,7 +14,7 @@ internal sealed class PickleMemo(int maxIndex)
     public void Put(uint index, object? value, in PickleCursor at)
     {
         if (index > maxIndex)
-            throw at.Corrupt($"memo index {index} is above {maxIndex}");
+            throw at.Corrupt($"memo index {index} must be at most {maxIndex}");
         if (index < sequence.Count)
             sequence[(int)index] = value;
         else if (index == sequence.Count && !others.ContainsKey((int)index))

@@ -1,4 +1,4 @@
-namespace Tessera.Checkpoints.Zip;
+namespace Tessera.Checkpoints;
 
 /// <summary>The checksum of zip entries (polynomial 0xEDB88320), eight bytes at a step.</summary>
 internal static class Crc32

@@ -1,23 +1,7 @@
 using System.Runtime.InteropServices;
+using Tessera.Native;
 
-namespace Tessera.Native;
-
-/// <summary>Kinds of errors; mirrors <c>ErrorKind</c> in native/tessera.h.</summary>
-internal enum ErrorKind
-{
-    None,
-    Engine,
-    Shape,
-    OutOfMemory,
-    UnknownOperator,
-    Index,
-    Type,
-    Value,
-    NotImplemented,
-    Callback,
-    Foreign,
-    Communication,
-}
+namespace Tessera;
 
 /// <summary>Calls operators of the engine by name and turns its errors into exceptions.</summary>
 internal static unsafe class Dispatcher

@@ -1,8 +1,6 @@
 using System.Text;
-using Tessera.Checkpoints.Pickle;
-using Tessera.Checkpoints.Zip;
 
-namespace Tessera.Checkpoints.Formats;
+namespace Tessera.Checkpoints;
 
 /// <summary>Reads numpy's .npy (one array) and .npz (a zip of them), in which JAX weights are published.</summary>
 internal static class NumpyFile
@@ -37,15 +35,15 @@ internal static class NumpyFile
     {
         var head = storage.Slice(0, (int)Math.Min(storage.ByteLength, MaxHeader + 12));
         if (!Recognises(head))
-            throw Bad("does not begin as numpy writes it");
+            throw Bad("does not begin with numpy's signature");
         var wide = head[6] switch
         {
             1 => false,
             2 or 3 => true,
-            var version => throw Bad($"is of version {version}, which is unknown"),
+            var version => throw Bad($"has the unknown version {version}"),
         };
         if (wide && head.Length < 12)
-            throw Bad("has its header cut off");
+            throw Bad("ends within its header");
         var start = wide ? 12 : 10;
         var length = wide ? BitConverter.ToUInt32(head[8..]) : BitConverter.ToUInt16(head[8..]);
         if (length > MaxHeader || length > head.Length - start)
@@ -54,7 +52,7 @@ internal static class NumpyFile
         if (header is null)
             throw Bad("has a header that is malformed or describes records of several fields");
         if (header.Descr.Contains('O', StringComparison.Ordinal))
-            throw new ForbiddenPickleException(path, "numpy.object_", $"array {name} holds pickled objects, which are not read");
+            throw new ForbiddenPickleException(path, "numpy.object_", $"array {name} holds pickled objects, which are not supported");
         if (!new NumpyType(header.Descr, new CheckpointTuple()).TryElement(path, out var element))
             return new OpaqueRecord("numpy.ndarray", new CheckpointTuple(header.Descr));
 
