@@ -1,4 +1,7 @@
 using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -125,7 +128,7 @@ public class ImageFileTests
         (float[] Values, ImageView[] Views) Run(Pipeline pipeline)
         {
             using var batch = new Loader(set, pipeline, 6, seed: 3, shuffle: true, workers: 0).Epoch(2).Single();
-            return (batch.Inputs.ToArray<float>(), [.. batch.Views!]);
+            return (batch.Inputs.ToArray<float>(), [.. batch.Views[0].Images!]);
         }
     }
 

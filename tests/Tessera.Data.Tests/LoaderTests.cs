@@ -1,5 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -13,7 +17,7 @@ public class LoaderTests
         var result = new List<(float[], long[], int[])>();
         foreach (var batch in loader.Epoch(epoch, skip))
             using (batch)
-                result.Add((batch.Inputs.ToArray<float>(), batch.Labels.ToArray<long>(), [.. batch.Indices]));
+                result.Add((batch.Inputs.ToArray<float>(), ClassTargets.Of(batch).Labels.ToArray<long>(), [.. batch.Indices]));
         return result;
     }
 
@@ -161,8 +165,8 @@ public class LoaderTests
             var seen = new List<int>();
             foreach (var (rank, part) in parts.Index())
             {
-                Assert.Equal(expected.Indices.Length, part[number].Whole);
-                if (part[number].Idle)
+                Assert.Equal(expected.Indices.Length, part[number].GlobalCount);
+                if (part[number].IsPlaceholder)
                     continue;
                 var share = BatchShare.Of(expected.Indices.Length, new(rank, processes));
                 seen.AddRange(share);
@@ -174,7 +178,7 @@ public class LoaderTests
         }
     }
 
-    private sealed record Made(int[] Indices, float[] Inputs, float[] Targets, int Whole, bool Idle)
+    private sealed record Made(int[] Indices, float[] Inputs, float[] Targets, int GlobalCount, bool IsPlaceholder)
     {
         internal float[] Row(float[] values, int i) =>
             values[(i * values.Length / Indices.Length)..((i + 1) * values.Length / Indices.Length)];
@@ -190,9 +194,9 @@ public class LoaderTests
                 .Select(batch => new Made(
                     [.. batch.Indices],
                     batch.Inputs.ToArray<float>(),
-                    batch.Targets!.ToArray<float>(),
-                    batch.Whole,
-                    batch.Idle
+                    ClassTargets.Of(batch).Soft!.ToArray<float>(),
+                    batch.GlobalCount,
+                    batch.IsPlaceholder
                 )),
         ];
     }

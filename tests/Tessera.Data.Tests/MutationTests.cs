@@ -2,6 +2,8 @@ using System.IO.Compression;
 using System.Text;
 using Tessera.Data.Formats;
 using Tessera.Data.Imaging;
+using Tessera.Data.Sets;
+using Tessera.Data.Text;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;

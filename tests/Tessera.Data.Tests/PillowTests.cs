@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Tessera.Data.Imaging;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;

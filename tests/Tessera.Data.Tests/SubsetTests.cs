@@ -1,5 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -29,7 +31,7 @@ public sealed class SubsetTests
     }
 
     private static int[] PerClass(Dataset data, IEnumerable<int> indices) =>
-        [.. indices.CountBy(index => data.Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
+        [.. indices.CountBy(index => ClassLabels.Of(data).Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
 
     [Fact]
     public void So_many_of_every_class_are_drawn()
@@ -107,18 +109,23 @@ public sealed class SubsetTests
     public void A_subset_reads_the_samples_that_it_names()
     {
         var data = Set();
-        var part = new Subset(data, [3, 500, 7], "some");
+        var part = data.Part([3, 500, 7], "some");
         var raster = new Raster();
         part.Read(1, raster);
         Assert.Equal((byte)(500 % 256), raster.Values[0]);
         Assert.Equal(["3", "500", "7"], Enumerable.Range(0, 3).Select(part.SampleName));
-        Assert.Equal([data.Labels[3], data.Labels[500], data.Labels[7]], part.Labels);
+        Assert.Equal(
+            [ClassLabels.Of(data).Labels[3], ClassLabels.Of(data).Labels[500], ClassLabels.Of(data).Labels[7]],
+            ClassLabels.Of(part).Labels
+        );
         Assert.Equal(("set", "some", 3), (part.Name, part.Split, part.Count));
-        Assert.Contains("sample 600 of 600", Assert.Throws<DataException>(() => new Subset(data, [600])).Message, StringComparison.Ordinal);
+        Assert.Equal("set (train): there is no sample 600 among 600", Assert.Throws<DataException>(() => data.Part([600])).Message);
     }
 
-    private sealed class Named(params string[] names) : Dataset("named", "train", ["one"], new int[names.Length])
+    private sealed class Named(params string[] names) : Dataset("named", "train", new ClassLabels(["one"], new int[names.Length]))
     {
+        public override Named Part(IReadOnlyList<int> indices, string? split = null) => new([.. indices.Select(index => names[index])]);
+
         public override string SampleName(int index) => names[index];
     }
 
@@ -128,7 +135,7 @@ public sealed class SubsetTests
         using var folder = new TempFolder();
         var data = Set();
         var drawn = ClassBalance.Draw(data, 4, 1);
-        File.WriteAllText(folder["list"], SampleList.Write(new Subset(data, drawn), "some samples"));
+        File.WriteAllText(folder["list"], SampleList.Write(data.Part(drawn), "some samples"));
         Assert.StartsWith("# some samples\n", File.ReadAllText(folder["list"]), StringComparison.Ordinal);
         Assert.Equal(drawn, SampleList.Read(folder["list"], data));
 
