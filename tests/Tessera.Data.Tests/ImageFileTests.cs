@@ -77,7 +77,8 @@ public class ImageFileTests
             file.Resize(canvas, part, height, width, Interpolation.Bicubic, shrink: true);
             var exact = Exact(whole, part, height, width, Interpolation.Bicubic);
             var difference = Difference(exact, canvas.Image);
-            // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further away.
+            // The scene is full of edges and fine waves: photographs come much closer. A shift by a pixel of the small image is further
+            // away.
             var beside = Difference(
                 exact,
                 Exact(whole, part with { Left = part.Left + factor, Width = part.Width - factor }, height, width, Interpolation.Bicubic)
@@ -143,5 +144,15 @@ public class ImageFileTests
         Assert.Throws<UnreadableImageException>(() =>
             file.Resize(new Canvas(), new(0, 0, rows, 331), 16, 16, Interpolation.Bicubic, shrink)
         );
+    }
+
+    [Fact]
+    public void A_file_that_was_closed_says_so()
+    {
+        var file = ImageFile.Open("closed.ppm", [.. "P6 1 1 255\n"u8, 1, 2, 3]);
+        Assert.Equal((1, 1), (file.Height, file.Width));
+        file.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => file.Height);
+        Assert.Throws<ObjectDisposedException>(() => file.Decode(new Raster()));
     }
 }

@@ -73,7 +73,7 @@ internal sealed class DatasetSamples : GoldenCase
                     Same(
                         "trained classes",
                         image.Values.Select(value =>
-                            file.StartsWith("ade", StringComparison.Ordinal) ? LabelMaps.FromOne(value) : LabelMaps.Cityscapes(value)
+                            file.StartsWith("ade", StringComparison.Ordinal) ? LabelValues.FromOne(value) : LabelValues.Cityscapes(value)
                         ),
                         "train"
                     );
