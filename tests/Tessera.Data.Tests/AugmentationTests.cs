@@ -80,7 +80,7 @@ public class AugmentationTests
         );
         Assert.Contains("no table 'cifar'", Assert.Throws<DataException>(() => new AutoAugment("cifar")).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "starts with 'rand'",
+            "must start with 'rand'",
             Assert.Throws<DataException>(() => new RandAugment("original")).Message,
             StringComparison.Ordinal
         );
@@ -223,7 +223,7 @@ public class AugmentationTests
         Assert.All(mixing.Plan(4, 8, 8, 2, ref random), mix => Assert.Equal(Mix.None, mix));
         Assert.Null(Mixing.Of([]));
         Assert.Contains(
-            "Mixup is there twice",
+            "augment: mixup is there twice",
             Assert.Throws<DataException>(() => new Pipeline([new Mixup(), new Mixup()])).Message,
             StringComparison.Ordinal
         );

@@ -20,9 +20,13 @@ public class PillowTests
         raw('image', im)
         gray, exif = im.convert('L'), Image.Exif()
         exif[0x112] = 6
-        for name, image, options in [('rgb.jpg', im, {'quality': 90}), ('rgb.png', im, {}), ('rgb.webp', im, {'lossless': True}), ('rgb.gif', im, {}), ('rgb.tif', im, {}), ('rgb.bmp', im, {}), ('rgb.ppm', im, {}),
-                ('gray.jpg', gray, {}), ('gray.png', gray, {}), ('gray.pgm', gray, {}), ('gray.bmp', gray, {}), ('cmyk.jpg', im.convert('CMYK'), {'quality': 95}), ('cmyk.tif', im.convert('CMYK'), {}),
-                ('rgba.png', im.convert('RGBA'), {}), ('la.png', im.convert('LA'), {}), ('palette.png', im.convert('P'), {}), ('bits.png', im.convert('1'), {}), ('turned.jpg', im, {'exif': exif})]:
+        for name, image, options in [('rgb.jpg', im, {'quality': 90}), ('rgb.png', im, {}),
+                 ('rgb.webp', im, {'lossless': True}), ('rgb.gif', im, {}),
+                 ('rgb.tif', im, {}), ('rgb.bmp', im, {}), ('rgb.ppm', im, {}),
+                ('gray.jpg', gray, {}), ('gray.png', gray, {}), ('gray.pgm', gray, {}), ('gray.bmp', gray, {}),
+                 ('cmyk.jpg', im.convert('CMYK'), {'quality': 95}), ('cmyk.tif', im.convert('CMYK'), {}),
+                ('rgba.png', im.convert('RGBA'), {}), ('la.png', im.convert('LA'), {}), ('palette.png', im.convert('P'), {}),
+                 ('bits.png', im.convert('1'), {}), ('turned.jpg', im, {'exif': exif})]:
             image.save(f'{out}/{name}', **options)
             raw(name, Image.open(f'{out}/{name}'))
         raw('oriented', ImageOps.exif_transpose(Image.open(f'{out}/turned.jpg')))
@@ -34,7 +38,8 @@ public class PillowTests
                 raw(f'resize-{name}-{h}-{w}', im.resize((w, h), f))
             raw(f'box-{name}', im.resize((40, 30), f, box=(3.25, 7.5, 80.125, 60)))
         for i, degrees in enumerate([3, 45, 90, 180, 270, 359.5, -17.3]):
-            for name in ['nearest', 'bilinear', 'bicubic']: raw(f'rotate-{name}-{i}', im.rotate(degrees, filters[name], fillcolor=(124, 116, 104)))
+            for name in ['nearest', 'bilinear', 'bicubic']:
+                raw(f'rotate-{name}-{i}', im.rotate(degrees, filters[name], fillcolor=(124, 116, 104)))
         square = im.crop((0, 0, 60, 60))
         raw('square', square)
         raw('square90', square.rotate(90)); raw('square270', square.rotate(270))

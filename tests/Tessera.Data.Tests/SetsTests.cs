@@ -56,7 +56,7 @@ public class SetsTests
         Assert.Equal([149], ClassLabels.Of(Datasets.Open("cub200", "retrieval_test", folder.Path)).Labels);
         folder.Write("image_class_labels.txt", "1 1\n");
         Assert.Contains(
-            "where 3 are right",
+            "1 lines, and there must be 3: one per image",
             Assert.Throws<DataFormatException>(() => Datasets.Open("cub200", "train", folder.Path)).Message,
             StringComparison.Ordinal
         );

@@ -151,7 +151,7 @@ public sealed class ViewTests
             "plain: augment mixes or smooths targets, but the samples have no labels that could be mixed or smoothed",
             Assert.Throws<DataException>(() => new Loader(set, new([new LabelSmoothing()]), 3)).Message
         );
-        Assert.Equal(2, ClassBalance.Draw(set, 2, 1).Length);
+        Assert.Equal(2, StratifiedSampling.Draw(set, 2, 1).Length);
         Assert.Contains("one class per sample", Assert.Throws<DataException>(() => ClassLabels.Of(set)).Message, StringComparison.Ordinal);
     }
 
