@@ -243,7 +243,7 @@ public sealed class DenseTargetsTests
             ));
         Error("data set: smallest boxes of -1 pixels: the size must be at least 0", () => new ObjectBoxes([], [], -1));
 
-        static void Error(string message, Action act) => Assert.Equal(message, Assert.Throws<DataException>(act).Message);
+        static void Error(string message, Func<object> act) => Assert.Equal(message, Assert.Throws<DataException>(act).Message);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data.Images;
@@ -112,10 +113,8 @@ public class LoaderTests
             batch.Dispose();
             break;
         }
-        var read = set.Reads;
-        Assert.InRange(read, 1, 10);
-        Thread.Sleep(50);
-        Assert.Equal(read, set.Reads);
+        Assert.InRange(set.Reads, 1, 10);
+        Assert.All(set.Readers, thread => Assert.False(thread.IsAlive));
     }
 
     [Fact]
@@ -125,11 +124,15 @@ public class LoaderTests
         using var batches = new Loader(set, Pipeline.Plain, 1, workers: 2, prefetch: 5).Epoch(0).GetEnumerator();
         for (var taken = 1; taken <= 3; taken++)
         {
+            // With a batch taken, there is room for another.
+            set.Limit = taken + 5;
             Assert.True(batches.MoveNext());
             batches.Current.Dispose();
-            Thread.Sleep(30);
-            Assert.InRange(set.Reads, taken, taken + 5);
+            SpinWait.SpinUntil(() => set.Reads >= set.Limit);
         }
+        batches.Dispose();
+        Assert.Equal(8, set.Reads);
+        Assert.False(set.IsLimitExceeded);
     }
 
     [Fact]
@@ -220,9 +223,24 @@ public class LoaderTests
     /// <summary>Counts what is read and may fail at one sample.</summary>
     private sealed class Counting(int count, int failing = -1) : ImageDataset("counting", "train", ["one"], new int[count])
     {
+        private readonly ConcurrentDictionary<Thread, bool> readers = new();
         private int reads;
+        private volatile int limit = int.MaxValue;
+        private volatile bool isLimitExceeded;
 
         public int Reads => Volatile.Read(ref reads);
+
+        /// <summary>Threads that have read.</summary>
+        public IEnumerable<Thread> Readers => readers.Keys;
+
+        /// <summary>Most reads that are allowed by now.</summary>
+        public int Limit
+        {
+            get => limit;
+            set => limit = value;
+        }
+
+        public bool IsLimitExceeded => isLimitExceeded;
 
         public override int Channels => 1;
 
@@ -234,7 +252,9 @@ public class LoaderTests
 
         public override void Read(int index, Raster target)
         {
-            Interlocked.Increment(ref reads);
+            readers[Thread.CurrentThread] = true;
+            if (Interlocked.Increment(ref reads) > limit)
+                isLimitExceeded = true;
             if (index == failing)
                 throw new DataException($"sample {index} fails");
             target.Resize(1, 1, 1);
