@@ -154,8 +154,11 @@ public sealed class ObjectBoxes : Annotations
     private ImageObject? Follow(ImageObject one, PreparedImage image, ImageSize size)
     {
         var box = one.Box.Follow(image, size);
+        // Fractions are rounded: neither is a box of the smallest size dropped for that, nor a box that only touches the image kept.
+        const double Rounding = 1e-6;
+        var least = Math.Max(MinSize - Rounding, Rounding);
         // The area of the object shrinks and grows as its box does.
-        return box.Area > 0 && box.Width >= MinSize && box.Height >= MinSize
+        return box.Width >= least && box.Height >= least
             ? one with
             {
                 Box = box,

@@ -187,6 +187,36 @@ public sealed class DenseTargetsTests
     }
 
     [Fact]
+    public void Boxes_of_one_pixel_are_kept_and_boxes_that_touch_the_image_are_dropped()
+    {
+        using var scope = new Scope();
+        for (var side = 1; side < 60; side++)
+        {
+            var pixel = new ObjectBoxes(
+                ["a"],
+                [
+                    [.. Enumerable.Range(0, side).Select(i => new ImageObject(new(i, i, i + 1, i + 1), 0, i))],
+                ]
+            );
+            // Up to the left edge of the pixel in the middle.
+            var edge = (int)Math.Round((side - 1) / 2.0, MidpointRounding.ToEven);
+            var beside = new ObjectBoxes(
+                ["a"],
+                [
+                    [new(new(0, 0, edge, side), 0)],
+                ],
+                minSize: 0
+            );
+            foreach (var (annotations, crop, kept) in new[] { (pixel, side, side), (pixel, 1, 1), (beside, 1, 0) })
+            {
+                var set = new MemoryImages("set", "train", annotations, new byte[side * side], 1, side, side, raw);
+                var batch = new Loader(set, new([new CenterCrop(crop)]), 1, workers: 0).Epoch(0).Single();
+                Assert.Equal(kept, BoxTargets.Of(batch).Boxes.Size(0));
+            }
+        }
+    }
+
+    [Fact]
     public void Transforms_that_cannot_be_followed_are_refused_with_the_reason()
     {
         Refused("rand_augment: it rotates and shears images", new RandAugment());
