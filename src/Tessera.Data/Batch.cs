@@ -1,6 +1,8 @@
 namespace Tessera.Data;
 
-/// <summary>A batch of samples as the model sees them, once: methods that compare several views of a sample have batches with several.</summary>
+/// <summary>
+/// The samples of a batch as the model sees them. Methods that compare several views of a sample have batches with several.
+/// </summary>
 /// <param name="Inputs">Images [B, C, H, W] in float32, augmented and normalised, on the device of the loader; or word ids [B, S].</param>
 public sealed record BatchView(Tensor Inputs) : ITensorBag
 {
@@ -26,9 +28,9 @@ public sealed record BatchView(Tensor Inputs) : ITensorBag
     public BatchView To(Device device) => this with { Inputs = Inputs.To(device), Mask = Mask?.To(device) };
 }
 
-/// <summary>What a loader gives and a training step consumes.</summary>
+/// <summary>A batch of samples: a loader gives it, a training step consumes it.</summary>
 /// <param name="Views">The samples as the model sees them: one view, or several of the same samples.</param>
-/// <param name="Targets">What is to be learned of them.</param>
+/// <param name="Targets">Targets of the samples.</param>
 /// <param name="Indices">Position of each sample in its data set.</param>
 public sealed record Batch(IReadOnlyList<BatchView> Views, Targets Targets, IReadOnlyList<int> Indices) : ITensorBag, IDisposable
 {
@@ -89,5 +91,5 @@ public sealed record Batch(IReadOnlyList<BatchView> Views, Targets Targets, IRea
 /// <summary>An image that could not be decoded.</summary>
 /// <param name="Index">Position in the data set.</param>
 /// <param name="Name">Its file.</param>
-/// <param name="Problem">What is wrong with it.</param>
+/// <param name="Problem">The problem.</param>
 public sealed record UnreadableImage(int Index, string Name, string Problem);

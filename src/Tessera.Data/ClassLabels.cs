@@ -6,7 +6,7 @@ public sealed class ClassLabels : Annotations
     /// <summary>The classes of samples.</summary>
     /// <param name="classNames">Name per class; the position is the label.</param>
     /// <param name="labels">Class per sample.</param>
-    /// <param name="source">What messages call the data set.</param>
+    /// <param name="source">Name of the data set in messages.</param>
     /// <exception cref="DataException">A label without a class.</exception>
     public ClassLabels(IReadOnlyList<string> classNames, IReadOnlyList<int> labels, string source = "data set")
         : base(classNames)

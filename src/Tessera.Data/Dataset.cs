@@ -1,9 +1,9 @@
 namespace Tessera.Data;
 
-/// <summary>Samples in a fixed order, with what is known about them.</summary>
+/// <summary>Samples in a fixed order, with their annotations.</summary>
 /// <param name="name">Name in the registry, as in <c>cifar10</c>.</param>
 /// <param name="split">Which part, as in <c>train</c>.</param>
-/// <param name="annotations">What is known about each sample.</param>
+/// <param name="annotations">Class, classes, map or boxes of each sample, or none.</param>
 public abstract class Dataset(string name, string split, Annotations annotations)
 {
     /// <summary>Name in the registry.</summary>
@@ -12,7 +12,7 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <summary>Which part: <c>train</c>, <c>test</c>, <c>val</c>.</summary>
     public string Split { get; } = split;
 
-    /// <summary>What is known about each sample.</summary>
+    /// <summary>Class, classes, map or boxes of each sample, or none.</summary>
     public Annotations Annotations { get; } = annotations;
 
     /// <summary>Name per class; empty where there are no classes.</summary>
@@ -21,7 +21,7 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <summary>Number of samples.</summary>
     public int Count => Annotations.Count;
 
-    /// <summary>What a person would look a sample up by: a file name, or its number.</summary>
+    /// <summary>The name by which people find a sample: its file, or its number.</summary>
     public virtual string SampleName(int index) => index.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
     /// <summary>Some of the samples; everything else is the data set's own.</summary>

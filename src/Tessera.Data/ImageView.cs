@@ -1,7 +1,7 @@
 namespace Tessera.Data;
 
 /// <summary>
-/// Which part of its original an image shows, in fractions of the original's sides: what lies at (u, v) of the image lies at
+/// Which part of its original an image shows, in fractions of the original's sides: the point (u, v) of the image lies at
 /// (Top + u Height, Left + v Width) of the original. A side is negative where the image is mirrored.
 /// </summary>
 /// <param name="Top">Where the upper edge lies.</param>
@@ -20,6 +20,23 @@ public readonly record struct ImageView(double Top, double Left, double Height, 
     /// <summary>A window of an image that shows this view, in its pixels.</summary>
     internal ImageView Cut(int top, int left, int height, int width, int ofHeight, int ofWidth) =>
         Window(top / (double)ofHeight, left / (double)ofWidth, height / (double)ofHeight, width / (double)ofWidth);
+
+    /// <summary>
+    /// The part of the original that this one and another have in common, not mirrored; of no height or width where there is none.
+    /// </summary>
+    public ImageView Intersect(ImageView other)
+    {
+        var (top, height) = Intersect(Top, Height, other.Top, other.Height);
+        var (left, width) = Intersect(Left, Width, other.Left, other.Width);
+        return new(top, left, height, width);
+    }
+
+    private static (double Start, double Length) Intersect(double start, double length, double otherStart, double otherLength)
+    {
+        var low = Math.Max(Math.Min(start, start + length), Math.Min(otherStart, otherStart + otherLength));
+        var high = Math.Min(Math.Max(start, start + length), Math.Max(otherStart, otherStart + otherLength));
+        return (low, Math.Max(0, high - low));
+    }
 
     /// <summary>Left and right exchanged.</summary>
     public ImageView Mirrored => this with { Left = Left + Width, Width = -Width };

@@ -2,13 +2,13 @@ namespace Tessera.Data;
 
 /// <summary>How one image is mixed with its partner: by shares of all values, or by a box.</summary>
 /// <param name="Share">Of the image itself.</param>
-/// <param name="Box">What is pasted in; null for mixing values.</param>
+/// <param name="Box">Where the other image is pasted in; null for mixing values.</param>
 public readonly record struct Mix(double Share, MixBox? Box = null)
 {
     /// <summary>Nothing of the partner.</summary>
     public static Mix None { get; } = new(1);
 
-    /// <summary>A mix by a box of given centre, clipped to the image; the share becomes what is left of the image.</summary>
+    /// <summary>A mix by a box of given centre, clipped to the image; the share becomes the part that is left of the image.</summary>
     /// <param name="share">Of the image, before clipping.</param>
     /// <param name="centerY">Row of the centre.</param>
     /// <param name="centerX">Column of the centre.</param>

@@ -1,6 +1,8 @@
 namespace Tessera.Data;
 
-/// <summary>Mean and standard deviation per channel of images in [0, 1]: a value v in 0..255 becomes (v / 255 - mean) / deviation.</summary>
+/// <summary>
+/// Mean and standard deviation per channel of images in [0, 1]: a value v in 0..255 becomes (v / 255 - mean) / deviation.
+/// </summary>
 public sealed record Normalization
 {
     /// <summary>Mean and deviation per channel.</summary>
@@ -9,10 +11,10 @@ public sealed record Normalization
     {
         if (mean.Count != deviation.Count || mean.Count == 0)
             throw new DataException(
-                $"normalization: {mean.Count} means and {deviation.Count} deviations, where one of each per channel is right"
+                $"normalization: {mean.Count} means and {deviation.Count} deviations: there must be one of each per channel"
             );
         if (deviation.Any(value => !(value > 0)))
-            throw new DataException($"normalization: deviations are positive, not {string.Join(", ", deviation)}");
+            throw new DataException($"normalization: deviations must be positive, not {string.Join(", ", deviation)}");
         (Mean, Deviation) = (mean, deviation);
     }
 
@@ -63,7 +65,9 @@ public sealed record Normalization
         return new(mean, deviation);
     }
 
-    /// <summary>The normalised value of every byte, channel after channel, computed as frameworks do: in single precision, division by division.</summary>
+    /// <summary>
+    /// The normalised value of every byte, channel after channel, computed as frameworks do: in single precision, division by division.
+    /// </summary>
     /// <param name="channels">Channels of the images; a single mean serves any number.</param>
     /// <exception cref="DataException">Another number of channels.</exception>
     public float[] Table(int channels)

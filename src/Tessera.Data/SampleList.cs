@@ -5,12 +5,12 @@ namespace Tessera.Data;
 
 /// <summary>
 /// Samples named in a file, one a line: images of files by their path below the folder that all have in common, or by their bare
-/// name; samples of sets in one file by their number. Empty lines and those that begin with <c>#</c> are left out.
+/// name; samples of sets in one file by their number. Empty lines and lines that begin with <c>#</c> are left out.
 /// </summary>
 public static class SampleList
 {
     /// <summary>The text of a list.</summary>
-    /// <param name="data">What is named.</param>
+    /// <param name="data">Samples to name.</param>
     /// <param name="head">A comment in the first line.</param>
     public static string Write(Dataset data, string head)
     {
@@ -22,7 +22,9 @@ public static class SampleList
     }
 
     /// <summary>Positions of the named samples, ascending.</summary>
-    /// <exception cref="DataException">The file cannot be read, a name is unknown, stands for several samples or comes twice, or there is none.</exception>
+    /// <exception cref="DataException">
+    /// The file cannot be read, a name is unknown, stands for several samples or comes twice, or there is none.
+    /// </exception>
     public static int[] Read(string path, Dataset data)
     {
         string[] lines;

@@ -1,7 +1,7 @@
 namespace Tessera.Data;
 
 /// <summary>
-/// Random numbers that depend on their key alone (a seed, an epoch, a sample), so that what is drawn for a sample does not
+/// Random numbers that depend on their key alone (a seed, an epoch, a sample), so that the draws for a sample do not
 /// depend on who draws it or when: a counter run through the mixer of SplitMix64 (Steele et al., 2014).
 /// </summary>
 public struct SampleRandom
@@ -13,7 +13,7 @@ public struct SampleRandom
     /// <param name="seed">Seed of the run.</param>
     /// <param name="epoch">Epoch, from 0.</param>
     /// <param name="index">Sample in its data set.</param>
-    /// <param name="stream">What the numbers are for: different streams are independent.</param>
+    /// <param name="stream">Use of the numbers: different streams are independent.</param>
     public SampleRandom(ulong seed, long epoch, long index, int stream = 0) =>
         state = Mix(Mix(Mix(Mix(seed + Step) ^ (ulong)epoch) + Step ^ (ulong)index) + Step ^ (ulong)stream);
 

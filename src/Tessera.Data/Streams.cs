@@ -1,6 +1,6 @@
 namespace Tessera.Data;
 
-/// <summary>What the random numbers of a seed are used for.</summary>
+/// <summary>Uses of the random numbers of a seed: each draws from a stream of its own.</summary>
 internal static class Streams
 {
     internal const int Sample = 0;

@@ -1,6 +1,6 @@
 namespace Tessera.Data;
 
-/// <summary>What a batch is to be learned towards: a kind of its own for each kind of task.</summary>
+/// <summary>Targets of a batch: each kind of task has a kind of its own.</summary>
 public abstract record Targets : ITensorBag
 {
     /// <summary>Number of samples.</summary>
@@ -20,7 +20,9 @@ public abstract record Targets : ITensorBag
 
 /// <summary>One class per sample.</summary>
 /// <param name="Labels">Class indices [B], int64.</param>
-/// <param name="Soft">Distributions over the classes [B, classes], where mixing or smoothing made some; null where a class alone counts.</param>
+/// <param name="Soft">
+/// Distributions over the classes [B, classes], where mixing or smoothing made some; null where a class alone counts.
+/// </param>
 public sealed record ClassTargets(Tensor Labels, Tensor? Soft = null) : Targets
 {
     /// <inheritdoc/>

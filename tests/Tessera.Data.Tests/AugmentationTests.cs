@@ -1,5 +1,8 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
 
 namespace Tessera.Data.Tests;
 
@@ -10,7 +13,7 @@ public class AugmentationTests
     [Fact]
     public void Every_transform_of_the_registry_can_be_made_from_its_defaults_and_names_are_snake_case()
     {
-        foreach (var kind in Transforms.Kinds.Values)
+        foreach (var kind in TransformRegistry.Kinds.Values)
         {
             Assert.Matches("^[a-z_]+$", kind.Name);
             Assert.NotEmpty(kind.Summary);
@@ -22,8 +25,8 @@ public class AugmentationTests
     [Fact]
     public void Any_chain_of_image_transforms_works_on_any_image_and_depends_on_its_key_alone()
     {
-        var kinds = Transforms
-            .Kinds.Values.Where(kind => kind.Type.IsSubclassOf(typeof(ImageTransform)) && kind.Name is not ("crop" or "resize"))
+        var kinds = TransformRegistry
+            .Kinds.Values.Where(kind => kind.Type.IsSubclassOf(typeof(ImageTransform)) && kind.Name is not ("random_crop" or "resize"))
             .ToArray();
         Prop.ForAll(Gen.Choose(0, kinds.Length - 1).ArrayOf(4).Zip(Gen.Choose(1, 40).Two()).Zip(Gen.Elements(1, 3)).ToArbitrary(), draw =>
             {
@@ -77,7 +80,7 @@ public class AugmentationTests
         );
         Assert.Contains("no table 'cifar'", Assert.Throws<DataException>(() => new AutoAugment("cifar")).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "starts with 'rand'",
+            "must start with 'rand'",
             Assert.Throws<DataException>(() => new RandAugment("original")).Message,
             StringComparison.Ordinal
         );
@@ -194,7 +197,7 @@ public class AugmentationTests
                     // Image i is i everywhere: the mean tells the shares.
                     var images = Enumerable.Range(0, count).SelectMany(i => Enumerable.Repeat((double)i, 64)).ToArray();
                     Mixing.Apply(images.AsSpan(), plan, 8, 8);
-                    var targets = mixing.Targets([.. Enumerable.Range(0, count)], plan, 10);
+                    var targets = ClassLabels.Mixed([.. Enumerable.Range(0, count)], new(plan, mixing.Smoothing), 10);
                     for (var i = 0; i < count; i++)
                     {
                         var row = targets.AsSpan(i * 10, 10).ToArray();
@@ -220,7 +223,7 @@ public class AugmentationTests
         Assert.All(mixing.Plan(4, 8, 8, 2, ref random), mix => Assert.Equal(Mix.None, mix));
         Assert.Null(Mixing.Of([]));
         Assert.Contains(
-            "Mixup is there twice",
+            "augment: mixup is there twice",
             Assert.Throws<DataException>(() => new Pipeline([new Mixup(), new Mixup()])).Message,
             StringComparison.Ordinal
         );
@@ -240,7 +243,7 @@ public class AugmentationTests
                     using (batch)
                     {
                         values.AddRange(batch.Inputs.ToArray<float>());
-                        values.AddRange(batch.Targets!.ToArray<float>());
+                        values.AddRange(ClassTargets.Of(batch).Soft!.ToArray<float>());
                     }
                 return values;
             })

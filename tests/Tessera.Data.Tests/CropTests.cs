@@ -1,3 +1,6 @@
+using Tessera.Data.Imaging;
+using Tessera.Data.Transforms;
+
 namespace Tessera.Data.Tests;
 
 public class CropTests

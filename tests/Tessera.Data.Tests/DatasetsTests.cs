@@ -1,3 +1,6 @@
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
+using Tessera.Data.Sets;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -35,8 +38,11 @@ public class DatasetsTests
         var test = Datasets.OpenImages("fashion_mnist", "test");
         Assert.Equal((60_000, 10_000), (train.Count, test.Count));
         Assert.Equal((1, 28, 28), (train.Channels, train.Height, train.Width));
-        Assert.Equal(Enumerable.Repeat(6000, 10), Enumerable.Range(0, 10).Select(label => train.Labels.Count(l => l == label)));
-        Assert.Equal("Ankle boot", train.ClassNames[train.Labels[0]]);
+        Assert.Equal(
+            Enumerable.Repeat(6000, 10),
+            Enumerable.Range(0, 10).Select(label => ClassLabels.Of(train).Labels.Count(l => l == label))
+        );
+        Assert.Equal("Ankle boot", train.ClassNames[ClassLabels.Of(train).Labels[0]]);
         var measured = Normalization.Of(((MemoryImages)train).Pixels.Span, 1, 784);
         Assert.Equal(measured.Mean[0], train.Normalization.Mean[0], 1e-3);
         Assert.Equal(measured.Deviation[0], train.Normalization.Deviation[0], 1e-3);
@@ -47,9 +53,12 @@ public class DatasetsTests
     {
         var test = Datasets.OpenImages("cifar10", "test");
         Assert.Equal(10_000, test.Count);
-        Assert.Equal(Enumerable.Repeat(1000, 10), Enumerable.Range(0, 10).Select(label => test.Labels.Count(l => l == label)));
+        Assert.Equal(
+            Enumerable.Repeat(1000, 10),
+            Enumerable.Range(0, 10).Select(label => ClassLabels.Of(test).Labels.Count(l => l == label))
+        );
         // The first test image of the official set is a cat, and these are its first pixels.
-        Assert.Equal("cat", test.ClassNames[test.Labels[0]]);
+        Assert.Equal("cat", test.ClassNames[ClassLabels.Of(test).Labels[0]]);
         var image = new Raster();
         test.Read(0, image);
         Assert.Equal([158, 159, 165], image.Values[..3].ToArray());

@@ -1,5 +1,9 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Data.Images;
+using Tessera.Data.Loading;
+using Tessera.Data.Text;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -65,10 +69,13 @@ public class DeviceBatchesTests
     private static void Same(Batch expected, Batch found)
     {
         Assert.Equal(expected.Indices, found.Indices);
-        Assert.Equal(expected.Labels.ToArray<long>(), found.Labels.ToArray<long>());
-        Assert.Equal(expected.Views!, found.Views!);
-        Assert.Equal((expected.Whole, expected.Idle, expected.Unreadable.Count), (found.Whole, found.Idle, found.Unreadable.Count));
-        Assert.Equal(expected.Targets?.ToArray<float>(), found.Targets?.ToArray<float>());
+        Assert.Equal(ClassTargets.Of(expected).Labels.ToArray<long>(), ClassTargets.Of(found).Labels.ToArray<long>());
+        Assert.Equal(expected.Views.Single().Images!, found.Views.Single().Images!);
+        Assert.Equal(
+            (expected.GlobalCount, expected.IsPlaceholder, expected.Unreadable.Count),
+            (found.GlobalCount, found.IsPlaceholder, found.Unreadable.Count)
+        );
+        Assert.Equal(ClassTargets.Of(expected).Soft?.ToArray<float>(), ClassTargets.Of(found).Soft?.ToArray<float>());
         Assert.Equal(expected.Inputs.Shape, found.Inputs.Shape);
         Assert.Equal(DType.Float32, found.Inputs.DType);
         Assert.True(found.Inputs.IsContiguous);
@@ -167,9 +174,9 @@ public class DeviceBatchesTests
     {
         var pipeline = new Pipeline([new RandomCrop(Pad: 2), new RandomHorizontalFlip()]);
         Same(Images(600), pipeline, 50, sampler: new RepeatedAugmentation(3));
-        Same(Images(40), pipeline, 7, sampler: new Sequential());
+        Same(Images(40), pipeline, 7, sampler: new Loading.Sequential());
         Same(Images(40), pipeline, 7, dropLast: true);
-        Same(new Subset(new Subset(Images(40), [.. Enumerable.Range(3, 30)]), [7, 5, 29, 0, 11, 11]), pipeline, 4);
+        Same(Images(40).Part([.. Enumerable.Range(3, 30)]).Part([7, 5, 29, 0, 11, 11]), pipeline, 4);
         // Of the last batch, of a single pair, a process gets nothing.
         for (var rank = 0; rank < 4; rank++)
             Same(Images(22), pipeline, 10, replica: new(rank, 4));
@@ -251,22 +258,22 @@ public class DeviceBatchesTests
     [InlineData("auto_augment")]
     [InlineData("three_augment")]
     [InlineData("color_jitter")]
-    [InlineData("grayscale")]
-    [InlineData("solarize")]
-    [InlineData("blur")]
+    [InlineData("random_grayscale")]
+    [InlineData("random_solarize")]
+    [InlineData("gaussian_blur")]
     [InlineData("to_color")]
     [InlineData("resize", 32)]
     [InlineData("squash", 32)]
-    [InlineData("resized_crop")]
+    [InlineData("random_resized_crop")]
     [InlineData("evaluation_crop")]
     public void A_transform_that_works_on_the_processor_only_is_named(string name, params object[] first)
     {
-        var kind = Transforms.Kinds[name];
+        var kind = TransformRegistry.Kinds[name];
         var transform = kind.Create([.. kind.Fields.Select((field, i) => i < first.Length ? first[i] : field.DefaultValue)]);
         var expected =
-            $"{name} works on the processor only; "
-            + "on a device there are center_crop, crop, cutmix, erasing, flip, mixup, shift, smoothing, vertical_flip";
-        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomFlip(), transform, new Mixup()]));
+            $"{name} works on the processor only; on a device there are center_crop, cutmix, label_smoothing, mixup, "
+            + "random_crop, random_erasing, random_horizontal_flip, random_shift, random_vertical_flip";
+        Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
         Assert.Equal(
             $"noise: {expected}",
             Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message
@@ -278,14 +285,14 @@ public class DeviceBatchesTests
     {
         Assert.Contains(
             "decoded from files",
-            DeviceBatches.Obstacle(new FileImages("files", "train", ["a"], ["a.png"], [0]), Pipeline.Plain),
+            new FileImages("files", "train", ["a"], ["a.png"], [0]).DeviceObstacle(Pipeline.Plain),
             StringComparison.Ordinal
         );
-        var texts = new TextDataset("texts", "train", ["a"], ["a word"], [0]);
+        var texts = new TextDataset("texts", "train", ["a word"], new ClassLabels(["a"], [0]));
         Assert.Equal(
             "only images lie on a device",
-            DeviceBatches.Obstacle(new EncodedText(texts, Vocabulary.Build(texts.Texts, 1, 100), 4), Pipeline.Plain)
+            new EncodedText(texts, Vocabulary.Build(texts.Texts, 1, 100), 4).DeviceObstacle(Pipeline.Plain)
         );
-        Assert.Null(DeviceBatches.Obstacle(Images(1), new([new RandomCrop(), new RandomErasing(), new CutMix()])));
+        Assert.Null(Images(1).DeviceObstacle(new([new RandomCrop(), new RandomErasing(), new CutMix()])));
     }
 }

@@ -1,5 +1,7 @@
 using System.Net;
 using System.Security.Cryptography;
+using Tessera.Data.Downloads;
+using Tessera.Data.Sets;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;

@@ -1,4 +1,7 @@
 using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -126,7 +129,7 @@ public class ImageFileTests
         (float[] Values, ImageView[] Views) Run(Pipeline pipeline)
         {
             using var batch = new Loader(set, pipeline, 6, seed: 3, shuffle: true, workers: 0).Epoch(2).Single();
-            return (batch.Inputs.ToArray<float>(), [.. batch.Views!]);
+            return (batch.Inputs.ToArray<float>(), [.. batch.Views[0].Images!]);
         }
     }
 
@@ -141,5 +144,15 @@ public class ImageFileTests
         Assert.Throws<UnreadableImageException>(() =>
             file.Resize(new Canvas(), new(0, 0, rows, 331), 16, 16, Interpolation.Bicubic, shrink)
         );
+    }
+
+    [Fact]
+    public void A_file_that_was_closed_says_so()
+    {
+        var file = ImageFile.Open("closed.ppm", [.. "P6 1 1 255\n"u8, 1, 2, 3]);
+        Assert.Equal((1, 1), (file.Height, file.Width));
+        file.Dispose();
+        Assert.Throws<ObjectDisposedException>(() => file.Height);
+        Assert.Throws<ObjectDisposedException>(() => file.Decode(new Raster()));
     }
 }

@@ -1,4 +1,7 @@
 using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -30,7 +33,7 @@ public class ImageFilesTests
             ["B/x.ppm", "a/y.ppm", "b/10.PPM", "b/2.ppm", "b/sub/1.ppm"],
             Enumerable.Range(0, set.Count).Select(i => Path.GetRelativePath(Path.Combine(folder.Path, "train"), set.SampleName(i)))
         );
-        Assert.Equal([0, 1, 2, 2, 2], set.Labels);
+        Assert.Equal([0, 1, 2, 2, 2], ClassLabels.Of(set).Labels);
         Directory.CreateDirectory(Path.Combine(folder.Path, "train", "empty"));
         Assert.Contains(
             "holds no image",
@@ -61,7 +64,10 @@ public class ImageFilesTests
                     {
                         indices.AddRange(batch.Indices);
                         values.AddRange(batch.Inputs.ToArray<float>());
-                        Assert.Equal(batch.Indices.Select(index => (long)set.Labels[index]), batch.Labels.ToArray<long>());
+                        Assert.Equal(
+                            batch.Indices.Select(index => (long)ClassLabels.Of(set).Labels[index]),
+                            ClassTargets.Of(batch).Labels.ToArray<long>()
+                        );
                     }
                 return (Indices: indices.ToArray(), Values: values.ToArray(), loader.Unreadable);
             })
@@ -144,7 +150,7 @@ public class ImageFilesTests
             {
                 shapes.Add(batch.Inputs.Shape.ToString());
                 indices.AddRange(batch.Indices);
-                Assert.Equal(batch.Count, batch.Labels.Size(0));
+                Assert.Equal(batch.Count, ClassTargets.Of(batch).Labels.Size(0));
             }
         Assert.Equal([0, 2, 3, 6, 7, 8, 9], indices);
         // Nothing is left of the third batch.

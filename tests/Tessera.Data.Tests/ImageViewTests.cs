@@ -1,3 +1,6 @@
+using Tessera.Data.Imaging;
+using Tessera.Data.Transforms;
+
 namespace Tessera.Data.Tests;
 
 public sealed class ImageViewTests
@@ -43,7 +46,7 @@ public sealed class ImageViewTests
         new RandomResizedCrop(4, 0.25, 0.25, 1, 1).Apply(canvas, ref random);
         Assert.Equal((0.5, 0.5), (canvas.View.Height, canvas.View.Width));
         Assert.InRange(canvas.View.Top, 0, 0.5);
-        canvas.View = ImageView.Whole;
+        canvas.Begin();
         canvas.Image.Resize(1, 8, 8);
         new CenterCrop(16).Apply(canvas, ref random);
         Assert.Equal(new ImageView(-0.5, -0.5, 2, 2), canvas.View);

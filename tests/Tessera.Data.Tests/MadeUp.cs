@@ -1,3 +1,6 @@
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
+
 namespace Tessera.Data.Tests;
 
 /// <summary>Small made-up data sets.</summary>

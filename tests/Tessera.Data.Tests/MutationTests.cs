@@ -2,6 +2,8 @@ using System.IO.Compression;
 using System.Text;
 using Tessera.Data.Formats;
 using Tessera.Data.Imaging;
+using Tessera.Data.Sets;
+using Tessera.Data.Text;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -81,6 +83,35 @@ public sealed class MutationTests : IDisposable
         CheckSet("tsv", "sst2", "dev", "dev.tsv", "sentence\tlabel\nit 's a charming journey . \t1\nunflinchingly bleak\t0\n");
 
     [Fact]
+    public void Damaged_label_tables_in_csv() =>
+        CheckLabels(
+            "labels_csv",
+            "train.csv",
+            "image,labels\na.ppm,cat|dog\n\"b.ppm\",\nc.ppm,dog\n",
+            "image,cat,dog\na.ppm,1,1\nb.ppm,0,0\nc.ppm,0,1\n"
+        );
+
+    [Fact]
+    public void Damaged_label_tables_in_json() =>
+        CheckLabels(
+            "labels_json",
+            "train.json",
+            """[{ "file": "a.ppm", "labels": ["cat", "dog"] }, { "file": "b.ppm", "labels": [] }]""",
+            """{ "a.ppm": ["cat", "d\u006fg"], "b.ppm": [] }"""
+        );
+
+    [Fact]
+    public void Damaged_label_tables_in_json_lines() =>
+        CheckLabels(
+            "labels_jsonl",
+            "train.jsonl",
+            """
+            { "file": "a.ppm", "labels": ["cat", "dog"] }
+            { "file": "b.ppm", "labels": [] }
+            """
+        );
+
+    [Fact]
     public void Damaged_question_files() =>
         CheckSet(
             "trec",
@@ -96,6 +127,20 @@ public sealed class MutationTests : IDisposable
             "word_vectors",
             ("cat 1.5 -2\ndog 3 4\n. . 2 1\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"])))
         );
+
+    // Beside images that are there.
+    private void CheckLabels(string parser, string file, params string[] good)
+    {
+        foreach (var name in (string[])["a.ppm", "b.ppm", "c.ppm"])
+            folder.Write(name, []);
+        Mutations.Check<DataException>(parser, [.. good.Select(text => (Encoding.UTF8.GetBytes(text), (Action<byte[]>)Open))]);
+
+        void Open(byte[] bytes)
+        {
+            folder.Write(file, bytes);
+            Datasets.Open("multi_label", "train", folder.Path);
+        }
+    }
 
     // In the name that the set's reader looks for.
     private void CheckSet(string parser, string name, string split, string file, string good) =>

@@ -1,5 +1,7 @@
 using System.Diagnostics;
 using Tessera.Data.Imaging;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -19,11 +21,12 @@ public class PillowTests
         gray, exif = im.convert('L'), Image.Exif()
         exif[0x112] = 6
         for name, image, options in [('rgb.jpg', im, {'quality': 90}), ('rgb.png', im, {}),
-                ('rgb.webp', im, {'lossless': True}), ('rgb.gif', im, {}), ('rgb.tif', im, {}), ('rgb.bmp', im, {}), ('rgb.ppm', im, {}),
+                 ('rgb.webp', im, {'lossless': True}), ('rgb.gif', im, {}),
+                 ('rgb.tif', im, {}), ('rgb.bmp', im, {}), ('rgb.ppm', im, {}),
                 ('gray.jpg', gray, {}), ('gray.png', gray, {}), ('gray.pgm', gray, {}), ('gray.bmp', gray, {}),
-                ('cmyk.jpg', im.convert('CMYK'), {'quality': 95}), ('cmyk.tif', im.convert('CMYK'), {}),
+                 ('cmyk.jpg', im.convert('CMYK'), {'quality': 95}), ('cmyk.tif', im.convert('CMYK'), {}),
                 ('rgba.png', im.convert('RGBA'), {}), ('la.png', im.convert('LA'), {}), ('palette.png', im.convert('P'), {}),
-                ('bits.png', im.convert('1'), {}), ('turned.jpg', im, {'exif': exif})]:
+                 ('bits.png', im.convert('1'), {}), ('turned.jpg', im, {'exif': exif})]:
             image.save(f'{out}/{name}', **options)
             raw(name, Image.open(f'{out}/{name}'))
         raw('oriented', ImageOps.exif_transpose(Image.open(f'{out}/turned.jpg')))

@@ -1,5 +1,10 @@
 using System.Text;
 using Tessera.Data.Formats;
+using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Text;
+using Tessera.Data.Transforms;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
@@ -19,7 +24,7 @@ public class SetsTests
         set.Read(0, image);
         Assert.Equal(7, image.Row(0, 1)[0]);
         Assert.Equal(0, image.Row(0, 0)[1]);
-        Assert.Equal([0, 9], set.Labels);
+        Assert.Equal([0, 9], ClassLabels.Of(set).Labels);
         folder.Write("stl10_binary/train_y.bin", [1, 11]);
         Assert.Equal(1, Assert.Throws<DataFormatException>(() => Datasets.Open("stl10", "train", folder.Path)).Offset);
     }
@@ -32,9 +37,9 @@ public class SetsTests
             File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
         var train = Datasets.OpenImages("flowers102", "train", folder.Path);
         Assert.Equal(["image_00006.jpg", "image_00002.jpg"], Enumerable.Range(0, 2).Select(i => Path.GetFileName(train.SampleName(i))));
-        Assert.Equal([49, 76], train.Labels);
+        Assert.Equal([49, 76], ClassLabels.Of(train).Labels);
         Assert.Equal(3, Datasets.Open("flowers102", "trainval", folder.Path).Count);
-        Assert.Equal([2, 101, 0], Datasets.Open("flowers102", "test", folder.Path).Labels);
+        Assert.Equal([2, 101, 0], ClassLabels.Of(Datasets.Open("flowers102", "test", folder.Path)).Labels);
     }
 
     [Fact]
@@ -45,13 +50,13 @@ public class SetsTests
         folder.Write("image_class_labels.txt", "1 1\n2 1\n3 150\n");
         folder.Write("train_test_split.txt", "1 0\n2 1\n3 1\n");
         folder.Write("classes.txt", string.Concat(Enumerable.Range(1, 200).Select(i => $"{i} {i:D3}.X\n")));
-        Assert.Equal([0, 149], Datasets.Open("cub200", "train", folder.Path).Labels);
-        Assert.Equal([0], Datasets.Open("cub200", "test", folder.Path).Labels);
-        Assert.Equal([0, 0], Datasets.Open("cub200", "retrieval_train", folder.Path).Labels);
-        Assert.Equal([149], Datasets.Open("cub200", "retrieval_test", folder.Path).Labels);
+        Assert.Equal([0, 149], ClassLabels.Of(Datasets.Open("cub200", "train", folder.Path)).Labels);
+        Assert.Equal([0], ClassLabels.Of(Datasets.Open("cub200", "test", folder.Path)).Labels);
+        Assert.Equal([0, 0], ClassLabels.Of(Datasets.Open("cub200", "retrieval_train", folder.Path)).Labels);
+        Assert.Equal([149], ClassLabels.Of(Datasets.Open("cub200", "retrieval_test", folder.Path)).Labels);
         folder.Write("image_class_labels.txt", "1 1\n");
         Assert.Contains(
-            "where 3 are right",
+            "1 lines, and there must be 3: one per image",
             Assert.Throws<DataFormatException>(() => Datasets.Open("cub200", "train", folder.Path)).Message,
             StringComparison.Ordinal
         );
@@ -66,7 +71,7 @@ public class SetsTests
         folder.Write("train/n02/images/n02_0.JPEG", []);
         folder.Write("val/val_annotations.txt", "val_0.JPEG\tn02\t0\t0\t9\t9\nval_1.JPEG\tn01\t0\t0\t9\t9\n");
         Assert.Equal(["n01", "n02"], Datasets.Open("tiny_imagenet", "train", folder.Path).ClassNames);
-        Assert.Equal([1, 0], Datasets.Open("tiny_imagenet", "val", folder.Path).Labels);
+        Assert.Equal([1, 0], ClassLabels.Of(Datasets.Open("tiny_imagenet", "val", folder.Path)).Labels);
     }
 
     [Fact]
@@ -87,7 +92,7 @@ public class SetsTests
         );
         var set = Datasets.Open("imagenet", "val", folder.Path);
         Assert.Equal(["n01", "n03"], set.ClassNames);
-        Assert.Equal([1, 0], set.Labels);
+        Assert.Equal([1, 0], ClassLabels.Of(set).Labels);
     }
 
     [Fact]
@@ -96,15 +101,15 @@ public class SetsTests
         using var folder = new TempFolder();
         folder.Write("train.csv", "\"3\",\"Wall St. \"\"Bears\"\"\",\"Short-sellers,\\nback\"\n\"1\",\"A\",\"B\nC\"\n");
         var news = (TextDataset)Datasets.Open("ag_news", "train", folder.Path);
-        Assert.Equal([2, 0], news.Labels);
+        Assert.Equal([2, 0], ClassLabels.Of(news).Labels);
         Assert.Equal(["Wall St. \"Bears\" Short-sellers, back", "A B\nC"], news.Texts);
         folder.Write("train_5500.label", Encoding.Latin1.GetBytes("DESC:manner How did é ?\nNUM:count How many ?\n"));
         var questions = (TextDataset)Datasets.Open("trec", "train", folder.Path);
-        Assert.Equal([1, 5], questions.Labels);
+        Assert.Equal([1, 5], ClassLabels.Of(questions).Labels);
         Assert.Equal("How did é ?", questions.Texts[0]);
         folder.Write("dev.tsv", "sentence\tlabel\nit 's \"good\t1\nbad \t0\n");
         var reviews = (TextDataset)Datasets.Open("sst2", "dev", folder.Path);
-        Assert.Equal([1, 0], reviews.Labels);
+        Assert.Equal([1, 0], ClassLabels.Of(reviews).Labels);
         Assert.Equal("it 's \"good", reviews.Texts[0]);
         folder.Write("dev.tsv", "sentence\tlabel\ngood\t2\n");
         Assert.Contains(
@@ -117,7 +122,7 @@ public class SetsTests
     [Fact]
     public void Words_get_ids_by_frequency_and_batches_are_padded_and_masked()
     {
-        var source = new TextDataset("made up", "train", ["a", "b"], ["The cat, the dog.", "The bird's", ""], [0, 1, 1]);
+        var source = new TextDataset("made up", "train", ["The cat, the dog.", "The bird's", ""], new ClassLabels(["a", "b"], [0, 1, 1]));
         var vocabulary = Vocabulary.Build(source.Texts);
         Assert.Equal(["<unk>", "<pad>", "the", ",", ".", "bird's", "cat", "dog"], vocabulary.Words);
         var loader = new Loader(new EncodedText(source, vocabulary, 4), Pipeline.Plain, 3, workers: 1);
@@ -125,7 +130,7 @@ public class SetsTests
         Assert.Equal([3, 4], batch.Inputs.Shape.ToArray());
         Assert.Equal([2, 6, 3, 2, 2, 5, 1, 1, 0, 1, 1, 1], batch.Inputs.ToArray<long>());
         Assert.Equal([true, true, true, true, true, true, false, false, true, false, false, false], batch.Mask!.ToArray<bool>());
-        Assert.Equal([0L, 1, 1], batch.Labels.ToArray<long>());
+        Assert.Equal([0L, 1, 1], ClassTargets.Of(batch).Labels.ToArray<long>());
     }
 
     [Fact]

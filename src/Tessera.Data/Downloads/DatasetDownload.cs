@@ -7,7 +7,7 @@ namespace Tessera.Data.Downloads;
 
 /// <summary>How a data set is fetched.</summary>
 /// <param name="Name">In <see cref="Datasets"/>.</param>
-/// <param name="Files">What is fetched; archives are unpacked.</param>
+/// <param name="Files">Files to fetch; archives are unpacked.</param>
 /// <param name="Fallback">Used when a file cannot be fetched; null for none.</param>
 public sealed record DownloadPlan(string Name, IReadOnlyList<DownloadFile> Files, DownloadPlan? Fallback = null)
 {

@@ -45,10 +45,10 @@ internal static class DebianPackage
             await process.WaitForExitAsync(stop).ConfigureAwait(false);
             await output.ConfigureAwait(false);
             var text = await errors.ConfigureAwait(false);
-            if (process.ExitCode != 0)
-                throw new DataException(
-                    $"{program} {string.Join(' ', arguments)} failed: {text.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault("").Trim()}"
-                );
+            if (process.ExitCode == 0)
+                return;
+            var last = text.Split('\n', StringSplitOptions.RemoveEmptyEntries).LastOrDefault("").Trim();
+            throw new DataException($"{program} {string.Join(' ', arguments)} failed: {last}");
         }
         catch (Win32Exception error)
         {

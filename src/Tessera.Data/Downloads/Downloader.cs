@@ -26,9 +26,9 @@ public sealed class Downloader(HttpClient client)
     /// <param name="file">Which.</param>
     /// <param name="folder">Where to; made when it is missing.</param>
     /// <param name="progress">Told now and then.</param>
-    /// <param name="stop">Ends the transfer; what is there so far stays for the next time.</param>
+    /// <param name="stop">Ends the transfer; the bytes so far stay for the next time.</param>
     /// <returns>Path of the file.</returns>
-    /// <exception cref="DataException">No address gives the file, or what they give has another checksum.</exception>
+    /// <exception cref="DataException">No address gives the file, or the file has another checksum.</exception>
     public async Task<string> FetchAsync(
         DownloadFile file,
         string folder,
@@ -80,7 +80,7 @@ public sealed class Downloader(HttpClient client)
     public static bool Matches(string path, string checksum)
     {
         using var stream = File.OpenRead(path);
-        // MD5 is what these data sets publish: it tells damage, not malice.
+        // These data sets publish MD5: it tells damage, not malice.
 #pragma warning disable CA5351
         var hash = checksum.Length == 32 ? MD5.HashData(stream) : SHA256.HashData(stream);
 #pragma warning restore CA5351

@@ -1,6 +1,8 @@
 namespace Tessera.Data.Formats;
 
-/// <summary>The binary version of CIFAR: records of one label byte (CIFAR-100: coarse, then fine) and 3072 bytes of red, green and blue planes.</summary>
+/// <summary>
+/// The binary version of CIFAR: records of one label byte (CIFAR-100: coarse, then fine) and 3072 bytes of red, green and blue planes.
+/// </summary>
 public static class CifarBinary
 {
     /// <summary>Side of the images.</summary>
@@ -23,7 +25,7 @@ public static class CifarBinary
                 throw new DataFormatException(
                     paths[i],
                     files[i].Length,
-                    $"{files[i].Length} bytes, where a multiple of {record} is right: the last record is cut off"
+                    $"{files[i].Length} bytes, no multiple of {record}: the last record is cut off"
                 );
         var count = files.Sum(file => (long)file.Length / record);
         if (count * ImageSize > Array.MaxLength)
@@ -38,7 +40,7 @@ public static class CifarBinary
             {
                 var label = files[f][start + i];
                 if (label >= classes[i])
-                    throw new DataFormatException(paths[f], start + i, $"label {label}, where 0 to {classes[i] - 1} is right");
+                    throw new DataFormatException(paths[f], start + i, $"label {label}, and it must be from 0 to {classes[i] - 1}");
                 labels[i][sample] = label;
             }
             files[f].AsSpan(start + classes.Count, ImageSize).CopyTo(pixels.AsSpan(sample * ImageSize));

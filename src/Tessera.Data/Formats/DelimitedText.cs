@@ -10,11 +10,11 @@ public static class DelimitedText
     /// <summary>Reads all records.</summary>
     /// <param name="path">The file, in UTF-8.</param>
     /// <param name="separator">Between fields.</param>
-    /// <param name="columns">Fields that every record must have.</param>
+    /// <param name="columns">Fields that every record must have; as many as the first when null.</param>
     /// <param name="quoted">Whether quotes have a meaning: they do in CSV, not in TSV.</param>
     /// <returns>The fields of each record with the line that it starts in.</returns>
     /// <exception cref="DataFormatException">A record of another number of fields, or a quote that does not end.</exception>
-    public static IReadOnlyList<(int Line, string[] Fields)> Read(string path, char separator, int columns, bool quoted)
+    public static IReadOnlyList<(int Line, string[] Fields)> Read(string path, char separator, int? columns, bool quoted)
     {
         var text = Encoding.UTF8.GetString(DataFiles.ReadAll(path));
         var position = text.StartsWith('\uFEFF') ? 1 : 0;
@@ -42,8 +42,9 @@ public static class DelimitedText
             line++;
             if (fields is [""])
                 continue;
+            columns ??= fields.Count;
             if (fields.Count != columns)
-                throw new DataFormatException(path, null, $"line {start}: {fields.Count} fields, where {columns} are right");
+                throw new DataFormatException(path, null, $"line {start}: {fields.Count} fields, and there must be {columns}");
             result.Add((start, [.. fields]));
         }
         return result;

@@ -28,9 +28,9 @@ public static class Idx
             if (header[0] != 0 || header[1] != 0)
                 throw new DataFormatException(path, 0, "an IDX file starts with two zero bytes");
             if (header[2] != 8)
-                throw new DataFormatException(path, 2, $"element type 0x{header[2]:X2}, where 0x08 (unsigned bytes) is right");
+                throw new DataFormatException(path, 2, $"element type 0x{header[2]:X2}, and it must be 0x08 (unsigned bytes)");
             if (header[3] != dimensions)
-                throw new DataFormatException(path, 3, $"{header[3]} dimensions, where {dimensions} are right");
+                throw new DataFormatException(path, 3, $"{header[3]} dimensions, and there must be {dimensions}");
             var shape = new int[dimensions];
             var size = 1L;
             for (var i = 0; i < dimensions; i++)
@@ -45,7 +45,8 @@ public static class Idx
                 throw new DataFormatException(
                     path,
                     file.Length,
-                    $"cut off: {string.Join(" x ", shape)} values announced, {(compressed ? "more than the file can hold" : $"{available} there")}"
+                    $"cut off: {string.Join(" x ", shape)} values announced, "
+                        + (compressed ? "more than the file can hold" : $"{available} there")
                 );
             var values = GC.AllocateUninitializedArray<byte>((int)size);
             Fill(path, content, values, header.Length);

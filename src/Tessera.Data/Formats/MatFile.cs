@@ -35,7 +35,7 @@ public static class MatFile
         if (file.AsSpan().StartsWith("MATLAB 7.3"u8) || file.AsSpan().StartsWith<byte>([0x89, (byte)'H', (byte)'D', (byte)'F']))
             throw new DataFormatException(path, 0, "version 7.3 (HDF5) is not read: save it with -v7 in MATLAB");
         if (file.Length < HeaderSize)
-            throw new DataFormatException(path, file.Length, $"cut off: {file.Length} bytes, where the header alone has {HeaderSize}");
+            throw new DataFormatException(path, file.Length, $"cut off: {file.Length} bytes, and the header alone has {HeaderSize}");
         if (file[126] != 'I' || file[127] != 'M' || file[125] != 1)
             throw new DataFormatException(path, 124, "not a little-endian MATLAB 5 file");
         var result = new List<Element>();
@@ -67,7 +67,7 @@ public static class MatFile
             .. matrix.Values.Select(value =>
                 value == Math.Floor(value) && Math.Abs(value) <= int.MaxValue
                     ? (int)value
-                    : throw new DataFormatException(path, null, $"'{name}' holds {value}, where integers are right")
+                    : throw new DataFormatException(path, null, $"'{name}' holds {value}, and must hold integers")
             ),
         ];
     }
@@ -88,7 +88,7 @@ public static class MatFile
             // The small form: size and type share a word, the data is the next.
             var small = (int)(first >> 16);
             if (small > 4)
-                throw new DataFormatException(path, position, $"a small element of {small} bytes, where at most 4 are right");
+                throw new DataFormatException(path, position, $"a small element of {small} bytes: it must have at most 4");
             var result = new Element((int)(first & 0xFFFF), memory.Slice(position + 4, small), position);
             position += 8;
             return result;
@@ -152,7 +152,9 @@ public static class MatFile
         return new(name, [.. shape.Select(size => (int)size)], values);
     }
 
-    /// <summary>A list of structures: per structure its fields by name, as a <see cref="MatMatrix"/> or a string; fields of other kinds are null.</summary>
+    /// <summary>
+    /// A list of structures: per structure its fields by name, as a <see cref="MatMatrix"/> or a string; fields of other kinds are null.
+    /// </summary>
     /// <exception cref="DataFormatException">There is no such list.</exception>
     public static IReadOnlyList<IReadOnlyDictionary<string, object?>> Structures(string path, string name)
     {

@@ -17,7 +17,7 @@ public static class Stl10Binary
             throw new DataFormatException(
                 path,
                 pixels.Length,
-                $"{pixels.Length} bytes, where a multiple of {3 * plane} is right: the last image is cut off"
+                $"{pixels.Length} bytes, no multiple of {3 * plane}: the last image is cut off"
             );
         for (var start = 0; start < pixels.Length; start += plane)
         {
@@ -37,6 +37,6 @@ public static class Stl10Binary
         var wrong = Array.FindIndex(bytes, value => value is < 1 or > 10);
         return wrong < 0
             ? Array.ConvertAll(bytes, value => value - 1)
-            : throw new DataFormatException(path, wrong, $"label {bytes[wrong]}, where 1 to 10 is right");
+            : throw new DataFormatException(path, wrong, $"label {bytes[wrong]}, and it must be from 1 to 10");
     }
 }

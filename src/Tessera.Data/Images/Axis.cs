@@ -3,7 +3,7 @@ using Tessera.Data.Transforms;
 namespace Tessera.Data.Images;
 
 /// <summary>
-/// Which rows (or columns) of an original the rows of an image hold, while it is moved step by step. What enters at the n-th border
+/// Which rows (or columns) of an original the rows of an image hold, while it is moved step by step. A row that enters at the n-th border
 /// counts as the n-th row behind the last of the original.
 /// </summary>
 internal sealed class Axis(int original)

@@ -4,10 +4,10 @@ using Tessera.Data.Transforms;
 namespace Tessera.Data.Images;
 
 /// <summary>
-/// Batches of images that lie on a device. Here is drawn what happens to them, from the numbers that <see cref="ImageBatchBuilder"/>
-/// draws from, in the same order; <see cref="DeviceImages"/> does it.
+/// Batches of images that lie on a device. Their moves, erasing and mixing are drawn here, from the numbers of
+/// <see cref="ImageBatchBuilder"/> and in the same order; <see cref="DeviceImages"/> carries them out.
 /// </summary>
-internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages images, Pipeline pipeline, ulong seed) : BatchBuilder
+internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages device, Pipeline pipeline, ulong seed) : BatchBuilder
 {
     private readonly MovingTransform[] moves = [.. pipeline.Transforms.OfType<MovingTransform>()];
     private readonly RandomErasing[] erasings = [.. pipeline.Transforms.OfType<RandomErasing>()];
@@ -18,14 +18,14 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
     protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool placeholder, int epoch, int step)
     {
         var indices = new int[share.Length];
-        var views = new ImageView[share.Length];
+        var images = new PreparedImage[share.Length];
         var places = new List<long>(share.Length * (1 + dataset.Height!.Value + dataset.Width!.Value));
         var (positions, values) = (new List<long>(), new List<float>());
         for (var i = 0; i < share.Length; i++)
         {
             var draw = draws[share[i]];
             var random = draw.Random(seed, epoch);
-            (indices[i], views[i]) = (draw.Index, Move(ref random));
+            (indices[i], images[i]) = (draw.Index, Move(ref random));
             places.Add(draw.Index);
             foreach (var row in rows.Places)
                 places.Add(row);
@@ -39,34 +39,35 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
         var mixing = mixes is null ? null : new MixPlan(mixes, pipeline.Mixing!.Smoothing);
         return new()
         {
-            Views = [new(() => images.Make(plan), views)],
-            Targets = dataset.Annotations.Gather(new(indices, views, height, width, mixing)),
+            Views = [new(() => device.Make(plan), [.. images.Select(image => image.View)])],
+            Targets = dataset.Annotations.Gather(new(indices, images, new(height, width), mixing)),
             Indices = indices,
             GlobalCount = draws.Length,
             IsPlaceholder = placeholder,
         };
     }
 
-    private ImageView Move(ref SampleRandom random)
+    private PreparedImage Move(ref SampleRandom random)
     {
         rows.Reset();
         columns.Reset();
-        var view = ImageView.Full;
+        var (view, visible) = (ImageView.Full, ImageView.Full);
         var borders = 0;
         foreach (var transform in moves)
         {
             var (height, width) = (rows.Length, columns.Length);
             var move = transform.Draw(height, width, ref random);
             view = move.Apply(view, height, width);
+            visible = visible.Intersect(view);
             rows.Move(move.Top, move.Height, move.Overturned, transform.Border, borders);
             columns.Move(move.Left, move.Width, move.Mirrored, transform.Border, borders);
             if (transform.Border is not null)
                 borders++;
         }
-        return view;
+        return new(view, visible, new(dataset.Height!.Value, dataset.Width!.Value));
     }
 
-    // On an image of NaN, so that what is no NaN afterwards is what the model's image takes over.
+    // On an image of NaN: values that are no NaN afterwards go into the model's image.
     private void Erase(int image, List<long> positions, List<float> values, ref SampleRandom random)
     {
         if (erasings.Length == 0)
@@ -93,12 +94,14 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages imag
     }
 }
 
-/// <summary>What a batch is made by, drawn already.</summary>
+/// <summary>The draws of a batch.</summary>
 /// <param name="Count">B.</param>
 /// <param name="Height">Of the images.</param>
 /// <param name="Width">Of the images.</param>
-/// <param name="Places">Per image its number, then the places of its rows and of its columns in the original (<see cref="Axis"/>): [B, 1 + H + W].</param>
+/// <param name="Places">
+/// Per image its number, then the places of its rows and of its columns in the original (<see cref="Axis"/>): [B, 1 + H + W].
+/// </param>
 /// <param name="Erased">Which values of the batch are replaced after normalisation; each once.</param>
-/// <param name="ErasedValues">By what.</param>
+/// <param name="ErasedValues">Their new values.</param>
 /// <param name="Mixes">How each image is mixed; null for no mixing.</param>
 internal sealed record ImagePlan(int Count, int Height, int Width, long[] Places, long[] Erased, float[] ErasedValues, Mix[]? Mixes);

@@ -7,7 +7,10 @@ namespace Tessera.Data.Images;
 /// All images of a data set on a device, as bytes, and batches made of them there by few operations on whole batches: one gathers all
 /// pixels, two normalise them, one erases, at most six mix.
 /// </summary>
-/// <remarks>Around every image lies a row and a column per border that pixels may enter from, of its value: what enters is gathered like all else.</remarks>
+/// <remarks>
+/// Around every image lies a row and a column per border that pixels may enter from, of its value: pixels that enter are gathered like all
+/// others.
+/// </remarks>
 internal sealed class DeviceImages
 {
     private const int ImagesAtATime = 1024;
@@ -20,7 +23,7 @@ internal sealed class DeviceImages
 
     /// <summary>Brings a data set to a device.</summary>
     /// <param name="data">In memory, of one size.</param>
-    /// <param name="pipeline">What will happen to its images.</param>
+    /// <param name="pipeline">Transforms of its images.</param>
     /// <param name="device">The device.</param>
     internal DeviceImages(ImageDataset data, Pipeline pipeline, Device device)
     {

@@ -11,16 +11,10 @@ public sealed class FileImages : ImageDataset
     /// <param name="name">Name in the registry.</param>
     /// <param name="split">Which part.</param>
     /// <param name="paths">A file per image.</param>
-    /// <param name="annotations">What is known about each image.</param>
+    /// <param name="annotations">Annotations, one per image.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
     /// <exception cref="DataException">Not one annotation per file.</exception>
-    public FileImages(
-        string name,
-        string split,
-        IReadOnlyList<string> paths,
-        Annotations annotations,
-        Normalization? normalization = null
-    )
+    public FileImages(string name, string split, IReadOnlyList<string> paths, Annotations annotations, Normalization? normalization = null)
         : base(name, split, annotations)
     {
         if (paths.Count != annotations.Count)

@@ -38,7 +38,7 @@ internal sealed class ImageBatchBuilder : BatchBuilder
         return new()
         {
             Views = [.. views.Select(view => view.End())],
-            Targets = dataset.Annotations.Gather(new(read, first.Regions, first.Height, first.Width, mixing)),
+            Targets = dataset.Annotations.Gather(new(read, first.Images, new(first.Height, first.Width), mixing)),
             Indices = read,
             GlobalCount = draws.Length - (share.Length - read.Length),
             IsPlaceholder = placeholder,
@@ -47,7 +47,8 @@ internal sealed class ImageBatchBuilder : BatchBuilder
     }
 
     /// <summary>
-    /// Reads and transforms a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone. Null leaves it out.
+    /// Reads and transforms a sample, or another one in its place: which, depends on the seed, the epoch and the sample alone. Null leaves
+    /// it out.
     /// </summary>
     private int? Show(Draw draw, int epoch)
     {

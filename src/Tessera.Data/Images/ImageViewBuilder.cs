@@ -7,8 +7,8 @@ using Tessera.Data.Transforms;
 namespace Tessera.Data.Images;
 
 /// <summary>One view of the images of a batch: reads, transforms and normalises them one by one.</summary>
-/// <param name="dataset">What is read.</param>
-/// <param name="pipeline">What happens to it.</param>
+/// <param name="dataset">Images to read.</param>
+/// <param name="pipeline">Transforms of the images.</param>
 /// <param name="number">Number of the view, from 0.</param>
 /// <param name="memory">Where batches lie.</param>
 internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, int number, BatchMemory memory)
@@ -25,10 +25,11 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     private readonly ImageTransform[] imageTransforms = [.. pipeline.Views[number].OfType<ImageTransform>()];
     private readonly FloatTransform[] floatTransforms = [.. pipeline.Views[number].OfType<FloatTransform>()];
     private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
-    private readonly List<ImageView> regions = [];
+    private readonly List<PreparedImage> images = [];
     private float[] table = [];
     private float[]? inputs;
     private SampleRandom random;
+    private ImageSize original;
     private int capacity,
         channels,
         current;
@@ -39,18 +40,18 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     /// <summary>Columns of the images of the batch.</summary>
     internal int Width { get; private set; }
 
-    /// <summary>Which part of its original each image shows that was taken.</summary>
-    internal IReadOnlyList<ImageView> Regions => [.. regions];
+    /// <summary>Where each image comes from that was taken.</summary>
+    internal IReadOnlyList<PreparedImage> Images => [.. images];
 
     /// <summary>All values that were taken, [B, C, H, W].</summary>
-    internal Span<float> Values => inputs.AsSpan(0, regions.Count * channels * Height * Width);
+    internal Span<float> Values => inputs.AsSpan(0, images.Count * channels * Height * Width);
 
     /// <summary>Begins a batch.</summary>
     /// <param name="most">Most images that it gets.</param>
     internal void Begin(int most)
     {
         (capacity, inputs, channels, Height, Width) = (most, null, 0, 0, 0);
-        regions.Clear();
+        images.Clear();
     }
 
     /// <summary>Reads an image and transforms it; it is part of the batch after <see cref="Take"/>.</summary>
@@ -58,17 +59,23 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     internal void Show(int index, SampleRandom draws)
     {
         (random, current) = (draws, index);
-        canvas.View = ImageView.Full;
+        canvas.Begin();
         var done = 0;
         // Of a file, only the part that the first transform wants is decoded.
         if (imageTransforms is [RandomResizedCrop crop, ..] && dataset.Open(index) is { } file)
         {
             using (file)
+            {
+                original = new(file.Height, file.Width);
                 crop.Apply(canvas, file, pipeline.ShrinkOnLoad, ref random);
+            }
             done = 1;
         }
         else
+        {
             dataset.Read(index, canvas.Image);
+            original = new(canvas.Image.Height, canvas.Image.Width);
+        }
         foreach (var transform in imageTransforms.AsSpan(done))
             transform.Apply(canvas, ref random);
     }
@@ -86,23 +93,24 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
         else if ((channels, Height, Width) != (image.Channels, image.Height, image.Width))
         {
             throw new DataException(
-                $"{dataset.Name}: image {dataset.SampleName(current)} is {image.Channels}x{image.Height}x{image.Width} after its transforms, "
+                $"{dataset.Name}: image {dataset.SampleName(current)} is {image.Channels}x{image.Height}x{image.Width} "
+                    + "after its transforms, "
                     + $"others of the batch are {channels}x{Height}x{Width}: add a crop or resize that makes them equal"
             );
         }
-        var target = inputs.AsSpan(regions.Count * image.Values.Length, image.Values.Length);
+        var target = inputs.AsSpan(images.Count * image.Values.Length, image.Values.Length);
         Normalize(image, target);
         foreach (var transform in floatTransforms)
             transform.Apply(target, channels, Height, Width, ref random);
-        regions.Add(canvas.View);
+        images.Add(new(canvas.View, canvas.Visible, original));
     }
 
     /// <summary>The view with all images that were taken.</summary>
     internal ViewData End()
     {
-        long[] shape = [regions.Count, channels, Height, Width];
+        long[] shape = [images.Count, channels, Height, Width];
         var made = inputs ?? memory.Rent(0);
-        return new(() => memory.Wrap(made, shape), [.. regions]);
+        return new(() => memory.Wrap(made, shape), [.. images.Select(image => image.View)]);
     }
 
     private void Normalize(Raster image, Span<float> target)

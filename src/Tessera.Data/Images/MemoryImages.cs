@@ -11,12 +11,12 @@ public sealed class MemoryImages : ImageDataset
     /// <summary>A data set over a block of pixels, which it does not copy.</summary>
     /// <param name="name">Name in the registry.</param>
     /// <param name="split">Which part.</param>
-    /// <param name="annotations">What is known about each image.</param>
+    /// <param name="annotations">Annotations, one per image.</param>
     /// <param name="pixels">Values [N, C, H, W].</param>
     /// <param name="channels">C.</param>
     /// <param name="height">H.</param>
     /// <param name="width">W.</param>
-    /// <param name="normalization">Mean and deviation; those of these images when null.</param>
+    /// <param name="normalization">Mean and deviation; computed from these images when null.</param>
     /// <exception cref="DataException">The block does not hold one image per annotation.</exception>
     public MemoryImages(
         string name,
@@ -50,7 +50,7 @@ public sealed class MemoryImages : ImageDataset
     /// <param name="channels">C.</param>
     /// <param name="height">H.</param>
     /// <param name="width">W.</param>
-    /// <param name="normalization">Mean and deviation; those of these images when null.</param>
+    /// <param name="normalization">Mean and deviation; computed from these images when null.</param>
     /// <exception cref="DataException">The block does not hold one image per label.</exception>
     public MemoryImages(
         string name,
@@ -63,16 +63,7 @@ public sealed class MemoryImages : ImageDataset
         int width,
         Normalization? normalization = null
     )
-        : this(
-            name,
-            split,
-            new ClassLabels(classNames, labels, $"{name} ({split})"),
-            pixels,
-            channels,
-            height,
-            width,
-            normalization
-        ) { }
+        : this(name, split, new ClassLabels(classNames, labels, $"{name} ({split})"), pixels, channels, height, width, normalization) { }
 
     /// <inheritdoc/>
     public override int Channels { get; }

@@ -4,7 +4,7 @@ namespace Tessera.Data.Imaging;
 
 /// <summary>
 /// An affine map from output to input coordinates, and images under it, equal to Pillow's bit for bit: pixel (x, y) shows
-/// the input at (A (x+.5) + B (y+.5) + C, D (x+.5) + E (y+.5) + F); what lies outside takes the canvas' fill.
+/// the input at (A (x+.5) + B (y+.5) + C, D (x+.5) + E (y+.5) + F); pixels outside of it take the canvas' fill.
 /// </summary>
 /// <param name="A">Input column per output column.</param>
 /// <param name="B">Input column per output row.</param>

@@ -6,12 +6,14 @@ using System.Runtime.Intrinsics.X86;
 
 namespace Tessera.Data.Imaging;
 
-/// <summary>Values between pixels under an affine map, as Pillow computes them, in double precision; the channels of a pixel share a vector.</summary>
+/// <summary>
+/// Values between pixels under an affine map, as Pillow computes them, in double precision; the channels of a pixel share a vector.
+/// </summary>
 internal static class AffineSampling
 {
     private const int Together = 4;
 
-    /// <summary>Writes what the map shows; pixels that lie outside of the source are left as they are.</summary>
+    /// <summary>Writes the mapped image; pixels that lie outside of the source are left as they are.</summary>
     internal static void Interpolate(Affine map, Raster source, Raster target, bool cubic)
     {
         var pixels = ArrayPool<float>.Shared.Rent(Together * source.PlaneSize);
@@ -22,7 +24,7 @@ internal static class AffineSampling
                 var count = Math.Min(Together, source.Channels - channel);
                 for (var c = 0; c < Together; c++)
                 {
-                    // Lanes without a channel hold zeros: what an earlier user left there might be slow to compute with.
+                    // Lanes without a channel hold zeros: leftovers of an earlier user might be slow to compute with.
                     var plane = c < count ? source.Plane(channel + c) : default;
                     for (int i = 0, to = c; i < source.PlaneSize; i++, to += Together)
                         pixels[to] = c < count ? plane[i] : 0;
@@ -59,7 +61,8 @@ internal static class AffineSampling
         }
     }
 
-    // Beyond the border its pixels are repeated. On a row or column of the source, as shears and shifts mostly are, the others weigh nothing.
+    // Beyond the border its pixels are repeated. On a row or column of the source, as shears and shifts mostly are, the others weigh
+    // nothing.
     private static Vector256<double> Linear(ref float image, int height, int width, int x, int y, double dx, double dy)
     {
         var (left, right) = (Math.Max(x, 0), Math.Min(x + 1, width - 1));

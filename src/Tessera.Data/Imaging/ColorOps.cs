@@ -187,7 +187,7 @@ public static class ColorOps
         }
     }
 
-    // What comes out below 0 or above 255 is cut.
+    // Values below 0 or above 255 are cut.
     private static void Map(Span<byte> values, Func<int, int> function)
     {
         Span<byte> table = stackalloc byte[256];
@@ -199,7 +199,7 @@ public static class ColorOps
     private static void RequireColor(Raster image)
     {
         if (image.Channels != 3)
-            throw new DataException($"an operation on colours meets an image of {image.Channels} channels, where 1 or 3 are right");
+            throw new DataException($"an operation on colours needs an image of 1 or 3 channels, and this image has {image.Channels}");
     }
 
     private static void BlendWith(Raster image, byte degenerate, float factor)

@@ -1,5 +1,3 @@
-using Tessera.Data.Formats;
-
 namespace Tessera.Data.Imaging;
 
 /// <summary>Decoding of image files through libvips: JPEG, PNG, WebP, GIF (first frame), TIFF, BMP and PNM.</summary>

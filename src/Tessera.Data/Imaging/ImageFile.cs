@@ -1,9 +1,9 @@
 namespace Tessera.Data.Imaging;
 
-/// <summary>An image in a file, of which the size is known and no more is decoded than is asked for.</summary>
+/// <summary>An image in a file: its size is known, and only the parts that are asked for are decoded.</summary>
 /// <remarks>
 /// Rows below the part that is wanted are not decoded in a JPEG that has its end: of damage there the decoder says nothing anyway.
-/// In all other files they are, so that one that was cut off is found whatever part is wanted.
+/// In all other files they are, so that a file that was cut off is found with any part.
 /// </remarks>
 public sealed class ImageFile : IDisposable
 {
@@ -15,7 +15,7 @@ public sealed class ImageFile : IDisposable
 
     /// <summary>Opens a file and reads its header.</summary>
     /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
-    public static ImageFile Open(string path) => new(path, Formats.DataFiles.ReadAll(path));
+    public static ImageFile Open(string path) => new(path, DataFiles.ReadAll(path));
 
     /// <summary>Reads the header of a file that is in memory.</summary>
     /// <param name="path">Names the image in errors.</param>
@@ -44,9 +44,9 @@ public sealed class ImageFile : IDisposable
 
     /// <summary>Decodes a part and resizes it.</summary>
     /// <remarks>
-    /// Without shrinking the result is that of cutting the part out of the decoded image and resizing it. With it, a JPEG whose part is at least
-    /// 2, 4 or 8 times larger than the result in both directions is decoded to that part of its size, as its blocks allow without decoding
-    /// them whole, and resized from there: close to the other result, and faster.
+    /// Without shrinking the result is that of cutting the part out of the decoded image and resizing it. With it, a JPEG whose part is at
+    /// least 2, 4 or 8 times larger than the result in both directions is decoded to that part of its size, as its blocks allow without
+    /// decoding them whole, and resized from there: close to the other result, and faster.
     /// </remarks>
     /// <param name="canvas">Takes on the result.</param>
     /// <param name="part">Inside of the image.</param>
@@ -75,7 +75,7 @@ public sealed class ImageFile : IDisposable
             return;
         }
         using var small = ImageDecoder.Load(path, file, rows: true, factor);
-        // The part may begin and end between the pixels of the smaller image; those that it touches are read.
+        // The part may begin and end between the pixels of the smaller image; pixels that it touches are read.
         var scale = (double)factor;
         var box = new Box(
             part.Left / scale,
@@ -96,7 +96,7 @@ public sealed class ImageFile : IDisposable
         ReadRest(small, touched.Top + touched.Height);
     }
 
-    /// <summary>Decodes what lies below a row, for its errors, unless the file is known to have its end.</summary>
+    /// <summary>Decodes the rows from one on, for their errors, unless the file is known to have its end.</summary>
     private void ReadRest(VipsImage decoded, int row)
     {
         if (!HasEnd && row < decoded.Height)

@@ -32,7 +32,7 @@ public sealed class Raster
     /// <summary>One row of a channel, [W].</summary>
     public Span<byte> Row(int channel, int y) => memory.AsSpan(channel * PlaneSize + y * Width, Width);
 
-    /// <summary>Takes on another size; what the values are afterwards is undefined.</summary>
+    /// <summary>Takes on another size; the values are undefined afterwards.</summary>
     public void Resize(int channels, int height, int width)
     {
         var needed = checked(channels * height * width);
@@ -86,7 +86,7 @@ public sealed class Raster
     }
 }
 
-/// <summary>An image in work and a second one to write to: what a chain of image operations goes through without allocating.</summary>
+/// <summary>An image in work and a second one to write to, by which a chain of image operations allocates nothing.</summary>
 public sealed class Canvas
 {
     /// <summary>The image as it is now.</summary>
@@ -102,7 +102,16 @@ public sealed class Canvas
     /// Which part of the original the image shows: cuts, resizes and flips keep account of it, geometric operations of
     /// augmentation policies (rotation, shear) do not.
     /// </summary>
-    public ImageView View { get; set; } = ImageView.Full;
+    public ImageView View { get; private set; } = ImageView.Full;
+
+    /// <summary>Which part of the original is left, not mirrored: a part that was cut off does not come back when its place does.</summary>
+    public ImageView Visible { get; private set; } = ImageView.Full;
+
+    /// <summary>Says that another image comes, of which all is seen.</summary>
+    public void Begin() => View = Visible = ImageView.Full;
+
+    /// <summary>Says which part of the original the image shows now.</summary>
+    public void Show(ImageView view) => (View, Visible) = (view, Visible.Intersect(view));
 
     /// <summary>Value per channel of pixels that an operation finds outside of the image: the data set's mean.</summary>
     public IReadOnlyList<byte> Fill { get; init; } = [];
@@ -110,6 +119,6 @@ public sealed class Canvas
     /// <summary>The fill of a channel; 128 where none is given.</summary>
     internal byte FillOf(int channel) => channel < Fill.Count ? Fill[channel] : (byte)128;
 
-    /// <summary>Makes what was written to <see cref="Scratch"/> the image.</summary>
+    /// <summary>Makes <see cref="Scratch"/> the image.</summary>
     public void Swap() => (Image, Scratch) = (Scratch, Image);
 }

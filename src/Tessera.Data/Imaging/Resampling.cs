@@ -8,7 +8,10 @@ namespace Tessera.Data.Imaging;
 /// <summary>A part of an image in pixels, possibly between them.</summary>
 public readonly record struct Box(double Left, double Top, double Right, double Bottom);
 
-/// <summary>Resizing as Pillow does it, bit for bit: filters widened when shrinking, weights in fixed point, rounding to bytes between the two passes.</summary>
+/// <summary>
+/// Resizing as Pillow does it, bit for bit: filters widened when shrinking, weights in fixed point, rounding to bytes between the two
+/// passes.
+/// </summary>
 public static class Resampling
 {
     private const int PrecisionBits = 22;
@@ -86,7 +89,9 @@ public static class Resampling
         }
     }
 
-    /// <summary>Resizes an image that comes in strips of rows, from top to bottom: no more of it than a strip is held at its full width.</summary>
+    /// <summary>
+    /// Resizes an image that comes in strips of rows, from top to bottom: no more of it than a strip is held at its full width.
+    /// </summary>
     /// <param name="canvas">Takes on the result.</param>
     /// <param name="source">The image.</param>
     /// <param name="height">New height, at least 1.</param>
@@ -223,7 +228,9 @@ public static class Resampling
 
     private static byte Clip(int sum) => (byte)Math.Clamp(sum >> PrecisionBits, 0, 255);
 
-    /// <summary>For every output position where its inputs start, how many they are and their weights in fixed point, padded to <see cref="Taps"/>.</summary>
+    /// <summary>
+    /// For every output position where its inputs start, how many they are and their weights in fixed point, padded to <see cref="Taps"/>.
+    /// </summary>
     private sealed record Weights(int Count, int Taps, int[] Starts, int[] Counts, int[] Factors)
     {
         internal static Weights Of(int inputs, double from, double to, int outputs, Interpolation interpolation)

@@ -20,7 +20,8 @@ internal static partial class Vips
         NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
         if (Init("tessera") != 0)
             throw new DataException($"libvips does not start: {TakeError()}");
-        // Images are decoded by several workers side by side: threads inside of one image would only be in the way, and no image is asked for twice.
+        // Images are decoded by several workers side by side: threads inside of one image would only be in the way, and no image is asked
+        // for twice.
         SetConcurrency(1);
         SetCacheSize(0);
         // Loaders that libvips itself does not trust with foreign files stay shut.
@@ -62,11 +63,11 @@ internal static partial class Vips
             : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
     }
 
-    // Errors come back as exceptions; what libvips would print beside them is of no use.
+    // Errors come back as exceptions; its own messages beside them are of no use.
     [UnmanagedCallersOnly]
     private static void Silent(nint domain, int level, nint message, nint data) { }
 
-    /// <summary>What went wrong on this thread, in one line.</summary>
+    /// <summary>The last error of this thread, in one line.</summary>
     internal static string TakeError()
     {
         var text = Marshal.PtrToStringUTF8(ErrorBuffer()) ?? "";

@@ -27,11 +27,14 @@ internal sealed unsafe class VipsImage : IDisposable
         this.memory = memory;
     }
 
-    internal int Height => Vips.Height(handle);
+    // libvips does not look whether there is an image.
+    private nint Handle => handle != 0 ? handle : throw new ObjectDisposedException(path);
 
-    internal int Width => Vips.Width(handle);
+    internal int Height => Vips.Height(Handle);
 
-    internal int Bands => Vips.Bands(handle);
+    internal int Width => Vips.Width(Handle);
+
+    internal int Bands => Vips.Bands(Handle);
 
     /// <summary>Opens a file's bytes: only its header is read.</summary>
     /// <param name="path">Names the image in errors.</param>
@@ -50,7 +53,7 @@ internal sealed unsafe class VipsImage : IDisposable
             (true, 2) => "[fail_on=truncated,access=sequential,shrink=2]",
             (true, 4) => "[fail_on=truncated,access=sequential,shrink=4]",
             (true, 8) => "[fail_on=truncated,access=sequential,shrink=8]",
-            _ => throw new ArgumentOutOfRangeException(nameof(shrink), shrink, "1, 2, 4 or 8 is right"),
+            _ => throw new ArgumentOutOfRangeException(nameof(shrink), shrink, "it must be 1, 2, 4 or 8"),
         };
         var handle = Vips.FromBuffer((byte*)memory, (nuint)file.Length, options, 0);
         if (handle == 0)
@@ -68,14 +71,14 @@ internal sealed unsafe class VipsImage : IDisposable
 
     /// <summary>The image turned as its orientation mark says; dispose of it before this one.</summary>
     internal VipsImage Oriented() =>
-        Vips.AutoRotate(handle, out var turned, 0) == 0
+        Vips.AutoRotate(Handle, out var turned, 0) == 0
             ? new(path, turned, null)
             : throw new UnreadableImageException(path, Vips.TakeError());
 
     /// <summary>All values of an 8-bit image, [H, W, bands].</summary>
     internal byte[] Bytes()
     {
-        if (Vips.Format(handle) != UnsignedByte)
+        if (Vips.Format(Handle) != UnsignedByte)
             throw new UnreadableImageException(path, "not an image of 8 bits per value");
         var pixels = Decode(out var length);
         try
@@ -105,12 +108,12 @@ internal sealed unsafe class VipsImage : IDisposable
     }
 
     /// <summary>Decodes some columns of all rows down to a last one, and hands on some of the rows at a time, in order.</summary>
-    /// <param name="part">What is wanted.</param>
+    /// <param name="part">Rows and columns to decode.</param>
     /// <param name="rows">Told of pixels and of the row of the part that they begin with.</param>
     internal void Read(Part part, PixelRows rows)
     {
         Check();
-        var region = Vips.NewRegion(handle);
+        var region = Vips.NewRegion(Handle);
         if (region == 0)
             throw new UnreadableImageException(path, Vips.TakeError());
         try
@@ -142,7 +145,7 @@ internal sealed unsafe class VipsImage : IDisposable
 
     private void Check()
     {
-        if (Vips.Format(handle) is not (UnsignedByte or UnsignedShort))
+        if (Vips.Format(Handle) is not (UnsignedByte or UnsignedShort))
             throw new UnreadableImageException(path, "values of a kind other than 8 or 16 bits");
         if (Bands is < 1 or > 4)
             throw new UnreadableImageException(path, $"{Bands} channels");
@@ -156,7 +159,7 @@ internal sealed unsafe class VipsImage : IDisposable
     internal void Convert(ReadOnlySpan<byte> pixels, Raster target, int start, int count)
     {
         var bands = Bands;
-        if (Vips.Format(handle) == UnsignedShort)
+        if (Vips.Format(Handle) == UnsignedShort)
         {
             // The upper halves, on a little-endian machine the second bytes.
             var wide = MemoryMarshal.Cast<byte, ushort>(pixels);
@@ -174,11 +177,11 @@ internal sealed unsafe class VipsImage : IDisposable
             Convert(pixels, bands, IsCmyk, first, default, default);
     }
 
-    private bool IsCmyk => Bands == 4 && Vips.Interpretation(handle) == Cmyk;
+    private bool IsCmyk => Bands == 4 && Vips.Interpretation(Handle) == Cmyk;
 
     private nint Decode(out int length)
     {
-        var pixels = Vips.WriteToMemory(handle, out var bytes);
+        var pixels = Vips.WriteToMemory(Handle, out var bytes);
         if (pixels == 0)
             throw new UnreadableImageException(path, Vips.TakeError());
         length = checked((int)bytes);
@@ -209,7 +212,7 @@ internal sealed unsafe class VipsImage : IDisposable
         }
     }
 
-    // What an ink leaves of the light that black leaves; the division by 255 rounds as Pillow's does.
+    // The light that an ink leaves of the light that black leaves; the division by 255 rounds as Pillow's does.
     private static byte Uncover(byte ink, int rest)
     {
         var product = ink * rest + 128;

@@ -3,7 +3,7 @@ namespace Tessera.Data.Loading;
 /// <summary>A batch as a worker makes it, in plain memory; the consumer's thread makes it into tensors.</summary>
 internal sealed class BatchData
 {
-    /// <summary>What each view is made of.</summary>
+    /// <summary>The views.</summary>
     internal required IReadOnlyList<ViewData> Views { get; init; }
 
     /// <summary>Makes the targets.</summary>

@@ -10,7 +10,7 @@ public abstract class LoadableDataset(string name, string split, Annotations ann
     public virtual bool InMemory => false;
 
     /// <summary>Why batches cannot be made on a device; null when they can.</summary>
-    /// <param name="pipeline">What happens to the samples.</param>
+    /// <param name="pipeline">Transforms of the samples.</param>
     public virtual string? DeviceObstacle(Pipeline pipeline) => "only images lie on a device";
 
     /// <summary>Gives each worker a builder of its own.</summary>
@@ -22,8 +22,8 @@ public abstract class LoadableDataset(string name, string split, Annotations ann
 }
 
 /// <summary>How batches are made.</summary>
-/// <param name="Pipeline">What happens to the samples.</param>
-/// <param name="Seed">What augmentation is drawn by.</param>
-/// <param name="Replacement">What stands in the place of an unreadable sample.</param>
+/// <param name="Pipeline">Transforms of the samples.</param>
+/// <param name="Seed">Seed of the augmentation.</param>
+/// <param name="Replacement">Replacement of an unreadable sample.</param>
 /// <param name="Device">Where batches are made; null for the workers' memory.</param>
 internal sealed record BatchOptions(Pipeline Pipeline, ulong Seed, Replacement Replacement, Device? Device);

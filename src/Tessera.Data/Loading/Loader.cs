@@ -2,7 +2,7 @@ using Tessera.Data.Transforms;
 
 namespace Tessera.Data.Loading;
 
-/// <summary>What stands in the place of an image that cannot be read.</summary>
+/// <summary>Replacement of an image that cannot be read.</summary>
 public enum Replacement
 {
     /// <summary>Another image of the set, drawn deterministically: for training.</summary>
@@ -29,22 +29,31 @@ public sealed class Loader : BatchSource
     private readonly int samples;
 
     /// <summary>A loader.</summary>
-    /// <param name="dataset">What is read.</param>
-    /// <param name="pipeline">What happens to it.</param>
+    /// <param name="dataset">Samples to read.</param>
+    /// <param name="pipeline">Transforms of the samples.</param>
     /// <param name="batchSize">Samples of a batch.</param>
     /// <param name="seed">Determines order and augmentation.</param>
     /// <param name="shuffle">Random order, another one in each epoch; else in order.</param>
     /// <param name="dropLast">Whether a last, smaller batch is left out.</param>
-    /// <param name="workers">Background threads; 0 works on the consumer's thread. When null, one for images in memory and one per core for others.</param>
+    /// <param name="workers">
+    /// Background threads; 0 works on the consumer's thread. When null, one for images in memory and one per core for others.
+    /// </param>
     /// <param name="prefetch">Most batches that are ready or in the making.</param>
     /// <param name="sampler">Which samples in which order; decides instead of <paramref name="shuffle"/>.</param>
-    /// <param name="replica">Which of several processes this is: it gets its share of every batch (<see cref="BatchShare"/>), so that all together see the batches of one process.</param>
+    /// <param name="replica">
+    /// Which of several processes this is: it gets its share of every batch (<see cref="BatchShare"/>), so that all together see the
+    /// batches of one process.
+    /// </param>
     /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
-    /// <param name="replacement">What stands in the place of an unreadable image.</param>
-    /// <param name="device">Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the workers' memory. The batches are the same.</param>
+    /// <param name="replacement">Replacement of an unreadable image.</param>
+    /// <param name="device">
+    /// Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the
+    /// workers' memory. The batches are the same.
+    /// </param>
     /// <exception cref="DataException">
     /// A number that makes no sense, a data set that cannot be loaded, one that <paramref name="device"/> has no batches of
-    /// (<see cref="LoadableDataset.DeviceObstacle"/>), or targets that cannot be mixed as the pipeline asks.
+    /// (<see cref="LoadableDataset.DeviceObstacle"/>), or targets that the pipeline would mix or move in a way that has no meaning for
+    /// them.
     /// </exception>
     public Loader(
         Dataset dataset,
@@ -72,7 +81,9 @@ public sealed class Loader : BatchSource
             throw new DataException($"prefetch of {prefetch} batches: it must be at least 1");
         this.replica = replica ?? Replica.Single;
         if (this.replica.Count < 1 || this.replica.Rank < 0 || this.replica.Rank >= this.replica.Count)
-            throw new DataException($"rank {this.replica.Rank} of {this.replica.Count} processes: it must be at least 0 and below their number");
+            throw new DataException(
+                $"rank {this.replica.Rank} of {this.replica.Count} processes: it must be at least 0 and below their number"
+            );
         if (dataset is not LoadableDataset loadable)
             throw new DataException(
                 $"{dataset.Name}: a {dataset.GetType().Name} cannot be loaded; texts must be encoded by a vocabulary first"
@@ -81,6 +92,12 @@ public sealed class Loader : BatchSource
             throw new DataException($"{dataset.Name}: {obstacle}");
         if (pipeline.Mixing is not null && dataset.Annotations.MixingObstacle is { } reason)
             throw new DataException($"{dataset.Name}: augment mixes or smooths targets, but {reason}");
+        var untracked = pipeline.Transforms.FirstOrDefault(transform => transform.TrackingObstacle() is not null);
+        if (dataset.Annotations.FollowsView && untracked is not null)
+            throw new DataException(
+                $"{dataset.Name}: label maps and boxes cannot follow an image through {TransformRegistry.NameOf(untracked)}: "
+                    + untracked.TrackingObstacle()
+            );
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
         this.workers = workers ?? (loadable.InMemory ? 1 : Environment.ProcessorCount);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
@@ -89,7 +106,7 @@ public sealed class Loader : BatchSource
         builder = loadable.Builders(new(pipeline, seed, replacement, device));
     }
 
-    /// <summary>What is read.</summary>
+    /// <summary>Samples to read.</summary>
     public Dataset Dataset { get; }
 
     /// <summary>Images that could not be read so far, by position.</summary>
@@ -101,7 +118,7 @@ public sealed class Loader : BatchSource
     /// <inheritdoc/>
     public override void Remember(IReadOnlyList<UnreadableImage> images) => unreadable.Add(images);
 
-    /// <summary>What happens to it.</summary>
+    /// <summary>Transforms of the samples.</summary>
     public Pipeline Pipeline { get; }
 
     /// <summary>Samples of a batch.</summary>

@@ -22,7 +22,7 @@ internal sealed class Prefetcher<T> : IDisposable
     /// <param name="end">Behind the last item.</param>
     /// <param name="workers">Threads.</param>
     /// <param name="ahead">Most items made or in the making that were not taken yet.</param>
-    /// <param name="worker">Makes what one thread makes items with.</param>
+    /// <param name="worker">Makes the function by which one thread makes items.</param>
     internal Prefetcher(int start, int end, int workers, int ahead, Func<Func<int, T>> worker)
     {
         (this.end, this.ahead) = (end, Math.Max(ahead, workers));

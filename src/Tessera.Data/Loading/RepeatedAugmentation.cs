@@ -5,7 +5,9 @@ namespace Tessera.Data.Loading;
 /// epoch still reads about as many samples as the data set has, of which one in <paramref name="Repeats"/> is different.
 /// </summary>
 /// <param name="Repeats">Copies of each sample.</param>
-/// <param name="Round">Length that an epoch is rounded down to a multiple of; 0 for no rounding. Smaller data sets are read without repetition.</param>
+/// <param name="Round">
+/// Length that an epoch is rounded down to a multiple of; 0 for no rounding. Smaller data sets are read without repetition.
+/// </param>
 /// <param name="Shuffle">Whether the samples come in random order.</param>
 public sealed record RepeatedAugmentation(int Repeats = 3, int Round = 256, bool Shuffle = true) : Sampler
 {

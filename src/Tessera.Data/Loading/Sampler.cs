@@ -5,7 +5,7 @@ namespace Tessera.Data.Loading;
 /// <param name="Repeat">How often it came before in this epoch: each copy is augmented in its own way.</param>
 public readonly record struct Draw(int Index, int Repeat = 0)
 {
-    /// <summary>What the augmentation of one of its views is drawn from.</summary>
+    /// <summary>Random numbers of the augmentation of one of its views.</summary>
     internal SampleRandom Random(ulong seed, int epoch, int view = 0) =>
         new(seed, epoch, Index, Streams.Sample + Repeat + view * Streams.Views);
 }
@@ -38,7 +38,9 @@ public abstract record Sampler
         return order;
     }
 
-    /// <summary>Every <c>Count</c>-th entry from <c>Rank</c> on, after padding from the start so that all processes get equally many.</summary>
+    /// <summary>
+    /// Every <c>Count</c>-th entry from <c>Rank</c> on, after padding from the start so that all processes get equally many.
+    /// </summary>
     protected static T[] Share<T>(ReadOnlySpan<T> order, Replica replica)
     {
         var length = (order.Length + replica.Count - 1) / replica.Count;

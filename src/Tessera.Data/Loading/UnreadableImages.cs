@@ -25,7 +25,9 @@ internal sealed class UnreadableImages(Dataset dataset, double limit)
                 found[image.Index] = image;
                 if (found.Count > limit * dataset.Count)
                     throw new DataException(
-                        $"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, more than the limit of {100 * limit:0.##} % (data.unreadable_limit); the last is {image.Name}: {image.Problem}"
+                        $"{dataset.Name} ({dataset.Split}): {found.Count} of {dataset.Count} images cannot be read, "
+                            + $"more than the limit of {100 * limit:0.##} % (data.unreadable_limit); "
+                            + $"the last is {image.Name}: {image.Problem}"
                     );
             }
         }

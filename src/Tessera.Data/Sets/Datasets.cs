@@ -1,12 +1,11 @@
 using System.Collections.Frozen;
 using Tessera.Data.Images;
-using Tessera.Data.Sets;
 
 namespace Tessera.Data.Sets;
 
 /// <summary>A data set that can be opened by name.</summary>
 /// <param name="Name">As recipes and the command line write it.</param>
-/// <param name="Summary">What it is, in a line.</param>
+/// <param name="Summary">A description in one line.</param>
 /// <param name="Splits">Parts that it has.</param>
 /// <param name="Folder">Where it lies below the cache folder when no root is given.</param>
 /// <param name="Open">Opens a split in a folder; null for where it is looked for by itself.</param>
@@ -20,7 +19,9 @@ public sealed record DatasetKind(
     string? Elsewhere = null
 )
 {
-    /// <summary>The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.</summary>
+    /// <summary>
+    /// The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.
+    /// </summary>
     /// <param name="root">Folder below which data sets lie; the cache and where packages put sets when null.</param>
     public string? Find(string? root = null)
     {
@@ -52,6 +53,8 @@ public static class Datasets
             ImageFolders.TinyImageNet,
             ImageFolders.Flowers,
             ImageFolders.Cub,
+            MultiLabelTables.Kind,
+            MultiLabelFolders.Kind,
         }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>

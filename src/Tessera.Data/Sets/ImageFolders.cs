@@ -33,40 +33,41 @@ internal static class ImageFolders
     {
         var classes = Subfolders(folder);
         if (classes.Length == 0)
-            throw new DataException($"{name} ({split}): {folder} holds no folders, where one per class is right");
+            throw new DataException($"{name} ({split}): {folder} must hold one folder per class, and holds none");
         var (paths, labels) = (new List<string>(), new List<int>());
         for (var label = 0; label < classes.Length; label++)
         {
-            var before = paths.Count;
-            Walk(Path.Combine(folder, classes[label]), paths);
-            if (paths.Count == before)
+            var own = Walk(Path.Combine(folder, classes[label]));
+            if (own.Count == 0)
                 throw new DataException(
-                    $"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image ({string.Join(", ", ImageDecoder.Extensions)})"
+                    $"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image "
+                        + $"({string.Join(", ", ImageDecoder.Extensions)})"
                 );
-            labels.AddRange(Enumerable.Repeat(label, paths.Count - before));
+            paths.AddRange(own);
+            labels.AddRange(Enumerable.Repeat(label, own.Count));
         }
         return new(name, split, classes, paths, labels, normalization);
     }
 
-    private static string[] Subfolders(string folder) =>
+    /// <summary>Names of the folders in a folder, by code point.</summary>
+    internal static string[] Subfolders(string folder) =>
         [.. Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
 
-    private static void Walk(string folder, List<string> paths)
-    {
-        paths.AddRange(
-            Directory
-                .EnumerateFiles(folder)
-                .Where(path => ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
-                .Order(StringComparer.Ordinal)
-        );
-        foreach (var below in Subfolders(folder))
-            Walk(Path.Combine(folder, below), paths);
-    }
+    /// <summary>Images that lie in a folder itself, by code point.</summary>
+    internal static IEnumerable<string> Files(string folder) =>
+        Directory
+            .EnumerateFiles(folder)
+            .Where(path => ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
+            .Order(StringComparer.Ordinal);
+
+    /// <summary>Images in a folder and, after them, below it.</summary>
+    internal static List<string> Walk(string folder) =>
+        [.. Files(folder), .. Subfolders(folder).SelectMany(below => Walk(Path.Combine(folder, below)))];
 
     private static FileImages OpenFolder(string split, string? root)
     {
         if (root is null)
-            throw new DataException("image_folder: data.root has to name the folder");
+            throw new DataException("image_folder: data.root must name the folder");
         var below = Path.Combine(root, split);
         return Read("image_folder", split, Directory.Exists(below) ? below : root);
     }
@@ -101,7 +102,7 @@ internal static class ImageFolders
         for (var i = 0; i < ids.Length; i++)
         {
             if (!int.TryParse(ids[i], out var id) || !wnids.TryGetValue(id, out var wnid))
-                throw new DataFormatException(truth, null, $"line {i + 1} is '{ids[i]}', where a number of meta.mat is right");
+                throw new DataFormatException(truth, null, $"line {i + 1} is '{ids[i]}' and must be a number of meta.mat");
             paths.Add(Path.Combine(images, $"ILSVRC2012_val_{i + 1:D8}.JPEG"));
             labels.Add(Array.BinarySearch(classes, wnid, StringComparer.Ordinal));
         }
@@ -122,7 +123,7 @@ internal static class ImageFolders
             var parts = line.Split('\t');
             var label = parts.Length >= 2 ? Array.BinarySearch(classes, parts[1], StringComparer.Ordinal) : -1;
             if (label < 0)
-                throw new DataFormatException(list, null, $"line {number + 1}: file name, tab and one of the names of wnids.txt are right");
+                throw new DataFormatException(list, null, $"line {number + 1}: it must be a file name, a tab and a name of wnids.txt");
             paths.Add(Path.Combine(folder, "val", "images", parts[0]));
             labels.Add(label);
         }
@@ -143,7 +144,7 @@ internal static class ImageFolders
         };
         var numbers = names.SelectMany(name => MatFile.Integers(sets, name)).ToArray();
         if (numbers.FirstOrDefault(number => number < 1 || number > all.Length) is var wrong && wrong != 0)
-            throw new DataFormatException(sets, null, $"image {wrong}, where 1 to {all.Length} is right");
+            throw new DataFormatException(sets, null, $"image {wrong} does not exist: numbers must be from 1 to {all.Length}");
         return new(
             "flowers102",
             split,
@@ -162,14 +163,14 @@ internal static class ImageFolders
             var path = Path.Combine(folder, file);
             var lines = DataFiles.Lines(path);
             if (count >= 0 && lines.Length != count)
-                throw new DataFormatException(path, null, $"{lines.Length} lines, where {count} are right: one per image");
+                throw new DataFormatException(path, null, $"{lines.Length} lines, and there must be {count}: one per image");
             return
             [
                 .. lines.Select(
                     (line, i) =>
                         line.Split(' ', 2) is [_, var value]
                             ? value
-                            : throw new DataFormatException(path, null, $"line {i + 1}: a number, a space and a value are right")
+                            : throw new DataFormatException(path, null, $"line {i + 1}: it must be a number, a space and a value")
                 ),
             ];
         }

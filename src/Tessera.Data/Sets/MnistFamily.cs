@@ -87,7 +87,7 @@ internal static class MnistFamily
             );
         var wrong = Array.FindIndex(labels, label => label >= classes.Count);
         if (wrong >= 0)
-            throw new DataFormatException(labelFile, 8 + wrong, $"label {labels[wrong]}, where 0 to {classes.Count - 1} is right");
+            throw new DataFormatException(labelFile, 8 + wrong, $"label {labels[wrong]}, and it must be from 0 to {classes.Count - 1}");
         return new(name, split, classes, Array.ConvertAll(labels, label => (int)label), pixels, 1, shape[1], shape[2], normalization);
     }
 }

@@ -3,7 +3,10 @@ namespace Tessera.Data.Sets;
 /// <summary>Looking for the folder of a data set.</summary>
 internal static class Places
 {
-    /// <summary>The first folder (the set's own, or one of that name inside of it, as archives have it) that holds a file of the given relative path (for compressed sets also with <c>.gz</c> behind).</summary>
+    /// <summary>
+    /// The first folder that holds a marker file, with or without <c>.gz</c> behind its name: the data set's own folder, or a folder of the
+    /// same name inside of it, as archives have it.
+    /// </summary>
     /// <param name="name">Data set, for the error.</param>
     /// <param name="root">The folder that was asked for; else the cache and <paramref name="others"/> are tried.</param>
     /// <param name="folder">Folder below the cache.</param>
@@ -25,6 +28,7 @@ internal static class Places
 
     internal static DataException Missing(string name, string marker, IEnumerable<string> candidates) =>
         new(
-            $"{name}: no {marker} in {string.Join(" or ", candidates)}; fetch it with 'tessera data get {name}' or let data.root name its folder"
+            $"{name}: no {marker} in {string.Join(" or ", candidates)}; "
+                + $"fetch it with 'tessera data get {name}' or let data.root name its folder"
         );
 }

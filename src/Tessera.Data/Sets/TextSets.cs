@@ -45,7 +45,8 @@ internal static class TextSets
                     throw new DataFormatException(
                         path,
                         null,
-                        $"line {number + 1}: a line must be one of {string.Join(", ", questionClasses)}, a colon, a finer kind, a space and a question"
+                        $"line {number + 1}: a line must be one of {string.Join(", ", questionClasses)}, "
+                            + "a colon, a finer kind, a space and a question"
                     );
                 texts.Add(line[(space + 1)..].TrimEnd());
                 labels.Add(label);
@@ -59,7 +60,7 @@ internal static class TextSets
             var path = Path.Combine(Places.Find("sst2", root, "SST-2", $"{split}.tsv"), $"{split}.tsv");
             var records = DelimitedText.Read(path, '\t', 2, quoted: false);
             if (records.Count == 0 || records[0].Fields is not ["sentence", "label"])
-                throw new DataFormatException(path, 0, "the first line is 'sentence', tab, 'label'");
+                throw new DataFormatException(path, 0, "the first line must be 'sentence', a tab and 'label'");
             return new TextDataset(
                 "sst2",
                 split,

@@ -24,13 +24,7 @@ internal sealed class TextBatchBuilder(EncodedText text) : BatchBuilder
         }
         return new()
         {
-            Views =
-            [
-                new(
-                    () => Tensor.From(ids, share.Length, text.Length),
-                    Mask: () => Tensor.From(mask, share.Length, text.Length)
-                ),
-            ],
+            Views = [new(() => Tensor.From(ids, share.Length, text.Length), Mask: () => Tensor.From(mask, share.Length, text.Length))],
             Targets = text.Annotations.Gather(new(indices)),
             Indices = indices,
             GlobalCount = draws.Length,

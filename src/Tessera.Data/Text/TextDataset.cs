@@ -10,7 +10,7 @@ public sealed class TextDataset : Dataset
     /// <param name="name">Name in the registry.</param>
     /// <param name="split">Which part.</param>
     /// <param name="texts">The texts.</param>
-    /// <param name="annotations">What is known about each.</param>
+    /// <param name="annotations">Annotations, one per text.</param>
     /// <exception cref="DataException">Not one annotation per text.</exception>
     public TextDataset(string name, string split, IReadOnlyList<string> texts, Annotations annotations)
         : base(name, split, annotations)
@@ -28,7 +28,7 @@ public sealed class TextDataset : Dataset
         new(Name, split ?? Split, [.. Checked(indices).Select(i => Texts[i])], Annotations.Part(indices));
 }
 
-/// <summary>Texts as word ids of one length: what a loader reads.</summary>
+/// <summary>Texts as word ids of one length, as a loader reads them.</summary>
 public sealed class EncodedText : LoadableDataset
 {
     private readonly int[][] words;

@@ -1,12 +1,13 @@
 using System.Globalization;
-using Tessera.Data.Formats;
 
 namespace Tessera.Data.Text;
 
 /// <summary>Published word vectors in GloVe's text form: a word and its numbers per line (Pennington et al., 2014).</summary>
 /// <param name="Dimension">Numbers per word.</param>
 /// <param name="Found">Words of the vocabulary that the file has.</param>
-/// <param name="Values">A row per id of the vocabulary, [V, D]; padding is zero, words that the file lacks are drawn by their spelling.</param>
+/// <param name="Values">
+/// A row per id of the vocabulary, [V, D]; padding is zero, words that the file lacks are drawn by their spelling.
+/// </param>
 public sealed record WordVectors(int Dimension, int Found, float[] Values)
 {
     /// <summary>Reads the vectors of a vocabulary's words.</summary>
@@ -27,7 +28,7 @@ public sealed record WordVectors(int Dimension, int Found, float[] Values)
             {
                 dimension = CountNumbers(line);
                 if (dimension == 0)
-                    throw new DataFormatException(path, null, $"line {number}: a word and its numbers are right");
+                    throw new DataFormatException(path, null, $"line {number}: it must be a word and its numbers");
                 values = new float[checked(vocabulary.Count * dimension)];
             }
             // A few words hold spaces: the numbers are the last columns.

@@ -5,7 +5,7 @@ using Tessera.Data.Imaging;
 namespace Tessera.Data.Transforms;
 
 /// <summary>timm's configuration strings, as in <c>rand-m9-mstd0.5-inc1</c> and <c>original-mstd0.5</c>, taken apart.</summary>
-/// <param name="Name">What stands before the first hyphen.</param>
+/// <param name="Name">The text before the first hyphen.</param>
 public sealed partial record AugmentPolicy(string Name)
 {
     /// <summary>Magnitude, 0 to 10 (m).</summary>
@@ -58,7 +58,8 @@ public sealed partial record AugmentPolicy(string Name)
 
             DataException Wrong() =>
                 new(
-                    $"augmentation policy '{text}': '{part}' is not understood; parts are m, n, p, mstd, mmax and inc with a number, and t3a, as in rand-m9-mstd0.5-inc1"
+                    $"augmentation policy '{text}': '{part}' is not understood; "
+                        + "parts are m, n, p, mstd, mmax and inc with a number, and t3a, as in rand-m9-mstd0.5-inc1"
                 );
         }
         return result;

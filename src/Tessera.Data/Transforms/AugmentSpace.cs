@@ -2,10 +2,14 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
 
-/// <summary>The operations of torchvision's AutoAugment, RandAugment and TrivialAugment: magnitudes in bins. What enters the image is black.</summary>
+/// <summary>
+/// The operations of torchvision's AutoAugment, RandAugment and TrivialAugment: magnitudes in bins. Pixels that enter the image are black.
+/// </summary>
 public static class AugmentSpace
 {
-    /// <summary>Values of an operation's bins, and whether half of the draws turn the effect around; no values where it takes none.</summary>
+    /// <summary>
+    /// Values of an operation's bins, and whether half of the draws turn the effect around; no values where it takes none.
+    /// </summary>
     /// <param name="name">Operation.</param>
     /// <param name="bins">10 for AutoAugment, 31 for RandAugment.</param>
     /// <param name="height">Of the image.</param>

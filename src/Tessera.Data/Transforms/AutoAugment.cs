@@ -4,12 +4,16 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
 
-/// <summary>AutoAugment (Cubuk et al., 2019, arXiv:1805.09501): one of 25 pairs of operations, each with its own probability and level.</summary>
+/// <summary>
+/// AutoAugment (Cubuk et al., 2019, arXiv:1805.09501): one of 25 pairs of operations, each with its own probability and level.
+/// </summary>
 /// <param name="Policy">
 /// Table: <c>imagenet</c>, <c>cifar10</c> or <c>svhn</c> as torchvision has them, <c>v0</c>, <c>v0r</c>, <c>original</c>,
 /// <c>originalr</c> or <c>3a</c> as timm has them, the latter with parts such as <c>-mstd0.5</c>.
 /// </param>
-/// <param name="Interpolation">Of geometric operations; torchvision's tables use nearest and fill with black, timm's bicubic and the mean, unless one is given.</param>
+/// <param name="Interpolation">
+/// Of geometric operations; torchvision's tables use nearest and fill with black, timm's bicubic and the mean, unless one is given.
+/// </param>
 public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Interpolation = null) : ImageTransform
 {
     private static readonly FrozenDictionary<string, Entry[][]> tables = new Dictionary<string, Entry[][]>
@@ -38,6 +42,12 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
     private bool IsTorchvision => policy.Name is "imagenet" or "cifar10" or "svhn";
 
     /// <inheritdoc/>
+    public override string? TrackingObstacle() =>
+        SubPolicies.SelectMany(pair => pair).FirstOrDefault(entry => IsGeometric(entry.Name)) is { } entry
+            ? $"its table {policy.Name} has {entry.Name}"
+            : null;
+
+    /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         var settings = new OpSettings(
@@ -64,6 +74,11 @@ public sealed record AutoAugment(string Policy = "imagenet", Interpolation? Inte
             magnitude = -magnitude;
         AugmentSpace.Apply(name, magnitude, canvas, settings.Interpolation);
     }
+
+    private static bool IsGeometric(string name) =>
+        name.StartsWith("Rotate", StringComparison.Ordinal)
+        || name.StartsWith("Shear", StringComparison.Ordinal)
+        || name.StartsWith("Translate", StringComparison.Ordinal);
 
     private static AugmentPolicy Check(AugmentPolicy policy) =>
         tables.ContainsKey(policy.Name)

@@ -3,7 +3,7 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
 
-/// <summary>What operations need to know beside their level.</summary>
+/// <summary>Settings of operations beside their level.</summary>
 /// <param name="Interpolation">Of geometric operations; not random.</param>
 /// <param name="TranslateShare">Largest relative shift, as a share of the side.</param>
 /// <param name="TranslatePixels">Largest absolute shift.</param>

@@ -1,6 +1,6 @@
 namespace Tessera.Data.Transforms;
 
-/// <summary>For what the parameters of mixing are drawn.</summary>
+/// <summary>How often the parameters of mixing are drawn.</summary>
 public enum MixMode
 {
     /// <summary>Once per batch.</summary>
@@ -13,11 +13,13 @@ public enum MixMode
     Elem,
 }
 
-/// <summary>Images and their targets mixed with those of another image of the batch (Zhang et al., 2018, arXiv:1710.09412).</summary>
+/// <summary>
+/// Images and their targets mixed with another image of the batch and its targets (Zhang et al., 2018, arXiv:1710.09412).
+/// </summary>
 /// <param name="Alpha">Of the beta distribution that the share of the image is drawn from.</param>
 /// <param name="Probability">How often a batch (pair, image) is mixed at all; beside cutmix, the first one given counts for both.</param>
 /// <param name="Switch">Beside cutmix: how often cutmix takes the place of mixup.</param>
-/// <param name="Mode">For what parameters are drawn.</param>
+/// <param name="Mode">How often parameters are drawn.</param>
 /// <param name="Epochs">Mixing ends after that many epochs, cutmix too; null for never.</param>
 public sealed record Mixup(
     double Alpha = 0.8,
@@ -29,10 +31,12 @@ public sealed record Mixup(
 
 /// <summary>A box of another image of the batch pasted in, and targets mixed by area (Yun et al., 2019, arXiv:1905.04899).</summary>
 /// <param name="Alpha">Of the beta distribution that the share of the image is drawn from.</param>
-/// <param name="MinSide">With <paramref name="MaxSide"/>: smallest side of the box as a share of the image's, instead of the beta distribution.</param>
+/// <param name="MinSide">
+/// With <paramref name="MaxSide"/>: smallest side of the box as a share of the image's, instead of the beta distribution.
+/// </param>
 /// <param name="MaxSide">Largest side of the box as a share of the image's.</param>
 /// <param name="Probability">Without mixup: how often a batch (pair, image) is mixed.</param>
-/// <param name="Mode">Without mixup: for what parameters are drawn.</param>
+/// <param name="Mode">Without mixup: how often parameters are drawn.</param>
 public sealed record CutMix(
     double Alpha = 1,
     double? MinSide = null,
@@ -41,7 +45,10 @@ public sealed record CutMix(
     MixMode Mode = MixMode.Batch
 ) : BatchTransform;
 
-/// <summary>Targets become soft: a share of the probability is spread evenly over all classes.</summary>
+/// <summary>
+/// Smooths targets. With one class per sample, a share of the probability is spread evenly over all classes (Szegedy et al., 2016, section
+/// 7); with several, every class moves towards a half (<see cref="MultiLabels.Hot"/>).
+/// </summary>
 /// <param name="Smoothing">That share.</param>
 public sealed record LabelSmoothing(double Smoothing = 0.1) : BatchTransform;
 
@@ -55,14 +62,14 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
 
     private MixMode Mode => Mixup?.Mode ?? CutMix!.Mode;
 
-    /// <summary>What a pipeline's batch transforms come to; null when they are none.</summary>
+    /// <summary>A pipeline's batch transforms together; null when there are none.</summary>
     /// <exception cref="DataException">The same kind twice, or values that make no sense.</exception>
     public static Mixing? Of(IReadOnlyList<BatchTransform> transforms)
     {
         if (transforms.Count == 0)
             return null;
         if (transforms.GroupBy(transform => transform.GetType()).FirstOrDefault(group => group.Count() > 1) is { } twice)
-            throw new DataException($"augment: {twice.Key.Name} is there twice");
+            throw new DataException($"augment: {TransformRegistry.NameOf(twice.First())} is there twice");
         var result = new Mixing(
             transforms.OfType<Mixup>().SingleOrDefault(),
             transforms.OfType<CutMix>().SingleOrDefault(),
@@ -74,9 +81,9 @@ public sealed record Mixing(Mixup? Mixup, CutMix? CutMix, double Smoothing = 0)
         if (result.CutMix is { Alpha: 0, MinSide: null })
             result = result with { CutMix = null };
         if (result.Mixup is { Alpha: < 0 } || result.CutMix is { Alpha: < 0 })
-            throw new DataException("augment: alpha of mixup and cutmix is not negative");
+            throw new DataException("augment: alpha of mixup and cutmix must be at least 0");
         if (result.Smoothing is < 0 or > 1)
-            throw new DataException($"augment: smoothing {result.Smoothing} is not between 0 and 1");
+            throw new DataException($"augment: label_smoothing of {result.Smoothing}: it must be from 0 to 1");
         return result;
     }
 

@@ -3,7 +3,7 @@ using Tessera.Data.Imaging;
 namespace Tessera.Data.Transforms;
 
 /// <summary>
-/// A step that takes every pixel from somewhere else in the image, or from a border around it, and changes none: what it draws says
+/// A step that takes every pixel from somewhere else in the image, or from a border around it, and changes none: its draws say
 /// all that happens, on the processor and on a device alike.
 /// </summary>
 public abstract record MovingTransform : ImageTransform
@@ -11,7 +11,7 @@ public abstract record MovingTransform : ImageTransform
     /// <summary>Value of pixels that enter from outside of the image; null where none does because the image is mirrored there.</summary>
     internal abstract byte? Border { get; }
 
-    /// <summary>Draws what happens to an image of a size. The size of the result does not depend on what is drawn.</summary>
+    /// <summary>Draws the move of an image of a size. The size of the result does not depend on the draws.</summary>
     internal abstract PixelMove Draw(int height, int width, ref SampleRandom random);
 
     /// <inheritdoc/>
@@ -34,7 +34,7 @@ internal readonly record struct PixelMove(int Top, int Left, int Height, int Wid
         Window.Cut(canvas, Top, Left, Height, Width, border);
         if (!Overturned && !Mirrored)
             return;
-        canvas.View = Turned(canvas.View);
+        canvas.Show(Turned(canvas.View));
         var image = canvas.Image;
         for (var c = 0; c < image.Channels; c++)
         {

@@ -1,8 +1,8 @@
 namespace Tessera.Data.Transforms;
 
 /// <summary>
-/// What happens to images between data set and model. Whatever the order of a list, image transforms run first, in the order
-/// given, then the image is normalised, then come the transforms of normalised images and at last those of batches.
+/// Steps of images between data set and model. Transforms of images run first, in the order given, then the image is normalised, then come
+/// transforms of normalised images and at last transforms of batches, wherever they stand in the list.
 /// </summary>
 public sealed class Pipeline
 {
@@ -12,7 +12,11 @@ public sealed class Pipeline
     /// <exception cref="DataException">Batch transforms that exclude each other.</exception>
     public Pipeline(IEnumerable<Transform> transforms, Normalization? normalization = null)
     {
-        (Views, Normalization) = ([[.. transforms]], normalization);
+        Views =
+        [
+            [.. transforms],
+        ];
+        Normalization = normalization;
         Mixing = Mixing.Of([.. Transforms.OfType<BatchTransform>()]);
     }
 
@@ -49,11 +53,11 @@ public sealed class Pipeline
     public Normalization? Normalization { get; }
 
     /// <summary>
-    /// Whether JPEG files of which a part several times larger than wanted is taken (<see cref="RandomResizedCrop"/> as the first transform) are
-    /// shrunk as they are decoded: faster, and close to what decoding them whole gives. What is drawn at random is the same.
+    /// Whether JPEG files of which a part several times larger than wanted is taken (<see cref="RandomResizedCrop"/> as the first
+    /// transform) are shrunk as they are decoded: faster, and close to decoding them whole. The random draws are the same.
     /// </summary>
     public bool ShrinkOnLoad { get; init; }
 
-    /// <summary>What the batch transforms come to; null for none.</summary>
+    /// <summary>The batch transforms together; null for none.</summary>
     public Mixing? Mixing { get; }
 }

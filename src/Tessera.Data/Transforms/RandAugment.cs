@@ -2,8 +2,13 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
 
-/// <summary>RandAugment in timm's form (Cubuk et al., 2020, arXiv:1909.13719): some operations drawn at random, each applied with a probability at a magnitude that varies.</summary>
-/// <param name="Policy">As timm writes it: <c>rand</c> with parts m (magnitude), n (operations), p (probability), mstd, mmax, inc and t3a.</param>
+/// <summary>
+/// RandAugment in timm's form (Cubuk et al., 2020, arXiv:1909.13719): operations drawn at random, each applied with a probability and at a
+/// magnitude that varies.
+/// </summary>
+/// <param name="Policy">
+/// As timm writes it: <c>rand</c> with parts m (magnitude), n (operations), p (probability), mstd, mmax, inc and t3a.
+/// </param>
 /// <param name="Ops">Operations per image, instead of the policy's.</param>
 /// <param name="Magnitude">0 to 10, instead of the policy's.</param>
 /// <param name="Deviation">Of the magnitude, instead of the policy's.</param>
@@ -74,7 +79,7 @@ public sealed record RandAugment(
 
     private readonly AugmentPolicy policy = Check(AugmentPolicy.Parse(Policy));
 
-    /// <summary>The policy with what overrides it.</summary>
+    /// <summary>The policy with the values that override it.</summary>
     public AugmentPolicy Effective =>
         policy with
         {
@@ -92,6 +97,9 @@ public sealed record RandAugment(
             { Increasing: true } => increasingNames,
             _ => plainNames,
         };
+
+    /// <inheritdoc/>
+    public override string TrackingObstacle() => "it rotates and shears images";
 
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
@@ -133,5 +141,7 @@ public sealed record RandAugment(
     private static AugmentPolicy Check(AugmentPolicy policy) =>
         policy.Name == "rand"
             ? policy
-            : throw new DataException($"rand_augment: a policy starts with 'rand', not '{policy.Name}'; auto_augment knows tables");
+            : throw new DataException(
+                $"rand_augment: a policy must start with 'rand', not with '{policy.Name}'; tables are for auto_augment"
+            );
 }

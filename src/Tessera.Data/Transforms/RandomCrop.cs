@@ -17,6 +17,10 @@ public enum Padding
 /// <param name="Mode">How padding is made up.</param>
 public sealed record RandomCrop(int Pad = 0, int? Size = null, int Fill = 0, Padding Mode = Padding.Constant) : MovingTransform
 {
+    /// <inheritdoc/>
+    public override string? TrackingObstacle() =>
+        Mode == Padding.Reflect && Pad > 0 ? "its padding shows mirrored parts of the image" : null;
+
     internal override byte? Border => Mode == Padding.Constant ? (byte)Fill : null;
 
     internal override PixelMove Draw(int height, int width, ref SampleRandom random)
@@ -24,7 +28,8 @@ public sealed record RandomCrop(int Pad = 0, int? Size = null, int Fill = 0, Pad
         var (outHeight, outWidth) = (Size ?? height, Size ?? width);
         if (outHeight > height + 2 * Pad || outWidth > width + 2 * Pad)
             throw new DataException(
-                $"crop: a window of {outHeight}x{outWidth} in an image of {height}x{width} with {Pad} pixels of padding"
+                $"random_crop: a window of {outHeight}x{outWidth} does not fit into an image of {height}x{width} "
+                    + $"with {Pad} pixels of padding"
             );
         var top = random.Between(-Pad, height + Pad - outHeight);
         var left = random.Between(-Pad, width + Pad - outWidth);
@@ -32,7 +37,7 @@ public sealed record RandomCrop(int Pad = 0, int? Size = null, int Fill = 0, Pad
     }
 }
 
-/// <summary>A shift by whole pixels; what enters is filled.</summary>
+/// <summary>A shift by whole pixels; pixels that enter have one value.</summary>
 /// <param name="Pixels">Largest shift in each direction.</param>
 /// <param name="Fill">Value of pixels that enter, 0 to 255.</param>
 public sealed record RandomShift(int Pixels, int Fill = 0) : MovingTransform

@@ -1,6 +1,6 @@
 namespace Tessera.Data.Transforms;
 
-/// <summary>What erased boxes are filled with.</summary>
+/// <summary>The values that fill erased boxes.</summary>
 public enum ErasingMode
 {
     /// <summary>A normal draw per value.</summary>
@@ -15,7 +15,7 @@ public enum ErasingMode
 
 /// <summary>Boxes of random place, area and shape are erased from the normalised image (Zhong et al., 2020; as in timm).</summary>
 /// <param name="Probability">How often.</param>
-/// <param name="Mode">What they are filled with.</param>
+/// <param name="Mode">The values that fill them.</param>
 /// <param name="Count">Boxes; they share the area.</param>
 /// <param name="MinArea">Smallest share of the image's area.</param>
 /// <param name="MaxArea">Largest share of the image's area.</param>

@@ -39,12 +39,12 @@ public sealed record CenterCrop(int Size) : MovingTransform
     internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
         new(Start(height, Size), Start(width, Size), Size, Size);
 
-    // Smaller images are padded on the left by half of what is missing, rounded down; else halves round to even.
+    // Smaller images are padded on the left by half of the missing pixels, rounded down; else halves round to even.
     private static int Start(int length, int size) =>
         length < size ? -((size - length) / 2) : (int)Math.Round((length - size) / 2.0, MidpointRounding.ToEven);
 }
 
-/// <summary>What evaluation does: resize so that the crop is a given share of the shorter side, then cut out the middle.</summary>
+/// <summary>The preparation of evaluation: a resize so that the crop is a given share of the shorter side, then the middle.</summary>
 /// <param name="Size">Side of the crop in pixels.</param>
 /// <param name="Share">The crop's side over the resized image's shorter side.</param>
 /// <param name="Interpolation">Filter.</param>
@@ -95,7 +95,7 @@ public sealed record RandomResizedCrop(
     {
         var part = Draw(file.Height, file.Width, ref random);
         file.Resize(canvas, part, Size, Size, Interpolation.Draw(ref random), shrink);
-        canvas.View = canvas.View.Cut(part.Top, part.Left, part.Height, part.Width, file.Height, file.Width);
+        canvas.Show(canvas.View.Cut(part.Top, part.Left, part.Height, part.Width, file.Height, file.Width));
     }
 
     private Part Draw(int height, int width, ref SampleRandom random)

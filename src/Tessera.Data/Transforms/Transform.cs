@@ -2,8 +2,15 @@ using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
 
-/// <summary>One step of a pipeline. What a recipe names: the record's constructor parameters are its fields.</summary>
-public abstract record Transform;
+/// <summary>One step of a pipeline. Recipes name it; its fields are the record's constructor parameters.</summary>
+public abstract record Transform
+{
+    /// <summary>
+    /// Why label maps and boxes cannot follow an image through this step, which moves pixels without <see cref="ImageView"/> knowing.
+    /// Null where they can.
+    /// </summary>
+    public virtual string? TrackingObstacle() => null;
+}
 
 /// <summary>A step on one 8-bit image.</summary>
 public abstract record ImageTransform : Transform

@@ -6,7 +6,7 @@ namespace Tessera.Data.Transforms;
 /// <summary>A transform that recipes may name.</summary>
 /// <param name="Name">As recipes write it.</param>
 /// <param name="Type">The record; the parameters of its one public constructor are the fields, in snake case.</param>
-/// <param name="Summary">What it does, in a line.</param>
+/// <param name="Summary">A description in one line.</param>
 public sealed record TransformKind(string Name, Type Type, string Summary)
 {
     /// <summary>The fields, in the order of the constructor; a recipe that gives a bare value means the first.</summary>

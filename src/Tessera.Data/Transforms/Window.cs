@@ -11,13 +11,13 @@ internal static class Window
     /// <param name="left">First column.</param>
     /// <param name="height">Of the window.</param>
     /// <param name="width">Of the window.</param>
-    /// <param name="border">Value of what lies outside of the image; null mirrors the image there.</param>
+    /// <param name="border">Value of pixels outside of the image; null mirrors the image there.</param>
     internal static void Cut(Canvas canvas, int top, int left, int height, int width, byte? border = 0)
     {
         var source = canvas.Image;
         if (top == 0 && left == 0 && height == source.Height && width == source.Width)
             return;
-        canvas.View = canvas.View.Cut(top, left, height, width, source.Height, source.Width);
+        canvas.Show(canvas.View.Cut(top, left, height, width, source.Height, source.Width));
         var target = canvas.Scratch;
         target.Resize(source.Channels, height, width);
         var (from, to) = (Math.Clamp(-left, 0, width), Math.Clamp(source.Width - left, 0, width));

@@ -1,6 +1,8 @@
 using System.Globalization;
 using Tessera.Data;
 using Tessera.Data.Imaging;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
 
 namespace Tessera.Conformance.Cases.Data;
 

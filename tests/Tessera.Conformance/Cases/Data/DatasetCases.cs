@@ -2,6 +2,7 @@ using System.Text.Json;
 using Tessera.Checkpoints;
 using Tessera.Data;
 using Tessera.Data.Formats;
+using Tessera.Data.Sets;
 
 namespace Tessera.Conformance.Cases.Data;
 
@@ -73,7 +74,7 @@ internal sealed class DatasetSamples : GoldenCase
                     Same(
                         "trained classes",
                         image.Values.Select(value =>
-                            file.StartsWith("ade", StringComparison.Ordinal) ? LabelMaps.FromOne(value) : LabelMaps.Cityscapes(value)
+                            file.StartsWith("ade", StringComparison.Ordinal) ? LabelValues.FromOne(value) : LabelValues.Cityscapes(value)
                         ),
                         "train"
                     );

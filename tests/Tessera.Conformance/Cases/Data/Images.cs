@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Data.Imaging;
 
 namespace Tessera.Conformance.Cases.Data;
 

@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Data.Transforms;
 
 namespace Tessera.Conformance.Cases.Data;
 
@@ -15,7 +16,7 @@ internal static class MixingRun
         else
             run.Output(images, Tensor.From(Mixed<float>(x, plan, height, width)).Reshape(shape));
         var classes = run.Config.Int("num_classes");
-        var values = new Mixing(null, null, smoothing).Targets(run.Input("labels").ToArray<long>(), plan, classes);
+        var values = ClassLabels.Mixed(run.Input("labels").ToArray<long>(), new(plan, smoothing), classes);
         run.Output(targets, Tensor.From(values).Reshape(shape[0], classes));
     }
 

@@ -1,4 +1,4 @@
-namespace Tessera.Data.Formats;
+namespace Tessera.Data;
 
 /// <summary>Opening files of data sets, with errors that name them.</summary>
 internal static class DataFiles
@@ -30,7 +30,7 @@ internal static class DataFiles
         return bytes;
     }
 
-    /// <summary>Lines of a text file, without those that are empty.</summary>
+    /// <summary>Lines of a text file, without empty lines.</summary>
     internal static string[] Lines(string path)
     {
         using var reader = new StreamReader(Open(path));

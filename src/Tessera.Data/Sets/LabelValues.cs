@@ -1,9 +1,9 @@
 namespace Tessera.Data.Sets;
 
 /// <summary>From the values of label maps to trained classes; 255 is left out.</summary>
-public static class LabelMaps
+public static class LabelValues
 {
-    /// <summary>What is left out of training and evaluation.</summary>
+    /// <summary>Value of pixels that count neither in training nor in evaluation.</summary>
     public const byte Void = 255;
 
     private static readonly byte[] cityscapes =
@@ -14,6 +14,6 @@ public static class LabelMaps
     /// <summary>Maps whose 0 stands for nothing and whose classes count from 1 (ADE20K, NYUv2).</summary>
     public static byte FromOne(int value) => value is >= 1 and <= 255 ? (byte)(value - 1) : Void;
 
-    /// <summary>Cityscapes' ids; what is no id is void.</summary>
+    /// <summary>Cityscapes' ids; other values are void.</summary>
     public static byte Cityscapes(int id) => id >= 0 && id < cityscapes.Length ? cityscapes[id] : Void;
 }

@@ -1,11 +1,13 @@
 using FsCheck;
 using FsCheck.Fluent;
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
 using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
 /// <summary>Parts of data sets: drawn from every class alike, held out, listed in files.</summary>
-public sealed class SubsetTests
+public sealed class PartTests
 {
     // Classes of different sizes, in no order.
     private static MemoryImages Set(int count = 600, int classes = 7)
@@ -29,18 +31,18 @@ public sealed class SubsetTests
     }
 
     private static int[] PerClass(Dataset data, IEnumerable<int> indices) =>
-        [.. indices.CountBy(index => data.Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
+        [.. indices.CountBy(index => ClassLabels.Of(data).Labels[index]).OrderBy(c => c.Key).Select(c => c.Value)];
 
     [Fact]
     public void So_many_of_every_class_are_drawn()
     {
         var data = Set();
-        var drawn = ClassBalance.Draw(data, 5, seed: 1);
+        var drawn = StratifiedSampling.Draw(data, 5, seed: 1);
         Assert.Equal(drawn.Distinct().Order(), drawn);
         Assert.Equal([5, 5, 5, 5, 5, 5, 5], PerClass(data, drawn));
         Assert.Contains(
             " samples, 100 were asked for",
-            Assert.Throws<DataException>(() => ClassBalance.Draw(data, 100, 1)).Message,
+            Assert.Throws<DataException>(() => StratifiedSampling.Draw(data, 100, 1)).Message,
             StringComparison.Ordinal
         );
     }
@@ -52,10 +54,10 @@ public sealed class SubsetTests
         var sizes = PerClass(data, Enumerable.Range(0, data.Count));
         Assert.Equal(
             sizes.Select(size => (int)Math.Round(size * 0.1, MidpointRounding.AwayFromZero)),
-            PerClass(data, ClassBalance.Draw(data, 0.1, 3))
+            PerClass(data, StratifiedSampling.Draw(data, 0.1, 3))
         );
-        Assert.Equal([1, 1, 1, 1, 1, 1, 1], PerClass(data, ClassBalance.Draw(data, 1e-4, 3)));
-        Assert.Equal(Enumerable.Range(0, data.Count), ClassBalance.Draw(data, 1.0, 3));
+        Assert.Equal([1, 1, 1, 1, 1, 1, 1], PerClass(data, StratifiedSampling.Draw(data, 1e-4, 3)));
+        Assert.Equal(Enumerable.Range(0, data.Count), StratifiedSampling.Draw(data, 1.0, 3));
     }
 
     [Fact]
@@ -65,60 +67,66 @@ public sealed class SubsetTests
                 var (seed, (first, second)) = given;
                 var data = Set();
                 var (small, large) = (
-                    ClassBalance.Draw(data, Math.Min(first, second) / 100.0, (ulong)seed),
-                    ClassBalance.Draw(data, Math.Max(first, second) / 100.0, (ulong)seed)
+                    StratifiedSampling.Draw(data, Math.Min(first, second) / 100.0, (ulong)seed),
+                    StratifiedSampling.Draw(data, Math.Max(first, second) / 100.0, (ulong)seed)
                 );
                 return small.All(large.Contains)
-                    && small.SequenceEqual(ClassBalance.Draw(Set(), Math.Min(first, second) / 100.0, (ulong)seed));
+                    && small.SequenceEqual(StratifiedSampling.Draw(Set(), Math.Min(first, second) / 100.0, (ulong)seed));
             })
             .QuickCheckThrowOnFailure();
 
     [Fact]
-    public void Another_seed_draws_others() => Assert.NotEqual(ClassBalance.Draw(Set(), 0.2, 1), ClassBalance.Draw(Set(), 0.2, 2));
+    public void Another_seed_draws_others() =>
+        Assert.NotEqual(StratifiedSampling.Draw(Set(), 0.2, 1), StratifiedSampling.Draw(Set(), 0.2, 2));
 
     [Fact]
     public void The_draw_of_a_seed_stays_the_same_for_ever()
     {
         // Of ten samples of one class; published lists of samples would lose their meaning.
         var data = new Named([.. Enumerable.Range(0, 10).Select(i => $"{i}")]);
-        Assert.Equal([1, 5, 7, 9], ClassBalance.Draw(data, 4, seed: 5));
-        Assert.Equal([0, 3, 5, 8], ClassBalance.Divide(data, 0.4, seed: 5).HeldOut);
+        Assert.Equal([1, 5, 7, 9], StratifiedSampling.Draw(data, 4, seed: 5));
+        Assert.Equal([0, 3, 5, 8], StratifiedSampling.Divide(data, 0.4, seed: 5).HeldOut);
     }
 
     [Fact]
     public void What_is_held_out_and_what_is_left_are_the_whole()
     {
         var data = Set();
-        var (left, heldOut) = ClassBalance.Divide(data, 0.25, 9);
+        var (left, heldOut) = StratifiedSampling.Divide(data, 0.25, 9);
         Assert.Equal(Enumerable.Range(0, data.Count), left.Concat(heldOut).Order());
         Assert.Empty(left.Intersect(heldOut));
         var sizes = PerClass(data, Enumerable.Range(0, data.Count));
         Assert.Equal(sizes.Select(size => (int)Math.Round(size * 0.25, MidpointRounding.AwayFromZero)), PerClass(data, heldOut));
         Assert.Contains(
             "nothing is left",
-            Assert.Throws<DataException>(() => ClassBalance.Divide(data, 0.999, 9)).Message,
+            Assert.Throws<DataException>(() => StratifiedSampling.Divide(data, 0.999, 9)).Message,
             StringComparison.Ordinal
         );
         // What is held out says nothing of what is drawn for training.
-        Assert.NotEqual(heldOut, ClassBalance.Draw(data, 0.25, 9));
+        Assert.NotEqual(heldOut, StratifiedSampling.Draw(data, 0.25, 9));
     }
 
     [Fact]
     public void A_subset_reads_the_samples_that_it_names()
     {
         var data = Set();
-        var part = new Subset(data, [3, 500, 7], "some");
+        var part = data.Part([3, 500, 7], "some");
         var raster = new Raster();
         part.Read(1, raster);
         Assert.Equal((byte)(500 % 256), raster.Values[0]);
         Assert.Equal(["3", "500", "7"], Enumerable.Range(0, 3).Select(part.SampleName));
-        Assert.Equal([data.Labels[3], data.Labels[500], data.Labels[7]], part.Labels);
+        Assert.Equal(
+            [ClassLabels.Of(data).Labels[3], ClassLabels.Of(data).Labels[500], ClassLabels.Of(data).Labels[7]],
+            ClassLabels.Of(part).Labels
+        );
         Assert.Equal(("set", "some", 3), (part.Name, part.Split, part.Count));
-        Assert.Contains("sample 600 of 600", Assert.Throws<DataException>(() => new Subset(data, [600])).Message, StringComparison.Ordinal);
+        Assert.Equal("set (train): there is no sample 600 among 600", Assert.Throws<DataException>(() => data.Part([600])).Message);
     }
 
-    private sealed class Named(params string[] names) : Dataset("named", "train", ["one"], new int[names.Length])
+    private sealed class Named(params string[] names) : Dataset("named", "train", new ClassLabels(["one"], new int[names.Length]))
     {
+        public override Named Part(IReadOnlyList<int> indices, string? split = null) => new([.. indices.Select(index => names[index])]);
+
         public override string SampleName(int index) => names[index];
     }
 
@@ -127,8 +135,8 @@ public sealed class SubsetTests
     {
         using var folder = new TempFolder();
         var data = Set();
-        var drawn = ClassBalance.Draw(data, 4, 1);
-        File.WriteAllText(folder["list"], SampleList.Write(new Subset(data, drawn), "some samples"));
+        var drawn = StratifiedSampling.Draw(data, 4, 1);
+        File.WriteAllText(folder["list"], SampleList.Write(data.Part(drawn), "some samples"));
         Assert.StartsWith("# some samples\n", File.ReadAllText(folder["list"]), StringComparison.Ordinal);
         Assert.Equal(drawn, SampleList.Read(folder["list"], data));
 

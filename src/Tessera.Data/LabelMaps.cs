@@ -1,0 +1,157 @@
+using System.Security.Cryptography;
+
+namespace Tessera.Data;
+
+/// <summary>A class per pixel.</summary>
+/// <param name="Ids">Class of each pixel, row by row, [H, W]; <see cref="Ignored"/> where there is none.</param>
+/// <param name="Size">H and W.</param>
+public sealed record LabelMap(byte[] Ids, ImageSize Size)
+{
+    /// <summary>Class of pixels that count neither in training nor in measuring.</summary>
+    public const byte Ignored = 255;
+
+    /// <summary>
+    /// The map of a view of the image, by the nearest pixel: between two pixels that are as near, the lower or right one.
+    /// </summary>
+    /// <param name="image">Where the prepared image comes from.</param>
+    /// <param name="size">Its size.</param>
+    /// <param name="target">
+    /// Takes the class of each pixel of that image, [H, W]; <see cref="Ignored"/> where the original is not visible.
+    /// </param>
+    public void Follow(PreparedImage image, ImageSize size, Span<long> target)
+    {
+        var (view, visible) = (image.View, image.Visible);
+        var rows = Places(view.Top, view.Height, visible.Top, visible.Height, Size.Height, size.Height);
+        var columns = Places(view.Left, view.Width, visible.Left, visible.Width, Size.Width, size.Width);
+        for (var y = 0; y < size.Height; y++)
+        {
+            var row = target.Slice(y * size.Width, size.Width);
+            if (rows[y] < 0)
+            {
+                row.Fill(Ignored);
+                continue;
+            }
+            var source = Ids.AsSpan(rows[y] * Size.Width, Size.Width);
+            for (var x = 0; x < row.Length; x++)
+                row[x] = columns[x] < 0 ? Ignored : source[columns[x]];
+        }
+    }
+
+    // Which pixel of the original lies under the centre of each pixel; -1 for none.
+    private static int[] Places(double start, double length, double visible, double visibleLength, int original, int count)
+    {
+        // Fractions are rounded: a centre on the border of two pixels, up to that, belongs to the latter.
+        const double Rounding = 1e-6;
+        var places = new int[count];
+        for (var i = 0; i < count; i++)
+        {
+            var place = (start + (i + 0.5) / count * length) * original + Rounding;
+            var isVisible = place >= visible * original && place < (visible + visibleLength) * original + Rounding;
+            places[i] = isVisible ? Math.Min((int)place, original - 1) : -1;
+        }
+        return places;
+    }
+}
+
+/// <summary>A label map per sample, read when its batch is made.</summary>
+public sealed class LabelMaps : Annotations
+{
+    private readonly Func<int, LabelMap> read;
+
+    /// <summary>The maps of samples.</summary>
+    /// <param name="classNames">Name per class; the position is the id.</param>
+    /// <param name="count">Number of samples.</param>
+    /// <param name="read">Reads the map of a sample, of the size of its image. It is called on several threads.</param>
+    /// <exception cref="DataException">There are more classes than ids.</exception>
+    public LabelMaps(IReadOnlyList<string> classNames, int count, Func<int, LabelMap> read)
+        : base(classNames)
+    {
+        if (classNames.Count > LabelMap.Ignored)
+            throw new DataException($"label maps: {classNames.Count} classes, and there must be at most {LabelMap.Ignored}");
+        (Count, this.read) = (count, read);
+    }
+
+    /// <inheritdoc/>
+    public override int Count { get; }
+
+    /// <inheritdoc/>
+    public override bool FollowsView => true;
+
+    /// <inheritdoc/>
+    public override string MixingObstacle => "label maps cannot be mixed or smoothed";
+
+    /// <inheritdoc/>
+    public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
+
+    /// <summary>All samples are of one stratum: balanced draws know nothing of the classes of pixels.</summary>
+    /// <inheritdoc/>
+    public override int StratumOf(int index) => 0;
+
+    /// <inheritdoc/>
+    public override string StratumName(int stratum) => "the data set";
+
+    /// <inheritdoc/>
+    public override string Describe(int index)
+    {
+        var map = Read(index);
+        return $"{map.Size} {Convert.ToHexString(SHA256.HashData(map.Ids))}";
+    }
+
+    /// <inheritdoc/>
+    public override Func<MaskTargets> Gather(TargetRequest request)
+    {
+        var (images, size) = (request.ImagesOf("label maps"), request.Size);
+        var area = checked(size.Height * size.Width);
+        var ids = new long[checked(images.Count * area)];
+        for (var i = 0; i < images.Count; i++)
+        {
+            var index = request.Indices[i];
+            var map = Read(index);
+            if (map.Size != images[i].Original)
+                throw new DataException(
+                    $"sample {index}: its label map is {map.Size} and its image {images[i].Original}; they must be equal"
+                );
+            var target = ids.AsSpan(i * area, area);
+            map.Follow(images[i], size, target);
+            foreach (var id in target)
+                if (id >= ClassNames.Count && id != LabelMap.Ignored)
+                    throw new DataException(
+                        $"sample {index}: its label map holds {id}; it must hold classes below {ClassNames.Count} and {LabelMap.Ignored}"
+                    );
+        }
+        return () => new(Tensor.From(ids, images.Count, size.Height, size.Width));
+    }
+
+    private LabelMap Read(int index)
+    {
+        var map = read(index);
+        return map.Ids.Length == (long)map.Size.Height * map.Size.Width
+            ? map
+            : throw new DataException($"sample {index}: its label map has {map.Ids.Length} pixels and must have {map.Size}");
+    }
+}
+
+/// <summary>A class per pixel.</summary>
+/// <param name="Ids">
+/// Class of each pixel of the prepared images, <see cref="LabelMap.Ignored"/> where there is none: [B, H, W], int64.
+/// </param>
+public sealed record MaskTargets(Tensor Ids) : Targets
+{
+    /// <inheritdoc/>
+    public override int Count => (int)Ids.Size(0);
+
+    /// <inheritdoc/>
+    public override IEnumerable<Tensor> Tensors => [Ids];
+
+    /// <inheritdoc/>
+    public override MaskTargets Slice(int start, int count) => new(Ids.Slice(0, start, start + count));
+
+    /// <inheritdoc/>
+    public override MaskTargets To(Device device) => new(Ids.To(device));
+
+    /// <summary>The mask targets of a batch.</summary>
+    /// <exception cref="DataException">The batch has targets of another kind.</exception>
+    public static MaskTargets Of(Batch batch) =>
+        batch.Targets as MaskTargets
+        ?? throw new DataException($"a class per pixel is needed, and the batch has {batch.Targets.GetType().Name}");
+}
