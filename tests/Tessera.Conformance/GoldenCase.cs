@@ -1,3 +1,5 @@
+using System.Reflection;
+
 namespace Tessera.Conformance;
 
 /// <summary>Names the case of golden files that a class runs.</summary>
@@ -16,6 +18,14 @@ internal sealed class CaseAttribute(string name) : Attribute
 /// <summary>A procedure that computes what a kind of golden files records. A class per case, found by its attribute.</summary>
 internal abstract class GoldenCase
 {
+    /// <summary>All cases by name.</summary>
+    public static IReadOnlyDictionary<string, (Type Type, CaseAttribute Case)> All { get; } =
+        Assembly
+            .GetExecutingAssembly()
+            .GetTypes()
+            .SelectMany(type => type.GetCustomAttributes<CaseAttribute>(), (type, attribute) => (type, attribute))
+            .ToDictionary(c => c.attribute.Name, c => (c.type, c.attribute));
+
     /// <summary>Builds, runs and puts out; gradients follow by themselves where the file says what is differentiated.</summary>
     public abstract void Run(GoldenRun run);
 }

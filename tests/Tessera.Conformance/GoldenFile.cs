@@ -11,6 +11,27 @@ internal sealed record ParameterRule(string Name, long[] Shape, double Offset, d
 /// <summary>One golden file, taken apart.</summary>
 internal sealed class GoldenFile
 {
+    // Fields that every case has; the others are one case's own.
+    private static readonly string[] Common =
+    [
+        "format",
+        "case",
+        "system",
+        "name",
+        "source",
+        "notes",
+        "mode",
+        "computed_in",
+        "float32_outputs",
+        "config",
+        "parameters",
+        "parameter_count",
+        "inputs",
+        "outputs",
+        "gradient_of",
+        "gradients",
+    ];
+
     private GoldenFile(string path, JsonElement root)
     {
         Path = path;
@@ -18,8 +39,7 @@ internal sealed class GoldenFile
         Case = root.GetProperty("case").GetString()!;
         Name = root.GetProperty("name").GetString()!;
         Mode = root.GetProperty("mode").GetString()!;
-        Config = new Config(root.GetProperty("config"));
-        ComputedInFloat32 = root.GetProperty("computed_in").GetString() == "float32";
+        ComputedIn = root.GetProperty("computed_in").GetString()!;
         Float32Outputs = root.TryGetProperty("float32_outputs", out var narrow)
             ? [.. narrow.EnumerateArray().Select(n => n.GetString()!)]
             : [];
@@ -29,15 +49,22 @@ internal sealed class GoldenFile
         Inputs = root.TryGetProperty("inputs", out var inputs) ? inputs.EnumerateObject().ToDictionary(p => p.Name, p => p.Value) : [];
         Outputs = Records(root, "outputs");
         Gradients = Records(root, "gradients");
+        Incomparable =
+        [
+            .. new[] { "outputs", "gradients" }
+                .Where(key => root.TryGetProperty(key, out var records) && records.ValueKind == JsonValueKind.Object)
+                .SelectMany(key => root.GetProperty(key).EnumerateObject().Select(p => p.Name))
+                .Where(name => !Outputs.ContainsKey(name) && !Gradients.ContainsKey(name)),
+        ];
     }
 
     public string Path { get; }
-    public JsonElement Root { get; }
+    private JsonElement Root { get; }
     public string Case { get; }
     public string Name { get; }
     public string Mode { get; }
-    public Config Config { get; }
-    public bool ComputedInFloat32 { get; }
+    public string ComputedIn { get; }
+    public bool ComputedInFloat32 => ComputedIn == "float32";
     public HashSet<string> Float32Outputs { get; }
     public string? GradientOf { get; }
     public IReadOnlyList<ParameterRule> Parameters { get; }
@@ -45,6 +72,15 @@ internal sealed class GoldenFile
     public Dictionary<string, JsonElement> Inputs { get; }
     public Dictionary<string, Recorded> Outputs { get; }
     public Dictionary<string, Recorded> Gradients { get; }
+
+    /// <summary>Outputs and gradients that are recorded without an l2.</summary>
+    public IReadOnlyList<string> Incomparable { get; }
+
+    /// <summary>The configuration, of which nothing has been used yet.</summary>
+    public Config NewConfig() => new(Root.GetProperty("config"), "config.");
+
+    /// <summary>The fields that only this case has, of which nothing has been used yet.</summary>
+    public Config NewFields() => new(Root, "", Common);
 
     /// <summary>Reads a file; null when it is JSON of another kind.</summary>
     public static GoldenFile? Read(string path)

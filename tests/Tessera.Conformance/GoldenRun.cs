@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace Tessera.Conformance;
 
 /// <summary>One golden file run in one precision: gives the case its inputs and weights and compares what it puts out.</summary>
@@ -10,6 +12,8 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     private readonly Dictionary<string, Tensor> inputs = [];
     private readonly OrderedDictionary<string, Tensor> outputs = [];
     private readonly Dictionary<string, Tensor> leaves = [];
+    private readonly HashSet<string> usedInputs = [];
+    private readonly HashSet<string> usedParameters = [];
     private readonly HashSet<string> comparedGradients = [];
     private readonly List<string> failures = [];
     private readonly Dictionary<string, double> differences = [];
@@ -17,7 +21,13 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     private string? culprit;
 
     public GoldenFile File { get; } = file;
-    public Config Config => File.Config;
+
+    /// <summary>The file's configuration. A case has to use all of it.</summary>
+    public Config Config { get; } = file.NewConfig();
+
+    /// <summary>The fields that only files of this case have. A case has to use all of them.</summary>
+    public Config Fields { get; } = file.NewFields();
+
     public bool Training => File.Mode == "train";
 
     /// <summary>The type that the case computes in.</summary>
@@ -39,13 +49,20 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     {
         if (inputs.TryGetValue(name, out var known))
             return known;
-        if (!File.Inputs.TryGetValue(name, out var rule))
-            throw new KeyNotFoundException($"the file has no input '{name}'");
-        var tensor = Perturbed(name, Fill.Input(name, rule, Real)).Detach().To(Device);
+        var tensor = Perturbed(name, Fill.Input(name, InputRule(name), Real)).Detach().To(Device);
         if (tensor.DType.IsFloat() && File.Gradients.Count > 0)
             tensor.RequiresGrad = true;
         leaves[name] = tensor;
         return inputs[name] = tensor;
+    }
+
+    /// <summary>An input that the file gives in full, in double precision whatever this run's is.</summary>
+    public double[] Literal(string name) => [.. InputRule(name).GetProperty("literal").EnumerateArray().Select(v => v.GetDouble())];
+
+    private JsonElement InputRule(string name)
+    {
+        usedInputs.Add(name);
+        return File.Inputs.TryGetValue(name, out var rule) ? rule : throw new KeyNotFoundException($"the file has no input '{name}'");
     }
 
     // Drawn by name, not by the engine's generator: files that run side by side share that one.
@@ -87,11 +104,12 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
             var first = Enumerable
                 .Range(0, Math.Max(ours.Length, theirs.Length))
                 .First(i => i >= ours.Length || i >= theirs.Length || ours[i] != theirs[i]);
-            Fail(
-                $"state dict differs at entry {first}: {(first < ours.Length ? ours[first] : "nothing")} here, {(first < theirs.Length ? theirs[first] : "nothing")} in the file"
-                    + $" (only here: {string.Join(", ", ours.Except(theirs).Take(5))}; only there: {string.Join(", ", theirs.Except(ours).Take(5))})"
+            string Entry(string[] entries) => first < entries.Length ? entries[first] : "nothing";
+            throw new GoldenMismatchException(
+                $"state dict differs at entry {first}: {Entry(ours)} here, {Entry(theirs)} in the file"
+                    + $" (only here: {string.Join(", ", ours.Except(theirs).Take(5))}; "
+                    + $"only there: {string.Join(", ", theirs.Except(ours).Take(5))})"
             );
-            throw new GoldenMismatchException();
         }
         if (File.ParameterCount is { } count && module.ParameterCount != count)
             Fail($"{module.ParameterCount} parameters, {count} in the file");
@@ -106,6 +124,7 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
                 state[rule.Name].Copy_(Perturbed(rule.Name, values.To(Real)));
             }
         module.Train(Training);
+        usedParameters.UnionWith(listed);
         foreach (var (name, tensor) in state)
             if (tensor is Parameter)
                 leaves[name] = tensor;
@@ -117,6 +136,7 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     {
         if (leaves.TryGetValue(name, out var known))
             return known;
+        usedParameters.Add(name);
         var rule = File.Parameters.FirstOrDefault(p => p.Name == name)
             ?? throw new KeyNotFoundException($"the file has no parameter '{name}'");
         var tensor = Tensor.From(Fill.Values(name, new Shape(rule.Shape).Elements, rule.Offset, rule.Scale)).Reshape(rule.Shape).To(Real);
@@ -185,9 +205,47 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
         }
         foreach (var name in File.Outputs.Keys.Where(k => !outputs.ContainsKey(k)))
             Fail($"output '{name}' was not computed");
+        if (File.Mode is not ("eval" or "train" or "function"))
+            Fail($"'mode' is '{File.Mode}': eval, train or function was expected");
+        if (File.ComputedIn is not ("float64" or "float32"))
+            Fail($"'computed_in' is '{File.ComputedIn}': float64 or float32 was expected");
+        foreach (var name in File.Float32Outputs.Except(File.Outputs.Keys))
+            Fail($"'float32_outputs' names '{name}', which is no output");
+        foreach (var name in File.Incomparable)
+            Fail($"'{name}' is recorded without an l2: there is nothing to compare");
+        Unused("fields", [.. Config.Unread, .. Fields.Unread]);
+        Unused("inputs", File.Inputs.Keys.Except(usedInputs));
+        Unused("parameters", File.Parameters.Select(p => p.Name).Except(usedParameters));
     }
 
-    /// <summary>The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the output's name.</summary>
+    // What is declared and has no effect may as well be wrong: such a file was not reproduced.
+    private void Unused(string what, IEnumerable<string> names)
+    {
+        string[] all = [.. names];
+        var more = all.Length > 20 ? $" and {all.Length - 20} more" : "";
+        if (all.Length > 0)
+            Fail($"{what} that the case never uses: {string.Join(", ", all.Take(20))}{more}");
+    }
+
+    /// <summary>Checks that the configuration's <c>batch</c> is the first size of an input.</summary>
+    public void ExpectBatch(string input) => Config.Expect("batch", Input(input).Size(0));
+
+    /// <summary>A rate of dropping. In training what a rate above 0 drops is drawn: no file can prescribe it.</summary>
+    public double Rate(string key) => Rate(Config, key);
+
+    /// <inheritdoc cref="Rate(string)"/>
+    public double Rate(Config config, string key)
+    {
+        var rate = config.Double(key, 0);
+        if (Training && rate != 0)
+            throw new GoldenMismatchException($"'{key}' is {rate} in training, 0 was expected: what is dropped is drawn");
+        return rate;
+    }
+
+    /// <summary>
+    /// The sum over the outputs whose names start with <c>out</c> (over all, when none does) of out * w, w filled under the
+    /// output's name.
+    /// </summary>
     private Tensor CotangentSum(IReadOnlyDictionary<string, Tensor> from)
     {
         var named = from.Any(o => o.Key.StartsWith("out", StringComparison.Ordinal))
@@ -263,8 +321,9 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
     }
 
     /// <summary>
-    /// Whether rounding explains all that is beyond the tolerances. What is ill-conditioned in a precision (zero in theory,
-    /// cancelled, saturated, on the edge of a ReLU) is told from what is wrong by that, and is judged in float64 alone.
+    /// Whether rounding explains all that is beyond the tolerances. That tells what is ill-conditioned in a precision (zero in
+    /// theory, cancelled, saturated, on the edge of a ReLU) from what is wrong: float64 alone judges it. The run has to be sound
+    /// otherwise, and the number of files excused so is limited (<see cref="Precision.MostExcused"/>).
     /// </summary>
     /// <param name="exact">The run in float64: what is zero in theory is rounding there too, as much less as its numbers are finer.</param>
     /// <param name="perturbed">Runs in float64 on perturbed weights and inputs: how far rounding alone moves a record.</param>
@@ -279,5 +338,5 @@ internal sealed class GoldenRun(GoldenFile file, Precision precision, Device dev
         );
 }
 
-/// <summary>The file's structure does not fit the case: already reported, the run ends.</summary>
-internal sealed class GoldenMismatchException : Exception;
+/// <summary>The file does not fit the case: the run ends.</summary>
+internal sealed class GoldenMismatchException(string message) : Exception(message);

@@ -16,7 +16,8 @@ public sealed record OpSettings(
 /// <summary>An operation of RandAugment and AutoAugment in timm's form: a level from 0 to 10 gives its argument.</summary>
 public sealed class LeveledOp
 {
-    private const double Denominator = 10;
+    /// <summary>The level at which an effect is fullest.</summary>
+    public const double Denominator = 10;
 
     private delegate void Operation(Canvas canvas, double argument, OpSettings settings, ref SampleRandom random);
 

@@ -98,6 +98,10 @@ public sealed record RandAugment(
             _ => plainNames,
         };
 
+    /// <summary>How often each of <see cref="OperationNames"/> is drawn, relative to the others.</summary>
+    public IReadOnlyList<double> OperationWeights =>
+        Effective.Weighted ? [.. weightedNames.Select(entry => entry.Weight)] : [.. OperationNames.Select(_ => 1.0)];
+
     /// <inheritdoc/>
     public override string TrackingObstacle() => "it rotates and shears images";
 

@@ -91,7 +91,7 @@ public sealed record DataRecipe(
         if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
             return Datasets.Open(Name, split, Root);
         var whole = Datasets.Open(Name, Training, Root);
-        var (rest, heldOut) = ClassBalance.Divide(whole, Minival, SubsetSeed);
+        var (rest, heldOut) = StratifiedSampling.Divide(whole, Minival, SubsetSeed);
         return whole.Part(split == HeldOut ? heldOut : rest, split);
     }
 
@@ -101,9 +101,9 @@ public sealed record DataRecipe(
     {
         var data = Open(Split);
         if (PerClass is { } count)
-            data = data.Part(ClassBalance.Draw(data, count, SubsetSeed));
+            data = data.Part(StratifiedSampling.Draw(data, count, SubsetSeed));
         if (Fraction is { } share)
-            data = data.Part(ClassBalance.Draw(data, share, SubsetSeed));
+            data = data.Part(StratifiedSampling.Draw(data, share, SubsetSeed));
         if (List is not null)
             data = data.Part(SampleList.Read(List, data));
         return First(data, Limit);

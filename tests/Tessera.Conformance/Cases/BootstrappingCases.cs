@@ -18,8 +18,12 @@ internal sealed class Named(params (string Name, Module Module)[] modules) : Mod
 [Case("bootstrapping.vit")]
 internal sealed class BootstrappingVit : GoldenCase
 {
-    internal static BootstrapVit Create(Config c) =>
-        new(
+    internal static BootstrapVit Create(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("activation", "gelu");
+        c.Expect("pos_encoding", "learnable");
+        return new(
             new BootstrapVit.Config(
                 c.Size("image_size"),
                 c.Int("patch_size"),
@@ -32,15 +36,17 @@ internal sealed class BootstrappingVit : GoldenCase
                 c.Bool("pre_norm"),
                 c.Bool("final_norm"),
                 c.Double("norm_eps"),
-                c.Double("dropout", 0),
+                run.Rate("dropout"),
                 c.Bool("use_entmax"),
                 c.Bool("learnable_entmax_alpha")
             )
         );
+    }
 
     public override void Run(GoldenRun run)
     {
-        var vit = run.Load(Create(run.Config));
+        run.Config.Expect("model", "vit");
+        var vit = run.Load(Create(run));
         using var taps = new Taps(vit, "normed", "transformer.layers.*");
         run.Output("out.pred", vit.Call(run.Input("x")));
         for (var i = 0; i < vit.Options.Depth; i++)
@@ -52,35 +58,63 @@ internal sealed class BootstrappingVit : GoldenCase
 [Case("bootstrapping.agent")]
 internal sealed class BootstrappingAgent : GoldenCase
 {
-    internal static AgentCnn Create(Config c, (int, int) image, int channels, int classes)
+    /// <summary>The agent that <paramref name="c"/> describes, for the images and classes of the whole configuration.</summary>
+    internal static AgentCnn Create(GoldenRun run, Config c)
     {
-        var (stem, conv, mlp) = (c.Object("input_proj"), c.Object("conv_block"), c.Object("mlp_block"));
-        return new(
+        var (conv, mlp) = (c.Object("conv_block"), c.Object("mlp_block"));
+        conv.Expect("bias", true);
+        mlp.Expect("name", "mlp_cnn");
+        c.Object("norm").Expect("name", "bn");
+        c.Expect("activation", "gelu");
+        var config = WithStem(
+            run,
+            c.Object("input_proj"),
             new AgentCnn.Config(
-                image,
+                run.Config.Size("image_size"),
                 c.Int("embed_dim"),
                 c.Int("num_layers"),
                 mlp.Int("dim_feedforward"),
-                conv.String("name") == "conv_sl" ? AgentConvolution.Plain : AgentConvolution.ManyHead,
-                conv.Int("num_heads", 9),
-                Stem(stem),
-                stem.Int("patch_size", 16),
-                stem.Int("mid_channel", 64),
                 DownSample: c.Ints("down_sample_layers"),
                 PreNorm: c.Bool("pre_norm"),
-                HiddenDropout: mlp.Double("dropout", 0),
-                Classes: classes,
-                Channels: channels
+                HiddenDropout: run.Rate(mlp, "dropout"),
+                Classes: run.Config.Int("num_classes"),
+                Channels: run.Config.Int("in_channels")
             )
         );
+        switch (conv.String("name"))
+        {
+            case "conv_sl":
+                conv.ExpectNone("num_heads");
+                return new(config);
+            case "conv_manyhead":
+                return new(config with { Convolution = AgentConvolution.ManyHead, Heads = conv.Int("num_heads") });
+            case var other:
+                throw new NotSupportedException($"a convolution '{other}'");
+        }
     }
 
-    internal static AgentStem Stem(Config c) => c.String("name") == "vit_like" ? AgentStem.VitLike : AgentStem.ResnetLike;
+    /// <summary>An agent's configuration with the stem that <paramref name="c"/> describes.</summary>
+    internal static AgentCnn.Config WithStem(GoldenRun run, Config c, AgentCnn.Config config)
+    {
+        c.Expect("image_channels", run.Config.Int("in_channels"));
+        switch (c.String("name"))
+        {
+            case "vit_like":
+                c.ExpectNone("activation", "mid_channel");
+                return config with { Stem = AgentStem.VitLike, Patch = c.Int("patch_size") };
+            case "resnet_like":
+                c.ExpectNone("patch_size");
+                c.Expect("activation", "gelu");
+                return config with { Stem = AgentStem.ResnetLike, StemWidth = c.Int("mid_channel") };
+            case var other:
+                throw new NotSupportedException($"a stem '{other}'");
+        }
+    }
 
     public override void Run(GoldenRun run)
     {
-        var c = run.Config;
-        var agent = run.Load(Create(c, c.Size("image_size"), c.Int("in_channels"), c.Int("num_classes")));
+        run.Config.Expect("model", "agent_cnn");
+        var agent = run.Load(Create(run, run.Config));
         using var taps = new Taps(agent, "layers.*");
         run.Output("out.pred", agent.Call(run.Input("x")));
         for (var i = 0; i < agent.Options.Depth; i++)
@@ -97,14 +131,19 @@ internal sealed class BootstrappingSharedConvolution : GoldenCase
     public override void Run(GoldenRun run)
     {
         foreach (var (k, c) in run.Config.Objects("cases").Index())
+        {
+            var x = run.Input($"x_{k}"); // [B, C, H, W]
+            foreach (var (i, key) in new[] { "batch", "embed_dim", "height", "width" }.Index())
+                c.Expect(key, x.Size(i));
             run.Output(
                 $"y_{k}",
                 GridConvolution.Apply(
-                    run.Input($"x_{k}"),
+                    x,
                     GridConvolution.Kernel(run.Input($"qkv_w_{k}"), run.Input($"out_w_{k}"), c.Int("num_heads")),
                     run.Input($"out_b_{k}")
                 )
             );
+        }
     }
 }
 
@@ -116,8 +155,12 @@ internal sealed class BootstrappingLosses : GoldenCase
         var terms = new List<Tensor>();
         foreach (var (k, c) in run.Config.Objects("cases").Index())
         {
-            var tokens = run.Input($"vit_{k}").Slice(0, 1).Transpose(0, 1);
-            var agent = run.Input($"cnn_{k}").Flatten(2).Transpose(1, 2);
+            var (sequence, map) = (run.Input($"vit_{k}"), run.Input($"cnn_{k}")); // [1 + N, B, D], [B, D, H, W]
+            c.Expect("vit_tokens", sequence.Size(0) - 1);
+            foreach (var (i, key) in new[] { "batch", "embed_dim", "height", "width" }.Index())
+                c.Expect(key, map.Size(i));
+            var tokens = sequence.Slice(0, 1).Transpose(0, 1);
+            var agent = map.Flatten(2).Transpose(1, 2);
             terms.Add(run.Output($"vit_student_{k}", FeatureHints.Hint(tokens, agent, c.Bool("layer_norm"))));
             terms.Add(run.Output($"cnn_student_{k}", FeatureHints.Hint(agent, tokens, c.Bool("layer_norm"))));
         }
@@ -137,25 +180,39 @@ internal sealed class BootstrappingPair : GoldenCase
         var c = run.Config;
         var shared = c.String("model") == "joint_shared";
         var weights = c.Object("loss_weights");
-        var vit = BootstrappingVit.Create(c);
+        c.ExpectOneOf("model", "joint_shared", "joint_separate");
+        var vit = BootstrappingVit.Create(run);
         // Raw terms of hints are recorded in both directions whatever their weights.
         var options = new BootstrappingOptions(
             shared ? BootstrappingMode.Shared : BootstrappingMode.Joint,
             Temperature: c.Double("kd_temperature"),
-            Fading: c.String("hint_decay", "none") == "linear",
+            Fading: c.String("hint_decay", "none") switch
+            {
+                "linear" => true,
+                "none" => false,
+                var other => throw new NotSupportedException($"hints that fade by '{other}'"),
+            },
             HintLayers: c.Has("hint_layers") ? c.Ints("hint_layers") : null,
             NormalisedHints: c.Bool("hint_layer_norm"),
             ResampledHints: c.Bool("hint_auto_resample"),
-            Dropout: c.Double("dropout", 0)
+            Dropout: run.Rate("dropout")
         );
         Bootstrapping method;
         if (shared)
         {
-            var stem = c.Object("cnn_input_proj");
+            c.Expect("cnn_norm", "bn");
+            var stem = BootstrappingAgent.WithStem(
+                run,
+                c.Object("cnn_input_proj"),
+                new(vit.Options.ImageSize, vit.Options.Dim, vit.Options.Depth, vit.Options.Hidden, Patch: vit.Options.Patch)
+            );
+            // The agent's grid is the ViT's, or there would be nothing to share.
+            if (stem.Patch != vit.Options.Patch)
+                throw new NotSupportedException($"an agent of patches of {stem.Patch} beside a ViT of {vit.Options.Patch}");
             options = options with
             {
-                Stem = BootstrappingAgent.Stem(stem),
-                StemWidth = stem.Int("mid_channel", 64),
+                Stem = stem.Stem,
+                StemWidth = stem.StemWidth,
                 DownSample = c.Ints("down_sample_layers"),
                 PreNorm = c.Bool("cnn_pre_norm"),
                 Weights = new(
@@ -182,12 +239,20 @@ internal sealed class BootstrappingPair : GoldenCase
                     weights.Double("hint_vit")
                 ),
             };
-            method = new Bootstrapping(
-                options,
-                BootstrappingAgent.Create(c.Object("agent"), c.Size("image_size"), c.Int("in_channels"), c.Int("num_classes"))
-            );
+            method = new Bootstrapping(options, BootstrappingAgent.Create(run, c.Object("agent")));
         }
-        run.Load(new Named(("models", new Named(("cnn", method.Agent), ("vit", vit)))));
+        var both = run.Load(new Named(("models", new Named(("cnn", method.Agent), ("vit", vit)))));
+        if (shared)
+        {
+            var state = both.StateDict();
+            foreach (var (name, value) in run.Fields.Object("aliases").Entries)
+                if (
+                    !state.TryGetValue(name, out var alias)
+                    || !state.TryGetValue(value.GetString()!, out var own)
+                    || !ReferenceEquals(alias, own)
+                )
+                    run.Fail($"'{name}' is not the very tensor '{value}'");
+        }
 
         using var ofVit = new Taps(vit, [.. vit.BlockPaths]);
         var logits = run.Output("pred_vit", vit.Call(run.Input("x")));
@@ -265,11 +330,14 @@ internal sealed class BootstrappingSam : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var parameters = run
-            .File.Inputs.Keys.Where(name => name[0] is 'w' or 'b')
+        // Layer i has the weight wi and, where the file has one, the bias bi.
+        var layers = Enumerable.Range(1, int.MaxValue).TakeWhile(i => run.HasInput($"w{i}")).ToArray();
+        var parameters = layers
+            .SelectMany(i => new[] { $"w{i}", $"b{i}" })
+            .Where(run.HasInput)
             .Select(name => (Name: name, Parameter: new Parameter(run.Input(name).Detach().Clone())))
             .ToArray();
-        Parameter Of(string name) => parameters.First(p => p.Name == name).Parameter;
+        Parameter? Of(string name) => parameters.FirstOrDefault(p => p.Name == name).Parameter;
         ParameterGroup[] groups = [new([.. parameters], c.Double("weight_decay"))];
         Optimizer optimizer = c.String("base") switch
         {
@@ -295,6 +363,12 @@ internal sealed class BootstrappingSam : GoldenCase
         foreach (var (name, parameter) in parameters)
             run.Output(name, parameter.Detach());
 
-        Tensor Loss() => (Torch.Linear(Torch.Linear(run.Input("x"), Of("w1"), Of("b1")).Tanh(), Of("w2")) - run.Input("t")).Square().Mean();
+        Tensor Loss()
+        {
+            var x = run.Input("x");
+            foreach (var i in layers)
+                x = Torch.Linear(i > 1 ? x.Tanh() : x, Of($"w{i}")!, Of($"b{i}"));
+            return (x - run.Input("t")).Square().Mean();
+        }
     }
 }

@@ -9,20 +9,8 @@ internal sealed class CctNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var tokenizer =
-            c.String("architecture") == "cct"
-                ? new Cct.TokenizerConfig(
-                    c.Int("kernel_size"),
-                    c.Int("conv_stride"),
-                    c.Int("conv_padding"),
-                    c.Int("conv_layers"),
-                    true,
-                    c.Int("pool_kernel"),
-                    c.Int("pool_stride"),
-                    c.Int("pool_padding"),
-                    c.Int("tokenizer_hidden_channels", 64)
-                )
-                : Cct.TokenizerConfig.Patches(c.Int("patch_size"));
+        c.Expect("class_token", !c.Bool("sequence_pooling"));
+        var tokenizer = Tokenizer(c);
         // The recorded networks have no dropout or stochastic depth.
         var cct = run.Load(
             new Cct(
@@ -56,6 +44,34 @@ internal sealed class CctNetwork : GoldenCase
         if (cct.StateDict().TryGetValue("classifier.positional_emb", out var table))
             run.Output("positional_emb", table);
     }
+
+    // CCT convolves and pools, the others cut into patches.
+    private static Cct.TokenizerConfig Tokenizer(Config c)
+    {
+        c.ExpectOneOf("architecture", "cct", "cvt", "vit_lite");
+        if (c.String("architecture") == "cct")
+        {
+            c.ExpectNone("patch_size");
+            c.Expect("conv_bias", false);
+            return new(
+                c.Int("kernel_size"),
+                c.Int("conv_stride"),
+                c.Int("conv_padding"),
+                c.Int("conv_layers"),
+                true,
+                c.Int("pool_kernel"),
+                c.Int("pool_stride"),
+                c.Int("pool_padding"),
+                c.Int("tokenizer_hidden_channels", 64)
+            );
+        }
+        c.Expect("sequence_pooling", c.String("architecture") == "cvt");
+        c.ExpectOneOf<int?>("kernel_size", c.Int("patch_size"), null);
+        c.Expect("conv_bias", true);
+        c.ExpectNone("conv_layers", "conv_stride", "conv_padding", "tokenizer_hidden_channels");
+        c.ExpectNone("pool_kernel", "pool_stride", "pool_padding");
+        return Cct.TokenizerConfig.Patches(c.Int("patch_size"));
+    }
 }
 
 [Case("cct.text-network")]
@@ -64,7 +80,17 @@ internal sealed class CctTextNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.ExpectOneOf("architecture", "text_cct", "text_cvt", "text_vit_lite", "text_transformer");
         var kind = c.String("architecture")["text_".Length..];
+        // Only CCT convolves with another stride than its kernel and pools; only the transformer takes words as they are.
+        if (kind != "cct")
+            c.ExpectNone("conv_stride", "conv_padding", "pool_kernel", "pool_stride", "pool_padding");
+        if (kind is "cct" or "transformer")
+            c.ExpectNone("patch_size");
+        if (kind == "transformer")
+            c.ExpectNone("kernel_size");
+        var kernel = c.Int(c.Has("kernel_size") ? "kernel_size" : "patch_size", 1);
+        c.ExpectOneOf<int?>("patch_size", kernel, null);
         var text = run.Load(
             new TextCct(
                 new TextCct.Config(
@@ -76,7 +102,7 @@ internal sealed class CctTextNetwork : GoldenCase
                     c.Int("depth"),
                     c.Int("num_heads"),
                     c.Double("mlp_ratio"),
-                    c.Int("kernel_size", c.Int("patch_size", 1)),
+                    kernel,
                     c.Int("num_classes"),
                     c.String("positional_embedding"),
                     c.Int("padding_idx"),

@@ -8,7 +8,7 @@ internal sealed class CmtNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        // In training the recorded networks drop nothing: their head's rate is 0 there.
+        run.ExpectBatch("x");
         var cmt = run.Load(
             new Cmt(
                 new Cmt.Config(
@@ -24,7 +24,8 @@ internal sealed class CmtNetwork : GoldenCase
                     c.Int("qk_ratio"),
                     c.Bool("qkv_bias"),
                     c.Int("fc_dim"),
-                    c.Double("head_dropout"),
+                    run.Rate("head_dropout"),
+                    DropPath: run.Rate("drop_path_rate"),
                     BlockEps: c.Double("block_layer_norm_eps"),
                     PatchEps: c.Double("patch_layer_norm_eps"),
                     BatchNormEps: c.Double("batch_norm_eps")

@@ -7,15 +7,19 @@ internal sealed class CsWinNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        var model = run.Load(new CsWin(Config(run.Config) with { Classes = run.Config.Int("num_classes") }));
+        run.Config.Expect("kind", "classifier");
+        var model = run.Load(new CsWin(Config(run) with { Classes = run.Config.Int("num_classes") }));
         using var taps = new Taps(model, "stage*");
         run.Output("out.logits", model.Call(run.Input("x")));
-        for (var i = 1; i <= 4; i++)
+        for (var i = 1; i <= model.Options.Depths.Count; i++)
             run.Output($"out.stage{i}", taps[$"stage{i}"]);
     }
 
-    internal static CsWin.Config Config(Config c) =>
-        new(
+    internal static CsWin.Config Config(GoldenRun run)
+    {
+        var c = run.Config;
+        run.ExpectBatch("x");
+        return new(
             c.Size("image_size"),
             c.Int("embed_dim"),
             c.Ints("depths"),
@@ -25,8 +29,10 @@ internal sealed class CsWinNetwork : GoldenCase
             c.Int("in_channels"),
             c.Double("mlp_ratio"),
             c.Bool("qkv_bias"),
-            Eps: c.Double("layer_norm_eps")
+            Eps: c.Double("layer_norm_eps"),
+            DropPath: run.Rate("drop_path_rate")
         );
+    }
 }
 
 [Case("cswin.dense-network")]
@@ -34,7 +40,8 @@ internal sealed class CsWinDenseNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        var model = run.Load(new CsWin(CsWinNetwork.Config(run.Config) with { Dense = true }));
+        run.Config.Expect("kind", "dense");
+        var model = run.Load(new CsWin(CsWinNetwork.Config(run) with { Dense = true }));
         foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }

@@ -16,6 +16,8 @@ internal sealed class CvTNetwork : GoldenCase
             c.Ints("depths"),
             c.Ints("num_heads")
         );
+        run.ExpectBatch("x");
+        var drop = run.Rate("drop_path_rate");
         var (tokens, ratios, biases) = (c.Bools("cls_token"), c.Doubles("mlp_ratios"), c.Bools("qkv_bias"));
         var model = run.Load(
             new CvT(
@@ -33,7 +35,8 @@ internal sealed class CvTNetwork : GoldenCase
                                     heads[i],
                                     tokens[i],
                                     ratios[i],
-                                    biases[i]
+                                    biases[i],
+                                    drop
                                 )
                         ),
                     ],

@@ -8,6 +8,7 @@ internal sealed class DhvtNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("architecture", "dhvt");
         var dhvt = run.Load(
             new Dhvt(
                 new Dhvt.Config(

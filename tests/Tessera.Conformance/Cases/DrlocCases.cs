@@ -43,10 +43,17 @@ internal sealed class DrlocLoss : GoldenCase
         var losses = new List<Tensor>();
         foreach (var (k, c) in cases.Index())
         {
+            // [B, C, plane, plane] and pairs of positions, [B, samples, 2]
+            foreach (var (i, key) in new[] { "batch", "channels", "plane", "plane" }.Index())
+                c.Expect(key, run.Input($"f_{k}").Size(i));
+            c.Expect("samples", run.Input($"a_{k}").Size(1));
             var localization = (RelativeLocalization)modules[k].Item2;
             var map = run.Input($"f_{k}");
             if (c.Has("pool"))
+            {
+                c.Expect("pool", "avg3s2");
                 map = map.AvgPool2d(3, 2, 1, countIncludePad: false);
+            }
             var (first, second) = (run.Input($"a_{k}"), run.Input($"b_{k}"));
             var prediction = run.Output($"pred_{k}", localization.Predict(map, first, second));
             var targets = localization.Targets(map, first, second);
@@ -77,6 +84,8 @@ internal sealed class DrlocSwinStep : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "swin");
+        c.Expect("samples", run.Input("a_0").Size(1));
         var swin = new Swin(
             new(
                 c.Size("image_size"),
@@ -90,7 +99,7 @@ internal sealed class DrlocSwinStep : GoldenCase
                 c.Double("mlp_ratio"),
                 c.Bool("qkv_bias"),
                 PatchNorm: c.Bool("patch_norm"),
-                DropPath: c.Double("drop_path")
+                DropPath: run.Rate("drop_path")
             )
         );
         var target = DrlocLoss.Target(c.String("drloc_mode"), c);

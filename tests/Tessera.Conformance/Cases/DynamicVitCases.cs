@@ -6,8 +6,10 @@ namespace Tessera.Conformance.Cases;
 [Case("dynamicvit.network")]
 internal sealed class DynamicVitNetwork : GoldenCase
 {
-    internal static DynamicVit Create(Config c) =>
-        new(
+    internal static DynamicVit Create(Config c)
+    {
+        c.ExpectOneOf("backbone", "deit", "lvvit");
+        return new(
             new DynamicVit.Config(
                 c.Size("image_size"),
                 c.Int("patch_size"),
@@ -25,6 +27,7 @@ internal sealed class DynamicVitNetwork : GoldenCase
                 c.Double("mlp_ratio")
             )
         );
+    }
 
     public override void Run(GoldenRun run)
     {

@@ -19,6 +19,7 @@ internal sealed class InternImageOperator : GoldenCase
             c.Bool("remove_center", false)
         );
         var offset = run.Input("offset");
+        c.Expect("group_channels", run.Input("input").Size(-1) / sampling.Groups);
         var mask = run.Input("mask_logits").Softmax(-1).Reshape(offset.Size(0), offset.Size(1), offset.Size(2), -1);
         run.Output("output", sampling.Apply(run.Input("input"), offset, mask));
     }
@@ -66,13 +67,13 @@ internal sealed class InternImageNetwork : GoldenCase
                     c.Double("offset_scale"),
                     c.Int("kernel_size", 3),
                     c.Has("dw_kernel_size") ? c.Int("dw_kernel_size") : null,
-                    c.Bool("level2_post_norm", false) ? c.Ints("level2_post_norm_block_ids") : null,
+                    Level2(c),
                     c.Bool("res_post_norm", false),
                     c.Bool("center_feature_scale", false),
                     c.Bool("remove_center", false),
                     c.Bool("use_clip_projector", false),
                     c.Double("cls_scale", 1.5),
-                    DropPath: run.Training ? c.Double("drop_path_rate", 0) : 0
+                    DropPath: run.Rate("drop_path_rate")
                 )
             )
         );
@@ -80,5 +81,13 @@ internal sealed class InternImageNetwork : GoldenCase
         run.Output("out.logits", model.Call(run.Input("x")));
         for (var i = 0; i < model.Options.Depths.Count; i++)
             run.Output($"stage{i}", taps[$"levels.{i}"].Permute(0, 2, 3, 1));
+    }
+
+    private static int[]? Level2(Config c)
+    {
+        if (c.Bool("level2_post_norm", false))
+            return c.Ints("level2_post_norm_block_ids");
+        c.ExpectNone("level2_post_norm_block_ids");
+        return null;
     }
 }

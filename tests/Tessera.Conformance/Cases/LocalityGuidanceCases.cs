@@ -11,10 +11,11 @@ internal sealed class LocalityGuide : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "resnet_cifar");
         var guide = run.Load(
             new GuideResNet(
                 new(
-                    (c.Int("depth") - 2) / 6,
+                    Blocks(c.Int("depth")),
                     c.Size("image_size"),
                     c.Ints("widths"),
                     c.Int("num_classes"),
@@ -29,6 +30,12 @@ internal sealed class LocalityGuide : GoldenCase
         for (var i = 1; i <= guide.Options.Widths.Count; i++)
             run.Output($"out.s{i}", taps[$"s{i}"]);
     }
+
+    /// <summary>Blocks of each of the three stages of a network of so many layers: two layers a block, and two around them.</summary>
+    internal static int Blocks(int depth) =>
+        depth > 2 && (depth - 2) % 6 == 0
+            ? (depth - 2) / 6
+            : throw new NotSupportedException($"a residual network of {depth} layers: 6 n + 2 was expected");
 }
 
 [Case("locality-guidance.align-loss")]
@@ -47,9 +54,16 @@ internal sealed class LocalityAlignment : GoldenCase
                 var other => throw new NotSupportedException($"an alignment '{other}'"),
             };
             var student = run.Input($"s_{k}");
+            var teacher = run.Input($"t_{k}");
+            foreach (var (key, map) in new[] { ("student", student), ("teacher", teacher) })
+            {
+                c.Expect("batch", map.Size(0));
+                c.Expect($"{key}_dim", map.Size(1));
+                c.Expect($"{key}_hw", map.Shape.ToArray()[2..]);
+            }
             if (kind == AlignmentKind.Linear)
                 student = Torch.Conv2d(student, run.Input($"w_{k}").Unsqueeze(-1).Unsqueeze(-1), run.Input($"b_{k}"));
-            losses.Add(run.Output($"loss_{k}", FeatureAlignment.Loss(student, run.Input($"t_{k}"), kind)));
+            losses.Add(run.Output($"loss_{k}", FeatureAlignment.Loss(student, teacher, kind)));
         }
         run.Differentiate(Torch.Stack([.. losses]).Sum());
     }
@@ -62,6 +76,15 @@ internal sealed class LocalityStep : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.ExpectOneOf("model", "DeiT", "PVTv2");
+        c.Expect("teacher", "resnet_cifar");
+        if (c.String("model") == "PVTv2")
+        {
+            // Of PVTv2's patches and norms some are fixed.
+            c.Expect<int[]>("patch_size", [7, 3, 3, 3]);
+            c.Expect<int[]>("patch_stride", [4, 2, 2, 2]);
+            c.Expect("sr_norm_eps", c.Double("patch_embed_norm_eps", 1e-6));
+        }
         Backbone student =
             c.String("model") == "DeiT"
                 ? new Vit(
@@ -74,7 +97,7 @@ internal sealed class LocalityStep : GoldenCase
                         c.Int("num_classes"),
                         MlpRatio: c.Double("mlp_ratio"),
                         Eps: c.Double("norm_eps"),
-                        DropPath: c.Double("drop_path")
+                        DropPath: run.Rate("drop_path")
                     )
                 )
                 : new PvtV2(
@@ -88,12 +111,13 @@ internal sealed class LocalityStep : GoldenCase
                         Classes: c.Int("num_classes"),
                         Eps: c.Double("norm_eps"),
                         EmbedEps: c.Double("patch_embed_norm_eps", 1e-6),
-                        DropPath: c.Double("drop_path")
+                        DropPath: run.Rate("drop_path")
                     )
                 );
         var side = c.Int("teacher_image_size");
-        var guide = new GuideResNet(new((c.Int("teacher_depth") - 2) / 6, (side, side), Classes: c.Int("num_classes")));
-        var batchStatistics = c.String("teacher_batch_norm").StartsWith("batch", StringComparison.Ordinal);
+        var guide = new GuideResNet(new(LocalityGuide.Blocks(c.Int("teacher_depth")), (side, side), Classes: c.Int("num_classes")));
+        c.ExpectOneOf("teacher_batch_norm", "batch statistics", "running statistics");
+        var batchStatistics = c.String("teacher_batch_norm") == "batch statistics";
         var blocks = c.Ints("student_layers");
         var options = new LocalityGuidanceOptions(
             new(Model: "guide_resnet20"),

@@ -28,13 +28,16 @@ internal sealed class LvVitNetwork : GoldenCase
     internal static int Filters(Config c) =>
         c.String("patch_embedding", "naive") switch
         {
+            "naive" => 0,
             "4_2" => 64,
             "4_2_128" => 128,
-            _ => 0,
+            var other => throw new NotSupportedException($"a patch embedding '{other}'"),
         };
 
     public override void Run(GoldenRun run)
     {
+        // Tokens are mixed in training alone.
+        run.Config.ExpectOneOf("mix_token", true, false);
         var model = run.Load(Create(run.Config));
         using var taps = new Taps(model, "*");
         run.Output("out.logits", model.Call(run.Input("x")));
@@ -49,12 +52,15 @@ internal sealed class LvVitNetwork : GoldenCase
 internal sealed class LvVitNetworkTrain : GoldenCase
 {
     internal static TokenBox Box(Config c) =>
-        c.Ints("mix_box") is [var top, var left, var bottom, var right] ? new(top, left, bottom, right) : default;
+        c.Ints("mix_box") is [var top, var left, var bottom, var right]
+            ? new(top, left, bottom, right)
+            : throw new NotSupportedException("a box to mix: [top, left, bottom, right] was expected");
 
     public override void Run(GoldenRun run)
     {
         var model = run.Load(LvVitNetwork.Create(run.Config));
-        var outputs = model.Run(new(run.Input("x")) { MixBox = Box(run.Config) });
+        var box = Box(run.Config);
+        var outputs = model.Run(new(run.Input("x")) { MixBox = run.Config.Bool("mix_token") ? box : default });
         run.Output("out.logits", outputs.Logits);
         if (outputs.Named.TryGetValue(LvVit.Dense, out var dense))
             run.Output("out.dense", dense);
@@ -67,11 +73,15 @@ internal sealed class LvVitLoss : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        var (logits, dense) = (run.Input("logits"), run.Input("dense")); // [B, K], [B, N, K]
+        c.Expect("num_classes", logits.Size(1));
+        if (c.Ints("token_grid") is not [var rows, var columns] || rows * columns != dense.Size(1))
+            throw new GoldenMismatchException($"'config.token_grid' does not make the {dense.Size(1)} tokens of 'dense'");
         run.Output(
             "loss",
             TokenLabeling.Loss(
-                run.Input("logits"),
-                run.Input("dense"),
+                logits,
+                dense,
                 run.Input("target_raw").Softmax(1),
                 LvVitNetworkTrain.Box(c),
                 c.Double("dense_weight"),
@@ -88,6 +98,9 @@ internal sealed class LvVitLabelMap : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        // [B, top_k, height, width]
+        c.Expect("top_k", run.Input("indices").Size(1));
+        c.Expect("map_size", run.Input("indices").Shape.ToArray()[2..]);
         Tensor Targets(TokenLabeling.Axes axes) =>
             TokenLabeling.Targets(
                 run.Input("scores"),

@@ -26,6 +26,7 @@ internal sealed class MaePretraining : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "mae");
         var encoder = new Vit(
             new(
                 c.Size("image_size"),
@@ -51,6 +52,12 @@ internal sealed class MaePretraining : GoldenCase
         );
         run.Load(new Joined(run.File, encoder, method));
         var pass = method.Reconstruct(encoder, run.Input("x"), run.Input("noise"));
+        // The noise decides what is kept; the file says the order that it makes.
+        var order = run.Input("noise").Detach().Sort(1).Item2;
+        var kept = pass.Latent.Size(1) - encoder.PrefixTokens;
+        foreach (var (name, ids) in new[] { ("ids_keep", order.Slice(1, 0, kept)), ("ids_restore", order.Sort(1).Item2) })
+            if (!ids.ToArray<long>().SequenceEqual(run.Input(name).ToArray<long>()))
+                run.Fail($"the noise does not order patches as '{name}' says");
         run.Output("latent", pass.Latent);
         run.Output("pred", pass.Painted);
         run.Output("mask", pass.Mask);
@@ -66,6 +73,7 @@ internal sealed class MaeFinetuning : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "mae_finetune_vit");
         var vit = new Vit(
             new(
                 c.Size("image_size"),
@@ -90,8 +98,6 @@ internal sealed class MaeFinetuning : GoldenCase
 [Case("mae.tables")]
 internal sealed class MaeTables : GoldenCase
 {
-    private const int Steps = 1000;
-
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
@@ -109,10 +115,9 @@ internal sealed class MaeTables : GoldenCase
             Form: CosineForm.Mae,
             WarmupLr: 0
         );
-        run.Output(
-            "lr",
-            schedule.Doubles("at").Select(at => cosine.LearningRate(schedule.Double("lr"), (long)Math.Round(at * Steps), Steps))
-        );
+        var at = schedule.Doubles("at");
+        var steps = Schedules.StepsPerUnit(at);
+        run.Output("lr", at.Select(point => cosine.LearningRate(schedule.Double("lr"), (long)Math.Round(point * steps), steps)));
         var table = run.Input("pos");
         var side = (int)Math.Sqrt(table.Size(1) - 1);
         var to = (int)Math.Sqrt(run.File.Outputs["interp"].Shape[1] - 1);
@@ -128,9 +133,17 @@ internal sealed class TinyMimRelations : GoldenCase
         var losses = new List<Tensor>();
         foreach (var (k, c) in run.Config.Objects("cases").Index())
         {
-            // A relation of a matrix with itself has one input.
-            Tensor Of(string side) =>
-                TokenRelations.Log(run.Input($"{side}a_{k}"), run.Input(run.HasInput($"{side}b_{k}") ? $"{side}b_{k}" : $"{side}a_{k}"));
+            foreach (var (side, key) in new[] { ("sa", "student"), ("ta", "teacher") })
+            foreach (var (i, size) in new[] { "batch", "heads", "tokens", $"{key}_head_dim" }.Index())
+                c.Expect(size, run.Input($"{side}_{k}").Size(i)); // [B, H, N, D]
+            // Between which of q, k and v: a relation of a matrix with itself has one input.
+            var second = c.String("relation") switch
+            {
+                "qq" or "kk" or "vv" => "a",
+                ['q' or 'k' or 'v', 'q' or 'k' or 'v'] => "b",
+                var other => throw new NotSupportedException($"a relation '{other}'"),
+            };
+            Tensor Of(string side) => TokenRelations.Log(run.Input($"{side}a_{k}"), run.Input($"{side}{second}_{k}"));
             var student = Of("s");
             run.Output($"rs_{k}", student.Exp());
             losses.Add(run.Output($"loss_{k}", TokenRelations.Loss(student, Of("t"))));
@@ -147,7 +160,7 @@ internal sealed class TinyMimStep : GoldenCase
         var c = run.Config;
         var (s, t) = (c.Object("student"), c.Object("teacher"));
         var image = c.Size("image_size");
-        var student = new Vit(Config(s) with { LastHeads = s.Int("last_heads"), DropPath = c.Double("drop_path"), EvenDropPath = true });
+        var student = new Vit(Config(s) with { LastHeads = s.Int("last_heads"), DropPath = run.Rate("drop_path"), EvenDropPath = true });
         var teacher = new Vit(Config(t));
         var method = new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), t.Int("target_block"), Jitter: 0), student, teacher);
         run.Load(new Named(("student", student), ("teacher", teacher)));

@@ -7,7 +7,8 @@ internal sealed class MitNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        var mit = run.Load(new Mit(PvtNetwork.Version2(run.Config)));
+        run.Config.Expect("kind", "encoder");
+        var mit = run.Load(new Mit(PvtNetwork.Version2(run)));
         foreach (var (i, map) in mit.Pyramid(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
@@ -19,11 +20,12 @@ internal sealed class SegFormerNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        // The recorded networks have no dropout.
+        c.Expect("kind", "segformer");
+        // Files say nothing of dropout: there is none.
         var head = new SegFormerHead(
             new(c.Ints("embed_dims"), c.Int("decoder_embed_dim"), c.Int("num_classes"), c.Int("head_channels"), 0)
         );
-        run.Output("out.scores", run.Load(new SegFormer(new Mit(PvtNetwork.Version2(c)), head)).Call(run.Input("x")));
+        run.Output("out.scores", run.Load(new SegFormer(new Mit(PvtNetwork.Version2(run)), head)).Call(run.Input("x")));
     }
 }
 
@@ -41,13 +43,15 @@ internal sealed class SegFormerHeadAlone : GoldenCase
                     c.Int("embed_dim"),
                     c.Int("num_classes"),
                     unused is null ? null : (int)unused.Shape[1],
-                    c.Double("dropout", 0),
+                    run.Rate("dropout"),
                     c.Double("bn_eps", 1e-5)
                 )
             )
         );
         using var taps = new Taps(head, "*");
-        run.Output("out.logits", head.Call([.. Enumerable.Range(1, c.Ints("in_channels").Length).Select(i => run.Input($"c{i}"))]));
+        Tensor[] maps = [.. Enumerable.Range(1, c.Ints("in_channels").Length).Select(i => run.Input($"c{i}"))];
+        c.Expect("feature_sizes", maps.Select(map => map.Shape.ToArray()[2..]));
+        run.Output("out.logits", head.Call(maps));
         run.Output("out.fused", taps["fused"]);
     }
 }
@@ -58,6 +62,8 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "segformer");
+        c.Expect("sr_norm_eps", c.Double("patch_embed_norm_eps"));
         var ratio = c.Double("mlp_ratio");
         var encoder = new Mit(
             new PvtV2.Config(
@@ -65,7 +71,7 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
                 c.Ints("embed_dims"),
                 c.Ints("depths"),
                 c.Ints("num_heads"),
-                [ratio, ratio, ratio, ratio],
+                [.. c.Ints("depths").Select(_ => ratio)],
                 c.Ints("sr_ratios"),
                 Classes: 0,
                 Eps: c.Double("norm_eps"),

@@ -15,6 +15,7 @@ internal abstract class MlpNetwork : GoldenCase
 
     public override void Run(GoldenRun run)
     {
+        run.Config.Expect("family", run.File.Case["mlp.".Length..]);
         var model = run.Load(Build(run.Config));
         var stages = run
             .File.Outputs.Keys.Where(name => name.StartsWith("stage", StringComparison.Ordinal))
@@ -213,15 +214,16 @@ internal sealed class MlpCosts : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("token_hidden", "C/2 (mixer)");
         foreach (var shape in c["shapes"].EnumerateArray().Select(GoldenFile.Longs))
         {
             var sizes = new OperatorSizes(
                 (int)shape[0],
                 (int)shape[1],
                 (int)shape[2],
-                c.Int("kernel", 3),
-                Expansion: c.Double("gmlp_expansion", 6),
-                Region: c.Int("region", 2)
+                c.Int("kernel"),
+                Expansion: c.Double("gmlp_expansion"),
+                Region: c.Int("region")
             );
             foreach (var op in SpatialOperator.All)
             {
@@ -229,10 +231,20 @@ internal sealed class MlpCosts : GoldenCase
                 run.Output($"cost.{op.Name}.{shape[0]}x{shape[1]}x{shape[2]}", [cost.Weights, cost.Macs]);
             }
         }
-        // The recorded fields are those of a 15 x 15 grid, kernels and regions of 3.
+        // By the case's definition fields are those of a 15 x 15 grid, kernels and regions of 3, whatever the costs are of; a number
+        // behind AS-MLP's name is its spread of shifts.
         var field = new OperatorSizes(15, 15, 60, 3, Region: 3, ShiftSize: 5);
-        foreach (var op in SpatialOperator.All)
-            run.Output($"field.{op.Name}", [op.Cost(field).Reach]);
-        run.Output("field.asmlp7", [SpatialOperator.Get("asmlp").Cost(field with { ShiftSize = 7 }).Reach]);
+        foreach (var name in run.File.Outputs.Keys.Where(name => name.StartsWith("field.", StringComparison.Ordinal)))
+        {
+            var op = name["field.".Length..];
+            var sizes =
+                SpatialOperator.All.All(o => o.Name != op) && op.StartsWith("asmlp", StringComparison.Ordinal)
+                    ? field with
+                    {
+                        ShiftSize = int.Parse(op["asmlp".Length..]),
+                    }
+                    : field;
+            run.Output(name, [SpatialOperator.Get(sizes == field ? op : "asmlp").Cost(sizes).Reach]);
+        }
     }
 }

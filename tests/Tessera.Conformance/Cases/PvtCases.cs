@@ -9,18 +9,28 @@ internal sealed class PvtNetwork : GoldenCase
     {
         var classes = run.Config.Int("num_classes");
         Backbone model = run.Load<Backbone>(
-            run.Config.Int("version") == 1
-                ? new Pvt(Version1(run.Config) with { Classes = classes })
-                : new PvtV2(Version2(run.Config) with { Classes = classes })
+            IsFirst(run) ? new Pvt(Version1(run) with { Classes = classes }) : new PvtV2(Version2(run) with { Classes = classes })
         );
         using var taps = new Taps(model, "stage*");
         run.Output("out.logits", model.Call(run.Input("x")));
-        for (var i = 1; i <= 4; i++)
+        for (var i = 1; i <= run.Config.Ints("depths").Length; i++)
             run.Output($"out.stage{i}", taps[$"stage{i}"]);
     }
 
-    internal static Pvt.Config Version1(Config c) =>
-        new(
+    /// <summary>Whether it is the first version, run at the size that the file says.</summary>
+    internal static bool IsFirst(GoldenRun run)
+    {
+        run.Config.ExpectOneOf("version", 1, 2);
+        run.Config.Expect("input_size", run.Input("x").Shape.ToArray()[2..]);
+        return run.Config.Int("version") == 1;
+    }
+
+    internal static Pvt.Config Version1(GoldenRun run)
+    {
+        var c = run.Config;
+        run.ExpectBatch("x");
+        c.Expect("linear", false);
+        return new(
             c.Size("image_size"),
             c.Ints("embed_dims"),
             c.Ints("depths"),
@@ -31,11 +41,16 @@ internal sealed class PvtNetwork : GoldenCase
             c.Int("in_channels"),
             c.Bool("qkv_bias"),
             c.Double("block_layer_norm_eps"),
-            c.Double("patch_and_sr_layer_norm_eps")
+            c.Double("patch_and_sr_layer_norm_eps"),
+            DropPath: run.Rate("drop_path_rate")
         );
+    }
 
-    internal static PvtV2.Config Version2(Config c) =>
-        new(
+    internal static PvtV2.Config Version2(GoldenRun run)
+    {
+        var c = run.Config;
+        run.ExpectBatch("x");
+        return new(
             c.Size("image_size"),
             c.Ints("embed_dims"),
             c.Ints("depths"),
@@ -47,8 +62,10 @@ internal sealed class PvtNetwork : GoldenCase
             c.Int("in_channels"),
             c.Bool("qkv_bias"),
             c.Double("block_layer_norm_eps"),
-            c.Double("patch_and_sr_layer_norm_eps")
+            c.Double("patch_and_sr_layer_norm_eps"),
+            DropPath: run.Rate("drop_path_rate")
         );
+    }
 }
 
 [Case("pvt.dense-network")]
@@ -56,10 +73,9 @@ internal sealed class PvtDenseNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
+        run.Config.Expect("kind", "dense");
         var model = run.Load<Backbone>(
-            run.Config.Int("version") == 1
-                ? new Pvt(PvtNetwork.Version1(run.Config) with { Dense = true })
-                : new PvtV2(PvtNetwork.Version2(run.Config))
+            PvtNetwork.IsFirst(run) ? new Pvt(PvtNetwork.Version1(run) with { Dense = true }) : new PvtV2(PvtNetwork.Version2(run))
         );
         foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);

@@ -5,17 +5,25 @@ using Tessera.Training;
 
 namespace Tessera.Conformance.Cases;
 
-/// <summary>Two parameters that learn from given gradients.</summary>
-internal sealed partial class WeightAndBias(Tensor weight, Tensor bias) : Module
+/// <summary>Parameters that learn from given gradients, named and filled as inputs of a file.</summary>
+internal sealed class GivenParameters : Module
 {
-    private readonly Parameter weight = new(weight.Detach().Clone());
-    private readonly Parameter bias = new(bias.Detach().Clone());
+    private readonly (string Name, Parameter Parameter)[] all;
 
-    public IReadOnlyList<(string Name, Parameter Parameter)> Both => [("weight", weight), ("bias", bias)];
+    public GivenParameters(GoldenRun run, IEnumerable<string> names) =>
+        all = [.. names.Select(name => (name, new Parameter(run.Input(name).Detach().Clone())))];
+
+    public IReadOnlyList<(string Name, Parameter Parameter)> All => all;
+
+    protected override void ListMembers(Members members)
+    {
+        foreach (var (name, parameter) in all)
+            members.Add(name, parameter);
+    }
 
     public void Gradients(Func<string, Tensor> of)
     {
-        foreach (var (name, parameter) in Both)
+        foreach (var (name, parameter) in all)
             parameter.Grad = of(name).Detach().Clone();
     }
 }
@@ -23,31 +31,36 @@ internal sealed partial class WeightAndBias(Tensor weight, Tensor bias) : Module
 [Case("augmentation.optimizers")]
 internal sealed class Optimizers : GoldenCase
 {
+    // The case's own: the file's configuration is about optimisers alone.
+    private const double ClippedNorm = 0.5,
+        Decay = 0.9;
+    private const int AveragingSteps = 3;
+
     public override void Run(GoldenRun run)
     {
-        foreach (var (name, value) in run.Config.Object("optimizers").Entries)
+        foreach (var (name, c) in run.Config.Object("optimizers").Parts)
         {
-            var pair = Pair(run);
-            var optimizer = Create(new Config(value), pair);
+            var parameters = Parameters(run);
+            var optimizer = Create(c, parameters);
             for (var step = 0; step < run.Config.Int("steps"); step++)
             {
-                pair.Gradients(parameter => run.Input($"grad.{step}.{parameter}"));
+                parameters.Gradients(parameter => run.Input($"grad.{step}.{parameter}"));
                 optimizer.Step();
-                foreach (var (parameter, tensor) in pair.Both)
+                foreach (var (parameter, tensor) in parameters.All)
                     run.Output($"{name}.{parameter}.{step}", tensor.Detach().Clone());
             }
         }
-        var clipped = Pair(run);
+        var clipped = Parameters(run);
         clipped.Gradients(name => run.Input($"grad.0.{name}"));
-        run.Output("grad_norm", GradientClipping.ByNorm(clipped.Parameters(), 0.5));
-        foreach (var (name, parameter) in clipped.Both)
+        run.Output("grad_norm", GradientClipping.ByNorm(clipped.Parameters(), ClippedNorm));
+        foreach (var (name, parameter) in clipped.All)
             run.Output($"clipped.{name}", parameter.Grad!);
-        var averaged = Pair(run);
-        using var average = new Ema(averaged, 0.9);
-        for (var step = 0; step < 3; step++)
+        var averaged = Parameters(run);
+        using var average = new Ema(averaged, Decay);
+        for (var step = 0; step < AveragingSteps; step++)
         {
             using (Torch.NoGrad())
-                foreach (var (name, parameter) in averaged.Both)
+                foreach (var (name, parameter) in averaged.All)
                     parameter.Copy_(run.Input($"grad.{step}.{name}"));
             average.Update();
         }
@@ -55,13 +68,20 @@ internal sealed class Optimizers : GoldenCase
             run.Output($"ema.{name}", value.Clone());
     }
 
-    private static WeightAndBias Pair(GoldenRun run) => new(run.Input("weight"), run.Input("bias"));
+    private static GivenParameters Parameters(GoldenRun run)
+    {
+        var shapes = run.Config.Object("shapes");
+        foreach (var name in shapes.Keys)
+            shapes.Expect(name, run.Input(name).Shape.ToArray());
+        return new(run, shapes.Keys);
+    }
 
     private static Optimizer Create(Config c, Module module)
     {
         var groups = ParameterGroup.All(module, c.Double("weight_decay", 0));
         var lr = c.Double("lr");
         double[] betas = c.Has("betas") ? c.Doubles("betas") : [];
+        c.Remark("note");
         return c.String("kind") switch
         {
             "sgd" => new Sgd(groups, lr, c.Double("momentum"), c.Bool("nesterov")),
@@ -82,7 +102,10 @@ internal sealed class SimclrLars : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var parameter = new Parameter(run.Input("param").Detach().Clone());
+        // Vectors are neither decayed nor scaled, and tensors of more dimensions are: the file says which of both holds.
+        var shape = run.Input("param").Shape;
+        Tensor Shaped(string name) => run.Input(name).Detach().Clone().Reshape(c.Bool("excluded") ? [-1] : [shape[0], -1]);
+        var parameter = new Parameter(Shaped("param"));
         var form = c.String("kind") switch
         {
             "simclr" => LarsForm.Simclr,
@@ -99,10 +122,10 @@ internal sealed class SimclrLars : GoldenCase
         );
         for (var step = 1; step <= c.Int("steps"); step++)
         {
-            parameter.Grad = run.Input($"grad_{step}").Detach().Clone();
+            parameter.Grad = Shaped($"grad_{step}");
             optimizer.Step();
-            run.Output($"param_{step}", parameter.Detach().Clone());
-            run.Output($"momentum_{step}", optimizer.StateDict()["p/momentum"].Clone());
+            run.Output($"param_{step}", parameter.Detach().Clone().Reshape(shape));
+            run.Output($"momentum_{step}", optimizer.StateDict()["p/momentum"].Clone().Reshape(shape));
         }
     }
 }
@@ -112,21 +135,24 @@ internal sealed class Schedules : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        foreach (var (name, value) in run.Config.Object("cases").Entries)
+        foreach (var (name, c) in run.Config.Object("cases").Parts)
         {
-            var c = new Config(value);
-            var (schedule, top, stepsPerUnit, stepsPerEpoch) = Create(c);
-            run.Output(
-                name,
-                c.Doubles("points").Select(at => schedule.LearningRate(top, (long)Math.Round(at * stepsPerUnit), stepsPerEpoch))
-            );
+            var points = c.Doubles("points");
+            var (schedule, top, stepsPerUnit, stepsPerEpoch) = Create(c, points);
+            run.Output(name, points.Select(at => schedule.LearningRate(top, (long)Math.Round(at * stepsPerUnit), stepsPerEpoch)));
         }
     }
 
+    /// <summary>The smallest number of steps in a unit of time of which all points are whole numbers.</summary>
+    public static int StepsPerUnit(IEnumerable<double> points) =>
+        Enumerable
+            .Range(1, 100_000)
+            .First(steps => points.All(point => Math.Abs(point * steps - Math.Round(point * steps)) <= 1e-9 * Math.Max(1, point * steps)));
+
     // Points count epochs or steps: how many steps a point stands for.
-    private static (ScheduleOptions Schedule, double Top, int StepsPerUnit, int StepsPerEpoch) Create(Config c)
+    private static (ScheduleOptions Schedule, double Top, int StepsPerUnit, int StepsPerEpoch) Create(Config c, double[] points)
     {
-        const int PolynomialSteps = 500;
+        var finest = StepsPerUnit(points);
         var top = c.Double(c.Has("lr") ? "lr" : "base");
         return c.String("kind") switch
         {
@@ -147,7 +173,7 @@ internal sealed class Schedules : GoldenCase
             ),
             "timm_step" => (
                 new StepOptions(
-                    1000,
+                    (int)points.Max() + 1,
                     c.Int("decay_t"),
                     Rate: c.Double("decay_rate"),
                     Warmup: c.Double("warmup_t"),
@@ -161,8 +187,8 @@ internal sealed class Schedules : GoldenCase
             "mae" => (
                 new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLr: c.Double("min_lr"), Form: CosineForm.Mae),
                 top,
-                20,
-                20
+                finest,
+                finest
             ),
             "dino" => (
                 new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), c.Double("start"), c.Double("final"), CosineForm.Dino),
@@ -172,7 +198,7 @@ internal sealed class Schedules : GoldenCase
             ),
             "mmcv_step" => (
                 new StepOptions(
-                    12,
+                    c.Ints("step").Append((int)points.Max() / c.Int("steps_per_epoch")).Max() + 1,
                     At: c.Ints("step"),
                     Rate: c.Double("gamma"),
                     Warmup: c.Double("warmup_iters") / c.Int("steps_per_epoch"),
@@ -185,15 +211,15 @@ internal sealed class Schedules : GoldenCase
             ),
             "mmcv_poly" => (
                 new PolynomialOptions(
-                    c.Int("max_iters") / PolynomialSteps,
+                    c.Int("max_iters"),
                     c.Double("power"),
                     c.Double("min_lr"),
-                    c.Double("warmup_iters") / PolynomialSteps,
+                    c.Double("warmup_iters"),
                     c.Double("warmup_ratio") * top
                 ),
                 top,
                 1,
-                PolynomialSteps
+                1
             ),
             var other => throw new NotSupportedException($"a schedule '{other}'"),
         };
@@ -206,6 +232,8 @@ internal sealed class LayerDecays : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("num_layers_plus_two", c.Int("depth") + 2);
+        // Any sizes will do: what is asked for depends on names and depth.
         var model = new Vit(new((32, 32), 16, 12, c.Int("depth"), 2, 5));
         var names = c.Strings("names");
         var layers = LayerDecay.Layers(model);
@@ -216,13 +244,16 @@ internal sealed class LayerDecays : GoldenCase
         run.Output("layer_id", names.Select(name => (double)layers[name]));
         run.Output("scale", names.Select(name => groups[name].Scale));
         run.Output("weight_decay", names.Select(name => groups[name].WeightDecay));
-        foreach (var (last, depth) in new[] { (0.1, 12), (0.2, 4), (0.3, 1) })
-            run.Output(FormattableString.Invariant($"drop_path {last} depth {depth}"), DropPath.Rates(last, depth));
-        run.Output("drop_path_applied 0.25 mask 1011", Dropped(run.Input("x"), 0.25, [1, 0, 1, 1]));
+        // The names say what is asked for.
+        foreach (var name in run.File.Outputs.Keys)
+            if (name.Split(' ') is ["drop_path", var last, "depth", var depth])
+                run.Output(name, DropPath.Rates(double.Parse(last), int.Parse(depth)));
+            else if (name.Split(' ') is ["drop_path_applied", var rate, "mask", var mask])
+                run.Output(name, Dropped(run.Input("x"), double.Parse(rate), [.. mask.Select(bit => bit - '0')]));
     }
 
     // The layer draws for itself: from the seeds of a generator, the first that draws what the file prescribes.
-    private static Tensor Dropped(Tensor input, double p, double[] mask)
+    private static Tensor Dropped(Tensor input, double p, int[] mask)
     {
         var layer = new DropPath(p);
         layer.Train();
@@ -230,7 +261,7 @@ internal sealed class LayerDecays : GoldenCase
         for (var seed = 0UL; ; seed++)
         {
             Torch.Seed(seed);
-            if (!layer.Call(ones).ToArray<double>().Select(v => v > 0 ? 1.0 : 0).SequenceEqual(mask))
+            if (!layer.Call(ones).ToArray<double>().Select(v => v > 0 ? 1 : 0).SequenceEqual(mask))
                 continue;
             Torch.Seed(seed);
             return layer.Call(input);

@@ -8,6 +8,9 @@ internal sealed class ResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("kind", "imagenet");
+        c.ExpectOneOf("block", "basic", "bottleneck");
+        run.ExpectBatch("x");
         var net = run.Load(
             new ResNet(
                 new ResNet.Config(
@@ -25,7 +28,7 @@ internal sealed class ResNetNetwork : GoldenCase
         );
         using var taps = new Taps(net, "layer*");
         run.Output("out.logits", net.Call(run.Input("x")));
-        for (var i = 1; i <= 4; i++)
+        for (var i = 1; i <= net.Options.Layers.Count; i++)
             run.Output($"out.layer{i}", taps[$"layer{i}"]);
     }
 }
@@ -36,6 +39,10 @@ internal sealed class CifarResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("kind", "cifar");
+        c.ExpectOneOf("shortcut", "A", "B");
+        c.Expect("depth", 6 * c.Int("blocks_per_stage") + 2);
+        run.ExpectBatch("x");
         var net = run.Load(
             new CifarResNet(
                 new CifarResNet.Config(

@@ -9,6 +9,8 @@ internal sealed class RevColNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.ExpectOneOf("variant", "standard", "huge");
+        c.ExpectOneOf<string>("decoder", c.Bool("intermediate_supervision") ? ["full", "simple"] : ["none"]);
         var model = run.Load(
             new RevCol(
                 new RevCol.Config(
@@ -22,7 +24,7 @@ internal sealed class RevColNetwork : GoldenCase
                     c.Int("in_channels"),
                     c.Int("kernel_size"),
                     c.String("decoder", "none") == "simple",
-                    c.Double("drop_path"),
+                    run.Rate("drop_path"),
                     Mode: c.Bool("reversible_backward") ? RevCol.Backpropagation.Boundary : RevCol.Backpropagation.Plain
                 )
             )
@@ -49,6 +51,8 @@ internal sealed class RevColLoss : GoldenCase
     {
         var c = run.Config;
         var heads = c.Int("num_heads");
+        c.Expect("num_classes", run.Input("logits0").Size(1));
+        c.Expect("soft_targets", run.Input("targets").DType.IsFloat());
         var loss = ColumnSupervision.Loss(
             [.. Enumerable.Range(0, heads).Select(i => run.Input($"logits{i}"))],
             [.. Enumerable.Range(0, heads - 1).Select(i => run.Input($"feature{i}"))],

@@ -11,16 +11,7 @@ internal static class SotConfig
             c.Int("num_classes"),
             c.Int("pool_heads"),
             c.Int("pool_dim"),
-            !c.Bool("class_token", true) ? SecondOrderHead.Fusion.Words
-                : !c.Has("representation") ? SecondOrderHead.Fusion.ClassToken
-                : c.String("fusion") switch
-                {
-                    "sum_fc" => SecondOrderHead.Fusion.Sum,
-                    "concat" => SecondOrderHead.Fusion.Concat,
-                    "sum_loss" => SecondOrderHead.Fusion.Losses,
-                    "aggre_all" => SecondOrderHead.Fusion.All,
-                    var other => throw new NotSupportedException($"fusion {other}"),
-                },
+            Fused(c),
             c.String("representation", "MGCrP") switch
             {
                 "MGCrP" => SecondOrderHead.Statistic.CrossCovariance,
@@ -35,13 +26,33 @@ internal static class SotConfig
                 "sqrt_d" => SecondOrderHead.Normalization.Scale,
                 "sqrt_t" => SecondOrderHead.Normalization.LearnedScale,
                 "LN" => SecondOrderHead.Normalization.LayerNorm,
-                _ => SecondOrderHead.Normalization.None,
+                "none" => SecondOrderHead.Normalization.None,
+                var other => throw new NotSupportedException($"normalization {other}"),
             },
             c.Double("alpha", 0.5),
             c.Int("iterations", 1),
             c.Has("singular_values") ? c.Int("singular_values") : null,
             c.Double("head_dropout", 0)
         );
+
+    // How class token and words meet, where there are both.
+    private static SecondOrderHead.Fusion Fused(Config c)
+    {
+        SecondOrderHead.Fusion? fusion = c.String("fusion", "none") switch
+        {
+            "none" => null,
+            "sum_fc" => SecondOrderHead.Fusion.Sum,
+            "concat" => SecondOrderHead.Fusion.Concat,
+            "sum_loss" => SecondOrderHead.Fusion.Losses,
+            "aggre_all" => SecondOrderHead.Fusion.All,
+            var other => throw new NotSupportedException($"fusion {other}"),
+        };
+        if (!c.Bool("class_token", true))
+            return SecondOrderHead.Fusion.Words;
+        if (!c.Has("representation"))
+            return SecondOrderHead.Fusion.ClassToken;
+        return fusion ?? throw new NotSupportedException("a class token and words without a fusion");
+    }
 }
 
 [Case("sot.network")]
@@ -50,6 +61,7 @@ internal sealed class SotNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("architecture", "sot");
         var tokens = c.String("token_embedding") switch
         {
             "DenseNet" => VisualTokens.Style.Dense,
@@ -76,7 +88,7 @@ internal sealed class SotNetwork : GoldenCase
                     SotConfig.Head(c),
                     c.Bool("qkv_bias"),
                     c.Double("layer_norm_eps"),
-                    c.Double("head_dropout", 0)
+                    run.Rate("head_dropout")
                 )
             )
         );
@@ -98,6 +110,8 @@ internal sealed class SotHead : GoldenCase
     public override void Run(GoldenRun run)
     {
         var config = SotConfig.Head(run.Config);
+        // [B, N, D], behind the class token where there is one
+        run.Config.Expect("num_tokens", run.Input("tokens").Size(1) - (run.Config.Bool("class_token", true) ? 1 : 0));
         var head = run.Load(new SecondOrderHead(config));
         using var taps = new Taps(head, "*");
         var pooled = head.Pool(run.Input("tokens"), run.Config.Bool("class_token", true));
@@ -138,6 +152,11 @@ internal sealed class SotCrossCovariance : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
+        foreach (var name in new[] { "a", "b" })
+        {
+            run.Config.Expect("tokens", run.Input(name).Size(1));
+            run.Config.Expect("dim", run.Input(name).Size(2));
+        }
         var y = run.Output("y", SecondOrder.CrossCovariance(run.Input("a"), run.Input("b")));
         run.Differentiate((y * run.Input("cotangent")).Sum());
     }
@@ -148,6 +167,9 @@ internal sealed class SotSquareRootOfCovariance : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
+        run.Config.Expect("tokens", run.Input("x").Size(1));
+        run.Config.Expect("dim", run.Input("x").Size(2));
+        run.Config.Expect("vectorisation", "upper triangle, row-major");
         var covariance = run.Output("covariance", SecondOrder.Covariance(run.Input("x")));
         var y = run.Output("y", SecondOrder.UpperTriangle(SecondOrder.SquareRoot(covariance, run.Config.Int("newton_schulz_iterations"))));
         run.Differentiate((y * run.Input("cotangent")).Sum());

@@ -10,6 +10,8 @@ internal sealed class SretNetwork : GoldenCase
     {
         var c = run.Config;
         var sliced = c.Bool("sliced");
+        if (!sliced)
+            c.ExpectNone("groups1", "groups2");
         var model = run.Load(
             new Sret(
                 new Sret.Config(
@@ -24,7 +26,7 @@ internal sealed class SretNetwork : GoldenCase
                     c.Double("np_mlp_ratio"),
                     c.Int("num_classes"),
                     c.Int("in_channels"),
-                    DropPath: c.Double("drop_path_rate", 0),
+                    DropPath: run.Rate("drop_path_rate"),
                     Permutation: c.Has("permutation")
                         ? (c.Object("permutation").Int("multiplier"), c.Object("permutation").Int("offset"))
                         : null
@@ -41,9 +43,12 @@ internal sealed class SretNetwork : GoldenCase
 [Case("sret.distillation-loss")]
 internal sealed class SretDistillationLoss : GoldenCase
 {
-    public override void Run(GoldenRun run) =>
+    public override void Run(GoldenRun run)
+    {
+        run.Config.Expect("num_classes", run.Input("student_logits").Size(1));
         run.Output(
             "loss",
             SoftLabelDistillation.Loss(run.Input("student_logits"), run.Input("teacher_logits"), run.Config.Double("temperature"))
         );
+    }
 }

@@ -10,7 +10,7 @@ internal sealed class SwinNetwork : GoldenCase
     {
         var swin = run.Load(
             new Swin(
-                Config(run.Config, run.Config.Size("image_size")) with
+                Config(run, run.Config.Size("image_size")) with
                 {
                     Classes = run.Config.Int("num_classes"),
                     PatchNorm = run.Config.Bool("patch_norm", true),
@@ -25,8 +25,11 @@ internal sealed class SwinNetwork : GoldenCase
             run.Output($"out.stage{i}", taps[$"stage{i}"]);
     }
 
-    internal static Swin.Config Config(Config c, (int, int) image) =>
-        new(
+    internal static Swin.Config Config(GoldenRun run, (int, int) image)
+    {
+        var c = run.Config;
+        run.ExpectBatch("x");
+        return new(
             image,
             c.Int("embed_dim"),
             c.Ints("depths"),
@@ -38,8 +41,10 @@ internal sealed class SwinNetwork : GoldenCase
             c.Double("mlp_ratio"),
             c.Bool("qkv_bias"),
             c.Bool("ape"),
-            Eps: c.Double("layer_norm_eps")
+            Eps: c.Double("layer_norm_eps"),
+            DropPath: run.Rate("drop_path_rate")
         );
+    }
 }
 
 [Case("swin.dense-network")]
@@ -47,7 +52,9 @@ internal sealed class SwinDenseNetwork : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
-        var swin = run.Load(new Swin(SwinNetwork.Config(run.Config, run.Config.Size("pretrain_image_size")) with { Dense = true }));
+        run.Config.Expect("kind", "dense");
+        run.Config.Expect("image_size", run.Input("x").Shape.ToArray()[2..]);
+        var swin = run.Load(new Swin(SwinNetwork.Config(run, run.Config.Size("pretrain_image_size")) with { Dense = true }));
         foreach (var (i, map) in swin.Pyramid(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
@@ -59,6 +66,7 @@ internal sealed class RelativeBiasResize : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("heads", run.Input("table").Size(1));
         run.Output("table", RelativePositions.Resize(run.Input("table"), c.Size("old_window"), c.Size("new_window")));
         // The names say what is asked for: index_HxW and mask_HxW_wWINDOW_sSHIFT.
         foreach (var name in run.File.Outputs.Keys)

@@ -9,6 +9,8 @@ internal sealed class T2tNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.ExpectOneOf("tokens_type", "performer", "transformer");
+        run.ExpectBatch("x");
         var model = run.Load(
             new T2tVit(
                 new T2tVit.Config(
@@ -25,7 +27,8 @@ internal sealed class T2tNetwork : GoldenCase
                     c.Has("qk_scale") ? c.Double("qk_scale") : null,
                     c.Double("performer_kernel_ratio", 0.5),
                     c.Double("performer_eps", 1e-8),
-                    c.Double("layer_norm_eps")
+                    c.Double("layer_norm_eps"),
+                    DropPath: run.Rate("drop_path_rate")
                 )
             )
         );
@@ -44,6 +47,7 @@ internal sealed class T2tPositionTables : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("resize_dim", run.Input("pos_embed").Size(-1));
         run.Output("sinusoid", PositionTable.Sine(c.Int("positions"), c.Int("dim"), roundAngles: false));
         run.Output(
             "resized",

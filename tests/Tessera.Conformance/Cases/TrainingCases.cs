@@ -6,7 +6,9 @@ namespace Tessera.Conformance.Cases;
 [Case("cct.label-smoothing-loss")]
 internal sealed class LabelSmoothing : GoldenCase
 {
-    public override void Run(GoldenRun run) =>
+    public override void Run(GoldenRun run)
+    {
+        run.Config.Expect("num_classes", run.Input("logits").Size(1));
         run.Output(
             "loss",
             Losses.CrossEntropy(
@@ -16,6 +18,7 @@ internal sealed class LabelSmoothing : GoldenCase
                 Enum.Parse<Reduction>(run.Config.String("reduction"), ignoreCase: true)
             )
         );
+    }
 }
 
 [Case("deit.distillation-loss")]
@@ -25,11 +28,21 @@ internal sealed class DistillationLoss : GoldenCase
     {
         var c = run.Config;
         var (logits, labels) = (run.Input("class_logits"), run.Input("labels"));
+        c.Expect("num_classes", logits.Size(1));
+        c.ExpectOneOf("soft_loss_divisor", "batch * num_classes", "batch");
+        var smoothing = c.Double("smoothing", 0);
+        if (c.String("base_loss") != "soft_target_ce")
+            c.ExpectNone("mixup_lambda");
         var own = run.Output(
             "base_loss",
-            c.String("base_loss") == "soft_target_ce"
-                ? Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real)))
-                : Losses.CrossEntropy(logits, labels, c.String("base_loss") == "label_smoothing_ce" ? c.Double("smoothing") : 0)
+            c.String("base_loss") switch
+            {
+                "soft_target_ce" => Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real))),
+                "label_smoothing_ce" => Losses.CrossEntropy(logits, labels, smoothing),
+                // Hard labels, whatever smoothing stands beside.
+                "ce" or "cross_entropy" => Losses.CrossEntropy(logits, labels),
+                var other => throw new NotSupportedException($"a base loss '{other}'"),
+            }
         );
         run.Output(
             "loss",
@@ -75,40 +88,36 @@ internal sealed class DeitSchedule : GoldenCase
 }
 
 [Case("deit.adamw-ema")]
-internal sealed partial class AdamWithAverage : GoldenCase
+internal sealed class AdamWithAverage : GoldenCase
 {
-    private sealed partial class Pair(Tensor weight, Tensor bias) : Module
-    {
-        private readonly Parameter weight = new(weight.Detach().Clone());
-        private readonly Parameter bias = new(bias.Detach().Clone());
-
-        public IReadOnlyList<(string Name, Parameter Parameter)> Both => [("weight", weight), ("bias", bias)];
-    }
-
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var pair = new Pair(run.Input("weight"), run.Input("bias"));
+        c.Expect("loss", "sum(w * a_k) + 0.5*sum(w^2) summed over both tensors, a_k = input grad_k");
+        // What has gradients is a parameter.
+        const string Gradient = "grad0_";
+        var names = run.File.Inputs.Keys.Where(name => name.StartsWith(Gradient, StringComparison.Ordinal));
+        var parameters = new GivenParameters(run, names.Select(name => name[Gradient.Length..]));
         var optimizer = new AdamW(
-            ParameterGroup.Split(pair, c.Double("weight_decay")),
+            ParameterGroup.Split(parameters, c.Double("weight_decay")),
             c.Double("lr"),
             c.Doubles("betas")[0],
             c.Doubles("betas")[1],
             c.Double("eps")
         );
-        using var average = new Ema(pair, c.Double("ema_decay"));
+        using var average = new Ema(parameters, c.Double("ema_decay"));
         for (var step = 0; step < c.Int("steps"); step++)
         {
             optimizer.ZeroGrad();
-            var loss = pair
-                .Both.Select(p => (p.Parameter * run.Input($"grad{step}_{p.Name}")).Sum() + 0.5 * p.Parameter.Square().Sum())
+            var loss = parameters
+                .All.Select(p => (p.Parameter * run.Input($"grad{step}_{p.Name}")).Sum() + 0.5 * p.Parameter.Square().Sum())
                 .Aggregate((a, b) => a + b);
             loss.Backward();
             if (c.Has("clip_grad_norm"))
-                run.Output($"norm{step}", GradientClipping.ByNorm(pair.Parameters(), c.Double("clip_grad_norm")));
+                run.Output($"norm{step}", GradientClipping.ByNorm(parameters.Parameters(), c.Double("clip_grad_norm")));
             optimizer.Step();
             average.Update();
-            foreach (var (name, parameter) in pair.Both)
+            foreach (var (name, parameter) in parameters.All)
                 run.Output($"{name}_after_{step + 1}", parameter.Detach().Clone());
         }
         foreach (var (name, value) in average.StateDict())

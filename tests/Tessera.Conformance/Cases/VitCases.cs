@@ -9,6 +9,8 @@ internal sealed class VitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("architecture", "vit");
+        c.ExpectOneOf("global_pool", "token", "avg");
         var vit = run.Load(
             new Vit(
                 new Vit.Config(
@@ -54,6 +56,7 @@ internal sealed class PositionResize : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("embed_dim", run.Input("pos_embed").Size(-1));
         var mode = (c.String("mode"), c.Bool("align_corners"), c.Bool("antialias")) switch
         {
             ("bicubic", false, true) => PositionResampling.BicubicAntialiased,
@@ -75,6 +78,7 @@ internal sealed class DeitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("architecture", "deit");
         var config = new Vit.Config(
             c.Size("image_size"),
             c.Int("patch_size"),

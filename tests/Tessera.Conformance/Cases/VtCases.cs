@@ -23,6 +23,7 @@ internal sealed class VtModules : GoldenCase
         );
         var modules = run.Load(VisualTokenModule.Row(sizes, run.File.Parameters.Select(p => p.Name.Split('.')[0]).Distinct().Count()));
         using var taps = new Taps(modules, "*.tokenizer.attention");
+        c.Expect("pixels", run.Input("x").Size(1));
         (Tensor Pixels, Tensor? Tokens) state = (run.Input("x"), null);
         foreach (var (i, module) in modules.Index())
         {
@@ -40,6 +41,10 @@ internal sealed class VtResNetNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.ExpectOneOf("block", "basic", "bottleneck");
+        c.Expect("feature_channels", c.String("block") == "basic" ? 256 : 1024);
+        c.Expect("bias", false);
+        c.Expect("head", "mean over tokens, linear");
         var model = run.Load(
             new VtResNet(
                 new VtResNet.Config(
@@ -76,6 +81,8 @@ internal sealed class VtFpnNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("model", "vt_fpn");
+        c.ExpectOneOf("block", "basic", "bottleneck");
         var model = run.Load(
             new VtFpn(
                 new VtFpn.Config(
@@ -103,6 +110,9 @@ internal sealed class VtAdvancedLoss : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("kind", "advanced_loss");
+        c.Expect("num_classes", run.Input("student").Size(1));
+        c.Expect("cross_entropy_weight", 1 - c.Double("distillation_weight"));
         var (loss, distillation, crossEntropy) = AdvancedLoss.Of(
             run.Input("student"),
             run.Input("teacher"),

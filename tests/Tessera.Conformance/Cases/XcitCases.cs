@@ -10,6 +10,7 @@ internal sealed class XcitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("architecture", run.File.Case == "xcit.network" ? "xcit" : "xcit_qkv");
         var xcit = run.Load(
             new Xcit(
                 new Xcit.Config(
@@ -80,6 +81,7 @@ internal sealed class QkvEmbeddingLayer : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
+        c.Expect("layer", "cross-covariance attention with non-linear q/k/v embedding");
         var layer = run.Load(
             new CrossCovarianceAttention(
                 c.Int("embed_dim"),

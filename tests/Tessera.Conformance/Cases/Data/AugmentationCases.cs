@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json;
 using Tessera.Data;
 using Tessera.Data.Imaging;
 using Tessera.Data.Loading;
@@ -6,11 +7,34 @@ using Tessera.Data.Transforms;
 
 namespace Tessera.Conformance.Cases.Data;
 
+/// <summary>Operations whose calls are outputs by name, <c>Op(argument)</c>, with what follows a colon left out.</summary>
+internal static class Calls
+{
+    /// <summary>Checks that operations are called with the arguments that the configuration lists, all of them and no other.</summary>
+    public static void Expect(GoldenRun run, string key, double[] arguments, params string[] operations)
+    {
+        foreach (var operation in operations)
+        {
+            var called = run
+                .File.Outputs.Keys.Where(name => name.StartsWith($"{operation}(", StringComparison.Ordinal))
+                .Select(name => double.Parse(name.Split('(', ')')[1], CultureInfo.InvariantCulture))
+                .ToHashSet();
+            if (!called.SetEquals(arguments))
+                throw new GoldenMismatchException(
+                    $"'config.{key}' is [{string.Join(", ", arguments)}], but outputs call {operation} with [{string.Join(", ", called)}]"
+                );
+        }
+    }
+}
+
 [Case("augmentation.photometric", OnCpu = true)]
 internal sealed class Photometric : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
+        string[] enhancements = ["Color", "Contrast", "Brightness", "Sharpness"];
+        var factors = run.Config.Doubles("factors");
+        Calls.Expect(run, "factors", factors, enhancements);
         foreach (var name in run.File.Outputs.Keys)
         {
             var (call, input) = name.Split(':') is [var head, _] ? (head, "image_degenerate") : (name, "image");
@@ -50,6 +74,9 @@ internal sealed class Geometric : GoldenCase
         var image = Images.Read(run, "image");
         var fill = run.Config.Ints("fill").Select(value => (byte)value).ToArray();
         var random = new SampleRandom(0, 0, 0);
+        Calls.Expect(run, "shear", run.Config.Doubles("shear"), "ShearX", "ShearY");
+        Calls.Expect(run, "translate_px", run.Config.Doubles("translate_px"), "TranslateX", "TranslateY");
+        Calls.Expect(run, "rotate", run.Config.Doubles("rotate"), "Rotate");
         foreach (var name in run.File.Outputs.Keys)
         {
             var canvas = Images.OnCanvas(image, fill);
@@ -83,12 +110,21 @@ internal sealed class RandAugmentOps : GoldenCase
         var fill = run.Config.Ints("fill").Select(value => (byte)value).ToArray();
         var settings = new OpSettings(Enum.Parse<Interpolation>(run.Config.String("interpolation"), ignoreCase: true));
         var random = new SampleRandom(0, 0, 0);
+        var magnitudes = run.Config.Doubles("magnitudes");
         foreach (var (name, argument) in run.Config.Object("calls").Entries)
         {
+            // Op, Op_mMAGNITUDE, Op_mMAGNITUDE_plus or Op_mMAGNITUDE_minus: the argument is the operation's at that magnitude.
+            var parts = name.Split('_');
+            var op = LeveledOp.All[parts[0]];
+            if (parts.Length > 1)
+            {
+                var magnitude = double.Parse(parts[1].TrimStart('m'), CultureInfo.InvariantCulture);
+                var ours = op.Argument(magnitude, parts[^1] == "minus", settings);
+                if (!magnitudes.Contains(magnitude) || Math.Abs(ours - argument.GetDouble()) > 1e-9 * Math.Max(1, Math.Abs(ours)))
+                    run.Fail($"{name}: an argument of {ours} at one of the magnitudes listed, {argument.GetDouble()} in the file");
+            }
             var canvas = Images.OnCanvas(image, fill);
-            LeveledOp
-                .All[name.Split('_')[0]]
-                .Apply(canvas, argument.ValueKind == System.Text.Json.JsonValueKind.Null ? 0 : argument.GetDouble(), settings, ref random);
+            op.Apply(canvas, argument.ValueKind == JsonValueKind.Null ? 0 : argument.GetDouble(), settings, ref random);
             Images.Write(run, name, canvas.Image);
         }
     }
@@ -101,16 +137,19 @@ internal sealed class Resizing : GoldenCase
     {
         var image = Images.Read(run, "image");
         var box = run.Config.Doubles("box");
+        var sizes = Sizes(run.Config, "sizes");
         var random = new SampleRandom(0, 0, 0);
         foreach (var name in run.File.Outputs.Keys)
         {
             var canvas = Images.OnCanvas(image);
-            var parts = name.Split(' ', 'x', ':', '/');
-            switch (parts[0])
+            // OPERATION HEIGHTxWIDTH:FILTER
+            var words = name.Split(' ', ':');
+            int[] size = words is [_, var asked, _] ? [.. asked.Split('x').Select(int.Parse)] : [];
+            if (size.Length > 0 && !sizes.Any(listed => listed.SequenceEqual(size)))
+                run.Fail($"{name}: a size that 'config.sizes' does not list");
+            switch (words[0])
             {
-                case "resize" or "bo":
-                    var words = name.Split(' ', ':');
-                    var size = words[1].Split('x').Select(int.Parse).ToArray();
+                case "resize" or "box":
                     Resampling.Resize(
                         canvas,
                         size[0],
@@ -121,23 +160,25 @@ internal sealed class Resizing : GoldenCase
                     Images.Write(run, name, canvas.Image);
                     break;
                 case "eval":
+                    var crop = words[1].Split('/');
                     new EvaluationCrop(
-                        int.Parse(parts[1], CultureInfo.InvariantCulture),
-                        double.Parse(parts[2], CultureInfo.InvariantCulture)
+                        int.Parse(crop[0], CultureInfo.InvariantCulture),
+                        double.Parse(crop[1], CultureInfo.InvariantCulture)
                     ).Apply(canvas, ref random);
                     Images.Write(run, name, canvas.Image);
                     break;
                 case "torch" or "torch-noaa":
-                    var target = (long.Parse(parts[1], CultureInfo.InvariantCulture), long.Parse(parts[2], CultureInfo.InvariantCulture));
+                    (long, long) target = (size[0], size[1]);
                     var floats = (run.Input("image").To(run.Real) / 255).Permute([2, 0, 1]).Unsqueeze(0).Contiguous();
                     run.Output(
                         name,
-                        (parts[0], parts[3]) switch
+                        (words[0], words[2]) switch
                         {
                             ("torch", "bilinear") => Torch.UpsampleBilinear2dAa(floats, target, false, null),
-                            ("torch", _) => Torch.UpsampleBicubic2dAa(floats, target, false, null),
+                            ("torch", "bicubic") => Torch.UpsampleBicubic2dAa(floats, target, false, null),
                             (_, "bilinear") => Torch.UpsampleBilinear2d(floats, target, false, null),
-                            _ => Torch.UpsampleBicubic2d(floats, target, false, null),
+                            (_, "bicubic") => Torch.UpsampleBicubic2d(floats, target, false, null),
+                            var (_, other) => throw new NotSupportedException($"an interpolation '{other}'"),
                         }
                     );
                     break;
@@ -162,6 +203,10 @@ internal sealed class Resizing : GoldenCase
             }
         }
     }
+
+    /// <summary>A list of [first, second] sizes.</summary>
+    internal static int[][] Sizes(Config c, string key) =>
+        [.. c[key].EnumerateArray().Select(size => size.EnumerateArray().Select(v => v.GetInt32()).ToArray())];
 }
 
 [Case("deit.pillow-resize", OnCpu = true)]
@@ -170,16 +215,16 @@ internal sealed class PillowResize : GoldenCase
     public override void Run(GoldenRun run)
     {
         var image = Images.Read(run, "image");
+        var targets = Resizing.Sizes(run.Config, "targets");
         foreach (var name in run.File.Outputs.Keys)
         {
-            var parts = name.Split('_', 'x');
+            // FILTER_WIDTHxHEIGHT
+            var parts = name.Split('_');
+            int[] size = [.. parts[1].Split('x').Select(int.Parse)];
+            if (!targets.Any(listed => listed.SequenceEqual(size)))
+                run.Fail($"{name}: a size that 'config.targets' does not list");
             var canvas = Images.OnCanvas(image);
-            Resampling.Resize(
-                canvas,
-                int.Parse(parts[2], CultureInfo.InvariantCulture),
-                int.Parse(parts[1], CultureInfo.InvariantCulture),
-                Enum.Parse<Interpolation>(parts[0], ignoreCase: true)
-            );
+            Resampling.Resize(canvas, size[1], size[0], Enum.Parse<Interpolation>(parts[0], ignoreCase: true));
             Images.Write(run, name, canvas.Image);
         }
     }
@@ -193,15 +238,16 @@ internal sealed class RandomResizedCropBoxes : GoldenCase
         var (height, width) = (run.Config.Int("height"), run.Config.Int("width"));
         var (scale, ratio) = (run.Config.Doubles("scale"), run.Config.Doubles("ratio"));
         var crop = new RandomResizedCrop(MinScale: scale[0], MaxScale: scale[1], MinRatio: ratio[0], MaxRatio: ratio[1]);
-        // The draws are doubles, whatever precision the run is in.
-        var draws = run.File.Inputs["draws"].GetProperty("literal").EnumerateArray().Select(v => v.GetDouble()).ToArray();
-        var offsets = run.File.Inputs["offsets"].GetProperty("literal").EnumerateArray().Select(v => v.GetDouble()).ToArray();
+        // The draws are doubles, whatever precision the run is in: [cases, attempts, 2] and [cases, 2].
+        var (draws, offsets) = (run.Literal("draws"), run.Literal("offsets"));
+        var cases = offsets.Length / 2;
+        var attempts = draws.Length / 2 / cases;
         var boxes = new List<double>();
-        for (var i = 0; i < offsets.Length / 2; i++)
+        for (var i = 0; i < cases; i++)
         {
             var fit = Enumerable
-                .Range(0, 10)
-                .Select(k => RandomResizedCrop.Fit(height, width, draws[(i * 10 + k) * 2], draws[(i * 10 + k) * 2 + 1]))
+                .Range(i * attempts, attempts)
+                .Select(k => Fit(draws[2 * k], draws[2 * k + 1]))
                 .FirstOrDefault(size => size is not null);
             var (top, left, h, w) = fit is { } size
                 ? (
@@ -214,6 +260,14 @@ internal sealed class RandomResizedCropBoxes : GoldenCase
             boxes.AddRange([top, left, h, w]);
         }
         run.Output("boxes", boxes, boxes.Count / 4, 4);
+
+        // Attempts after the one that fits were not drawn.
+        (int Height, int Width)? Fit(double share, double logRatio)
+        {
+            if (share < scale[0] || share > scale[1] || Math.Exp(logRatio) < ratio[0] - 1e-12 || Math.Exp(logRatio) > ratio[1] + 1e-12)
+                throw new GoldenMismatchException($"a draw of {share} and {logRatio} is outside of 'config.scale' or 'config.ratio'");
+            return RandomResizedCrop.Fit(height, width, share, logRatio);
+        }
     }
 }
 
@@ -224,14 +278,31 @@ internal sealed class RandAugmentLevels : GoldenCase
     {
         var c = run.Config;
         var levels = c.Doubles("levels");
+        var defaults = c.Object("defaults");
+        var settings = new OpSettings(
+            TranslateShare: defaults.Double("translate_pct"),
+            TranslatePixels: defaults.Double("translate_const")
+        );
         foreach (var name in run.File.Outputs.Keys)
         {
             var parts = name.Split(':');
-            run.Output(name, levels.Select(level => LeveledOp.All[parts[1]].Argument(level, parts[0] == "negative", new())));
+            run.Output(name, levels.Select(level => LeveledOp.All[parts[1]].Argument(level, parts[0] == "negative", settings)));
         }
+        var policy = new RandAugment("rand-m9").Effective;
+        defaults.Expect("prob", policy.Probability);
+        defaults.Expect("num_layers", policy.Operations);
+        defaults.Expect("level_denominator", LeveledOp.Denominator);
+        // There is no AugMix here, but there are its operations.
+        foreach (var name in c.Strings("augmix_ops").Where(name => !LeveledOp.All.ContainsKey(name)))
+            run.Fail($"augmix_ops: no operation '{name}'");
         Same("rand_ops", new RandAugment("rand-m9").OperationNames, c.Strings("rand_ops"));
         Same("rand_increasing_ops", new RandAugment("rand-m9-inc1").OperationNames, c.Strings("rand_increasing_ops"));
-        Same("weighted_3a", new RandAugment("rand-m9-t3a").OperationNames, c.Object("weighted_3a").Entries.Select(e => e.Key));
+        var weighted = new RandAugment("rand-m9-t3a");
+        Same(
+            "weighted_3a",
+            weighted.OperationNames.Zip(weighted.OperationWeights, (name, weight) => $"{name} {weight}"),
+            c.Object("weighted_3a").Entries.Select(entry => $"{entry.Key} {entry.Value.GetDouble()}")
+        );
         foreach (var (name, table) in c.Object("policies").Entries)
         {
             var ours = new AutoAugment(name.Replace("torchvision_", "", StringComparison.Ordinal)).SubPolicies.Select(sub =>
@@ -246,12 +317,7 @@ internal sealed class RandAugmentLevels : GoldenCase
                         string.Join(
                             "; ",
                             sub.EnumerateArray()
-                                .Select(e =>
-                                    string.Create(
-                                        CultureInfo.InvariantCulture,
-                                        $"{e[0].GetString()} {e[1].GetDouble()} {(e[2].ValueKind == System.Text.Json.JsonValueKind.Null ? "" : e[2].GetInt32())}"
-                                    )
-                                )
+                                .Select(e => FormattableString.Invariant($"{e[0].GetString()} {e[1].GetDouble()} {Level(e[2])}"))
                         )
                     )
             );
@@ -259,6 +325,8 @@ internal sealed class RandAugmentLevels : GoldenCase
         Space("torchvision_space_32", name => AugmentSpace.Torchvision(name, 10, 32, 32));
         Space("torchvision_randaugment_space_224_31bins", name => AugmentSpace.Torchvision(name, 31, 224, 224));
         Space("torchvision_trivialaugment_space", name => AugmentSpace.Trivial(name));
+
+        static string Level(JsonElement level) => level.ValueKind == JsonValueKind.Null ? "" : $"{level.GetInt32()}";
 
         void Same(string what, IEnumerable<string> ours, IEnumerable<string> theirs)
         {
@@ -272,9 +340,7 @@ internal sealed class RandAugmentLevels : GoldenCase
             {
                 var (values, signed) = ours(name);
                 var theirs =
-                    entry[0].ValueKind == System.Text.Json.JsonValueKind.Null
-                        ? null
-                        : entry[0].EnumerateArray().Select(v => v.GetDouble()).ToArray();
+                    entry[0].ValueKind == JsonValueKind.Null ? null : entry[0].EnumerateArray().Select(v => v.GetDouble()).ToArray();
                 // Recorded in single precision.
                 var same = values is null
                     ? theirs is null

@@ -2,7 +2,6 @@ using System.Text.Json;
 using Tessera.Checkpoints;
 using Tessera.Data;
 using Tessera.Data.Formats;
-using Tessera.Data.Sets;
 
 namespace Tessera.Conformance.Cases.Data;
 
@@ -11,95 +10,151 @@ internal sealed class DatasetSamples : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
+        // How pixels are filled, in words: Filled is that.
+        run.Fields.Remark("rule");
         var folder = Path.GetDirectoryName(run.File.Path)!;
-        foreach (var (file, entry) in run.File.Root.GetProperty("files").EnumerateObject().Select(p => (p.Name, p.Value)))
-        {
-            var path = Path.Combine(folder, file);
-            var format = entry.GetProperty("format").GetString()!;
-            void Same<T>(string what, IEnumerable<T> ours, string key) =>
-                Compare(run, $"{file}: {what}", ours.Select(value => Convert.ToDouble(value)), entry.GetProperty(key));
-            void Pixels(string what, IEnumerable<byte> ours, string rule)
-            {
-                var pixels = ours.ToArray();
-                if (!pixels.SequenceEqual(Filled(rule, pixels.Length)))
-                    run.Fail($"{file}: {what} differs");
-            }
+        foreach (var (file, entry) in run.Fields.Object("files").Parts)
+            new Sample(run, file, Path.Combine(folder, file), entry).Check();
+    }
 
-            if (format.StartsWith("CIFAR-10 binary", StringComparison.Ordinal))
-            {
-                var (labels, pixels) = CifarBinary.Read([path], 10);
-                Same("labels", labels[0], "labels");
-                for (var i = 0; i < labels[0].Length; i++)
-                    Pixels($"image {i}", pixels.Skip(i * CifarBinary.ImageSize).Take(CifarBinary.ImageSize), $"data:cifar10.{i}");
-            }
-            else if (format.StartsWith("CIFAR-100 binary", StringComparison.Ordinal))
-            {
-                var (labels, pixels) = CifarBinary.Read([path], 20, 100);
-                Same("coarse labels", labels[0], "coarse_labels");
-                Same("fine labels", labels[1], "fine_labels");
-                for (var i = 0; i < labels[0].Length; i++)
-                    Pixels($"image {i}", pixels.Skip(i * CifarBinary.ImageSize).Take(CifarBinary.ImageSize), $"data:cifar100.{i}");
-            }
-            else if (format.StartsWith("CIFAR-10 python", StringComparison.Ordinal))
-            {
-                var (labels, pixels) = CifarPython.Read([path], "labels", 10);
-                Same("labels", labels, "labels");
-                Pixels("data", pixels, "data:cifarpy");
-            }
-            else if (format.StartsWith("IDX", StringComparison.Ordinal))
-            {
-                var (shape, values) = Idx.Read(path, entry.TryGetProperty("shape", out _) ? 3 : 1);
-                if (shape.Length == 1)
-                    Same("labels", values, "labels");
-                else
-                {
-                    Same("shape", shape, "shape");
-                    Pixels("values", values, "data:idx");
-                }
-            }
-            else if (format.StartsWith("MATLAB", StringComparison.Ordinal))
-            {
-                foreach (var name in entry.EnumerateObject().Select(p => p.Name).Where(name => name is not ("format" or "dtype")))
-                    Same(name, MatFile.Integers(path, name), name);
-            }
-            else if (file.EndsWith(".png", StringComparison.Ordinal))
-            {
-                var image = PngValues.Read(path);
-                if (image.Height != entry.GetProperty("height").GetInt32() || image.Width != entry.GetProperty("width").GetInt32())
-                    run.Fail($"{file}: {image.Height}x{image.Width}");
-                Same("values", image.Values, "values");
-                if (entry.TryGetProperty("palette_first4", out _))
-                    Same("palette", image.Palette.Take(12), "palette_first4");
-                if (entry.TryGetProperty("train", out _))
-                    Same(
-                        "trained classes",
-                        image.Values.Select(value =>
-                            file.StartsWith("ade", StringComparison.Ordinal) ? LabelValues.FromOne(value) : LabelValues.Cityscapes(value)
-                        ),
-                        "train"
-                    );
-            }
-            else if (format.StartsWith("revisited", StringComparison.Ordinal))
-                RetrievalTruth(run, path, entry);
+    /// <summary>A file of samples and what the listing says of it.</summary>
+    private sealed class Sample(GoldenRun run, string file, string path, Config entry)
+    {
+        private readonly string format = entry.String("format");
+
+        public void Check()
+        {
+            if (Begins("CIFAR-10 binary"))
+                CifarBinaries(("labels", 10));
+            else if (Begins("CIFAR-100 binary"))
+                CifarBinaries(("coarse_labels", 20), ("fine_labels", 100));
+            else if (Begins("CIFAR-10 python"))
+                CifarBatch(("labels", 10));
+            else if (Begins("CIFAR-100 python"))
+                CifarBatch(("coarse_labels", 20), ("fine_labels", 100));
+            else if (Begins("IDX"))
+                IdxArray();
+            else if (Begins("MATLAB"))
+                MatlabVariables();
+            else if (file.EndsWith(".png", StringComparison.OrdinalIgnoreCase))
+                Png();
+            else if (Begins("revisited"))
+                RetrievalTruth();
             else
                 run.Fail($"{file}: nothing reads {format}");
         }
-    }
 
-    private static void RetrievalTruth(GoldenRun run, string path, JsonElement entry)
-    {
-        using var checkpoint = Checkpoint.Open(path);
-        var root = (CheckpointDictionary)checkpoint.Root!;
-        foreach (var key in new[] { "imlist", "qimlist" })
-            if (
-                !((List<object?>)root[key]!)
-                    .Select(name => (string)name!)
-                    .SequenceEqual(entry.GetProperty(key).EnumerateArray().Select(name => name.GetString()!))
-            )
-                run.Fail($"{key} differs");
-        foreach (var (query, expected) in ((List<object?>)root["gnd"]!).Zip(entry.GetProperty("gnd").EnumerateArray()))
-        foreach (var part in expected.EnumerateObject())
-            Compare(run, part.Name, Numbers(((CheckpointDictionary)query!)[part.Name]), part.Value);
+        private bool Begins(string name) => format.StartsWith(name, StringComparison.Ordinal);
+
+        private void CifarBinaries(params (string Key, int Classes)[] kinds)
+        {
+            var (labels, pixels) = CifarBinary.Read([path], [.. kinds.Select(kind => kind.Classes)]);
+            foreach (var (kind, ours) in kinds.Zip(labels))
+                Same(kind.Key, ours);
+            entry.Expect("records", labels[0].Length);
+            var rule = Rule();
+            for (var i = 0; i < labels[0].Length; i++)
+                Pixels(
+                    $"image {i}",
+                    pixels.AsSpan(i * CifarBinary.ImageSize, CifarBinary.ImageSize),
+                    rule.Replace("RECORD", $"{i}", StringComparison.Ordinal)
+                );
+        }
+
+        private void CifarBatch(params (string Key, int Classes)[] kinds)
+        {
+            var rule = Rule();
+            foreach (var (key, classes) in kinds.Where(kind => entry.Has(kind.Key)))
+            {
+                var (labels, pixels) = CifarPython.Read([path], key, classes);
+                Same(key, labels);
+                Pixels("data", pixels, rule);
+                entry.Expect<int[]>("data_shape", [labels.Length, pixels.Length / Math.Max(1, labels.Length)]);
+            }
+            // What the reader passes over is in the file all the same.
+            using var checkpoint = Checkpoint.Open(path);
+            var batch = (CheckpointDictionary)checkpoint.Root!;
+            entry.Expect("keys", batch.Select(item => $"{item.Key}"));
+            if (entry.Has("batch_label"))
+                entry.Expect("batch_label", $"{batch["batch_label"]}");
+            if (entry.Has("filenames"))
+                entry.Expect("filenames", ((List<object?>)batch["filenames"]!).Select(name => $"{name}"));
+        }
+
+        private void IdxArray()
+        {
+            var (shape, values) = Idx.Read(path, entry.Has("shape") ? entry["shape"].GetArrayLength() : 1);
+            if (entry.Has("labels"))
+            {
+                Same("labels", values.Select(value => (int)value));
+                return;
+            }
+            entry.Expect("shape", shape);
+            Pixels("values", values, Rule());
+        }
+
+        // Each variable is an entry.
+        private void MatlabVariables()
+        {
+            foreach (var name in entry.Keys.Where(name => name is not ("format" or "dtype")))
+                Same(name, MatFile.Integers(path, name));
+            // MATLAB stores labels in any class: the reader returns integers.
+            entry.ExpectOneOf("dtype", "uint8", "uint16", "int16", "int32", "double");
+        }
+
+        private void Png()
+        {
+            var image = PngValues.Read(path);
+            entry.Expect("height", image.Height);
+            entry.Expect("width", image.Width);
+            Same("values", image.Values);
+            if (entry.Has("palette_first4"))
+                Same("palette_first4", image.Palette.Take(12).Select(value => (int)value));
+            if (entry.Has("train"))
+                Same(
+                    "train",
+                    image.Values.Select(value =>
+                        format.Contains("ADE20K", StringComparison.Ordinal) ? LabelValues.FromOne(value)
+                        : Begins("Cityscapes") ? LabelValues.Cityscapes(value)
+                        : throw new NotSupportedException($"{file}: trained classes of {format}")
+                    )
+                );
+        }
+
+        private void RetrievalTruth()
+        {
+            using var checkpoint = Checkpoint.Open(path);
+            var root = (CheckpointDictionary)checkpoint.Root!;
+            foreach (var key in new[] { "imlist", "qimlist" })
+                entry.Expect(key, ((List<object?>)root[key]!).Select(name => (string)name!));
+            var queries = (List<object?>)root["gnd"]!;
+            var expected = entry.Objects("gnd");
+            if (queries.Count != expected.Count)
+                run.Fail($"{file}: {queries.Count} queries, {expected.Count} in the listing");
+            foreach (var (query, parts) in queries.Zip(expected))
+            foreach (var key in parts.Keys)
+                Compare($"{key}", Numbers(((CheckpointDictionary)query!)[key]), parts[key]);
+        }
+
+        // The name that pixels are filled under; what follows it is prose.
+        private string Rule() => entry.String("pixel_rule").Split(',', ' ')[0];
+
+        private void Same<T>(string key, IEnumerable<T> ours) => Compare(key, ours.Select(value => Convert.ToDouble(value)), entry[key]);
+
+        private void Compare(string what, IEnumerable<double> ours, JsonElement theirs)
+        {
+            double[] expected = [.. theirs.EnumerateArray().Select(v => v.GetDouble())];
+            if (!ours.SequenceEqual(expected))
+                run.Fail(
+                    $"{file}: {what} differs: {string.Join(" ", ours.Take(10))}, {string.Join(" ", expected.Take(10))} in the listing"
+                );
+        }
+
+        private void Pixels(string what, ReadOnlySpan<byte> ours, string rule)
+        {
+            if (!ours.SequenceEqual(Filled(rule, ours.Length)))
+                run.Fail($"{file}: {what} differs");
+        }
     }
 
     private static IEnumerable<double> Numbers(object? value) =>
@@ -112,16 +167,9 @@ internal sealed class DatasetSamples : GoldenCase
             _ => throw new NotSupportedException($"numbers in {value}"),
         };
 
-    private static void Compare(GoldenRun run, string what, IEnumerable<double> ours, JsonElement theirs)
-    {
-        var expected = theirs.EnumerateArray().Select(v => v.GetDouble()).ToArray();
-        if (!ours.SequenceEqual(expected))
-            run.Fail($"{what} differs: {string.Join(" ", ours.Take(10))}, {string.Join(" ", expected.Take(10))} in the file");
-    }
-
     // floor((u / 2 + 1/2) * 256) with u of the rule that fills tensors.
-    private static IEnumerable<byte> Filled(string name, int count) =>
-        Fill.Values(name, count, 0, 1).Select(u => (byte)Math.Floor((u * 0.5 + 0.5) * 256));
+    private static byte[] Filled(string name, int count) =>
+        [.. Fill.Values(name, count, 0, 1).Select(u => (byte)Math.Floor((u * 0.5 + 0.5) * 256))];
 }
 
 [Case("datasets.label-tables", OnCpu = true)]
@@ -156,8 +204,7 @@ internal sealed class DatasetLabelTables : GoldenCase
             ColorOf(item.GetProperty("color"))
         ));
         if (
-            run
-                .File.Root.GetProperty("cityscapes")
+            run.Fields["cityscapes"]
                 .EnumerateArray()
                 .Any(item => item.GetProperty("ignore_in_eval").GetBoolean() != (item.GetProperty("train_id").GetInt32() == 255))
         )
@@ -165,13 +212,14 @@ internal sealed class DatasetLabelTables : GoldenCase
 
         void Same<T>(string name, IReadOnlyList<T> ours, Func<JsonElement, T> read)
         {
-            var theirs = run.File.Root.GetProperty(name).EnumerateArray().Select(read).ToArray();
+            var theirs = run.Fields[name].EnumerateArray().Select(read).ToArray();
             var first = Enumerable
                 .Range(0, Math.Max(ours.Count, theirs.Length))
                 .FirstOrDefault(i => i >= ours.Count || i >= theirs.Length || !Equals(ours[i], theirs[i]), -1);
             if (first >= 0)
                 run.Fail(
-                    $"{name}: entry {first} is {(first < ours.Count ? ours[first] : "missing")}, {(first < theirs.Length ? theirs[first] : "nothing")} in the file"
+                    $"{name}: entry {first} is {(first < ours.Count ? ours[first] : "missing")}, "
+                        + $"{(first < theirs.Length ? theirs[first] : "nothing")} in the file"
                 );
         }
 

@@ -9,6 +9,10 @@ internal static class Images
     public static Raster Read(GoldenRun run, string name)
     {
         var shape = run.Input(name).Shape;
+        // Where the file says sizes, they are the image's: [height, width, channel]
+        foreach (var (key, size) in new[] { "height", "width", "channels" }.Zip(shape.ToArray()))
+            run.Config.Expect(key, size);
+        run.Config.ExpectOneOf("layout", "height, width, channel", "height, width, channel (row major)");
         return Raster.FromInterleaved(run.Input(name).ToArray<byte>(), (int)shape[2], (int)shape[0], (int)shape[1]);
     }
 

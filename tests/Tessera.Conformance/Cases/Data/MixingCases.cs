@@ -40,7 +40,10 @@ internal sealed class MixupCutmix : GoldenCase
         var (count, height, width) = ((int)shape[0], (int)shape[2], (int)shape[3]);
         var (shares, cuts) = (c.Doubles("lam"), c.Bools("use_cutmix"));
         var centers = c["centers"].EnumerateArray().Select(p => (Y: p[0].GetInt32(), X: p[1].GetInt32())).ToArray();
-        Mix Cut(int i) => Mix.Cut(shares[i], centers[i].Y, centers[i].X, height, width);
+        // Corrected, the share is what the box leaves; else the one that was drawn.
+        var corrected = c.Bool("correct_lam");
+        Mix Cut(int i) =>
+            Mix.Cut(shares[i], centers[i].Y, centers[i].X, height, width) is var cut && corrected ? cut : cut with { Share = shares[i] };
         // Shares of single images are held in single precision there.
         Mix Own(int i) => cuts[i] ? Cut(i) with { Share = (float)Cut(i).Share } : new((float)shares[i]);
         MixingRun.Run(run, "batch_mixup.x", "batch_mixup.target", [.. Enumerable.Repeat(new Mix(shares[0]), count)], smoothing);
@@ -63,6 +66,7 @@ internal sealed class DeitMixupCutmix : GoldenCase
     {
         var c = run.Config;
         var shape = run.Input("x").Shape;
+        c.Expect("mode", "batch");
         var mix = new Mix(c.Double("mixup_lambda"));
         if (c.Has("cutmix_center"))
         {
@@ -72,6 +76,8 @@ internal sealed class DeitMixupCutmix : GoldenCase
             if (!c.Ints("expected_box").SequenceEqual([box.Top, box.Bottom, box.Left, box.Right]))
                 run.Fail($"box is {box}");
         }
+        else
+            c.ExpectNone("expected_box");
         run.Output("corrected_lambda", mix.Share);
         MixingRun.Run(run, "mixed", "targets", [.. Enumerable.Repeat(mix, (int)shape[0])], c.Double("smoothing"));
     }
