@@ -1,5 +1,6 @@
 using Tessera.Cli.Rendering;
 using Tessera.Training;
+using Tessera.Training.Tasks.Classification;
 
 namespace Tessera.Cli.Tests;
 
@@ -60,7 +61,7 @@ public class RenderingTests
         Assert.Contains("log.jsonl", lines[4], StringComparison.Ordinal);
     }
 
-    private static Evaluation Measured(double top1) =>
+    private static ClassificationMetrics Measured(double top1) =>
         new(4, 1.5, top1, 1, [top1], top1, 0.1, 0.2, 0.3)
         {
             Confusion =

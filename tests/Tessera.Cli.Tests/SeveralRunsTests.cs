@@ -39,14 +39,15 @@ public sealed class SeveralRunsTests(TwoRuns runs) : IClassFixture<TwoRuns>
     {
         var result = Place.Run("compare-runs", TrainedRun.Name, TwoRuns.Second, "--json").Succeeded().Json;
         var (first, second) = (result.GetProperty("runs")[0], result.GetProperty("runs")[1]);
-        Assert.Equal(runs.First.Result.GetProperty("top1").GetDouble(), first.GetProperty("last_top1").GetDouble(), 1e-9);
+        Assert.Equal(runs.First.Result.GetProperty("top1").GetDouble(), first.GetProperty("last").GetDouble(), 1e-9);
+        Assert.Equal("top1", first.GetProperty("primary").GetString());
         Assert.Equal((6, 1), (first.GetProperty("epochs").GetInt32(), second.GetProperty("epochs").GetInt32()));
         var differences = result.GetProperty("differences");
         Assert.Equal(["6", "1"], differences.GetProperty("schedule.epochs").EnumerateArray().Select(value => value.GetString()));
         Assert.True(differences.TryGetProperty("train.seed", out _));
         Assert.False(differences.TryGetProperty("optimizer.lr", out _));
         var table = Place.Run("compare-runs", TrainedRun.Name, TwoRuns.Second).Succeeded().Output;
-        Assert.Matches(@"best top-1 +\d+\.\d\d % +\d+\.\d\d %", table);
+        Assert.Matches(@"best +\d+\.\d\d % +\d+\.\d\d %", table);
         Assert.Matches(@"schedule\.epochs +6 +1\n", table);
     }
 

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Diagnostics;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
@@ -257,29 +258,38 @@ internal static class TrainCommand
     private static void WriteJson(Outcome outcome)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        Terminal.WriteJson(
-            new
-            {
-                result.Completed,
-                Run = experiment.Run.Path,
-                Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
-                Model = experiment.Recipe.Model.Name,
-                Data = experiment.Recipe.Data.Name,
-                result.Steps,
-                TotalSteps = experiment.Trainer.TotalSteps,
-                Epochs = experiment.Recipe.Schedule.TotalEpochs,
-                Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
-                ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
-                Gflops = outcome.Arithmetic is { } arithmetic ? Math.Round(arithmetic.Gflops(outcome.ImagesPerSecond), 1) : (double?)null,
-                PeakShare = outcome.Arithmetic?.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
-                outcome.Unreadable,
-                outcome.Cost.Parameters,
-                outcome.Cost.Macs,
-                Score = result.Last?.Score,
-                Evaluation = result.Last is { } last ? last.ToJson(experiment.Facts.Classes) : null,
-                Averaged = result.LastEma is { } ema ? ema.ToJson(experiment.Facts.Classes) : null,
-            }
-        );
+        var (recipe, classes) = (experiment.Recipe, experiment.Facts.Classes);
+        var written = (JsonObject)
+            Terminal.ToJson(
+                new
+                {
+                    result.Completed,
+                    Run = experiment.Run.Path,
+                    Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
+                    Bundle = experiment.Run.BundlePath,
+                    Task = experiment.Task.Name,
+                    Model = recipe.Model.Name,
+                    Data = recipe.Data.Name,
+                    result.Steps,
+                    TotalSteps = experiment.Trainer.TotalSteps,
+                    Epochs = recipe.Schedule.TotalEpochs,
+                    Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
+                    ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
+                    Gflops = outcome.Arithmetic is { } arithmetic
+                        ? Math.Round(arithmetic.Gflops(outcome.ImagesPerSecond), 1)
+                        : (double?)null,
+                    PeakShare = outcome.Arithmetic?.Share(outcome.ImagesPerSecond) is { } share ? Math.Round(share, 4) : (double?)null,
+                    outcome.Unreadable,
+                    outcome.Cost.Parameters,
+                    outcome.Cost.Macs,
+                    Score = result.Last?.Score,
+                    Evaluation = result.Last?.ToJson(classes),
+                    Averaged = result.LastEma?.ToJson(classes),
+                }
+            )!;
+        foreach (var (figure, value) in result.Last?.Scalars ?? new Dictionary<string, double>())
+            written[figure] = value;
+        Terminal.WriteJson(written);
     }
 
     // Relative to where the user is, as long as that is shorter.

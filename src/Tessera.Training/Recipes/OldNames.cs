@@ -42,6 +42,21 @@ internal static class OldNames
     /// <summary>The present name of something that is chosen by name.</summary>
     internal static string Choice(string name) => choices.GetValueOrDefault(name, name);
 
+    /// <summary>The present path of a field, also of one in a stage.</summary>
+    internal static string Path(string path)
+    {
+        var stage = path.StartsWith("stages.", StringComparison.Ordinal) && path.Split('.', 3) is [_, var number, _] ? $"stages.{number}." : "";
+        var below = path[stage.Length..];
+        foreach (var (old, current) in fields)
+            if (below == old || below.StartsWith($"{old}.", StringComparison.Ordinal))
+                return $"{stage}{current}{below[old.Length..]}";
+        return path;
+    }
+
+    /// <summary>The field of a map that a name means: the name itself, or what is chosen by the same thing's other name.</summary>
+    internal static string FieldOf(RecipeMap map, string name) =>
+        map[name] is null && map.Fields.FirstOrDefault(field => Choice(field.Name) == Choice(name)).Name is { } other ? other : name;
+
     /// <summary>A recipe with present names.</summary>
     /// <exception cref="RecipeException">A field is given under its old and its present name.</exception>
     internal static RecipeMap Upgrade(RecipeMap root)

@@ -33,7 +33,7 @@ public static class RecipeReader
         if (cut <= 0)
             throw new RecipeException(place, "", "path=value was expected, as in optimizer.lr=5e-4");
         var value = Parse(assignment[(cut + 1)..], place, _ => place);
-        return (RecipeMap)Set(root, assignment[..cut].Split('.'), 0, value, place);
+        return (RecipeMap)Set(root, OldNames.Path(assignment[..cut]).Split('.'), 0, value, place);
     }
 
     private static RecipeNode Set(RecipeNode? node, string[] path, int depth, RecipeNode value, string place)
@@ -53,7 +53,8 @@ public static class RecipeReader
         }
         // A part that is written as one value (flip, mixup: 0.8) has no fields yet: it is replaced by fields.
         var map = node as RecipeMap ?? new RecipeMap([], place);
-        return map.With(name, Set(map[name], path, depth + 1, value, place));
+        var field = OldNames.FieldOf(map, name);
+        return map.With(field, Set(map[field], path, depth + 1, value, place));
     }
 
     private static RecipeNode Parse(string yaml, string file, Func<long, string> place)
