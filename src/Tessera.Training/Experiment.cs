@@ -100,7 +100,7 @@ public sealed class Experiment : IDisposable
     {
         try
         {
-            model.RecomputeBlocks();
+            model.SetGradientCheckpointing();
         }
         catch (NotSupportedException error)
         {

@@ -137,7 +137,7 @@ internal static class ExplainCommand
             if (parsed.GetValue(Classes) is not null)
                 throw new UserException("--classes is for models; a run knows its classes");
             var trained = TrainedModel.FromRun(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
-            if (trained.Model is TextCct)
+            if (!trained.Model.TakesImages)
                 throw new UserException($"{name} knows texts: only what a model sees in images can be explained");
             if (file is not null)
                 Pretrained.Load(trained.Model, file);

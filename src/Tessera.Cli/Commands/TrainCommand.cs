@@ -5,6 +5,7 @@ using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
 using Tessera.Distributed;
+using Tessera.Models.Measurement;
 using Tessera.Training;
 
 namespace Tessera.Cli.Commands;

@@ -70,7 +70,7 @@ public sealed partial class Bootstrapping : Objective
     {
         var (outputs, tokens) = Observed.Run(student, new(batch.Inputs), student.BlockPaths);
         var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
-        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, student.PrefixTokens))];
+        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, student.NumPrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
         return new(Total(terms, progress))
         {

@@ -27,7 +27,7 @@ public abstract record OptimizerOptions(
     /// <summary>The optimiser of a student and of what its objective learns besides; names of the latter begin with <c>objective.</c></summary>
     public Optimizer Create(Backbone student, Objective objective)
     {
-        IEnumerable<ParameterGroup> own = Groups(student, student.WithoutDecay);
+        IEnumerable<ParameterGroup> own = Groups(student, student.NoWeightDecay);
         if (LayerDecay != 1)
             own = Training.LayerDecay.Apply(own, student, LayerDecay);
         own = own.SelectMany(group =>

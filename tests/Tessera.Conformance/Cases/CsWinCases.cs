@@ -35,7 +35,7 @@ internal sealed class CsWinDenseNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var model = run.Load(new CsWin(CsWinNetwork.Config(run.Config) with { Dense = true }));
-        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in model.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }

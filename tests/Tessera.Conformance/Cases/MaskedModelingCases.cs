@@ -82,8 +82,8 @@ internal sealed class MaeFinetuning : GoldenCase
         );
         // The reference declares the norm after pooling behind the head.
         run.Load(new Joined(run.File, vit));
-        var pooled = run.Output("out.features", vit.ForwardPooled(run.Input("x")));
-        run.Output("out.pred", vit.ForwardHead(pooled));
+        var pooled = run.Output("out.features", vit.ForwardHead(vit.ForwardFeatures(run.Input("x")), preLogits: true));
+        run.Output("out.pred", vit.ForwardClassifier(pooled));
     }
 }
 

@@ -8,7 +8,7 @@ internal sealed class MitNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var mit = run.Load(new Mit(PvtNetwork.Version2(run.Config)));
-        foreach (var (i, map) in mit.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in mit.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }
@@ -77,7 +77,7 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
         );
         run.Load(new Joined(encoder, head));
         using var taps = new Taps(encoder, "embed*");
-        var maps = encoder.Pyramid(run.Input("x"));
+        var maps = encoder.ForwardFeatureMaps(run.Input("x"));
         run.Output("out.logits", head.Call([.. maps.Select(map => map.Map)]));
         foreach (var (i, map) in maps.Index())
         {

@@ -61,7 +61,7 @@ internal sealed class PvtDenseNetwork : GoldenCase
                 ? new Pvt(PvtNetwork.Version1(run.Config) with { Dense = true })
                 : new PvtV2(PvtNetwork.Version2(run.Config))
         );
-        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in model.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }

@@ -48,7 +48,7 @@ internal sealed class SwinDenseNetwork : GoldenCase
     public override void Run(GoldenRun run)
     {
         var swin = run.Load(new Swin(SwinNetwork.Config(run.Config, run.Config.Size("pretrain_image_size")) with { Dense = true }));
-        foreach (var (i, map) in swin.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in swin.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }
