@@ -15,7 +15,7 @@ internal static class CompiledInference
     /// <summary>The model, compiled for the CPU; null for models that run as they are: on a GPU, of texts, in types that are not compiled.</summary>
     internal static CompiledModel? Of(Backbone model, Precision precision, Terminal terminal)
     {
-        if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || model is TextCct)
+        if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || !model.TakesImages)
             return null;
         model.Eval();
         try

@@ -30,16 +30,16 @@ public sealed unsafe class CompiledModel : IDisposable
     internal CompiledModel(Backbone model, CompileOptions options)
     {
         if (options.Precision is not (DType.Float32 or DType.BFloat16))
-            throw new ArgumentException($"precision {options.Precision.Name()}: float32 or bfloat16 was expected", nameof(options));
+            throw new ArgumentException($"precision must be float32 or bfloat16, not {options.Precision.Name()}", nameof(options));
         if (options.Threads is < 1)
-            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "at least one thread");
+            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "the number of threads must be at least 1");
         if (model.Training)
             throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
-        if (model is TextCct)
-            throw new NotSupportedException("a model of texts cannot be compiled: it takes words and their mask");
+        if (!model.TakesImages)
+            throw new NotSupportedException("a text model cannot be compiled: only models of images can");
         if (model.Parameters().FirstOrDefault(p => p.DType != DType.Float32 || p.Device.Type != DeviceType.Cpu) is { } other)
             throw new NotSupportedException(
-                $"a model in {other.DType.Name()} on {other.Device} cannot be compiled: float32 on the CPU was expected"
+                $"a model in {other.DType.Name()} on {other.Device} cannot be compiled: it must be in float32 on the CPU"
             );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
         SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
@@ -69,7 +69,7 @@ public sealed unsafe class CompiledModel : IDisposable
     public Tensor Call(Tensor images)
     {
         if (images.Dim != 4 || images.Size(1) != model.Channels)
-            throw new ShapeException($"images of shape {images.Shape}: [B, {model.Channels}, H, W] was expected");
+            throw new ShapeException($"images must have the shape [B, {model.Channels}, H, W], not {images.Shape}");
         var compiled = SizeOf(images.Size(1), images.Size(2), images.Size(3));
         using var scope = new Scope();
         var dense = images.To(DType.Float32).Contiguous();

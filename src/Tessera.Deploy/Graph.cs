@@ -128,7 +128,7 @@ internal sealed class Graph
         if (inputs.Length == 0 && !random.Contains(call.Name))
             return;
         if (call.Name.EndsWith('_'))
-            throw new NotSupportedException($"{call.Name} changes a tensor in place");
+            throw new NotSupportedException($"{call.Name} changes a tensor in place, which cannot be compiled");
         var outputs = new List<GraphBuffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))
         {

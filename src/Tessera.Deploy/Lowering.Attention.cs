@@ -237,7 +237,9 @@ internal sealed unsafe partial class Lowering
         };
     }
 
-    /// <summary>The order in which the only copy of a buffer wants its elements, so that it need not be made; else that of the trace.</summary>
+    /// <summary>
+    /// The order in which the only copy of a buffer wants its elements, so that it need not be made; else that of the trace.
+    /// </summary>
     private static long[] OrderOfCopy(GraphBuffer buffer)
     {
         var order = Order.Like(buffer.Sizes, buffer.Strides);

@@ -165,7 +165,7 @@ internal sealed unsafe partial class Lowering
         }
         var (sizes, strides) = Ordered(from, to);
         if (sizes.Length > MapArguments.MaxDims)
-            throw new NotSupportedException($"a reordering of {sizes.Length} dimensions");
+            throw new NotSupportedException($"a permutation of {sizes.Length} dimensions cannot be compiled");
         Add(StepKind.Map, label, 0, [from, to], at =>
         {
             var map = new MapArguments

@@ -29,7 +29,7 @@ internal sealed partial class Lowering
         {
             var view = node.Input(tensor);
             if (view is null || !node.Outputs.Contains(view.Of))
-                throw new NotSupportedException($"{node.Name} gives back a part of what it was given");
+                throw new NotSupportedException($"{node.Name} returns a view of its input, which cannot be compiled");
             targets.Add(view.Of.Uses.Count == 0 && !view.Of.IsResult ? null : Fill(view.Of, OrderOfResult(node, view.Of), view.Of.Type));
         }
         AddEngine(node.Name, node.Call.Overload, node.Arguments, arguments, [.. targets]);

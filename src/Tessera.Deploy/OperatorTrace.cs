@@ -97,7 +97,7 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
                 []
             ),
             Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
-            _ => throw new NotSupportedException($"an argument of kind {value.Tag} cannot be traced"),
+            _ => throw new NotSupportedException($"an argument of type {value.Tag} cannot be traced"),
         };
 
     private TracedTensor? Known(nint handle)

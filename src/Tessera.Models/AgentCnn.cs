@@ -40,7 +40,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     /// <param name="Stem">How the first map is made.</param>
     /// <param name="Patch">Side of a patch of the ViT-like stem.</param>
     /// <param name="StemWidth">Channels inside of the other stem.</param>
-    /// <param name="StemStride">Stride of that stem: 8 as published; 4 (the first convolution steps by 1) or 2 (no pooling either) for small images.</param>
+    /// <param name="StemStride">Stride of that stem: 8 as published; 4 (the first convolution steps by 1) or 2 (no pooling either) for
+    /// small images.</param>
     /// <param name="DownSample">Blocks after which the map is halved.</param>
     /// <param name="PreNorm">Norms before convolutions; else on the branches.</param>
     /// <param name="Dropout">Dropout of branches.</param>
@@ -66,8 +67,14 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
         int Classes = 100,
         int Channels = 3,
         BootstrapInit Init = BootstrapInit.Reference
-    ) : IBackboneConfig
+    ) : BackboneConfig
     {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                HiddenDropout = options.Dropout ?? HiddenDropout,
+            };
+
         /// <summary>Blocks after which the map is halved.</summary>
         public IReadOnlyList<int> DownSample { get; init; } = DownSample ?? [];
 
@@ -92,15 +99,16 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
         : base(config)
     {
         if (config.StemStride is not (2 or 4 or 8))
-            throw new ArgumentException($"a stem of stride {config.StemStride}: 8, 4 or 2 was expected", nameof(config));
+            throw new ArgumentException($"the stride of the stem must be 8, 4 or 2, not {config.StemStride}", nameof(config));
         if (config.DownSample.Any(i => i < 0 || i >= config.Depth))
             throw new ArgumentException(
-                $"halved after blocks {string.Join(", ", config.DownSample)}, but there are {config.Depth}, counted from 0",
+                $"DownSample names blocks {string.Join(", ", config.DownSample)}: they must be below {config.Depth}, counted from 0",
                 nameof(config)
             );
         if (shared is not null && (shared.Count != config.Depth || shared.Any(s => s.Out.Weight.Size(0) != config.Dim)))
             throw new ArgumentException(
-                $"{shared.Count} plain transformer blocks for an agent of {config.Depth} blocks of width {config.Dim}",
+                $"an agent of {config.Depth} blocks of width {config.Dim} needs as many plain transformer blocks of that width "
+                    + $"to share with: the ViT has {shared.Count}",
                 nameof(shared)
             );
         inputProj = config.Stem == AgentStem.VitLike ? Patches(config) : new ResnetStem(config);
@@ -118,13 +126,16 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"layers.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
+    private protected override ref Linear? Classifier => ref linear;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+
+    private protected override string ClassifierPath => "linear";
 
     /// <summary>The norm after the last block.</summary>
     public BatchNorm FinalNorm => bn;
@@ -147,32 +158,24 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Record("normed", gelu.Call(bn.Call(Maps(input).Last().Map))); // [B, C, H, W] -> [B, D, h, w]
+    // [B, C, H, W] -> [B, D, h, w]
+    protected override Tensor Features(Tensor input) => Record("normed", gelu.Call(bn.Call(Maps(input).Last().Map)));
 
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(pooled);
 
     /// <summary>The last map of each resolution.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Maps(input).Select(map => new FeatureMap(map.Map, map.Stride))];
 
     /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        linear = classes > 0 ? new Linear(Options.Dim, classes) : null;
-        linear?.To(bn.Weight!.Device, bn.Weight.DType);
-    }
-
-    /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
         var step = Options.FirstStride;
         if (height % step != 0 || width % step != 0)
-            throw new ShapeException($"an image of {height} x {width} does not divide by {step}, the stride of the first map");
+            throw new ShapeException(
+                $"an image of {height} x {width} does not fit: both sides must be multiples of {step}, the stride of the first map"
+            );
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -312,54 +315,75 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1, string note) =>
         new(
             name,
-            BootstrapVit.Paper,
-            options => new AgentCnn(
-                config with
-                {
-                    ImageSize = options.ImageSize ?? config.ImageSize,
-                    Classes = options.Classes ?? config.Classes,
-                    Channels = options.Channels ?? 3,
-                    HiddenDropout = options.Dropout ?? config.HiddenDropout,
-                }
-            ),
-            224,
-            parameters,
-            gmacs,
+            Paper: BootstrapVit.Paper,
+            Create: Variant.Configured(config, config => new AgentCnn(config)),
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "CIFAR-100",
             Preprocessing: Preprocessing.Cifar100,
             Note: note
         );
 
-    private static readonly Config small = new((224, 224), 288, 6, 1152, HiddenDropout: 0.1);
-    private static readonly Config wide = new((224, 224), 384, 12, 1536, AgentConvolution.ManyHead, 6, PreNorm: false, HiddenDropout: 0.1);
+    private static readonly Config small = new(ImageSize: (224, 224), Dim: 288, Depth: 6, Hidden: 1152, HiddenDropout: 0.1);
+    private static readonly Config wide = new(
+        ImageSize: (224, 224),
+        Dim: 384,
+        Depth: 12,
+        Hidden: 1536,
+        Convolution: AgentConvolution.ManyHead,
+        Heads: 6,
+        PreNorm: false,
+        HiddenDropout: 0.1
+    );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("agent_small_vit_224", small with { Stem = AgentStem.VitLike }, 8.73, 1.70, null, "stem as the ViT's"),
-        Make("agent_small_resnet_224", small with { DownSample = [0, 1] }, 8.68, 1.91, 74.62, "trained alone"),
         Make(
-            "agent_base_vit_224",
-            wide with
+            "agent_small_vit_224",
+            config: small with
             {
                 Stem = AgentStem.VitLike,
             },
-            25.15,
-            null,
-            null,
-            "stem as the ViT's; kernels of 6 positions (4.91 GMACs) are computed as 3 x 3"
+            parameters: 8.73,
+            gmacs: 1.70,
+            top1: null,
+            note: "stem as the ViT's"
+        ),
+        Make(
+            "agent_small_resnet_224",
+            config: small with
+            {
+                DownSample = [0, 1],
+            },
+            parameters: 8.68,
+            gmacs: 1.91,
+            top1: 74.62,
+            note: "trained alone"
+        ),
+        Make(
+            "agent_base_vit_224",
+            config: wide with
+            {
+                Stem = AgentStem.VitLike,
+            },
+            parameters: 25.15,
+            gmacs: null,
+            top1: null,
+            note: "stem as the ViT's; kernels of 6 positions (4.91 GMACs) are computed as 3 x 3"
         ),
         Make(
             "agent_base_resnet_224",
-            wide with
+            config: wide with
             {
                 DownSample = [2, 8],
             },
-            25.09,
-            null,
-            74.78,
-            "trained alone; kernels of 6 positions (7.88 GMACs) are computed as 3 x 3"
+            parameters: 25.09,
+            gmacs: null,
+            top1: 74.78,
+            note: "trained alone; kernels of 6 positions (7.88 GMACs) are computed as 3 x 3"
         ),
     ];
 }

@@ -35,7 +35,7 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
         int Channels = 3,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Width(int level) => Dim << level;
 
@@ -58,34 +58,23 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
                 .Range(0, config.Depths.Count)
                 .Select(i => new Level(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray()))
         );
-        norm = new MapNorm(FeatureWidth);
-        head = NewHead();
+        norm = new MapNorm(NumFeatures);
+        head = InitialClassifier();
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
+    public override int NumFeatures => Options.Width(Options.Depths.Count - 1);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
-
-    private Linear? NewHead()
-    {
-        if (Options.Classes == 0)
-            return null;
-        var linear = new Linear(FeatureWidth, Options.Classes);
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        Init.Zeros(linear.Bias!);
-        return linear;
-    }
+    private protected override ref Linear? Classifier => ref head;
 
     private void CheckSize(long height, long width)
     {
         if (height % Options.Stride != 0 || width % Options.Stride != 0)
-            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+            throw new ShapeException($"an image of {height} x {width} does not fit: both sides must be multiples of {Options.Stride}");
     }
 
     /// <summary>The last map after the final norm, [B, C, H, W].</summary>
@@ -97,9 +86,6 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
 
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <summary>The maps of all levels before their merging, strides 4 to 32.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
@@ -113,15 +99,6 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
             x = level.Merge(map);
         }
         return maps;
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = NewHead();
-        var like = norm.Parameters().First();
-        head?.To(like.Device, like.DType);
     }
 
     /// <inheritdoc/>
@@ -253,21 +230,14 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
     private static Variant Make(string name, int dim, int[] depths, double dropPath, double parameters, double gmacs, double top1) =>
         new(
             name,
-            "AS-MLP, 2021, arXiv:2107.08391",
-            options => new AsMlp(
-                new Config(
-                    options.ImageSize ?? (224, 224),
-                    dim,
-                    depths,
-                    Classes: options.Classes ?? 1000,
-                    Channels: options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath
-                )
+            Paper: "AS-MLP, 2021, arXiv:2107.08391",
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Dim: dim, Depths: depths, Classes: 1000, DropPath: dropPath),
+                config => new AsMlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet
@@ -276,20 +246,14 @@ public sealed partial class AsMlp : Backbone<AsMlp.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("asmlp_t", 96, [2, 2, 6, 2], 0.2, 28.28, 4.4, 81.3),
-        Make("asmlp_s", 96, [2, 2, 18, 2], 0.3, 49.59, 8.5, 83.1),
-        Make("asmlp_b", 128, [2, 2, 18, 2], 0.5, 87.75, 15.2, 83.3),
-        Variant.Micro("asmlp_micro_32", "AS-MLP, 2021, arXiv:2107.08391", 32, a => new AsMlp(
-            new Config(
-                a.ImageSize,
-                32,
-                [1, 1, 3, 1],
-                Patch: 2,
-                Classes: a.Classes,
-                Channels: a.Channels,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath
-            )
-        )),
+        Make("asmlp_t", dim: 96, depths: [2, 2, 6, 2], dropPath: 0.2, parameters: 28.28, gmacs: 4.4, top1: 81.3),
+        Make("asmlp_s", dim: 96, depths: [2, 2, 18, 2], dropPath: 0.3, parameters: 49.59, gmacs: 8.5, top1: 83.1),
+        Make("asmlp_b", dim: 128, depths: [2, 2, 18, 2], dropPath: 0.5, parameters: 87.75, gmacs: 15.2, top1: 83.3),
+        Variant.Micro(
+            "asmlp_micro_32",
+            "AS-MLP, 2021, arXiv:2107.08391",
+            config: new Config(ImageSize: (32, 32), Dim: 32, Depths: [1, 1, 3, 1], Patch: 2, Classes: 10),
+            create: config => new AsMlp(config)
+        ),
     ];
 }

@@ -10,12 +10,11 @@ public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null)
     /// <summary>Training with mixed tokens: the region, in tokens, in which each sample shows its partner of the reversed batch.</summary>
     public TokenBox? MixBox { get; init; }
 
-    /// <summary>Random draws by name that a model would otherwise make itself (Gumbel noise, permutations), so that a step can be replayed.</summary>
+    /// <summary>
+    /// Random draws by name that a model would otherwise make itself (Gumbel noise, permutations), so that a step can be replayed.
+    /// </summary>
     public IReadOnlyDictionary<string, Tensor> Draws { get; init; } = new Dictionary<string, Tensor>();
 }
-
-/// <summary>A region of a grid of tokens: rows from Top and columns from Left, Bottom and Right excluded.</summary>
-public readonly record struct TokenBox(int Top, int Left, int Bottom, int Right);
 
 /// <summary>What a model puts out in training: the logits of its main head, and whatever else it has.</summary>
 /// <param name="Logits">[B, classes].</param>
@@ -48,39 +47,69 @@ public abstract class Backbone : Layer
     /// <summary>Channels of its images.</summary>
     public abstract int Channels { get; }
 
+    /// <summary>Shape of one sample: channels, height and width of an image, or the number of words of a text.</summary>
+    public virtual IReadOnlyList<long> InputShape => [Channels, ImageSize.Height, ImageSize.Width];
+
+    /// <summary>Whether a sample is an image, [C, H, W].</summary>
+    public bool TakesImages => InputShape.Count == 3;
+
+    /// <summary>
+    /// Samples that the model can run on, on its device and in its type. They are all the same, and the same in every call, and no
+    /// generator is asked for them. Images are a wave in [-1, 1].
+    /// </summary>
+    /// <param name="batch">Number of samples.</param>
+    /// <returns>[B, C, H, W], or word ids [B, S].</returns>
+    public virtual Tensor ExampleInput(int batch = 1) =>
+        Torch.Scope(() =>
+        {
+            var like = Parameters().First();
+            var count = InputShape.Aggregate(1L, (product, size) => product * size);
+            var sample = (Torch.Arange(count, dtype: DType.Float64) * 0.37).Sin().To(like.DType).To(like.Device);
+            return sample.Reshape([1, .. InputShape]).Expand([batch, .. InputShape]).Contiguous();
+        });
+
     /// <summary>Number of classes; 0 without a classifier.</summary>
     public abstract int Classes { get; }
 
     /// <summary>Width of the pooled features that the classifier sees.</summary>
-    public abstract int FeatureWidth { get; }
+    public abstract int NumFeatures { get; }
 
     /// <summary>Tokens before those of the patches (class, distillation, registers); 0 for models of maps.</summary>
-    public virtual int PrefixTokens => 0;
+    public virtual int NumPrefixTokens => 0;
 
-    /// <summary>Prefix tokens in the output of one block, where they come or go on the way (a class token of the last stage only).</summary>
-    public virtual int PrefixTokensAt(string blockPath) => PrefixTokens;
+    /// <summary>
+    /// Prefix tokens in the output of one block, where they come or go on the way (a class token of the last stage only).
+    /// </summary>
+    public virtual int NumPrefixTokensAt(string blockPath) => NumPrefixTokens;
 
-    /// <summary>Paths of the blocks whose outputs <see cref="Blocks"/> gives, in order.</summary>
+    /// <summary>Paths of the blocks whose outputs <see cref="ForwardIntermediates"/> gives, in order.</summary>
     public abstract IReadOnlyList<string> BlockPaths { get; }
 
-    /// <summary>Lets every block keep only its input for the backward pass and compute the rest again there; see <see cref="Module.Recomputes"/>.</summary>
+    /// <summary>
+    /// Lets every block keep only its input for the backward pass and compute the rest again there; see
+    /// <see cref="Module.GradientCheckpointing"/>.
+    /// </summary>
     /// <exception cref="NotSupportedException">The model's blocks do not turn a tensor into a tensor.</exception>
-    public void RecomputeBlocks(bool recomputes = true)
+    public void SetGradientCheckpointing(bool enable = true)
     {
         var modules = NamedModules().ToDictionary(m => m.Name, m => m.Module);
-        if (BlockPaths.FirstOrDefault(path => !modules[path].CanRecompute) is { } other)
+        if (BlockPaths.FirstOrDefault(path => !modules[path].SupportsGradientCheckpointing) is { } other)
             throw new NotSupportedException(
-                $"the blocks of {GetType().Name} cannot be recomputed in the backward pass: {other} does not turn a tensor into a tensor"
+                $"{GetType().Name} does not support gradient checkpointing: its block {other} does not map a tensor to a tensor"
             );
         foreach (var path in BlockPaths)
-            modules[path].Recomputes = recomputes;
+            modules[path].GradientCheckpointing = enable;
     }
 
-    /// <summary>The maps of every block of a plain transformer, for networks that use them in another role; empty for other models.</summary>
+    /// <summary>
+    /// The maps of every block of a plain transformer, for networks that use them in another role; empty for other models.
+    /// </summary>
     public virtual IReadOnlyList<TransformerWeights> Transformer => [];
 
-    /// <summary>Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).</summary>
-    public virtual bool WithoutDecay(string name) => false;
+    /// <summary>
+    /// Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).
+    /// </summary>
+    public virtual bool NoWeightDecay(string name) => false;
 
     /// <summary>Refuses images of another size, for models that are tied to theirs.</summary>
     /// <param name="image">[B, C, H, W].</param>
@@ -91,7 +120,8 @@ public abstract class Backbone : Layer
         if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width))
             return;
         throw new ShapeException(
-            $"the model takes images of {ImageSize.Height} x {ImageSize.Width}, this one is {image.Size(2)} x {image.Size(3)}: call Resize first{remark}"
+            $"the model takes images of {ImageSize.Height} x {ImageSize.Width}, not {image.Size(2)} x {image.Size(3)}: "
+                + $"call Resize first{remark}"
         );
     }
 
@@ -104,8 +134,11 @@ public abstract class Backbone : Layer
     /// <summary>The classifier: [B, D] to [B, classes].</summary>
     protected abstract Tensor Classify(Tensor pooled);
 
+    /// <summary>The logits for prediction, [B, classes], from the features, where they come from more than the pooled ones.</summary>
+    protected virtual Tensor Logits(Tensor features) => Classify(Pool(features));
+
     /// <summary>Logits for prediction.</summary>
-    protected override Tensor Forward(Tensor input) => Classify(Pool(Features(input)));
+    protected override Tensor Forward(Tensor input) => Logits(Features(input));
 
     /// <summary>All outputs; by default only the logits.</summary>
     protected virtual Outputs ForwardOutputs(ModelInput input) => new(Forward(input.Inputs));
@@ -120,20 +153,24 @@ public abstract class Backbone : Layer
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
     public Tensor ForwardFeatures(Tensor input) => Torch.Scope(() => Features(input));
 
-    /// <summary>The vector that the classifier sees, [B, D].</summary>
-    public Tensor ForwardPooled(Tensor input) => Torch.Scope(() => Pool(Features(input)));
+    /// <summary>The logits, [B, classes], from what <see cref="ForwardFeatures"/> gives.</summary>
+    /// <param name="features">Tokens [B, N, D] or a map [B, C, H, W], after the final norm.</param>
+    /// <param name="preLogits">Stops before the classifier: the result is the pooled features that it sees, [B, D].</param>
+    public Tensor ForwardHead(Tensor features, bool preLogits = false) => Torch.Scope(() => preLogits ? Pool(features) : Logits(features));
 
-    /// <summary>The classifier alone: [B, D], as <see cref="ForwardPooled"/> gives it, to [B, classes].</summary>
-    public Tensor ForwardHead(Tensor pooled) => Torch.Scope(() => Classify(pooled));
+    /// <summary>
+    /// The classifier alone: pooled features [B, D], as <see cref="ForwardHead"/> gives them before the logits, to [B, classes].
+    /// </summary>
+    public Tensor ForwardClassifier(Tensor pooled) => Torch.Scope(() => Classify(pooled));
 
     /// <summary>
     /// Outputs of the blocks, [B, N, D] (or maps), before the final norm. Indices count from 0, negative ones from the end;
     /// none means all.
     /// </summary>
     /// <param name="input">Images.</param>
-    /// <param name="prefix">Whether class and other prefix tokens stay in front.</param>
+    /// <param name="prefixTokens">Whether class and other prefix tokens stay in front.</param>
     /// <param name="indices">Which blocks.</param>
-    public IReadOnlyList<Tensor> Blocks(Tensor input, bool prefix = true, params ReadOnlySpan<int> indices)
+    public IReadOnlyList<Tensor> ForwardIntermediates(Tensor input, bool prefixTokens = true, params ReadOnlySpan<int> indices)
     {
         string[] wanted =
             indices.Length == 0 ? [.. BlockPaths] : [.. indices.ToArray().Select(i => BlockPaths[i < 0 ? i + BlockPaths.Count : i])];
@@ -141,8 +178,8 @@ public abstract class Backbone : Layer
         using var taps = new Taps(this, wanted);
         Features(input);
         Tensor[] blocks = [.. wanted.Select(path => taps[path])];
-        if (!prefix)
-            blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, PrefixTokensAt(wanted[i])) : block)];
+        if (!prefixTokens)
+            blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, NumPrefixTokensAt(wanted[i])) : block)];
         return scope.Return(blocks);
     }
 
@@ -175,7 +212,7 @@ public abstract class Backbone : Layer
         var maps = FeatureMaps(image);
         var last = maps[^1].Map;
         Insight[] attended =
-            PrefixTokens == 0 ? [] : [.. Insight.PrefixAttention(this, AttentionMaps(image), ((int)last.Size(2), (int)last.Size(3)))];
+            NumPrefixTokens == 0 ? [] : [.. Insight.PrefixAttention(this, AttentionMaps(image), ((int)last.Size(2), (int)last.Size(3)))];
         return attended.Length > 0 ? attended : maps.Select(map => Insight.Norms($"features of stride {map.Stride}", map.Map));
     }
 
@@ -188,7 +225,7 @@ public abstract class Backbone : Layer
     }
 
     /// <summary>Feature maps from fine to coarse. Models of tokens give their last tokens as one map.</summary>
-    public IReadOnlyList<FeatureMap> Pyramid(Tensor input)
+    public IReadOnlyList<FeatureMap> ForwardFeatureMaps(Tensor input)
     {
         using var scope = new Scope();
         var maps = FeatureMaps(input);
@@ -197,7 +234,7 @@ public abstract class Backbone : Layer
         return maps;
     }
 
-    /// <summary>What <see cref="Pyramid"/> gives.</summary>
+    /// <summary>What <see cref="ForwardFeatureMaps"/> gives.</summary>
     protected abstract IReadOnlyList<FeatureMap> FeatureMaps(Tensor input);
 
     /// <summary>A fresh classifier for another number of classes; 0 takes it away.</summary>

@@ -6,7 +6,9 @@ namespace Tessera.Models;
 /// <summary>How the networks of Bootstrapping ViTs begin.</summary>
 public enum BootstrapInit
 {
-    /// <summary>As the published code: patches and the biases of MLPs normal with deviation 1 (a mean of 1e-6 stands where the deviation was meant).</summary>
+    /// <summary>
+    /// As the published code: patches and the biases of MLPs normal with deviation 1 (a mean of 1e-6 stands where the deviation was meant).
+    /// </summary>
     Reference,
 
     /// <summary>As it was surely meant: patches 0.02, biases 1e-6.</summary>
@@ -29,7 +31,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     /// <param name="Hidden">Hidden width of the MLP.</param>
     /// <param name="Classes">Number of classes; 0 for no classifier.</param>
     /// <param name="Channels">Channels of the images.</param>
-    /// <param name="PreNorm">Norms before attention and MLP and after the last block; else on the branches and before the first block.</param>
+    /// <param name="PreNorm">Norms before attention and MLP and after the last block; else on the branches and before the first
+    /// block.</param>
     /// <param name="FinalNorm">Whether there is that norm after the last (before the first) block.</param>
     /// <param name="Eps">Of all norms.</param>
     /// <param name="Dropout">Dropout of attention weights, hidden units and branches.</param>
@@ -52,7 +55,14 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         bool Entmax = false,
         bool LearnedAlpha = true,
         BootstrapInit Init = BootstrapInit.Reference
-    ) : IBackboneConfig;
+    ) : BackboneConfig
+    {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                Dropout = options.Dropout ?? Dropout,
+            };
+    }
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly PatchEmbed patchEmbed;
@@ -65,7 +75,7 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         : base(config)
     {
         if (config.Dim % config.Heads != 0)
-            throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+            throw new ArgumentException($"the width {config.Dim} must be a multiple of the {config.Heads} heads", nameof(config));
         clsToken = Nn.Init.Normal(new Parameter([1, 1, config.Dim]), 0.02);
         patchEmbed = new PatchEmbed(config.Channels, config.Dim, config.Patch);
         InitPatches(patchEmbed.Weight, patchEmbed.Bias, config.Init);
@@ -91,22 +101,25 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"transformer.layers.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["cls_head.weight", "cls_head.bias"];
+    private protected override ref Linear? Classifier => ref clsHead;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+
+    private protected override string ClassifierPath => "cls_head";
 
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. transformer.Layers.Select(block => block.Weights)];
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "cls_token" or "pos_embed.pos_embed";
+    public override bool NoWeightDecay(string name) => name is "cls_token" or "pos_embed.pos_embed";
 
     private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
 
@@ -123,19 +136,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => clsHead is null ? pooled : clsHead.Call(pooled);
-
-    /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [new(Features(input).Slice(1, 1).ToMap(input.Size(2) / Options.Patch, input.Size(3) / Options.Patch), Options.Patch)];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        clsHead = classes > 0 ? new Linear(Options.Dim, classes) : null;
-        clsHead?.To(clsToken.Device, clsToken.DType);
-    }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
@@ -259,17 +261,16 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         protected override Tensor Forward(Tensor input) // [B, N, D]
         {
             var (batch, tokens, dim) = input.Shape;
-            var packed = linearQkv.Call(input).Reshape(batch, tokens, 3, config.Heads, dim / config.Heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
-            var dropout = Training ? config.Dropout : 0;
+            // 3 of [B, h, N, d]
+            var packed = linearQkv.Call(input).Reshape(batch, tokens, 3, config.Heads, dim / config.Heads).Permute(2, 0, 3, 1, 4).Unbind();
+            var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
-            if (softmax is null && !Wanted("attention"))
-                mixed = Attention.Apply(packed[0], packed[1], packed[2], null, dropout);
+            if (softmax is null)
+                mixed = Attention.Apply(this, query, key, value, dropout: config.Dropout);
             else
             {
-                var weights = softmax is null
-                    ? Attention.Weights(packed[0], packed[1])
-                    : softmax.Call((packed[0] / Math.Sqrt(dim / config.Heads)).Matmul(packed[1].MT));
-                mixed = Torch.Dropout(Record("attention", weights), dropout, Training).Matmul(packed[2]);
+                var weights = Record("attention", softmax.Call((query / Math.Sqrt(dim / config.Heads)).Matmul(key.MT)));
+                mixed = Torch.Dropout(weights, config.Dropout, Training).Matmul(value);
             }
             return linearOut.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim));
         }
@@ -301,56 +302,68 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     private static Variant Make(string name, Config config, double? parameters, double? gmacs, double? top1, string note) =>
         new(
             name,
-            Paper,
-            options => new BootstrapVit(
-                config with
-                {
-                    ImageSize = options.ImageSize ?? config.ImageSize,
-                    Classes = options.Classes ?? config.Classes,
-                    Channels = options.Channels ?? 3,
-                    Dropout = options.Dropout ?? config.Dropout,
-                }
-            ),
-            config.ImageSize.Height,
-            parameters,
-            gmacs,
+            Paper: Paper,
+            Create: Variant.Configured(config, config => new BootstrapVit(config)),
+            ImageSize: config.ImageSize.Height,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "CIFAR-100",
             Preprocessing: Preprocessing.Cifar100,
             Note: note
         );
 
-    private static readonly Config small = new((224, 224), 16, 288, 6, 9, 1152, Dropout: 0.1);
-    private static readonly Config wide = new((224, 224), 16, 384, 12, 6, 1536, Eps: 1e-6);
+    private static readonly Config small = new(ImageSize: (224, 224), Patch: 16, Dim: 288, Depth: 6, Heads: 9, Hidden: 1152, Dropout: 0.1);
+    private static readonly Config wide = new(ImageSize: (224, 224), Patch: 16, Dim: 384, Depth: 12, Heads: 6, Hidden: 1536, Eps: 1e-6);
 
     /// <summary>The published sizes, and one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
         Make(
             "bootstrap_vit_small_patch16_224",
-            small,
-            6.30,
-            1.35,
-            61.25,
-            "trained alone; 76.19 beside an agent, 75.50 with shared weights"
+            config: small,
+            parameters: 6.30,
+            gmacs: 1.35,
+            top1: 61.25,
+            note: "trained alone; 76.19 beside an agent, 75.50 with shared weights"
         ),
         Make(
             "bootstrap_vit_base_patch16_224",
-            wide,
-            21.70,
-            4.60,
-            53.07,
-            "384 wide; trained alone; 77.83 beside an agent, 75.71 with shared weights"
+            config: wide,
+            parameters: 21.70,
+            gmacs: 4.60,
+            top1: 53.07,
+            note: "384 wide; trained alone; 77.83 beside an agent, 75.71 with shared weights"
         ),
-        Make("bootstrap_vit_small_entmax_patch16_224", small with { Entmax = true }, 6.30, null, 62.29, "sparse attention, trained alone"),
-        Make("bootstrap_vit_base_entmax_patch16_224", wide with { Entmax = true }, 21.70, null, 57.22, "sparse attention, trained alone"),
+        Make(
+            "bootstrap_vit_small_entmax_patch16_224",
+            config: small with
+            {
+                Entmax = true,
+            },
+            parameters: 6.30,
+            gmacs: null,
+            top1: 62.29,
+            note: "sparse attention, trained alone"
+        ),
+        Make(
+            "bootstrap_vit_base_entmax_patch16_224",
+            config: wide with
+            {
+                Entmax = true,
+            },
+            parameters: 21.70,
+            gmacs: null,
+            top1: 57.22,
+            note: "sparse attention, trained alone"
+        ),
         Make(
             "bootstrap_vit_micro_patch4_32",
-            new((32, 32), 4, 108, 6, 9, 432, Init: BootstrapInit.Corrected),
-            0.872,
-            null,
-            null,
-            "not of the paper: for images of 32 pixels"
+            config: new(ImageSize: (32, 32), Patch: 4, Dim: 108, Depth: 6, Heads: 9, Hidden: 432, Init: BootstrapInit.Corrected),
+            parameters: 0.872,
+            gmacs: null,
+            top1: null,
+            note: "not of the paper: for images of 32 pixels"
         ),
     ];
 }

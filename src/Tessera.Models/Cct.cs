@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// tokenizer. Names and order of the weights are those of the authors' code. Its factories ignore the kind of position
 /// table that is asked for; ours do not: <c>_sine</c> models have the fixed table, which published weights hold too.
 /// </remarks>
-public sealed partial class Cct : Backbone<Cct.Config>
+public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -42,7 +42,14 @@ public sealed partial class Cct : Backbone<Cct.Config>
         double Dropout = 0,
         double AttentionDropout = 0.1,
         double DropPath = 0.1
-    ) : IBackboneConfig;
+    ) : RegularizedConfig
+    {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                AttentionDropout = options.AttentionDropout ?? AttentionDropout,
+            };
+    }
 
     /// <summary>A convolution (and, in CCT, ReLU and max pooling) per layer; the hidden width is 64.</summary>
     /// <param name="Kernel">Side of the convolution's kernel.</param>
@@ -114,10 +121,10 @@ public sealed partial class Cct : Backbone<Cct.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => Options.SequencePool ? 0 : 1;
+    public override int NumPrefixTokens => Options.SequencePool ? 0 : 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"classifier.blocks.{i}")];
@@ -130,7 +137,7 @@ public sealed partial class Cct : Backbone<Cct.Config>
         base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
+    public override bool NoWeightDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) => classifier.Encode(Record("tokens", tokenizer.Call(input)), null);
@@ -145,7 +152,7 @@ public sealed partial class Cct : Backbone<Cct.Config>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var (height, width) = Options.Tokenizer.Grid(((int)input.Size(2), (int)input.Size(3)));
-        var tokens = Features(input).Slice(1, PrefixTokens);
+        var tokens = Features(input).Slice(1, NumPrefixTokens);
         return
         [
             new(tokens.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), (int)Math.Round(input.Size(2) / (double)height)),
@@ -201,9 +208,9 @@ public sealed partial class Cct : Backbone<Cct.Config>
                 ? own
                 : PositionTable.Resample(
                     table,
-                    PositionTable.GridOf(table.Size(1) - PrefixTokens, grid),
+                    PositionTable.GridOf(table.Size(1) - NumPrefixTokens, grid),
                     grid,
-                    PrefixTokens,
+                    NumPrefixTokens,
                     PositionResampling.Bilinear
                 );
     }
@@ -264,7 +271,7 @@ public sealed partial class Cct : Backbone<Cct.Config>
             2 or 4 => (size, 2, 1, 128),
             6 or 7 or 8 => (size, 4, 2, 256),
             14 => (14, 6, 3, 384),
-            _ => throw new ArgumentOutOfRangeException(nameof(size), size, "families are 2, 4, 6, 7, 8 and 14"),
+            _ => throw new ArgumentOutOfRangeException(nameof(size), size, "the size of a family must be 2, 4, 6, 7, 8 or 14"),
         };
 
     private static Variant Make(
@@ -285,32 +292,31 @@ public sealed partial class Cct : Backbone<Cct.Config>
         var (depth, heads, ratio, dim) = Family(size);
         return new(
             name,
-            Paper,
-            options => new Cct(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    dim,
-                    depth,
-                    heads,
-                    ratio,
-                    tokenizer,
-                    pooled,
-                    position,
-                    options.Classes ?? classes,
-                    options.Channels ?? 3,
-                    options.Dropout ?? 0,
-                    options.AttentionDropout ?? 0.1,
-                    options.DropPath ?? 0.1
-                )
+                    ImageSize: (image, image),
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    MlpRatio: ratio,
+                    Tokenizer: tokenizer,
+                    SequencePool: pooled,
+                    Position: position,
+                    Classes: classes,
+                    AttentionDropout: 0.1,
+                    DropPath: 0.1
+                ),
+                config => new Cct(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             MacsWithAttention: false,
-            top1,
-            dataset,
-            image == 32 ? (classes == 100 ? Preprocessing.Cifar100 : Preprocessing.Cifar10) : Preprocessing.ImageNet,
-            note
+            Top1: top1,
+            Dataset: dataset,
+            Preprocessing: image == 32 ? (classes == 100 ? Preprocessing.Cifar100 : Preprocessing.Cifar10) : Preprocessing.ImageNet,
+            Note: note
         );
     }
 
@@ -333,31 +339,31 @@ public sealed partial class Cct : Backbone<Cct.Config>
             var published = sine.Length == 0;
             yield return Make(
                 $"{stem}_32{sine}",
-                size,
-                tokenizer,
-                32,
-                10,
-                pooled,
-                position,
-                parameters,
-                gmacs,
-                published ? cifar10 : null,
-                "CIFAR-10",
-                published && cifar10 is not null ? note : null
+                size: size,
+                tokenizer: tokenizer,
+                image: 32,
+                classes: 10,
+                pooled: pooled,
+                position: position,
+                parameters: parameters,
+                gmacs: gmacs,
+                top1: published ? cifar10 : null,
+                dataset: "CIFAR-10",
+                note: published && cifar10 is not null ? note : null
             );
             yield return Make(
                 $"{stem}_32{sine}_c100",
-                size,
-                tokenizer,
-                32,
-                100,
-                pooled,
-                position,
-                null,
-                gmacs,
-                published ? cifar100 : null,
-                "CIFAR-100",
-                published && cifar100 is not null ? note : null
+                size: size,
+                tokenizer: tokenizer,
+                image: 32,
+                classes: 100,
+                pooled: pooled,
+                position: position,
+                parameters: null,
+                gmacs: gmacs,
+                top1: published ? cifar100 : null,
+                dataset: "CIFAR-100",
+                note: published && cifar100 is not null ? note : null
             );
         }
     }
@@ -365,84 +371,223 @@ public sealed partial class Cct : Backbone<Cct.Config>
     /// <summary>The published models.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        .. Cifar("vit_2_4", 2, TokenizerConfig.Patches(4), false, 0.215, null, null, null),
-        .. Cifar("vit_4_4", 4, TokenizerConfig.Patches(4), false, 0.413, null, null, null),
-        .. Cifar("vit_6_4", 6, TokenizerConfig.Patches(4), false, 3.191, 0.205, 90.94, 69.20),
-        .. Cifar("vit_7_4", 7, TokenizerConfig.Patches(4), false, 3.717, 0.239, 91.38, 69.75),
-        .. Cifar("cvt_2_4", 2, TokenizerConfig.Patches(4), true, 0.215, null, null, null),
-        .. Cifar("cvt_4_4", 4, TokenizerConfig.Patches(4), true, 0.413, null, null, null),
-        .. Cifar("cvt_6_4", 6, TokenizerConfig.Patches(4), true, 3.190, 0.202, 92.58, 72.25),
-        .. Cifar("cvt_7_4", 7, TokenizerConfig.Patches(4), true, 3.717, 0.236, 92.43, 73.01),
-        .. Cifar("cvt_8_4", 8, TokenizerConfig.Patches(4), true, null, null, null, null),
-        .. Cifar("cct_2_3x2", 2, TokenizerConfig.Conv(3, 2), true, 0.284, 0.033, 89.17, 66.90),
-        .. Cifar("cct_4_3x2", 4, TokenizerConfig.Conv(3, 2), true, 0.482, 0.046, 91.45, 70.46),
-        .. Cifar("cct_6_3x2", 6, TokenizerConfig.Conv(3, 2), true, 3.327, 0.241, 93.56, 74.47),
-        .. Cifar("cct_7_3x2", 7, TokenizerConfig.Conv(3, 2), true, 3.853, 0.275, 93.83, 74.92),
+        .. Cifar(
+            "vit_2_4",
+            size: 2,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: false,
+            parameters: 0.215,
+            gmacs: null,
+            cifar10: null,
+            cifar100: null
+        ),
+        .. Cifar(
+            "vit_4_4",
+            size: 4,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: false,
+            parameters: 0.413,
+            gmacs: null,
+            cifar10: null,
+            cifar100: null
+        ),
+        .. Cifar(
+            "vit_6_4",
+            size: 6,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: false,
+            parameters: 3.191,
+            gmacs: 0.205,
+            cifar10: 90.94,
+            cifar100: 69.20
+        ),
+        .. Cifar(
+            "vit_7_4",
+            size: 7,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: false,
+            parameters: 3.717,
+            gmacs: 0.239,
+            cifar10: 91.38,
+            cifar100: 69.75
+        ),
+        .. Cifar(
+            "cvt_2_4",
+            size: 2,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: true,
+            parameters: 0.215,
+            gmacs: null,
+            cifar10: null,
+            cifar100: null
+        ),
+        .. Cifar(
+            "cvt_4_4",
+            size: 4,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: true,
+            parameters: 0.413,
+            gmacs: null,
+            cifar10: null,
+            cifar100: null
+        ),
+        .. Cifar(
+            "cvt_6_4",
+            size: 6,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: true,
+            parameters: 3.190,
+            gmacs: 0.202,
+            cifar10: 92.58,
+            cifar100: 72.25
+        ),
+        .. Cifar(
+            "cvt_7_4",
+            size: 7,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: true,
+            parameters: 3.717,
+            gmacs: 0.236,
+            cifar10: 92.43,
+            cifar100: 73.01
+        ),
+        .. Cifar(
+            "cvt_8_4",
+            size: 8,
+            tokenizer: TokenizerConfig.Patches(4),
+            pooled: true,
+            parameters: null,
+            gmacs: null,
+            cifar10: null,
+            cifar100: null
+        ),
+        .. Cifar(
+            "cct_2_3x2",
+            size: 2,
+            tokenizer: TokenizerConfig.Conv(3, 2),
+            pooled: true,
+            parameters: 0.284,
+            gmacs: 0.033,
+            cifar10: 89.17,
+            cifar100: 66.90
+        ),
+        .. Cifar(
+            "cct_4_3x2",
+            size: 4,
+            tokenizer: TokenizerConfig.Conv(3, 2),
+            pooled: true,
+            parameters: 0.482,
+            gmacs: 0.046,
+            cifar10: 91.45,
+            cifar100: 70.46
+        ),
+        .. Cifar(
+            "cct_6_3x2",
+            size: 6,
+            tokenizer: TokenizerConfig.Conv(3, 2),
+            pooled: true,
+            parameters: 3.327,
+            gmacs: 0.241,
+            cifar10: 93.56,
+            cifar100: 74.47
+        ),
+        .. Cifar(
+            "cct_7_3x2",
+            size: 7,
+            tokenizer: TokenizerConfig.Conv(3, 2),
+            pooled: true,
+            parameters: 3.853,
+            gmacs: 0.275,
+            cifar10: 93.83,
+            cifar100: 74.92
+        ),
         .. Cifar(
             "cct_6_3x1",
-            6,
-            TokenizerConfig.Conv(3, 1),
-            true,
-            3.234,
-            0.813,
-            94.81,
-            76.71,
-            "200 epochs, basic script; 500 epochs: 95.29 / 77.31"
+            size: 6,
+            tokenizer: TokenizerConfig.Conv(3, 1),
+            pooled: true,
+            parameters: 3.234,
+            gmacs: 0.813,
+            cifar10: 94.81,
+            cifar100: 76.71,
+            note: "200 epochs, basic script; 500 epochs: 95.29 / 77.31"
         ),
         .. Cifar(
             "cct_7_3x1",
-            7,
-            TokenizerConfig.Conv(3, 1),
-            true,
-            3.760,
-            0.947,
-            94.78,
-            77.05,
-            "200 epochs, basic script; 300 epochs, full recipe: 96.53 / 80.92"
+            size: 7,
+            tokenizer: TokenizerConfig.Conv(3, 1),
+            pooled: true,
+            parameters: 3.760,
+            gmacs: 0.947,
+            cifar10: 94.78,
+            cifar100: 77.05,
+            note: "200 epochs, basic script; 300 epochs, full recipe: 96.53 / 80.92"
         ),
-        Make("cct_7_7x2_224", 7, TokenizerConfig.Conv(7, 2), 224, 102, true, "learnable", 4.57, null, 97.19, "Flowers-102", "from scratch"),
-        Make("cct_7_7x2_224_sine", 7, TokenizerConfig.Conv(7, 2), 224, 102, true, "sine", 4.57),
+        Make(
+            "cct_7_7x2_224",
+            size: 7,
+            tokenizer: TokenizerConfig.Conv(7, 2),
+            image: 224,
+            classes: 102,
+            pooled: true,
+            position: "learnable",
+            parameters: 4.57,
+            gmacs: null,
+            top1: 97.19,
+            dataset: "Flowers-102",
+            note: "from scratch"
+        ),
+        Make(
+            "cct_7_7x2_224_sine",
+            size: 7,
+            tokenizer: TokenizerConfig.Conv(7, 2),
+            image: 224,
+            classes: 102,
+            pooled: true,
+            position: "sine",
+            parameters: 4.57
+        ),
         Make(
             "cct_14_7x2_224",
-            14,
-            TokenizerConfig.Conv(7, 2),
-            224,
-            1000,
-            true,
-            "learnable",
-            22.37,
-            5.11,
-            80.67,
-            "ImageNet-1k",
-            "310 epochs"
+            size: 14,
+            tokenizer: TokenizerConfig.Conv(7, 2),
+            image: 224,
+            classes: 1000,
+            pooled: true,
+            position: "learnable",
+            parameters: 22.37,
+            gmacs: 5.11,
+            top1: 80.67,
+            dataset: "ImageNet-1k",
+            note: "310 epochs"
         ),
         Make(
             "cct_14_7x2_384",
-            14,
-            TokenizerConfig.Conv(7, 2),
-            384,
-            1000,
-            true,
-            "learnable",
-            22.51,
-            15.02,
-            82.71,
-            "ImageNet-1k",
-            "310 + 30 epochs"
+            size: 14,
+            tokenizer: TokenizerConfig.Conv(7, 2),
+            image: 384,
+            classes: 1000,
+            pooled: true,
+            position: "learnable",
+            parameters: 22.51,
+            gmacs: 15.02,
+            top1: 82.71,
+            dataset: "ImageNet-1k",
+            note: "310 + 30 epochs"
         ),
         Make(
             "cct_14_7x2_384_fl",
-            14,
-            TokenizerConfig.Conv(7, 2),
-            384,
-            102,
-            true,
-            "learnable",
-            null,
-            null,
-            99.76,
-            "Flowers-102",
-            "fine-tuned"
+            size: 14,
+            tokenizer: TokenizerConfig.Conv(7, 2),
+            image: 384,
+            classes: 102,
+            pooled: true,
+            position: "learnable",
+            parameters: null,
+            gmacs: null,
+            top1: 99.76,
+            dataset: "Flowers-102",
+            note: "fine-tuned"
         ),
     ];
 }

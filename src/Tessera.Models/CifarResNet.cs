@@ -15,7 +15,8 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="BlocksPerStage">n: blocks in each of the three stages.</param>
-    /// <param name="ProjectionShortcut">Where the shape changes: a 1 x 1 convolution (option B of the paper) instead of every second pixel with zero channels (option A).</param>
+    /// <param name="ProjectionShortcut">Where the shape changes: a 1 x 1 convolution (option B of the paper) instead of every second pixel
+    /// with zero channels (option A).</param>
     /// <param name="ImageSize">Height and width in pixels; any size runs.</param>
     /// <param name="Classes">Number of classes; 0 for no classifier.</param>
     /// <param name="Channels">Channels of the images.</param>
@@ -31,7 +32,7 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
         double Eps = 1e-5,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Conv2d conv1;
     private readonly BatchNorm bn1;
@@ -52,7 +53,7 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
         layer2 = Stage(1, rates);
         layer3 = Stage(2, rates);
         if (config.Classes > 0)
-            linear = Initialised(new Linear(FeatureWidth, config.Classes));
+            linear = Initialised(new Linear(NumFeatures, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
@@ -75,7 +76,7 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     private protected override int FirstStride => 1;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => 64;
+    public override int NumFeatures => 64;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
@@ -85,8 +86,11 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
                 .Select(i => $"layer{i / Options.BlocksPerStage + 1}.{i % Options.BlocksPerStage}"),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["linear.weight", "linear.bias"];
+    private protected override ref Linear? Classifier => ref linear;
+
+    private protected override Linear NewClassifier(int classes) => Initialised(new Linear(NumFeatures, classes));
+
+    private protected override string ClassifierPath => "linear";
 
     private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
     {
@@ -101,17 +105,6 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(drop.Call(pooled));
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        linear = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
-        linear?.To(conv1.Weight.Device, conv1.Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     private static Conv2d Initialised(Conv2d conv)
     {
@@ -170,19 +163,13 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     private static Variant Make(int depth, double parameters, double accuracy, string? note = null) =>
         new(
             $"resnet{depth}_cifar",
-            "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385",
-            options => new CifarResNet(
-                new Config(
-                    (depth - 2) / 6,
-                    options.ImageSize ?? (32, 32),
-                    Classes: options.Classes ?? 10,
-                    Channels: options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+            Paper: "Deep Residual Learning for Image Recognition, 2015, arXiv:1512.03385",
+            Create: Variant.Configured(
+                new Config(BlocksPerStage: (depth - 2) / 6, ImageSize: (32, 32), Classes: 10, DropPath: 0),
+                config => new CifarResNet(config)
             ),
-            32,
-            parameters,
+            ImageSize: 32,
+            Parameters: parameters,
             Top1: accuracy,
             Dataset: "CIFAR-10",
             Preprocessing: Preprocessing.Cifar10,

@@ -56,7 +56,7 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         double BlockEps = 1e-6,
         double PatchEps = 1e-5,
         double BatchNormEps = 1e-5
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Reduction(int stage) => Reductions is null ? 8 >> stage : Reductions[stage];
 
@@ -77,7 +77,9 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         {
             var unit = Enumerable.Range(0, 4).Select(i => Stride(i) * Reduction(i)).Aggregate(1, LeastCommonMultiple);
             if (ImageSize.Height <= 0 || ImageSize.Width <= 0 || ImageSize.Height % unit != 0 || ImageSize.Width % unit != 0)
-                throw new ShapeException($"an image of {ImageSize.Height} x {ImageSize.Width}: multiples of {unit} pixels were expected");
+                throw new ShapeException(
+                    $"an image of {ImageSize.Height} x {ImageSize.Width} does not fit: both sides must be multiples of {unit}"
+                );
         }
 
         private static int LeastCommonMultiple(int a, int b)
@@ -127,7 +129,7 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
             || config.MlpRatios.Count != 4
             || config.Reductions is { Count: not 4 }
         )
-            throw new ArgumentException("widths, depths, heads, ratios and reductions are four each", nameof(config));
+            throw new ArgumentException("Dims, Depths, Heads, MlpRatios and Reductions must have four values each", nameof(config));
         config.Check();
         (relativePosA, relativePosB, relativePosC, relativePosD) = (Table(0), Table(1), Table(2), Table(3));
         stemConv1 = new Conv2d(config.Channels, config.Stem, 3, config.StemStride, 1);
@@ -150,7 +152,7 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         foreach (var (_, module) in NamedModules())
         {
             if (module is Linear linear)
-                Initialise(linear);
+                TransformerInit.Linears(linear);
             if (module is not Conv2d conv)
                 continue;
             Init.KaimingNormal(conv.Weight, fanOut: true);
@@ -170,13 +172,6 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
             );
     }
 
-    private static void Initialise(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-    }
-
     private (char Name, Aggregation Embed, ModuleList<Block> Blocks, Parameter Bias)[] Stages =>
         [
             ('a', patchEmbedA, blocksA, relativePosA),
@@ -186,14 +181,13 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         ];
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.HeadWidth;
+    public override int NumFeatures => Options.HeadWidth;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Stages.SelectMany(s => Enumerable.Range(0, s.Blocks.Count).Select(i => $"blocks_{s.Name}.{i}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]
@@ -215,7 +209,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Record("normed", bn.Call(fc.Call(Encode(input)[^1])).Silu()); // [B, C, H, W] -> [B, 1280, h, w]
+    // [B, C, H, W] -> [B, 1280, h, w]
+    protected override Tensor Features(Tensor input) => Record("normed", bn.Call(fc.Call(Encode(input)[^1])).Silu());
 
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
@@ -227,18 +222,10 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Encode(input).Select((map, i) => new FeatureMap(map, Options.Stride(i)))];
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = null;
-        if (classes == 0)
-            return;
-        Initialise(head = new Linear(FeatureWidth, classes));
-        head.To(relativePosA.Device, relativePosA.DType);
-    }
-
-    /// <summary>Takes images of another size from now on: the relative biases are resampled bicubically, the grid of queries and that of keys each on its own.</summary>
+    /// <summary>
+    /// Takes images of another size from now on: the relative biases are resampled bicubically, the grid of queries and that of keys each
+    /// on its own.
+    /// </summary>
     /// <exception cref="ShapeException">The size is no multiple of 32 pixels (with the published reductions).</exception>
     public override void Resize(int height, int width)
     {
@@ -269,7 +256,10 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         }
     }
 
-    /// <summary>Resamples a bias [h, N, M] to other grids of queries and keys: bicubically over the queries for each key, then over the keys for each query.</summary>
+    /// <summary>
+    /// Resamples a bias [h, N, M] to other grids of queries and keys: bicubically over the queries for each key, then over the keys for
+    /// each query.
+    /// </summary>
     /// <exception cref="ShapeException">The table does not hold such grids.</exception>
     public static Tensor ResampleBias(
         Tensor table,
@@ -280,7 +270,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         var (heads, queries, keys) = table.Shape;
         if (queries != from.Queries.Height * from.Queries.Width || keys != from.Keys.Height * from.Keys.Width)
             throw new ShapeException(
-                $"a relative bias of shape {table.Shape} does not belong to {from.Queries.Height} x {from.Queries.Width} queries and {from.Keys.Height} x {from.Keys.Width} keys"
+                $"a relative bias of shape {table.Shape} does not belong to {from.Queries.Height} x {from.Queries.Width} queries "
+                    + $"and {from.Keys.Height} x {from.Keys.Width} keys"
             );
         if (from == to)
             return table;
@@ -292,7 +283,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
                 .UpsampleBicubic2d(to.Queries, false)
                 .Flatten(2)
                 .Transpose(1, 2); // [h, N', M]
-            return overQueries.Reshape(heads, -1, from.Keys.Height, from.Keys.Width).UpsampleBicubic2d(to.Keys, false).Flatten(2); // [h, N', M']
+            // [h, N', M']
+            return overQueries.Reshape(heads, -1, from.Keys.Height, from.Keys.Width).UpsampleBicubic2d(to.Keys, false).Flatten(2);
         });
     }
 
@@ -336,7 +328,9 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         }
     }
 
-    /// <summary>Attention to keys and values of a coarser grid, with a bias per pair of positions (LMHSA). Records <c>attention</c>, [B, h, N, M].</summary>
+    /// <summary>
+    /// Attention to keys and values of a coarser grid, with a bias per pair of positions (LMHSA). Records <c>attention</c>, [B, h, N, M].
+    /// </summary>
     private sealed partial class ReducedAttention : Module<(Tensor X, int Height, int Width, Tensor Bias), Tensor>
     {
         private readonly Linear q;
@@ -353,7 +347,7 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
             var (dim, reduction) = (config.Dims[stage], config.Reduction(stage));
             (heads, attentionDropout) = (config.Heads[stage], config.AttentionDropout);
             if (dim % heads != 0 || dim / config.QkRatio % heads != 0)
-                throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(config));
+                throw new ArgumentException($"the width {dim} must be a multiple of the {heads} heads", nameof(config));
             q = new Linear(dim, dim / config.QkRatio, config.QkvBias);
             k = new Linear(dim, dim / config.QkRatio, config.QkvBias);
             v = new Linear(dim, dim, config.QkvBias);
@@ -370,22 +364,16 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
             var (query, key, value) = (Heads(q.Call(x)), Heads(k.Call(coarse)), Heads(v.Call(coarse)));
             // The scale is that of the values' heads, also where queries and keys are narrower.
             var (scale, bias) = (1 / Math.Sqrt(value.Size(-1)), input.Bias.Unsqueeze(0));
-            var dropout = Training ? attentionDropout : 0;
-            Tensor mixed;
-            if (Wanted("attention"))
-            {
-                var weights = Record("attention", Attention.Weights(query, key, bias, scale));
-                mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
-            }
-            else
-                mixed = Attention.Apply(query, key, value, bias, dropout, scale);
+            var mixed = Attention.Apply(this, query, key, value, bias, attentionDropout, scale);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Flatten(2)));
         }
 
         private Tensor Heads(Tensor x) => x.Unflatten(2, heads, -1).Transpose(1, 2); // [B, N, D] -> [B, h, N, d]
     }
 
-    /// <summary>Inverted residual feed-forward (IRFFN): the residual lies around the depthwise convolution alone, GELU and norm follow it.</summary>
+    /// <summary>
+    /// Inverted residual feed-forward (IRFFN): the residual lies around the depthwise convolution alone, GELU and norm follow it.
+    /// </summary>
     private sealed partial class InvertedResidual(int dim, int hidden, double eps, double dropout)
         : Module<(Tensor X, int Height, int Width), Tensor>
     {
@@ -423,27 +411,26 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Cmt(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    dims,
-                    depths,
-                    [1, 2, 4, 8],
-                    [ratio, ratio, ratio, ratio],
-                    stem,
-                    options.Classes ?? classes,
-                    options.Channels ?? 3,
+                    ImageSize: (image, image),
+                    Dims: dims,
+                    Depths: depths,
+                    Heads: [1, 2, 4, 8],
+                    MlpRatios: [ratio, ratio, ratio, ratio],
+                    Stem: stem,
+                    Classes: classes,
                     HeadWidth: headWidth,
                     HeadDropout: headDropout,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0,
+                    DropPath: 0,
                     StemStride: stemStride
-                )
+                ),
+                config => new Cmt(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
             Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 0.9 } : Preprocessing.Cifar10,
@@ -453,32 +440,66 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cmt_ti", 160, [46, 92, 184, 368], 16, [2, 2, 10, 2], 3.6, 9.492, 0.6, 79.1, "800 epochs; 79.0 in the authors' log"),
-        Make("cmt_xs", 192, [52, 104, 208, 416], 16, [3, 3, 12, 3], 3.77, 15.247, 1.5, 81.8, "400 epochs"),
+        Make(
+            "cmt_ti",
+            image: 160,
+            dims: [46, 92, 184, 368],
+            stem: 16,
+            depths: [2, 2, 10, 2],
+            ratio: 3.6,
+            parameters: 9.492,
+            gmacs: 0.6,
+            top1: 79.1,
+            note: "800 epochs; 79.0 in the authors' log"
+        ),
+        Make(
+            "cmt_xs",
+            image: 192,
+            dims: [52, 104, 208, 416],
+            stem: 16,
+            depths: [3, 3, 12, 3],
+            ratio: 3.77,
+            parameters: 15.247,
+            gmacs: 1.5,
+            top1: 81.8,
+            note: "400 epochs"
+        ),
         Make(
             "cmt_s",
-            224,
-            [64, 128, 256, 512],
-            32,
-            [3, 3, 16, 3],
-            4,
-            26.256,
-            4.0,
-            83.5,
-            "300 epochs; the paper prints 25.1 million parameters, the authors' code has these"
+            image: 224,
+            dims: [64, 128, 256, 512],
+            stem: 32,
+            depths: [3, 3, 16, 3],
+            ratio: 4,
+            parameters: 26.256,
+            gmacs: 4.0,
+            top1: 83.5,
+            note: "300 epochs; the paper prints 25.1 million parameters, the authors' code has these"
         ),
-        Make("cmt_b", 256, [76, 152, 304, 608], 38, [4, 4, 20, 4], 4, 45.715, 9.3, 84.5, "300 epochs", headDropout: 0.3),
+        Make(
+            "cmt_b",
+            image: 256,
+            dims: [76, 152, 304, 608],
+            stem: 38,
+            depths: [4, 4, 20, 4],
+            ratio: 4,
+            parameters: 45.715,
+            gmacs: 9.3,
+            top1: 84.5,
+            note: "300 epochs",
+            headDropout: 0.3
+        ),
         Make(
             "cmt_mini_32",
-            32,
-            [32, 64, 128, 256],
-            16,
-            [1, 1, 3, 1],
-            3.6,
-            null,
-            null,
-            null,
-            "for small images: the stem keeps the resolution",
+            image: 32,
+            dims: [32, 64, 128, 256],
+            stem: 16,
+            depths: [1, 1, 3, 1],
+            ratio: 3.6,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "for small images: the stem keeps the resolution",
             stemStride: 1,
             classes: 10,
             headWidth: 512

@@ -44,7 +44,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         double Eps = 1e-6,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, N, D]
@@ -55,14 +55,17 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     private Linear? head;
     private readonly Dropout drop;
 
-    /// <summary>A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02, positional attention local.</summary>
+    /// <summary>
+    /// A model with the authors' initialisation: linear maps, tokens and positions truncated normal 0.02, positional attention local.
+    /// </summary>
     /// <exception cref="ArgumentException">No block is left that the class token takes part in.</exception>
     public ConVit(Config config)
         : base(config)
     {
         if (config.PositionalBlocks >= config.Depth)
             throw new ArgumentException(
-                $"{config.PositionalBlocks} of {config.Depth} blocks by position: the class token takes part in the others, of which one or more are needed",
+                $"PositionalBlocks must be below the depth {config.Depth}, not {config.PositionalBlocks}: "
+                    + "the class token takes part in the remaining blocks only",
                 nameof(config)
             );
         PatchEmbed.CheckSize(config.ImageSize.Height, config.ImageSize.Width, config.Patch);
@@ -73,7 +76,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
         blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, i < config.PositionalBlocks, rates[i])));
         norm = new LayerNorm(config.Dim, config.Eps);
-        head = TransformerInit.Head(config.Dim, config.Classes);
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
@@ -93,22 +96,21 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) => IndexOf(blockPath) < Options.PositionalBlocks ? 0 : 1;
+    public override int NumPrefixTokensAt(string blockPath) => IndexOf(blockPath) < Options.PositionalBlocks ? 0 : 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";
 
     private static int IndexOf(string blockPath) =>
         int.Parse(blockPath.AsSpan("blocks.".Length), System.Globalization.CultureInfo.InvariantCulture);
@@ -133,20 +135,13 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
-    /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
-        [new(Features(input).Slice(1, PrefixTokens).ToMap(Grid.Height, Grid.Width), Options.Patch)];
+        [new(Features(input).Slice(1, NumPrefixTokens).ToMap(Grid.Height, Grid.Width), Options.Patch)];
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(Options.Dim, classes, clsToken);
-    }
-
-    /// <summary>Takes images of another size: the position table is resampled bicubically, as DeiT's fine-tuning does; offsets are those of the new grid.</summary>
+    /// <summary>
+    /// Takes images of another size: the position table is resampled bicubically, as DeiT's fine-tuning does; offsets are those of the new
+    /// grid.
+    /// </summary>
     /// <exception cref="ShapeException">Patches do not divide the size.</exception>
     public override void Resize(int height, int width)
     {
@@ -193,7 +188,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     }
 
     /// <summary>
-    /// Gated positional self-attention (section 3, positional gating): (1 - g) softmax(q k^T / sqrt(d)) + g softmax(v^T r) with a gate g per head,
+    /// Gated positional self-attention (section 3, positional gating): (1 - g) softmax(q k^T / sqrt(d)) + g softmax(v^T r) with a gate g
+    /// per head,
     /// v learned per head, and r the offset of key and query. Records <c>attention</c>, [B, h, N, N].
     /// </summary>
     private sealed partial class PositionalAttention : Module<(Tensor Tokens, Tensor Offsets), Tensor>
@@ -209,7 +205,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         public PositionalAttention(Config config)
         {
             if (config.Dim % config.Heads != 0)
-                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+                throw new ArgumentException($"the width {config.Dim} must be a multiple of the {config.Heads} heads", nameof(config));
             heads = config.Heads;
             gatingParam = Init.Ones(new Parameter(heads));
             qk = new Linear(config.Dim, 2 * config.Dim, config.QkvBias);
@@ -221,7 +217,10 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
             BeginLocal(config.LocalityStrength);
         }
 
-        /// <summary>Section 2, self-attention as a generalised convolution: values pass unchanged, and each head looks at one point of a square kernel, -strength |offset - point|^2 up to a constant.</summary>
+        /// <summary>
+        /// Section 2, self-attention as a generalised convolution: values pass unchanged, and each head looks at one point of a square
+        /// kernel, -strength |offset - point|^2 up to a constant.
+        /// </summary>
         private void BeginLocal(double strength)
         {
             var side = (int)Math.Sqrt(heads);
@@ -243,7 +242,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         protected override Tensor Forward((Tensor Tokens, Tensor Offsets) input)
         {
             var (batch, tokens, dim) = input.Tokens.Shape;
-            var packed = qk.Call(input.Tokens).Reshape(batch, tokens, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 2 of [B, h, N, d]
+            // 2 of [B, h, N, d]
+            var packed = qk.Call(input.Tokens).Reshape(batch, tokens, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
             var byContent = Attention.Weights(packed[0], packed[1]); // [B, h, N, N]
             var byPosition = posProj.Call(input.Offsets).Permute(2, 0, 1).Softmax(-1); // [h, N, N]
             var gate = gatingParam.Sigmoid().Reshape(-1, 1, 1);
@@ -259,24 +259,23 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     private static Variant Make(string name, int heads, double parameters, double? gmacs, double top1, string? note = null) =>
         new(
             name,
-            Paper,
-            options => new ConVit(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    16,
-                    48 * heads,
-                    12,
-                    heads,
-                    10,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1
-                )
+                    ImageSize: (224, 224),
+                    Patch: 16,
+                    Dim: 48 * heads,
+                    Depth: 12,
+                    Heads: heads,
+                    PositionalBlocks: 10,
+                    Classes: 1000,
+                    DropPath: 0.1
+                ),
+                config => new ConVit(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -286,11 +285,14 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("convit_tiny", 4, 5.7, 1.26, 73.1),
-        Make("convit_small", 9, 27.8, null, 81.3),
-        Make("convit_base", 16, 86.5, 17.5, 82.4),
-        Variant.Micro("convit_micro_patch4_32", Paper, 32, a => new ConVit(
-            new Config(a.ImageSize, 4, 128, 6, 4, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make("convit_tiny", heads: 4, parameters: 5.7, gmacs: 1.26, top1: 73.1),
+        Make("convit_small", heads: 9, parameters: 27.8, gmacs: null, top1: 81.3),
+        Make("convit_base", heads: 16, parameters: 86.5, gmacs: 17.5, top1: 82.4),
+        Variant.Micro(
+            "convit_micro_patch4_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 6, Heads: 4, PositionalBlocks: 4, Classes: 10),
+            create: config => new ConVit(config)
+        ),
     ];
 }

@@ -1,24 +1,11 @@
 namespace Tessera.Models;
 
-/// <summary>What the sizes and options of every model of images name.</summary>
-public interface IBackboneConfig
-{
-    /// <summary>Height and width of the images, in pixels.</summary>
-    (int Height, int Width) ImageSize { get; }
-
-    /// <summary>Number of classes; 0 for no classifier.</summary>
-    int Classes { get; }
-
-    /// <summary>Channels of the images.</summary>
-    int Channels { get; }
-}
-
 /// <summary>A model of images that is made of a record of sizes and options.</summary>
 /// <typeparam name="TConfig">The record.</typeparam>
-public abstract class Backbone<TConfig> : Backbone
-    where TConfig : IBackboneConfig
+public abstract class ConfiguredBackbone<TConfig> : Backbone
+    where TConfig : BackboneConfig
 {
-    private protected Backbone(TConfig config) => Options = config;
+    private protected ConfiguredBackbone(TConfig config) => Options = config;
 
     /// <summary>Its sizes and options, as they are after another head or resolution.</summary>
     public TConfig Options { get; private protected set; }
@@ -31,4 +18,8 @@ public abstract class Backbone<TConfig> : Backbone
 
     /// <inheritdoc/>
     public override int Classes => Options.Classes;
+
+    /// <summary>Takes images of another size from now on; unless a model says otherwise, no weight depends on it.</summary>
+    /// <exception cref="ShapeException">The model cannot take this size.</exception>
+    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 }

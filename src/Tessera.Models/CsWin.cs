@@ -47,8 +47,57 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         double Dropout = 0,
         double DropPath = 0,
         bool Dense = false
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
+        internal override BackboneConfig With(ModelOptions options)
+        {
+            var own = (Config)base.With(options with { ImageSize = null }) with
+            {
+                Dense = options.Dense,
+                Classes = options.Classes ?? (options.Dense ? 0 : Classes),
+            };
+            return options.ImageSize is { } size ? own.At(size) : own;
+        }
+
+        /// <summary>The sizes for images of another size: stripes grow and shrink with their maps.</summary>
+        /// <exception cref="ShapeException">A map does not divide into stripes, or would have weights of other directions.</exception>
+        internal Config At((int Height, int Width) size)
+        {
+            var (from, to) = (Grids(ImageSize), Grids(size));
+            int[] splits =
+            [
+                .. Splits.Select(
+                    (split, i) =>
+                    {
+                        var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
+                        return Dense || IsFull(i) || fits || split * to[i].Height % from[i].Height != 0
+                            ? split
+                            : split * to[i].Height / from[i].Height;
+                    }
+                ),
+            ];
+            var resized = this with { ImageSize = size, Splits = splits };
+            for (var i = 0; i + 1 < Stages; i++)
+            {
+                if (Dense || IsFull(i) == resized.IsFull(i))
+                    continue;
+                if (!IsFull(i))
+                    throw new ShapeException(
+                        $"an image of {size.Height} x {size.Width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: "
+                            + "its weights are for two directions, which need a larger image"
+                    );
+                // A single window stays one: its stripes are as wide as the map.
+                if (to[i].Height != to[i].Width)
+                    throw new ShapeException(
+                        $"an image of {size.Height} x {size.Width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, "
+                            + "which must be square for its single window"
+                    );
+                splits[i] = to[i].Height;
+            }
+            resized.Check();
+            return resized;
+        }
+
         internal int Stages => Depths.Count;
 
         internal int Width(int stage) => Dim << stage;
@@ -59,7 +108,9 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         internal (int Height, int Width)[] Grids((int Height, int Width) image)
         {
             if (Math.Min(image.Height, image.Width) + 2 * StemPadding < 7)
-                throw new ShapeException($"an image of {image.Height} x {image.Width} is smaller than the first convolution's kernel");
+                throw new ShapeException(
+                    $"an image of {image.Height} x {image.Width} is smaller than the kernel of the first convolution, which spans 7 pixels"
+                );
             var grids = new (int Height, int Width)[Stages];
             grids[0] = ((image.Height + 2 * StemPadding - 7) / StemStride + 1, (image.Width + 2 * StemPadding - 7) / StemStride + 1);
             for (var i = 1; i < grids.Length; i++)
@@ -78,7 +129,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             foreach (var (i, (height, width)) in Grids(ImageSize).Index())
                 if (!IsFull(i) && (height % Splits[i] != 0 || width % Splits[i] != 0))
                     throw new ShapeException(
-                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into stripes of {Splits[i]}"
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, "
+                            + $"which does not divide into stripes of {Splits[i]}"
                     );
         }
     }
@@ -96,7 +148,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     {
         if (config.Heads.Count != config.Stages || config.Splits.Count != config.Stages)
             throw new ArgumentException(
-                $"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads",
+                $"{config.Stages} depths, {config.Splits.Count} splits and {config.Heads.Count} numbers of heads were given: "
+                    + "every stage needs one of each",
                 nameof(config)
             );
         config.Check();
@@ -114,8 +167,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         merges = [.. Enumerable.Range(1, config.Stages - 1).Select(i => new Merge(config.Width(i - 1), config.Width(i), config.Eps))];
         norms = config.Dense
             ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))]
-            : [new LayerNorm(FeatureWidth, config.Eps)];
-        head = TransformerInit.Head(FeatureWidth, config.Classes);
+            : [new LayerNorm(NumFeatures, config.Eps)];
+        head = InitialClassifier();
     }
 
     /// <inheritdoc/>
@@ -140,14 +193,13 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Width(Options.Stages - 1);
+    public override int NumFeatures => Options.Width(Options.Stages - 1);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens after the last block of each stage with the size of their map.</summary>
     private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
@@ -167,9 +219,6 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             yield return (Record($"stage{i + 1}", x), height, width);
         }
     }
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <summary>The upright and the level stripes of the last block of the last stages that have them.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
@@ -203,52 +252,12 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         );
     }
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(FeatureWidth, classes, stem.Weight);
-    }
-
     /// <summary>
     /// Takes images of another size. Where a map no longer divides into its stripes, they grow or shrink with it, as from 7 at
     /// 224 pixels to 12 at 384; no weight depends on them.
     /// </summary>
     /// <exception cref="ShapeException">A stage's map does not divide into stripes, or would become a single window.</exception>
-    public override void Resize(int height, int width)
-    {
-        var (from, to) = (Options.Grids(Options.ImageSize), Options.Grids((height, width)));
-        int[] splits =
-        [
-            .. Options.Splits.Select(
-                (split, i) =>
-                {
-                    var fits = to[i].Height % split == 0 && to[i].Width % split == 0;
-                    return Options.Dense || Options.IsFull(i) || fits || split * to[i].Height % from[i].Height != 0
-                        ? split
-                        : split * to[i].Height / from[i].Height;
-                }
-            ),
-        ];
-        var resized = Options with { ImageSize = (height, width), Splits = splits };
-        for (var i = 0; i + 1 < Options.Stages; i++)
-        {
-            if (Options.Dense || Options.IsFull(i) == resized.IsFull(i))
-                continue;
-            if (!Options.IsFull(i))
-                throw new ShapeException(
-                    $"an image of {height} x {width} gives stage {i + 1} a map as small as a stripe of {splits[i]}: its weights are those of two directions"
-                );
-            // A single window stays one: its stripes are as wide as the map.
-            if (to[i].Height != to[i].Width)
-                throw new ShapeException(
-                    $"an image of {height} x {width} gives stage {i + 1} a map of {to[i].Height} x {to[i].Width}, which has to be square for its single window"
-                );
-            splits[i] = to[i].Height;
-        }
-        resized.Check();
-        Options = resized;
-    }
+    public override void Resize(int height, int width) => Options = Options.At((height, width));
 
     /// <summary>A 7 x 7 convolution, tokens, norm. The authors' sequence has a rearrangement without weights at index 1.</summary>
     private sealed partial class Stem(Config config) : Layer
@@ -289,7 +298,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             var (dim, heads, full) = (config.Width(stage), config.Heads[stage], config.IsFull(stage));
             if (dim % heads != 0 || (!full && heads % 2 != 0))
                 throw new ArgumentException(
-                    $"a width of {dim} and {heads} heads: the heads are to divide the width, and be even for two directions",
+                    $"the width {dim} must be a multiple of the {heads} heads, whose number must be even for two directions",
                     nameof(config)
                 );
             qkv = new Linear(dim, 3 * dim, config.QkvBias);
@@ -351,11 +360,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             var (stripes, tokens) = (windows.Size(1), windows.Size(2));
             var packed = windows.Reshape(3, stripes, tokens, heads, dim / heads).Transpose(2, 3).Unbind(); // 3 of [B stripes, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
-            Tensor mixed;
-            if (Wanted("attention"))
-                mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
-            else
-                mixed = Attention.Apply(query, key, value);
+            var mixed = Attention.Apply(this, query, key, value);
             mixed = mixed.Transpose(1, 2).Reshape(stripes, tokens, dim);
             if (getV is not null)
                 mixed = mixed + getV.Call(windows[2].ToMap(tall, wide)).ToTokens();
@@ -384,30 +389,23 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     ) =>
         new(
             name,
-            "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
-            options =>
-            {
-                var Options = new Config(
-                    (image, image),
-                    dim,
-                    depths,
-                    splits,
-                    heads,
-                    options.Classes ?? (options.Dense ? 0 : classes),
-                    options.Channels ?? 3,
+            Paper: "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
+            Create: Variant.Configured(
+                new Config(
+                    ImageSize: (image, image),
+                    Dim: dim,
+                    Depths: depths,
+                    Splits: splits,
+                    Heads: heads,
+                    Classes: classes,
                     StemStride: stemStride,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath,
-                    Dense: options.Dense
-                );
-                var model = new CsWin(Options);
-                if (options.ImageSize is var (height, width))
-                    model.Resize(height, width);
-                return model;
-            },
-            image,
-            parameters,
-            gmacs,
+                    DropPath: dropPath
+                ),
+                config => new CsWin(config)
+            ),
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
             Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 },
@@ -417,60 +415,94 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cswin_tiny_224", 64, [1, 2, 21, 1], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.2, 22.321, 4.3, 82.8, "paper: 82.7"),
-        Make("cswin_small_224", 64, [2, 4, 32, 2], [1, 2, 7, 7], [2, 4, 8, 16], 224, 0.4, 34.643, 6.9, 83.6),
-        Make("cswin_base_224", 96, [2, 4, 32, 2], [1, 2, 7, 7], [4, 8, 16, 32], 224, 0.5, 77.382, 15.0, 84.2),
+        Make(
+            "cswin_tiny_224",
+            dim: 64,
+            depths: [1, 2, 21, 1],
+            splits: [1, 2, 7, 7],
+            heads: [2, 4, 8, 16],
+            image: 224,
+            dropPath: 0.2,
+            parameters: 22.321,
+            gmacs: 4.3,
+            top1: 82.8,
+            note: "paper: 82.7"
+        ),
+        Make(
+            "cswin_small_224",
+            dim: 64,
+            depths: [2, 4, 32, 2],
+            splits: [1, 2, 7, 7],
+            heads: [2, 4, 8, 16],
+            image: 224,
+            dropPath: 0.4,
+            parameters: 34.643,
+            gmacs: 6.9,
+            top1: 83.6
+        ),
+        Make(
+            "cswin_base_224",
+            dim: 96,
+            depths: [2, 4, 32, 2],
+            splits: [1, 2, 7, 7],
+            heads: [4, 8, 16, 32],
+            image: 224,
+            dropPath: 0.5,
+            parameters: 77.382,
+            gmacs: 15.0,
+            top1: 84.2
+        ),
         Make(
             "cswin_base_384",
-            96,
-            [2, 4, 32, 2],
-            [1, 2, 12, 12],
-            [4, 8, 16, 32],
-            384,
-            0.7,
-            77.4,
-            47.0,
-            85.5,
-            "fine-tuned; abstract of the paper: 85.4"
+            dim: 96,
+            depths: [2, 4, 32, 2],
+            splits: [1, 2, 12, 12],
+            heads: [4, 8, 16, 32],
+            image: 384,
+            dropPath: 0.7,
+            parameters: 77.4,
+            gmacs: 47.0,
+            top1: 85.5,
+            note: "fine-tuned; abstract of the paper: 85.4"
         ),
         Make(
             "cswin_large_224",
-            144,
-            [2, 4, 32, 2],
-            [1, 2, 7, 7],
-            [6, 12, 24, 24],
-            224,
-            0.2,
-            173.263,
-            31.5,
-            86.5,
-            "after ImageNet-22k; 33.1 GMACs by our count"
+            dim: 144,
+            depths: [2, 4, 32, 2],
+            splits: [1, 2, 7, 7],
+            heads: [6, 12, 24, 24],
+            image: 224,
+            dropPath: 0.2,
+            parameters: 173.263,
+            gmacs: 31.5,
+            top1: 86.5,
+            note: "after ImageNet-22k; 33.1 GMACs by our count"
         ),
         Make(
             "cswin_large_384",
-            144,
-            [2, 4, 32, 2],
-            [1, 2, 12, 12],
-            [6, 12, 24, 24],
-            384,
-            0.2,
-            173.263,
-            96.8,
-            87.5,
-            "after ImageNet-22k; 101.9 GMACs by our count"
+            dim: 144,
+            depths: [2, 4, 32, 2],
+            splits: [1, 2, 12, 12],
+            heads: [6, 12, 24, 24],
+            image: 384,
+            dropPath: 0.2,
+            parameters: 173.263,
+            gmacs: 96.8,
+            top1: 87.5,
+            note: "after ImageNet-22k; 101.9 GMACs by our count"
         ),
         Make(
             "cswin_micro_32",
-            48,
-            [1, 2, 4, 1],
-            [1, 2, 2, 2],
-            [2, 4, 8, 16],
-            32,
-            0.1,
-            null,
-            null,
-            null,
-            "not published: for CIFAR",
+            dim: 48,
+            depths: [1, 2, 4, 1],
+            splits: [1, 2, 2, 2],
+            heads: [2, 4, 8, 16],
+            image: 32,
+            dropPath: 0.1,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "not published: for CIFAR",
             stemStride: 2,
             classes: 10
         ),

@@ -6,7 +6,8 @@ namespace Tessera.Models;
 /// <summary>
 /// Convolutional vision transformer: three stages, each begun by an overlapping convolution that makes the tokens; depthwise
 /// convolutions make queries, keys and values, keys and values on a coarser grid; no positions.
-/// Wu et al., "CvT: Introducing Convolutions to Vision Transformers", 2021, arXiv:2103.15808. Not to be confused with the CVT of the compact transformers (<see cref="Cct"/>).
+/// Wu et al., "CvT: Introducing Convolutions to Vision Transformers", 2021, arXiv:2103.15808. Not to be confused with the CVT of the
+/// compact transformers (<see cref="Cct"/>).
 /// </summary>
 /// <remarks>
 /// Names and order of the weights are those of the authors' code. As there, scores are divided by the root of the
@@ -20,7 +21,8 @@ public sealed partial class CvT : Backbone<CvT.Config>
     /// <param name="Stages">Its stages from fine to coarse.</param>
     /// <param name="Classes">Number of classes; 0 for no classifier.</param>
     /// <param name="Channels">Channels of the images.</param>
-    /// <param name="Method">What makes queries, keys and values before their linear maps: <c>dw_bn</c> (depthwise convolution and batch norm), <c>avg</c> (average pooling of keys and values) or <c>linear</c> (nothing).</param>
+    /// <param name="Method">What makes queries, keys and values before their linear maps: <c>dw_bn</c> (depthwise convolution and batch
+    /// norm), <c>avg</c> (average pooling of keys and values) or <c>linear</c> (nothing).</param>
     /// <param name="Kernel">Side of that convolution or pooling.</param>
     /// <param name="PaddingQuery">Its padding for queries.</param>
     /// <param name="StrideQuery">Its stride for queries; only 1 keeps the tokens' number, as the residual needs.</param>
@@ -47,7 +49,16 @@ public sealed partial class CvT : Backbone<CvT.Config>
         double Dropout = 0,
         double AttentionDropout = 0,
         bool Xavier = false
-    ) : IBackboneConfig;
+    ) : BackboneConfig
+    {
+        // Stochastic depth is that of the last stage.
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                Dropout = options.Dropout ?? Dropout,
+                Stages = [.. Stages.SkipLast(1), Stages[^1] with { DropPath = options.DropPath ?? Stages[^1].DropPath }],
+            };
+    }
 
     /// <summary>One stage.</summary>
     /// <param name="Patch">Side of the kernel that makes its tokens.</param>
@@ -82,21 +93,24 @@ public sealed partial class CvT : Backbone<CvT.Config>
         : base(config)
     {
         if (config.Method is not ("dw_bn" or "avg" or "linear"))
-            throw new ArgumentException($"method '{config.Method}': dw_bn, avg or linear was expected", nameof(config));
+            throw new ArgumentException($"method '{config.Method}' must be dw_bn, avg or linear", nameof(config));
         if (config.Activation is not ("quick_gelu" or "gelu"))
-            throw new ArgumentException($"activation '{config.Activation}': quick_gelu or gelu was expected", nameof(config));
+            throw new ArgumentException($"activation '{config.Activation}' must be quick_gelu or gelu", nameof(config));
         if (config.StrideQuery != 1)
-            throw new ArgumentException($"a stride of {config.StrideQuery} for queries: only 1 keeps the number of tokens", nameof(config));
+            throw new ArgumentException(
+                $"the stride of the queries must be 1, which keeps the number of tokens, not {config.StrideQuery}",
+                nameof(config)
+            );
         stages = [.. config.Stages.Select((stage, i) => new Stage(config, stage, i == 0 ? config.Channels : config.Stages[i - 1].Dim))];
-        norm = new LayerNorm(FeatureWidth, config.Eps);
+        norm = new LayerNorm(NumFeatures, config.Eps);
         if (config.Classes > 0)
-            head = new Linear(FeatureWidth, config.Classes);
+            head = new Linear(NumFeatures, config.Classes);
         foreach (var (_, module) in NamedModules())
             if (module is Linear linear)
-                Initialise(linear);
+                Initialised(linear);
     }
 
-    private void Initialise(Linear linear)
+    private Linear Initialised(Linear linear)
     {
         if (Options.Xavier)
             Init.XavierUniform(linear.Weight);
@@ -104,6 +118,7 @@ public sealed partial class CvT : Backbone<CvT.Config>
             Init.TruncatedNormal(linear.Weight, 0.02);
         if (linear.Bias is { } bias)
             Init.Zeros(bias);
+        return linear;
     }
 
     // The stages are named stage0, stage1, ... without a list in between.
@@ -117,13 +132,13 @@ public sealed partial class CvT : Backbone<CvT.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Stages[^1].Dim;
+    public override int NumFeatures => Options.Stages[^1].Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => Options.Stages[^1].ClassToken ? 1 : 0;
+    public override int NumPrefixTokens => Options.Stages[^1].ClassToken ? 1 : 0;
 
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath)
+    public override int NumPrefixTokensAt(string blockPath)
     {
         var stage = Array.FindIndex([.. Enumerable.Range(0, stages.Length)], i =>
             blockPath.StartsWith($"stage{i}.", StringComparison.Ordinal)
@@ -135,11 +150,12 @@ public sealed partial class CvT : Backbone<CvT.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
+
+    private protected override Linear NewClassifier(int classes) => Initialised(new Linear(NumFeatures, classes));
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);
+    public override bool NoWeightDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);
 
     // Maps as they leave the stages, without class tokens, and the last stage's tokens with theirs.
     private (Tensor[] Maps, Tensor Tokens) Encode(Tensor image)
@@ -155,13 +171,11 @@ public sealed partial class CvT : Backbone<CvT.Config>
     }
 
     /// <inheritdoc/>
-    protected override Tensor Features(Tensor input) => Record("normed", norm.Call(Encode(input).Tokens)); // [B, C, H, W] -> [B, (1 +) N, D]
+    // [B, C, H, W] -> [B, (1 +) N, D]
+    protected override Tensor Features(Tensor input) => Record("normed", norm.Call(Encode(input).Tokens));
 
     /// <inheritdoc/>
-    protected override Tensor Pool(Tensor features) => PrefixTokens > 0 ? features.Select(1, 0) : features.Mean(1);
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
+    protected override Tensor Pool(Tensor features) => NumPrefixTokens > 0 ? features.Select(1, 0) : features.Mean(1);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
@@ -169,20 +183,6 @@ public sealed partial class CvT : Backbone<CvT.Config>
         var stride = 1;
         return [.. Encode(input).Maps.Select((map, i) => new FeatureMap(map, stride *= Options.Stages[i].Stride))];
     }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = null;
-        if (classes == 0)
-            return;
-        Initialise(head = new Linear(FeatureWidth, classes));
-        head.To(norm.Weight!.Device, norm.Weight.DType);
-    }
-
-    /// <summary>Takes note of the size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>Tokens by a convolution, then blocks (figure 2).</summary>
     private sealed partial class Stage : Module<Tensor, (Tensor Tokens, long Height, long Width)>
@@ -268,7 +268,8 @@ public sealed partial class CvT : Backbone<CvT.Config>
     }
 
     /// <summary>
-    /// Attention with convolutional projection (section 3.2, equation 2): the tokens are convolved as a map before the linear maps; the class token is not. Records
+    /// Attention with convolutional projection (section 3.2, equation 2): the tokens are convolved as a map before the linear maps; the
+    /// class token is not. Records
     /// <c>attention</c>, [B, h, N, M].
     /// </summary>
     private sealed partial class ConvAttention : Module<(Tensor X, long Height, long Width), Tensor>
@@ -289,7 +290,7 @@ public sealed partial class CvT : Backbone<CvT.Config>
         public ConvAttention(Config config, StageConfig stage)
         {
             if (stage.Dim % stage.Heads != 0)
-                throw new ArgumentException($"a width of {stage.Dim} does not divide into {stage.Heads} heads", nameof(stage));
+                throw new ArgumentException($"the width {stage.Dim} must be a multiple of the {stage.Heads} heads", nameof(stage));
             (dim, heads, classToken, attentionDropout) = (stage.Dim, stage.Heads, stage.ClassToken, config.AttentionDropout);
             convProjQ =
                 config.Method == "dw_bn" ? new DepthwiseNorm(dim, config.Kernel, config.StrideQuery, config.PaddingQuery) : new Identity();
@@ -318,15 +319,7 @@ public sealed partial class CvT : Backbone<CvT.Config>
             var key = Heads(projK, convProjK);
             var value = Heads(projV, convProjV);
             var scale = 1 / Math.Sqrt(dim);
-            var dropout = Training ? attentionDropout : 0;
-            Tensor mixed;
-            if (Wanted("attention"))
-            {
-                var weights = Record("attention", Attention.Weights(query, key, scale: scale));
-                mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
-            }
-            else
-                mixed = Attention.Apply(query, key, value, dropout: dropout, scale: scale);
+            var mixed = Attention.Apply(this, query, key, value, dropout: attentionDropout, scale: scale);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Flatten(2)));
 
             Tensor Heads(Linear linear, Layer convolution) // -> [B, h, M, d]
@@ -364,33 +357,33 @@ public sealed partial class CvT : Backbone<CvT.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new CvT(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
+                    ImageSize: (image, image),
+                    Stages:
                     [
                         .. dims.Select(
                             (dim, i) =>
                                 new StageConfig(
-                                    image > 32 && i == 0 ? 7 : 3,
-                                    image > 32 && i == 0 ? 4 : 2,
-                                    image > 32 && i == 0 ? 2 : 1,
-                                    dim,
-                                    depths[i],
-                                    heads[i],
-                                    i == 2,
-                                    DropPath: i == 2 ? options.DropPath ?? dropPath : 0
+                                    Patch: image > 32 && i == 0 ? 7 : 3,
+                                    Stride: image > 32 && i == 0 ? 4 : 2,
+                                    Padding: image > 32 && i == 0 ? 2 : 1,
+                                    Dim: dim,
+                                    Depth: depths[i],
+                                    Heads: heads[i],
+                                    ClassToken: i == 2,
+                                    DropPath: i == 2 ? dropPath : 0
                                 )
                         ),
                     ],
-                    options.Classes ?? (image > 32 ? 1000 : 10),
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0
-                )
+                    Classes: (image > 32 ? 1000 : 10)
+                ),
+                config => new CvT(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: image > 32 ? "ImageNet-1k" : "CIFAR-10",
             Preprocessing: image > 32 ? Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.875 } : Preprocessing.Cifar10,
@@ -400,32 +393,72 @@ public sealed partial class CvT : Backbone<CvT.Config>
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cvt_13", [64, 192, 384], [1, 2, 10], [1, 3, 6], 224, 19.997, 4.5, 81.6, "300 epochs"),
-        Make("cvt_13_384", [64, 192, 384], [1, 2, 10], [1, 3, 6], 384, 20.0, 16.3, 83.0, "83.3 from 22k"),
-        Make("cvt_21", [64, 192, 384], [1, 4, 16], [1, 3, 6], 224, 31.6, 7.1, 82.5, "300 epochs, repeated augmentation"),
-        Make("cvt_21_384", [64, 192, 384], [1, 4, 16], [1, 3, 6], 384, 31.6, 24.9, 83.3, "84.9 from 22k"),
+        Make(
+            "cvt_13",
+            dims: [64, 192, 384],
+            depths: [1, 2, 10],
+            heads: [1, 3, 6],
+            image: 224,
+            parameters: 19.997,
+            gmacs: 4.5,
+            top1: 81.6,
+            note: "300 epochs"
+        ),
+        Make(
+            "cvt_13_384",
+            dims: [64, 192, 384],
+            depths: [1, 2, 10],
+            heads: [1, 3, 6],
+            image: 384,
+            parameters: 20.0,
+            gmacs: 16.3,
+            top1: 83.0,
+            note: "83.3 from 22k"
+        ),
+        Make(
+            "cvt_21",
+            dims: [64, 192, 384],
+            depths: [1, 4, 16],
+            heads: [1, 3, 6],
+            image: 224,
+            parameters: 31.6,
+            gmacs: 7.1,
+            top1: 82.5,
+            note: "300 epochs, repeated augmentation"
+        ),
+        Make(
+            "cvt_21_384",
+            dims: [64, 192, 384],
+            depths: [1, 4, 16],
+            heads: [1, 3, 6],
+            image: 384,
+            parameters: 31.6,
+            gmacs: 24.9,
+            top1: 83.3,
+            note: "84.9 from 22k"
+        ),
         Make(
             "cvt_w24_384",
-            [192, 768, 1024],
-            [2, 2, 20],
-            [3, 12, 16],
-            384,
-            277,
-            193.2,
-            87.7,
-            "from 22k; 87.6 in the authors' repository",
+            dims: [192, 768, 1024],
+            depths: [2, 2, 20],
+            heads: [3, 12, 16],
+            image: 384,
+            parameters: 277,
+            gmacs: 193.2,
+            top1: 87.7,
+            note: "from 22k; 87.6 in the authors' repository",
             dropPath: 0.3
         ),
         Make(
             "cvt_mini_32",
-            [64, 128, 256],
-            [1, 1, 4],
-            [1, 2, 4],
-            32,
-            null,
-            null,
-            null,
-            "for small images: 3x3 embeddings of stride 2",
+            dims: [64, 128, 256],
+            depths: [1, 1, 4],
+            heads: [1, 2, 4],
+            image: 32,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "for small images: 3x3 embeddings of stride 2",
             dropPath: 0
         ),
     ];

@@ -8,7 +8,7 @@ namespace Tessera.Models;
 /// A MLP-like Architecture for Dense Prediction", 2021, arXiv:2107.10224. Takes images of any size.
 /// </summary>
 /// <remarks>Names and order of the weights are the authors', the constant <c>offset</c> tables of their checkpoints included.</remarks>
-public sealed partial class CycleMlp : StagedMlp
+public sealed partial class CycleMlp : StagedMlp<CycleMlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -34,15 +34,13 @@ public sealed partial class CycleMlp : StagedMlp
         int StemStride = 4
     ) : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
-    private readonly Config config;
-
     /// <summary>A CycleMLP; weights truncated normal 0.02.</summary>
     public CycleMlp(Config config)
         : base(
             config,
             new Strided(config.Channels, config.Dims[0], 7, config.StemStride, (8 - config.StemStride) / 2),
             (stage, _, rate) =>
-                Initialised(
+                TransformerInit.Linears(
                     new MixerBlock(
                         config.Dims[stage],
                         new Mixer(config.Dims[stage], config.Kernel),
@@ -53,10 +51,7 @@ public sealed partial class CycleMlp : StagedMlp
                 ),
             stage => new Strided(config.Dims[stage], config.Dims[stage + 1], 3, 2, 1),
             new ChannelNorm(config.Dims[^1])
-        ) => this.config = config;
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
+        ) { }
 
     /// <summary>A convolution with a stride: the patches, and what halves the map.</summary>
     private sealed partial class Strided(int from, int to, int kernel, int stride, int padding) : Layer
@@ -79,7 +74,9 @@ public sealed partial class CycleMlp : StagedMlp
         protected override Tensor Forward(Tensor input) => proj.Call(reweight.Blend(sfcH.Call(input), sfcW.Call(input), mlpC.Call(input)));
     }
 
-    /// <summary>A linear map whose channel c is read from (c + K / 2) mod K - K / 2 positions further on (equation 3), [B, H, W, C].</summary>
+    /// <summary>
+    /// A linear map whose channel c is read from (c + K / 2) mod K - K / 2 positions further on (equation 3), [B, H, W, C].
+    /// </summary>
     private sealed partial class CycleFc : Layer
     {
         private readonly Parameter weight; // [C, C, 1, 1]
@@ -119,22 +116,14 @@ public sealed partial class CycleMlp : StagedMlp
     private static Variant Make(string name, int[] depths, int[] dims, double[] ratios, double parameters, double gmacs, double top1) =>
         new(
             name,
-            "CycleMLP, 2021, arXiv:2107.10224",
-            options => new CycleMlp(
-                new Config(
-                    options.ImageSize ?? (224, 224),
-                    depths,
-                    dims,
-                    ratios,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? 0.1
-                )
+            Paper: "CycleMLP, 2021, arXiv:2107.10224",
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Depths: depths, Dims: dims, MlpRatios: ratios, Classes: 1000, DropPath: 0.1),
+                config => new CycleMlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -148,23 +137,31 @@ public sealed partial class CycleMlp : StagedMlp
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cyclemlp_b1", [2, 2, 4, 2], narrow, [4, 4, 4, 4], 15.16, 2.1, 78.9),
-        Make("cyclemlp_b2", [2, 3, 10, 3], narrow, [4, 4, 4, 4], 26.80, 3.9, 81.6),
-        Make("cyclemlp_b3", [3, 4, 18, 3], narrow, [8, 8, 4, 4], 38.39, 6.9, 82.4),
-        Make("cyclemlp_b4", [3, 8, 27, 3], narrow, [8, 8, 4, 4], 51.80, 10.1, 83.0),
-        Make("cyclemlp_b5", [3, 4, 24, 3], [96, 192, 384, 768], [4, 4, 4, 4], 75.75, 12.3, 83.2),
-        Variant.Micro("cyclemlp_micro_32", "CycleMLP, 2021, arXiv:2107.10224", 32, a => new CycleMlp(
-            new Config(
-                a.ImageSize,
-                [1, 1, 3, 1],
-                [32, 64, 128, 192],
-                [4, 4, 4, 4],
-                a.Classes,
-                a.Channels,
-                a.Dropout,
-                a.DropPath,
+        Make("cyclemlp_b1", depths: [2, 2, 4, 2], dims: narrow, ratios: [4, 4, 4, 4], parameters: 15.16, gmacs: 2.1, top1: 78.9),
+        Make("cyclemlp_b2", depths: [2, 3, 10, 3], dims: narrow, ratios: [4, 4, 4, 4], parameters: 26.80, gmacs: 3.9, top1: 81.6),
+        Make("cyclemlp_b3", depths: [3, 4, 18, 3], dims: narrow, ratios: [8, 8, 4, 4], parameters: 38.39, gmacs: 6.9, top1: 82.4),
+        Make("cyclemlp_b4", depths: [3, 8, 27, 3], dims: narrow, ratios: [8, 8, 4, 4], parameters: 51.80, gmacs: 10.1, top1: 83.0),
+        Make(
+            "cyclemlp_b5",
+            depths: [3, 4, 24, 3],
+            dims: [96, 192, 384, 768],
+            ratios: [4, 4, 4, 4],
+            parameters: 75.75,
+            gmacs: 12.3,
+            top1: 83.2
+        ),
+        Variant.Micro(
+            "cyclemlp_micro_32",
+            "CycleMLP, 2021, arXiv:2107.10224",
+            config: new Config(
+                ImageSize: (32, 32),
+                Depths: [1, 1, 3, 1],
+                Dims: [32, 64, 128, 192],
+                MlpRatios: [4, 4, 4, 4],
+                Classes: 10,
                 StemStride: 2
-            )
-        )),
+            ),
+            create: config => new CycleMlp(config)
+        ),
     ];
 }

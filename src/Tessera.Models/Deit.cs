@@ -21,8 +21,7 @@ public sealed partial class Deit : Vit
         : base(config with { Resampling = PositionResampling.Bicubic }, distillationToken: true)
     {
         distToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
-        if (config.Classes > 0)
-            headDist = Initialised(new Linear(config.Dim, config.Classes));
+        headDist = InitialClassifier();
     }
 
     /// <inheritdoc/>
@@ -53,8 +52,7 @@ public sealed partial class Deit : Vit
     public override void ResetClassifier(int classes)
     {
         base.ResetClassifier(classes);
-        headDist = classes > 0 ? Initialised(new Linear(Options.Dim, classes)) : null;
-        headDist?.To(distToken.Device, distToken.DType);
+        headDist = FreshClassifier();
     }
 
     private const string Paper = "Training data-efficient image transformers, 2020, arXiv:2012.12877";
@@ -73,26 +71,22 @@ public sealed partial class Deit : Vit
         var distilled = name.Contains("distilled", StringComparison.Ordinal);
         return new(
             name,
-            Paper,
-            options =>
-            {
-                var config = new Config(
-                    options.ImageSize ?? (image, image),
-                    16,
-                    dim,
-                    12,
-                    heads,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1,
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(
+                    ImageSize: (image, image),
+                    Patch: 16,
+                    Dim: dim,
+                    Depth: 12,
+                    Heads: heads,
+                    DropPath: 0.1,
                     Resampling: PositionResampling.Bicubic
-                );
-                return distilled ? new Deit(config) : new Vit(config);
-            },
-            image,
-            parameters,
-            gmacs,
+                ),
+                config => distilled ? new Deit(config) : new Vit(config)
+            ),
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -106,17 +100,38 @@ public sealed partial class Deit : Vit
     /// <summary>The published sizes.</summary>
     public static new IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("deit_tiny_patch16_224", 192, 3, 224, 5.72, 1.26, 72.2),
-        Make("deit_256_patch16_224", 256, 4, 224, null, null, null, "the dense model of dynamicvit_deit_256_07"),
-        Make("deit_small_patch16_224", 384, 6, 224, 22.05, 4.61, 79.9),
-        Make("deit_base_patch16_224", 768, 12, 224, 86.57, 17.58, 81.8),
-        Make("deit_tiny_distilled_patch16_224", 192, 3, 224, 5.91, 1.27, 74.5),
-        Make("deit_small_distilled_patch16_224", 384, 6, 224, 22.44, 4.63, 81.2),
-        Make("deit_base_distilled_patch16_224", 768, 12, 224, 87.34, 17.68, 83.4),
-        Make("deit_base_patch16_384", 768, 12, 384, 86.86, 55.5, 82.9),
-        Make("deit_base_distilled_patch16_384", 768, 12, 384, 87.63, 55.7, 85.2, "1000 epochs"),
-        Variant.Micro("deit_micro_distilled_patch4_32", Paper, 32, a => new Deit(
-            new Config(a.ImageSize, 4, 128, 6, 4, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make("deit_tiny_patch16_224", dim: 192, heads: 3, image: 224, parameters: 5.72, gmacs: 1.26, top1: 72.2),
+        Make(
+            "deit_256_patch16_224",
+            dim: 256,
+            heads: 4,
+            image: 224,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "the dense model of dynamicvit_deit_256_07"
+        ),
+        Make("deit_small_patch16_224", dim: 384, heads: 6, image: 224, parameters: 22.05, gmacs: 4.61, top1: 79.9),
+        Make("deit_base_patch16_224", dim: 768, heads: 12, image: 224, parameters: 86.57, gmacs: 17.58, top1: 81.8),
+        Make("deit_tiny_distilled_patch16_224", dim: 192, heads: 3, image: 224, parameters: 5.91, gmacs: 1.27, top1: 74.5),
+        Make("deit_small_distilled_patch16_224", dim: 384, heads: 6, image: 224, parameters: 22.44, gmacs: 4.63, top1: 81.2),
+        Make("deit_base_distilled_patch16_224", dim: 768, heads: 12, image: 224, parameters: 87.34, gmacs: 17.68, top1: 83.4),
+        Make("deit_base_patch16_384", dim: 768, heads: 12, image: 384, parameters: 86.86, gmacs: 55.5, top1: 82.9),
+        Make(
+            "deit_base_distilled_patch16_384",
+            dim: 768,
+            heads: 12,
+            image: 384,
+            parameters: 87.63,
+            gmacs: 55.7,
+            top1: 85.2,
+            note: "1000 epochs"
+        ),
+        Variant.Micro(
+            "deit_micro_distilled_patch4_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 6, Heads: 4, Classes: 10),
+            create: config => new Deit(config)
+        ),
     ];
 }

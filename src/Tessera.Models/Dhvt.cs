@@ -52,7 +52,7 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         bool OverlappingPatches = true,
         bool HeadTokens = true,
         bool DynamicFeedForward = true
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -77,19 +77,18 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the blocks' embeddings of head tokens do decay, as in the reference.</summary>
-    public override bool WithoutDecay(string name) => name == "cls_token";
+    public override bool NoWeightDecay(string name) => name == "cls_token";
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -107,20 +106,10 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
-    /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), Options.Patch);
         return [new(Features(input).Slice(1, 1).ToMap(height, width), Options.Patch)];
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(Options.Dim, classes, clsToken);
     }
 
     /// <summary>Takes note of the size; nothing depends on it, but without convolutions patches have to divide it.</summary>
@@ -222,7 +211,7 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
         public HeadInteractedAttention(Config config)
         {
             if (config.Dim % config.Heads != 0)
-                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+                throw new ArgumentException($"the width {config.Dim} must be a multiple of the {config.Heads} heads", nameof(config));
             (heads, attentionDropout) = (config.Heads, config.AttentionDropout);
             posEmbed = Init.TruncatedNormal(new Parameter([1, heads, config.Dim]), 0.02);
             qkv = new Linear(config.Dim, 3 * config.Dim, config.QkvBias);
@@ -240,16 +229,9 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
             var groups = htNorm.Call(htProj.Call(means).Reshape(batch, heads, heads, depth)).Gelu(); // [B, h, h, d]
             var headTokens = Record("head_tokens", groups.Flatten(2) + posEmbed); // [B, h, D]
             var x = Torch.Cat([input, headTokens], 1);
-            var packed = qkv.Call(x).Reshape(batch, tokens + heads, 3, heads, depth).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, T + h, d]
-            var dropout = Training ? attentionDropout : 0;
-            Tensor mixed;
-            if (Wanted("attention"))
-            {
-                var weights = Record("attention", Attention.Weights(packed[0], packed[1]));
-                mixed = Torch.Dropout(weights, dropout, Training).Matmul(packed[2]);
-            }
-            else
-                mixed = Attention.Apply(packed[0], packed[1], packed[2], dropout: dropout);
+            // 3 of [B, h, T + h, d]
+            var packed = qkv.Call(x).Reshape(batch, tokens + heads, 3, heads, depth).Permute(2, 0, 3, 1, 4).Unbind();
+            var mixed = Attention.Apply(this, packed[0], packed[1], packed[2], dropout: attentionDropout);
             x = proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens + heads, dim));
             var token = x.Slice(1, 0, 1) + x.Slice(1, tokens).Mean(1, true);
             return drop.Call(Torch.Cat([token, x.Slice(1, 1, tokens)], 1));
@@ -300,24 +282,15 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Dhvt(
-                new Config(
-                    options.ImageSize ?? (image, image),
-                    patch,
-                    dim,
-                    12,
-                    heads,
-                    options.Classes ?? classes,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(ImageSize: (image, image), Patch: patch, Dim: dim, Depth: 12, Heads: heads, Classes: classes, DropPath: 0),
+                config => new Dhvt(config)
             ),
             // The published figures leave attention's products out where they weigh most.
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             MacsWithAttention: patch > 2,
             Top1: top1,
             Dataset: dataset,
@@ -330,28 +303,111 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     /// <summary>The published models.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("dhvt_tiny_cifar_patch4", 32, 4, 192, 4, 100, 6.009, 0.4, "CIFAR-100", 80.93, Unchecked),
-        Make("dhvt_small_cifar_patch4", 32, 4, 384, 8, 100, 23.425, 1.5, "CIFAR-100", 82.91, Unchecked),
-        Make("dhvt_tiny_cifar_patch2", 32, 2, 192, 4, 100, 5.845, 1.4, "CIFAR-100", 83.54, Unchecked),
-        Make("dhvt_small_cifar_patch2", 32, 2, 384, 8, 100, 22.767, 5.6, "CIFAR-100", 85.68, "300 epochs from scratch"),
-        Make("dhvt_tiny_domain_patch16", 224, 16, 192, 4, 345, 6.106, null, "DomainNet"),
-        Make("dhvt_small_domain_patch16", 224, 16, 384, 6, 345, 23.788, null, "DomainNet"),
+        Make(
+            "dhvt_tiny_cifar_patch4",
+            image: 32,
+            patch: 4,
+            dim: 192,
+            heads: 4,
+            classes: 100,
+            parameters: 6.009,
+            gmacs: 0.4,
+            dataset: "CIFAR-100",
+            top1: 80.93,
+            note: Unchecked
+        ),
+        Make(
+            "dhvt_small_cifar_patch4",
+            image: 32,
+            patch: 4,
+            dim: 384,
+            heads: 8,
+            classes: 100,
+            parameters: 23.425,
+            gmacs: 1.5,
+            dataset: "CIFAR-100",
+            top1: 82.91,
+            note: Unchecked
+        ),
+        Make(
+            "dhvt_tiny_cifar_patch2",
+            image: 32,
+            patch: 2,
+            dim: 192,
+            heads: 4,
+            classes: 100,
+            parameters: 5.845,
+            gmacs: 1.4,
+            dataset: "CIFAR-100",
+            top1: 83.54,
+            note: Unchecked
+        ),
+        Make(
+            "dhvt_small_cifar_patch2",
+            image: 32,
+            patch: 2,
+            dim: 384,
+            heads: 8,
+            classes: 100,
+            parameters: 22.767,
+            gmacs: 5.6,
+            dataset: "CIFAR-100",
+            top1: 85.68,
+            note: "300 epochs from scratch"
+        ),
+        Make(
+            "dhvt_tiny_domain_patch16",
+            image: 224,
+            patch: 16,
+            dim: 192,
+            heads: 4,
+            classes: 345,
+            parameters: 6.106,
+            gmacs: null,
+            dataset: "DomainNet"
+        ),
+        Make(
+            "dhvt_small_domain_patch16",
+            image: 224,
+            patch: 16,
+            dim: 384,
+            heads: 6,
+            classes: 345,
+            parameters: 23.788,
+            gmacs: null,
+            dataset: "DomainNet"
+        ),
         Make(
             "dhvt_tiny_imagenet_patch16",
-            224,
-            16,
-            192,
-            3,
-            1000,
-            6.267,
-            1.4,
-            "ImageNet-1k",
-            76.5,
-            Unchecked + "; 77.6 in the authors' repository"
+            image: 224,
+            patch: 16,
+            dim: 192,
+            heads: 3,
+            classes: 1000,
+            parameters: 6.267,
+            gmacs: 1.4,
+            dataset: "ImageNet-1k",
+            top1: 76.5,
+            note: Unchecked + "; 77.6 in the authors' repository"
         ),
-        Make("dhvt_small_imagenet_patch16", 224, 16, 384, 6, 1000, 24.041, 5.1, "ImageNet-1k", 82.3, "300 epochs from scratch"),
-        Variant.Micro("dhvt_micro_patch4_32", Paper, 32, a => new Dhvt(
-            new Config(a.ImageSize, 4, 96, 6, 3, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make(
+            "dhvt_small_imagenet_patch16",
+            image: 224,
+            patch: 16,
+            dim: 384,
+            heads: 6,
+            classes: 1000,
+            parameters: 24.041,
+            gmacs: 5.1,
+            dataset: "ImageNet-1k",
+            top1: 82.3,
+            note: "300 epochs from scratch"
+        ),
+        Variant.Micro(
+            "dhvt_micro_patch4_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 96, Depth: 6, Heads: 3, Classes: 10),
+            create: config => new Dhvt(config)
+        ),
     ];
 }

@@ -15,7 +15,10 @@ namespace Tessera.Models;
 /// </remarks>
 public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 {
-    /// <summary>Name of what the teacher's tokens are compared with: normed patch tokens [B, N, D], or with a dense head their logits [B, N, classes].</summary>
+    /// <summary>
+    /// Name of what the teacher's tokens are compared with: normed patch tokens [B, N, D], or with a dense head their logits [B, N,
+    /// classes].
+    /// </summary>
     public const string Tokens = "tokens";
 
     /// <summary>Name of the last decision without gradient, [B, N, 1].</summary>
@@ -61,7 +64,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         double MlpRatio = 4,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, 1 + N, D]
@@ -79,7 +82,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     {
         if (config.PruningLayers.Count != config.KeepRatios.Count)
             throw new ArgumentException(
-                $"{config.PruningLayers.Count} pruning layers and {config.KeepRatios.Count} ratios",
+                $"{config.PruningLayers.Count} pruning layers and {config.KeepRatios.Count} ratios were given: every layer needs one ratio",
                 nameof(config)
             );
         clsToken = Init.TruncatedNormal(new Parameter([1, 1, config.Dim]), 0.02);
@@ -92,24 +95,27 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         scorePredictor = new(config.PruningLayers.Select(_ => new Predictor(config.Dim)));
         drop = new Dropout(config.Dropout);
         TransformerInit.Linears(this);
-        ResetHeads();
+        head = InitialClassifier();
+        auxHead = config.DenseHead ? InitialClassifier() : null;
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames =>
-        Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.DenseHead ? [.. base.ClassifierNames, "aux_head.weight", "aux_head.bias"] : base.ClassifierNames;
+
+    /// <inheritdoc/>
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";
 
     /// <summary>Rows and columns of patch tokens.</summary>
     public (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
@@ -192,7 +198,9 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         return null;
     }
 
-    /// <summary>Straight-through Gumbel softmax over the last dimension at temperature 1: one-hot values, gradients of the softmax.</summary>
+    /// <summary>
+    /// Straight-through Gumbel softmax over the last dimension at temperature 1: one-hot values, gradients of the softmax.
+    /// </summary>
     /// <param name="scores">Log-probabilities.</param>
     /// <param name="noise">Gumbel noise of the same shape; drawn when left out.</param>
     public static Tensor HardGumbel(Tensor scores, Tensor? noise = null) =>
@@ -229,15 +237,11 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// <summary>The class token, [B, D].</summary>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
-    /// <summary>The class token's head alone; with a dense head <see cref="Module{TIn, TOut}.Call"/> adds what the patch tokens say.</summary>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>Logits for prediction; with a dense head, class token plus half the maximum over the tokens that are left.</summary>
-    protected override Tensor Forward(Tensor input)
+    protected override Tensor Logits(Tensor features)
     {
-        var tokens = Features(input);
-        var logits = Classify(Pool(tokens));
-        return auxHead is null ? logits : logits + 0.5 * auxHead.Call(tokens.Slice(1, 1)).Amax(1);
+        var logits = base.Logits(features);
+        return auxHead is null ? logits : logits + 0.5 * auxHead.Call(features.Slice(1, 1)).Amax(1);
     }
 
     /// <inheritdoc/>
@@ -255,7 +259,9 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         return new Outputs(Classify(Pool(tokens))) { Named = named };
     }
 
-    /// <summary>The tokens as a map. In evaluation dropped tokens stand there as they were when they were dropped, after the final norm.</summary>
+    /// <summary>
+    /// The tokens as a map. In evaluation dropped tokens stand there as they were when they were dropped, after the final norm.
+    /// </summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var map = Training ? Features(input).Slice(1, 1) : Restored(input);
@@ -279,7 +285,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             var kept = Torch.Zeros([Grid.Height * Grid.Width], device: image.Device).IndexFill(0, positions[$"position{stage}"][0], 1);
             yield return Insight.Map(
                 $"kept by stage {stage + 1}",
-                $"The tokens that are left from a stage on: {string.Join(", ", Enumerable.Range(0, Options.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.",
+                "The tokens that are left from a stage on: "
+                    + $"{string.Join(", ", Enumerable.Range(0, Options.PruningLayers.Count).Select(Kept))} of {Grid.Height * Grid.Width}.",
                 kept.Reshape(Grid.Height, Grid.Width)
             ) with
             {
@@ -293,14 +300,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        Options = Options with { Classes = classes };
-        ResetHeads();
-    }
-
-    private void ResetHeads()
-    {
-        head = TransformerInit.Head(Options.Dim, Options.Classes, posEmbed);
-        auxHead = TransformerInit.Head(Options.Dim, Options.DenseHead ? Options.Classes : 0, posEmbed);
+        base.ResetClassifier(classes);
+        auxHead = Options.DenseHead ? FreshClassifier() : null;
     }
 
     /// <inheritdoc/>
@@ -404,7 +405,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         protected override Tensor Forward((Tensor X, Tensor? Policy) input)
         {
             var (batch, tokens, dim) = input.X.Shape;
-            var packed = qkv.Call(input.X).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
+            // 3 of [B, h, N, d]
+            var packed = qkv.Call(input.X).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
             if (input.Policy is { } policy)
@@ -412,10 +414,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
                 var scores = (query * (1 / Math.Sqrt(dim / heads))).Matmul(key.MT);
                 mixed = Record("attention", MaskedSoftmax(scores, policy)).Matmul(value);
             }
-            else if (Wanted("attention"))
-                mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
             else
-                mixed = Attention.Apply(query, key, value);
+                mixed = Attention.Apply(this, query, key, value);
             return projDrop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
         }
     }
@@ -440,30 +440,29 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         double[] ratios = [ratio, ratio * ratio, ratio * ratio * ratio];
         return new(
             name,
-            Paper,
-            options => new DynamicVit(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    16,
-                    dim,
-                    depth,
-                    heads,
-                    layers,
-                    ratios,
-                    lvVit,
-                    lvVit ? 64 : 0,
-                    lvVit ? 2 : 1,
-                    !lvVit,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    lvVit ? 3 : 4,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? dropPath
-                )
+                    ImageSize: (224, 224),
+                    Patch: 16,
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    PruningLayers: layers,
+                    KeepRatios: ratios,
+                    DenseHead: lvVit,
+                    Filters: lvVit ? 64 : 0,
+                    Divisor: lvVit ? 2 : 1,
+                    QkvBias: !lvVit,
+                    Classes: 1000,
+                    MlpRatio: lvVit ? 3 : 4,
+                    DropPath: dropPath
+                ),
+                config => new DynamicVit(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -476,62 +475,72 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     [
         Make(
             "dynamicvit_deit_256_07",
-            256,
-            12,
-            4,
-            0.7,
-            false,
-            null,
-            null,
-            76.53,
+            dim: 256,
+            depth: 12,
+            heads: 4,
+            ratio: 0.7,
+            lvVit: false,
+            parameters: null,
+            gmacs: null,
+            top1: 76.53,
             note: "30 epochs from the trained backbone; 1.375 GMACs, published as 1.3"
         ),
         Make(
             "dynamicvit_deit_s_07",
-            384,
-            12,
-            6,
-            0.7,
-            false,
-            22.77,
-            null,
-            79.32,
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            ratio: 0.7,
+            lvVit: false,
+            parameters: 22.77,
+            gmacs: null,
+            top1: 79.32,
             note: "30 epochs from the trained backbone; 2.98 GMACs, published as 2.9"
         ),
-        Make("dynamicvit_deit_b_07", 768, 12, 12, 0.7, false, null, 11.4, 81.43, 0.2),
+        Make(
+            "dynamicvit_deit_b_07",
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            ratio: 0.7,
+            lvVit: false,
+            parameters: null,
+            gmacs: 11.4,
+            top1: 81.43,
+            dropPath: 0.2
+        ),
         Make(
             "dynamicvit_lvvit_s_05",
-            384,
-            16,
-            6,
-            0.5,
-            true,
-            26.88,
-            null,
-            81.97,
+            dim: 384,
+            depth: 16,
+            heads: 6,
+            ratio: 0.5,
+            lvVit: true,
+            parameters: 26.88,
+            gmacs: null,
+            top1: 81.97,
             note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"
         ),
-        Make("dynamicvit_lvvit_s_07", 384, 16, 6, 0.7, true, 26.88, 4.6, 83.08),
-        Make("dynamicvit_lvvit_m_07", 512, 20, 8, 0.7, true, null, 8.5, 83.82),
+        Make("dynamicvit_lvvit_s_07", dim: 384, depth: 16, heads: 6, ratio: 0.7, lvVit: true, parameters: 26.88, gmacs: 4.6, top1: 83.08),
+        Make("dynamicvit_lvvit_m_07", dim: 512, depth: 20, heads: 8, ratio: 0.7, lvVit: true, parameters: null, gmacs: 8.5, top1: 83.82),
         new(
             "dynamicvit_micro_patch4_32_07",
-            Paper,
-            options => new DynamicVit(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (32, 32),
-                    4,
-                    96,
-                    6,
-                    3,
-                    [1, 3, 4],
-                    [0.7, 0.7 * 0.7, 0.7 * 0.7 * 0.7],
-                    Classes: options.Classes ?? 1000,
-                    Channels: options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+                    ImageSize: (32, 32),
+                    Patch: 4,
+                    Dim: 96,
+                    Depth: 6,
+                    Heads: 3,
+                    PruningLayers: [1, 3, 4],
+                    KeepRatios: [0.7, 0.7 * 0.7, 0.7 * 0.7 * 0.7],
+                    Classes: 1000,
+                    DropPath: 0
+                ),
+                config => new DynamicVit(config)
             ),
-            32,
+            ImageSize: 32,
             Preprocessing: Preprocessing.Cifar10,
             Note: "not of the paper: for images of 32 pixels, from a vit_micro_patch4_32"
         ),

@@ -32,7 +32,7 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         double Momentum = 0.1,
         double Dropout = 0.2,
         double DropPath = 0.2
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         /// <summary>Channels of a stage of B0 at this width: a multiple of 8 that is not less than nine tenths of the product.</summary>
         internal int Width(int channels)
@@ -63,7 +63,7 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     private static readonly int[] levels = [2, 3, 5, 8];
 
     private readonly ModuleList<Sequential> features; // stem, seven stages, 1 x 1 convolution
-    private Sequential classifier;
+    private readonly DropoutHead classifier;
 
     /// <summary>A network with torchvision's initialisation: convolutions He-normal over the outputs.</summary>
     public EfficientNet(Config config)
@@ -91,9 +91,9 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
             }
             layers.Add(new Sequential(made));
         }
-        layers.Add(ConvNorm(config, inputs, FeatureWidth, 1, 1));
+        layers.Add(ConvNorm(config, inputs, NumFeatures, 1, 1));
         features = new(layers);
-        classifier = Classifier();
+        classifier = new DropoutHead("1", config.Dropout, InitialClassifier());
         foreach (var (_, module) in NamedModules())
             if (module is Conv2d conv)
             {
@@ -103,16 +103,13 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
             }
     }
 
-    private Sequential Classifier()
+    private protected override Linear NewClassifier(int classes)
     {
-        var drop = new Dropout(Options.Dropout);
-        if (Options.Classes == 0)
-            return new Sequential(drop);
-        var linear = new Linear(FeatureWidth, Options.Classes);
-        var bound = 1 / Math.Sqrt(Options.Classes);
+        var linear = new Linear(NumFeatures, classes);
+        var bound = 1 / Math.Sqrt(classes);
         Init.Uniform(linear.Weight, -bound, bound);
         Init.Zeros(linear.Bias!);
-        return new Sequential(drop, linear);
+        return linear;
     }
 
     private static Sequential ConvNorm(
@@ -135,7 +132,7 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     private protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => 4 * Options.Width(stages[^1].Outputs);
+    public override int NumFeatures => 4 * Options.Width(stages[^1].Outputs);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
@@ -145,10 +142,13 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
                 .SelectMany(stage => Enumerable.Range(0, Options.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}")),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
+    private protected override ref Linear? Classifier => ref classifier.Linear;
 
-    /// <summary>The maps before the resolution halves, strides 4 to 32; the last one is what the classifier's 1 x 1 convolution makes of it.</summary>
+    private protected override string ClassifierPath => "classifier.1";
+
+    /// <summary>
+    /// The maps before the resolution halves, strides 4 to 32; the last one is what the classifier's 1 x 1 convolution makes of it.
+    /// </summary>
     private protected override IEnumerable<Tensor> Maps(Tensor image)
     {
         var x = image;
@@ -160,24 +160,11 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         }
     }
 
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => classifier.Call(pooled);
+    /// <summary>Without a classifier too, training drops some of the pooled features.</summary>
+    protected override Tensor Classify(Tensor pooled) => Classes > 0 ? classifier.Call(pooled) : classifier.Drop(pooled);
 
     /// <inheritdoc/>
     public override bool BelongsToHead(string name) => name.StartsWith("features.8.", StringComparison.Ordinal) || base.BelongsToHead(name);
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        classifier = Classifier();
-        var weight = ((Conv2d)features[0][0]).Weight;
-        classifier.Train(Training);
-        classifier.To(weight.Device, weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>
     /// An inverted residual (Sandler et al., 2018, arXiv:1801.04381): 1 x 1 to more channels (unless they stay as many), depthwise, a gate,
@@ -225,28 +212,23 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     ) =>
         new(
             name,
-            Paper,
-            options =>
-            {
-                // B5 to B7 keep the batch norms of the authors' code.
-                var large = width >= 1.6;
-                return new EfficientNet(
-                    new Config(
-                        options.ImageSize ?? (image, image),
-                        width,
-                        depth,
-                        options.Classes ?? 1000,
-                        options.Channels ?? 3,
-                        Eps: large ? 1e-3 : 1e-5,
-                        Momentum: large ? 0.01 : 0.1,
-                        Dropout: options.Dropout ?? dropout,
-                        DropPath: options.DropPath ?? 0.2
-                    )
-                );
-            },
-            image,
-            parameters,
-            gmacs,
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(
+                    ImageSize: (image, image),
+                    WidthFactor: width,
+                    DepthFactor: depth,
+                    // B5 to B7 keep the batch norms of the authors' code.
+                    Eps: width >= 1.6 ? 1e-3 : 1e-5,
+                    Momentum: width >= 1.6 ? 0.01 : 0.1,
+                    Dropout: dropout,
+                    DropPath: 0.2
+                ),
+                config => new EfficientNet(config)
+            ),
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -259,16 +241,107 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     /// <summary>The published sizes, with torchvision's figures.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("efficientnet_b0", 1, 1, 224, 256, 0.2, 5.289, 0.39, 77.69, 77.1),
-        Make("efficientnet_b1", 1, 1.1, 240, 256, 0.2, 7.794, 0.69, 78.64, 79.1),
-        Make("efficientnet_b2", 1.1, 1.2, 288, 288, 0.3, 9.110, 1.09, 80.61, 80.1),
-        Make("efficientnet_b3", 1.2, 1.4, 300, 320, 0.3, 12.233, 1.83, 82.01, 81.6),
-        Make("efficientnet_b4", 1.4, 1.8, 380, 384, 0.4, 19.342, 4.39, 83.38, 82.9),
-        Make("efficientnet_b5", 1.6, 2.2, 456, 456, 0.4, 30.390, 10.27, 83.44, 83.6),
-        Make("efficientnet_b6", 1.8, 2.6, 528, 528, 0.5, 43.041, 19.07, 84.01, 84.0),
-        Make("efficientnet_b7", 2.0, 3.1, 600, 600, 0.5, 66.348, 37.75, 84.12, 84.3),
-        Variant.Micro("efficientnet_micro_32", Paper, 32, a => new EfficientNet(
-            new Config(a.ImageSize, 1, 0.5, a.Classes, a.Channels, StemStride: 1, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make(
+            "efficientnet_b0",
+            width: 1,
+            depth: 1,
+            image: 224,
+            shortSide: 256,
+            dropout: 0.2,
+            parameters: 5.289,
+            gmacs: 0.39,
+            top1: 77.69,
+            77.1
+        ),
+        Make(
+            "efficientnet_b1",
+            width: 1,
+            depth: 1.1,
+            image: 240,
+            shortSide: 256,
+            dropout: 0.2,
+            parameters: 7.794,
+            gmacs: 0.69,
+            top1: 78.64,
+            79.1
+        ),
+        Make(
+            "efficientnet_b2",
+            width: 1.1,
+            depth: 1.2,
+            image: 288,
+            shortSide: 288,
+            dropout: 0.3,
+            parameters: 9.110,
+            gmacs: 1.09,
+            top1: 80.61,
+            80.1
+        ),
+        Make(
+            "efficientnet_b3",
+            width: 1.2,
+            depth: 1.4,
+            image: 300,
+            shortSide: 320,
+            dropout: 0.3,
+            parameters: 12.233,
+            gmacs: 1.83,
+            top1: 82.01,
+            81.6
+        ),
+        Make(
+            "efficientnet_b4",
+            width: 1.4,
+            depth: 1.8,
+            image: 380,
+            shortSide: 384,
+            dropout: 0.4,
+            parameters: 19.342,
+            gmacs: 4.39,
+            top1: 83.38,
+            82.9
+        ),
+        Make(
+            "efficientnet_b5",
+            width: 1.6,
+            depth: 2.2,
+            image: 456,
+            shortSide: 456,
+            dropout: 0.4,
+            parameters: 30.390,
+            gmacs: 10.27,
+            top1: 83.44,
+            83.6
+        ),
+        Make(
+            "efficientnet_b6",
+            width: 1.8,
+            depth: 2.6,
+            image: 528,
+            shortSide: 528,
+            dropout: 0.5,
+            parameters: 43.041,
+            gmacs: 19.07,
+            top1: 84.01,
+            84.0
+        ),
+        Make(
+            "efficientnet_b7",
+            width: 2.0,
+            depth: 3.1,
+            image: 600,
+            shortSide: 600,
+            dropout: 0.5,
+            parameters: 66.348,
+            gmacs: 37.75,
+            top1: 84.12,
+            84.3
+        ),
+        Variant.Micro(
+            "efficientnet_micro_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), WidthFactor: 1, DepthFactor: 0.5, Classes: 10, StemStride: 1, Dropout: 0, DropPath: 0),
+            create: config => new EfficientNet(config)
+        ),
     ];
 }

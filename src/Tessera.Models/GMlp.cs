@@ -7,7 +7,7 @@ namespace Tessera.Models;
 /// gMLP: an MLP whose hidden values are gated by a linear map over the tokens. Liu et al., "Pay Attention to MLPs", 2021,
 /// arXiv:2105.08050.
 /// </summary>
-public sealed partial class GMlp : TokenMlp
+public sealed partial class GMlp : TokenMlp<GMlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -34,14 +34,9 @@ public sealed partial class GMlp : TokenMlp
     // The norm of a block and the final one; the norm inside of the gate has 1e-5.
     private const double Eps = 1e-6;
 
-    private readonly Config config;
-
     /// <summary>A gMLP, whose gates start as the identity.</summary>
     public GMlp(Config config)
-        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
+        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
 
     private sealed partial class Block : TokenMlpBlock
     {
@@ -77,9 +72,9 @@ public sealed partial class GMlp : TokenMlp
         public GatedMlp(Config config)
         {
             var hidden = (int)(config.Dim * config.MlpRatio);
-            fc1 = Initialised(new Linear(config.Dim, hidden));
+            fc1 = XavierInit.Linears(new Linear(config.Dim, hidden));
             gate = new SpatialGate(hidden / 2, config.Tokens);
-            fc2 = Initialised(new Linear(hidden / 2, config.Dim));
+            fc2 = XavierInit.Linears(new Linear(hidden / 2, config.Dim));
             drop = new Dropout(config.Dropout);
         }
 
@@ -119,23 +114,14 @@ public sealed partial class GMlp : TokenMlp
     private static Variant Make(string name, int dim, double dropPath, double parameters, double gmacs, double top1, string? note = null) =>
         new(
             name,
-            "Pay Attention to MLPs, 2021, arXiv:2105.08050",
-            options => new GMlp(
-                new Config(
-                    options.ImageSize ?? (224, 224),
-                    16,
-                    dim,
-                    30,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    6,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? dropPath
-                )
+            Paper: "Pay Attention to MLPs, 2021, arXiv:2105.08050",
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Patch: 16, Dim: dim, Depth: 30, Classes: 1000, MlpRatio: 6, DropPath: dropPath),
+                config => new GMlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.Half with
@@ -148,11 +134,14 @@ public sealed partial class GMlp : TokenMlp
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("gmlp_ti16_224", 128, 0, 5.87, 1.33, 72.3, "1.4 GMACs in the paper"),
-        Make("gmlp_s16_224", 256, 0.05, 19.42, 4.39, 79.6, "4.5 GMACs in the paper"),
-        Make("gmlp_b16_224", 512, 0.2, 73.08, 15.8, 81.6),
-        Variant.Micro("gmlp_micro_32", "Pay Attention to MLPs, 2021, arXiv:2105.08050", 32, a => new GMlp(
-            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make("gmlp_ti16_224", dim: 128, dropPath: 0, parameters: 5.87, gmacs: 1.33, top1: 72.3, note: "1.4 GMACs in the paper"),
+        Make("gmlp_s16_224", dim: 256, dropPath: 0.05, parameters: 19.42, gmacs: 4.39, top1: 79.6, note: "4.5 GMACs in the paper"),
+        Make("gmlp_b16_224", dim: 512, dropPath: 0.2, parameters: 73.08, gmacs: 15.8, top1: 81.6),
+        Variant.Micro(
+            "gmlp_micro_32",
+            "Pay Attention to MLPs, 2021, arXiv:2105.08050",
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 8, Classes: 10),
+            create: config => new GMlp(config)
+        ),
     ];
 }

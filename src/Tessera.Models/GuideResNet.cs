@@ -1,3 +1,4 @@
+using Tessera.Models.Layers;
 using Tessera.Nn;
 
 namespace Tessera.Models;
@@ -25,7 +26,7 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
         int Channels = 3,
         double Eps = 1e-5,
         double Momentum = 0.1
-    ) : IBackboneConfig
+    ) : BackboneConfig
     {
         /// <summary>Channels of the three stages.</summary>
         public IReadOnlyList<int> Widths { get; init; } = Widths ?? [16, 32, 64];
@@ -33,7 +34,7 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
 
     private readonly Stem stem;
     private readonly Stage[] stages;
-    private readonly Head head;
+    private readonly DropoutHead head;
 
     /// <summary>A network with the authors' initialisation.</summary>
     public GuideResNet(Config config)
@@ -41,7 +42,7 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     {
         stem = new Stem(config);
         stages = [.. config.Widths.Select((_, i) => new Stage(config, i))];
-        head = new Head(config.Widths[^1], config.Classes);
+        head = new DropoutHead("fc", 0, InitialClassifier());
     }
 
     /// <inheritdoc/>
@@ -63,14 +64,23 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     private static BatchNorm Norm(Config config, int width) => new(width, config.Eps, config.Momentum);
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Widths[^1];
+    public override int NumFeatures => Options.Widths[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. stages.Index().SelectMany(s => Enumerable.Range(1, Options.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
+    private protected override ref Linear? Classifier => ref head.Linear;
+
+    private protected override string ClassifierPath => "head.fc";
+
+    private protected override Linear NewClassifier(int classes)
+    {
+        var linear = new Linear(NumFeatures, classes);
+        Init.Normal(linear.Weight, 0.01);
+        Init.Zeros(linear.Bias!);
+        return linear;
+    }
 
     private IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
     {
@@ -91,18 +101,6 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     /// <summary>The stages, strides 1, 2 and 4.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Maps(input).Select((map, i) => new FeatureMap(map, 1 << i))];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head.Reset(FeatureWidth, classes);
-        var like = stem.Parameters().First();
-        head.To(like.Device, like.DType);
-    }
-
-    /// <inheritdoc/>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     private sealed partial class Stem : Layer
     {
@@ -176,34 +174,17 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
         protected override Tensor Forward(Tensor input) => secondNorm.Call(b.Call(firstNorm.Call(a.Call(input)).Relu()));
     }
 
-    private sealed partial class Head : Layer
-    {
-        private Linear? fc;
-
-        public Head(int width, int classes) => Reset(width, classes);
-
-        public void Reset(int width, int classes)
-        {
-            fc = classes > 0 ? new Linear(width, classes) : null;
-            if (fc is null)
-                return;
-            Init.Normal(fc.Weight, 0.01);
-            Init.Zeros(fc.Bias!);
-        }
-
-        protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(input);
-    }
-
     private static Variant Make(int depth, double parameters, double gmacs) =>
         new(
             $"guide_resnet{depth}",
-            "Locality Guidance for Improving Vision Transformers on Tiny Datasets, 2022, arXiv:2207.10026",
-            options => new GuideResNet(
-                new((depth - 2) / 6, options.ImageSize ?? (32, 32), Classes: options.Classes ?? 100, Channels: options.Channels ?? 3)
+            Paper: "Locality Guidance for Improving Vision Transformers on Tiny Datasets, 2022, arXiv:2207.10026",
+            Create: Variant.Configured(
+                new Config(BlocksPerStage: (depth - 2) / 6, ImageSize: (32, 32), Classes: 100),
+                config => new GuideResNet(config)
             ),
-            32,
-            parameters,
-            gmacs,
+            ImageSize: 32,
+            Parameters: parameters,
+            GMacs: gmacs,
             Dataset: "CIFAR-100",
             Preprocessing: Preprocessing.Cifar100,
             Note: "the guide of transformers; projections as shortcuts"

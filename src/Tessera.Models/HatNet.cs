@@ -46,7 +46,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         double DropPath = 0,
         double Eps = 1e-6,
         int StemStride = 4
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         /// <summary>Windows, poolings, kernels and expansions as published.</summary>
         public Config((int Height, int Width) imageSize, IReadOnlyList<int> dims, int headDim, IReadOnlyList<int> depths)
@@ -61,7 +61,8 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 var (rows, columns) = ((height + stride - 1) / stride, (width + stride - 1) / stride);
                 if (rows < side || columns < side)
                     throw new ShapeException(
-                        $"an image of {height} x {width} gives stage {i + 1} a map of {rows} x {columns}, which does not pool by {side}: {(side - 1) * stride + 1} pixels at least were expected"
+                        $"an image of {height} x {width} gives stage {i + 1} a map of {rows} x {columns}, which "
+                            + $"cannot be pooled by {side}: both sides must be at least {(side - 1) * stride + 1}"
                     );
             }
         }
@@ -72,7 +73,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     private readonly Downsample ds2;
     private readonly Downsample ds3;
     private readonly Downsample ds4;
-    private Sequential? classifier;
+    private readonly DropoutHead classifier;
 
     /// <summary>A model with the authors' initialisation.</summary>
     public HatNet(Config config)
@@ -83,9 +84,12 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 list.Count != 4
             )
         )
-            throw new ArgumentException("widths, depths, windows, poolings, kernels and expansions are four each", nameof(config));
+            throw new ArgumentException(
+                "Dims, Depths, Windows, Poolings, Kernels and Expansions must have four values each",
+                nameof(config)
+            );
         if (config.StemStride is not (1 or 2 or 4))
-            throw new ArgumentException($"a stem of stride {config.StemStride}: 1, 2 or 4 was expected", nameof(config));
+            throw new ArgumentException($"the stride of the stem must be 1, 2 or 4, not {config.StemStride}", nameof(config));
         config.Check(config.ImageSize.Height, config.ImageSize.Width);
         patchEmbed = new Sequential(
             new Conv2d(config.Channels, 16, 3, config.StemStride > 1 ? 2 : 1, 1),
@@ -104,8 +108,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         ds2 = new Downsample(config.Dims[0], config.Dims[1], config.Eps);
         ds3 = new Downsample(config.Dims[1], config.Dims[2], config.Eps);
         ds4 = new Downsample(config.Dims[2], config.Dims[3], config.Eps);
-        if (config.Classes > 0)
-            classifier = Classifier(config);
+        classifier = new DropoutHead("1", config.HeadDropout, InitialClassifier());
         foreach (var (_, module) in NamedModules())
         {
             if (module is not Conv2d conv)
@@ -116,23 +119,16 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         }
     }
 
-    private static Sequential Classifier(Config config)
-    {
-        var linear = new Linear(config.Dims[3], config.Classes);
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        Init.Zeros(linear.Bias!);
-        return new Sequential(new Dropout(config.HeadDropout), linear);
-    }
-
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dims[3];
+    public override int NumFeatures => Options.Dims[3];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["classifier.1.weight", "classifier.1.bias"];
+    private protected override ref Linear? Classifier => ref classifier.Linear;
+
+    private protected override string ClassifierPath => "classifier.1";
 
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]
@@ -158,20 +154,11 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     protected override Tensor Pool(Tensor features) => features.Mean((2, 3));
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => classifier is null ? pooled : classifier.Call(pooled);
+    protected override Tensor Classify(Tensor pooled) => classifier.Call(pooled);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Encode(input).Select((map, s) => new FeatureMap(map, Options.StemStride << s))];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        classifier = classes > 0 ? Classifier(Options) : null;
-        var weight = ((Conv2d)patchEmbed[0]).Weight;
-        classifier?.To(weight.Device, weight.DType);
-    }
 
     /// <summary>Takes note of the size; no weight depends on it.</summary>
     /// <exception cref="ShapeException">A stage's map would be too small to be pooled.</exception>
@@ -228,7 +215,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         {
             var dim = config.Dims[stage];
             if (dim % config.HeadDim != 0)
-                throw new ArgumentException($"a width of {dim} is no multiple of a head's, {config.HeadDim}", nameof(config));
+                throw new ArgumentException($"the width {dim} must be a multiple of the width of a head, {config.HeadDim}", nameof(config));
             (heads, depth, window, pooling) = (dim / config.HeadDim, config.HeadDim, config.Windows[stage], config.Poolings[stage]);
             norm = new GroupNorm(1, dim, config.Eps);
             qkv = new Conv2d(dim, 3 * dim, 1);
@@ -251,7 +238,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
             if (q is null)
             {
                 var tokens = packed.Reshape(batch, 3, heads, depth, -1).Permute(1, 0, 2, 4, 3); // [3, B, h, N, d]
-                return drop.Call(proj.Call(ToMap(Attend("attention", tokens[0], tokens[1], tokens[2]))));
+                return drop.Call(proj.Call(ToMap(Attention.Apply(this, tokens[0], tokens[1], tokens[2]))));
             }
             var mixed = gridNorm!.Call(input + Windowed(packed));
             var query = q.Call(mixed).Reshape(batch, heads, depth, -1).MT; // [B, h, N, d]
@@ -259,7 +246,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 .Call(dsNorm!.Call(mixed.AvgPool2d(pooling, pooling)))
                 .Reshape(batch, 2, heads, depth, -1)
                 .Permute(1, 0, 2, 4, 3); // [2, B, h, M, d]
-            return drop.Call(proj.Call(ToMap(Attend("attention", query, pooled[0], pooled[1])) + mixed));
+            return drop.Call(proj.Call(ToMap(Attention.Apply(this, query, pooled[0], pooled[1])) + mixed));
 
             Tensor ToMap(Tensor x) => x.MT.Reshape(batch, dim, height, width); // [B, h, N, d] -> [B, C, H, W]
         }
@@ -276,20 +263,13 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 .Reshape([batch, 3, heads, depth, rows, window, columns, window])
                 .Permute(1, 0, 4, 6, 2, 5, 7, 3)
                 .Reshape(3, batch * rows * columns, heads, window * window, depth);
-            var map = Attend("window_attention", windows[0], windows[1], windows[2])
+            var map = Attention
+                .Apply(this, windows[0], windows[1], windows[2], record: "window_attention")
                 .Reshape([batch, rows, columns, heads, window, window, depth])
                 .Permute(0, 3, 6, 1, 4, 2, 5)
                 .Reshape(batch, heads * depth, height + below, width + right);
             return below > 0 || right > 0 ? map[.., .., 0..(int)height, 0..(int)width] : map;
         }
-
-        private Tensor Attend(
-            string name,
-            Tensor query,
-            Tensor key,
-            Tensor value
-        ) // [..., h, N, d]
-            => Wanted(name) ? Record(name, Attention.Weights(query, key)).Matmul(value) : Attention.Apply(query, key, value);
     }
 
     /// <summary>Inverted residual without its residual: widens, convolves each channel, narrows, with a norm first and last.</summary>
@@ -326,20 +306,14 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new HatNet(
-                new Config(options.ImageSize ?? (224, 224), dims, headDim, depths)
-                {
-                    Kernels = kernels ?? [3, 3, 3, 3],
-                    Classes = options.Classes ?? 1000,
-                    Channels = options.Channels ?? 3,
-                    Dropout = options.Dropout ?? 0,
-                    DropPath = options.DropPath ?? 0,
-                }
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(imageSize: (224, 224), dims: dims, headDim: headDim, depths: depths) { Kernels = kernels ?? [3, 3, 3, 3] },
+                config => new HatNet(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             MacsWithAttention: false,
             Top1: top1,
             Dataset: "ImageNet-1k",
@@ -350,31 +324,38 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("hat_net_tiny", [48, 96, 240, 384], 48, [2, 2, 6, 3], 12.656, 2.0, 79.8),
-        Make("hat_net_small", [64, 128, 320, 512], 64, [2, 3, 8, 3], 25.748, 4.3, 82.6),
-        Make("hat_net_medium", [64, 128, 320, 512], 64, [3, 6, 18, 3], 42.942, 8.3, 84.0, [5, 3, 5, 3]),
-        Make("hat_net_large", [64, 128, 320, 640], 64, [3, 8, 27, 3], 63.132, 11.5, 84.2),
+        Make("hat_net_tiny", dims: [48, 96, 240, 384], headDim: 48, depths: [2, 2, 6, 3], parameters: 12.656, gmacs: 2.0, top1: 79.8),
+        Make("hat_net_small", dims: [64, 128, 320, 512], headDim: 64, depths: [2, 3, 8, 3], parameters: 25.748, gmacs: 4.3, top1: 82.6),
+        Make(
+            "hat_net_medium",
+            dims: [64, 128, 320, 512],
+            headDim: 64,
+            depths: [3, 6, 18, 3],
+            parameters: 42.942,
+            gmacs: 8.3,
+            top1: 84.0,
+            kernels: [5, 3, 5, 3]
+        ),
+        Make("hat_net_large", dims: [64, 128, 320, 640], headDim: 64, depths: [3, 8, 27, 3], parameters: 63.132, gmacs: 11.5, top1: 84.2),
         new(
             "hat_net_mini_32",
-            Paper,
-            options => new HatNet(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (32, 32),
-                    [32, 64, 128, 192],
-                    32,
-                    [1, 1, 3, 1],
-                    [4, 4, 2, 1],
-                    [4, 2, 2, 1],
-                    [3, 3, 3, 3],
-                    [4, 4, 4, 4],
-                    options.Classes ?? 10,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0,
+                    ImageSize: (32, 32),
+                    Dims: [32, 64, 128, 192],
+                    HeadDim: 32,
+                    Depths: [1, 1, 3, 1],
+                    Windows: [4, 4, 2, 1],
+                    Poolings: [4, 2, 2, 1],
+                    Kernels: [3, 3, 3, 3],
+                    Expansions: [4, 4, 4, 4],
+                    Classes: 10,
                     StemStride: 2
-                )
+                ),
+                config => new HatNet(config)
             ),
-            32,
+            ImageSize: 32,
             Dataset: "CIFAR-10",
             Preprocessing: Preprocessing.Cifar10,
             Note: "for small images: a stem of stride 2, windows of 4, 4, 2 and 1"

@@ -21,7 +21,7 @@ public enum HirePadding
 /// via Hierarchical Rearrangement", 2021, arXiv:2108.13341. Takes images of any size.
 /// </summary>
 /// <remarks>Names and order of the weights are the authors'.</remarks>
-public sealed partial class HireMlp : StagedMlp
+public sealed partial class HireMlp : StagedMlp<HireMlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels.</param>
@@ -31,7 +31,8 @@ public sealed partial class HireMlp : StagedMlp
     /// <param name="Regions">Side of a region per stage.</param>
     /// <param name="StepStrides">A block's index in its stage modulo this is its number of steps; per stage.</param>
     /// <param name="StepDilations">Positions per step, per stage.</param>
-    /// <param name="StepPadding">What a shift brings in: <see cref="HirePadding.Circular"/> or <see cref="HirePadding.Zero"/>, which is not undone later.</param>
+    /// <param name="StepPadding">What a shift brings in: <see cref="HirePadding.Circular"/> or <see cref="HirePadding.Zero"/>, which is not
+    /// undone later.</param>
     /// <param name="RegionPadding">What completes the last region.</param>
     /// <param name="Classes">Number of classes; 0 for no classifier.</param>
     /// <param name="Channels">Channels of the images.</param>
@@ -55,8 +56,6 @@ public sealed partial class HireMlp : StagedMlp
         int StemStride = 4
     ) : StagedMlpConfig(ImageSize, Depths, Dims, MlpRatios, Classes, Channels, Dropout, DropPath);
 
-    private readonly Config config;
-
     /// <summary>A Hire-MLP.</summary>
     public HireMlp(Config config)
         : base(
@@ -68,12 +67,8 @@ public sealed partial class HireMlp : StagedMlp
         )
     {
         if (config.StepPadding == HirePadding.Replicate)
-            throw new ArgumentException("a shift fills with the opposite side or with zeros", nameof(config));
-        this.config = config;
+            throw new ArgumentException("StepPadding must be Circular or Zero", nameof(config));
     }
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     /// <summary>Convolution with a stride, batch norm, ReLU: the patches, and what halves the map.</summary>
     private sealed partial class Strided(int from, int to, int kernel, int stride, int padding) : Layer
@@ -222,25 +217,24 @@ public sealed partial class HireMlp : StagedMlp
     ) =>
         new(
             name,
-            "Hire-MLP, 2021, arXiv:2108.13341",
-            options => new HireMlp(
+            Paper: "Hire-MLP, 2021, arXiv:2108.13341",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    depths,
-                    dims,
-                    [4, 4, 4, 4],
-                    [4, 3, 3, 2],
-                    [2, 2, 3, 2],
-                    [2, 2, 1, 1],
-                    Classes: options.Classes ?? 1000,
-                    Channels: options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath
-                )
+                    ImageSize: (224, 224),
+                    Depths: depths,
+                    Dims: dims,
+                    MlpRatios: [4, 4, 4, 4],
+                    Regions: [4, 3, 3, 2],
+                    StepStrides: [2, 2, 3, 2],
+                    StepDilations: [2, 2, 1, 1],
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new HireMlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -255,25 +249,34 @@ public sealed partial class HireMlp : StagedMlp
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("hiremlp_tiny", [2, 2, 4, 2], narrow, 0, 18.04, 2.14, 79.7, "2.1 GMACs in the paper"),
-        Make("hiremlp_small", [3, 4, 10, 3], narrow, 0, 33.11, 4.2, 82.1),
-        Make("hiremlp_base", [4, 6, 24, 3], narrow, 0.2, 58.23, 8.1, 83.2),
-        Make("hiremlp_large", [4, 6, 24, 3], [96, 192, 384, 768], 0.2, 95.72, 13.4, 83.8),
-        Variant.Micro("hiremlp_micro_32", "Hire-MLP, 2021, arXiv:2108.13341", 32, a => new HireMlp(
-            new Config(
-                a.ImageSize,
-                [1, 1, 3, 1],
-                [32, 64, 128, 192],
-                [4, 4, 4, 4],
-                [4, 3, 2, 2],
-                [2, 2, 3, 2],
-                [2, 2, 1, 1],
-                Classes: a.Classes,
-                Channels: a.Channels,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath,
+        Make(
+            "hiremlp_tiny",
+            depths: [2, 2, 4, 2],
+            dims: narrow,
+            dropPath: 0,
+            parameters: 18.04,
+            gmacs: 2.14,
+            top1: 79.7,
+            note: "2.1 GMACs in the paper"
+        ),
+        Make("hiremlp_small", depths: [3, 4, 10, 3], dims: narrow, dropPath: 0, parameters: 33.11, gmacs: 4.2, top1: 82.1),
+        Make("hiremlp_base", depths: [4, 6, 24, 3], dims: narrow, dropPath: 0.2, parameters: 58.23, gmacs: 8.1, top1: 83.2),
+        Make("hiremlp_large", depths: [4, 6, 24, 3], dims: [96, 192, 384, 768], dropPath: 0.2, parameters: 95.72, gmacs: 13.4, top1: 83.8),
+        Variant.Micro(
+            "hiremlp_micro_32",
+            "Hire-MLP, 2021, arXiv:2108.13341",
+            config: new Config(
+                ImageSize: (32, 32),
+                Depths: [1, 1, 3, 1],
+                Dims: [32, 64, 128, 192],
+                MlpRatios: [4, 4, 4, 4],
+                Regions: [4, 3, 2, 2],
+                StepStrides: [2, 2, 3, 2],
+                StepDilations: [2, 2, 1, 1],
+                Classes: 10,
                 StemStride: 2
-            )
-        )),
+            ),
+            create: config => new HireMlp(config)
+        ),
     ];
 }

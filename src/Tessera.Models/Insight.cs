@@ -60,13 +60,13 @@ public sealed record Insight(string Name, string Meaning)
         (int Height, int Width) grid
     )
     {
-        string[] blocks = [.. model.BlockPaths.Where(path => model.PrefixTokensAt(path) > 0)];
+        string[] blocks = [.. model.BlockPaths.Where(path => model.NumPrefixTokensAt(path) > 0)];
         var fitting = blocks
             .Index()
             .SelectMany(block =>
                 attention
                     .Where(a => a.Key.StartsWith(block.Item + ".", StringComparison.Ordinal) && a.Value.Dim == 4 && a.Value.Size(0) == 1)
-                    .Select(a => (block.Index, Prefix: model.PrefixTokensAt(block.Item), Weights: a.Value))
+                    .Select(a => (block.Index, Prefix: model.NumPrefixTokensAt(block.Item), Weights: a.Value))
             )
             .Select(a => (a.Index, a.Prefix, a.Weights, Grid: GridOf(a.Weights.Size(3) - a.Prefix, grid)))
             .Where(a => a.Grid is not null)

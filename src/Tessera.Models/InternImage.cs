@@ -60,7 +60,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         double DropPath = 0,
         bool UniformDropPath = false,
         int StemStride = 2
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Width(int level) => Dim << level;
 
@@ -91,11 +91,14 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     {
         if (config.Depths.Count != config.Groups.Count)
             throw new ArgumentException(
-                $"{config.Depths.Count} depths and {config.Groups.Count} groups: one each per level was expected",
+                $"{config.Depths.Count} depths and {config.Groups.Count} groups were given: every level needs one of each",
                 nameof(config)
             );
         if (config.ClipProjector && config.Depths.Count != 4)
-            throw new ArgumentException($"the CLIP projector joins levels 2 and 3, there are {config.Depths.Count} levels", nameof(config));
+            throw new ArgumentException(
+                $"the CLIP projector joins levels 2 and 3: there must be 4 levels, not {config.Depths.Count}",
+                nameof(config)
+            );
         patchEmbed = new Stem(config);
         var total = config.Depths.Sum();
         var rates = config.UniformDropPath ? [.. Enumerable.Repeat(config.DropPath, total)] : Nn.DropPath.Rates(config.DropPath, total);
@@ -113,34 +116,24 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         }
         else
             convHead = new Sequential(
-                new Conv2d(config.LastWidth, FeatureWidth, 1, bias: false),
-                new Sequential(new BatchNorm(FeatureWidth)),
+                new Conv2d(config.LastWidth, NumFeatures, 1, bias: false),
+                new Sequential(new BatchNorm(NumFeatures)),
                 new Gelu()
             );
-        if (config.Classes > 0)
-            head = Initialised(new Linear(FeatureWidth, config.Classes));
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.ClipProjector ? ProjectorOutputs : (int)(Options.LastWidth * Options.HeadScale);
+    public override int NumFeatures => Options.ClipProjector ? ProjectorOutputs : (int)(Options.LastWidth * Options.HeadScale);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     private static Sequential Norm(int width) => new(new LayerNorm(width, Eps));
-
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
 
     // Outputs of all levels after their norms and before their downsampling, [B, C, H, W].
     private List<Tensor> Levels(Tensor image)
@@ -155,7 +148,9 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         return maps;
     }
 
-    /// <summary>The last level's map [B, 8C, H/32, W/32]; with the CLIP projector that map and the one before joined, [B, 1024, H/16, W/16].</summary>
+    /// <summary>
+    /// The last level's map [B, 8C, H/32, W/32]; with the CLIP projector that map and the one before joined, [B, 1024, H/16, W/16].
+    /// </summary>
     protected override Tensor Features(Tensor input)
     {
         var maps = Levels(input);
@@ -167,9 +162,6 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         convHead is not null
             ? convHead.Call(features).Mean([2, 3])
             : fcNorm!.Call(clipProjector!.Call(features.Flatten(2).Transpose(1, 2)));
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
@@ -184,32 +176,27 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
             var path = $"levels.{i}.blocks.{depth - 1}.dcn";
             yield return new(
                 $"points, level {i + 1}",
-                "The points that a deformable convolution samples for the position in the middle, all groups of channels, larger where the modulation is."
+                "The points that a deformable convolution samples for the position in the middle, all groups of channels, "
+                    + "larger where the modulation is."
             )
             {
                 Places =
                 [
-                    .. Dcnv3.Middle(
-                        records[$"{path}.offset"],
-                        records[$"{path}.modulation"],
-                        Options.Groups[i],
-                        Options.Kernel,
-                        Options.OffsetScale,
-                        Options.RemoveCenter
-                    ),
+                    .. Dcnv3
+                        .Middle(
+                            records[$"{path}.offset"],
+                            records[$"{path}.modulation"],
+                            Options.Groups[i],
+                            Options.Kernel,
+                            Options.OffsetScale,
+                            Options.RemoveCenter
+                        )
+                        .Select(place => new Insight.Place(place.X, place.Y, place.Weight)),
                 ],
             };
         }
         foreach (var insight in base.Insights(image))
             yield return insight;
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
-        head?.To(patchEmbed.Weight.Device, patchEmbed.Weight.DType);
     }
 
     /// <summary>Takes images of any size; with the CLIP projector multiples of the last level's stride.</summary>
@@ -218,7 +205,9 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     {
         var stride = (Options.StemStride * Options.StemStride) << 3;
         if (Options.ClipProjector && (height % stride != 0 || width % stride != 0))
-            throw new ShapeException($"an image of {height} x {width} for the CLIP projector, which takes multiples of {stride}");
+            throw new ShapeException(
+                $"an image of {height} x {width} does not fit the CLIP projector: both sides must be multiples of {stride}"
+            );
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -326,9 +315,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
             );
             norm2 = Norm(width);
             mlp = new Mlp(width, (int)(width * config.MlpRatio), config.Dropout);
-            foreach (var (_, module) in mlp.NamedModules())
-                if (module is Linear linear)
-                    Initialised(linear);
+            TransformerInit.Linears(mlp);
             if (config.ResPostNorm)
             {
                 resPostNorm1 = Norm(width);
@@ -384,15 +371,15 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         private readonly Parameter qBias = Init.Zeros(new Parameter(ProjectorWidth));
         private readonly Parameter kBias = Init.Zeros(new Parameter(ProjectorWidth));
         private readonly Parameter vBias = Init.Zeros(new Parameter(ProjectorWidth));
-        private readonly Linear q = Initialised(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear k = Initialised(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear v = Initialised(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear proj = Initialised(new Linear(ProjectorWidth, ProjectorOutputs));
+        private readonly Linear q = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
+        private readonly Linear k = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
+        private readonly Linear v = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
+        private readonly Linear proj = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorOutputs));
 
         public Tensor Attend(Tensor query, Tensor key, Tensor value)
         {
             var (q1, k1, v1) = (Heads(q.Call(query) + qBias), Heads(k.Call(key) + kBias), Heads(v.Call(value) + vBias)); // [B, h, N, d]
-            var mixed = Wanted("attention") ? Record("attention", Attention.Weights(q1, k1)).Matmul(v1) : Attention.Apply(q1, k1, v1);
+            var mixed = Attention.Apply(this, q1, k1, v1);
             return proj.Call(mixed.Transpose(1, 2).Flatten(2));
         }
 
@@ -405,20 +392,11 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     private static Variant Make(string name, int image, Config config, double parameters, double gmacs, double top1, string? note = null) =>
         new(
             name,
-            Paper,
-            options => new InternImage(
-                config with
-                {
-                    ImageSize = options.ImageSize ?? (image, image),
-                    Classes = options.Classes ?? 1000,
-                    Channels = options.Channels ?? 3,
-                    Dropout = options.Dropout ?? 0,
-                    DropPath = options.DropPath ?? config.DropPath,
-                }
-            ),
-            image,
-            parameters,
-            gmacs,
+            Paper: Paper,
+            Create: Variant.Configured(config with { ImageSize = (image, image) }, config => new InternImage(config)),
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -430,10 +408,10 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
 
     private static Config Large(int dim, int[] depths, int[] groups, double dropPath) =>
         new(
-            (0, 0),
-            dim,
-            depths,
-            groups,
+            ImageSize: (0, 0),
+            Dim: dim,
+            Depths: depths,
+            Groups: groups,
             DepthwiseKernel: 5,
             CenterFeatureScale: true,
             ClipProjector: true,
@@ -446,84 +424,111 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     [
         Make(
             "internimage_t",
-            224,
-            new Config((0, 0), 64, [4, 4, 18, 4], [4, 8, 16, 32], DropPath: 0.1),
-            29.92,
-            4.89,
-            83.5,
-            "30 M and 5 GMACs in the paper"
+            image: 224,
+            config: new Config(ImageSize: (0, 0), Dim: 64, Depths: [4, 4, 18, 4], Groups: [4, 8, 16, 32], DropPath: 0.1),
+            parameters: 29.92,
+            gmacs: 4.89,
+            top1: 83.5,
+            note: "30 M and 5 GMACs in the paper"
         ),
         Make(
             "internimage_s",
-            224,
-            new Config((0, 0), 80, [4, 4, 21, 4], [5, 10, 20, 40], PostNorm: true, LayerScale: 1e-5, DropPath: 0.4),
-            50,
-            8.31,
-            84.2,
-            "8 GMACs in the paper"
+            image: 224,
+            config: new Config(
+                ImageSize: (0, 0),
+                Dim: 80,
+                Depths: [4, 4, 21, 4],
+                Groups: [5, 10, 20, 40],
+                PostNorm: true,
+                LayerScale: 1e-5,
+                DropPath: 0.4
+            ),
+            parameters: 50,
+            gmacs: 8.31,
+            top1: 84.2,
+            note: "8 GMACs in the paper"
         ),
         Make(
             "internimage_b",
-            224,
-            new Config((0, 0), 112, [4, 4, 21, 4], [7, 14, 28, 56], PostNorm: true, LayerScale: 1e-5, DropPath: 0.5),
-            97,
-            16,
-            84.9
+            image: 224,
+            config: new Config(
+                ImageSize: (0, 0),
+                Dim: 112,
+                Depths: [4, 4, 21, 4],
+                Groups: [7, 14, 28, 56],
+                PostNorm: true,
+                LayerScale: 1e-5,
+                DropPath: 0.5
+            ),
+            parameters: 97,
+            gmacs: 16,
+            top1: 84.9
         ),
         Make(
             "internimage_l",
-            384,
-            new Config((0, 0), 160, [5, 5, 22, 5], [10, 20, 40, 80], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.1),
-            223,
-            108,
-            87.7,
-            "22k, then 1k"
+            image: 384,
+            config: new Config(
+                ImageSize: (0, 0),
+                Dim: 160,
+                Depths: [5, 5, 22, 5],
+                Groups: [10, 20, 40, 80],
+                PostNorm: true,
+                LayerScale: 1e-5,
+                OffsetScale: 2,
+                DropPath: 0.1
+            ),
+            parameters: 223,
+            gmacs: 108,
+            top1: 87.7,
+            note: "22k, then 1k"
         ),
         Make(
             "internimage_xl",
-            384,
-            new Config((0, 0), 192, [5, 5, 24, 5], [12, 24, 48, 96], PostNorm: true, LayerScale: 1e-5, OffsetScale: 2, DropPath: 0.2),
-            335,
-            163,
-            88.0,
-            "22k, then 1k"
+            image: 384,
+            config: new Config(
+                ImageSize: (0, 0),
+                Dim: 192,
+                Depths: [5, 5, 24, 5],
+                Groups: [12, 24, 48, 96],
+                PostNorm: true,
+                LayerScale: 1e-5,
+                OffsetScale: 2,
+                DropPath: 0.2
+            ),
+            parameters: 335,
+            gmacs: 163,
+            top1: 88.0,
+            note: "22k, then 1k"
         ),
         Make(
             "internimage_h",
-            640,
-            Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with
+            image: 640,
+            config: Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with
             {
                 ResPostNorm = true,
             },
-            1089.6,
-            1478,
-            89.6,
-            "427M images jointly, then 1k; 1080 M in the paper"
+            parameters: 1089.6,
+            gmacs: 1478,
+            top1: 89.6,
+            note: "427M images jointly, then 1k; 1080 M in the paper"
         ),
         Make(
             "internimage_g",
-            512,
-            Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with
+            image: 512,
+            config: Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with
             {
                 PostNorm = true,
             },
-            3076.4,
-            2700,
-            90.1,
-            "joint pre-training, then 1k; 3000 M in the paper"
+            parameters: 3076.4,
+            gmacs: 2700,
+            top1: 90.1,
+            note: "joint pre-training, then 1k; 3000 M in the paper"
         ),
-        Variant.Micro("internimage_micro_32", Paper, 32, a => new InternImage(
-            new Config(
-                a.ImageSize,
-                32,
-                [1, 1, 3, 1],
-                [2, 4, 8, 16],
-                a.Classes,
-                a.Channels,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath,
-                StemStride: 1
-            )
-        )),
+        Variant.Micro(
+            "internimage_micro_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Dim: 32, Depths: [1, 1, 3, 1], Groups: [2, 4, 8, 16], Classes: 10, StemStride: 1),
+            create: config => new InternImage(config)
+        ),
     ];
 }

@@ -51,7 +51,7 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
         double Dropout = 0,
         double DropPath = 0,
         IReadOnlyList<string>? Order = null
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, 1 + N, D]
@@ -74,24 +74,27 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
         blocks = new(order.Select((kind, i) => new Block(config, kind, rates[i])));
         norm = new LayerNorm(config.Dim);
         drop = new Dropout(config.Dropout);
-        ResetHeads();
+        head = InitialClassifier();
+        auxHead = config.DenseHead ? InitialClassifier() : null;
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames =>
-        Options.DenseHead ? ["head.weight", "head.bias", "aux_head.weight", "aux_head.bias"] : ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.DenseHead ? [.. base.ClassifierNames, "aux_head.weight", "aux_head.bias"] : base.ClassifierNames;
+
+    /// <inheritdoc/>
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";
 
     /// <summary>Rows and columns of patch tokens.</summary>
     public (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
@@ -114,15 +117,11 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <summary>The class token, [B, D].</summary>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
-    /// <summary>The class token's head alone; <see cref="Module{TIn, TOut}.Call"/> adds what the patch tokens say.</summary>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>Logits for prediction: class token plus half the maximum over the patch tokens.</summary>
-    protected override Tensor Forward(Tensor input)
+    protected override Tensor Logits(Tensor features)
     {
-        var tokens = Features(input);
-        var logits = Record("class_logits", Classify(Pool(tokens)));
-        return auxHead is null ? logits : logits + 0.5 * Record("dense_logits", auxHead.Call(tokens.Slice(1, 1))).Amax(1);
+        var logits = Record("class_logits", base.Logits(features));
+        return auxHead is null ? logits : logits + 0.5 * Record("dense_logits", auxHead.Call(features.Slice(1, 1))).Amax(1);
     }
 
     /// <inheritdoc/>
@@ -144,14 +143,8 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)
     {
-        Options = Options with { Classes = classes };
-        ResetHeads();
-    }
-
-    private void ResetHeads()
-    {
-        head = TransformerInit.Head(Options.Dim, Options.Classes, posEmbed);
-        auxHead = TransformerInit.Head(Options.Dim, Options.DenseHead ? Options.Classes : 0, posEmbed);
+        base.ResetClassifier(classes);
+        auxHead = Options.DenseHead ? FreshClassifier() : null;
     }
 
     /// <inheritdoc/>
@@ -186,7 +179,7 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
         public Block(Config config, string kind, double dropPath)
         {
             if (kind is not ("tr" or "mha" or "ffn"))
-                throw new ArgumentException($"block '{kind}': tr, mha or ffn was expected", nameof(kind));
+                throw new ArgumentException($"block '{kind}' must be tr, mha or ffn", nameof(kind));
             this.dropPath = new DropPath(dropPath);
             divisor = config.Divisor;
             factor = kind == "tr" ? 1 : divisor;
@@ -238,25 +231,24 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new LvVit(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    16,
-                    dim,
-                    depth,
-                    heads,
-                    divisor,
-                    filters,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath
-                )
+                    ImageSize: (image, image),
+                    Patch: 16,
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    Divisor: divisor,
+                    Filters: filters,
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new LvVit(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -269,16 +261,124 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("lvvit_t", 240, 12, 4, 1, 64, 224, 0.1, 0.9, 8.53, 2.9, 79.1),
-        Make("lvvit_s", 384, 16, 6, 2, 64, 224, 0.1, 0.9, 26.15, 6.6, 83.3),
-        Make("lvvit_s_384", 384, 16, 6, 2, 64, 384, 0.1, 1, 26.30, 22, 84.4),
-        Make("lvvit_m", 512, 20, 8, 2, 64, 224, 0.2, 1, 55.83, null, 84.0, "token labels from NFNet-F6; 12.7 GMACs, published as 16"),
-        Make("lvvit_m_384", 512, 20, 8, 2, 64, 384, 0.2, 1, null, 42, 85.4),
-        Make("lvvit_m_448", 512, 20, 8, 2, 64, 448, 0.2, 1, null, null, 85.5),
-        Make("lvvit_l_448", 768, 24, 12, 3, 128, 448, 0.3, 1, 150.47, 157, 86.2),
-        Make("lvvit_l_512", 768, 24, 12, 3, 128, 512, 0.3, 1, null, null, 86.4),
-        Variant.Micro("lvvit_micro_32", Paper, 32, a => new LvVit(
-            new Config(a.ImageSize, 4, 128, 6, 4, 1, 16, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make(
+            "lvvit_t",
+            dim: 240,
+            depth: 12,
+            heads: 4,
+            divisor: 1,
+            filters: 64,
+            image: 224,
+            dropPath: 0.1,
+            crop: 0.9,
+            parameters: 8.53,
+            gmacs: 2.9,
+            top1: 79.1
+        ),
+        Make(
+            "lvvit_s",
+            dim: 384,
+            depth: 16,
+            heads: 6,
+            divisor: 2,
+            filters: 64,
+            image: 224,
+            dropPath: 0.1,
+            crop: 0.9,
+            parameters: 26.15,
+            gmacs: 6.6,
+            top1: 83.3
+        ),
+        Make(
+            "lvvit_s_384",
+            dim: 384,
+            depth: 16,
+            heads: 6,
+            divisor: 2,
+            filters: 64,
+            image: 384,
+            dropPath: 0.1,
+            crop: 1,
+            parameters: 26.30,
+            gmacs: 22,
+            top1: 84.4
+        ),
+        Make(
+            "lvvit_m",
+            dim: 512,
+            depth: 20,
+            heads: 8,
+            divisor: 2,
+            filters: 64,
+            image: 224,
+            dropPath: 0.2,
+            crop: 1,
+            parameters: 55.83,
+            gmacs: null,
+            top1: 84.0,
+            note: "token labels from NFNet-F6; 12.7 GMACs, published as 16"
+        ),
+        Make(
+            "lvvit_m_384",
+            dim: 512,
+            depth: 20,
+            heads: 8,
+            divisor: 2,
+            filters: 64,
+            image: 384,
+            dropPath: 0.2,
+            crop: 1,
+            parameters: null,
+            gmacs: 42,
+            top1: 85.4
+        ),
+        Make(
+            "lvvit_m_448",
+            dim: 512,
+            depth: 20,
+            heads: 8,
+            divisor: 2,
+            filters: 64,
+            image: 448,
+            dropPath: 0.2,
+            crop: 1,
+            parameters: null,
+            gmacs: null,
+            top1: 85.5
+        ),
+        Make(
+            "lvvit_l_448",
+            dim: 768,
+            depth: 24,
+            heads: 12,
+            divisor: 3,
+            filters: 128,
+            image: 448,
+            dropPath: 0.3,
+            crop: 1,
+            parameters: 150.47,
+            gmacs: 157,
+            top1: 86.2
+        ),
+        Make(
+            "lvvit_l_512",
+            dim: 768,
+            depth: 24,
+            heads: 12,
+            divisor: 3,
+            filters: 128,
+            image: 512,
+            dropPath: 0.3,
+            crop: 1,
+            parameters: null,
+            gmacs: null,
+            top1: 86.4
+        ),
+        Variant.Micro(
+            "lvvit_micro_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 6, Heads: 4, Divisor: 1, Filters: 16, Classes: 10),
+            create: config => new LvVit(config)
+        ),
     ];
 }

@@ -34,16 +34,10 @@ public sealed class Mit : PvtV2
     private static Variant Make(string name, int[] dims, int[] depths, double encoder, double top1) =>
         new(
             name,
-            "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
-            options => new Mit(
-                Sizes(dims, depths, options.ImageSize ?? (224, 224), options.Channels ?? 3, options.DropPath ?? 0.1) with
-                {
-                    Classes = options.Classes ?? (options.Dense ? 0 : 1000),
-                    Dropout = options.Dropout ?? 0,
-                }
-            ),
-            224,
-            encoder + (dims[^1] + 1) / 1000.0,
+            Paper: "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
+            Create: Variant.Configured(Sizes(dims, depths, (224, 224)) with { Classes = 1000 }, config => new Mit(config)),
+            ImageSize: 224,
+            Parameters: encoder + (dims[^1] + 1) / 1000.0,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -53,31 +47,26 @@ public sealed class Mit : PvtV2
     /// <summary>The published sizes.</summary>
     public static new IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("mit_b0", [32, 64, 160, 256], [2, 2, 2, 2], 3.319, 70.5),
-        Make("mit_b1", [64, 128, 320, 512], [2, 2, 2, 2], 13.151, 78.7),
-        Make("mit_b2", [64, 128, 320, 512], [3, 4, 6, 3], 24.196, 81.6),
-        Make("mit_b3", [64, 128, 320, 512], [3, 4, 18, 3], 44.072, 83.1),
-        Make("mit_b4", [64, 128, 320, 512], [3, 8, 27, 3], 60.843, 83.6),
-        Make("mit_b5", [64, 128, 320, 512], [3, 6, 40, 3], 81.443, 83.8),
+        Make("mit_b0", dims: [32, 64, 160, 256], depths: [2, 2, 2, 2], encoder: 3.319, top1: 70.5),
+        Make("mit_b1", dims: [64, 128, 320, 512], depths: [2, 2, 2, 2], encoder: 13.151, top1: 78.7),
+        Make("mit_b2", dims: [64, 128, 320, 512], depths: [3, 4, 6, 3], encoder: 24.196, top1: 81.6),
+        Make("mit_b3", dims: [64, 128, 320, 512], depths: [3, 4, 18, 3], encoder: 44.072, top1: 83.1),
+        Make("mit_b4", dims: [64, 128, 320, 512], depths: [3, 8, 27, 3], encoder: 60.843, top1: 83.6),
+        Make("mit_b5", dims: [64, 128, 320, 512], depths: [3, 6, 40, 3], encoder: 81.443, top1: 83.8),
         Variant.Micro(
             "mit_micro_32",
             "SegFormer: Simple and Efficient Design for Semantic Segmentation with Transformers, 2021, arXiv:2105.15203",
-            32,
-            a => new Mit(
-                new Config(
-                    a.ImageSize,
-                    [32, 64, 128, 192],
-                    [1, 1, 2, 2],
-                    [1, 2, 4, 6],
-                    [4, 4, 4, 4],
-                    [4, 2, 1, 1],
-                    Classes: a.Classes,
-                    Channels: a.Channels,
-                    Dropout: a.Dropout,
-                    DropPath: a.DropPath,
-                    StemStride: 2
-                )
-            )
+            config: new Config(
+                ImageSize: (32, 32),
+                Dims: [32, 64, 128, 192],
+                Depths: [1, 1, 2, 2],
+                Heads: [1, 2, 4, 6],
+                MlpRatios: [4, 4, 4, 4],
+                Reductions: [4, 2, 1, 1],
+                Classes: 10,
+                StemStride: 2
+            ),
+            create: config => new Mit(config)
         ),
     ];
 }

@@ -7,7 +7,7 @@ namespace Tessera.Models;
 /// MLP-Mixer: one MLP over the tokens, one over the channels, in turn. Tolstikhin et al., "MLP-Mixer: An all-MLP Architecture
 /// for Vision", 2021, arXiv:2105.01601. The gated variants (gMixer) are timm's.
 /// </summary>
-public sealed partial class Mixer : TokenMlp
+public sealed partial class Mixer : TokenMlp<Mixer.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -37,14 +37,9 @@ public sealed partial class Mixer : TokenMlp
 
     private const double Eps = 1e-6;
 
-    private readonly Config config;
-
     /// <summary>A Mixer with timm's initialisation.</summary>
     public Mixer(Config config)
-        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) => this.config = config;
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
+        : base(config, () => new Block(config), new LayerNorm(config.Dim, Eps)) { }
 
     /// <summary>Mixing over tokens, then over channels (equation 1).</summary>
     private sealed partial class Block : TokenMlpBlock
@@ -81,8 +76,8 @@ public sealed partial class Mixer : TokenMlp
     /// <summary>Two linear maps; in between GELU, or the product of one half with SiLU of the other.</summary>
     private sealed partial class TwoLayers(int dim, int hidden, bool gated, double dropout) : Layer
     {
-        private Linear fc1 = Initialised(new Linear(dim, hidden));
-        private Linear fc2 = Initialised(new Linear(gated ? hidden / 2 : hidden, dim));
+        private Linear fc1 = XavierInit.Linears(new Linear(dim, hidden));
+        private Linear fc2 = XavierInit.Linears(new Linear(gated ? hidden / 2 : hidden, dim));
         private readonly Dropout drop = new(dropout);
 
         protected override Tensor Forward(Tensor input)
@@ -125,25 +120,24 @@ public sealed partial class Mixer : TokenMlp
     ) =>
         new(
             name,
-            gated ? "timm's gated MLP-Mixer" : "MLP-Mixer, 2021, arXiv:2105.01601",
-            options => new Mixer(
+            Paper: gated ? "timm's gated MLP-Mixer" : "MLP-Mixer, 2021, arXiv:2105.01601",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    patch,
-                    dim,
-                    depth,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    gated ? 1 : 0.5,
-                    4,
-                    gated,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? 0
-                )
+                    ImageSize: (224, 224),
+                    Patch: patch,
+                    Dim: dim,
+                    Depth: depth,
+                    Classes: 1000,
+                    TokenRatio: gated ? 1 : 0.5,
+                    ChannelRatio: 4,
+                    Gated: gated,
+                    DropPath: 0
+                ),
+                config => new Mixer(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: gated ? Preprocessing.ImageNet : Preprocessing.Half with { CropRatio = 0.875 },
@@ -153,19 +147,25 @@ public sealed partial class Mixer : TokenMlp
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("mixer_s32_224", 32, 512, 8, 19.10, 1.0),
-        Make("mixer_s16_224", 16, 512, 8, 18.53, 3.8),
-        Make("mixer_b32_224", 32, 768, 12, 60.29, 3.2),
-        Make("mixer_b16_224", 16, 768, 12, 59.88, 12.6, 76.4, "76.6 after ImageNet-21k"),
-        Make("mixer_l32_224", 32, 1024, 24, 206.94, 11.3),
-        Make("mixer_l16_224", 16, 1024, 24, 208.20, 44.6, 71.8),
-        Make("gmixer_12_224", 16, 384, 12, 12.70, 2.7, gated: true),
-        Make("gmixer_24_224", 16, 384, 24, 24.72, 5.3, 78.0, gated: true),
-        Variant.Micro("mixer_micro_32", "MLP-Mixer, 2021, arXiv:2105.01601", 32, a => new Mixer(
-            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
-        Variant.Micro("gmixer_micro_32", "timm's gated MLP-Mixer", 32, a => new Mixer(
-            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, 1, 4, true, a.Dropout, a.DropPath)
-        )),
+        Make("mixer_s32_224", patch: 32, dim: 512, depth: 8, parameters: 19.10, gmacs: 1.0),
+        Make("mixer_s16_224", patch: 16, dim: 512, depth: 8, parameters: 18.53, gmacs: 3.8),
+        Make("mixer_b32_224", patch: 32, dim: 768, depth: 12, parameters: 60.29, gmacs: 3.2),
+        Make("mixer_b16_224", patch: 16, dim: 768, depth: 12, parameters: 59.88, gmacs: 12.6, top1: 76.4, note: "76.6 after ImageNet-21k"),
+        Make("mixer_l32_224", patch: 32, dim: 1024, depth: 24, parameters: 206.94, gmacs: 11.3),
+        Make("mixer_l16_224", patch: 16, dim: 1024, depth: 24, parameters: 208.20, gmacs: 44.6, top1: 71.8),
+        Make("gmixer_12_224", patch: 16, dim: 384, depth: 12, parameters: 12.70, gmacs: 2.7, gated: true),
+        Make("gmixer_24_224", patch: 16, dim: 384, depth: 24, parameters: 24.72, gmacs: 5.3, top1: 78.0, gated: true),
+        Variant.Micro(
+            "mixer_micro_32",
+            "MLP-Mixer, 2021, arXiv:2105.01601",
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 8, Classes: 10),
+            create: config => new Mixer(config)
+        ),
+        Variant.Micro(
+            "gmixer_micro_32",
+            "timm's gated MLP-Mixer",
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 8, Classes: 10, TokenRatio: 1, ChannelRatio: 4, Gated: true),
+            create: config => new Mixer(config)
+        ),
     ];
 }

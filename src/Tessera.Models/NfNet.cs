@@ -39,22 +39,29 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         double Eps = 1e-5,
         double Dropout = 0.2,
         double DropPath = 0.25
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Sequential stem;
     private readonly ModuleList<Sequential> stages;
     private readonly Convolution finalConv;
-    private readonly Head head;
+    private readonly DropoutHead head;
 
     /// <summary>A network with timm's initialisation: convolutions normal over their inputs, every residual branch closed.</summary>
-    /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that does not divide into groups.</exception>
+    /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that does not divide into
+    /// groups.</exception>
     public NfNet(Config config)
         : base(config)
     {
         if (config.Depths.Count != config.Widths.Count)
-            throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
+            throw new ArgumentException(
+                $"{config.Depths.Count} depths and {config.Widths.Count} widths were given: every stage needs one of each",
+                nameof(config)
+            );
         if (config.Widths.FirstOrDefault(width => width % (2 * config.GroupWidth) != 0) is var odd and not 0)
-            throw new ArgumentException($"half a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
+            throw new ArgumentException(
+                $"half of the width {odd} must be a multiple of the group width {config.GroupWidth}",
+                nameof(config)
+            );
         stem = Stem(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         var (made, inputs, variance) = (new List<Sequential>(), config.StemWidth, 1.0);
@@ -78,8 +85,8 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
             made.Add(new Sequential(blocks));
         }
         stages = new(made);
-        finalConv = new Convolution(config, inputs, FeatureWidth, 1);
-        head = new Head(config, FeatureWidth);
+        finalConv = new Convolution(config, inputs, NumFeatures, 1);
+        head = new DropoutHead("fc", config.Dropout, InitialClassifier());
         foreach (var (_, module) in NamedModules())
             if (module is Conv2d conv)
             {
@@ -122,17 +129,26 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     private protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => 2 * Options.Widths[^1];
+    public override int NumFeatures => 2 * Options.Widths[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
+    private protected override ref Linear? Classifier => ref head.Linear;
+
+    private protected override string ClassifierPath => "head.fc";
+
+    private protected override Linear NewClassifier(int classes)
+    {
+        var linear = new Linear(NumFeatures, classes);
+        Init.Normal(linear.Weight, 0.01);
+        Init.Zeros(linear.Bias!);
+        return linear;
+    }
 
     /// <summary>Gains get no weight decay, although those of convolutions have four dimensions.</summary>
-    public override bool WithoutDecay(string name) => name.EndsWith("gain", StringComparison.Ordinal);
+    public override bool NoWeightDecay(string name) => name.EndsWith("gain", StringComparison.Ordinal);
 
     /// <summary>The stages, strides 4 to 32; the last one is what the classifier's 1 x 1 convolution makes of it.</summary>
     private protected override IEnumerable<Tensor> Maps(Tensor image)
@@ -147,17 +163,6 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head.Call(pooled);
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head.Reset(Options, FeatureWidth);
-        head.To(finalConv.Weight.Device, finalConv.Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>GELU, times a number that keeps the variance of normal inputs at 1.</summary>
     private sealed class Activation : Layer
@@ -214,7 +219,8 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     }
 
     /// <summary>
-    /// shortcut(x) + alpha gain F(x / sqrt(variance)) (section 4, figure 3): F begins with the activation and has a bottleneck with two grouped 3 x 3
+    /// shortcut(x) + alpha gain F(x / sqrt(variance)) (section 4, figure 3): F begins with the activation and has a bottleneck with two
+    /// grouped 3 x 3
     /// convolutions and a gate, doubled, at its end. Where the shape changes, the shortcut branches off after the activation.
     /// </summary>
     private sealed partial class Block : Layer
@@ -263,29 +269,6 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         protected override Tensor Forward(Tensor input) => conv.Call(stride == 1 ? input : input.AvgPool2d(2, stride, 0, true, false));
     }
 
-    private sealed partial class Head : Layer
-    {
-        private Linear? fc;
-        private readonly Dropout drop;
-
-        public Head(Config config, int width)
-        {
-            drop = new Dropout(config.Dropout);
-            Reset(config, width);
-        }
-
-        public void Reset(Config config, int width)
-        {
-            fc = config.Classes > 0 ? new Linear(width, config.Classes) : null;
-            if (fc is null)
-                return;
-            Init.Normal(fc.Weight, 0.01);
-            Init.Zeros(fc.Bias!);
-        }
-
-        protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(drop.Call(input));
-    }
-
     private const string Paper = "High-Performance Large-Scale Image Recognition Without Normalization, 2021, arXiv:2102.06171";
 
     private static Variant Make(
@@ -300,21 +283,21 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     ) =>
         new(
             $"dm_nfnet_f{index}",
-            Paper,
-            options => new NfNet(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    [.. new[] { 1, 2, 6, 3 }.Select(depth => depth * (index + 1))],
-                    [256, 512, 1536, 1536],
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? dropout,
-                    DropPath: options.DropPath ?? 0.25
-                )
+                    ImageSize: (image, image),
+                    Depths: [.. new[] { 1, 2, 6, 3 }.Select(depth => depth * (index + 1))],
+                    Widths: [256, 512, 1536, 1536],
+                    Classes: 1000,
+                    Dropout: dropout,
+                    DropPath: 0.25
+                ),
+                config => new NfNet(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -334,19 +317,21 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         Make(4, 512, 0.951, 0.5, 316.1, 215.24, 85.9),
         Make(5, 544, 0.954, 0.5, 377.2, 289.76, 86.0),
         Make(6, 576, 0.956, 0.5, 438.4, 377.28, 86.5, "with sharpness-aware steps"),
-        Variant.Micro("nfnet_micro_32", Paper, 32, a => new NfNet(
-            new Config(
-                a.ImageSize,
-                [1, 1, 2, 1],
-                [32, 64, 128, 128],
-                a.Classes,
-                a.Channels,
-                32,
-                1,
-                16,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath
-            )
-        )),
+        Variant.Micro(
+            "nfnet_micro_32",
+            Paper,
+            config: new Config(
+                ImageSize: (32, 32),
+                Depths: [1, 1, 2, 1],
+                Widths: [32, 64, 128, 128],
+                Classes: 10,
+                StemWidth: 32,
+                StemStride: 1,
+                GroupWidth: 16,
+                Dropout: 0,
+                DropPath: 0
+            ),
+            create: config => new NfNet(config)
+        ),
     ];
 }

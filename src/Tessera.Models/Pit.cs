@@ -4,7 +4,8 @@ using Tessera.Nn;
 namespace Tessera.Models;
 
 /// <summary>
-/// Pooling-based Vision Transformer: a ViT whose map of tokens shrinks twice, as that of a convolutional network does, while its tokens get wider.
+/// Pooling-based Vision Transformer: a ViT whose map of tokens shrinks twice, as that of a convolutional network does, while its tokens get
+/// wider.
 /// Heo et al., "Rethinking Spatial Dimensions of Vision Transformers", 2021, arXiv:2103.16302.
 /// </summary>
 /// <remarks>
@@ -17,7 +18,8 @@ public sealed partial class Pit : Backbone<Pit.Config>
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, at least a patch.</param>
     /// <param name="Patch">Side of a patch.</param>
-    /// <param name="Stride">Distance of two patches, which overlap where it is less than their side; nothing is added at the borders.</param>
+    /// <param name="Stride">Distance of two patches, which overlap where it is less than their side; nothing is added at the
+    /// borders.</param>
     /// <param name="HeadDim">Width of a head, the same in all stages.</param>
     /// <param name="Depths">Blocks of each stage.</param>
     /// <param name="Heads">Heads of each stage; times <paramref name="HeadDim"/> they make its width.</param>
@@ -42,7 +44,7 @@ public sealed partial class Pit : Backbone<Pit.Config>
         double Eps = 1e-6,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Width(int stage) => HeadDim * Heads[stage];
 
@@ -50,7 +52,7 @@ public sealed partial class Pit : Backbone<Pit.Config>
         internal (int Height, int Width) Grid(int height, int width)
         {
             if (Math.Min(height, width) < Patch)
-                throw new ShapeException($"an image of {height} x {width} is smaller than a patch of {Patch} x {Patch}");
+                throw new ShapeException($"an image of {height} x {width} is smaller than one patch of {Patch} x {Patch}");
             return ((height - Patch) / Stride + 1, (width - Patch) / Stride + 1);
         }
     }
@@ -71,16 +73,20 @@ public sealed partial class Pit : Backbone<Pit.Config>
         : base(config)
     {
         if (config.Depths.Count != config.Heads.Count)
-            throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
+            throw new ArgumentException(
+                $"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads were given: every stage needs one of each",
+                nameof(config)
+            );
         var (height, width) = config.Grid(config.ImageSize.Height, config.ImageSize.Width);
-        clsToken = Init.TruncatedNormal(new Parameter([1, PrefixTokens, config.Width(0)]), 0.02);
+        clsToken = Init.TruncatedNormal(new Parameter([1, NumPrefixTokens, config.Width(0)]), 0.02);
         posEmbed = Init.TruncatedNormal(new Parameter([1, config.Width(0), height, width]), 0.02);
         patchEmbed = new Embedding(config);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         transformers = new(config.Depths.Select((depth, i) => new Stage(config, i, rates[config.Depths.Take(i).Sum()..][..depth])));
-        norm = new LayerNorm(FeatureWidth, config.Eps);
+        norm = new LayerNorm(NumFeatures, config.Eps);
         drop = new Dropout(config.Dropout);
-        ResetClassifier(config.Classes);
+        head = InitialClassifier();
+        headDist = config.Distilled ? InitialClassifier() : null;
     }
 
     /// <inheritdoc/>
@@ -98,21 +104,32 @@ public sealed partial class Pit : Backbone<Pit.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Width(Options.Heads.Count - 1);
+    public override int NumFeatures => Options.Width(Options.Heads.Count - 1);
 
     /// <inheritdoc/>
-    public override int PrefixTokens => Options.Distilled ? 2 : 1;
+    public override int NumPrefixTokens => Options.Distilled ? 2 : 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames =>
-        Options.Distilled ? ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"] : ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+    public override IReadOnlyList<string> ClassifierNames =>
+        Options.Distilled ? [.. base.ClassifierNames, "head_dist.weight", "head_dist.bias"] : base.ClassifierNames;
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        base.ResetClassifier(classes);
+        headDist = Options.Distilled ? FreshClassifier() : null;
+    }
+
+    /// <inheritdoc/>
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";
 
     /// <summary>Tokens after the last block of each stage, [B, prefix + N, D], with the size of their map.</summary>
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
@@ -127,7 +144,7 @@ public sealed partial class Pit : Backbone<Pit.Config>
             yield return (x, height, width);
             if (stage.Pool is not { } pool)
                 yield break;
-            (map, prefix) = pool.Shrink(x.Slice(1, PrefixTokens).ToMap(height, width), x.Slice(1, 0, PrefixTokens));
+            (map, prefix) = pool.Shrink(x.Slice(1, NumPrefixTokens).ToMap(height, width), x.Slice(1, 0, NumPrefixTokens));
         }
     }
 
@@ -139,15 +156,16 @@ public sealed partial class Pit : Backbone<Pit.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) =>
-        Options.Distilled ? TwoHeads.Of(pooled, head, headDist).Mean
-        : head is null ? pooled
-        : head.Call(pooled);
+        Options.Distilled ? TwoHeads.Of(pooled, head, headDist).Mean : base.Classify(pooled);
 
     /// <summary>In training the logits of both heads of a distilled network; in evaluation their mean.</summary>
     protected override Outputs ForwardOutputs(ModelInput input) =>
         Training && Options.Distilled ? TwoHeads.Of(Pool(Features(input.Inputs)), head, headDist).ForTraining : base.ForwardOutputs(input);
 
-    /// <summary>The stages, the last one normalised. As nothing is added at the borders, maps are up to a patch less a stride smaller than their strides say.</summary>
+    /// <summary>
+    /// The stages, the last one normalised. As nothing is added at the borders, maps are up to a patch less a stride smaller than their
+    /// strides say.
+    /// </summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [
             .. Stages(input)
@@ -155,22 +173,14 @@ public sealed partial class Pit : Backbone<Pit.Config>
                     (stage, i) =>
                     {
                         var tokens = i + 1 == transformers.Count ? norm.Call(stage.Tokens) : stage.Tokens;
-                        return new FeatureMap(tokens.Slice(1, PrefixTokens).ToMap(stage.Height, stage.Width), Options.Stride << i);
+                        return new FeatureMap(tokens.Slice(1, NumPrefixTokens).ToMap(stage.Height, stage.Width), Options.Stride << i);
                     }
                 ),
         ];
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? new Linear(FeatureWidth, classes) : null;
-        headDist = classes > 0 && Options.Distilled ? new Linear(FeatureWidth, classes) : null;
-        head?.To(clsToken.Device, clsToken.DType);
-        headDist?.To(clsToken.Device, clsToken.DType);
-    }
-
-    /// <summary>Takes images of another size: the positions are resampled bicubically without antialiasing, as DeiT's fine-tuning does.</summary>
+    /// <summary>
+    /// Takes images of another size: the positions are resampled bicubically without antialiasing, as DeiT's fine-tuning does.
+    /// </summary>
     /// <exception cref="ShapeException">The image is smaller than a patch.</exception>
     public override void Resize(int height, int width)
     {
@@ -186,7 +196,10 @@ public sealed partial class Pit : Backbone<Pit.Config>
             ? positions
             : positions.UpsampleBicubic2d((grid.Height, grid.Width), false);
 
-    /// <summary>Positions of another grid are resampled. The pooling after stage i is called <c>pools.i</c> by the authors and belongs to stage i + 1 in later timm.</summary>
+    /// <summary>
+    /// Positions of another grid are resampled. The pooling after stage i is called <c>pools.i</c> by the authors and belongs to stage i +
+    /// 1 in later timm.
+    /// </summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         var later = !state.Keys.Any(name => name.StartsWith("transformers.0.pool.", StringComparison.Ordinal));
@@ -262,25 +275,24 @@ public sealed partial class Pit : Backbone<Pit.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Pit(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    patch,
-                    patch / 2,
-                    headDim,
-                    depths,
-                    heads,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    name.Contains("distilled", StringComparison.Ordinal),
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1
-                )
+                    ImageSize: (224, 224),
+                    Patch: patch,
+                    Stride: patch / 2,
+                    HeadDim: headDim,
+                    Depths: depths,
+                    Heads: heads,
+                    Classes: 1000,
+                    Distilled: name.Contains("distilled", StringComparison.Ordinal),
+                    DropPath: 0.1
+                ),
+                config => new Pit(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -293,16 +305,37 @@ public sealed partial class Pit : Backbone<Pit.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("pit_ti_224", 16, 32, [2, 6, 4], [2, 4, 8], 4.85, 0.70, 73.0),
-        Make("pit_xs_224", 16, 48, [2, 6, 4], [2, 4, 8], 10.6, 1.4, 78.1),
-        Make("pit_s_224", 16, 48, [2, 6, 4], [3, 6, 12], 23.5, 2.9, 80.9),
-        Make("pit_b_224", 14, 64, [3, 6, 4], [4, 8, 16], 73.8, 12.5, 82.0),
-        Make("pit_ti_distilled_224", 16, 32, [2, 6, 4], [2, 4, 8], 5.10, 0.71, 74.6),
-        Make("pit_xs_distilled_224", 16, 48, [2, 6, 4], [2, 4, 8], 11.0, 1.4, 79.1),
-        Make("pit_s_distilled_224", 16, 48, [2, 6, 4], [3, 6, 12], 24.0, 2.9, 81.9),
-        Make("pit_b_distilled_224", 14, 64, [3, 6, 4], [4, 8, 16], 74.8, 12.5, 84.0),
-        Variant.Micro("pit_micro_32", Paper, 32, a => new Pit(
-            new Config(a.ImageSize, 4, 2, 24, [1, 3, 2], [2, 4, 8], a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make("pit_ti_224", patch: 16, headDim: 32, depths: [2, 6, 4], heads: [2, 4, 8], parameters: 4.85, gmacs: 0.70, top1: 73.0),
+        Make("pit_xs_224", patch: 16, headDim: 48, depths: [2, 6, 4], heads: [2, 4, 8], parameters: 10.6, gmacs: 1.4, top1: 78.1),
+        Make("pit_s_224", patch: 16, headDim: 48, depths: [2, 6, 4], heads: [3, 6, 12], parameters: 23.5, gmacs: 2.9, top1: 80.9),
+        Make("pit_b_224", patch: 14, headDim: 64, depths: [3, 6, 4], heads: [4, 8, 16], parameters: 73.8, gmacs: 12.5, top1: 82.0),
+        Make(
+            "pit_ti_distilled_224",
+            patch: 16,
+            headDim: 32,
+            depths: [2, 6, 4],
+            heads: [2, 4, 8],
+            parameters: 5.10,
+            gmacs: 0.71,
+            top1: 74.6
+        ),
+        Make("pit_xs_distilled_224", patch: 16, headDim: 48, depths: [2, 6, 4], heads: [2, 4, 8], parameters: 11.0, gmacs: 1.4, top1: 79.1),
+        Make("pit_s_distilled_224", patch: 16, headDim: 48, depths: [2, 6, 4], heads: [3, 6, 12], parameters: 24.0, gmacs: 2.9, top1: 81.9),
+        Make(
+            "pit_b_distilled_224",
+            patch: 14,
+            headDim: 64,
+            depths: [3, 6, 4],
+            heads: [4, 8, 16],
+            parameters: 74.8,
+            gmacs: 12.5,
+            top1: 84.0
+        ),
+        Variant.Micro(
+            "pit_micro_32",
+            Paper,
+            config: new Config(ImageSize: (32, 32), Patch: 4, Stride: 2, HeadDim: 24, Depths: [1, 3, 2], Heads: [2, 4, 8], Classes: 10),
+            create: config => new Pit(config)
+        ),
     ];
 }

@@ -26,7 +26,9 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
 /// <summary>Loads weights from files of every kind that <see cref="Checkpoint"/> reads.</summary>
 public static class Pretrained
 {
-    /// <summary>Loads a file into a model. Nothing is loaded partially: every difference that the options do not allow is an error.</summary>
+    /// <summary>
+    /// Loads a file into a model. Nothing is loaded partially: every difference that the options do not allow is an error.
+    /// </summary>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
     /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them.</exception>
     public static PretrainedReport Load(Backbone model, string path, PretrainedOptions? options = null)

@@ -47,8 +47,15 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         double DropPath = 0,
         bool Dense = false,
         int StemStride = 4
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                Dense = options.Dense,
+                Classes = options.Classes ?? (options.Dense ? 0 : Classes),
+            };
+
         internal int Stages => Dims.Count;
 
         internal PyramidBlock.Config Block(int stage) =>
@@ -68,7 +75,7 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         : base(config)
     {
         if (config.Reductions[^1] != 1 && !config.Dense)
-            throw new ArgumentException("the class token cannot pass a reduction: that of the last stage is to be 1", nameof(config));
+            throw new ArgumentException("the class token cannot be reduced: the reduction of the last stage must be 1", nameof(config));
         patchEmbeds =
         [
             .. config.Dims.Select(
@@ -89,7 +96,7 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
                 .Select((grid, i) => Init.TruncatedNormal(new Parameter([1, Prefix(i) + grid.Height * grid.Width, config.Dims[i]]), 0.02)),
         ];
         if (!config.Dense)
-            clsToken = Init.TruncatedNormal(new Parameter([1, 1, FeatureWidth]), 0.02);
+            clsToken = Init.TruncatedNormal(new Parameter([1, 1, NumFeatures]), 0.02);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         blocks =
         [
@@ -101,9 +108,8 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
             ),
         ];
         if (!config.Dense)
-            norm = new LayerNorm(FeatureWidth, config.Eps);
-        if (config.Classes > 0)
-            head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+            norm = new LayerNorm(NumFeatures, config.Eps);
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
@@ -124,24 +130,23 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dims[^1];
+    public override int NumFeatures => Options.Dims[^1];
 
     /// <inheritdoc/>
-    public override int PrefixTokens => Options.Dense ? 0 : 1;
+    public override int NumPrefixTokens => Options.Dense ? 0 : 1;
 
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) =>
-        blockPath.StartsWith($"block{Options.Stages}.", StringComparison.Ordinal) ? PrefixTokens : 0;
+    public override int NumPrefixTokensAt(string blockPath) =>
+        blockPath.StartsWith($"block{Options.Stages}.", StringComparison.Ordinal) ? NumPrefixTokens : 0;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the authors let the position tables decay.</summary>
-    public override bool WithoutDecay(string name) => name == "cls_token";
+    public override bool NoWeightDecay(string name) => name == "cls_token";
 
     // The last table keeps its row for the class token in a dense model too.
     private int Prefix(int stage) => stage + 1 == Options.Stages ? 1 : 0;
@@ -154,7 +159,9 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         return grids;
     }
 
-    /// <summary>Tokens after the last block of each stage with the size of their map; those of the last with the class token in front.</summary>
+    /// <summary>
+    /// Tokens after the last block of each stage with the size of their map; those of the last with the class token in front.
+    /// </summary>
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var (from, to) = (Grids(Options.ImageSize), Grids(((int)image.Size(2), (int)image.Size(3))));
@@ -190,9 +197,6 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     /// <summary>The class token; the mean of a dense model's tokens.</summary>
     protected override Tensor Pool(Tensor features) => Options.Dense ? features.Mean(1) : features.Select(1, 0);
 
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>The four stages, strides 4 to 32; the last one of a classifier is normalised.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [
@@ -202,21 +206,16 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
                     {
                         var tokens = stage.Tokens;
                         if (i + 1 == Options.Stages && norm is not null)
-                            tokens = norm.Call(tokens).Slice(1, PrefixTokens);
+                            tokens = norm.Call(tokens).Slice(1, NumPrefixTokens);
                         return new FeatureMap(tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i);
                     }
                 ),
         ];
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
-        head?.To(posEmbeds[0].Device, posEmbeds[0].DType);
-    }
-
-    /// <summary>Makes the position tables anew for another size: resampled bilinearly. Images of any size run without it, and their tables are resampled each time.</summary>
+    /// <summary>
+    /// Makes the position tables anew for another size: resampled bilinearly. Images of any size run without it, and their tables are
+    /// resampled each time.
+    /// </summary>
     /// <exception cref="ShapeException">The image is smaller than one token of the last stage.</exception>
     public override void Resize(int height, int width)
     {
@@ -254,25 +253,23 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     private static Variant Make(string name, int[] depths, double dropPath, double parameters, double gmacs, double top1) =>
         new(
             name,
-            "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
-            options => new Pvt(
+            Paper: "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    [64, 128, 320, 512],
-                    depths,
-                    [1, 2, 5, 8],
-                    [8, 8, 4, 4],
-                    [8, 4, 2, 1],
-                    options.Classes ?? (options.Dense ? 0 : 1000),
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath,
-                    Dense: options.Dense
-                )
+                    ImageSize: (224, 224),
+                    Dims: [64, 128, 320, 512],
+                    Depths: depths,
+                    Heads: [1, 2, 5, 8],
+                    MlpRatios: [8, 8, 4, 4],
+                    Reductions: [8, 4, 2, 1],
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new Pvt(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -284,24 +281,24 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("pvt_tiny", [2, 2, 2, 2], 0.1, 13.229, 1.9, 75.1),
-        Make("pvt_small", [3, 4, 6, 3], 0.1, 24.486, 3.8, 79.8),
-        Make("pvt_medium", [3, 4, 18, 3], 0.3, 44.208, 6.7, 81.2),
-        Make("pvt_large", [3, 8, 27, 3], 0.3, 61.369, 9.8, 81.7),
-        Variant.Micro("pvt_micro_32", "Pyramid Vision Transformer, 2021, arXiv:2102.12122", 32, a => new Pvt(
-            new Config(
-                a.ImageSize,
-                [32, 64, 128, 192],
-                [1, 1, 3, 1],
-                [1, 2, 4, 6],
-                [4, 4, 4, 4],
-                [4, 2, 1, 1],
-                a.Classes,
-                a.Channels,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath,
+        Make("pvt_tiny", depths: [2, 2, 2, 2], dropPath: 0.1, parameters: 13.229, gmacs: 1.9, top1: 75.1),
+        Make("pvt_small", depths: [3, 4, 6, 3], dropPath: 0.1, parameters: 24.486, gmacs: 3.8, top1: 79.8),
+        Make("pvt_medium", depths: [3, 4, 18, 3], dropPath: 0.3, parameters: 44.208, gmacs: 6.7, top1: 81.2),
+        Make("pvt_large", depths: [3, 8, 27, 3], dropPath: 0.3, parameters: 61.369, gmacs: 9.8, top1: 81.7),
+        Variant.Micro(
+            "pvt_micro_32",
+            "Pyramid Vision Transformer, 2021, arXiv:2102.12122",
+            config: new Config(
+                ImageSize: (32, 32),
+                Dims: [32, 64, 128, 192],
+                Depths: [1, 1, 3, 1],
+                Heads: [1, 2, 4, 6],
+                MlpRatios: [4, 4, 4, 4],
+                Reductions: [4, 2, 1, 1],
+                Classes: 10,
                 StemStride: 2
-            )
-        )),
+            ),
+            create: config => new Pvt(config)
+        ),
     ];
 }

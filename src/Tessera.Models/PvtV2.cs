@@ -45,8 +45,15 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
         double Dropout = 0,
         double DropPath = 0,
         int StemStride = 4
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
+        // The dense form is the same model without classifier.
+        internal override BackboneConfig With(ModelOptions options) =>
+            base.With(options) with
+            {
+                Classes = options.Classes ?? (options.Dense ? 0 : Classes),
+            };
+
         internal int Stages => Dims.Count;
 
         internal PyramidBlock.Config Block(int stage) =>
@@ -87,8 +94,7 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
             ),
         ];
         norms = [.. config.Dims.Select(dim => new LayerNorm(dim, config.Eps))];
-        if (config.Classes > 0)
-            head = TransformerInit.Linears(new Linear(FeatureWidth, config.Classes));
+        head = InitialClassifier();
         foreach (var module in patchEmbeds.Concat<Module>(blocks))
             TransformerInit.Convolutions(module);
     }
@@ -106,14 +112,13 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dims[^1];
+    public override int NumFeatures => Options.Dims[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens of each stage after its norm, with the size of their map.</summary>
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
@@ -138,23 +143,9 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean(1);
 
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>The four normalised maps, strides 4 to 32.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Stages(input).Select((stage, i) => new FeatureMap(stage.Tokens.ToMap(stage.Height, stage.Width), Options.StemStride << i))];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? TransformerInit.Linears(new Linear(FeatureWidth, classes)) : null;
-        head?.To(patchEmbeds[0].Weight.Device, patchEmbeds[0].Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>A dense model leaves out the classifier that files of ImageNet hold.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
@@ -178,25 +169,24 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     ) =>
         new(
             name,
-            "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
-            options => new PvtV2(
+            Paper: "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    dims,
-                    depths,
-                    [1, 2, 5, 8],
-                    ratios,
-                    [8, 4, 2, 1],
-                    linear,
-                    options.Classes ?? (options.Dense ? 0 : 1000),
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath
-                )
+                    ImageSize: (224, 224),
+                    Dims: dims,
+                    Depths: depths,
+                    Heads: [1, 2, 5, 8],
+                    MlpRatios: ratios,
+                    Reductions: [8, 4, 2, 1],
+                    Linear: linear,
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new PvtV2(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -208,32 +198,97 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("pvt_v2_b0", [32, 64, 160, 256], [2, 2, 2, 2], [8, 8, 4, 4], false, 0.1, 3.667, 0.6, 70.5),
-        Make("pvt_v2_b1", [64, 128, 320, 512], [2, 2, 2, 2], [8, 8, 4, 4], false, 0.1, 14.009, 2.1, 78.7),
-        Make("pvt_v2_b2", [64, 128, 320, 512], [3, 4, 6, 3], [8, 8, 4, 4], false, 0.1, 25.363, 4.0, 82.0),
-        Make("pvt_v2_b2_li", [64, 128, 320, 512], [3, 4, 6, 3], [8, 8, 4, 4], true, 0.1, 22.554, 3.9, 82.1),
-        Make("pvt_v2_b3", [64, 128, 320, 512], [3, 4, 18, 3], [8, 8, 4, 4], false, 0.3, 45.239, 6.9, 83.1),
-        Make("pvt_v2_b4", [64, 128, 320, 512], [3, 8, 27, 3], [8, 8, 4, 4], false, 0.3, 62.556, 10.1, 83.6),
-        Make("pvt_v2_b5", [64, 128, 320, 512], [3, 6, 40, 3], [4, 4, 4, 4], false, 0.3, 81.956, 11.8, 83.8),
+        Make(
+            "pvt_v2_b0",
+            dims: [32, 64, 160, 256],
+            depths: [2, 2, 2, 2],
+            ratios: [8, 8, 4, 4],
+            linear: false,
+            dropPath: 0.1,
+            parameters: 3.667,
+            gmacs: 0.6,
+            top1: 70.5
+        ),
+        Make(
+            "pvt_v2_b1",
+            dims: [64, 128, 320, 512],
+            depths: [2, 2, 2, 2],
+            ratios: [8, 8, 4, 4],
+            linear: false,
+            dropPath: 0.1,
+            parameters: 14.009,
+            gmacs: 2.1,
+            top1: 78.7
+        ),
+        Make(
+            "pvt_v2_b2",
+            dims: [64, 128, 320, 512],
+            depths: [3, 4, 6, 3],
+            ratios: [8, 8, 4, 4],
+            linear: false,
+            dropPath: 0.1,
+            parameters: 25.363,
+            gmacs: 4.0,
+            top1: 82.0
+        ),
+        Make(
+            "pvt_v2_b2_li",
+            dims: [64, 128, 320, 512],
+            depths: [3, 4, 6, 3],
+            ratios: [8, 8, 4, 4],
+            linear: true,
+            dropPath: 0.1,
+            parameters: 22.554,
+            gmacs: 3.9,
+            top1: 82.1
+        ),
+        Make(
+            "pvt_v2_b3",
+            dims: [64, 128, 320, 512],
+            depths: [3, 4, 18, 3],
+            ratios: [8, 8, 4, 4],
+            linear: false,
+            dropPath: 0.3,
+            parameters: 45.239,
+            gmacs: 6.9,
+            top1: 83.1
+        ),
+        Make(
+            "pvt_v2_b4",
+            dims: [64, 128, 320, 512],
+            depths: [3, 8, 27, 3],
+            ratios: [8, 8, 4, 4],
+            linear: false,
+            dropPath: 0.3,
+            parameters: 62.556,
+            gmacs: 10.1,
+            top1: 83.6
+        ),
+        Make(
+            "pvt_v2_b5",
+            dims: [64, 128, 320, 512],
+            depths: [3, 6, 40, 3],
+            ratios: [4, 4, 4, 4],
+            linear: false,
+            dropPath: 0.3,
+            parameters: 81.956,
+            gmacs: 11.8,
+            top1: 83.8
+        ),
         Variant.Micro(
             "pvt_v2_micro_32",
             "PVT v2: Improved Baselines with Pyramid Vision Transformer, 2021, arXiv:2106.13797",
-            32,
-            a => new PvtV2(
-                new Config(
-                    a.ImageSize,
-                    [32, 64, 128, 192],
-                    [1, 1, 3, 1],
-                    [1, 2, 4, 6],
-                    [4, 4, 4, 4],
-                    [4, 2, 1, 1],
-                    Classes: a.Classes,
-                    Channels: a.Channels,
-                    Dropout: a.Dropout,
-                    DropPath: a.DropPath,
-                    StemStride: 2
-                )
-            )
+            config: new Config(
+                ImageSize: (32, 32),
+                Dims: [32, 64, 128, 192],
+                Depths: [1, 1, 3, 1],
+                Heads: [1, 2, 4, 6],
+                MlpRatios: [4, 4, 4, 4],
+                Reductions: [4, 2, 1, 1],
+                Classes: 10,
+                StemStride: 2
+            ),
+            create: config => new PvtV2(config)
         ),
     ];
 }

@@ -35,7 +35,7 @@ public sealed record ReceptiveField(int Stride, long Pixels, int Height, int Wid
             gate.Held = true;
         try
         {
-            return [.. model.Pyramid(image).Select(map => Of(map, image, height, width))];
+            return [.. model.ForwardFeatureMaps(image).Select(map => Of(map, image, height, width))];
         }
         finally
         {

@@ -43,10 +43,11 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         bool ZeroInitResidual = true,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     /// <summary>
-    /// Depths and widths of the stages (section 3.3, equations 2 to 4): block j wants initial + slope j channels; the power of the multiplier nearest
+    /// Depths and widths of the stages (section 3.3, equations 2 to 4): block j wants initial + slope j channels; the power of the
+    /// multiplier nearest
     /// to that, rounded to a multiple of 8 and then of a group's width, is what it gets, and equal widths make a stage.
     /// </summary>
     public static (int[] Depths, int[] Widths) Design(int depth, int initial, double slope, double multiplier, int groupWidth)
@@ -68,21 +69,25 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
 
     private readonly ConvNorm stem;
     private readonly Sequential[] stages; // of blocks b1, b2, ...
-    private readonly Head head;
+    private readonly DropoutHead head;
 
     /// <summary>A network with timm's initialisation: convolutions He-normal over the outputs, the classifier normal 0.01.</summary>
-    /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that groups do not divide.</exception>
+    /// <exception cref="ArgumentException">Depths and widths of different numbers of stages, or a width that groups do not
+    /// divide.</exception>
     public RegNet(Config config)
         : base(config)
     {
         if (config.Depths.Count != config.Widths.Count)
-            throw new ArgumentException($"{config.Depths.Count} depths and {config.Widths.Count} widths", nameof(config));
+            throw new ArgumentException(
+                $"{config.Depths.Count} depths and {config.Widths.Count} widths were given: every stage needs one of each",
+                nameof(config)
+            );
         if (config.Widths.FirstOrDefault(width => width % Math.Min(config.GroupWidth, width) != 0) is var odd and not 0)
-            throw new ArgumentException($"a width of {odd} does not divide into groups of {config.GroupWidth}", nameof(config));
+            throw new ArgumentException($"the width {odd} must be a multiple of the group width {config.GroupWidth}", nameof(config));
         stem = new ConvNorm(config, config.Channels, config.StemWidth, 3, config.StemStride);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         stages = [.. config.Depths.Select((depth, i) => Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), depth)))];
-        head = new Head(config);
+        head = new DropoutHead("fc", config.Dropout, InitialClassifier());
         foreach (var (_, module) in NamedModules())
             if (module is Conv2d conv)
                 Init.KaimingNormal(conv.Weight, fanOut: true);
@@ -112,14 +117,23 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
     private protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Widths[^1];
+    public override int NumFeatures => Options.Widths[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.fc.weight", "head.fc.bias"];
+    private protected override ref Linear? Classifier => ref head.Linear;
+
+    private protected override string ClassifierPath => "head.fc";
+
+    private protected override Linear NewClassifier(int classes)
+    {
+        var linear = new Linear(NumFeatures, classes);
+        Init.Normal(linear.Weight, 0.01);
+        Init.Zeros(linear.Bias!);
+        return linear;
+    }
 
     private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, W_i, H / (4 2^i), W / (4 2^i)]
     {
@@ -130,17 +144,6 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => head.Call(pooled);
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head.Reset(Options);
-        head.To(stem.Weight.Device, stem.Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     /// <summary>A convolution and its batch norm.</summary>
     private sealed partial class ConvNorm(Config config, int inputs, int outputs, int kernel, int stride, int groups = 1) : Layer
@@ -184,29 +187,6 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         }
     }
 
-    private sealed partial class Head : Layer
-    {
-        private Linear? fc;
-        private readonly Dropout drop;
-
-        public Head(Config config)
-        {
-            drop = new Dropout(config.Dropout);
-            Reset(config);
-        }
-
-        public void Reset(Config config)
-        {
-            fc = config.Classes > 0 ? new Linear(config.Widths[^1], config.Classes) : null;
-            if (fc is null)
-                return;
-            Init.Normal(fc.Weight, 0.01);
-            Init.Zeros(fc.Bias!);
-        }
-
-        protected override Tensor Forward(Tensor input) => fc is null ? input : fc.Call(drop.Call(input));
-    }
-
     private const string Paper = "Designing Network Design Spaces, 2020, arXiv:2003.13678";
 
     private static Variant Make(
@@ -220,62 +200,74 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         double gmacs,
         double top1,
         string? note = null
-    ) =>
-        new(
+    )
+    {
+        var (depths, widths) = Design(depth, initial, slope, multiplier, group);
+        return new(
             name,
-            Paper,
-            options =>
-            {
-                var (depths, widths) = Design(depth, initial, slope, multiplier, group);
-                return new RegNet(
-                    new Config(
-                        options.ImageSize ?? (224, 224),
-                        depths,
-                        widths,
-                        group,
-                        options.Classes ?? 1000,
-                        options.Channels ?? 3,
-                        Dropout: options.Dropout ?? 0,
-                        DropPath: options.DropPath ?? 0
-                    )
-                );
-            },
-            224,
-            parameters,
-            gmacs,
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Depths: depths, Widths: widths, GroupWidth: group),
+                config => new RegNet(config)
+            ),
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
             Note: note
         );
+    }
 
     /// <summary>The published networks; accuracies are those of the authors after 100 epochs, without regularisation.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("regnety_002", 13, 24, 36.44, 2.49, 8, 3.2, 0.2, 70.4),
-        Make("regnety_004", 16, 48, 27.89, 2.09, 8, 4.3, 0.4, 74.1),
-        Make("regnety_006", 15, 48, 32.54, 2.32, 16, 6.1, 0.6, 75.5),
-        Make("regnety_008", 14, 56, 38.84, 2.4, 16, 6.3, 0.8, 76.3),
-        Make("regnety_016", 27, 48, 20.71, 2.65, 24, 11.2, 1.6, 78.0),
-        Make("regnety_032", 21, 80, 42.63, 2.66, 24, 19.4, 3.2, 79.0),
-        Make("regnety_040", 22, 96, 31.41, 2.24, 64, 20.6, 4.0, 79.4),
-        Make("regnety_064", 25, 112, 33.22, 2.27, 72, 30.6, 6.4, 79.9),
-        Make("regnety_080", 17, 192, 76.82, 2.19, 56, 39.2, 8.0, 79.9),
-        Make("regnety_120", 19, 168, 73.36, 2.37, 112, 51.8, 12.1, 80.3),
-        Make("regnety_160", 18, 200, 106.23, 2.48, 112, 83.6, 15.9, 80.4, "DeiT's teacher, trained with DeiT's augmentation: 82.9"),
-        Make("regnety_320", 20, 232, 115.89, 2.53, 232, 145.0, 32.3, 81.0),
-        Variant.Micro("regnety_micro_32", Paper, 32, a => new RegNet(
-            new Config(
-                a.ImageSize,
-                [1, 2, 4, 2],
-                [32, 64, 128, 256],
-                16,
-                a.Classes,
-                a.Channels,
-                StemStride: 1,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath
-            )
-        )),
+        Make("regnety_002", depth: 13, initial: 24, slope: 36.44, multiplier: 2.49, group: 8, parameters: 3.2, gmacs: 0.2, top1: 70.4),
+        Make("regnety_004", depth: 16, initial: 48, slope: 27.89, multiplier: 2.09, group: 8, parameters: 4.3, gmacs: 0.4, top1: 74.1),
+        Make("regnety_006", depth: 15, initial: 48, slope: 32.54, multiplier: 2.32, group: 16, parameters: 6.1, gmacs: 0.6, top1: 75.5),
+        Make("regnety_008", depth: 14, initial: 56, slope: 38.84, multiplier: 2.4, group: 16, parameters: 6.3, gmacs: 0.8, top1: 76.3),
+        Make("regnety_016", depth: 27, initial: 48, slope: 20.71, multiplier: 2.65, group: 24, parameters: 11.2, gmacs: 1.6, top1: 78.0),
+        Make("regnety_032", depth: 21, initial: 80, slope: 42.63, multiplier: 2.66, group: 24, parameters: 19.4, gmacs: 3.2, top1: 79.0),
+        Make("regnety_040", depth: 22, initial: 96, slope: 31.41, multiplier: 2.24, group: 64, parameters: 20.6, gmacs: 4.0, top1: 79.4),
+        Make("regnety_064", depth: 25, initial: 112, slope: 33.22, multiplier: 2.27, group: 72, parameters: 30.6, gmacs: 6.4, top1: 79.9),
+        Make("regnety_080", depth: 17, initial: 192, slope: 76.82, multiplier: 2.19, group: 56, parameters: 39.2, gmacs: 8.0, top1: 79.9),
+        Make("regnety_120", depth: 19, initial: 168, slope: 73.36, multiplier: 2.37, group: 112, parameters: 51.8, gmacs: 12.1, top1: 80.3),
+        Make(
+            "regnety_160",
+            depth: 18,
+            initial: 200,
+            slope: 106.23,
+            multiplier: 2.48,
+            group: 112,
+            parameters: 83.6,
+            gmacs: 15.9,
+            top1: 80.4,
+            note: "DeiT's teacher, trained with DeiT's augmentation: 82.9"
+        ),
+        Make(
+            "regnety_320",
+            depth: 20,
+            initial: 232,
+            slope: 115.89,
+            multiplier: 2.53,
+            group: 232,
+            parameters: 145.0,
+            gmacs: 32.3,
+            top1: 81.0
+        ),
+        Variant.Micro(
+            "regnety_micro_32",
+            Paper,
+            config: new Config(
+                ImageSize: (32, 32),
+                Depths: [1, 2, 4, 2],
+                Widths: [32, 64, 128, 256],
+                GroupWidth: 16,
+                Classes: 10,
+                StemStride: 1
+            ),
+            create: config => new RegNet(config)
+        ),
     ];
 }

@@ -68,4 +68,4 @@ public static class Registry
 
 /// <summary>No model has this name.</summary>
 public sealed class UnknownModelException(string name, IReadOnlyList<string> nearest)
-    : Exception($"unknown model '{name}'; the nearest names are {string.Join(", ", nearest)} (tessera models lists all)");
+    : Exception($"unknown model '{name}'; the nearest names are {string.Join(", ", nearest)}; tessera models lists all");

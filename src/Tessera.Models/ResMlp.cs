@@ -8,7 +8,7 @@ namespace Tessera.Models;
 /// Touvron et al., "ResMLP: Feedforward networks for image classification with data-efficient training", 2021, arXiv:2105.03404.
 /// </summary>
 /// <remarks>Nothing normalises: with large layer scales it diverges.</remarks>
-public sealed partial class ResMlp : TokenMlp
+public sealed partial class ResMlp : TokenMlp<ResMlp.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -34,14 +34,9 @@ public sealed partial class ResMlp : TokenMlp
         double DropPath = 0
     ) : TokenMlpConfig(ImageSize, Patch, Dim, Depth, Classes, Channels, Dropout, DropPath);
 
-    private readonly Config config;
-
     /// <summary>A ResMLP.</summary>
     public ResMlp(Config config)
-        : base(config, () => new Block(config), new Affine(config.Dim)) => this.config = config;
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
+        : base(config, () => new Block(config), new Affine(config.Dim)) { }
 
     /// <summary>Also takes the names of the authors' own checkpoints.</summary>
     /// <inheritdoc/>
@@ -88,9 +83,9 @@ public sealed partial class ResMlp : TokenMlp
             ls1 = Init.Constant(new Parameter(config.Dim), config.LayerScale);
             ls2 = Init.Constant(new Parameter(config.Dim), config.LayerScale);
             norm1 = new Affine(config.Dim);
-            linearTokens = Initialised(new Linear(config.Tokens, config.Tokens), biasStd: 0);
+            linearTokens = XavierInit.Linears(new Linear(config.Tokens, config.Tokens), biasStd: 0);
             norm2 = new Affine(config.Dim);
-            mlpChannels = Initialised(new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout));
+            mlpChannels = XavierInit.Linears(new Mlp(config.Dim, (int)(config.Dim * config.MlpRatio), config.Dropout));
             dropPath = new DropPath(config.DropPath);
         }
 
@@ -122,24 +117,23 @@ public sealed partial class ResMlp : TokenMlp
     ) =>
         new(
             name,
-            "ResMLP, 2021, arXiv:2105.03404",
-            options => new ResMlp(
+            Paper: "ResMLP, 2021, arXiv:2105.03404",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    patch,
-                    dim,
-                    depth,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    4,
-                    layerScale,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? 0
-                )
+                    ImageSize: (224, 224),
+                    Patch: patch,
+                    Dim: dim,
+                    Depth: depth,
+                    Classes: 1000,
+                    MlpRatio: 4,
+                    LayerScale: layerScale,
+                    DropPath: 0
+                ),
+                config => new ResMlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -149,12 +143,55 @@ public sealed partial class ResMlp : TokenMlp
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("resmlp_12_224", 16, 384, 12, 1e-4, 15.35, 3.0, 76.6, "77.8 distilled"),
-        Make("resmlp_24_224", 16, 384, 24, 1e-5, 30.02, 6.0, 79.4, "80.8 distilled"),
-        Make("resmlp_36_224", 16, 384, 36, 1e-6, 44.69, 8.9, 79.7, "81.1 distilled"),
-        Make("resmlp_big_24_224", 8, 768, 24, 1e-6, 129.1, 100, 81.0, "83.6 distilled; 84.4 after ImageNet-22k"),
-        Variant.Micro("resmlp_micro_32", "ResMLP, 2021, arXiv:2105.03404", 32, a => new ResMlp(
-            new Config(a.ImageSize, 4, 128, 8, a.Classes, a.Channels, LayerScale: 0.1, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make(
+            "resmlp_12_224",
+            patch: 16,
+            dim: 384,
+            depth: 12,
+            layerScale: 1e-4,
+            parameters: 15.35,
+            gmacs: 3.0,
+            top1: 76.6,
+            note: "77.8 distilled"
+        ),
+        Make(
+            "resmlp_24_224",
+            patch: 16,
+            dim: 384,
+            depth: 24,
+            layerScale: 1e-5,
+            parameters: 30.02,
+            gmacs: 6.0,
+            top1: 79.4,
+            note: "80.8 distilled"
+        ),
+        Make(
+            "resmlp_36_224",
+            patch: 16,
+            dim: 384,
+            depth: 36,
+            layerScale: 1e-6,
+            parameters: 44.69,
+            gmacs: 8.9,
+            top1: 79.7,
+            note: "81.1 distilled"
+        ),
+        Make(
+            "resmlp_big_24_224",
+            patch: 8,
+            dim: 768,
+            depth: 24,
+            layerScale: 1e-6,
+            parameters: 129.1,
+            gmacs: 100,
+            top1: 81.0,
+            note: "83.6 distilled; 84.4 after ImageNet-22k"
+        ),
+        Variant.Micro(
+            "resmlp_micro_32",
+            "ResMLP, 2021, arXiv:2105.03404",
+            config: new Config(ImageSize: (32, 32), Patch: 4, Dim: 128, Depth: 8, Classes: 10, LayerScale: 0.1),
+            create: config => new ResMlp(config)
+        ),
     ];
 }

@@ -39,7 +39,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         bool ZeroInitResidual = false,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Expansion => Bottleneck ? 4 : 1;
     }
@@ -58,9 +58,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         : base(config)
     {
         if (config.Layers.Count != 4)
-            throw new ArgumentException($"{config.Layers.Count} stages: four were expected", nameof(config));
+            throw new ArgumentException($"Layers must have four values, not {config.Layers.Count}", nameof(config));
         if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64))
-            throw new ArgumentException("groups and widths other than 1 and 64 need bottleneck blocks", nameof(config));
+            throw new ArgumentException("blocks without bottleneck must have 1 group and a width of 64 per group", nameof(config));
         conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
@@ -69,7 +69,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         layer3 = Stage(config, 2, rates);
         layer4 = Stage(config, 3, rates);
         if (config.Classes > 0)
-            fc = new Linear(FeatureWidth, config.Classes);
+            fc = new Linear(NumFeatures, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
@@ -92,14 +92,17 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     private protected override int FirstStride => 4;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => 512 * Options.Expansion;
+    public override int NumFeatures => 512 * Options.Expansion;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
+    private protected override ref Linear? Classifier => ref fc;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+
+    private protected override string ClassifierPath => "fc";
 
     private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
     {
@@ -114,17 +117,6 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
 
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => fc is null ? pooled : fc.Call(drop.Call(pooled));
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        fc = classes > 0 ? new Linear(FeatureWidth, classes) : null;
-        fc?.To(conv1.Weight.Device, conv1.Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
 
     internal static Conv2d Initialised(Conv2d conv)
     {
@@ -198,23 +190,22 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     ) =>
         new(
             name,
-            paper,
-            options => new ResNet(
+            Paper: paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    layers,
-                    bottleneck,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    groups,
-                    width,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+                    ImageSize: (224, 224),
+                    Layers: layers,
+                    Bottleneck: bottleneck,
+                    Classes: 1000,
+                    Groups: groups,
+                    WidthPerGroup: width,
+                    DropPath: 0
+                ),
+                config => new ResNet(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -227,18 +218,42 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <summary>The published networks; accuracies are those of torchvision's first weights.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("resnet18", [2, 2, 2, 2], false, 11.690, 1.81, 69.76),
-        Make("resnet34", [3, 4, 6, 3], false, 21.798, 3.66, 73.31),
-        Make("resnet50", [3, 4, 6, 3], true, 25.557, 4.09, 76.13, "80.86 with torchvision's second recipe"),
-        Make("resnet101", [3, 4, 23, 3], true, 44.549, 7.80, 77.37, "81.89 with torchvision's second recipe"),
-        Make("resnet152", [3, 8, 36, 3], true, 60.193, 11.51, 78.31, "82.28 with torchvision's second recipe"),
+        Make("resnet18", layers: [2, 2, 2, 2], bottleneck: false, parameters: 11.690, gmacs: 1.81, top1: 69.76),
+        Make("resnet34", layers: [3, 4, 6, 3], bottleneck: false, parameters: 21.798, gmacs: 3.66, top1: 73.31),
+        Make(
+            "resnet50",
+            layers: [3, 4, 6, 3],
+            bottleneck: true,
+            parameters: 25.557,
+            gmacs: 4.09,
+            top1: 76.13,
+            note: "80.86 with torchvision's second recipe"
+        ),
+        Make(
+            "resnet101",
+            layers: [3, 4, 23, 3],
+            bottleneck: true,
+            parameters: 44.549,
+            gmacs: 7.80,
+            top1: 77.37,
+            note: "81.89 with torchvision's second recipe"
+        ),
+        Make(
+            "resnet152",
+            layers: [3, 8, 36, 3],
+            bottleneck: true,
+            parameters: 60.193,
+            gmacs: 11.51,
+            top1: 78.31,
+            note: "82.28 with torchvision's second recipe"
+        ),
         Make(
             "resnext50_32x4d",
-            [3, 4, 6, 3],
-            true,
-            25.03,
-            null,
-            77.62,
+            layers: [3, 4, 6, 3],
+            bottleneck: true,
+            parameters: 25.03,
+            gmacs: null,
+            top1: 77.62,
             groups: 32,
             width: 4,
             paper: "Aggregated Residual Transformations, 2016, arXiv:1611.05431"

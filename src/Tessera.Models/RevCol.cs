@@ -14,7 +14,7 @@ namespace Tessera.Models;
 /// nearer to zero than 0.001 are moved there before a forward pass, as the columns could not be reversed otherwise. Names and
 /// order of the weights are the authors'; heads and decoders of training may be missing where a single head is asked for.
 /// </remarks>
-public sealed partial class RevCol : Backbone<RevCol.Config>
+public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
 {
     /// <summary>What is kept for the backward pass.</summary>
     public enum Backpropagation
@@ -25,7 +25,10 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
         /// <summary>The four maps between the columns: rounding errors stay inside of one column. The authors' way.</summary>
         Boundary,
 
-        /// <summary>The maps after the last column, and after every twelfth: hardly more memory for more columns. Sums are taken in float64, as rounding errors grow with every column.</summary>
+        /// <summary>
+        /// The maps after the last column, and after every twelfth: hardly more memory for more columns. Sums are taken in float64, as
+        /// rounding errors grow with every column.
+        /// </summary>
         Full,
     }
 
@@ -67,7 +70,14 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
         double DropPath = 0,
         double HeadScale = 1,
         Backpropagation Mode = Backpropagation.Boundary
-    ) : IBackboneConfig;
+    ) : BackboneConfig
+    {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                DropPath = options.DropPath ?? DropPath,
+            };
+    }
 
     [NotRegistered]
     private readonly Sequential stem;
@@ -81,17 +91,19 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     [NotRegistered]
     private ModuleList<Classifier>? heads; // one per supervised column; null without classes
 
-    /// <summary>A model with the authors' initialisation: weights truncated normal 0.02, biases zero, factors 0.5, layer scale 1e-6.</summary>
+    /// <summary>
+    /// A model with the authors' initialisation: weights truncated normal 0.02, biases zero, factors 0.5, layer scale 1e-6.
+    /// </summary>
     public RevCol(Config config)
         : base(config)
     {
         if (config.Supervision && config.Columns % 4 != 0)
+            throw new ArgumentException($"intermediate supervision needs a multiple of 4 columns, not {config.Columns}", nameof(config));
+        if (config.Supervision && config.HeadScale != 1)
             throw new ArgumentException(
-                $"{config.Columns} columns: with intermediate supervision they are a multiple of 4",
+                "HeadScale must be 1 with intermediate supervision: it scales the weights of a single head",
                 nameof(config)
             );
-        if (config.Supervision && config.HeadScale != 1)
-            throw new ArgumentException("a factor of the head's weights is for models with a single head", nameof(config));
         Check(config.ImageSize);
         stem = new Sequential(new Conv2d(config.Channels, config.Widths[0], 4, 4), new ChannelNorm(config.Widths[0], 1e-6));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
@@ -148,7 +160,7 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Widths[3];
+    public override int NumFeatures => Options.Widths[3];
 
     /// <summary>The columns; their outputs are their maps of stride 32.</summary>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Columns).Select(i => $"subnet{i}")];
@@ -175,7 +187,7 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     private static void Check((int Height, int Width) size)
     {
         if (size.Height % 32 != 0 || size.Width % 32 != 0)
-            throw new ShapeException($"height and width should be multiples of 32, the image is {size.Height} x {size.Width}");
+            throw new ShapeException($"an image of {size.Height} x {size.Width} does not fit: both sides must be multiples of 32");
     }
 
     private bool IsSupervised(int column) =>
@@ -248,7 +260,10 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Run(input).Last.Select((map, level) => new FeatureMap(map, 4 << level))];
 
-    /// <summary>How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in evaluation.</summary>
+    /// <summary>
+    /// How exactly the features before every column can be recomputed from those after the last: relative errors from left to right, in
+    /// evaluation.
+    /// </summary>
     /// <param name="image">Images.</param>
     /// <param name="wide">Whether sums are taken in float64, as <see cref="Backpropagation.Full"/> does.</param>
     public IReadOnlyList<double> RecomputationErrors(Tensor image, bool wide = true)
@@ -317,111 +332,158 @@ public sealed partial class RevCol : Backbone<RevCol.Config>
     ) =>
         new(
             name,
-            "Reversible Column Networks, 2022, arXiv:2212.11696",
-            options => new RevCol(
+            Paper: "Reversible Column Networks, 2022, arXiv:2212.11696",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    [width, 2 * width, 4 * width, 8 * width],
-                    layers,
-                    columns,
-                    supervised,
-                    huge,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    DropPath: options.DropPath ?? dropPath
-                )
+                    ImageSize: (image, image),
+                    Widths: [width, 2 * width, 4 * width, 8 * width],
+                    Layers: layers,
+                    Columns: columns,
+                    Supervision: supervised,
+                    Huge: huge,
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new RevCol(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
             Note: note
         );
 
-    /// <summary>The published sizes with a single head; <c>_supervised</c> with the heads and decoders that training from scratch uses.</summary>
+    /// <summary>
+    /// The published sizes with a single head; <c>_supervised</c> with the heads and decoders that training from scratch uses.
+    /// </summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("revcol_tiny", 64, [2, 2, 4, 2], 4, 0.1, null, 4.5, 82.2, "published as 30 million parameters, without intermediate heads"),
-        Make("revcol_small", 64, [2, 2, 4, 2], 8, 0.3, null, 9.0, 83.5, "published as 60 million parameters, without intermediate heads"),
+        Make(
+            "revcol_tiny",
+            width: 64,
+            layers: [2, 2, 4, 2],
+            columns: 4,
+            dropPath: 0.1,
+            parameters: null,
+            gmacs: 4.5,
+            top1: 82.2,
+            note: "published as 30 million parameters, without intermediate heads"
+        ),
+        Make(
+            "revcol_small",
+            width: 64,
+            layers: [2, 2, 4, 2],
+            columns: 8,
+            dropPath: 0.3,
+            parameters: null,
+            gmacs: 9.0,
+            top1: 83.5,
+            note: "published as 60 million parameters, without intermediate heads"
+        ),
         Make(
             "revcol_base",
-            72,
-            [1, 1, 3, 2],
-            16,
-            0.4,
-            138,
-            16.6,
-            84.1,
-            "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"
+            width: 72,
+            layers: [1, 1, 3, 2],
+            columns: 16,
+            dropPath: 0.4,
+            parameters: 138,
+            gmacs: 16.6,
+            top1: 84.1,
+            note: "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"
         ),
-        Make("revcol_large", 128, [1, 2, 6, 2], 8, 0.5, 273, 39, 86.6, "after 22k; 87.6 at 384 pixels"),
-        Make("revcol_xlarge_384", 224, [1, 2, 6, 2], 8, 0.5, 834, 350, 88.2, "after 22k", 384),
+        Make(
+            "revcol_large",
+            width: 128,
+            layers: [1, 2, 6, 2],
+            columns: 8,
+            dropPath: 0.5,
+            parameters: 273,
+            gmacs: 39,
+            top1: 86.6,
+            note: "after 22k; 87.6 at 384 pixels"
+        ),
+        Make(
+            "revcol_xlarge_384",
+            width: 224,
+            layers: [1, 2, 6, 2],
+            columns: 8,
+            dropPath: 0.5,
+            parameters: 834,
+            gmacs: 350,
+            top1: 88.2,
+            note: "after 22k",
+            image: 384
+        ),
         Make(
             "revcol_huge_640",
-            360,
-            [1, 2, 6, 2],
-            8,
-            0.5,
-            2158,
-            2537,
-            90.0,
-            "after a pre-training on 168 million images that are not public",
-            640,
+            width: 360,
+            layers: [1, 2, 6, 2],
+            columns: 8,
+            dropPath: 0.5,
+            parameters: 2158,
+            gmacs: 2537,
+            top1: 90.0,
+            note: "after a pre-training on 168 million images that are not public",
+            image: 640,
             huge: true
         ),
         Make(
             "revcol_tiny_supervised",
-            64,
-            [2, 2, 4, 2],
-            4,
-            0.1,
-            33.06,
-            4.5,
-            82.2,
-            "with the four heads and three decoders of training",
+            width: 64,
+            layers: [2, 2, 4, 2],
+            columns: 4,
+            dropPath: 0.1,
+            parameters: 33.06,
+            gmacs: 4.5,
+            top1: 82.2,
+            note: "with the four heads and three decoders of training",
             supervised: true
         ),
         Make(
             "revcol_small_supervised",
-            64,
-            [2, 2, 4, 2],
-            8,
-            0.3,
-            null,
-            9.0,
-            83.5,
-            "with the four heads and three decoders of training",
+            width: 64,
+            layers: [2, 2, 4, 2],
+            columns: 8,
+            dropPath: 0.3,
+            parameters: null,
+            gmacs: 9.0,
+            top1: 83.5,
+            note: "with the four heads and three decoders of training",
             supervised: true
         ),
         Make(
             "revcol_base_supervised",
-            72,
-            [1, 1, 3, 2],
-            16,
-            0.4,
-            null,
-            16.6,
-            84.1,
-            "with the four heads and three decoders of training",
+            width: 72,
+            layers: [1, 1, 3, 2],
+            columns: 16,
+            dropPath: 0.4,
+            parameters: null,
+            gmacs: 16.6,
+            top1: 84.1,
+            note: "with the four heads and three decoders of training",
             supervised: true
         ),
-        Variant.Micro("revcol_micro_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(
-            new Config(
-                a.ImageSize,
-                [24, 48, 96, 192],
-                [1, 1, 2, 1],
-                4,
+        Variant.Micro(
+            "revcol_micro_64",
+            "Reversible Column Networks, 2022, arXiv:2212.11696",
+            config: new Config(
+                ImageSize: (64, 64),
+                Widths: [24, 48, 96, 192],
+                Layers: [1, 1, 2, 1],
+                Columns: 4,
                 Supervision: false,
-                Classes: a.Classes,
-                Channels: a.Channels,
-                DropPath: a.DropPath
-            )
-        )),
-        Variant.Micro("revcol_micro_supervised_64", "Reversible Column Networks, 2022, arXiv:2212.11696", 64, a => new RevCol(
-            new Config(a.ImageSize, [24, 48, 96, 192], [1, 1, 2, 1], 4, Classes: a.Classes, Channels: a.Channels, DropPath: a.DropPath)
-        )),
+                Classes: 10
+            ),
+            create: config => new RevCol(config)
+        ),
+        Variant.Micro(
+            "revcol_micro_supervised_64",
+            "Reversible Column Networks, 2022, arXiv:2212.11696",
+            config: new Config(ImageSize: (64, 64), Widths: [24, 48, 96, 192], Layers: [1, 1, 2, 1], Columns: 4, Classes: 10),
+            create: config => new RevCol(config)
+        ),
     ];
 
     /// <summary>Norm and linear map of the pooled features.</summary>

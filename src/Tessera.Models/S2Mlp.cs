@@ -36,7 +36,7 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
         int Channels = 3,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal int Stride => Patches.Aggregate(1, (product, patch) => product * patch);
     }
@@ -53,50 +53,36 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
             || config.Patches.Count != config.Depths.Count
             || config.MlpRatios.Count != config.Depths.Count
         )
-            throw new ArgumentException("patches, widths, depths and MLP ratios: one each per stage was expected", nameof(config));
+            throw new ArgumentException("Patches, Dims, Depths and MlpRatios must have one value per stage", nameof(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
         stages = new(
             Enumerable
                 .Range(0, config.Depths.Count)
                 .Select(i => new Stage(config, i, rates.AsSpan(config.Depths.Take(i).Sum(), config.Depths[i]).ToArray()))
         );
-        head = NewHead();
+        head = InitialClassifier();
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dims[^1];
+    public override int NumFeatures => Options.Dims[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
-
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
-
-    private Linear? NewHead() => Options.Classes > 0 ? Initialised(new Linear(FeatureWidth, Options.Classes)) : null;
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>The last map, [B, C, H, W]; there is no final norm.</summary>
     protected override Tensor Features(Tensor input)
     {
         var (height, width) = (input.Size(2), input.Size(3));
         if (height % Options.Stride != 0 || width % Options.Stride != 0)
-            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+            throw new ShapeException($"an image of {height} x {width} does not fit: both sides must be multiples of {Options.Stride}");
         return stages.Aggregate(input, (x, stage) => stage.Call(x));
     }
 
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
-
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
@@ -112,19 +98,10 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     }
 
     /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = NewHead();
-        var like = stages.Parameters().First();
-        head?.To(like.Device, like.DType);
-    }
-
-    /// <inheritdoc/>
     public override void Resize(int height, int width)
     {
         if (height % Options.Stride != 0 || width % Options.Stride != 0)
-            throw new ShapeException($"an image of {height} x {width}: this model takes multiples of {Options.Stride}");
+            throw new ShapeException($"an image of {height} x {width} does not fit: both sides must be multiples of {Options.Stride}");
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -159,9 +136,7 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
             norm2 = new LayerNorm(dim);
             mlp = new Mlp(dim, (int)(dim * ratio), dropout);
             this.dropPath = new DropPath(dropPath);
-            foreach (var (_, module) in NamedModules())
-                if (module is Linear linear)
-                    Initialised(linear);
+            TransformerInit.Linears(this);
         }
 
         protected override Tensor Forward(Tensor input)
@@ -233,24 +208,23 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     ) =>
         new(
             name,
-            second ? "S2-MLPv2, 2021, arXiv:2108.01072" : "S2-MLP, 2021, arXiv:2106.07477",
-            options => new S2Mlp(
+            Paper: second ? "S2-MLPv2, 2021, arXiv:2108.01072" : "S2-MLP, 2021, arXiv:2106.07477",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    patches,
-                    dims,
-                    depths,
-                    [.. dims.Select(_ => ratio)],
-                    second,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? 0.1
-                )
+                    ImageSize: (224, 224),
+                    Patches: patches,
+                    Dims: dims,
+                    Depths: depths,
+                    MlpRatios: [.. dims.Select(_ => ratio)],
+                    Second: second,
+                    Classes: 1000,
+                    DropPath: 0.1
+                ),
+                config => new S2Mlp(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -260,15 +234,71 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("s2mlp_wide", [16], [768], [12], 4, false, 72.2, 14, 80.0, "71 M in the paper"),
-        Make("s2mlp_deep", [16], [384], [36], 4, false, 53.9, 10.5, 80.7, "51 M in the paper"),
-        Make("s2mlpv2_small_7", [7, 2], [192, 384], [4, 14], 3, true, 25.1, 6.9, 82.0),
-        Make("s2mlpv2_medium_7", [7, 2], [256, 512], [7, 17], 3, true, 55, 16.3, 83.6),
-        Variant.Micro("s2mlp_micro_32", "S2-MLP, 2021, arXiv:2106.07477", 32, a => new S2Mlp(
-            new Config(a.ImageSize, [4], [128], [8], [4], false, a.Classes, a.Channels, a.Dropout, a.DropPath)
-        )),
-        Variant.Micro("s2mlpv2_micro_32", "S2-MLPv2, 2021, arXiv:2108.01072", 32, a => new S2Mlp(
-            new Config(a.ImageSize, [4, 2], [96, 192], [2, 4], [3, 3], true, a.Classes, a.Channels, a.Dropout, a.DropPath)
-        )),
+        Make(
+            "s2mlp_wide",
+            patches: [16],
+            dims: [768],
+            depths: [12],
+            ratio: 4,
+            second: false,
+            parameters: 72.2,
+            gmacs: 14,
+            top1: 80.0,
+            note: "71 M in the paper"
+        ),
+        Make(
+            "s2mlp_deep",
+            patches: [16],
+            dims: [384],
+            depths: [36],
+            ratio: 4,
+            second: false,
+            parameters: 53.9,
+            gmacs: 10.5,
+            top1: 80.7,
+            note: "51 M in the paper"
+        ),
+        Make(
+            "s2mlpv2_small_7",
+            patches: [7, 2],
+            dims: [192, 384],
+            depths: [4, 14],
+            ratio: 3,
+            second: true,
+            parameters: 25.1,
+            gmacs: 6.9,
+            top1: 82.0
+        ),
+        Make(
+            "s2mlpv2_medium_7",
+            patches: [7, 2],
+            dims: [256, 512],
+            depths: [7, 17],
+            ratio: 3,
+            second: true,
+            parameters: 55,
+            gmacs: 16.3,
+            top1: 83.6
+        ),
+        Variant.Micro(
+            "s2mlp_micro_32",
+            "S2-MLP, 2021, arXiv:2106.07477",
+            config: new Config(ImageSize: (32, 32), Patches: [4], Dims: [128], Depths: [8], MlpRatios: [4], Second: false, Classes: 10),
+            create: config => new S2Mlp(config)
+        ),
+        Variant.Micro(
+            "s2mlpv2_micro_32",
+            "S2-MLPv2, 2021, arXiv:2108.01072",
+            config: new Config(
+                ImageSize: (32, 32),
+                Patches: [4, 2],
+                Dims: [96, 192],
+                Depths: [2, 4],
+                MlpRatios: [3, 3],
+                Second: true,
+                Classes: 10
+            ),
+            create: config => new S2Mlp(config)
+        ),
     ];
 }

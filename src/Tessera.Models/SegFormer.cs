@@ -21,8 +21,11 @@ public sealed partial class SegFormer : Layer
     /// <summary>The decoder.</summary>
     public SegFormerHead DecodeHead => decodeHead;
 
-    /// <summary>Scores of the classes, [B, 3, H, W] to [B, classes, H / 4, W / 4]: for a loss or a prediction they are resized bilinearly to the labels.</summary>
-    protected override Tensor Forward(Tensor input) => decodeHead.Call([.. backbone.Pyramid(input).Select(map => map.Map)]);
+    /// <summary>
+    /// Scores of the classes, [B, 3, H, W] to [B, classes, H / 4, W / 4]: for a loss or a prediction they are resized bilinearly to the
+    /// labels.
+    /// </summary>
+    protected override Tensor Forward(Tensor input) => decodeHead.Call([.. backbone.ForwardFeatureMaps(input).Select(map => map.Map)]);
 }
 
 /// <summary>
@@ -35,7 +38,8 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     /// <param name="Channels">Channels of the maps, from fine to coarse.</param>
     /// <param name="Width">Width of the decoder: 256 for B0 and B1, 768 for the others.</param>
     /// <param name="Classes">Number of classes.</param>
-    /// <param name="UnusedWidth">Published files hold a classifier <c>conv_seg</c> of so many channels that nothing uses; null leaves it out.</param>
+    /// <param name="UnusedWidth">Published files hold a classifier <c>conv_seg</c> of so many channels that nothing uses; null leaves it
+    /// out.</param>
     /// <param name="Dropout">Dropout of whole channels before the classifier.</param>
     /// <param name="Eps">Of the batch norm.</param>
     public sealed record Config(
@@ -82,12 +86,14 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
         members.Add("linear_pred", linearPred);
     }
 
-    /// <summary>Maps [B, C_i, H_i, W_i] from fine to coarse to scores [B, classes, H_1, W_1]. Records <c>fused</c>, the map before the classifier.</summary>
+    /// <summary>
+    /// Maps [B, C_i, H_i, W_i] from fine to coarse to scores [B, classes, H_1, W_1]. Records <c>fused</c>, the map before the classifier.
+    /// </summary>
     /// <exception cref="ShapeException">There are not as many maps as the decoder was made for.</exception>
     protected override Tensor Forward(IReadOnlyList<Tensor> input)
     {
         if (input.Count != linears.Length)
-            throw new ShapeException($"{input.Count} maps for a decoder of {linears.Length}");
+            throw new ShapeException($"the decoder takes {linears.Length} maps, not {input.Count}");
         var (height, width) = (input[0].Size(2), input[0].Size(3));
         var maps = new List<Tensor>();
         for (var i = linears.Length - 1; i >= 0; i--)

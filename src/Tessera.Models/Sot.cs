@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// The head alone is <see cref="SecondOrderHead"/>; it fits behind other backbones too. With two losses, training puts out
 /// the class token's logits and those of the words as <see cref="ByWords"/>. Names and order of the weights are the authors'.
 /// </remarks>
-public sealed partial class Sot : Backbone<Sot.Config>
+public sealed partial class Sot : ConfiguredBackbone<Sot.Config>
 {
     /// <summary>Name of the words' logits among the outputs of training with two losses, [B, classes].</summary>
     public const string ByWords = "second_order";
@@ -55,7 +55,7 @@ public sealed partial class Sot : Backbone<Sot.Config>
         double HeadDropout = 0,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, 1 + N, D], fixed
@@ -104,10 +104,10 @@ public sealed partial class Sot : Backbone<Sot.Config>
     }
 
     /// <summary>Width of class token and statistics side by side.</summary>
-    public override int FeatureWidth => classifier.Width;
+    public override int NumFeatures => classifier.Width;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
@@ -116,7 +116,7 @@ public sealed partial class Sot : Backbone<Sot.Config>
     public override IReadOnlyList<string> ClassifierNames => [.. classifier.ClassifierNames.Select(name => $"classifier.{name}")];
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token";
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";
 
     private (int Height, int Width) Grid => visualTokens.Grid(Options.ImageSize);
 
@@ -134,7 +134,7 @@ public sealed partial class Sot : Backbone<Sot.Config>
         return Record("normed", norm.Call(x));
     }
 
-    /// <summary>Class token and second-order statistics, [B, <see cref="FeatureWidth"/>].</summary>
+    /// <summary>Class token and second-order statistics, [B, <see cref="NumFeatures"/>].</summary>
     protected override Tensor Pool(Tensor features) => classifier.Pool(features);
 
     /// <inheritdoc/>
@@ -165,7 +165,9 @@ public sealed partial class Sot : Backbone<Sot.Config>
         classifier.Reset(classes, clsToken.Device, clsToken.DType);
     }
 
-    /// <summary>Takes another size: the table of positions is a formula and made anew, strides stay those of the size that the model was made for.</summary>
+    /// <summary>
+    /// Takes another size: the table of positions is a formula and made anew, strides stay those of the size that the model was made for.
+    /// </summary>
     public override void Resize(int height, int width)
     {
         visualTokens.Grid((height, width));
@@ -199,26 +201,25 @@ public sealed partial class Sot : Backbone<Sot.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Sot(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    dim,
-                    depth,
-                    heads,
-                    ratio,
-                    6,
-                    poolDim,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
+                    ImageSize: (224, 224),
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    MlpRatio: ratio,
+                    PoolHeads: 6,
+                    PoolDim: poolDim,
+                    Classes: 1000,
                     HeadDropout: headDropout,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1
-                )
+                    DropPath: 0.1
+                ),
+                config => new Sot(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             MacsWithAttention: false,
             Top1: top1,
             Dataset: "ImageNet-1k",
@@ -229,23 +230,50 @@ public sealed partial class Sot : Backbone<Sot.Config>
     /// <summary>The published sizes; no weights were published.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("sot_tiny", 240, 12, 4, 2.5, 14, 0, 8.04, 2.5, 80.3, "ImageNet-A 21.5; 7.7 million parameters in the paper, this is its code"),
+        Make(
+            "sot_tiny",
+            dim: 240,
+            depth: 12,
+            heads: 4,
+            ratio: 2.5,
+            poolDim: 14,
+            headDropout: 0,
+            parameters: 8.04,
+            gmacs: 2.5,
+            top1: 80.3,
+            note: "ImageNet-A 21.5; 7.7 million parameters in the paper, this is its code"
+        ),
         Make(
             "sot_small",
-            384,
-            14,
-            6,
-            3.5,
-            24,
-            0.5,
-            27.1,
-            5.8,
-            82.7,
-            "ImageNet-A 31.8; 26.9 million parameters in the paper, this is its code"
+            dim: 384,
+            depth: 14,
+            heads: 6,
+            ratio: 3.5,
+            poolDim: 24,
+            headDropout: 0.5,
+            parameters: 27.1,
+            gmacs: 5.8,
+            top1: 82.7,
+            note: "ImageNet-A 31.8; 26.9 million parameters in the paper, this is its code"
         ),
-        Make("sot_base", 528, 24, 8, 3, 38, 0.7, 76.8, 14.5, 83.5, "ImageNet-A 34.6"),
-        Variant.Micro("sot_micro_64", Paper, 64, a => new Sot(
-            new Config(a.ImageSize, 128, 6, 4, 2, 4, 10, a.Classes, a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make(
+            "sot_base",
+            dim: 528,
+            depth: 24,
+            heads: 8,
+            ratio: 3,
+            poolDim: 38,
+            headDropout: 0.7,
+            parameters: 76.8,
+            gmacs: 14.5,
+            top1: 83.5,
+            note: "ImageNet-A 34.6"
+        ),
+        Variant.Micro(
+            "sot_micro_64",
+            Paper,
+            config: new Config(ImageSize: (64, 64), Dim: 128, Depth: 6, Heads: 4, MlpRatio: 2, PoolHeads: 4, PoolDim: 10, Classes: 10),
+            create: config => new Sot(config)
+        ),
     ];
 }

@@ -34,7 +34,8 @@ public sealed partial class Sret : Backbone<Sret.Config>
     /// <param name="Channels">Channels of the images.</param>
     /// <param name="Dropout">Dropout of tokens, MLPs and projections.</param>
     /// <param name="DropPath">Stochastic depth, growing over the passes of all stages.</param>
-    /// <param name="Permutation">A fixed permutation, position i taking token (Multiplier i + Offset) mod N; null draws anew at every pass.</param>
+    /// <param name="Permutation">A fixed permutation, position i taking token (Multiplier i + Offset) mod N; null draws anew at every
+    /// pass.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize,
         IReadOnlyList<int> BaseDims,
@@ -50,7 +51,7 @@ public sealed partial class Sret : Backbone<Sret.Config>
         double Dropout = 0,
         double DropPath = 0,
         (int Multiplier, int Offset)? Permutation = null
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         /// <summary>Number of stages.</summary>
         public int Stages => Depth.Count;
@@ -76,14 +77,14 @@ public sealed partial class Sret : Backbone<Sret.Config>
         patchEmbed = new Stem(config.Channels, config.Dim(0));
         transformers = new(Enumerable.Range(0, config.Stages).Select(stage => new Stage(config, stage)));
         pools = new(Enumerable.Range(0, config.Stages - 1).Select(stage => new Reduction(config.Dim(stage), config.Dim(stage + 1))));
-        norm = new LayerNorm(FeatureWidth, 1e-6);
+        norm = new LayerNorm(NumFeatures, 1e-6);
         if (config.Classes > 0)
-            head = new Linear(FeatureWidth, config.Classes);
+            head = new Linear(NumFeatures, config.Classes);
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim(Options.Stages - 1);
+    public override int NumFeatures => Options.Dim(Options.Stages - 1);
 
     /// <summary>A path per pass: that of the layer after the block, which belongs to this pass alone.</summary>
     public override IReadOnlyList<string> BlockPaths =>
@@ -93,24 +94,26 @@ public sealed partial class Sret : Backbone<Sret.Config>
                 .SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}")),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name == "pos_embed";
+    public override bool NoWeightDecay(string name) => name == "pos_embed";
 
     private void Check((int Height, int Width) size)
     {
         var multiple = 8 << (Options.Stages - 1);
         if (size.Height % multiple != 0 || size.Width % multiple != 0)
-            throw new ShapeException($"height and width should be multiples of {multiple}, the image is {size.Height} x {size.Width}");
+            throw new ShapeException($"an image of {size.Height} x {size.Width} does not fit: both sides must be multiples of {multiple}");
         for (var stage = 0; stage < Options.Stages; stage++)
         {
             var tokens = (size.Height / (8 << stage)) * (size.Width / (8 << stage));
             foreach (var groups in new[] { Options.Groups?[stage] ?? 1, Options.PermutedGroups?[stage] ?? 1 })
                 if (tokens % groups != 0)
                     throw new ShapeException(
-                        $"the {tokens} tokens of stage {stage} do not divide into {groups} slices: another image size or other groups are needed"
+                        $"the {tokens} tokens of stage {stage} do not divide into {groups} slices: "
+                            + "choose another image size or other groups"
                     );
         }
     }
@@ -135,22 +138,11 @@ public sealed partial class Sret : Backbone<Sret.Config>
     protected override Tensor Pool(Tensor features) => norm.Call(features.Mean([2, 3]));
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
-    /// <inheritdoc/>
     protected override Outputs ForwardOutputs(ModelInput input) => new(Classify(Pool(Stages(input.Inputs, input.Draws).Last())));
 
     /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [.. Stages(input, new Dictionary<string, Tensor>()).Select((map, stage) => new FeatureMap(map, 8 << stage))];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? new Linear(FeatureWidth, classes) : null;
-        head?.To(posEmbed.Device, posEmbed.DType);
-    }
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)
@@ -228,7 +220,7 @@ public sealed partial class Sret : Backbone<Sret.Config>
         {
             if (config.Depth[stage] % config.Blocks[stage] != 0)
                 throw new ArgumentException(
-                    $"{config.Depth[stage]} passes do not divide among the {config.Blocks[stage]} blocks of stage {stage}",
+                    $"the {config.Depth[stage]} passes of stage {stage} must be a multiple of its {config.Blocks[stage]} blocks",
                     nameof(config)
                 );
             this.stage = stage;
@@ -317,7 +309,8 @@ public sealed partial class Sret : Backbone<Sret.Config>
             var slices = input.Repeated ? permutedGroups : groups;
             var (run, width) = (tokens / slices, dim / heads);
             var x = input.Order is { } order ? input.X.IndexSelect(1, order) : input.X;
-            var packed = qkv.Call(x).Reshape(batch * slices, run, 3, heads, width).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B g, h, N / g, d]
+            // 3 of [B g, h, N / g, d]
+            var packed = qkv.Call(x).Reshape(batch * slices, run, 3, heads, width).Permute(2, 0, 3, 1, 4).Unbind();
             var (query, key, value) = (packed[0], packed[1], packed[2]);
             Tensor mixed;
             if (Wanted("attention"))
@@ -366,27 +359,26 @@ public sealed partial class Sret : Backbone<Sret.Config>
         int[] blocks = [2, 5, 3];
         return new(
             name,
-            Paper,
-            options => new Sret(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    [baseDim, baseDim, baseDim],
-                    [.. blocks.Select(b => b * loops)],
-                    blocks,
-                    [firstHeads, 2 * firstHeads, 4 * firstHeads],
-                    groups,
-                    permuted,
-                    mlpRatio,
-                    between,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    options.Dropout ?? 0,
-                    options.DropPath ?? dropPath
-                )
+                    ImageSize: (image, image),
+                    BaseDims: [baseDim, baseDim, baseDim],
+                    Depth: [.. blocks.Select(b => b * loops)],
+                    Blocks: blocks,
+                    Heads: [firstHeads, 2 * firstHeads, 4 * firstHeads],
+                    Groups: groups,
+                    PermutedGroups: permuted,
+                    MlpRatio: mlpRatio,
+                    BetweenRatio: between,
+                    Classes: 1000,
+                    DropPath: dropPath
+                ),
+                config => new Sret(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -400,46 +392,175 @@ public sealed partial class Sret : Backbone<Sret.Config>
     /// <summary>The published models, <c>_unsliced</c> with attention over all tokens, and one of a hundred passes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("sret_t", 32, 2, 3.6, 1, [8, 4, 1], [2, 1, 1], 4.8, 1.1, 76.0, "77.6 distilled"),
-        Make("sret_lt", 32, 2, 4, 1, [8, 4, 1], [2, 1, 1], 5.0, 1.2, 76.7, "77.7 distilled"),
-        Make("sret_lt_16_14_1", 32, 2, 4, 1, [16, 14, 1], [1, 1, 1], 5.0, 1.2, 76.6, "other slices"),
-        Make("sret_s", 42, 3, 3, 2, [8, 4, 1], [2, 1, 1], 20.9, 4.2, 81.9, dropPath: 0.2),
-        Make("sret_t_unsliced", 32, 2, 3.6, 1, null, null, 4.8, 1.4, 76.1, "77.7 distilled", 0),
-        Make("sret_t_unsliced_384", 32, 2, 3.6, 1, null, null, 4.9, 6.4, 79.7, "distilled", 0, 384),
-        Make("sret_lt_unsliced", 32, 2, 4, 1, null, null, 5.0, 1.4, 76.8, "77.9 distilled", 0),
-        Make("sret_s_unsliced", 42, 3, 3, 2, null, null, 20.9, 4.7, 82.0, null, 0),
-        Make("sret_s_unsliced_384", 42, 3, 3, 2, null, null, 21.0, 18.5, 83.8, "distilled", 0, 384),
-        Make("sret_s_unsliced_512", 42, 3, 3, 2, null, null, 21.3, 42.8, 84.3, "distilled", 0, 512),
+        Make(
+            "sret_t",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 3.6,
+            between: 1,
+            groups: [8, 4, 1],
+            permuted: [2, 1, 1],
+            parameters: 4.8,
+            gmacs: 1.1,
+            top1: 76.0,
+            note: "77.6 distilled"
+        ),
+        Make(
+            "sret_lt",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 4,
+            between: 1,
+            groups: [8, 4, 1],
+            permuted: [2, 1, 1],
+            parameters: 5.0,
+            gmacs: 1.2,
+            top1: 76.7,
+            note: "77.7 distilled"
+        ),
+        Make(
+            "sret_lt_16_14_1",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 4,
+            between: 1,
+            groups: [16, 14, 1],
+            permuted: [1, 1, 1],
+            parameters: 5.0,
+            gmacs: 1.2,
+            top1: 76.6,
+            note: "other slices"
+        ),
+        Make(
+            "sret_s",
+            baseDim: 42,
+            firstHeads: 3,
+            mlpRatio: 3,
+            between: 2,
+            groups: [8, 4, 1],
+            permuted: [2, 1, 1],
+            parameters: 20.9,
+            gmacs: 4.2,
+            top1: 81.9,
+            dropPath: 0.2
+        ),
+        Make(
+            "sret_t_unsliced",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 3.6,
+            between: 1,
+            groups: null,
+            permuted: null,
+            parameters: 4.8,
+            gmacs: 1.4,
+            top1: 76.1,
+            note: "77.7 distilled",
+            dropPath: 0
+        ),
+        Make(
+            "sret_t_unsliced_384",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 3.6,
+            between: 1,
+            groups: null,
+            permuted: null,
+            parameters: 4.9,
+            gmacs: 6.4,
+            top1: 79.7,
+            note: "distilled",
+            dropPath: 0,
+            image: 384
+        ),
+        Make(
+            "sret_lt_unsliced",
+            baseDim: 32,
+            firstHeads: 2,
+            mlpRatio: 4,
+            between: 1,
+            groups: null,
+            permuted: null,
+            parameters: 5.0,
+            gmacs: 1.4,
+            top1: 76.8,
+            note: "77.9 distilled",
+            dropPath: 0
+        ),
+        Make(
+            "sret_s_unsliced",
+            baseDim: 42,
+            firstHeads: 3,
+            mlpRatio: 3,
+            between: 2,
+            groups: null,
+            permuted: null,
+            parameters: 20.9,
+            gmacs: 4.7,
+            top1: 82.0,
+            note: null,
+            dropPath: 0
+        ),
+        Make(
+            "sret_s_unsliced_384",
+            baseDim: 42,
+            firstHeads: 3,
+            mlpRatio: 3,
+            between: 2,
+            groups: null,
+            permuted: null,
+            parameters: 21.0,
+            gmacs: 18.5,
+            top1: 83.8,
+            note: "distilled",
+            dropPath: 0,
+            image: 384
+        ),
+        Make(
+            "sret_s_unsliced_512",
+            baseDim: 42,
+            firstHeads: 3,
+            mlpRatio: 3,
+            between: 2,
+            groups: null,
+            permuted: null,
+            parameters: 21.3,
+            gmacs: 42.8,
+            top1: 84.3,
+            note: "distilled",
+            dropPath: 0,
+            image: 512
+        ),
         Make(
             "sret_100",
-            40,
-            2,
-            3.6,
-            1,
-            [8, 4, 1],
-            [2, 1, 1],
-            null,
-            null,
-            null,
-            "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models",
+            baseDim: 40,
+            firstHeads: 2,
+            mlpRatio: 3.6,
+            between: 1,
+            groups: [8, 4, 1],
+            permuted: [2, 1, 1],
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models",
             loops: 10
         ),
-        Variant.Micro("sret_micro_64", Paper, 64, a => new Sret(
-            new Config(
-                a.ImageSize,
-                [20, 20, 20],
-                [2, 4, 2],
-                [1, 2, 1],
-                [2, 4, 8],
-                [8, 4, 1],
-                [2, 1, 1],
-                3,
-                1,
-                a.Classes,
-                a.Channels,
-                a.Dropout,
-                a.DropPath
-            )
-        )),
+        Variant.Micro(
+            "sret_micro_64",
+            Paper,
+            config: new Config(
+                ImageSize: (64, 64),
+                BaseDims: [20, 20, 20],
+                Depth: [2, 4, 2],
+                Blocks: [1, 2, 1],
+                Heads: [2, 4, 8],
+                Groups: [8, 4, 1],
+                PermutedGroups: [2, 1, 1],
+                MlpRatio: 3,
+                BetweenRatio: 1,
+                Classes: 10
+            ),
+            create: config => new Sret(config)
+        ),
     ];
 }

@@ -47,8 +47,15 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         double Dropout = 0,
         double DropPath = 0,
         bool Dense = false
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
+        internal override BackboneConfig With(ModelOptions options) =>
+            (Config)base.With(options) with
+            {
+                Dense = options.Dense,
+                Classes = options.Classes ?? (options.Dense ? 0 : Classes),
+            };
+
         internal int Width(int stage) => Dim << stage;
 
         internal (int Height, int Width) Grid => ((ImageSize.Height + Patch - 1) / Patch, (ImageSize.Width + Patch - 1) / Patch);
@@ -73,11 +80,13 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
                 var side = WindowAt(i, 0).Side;
                 if (side == 0 || height % side != 0 || width % side != 0)
                     throw new ShapeException(
-                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, which does not divide into windows of {Math.Max(side, 1)} x {Math.Max(side, 1)}"
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, "
+                            + $"which does not divide into windows of {Math.Max(side, 1)} x {Math.Max(side, 1)}"
                     );
                 if (i + 1 < Depths.Count && (height % 2 != 0 || width % 2 != 0))
                     throw new ShapeException(
-                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, whose tokens cannot be merged by two: sides are to be multiples of {Patch << (Depths.Count - 1)}"
+                        $"an image of {ImageSize.Height} x {ImageSize.Width} gives stage {i + 1} a map of {height} x {width}, whose tokens "
+                            + $"cannot be merged in pairs: both sides must be multiples of {Patch << (Depths.Count - 1)}"
                     );
             }
         }
@@ -96,7 +105,10 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         : base(config)
     {
         if (config.Heads.Count != config.Depths.Count)
-            throw new ArgumentException($"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads", nameof(config));
+            throw new ArgumentException(
+                $"{config.Depths.Count} depths and {config.Heads.Count} numbers of heads were given: every stage needs one of each",
+                nameof(config)
+            );
         config.Check();
         var (height, width) = config.Grid;
         if (config.AbsolutePositions)
@@ -109,8 +121,8 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         layers = new(config.Depths.Select((_, i) => new Stage(config, i, rates)));
         norms = config.Dense
             ? [.. config.Depths.Select((_, i) => new LayerNorm(config.Width(i), config.Eps))]
-            : [new LayerNorm(FeatureWidth, config.Eps)];
-        head = TransformerInit.Head(FeatureWidth, config.Classes);
+            : [new LayerNorm(NumFeatures, config.Eps)];
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
@@ -131,17 +143,16 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Width(Options.Depths.Count - 1);
+    public override int NumFeatures => Options.Width(Options.Depths.Count - 1);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) =>
+    public override bool NoWeightDecay(string name) =>
         name == "absolute_pos_embed" || name.EndsWith("relative_position_bias_table", StringComparison.Ordinal);
 
     private (Tensor Tokens, int Height, int Width) Embed(Tensor image) // [B, C, H, W] -> [B, N, D]
@@ -179,9 +190,6 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         }
     }
 
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>The last two blocks, of plain and of shifted windows, of the last stages with more than one window.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
@@ -203,13 +211,6 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
                 (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side),
                 ((int)maps[^1].Map.Size(2), (int)maps[^1].Map.Size(3))
             );
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(FeatureWidth, classes, patchEmbed.Weight);
     }
 
     /// <summary>
@@ -236,7 +237,10 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         Options = resized;
     }
 
-    /// <summary>Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically. A dense model takes files of classifiers.</summary>
+    /// <summary>
+    /// Indices and masks are computed, whatever a file holds; tables of other windows and grids are resampled bicubically. A dense model
+    /// takes files of classifiers.
+    /// </summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         base.AdaptStateDict(state);
@@ -317,7 +321,10 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
                 : null;
     }
 
-    /// <summary>x + W(norm(x)), then x + MLP(norm(x)) (equation 3): W attends within windows, of the map rolled by half a window in every second block.</summary>
+    /// <summary>
+    /// x + W(norm(x)), then x + MLP(norm(x)) (equation 3): W attends within windows, of the map rolled by half a window in every second
+    /// block.
+    /// </summary>
     private sealed partial class Block : Module<(Tensor Tokens, int Height, int Width, Tensor? Mask), Tensor>
     {
         private Buffer? attnMask; // [windows, w^2, w^2], in shifted blocks of classifiers
@@ -382,7 +389,9 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         }
     }
 
-    /// <summary>Joins the channels of every 2 x 2 tokens, normalises and halves them (section 3.1); odd maps are padded with zeros.</summary>
+    /// <summary>
+    /// Joins the channels of every 2 x 2 tokens, normalises and halves them (section 3.1); odd maps are padded with zeros.
+    /// </summary>
     private sealed partial class PatchMerging : Module<(Tensor Tokens, int Height, int Width), Tensor>
     {
         private readonly Linear reduction;
@@ -430,25 +439,23 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Swin(
+            Paper: Paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    dim,
-                    depths,
-                    heads,
-                    window,
-                    patch,
-                    options.Classes ?? (options.Dense ? 0 : classes),
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? dropPath,
-                    Dense: options.Dense
-                )
+                    ImageSize: (image, image),
+                    Dim: dim,
+                    Depths: depths,
+                    Heads: heads,
+                    Window: window,
+                    Patch: patch,
+                    Classes: classes,
+                    DropPath: dropPath
+                ),
+                config => new Swin(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
             Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 256 ? 1 : 0.9 },
@@ -458,49 +465,108 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("swin_tiny_patch4_window7_224", 96, [2, 2, 6, 2], [3, 6, 12, 24], 7, 224, 0.2, 28.288, 4.5, 81.2, "80.9 after ImageNet-22k"),
-        Make("swin_tiny_c24_patch4_window8_256", 96, [2, 2, 6, 2], [4, 8, 16, 32], 8, 256, 0.2, 28.3, 5.9, 81.6),
+        Make(
+            "swin_tiny_patch4_window7_224",
+            dim: 96,
+            depths: [2, 2, 6, 2],
+            heads: [3, 6, 12, 24],
+            window: 7,
+            image: 224,
+            dropPath: 0.2,
+            parameters: 28.288,
+            gmacs: 4.5,
+            top1: 81.2,
+            note: "80.9 after ImageNet-22k"
+        ),
+        Make(
+            "swin_tiny_c24_patch4_window8_256",
+            dim: 96,
+            depths: [2, 2, 6, 2],
+            heads: [4, 8, 16, 32],
+            window: 8,
+            image: 256,
+            dropPath: 0.2,
+            parameters: 28.3,
+            gmacs: 5.9,
+            top1: 81.6
+        ),
         Make(
             "swin_small_patch4_window7_224",
-            96,
-            [2, 2, 18, 2],
-            [3, 6, 12, 24],
-            7,
-            224,
-            0.3,
-            49.6,
-            8.7,
-            83.2,
-            "83.2 after ImageNet-22k too"
+            dim: 96,
+            depths: [2, 2, 18, 2],
+            heads: [3, 6, 12, 24],
+            window: 7,
+            image: 224,
+            dropPath: 0.3,
+            parameters: 49.6,
+            gmacs: 8.7,
+            top1: 83.2,
+            note: "83.2 after ImageNet-22k too"
         ),
-        Make("swin_base_patch4_window7_224", 128, [2, 2, 18, 2], [4, 8, 16, 32], 7, 224, 0.5, 87.8, 15.4, 83.5, "85.2 after ImageNet-22k"),
+        Make(
+            "swin_base_patch4_window7_224",
+            dim: 128,
+            depths: [2, 2, 18, 2],
+            heads: [4, 8, 16, 32],
+            window: 7,
+            image: 224,
+            dropPath: 0.5,
+            parameters: 87.8,
+            gmacs: 15.4,
+            top1: 83.5,
+            note: "85.2 after ImageNet-22k"
+        ),
         Make(
             "swin_base_patch4_window12_384",
-            128,
-            [2, 2, 18, 2],
-            [4, 8, 16, 32],
-            12,
-            384,
-            0.5,
-            87.9,
-            47.1,
-            84.5,
-            "86.4 after ImageNet-22k"
+            dim: 128,
+            depths: [2, 2, 18, 2],
+            heads: [4, 8, 16, 32],
+            window: 12,
+            image: 384,
+            dropPath: 0.5,
+            parameters: 87.9,
+            gmacs: 47.1,
+            top1: 84.5,
+            note: "86.4 after ImageNet-22k"
         ),
-        Make("swin_large_patch4_window7_224", 192, [2, 2, 18, 2], [6, 12, 24, 48], 7, 224, 0.2, 196.5, 34.5, 86.3, "after ImageNet-22k"),
-        Make("swin_large_patch4_window12_384", 192, [2, 2, 18, 2], [6, 12, 24, 48], 12, 384, 0.2, 196.7, 103.9, 87.3, "after ImageNet-22k"),
+        Make(
+            "swin_large_patch4_window7_224",
+            dim: 192,
+            depths: [2, 2, 18, 2],
+            heads: [6, 12, 24, 48],
+            window: 7,
+            image: 224,
+            dropPath: 0.2,
+            parameters: 196.5,
+            gmacs: 34.5,
+            top1: 86.3,
+            note: "after ImageNet-22k"
+        ),
+        Make(
+            "swin_large_patch4_window12_384",
+            dim: 192,
+            depths: [2, 2, 18, 2],
+            heads: [6, 12, 24, 48],
+            window: 12,
+            image: 384,
+            dropPath: 0.2,
+            parameters: 196.7,
+            gmacs: 103.9,
+            top1: 87.3,
+            note: "after ImageNet-22k"
+        ),
         Make(
             "swin_micro_patch2_window4_32",
-            64,
-            [2, 4, 2],
-            [2, 4, 8],
-            4,
-            32,
-            0.1,
-            null,
-            null,
-            null,
-            "not published: for CIFAR",
+            dim: 64,
+            depths: [2, 4, 2],
+            heads: [2, 4, 8],
+            window: 4,
+            image: 32,
+            dropPath: 0.1,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "not published: for CIFAR",
             patch: 2,
             classes: 10
         ),

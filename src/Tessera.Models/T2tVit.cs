@@ -49,7 +49,7 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
         double Eps = 1e-5,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, 1 + N, D]
@@ -86,24 +86,23 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
             )
         );
         norm = new LayerNorm(config.Dim, config.Eps);
-        head = TransformerInit.Head(config.Dim, config.Classes);
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "cls_token" or "pos_embed";
+    public override bool NoWeightDecay(string name) => name is "cls_token" or "pos_embed";
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) // [B, C, H, W] -> [B, 1 + N, D]
@@ -120,20 +119,10 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
-    /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var (height, width) = TokensToToken.Grid(((int)input.Size(2), (int)input.Size(3)));
-        return [new(Features(input).Slice(1, PrefixTokens).ToMap(height, width), 16)];
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(Options.Dim, classes, clsToken);
+        return [new(Features(input).Slice(1, NumPrefixTokens).ToMap(height, width), 16)];
     }
 
     /// <summary>Takes images of another size: the position table is resampled bicubically, the class token's row kept.</summary>
@@ -142,17 +131,17 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     {
         if (Math.Min(height, width) < TokensToToken.Smallest)
             throw new ShapeException(
-                $"an image of {height} x {width} is smaller than one token: sides are to be {TokensToToken.Smallest} or more"
+                $"an image of {height} x {width} is smaller than one token: both sides must be at least {TokensToToken.Smallest}"
             );
         var (from, to) = (TokensToToken.Grid(Options.ImageSize), TokensToToken.Grid((height, width)));
-        posEmbed = PositionTable.Resized(posEmbed, from, to, PrefixTokens, PositionResampling.Bicubic);
+        posEmbed = PositionTable.Resized(posEmbed, from, to, NumPrefixTokens, PositionResampling.Bicubic);
         Options = Options with { ImageSize = (height, width) };
     }
 
     /// <summary>A position table of another size is resampled bicubically.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
-        PositionTable.Fit(state, "pos_embed", posEmbed, TokensToToken.Grid(Options.ImageSize), PrefixTokens, PositionResampling.Bicubic);
+        PositionTable.Fit(state, "pos_embed", posEmbed, TokensToToken.Grid(Options.ImageSize), NumPrefixTokens, PositionResampling.Bicubic);
     }
 
     /// <summary>Three soft splits with attention after the first two, then a linear map (section 3.1).</summary>
@@ -240,9 +229,7 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
             var parts = qkv.Call(x).Unsqueeze(1).Chunk(3, -1); // [B, 1, N, dim] each
             var (query, key, value) = (parts[0], parts[1], parts[2]);
             var scale = 1 / Math.Sqrt(width);
-            var mixed = Wanted("attention")
-                ? Record("attention", Attention.Weights(query, key, scale: scale)).Matmul(value)
-                : Attention.Apply(query, key, value, scale: scale);
+            var mixed = Attention.Apply(this, query, key, value, scale: scale);
             return (proj.Call(mixed) + value).Squeeze(1);
         }
     }
@@ -313,24 +300,23 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     ) =>
         new(
             name,
-            "Tokens-to-Token ViT, 2021, arXiv:2101.11986",
-            options => new T2tVit(
+            Paper: "Tokens-to-Token ViT, 2021, arXiv:2101.11986",
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    dim,
-                    depth,
-                    heads,
-                    ratio,
-                    transformers,
-                    Classes: options.Classes ?? 1000,
-                    Channels: options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1
-                )
+                    ImageSize: (image, image),
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    MlpRatio: ratio,
+                    Transformers: transformers,
+                    Classes: 1000,
+                    DropPath: 0.1
+                ),
+                config => new T2tVit(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet with
@@ -343,20 +329,90 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     /// <summary>The published sizes; parameters include the fixed tables.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("t2t_vit_7", 256, 7, 4, 2, false, 4.31, 1.1, 71.7),
-        Make("t2t_vit_10", 256, 10, 4, 2, false, 5.89, 1.5, 75.2),
-        Make("t2t_vit_12", 256, 12, 4, 2, false, 6.94, 1.8, 76.5),
-        Make("t2t_vit_14", 384, 14, 6, 3, false, 21.55, 4.8, 81.5, "CIFAR-10 98.3, CIFAR-100 88.4 after fine-tuning at 224"),
-        Make("t2t_vit_14_384", 384, 14, 6, 3, false, 21.7, null, 83.3, "fine-tuned", 384),
-        Make("t2t_vit_19", 448, 19, 7, 3, false, 39.18, 8.5, 81.9, "CIFAR-10 98.4, CIFAR-100 89.0 after fine-tuning at 224"),
-        Make("t2t_vit_24", 512, 24, 8, 3, false, 64.11, 13.8, 82.3, "84.2 with token labels"),
-        Make("t2t_vit_t_14", 384, 14, 6, 3, true, 21.54, 6.1, 81.7),
-        Make("t2t_vit_t_19", 448, 19, 7, 3, true, 39.17, 9.8, 82.4),
-        Make("t2t_vit_t_24", 512, 24, 8, 3, true, 64.10, 15.0, 82.6),
-        Make("t2t_vit_14_resnext", 384, 14, 32, 3, false, 21.5, null, null, "ablation: 32 heads"),
-        Make("t2t_vit_14_wide", 768, 4, 12, 3, false, 25.2, null, null, "ablation: wide and shallow"),
-        Variant.Micro("t2t_vit_micro_64", "Tokens-to-Token ViT, 2021, arXiv:2101.11986", 64, a => new T2tVit(
-            new Config(a.ImageSize, 192, 6, 4, 2, Classes: a.Classes, Channels: a.Channels, Dropout: a.Dropout, DropPath: a.DropPath)
-        )),
+        Make("t2t_vit_7", dim: 256, depth: 7, heads: 4, ratio: 2, transformers: false, parameters: 4.31, gmacs: 1.1, top1: 71.7),
+        Make("t2t_vit_10", dim: 256, depth: 10, heads: 4, ratio: 2, transformers: false, parameters: 5.89, gmacs: 1.5, top1: 75.2),
+        Make("t2t_vit_12", dim: 256, depth: 12, heads: 4, ratio: 2, transformers: false, parameters: 6.94, gmacs: 1.8, top1: 76.5),
+        Make(
+            "t2t_vit_14",
+            dim: 384,
+            depth: 14,
+            heads: 6,
+            ratio: 3,
+            transformers: false,
+            parameters: 21.55,
+            gmacs: 4.8,
+            top1: 81.5,
+            note: "CIFAR-10 98.3, CIFAR-100 88.4 after fine-tuning at 224"
+        ),
+        Make(
+            "t2t_vit_14_384",
+            dim: 384,
+            depth: 14,
+            heads: 6,
+            ratio: 3,
+            transformers: false,
+            parameters: 21.7,
+            gmacs: null,
+            top1: 83.3,
+            note: "fine-tuned",
+            image: 384
+        ),
+        Make(
+            "t2t_vit_19",
+            dim: 448,
+            depth: 19,
+            heads: 7,
+            ratio: 3,
+            transformers: false,
+            parameters: 39.18,
+            gmacs: 8.5,
+            top1: 81.9,
+            note: "CIFAR-10 98.4, CIFAR-100 89.0 after fine-tuning at 224"
+        ),
+        Make(
+            "t2t_vit_24",
+            dim: 512,
+            depth: 24,
+            heads: 8,
+            ratio: 3,
+            transformers: false,
+            parameters: 64.11,
+            gmacs: 13.8,
+            top1: 82.3,
+            note: "84.2 with token labels"
+        ),
+        Make("t2t_vit_t_14", dim: 384, depth: 14, heads: 6, ratio: 3, transformers: true, parameters: 21.54, gmacs: 6.1, top1: 81.7),
+        Make("t2t_vit_t_19", dim: 448, depth: 19, heads: 7, ratio: 3, transformers: true, parameters: 39.17, gmacs: 9.8, top1: 82.4),
+        Make("t2t_vit_t_24", dim: 512, depth: 24, heads: 8, ratio: 3, transformers: true, parameters: 64.10, gmacs: 15.0, top1: 82.6),
+        Make(
+            "t2t_vit_14_resnext",
+            dim: 384,
+            depth: 14,
+            heads: 32,
+            ratio: 3,
+            transformers: false,
+            parameters: 21.5,
+            gmacs: null,
+            top1: null,
+            note: "ablation: 32 heads"
+        ),
+        Make(
+            "t2t_vit_14_wide",
+            dim: 768,
+            depth: 4,
+            heads: 12,
+            ratio: 3,
+            transformers: false,
+            parameters: 25.2,
+            gmacs: null,
+            top1: null,
+            note: "ablation: wide and shallow"
+        ),
+        Variant.Micro(
+            "t2t_vit_micro_64",
+            "Tokens-to-Token ViT, 2021, arXiv:2101.11986",
+            config: new Config(ImageSize: (64, 64), Dim: 192, Depth: 6, Heads: 4, MlpRatio: 2, Classes: 10),
+            create: config => new T2tVit(config)
+        ),
     ];
 }

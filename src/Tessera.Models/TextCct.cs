@@ -67,9 +67,9 @@ public sealed partial class TextCct : Backbone
     public TextCct(Config config)
     {
         if (config.Kind is not ("cct" or "cvt" or "vit_lite" or "transformer"))
-            throw new ArgumentException($"kind '{config.Kind}': cct, cvt, vit_lite or transformer was expected", nameof(config));
+            throw new ArgumentException($"kind '{config.Kind}' must be cct, cvt, vit_lite or transformer", nameof(config));
         if (config.Kind == "transformer" && config.Dim != config.WordDim)
-            throw new ArgumentException("a transformer has no tokenizer: its width is that of the words", nameof(config));
+            throw new ArgumentException("a transformer has no tokenizer: its width must be the width of the word vectors", nameof(config));
         this.config = config;
         embedder = new Embedder(config);
         if (config.Kind != "transformer")
@@ -102,13 +102,19 @@ public sealed partial class TextCct : Backbone
     public override int Channels => 1;
 
     /// <inheritdoc/>
+    public override IReadOnlyList<long> InputShape => [config.Length];
+
+    /// <summary>Word ids of the first word alone, [B, S].</summary>
+    public override Tensor ExampleInput(int batch = 1) => Torch.Zeros([batch, config.Length], DType.Int64, device: embedder.Weight.Device);
+
+    /// <inheritdoc/>
     public override int Classes => config.Classes;
 
     /// <inheritdoc/>
-    public override int FeatureWidth => config.Dim;
+    public override int NumFeatures => config.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => config.Kind is "cct" or "cvt" ? 0 : 1;
+    public override int NumPrefixTokens => config.Kind is "cct" or "cvt" ? 0 : 1;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, config.Depth).Select(i => $"classifier.blocks.{i}")];
@@ -121,7 +127,7 @@ public sealed partial class TextCct : Backbone
         base.BelongsToHead(name) || name.StartsWith("classifier.attention_pool.", StringComparison.Ordinal);
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
+    public override bool NoWeightDecay(string name) => name is "classifier.positional_emb" or "classifier.class_emb";
 
     /// <summary>Word vectors, [V, W]: pre-trained ones are copied into it.</summary>
     public Parameter WordVectors => embedder.Weight;
@@ -156,7 +162,7 @@ public sealed partial class TextCct : Backbone
     /// <summary>The tokens as one map of width 1.</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var map = Features(input).Slice(1, PrefixTokens).Transpose(1, 2).Unsqueeze(-1);
+        var map = Features(input).Slice(1, NumPrefixTokens).Transpose(1, 2).Unsqueeze(-1);
         return [new(map, (int)Math.Round(input.Size(1) / (double)map.Size(2)))];
     }
 
@@ -171,9 +177,11 @@ public sealed partial class TextCct : Backbone
     public override void Resize(int height, int width)
     {
         if (width != 1)
-            throw new ShapeException($"a text has a length, no size of {height} x {width}: the second number has to be 1");
+            throw new ShapeException($"a text has only a length: the size must be {height} x 1, not {height} x {width}");
         if (config.Position != "none" && height > config.Length)
-            throw new ShapeException($"positions are there for {config.Length} words, {height} were asked for");
+            throw new ShapeException(
+                $"the position table covers {config.Length} words: a length of {height} needs a model without positions"
+            );
         config = config with { Length = height };
     }
 
@@ -250,26 +258,26 @@ public sealed partial class TextCct : Backbone
         var name = kind == "transformer" ? $"text_transformer_{size}" : $"text_{kind}_{size}_k{kernel}";
         return new(
             name,
-            Paper,
-            options => new TextCct(
+            Paper: Paper,
+            Create: options => new TextCct(
                 new Config(
-                    kind,
-                    options.ImageSize?.Height ?? 64,
-                    options.Vocabulary ?? 20000,
-                    300,
-                    dim,
-                    size,
-                    heads,
-                    ratio,
-                    kernel,
-                    options.Classes ?? 4,
+                    Kind: kind,
+                    Length: options.ImageSize?.Height ?? 64,
+                    Vocabulary: options.Vocabulary ?? 20000,
+                    WordDim: 300,
+                    Dim: dim,
+                    Depth: size,
+                    Heads: heads,
+                    MlpRatio: ratio,
+                    Kernel: kernel,
+                    Classes: options.Classes ?? 4,
                     Dropout: options.Dropout ?? 0,
                     AttentionDropout: options.AttentionDropout ?? 0.1,
                     DropPath: options.DropPath ?? 0.1
                 )
             ),
-            64,
-            parameters,
+            ImageSize: 64,
+            Parameters: parameters,
             Top1: agNews,
             Dataset: agNews is null ? null : "AG-News",
             Note: "parameters without word vectors"
@@ -279,23 +287,23 @@ public sealed partial class TextCct : Backbone
     /// <summary>The published models; the suffix is the kernel.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("cct", 2, 1, 0.238, 93.45),
-        Make("cct", 2, 2, 0.276, 93.51),
-        Make("cct", 2, 4, 0.353, 93.80),
-        Make("cct", 4, 1, 0.436, 93.55),
-        Make("cct", 4, 2, 0.475, 93.24),
-        Make("cct", 4, 4, 0.551, 93.09),
-        Make("cct", 6, 1, 3.237, 93.78),
-        Make("cct", 6, 2, 3.313, 93.33),
-        Make("cct", 6, 4, 3.467, 92.95),
-        Make("cvt", 2, 4),
-        Make("cvt", 4, 4),
-        Make("cvt", 6, 4),
-        Make("vit_lite", 2, 4),
-        Make("vit_lite", 4, 4),
-        Make("vit_lite", 6, 4),
-        Make("transformer", 2, 1),
-        Make("transformer", 4, 1),
-        Make("transformer", 6, 1),
+        Make("cct", size: 2, kernel: 1, parameters: 0.238, agNews: 93.45),
+        Make("cct", size: 2, kernel: 2, parameters: 0.276, agNews: 93.51),
+        Make("cct", size: 2, kernel: 4, parameters: 0.353, agNews: 93.80),
+        Make("cct", size: 4, kernel: 1, parameters: 0.436, agNews: 93.55),
+        Make("cct", size: 4, kernel: 2, parameters: 0.475, agNews: 93.24),
+        Make("cct", size: 4, kernel: 4, parameters: 0.551, agNews: 93.09),
+        Make("cct", size: 6, kernel: 1, parameters: 3.237, agNews: 93.78),
+        Make("cct", size: 6, kernel: 2, parameters: 3.313, agNews: 93.33),
+        Make("cct", size: 6, kernel: 4, parameters: 3.467, agNews: 92.95),
+        Make("cvt", size: 2, kernel: 4),
+        Make("cvt", size: 4, kernel: 4),
+        Make("cvt", size: 6, kernel: 4),
+        Make("vit_lite", size: 2, kernel: 4),
+        Make("vit_lite", size: 4, kernel: 4),
+        Make("vit_lite", size: 6, kernel: 4),
+        Make("transformer", size: 2, kernel: 1),
+        Make("transformer", size: 4, kernel: 1),
+        Make("transformer", size: 6, kernel: 1),
     ];
 }

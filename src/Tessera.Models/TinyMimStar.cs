@@ -44,7 +44,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         double Dropout = 0,
         double DropPath = 0,
         double Eps = 1e-6
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal (int Height, int Width) Grid => (ImageSize.Height / Patch, ImageSize.Width / Patch);
     }
@@ -75,23 +75,32 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         conv1x1 = new Sequential(new LayerNorm(config.Dim, config.Eps), new Linear(config.Dim, config.Wide), new Gelu());
         drop = new Dropout(config.Dropout);
         TransformerInit.Linears(this);
-        (head, headDist) = (TransformerInit.Head(config.Wide, config.Classes), TransformerInit.Head(config.Wide, config.Classes));
+        (head, headDist) = (InitialClassifier(), InitialClassifier());
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Wide;
+    public override int NumFeatures => Options.Wide;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => Prefix;
+    public override int NumPrefixTokens => Prefix;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias", "head_dist.weight", "head_dist.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) =>
+    public override IReadOnlyList<string> ClassifierNames => [.. base.ClassifierNames, "head_dist.weight", "head_dist.bias"];
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes)
+    {
+        base.ResetClassifier(classes);
+        headDist = FreshClassifier();
+    }
+
+    /// <inheritdoc/>
+    public override bool NoWeightDecay(string name) =>
         name is "pos_embed" or "cls_token" or "dist_token" || name.EndsWith(TableName, StringComparison.Ordinal);
 
     /// <inheritdoc/>
@@ -121,13 +130,6 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     {
         var (height, width) = Options.Grid;
         return [new(Features(input).Slice(1, Prefix).Transpose(1, 2).Reshape(input.Size(0), Options.Dim, height, width), Options.Patch)];
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        (head, headDist) = (TransformerInit.Head(Options.Wide, classes, posEmbed), TransformerInit.Head(Options.Wide, classes, posEmbed));
     }
 
     /// <summary>Positions are resampled bicubically, those of the table and, offset by offset, the biases.</summary>
@@ -169,10 +171,15 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         static (int, int) Square(long rows) => (RelativePositions.SideOf(rows), RelativePositions.SideOf(rows));
     }
 
-    /// <summary>x + gamma_1 attention(norm(x)), then x + gamma_2 MLP(norm(x)); the attention has a bias for every offset of two patches, and six for what the other two tokens take part in.</summary>
+    /// <summary>
+    /// x + gamma_1 attention(norm(x)), then x + gamma_2 MLP(norm(x)); the attention has a bias for every offset of two patches, and six for
+    /// what the other two tokens take part in.
+    /// </summary>
     public sealed partial class Block : Layer
     {
-        /// <summary>Rows of the table behind those of the patches: row, column and crossing of the distillation token, then of the class token.</summary>
+        /// <summary>
+        /// Rows of the table behind those of the patches: row, column and crossing of the distillation token, then of the class token.
+        /// </summary>
         internal const int Rest = 6;
 
         private readonly Parameter gamma_1; // [D]
@@ -216,7 +223,9 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
                     return Torch.Cat([RelativePositions.Resize(table.Slice(0, 0, patches), from, to), table.Slice(0, patches)], 0);
                 });
 
-        /// <summary>The row of the table for every pair of tokens, int64 [2 + N, 2 + N]: class token, distillation token, patches.</summary>
+        /// <summary>
+        /// The row of the table for every pair of tokens, int64 [2 + N, 2 + N]: class token, distillation token, patches.
+        /// </summary>
         internal static Tensor Index((int Height, int Width) grid)
         {
             using var scope = new Scope();
@@ -254,7 +263,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         public BiasedAttention(Config config)
         {
             if (config.Dim % config.Heads != 0)
-                throw new ArgumentException($"a width of {config.Dim} does not divide into {config.Heads} heads", nameof(config));
+                throw new ArgumentException($"the width {config.Dim} must be a multiple of the {config.Heads} heads", nameof(config));
             heads = config.Heads;
             relativePositionBiasTable = Init.Zeros(new Parameter([RelativePositions.Rows(config.Grid) + Block.Rest, heads]));
             index = Block.Index(config.Grid).Keep();
@@ -279,10 +288,9 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
             var (batch, tokens, dim) = input.Shape;
             var packed = qkv.Call(input).Reshape(batch, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 3 of [B, h, N, d]
             var (query, key, value) = (packed[0], packed[1], packed[2]);
-            var bias = RelativePositions.Bias(relativePositionBiasTable, index.To(input.Device)).Unsqueeze(0).To(query.DType); // [1, h, N, N]
-            var mixed = Wanted("attention")
-                ? Record("attention", Attention.Weights(query, key, bias)).Matmul(value)
-                : Attention.Apply(query, key, value, bias);
+            // [1, h, N, N]
+            var bias = RelativePositions.Bias(relativePositionBiasTable, index.To(input.Device)).Unsqueeze(0).To(query.DType);
+            var mixed = Attention.Apply(this, query, key, value, bias);
             return drop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
         }
     }
@@ -292,22 +300,12 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     [
         new(
             "tinymim_star_vit_tiny_patch16",
-            "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296",
-            options => new TinyMimStar(
-                new(
-                    options.ImageSize ?? (224, 224),
-                    16,
-                    192,
-                    12,
-                    12,
-                    1280,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1
-                )
+            Paper: "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296",
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Patch: 16, Dim: 192, Depth: 12, Heads: 12, Wide: 1280, Classes: 1000, DropPath: 0.1),
+                config => new TinyMimStar(config)
             ),
-            224,
+            ImageSize: 224,
             GMacs: 1.3,
             Top1: 79.6,
             Dataset: "ImageNet-1k",

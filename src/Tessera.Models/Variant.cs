@@ -24,7 +24,9 @@ public sealed record ModelOptions
     /// <summary>Text models: number of words.</summary>
     public int? Vocabulary { get; init; }
 
-    /// <summary>The form for dense tasks of a model that has one: any image size, a norm after every stage, no classifier unless classes are given.</summary>
+    /// <summary>
+    /// The form for dense tasks of a model that has one: any image size, a norm after every stage, no classifier unless classes are given.
+    /// </summary>
     public bool Dense { get; init; }
 }
 
@@ -79,31 +81,26 @@ public sealed record Variant(
     string? Note = null
 )
 {
-    /// <summary>What a small size is built with; nothing is left open.</summary>
-    internal sealed record Choice((int Height, int Width) ImageSize, int Classes, int Channels, double Dropout, double DropPath);
+    /// <summary>Builds a model of sizes and options, but for what a user chooses.</summary>
+    /// <param name="config">The variant's own.</param>
+    /// <param name="create">Builds a model of the resulting ones.</param>
+    internal static Func<ModelOptions, Backbone> Configured<TConfig>(TConfig config, Func<TConfig, Backbone> create)
+        where TConfig : BackboneConfig => options => create((TConfig)config.With(options));
 
     /// <summary>A size that nobody published, for images of CIFAR: small enough to learn something in minutes.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="paper">Where the architecture comes from.</param>
-    /// <param name="side">Height and width: 32, or 64 where strides leave too little of 32.</param>
-    /// <param name="create">Builds it.</param>
-    internal static Variant Micro(string name, string paper, int side, Func<Choice, Backbone> create) =>
+    /// <param name="config">Its sizes: images of 32 pixels, or of 64 where strides leave too little of 32.</param>
+    /// <param name="create">Builds a model of them.</param>
+    internal static Variant Micro<TConfig>(string name, string paper, TConfig config, Func<TConfig, Backbone> create)
+        where TConfig : BackboneConfig =>
         new(
             name,
             paper,
-            options =>
-                create(
-                    new(
-                        options.ImageSize ?? (side, side),
-                        options.Classes ?? 10,
-                        options.Channels ?? 3,
-                        options.Dropout ?? 0,
-                        options.DropPath ?? 0
-                    )
-                ),
-            side,
+            Configured(config, create),
+            ImageSize: config.ImageSize.Height,
             Dataset: "CIFAR-10",
             Preprocessing: Preprocessing.Cifar10,
-            Note: side == 32 ? "not published: for CIFAR" : "not published: for CIFAR, enlarged to 64 pixels"
+            Note: config.ImageSize.Height == 32 ? "not published: for CIFAR" : "not published: for CIFAR, enlarged to 64 pixels"
         );
 }

@@ -12,7 +12,7 @@ namespace Tessera.Models;
 /// many segments as its map has rows and columns, so that these are as wide as the channels; other grids work as well.
 /// Names and order of the weights are the authors'.
 /// </remarks>
-public sealed partial class Vip : StagedMlp
+public sealed partial class Vip : StagedMlp<Vip.Config>
 {
     /// <summary>Sizes and options.</summary>
     /// <param name="ImageSize">Height and width in pixels, multiples of the patch.</param>
@@ -47,8 +47,6 @@ public sealed partial class Vip : StagedMlp
         }
     }
 
-    private Config config;
-
     /// <summary>A ViP; weights truncated normal 0.02.</summary>
     public Vip(Config config)
         : base(
@@ -59,18 +57,17 @@ public sealed partial class Vip : StagedMlp
             new ChannelNorm(config.Dims[^1])
         )
     {
-        this.config = config;
         CheckSize(config.ImageSize.Height, config.ImageSize.Width);
     }
-
-    /// <summary>Its sizes and options.</summary>
-    public Config Options => config with { ImageSize = ImageSize, Classes = Classes };
 
     private static MixerBlock NewBlock(Config config, int stage, double dropPath)
     {
         if (config.Segments.Count != config.Depths.Count)
-            throw new ArgumentException($"{config.Segments.Count} numbers of segments for {config.Depths.Count} stages", nameof(config));
-        return Initialised(
+            throw new ArgumentException(
+                $"{config.Segments.Count} numbers of segments were given for {config.Depths.Count} stages: every stage needs one",
+                nameof(config)
+            );
+        return TransformerInit.Linears(
             new MixerBlock(
                 config.Dims[stage],
                 new WeightedPermute(config.Dims[stage], config.Segments[stage], config.Grid(stage)),
@@ -90,9 +87,9 @@ public sealed partial class Vip : StagedMlp
 
     private void CheckSize(int height, int width)
     {
-        var unit = config.Patch << config.Transitions.Take(config.Depths.Count - 1).Count(halved => halved);
+        var unit = Options.Patch << Options.Transitions.Take(Options.Depths.Count - 1).Count(halved => halved);
         if (height % unit != 0 || width % unit != 0)
-            throw new ShapeException($"an image of {height} x {width}: this ViP takes multiples of {unit}");
+            throw new ShapeException($"an image of {height} x {width} does not fit: both sides must be multiples of {unit}");
     }
 
     /// <inheritdoc/>
@@ -110,11 +107,10 @@ public sealed partial class Vip : StagedMlp
     public override void Resize(int height, int width)
     {
         CheckSize(height, width);
-        config = config with { ImageSize = (height, width) };
         base.Resize(height, width);
         foreach (var (stage, block) in AllBlocks)
         foreach (var permute in block.NamedModules().Select(m => m.Module).OfType<WeightedPermute>())
-            permute.Resize(config.Grid(stage));
+            permute.Resize(Options.Grid(stage));
     }
 
     /// <summary>A convolution of patches that stays a map.</summary>
@@ -148,7 +144,7 @@ public sealed partial class Vip : StagedMlp
         public WeightedPermute(int dim, int segments, (int Height, int Width) grid)
         {
             if (dim % segments != 0)
-                throw new ArgumentException($"{dim} channels do not divide into {segments} segments", nameof(segments));
+                throw new ArgumentException($"the {dim} channels must be a multiple of the {segments} segments", nameof(segments));
             (this.segments, width, this.grid) = (segments, dim / segments, grid);
             mlpC = new Linear(dim, dim, bias: false);
             mlpH = new Linear(grid.Height * width, grid.Height * width, bias: false);
@@ -200,37 +196,72 @@ public sealed partial class Vip : StagedMlp
     private static Variant Make(string name, Config config, double parameters, double? gmacs, double? top1) =>
         new(
             name,
-            "Vision Permutator, 2021, arXiv:2106.12368",
-            options => new Vip(
-                config with
-                {
-                    ImageSize = options.ImageSize ?? (224, 224),
-                    Classes = options.Classes ?? 1000,
-                    Channels = options.Channels ?? 3,
-                    Dropout = options.Dropout ?? 0,
-                    DropPath = options.DropPath ?? 0.1,
-                }
-            ),
-            224,
-            parameters,
-            gmacs,
+            Paper: "Vision Permutator, 2021, arXiv:2106.12368",
+            Create: Variant.Configured(config with { DropPath = 0.1 }, config => new Vip(config)),
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet
         );
 
     private static Config Sizes(int patch, int[] depths, int[] dims, int[] segments, int transition) =>
-        new((224, 224), patch, depths, dims, segments, [.. Enumerable.Range(0, 4).Select(i => i == transition)], [3, 3, 3, 3]);
+        new(
+            ImageSize: (224, 224),
+            Patch: patch,
+            Depths: depths,
+            Dims: dims,
+            Segments: segments,
+            Transitions: [.. Enumerable.Range(0, 4).Select(i => i == transition)],
+            MlpRatios: [3, 3, 3, 3]
+        );
 
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("vip_s14", Sizes(14, [4, 3, 8, 3], [384, 384, 384, 384], [16, 16, 16, 16], -1), 29.9, null, null),
-        Make("vip_s7", Sizes(7, [4, 3, 8, 3], [192, 384, 384, 384], [32, 16, 16, 16], 0), 25.11, 6.9, 81.5),
-        Make("vip_m7", Sizes(7, [4, 3, 14, 3], [256, 256, 512, 512], [32, 32, 16, 16], 1), 55.27, 16.3, 82.7),
-        Make("vip_l7", Sizes(7, [8, 8, 16, 4], [256, 512, 512, 512], [32, 16, 16, 16], 0), 87.78, 24.4, 83.2),
-        Variant.Micro("vip_micro_32", "Vision Permutator, 2021, arXiv:2106.12368", 32, a => new Vip(
-            new Config(a.ImageSize, 4, [2, 4], [96, 192], [8, 4], [true, false], [3, 3], a.Classes, a.Channels, a.Dropout, a.DropPath)
-        )),
+        Make(
+            "vip_s14",
+            config: Sizes(patch: 14, depths: [4, 3, 8, 3], dims: [384, 384, 384, 384], segments: [16, 16, 16, 16], transition: -1),
+            parameters: 29.9,
+            gmacs: null,
+            top1: null
+        ),
+        Make(
+            "vip_s7",
+            config: Sizes(patch: 7, depths: [4, 3, 8, 3], dims: [192, 384, 384, 384], segments: [32, 16, 16, 16], transition: 0),
+            parameters: 25.11,
+            gmacs: 6.9,
+            top1: 81.5
+        ),
+        Make(
+            "vip_m7",
+            config: Sizes(patch: 7, depths: [4, 3, 14, 3], dims: [256, 256, 512, 512], segments: [32, 32, 16, 16], transition: 1),
+            parameters: 55.27,
+            gmacs: 16.3,
+            top1: 82.7
+        ),
+        Make(
+            "vip_l7",
+            config: Sizes(patch: 7, depths: [8, 8, 16, 4], dims: [256, 512, 512, 512], segments: [32, 16, 16, 16], transition: 0),
+            parameters: 87.78,
+            gmacs: 24.4,
+            top1: 83.2
+        ),
+        Variant.Micro(
+            "vip_micro_32",
+            "Vision Permutator, 2021, arXiv:2106.12368",
+            config: new Config(
+                ImageSize: (32, 32),
+                Patch: 4,
+                Depths: [2, 4],
+                Dims: [96, 192],
+                Segments: [8, 4],
+                Transitions: [true, false],
+                MlpRatios: [3, 3],
+                Classes: 10
+            ),
+            create: config => new Vip(config)
+        ),
     ];
 }

@@ -34,8 +34,10 @@ public partial class Vit : Backbone<Vit.Config>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
     /// <param name="Eps">Of all norms.</param>
     /// <param name="Resampling">How positions are resampled to another grid.</param>
-    /// <param name="LastHeads">Heads of the last block, where they are others: a student of token relations (Ren et al., 2023, arXiv:2301.01296).</param>
-    /// <param name="EvenDropPath">The same stochastic depth in all blocks but the last, which has none, as such students are trained.</param>
+    /// <param name="LastHeads">Heads of the last block, where they are others: a student of token relations (Ren et al., 2023,
+    /// arXiv:2301.01296).</param>
+    /// <param name="EvenDropPath">The same stochastic depth in all blocks but the last, which has none, as such students are
+    /// trained.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize,
         int Patch,
@@ -62,7 +64,7 @@ public partial class Vit : Backbone<Vit.Config>
         PositionResampling Resampling = PositionResampling.BicubicAntialiased,
         int? LastHeads = null,
         bool EvenDropPath = false
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter? clsToken; // [1, 1, D]
     private readonly Parameter? regToken; // [1, R, D]
@@ -85,10 +87,10 @@ public partial class Vit : Backbone<Vit.Config>
         : base(config)
     {
         if (config.Pool is not ("token" or "avg"))
-            throw new ArgumentException($"pool '{config.Pool}': token or avg was expected", nameof(config));
+            throw new ArgumentException($"pool '{config.Pool}' must be token or avg", nameof(config));
         if (config.Pool == "token" && !config.ClassToken)
-            throw new ArgumentException("pooling by the class token needs one", nameof(config));
-        PrefixTokens = (config.ClassToken ? 1 : 0) + (distillationToken ? 1 : 0) + config.RegisterTokens;
+            throw new ArgumentException("pool token needs a class token: set ClassToken, or pool by avg", nameof(config));
+        NumPrefixTokens = (config.ClassToken ? 1 : 0) + (distillationToken ? 1 : 0) + config.RegisterTokens;
         if (config.ClassToken)
             clsToken = Init.Normal(new Parameter([1, 1, config.Dim]), 1e-6);
         if (config.RegisterTokens > 0)
@@ -112,39 +114,29 @@ public partial class Vit : Backbone<Vit.Config>
             norm = new LayerNorm(config.Dim, config.Eps);
         if (config.RepresentationSize is { } width)
             preLogits = new PreLogits(config.Dim, width);
-        if (config.Classes > 0)
-            head = Initialised(new Linear(FeatureWidth, config.Classes));
+        head = InitialClassifier();
         drop = new Dropout(config.Dropout);
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.RepresentationSize ?? Options.Dim;
+    public override int NumFeatures => Options.RepresentationSize ?? Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens { get; }
+    public override int NumPrefixTokens { get; }
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. blocks.Select(block => block.Weights)];
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
+    public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token" or "reg_token" or "dist_token";
 
     private (int Height, int Width) Grid => (Options.ImageSize.Height / Options.Patch, Options.ImageSize.Width / Options.Patch);
-    private int PositionPrefix => Options.NoEmbedClass ? 0 : PrefixTokens;
-
-    private protected static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
+    private int PositionPrefix => Options.NoEmbedClass ? 0 : NumPrefixTokens;
 
     /// <summary>Tokens in front of the patches, [1, prefix, D] each.</summary>
     private protected virtual IEnumerable<Parameter> Prefix()
@@ -193,8 +185,8 @@ public partial class Vit : Backbone<Vit.Config>
         var x = Embed(image);
         if (kept is not null)
         {
-            var seen = x.Slice(1, PrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, Options.Dim]));
-            x = Torch.Cat([x.Slice(1, 0, PrefixTokens), seen], 1);
+            var seen = x.Slice(1, NumPrefixTokens).Gather(1, kept.Unsqueeze(-1).Expand([-1, -1, Options.Dim]));
+            x = Torch.Cat([x.Slice(1, 0, NumPrefixTokens), seen], 1);
         }
         return blocks.Take(count).Aggregate(x, (tokens, block) => block.Call(tokens));
     }
@@ -216,7 +208,7 @@ public partial class Vit : Backbone<Vit.Config>
             );
         if (Options.NoEmbedClass)
             x = x + positions;
-        if (PrefixTokens > 0)
+        if (NumPrefixTokens > 0)
             x = Torch.Cat([.. Prefix().Select(token => token.Expand([image.Size(0), -1, -1])), x], 1);
         if (!Options.NoEmbedClass)
             x = x + positions;
@@ -236,7 +228,7 @@ public partial class Vit : Backbone<Vit.Config>
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features)
     {
-        var pooled = Options.Pool == "token" ? features.Select(1, 0) : features.Slice(1, PrefixTokens).Mean(1);
+        var pooled = Options.Pool == "token" ? features.Select(1, 0) : features.Slice(1, NumPrefixTokens).Mean(1);
         if (fcNorm is not null)
             pooled = fcNorm.Call(pooled);
         return preLogits is null ? pooled : preLogits.Call(pooled);
@@ -249,16 +241,8 @@ public partial class Vit : Backbone<Vit.Config>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var (batch, height, width) = (input.Size(0), input.Size(2) / Options.Patch, input.Size(3) / Options.Patch);
-        var tokens = Features(input).Slice(1, PrefixTokens);
+        var tokens = Features(input).Slice(1, NumPrefixTokens);
         return [new(tokens.Transpose(1, 2).Reshape(batch, Options.Dim, height, width), Options.Patch)];
-    }
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = classes > 0 ? Initialised(new Linear(FeatureWidth, classes)) : null;
-        head?.To(posEmbed.Device, posEmbed.DType);
     }
 
     /// <inheritdoc/>
@@ -270,7 +254,10 @@ public partial class Vit : Backbone<Vit.Config>
         posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
     }
 
-    /// <summary>Besides the positions: names of tiny-transformers; the encoder of a masked autoencoder, whose norm does not fit a norm after pooling.</summary>
+    /// <summary>
+    /// Besides the positions: names of tiny-transformers; the encoder of a masked autoencoder, whose norm does not fit a norm after
+    /// pooling.
+    /// </summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         TinyTransformersNames.Convert(state);
@@ -329,9 +316,7 @@ public partial class Vit : Backbone<Vit.Config>
             if (config.LayerScale is { } second)
                 ls2 = new LayerScale(config.Dim, second);
             this.dropPath = new DropPath(dropPath);
-            foreach (var (_, module) in NamedModules())
-                if (module is Linear linear)
-                    Initialised(linear);
+            TransformerInit.Linears(this);
         }
 
         /// <summary>Its maps.</summary>
@@ -353,7 +338,7 @@ public partial class Vit : Backbone<Vit.Config>
     /// <summary>The tanh layer of the original pre-training heads.</summary>
     private sealed partial class PreLogits(int dim, int width) : Layer
     {
-        private readonly Linear fc = Initialised(new Linear(dim, width));
+        private readonly Linear fc = TransformerInit.Linears(new Linear(dim, width));
 
         protected override Tensor Forward(Tensor input) => fc.Call(input).Tanh();
     }
@@ -375,23 +360,14 @@ public partial class Vit : Backbone<Vit.Config>
     ) =>
         new(
             name,
-            Paper,
-            options => new Vit(
-                new Config(
-                    options.ImageSize ?? (image, image),
-                    patch,
-                    dim,
-                    depth,
-                    heads,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+            Paper: Paper,
+            Create: Variant.Configured(
+                new Config(ImageSize: (image, image), Patch: patch, Dim: dim, Depth: depth, Heads: heads, Classes: 1000, DropPath: 0),
+                config => new Vit(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 },
@@ -412,25 +388,24 @@ public partial class Vit : Backbone<Vit.Config>
     ) =>
         new(
             name,
-            paper,
-            options => new Vit(
+            Paper: paper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    patch,
-                    dim,
-                    depth,
-                    heads,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
+                    ImageSize: (224, 224),
+                    Patch: patch,
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    Classes: 1000,
                     Pool: "avg",
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1,
+                    DropPath: 0.1,
                     Resampling: PositionResampling.Bicubic,
                     LastHeads: lastHeads
-                )
+                ),
+                config => new Vit(config)
             ),
-            224,
-            parameters,
+            ImageSize: 224,
+            Parameters: parameters,
             Top1: top1,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
@@ -440,25 +415,24 @@ public partial class Vit : Backbone<Vit.Config>
     private static Variant Pretrained(string name, int dim, int heads, int lastHeads, double parameters) =>
         new(
             name,
-            TinyMimPaper,
-            options => new Vit(
+            Paper: TinyMimPaper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (224, 224),
-                    16,
-                    dim,
-                    12,
-                    heads,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0.1,
+                    ImageSize: (224, 224),
+                    Patch: 16,
+                    Dim: dim,
+                    Depth: 12,
+                    Heads: heads,
+                    Classes: 1000,
+                    DropPath: 0.1,
                     Resampling: PositionResampling.Bicubic,
                     LastHeads: lastHeads,
                     EvenDropPath: true
-                )
+                ),
+                config => new Vit(config)
             ),
-            224,
-            parameters,
+            ImageSize: 224,
+            Parameters: parameters,
             Dataset: "ImageNet-1k",
             Preprocessing: Preprocessing.ImageNet,
             Note: "for pre-training: the last block has the teacher's heads, stochastic depth is even"
@@ -470,85 +444,294 @@ public partial class Vit : Backbone<Vit.Config>
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("vit_tiny_patch16_224", 192, 12, 3, 16, 224, 5.72, 1.26, 75.45, "augreg, 21k then 1k"),
-        Make("vit_tiny_patch16_384", 192, 12, 3, 16, 384, 5.79, 4.70, 78.45, "augreg, 21k then 1k"),
-        Make("vit_small_patch32_224", 384, 12, 6, 32, 224, 22.88, 1.15, 76.00, "augreg, 21k then 1k"),
-        Make("vit_small_patch32_384", 384, 12, 6, 32, 384, 22.92, 3.45, 80.48, "augreg, 21k then 1k"),
-        Make("vit_small_patch16_224", 384, 12, 6, 16, 224, 22.05, 4.61, 81.41, "augreg, 21k then 1k; 78.84 from 1k alone"),
-        Make("vit_small_patch16_384", 384, 12, 6, 16, 384, 22.20, 15.52, 83.80, "augreg, 21k then 1k; 81.13 from 1k alone"),
-        Make("vit_base_patch32_224", 768, 12, 12, 32, 224, 88.22, 4.41, 80.74, "augreg, 21k then 1k; 74.91 from 1k alone"),
-        Make("vit_base_patch32_384", 768, 12, 12, 32, 384, 88.30, 13.06, 83.35, "augreg, 21k then 1k; 78.75 from 1k alone"),
+        Make(
+            "vit_tiny_patch16_224",
+            dim: 192,
+            depth: 12,
+            heads: 3,
+            patch: 16,
+            image: 224,
+            parameters: 5.72,
+            gmacs: 1.26,
+            top1: 75.45,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_tiny_patch16_384",
+            dim: 192,
+            depth: 12,
+            heads: 3,
+            patch: 16,
+            image: 384,
+            parameters: 5.79,
+            gmacs: 4.70,
+            top1: 78.45,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_small_patch32_224",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 32,
+            image: 224,
+            parameters: 22.88,
+            gmacs: 1.15,
+            top1: 76.00,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_small_patch32_384",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 32,
+            image: 384,
+            parameters: 22.92,
+            gmacs: 3.45,
+            top1: 80.48,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_small_patch16_224",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 16,
+            image: 224,
+            parameters: 22.05,
+            gmacs: 4.61,
+            top1: 81.41,
+            note: "augreg, 21k then 1k; 78.84 from 1k alone"
+        ),
+        Make(
+            "vit_small_patch16_384",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 16,
+            image: 384,
+            parameters: 22.20,
+            gmacs: 15.52,
+            top1: 83.80,
+            note: "augreg, 21k then 1k; 81.13 from 1k alone"
+        ),
+        Make(
+            "vit_base_patch32_224",
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 32,
+            image: 224,
+            parameters: 88.22,
+            gmacs: 4.41,
+            top1: 80.74,
+            note: "augreg, 21k then 1k; 74.91 from 1k alone"
+        ),
+        Make(
+            "vit_base_patch32_384",
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 32,
+            image: 384,
+            parameters: 88.30,
+            gmacs: 13.06,
+            top1: 83.35,
+            note: "augreg, 21k then 1k; 78.75 from 1k alone"
+        ),
         Make(
             "vit_base_patch16_224",
-            768,
-            12,
-            12,
-            16,
-            224,
-            86.57,
-            17.58,
-            84.53,
-            "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 16,
+            image: 224,
+            parameters: 86.57,
+            gmacs: 17.58,
+            top1: 84.53,
+            note: "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"
         ),
         Make(
             "vit_base_patch16_384",
-            768,
-            12,
-            12,
-            16,
-            384,
-            86.86,
-            55.54,
-            86.01,
-            "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 16,
+            image: 384,
+            parameters: 86.86,
+            gmacs: 55.54,
+            top1: 86.01,
+            note: "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"
         ),
-        Make("vit_base_patch8_224", 768, 12, 12, 8, 224, 86.58, 78.22, null, "augreg, 21k then 1k"),
-        Make("vit_small_patch8_224", 384, 12, 6, 8, 224, 22.0, 22.4, null, "weights of self-supervised training only"),
-        Make("vit_large_patch32_384", 1024, 24, 16, 32, 384, 306.63, 45.31, 81.51, "original recipe"),
-        Make("vit_large_patch16_224", 1024, 24, 16, 16, 224, 304.33, 61.60, 85.85, "augreg, 21k then 1k"),
-        Make("vit_large_patch16_384", 1024, 24, 16, 16, 384, 304.72, 191.2, 87.09, "augreg, 21k then 1k"),
-        Make("vit_large_patch14_224", 1024, 24, 16, 14, 224, 304.20, 81.1),
-        Make("vit_micro_patch4_32", 96, 6, 3, 4, 32, 0.779, 0.048, null, "not of the paper: for images of 32 pixels"),
-        Make("vit_mini_patch4_32", 192, 6, 3, 4, 32, 2.885, 0.183, null, "not of the paper: for images of 32 pixels"),
-        Make("vit_huge_patch14_224", 1280, 32, 16, 14, 224, 632.05, 167.4, null, "88.55 after JFT-300M at 518 pixels in the paper"),
+        Make(
+            "vit_base_patch8_224",
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 8,
+            image: 224,
+            parameters: 86.58,
+            gmacs: 78.22,
+            top1: null,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_small_patch8_224",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 8,
+            image: 224,
+            parameters: 22.0,
+            gmacs: 22.4,
+            top1: null,
+            note: "weights of self-supervised training only"
+        ),
+        Make(
+            "vit_large_patch32_384",
+            dim: 1024,
+            depth: 24,
+            heads: 16,
+            patch: 32,
+            image: 384,
+            parameters: 306.63,
+            gmacs: 45.31,
+            top1: 81.51,
+            note: "original recipe"
+        ),
+        Make(
+            "vit_large_patch16_224",
+            dim: 1024,
+            depth: 24,
+            heads: 16,
+            patch: 16,
+            image: 224,
+            parameters: 304.33,
+            gmacs: 61.60,
+            top1: 85.85,
+            note: "augreg, 21k then 1k"
+        ),
+        Make(
+            "vit_large_patch16_384",
+            dim: 1024,
+            depth: 24,
+            heads: 16,
+            patch: 16,
+            image: 384,
+            parameters: 304.72,
+            gmacs: 191.2,
+            top1: 87.09,
+            note: "augreg, 21k then 1k"
+        ),
+        Make("vit_large_patch14_224", dim: 1024, depth: 24, heads: 16, patch: 14, image: 224, parameters: 304.20, gmacs: 81.1),
+        Make(
+            "vit_micro_patch4_32",
+            dim: 96,
+            depth: 6,
+            heads: 3,
+            patch: 4,
+            image: 32,
+            parameters: 0.779,
+            gmacs: 0.048,
+            top1: null,
+            note: "not of the paper: for images of 32 pixels"
+        ),
+        Make(
+            "vit_mini_patch4_32",
+            dim: 192,
+            depth: 6,
+            heads: 3,
+            patch: 4,
+            image: 32,
+            parameters: 2.885,
+            gmacs: 0.183,
+            top1: null,
+            note: "not of the paper: for images of 32 pixels"
+        ),
+        Make(
+            "vit_huge_patch14_224",
+            dim: 1280,
+            depth: 32,
+            heads: 16,
+            patch: 14,
+            image: 224,
+            parameters: 632.05,
+            gmacs: 167.4,
+            top1: null,
+            note: "88.55 after JFT-300M at 518 pixels in the paper"
+        ),
         Finetuned(
             "mae_vit_base_patch16",
-            768,
-            12,
-            12,
-            16,
-            86.57,
-            83.66,
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 16,
+            parameters: 86.57,
+            top1: 83.66,
             MaePaper,
             note: "fine-tuned; features are the mean of the patches"
         ),
         Finetuned(
             "mae_vit_large_patch16",
-            1024,
-            24,
-            16,
-            16,
-            304.33,
-            85.95,
+            dim: 1024,
+            depth: 24,
+            heads: 16,
+            patch: 16,
+            parameters: 304.33,
+            top1: 85.95,
             MaePaper,
             note: "fine-tuned; features are the mean of the patches"
         ),
         Finetuned(
             "mae_vit_huge_patch14",
-            1280,
-            32,
-            16,
-            14,
-            632.05,
-            86.93,
+            dim: 1280,
+            depth: 32,
+            heads: 16,
+            patch: 14,
+            parameters: 632.05,
+            top1: 86.93,
             MaePaper,
             note: "fine-tuned; features are the mean of the patches"
         ),
-        Pretrained("tinymim_vit_tiny_pretrain", 192, 6, 12, 5.72),
-        Pretrained("tinymim_vit_small_pretrain", 384, 6, 12, 22.05),
-        Pretrained("tinymim_vit_base_pretrain", 768, 12, 16, 86.57),
-        Finetuned("tinymim_vit_tiny_patch16", 192, 12, 6, 16, 5.72, 75.8, TinyMimPaper, 12, "heads as in pre-training"),
-        Finetuned("tinymim_vit_small_patch16", 384, 12, 6, 16, 22.05, 83.0, TinyMimPaper, 12, "heads as in pre-training"),
-        Finetuned("tinymim_vit_base_patch16", 768, 12, 12, 16, 86.57, 85.0, TinyMimPaper, 16, "heads as in pre-training"),
+        Pretrained("tinymim_vit_tiny_pretrain", dim: 192, heads: 6, lastHeads: 12, parameters: 5.72),
+        Pretrained("tinymim_vit_small_pretrain", dim: 384, heads: 6, lastHeads: 12, parameters: 22.05),
+        Pretrained("tinymim_vit_base_pretrain", dim: 768, heads: 12, lastHeads: 16, parameters: 86.57),
+        Finetuned(
+            "tinymim_vit_tiny_patch16",
+            dim: 192,
+            depth: 12,
+            heads: 6,
+            patch: 16,
+            parameters: 5.72,
+            top1: 75.8,
+            TinyMimPaper,
+            lastHeads: 12,
+            note: "heads as in pre-training"
+        ),
+        Finetuned(
+            "tinymim_vit_small_patch16",
+            dim: 384,
+            depth: 12,
+            heads: 6,
+            patch: 16,
+            parameters: 22.05,
+            top1: 83.0,
+            TinyMimPaper,
+            lastHeads: 12,
+            note: "heads as in pre-training"
+        ),
+        Finetuned(
+            "tinymim_vit_base_patch16",
+            dim: 768,
+            depth: 12,
+            heads: 12,
+            patch: 16,
+            parameters: 86.57,
+            top1: 85.0,
+            TinyMimPaper,
+            lastHeads: 16,
+            note: "heads as in pre-training"
+        ),
     ];
 }

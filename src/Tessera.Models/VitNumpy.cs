@@ -7,7 +7,9 @@ namespace Tessera.Models;
 /// </summary>
 public static class VitNumpy
 {
-    /// <summary>Reads the archive's arrays; kernels are transposed, queries, keys and values packed, and three channels summed for grey images.</summary>
+    /// <summary>
+    /// Reads the archive's arrays; kernels are transposed, queries, keys and values packed, and three channels summed for grey images.
+    /// </summary>
     /// <exception cref="CheckpointException">An array that a ViT needs is missing.</exception>
     public static OrderedDictionary<string, Tensor> Convert(Checkpoint archive, Vit model)
     {
@@ -39,7 +41,8 @@ public static class VitNumpy
             var (from, to) = ($"Transformer/encoderblock_{i}", $"blocks.{i}");
             Norm($"{from}/LayerNorm_0", $"{to}.norm1");
             string[] parts = ["query", "key", "value"];
-            state[$"{to}.attn.qkv.weight"] = Torch.Cat([.. parts.Select(p => Array($"{from}/{attention}/{p}/kernel").Flatten(1).T())]); // [D, h, d] each
+            // [D, h, d] each
+            state[$"{to}.attn.qkv.weight"] = Torch.Cat([.. parts.Select(p => Array($"{from}/{attention}/{p}/kernel").Flatten(1).T())]);
             state[$"{to}.attn.qkv.bias"] = Torch.Cat([.. parts.Select(p => Array($"{from}/{attention}/{p}/bias").Flatten())]);
             state[$"{to}.attn.proj.weight"] = Array($"{from}/{attention}/out/kernel").Flatten(0, 1).T(); // [h, d, D]
             state[$"{to}.attn.proj.bias"] = Array($"{from}/{attention}/out/bias");

@@ -78,10 +78,14 @@ public sealed partial class VtFpn : Layer
         return conv;
     }
 
-    /// <summary>Records <c>tokens</c> (all levels from fine to coarse, after the transformer) and <c>p0</c> to <c>p3</c>, the levels with tokens written back.</summary>
+    /// <summary>
+    /// Records <c>tokens</c> (all levels from fine to coarse, after the transformer) and <c>p0</c> to <c>p3</c>, the levels with tokens
+    /// written back.
+    /// </summary>
     protected override Tensor Forward(Tensor input)
     {
-        Tensor[] maps = [.. backbone.Pyramid(input).Select((level, i) => lateral[i].Call(level.Map))]; // [B, C, H / 4 2^i, W / 4 2^i]
+        // [B, C, H / 4 2^i, W / 4 2^i]
+        Tensor[] maps = [.. backbone.ForwardFeatureMaps(input).Select((level, i) => lateral[i].Call(level.Map))];
         Tensor[] pixels = [.. maps.Select(map => map.ToTokens())];
         var tokens = Record("tokens", transformer.Call(Torch.Cat([.. pixels.Select((level, i) => tokenizer[i].Call((level, null)))], 1)));
         Tensor[] projected =

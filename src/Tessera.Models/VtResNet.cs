@@ -48,7 +48,7 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         bool ScaleLogits = true,
         double Dropout = 0,
         double DropPath = 0
-    ) : IBackboneConfig
+    ) : RegularizedConfig
     {
         internal ResNet.Config ResNet => new(ImageSize, Layers, Bottleneck, Classes, Channels, DropPath: DropPath);
         internal VisualTokenSizes Sizes =>
@@ -79,7 +79,7 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         : base(config)
     {
         if (config.Layers.Count != 4 || config.Layers[3] < 1)
-            throw new ArgumentException("three stages of blocks and at least one visual-token module were expected", nameof(config));
+            throw new ArgumentException("Layers must name three stages of blocks and at least one visual-token module", nameof(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Take(3).Sum());
         conv1 = ResNet.Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64);
@@ -93,7 +93,7 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.TokenChannels;
+    public override int NumFeatures => Options.TokenChannels;
 
     /// <summary>The residual blocks, which give maps, then the transformers, which give tokens [B, L, C_T].</summary>
     public override IReadOnlyList<string> BlockPaths =>
@@ -102,8 +102,11 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
             .. Enumerable.Range(0, Options.Layers[3]).Select(i => $"vt.{i}.transformer"),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["fc.weight", "fc.bias"];
+    private protected override ref Linear? Classifier => ref fc;
+
+    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+
+    private protected override string ClassifierPath => "fc";
 
     private List<Tensor> Maps(Tensor image)
     {
@@ -153,35 +156,17 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
             );
     }
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        fc = classes > 0 ? new Linear(FeatureWidth, classes) : null;
-        fc?.To(conv1.Weight.Device, conv1.Weight.DType);
-    }
-
-    /// <summary>Takes images of another size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
-
     private static Variant Make(string name, int[] layers, bool bottleneck, double parameters, double gmacs, double top1, string note) =>
         new(
             name,
-            "Visual Transformers, 2020, arXiv:2006.03677",
-            options => new VtResNet(
-                new Config(
-                    options.ImageSize ?? (224, 224),
-                    layers,
-                    bottleneck,
-                    options.Classes ?? 1000,
-                    options.Channels ?? 3,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+            Paper: "Visual Transformers, 2020, arXiv:2006.03677",
+            Create: Variant.Configured(
+                new Config(ImageSize: (224, 224), Layers: layers, Bottleneck: bottleneck, Classes: 1000, DropPath: 0),
+                config => new VtResNet(config)
             ),
-            224,
-            parameters,
-            gmacs,
+            ImageSize: 224,
+            Parameters: parameters,
+            GMacs: gmacs,
             MacsWithAttention: false,
             Top1: top1,
             Dataset: "ImageNet-1k",
@@ -192,25 +177,52 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
             Note: note
         );
 
-    /// <summary>The four networks with our inner widths; parameters and operations are counted, accuracies the paper's with the basic recipe.</summary>
+    /// <summary>
+    /// The four networks with our inner widths; parameters and operations are counted, accuracies the paper's with the basic recipe.
+    /// </summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make("vt_resnet18", [2, 2, 2, 2], false, 11.316, 1.625, 72.1, "76.8 with the advanced recipe; the paper's own widths give 11.7 M"),
-        Make("vt_resnet34", [3, 4, 6, 3], false, 20.799, 3.362, 75.0, "79.9 with the advanced recipe; the paper's own widths give 19.2 M"),
-        Make("vt_resnet50", [3, 4, 6, 3], true, 23.216, 3.689, 77.2, "80.6 with the advanced recipe; the paper's own widths give 21.4 M"),
-        Make("vt_resnet101", [3, 4, 23, 3], true, 42.208, 7.401, 78.6, "82.3 with the advanced recipe; the paper's own widths give 41.5 M"),
-        Variant.Micro("vt_resnet_micro_64", "Visual Transformers, 2020, arXiv:2006.03677", 64, a => new VtResNet(
-            new Config(
-                a.ImageSize,
-                [1, 1, 1, 2],
-                false,
-                a.Classes,
-                a.Channels,
-                Tokens: 8,
-                TokenChannels: 256,
-                Dropout: a.Dropout,
-                DropPath: a.DropPath
-            )
-        )),
+        Make(
+            "vt_resnet18",
+            layers: [2, 2, 2, 2],
+            bottleneck: false,
+            parameters: 11.316,
+            gmacs: 1.625,
+            top1: 72.1,
+            note: "76.8 with the advanced recipe; the paper's own widths give 11.7 M"
+        ),
+        Make(
+            "vt_resnet34",
+            layers: [3, 4, 6, 3],
+            bottleneck: false,
+            parameters: 20.799,
+            gmacs: 3.362,
+            top1: 75.0,
+            note: "79.9 with the advanced recipe; the paper's own widths give 19.2 M"
+        ),
+        Make(
+            "vt_resnet50",
+            layers: [3, 4, 6, 3],
+            bottleneck: true,
+            parameters: 23.216,
+            gmacs: 3.689,
+            top1: 77.2,
+            note: "80.6 with the advanced recipe; the paper's own widths give 21.4 M"
+        ),
+        Make(
+            "vt_resnet101",
+            layers: [3, 4, 23, 3],
+            bottleneck: true,
+            parameters: 42.208,
+            gmacs: 7.401,
+            top1: 78.6,
+            note: "82.3 with the advanced recipe; the paper's own widths give 41.5 M"
+        ),
+        Variant.Micro(
+            "vt_resnet_micro_64",
+            "Visual Transformers, 2020, arXiv:2006.03677",
+            config: new Config(ImageSize: (64, 64), Layers: [1, 1, 1, 2], Bottleneck: false, Classes: 10, Tokens: 8, TokenChannels: 256),
+            create: config => new VtResNet(config)
+        ),
     ];
 }

@@ -11,7 +11,8 @@ namespace Tessera.Models;
 /// </summary>
 /// <remarks>
 /// Names and order of the weights are those of the authors' code. Two of its oddities are kept, because published weights
-/// were trained with them: in class attention the patches get their normalised selves added and are doubled after the MLP, and the class token's second residual starts
+/// were trained with them: in class attention the patches get their normalised selves added and are doubled after the MLP, and the class
+/// token's second residual starts
 /// from the normalised token. The reference gives its logits twice while training, for two losses on one head; here they come once.
 /// </remarks>
 public sealed partial class Xcit : Backbone<Xcit.Config>
@@ -62,7 +63,7 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         double Dropout = 0,
         double DropPath = 0,
         bool FrozenStem = false
-    ) : IBackboneConfig;
+    ) : RegularizedConfig;
 
     private readonly Parameter clsToken; // [1, 1, D]
     private readonly Stem patchEmbed;
@@ -92,13 +93,13 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     }
 
     /// <inheritdoc/>
-    public override int FeatureWidth => Options.Dim;
+    public override int NumFeatures => Options.Dim;
 
     /// <inheritdoc/>
-    public override int PrefixTokens => 1;
+    public override int NumPrefixTokens => 1;
 
     /// <inheritdoc/>
-    public override int PrefixTokensAt(string blockPath) => blockPath.StartsWith("cls_attn_blocks.", StringComparison.Ordinal) ? 1 : 0;
+    public override int NumPrefixTokensAt(string blockPath) => blockPath.StartsWith("cls_attn_blocks.", StringComparison.Ordinal) ? 1 : 0;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
@@ -107,11 +108,10 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
             .. Enumerable.Range(0, Options.ClassBlocks).Select(i => $"cls_attn_blocks.{i}"),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
-    public override bool WithoutDecay(string name) => name == "cls_token";
+    public override bool NoWeightDecay(string name) => name == "cls_token";
 
     /// <inheritdoc/>
     public override void Train(bool training = true)
@@ -142,26 +142,15 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
 
     /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
-    /// <inheritdoc/>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
         var (height, width) = ConvStem.Grid(((int)input.Size(2), (int)input.Size(3)), Options.Patch);
         return [new(Features(input).Slice(1, 1).ToMap(height, width), Options.Patch)];
     }
 
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        Options = Options with { Classes = classes };
-        head = TransformerInit.Head(Options.Dim, classes, clsToken);
-    }
-
-    /// <summary>Takes note of the size; nothing depends on it.</summary>
-    public override void Resize(int height, int width) => Options = Options with { ImageSize = (height, width) };
-
-    /// <summary>Weights in timm's names: the position encoding is called otherwise, class attention has three maps instead of one.</summary>
+    /// <summary>
+    /// Weights in timm's names: the position encoding is called otherwise, class attention has three maps instead of one.
+    /// </summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         foreach (var name in new[] { "weight", "bias" })
@@ -383,26 +372,25 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         };
         return new(
             $"xcit_{size}_p{patch}{(image == 224 ? "" : $"_{image}")}{suffix}",
-            embedding == QkvEmbedding.Linear ? Paper : EmbeddingPaper,
-            options => new Xcit(
+            Paper: embedding == QkvEmbedding.Linear ? Paper : EmbeddingPaper,
+            Create: Variant.Configured(
                 new Config(
-                    options.ImageSize ?? (image, image),
-                    patch,
-                    dim,
-                    depth,
-                    heads,
-                    options.Classes ?? classes,
-                    options.Channels ?? 3,
+                    ImageSize: (image, image),
+                    Patch: patch,
+                    Dim: dim,
+                    Depth: depth,
+                    Heads: heads,
+                    Classes: classes,
                     TokensNorm: tokensNorm,
                     LayerScale: scale,
                     Embedding: embedding,
-                    Dropout: options.Dropout ?? 0,
-                    DropPath: options.DropPath ?? 0
-                )
+                    DropPath: 0
+                ),
+                config => new Xcit(config)
             ),
-            image,
-            parameters,
-            gmacs,
+            ImageSize: image,
+            Parameters: parameters,
+            GMacs: gmacs,
             Top1: top1,
             Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
             Preprocessing: classes == 1000 ? Preprocessing.ImageNet with { CropRatio = 1 } : Preprocessing.Cifar10,
@@ -420,11 +408,11 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         foreach (var (patch, f) in new[] { (16, p16), (8, p8) })
             yield return Make(
                 size,
-                patch,
-                f.Parameters,
-                f.GMacs,
-                f.Plain,
-                FormattableString.Invariant($"400 epochs; {f.Distilled:F1} distilled, {f.At384:F1} distilled at 384 pixels")
+                patch: patch,
+                parameters: f.Parameters,
+                gmacs: f.GMacs,
+                top1: f.Plain,
+                note: FormattableString.Invariant($"400 epochs; {f.Distilled:F1} distilled, {f.At384:F1} distilled at 384 pixels")
             );
     }
 
@@ -436,24 +424,57 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         double? top1
     )
     {
-        yield return Make(size, 16, separate, null, null, "three networks of two layers (SNE)", QkvEmbedding.Separate);
-        yield return Make(size, 16, partiallyShared, null, null, "first layer shared (P-SNE)", QkvEmbedding.PartiallyShared);
-        yield return Make(size, 16, fullyShared, null, top1, "one network with codes (F-SNE)", QkvEmbedding.FullyShared);
+        yield return Make(
+            size,
+            patch: 16,
+            parameters: separate,
+            gmacs: null,
+            top1: null,
+            note: "three networks of two layers (SNE)",
+            embedding: QkvEmbedding.Separate
+        );
+        yield return Make(
+            size,
+            patch: 16,
+            parameters: partiallyShared,
+            gmacs: null,
+            top1: null,
+            note: "first layer shared (P-SNE)",
+            embedding: QkvEmbedding.PartiallyShared
+        );
+        yield return Make(
+            size,
+            patch: 16,
+            parameters: fullyShared,
+            gmacs: null,
+            top1: top1,
+            note: "one network with codes (F-SNE)",
+            embedding: QkvEmbedding.FullyShared
+        );
     }
 
     /// <summary>The published sizes, those with other embeddings, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        .. Both("nano_12", (3.05, 0.56, 69.9, 72.2, 75.4), (3.05, 2.16, 73.8, 76.3, 77.8)),
-        .. Both("tiny_12", (6.72, 1.24, 77.1, 78.6, 80.9), (6.71, 4.81, 79.7, 81.2, 82.4)),
-        .. Both("tiny_24", (12.12, 2.34, 79.4, 80.4, 82.6), (12.11, 9.21, 81.9, 82.6, 83.7)),
-        .. Both("small_12", (26.25, 4.82, 82.0, 83.3, 84.7), (26.21, 18.69, 83.4, 84.2, 85.1)),
-        .. Both("small_24", (47.67, 9.10, 82.6, 83.9, 85.1), (47.63, 35.81, 83.9, 84.9, 85.6)),
-        .. Both("medium_24", (84.40, 16.13, 82.7, 84.3, 85.4), (84.32, 63.52, 83.7, 85.1, 85.8)),
-        .. Both("large_24", (189.10, 35.86, 82.9, 84.9, 85.8), (188.93, 141.2, 84.4, 85.4, 86.0)),
-        .. Embeddings("nano_12", 3.648, 3.251, 3.056, 71.4),
-        .. Embeddings("tiny_12", null, null, null, 77.8),
-        .. Embeddings("small_12", null, null, null, 82.1),
-        Make("nano_12", 4, null, null, null, "for small images: two stages of convolutions", image: 32, classes: 10),
+        .. Both("nano_12", p16: (3.05, 0.56, 69.9, 72.2, 75.4), p8: (3.05, 2.16, 73.8, 76.3, 77.8)),
+        .. Both("tiny_12", p16: (6.72, 1.24, 77.1, 78.6, 80.9), p8: (6.71, 4.81, 79.7, 81.2, 82.4)),
+        .. Both("tiny_24", p16: (12.12, 2.34, 79.4, 80.4, 82.6), p8: (12.11, 9.21, 81.9, 82.6, 83.7)),
+        .. Both("small_12", p16: (26.25, 4.82, 82.0, 83.3, 84.7), p8: (26.21, 18.69, 83.4, 84.2, 85.1)),
+        .. Both("small_24", p16: (47.67, 9.10, 82.6, 83.9, 85.1), p8: (47.63, 35.81, 83.9, 84.9, 85.6)),
+        .. Both("medium_24", p16: (84.40, 16.13, 82.7, 84.3, 85.4), p8: (84.32, 63.52, 83.7, 85.1, 85.8)),
+        .. Both("large_24", p16: (189.10, 35.86, 82.9, 84.9, 85.8), p8: (188.93, 141.2, 84.4, 85.4, 86.0)),
+        .. Embeddings("nano_12", separate: 3.648, partiallyShared: 3.251, fullyShared: 3.056, top1: 71.4),
+        .. Embeddings("tiny_12", separate: null, partiallyShared: null, fullyShared: null, top1: 77.8),
+        .. Embeddings("small_12", separate: null, partiallyShared: null, fullyShared: null, top1: 82.1),
+        Make(
+            "nano_12",
+            patch: 4,
+            parameters: null,
+            gmacs: null,
+            top1: null,
+            note: "for small images: two stages of convolutions",
+            image: 32,
+            classes: 10
+        ),
     ];
 }

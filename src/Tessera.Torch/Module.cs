@@ -168,9 +168,10 @@ public abstract class Module
     }
 
     /// <summary>
-    /// Whether <see cref="Recomputes"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a tensor.
+    /// Whether <see cref="GradientCheckpointing"/> can be set: the module turns a tensor, or a tuple of tensors and plain values, into a
+    /// tensor.
     /// </summary>
-    public virtual bool CanRecompute => false;
+    public virtual bool SupportsGradientCheckpointing => false;
 
     /// <summary>
     /// Whether the module keeps nothing for the backward pass but its inputs: what it computed on the way is computed again
@@ -178,43 +179,43 @@ public abstract class Module
     /// Where <see cref="Taps"/> record from inside of it, it runs as usual.
     /// </summary>
     /// <exception cref="NotSupportedException">It cannot.</exception>
-    public bool Recomputes
+    public bool GradientCheckpointing
     {
         get;
         set =>
             field =
-                !value || CanRecompute
+                !value || SupportsGradientCheckpointing
                     ? value
                     : throw new NotSupportedException(
-                        $"{GetType().Name} does not turn a tensor into a tensor: what it computes cannot be recomputed in the backward pass"
+                        $"{GetType().Name} does not support gradient checkpointing: it does not map a tensor to a tensor"
                     );
     }
 
     /// <summary>Records an intermediate under this module's path if a recording wants it; see <see cref="Taps"/>.</summary>
     /// <returns>The tensor itself.</returns>
-    protected Tensor Record(string name, Tensor value)
+    protected internal Tensor Record(string name, Tensor value)
     {
         Taps.Current?.Record(this, name, value);
         return value;
     }
 
-    /// <summary>Whether a recording wants an intermediate that is otherwise not computed (attention weights).</summary>
-    protected bool Wanted(string name) => Taps.Current is { } taps && taps.Wants(this, name);
+    /// <summary>Whether someone asked for an intermediate that is not computed otherwise (attention weights).</summary>
+    protected internal bool Wanted(string name) => Taps.Current is { } taps && taps.Wants(this, name);
 }
 
 /// <summary>A module with one input and one output.</summary>
 public abstract class Module<TIn, TOut> : Module
 {
     /// <inheritdoc/>
-    public sealed override bool CanRecompute => typeof(TOut) == typeof(Tensor) && Recomputation<TIn>.Fits;
+    public sealed override bool SupportsGradientCheckpointing => typeof(TOut) == typeof(Tensor) && CheckpointFunction<TIn>.Fits;
 
     /// <summary>Runs the module in a scope of its own, which frees all intermediate tensors when the call returns.</summary>
     public TOut Call(TIn input)
     {
         using var scope = new Scope();
         var output =
-            Recomputes && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
-                ? (TOut)(object)Recomputation<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)
+            GradientCheckpointing && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
+                ? (TOut)(object)CheckpointFunction<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)
                 : Forward(input);
         if (output is Tensor tensor)
             Taps.Current?.Record(this, "", tensor);

@@ -25,9 +25,9 @@ public class CmtTests
         Assert.Equal(new Shape(2, 40, 1, 2), model.ForwardFeatures(image).Shape);
         Assert.Equal(
             [(4, new Shape(2, 8, 8, 16)), (8, new Shape(2, 16, 4, 8)), (16, new Shape(2, 24, 2, 4)), (32, new Shape(2, 32, 1, 2))],
-            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            model.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
-        Assert.Equal([128, 32, 8, 8, 2], model.Blocks(image).Select(b => b.Size(1)));
+        Assert.Equal([128, 32, 8, 8, 2], model.ForwardIntermediates(image).Select(b => b.Size(1)));
         var attention = model.AttentionMaps(image);
         Assert.Equal(5, attention.Count);
         Assert.Equal(new Shape(2, 1, 128, 2), attention["blocks_a.0.attn.attention"].Shape);

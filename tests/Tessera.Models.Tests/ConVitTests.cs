@@ -15,9 +15,9 @@ public class ConVitTests : LiveTensors
         model.Eval();
         var image = Torch.Randn([2, 3, 24, 32]);
         Assert.Equal(new Shape(2, 49, 36), model.ForwardFeatures(image).Shape);
-        Assert.Equal([48, 48, 49, 49], model.Blocks(image).Select(b => b.Size(1)));
-        Assert.All(model.Blocks(image, prefix: false), block => Assert.Equal(48, block.Size(1)));
-        Assert.Equal((4, new Shape(2, 36, 6, 8)), model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape)).Single());
+        Assert.Equal([48, 48, 49, 49], model.ForwardIntermediates(image).Select(b => b.Size(1)));
+        Assert.All(model.ForwardIntermediates(image, prefixTokens: false), block => Assert.Equal(48, block.Size(1)));
+        Assert.Equal((4, new Shape(2, 36, 6, 8)), model.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape)).Single());
         var attention = model.AttentionMaps(image);
         Assert.Equal([48, 48, 49, 49], attention.Values.Select(a => a.Size(3)));
         Assert.All(attention.Values, weights => Assert.True(weights.Sum(-1).Allclose(Torch.Ones([1]))));

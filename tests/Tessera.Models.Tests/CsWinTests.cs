@@ -33,10 +33,10 @@ public class CsWinTests
         dense.Eval();
         var image = Torch.Randn([1, 3, 64, 96]);
         // Both last norms are as they were initialised.
-        Assert.True(dense.Pyramid(image)[3].Map.Allclose(classifier.Pyramid(image)[3].Map, 1e-3, 1e-4));
+        Assert.True(dense.ForwardFeatureMaps(image)[3].Map.Allclose(classifier.ForwardFeatureMaps(image)[3].Map, 1e-3, 1e-4));
         Assert.Equal(
             [(17, 12), (9, 6), (5, 3), (3, 2)],
-            dense.Pyramid(Torch.Randn([1, 3, 70, 48])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3)))
+            dense.ForwardFeatureMaps(Torch.Randn([1, 3, 70, 48])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3)))
         );
     }
 

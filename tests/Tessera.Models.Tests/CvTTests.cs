@@ -21,9 +21,9 @@ public class CvTTests
         Assert.Equal(new Shape(1, token ? 21 : 20, 24), model.ForwardFeatures(image).Shape);
         Assert.Equal(
             [(2, new Shape(1, 8, 18, 16)), (4, new Shape(1, 16, 9, 8)), (8, new Shape(1, 24, 5, 4))],
-            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            model.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
-        Assert.Equal([288, 72, 20, 20], model.Blocks(image, prefix: false).Select(b => b.Size(1)));
+        Assert.Equal([288, 72, 20, 20], model.ForwardIntermediates(image, prefixTokens: false).Select(b => b.Size(1)));
         var attention = model.AttentionMaps(image);
         Assert.Equal(
             [
@@ -44,7 +44,7 @@ public class CvTTests
     {
         using var scope = Torch.Scope();
         var model = new CvT(Small());
-        Assert.Equal(["stage2.cls_token"], model.NamedParameters().Select(p => p.Name).Where(model.WithoutDecay));
+        Assert.Equal(["stage2.cls_token"], model.NamedParameters().Select(p => p.Name).Where(model.NoWeightDecay));
     }
 
     [Theory]

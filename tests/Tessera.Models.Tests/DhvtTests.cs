@@ -14,8 +14,8 @@ public class DhvtTests
         model.Eval();
         var image = Torch.Randn([2, 3, 16, 24]);
         Assert.Equal(new Shape(2, 25, 24), model.ForwardFeatures(image).Shape);
-        Assert.All(model.Blocks(image, prefix: false), block => Assert.Equal(new Shape(2, 24, 24), block.Shape));
-        var map = Assert.Single(model.Pyramid(image));
+        Assert.All(model.ForwardIntermediates(image, prefixTokens: false), block => Assert.Equal(new Shape(2, 24, 24), block.Shape));
+        var map = Assert.Single(model.ForwardFeatureMaps(image));
         Assert.Equal((4, new Shape(2, 24, 4, 6)), (map.Stride, map.Map.Shape));
         var attention = model.AttentionMaps(image);
         Assert.Equal(["blocks.0.attn.attention", "blocks.1.attn.attention"], attention.Keys);

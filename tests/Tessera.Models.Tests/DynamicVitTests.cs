@@ -32,9 +32,9 @@ public class DynamicVitTests : LiveTensors
         var model = Small();
         model.Eval();
         var images = Torch.Randn([2, 3, 32, 32]);
-        Assert.Equal([65L, 45, 32, 22], model.Blocks(images).Select(block => block.Size(1)));
+        Assert.Equal([65L, 45, 32, 22], model.ForwardIntermediates(images).Select(block => block.Size(1)));
         Near.Identical(model.Call(images), model.Call(images));
-        Assert.Equal(new Shape(2, 24, 8, 8), model.Pyramid(images)[0].Map.Shape);
+        Assert.Equal(new Shape(2, 24, 8, 8), model.ForwardFeatureMaps(images)[0].Map.Shape);
         Near.Equal(Torch.Ones([2, 3, 22]), model.AttentionMaps(images)["blocks.3.attn.attention"].Sum(-1), 1e-5);
     }
 
@@ -87,7 +87,7 @@ public class DynamicVitTests : LiveTensors
             if (module is BatchNorm)
                 module.Eval();
         var outputs = model.Run(new(images) { Draws = draws });
-        Near.Equal(model.ForwardHead(taps["normed"].Select(1, 0)), outputs.Logits, 1e-5);
+        Near.Equal(model.ForwardClassifier(taps["normed"].Select(1, 0)), outputs.Logits, 1e-5);
         Assert.Equal(2 * 21, outputs.Named[DynamicVit.Mask].Round().Sum().ToInt64());
     }
 

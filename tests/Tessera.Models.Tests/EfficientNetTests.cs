@@ -42,9 +42,9 @@ public class EfficientNetTests : LiveTensors
         var image = Torch.Zeros([1, 3, 64, 96]);
         Assert.Equal(
             [(4, new Shape(1, 8, 16, 24)), (8, new Shape(1, 16, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 320, 2, 3))],
-            net.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            net.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
-        Near.Identical(net.ForwardFeatures(image), net.Pyramid(image)[^1].Map);
+        Near.Identical(net.ForwardFeatures(image), net.ForwardFeatureMaps(image)[^1].Map);
         net.To(dtype: DType.Float64);
         net.ResetClassifier(9);
         Assert.Equal(new Shape(1, 9), net.Call(image.To(DType.Float64)).Shape);

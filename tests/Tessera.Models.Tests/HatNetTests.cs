@@ -26,7 +26,7 @@ public class HatNetTests
         Assert.Equal(new Shape(2, 64, 2, 3), model.ForwardFeatures(image).Shape);
         Assert.Equal(
             [(4, new Shape(2, 16, 16, 24)), (8, new Shape(2, 32, 8, 12)), (16, new Shape(2, 48, 4, 6)), (32, new Shape(2, 64, 2, 3))],
-            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            model.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
         var attention = model.AttentionMaps(image);
         Assert.Equal(5, attention.Count);
@@ -48,7 +48,7 @@ public class HatNetTests
         model.Resize(72, 80);
         Assert.Equal(new Shape(1, 5), model.Call(Torch.Randn([1, 3, 72, 80])).Shape);
         var refusal = Assert.Throws<ShapeException>(() => model.Resize(24, 64));
-        Assert.Contains("29 pixels", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("at least 29", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -178,14 +178,14 @@ public class InternImageTests
         var model = new InternImage(Small);
         model.Eval();
         var image = Torch.Randn([2, 3, 32, 64]);
-        var maps = model.Pyramid(image);
+        var maps = model.ForwardFeatureMaps(image);
         Assert.Equal([4, 8, 16, 32], maps.Select(m => m.Stride));
         Assert.Equal(
             [new Shape(2, 16, 8, 16), new Shape(2, 32, 4, 8), new Shape(2, 64, 2, 4), new Shape(2, 128, 1, 2)],
             maps.Select(m => m.Map.Shape)
         );
-        Assert.Equal(5, model.Blocks(image).Count);
-        Assert.Equal(new Shape(2, 192), model.ForwardPooled(image).Shape);
+        Assert.Equal(5, model.ForwardIntermediates(image).Count);
+        Assert.Equal(new Shape(2, 192), model.ForwardHead(model.ForwardFeatures(image), preLogits: true).Shape);
         model.ResetClassifier(3);
         model.Resize(96, 32);
         Assert.Equal(new Shape(1, 3), model.Call(Torch.Randn([1, 3, 96, 32])).Shape);

@@ -60,8 +60,11 @@ public class LvVitTests : LiveTensors
         model.Eval();
         var images = Torch.Randn([2, 3, 32, 48]);
         Near.Equal(Torch.Ones([2, 3, 25]), model.AttentionMaps(images)["blocks.1.attn.attention"].Sum(-1), 1e-5);
-        Assert.Equal((new Shape(2, 24, 4, 6), 8), (model.Pyramid(images)[0].Map.Shape, model.Pyramid(images)[0].Stride));
-        Assert.Equal([new Shape(2, 24, 24)], model.Blocks(images, prefix: false, -1).Select(block => block.Shape));
+        Assert.Equal(
+            (new Shape(2, 24, 4, 6), 8),
+            (model.ForwardFeatureMaps(images)[0].Map.Shape, model.ForwardFeatureMaps(images)[0].Stride)
+        );
+        Assert.Equal([new Shape(2, 24, 24)], model.ForwardIntermediates(images, prefixTokens: false, -1).Select(block => block.Shape));
         model.ResetClassifier(7);
         model.Resize(64, 32);
         Assert.Equal(new Shape(2, 7), model.Call(Torch.Randn([2, 3, 64, 32])).Shape);

@@ -68,9 +68,9 @@ public class MlpTests
                     tensor.Normal_();
             }
         model.Eval();
-        var before = model.ForwardPooled(Torch.Ones([1, 3, 32, 32]));
+        var before = model.ForwardHead(model.ForwardFeatures(Torch.Ones([1, 3, 32, 32])), preLogits: true);
         model.Resize(48, 64);
-        Near.Equal(before, model.ForwardPooled(Torch.Ones([1, 3, 48, 64])), 1e-4);
+        Near.Equal(before, model.ForwardHead(model.ForwardFeatures(Torch.Ones([1, 3, 48, 64])), preLogits: true), 1e-4);
     }
 
     [Fact]

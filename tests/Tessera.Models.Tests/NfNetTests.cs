@@ -22,7 +22,7 @@ public class NfNetTests : LiveTensors
         using var scope = Torch.Scope();
         var net = new NfNet(Small);
         net.Eval();
-        var blocks = net.Blocks(Torch.Randn([1, 3, 64, 64]));
+        var blocks = net.ForwardIntermediates(Torch.Randn([1, 3, 64, 64]));
         Near.Identical(blocks[1], blocks[2]);
     }
 
@@ -48,9 +48,9 @@ public class NfNetTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var net = new NfNet(Small);
-        Assert.True(net.WithoutDecay("stages.0.0.conv1.gain"));
-        Assert.True(net.WithoutDecay("stages.0.0.skipinit_gain"));
-        Assert.False(net.WithoutDecay("stages.0.0.conv1.weight"));
+        Assert.True(net.NoWeightDecay("stages.0.0.conv1.gain"));
+        Assert.True(net.NoWeightDecay("stages.0.0.skipinit_gain"));
+        Assert.False(net.NoWeightDecay("stages.0.0.conv1.weight"));
     }
 
     [Fact]
@@ -62,7 +62,7 @@ public class NfNetTests : LiveTensors
         var image = Torch.Zeros([1, 3, 64, 96]);
         Assert.Equal(
             [(4, new Shape(1, 16, 16, 24)), (8, new Shape(1, 32, 8, 12)), (16, new Shape(1, 48, 4, 6)), (32, new Shape(1, 96, 2, 3))],
-            net.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            net.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
         net.To(dtype: DType.Float64);
         net.ResetClassifier(9);

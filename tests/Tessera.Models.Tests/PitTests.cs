@@ -17,10 +17,10 @@ public class PitTests : LiveTensors
         Assert.Equal(new Shape(2, 13, 64), model.ForwardFeatures(image).Shape);
         Assert.Equal(
             [(4, new Shape(2, 16, 9, 13)), (8, new Shape(2, 32, 5, 7)), (16, new Shape(2, 64, 3, 4))],
-            model.Pyramid(image).Select(m => (m.Stride, m.Map.Shape))
+            model.ForwardFeatureMaps(image).Select(m => (m.Stride, m.Map.Shape))
         );
-        Assert.Equal([118, 36, 36, 13], model.Blocks(image).Select(b => b.Size(1)));
-        Assert.Equal([117, 35, 35, 12], model.Blocks(image, prefix: false).Select(b => b.Size(1)));
+        Assert.Equal([118, 36, 36, 13], model.ForwardIntermediates(image).Select(b => b.Size(1)));
+        Assert.Equal([117, 35, 35, 12], model.ForwardIntermediates(image, prefixTokens: false).Select(b => b.Size(1)));
         var attention = model.AttentionMaps(image);
         Assert.Equal(
             [
@@ -43,7 +43,7 @@ public class PitTests : LiveTensors
         var outputs = model.Run(new(image));
         model.Eval();
         Near.Equal((outputs.Logits + outputs.Named[Outputs.Distillation]) / 2, model.Call(image), 1e-5);
-        Assert.Equal(2, model.PrefixTokens);
+        Assert.Equal(2, model.NumPrefixTokens);
         model.ResetClassifier(7);
         Assert.Equal(new Shape(2, 7), model.Call(image).Shape);
         Assert.Empty(model.Run(new(image)).Named);

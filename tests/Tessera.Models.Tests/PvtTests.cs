@@ -20,9 +20,12 @@ public class PvtTests
     {
         using var scope = Torch.Scope();
         var pvt = new Pvt(First);
-        Assert.Equal([0, 0, 0, 1, 1], pvt.BlockPaths.Select(pvt.PrefixTokensAt));
-        Assert.Equal([384, 96, 24, 7, 7], pvt.Blocks(Torch.Zeros([1, 3, 64, 96])).Select(block => block.Size(1)));
-        Assert.Equal([384, 96, 24, 6, 6], pvt.Blocks(Torch.Zeros([1, 3, 64, 96]), prefix: false).Select(block => block.Size(1)));
+        Assert.Equal([0, 0, 0, 1, 1], pvt.BlockPaths.Select(pvt.NumPrefixTokensAt));
+        Assert.Equal([384, 96, 24, 7, 7], pvt.ForwardIntermediates(Torch.Zeros([1, 3, 64, 96])).Select(block => block.Size(1)));
+        Assert.Equal(
+            [384, 96, 24, 6, 6],
+            pvt.ForwardIntermediates(Torch.Zeros([1, 3, 64, 96]), prefixTokens: false).Select(block => block.Size(1))
+        );
     }
 
     [Fact]
@@ -44,7 +47,7 @@ public class PvtTests
     {
         using var scope = Torch.Scope();
         var pvt = new Pvt(First);
-        Assert.Equal(["cls_token"], pvt.NamedParameters().Select(p => p.Name).Where(pvt.WithoutDecay));
+        Assert.Equal(["cls_token"], pvt.NamedParameters().Select(p => p.Name).Where(pvt.NoWeightDecay));
     }
 
     [Fact]
@@ -58,9 +61,9 @@ public class PvtTests
         classifier.Eval();
         dense.Eval();
         var image = Torch.Randn([1, 3, 64, 96]);
-        Assert.True(dense.Pyramid(image)[2].Map.Allclose(classifier.Pyramid(image)[2].Map, 1e-4, 1e-5));
-        Assert.Equal(new Shape(1, 32, 2, 3), dense.Pyramid(image)[3].Map.Shape);
-        Assert.Equal(0, dense.PrefixTokens);
+        Assert.True(dense.ForwardFeatureMaps(image)[2].Map.Allclose(classifier.ForwardFeatureMaps(image)[2].Map, 1e-4, 1e-5));
+        Assert.Equal(new Shape(1, 32, 2, 3), dense.ForwardFeatureMaps(image)[3].Map.Shape);
+        Assert.Equal(0, dense.NumPrefixTokens);
     }
 
     [Fact]
@@ -74,7 +77,7 @@ public class PvtTests
     public void Maps_of_any_size_run_and_round_up()
     {
         using var scope = Torch.Scope();
-        var maps = new PvtV2(Second).Pyramid(Torch.Zeros([1, 3, 67, 45]));
+        var maps = new PvtV2(Second).ForwardFeatureMaps(Torch.Zeros([1, 3, 67, 45]));
         Assert.Equal([(17, 12), (9, 6), (5, 3), (3, 2)], maps.Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3))));
     }
 

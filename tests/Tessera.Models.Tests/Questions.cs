@@ -31,16 +31,14 @@ internal static class Questions
 
     // Words count from 2: 1 stands for padding.
     internal static Tensor Input(Backbone model, Device device) =>
-        (
-            model is TextCct
-                ? Torch.Uniform([2, model.ImageSize.Height], 2, 50).To(DType.Int64)
-                : Torch.Randn([2, model.Channels, model.ImageSize.Height, model.ImageSize.Width])
-        ).To(device);
+        (model.TakesImages ? Torch.Randn([2, .. model.InputShape]) : Torch.Uniform([2, .. model.InputShape], 2, 50).To(DType.Int64)).To(
+            device
+        );
 
     private static void Trains(Backbone model, Tensor input, bool dense)
     {
         model.Train();
-        var optimizer = new AdamW(ParameterGroup.Split(model, 0.05, model.WithoutDecay), 1e-3);
+        var optimizer = new AdamW(ParameterGroup.Split(model, 0.05, model.NoWeightDecay), 1e-3);
         foreach (var mixed in new[] { false, true })
         {
             var before = model.NamedParameters().Select(p => p.Parameter.Detach().Clone()).ToArray();
@@ -76,10 +74,14 @@ internal static class Questions
     {
         var logits = model.Call(input);
         Assert.Equal(new Shape(2, Reduced.Classes), logits.Shape);
-        var pooled = model.ForwardPooled(input);
-        Assert.Equal(model.FeatureWidth, pooled.Size(-1));
+        var pooled = model.ForwardHead(model.ForwardFeatures(input), preLogits: true);
+        Assert.Equal(model.NumFeatures, pooled.Size(-1));
+        // SReT draws its permutations anew.
+        var features = model.ForwardFeatures(input);
+        if (model is not Sret)
+            Near.Equal(logits, model.ForwardHead(features), 1e-4);
         // What a dense head adds to the classifier's answer is no part of it.
-        var head = model.ForwardHead(pooled);
+        var head = model.ForwardClassifier(pooled);
         if (model is not (LvVit or DynamicVit { Options.DenseHead: true } or Sret))
             Near.Equal(logits, head, 1e-4);
         Assert.Equal(logits.Shape, head.Shape);
@@ -87,13 +89,13 @@ internal static class Questions
 
     private static void Describes(Backbone model, Tensor input)
     {
-        var blocks = model.Blocks(input);
+        var blocks = model.ForwardIntermediates(input);
         Assert.Equal(model.BlockPaths.Count, blocks.Count);
-        foreach (var (whole, patches, path) in blocks.Zip(model.Blocks(input, prefix: false), model.BlockPaths))
+        foreach (var (whole, patches, path) in blocks.Zip(model.ForwardIntermediates(input, prefixTokens: false), model.BlockPaths))
             if (whole.Dim == 3)
-                Assert.Equal(whole.Size(1) - model.PrefixTokensAt(path), patches.Size(1));
+                Assert.Equal(whole.Size(1) - model.NumPrefixTokensAt(path), patches.Size(1));
 
-        var maps = model.Pyramid(input);
+        var maps = model.ForwardFeatureMaps(input);
         Assert.NotEmpty(maps);
         Assert.Equal(maps.Select(map => map.Stride).Order(), maps.Select(map => map.Stride));
         // Windows of a text's convolutions reach over its ends, PiT's patches stay within theirs.
@@ -118,8 +120,12 @@ internal static class Questions
                 or EfficientNet
                 or NfNet
                 or RevCol
-                or TokenMlp
-                or StagedMlp
+                or Mixer
+                or GMlp
+                or ResMlp
+                or Vip
+                or CycleMlp
+                or HireMlp
                 or S2Mlp
                 or AsMlp
                 or AgentCnn
@@ -129,7 +135,7 @@ internal static class Questions
 
     private static void Explains(Backbone model, Tensor input)
     {
-        if (model is TextCct)
+        if (!model.TakesImages)
             return;
         var insights = model.Explain(input.Slice(0, 0, 1));
         Assert.NotEmpty(insights);
@@ -167,7 +173,7 @@ internal static class Questions
         model.ResetClassifier(Reduced.Classes + 1);
         Assert.Equal((Reduced.Classes + 1, new Shape(2, Reduced.Classes + 1)), (model.Classes, model.Call(input).Shape));
         model.ResetClassifier(0);
-        Assert.Equal(model.FeatureWidth, model.Call(input).Size(-1));
+        Assert.Equal(model.NumFeatures, model.Call(input).Size(-1));
         Assert.DoesNotContain(model.ClassifierNames, model.StateDict().Keys.Contains);
         model.ResetClassifier(Reduced.Classes);
     }
@@ -175,12 +181,12 @@ internal static class Questions
     private static void ChangesItsResolution(Backbone model, Device device)
     {
         var (height, width) = (model.ImageSize.Height, model.ImageSize.Width);
-        var grid = model.Pyramid(Input(model, device))[^1].Map;
+        var grid = model.ForwardFeatureMaps(Input(model, device))[^1].Map;
         model.Resize(2 * height, width == 1 ? 1 : 2 * width);
         Assert.Equal(2 * height, model.ImageSize.Height);
         Assert.Equal(new Shape(2, Reduced.Classes), model.Call(Input(model, device)).Shape);
         if (model is not TextCct)
-            Assert.Equal(2 * grid.Size(2), model.Pyramid(Input(model, device))[^1].Map.Size(2));
+            Assert.Equal(2 * grid.Size(2), model.ForwardFeatureMaps(Input(model, device))[^1].Map.Size(2));
         // A size that cannot be is refused by name, and the model stays what it was.
         try
         {

@@ -17,7 +17,9 @@ internal static class Reduced
     private static readonly JsonSerializerOptions fields = new() { IncludeFields = true };
     private static readonly Lazy<IReadOnlyDictionary<string, Func<Backbone>>> all = new(Collect);
 
-    /// <summary>A name per structure: that of a variant, with a suffix where it is its form for dense tasks or has an option that no variant has.</summary>
+    /// <summary>
+    /// A name per structure: that of a variant, with a suffix where it is its form for dense tasks or has an option that no variant has.
+    /// </summary>
     public static IEnumerable<string> Names => all.Value.Keys;
 
     /// <summary>Whether a name is that of a form for dense tasks.</summary>

@@ -47,7 +47,7 @@ public class RegNetTests : LiveTensors
         using var scope = Torch.Scope();
         var net = new RegNet(new RegNet.Config((32, 32), [1, 3], [16, 32], 8, 5));
         net.Eval();
-        var blocks = net.Blocks(Torch.Randn([1, 3, 32, 32]));
+        var blocks = net.ForwardIntermediates(Torch.Randn([1, 3, 32, 32]));
         Near.Identical(blocks[1], blocks[3]);
         Assert.True(blocks[1].Max().ToDouble() > 0);
     }
@@ -73,7 +73,7 @@ public class RegNetTests : LiveTensors
         net.Eval();
         Assert.Equal(
             [(4, new Shape(1, 16, 16, 24)), (8, new Shape(1, 24, 8, 12)), (16, new Shape(1, 32, 4, 6)), (32, new Shape(1, 40, 2, 3))],
-            net.Pyramid(Torch.Zeros([1, 3, 64, 96])).Select(m => (m.Stride, m.Map.Shape))
+            net.ForwardFeatureMaps(Torch.Zeros([1, 3, 64, 96])).Select(m => (m.Stride, m.Map.Shape))
         );
         net.To(dtype: DType.Float64);
         net.ResetClassifier(9);

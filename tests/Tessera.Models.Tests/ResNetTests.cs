@@ -36,7 +36,7 @@ public class ResNetTests
         // A block without residual is its shortcut, rectified.
         using (Torch.NoGrad())
             net.StateDict()["layer2.0.bn2.weight"].Zero_();
-        var maps = net.Pyramid(Torch.Randn([1, 3, 8, 8]));
+        var maps = net.ForwardFeatureMaps(Torch.Randn([1, 3, 8, 8]));
         var (before, after) = (maps[0].Map, maps[1].Map);
         Assert.Equal(0, after.Slice(1, 0, 8).Abs().Max().ToDouble());
         Assert.Equal(0, after.Slice(1, 24).Abs().Max().ToDouble());

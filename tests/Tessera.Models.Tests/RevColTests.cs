@@ -203,9 +203,9 @@ public class RevColTests : LiveTensors
         using var scope = Torch.Scope();
         var model = Small();
         var images = Torch.Randn([1, 3, 64, 96]);
-        Assert.Equal([4, 8, 16, 32], model.Pyramid(images).Select(map => map.Stride));
-        Assert.Equal(new Shape(1, 4, 16, 24), model.Pyramid(images)[0].Map.Shape);
-        Assert.Equal(Enumerable.Repeat(new Shape(1, 10, 2, 3), 8), model.Blocks(images).Select(block => block.Shape));
+        Assert.Equal([4, 8, 16, 32], model.ForwardFeatureMaps(images).Select(map => map.Stride));
+        Assert.Equal(new Shape(1, 4, 16, 24), model.ForwardFeatureMaps(images)[0].Map.Shape);
+        Assert.Equal(Enumerable.Repeat(new Shape(1, 10, 2, 3), 8), model.ForwardIntermediates(images).Select(block => block.Shape));
         Assert.Empty(model.AttentionMaps(images));
         model.ResetClassifier(3);
         Assert.Equal(new Shape(1, 3), model.Run(new(images)).Named[RevCol.Head(0)].Shape);

@@ -2,7 +2,10 @@ using Tessera.Testing;
 
 namespace Tessera.Tests.Models;
 
-/// <summary>The questions of <see cref="Tessera.Models.Backbone"/> asked of every model of the registry in reduced form: do the answers fit each other?</summary>
+/// <summary>
+/// The questions of <see cref="Tessera.Models.Backbone"/> asked of every model of the registry in reduced form: do the answers fit each
+/// other?
+/// </summary>
 public class SeamTests : LiveTensors
 {
     public static TheoryData<string> Names => [.. Reduced.Names];

@@ -126,8 +126,8 @@ public class SotTests : LiveTensors
         model.ResetClassifier(6);
         var images = Torch.Randn([1, 3, height, width]);
         Assert.Equal(new Shape(1, 6), model.Call(images).Shape);
-        Assert.Equal(new Shape(1, model.FeatureWidth), model.ForwardPooled(images).Shape);
-        Assert.Equal(16, model.Pyramid(images)[0].Map.Size(1));
+        Assert.Equal(new Shape(1, model.NumFeatures), model.ForwardHead(model.ForwardFeatures(images), preLogits: true).Shape);
+        Assert.Equal(16, model.ForwardFeatureMaps(images)[0].Map.Size(1));
         Near.Equal(Torch.Ones([1]), model.AttentionMaps(images)["blocks.0.attn.attention"].Sum(-1)[0, 0, 0].Reshape(1), 1e-5);
     }
 }

@@ -102,9 +102,9 @@ public class SretTests : LiveTensors
         var images = Torch.Randn([2, 3, 64, 64]);
         Assert.Equal(
             [(new Shape(2, 16, 8, 8), 8), (new Shape(2, 32, 4, 4), 16), (new Shape(2, 64, 2, 2), 32)],
-            model.Pyramid(images).Select(map => (map.Map.Shape, map.Stride))
+            model.ForwardFeatureMaps(images).Select(map => (map.Map.Shape, map.Stride))
         );
-        Assert.Equal(8, model.Blocks(images).Count);
+        Assert.Equal(8, model.ForwardIntermediates(images).Count);
         model.ResetClassifier(3);
         model.Resize(64, 128);
         Assert.Equal(new Shape(1, 3), model.Call(Torch.Randn([1, 3, 64, 128])).Shape);

@@ -61,10 +61,10 @@ public class SwinTests
         dense.Eval();
         var image = Torch.Randn([1, 3, 32, 64]);
         // Both last norms are as they were initialised.
-        Assert.True(dense.Pyramid(image)[1].Map.Allclose(classifier.Pyramid(image)[1].Map, 1e-3, 1e-4));
+        Assert.True(dense.ForwardFeatureMaps(image)[1].Map.Allclose(classifier.ForwardFeatureMaps(image)[1].Map, 1e-3, 1e-4));
         Assert.Equal(
             [(11, 16), (6, 8)],
-            dense.Pyramid(Torch.Randn([1, 3, 21, 31])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3)))
+            dense.ForwardFeatureMaps(Torch.Randn([1, 3, 21, 31])).Select(map => ((int)map.Map.Size(2), (int)map.Map.Size(3)))
         );
     }
 
@@ -105,6 +105,6 @@ public class SwinTests
     {
         using var scope = Torch.Scope();
         var swin = new Swin(Small with { ImageSize = (32, 32), AbsolutePositions = true });
-        Assert.Equal(6, swin.NamedParameters().Count(p => swin.WithoutDecay(p.Name)));
+        Assert.Equal(6, swin.NamedParameters().Count(p => swin.NoWeightDecay(p.Name)));
     }
 }

@@ -45,11 +45,11 @@ public class VitTests
         vit.Eval();
         var image = Torch.Randn([2, 3, 16, 16]);
         Assert.Equal(new Shape(2, 17, 24), vit.ForwardFeatures(image).Shape);
-        Assert.Equal(new Shape(2, 24), vit.ForwardPooled(image).Shape);
-        var blocks = vit.Blocks(image, prefix: false, 0, -1);
+        Assert.Equal(new Shape(2, 24), vit.ForwardHead(vit.ForwardFeatures(image), preLogits: true).Shape);
+        var blocks = vit.ForwardIntermediates(image, prefixTokens: false, 0, -1);
         Assert.Equal(2, blocks.Count);
         Assert.All(blocks, block => Assert.Equal(new Shape(2, 16, 24), block.Shape));
-        var map = Assert.Single(vit.Pyramid(image));
+        var map = Assert.Single(vit.ForwardFeatureMaps(image));
         Assert.Equal(4, map.Stride);
         Assert.Equal(new Shape(2, 24, 4, 4), map.Map.Shape);
         var attention = vit.AttentionMaps(image);

@@ -54,9 +54,9 @@ public class VtTests
         var model = new VtResNet(Small);
         model.Eval();
         var image = Torch.Randn([2, 3, 64, 96]);
-        Assert.Equal([4, 8, 16], model.Pyramid(image).Select(m => m.Stride));
-        Assert.Equal(new Shape(2, 256, 4, 6), model.Pyramid(image)[2].Map.Shape);
-        Assert.Equal(new Shape(2, 4, 32), model.Blocks(image, indices: -1)[0].Shape);
+        Assert.Equal([4, 8, 16], model.ForwardFeatureMaps(image).Select(m => m.Stride));
+        Assert.Equal(new Shape(2, 256, 4, 6), model.ForwardFeatureMaps(image)[2].Map.Shape);
+        Assert.Equal(new Shape(2, 4, 32), model.ForwardIntermediates(image, indices: -1)[0].Shape);
         model.ResetClassifier(3);
         Assert.Equal(new Shape(2, 3), model.Call(image).Shape);
     }

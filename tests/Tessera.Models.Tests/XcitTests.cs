@@ -53,9 +53,9 @@ public class XcitTests
         model.Eval();
         var image = Torch.Randn([2, 3, 32, 48]);
         Assert.Equal(new Shape(2, 25, 24), model.ForwardFeatures(image).Shape);
-        Assert.All(model.Blocks(image, prefix: false), block => Assert.Equal(new Shape(2, 24, 24), block.Shape));
-        Assert.Equal(new Shape(2, 25, 24), model.Blocks(image, prefix: true, -1)[0].Shape);
-        var map = Assert.Single(model.Pyramid(image));
+        Assert.All(model.ForwardIntermediates(image, prefixTokens: false), block => Assert.Equal(new Shape(2, 24, 24), block.Shape));
+        Assert.Equal(new Shape(2, 25, 24), model.ForwardIntermediates(image, prefixTokens: true, -1)[0].Shape);
+        var map = Assert.Single(model.ForwardFeatureMaps(image));
         Assert.Equal((8, new Shape(2, 24, 4, 6)), (map.Stride, map.Map.Shape));
         var attention = model.AttentionMaps(image);
         Assert.Equal(

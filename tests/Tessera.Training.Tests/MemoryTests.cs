@@ -326,7 +326,7 @@ public sealed partial class MemoryTests
         public override (int Height, int Width) ImageSize => inner.ImageSize;
         public override int Channels => inner.Channels;
         public override int Classes => inner.Classes;
-        public override int FeatureWidth => inner.FeatureWidth;
+        public override int NumFeatures => inner.NumFeatures;
         public override IReadOnlyList<string> BlockPaths => [];
         public override IReadOnlyList<string> ClassifierNames => [];
 

@@ -18,7 +18,7 @@ internal sealed partial class TinyModel : Backbone
     public override (int Height, int Width) ImageSize => (Side, Side);
     public override int Channels => 1;
     public override int Classes => Labels;
-    public override int FeatureWidth => Width;
+    public override int NumFeatures => Width;
     public override IReadOnlyList<string> BlockPaths => ["norm"];
     public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 

@@ -38,7 +38,7 @@ public sealed class TokenLabelTests : IDisposable
         annotator.Eval();
         using var batch = new Loader(data, Pipeline.Plain, 6).Epoch(0).First();
         var map = annotator.ForwardFeatures(batch.Inputs);
-        var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
+        var logits = annotator.ForwardClassifier(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
         var (scores, classes) = store.Of([3, 0], [Small.LabelOf(3), Small.LabelOf(0)]);
         Assert.Equal(new Shape(2, 2, 4, 4), scores.Shape);
         Near.Equal(logits[3].Amax([2]), scores[0][0], 2e-3);

@@ -5,6 +5,7 @@ using Tessera.Cli.Comparison;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Models;
+using Tessera.Models.Measurement;
 using Tessera.Training;
 using Tessera.Training.Loop;
 using Tessera.Training.Reports;
@@ -405,7 +406,7 @@ internal static class CompareCommand
         {
             using var scope = new Scope();
             var model = variant.Create(new() { ImageSize = (side, side) });
-            if (model is TextCct)
+            if (!model.TakesImages)
                 return row with { Deviation = "it reads texts" };
             var cost = ModelCost.Count(model);
             var field = ReceptiveField.Measure(model, side, side)[^1];

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Cli.Rendering;
 using Tessera.Models;
+using Tessera.Models.Measurement;
 
 namespace Tessera.Cli.Commands;
 

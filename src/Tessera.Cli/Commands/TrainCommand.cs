@@ -6,6 +6,7 @@ using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
 using Tessera.Distributed;
+using Tessera.Models.Measurement;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Loop;

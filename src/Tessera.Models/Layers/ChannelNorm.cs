@@ -2,7 +2,9 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>A layer norm over the channels of a map [B, C, H, W]. Its weights bear no further name: <c>weight</c> and <c>bias</c>.</summary>
+/// <summary>
+/// A layer norm over the channels of a map [B, C, H, W]. Its weights bear no further name: <c>weight</c> and <c>bias</c>.
+/// </summary>
 public sealed partial class ChannelNorm : Layer
 {
     private readonly Parameter weight; // [C]

@@ -56,15 +56,15 @@ public sealed partial class CompactClassifier : Module
             "learnable" => Init.TruncatedNormal(new Parameter([1, Rows(config.Tokens), config.Dim]), 0.2),
             "sine" => SineTable(config.Tokens),
             "none" => null,
-            _ => throw new ArgumentException($"position '{config.Position}': learnable, sine or none was expected", nameof(config)),
+            _ => throw new ArgumentException($"position '{config.Position}' must be learnable, sine or none", nameof(config)),
         };
         if (config.SequencePool)
-            attentionPool = Initialised(new Linear(config.Dim, 1));
+            attentionPool = TransformerInit.Linears(new Linear(config.Dim, 1));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depth);
         blocks = new(Enumerable.Range(0, config.Depth).Select(i => new Block(config, rates[i])));
         norm = new LayerNorm(config.Dim);
         if (config.Classes > 0)
-            fc = Initialised(new Linear(config.Dim, config.Classes));
+            fc = TransformerInit.Linears(new Linear(config.Dim, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
@@ -82,15 +82,9 @@ public sealed partial class CompactClassifier : Module
     /// <summary>The sine table of text models: a row of zeros for padding, then positions from 0. [1, rows, D].</summary>
     public static Tensor TextSine(int rows, int dim) => Torch.Cat([Torch.Zeros([1, 1, dim]), PositionTable.Sine(rows - 1, dim)], 1);
 
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
-
-    /// <summary>Tokens [B, N, D], and for text which of them are real [B, N], to encoded tokens after the final norm, the class token first.</summary>
+    /// <summary>
+    /// Tokens [B, N, D], and for text which of them are real [B, N], to encoded tokens after the final norm, the class token first.
+    /// </summary>
     public Tensor Encode(Tensor tokens, Tensor? mask)
     {
         using var scope = new Scope();
@@ -105,7 +99,7 @@ public sealed partial class CompactClassifier : Module
         {
             var table = config.PaddingRow ? positionalEmb.Slice(1, 1) : (Tensor)positionalEmb;
             if (table.Size(1) < x.Size(1) || (table.Size(1) != x.Size(1) && !config.PaddingRow))
-                throw new ShapeException($"{x.Size(1)} tokens for a position table of {table.Size(1)}: call Resize first");
+                throw new ShapeException($"{x.Size(1)} tokens do not fit the position table of {table.Size(1)}: call Resize first");
             x = x + table.Slice(1, 0, x.Size(1));
         }
         x = drop.Call(x);
@@ -132,7 +126,7 @@ public sealed partial class CompactClassifier : Module
     /// <summary>A fresh classifier; none for 0 classes.</summary>
     public void ResetClassifier(int classes)
     {
-        fc = classes > 0 ? Initialised(new Linear(config.Dim, classes)) : null;
+        fc = classes > 0 ? TransformerInit.Linears(new Linear(config.Dim, classes)) : null;
         fc?.To(norm.Weight!.Device, norm.Weight.DType);
     }
 
@@ -167,14 +161,12 @@ public sealed partial class CompactClassifier : Module
             var hidden = (int)(config.Dim * config.MlpRatio);
             preNorm = new LayerNorm(config.Dim);
             selfAttn = new SelfAttention(config.Dim, config.Heads, qkvBias: false, config.AttentionDropout, config.Dropout);
-            linear1 = Initialised(new Linear(config.Dim, hidden));
+            linear1 = TransformerInit.Linears(new Linear(config.Dim, hidden));
             norm1 = new LayerNorm(config.Dim);
-            linear2 = Initialised(new Linear(hidden, config.Dim));
+            linear2 = TransformerInit.Linears(new Linear(hidden, config.Dim));
             drop = new Dropout(config.Dropout);
             this.dropPath = new DropPath(dropPath);
-            foreach (var (_, module) in selfAttn.NamedModules())
-                if (module is Linear linear)
-                    Initialised(linear);
+            TransformerInit.Linears(selfAttn);
         }
 
         protected override Tensor Forward((Tensor X, Tensor? Mask) input)

@@ -2,7 +2,9 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>Depthwise convolution, norm, MLP over the channels, layer scale, residual (Liu et al., 2022, arXiv:2201.03545, figure 4).</summary>
+/// <summary>
+/// Depthwise convolution, norm, MLP over the channels, layer scale, residual (Liu et al., 2022, arXiv:2201.03545, figure 4).
+/// </summary>
 public sealed partial class ConvNextBlock : Layer
 {
     private readonly Parameter gamma; // [C]

@@ -19,10 +19,10 @@ public static class ConvStem
     public static Sequential Make(int channels, int dim, int patch, double eps = 1e-5, bool activateLast = false)
     {
         if (patch < 2 || !BitOperations.IsPow2(patch))
-            throw new ArgumentException($"a patch of {patch} pixels is no power of two from 2 on", nameof(patch));
+            throw new ArgumentException($"a patch of {patch} pixels is not supported: it must be a power of 2, at least 2", nameof(patch));
         var stages = BitOperations.Log2((uint)patch);
         if (dim % (1 << (stages - 1)) != 0)
-            throw new ArgumentException($"a width of {dim} does not halve {stages - 1} times", nameof(dim));
+            throw new ArgumentException($"the width {dim} must be divisible by 2 a further {stages - 1} times", nameof(dim));
         var layers = new List<Layer>();
         for (var i = stages - 1; i >= 0; i--)
         {

@@ -59,11 +59,11 @@ public sealed partial class CrossCovarianceAttention : Layer
     )
     {
         if (dim % heads != 0)
-            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+            throw new ArgumentException($"the width {dim} must be a multiple of the {heads} heads", nameof(heads));
         (this.dim, this.heads, this.embedding) = (dim, heads, embedding);
         var (width, code) = (hidden ?? dim, codeDim ?? dim);
         if (embedding == QkvEmbedding.FullySharedAdded && code != dim)
-            throw new ArgumentException($"a code of {code} cannot be added to tokens of {dim}", nameof(codeDim));
+            throw new ArgumentException($"the length of a code, {code}, must be the width of the tokens, {dim}", nameof(codeDim));
         temperature = Init.Ones(new Parameter([heads, 1, 1]));
         switch (embedding)
         {

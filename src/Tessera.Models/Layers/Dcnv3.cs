@@ -37,7 +37,7 @@ public sealed partial class Dcnv3 : Layer
     )
     {
         if (channels % groups != 0)
-            throw new ArgumentException($"{channels} channels do not divide into {groups} groups", nameof(groups));
+            throw new ArgumentException($"the {channels} channels must be a multiple of the {groups} groups", nameof(groups));
         var depthwise = depthwiseKernel ?? kernel;
         sampling = Sampling(groups, kernel, offsetScale, removeCenter);
         if (centerFeatureScale)
@@ -59,14 +59,16 @@ public sealed partial class Dcnv3 : Layer
     private static DeformableSampling Sampling(int groups, int kernel, double offsetScale, bool removeCenter) =>
         new(groups, (kernel, kernel), (1, 1), ((kernel - 1) / 2, (kernel - 1) / 2), (1, 1), offsetScale, removeCenter);
 
-    /// <summary>Where a layer samples for the position in the middle, first that position itself.</summary>
+    /// <summary>
+    /// Where a layer samples for the position in the middle, first that position itself: as shares of width and height, with weights.
+    /// </summary>
     /// <param name="offset">As recorded, of one image.</param>
     /// <param name="mask">As recorded.</param>
     /// <param name="groups">As the layer was made.</param>
     /// <param name="kernel">As the layer was made.</param>
     /// <param name="offsetScale">As the layer was made.</param>
     /// <param name="removeCenter">As the layer was made.</param>
-    internal static IEnumerable<Insight.Place> Middle(
+    internal static IEnumerable<(double X, double Y, double Weight)> Middle(
         Tensor offset,
         Tensor mask,
         int groups,
@@ -84,9 +86,9 @@ public sealed partial class Dcnv3 : Layer
         ).ToArray<double>();
         var weights = mask[0, row, column].To(DType.Float64).ToArray<double>();
         // A sample at a whole number lies in the middle of its pixel.
-        yield return new((column + 0.5) / width, (row + 0.5) / height, 2);
+        yield return ((column + 0.5) / width, (row + 0.5) / height, 2);
         for (var i = 0; i < weights.Length; i++)
-            yield return new((points[2 * i] + 0.5) / width, (points[2 * i + 1] + 0.5) / height, weights[i]);
+            yield return ((points[2 * i] + 0.5) / width, (points[2 * i + 1] + 0.5) / height, weights[i]);
     }
 
     private static Linear Start(Linear linear, Func<Parameter, Tensor> weight)

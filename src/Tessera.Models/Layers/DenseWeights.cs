@@ -7,7 +7,7 @@ public static class DenseWeights
     /// Leaves out the final norm, class token and classifier that the dense form lacks, and lets its stage norms, which a
     /// classifier's file cannot hold, keep their values. Files of dense models stay as they are.
     /// </summary>
-    public static void FromClassifier(Backbone dense, IDictionary<string, Tensor> state)
+    public static void FromClassifier(Module dense, IDictionary<string, Tensor> state)
     {
         if (!state.ContainsKey("norm.weight"))
             return;

@@ -1,6 +1,9 @@
 namespace Tessera.Models.Layers;
 
-/// <summary>CutMix on tokens: inside a box, every sample shows the tokens of its partner in the reversed batch (Jiang et al., 2021, arXiv:2104.10858, section 3.2).</summary>
+/// <summary>
+/// CutMix on tokens: inside a box, every sample shows the tokens of its partner in the reversed batch (Jiang et al., 2021,
+/// arXiv:2104.10858, section 3.2).
+/// </summary>
 public static class MixToken
 {
     /// <summary>Draws a box: its share of the grid uniform in [0, 1) before clipping at the edges, its centre uniform.</summary>
@@ -37,7 +40,7 @@ public static class MixToken
     public static Tensor Exchange(Tensor tokens, TokenBox box, (int Height, int Width) grid)
     {
         if (box.Top < 0 || box.Left < 0 || box.Bottom > grid.Height || box.Right > grid.Width)
-            throw new ShapeException($"the box {box} leaves the grid of {grid.Height} x {grid.Width} tokens");
+            throw new ShapeException($"the box {box} must lie within the grid of {grid.Height} x {grid.Width} tokens");
         if (box.Bottom <= box.Top || box.Right <= box.Left)
             return tokens;
         return Torch.Scope(() =>

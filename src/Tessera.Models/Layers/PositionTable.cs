@@ -95,8 +95,13 @@ public static class PositionTable
 
     private static Tensor Aa(Tensor grid, IntList size) => grid.To(DType.Float32).UpsampleBicubic2dAa(size, false).To(grid.DType);
 
-    /// <summary>The fixed table of sines (even channels) and cosines (odd channels) of p / 10000^(2 (i / 2) / D) (Vaswani et al., 2017, section 3.5).</summary>
-    /// <remarks>Angles are taken in double and rounded to float32 before sine and cosine, as the compact transformers' weights were made.</remarks>
+    /// <summary>
+    /// The fixed table of sines (even channels) and cosines (odd channels) of p / 10000^(2 (i / 2) / D) (Vaswani et al., 2017, section
+    /// 3.5).
+    /// </summary>
+    /// <remarks>
+    /// Angles are taken in double and rounded to float32 before sine and cosine, as the compact transformers' weights were made.
+    /// </remarks>
     /// <param name="positions">Number of rows.</param>
     /// <param name="dim">Width.</param>
     /// <param name="roundAngles">False keeps the angles in double and rounds the values alone, as T2T-ViT's weights were made.</param>
@@ -130,7 +135,7 @@ public static class PositionTable
     public static Tensor GridSine((int Height, int Width) grid, int dim, int prefix)
     {
         if (dim % 4 != 0)
-            throw new ArgumentException($"positions of a grid take a multiple of 4 channels, not {dim}", nameof(dim));
+            throw new ArgumentException($"the positions of a grid need a multiple of 4 channels, not {dim}", nameof(dim));
         var table = new double[(prefix + grid.Height * grid.Width) * dim];
         for (var y = 0; y < grid.Height; y++)
         for (var x = 0; x < grid.Width; x++)
@@ -150,6 +155,8 @@ public static class PositionTable
         var side = (int)Math.Round(Math.Sqrt(rows));
         if (rows == own.Height * (long)own.Width)
             return own;
-        return side * (long)side == rows ? (side, side) : throw new ShapeException($"a position table of {rows} rows is no square grid");
+        return side * (long)side == rows
+            ? (side, side)
+            : throw new ShapeException($"a position table of {rows} rows does not belong to a square grid");
     }
 }

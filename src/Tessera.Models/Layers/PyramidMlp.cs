@@ -2,7 +2,10 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>An MLP with a depthwise 3 x 3 convolution of the tokens' map before its GELU (PVT v2, arXiv:2106.13797, section 3.3; SegFormer's Mix-FFN, arXiv:2105.15203, section 3.1).</summary>
+/// <summary>
+/// An MLP with a depthwise 3 x 3 convolution of the tokens' map before its GELU (PVT v2, arXiv:2106.13797, section 3.3; SegFormer's
+/// Mix-FFN, arXiv:2105.15203, section 3.1).
+/// </summary>
 public sealed partial class PyramidMlp : Module<(Tensor Tokens, int Height, int Width), Tensor>
 {
     private readonly Linear fc1;

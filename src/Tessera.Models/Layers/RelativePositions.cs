@@ -1,6 +1,9 @@
 namespace Tessera.Models.Layers;
 
-/// <summary>Biases of attention by the offset of key and query in a window, kept as a table [(2 h - 1) (2 w - 1), heads] (Liu et al., 2021, arXiv:2103.14030, section 3.2).</summary>
+/// <summary>
+/// Biases of attention by the offset of key and query in a window, kept as a table [(2 h - 1) (2 w - 1), heads] (Liu et al., 2021,
+/// arXiv:2103.14030, section 3.2).
+/// </summary>
 public static class RelativePositions
 {
     /// <summary>Rows of the table of a window.</summary>
@@ -36,7 +39,7 @@ public static class RelativePositions
     {
         if (table.Dim != 2 || table.Size(0) != Rows(from))
             throw new ShapeException(
-                $"a table of relative positions of shape {table.Shape} is not that of a window of {from.Height} x {from.Width}"
+                $"a table of relative positions of shape {table.Shape} does not belong to a window of {from.Height} x {from.Width}"
             );
         if (from == to)
             return table;
@@ -56,6 +59,8 @@ public static class RelativePositions
         var side = ((int)Math.Round(Math.Sqrt(rows)) + 1) / 2;
         return Rows((side, side)) == rows
             ? side
-            : throw new ShapeException($"a table of {rows} relative positions belongs to no square window");
+            : throw new ShapeException(
+                $"a table of {rows} relative positions does not belong to a square window: its rows must be (2 s - 1)^2"
+            );
     }
 }

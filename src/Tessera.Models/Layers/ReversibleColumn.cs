@@ -29,7 +29,8 @@ internal sealed class ReversibleColumn : Function
         {
             var taken = features
                 ?? throw new InvalidOperationException(
-                    "full back-propagation begins at the last column, but the loss does not depend on it: keep the features between the columns (Boundary)"
+                    "full back-propagation begins at the last column, but the loss does not depend on it: "
+                        + "keep the features between the columns (Backpropagation.Boundary)"
                 );
             features = null;
             return taken;
@@ -86,7 +87,7 @@ internal sealed class ReversibleColumn : Function
     protected override Tensor?[] Backward(Context context, Tensor?[] gradients)
     {
         if (Torch.GradEnabled)
-            throw new NotSupportedException("gradients of gradients do not pass reversible columns: train with plain back-propagation");
+            throw new NotSupportedException("reversible columns have no gradients of gradients: use Backpropagation.Plain");
         var first = random ? 5 : 1;
         var features = saves ? [.. Enumerable.Range(first, 4).Select(context.Saved)] : relay!.Take();
         if (saves)

@@ -2,7 +2,9 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>Second-order statistics of tokens (Xie et al., 2021, arXiv:2104.10935, section 3.2; Li et al., 2018, arXiv:1712.01034).</summary>
+/// <summary>
+/// Second-order statistics of tokens (Xie et al., 2021, arXiv:2104.10935, section 3.2; Li et al., 2018, arXiv:1712.01034).
+/// </summary>
 public static class SecondOrder
 {
     /// <summary>A^T B / N of two sets of tokens, each without its mean.</summary>
@@ -13,7 +15,9 @@ public static class SecondOrder
     public static Tensor CrossCovariance(Tensor a, Tensor b, bool perChannel = false) =>
         Torch.Scope(() => Centred(a, perChannel).MT.Matmul(Centred(b, perChannel)) / a.Size(1));
 
-    /// <summary>X^T X / m of tokens without their mean. The division by the width, not by the number of tokens, is that of the published code.</summary>
+    /// <summary>
+    /// X^T X / m of tokens without their mean. The division by the width, not by the number of tokens, is that of the published code.
+    /// </summary>
     /// <param name="x">[B, N, m].</param>
     /// <param name="perChannel">As in <see cref="CrossCovariance"/>.</param>
     /// <returns>[B, m, m].</returns>

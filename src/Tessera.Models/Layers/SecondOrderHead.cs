@@ -124,7 +124,7 @@ public sealed partial class SecondOrderHead : Module
         if (config.Fusion != Fusion.ClassToken)
         {
             if (config.Statistic == Statistic.Covariance)
-                dr = Initialised(new Linear(config.Dim, config.CovarianceDim));
+                dr = TransformerInit.Linears(new Linear(config.Dim, config.CovarianceDim));
             if (config.Statistic == Statistic.CrossCovariance)
                 representation = new Pooling(config);
         }
@@ -141,23 +141,15 @@ public sealed partial class SecondOrderHead : Module
             clsFc is null ? [] : ["cls_fc.weight", "cls_fc.bias"]
         );
 
-    private static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
-
     /// <summary>Fresh classifiers; none for 0 classes.</summary>
     public void Reset(int classes, Device? device = null, DType? type = null)
     {
         visualFc =
             classes > 0 && config.StatisticWidth > 0
-                ? Initialised(new Linear(config.StatisticWidth + (config.Fusion == Fusion.Concat ? config.Dim : 0), classes))
+                ? TransformerInit.Linears(new Linear(config.StatisticWidth + (config.Fusion == Fusion.Concat ? config.Dim : 0), classes))
                 : null;
         // The published code makes the class token's classifier for every fusion with a class token, used or not.
-        clsFc = classes > 0 && config.Fusion != Fusion.Words ? Initialised(new Linear(config.Dim, classes)) : null;
+        clsFc = classes > 0 && config.Fusion != Fusion.Words ? TransformerInit.Linears(new Linear(config.Dim, classes)) : null;
         visualFc?.To(device, type);
         clsFc?.To(device, type);
     }
@@ -207,7 +199,9 @@ public sealed partial class SecondOrderHead : Module
     public (Tensor ByClassToken, Tensor ByWords) ClassifyApart(Tensor pooled)
     {
         if (visualFc is null || clsFc is null)
-            throw new InvalidOperationException($"a head of fusion {config.Fusion} with {config.Classes} classes has no two classifiers");
+            throw new InvalidOperationException(
+                $"a head with fusion {config.Fusion} and {config.Classes} classes does not have two classifiers"
+            );
         using var scope = new Scope();
         return scope.Return(
             (Record("class_token_logits", clsFc.Call(pooled.Slice(1, 0, config.Dim))), visualFc.Call(pooled.Slice(1, config.Dim)))
@@ -224,7 +218,7 @@ public sealed partial class SecondOrderHead : Module
         public Pooling(Config config)
         {
             this.config = config;
-            wr = Initialised(new Linear(config.Dim, 2 * config.Heads * config.HeadDim, bias: false));
+            wr = TransformerInit.Linears(new Linear(config.Dim, 2 * config.Heads * config.HeadDim, bias: false));
             norm = config.Normalization switch
             {
                 Normalization.SingularValues => new SingularValuePower(

@@ -36,7 +36,7 @@ public sealed partial class SelfAttention : Layer
     )
     {
         if (dim % heads != 0)
-            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+            throw new ArgumentException($"the width {dim} must be a multiple of the {heads} heads", nameof(heads));
         (this.heads, this.attentionDropout, this.scale) = (heads, attentionDropout, scale);
         qkv = new Linear(dim, 3 * dim, qkvBias);
         if (qkNormEps is { } eps)
@@ -63,7 +63,7 @@ public sealed partial class SelfAttention : Layer
             var (batch, tokens, dim) = input.Shape;
             var count = heads ?? this.heads;
             if (dim % count != 0)
-                throw new ArgumentException($"a width of {dim} does not divide into {count} heads", nameof(heads));
+                throw new ArgumentException($"the width {dim} must be a multiple of the {count} heads", nameof(heads));
             return qkv.Call(input).Reshape(batch, tokens, 3, count, dim / count).Permute(2, 0, 3, 1, 4);
         });
 
@@ -83,15 +83,7 @@ public sealed partial class SelfAttention : Layer
         var (query, key, value) = (packed[0], packed[1], packed[2]);
         if (qNorm is not null && kNorm is not null)
             (query, key) = (qNorm.Call(query), kNorm.Call(key));
-        var dropout = Training ? attentionDropout : 0;
-        Tensor mixed;
-        if (Wanted("attention"))
-        {
-            var weights = Record("attention", Attention.Weights(query, key, mask, scale));
-            mixed = Torch.Dropout(weights, dropout, Training).Matmul(value);
-        }
-        else
-            mixed = Attention.Apply(query, key, value, mask, dropout, scale);
+        var mixed = Attention.Apply(this, query, key, value, mask, attentionDropout, scale);
         return projDrop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 }

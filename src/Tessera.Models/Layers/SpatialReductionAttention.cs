@@ -22,7 +22,8 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
     /// <summary>Attention of <paramref name="heads"/> heads over tokens of <paramref name="dim"/>.</summary>
     /// <param name="dim">Width, a multiple of the heads.</param>
     /// <param name="heads">Number of heads.</param>
-    /// <param name="reduction">Stride and kernel of the convolution; rows and columns that do not fill a kernel are left out. 1 for none.</param>
+    /// <param name="reduction">Stride and kernel of the convolution; rows and columns that do not fill a kernel are left out. 1 for
+    /// none.</param>
     /// <param name="linear">Average pooling, a 1 x 1 convolution, norm and GELU instead.</param>
     /// <param name="qkvBias">Whether queries, keys and values have a bias.</param>
     /// <param name="eps">Of the norm of the reduced map.</param>
@@ -38,7 +39,7 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
     )
     {
         if (dim % heads != 0)
-            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+            throw new ArgumentException($"the width {dim} must be a multiple of the {heads} heads", nameof(heads));
         (this.heads, this.linear) = (heads, linear);
         q = new Linear(dim, dim, qkvBias);
         kv = new Linear(dim, 2 * dim, qkvBias);
@@ -58,13 +59,10 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
         var (x, height, width) = input;
         var (batch, tokens, dim) = x.Shape;
         var query = q.Call(x).Reshape(batch, tokens, heads, dim / heads).Transpose(1, 2); // [B, h, N, d]
-        var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind(); // 2 of [B, h, M, d]
+        // 2 of [B, h, M, d]
+        var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
         var (key, value) = (packed[0], packed[1]);
-        Tensor mixed;
-        if (Wanted("attention"))
-            mixed = Record("attention", Attention.Weights(query, key)).Matmul(value);
-        else
-            mixed = Attention.Apply(query, key, value);
+        var mixed = Attention.Apply(this, query, key, value);
         return drop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 

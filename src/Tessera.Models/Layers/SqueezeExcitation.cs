@@ -2,7 +2,9 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>A gate per channel that two 1 x 1 convolutions read off the mean of the map (Hu et al., 2017, arXiv:1709.01507, section 3).</summary>
+/// <summary>
+/// A gate per channel that two 1 x 1 convolutions read off the mean of the map (Hu et al., 2017, arXiv:1709.01507, section 3).
+/// </summary>
 public sealed partial class SqueezeExcitation : Layer
 {
     private readonly Conv2d fc1;

@@ -31,7 +31,7 @@ public sealed partial class StemPatchEmbed : Layer
             return;
         }
         if (patch % 2 != 0)
-            throw new ArgumentException($"a patch of {patch} pixels does not halve", nameof(patch));
+            throw new ArgumentException($"a patch of {patch} pixels is not supported: it must be even", nameof(patch));
         conv1 = new Conv2d(channels, filters, 7, 2, 3, bias: false);
         bn1 = new BatchNorm(filters);
         conv2 = new Conv2d(filters, filters, 3, 1, 1, bias: false);

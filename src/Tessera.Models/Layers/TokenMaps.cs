@@ -12,7 +12,7 @@ public static class TokenMaps
     {
         var (batch, count, channels) = tokens.Shape;
         if (count != height * width)
-            throw new ShapeException($"{count} tokens for a map of {height} x {width}");
+            throw new ShapeException($"{count} tokens do not fill a map of {height} x {width}");
         return tokens.Transpose(1, 2).Reshape(batch, channels, height, width);
     }
 }

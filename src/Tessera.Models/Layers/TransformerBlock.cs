@@ -2,7 +2,9 @@ using Tessera.Nn;
 
 namespace Tessera.Models.Layers;
 
-/// <summary>x + attention(norm(x)), then x + MLP(norm(x)), over tokens [B, N, D] (Dosovitskiy et al., 2020, arXiv:2010.11929, equations 2 and 3).</summary>
+/// <summary>
+/// x + attention(norm(x)), then x + MLP(norm(x)), over tokens [B, N, D] (Dosovitskiy et al., 2020, arXiv:2010.11929, equations 2 and 3).
+/// </summary>
 public sealed partial class TransformerBlock : Layer
 {
     private readonly LayerNorm norm1;

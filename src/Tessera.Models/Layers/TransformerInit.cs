@@ -34,7 +34,9 @@ public static class TransformerInit
         return head;
     }
 
-    /// <summary>Weights of every convolution inside normal with variance 2 / (k k outputs / groups), their biases zero: PVT v2 and MiT.</summary>
+    /// <summary>
+    /// Weights of every convolution inside normal with variance 2 / (k k outputs / groups), their biases zero: PVT v2 and MiT.
+    /// </summary>
     public static T Convolutions<T>(T module)
         where T : Module
     {

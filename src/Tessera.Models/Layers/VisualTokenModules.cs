@@ -11,8 +11,10 @@ namespace Tessera.Models.Layers;
 /// <param name="TokenizerValue">Whether pixels are mapped before they are pooled; null: only where C and C_T differ.</param>
 /// <param name="TransformerValue">Whether tokens are mapped before they are mixed.</param>
 /// <param name="ProjectorValue">Whether tokens are mapped before they are written back; null: only where C and C_T differ.</param>
-/// <param name="ScaleLogits">Whether the tokenizer's scores are divided by the square root of C; without, the softmax over thousands of pixels saturates from the first step.</param>
-/// <param name="PoolFirst">Whether values are mapped after pooling instead of before, which is the same product at a fraction of the operations; the equations, and published counts, map every pixel.</param>
+/// <param name="ScaleLogits">Whether the tokenizer's scores are divided by the square root of C; without, the softmax over thousands of
+/// pixels saturates from the first step.</param>
+/// <param name="PoolFirst">Whether values are mapped after pooling instead of before, which is the same product at a fraction of the
+/// operations; the equations, and published counts, map every pixel.</param>
 public sealed record VisualTokenSizes(
     int Channels,
     int Tokens = 16,
@@ -68,7 +70,8 @@ public sealed partial class VisualTokenizer : Module<(Tensor Pixels, Tensor? Tok
         var (pixels, tokens) = input;
         var scores = wA is not null
             ? wA.Call(pixels)
-            : pixels.Matmul(wR!.Call(tokens ?? throw new ArgumentException("a recurrent tokenizer needs tokens", nameof(input))).MT); // [B, HW, L]
+            // [B, HW, L]
+            : pixels.Matmul(wR!.Call(tokens ?? throw new ArgumentException("a recurrent tokenizer needs tokens", nameof(input))).MT);
         var weights = (scores * scale).Softmax(1).MT; // over the pixels
         Record("attention", weights.Unsqueeze(1));
         if (wV is null)

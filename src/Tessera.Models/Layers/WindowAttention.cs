@@ -24,7 +24,7 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     public WindowAttention(int dim, int side, int heads, bool qkvBias = true, double dropout = 0)
     {
         if (dim % heads != 0)
-            throw new ArgumentException($"a width of {dim} does not divide into {heads} heads", nameof(heads));
+            throw new ArgumentException($"the width {dim} must be a multiple of the {heads} heads", nameof(heads));
         this.heads = heads;
         Side = side;
         relativePositionBiasTable = Init.TruncatedNormal(new Parameter([RelativePositions.Rows((side, side)), heads]), 0.02);
@@ -62,7 +62,8 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     protected override Tensor Forward((Tensor Windows, Tensor? Mask) input)
     {
         var (count, tokens, dim) = input.Windows.Shape;
-        var packed = qkv.Call(input.Windows).Reshape(count, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4); // [3, B windows, h, N, d]
+        // [3, B windows, h, N, d]
+        var packed = qkv.Call(input.Windows).Reshape(count, tokens, 3, heads, dim / heads).Permute(2, 0, 3, 1, 4);
         var bias = RelativePositions.Bias(relativePositionBiasTable, relativePositionIndex).Unsqueeze(0); // [1, h, N, N]
         if (input.Mask is { } mask)
         {

@@ -3,7 +3,9 @@ namespace Tessera.Models.Layers;
 /// <summary>Cuts maps into windows, row-major within each image, and joins them again.</summary>
 public static class Windows
 {
-    /// <summary>[B, H, W, C] to [B windows, h w, C]: windows of one image follow each other, and so do the positions of a window, both by rows.</summary>
+    /// <summary>
+    /// [B, H, W, C] to [B windows, h w, C]: windows of one image follow each other, and so do the positions of a window, both by rows.
+    /// </summary>
     /// <exception cref="ShapeException">The map does not divide into such windows.</exception>
     public static Tensor Cut(Tensor map, (int Height, int Width) window)
     {

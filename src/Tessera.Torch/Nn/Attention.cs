@@ -42,6 +42,36 @@ public static class Attention
         return weights.Matmul(value);
     }
 
+    /// <summary>
+    /// The same for a module: where a <see cref="Taps"/> region asks for the weights, they are computed openly and the module records
+    /// them; elsewhere the fused kernels run.
+    /// </summary>
+    /// <param name="owner">The module that attends.</param>
+    /// <param name="query">[B, h, N, d].</param>
+    /// <param name="key">[B, h, M, d].</param>
+    /// <param name="value">[B, h, M, e].</param>
+    /// <param name="mask">Added to the scores, or booleans of which false ones are left out; broadcast to [B, h, N, M].</param>
+    /// <param name="dropout">Probability of dropping a weight while the module trains.</param>
+    /// <param name="scale">Factor of the scores; 1 / sqrt(d) when left out.</param>
+    /// <param name="record">Name of the weights, [B, h, N, M], below the module's path.</param>
+    /// <returns>[B, h, N, e].</returns>
+    public static Tensor Apply(
+        Module owner,
+        Tensor query,
+        Tensor key,
+        Tensor value,
+        Tensor? mask = null,
+        double dropout = 0,
+        double? scale = null,
+        string record = "attention"
+    )
+    {
+        if (!owner.Wanted(record))
+            return Apply(query, key, value, mask, owner.Training ? dropout : 0, scale);
+        var weights = owner.Record(record, Weights(query, key, mask, scale));
+        return Torch.Dropout(weights, dropout, owner.Training).Matmul(value);
+    }
+
     // The shim's own, on the CPU: forward and backward in one pass each, without scores in memory.
     private static bool HasKernel(Tensor query, Tensor key, Tensor value) =>
         query.Dim == 4

@@ -88,7 +88,7 @@ public sealed class Experiment : IDisposable
     {
         try
         {
-            model.RecomputeBlocks();
+            model.SetGradientCheckpointing();
         }
         catch (NotSupportedException error)
         {

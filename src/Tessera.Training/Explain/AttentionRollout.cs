@@ -37,7 +37,7 @@ public static class AttentionRollout
             return null;
         var tokens = weights[^1].Size(2);
         Tensor[] last = [.. weights.Reverse().TakeWhile(w => IsAmongTokens(w) && w.Size(2) == tokens).Reverse()];
-        var prefix = model.PrefixTokens;
+        var prefix = model.NumPrefixTokens;
         var features = model.ForwardFeatures(image); // [1, N, D] or [1, C, H, W]
         if (tokens != (features.Dim == 3 ? features.Size(1) : features.Size(2) * features.Size(3) + prefix))
             return null;

@@ -46,7 +46,7 @@ public static class GradCam
         {
             var one = block.Detach()[0];
             if (block.Dim != 4)
-                return one.Slice(0, model.PrefixTokensAt(path)).Transpose(0, 1);
+                return one.Slice(0, model.NumPrefixTokensAt(path)).Transpose(0, 1);
             // Some models keep their maps as [H, W, C]: the two sides that are as the image's tell.
             return one.Size(1) * image.Size(3) == one.Size(2) * image.Size(2) ? one : one.Permute(2, 0, 1);
         }

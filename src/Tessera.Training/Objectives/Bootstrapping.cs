@@ -73,7 +73,7 @@ public sealed partial class Bootstrapping : BackboneObjective
     {
         var (outputs, tokens) = Observed.Run(Student, new(batch.Inputs), Student.BlockPaths);
         var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
-        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, Student.PrefixTokens))];
+        Tensor[] ours = [.. tokens.Select(t => t.Slice(1, Student.NumPrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
         return new(Total(terms, progress))
         {

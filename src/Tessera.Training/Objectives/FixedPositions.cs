@@ -21,7 +21,7 @@ internal static class FixedPositions
         vit.Positions.RequiresGrad = false;
         if (pretrained)
             return vit;
-        vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.PrefixTokens));
+        vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.NumPrefixTokens));
         Initialise(vit);
         return vit;
     }

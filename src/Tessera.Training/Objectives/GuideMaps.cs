@@ -24,7 +24,9 @@ internal sealed class GuideMaps
         return
         [
             .. guide
-                .Pyramid(images.Size(2) == height && images.Size(3) == width ? images : images.UpsampleBilinear2d((height, width), false))
+                .ForwardFeatureMaps(
+                    images.Size(2) == height && images.Size(3) == width ? images : images.UpsampleBilinear2d((height, width), false)
+                )
                 .Select(level => level.Map),
         ];
     }

@@ -36,15 +36,15 @@ public sealed partial class LinearProbe : BackboneObjective
             student.ClassifierNames is [var first, var second]
             && parameters.TryGetValue(first, out var w)
             && parameters.TryGetValue(second, out var b)
-            && w.Shape == new Shape(student.Classes, student.FeatureWidth)
+            && w.Shape == new Shape(student.Classes, student.NumFeatures)
             && b.Shape == new Shape(student.Classes)
                 ? (w, b)
                 : throw new ArgumentException(
                     $"a linear probe takes the place of a classifier that is one linear map; that of {student.GetType().Name} is not"
                 );
         student.RequireGrad(false);
-        norm = new BatchNorm(student.FeatureWidth, Eps, affine: false);
-        head = new Linear(student.FeatureWidth, student.Classes);
+        norm = new BatchNorm(student.NumFeatures, Eps, affine: false);
+        head = new Linear(student.NumFeatures, student.Classes);
         Init.TruncatedNormal(head.Weight, Deviation);
         Init.Zeros(head.Bias!);
     }
@@ -57,7 +57,7 @@ public sealed partial class LinearProbe : BackboneObjective
             Student.Eval();
         Tensor features;
         using (Torch.NoGrad())
-            features = Student.ForwardPooled(batch.Inputs);
+            features = Student.ForwardHead(Student.ForwardFeatures(batch.Inputs), preLogits: true);
         var logits = head.Call(norm.Call(features));
         return new(Supervised.Base(logits, batch, smoothing)) { Scores = Accuracy(logits, batch) };
     }

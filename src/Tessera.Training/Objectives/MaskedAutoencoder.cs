@@ -49,7 +49,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         };
         maskToken = new Parameter(Torch.Zeros([1, 1, options.Dim]));
         decoderPosEmbed = new Parameter(
-            PositionTable.GridSine(grid, options.Dim, encoder.PrefixTokens).To(DType.Float32),
+            PositionTable.GridSine(grid, options.Dim, encoder.NumPrefixTokens).To(DType.Float32),
             requiresGrad: false
         );
         decoderEmbed = new Linear(sizes.Dim, options.Dim);
@@ -79,7 +79,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         var target = Patches.Cut(images, patch);
         if (options.NormalizePixels)
             target = Patches.Standardised(target);
-        var painted = Decode(latent, restore, encoder.PrefixTokens);
+        var painted = Decode(latent, restore, encoder.NumPrefixTokens);
         var loss = ((painted - target).Square().Mean(2) * mask).Sum() / mask.Sum();
         return scope.Return(new Reconstruction(latent, painted, mask, target, loss));
     }

@@ -26,7 +26,7 @@ internal static class Observed
             // Some models keep their maps as [H, W, C]: the two sides that are as the image's tell.
             if (output.Dim == 4)
                 return output.Size(2) * width == output.Size(3) * height ? output : output.Permute(0, 3, 1, 2);
-            var tokens = output.Slice(1, model.PrefixTokensAt(path));
+            var tokens = output.Slice(1, model.NumPrefixTokensAt(path));
             var rows = (long)Math.Round(Math.Sqrt(tokens.Size(1) * height / (double)width));
             if (rows == 0 || tokens.Size(1) % rows != 0)
                 throw new ShapeException($"the {tokens.Size(1)} tokens of {path} are no grid of an image of {height} x {width}");
@@ -43,7 +43,7 @@ internal static class Observed
 
     /// <summary>Channels of the levels of a model's pyramid.</summary>
     internal static IReadOnlyList<long> ProbePyramid(Backbone model) =>
-        Quietly(model, image => model.Pyramid(image).Select(level => level.Map.Size(1)).ToArray());
+        Quietly(model, image => model.ForwardFeatureMaps(image).Select(level => level.Map.Size(1)).ToArray());
 
     private static T Quietly<T>(Backbone model, Func<Tensor, T> body)
     {

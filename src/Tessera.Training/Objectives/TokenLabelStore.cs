@@ -131,12 +131,12 @@ public sealed class TokenLabelStore : IDisposable
         using var outside = Torch.NoGrad();
         var features = annotator.ForwardFeatures(images);
         var map = Observed.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
-        if (map.Size(1) != annotator.FeatureWidth)
+        if (map.Size(1) != annotator.NumFeatures)
             throw new RunException(
-                $"{annotator.GetType().Name} cannot annotate: its classifier takes {annotator.FeatureWidth} features, its last map has {map.Size(1)}"
+                $"{annotator.GetType().Name} cannot annotate: its classifier takes {annotator.NumFeatures} features, its last map has {map.Size(1)}"
             );
         var (batch, channels, height, width) = (map.Size(0), map.Size(1), map.Size(2), map.Size(3));
-        var logits = annotator.ForwardHead(map.Permute(0, 2, 3, 1).Reshape(-1, channels));
+        var logits = annotator.ForwardClassifier(map.Permute(0, 2, 3, 1).Reshape(-1, channels));
         if (logits.Size(1) > short.MaxValue)
             throw new RunException($"{logits.Size(1)} classes do not fit into 16 bits");
         var (scores, classes) = logits.Topk(Math.Min(top, logits.Size(1)));

@@ -85,7 +85,7 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
     {
         string[] names = student.Options.DenseHead ? ["class_logits", "dense_logits"] : ["normed"];
         var (outputs, records) = Observed.Run(teacher, new(images), names);
-        return student.Options.DenseHead ? (records[0], records[1]) : (outputs.Logits, records[0].Slice(1, teacher.PrefixTokens));
+        return student.Options.DenseHead ? (records[0], records[1]) : (outputs.Logits, records[0].Slice(1, teacher.NumPrefixTokens));
     }
 }
 

@@ -33,7 +33,7 @@ public abstract record OptimizerOptions(
     {
         var learned = new HashSet<Parameter>(phase.Learned.SelectMany(module => module.Parameters()), ReferenceEqualityComparer.Instance);
         var backbone = objective.Model as Backbone;
-        IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.WithoutDecay);
+        IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.NoWeightDecay);
         if (LayerDecay != 1)
             ofModel =
                 backbone is null ? throw new RunException("optimizer.layer_decay goes by the blocks of a backbone, and the model has none")

@@ -32,7 +32,7 @@ internal sealed class CctNetwork : GoldenCase
             )
         );
         using var taps = new Taps(cct, "tokens", "classifier.blocks.*", "classifier.*");
-        var pooled = cct.ForwardPooled(run.Input("x"));
+        var pooled = cct.ForwardHead(cct.ForwardFeatures(run.Input("x")), preLogits: true);
         run.Output("out.tokens", taps["tokens"]);
         for (var i = 0; i < cct.Options.Depth; i++)
             run.Output($"out.block{i}", taps[$"classifier.blocks.{i}"]);
@@ -40,7 +40,7 @@ internal sealed class CctNetwork : GoldenCase
         if (cct.Options.SequencePool)
             run.Output("out.pool_weights", taps["classifier.pool_weights"]);
         run.Output("out.features", pooled);
-        run.Output("out.logits", cct.ForwardHead(pooled));
+        run.Output("out.logits", cct.ForwardClassifier(pooled));
         if (cct.StateDict().TryGetValue("classifier.positional_emb", out var table))
             run.Output("positional_emb", table);
     }

@@ -42,7 +42,7 @@ internal sealed class CsWinDenseNetwork : GoldenCase
     {
         run.Config.Expect("kind", "dense");
         var model = run.Load(new CsWin(CsWinNetwork.Config(run) with { Dense = true }));
-        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in model.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }

@@ -28,7 +28,7 @@ internal sealed class DhvtNetwork : GoldenCase
             )
         );
         using var taps = new Taps(dhvt, "patch_tokens", "blocks.*", "blocks.*.attn", "blocks.*.mlp");
-        var pooled = dhvt.ForwardPooled(run.Input("x"));
+        var pooled = dhvt.ForwardHead(dhvt.ForwardFeatures(run.Input("x")), preLogits: true);
         run.Output("out.patch_tokens", taps["patch_tokens"]);
         for (var i = 0; i < dhvt.Options.Depth; i++)
         {
@@ -37,7 +37,7 @@ internal sealed class DhvtNetwork : GoldenCase
             run.Output($"out.block{i}", taps[$"blocks.{i}"]);
         }
         run.Output("out.features", pooled);
-        run.Output("out.logits", dhvt.ForwardHead(pooled));
+        run.Output("out.logits", dhvt.ForwardClassifier(pooled));
         foreach (var (name, tensor) in dhvt.StateDict())
             run.Output($"after.{name}", tensor);
     }

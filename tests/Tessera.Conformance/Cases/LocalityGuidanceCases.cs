@@ -150,7 +150,7 @@ internal sealed class LocalityStep : GoldenCase
         for (var i = 0; i < guide.Options.Widths.Count; i++)
             run.Output($"teacher_feat_{i}", ofGuide[$"s{i + 1}"]);
         using (Torch.NoGrad())
-            run.Output("teacher_pred", guide.ForwardHead(ofGuide[$"s{guide.Options.Widths.Count}"].Mean((2, 3))));
+            run.Output("teacher_pred", guide.ForwardClassifier(ofGuide[$"s{guide.Options.Widths.Count}"].Mean((2, 3))));
         run.Differentiate(loss.Total);
     }
 
@@ -159,7 +159,7 @@ internal sealed class LocalityStep : GoldenCase
     {
         if (block.Dim == 4)
             return block;
-        var tokens = block.Slice(1, model.PrefixTokens);
+        var tokens = block.Slice(1, model.NumPrefixTokens);
         var rows = (long)Math.Round(Math.Sqrt(tokens.Size(1) * image.Size(2) / (double)image.Size(3)));
         return tokens.Transpose(1, 2).Reshape(tokens.Size(0), tokens.Size(2), rows, -1);
     }

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Models.Layers;
 using Tessera.Training;
 
 namespace Tessera.Conformance.Cases;

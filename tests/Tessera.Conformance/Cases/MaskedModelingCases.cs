@@ -54,7 +54,7 @@ internal sealed class MaePretraining : GoldenCase
         var pass = method.Reconstruct(encoder, run.Input("x"), run.Input("noise"));
         // The noise decides what is kept; the file says the order that it makes.
         var order = run.Input("noise").Detach().Sort(1).Item2;
-        var kept = pass.Latent.Size(1) - encoder.PrefixTokens;
+        var kept = pass.Latent.Size(1) - encoder.NumPrefixTokens;
         foreach (var (name, ids) in new[] { ("ids_keep", order.Slice(1, 0, kept)), ("ids_restore", order.Sort(1).Item2) })
             if (!ids.ToArray<long>().SequenceEqual(run.Input(name).ToArray<long>()))
                 run.Fail($"the noise does not order patches as '{name}' says");
@@ -90,8 +90,8 @@ internal sealed class MaeFinetuning : GoldenCase
         );
         // The reference declares the norm after pooling behind the head.
         run.Load(new Joined(run.File, vit));
-        var pooled = run.Output("out.features", vit.ForwardPooled(run.Input("x")));
-        run.Output("out.pred", vit.ForwardHead(pooled));
+        var pooled = run.Output("out.features", vit.ForwardHead(vit.ForwardFeatures(run.Input("x")), preLogits: true));
+        run.Output("out.pred", vit.ForwardClassifier(pooled));
     }
 }
 

@@ -9,7 +9,7 @@ internal sealed class MitNetwork : GoldenCase
     {
         run.Config.Expect("kind", "encoder");
         var mit = run.Load(new Mit(PvtNetwork.Version2(run)));
-        foreach (var (i, map) in mit.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in mit.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }
@@ -83,7 +83,7 @@ internal sealed class SegFormerWithoutPrefixes : GoldenCase
         );
         run.Load(new Joined(encoder, head));
         using var taps = new Taps(encoder, "embed*");
-        var maps = encoder.Pyramid(run.Input("x"));
+        var maps = encoder.ForwardFeatureMaps(run.Input("x"));
         run.Output("out.logits", head.Call([.. maps.Select(map => map.Map)]));
         foreach (var (i, map) in maps.Index())
         {

@@ -25,7 +25,7 @@ internal abstract class MlpNetwork : GoldenCase
             .ToDictionary(name => name, name => model.BlockPaths[int.Parse(name["block".Length..])]);
         using var taps = new Taps(model, [.. stages.Values, .. blocks.Values]);
         var features = model.ForwardFeatures(run.Input("x"));
-        run.Output("out.logits", model.ForwardHead(Pooled(features)));
+        run.Output("out.logits", model.ForwardClassifier(Pooled(features)));
         run.Output("tokens", features.Dim == 4 ? features.Flatten(2).Transpose(1, 2) : features);
         foreach (var (name, path) in stages.Concat(blocks))
             run.Output(name, ChannelsLast && taps[path].Dim == 4 ? taps[path].Permute(0, 2, 3, 1) : taps[path]);

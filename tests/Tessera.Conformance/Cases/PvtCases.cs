@@ -77,7 +77,7 @@ internal sealed class PvtDenseNetwork : GoldenCase
         var model = run.Load<Backbone>(
             PvtNetwork.IsFirst(run) ? new Pvt(PvtNetwork.Version1(run) with { Dense = true }) : new PvtV2(PvtNetwork.Version2(run))
         );
-        foreach (var (i, map) in model.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in model.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }

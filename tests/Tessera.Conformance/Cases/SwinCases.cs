@@ -55,7 +55,7 @@ internal sealed class SwinDenseNetwork : GoldenCase
         run.Config.Expect("kind", "dense");
         run.Config.Expect("image_size", run.Input("x").Shape.ToArray()[2..]);
         var swin = run.Load(new Swin(SwinNetwork.Config(run, run.Config.Size("pretrain_image_size")) with { Dense = true }));
-        foreach (var (i, map) in swin.Pyramid(run.Input("x")).Index())
+        foreach (var (i, map) in swin.ForwardFeatureMaps(run.Input("x")).Index())
             run.Output($"out.features.{i}", map.Map);
     }
 }

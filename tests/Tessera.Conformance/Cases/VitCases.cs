@@ -37,9 +37,9 @@ internal sealed class VitNetwork : GoldenCase
             )
         );
         using var taps = new Taps(vit, "patch_tokens", "embedded", "normed", "head_input", "blocks.*", "blocks.*.attn.attention");
-        var pooled = vit.ForwardPooled(run.Input("x"));
+        var pooled = vit.ForwardHead(vit.ForwardFeatures(run.Input("x")), preLogits: true);
         run.Output("out.features", pooled);
-        run.Output("out.logits", vit.ForwardHead(pooled));
+        run.Output("out.logits", vit.ForwardClassifier(pooled));
         foreach (var name in new[] { "patch_tokens", "embedded", "normed" })
             run.Output($"out.{name}", taps[name]);
         for (var i = 0; i < vit.Options.Depth; i++)
@@ -95,9 +95,9 @@ internal sealed class DeitNetwork : GoldenCase
         var model = run.Load(distilled ? new Deit(config) : new Vit(config));
         if (!distilled)
         {
-            var pooled = model.ForwardPooled(run.Input("x"));
+            var pooled = model.ForwardHead(model.ForwardFeatures(run.Input("x")), preLogits: true);
             run.Output("out.features", pooled);
-            run.Output("out.logits", model.ForwardHead(pooled));
+            run.Output("out.logits", model.ForwardClassifier(pooled));
             return;
         }
         using var taps = new Taps(model, "*");

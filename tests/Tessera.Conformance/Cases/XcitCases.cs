@@ -45,7 +45,7 @@ internal sealed class XcitNetwork : GoldenCase
             "blocks.*.local_mp",
             "cls_attn_blocks.*"
         );
-        var pooled = xcit.ForwardPooled(run.Input("x"));
+        var pooled = xcit.ForwardHead(xcit.ForwardFeatures(run.Input("x")), preLogits: true);
         run.Output("out.patch_tokens", taps["patch_tokens"]);
         if (xcit.Options.PositionEncoding)
             run.Output("out.position_encoding", taps["position_encoding"]);
@@ -59,7 +59,7 @@ internal sealed class XcitNetwork : GoldenCase
         for (var i = 0; i < xcit.Options.ClassBlocks; i++)
             run.Output($"out.class_attention{i}", taps[$"cls_attn_blocks.{i}"]);
         run.Output("out.features", pooled);
-        run.Output("out.logits", xcit.ForwardHead(pooled));
+        run.Output("out.logits", xcit.ForwardClassifier(pooled));
         foreach (var (name, tensor) in xcit.StateDict())
             run.Output($"after.{name}", tensor);
     }

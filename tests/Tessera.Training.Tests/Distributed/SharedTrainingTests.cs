@@ -37,7 +37,7 @@ public sealed partial class SharedTrainingTests
         public override (int Height, int Width) ImageSize => (TinyModel.Side, TinyModel.Side);
         public override int Channels => 1;
         public override int Classes => TinyModel.Labels;
-        public override int FeatureWidth => TinyModel.Width;
+        public override int NumFeatures => TinyModel.Width;
         public override IReadOnlyList<string> BlockPaths => ["stem"];
         public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
 

@@ -7,7 +7,7 @@ namespace Tessera;
 /// al., 2016, arXiv:1604.06174), with the random numbers and in the type of the first time, so that loss and gradients are the
 /// same. Running statistics stay as the first pass left them.
 /// </summary>
-internal sealed class Recomputation<TIn> : Function
+internal sealed class CheckpointFunction<TIn> : Function
 {
     private readonly Module module;
     private readonly Func<TIn, Tensor> forward;
@@ -17,7 +17,7 @@ internal sealed class Recomputation<TIn> : Function
     private DType? autocast;
     private int count;
 
-    private Recomputation(Module module, Func<TIn, Tensor> forward, object?[] parts)
+    private CheckpointFunction(Module module, Func<TIn, Tensor> forward, object?[] parts)
     {
         (this.module, this.forward, this.parts) = (module, forward, parts);
         places = [.. parts.Index().Where(part => part.Item is Tensor).Select(part => part.Index)];
@@ -41,7 +41,7 @@ internal sealed class Recomputation<TIn> : Function
     {
         object?[] parts = input is ITuple tuple ? [.. Enumerable.Range(0, tuple.Length).Select(i => tuple[i])] : [input];
         Tensor[] inputs = [.. parts.OfType<Tensor>(), .. module.Parameters().Where(p => p.RequiresGrad)];
-        return new Recomputation<TIn>(module, forward, parts).Apply(inputs)[0];
+        return new CheckpointFunction<TIn>(module, forward, parts).Apply(inputs)[0];
     }
 
     /// <inheritdoc/>

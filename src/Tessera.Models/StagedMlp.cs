@@ -1,6 +1,7 @@
+using Tessera.Models.Layers;
 using Tessera.Nn;
 
-namespace Tessera.Models.Layers;
+namespace Tessera.Models;
 
 /// <summary>What the MLPs over maps share.</summary>
 /// <param name="ImageSize">Height and width in pixels.</param>
@@ -20,13 +21,13 @@ public record StagedMlpConfig(
     int Channels = 3,
     double Dropout = 0,
     double DropPath = 0
-)
+) : RegularizedConfig
 {
     internal void Check()
     {
         if (Dims.Count != Depths.Count || MlpRatios.Count != Depths.Count)
             throw new ArgumentException(
-                $"{Depths.Count} depths, {Dims.Count} widths and {MlpRatios.Count} MLP ratios: one each per stage was expected",
+                $"{Depths.Count} depths, {Dims.Count} widths and {MlpRatios.Count} MLP ratios were given: every stage needs one of each",
                 nameof(Dims)
             );
     }
@@ -36,13 +37,14 @@ public record StagedMlpConfig(
 /// Patches, then stages of blocks over maps with convolutions between them, a norm, the mean over the map and a linear
 /// classifier: the frame of ViP, CycleMLP and Hire-MLP, which name their weights alike. Maps are [B, C, H, W].
 /// </summary>
-public abstract partial class StagedMlp : Backbone
+/// <typeparam name="TConfig">Its sizes and options.</typeparam>
+public abstract partial class StagedMlp<TConfig> : Backbone<TConfig>
+    where TConfig : StagedMlpConfig
 {
     private readonly Layer patchEmbed;
     private readonly ModuleList<Layer> network; // stages (each a Sequential of blocks) and what lies between them
     private readonly Layer norm;
     private Linear? head;
-    private StagedMlpConfig frame;
 
     /// <param name="config">Sizes.</param>
     /// <param name="patchEmbed">Image to the first map.</param>
@@ -50,15 +52,15 @@ public abstract partial class StagedMlp : Backbone
     /// <param name="transition">What follows a stage before the next one; null for nothing.</param>
     /// <param name="norm">The final norm, over [B, C, H, W].</param>
     private protected StagedMlp(
-        StagedMlpConfig config,
+        TConfig config,
         Layer patchEmbed,
         Func<int, int, double, Layer> block,
         Func<int, Layer?> transition,
         Layer norm
     )
+        : base(config)
     {
         config.Check();
-        frame = config;
         this.patchEmbed = patchEmbed;
         this.norm = norm;
         var rates = Nn.DropPath.Rates(config.DropPath, config.Depths.Sum());
@@ -71,20 +73,11 @@ public abstract partial class StagedMlp : Backbone
                 modules.Add(between);
         }
         network = new(modules);
-        head = NewHead();
+        head = InitialClassifier();
     }
 
     /// <inheritdoc/>
-    public override (int Height, int Width) ImageSize => frame.ImageSize;
-
-    /// <inheritdoc/>
-    public override int Channels => frame.Channels;
-
-    /// <inheritdoc/>
-    public override int Classes => frame.Classes;
-
-    /// <inheritdoc/>
-    public override int FeatureWidth => frame.Dims[^1];
+    public override int NumFeatures => Options.Dims[^1];
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
@@ -94,32 +87,11 @@ public abstract partial class StagedMlp : Backbone
                 .SelectMany(m => m.Item is Sequential stage ? Enumerable.Range(0, stage.Count).Select(j => $"network.{m.Index}.{j}") : []),
         ];
 
-    /// <inheritdoc/>
-    public override IReadOnlyList<string> ClassifierNames => ["head.weight", "head.bias"];
+    private protected override ref Linear? Classifier => ref head;
 
     /// <summary>The blocks of all stages in order.</summary>
     private protected IEnumerable<(int Stage, Layer Block)> AllBlocks =>
         network.OfType<Sequential>().SelectMany((stage, i) => Enumerable.Range(0, stage.Count).Select(j => (i, stage[j])));
-
-    private protected static Linear Initialised(Linear linear)
-    {
-        Init.TruncatedNormal(linear.Weight, 0.02);
-        if (linear.Bias is { } bias)
-            Init.Zeros(bias);
-        return linear;
-    }
-
-    /// <summary>Gives every linear map inside a module the family's start: truncated normal 0.02, no bias.</summary>
-    private protected static T Initialised<T>(T module)
-        where T : Module
-    {
-        foreach (var (_, inner) in module.NamedModules())
-            if (inner is Linear linear)
-                Initialised(linear);
-        return module;
-    }
-
-    private Linear? NewHead() => frame.Classes > 0 ? Initialised(new Linear(FeatureWidth, frame.Classes)) : null;
 
     private IEnumerable<Tensor> Stages(Tensor image)
     {
@@ -138,9 +110,6 @@ public abstract partial class StagedMlp : Backbone
     /// <inheritdoc/>
     protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
 
-    /// <inheritdoc/>
-    protected override Tensor Classify(Tensor pooled) => head is null ? pooled : head.Call(pooled);
-
     /// <summary>The output of every stage, those of one resolution only once (the last).</summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input) =>
         [
@@ -148,16 +117,4 @@ public abstract partial class StagedMlp : Backbone
                 .GroupBy(map => map.Size(2))
                 .Select(maps => new FeatureMap(maps.Last(), (int)Math.Round(input.Size(2) / (double)maps.Key))),
         ];
-
-    /// <inheritdoc/>
-    public override void ResetClassifier(int classes)
-    {
-        frame = frame with { Classes = classes };
-        head = NewHead();
-        var like = patchEmbed.Parameters().First();
-        head?.To(like.Device, like.DType);
-    }
-
-    /// <inheritdoc/>
-    public override void Resize(int height, int width) => frame = frame with { ImageSize = (height, width) };
 }

@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 
-namespace Tessera.Cli.Comparison;
+namespace Tessera.Models.Measurement;
 
 /// <summary>Resident memory of this process, in bytes.</summary>
 internal static class ProcessMemory

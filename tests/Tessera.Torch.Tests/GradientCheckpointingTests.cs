@@ -4,7 +4,7 @@ using Tessera.Testing;
 namespace Tessera.Tests;
 
 /// <summary>Modules that compute again in the backward pass what they did not keep.</summary>
-public sealed partial class RecomputationTests : LiveTensors
+public sealed partial class GradientCheckpointingTests : LiveTensors
 {
     private const int Width = 8;
 
@@ -60,7 +60,7 @@ public sealed partial class RecomputationTests : LiveTensors
         Torch.Seed(1);
         var net = new Net { WithBias = bias };
         foreach (var block in net.Blocks)
-            block.Recomputes = recomputes;
+            block.GradientCheckpointing = recomputes;
         var input = Input();
         input.RequiresGrad = true;
         for (var i = 0; i < passes; i++)
@@ -100,7 +100,7 @@ public sealed partial class RecomputationTests : LiveTensors
         using var scope = new Scope();
         var net = new Net();
         foreach (var block in net.Blocks)
-            block.Recomputes = true;
+            block.GradientCheckpointing = true;
         using (Torch.NoGrad())
             net.Call(Input());
         Assert.All(net.Blocks, block => Assert.Equal(1, block.Runs));
@@ -115,7 +115,7 @@ public sealed partial class RecomputationTests : LiveTensors
         foreach (var (name, parameter) in net.Blocks[1].NamedParameters())
             parameter.RequiresGrad = name.StartsWith("down", StringComparison.Ordinal);
         foreach (var block in net.Blocks)
-            block.Recomputes = true;
+            block.GradientCheckpointing = true;
         net.Call(Input()).Sum().Backward();
         Assert.Equal(
             ["second.down.weight", "second.down.bias"],
@@ -136,7 +136,7 @@ public sealed partial class RecomputationTests : LiveTensors
         using var scope = new Scope();
         var net = new Net();
         var block = net.Blocks[0];
-        block.Recomputes = true;
+        block.GradientCheckpointing = true;
         var input = Input();
         using (var taps = new Taps(net, pattern))
         {
@@ -155,7 +155,7 @@ public sealed partial class RecomputationTests : LiveTensors
     {
         using var scope = new Scope();
         var net = new Net();
-        net.Blocks[1].Recomputes = true;
+        net.Blocks[1].GradientCheckpointing = true;
         var input = Input();
         input.RequiresGrad = true;
         var error = Assert.ThrowsAny<TorchException>(() => Autograd.Grad([net.Call(input).Sum()], [input], createGraph: true));
@@ -175,12 +175,16 @@ public sealed partial class RecomputationTests : LiveTensors
     [Fact]
     public void Modules_that_do_not_turn_a_tensor_into_a_tensor_say_so()
     {
-        Assert.Contains("Pair", Assert.Throws<NotSupportedException>(() => new Pair().Recomputes = true).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "Lists",
-            Assert.Throws<NotSupportedException>(() => new Lists().Recomputes = true).Message,
+            "Pair",
+            Assert.Throws<NotSupportedException>(() => new Pair().GradientCheckpointing = true).Message,
             StringComparison.Ordinal
         );
-        Assert.False(new Pair { Recomputes = false }.Recomputes);
+        Assert.Contains(
+            "Lists",
+            Assert.Throws<NotSupportedException>(() => new Lists().GradientCheckpointing = true).Message,
+            StringComparison.Ordinal
+        );
+        Assert.False(new Pair { GradientCheckpointing = false }.GradientCheckpointing);
     }
 }

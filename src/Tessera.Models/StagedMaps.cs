@@ -1,9 +1,9 @@
-namespace Tessera.Models.Layers;
+namespace Tessera.Models;
 
 /// <summary>A network of stages of maps, each of half the resolution of the one before, that classifies the mean of the last.</summary>
 /// <typeparam name="TConfig">Its sizes and options.</typeparam>
 public abstract class StagedMaps<TConfig> : Backbone<TConfig>
-    where TConfig : IBackboneConfig
+    where TConfig : BackboneConfig
 {
     private protected StagedMaps(TConfig config)
         : base(config) { }

@@ -4,7 +4,7 @@ using Tessera.Testing;
 namespace Tessera.Tests.Models;
 
 /// <summary>Blocks that are computed again in the backward pass instead of being kept.</summary>
-public sealed class RecomputationTests : LiveTensors
+public sealed class GradientCheckpointingTests : LiveTensors
 {
     // Of every form that blocks have: tokens alone, with sizes, masks, biases, orders and policies, maps, with batch statistics.
     public static TheoryData<string, int> Families =>
@@ -55,7 +55,7 @@ public sealed class RecomputationTests : LiveTensors
         {
             using var scope = new Scope();
             if (recomputes)
-                model.RecomputeBlocks();
+                model.SetGradientCheckpointing();
             Torch.Seed(2);
             var images = Torch.Randn([3, model.Channels, side, side]);
             var loss = model.Run(new(images)).Logits.Square().Mean();
@@ -108,7 +108,7 @@ public sealed class RecomputationTests : LiveTensors
         using var scope = new Scope();
         var model = Registry.Create("vit_tiny_patch16_224", new() { ImageSize = (64, 64) });
         if (recomputes)
-            model.RecomputeBlocks();
+            model.SetGradientCheckpointing();
         var images = Torch.Zeros([160, 3, 64, 64]);
         Torch.Collect();
         Torch.ReleaseFreedMemory();
@@ -138,8 +138,8 @@ public sealed class RecomputationTests : LiveTensors
         using var scope = new Scope();
         using var skipped = Nn.Init.Skip();
         var model = Registry.Create("revcol_tiny", new() { ImageSize = (32, 32) });
-        var error = Assert.Throws<NotSupportedException>(() => model.RecomputeBlocks());
-        Assert.Contains("the blocks of RevCol cannot be recomputed", error.Message, StringComparison.Ordinal);
+        var error = Assert.Throws<NotSupportedException>(() => model.SetGradientCheckpointing());
+        Assert.Contains("RevCol does not support gradient checkpointing", error.Message, StringComparison.Ordinal);
         Assert.Contains("subnet0", error.Message, StringComparison.Ordinal);
         foreach (var tensor in model.StateDict().Values)
             tensor.Dispose();
@@ -159,7 +159,7 @@ public sealed class RecomputationTests : LiveTensors
         )
         {
             var model = Registry.Create(name);
-            model.RecomputeBlocks();
+            model.SetGradientCheckpointing();
             foreach (var tensor in model.StateDict().Values)
                 tensor.Dispose();
         }

@@ -1,6 +1,7 @@
+using Tessera.Models.Layers;
 using Tessera.Nn;
 
-namespace Tessera.Models.Layers;
+namespace Tessera.Models;
 
 /// <summary>
 /// A transformer of stages of tokens, each of half the resolution of the one before. A classifier norms the last stage and
@@ -8,7 +9,7 @@ namespace Tessera.Models.Layers;
 /// </summary>
 /// <typeparam name="TConfig">Its sizes and options.</typeparam>
 public abstract class StagedTokens<TConfig> : Backbone<TConfig>
-    where TConfig : IBackboneConfig
+    where TConfig : BackboneConfig
 {
     private protected StagedTokens(TConfig config)
         : base(config) { }

@@ -1,6 +1,6 @@
 using Tessera.Nn;
 
-namespace Tessera.Models.Layers;
+namespace Tessera.Models;
 
 /// <summary>
 /// Logits of a class token and of a distillation token, [B, classes] each. Touvron et al., "Training data-efficient image

@@ -1,0 +1,10 @@
+using Tessera.Models;
+using Tessera.Testing;
+
+namespace Tessera.Tests.Models;
+
+public sealed class NamespaceTests
+{
+    [Fact]
+    public void Namespaces_are_folders_and_depend_on_each_other_without_a_circle() => NamespaceRules.Check(typeof(Vit).Assembly);
+}
