@@ -27,10 +27,14 @@ internal static class FixedPositions
     }
 
     /// <summary>Linear maps Xavier-uniform with biases of 0, patches likewise as one matrix, tokens normal 0.02.</summary>
-    internal static void Initialise(Module module)
+    /// <param name="module">What is initialised.</param>
+    /// <param name="leftAlone">Names of modules and parameters inside of it that keep their values; null for none.</param>
+    internal static void Initialise(Module module, Func<string, bool>? leftAlone = null)
     {
-        foreach (var (_, found) in module.NamedModules())
+        foreach (var (name, found) in module.NamedModules())
         {
+            if (leftAlone?.Invoke(name) == true)
+                continue;
             if (found is Linear linear)
             {
                 Init.XavierUniform(linear.Weight);
@@ -45,7 +49,10 @@ internal static class FixedPositions
             }
         }
         foreach (var (name, parameter) in module.NamedParameters())
-            if (name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("mask_token", StringComparison.Ordinal))
+            if (
+                leftAlone?.Invoke(name) != true
+                && (name.EndsWith("cls_token", StringComparison.Ordinal) || name.EndsWith("mask_token", StringComparison.Ordinal))
+            )
                 Init.Normal(parameter, 0.02);
     }
 }

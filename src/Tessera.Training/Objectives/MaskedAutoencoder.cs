@@ -56,7 +56,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
         decoderNorm = new LayerNorm(options.Dim, sizes.Eps);
         decoderPred = new Linear(options.Dim, patch * patch * sizes.Channels);
-        FixedPositions.Initialise(this);
+        FixedPositions.Initialise(this, IsOfModel);
     }
 
     /// <inheritdoc/>
