@@ -64,7 +64,9 @@ public sealed record TrainOptions(
     /// <summary>Largest norm of a unit's gradient over that of its weights.</summary>
     public double? ClipGradAdaptive { get; init; } =
         ClipGradAdaptive is not null && ClipGrad is not null
-            ? throw new ArgumentException("gradients are clipped by their joint norm (clip_grad) or unit by unit (clip_grad_adaptive), not both")
+            ? throw new ArgumentException(
+                "gradients are clipped by their joint norm (clip_grad) or unit by unit (clip_grad_adaptive), not both"
+            )
             : ClipGradAdaptive;
 
     /// <summary>Sharpness-aware steps.</summary>

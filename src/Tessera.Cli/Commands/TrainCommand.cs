@@ -307,7 +307,6 @@ internal static class TrainCommand
         Arithmetic? Arithmetic
     );
 
-
     /// <summary>Gathers the speed of the steps, and how many images could not be read.</summary>
     private sealed class Speed
     {

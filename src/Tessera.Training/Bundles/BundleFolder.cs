@@ -48,7 +48,11 @@ public sealed class BundleFolder(string folder)
     private const string Best = "best",
         Last = "last";
 
-    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     /// <summary>The folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(folder);
@@ -132,8 +136,7 @@ public sealed class BundleFolder(string folder)
     {
         try
         {
-            var root =
-                JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
+            var root = JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
             if ((string?)root["format"] != Format)
                 throw new JsonException($"its format must be {Format}");
             if ((int?)root["version"] != Version)
@@ -143,7 +146,8 @@ public sealed class BundleFolder(string folder)
             var facts = (DataFacts?)root["data"].Deserialize(task.FactsType, json) ?? throw new JsonException("data is missing");
             var preparation = root["preprocessing"] as JsonObject ?? throw new JsonException("preprocessing is missing");
             var transforms = preparation["transforms"] is { } given
-                ? (IReadOnlyList<Transform>)RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                ? (IReadOnlyList<Transform>)
+                    RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
                 : null;
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");

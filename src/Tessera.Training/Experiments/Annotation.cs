@@ -23,6 +23,9 @@ public static class Annotation
             wanted != recipe.Name ? Datasets.Open(wanted, part)
             : part == recipe.Split ? recipe.OpenTraining()
             : recipe.Open(part);
-        return (data as ImageDataset ?? throw new RunException($"{wanted} holds no images: only images are annotated"), recipe.UnreadableLimit);
+        return (
+            data as ImageDataset ?? throw new RunException($"{wanted} holds no images: only images are annotated"),
+            recipe.UnreadableLimit
+        );
     }
 }

@@ -58,7 +58,15 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var data = (ImageDataset)DataRecipe.First(images, part.Limit);
         var task = TaskKind.DefaultFor(data);
         var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
-        return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, new DataRecipe(part.Name!).UnreadableLimit);
+        return new(
+            bundle with
+            {
+                Content = bundle.Content with { Task = task },
+            },
+            data,
+            new EvaluationOptions().Batch,
+            new DataRecipe(part.Name!).UnreadableLimit
+        );
     }
 
     private static void Check(ModelBundle bundle, LoadableDataset data)
@@ -66,7 +74,9 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         if (bundle.Model.Classes != data.ClassNames.Count)
             throw new RunException($"the model knows {bundle.Model.Classes} classes, and {data.Name} has {data.ClassNames.Count}");
         if (bundle.Task.FactsOf(data).ModelDefaults.Channels is { } channels && channels != bundle.Model.Channels)
-            throw new RunException($"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}");
+            throw new RunException(
+                $"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}"
+            );
     }
 
     // The samples' own size, normalised as in training.

@@ -276,7 +276,18 @@ public sealed class Experiment : IDisposable
         Torch.ReleaseFreedMemory();
         Facts = Task.Refine(Facts, last);
         WriteBundle();
-        RunFolder.Write(Run.ResultsPath, JsonSerializer.Serialize(new { Trainer.Step, Evaluation = (object)last, Ema = (object?)ema }, RunFolder.Json));
+        RunFolder.Write(
+            Run.ResultsPath,
+            JsonSerializer.Serialize(
+                new
+                {
+                    Trainer.Step,
+                    Evaluation = (object)last,
+                    Ema = (object?)ema,
+                },
+                RunFolder.Json
+            )
+        );
         RunFolder.Write(Run.ReportPath, RenderReport(last, ema));
     }
 

@@ -77,7 +77,9 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
         {
             foreach (var (i, part) in parts.Index())
                 all.Guard(() =>
-                    metrics = all.Pass(part, () => Add(part, part.IsPlaceholder ? 0 : part.Count / total, progress, metrics, i == parts.Length - 1))
+                    metrics = all.Pass(part, () =>
+                        Add(part, part.IsPlaceholder ? 0 : part.Count / total, progress, metrics, i == parts.Length - 1)
+                    )
                 );
         }
         catch (TorchException error) when (MicroBatches.IsOutOfMemory(error))

@@ -58,12 +58,7 @@ public sealed class Trainer : IDisposable
         gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
-            report(
-                new ProcessesDiffer(
-                    setup.Group.Size,
-                    "this method compares the samples of a batch, and each process compares its own"
-                )
-            );
+            report(new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own"));
     }
 
     private static void Check(TrainingSetup setup, RunFolder? run)
@@ -315,8 +310,8 @@ public sealed class Trainer : IDisposable
         var count = nonFinite.CountRollback(error);
         var damaged = new List<string>();
         var found = recorder.Newest(damaged.Add, stopped: false);
-        var position =
-            recorder.PositionOf(found) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
+        var position = recorder.PositionOf(found)
+            ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
         var (from, behind) = (step, step + ahead + 1);
         ZeroGrad();
         Restore(found, position);

@@ -27,7 +27,8 @@ public static class AdvancedLoss
         Torch.Scope(() =>
         {
             var distillation =
-                ClassificationLosses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1)) * (temperature * temperature);
+                ClassificationLosses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1))
+                * (temperature * temperature);
             var crossEntropy = ClassificationLosses.CrossEntropy(student, labels, smoothing);
             return (distillation * share + crossEntropy * (1 - share), distillation, crossEntropy);
         });

@@ -54,14 +54,28 @@ public sealed partial class Distillation : BackboneObjective
             theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
         if (theirs.Size(1) != distilled.Size(1))
             throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
-        var total = ClassificationLosses.Distillation(own, distilled, theirs, options.Kind, options.Alpha, options.Temperature, options.PerBatch);
+        var total = ClassificationLosses.Distillation(
+            own,
+            distilled,
+            theirs,
+            options.Kind,
+            options.Alpha,
+            options.Temperature,
+            options.PerBatch
+        );
         return new(total)
         {
             Scores = Accuracy(outputs.Logits, batch),
             Parts = new Dictionary<string, Tensor>
             {
                 ["class_loss"] = own.Detach(),
-                ["teacher_loss"] = ClassificationLosses.FromTeacher(distilled.Detach(), theirs, options.Kind, options.Temperature, options.PerBatch),
+                ["teacher_loss"] = ClassificationLosses.FromTeacher(
+                    distilled.Detach(),
+                    theirs,
+                    options.Kind,
+                    options.Temperature,
+                    options.PerBatch
+                ),
             },
         };
     }
@@ -109,6 +123,11 @@ public sealed record DistillationOptions(
         var teacher = Teacher!.Create(context);
         return Stored is null
             ? new Distillation(this, context.Student, teacher)
-            : new Distillation(this, context.Student, null, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]));
+            : new Distillation(
+                this,
+                context.Student,
+                null,
+                TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)])
+            );
     }
 }

@@ -68,6 +68,10 @@ public sealed record SoftDistillationOptions(
         var teacher = Teacher.Create(context);
         return Stored is null
             ? new SoftDistillation(context.Student, teacher, Temperature)
-            : new SoftDistillation(context.Student, TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]), Temperature);
+            : new SoftDistillation(
+                context.Student,
+                TeacherStore.OfTraining(Stored, teacher, context, images => [teacher.Call(images)]),
+                Temperature
+            );
     }
 }

@@ -32,8 +32,7 @@ internal static class RecipeJson
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
             const BindingFlags flags = BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase;
-            var property =
-                type.GetProperty(parameter.Name!, flags)
+            var property = type.GetProperty(parameter.Name!, flags)
                 ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
             if (property.GetValue(record) is { } value)
                 result[RecipeShape.FieldName(parameter)] = Write(value);
@@ -49,7 +48,10 @@ internal static class RecipeJson
         {
             null => new RecipeValue("", false, place),
             JsonArray list => new RecipeList([.. list.Select(item => Read(item, place))], place),
-            JsonObject map => new RecipeMap([.. map.Select(field => (field.Key, place, Read(field.Value, $"{place}: {field.Key}")))], place),
+            JsonObject map => new RecipeMap(
+                [.. map.Select(field => (field.Key, place, Read(field.Value, $"{place}: {field.Key}")))],
+                place
+            ),
             JsonValue value when value.TryGetValue<string>(out var text) => new RecipeValue(text, true, place),
             JsonValue value when value.TryGetValue<bool>(out var flag) => new RecipeValue(flag ? "true" : "false", false, place),
             _ => new RecipeValue(node.ToString().ToString(CultureInfo.InvariantCulture), false, place),

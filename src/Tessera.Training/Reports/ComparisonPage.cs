@@ -27,7 +27,19 @@ public static class ComparisonPage
 
     private static string Figures(IReadOnlyList<RunSummary> runs, string[] names)
     {
-        string[] heads = ["run", "score", "best", "last", "averaged", "test loss", "training loss", "images a second", "training", "epochs"];
+        string[] heads =
+        [
+            "run",
+            "score",
+            "best",
+            "last",
+            "averaged",
+            "test loss",
+            "training loss",
+            "images a second",
+            "training",
+            "epochs",
+        ];
         var rows = runs.Select((run, i) => $"<tr><td>{Html.Encode(names[i])}</td>{string.Concat(Cells(run).Select(Cell))}</tr>");
         return $"<table><tr>{string.Concat(heads.Select(Head))}</tr>{string.Concat(rows)}</table>";
 
@@ -63,7 +75,12 @@ public static class ComparisonPage
         var scores = runs.Where(run => run.Primary is not null)
             .DistinctBy(run => run.Primary)
             .Select(run =>
-                Chart($"Test {run.Primary}", curves => curves.OfEvaluations(run.Primary!), true, v => run.IsShare ? Html.Percent(v, 0) : Plain(v))
+                Chart(
+                    $"Test {run.Primary}",
+                    curves => curves.OfEvaluations(run.Primary!),
+                    true,
+                    v => run.IsShare ? Html.Percent(v, 0) : Plain(v)
+                )
             );
         return string.Concat(scores)
             + Chart("Test loss", curves => curves.OfEvaluations("loss"), true, Plain)

@@ -40,7 +40,9 @@ public static class ReportPage
             <section class="cards">{Cards(content)}</section>
             {Section("Curves", $"""<div class="columns three">{Curves(content)}</div>""", "wide")}
             {Sections(content.Results.Sections)}
-            {string.Concat(content.Results.Metrics.Tables(content.Results.Classes).Select(table => Section(Capital(table.Title), Table(table))))}
+            {string.Concat(
+                content.Results.Metrics.Tables(content.Results.Classes).Select(table => Section(Capital(table.Title), Table(table)))
+            )}
             {(unreadable.Count > 0 ? Section("Unreadable images", Unreadable(unreadable)) : "")}
             <div class="columns">
             {Section("Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>")}
@@ -60,9 +62,7 @@ public static class ReportPage
         var columns = string.Concat(
             beside.Select(column => $"<div>{string.Concat(column.Select(section => Section(section.Title, section.Html)))}</div>")
         );
-        var wide = string.Concat(
-            sections.Where(section => section.Column == 0).Select(section => Section(section.Title, section.Html))
-        );
+        var wide = string.Concat(sections.Where(section => section.Column == 0).Select(section => Section(section.Title, section.Html)));
         return (columns.Length > 0 ? $"""<div class="columns">{columns}</div>""" : "") + wide;
     }
 
@@ -123,7 +123,11 @@ public static class ReportPage
     {
         double[] values =
         [
-            .. lines.Where(line => line[field] is not null).Select(line => (double)line[field]!).Where(value => !positive || value > 0).Order(),
+            .. lines
+                .Where(line => line[field] is not null)
+                .Select(line => (double)line[field]!)
+                .Where(value => !positive || value > 0)
+                .Order(),
         ];
         return values.Length > 0 ? values[values.Length / 2] : null;
     }

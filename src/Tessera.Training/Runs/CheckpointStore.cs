@@ -115,7 +115,10 @@ public sealed class CheckpointStore(string folder)
     {
         try
         {
-            return (ReadPosition(path), ReadManifest(path).Files.ToDictionary(file => file.Key, file => (file.Value.Bytes, file.Value.Sha256)));
+            return (
+                ReadPosition(path),
+                ReadManifest(path).Files.ToDictionary(file => file.Key, file => (file.Value.Bytes, file.Value.Sha256))
+            );
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
         {

@@ -16,7 +16,8 @@ public abstract record ImageTask : TaskKind
 
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset training) =>
-        training as ImageDataset ?? throw new DataException($"task {Name} is for images, and {training.Name} holds a {training.GetType().Name}");
+        training as ImageDataset
+        ?? throw new DataException($"task {Name} is for images, and {training.Name} holds a {training.GetType().Name}");
 
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset data, DataFacts facts) => Prepare(data);
@@ -76,7 +77,16 @@ public abstract record ImageTask : TaskKind
         var raster = new Raster();
         ImageDecoder.Decode(file, raster, facts.Channels, orient: true);
         var (channels, height, width) = (raster.Channels, raster.Height, raster.Width);
-        var image = new MemoryImages(file, "given", new Unlabelled(1), raster.Values.ToArray(), channels, height, width, facts.Normalization);
+        var image = new MemoryImages(
+            file,
+            "given",
+            new Unlabelled(1),
+            raster.Values.ToArray(),
+            channels,
+            height,
+            width,
+            facts.Normalization
+        );
         return new Loader(image, pipelineFor(facts with { Height = height, Width = width }), 1, workers: 0).Epoch(0).First().Inputs;
     }
 }

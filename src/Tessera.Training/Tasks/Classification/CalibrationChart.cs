@@ -28,7 +28,9 @@ internal static class CalibrationChart
                 $"""
                 <line class="diagonal" x1="{Html.At(X(0))}" y1="{Html.At(Y(0))}" x2="{Html.At(X(1))}" y2="{Html.At(Y(1))}"/>
                 <text class="tick" x="{Left - 8}" y="{Html.At(Top + Plot + Gap + Counts)}" text-anchor="end">samples</text>
-                <text class="axis" x="{Html.At(X(0.5))}" y="{Html.At(Top + Plot + Gap + Counts + 14)}" text-anchor="middle">confidence</text>
+                <text class="axis" x="{Html.At(X(0.5))}" y="{Html.At(
+                    Top + Plot + Gap + Counts + 14
+                )}" text-anchor="middle">confidence</text>
                 </svg>
                 """
             )
@@ -56,7 +58,9 @@ internal static class CalibrationChart
             <g><title>confidence {Html.Percent(bin.Confidence, 1)}, accuracy {Html.Percent(bin.Accuracy, 1)}, {bin.Count} samples</title>
             <rect class="f0" x="{x}" y="{Html.At(Y(bin.Accuracy))}" width="{span}" height="{Html.At(bin.Accuracy * Plot)}" rx="2"/>
             <rect class="gap" x="{x}" y="{upper}" width="{span}" height="{gap}"/>
-            <rect class="f4" x="{x}" y="{Html.At(Top + Plot + Gap + Counts - height)}" width="{span}" height="{Html.At(height)}" rx="2"/></g>
+            <rect class="f4" x="{x}" y="{Html.At(Top + Plot + Gap + Counts - height)}" width="{span}" height="{Html.At(
+                height
+            )}" rx="2"/></g>
             """;
     }
 }

@@ -52,7 +52,9 @@ internal static class ClassificationReport
 
     private static string Calibration(ClassificationMetrics metrics) =>
         $"""
-            <p>Expected calibration error {Html.Percent(metrics.Ece)}, largest gap of a bin {Html.Percent(metrics.Mce)}. Bars on the diagonal:
+            <p>Expected calibration error {Html.Percent(metrics.Ece)}, largest gap of a bin {Html.Percent(
+                metrics.Mce
+            )}. Bars on the diagonal:
             as sure as right; the shaded part is the gap.</p>
             {CalibrationChart.ToSvg(metrics.Calibration)}
             """;
@@ -138,7 +140,10 @@ internal static class ClassificationReport
         var sample = shown.Image is null ? $"<blockquote>{name}</blockquote>" : $"""<img alt="sample {name}" src="{shown.Image}">""";
         var below = shown.Image is null ? "" : $"<br><small>{name}</small>";
         return $"""
-            <figure>{sample}<figcaption><b class="bad">{Html.Encode(classes[mistake.Predicted])}</b> {Html.Percent(mistake.Confidence, 1)}<br>
+            <figure>{sample}<figcaption><b class="bad">{Html.Encode(classes[mistake.Predicted])}</b> {Html.Percent(
+                mistake.Confidence,
+                1
+            )}<br>
             <span>is {Html.Encode(classes[mistake.Label])}</span>{below}</figcaption></figure>
             """;
     }
