@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Recipes;
@@ -48,7 +49,15 @@ public sealed class BundleFolder(string folder)
     private const string Best = "best",
         Last = "last";
 
-    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    // What is missing, null or unknown is refused: a model must not be used with half of what was said of it.
+    private static readonly JsonSerializerOptions json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+        RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
+    };
 
     /// <summary>The folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(folder);
@@ -133,7 +142,8 @@ public sealed class BundleFolder(string folder)
         try
         {
             var root =
-                JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
+                JsonNode.Parse(File.ReadAllBytes(JsonPath), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new JsonException("an object was expected");
             if ((string?)root["format"] != Format)
                 throw new JsonException($"its format must be {Format}");
             if ((int?)root["version"] != Version)
@@ -143,7 +153,8 @@ public sealed class BundleFolder(string folder)
             var facts = (DataFacts?)root["data"].Deserialize(task.FactsType, json) ?? throw new JsonException("data is missing");
             var preparation = root["preprocessing"] as JsonObject ?? throw new JsonException("preprocessing is missing");
             var transforms = preparation["transforms"] is { } given
-                ? (IReadOnlyList<Transform>)RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                ? (IReadOnlyList<Transform>)
+                    RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
                 : null;
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");
@@ -152,7 +163,12 @@ public sealed class BundleFolder(string folder)
         }
         catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
         {
-            throw new RunException($"{JsonPath}: {error.Message}");
+            throw new RunException($"{JsonPath}: {error.Message.ReplaceLineEndings(" ")}");
+        }
+        catch (RecipeException error)
+        {
+            // It names the file already.
+            throw new RunException(error.Message);
         }
     }
 

@@ -72,10 +72,7 @@ public sealed record Recipe(
         foreach (var need in recipe.Objective.Needs)
             if (need.Unmet(parts) is { } reason)
                 throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
-        if (
-            recipe.Data.OnDevice == OnDevice.True
-            && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle
-        )
+        if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
                 "data.on_device",
@@ -117,17 +114,15 @@ public sealed record Recipe(
             throw new RunException(
                 $"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name))}"
             );
+        if (Phases.GroupBy(given => given.Name).FirstOrDefault(same => same.Count() > 1) is { } repeated)
+            throw new RunException($"phases: {repeated.Key} is given twice");
         return
         [
             .. phases.Select(phase =>
             {
                 var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
                 var optimizer = own?.Optimizer ?? Optimizer;
-                return new PhaseSetup(
-                    phase,
-                    optimizer.Create(objective, phase),
-                    optimizer.LearningRate(Data.Batch * Train.GradAccumSteps)
-                )
+                return new PhaseSetup(phase, optimizer.Create(objective, phase), optimizer.LearningRate(Data.Batch * Train.GradAccumSteps))
                 {
                     Scaler = Train.Precision == Precision.Fp16 ? new Optim.GradientScaler() : null,
                     ClipGrad = own?.ClipGrad ?? Train.ClipGrad,
@@ -143,7 +138,12 @@ public sealed record Recipe(
         var first = Augment.First;
         var mixes = first.Any(transform => transform is Mixup or CutMix) && !first.Any(transform => transform is LabelSmoothing);
         var views =
-            mixes && Objective.TargetSmoothing > 0 ? [[.. first, new LabelSmoothing(Objective.TargetSmoothing)]] : Augment.Views;
+            mixes && Objective.TargetSmoothing > 0
+                ?
+                [
+                    [.. first, new LabelSmoothing(Objective.TargetSmoothing)],
+                ]
+                : Augment.Views;
         return Pipeline.OfViews(views, shrinkOnLoad: Data.ShrinkOnLoad);
     }
 
