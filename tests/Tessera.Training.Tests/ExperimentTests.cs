@@ -246,7 +246,7 @@ public sealed class ExperimentTests : IDisposable
         Assert.Contains("--resume", error.Message, StringComparison.Ordinal);
         Assert.Contains("no run", Assert.Throws<RunException>(() => Experiment.Resume(Run("never"))).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "no checkpoint yet",
+            "the run has no checkpoint",
             Assert.Throws<RunException>(() => ModelBundle.Load(Run("once"))).Message,
             StringComparison.Ordinal
         );

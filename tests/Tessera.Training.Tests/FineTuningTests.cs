@@ -140,7 +140,7 @@ public sealed class FineTuningTests
         using var scope = new Scope();
         using var folder = new TempFolder();
         Assert.Contains(
-            "there is no run",
+            "there is neither a run",
             Assert.Throws<RunException>(() => Begin(folder.Path, Facts(4, 32))).Message,
             StringComparison.Ordinal
         );
@@ -152,7 +152,7 @@ public sealed class FineTuningTests
         );
         var file = new RunFolder(run).Checkpoints.Newest()!.FileOf("model");
         Assert.Contains(
-            "no run folder",
+            "is not the folder of a run",
             Assert.Throws<RunException>(() => Begin(file, Facts(4, 32), new(Name, WeightsEma: true))).Message,
             StringComparison.Ordinal
         );

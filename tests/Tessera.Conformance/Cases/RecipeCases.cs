@@ -2,6 +2,7 @@ using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Optim;
 using Tessera.Training;
+using Tessera.Training.Loop;
 using Tessera.Training.Losses;
 using Tessera.Training.Objectives;
 using Tessera.Training.Optimization;
