@@ -8,6 +8,9 @@ using System.Diagnostics;
 using System.Globalization;
 using Tessera;
 using Tessera.Data;
+using Tessera.Data.Images;
+using Tessera.Data.Loading;
+using Tessera.Data.Transforms;
 
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Torch.Threads = 1;

@@ -6,7 +6,7 @@ using Tessera.Benchmarks;
 using Tessera.Checkpoints;
 using Tessera.Models;
 using Tessera.Optim;
-using Tessera.Training;
+using Tessera.Training.Losses;
 
 // Tessera's side of the benchmark on a GPU; run.py starts it.
 //   prepare MODEL FILE                                             initial weights for all sides; prints what the model costs
@@ -69,7 +69,7 @@ void Step()
     optimizer.ZeroGrad();
     Tensor loss;
     using (brief ? Torch.Autocast(DType.BFloat16, device.Type) : null)
-        loss = Losses.CrossEntropy(model.Call(images), labels);
+        loss = ClassificationLosses.CrossEntropy(model.Call(images), labels);
     loss.Backward();
     optimizer.Step();
     // Where a replay finds it, too.

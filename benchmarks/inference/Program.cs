@@ -3,10 +3,10 @@ using System.Text.Json;
 using Tessera;
 using Tessera.Benchmarks;
 using Tessera.Checkpoints;
-using Tessera.Data;
 using Tessera.Deploy;
 using Tessera.Models;
-using Tessera.Training;
+using Tessera.Training.Bundles;
+using Tessera.Training.Experiments;
 
 // Tessera's side of the inference benchmark; run.py starts it.
 //   prepare MODEL FILE                          weights for all sides; prints what the model costs
@@ -99,18 +99,15 @@ static Backbone Prepared(string name)
 
 static void Agree(string folder)
 {
-    var trained = TrainedModel.FromRun(folder, Device.Cpu);
-    var recipe = trained.Recipe;
-    var data = RecipeData.Open(trained.Facts, recipe.Data, recipe.Evaluation.Split);
-    trained.Model.Eval();
-    var loader = new Loader(data, recipe.EvaluationPipeline(trained.Model, trained.Facts), recipe.Evaluation.Batch);
+    var trained = ModelBundle.Load(folder);
+    var measurement = BundleMeasurement.OfRun(folder, trained, new());
     foreach (var precision in new[] { DType.Float32, DType.BFloat16 })
     {
         using var compiled = trained.Model.Compile(new() { Precision = precision });
         long equal = 0,
             count = 0;
         var largest = 0.0;
-        Evaluator.Run(trained.Model, loader.Epoch(0), predict: images =>
+        measurement.Run(Precision.Fp32, predict: images =>
         {
             var (logits, fast) = (trained.Model.Call(images), compiled.Call(images));
             equal += logits.Argmax(1).Eq(fast.Argmax(1)).Sum().ToInt64();

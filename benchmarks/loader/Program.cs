@@ -1,7 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using Tessera;
-using Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Data.Sets;
+using Tessera.Data.Transforms;
 
 // Images per second of processor time from JPEG files to normalised batches of float32, on one thread. Arguments: folder, plain or augment, seconds, exact or shrink.
 // compare.py runs it in turn with torchvision.

@@ -5,7 +5,7 @@ using Tessera.Benchmarks;
 using Tessera.Checkpoints;
 using Tessera.Models;
 using Tessera.Optim;
-using Tessera.Training;
+using Tessera.Training.Losses;
 
 // Tessera's side of the training benchmark; run.py starts it.
 //   prepare MODEL FILE                                     initial weights for all sides; prints what the model costs
@@ -49,7 +49,7 @@ double Step()
     optimizer.ZeroGrad();
     Tensor loss;
     using (brief ? Torch.Autocast() : null)
-        loss = Losses.CrossEntropy(model.Call(x), y);
+        loss = ClassificationLosses.CrossEntropy(model.Call(x), y);
     loss.Backward();
     optimizer.Step();
     return loss.ToDouble();

@@ -34,18 +34,24 @@ public sealed record StepMetrics(
         IReadOnlyDictionary<string, Score> scores
     ) => new(1, Samples + samples, Loss + loss * share, Sum(Parts, parts, share), Sum(Scores, scores));
 
-    /// <summary>Adds another phase of the same step, whose figures carry its name.</summary>
-    internal StepMetrics AddPhase(string phase, StepMetrics other) =>
-        this with
+    /// <summary>
+    /// Adds another phase of the same step, whose figures carry its name. They are fractions: a phase need not be part of every step, and its
+    /// means are those over its own steps.
+    /// </summary>
+    internal StepMetrics AddPhase(string phase, StepMetrics other)
+    {
+        var figures = other.Parts.Prepend(new("loss", other.Loss)).Select(part => (part.Key, Score: new Score(part.Value, 1)));
+        return this with
         {
             Loss = Loss + other.Loss,
-            Parts = Sum(
-                Parts,
-                other.Parts.Prepend(new("loss", other.Loss)).ToDictionary(part => $"{phase}_{part.Key}", part => part.Value),
-                1
+            Scores = Sum(
+                Scores,
+                figures
+                    .Concat(other.Scores.Select(score => (score.Key, Score: score.Value)))
+                    .ToDictionary(figure => $"{phase}_{figure.Key}", figure => figure.Score)
             ),
-            Scores = Sum(Scores, other.Scores.ToDictionary(score => $"{phase}_{score.Key}", score => score.Value)),
         };
+    }
 
     /// <summary>Means over the steps, for the log.</summary>
     internal IEnumerable<(string, JsonNode?)> Fields()

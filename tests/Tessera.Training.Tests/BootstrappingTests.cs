@@ -14,13 +14,13 @@ public sealed class BootstrappingTests
         Torch.Seed(1);
         var vit = Small.Bootstrap();
         var method = new Bootstrapping(new(Stem: AgentStem.VitLike, Init: BootstrapInit.Corrected), vit);
-        var optimizer = new AdamWOptions(1e-2).Create(vit, method);
+        var optimizer = new AdamWOptions(1e-2).Optimizer(method);
         var names = optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Name).ToArray();
         Assert.Contains("transformer.layers.0.attention.linear_qkv.weight", names);
         Assert.DoesNotContain(names, name => name.Contains("mhsa", StringComparison.Ordinal));
         var before = vit.Transformer[0].Qkv.Weight.ToArray<float>();
-        using (var batch = Small.Source().Epoch(0, 0).First())
-            method.Compute(vit, batch, new(0, 10, 0, 3)).Total.Backward();
+        using (var batch = Small.Source().Epoch(0).First())
+            method.Compute(batch, new(0, 10, 0, 3)).Total.Backward();
         optimizer.Step();
         Assert.NotEqual(before, vit.Transformer[0].Qkv.Weight.ToArray<float>());
         const string Agents = "agent.layers.0.cnn_block.mhsa.linear_qkv.weight";
@@ -29,7 +29,7 @@ public sealed class BootstrappingTests
         var other = Small.Bootstrap();
         var loaded = new Bootstrapping(new(Stem: AgentStem.VitLike), other);
         other.LoadStateDict(vit.StateDict());
-        loaded.LoadStateDict(method.StateDict());
+        loaded.LoadOwnStateDict(method.OwnStateDict());
         Near.Equal(method.StateDict()[Agents], other.Transformer[0].Qkv.Weight, 0);
         Assert.Same(other.Transformer[0].Qkv.Weight, loaded.StateDict()[Agents]);
     }
@@ -94,8 +94,8 @@ public sealed class BootstrappingTests
         Torch.Seed(3);
         var vit = Small.Bootstrap();
         var method = new Bootstrapping(new(Stem: AgentStem.VitLike, Weights: new(1, 0, 0, 0, 0, 0), Init: BootstrapInit.Corrected), vit);
-        using (var batch = Small.Source().Epoch(0, 0).First())
-            method.Compute(vit, batch, new(0, 10, 0, 3)).Total.Backward();
+        using (var batch = Small.Source().Epoch(0).First())
+            method.Compute(batch, new(0, 10, 0, 3)).Total.Backward();
         var gradient = vit.Transformer[0].Qkv.Weight.Grad!;
         Assert.Equal(0, gradient.Slice(0, 0, 36).Abs().Max().ToDouble());
         Assert.NotEqual(0, gradient.Slice(0, 36).Abs().Max().ToDouble());

@@ -8,7 +8,7 @@ public sealed class ClassificationTests
     {
         using var scope = new Scope();
         var golden = new Golden("metrics/classification.json");
-        var metrics = new Classification((int)golden.Config["num_classes"]!, (int)golden.Config["ece_bins"]!);
+        var metrics = new ClassificationEvaluator((int)golden.Config["num_classes"]!, (int)golden.Config["ece_bins"]!);
         var (logits, labels) = (golden.Input("logits"), golden.Input("labels"));
         // In two parts: what is measured is the whole set.
         metrics.Add(logits.Slice(0, 0, 17), labels.Slice(0, 0, 17), [.. Enumerable.Range(0, 17)]);
@@ -32,7 +32,7 @@ public sealed class ClassificationTests
     public void The_surest_mistakes_are_kept_in_order()
     {
         using var scope = new Scope();
-        var metrics = new Classification(2, mistakes: 2);
+        var metrics = new ClassificationEvaluator(2, mistakes: 2);
         metrics.Add(Tensor.From([0f, 1, 0, 3, 0, 2, 5, 0], 4, 2), Tensor.From([0L, 0, 0, 0]), [10, 11, 12, 13]);
         var found = metrics.Measure();
         Assert.Equal([11, 12], found.Mistakes.Select(m => m.Index));

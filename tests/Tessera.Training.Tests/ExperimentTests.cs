@@ -24,6 +24,11 @@ public sealed class ExperimentTests : IDisposable
 
     private string Run(string name) => Path.Combine(folder.Path, name);
 
+    private ClassificationMetrics Measured(string run, ModelBundle bundle) =>
+        (ClassificationMetrics)BundleMeasurement.OfRun(Run(run), bundle, new()).Run();
+
+    private static double Loss(Metrics metrics) => ((ClassificationMetrics)metrics).Loss;
+
     [Fact]
     public void A_run_leaves_everything_in_its_folder_and_can_be_measured_again()
     {
@@ -39,14 +44,14 @@ public sealed class ExperimentTests : IDisposable
             RunLog.Read(run.LogPath).Select(line => (string)line["kind"]!).Where(kind => kind == "evaluation")
         );
         var results = JsonNode.Parse(File.ReadAllText(run.ResultsPath))!;
-        Assert.Equal(result.Last!.Top1, (double)results["evaluation"]!["top1"]!);
+        Assert.Equal(((ClassificationMetrics)result.Last!).Top1, (double)results["evaluation"]!["top1"]!);
 
-        var trained = TrainedModel.FromRun(Run("a"));
+        var trained = ModelBundle.Load(Run("a"));
         Assert.False(trained.Model.Training);
-        Assert.Equal(1, trained.Facts.Channels);
-        var again = Experiment.Evaluate(trained);
-        Assert.Equal(result.Last.Loss, again.Loss, 1e-9);
-        Assert.Equal(result.LastEma!.Loss, Experiment.Evaluate(TrainedModel.FromRun(Run("a"), ema: true)).Loss, 1e-9);
+        Assert.Equal(1, ((ImageFacts)trained.Facts).Channels);
+        var again = Measured("a", trained);
+        Assert.Equal(Loss(result.Last), again.Loss, 1e-9);
+        Assert.Equal(Loss(result.LastEma!), Measured("a", ModelBundle.Load(Run("a"), ema: true)).Loss, 1e-9);
     }
 
     // Batch norms of little variance make much of rounding in float32.
@@ -70,7 +75,7 @@ public sealed class ExperimentTests : IDisposable
             .Select(pair =>
             {
                 pair.Model.Train();
-                var loss = Losses.CrossEntropy(pair.Model.Call(pair.Item2), Tensor.From([0L, 1, 2, 3]));
+                var loss = ClassificationLosses.CrossEntropy(pair.Model.Call(pair.Item2), Tensor.From([0L, 1, 2, 3]));
                 loss.Backward();
                 return loss.ToDouble();
             })
@@ -117,12 +122,15 @@ public sealed class ExperimentTests : IDisposable
             Assert.Equal(("minitrain", "minival"), (experiment.TrainData.Split, experiment.TestData.Split));
             seen = Names(experiment.TrainData);
             Assert.Equal(Enumerable.Range(0, 96).Select(i => $"{i}").Order(), seen.Concat(Names(experiment.TestData)).Order());
-            Assert.Equal(2, Assert.Single(experiment.TestData.Labels.CountBy(label => label).Select(c => c.Value).Distinct()));
+            Assert.Equal(
+                2,
+                Assert.Single(ClassLabels.Of(experiment.TestData).Labels.CountBy(label => label).Select(c => c.Value).Distinct())
+            );
             experiment.Train();
         }
         var run = new RunFolder(Run("tuning"));
         Assert.Equal(seen, File.ReadAllLines(run.SamplesPath)[1..]);
-        Assert.Equal(20, Experiment.Evaluate(TrainedModel.FromRun(Run("tuning"))).Count);
+        Assert.Equal(20, Measured("tuning", ModelBundle.Load(Run("tuning"))).Count);
         // Another seed of the training sees the same samples, another seed of the subset others.
         using (var again = Experiment.Begin(RecipePath, [.. settings, "train.seed=8"], Run("again")))
             Assert.Equal(seen, Names(again.TrainData));
@@ -132,7 +140,7 @@ public sealed class ExperimentTests : IDisposable
             Assert.Equal(seen, Names(listed.TrainData));
         Assert.False(File.Exists(new RunFolder(Run("listed")).SamplesPath));
 
-        static string[] Names(Data.Dataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
+        static string[] Names(Dataset data) => [.. Enumerable.Range(0, data.Count).Select(data.SampleName)];
     }
 
     [Theory]
@@ -144,7 +152,7 @@ public sealed class ExperimentTests : IDisposable
         using var experiment = Experiment.Begin(RecipePath, [setting], Run(setting));
         Assert.Equal((count, 40), (experiment.TrainData.Count, experiment.TestData.Count));
         if (!setting.Contains("limit", StringComparison.Ordinal))
-            Assert.Single(experiment.TrainData.Labels.CountBy(label => label).Select(c => c.Value).Distinct());
+            Assert.Single(ClassLabels.Of(experiment.TrainData).Labels.CountBy(label => label).Select(c => c.Value).Distinct());
         Assert.Equal(!setting.Contains("limit", StringComparison.Ordinal), File.Exists(experiment.Run.SamplesPath));
     }
 
@@ -238,8 +246,8 @@ public sealed class ExperimentTests : IDisposable
         Assert.Contains("--resume", error.Message, StringComparison.Ordinal);
         Assert.Contains("no run", Assert.Throws<RunException>(() => Experiment.Resume(Run("never"))).Message, StringComparison.Ordinal);
         Assert.Contains(
-            "no checkpoint yet",
-            Assert.Throws<RunException>(() => TrainedModel.FromRun(Run("once"))).Message,
+            "the run has no checkpoint",
+            Assert.Throws<RunException>(() => ModelBundle.Load(Run("once"))).Message,
             StringComparison.Ordinal
         );
     }

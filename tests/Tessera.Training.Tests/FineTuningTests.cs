@@ -9,11 +9,11 @@ public sealed class FineTuningTests
 {
     private const string Name = "vit_2_4_32";
 
-    private static DataFacts Facts(int classes, int side, string prefix = "class") =>
+    private static ImageFacts Facts(int classes, int side, string prefix = "class") =>
         new([.. Enumerable.Range(0, classes).Select(i => $"{prefix} {i}")], 3, side, side, [0.5f], [0.25f]);
 
     // A run of one checkpoint, without having trained.
-    private static string Run(string folder, DataFacts facts, bool ema = false)
+    private static string Run(string folder, ImageFacts facts, bool ema = false)
     {
         using var scope = new Scope();
         var run = new RunFolder(folder);
@@ -22,20 +22,28 @@ public sealed class FineTuningTests
             "r.yaml"
         );
         RunFolder.Write(run.RecipePath, recipe.ToYaml());
-        run.WriteFacts(facts);
         Torch.Seed(1);
-        var model = Registry.Create(Name, recipe.Model.Options(facts));
+        var model = Registry.Create(Name, recipe.Model.Options(facts.ModelDefaults));
         var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = model.StateDict() };
         if (ema)
             files["ema"] = model.StateDict().ToDictionary(e => e.Key, e => e.Value + 1);
-        run.Checkpoints.Save(new(3, 3, false, 0, 0, Tally.Empty, null), files);
+        run.Checkpoints.Save(new(3, 3, false, 0, 0, StepMetrics.Empty, null), files);
+        var content = new BundleContent(
+            Name,
+            recipe.Model.Options(facts.ModelDefaults),
+            new ClassificationTask(),
+            facts,
+            recipe.EvaluationTransforms,
+            recipe.Train.Precision
+        );
+        new BundleFolder(run.BundlePath).Write(content, run.Checkpoints);
         return folder;
     }
 
-    private static Backbone Begin(string weights, DataFacts facts, ModelRecipe? recipe = null)
+    private static Backbone Begin(string weights, ImageFacts facts, ModelRecipe? recipe = null)
     {
         Torch.Seed(2);
-        return InitialWeights.Create((recipe ?? new(Name)) with { Weights = weights }, facts);
+        return new InitialWeights((recipe ?? new(Name)) with { Weights = weights }, new ClassificationTask(), facts).Create();
     }
 
     private static float[] Values(Module model, string name) => model.StateDict()[name].ToArray<float>();
@@ -132,7 +140,7 @@ public sealed class FineTuningTests
         using var scope = new Scope();
         using var folder = new TempFolder();
         Assert.Contains(
-            "there is no run",
+            "there is neither a run",
             Assert.Throws<RunException>(() => Begin(folder.Path, Facts(4, 32))).Message,
             StringComparison.Ordinal
         );
@@ -144,7 +152,7 @@ public sealed class FineTuningTests
         );
         var file = new RunFolder(run).Checkpoints.Newest()!.FileOf("model");
         Assert.Contains(
-            "no run folder",
+            "is not the folder of a run",
             Assert.Throws<RunException>(() => Begin(file, Facts(4, 32), new(Name, WeightsEma: true))).Message,
             StringComparison.Ordinal
         );

@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 
 namespace Tessera.Training.Tests;
@@ -16,9 +15,9 @@ public sealed class GuidanceTests
         var (student, guide) = (Small.Vit(), Small.Guide());
         var method = new LocalityGuidance(new(new(Model: "guide_resnet20"), GuideBatchNorm: statistics), student, guide);
         var before = guide.StateDict().ToDictionary(e => e.Key, e => e.Value.ToBytes());
-        using var batch = Small.Source().Epoch(0, 0).First();
-        var optimizer = new AdamWOptions(1e-2).Create(student, method);
-        method.Compute(student, batch, new(0, 1, 0, 1)).Total.Backward();
+        using var batch = Small.Source().Epoch(0).First();
+        var optimizer = new AdamWOptions(1e-2).Optimizer(method);
+        method.Compute(batch, new(0, 1, 0, 1)).Total.Backward();
         optimizer.Step();
         Assert.All(guide.NamedParameters(), p =>
             Assert.True(p.Parameter.Grad is null && before[p.Name].AsSpan().SequenceEqual(p.Parameter.ToBytes()))
@@ -28,7 +27,7 @@ public sealed class GuidanceTests
             statistics == GuideStatistics.Running,
             before["stem.bn.running_mean"].AsSpan().SequenceEqual(guide.StateDict()["stem.bn.running_mean"].ToBytes())
         );
-        Assert.DoesNotContain(method.StateDict().Keys, name => name.Contains("stem", StringComparison.Ordinal));
+        Assert.DoesNotContain(method.OwnStateDict().Keys, name => name.Contains("stem", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -80,13 +79,13 @@ public sealed class GuidanceTests
         if (!Registry.All.Any(variant => variant.Name == name))
             Assert.Fail($"no model {name}; there are {string.Join(", ", Registry.Find(name.Split('_')[0]).Select(v => v.Name).Take(12))}");
         var student = Registry.Create(name, new() { Classes = 3, ImageSize = (side, side) });
-        var method = new WithAuxiliaries(
+        var method = new WithAuxiliaryLosses(
             new LocalityGuidance(new(new(Model: "guide_resnet20")), student, Small.Guide()),
             [new RelativeLocalizationOptions(Samples: 4).Create(new(student, Device.Cpu))]
         );
-        var batch = new Batch(Torch.Randn([2, 3, side, side]), Tensor.From<long>([0, 2]), [0, 1]);
+        var batch = Batches.Labelled(Torch.Randn([2, 3, side, side]), Tensor.From<long>([0, 2]), [0, 1]);
         student.Train();
-        var loss = method.Compute(student, batch, new(1, 10, 0, 1));
+        var loss = method.Compute(batch, new(1, 10, 0, 1));
         Assert.True(double.IsFinite(loss.Total.ToDouble()));
         Assert.Equal(["guidance", "labels", "localization"], loss.Parts.Keys.Order());
         loss.Total.Backward();

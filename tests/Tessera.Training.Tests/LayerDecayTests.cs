@@ -49,7 +49,7 @@ public sealed class LayerDecayTests
     {
         using var scope = new Scope();
         var model = new TinyModel();
-        var groups = new AdamWOptions(LayerDecay: 0.5).Create(model, new Learning()).Groups;
+        var groups = new AdamWOptions(LayerDecay: 0.5).Optimizer(new Learning(model)).Groups;
         var scales = groups.SelectMany(g => g.Parameters.Select(p => (p.Name, g.Scale, g.WeightDecay))).ToDictionary(p => p.Name);
         Assert.Equal(model.NamedParameters().Count() + 1, scales.Count);
         Assert.Equal(("stem.weight", 0.25, 0.05), scales["stem.weight"]);
@@ -64,7 +64,7 @@ public sealed class LayerDecayTests
         using var scope = new Scope();
         var model = new TinyModel();
         var before = model.Stem.Weight.Detach().Clone();
-        var optimizer = new SgdOptions(1, 0, 0, LayerDecay: 0.5).Create(model, new Supervised());
+        var optimizer = new SgdOptions(1, 0, 0, LayerDecay: 0.5).Optimizer(new Supervised(model));
         foreach (var (_, parameter) in model.NamedParameters())
             parameter.Grad = parameter.OnesLike();
         optimizer.Step();
@@ -73,9 +73,9 @@ public sealed class LayerDecayTests
 }
 
 /// <summary>A method with a parameter of its own.</summary>
-internal sealed partial class Learning : Objective
+internal sealed partial class Learning(Backbone model) : BackboneObjective(model)
 {
     private readonly Parameter weight = new([2, 2]);
 
-    protected override Loss ForwardLoss(Backbone student, Data.Batch batch, Progress progress) => new(weight.Sum());
+    protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase) => new(weight.Sum());
 }

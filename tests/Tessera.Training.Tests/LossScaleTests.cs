@@ -8,13 +8,18 @@ namespace Tessera.Training.Tests;
 public sealed class LossScaleTests
 {
     /// <summary>A loss so large that the first steps overflow float32 at the largest scale.</summary>
-    private sealed class Loud : Objective
+    private sealed class Loud(TinyModel model) : BackboneObjective(model)
     {
-        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress) =>
-            new(Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels) * 1000);
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase) =>
+            new(ClassificationLosses.CrossEntropy(Student.Call(batch.Inputs), batch.Labels()) * 1000);
     }
 
-    private static Dictionary<string, byte[]> Train(string folder, Func<GradientScaler?> scaler, int[] stops, Objective? objective = null)
+    private static Dictionary<string, byte[]> Train(
+        string folder,
+        Func<GradientScaler?> scaler,
+        int[] stops,
+        Func<TinyModel, Objective>? objective = null
+    )
     {
         var result = new Dictionary<string, byte[]>();
         foreach (var stop in stops)
@@ -60,7 +65,12 @@ public sealed class LossScaleTests
         var events = new List<TrainingEvent>();
         var scaler = Overflowing();
         using var scope = new Scope();
-        var (trainer, model, optimizer) = Tiny.Training(folder.Path, scaler: scaler, objective: new Loud(), report: events.Add);
+        var (trainer, model, optimizer) = Tiny.Training(
+            folder.Path,
+            scaler: scaler,
+            objective: model => new Loud(model),
+            report: events.Add
+        );
         using (trainer)
         {
             var before = model.Head.Weight.ToBytes();
@@ -82,7 +92,7 @@ public sealed class LossScaleTests
     public void The_scale_goes_on_where_it_was()
     {
         using var whole = new TempFolder();
-        var expected = Train(whole.Path, Overflowing, [20], new Loud());
+        var expected = Train(whole.Path, Overflowing, [20], model => new Loud(model));
         foreach (
             var stops in (int[][])
                 [
@@ -93,7 +103,7 @@ public sealed class LossScaleTests
         )
         {
             using var parts = new TempFolder();
-            Equal(expected, Train(parts.Path, Overflowing, stops, new Loud()));
+            Equal(expected, Train(parts.Path, Overflowing, stops, model => new Loud(model)));
             Assert.Equal(ResumeTests.Log(whole.Path), ResumeTests.Log(parts.Path));
         }
     }
@@ -102,7 +112,7 @@ public sealed class LossScaleTests
     public void A_scale_below_one_is_not_to_blame()
     {
         using var scope = new Scope();
-        using var trainer = Tiny.Training(null, scaler: new(1), objective: new Steep()).Trainer;
+        using var trainer = Tiny.Training(null, scaler: new(1), objective: model => new Steep(model)).Trainer;
         Assert.Contains(
             "the gradient of head.bias is not finite",
             Assert.Throws<NonFiniteLossException>(() => trainer.Train()).Message,
@@ -110,11 +120,11 @@ public sealed class LossScaleTests
         );
     }
 
-    private sealed class Steep : Objective
+    private sealed class Steep(TinyModel model) : BackboneObjective(model)
     {
-        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
-            var zero = ((TinyModel)student).Head.Bias!.Sum();
+            var zero = ((TinyModel)Student).Head.Bias!.Sum();
             return new((zero - zero.Detach()).Sqrt());
         }
     }

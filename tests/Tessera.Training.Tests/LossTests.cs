@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 
 namespace Tessera.Training.Tests;
@@ -13,7 +12,7 @@ public sealed class LossTests
         var golden = new Golden("cct/label_smoothing_ce.json");
         var logits = golden.Input("logits");
         logits.RequiresGrad = true;
-        var loss = Losses.CrossEntropy(logits, golden.Input("labels"), (double)golden.Config["smoothing"]!);
+        var loss = ClassificationLosses.CrossEntropy(logits, golden.Input("labels"), (double)golden.Config["smoothing"]!);
         Golden.Equal(golden.Output("loss"), loss, 1e-12);
         loss.Backward();
         Golden.Equal(golden.Gradients.Single().Values, logits.Grad!, 1e-12);
@@ -36,13 +35,13 @@ public sealed class LossTests
         // Files with soft targets were computed in part in float32.
         var tolerance = soft ? 1e-6 : 1e-12;
         var own = soft
-            ? Losses.SoftCrossEntropy(
+            ? ClassificationLosses.SoftCrossEntropy(
                 inputs["class_logits"],
                 Tensor.From(golden.Output("soft_targets"), inputs["class_logits"].Shape.AsSpan())
             )
-            : Losses.CrossEntropy(inputs["class_logits"], golden.Input("labels"), (double)golden.Config["smoothing"]!);
+            : ClassificationLosses.CrossEntropy(inputs["class_logits"], golden.Input("labels"), (double)golden.Config["smoothing"]!);
         Golden.Equal(golden.Output("base_loss"), own, tolerance);
-        var loss = Losses.Distillation(
+        var loss = ClassificationLosses.Distillation(
             own,
             inputs["distillation_logits"],
             inputs["teacher_logits"],
@@ -61,8 +60,12 @@ public sealed class LossTests
     {
         using var scope = new Scope();
         var (logits, teacher) = (Torch.Randn([4, 7]), Torch.Randn([4, 7]));
-        var perElement = Losses.FromTeacher(logits, teacher, DistillationKind.Soft, 2).ToDouble();
-        Assert.Equal(7 * perElement, Losses.FromTeacher(logits, teacher, DistillationKind.Soft, 2, perBatch: true).ToDouble(), 1e-4);
+        var perElement = ClassificationLosses.FromTeacher(logits, teacher, DistillationKind.Soft, 2).ToDouble();
+        Assert.Equal(
+            7 * perElement,
+            ClassificationLosses.FromTeacher(logits, teacher, DistillationKind.Soft, 2, perBatch: true).ToDouble(),
+            1e-4
+        );
     }
 
     [Fact]
@@ -73,14 +76,14 @@ public sealed class LossTests
             Registry.Create("deit_tiny_patch16_224", Small),
             Registry.Create("deit_tiny_distilled_patch16_224", Small)
         );
-        var method = new Distillation(new(new(Run: "x"), DistillationKind.Hard), teacher);
+        var method = new Distillation(new(new(Run: "x"), DistillationKind.Hard), student, teacher);
         method.Train();
-        Assert.Empty(method.StateDict());
-        Assert.Empty(method.Parameters());
+        Assert.Empty(method.OwnStateDict());
+        Assert.Equal(student.Parameters(), method.Parameters());
         Assert.False(teacher.Training);
         var before = teacher.Parameters().First().ToArray<float>();
-        var optimizer = new SgdOptions(0.1).Create(student, method);
-        var loss = method.Compute(student, new(Torch.Randn([2, 3, 32, 32]), Tensor.From([0L, 1]), [0, 1]), new(0, 1, 0, 1));
+        var optimizer = new SgdOptions(0.1).Optimizer(method);
+        var loss = method.Compute(Batches.Labelled(Torch.Randn([2, 3, 32, 32]), Tensor.From([0L, 1]), [0, 1]), new(0, 1, 0, 1));
         loss.Total.Backward();
         optimizer.Step();
         Assert.All(teacher.Parameters(), parameter => Assert.Null(parameter.Grad));
@@ -96,9 +99,9 @@ public sealed class LossTests
     public void Distillation_into_a_model_without_its_token_says_what_to_choose()
     {
         using var scope = new Scope();
-        var method = new Distillation(new(new(Run: "x")), new TinyModel());
-        var batch = Tiny.Source().Epoch(0, 0).First();
-        var error = Assert.Throws<InvalidOperationException>(() => method.Compute(new TinyModel(), batch, new(0, 1, 0, 1)));
+        var method = new Distillation(new(new(Run: "x")), new TinyModel(), new TinyModel());
+        var batch = Tiny.Source().Epoch(0).First();
+        var error = Assert.Throws<InvalidOperationException>(() => method.Compute(batch, new(0, 1, 0, 1)));
         Assert.Contains("no distillation token", error.Message, StringComparison.Ordinal);
     }
 
@@ -108,10 +111,10 @@ public sealed class LossTests
         using var scope = new Scope();
         var model = new TinyModel();
         model.Eval();
-        var batch = Tiny.Source().Epoch(0, 0).First();
-        var hard = new Supervised().Compute(model, batch, new(0, 1, 0, 1)).Total.ToDouble();
-        var oneHot = batch.Labels.OneHot(TinyModel.Labels).To(DType.Float32);
-        Assert.Equal(hard, new Supervised(0.5).Compute(model, batch with { Targets = oneHot }, new(0, 1, 0, 1)).Total.ToDouble(), 1e-5);
+        var batch = Tiny.Source().Epoch(0).First();
+        var hard = new Supervised(model).Compute(batch, new(0, 1, 0, 1)).Total.ToDouble();
+        var oneHot = batch.Labels().OneHot(TinyModel.Labels).To(DType.Float32);
+        Assert.Equal(hard, new Supervised(model, 0.5).Compute(batch.WithSoft(oneHot), new(0, 1, 0, 1)).Total.ToDouble(), 1e-5);
     }
 
     [Fact]
@@ -120,14 +123,18 @@ public sealed class LossTests
         using var scope = new Scope();
         var model = new TinyModel();
         model.Eval();
-        var batch = Tiny.Source().Epoch(0, 0).First();
-        double Of(Supervised objective, Batch given) => objective.Compute(model, given, new(0, 1, 0, 1)).Total.ToDouble();
-        var smoothed = Losses.Smoothed(batch.Labels, TinyModel.Labels, 0.3);
+        var batch = Tiny.Source().Epoch(0).First();
+        double Of(Supervised objective, Batch given) => objective.Compute(given, new(0, 1, 0, 1)).Total.ToDouble();
+        var smoothed = ClassificationLosses.Smoothed(batch.Labels(), TinyModel.Labels, 0.3);
         Assert.Equal([0.1f, 0.8f], smoothed.ToArray<float>().Select(v => MathF.Round(v, 5)).Distinct().Order());
-        var bce = Of(new(0.3, ClassificationLoss.Bce), batch);
-        Assert.Equal(bce, Of(new(0, ClassificationLoss.Bce), batch with { Targets = smoothed }), 1e-6);
-        Assert.Equal(TinyModel.Labels * bce, Of(new(0.3, ClassificationLoss.Bce, sumClasses: true), batch), 1e-5);
-        Assert.Equal(Of(new(0, ClassificationLoss.Bce), batch), Of(new(0.3, ClassificationLoss.Bce, threshold: 0.2), batch), 1e-6);
-        Assert.NotEqual(bce, Of(new(0.3), batch), 1e-3);
+        var bce = Of(new(model, 0.3, ClassificationLoss.Bce), batch);
+        Assert.Equal(bce, Of(new(model, 0, ClassificationLoss.Bce), batch.WithSoft(smoothed)), 1e-6);
+        Assert.Equal(TinyModel.Labels * bce, Of(new(model, 0.3, ClassificationLoss.Bce, sumClasses: true), batch), 1e-5);
+        Assert.Equal(
+            Of(new(model, 0, ClassificationLoss.Bce), batch),
+            Of(new(model, 0.3, ClassificationLoss.Bce, threshold: 0.2), batch),
+            1e-6
+        );
+        Assert.NotEqual(bce, Of(new(model, 0.3), batch), 1e-3);
     }
 }

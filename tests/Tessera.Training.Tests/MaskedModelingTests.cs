@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Testing;
 
@@ -46,8 +45,8 @@ public sealed class MaskedModelingTests
         var method = new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), Jitter: 0), student, teacher);
         teacher.LoadStateDict(student.StateDict());
         student.Eval();
-        using var batch = Small.Source().Epoch(0, 0).First();
-        Assert.Equal(0, method.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(), 6);
+        using var batch = Small.Source().Epoch(0).First();
+        Assert.Equal(0, method.Compute(batch, new(0, 1, 0, 1)).Total.ToDouble(), 6);
     }
 
     [Fact]
@@ -76,8 +75,8 @@ public sealed class MaskedModelingTests
             student,
             Small.Vit(48)
         );
-        using var batch = Small.Source().Epoch(0, 0).First();
-        var loss = method.Compute(student, batch, new(0, 1, 0, 1));
+        using var batch = Small.Source().Epoch(0).First();
+        var loss = method.Compute(batch, new(0, 1, 0, 1));
         Assert.True(loss.Total.ToDouble() > 0);
         loss.Total.Backward();
         string[] without = [.. student.NamedParameters().Where(p => p.Parameter is { RequiresGrad: true, Grad: null }).Select(p => p.Name)];
@@ -97,7 +96,7 @@ public sealed class MaskedModelingTests
             _ => ["head"],
         };
         Assert.Equal(expected, without.Select(name => name[..name.LastIndexOf('.')]).Distinct());
-        Assert.Equal(target != DistillationTarget.Relations, method.StateDict().ContainsKey("adapter.weight"));
+        Assert.Equal(target != DistillationTarget.Relations, method.OwnStateDict().ContainsKey("adapter.weight"));
     }
 
     [Theory]
@@ -144,7 +143,7 @@ public sealed class MaskedModelingTests
         var student = Small.Vit();
         var method = new MaskedAutoencoder(new(Dim: 16, Depth: 1, Heads: 2), student);
         Assert.False(student.Positions.RequiresGrad);
-        Assert.DoesNotContain(new AdamWOptions().Create(student, method).Groups.SelectMany(g => g.Parameters), p =>
+        Assert.DoesNotContain(new AdamWOptions().Optimizer(method).Groups.SelectMany(g => g.Parameters), p =>
             p.Name.EndsWith("pos_embed", StringComparison.Ordinal)
         );
         Assert.Equal(0, student.Positions[0][0].Abs().Max().ToDouble());

@@ -1,5 +1,4 @@
 using System.Text.Json.Nodes;
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Testing;
 
@@ -10,17 +9,18 @@ namespace Tessera.Training.Tests;
 public sealed partial class MemoryTests
 {
     /// <summary>The loss of the head alone on the raw pixels: no dropout, no batch statistics. More than so many samples at a time do not fit.</summary>
-    private sealed class Narrow(int most, bool inBackward = false, bool mean = true) : Objective
+    private sealed class Narrow(TinyModel model, int most, bool inBackward = false, bool mean = true) : BackboneObjective(model)
     {
         internal List<int> Seen { get; } = [];
 
         public override bool MeanOverSamples => mean;
 
-        protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
             Assert.Equal(batch.Count, batch.Inputs.Size(0));
-            Assert.Equal(batch.Count, batch.Labels.Size(0));
-            Assert.All([batch.Targets, batch.Mask], part => Assert.Equal(batch.Count, part?.Size(0) ?? batch.Count));
+            var (labels, soft) = (ClassTargets)batch.Targets;
+            Assert.Equal(batch.Count, labels.Size(0));
+            Assert.All([soft, batch.Mask], part => Assert.Equal(batch.Count, part?.Size(0) ?? batch.Count));
             // Drawn in every attempt: a step that is done again has to draw the same.
             var noise = Torch.Rand(1).ToDouble();
             var pooled = batch.Inputs.Reshape(batch.Count, -1).Slice(1, 0, TinyModel.Width).To(DType.Float32);
@@ -28,16 +28,14 @@ public sealed partial class MemoryTests
                 pooled = pooled * mask.To(DType.Float32);
             if (!inBackward)
                 Ask(batch.Count);
-            var logits = ((TinyModel)student).Head.Call(pooled);
+            var logits = ((TinyModel)Student).Head.Call(pooled);
             if (inBackward)
                 logits = new Asking(() => Ask(batch.Count)).Apply(logits)[0];
             Seen.Add(batch.Count);
-            var loss = batch.Targets is { } targets ? Losses.SoftCrossEntropy(logits, targets) : Losses.CrossEntropy(logits, batch.Labels);
-            return new(loss)
-            {
-                Logits = logits,
-                Parts = new Dictionary<string, Tensor> { ["noise"] = Tensor.Of(noise) },
-            };
+            var loss = soft is not null
+                ? ClassificationLosses.SoftCrossEntropy(logits, soft)
+                : ClassificationLosses.CrossEntropy(logits, labels);
+            return new(loss) { Parts = new Dictionary<string, Tensor> { ["noise"] = Tensor.Of(noise) } };
         }
 
         // The engine's own answer to a request that no machine can meet.
@@ -60,7 +58,7 @@ public sealed partial class MemoryTests
     }
 
     private static (double[] Head, List<TrainingEvent> Events, string[] Log) Train(
-        Objective objective,
+        Func<TinyModel, Objective> objective,
         TrainOptions? options = null,
         BatchSource? data = null
     )
@@ -101,17 +99,7 @@ public sealed partial class MemoryTests
             }
         )
         {
-            var setup = new TrainingSetup(
-                model,
-                new Supervised(),
-                new AdamWOptions(1e-3).Create(model, new Supervised()),
-                new CosineOptions(1),
-                1e-3,
-                Tiny.Source(),
-                null,
-                new(),
-                new()
-            );
+            var objective = new Supervised(model);
             var constant = model
                 .NamedBuffers()
                 .Where(entry => entry.Buffer.Constant)
@@ -120,7 +108,7 @@ public sealed partial class MemoryTests
             var (height, width) = model.ImageSize;
             var input = Torch.Randn([4, model.Channels, height, width]);
             var before = LiveTensors.Settled();
-            var start = new StepStart(setup, Device.Cpu);
+            var start = new StepSnapshot(objective, Device.Cpu);
             Assert.Equal(changing, Tensor.LiveCount - before);
             model.Train();
             var first = model.Call(input);
@@ -140,10 +128,10 @@ public sealed partial class MemoryTests
     [InlineData(1, true, 2)]
     public void Halving_keeps_the_batch_and_its_result(int most, bool inBackward, int accumulate)
     {
-        var options = Tiny.Options with { Accumulate = accumulate };
-        var whole = Train(new Narrow(int.MaxValue), options);
-        var narrow = new Narrow(most, inBackward);
-        var parts = Train(narrow, options);
+        var options = Tiny.Options with { GradAccumSteps = accumulate };
+        var whole = Train(model => new Narrow(model, int.MaxValue), options);
+        Narrow? narrow = null;
+        var parts = Train(model => narrow = new Narrow(model, most, inBackward), options);
         Near(whole.Head, parts.Head);
         var halved = parts.Events.OfType<MicroBatchHalved>().ToArray();
         Assert.All(halved, one => Assert.Equal(0, one.Step));
@@ -159,7 +147,7 @@ public sealed partial class MemoryTests
         Assert.True(halved[0].BatchStatistics);
         Assert.Contains("batch norms", halved[0].Remark, StringComparison.Ordinal);
         Assert.Equal(halved.Length, parts.Log.Count(line => line.Contains("\"kind\":\"micro_batch\"", StringComparison.Ordinal)));
-        Assert.Equal(Math.Min(most, 3), narrow.Seen[^(Math.Min(2, accumulate))..].Max());
+        Assert.Equal(Math.Min(most, 3), narrow!.Seen[^(Math.Min(2, accumulate))..].Max());
         Near(Losses(whole.Events), Losses(parts.Events));
 
         static double[] Losses(List<TrainingEvent> events) => [.. events.OfType<StepDone>().Select(step => step.Loss)];
@@ -168,11 +156,14 @@ public sealed partial class MemoryTests
     [Fact]
     public void Sharpness_aware_steps_are_divided_in_both_passes()
     {
-        var options = Tiny.Options with { Sam = new(), Clip = null };
-        Near(Train(new Narrow(int.MaxValue), options).Head, Train(new Narrow(2, inBackward: true), options).Head);
+        var options = Tiny.Options with { Sam = new(), ClipGrad = null };
+        Near(
+            Train(model => new Narrow(model, int.MaxValue), options).Head,
+            Train(model => new Narrow(model, 2, inBackward: true), options).Head
+        );
         // The second pass of the third step alone: the first is not done again.
         var calls = 0;
-        var late = Train(new Wrapped(() => ++calls == 6), options);
+        var late = Train(model => new Wrapped(model, () => ++calls == 6), options);
         Assert.Equal(2, Assert.Single(late.Events.OfType<MicroBatchHalved>()).Step);
         Assert.Equal(5 + 1 + 2 + 4 * 7, calls);
     }
@@ -183,8 +174,8 @@ public sealed partial class MemoryTests
         static string Noise((double[], List<TrainingEvent>, string[] Log) run) =>
             string.Join(' ', run.Log.Select(line => JsonNode.Parse(line)!["noise"]?.ToJsonString()).OfType<string>());
         // The second run draws once before it fails, and begins again with parts of 3.
-        var small = Train(new Narrow(3), Tiny.Options with { MicroBatch = 3 });
-        var again = Train(new Narrow(3));
+        var small = Train(model => new Narrow(model, 3), Tiny.Options with { MicroBatch = 3 });
+        var again = Train(model => new Narrow(model, 3));
         Assert.Equal(Noise(small), Noise(again));
         Assert.Equal(small.Head, again.Head);
     }
@@ -192,7 +183,7 @@ public sealed partial class MemoryTests
     [Fact]
     public void Running_statistics_of_the_failed_attempt_are_forgotten()
     {
-        static double[] Statistics(Objective objective, TrainOptions options)
+        static double[] Statistics(Func<TinyModel, Objective> objective, TrainOptions options)
         {
             using var scope = new Scope();
             var (trainer, model, _) = Tiny.Training(null, options, objective: objective, test: false);
@@ -201,22 +192,21 @@ public sealed partial class MemoryTests
             return [.. model.NamedBuffers().SelectMany(b => b.Buffer.ToArray<double>())];
         }
         var calls = 0;
-        var failing = new Wrapped(() => ++calls == 2);
         Assert.Equal(
-            Statistics(new Supervised(), Tiny.Options with { MicroBatch = 2 }),
-            Statistics(failing, Tiny.Options with { MicroBatch = 3 })
+            Statistics(model => new Supervised(model), Tiny.Options with { MicroBatch = 2 }),
+            Statistics(model => new Wrapped(model, () => ++calls == 2), Tiny.Options with { MicroBatch = 3 })
         );
         Assert.Equal(5, calls);
     }
 
     // Runs out of memory after the forward pass, so that running statistics have changed by then.
-    private sealed partial class Wrapped(Func<bool> full) : Objective
+    private sealed partial class Wrapped(TinyModel model, Func<bool> full) : BackboneObjective(model)
     {
-        private readonly Supervised inner = new();
+        private readonly Supervised inner = new(model);
 
-        protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
-            var loss = inner.Compute(student, batch, progress);
+            var loss = inner.Compute(batch, progress);
             if (full())
                 Torch.Empty([1L << 47]);
             return loss;
@@ -239,25 +229,26 @@ public sealed partial class MemoryTests
                             .Range(0, 6)
                             .SelectMany(_ => random.NextDouble() is var share ? new[] { (float)share, (float)(1 - share), 0 } : []),
                     ];
-                    return new Batch(Tensor.From(words, 6, TinyModel.Width), Tensor.From(new long[6]), [.. Enumerable.Range(0, 6)])
+                    var view = new BatchView(Tensor.From(words, 6, TinyModel.Width))
                     {
-                        Targets = Tensor.From(targets, 6, 3),
                         Mask = Tensor.From([.. words.Select(word => word % 2 == 0)], 6, TinyModel.Width),
                     };
+                    var both = new ClassTargets(Tensor.From(new long[6]), Tensor.From(targets, 6, 3));
+                    return new Batch([view], both, [.. Enumerable.Range(0, 6)]);
                 });
-        var data = new BatchSource(4, Words);
-        Near(Train(new Narrow(int.MaxValue), data: data).Head, Train(new Narrow(1), data: data).Head);
+        var data = new FunctionSource(4, Words);
+        Near(Train(model => new Narrow(model, int.MaxValue), data: data).Head, Train(model => new Narrow(model, 1), data: data).Head);
     }
 
     [Fact]
     public void The_smaller_size_is_remembered_by_checkpoints()
     {
         using var folder = new TempFolder();
-        using (var first = Tiny.Training(folder.Path, objective: new Narrow(3), test: false).Trainer)
+        using (var first = Tiny.Training(folder.Path, objective: model => new Narrow(model, 3), test: false).Trainer)
             first.Train(until: 4);
         Assert.Equal(3, new RunFolder(folder.Path).Checkpoints.Newest()!.Position.MicroBatch);
         var events = new List<TrainingEvent>();
-        using var second = Tiny.Training(folder.Path, objective: new Narrow(3), report: events.Add, test: false).Trainer;
+        using var second = Tiny.Training(folder.Path, objective: model => new Narrow(model, 3), report: events.Add, test: false).Trainer;
         Assert.True(second.Resume());
         second.Train(until: 7);
         Assert.Empty(events.OfType<MicroBatchHalved>());
@@ -267,17 +258,17 @@ public sealed partial class MemoryTests
     public void A_single_sample_that_does_not_fit_ends_the_run_with_one_line()
     {
         using var scope = new Scope();
-        using var trainer = Tiny.Training(null, objective: new Narrow(0), test: false).Trainer;
+        using var trainer = Tiny.Training(null, objective: model => new Narrow(model, 0), test: false).Trainer;
         var error = Assert.Throws<StepMemoryException>(() => trainer.Train());
         Assert.Contains("a single sample does not fit into the memory of cpu at step 0", error.Message, StringComparison.Ordinal);
-        Assert.Contains("train.recompute_blocks", error.Message, StringComparison.Ordinal);
+        Assert.Contains("train.grad_checkpointing", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
 
     [Fact]
     public void Methods_that_compare_samples_are_not_divided()
     {
-        using var trainer = Tiny.Training(null, objective: new Narrow(3, mean: false), test: false).Trainer;
+        using var trainer = Tiny.Training(null, objective: model => new Narrow(model, 3, mean: false), test: false).Trainer;
         Assert.Contains(
             "compares the samples",
             Assert.Throws<StepMemoryException>(() => trainer.Train()).Message,
@@ -287,7 +278,7 @@ public sealed partial class MemoryTests
             "train.micro_batch",
             Assert
                 .Throws<RunException>(() =>
-                    Tiny.Training(null, Tiny.Options with { MicroBatch = 2 }, objective: new Narrow(3, mean: false))
+                    Tiny.Training(null, Tiny.Options with { MicroBatch = 2 }, objective: model => new Narrow(model, 3, mean: false))
                 )
                 .Message,
             StringComparison.Ordinal
@@ -297,7 +288,11 @@ public sealed partial class MemoryTests
     [Fact]
     public void Other_errors_of_the_engine_are_not_taken_for_a_lack_of_memory()
     {
-        using var trainer = Tiny.Training(null, objective: new Wrapped(() => throw new ShapeException("3 and 4")), test: false).Trainer;
+        using var trainer = Tiny.Training(
+            null,
+            objective: model => new Wrapped(model, () => throw new ShapeException("3 and 4")),
+            test: false
+        ).Trainer;
         Assert.Throws<ShapeException>(() => trainer.Train());
     }
 
@@ -307,14 +302,17 @@ public sealed partial class MemoryTests
         using var scope = new Scope();
         Torch.Seed(2);
         var model = new NarrowModel { Most = int.MaxValue };
-        var whole = Evaluator.Run(model, Tiny.Source(3).Epoch(0, 0));
+        var whole = Measure(model);
         model.Most = 2;
-        var parts = Evaluator.Run(model, Tiny.Source(3).Epoch(0, 0));
+        var parts = Measure(model);
         Assert.Equal(whole.Loss, parts.Loss, 1e-6);
         Assert.Equal(whole.Top1, parts.Top1);
         model.Most = 0;
-        Assert.Throws<TorchOutOfMemoryException>(() => Evaluator.Run(model, Tiny.Source(3).Epoch(0, 0)));
+        Assert.Throws<TorchOutOfMemoryException>(() => Measure(model));
     }
+
+    private static ClassificationMetrics Measure(Backbone model) =>
+        (ClassificationMetrics)Measurement.Run(model, Tiny.Source(3).Epoch(0), new ClassificationEvaluator(model, 15));
 
     /// <summary>A model that asks for more than there is when more than so many images come at a time.</summary>
     private sealed partial class NarrowModel : Backbone

@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 
 namespace Tessera.Training.Tests;
@@ -95,12 +94,12 @@ internal static class Methods
                 ),
             Small.Side
         ),
-        ["soft_distillation"] = (() => Small.Vit(), (s, _) => new SoftDistillation(Beside(s, Small.Guide()), 2), Small.Side),
+        ["soft_distillation"] = (() => Small.Vit(), (s, _) => new SoftDistillation(s, Beside(s, Small.Guide()), 2), Small.Side),
         ["intermediate_supervision"] = (Small.RevCol, (s, _) => new IntermediateSupervision(new(), s, Normalization.Inception), 32),
     };
 
-    internal static WithAuxiliaries With(Backbone student, RelativeLocalizationOptions options) =>
-        new(new Supervised(0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
+    internal static WithAuxiliaryLosses With(Backbone student, RelativeLocalizationOptions options) =>
+        new(new Supervised(student, 0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
 
     // Teachers are no part of a method: whoever makes them puts them where the student is.
     private static T Beside<T>(Backbone student, T teacher)
@@ -140,7 +139,7 @@ internal static class Methods
         TrainOptions? options = null
     )
     {
-        options = (options ?? new()) with { Seed = 5, LogEvery = 1, Clip = 5 };
+        options = (options ?? new()) with { Seed = 5, LogEvery = 1, ClipGrad = 5 };
         var device = Device.Parse(options.Device);
         var (student, create, side) = all[name];
         var labels = Path.Combine(folder, "labels");
@@ -152,8 +151,8 @@ internal static class Methods
         model.To(device);
         var method = create(model, labels);
         method.To(device);
-        var optimizer = new AdamWOptions(3e-3).Create(model, method);
-        var setup = new TrainingSetup(model, method, optimizer, new CosineOptions(epochs), 3e-3, Small.Source(side), null, options, new());
-        return (new(setup, run is null ? null : new RunFolder(run), report), model, method, optimizer);
+        var phases = Phases.Of(method, new AdamWOptions(3e-3), options);
+        var setup = new TrainingSetup(method, phases, new CosineOptions(epochs), Small.Source(side), options);
+        return (new(setup, run is null ? null : new RunFolder(run), report), model, method, phases[0].Optimizer);
     }
 }

@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Optim;
 using Tessera.Testing;
@@ -17,10 +16,10 @@ public sealed class NonFiniteTests
         };
 
     // Batches of the ordinary source, of which some hold a value that is no number.
-    private static BatchSource Poisoned(params (int Epoch, int Number)[] bad)
+    private static FunctionSource Poisoned(params (int Epoch, int Number)[] bad)
     {
         var source = Tiny.Source();
-        return new(source.Count, (epoch, skip) => source
+        return new(source.StepsPerEpoch, (epoch, skip) => source
                 .Epoch(epoch, skip)
                 .Select(
                     (batch, i) =>
@@ -162,31 +161,31 @@ public sealed class NonFiniteTests
     public void The_data_of_the_steps_are_those_behind_the_bad_batch()
     {
         using var folder = new TempFolder();
-        var objective = new Seeing();
+        Seeing? seeing = null;
         using var scope = new Scope();
         using var trainer = Tiny.Training(
             folder.Path,
             Options(NonFiniteAction.Rollback),
             epochs: 2,
-            objective: objective,
+            objective: model => seeing = new Seeing(model),
             data: Poisoned((0, 2)),
             test: false
         ).Trainer;
         trainer.Train();
-        Assert.Equal([0, 6, 12, 18, 24, 0, 6, 12, 18, 24, 0, 6, 12], objective.First);
-        Assert.Equal([0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9], objective.Steps);
+        Assert.Equal([0, 6, 12, 18, 24, 0, 6, 12, 18, 24, 0, 6, 12], seeing!.First);
+        Assert.Equal([0, 1, 2, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9], seeing.Steps);
     }
 
-    private sealed class Seeing : Objective
+    private sealed class Seeing(TinyModel model) : BackboneObjective(model)
     {
         internal List<int> First { get; } = [];
         internal List<long> Steps { get; } = [];
 
-        protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
             First.Add(batch.Indices[0]);
             Steps.Add(progress.Step);
-            return new(Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels));
+            return new(ClassificationLosses.CrossEntropy(Student.Call(batch.Inputs), batch.Labels()));
         }
     }
 
@@ -256,14 +255,14 @@ public sealed class NonFiniteTests
         Assert.Throws<ArgumentException>(() => Tiny.Training(null, Options(NonFiniteAction.Rollback)));
 
     /// <summary>A loss that is finite while one of its gradients is not.</summary>
-    private sealed class SteepAt(long step) : Objective
+    private sealed class SteepAt(TinyModel model, long step) : BackboneObjective(model)
     {
-        protected override Loss ForwardLoss(Backbone student, Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
-            var loss = Losses.CrossEntropy(student.Call(batch.Inputs), batch.Labels);
+            var loss = ClassificationLosses.CrossEntropy(Student.Call(batch.Inputs), batch.Labels());
             if (progress.Step != step)
                 return new(loss);
-            var zero = ((TinyModel)student).Head.Bias!.Sum();
+            var zero = ((TinyModel)Student).Head.Bias!.Sum();
             return new(loss + (zero - zero.Detach()).Sqrt());
         }
     }
@@ -277,9 +276,9 @@ public sealed class NonFiniteTests
             Options(NonFiniteAction.Stop) with
             {
                 Sam = new(),
-                Clip = null,
+                ClipGrad = null,
             },
-            objective: new SteepAt(3)
+            objective: model => new SteepAt(model, 3)
         ).Trainer;
         var error = Assert.Throws<NonFiniteLossException>(() => trainer.Train());
         Assert.Equal((3, "head.bias"), (error.Step, error.Where));
@@ -300,10 +299,10 @@ public sealed class NonFiniteTests
             folder.Path,
             Options(action, 1) with
             {
-                Clip = clip && !adaptive ? 1 : null,
-                ClipAdaptive = adaptive ? 1 : null,
+                ClipGrad = clip && !adaptive ? 1 : null,
+                ClipGradAdaptive = adaptive ? 1 : null,
             },
-            objective: new SteepAt(3),
+            objective: model => new SteepAt(model, 3),
             report: events.Add
         );
         using (trainer)

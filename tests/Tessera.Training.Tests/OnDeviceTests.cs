@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
@@ -17,7 +16,7 @@ public sealed class OnDeviceTests : IDisposable
             $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, batch: 16, root: {{Path.Combine(folder.Path, "data")}} }
-            augment: [ crop: { pad: 3 }, flip, erasing: 0.5, mixup: 0.8, cutmix ]
+            augment: [ random_crop: { pad: 3 }, random_horizontal_flip, random_erasing: 0.5, mixup: 0.8, cutmix ]
             objective: { name: supervised, smoothing: 0.1 }
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: cosine, epochs: 2, warmup: 0.5 }
@@ -74,7 +73,7 @@ public sealed class OnDeviceTests : IDisposable
     public void A_recipe_that_cannot_is_refused_when_it_is_read()
     {
         var message = Assert
-            .Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=true", "augment=[flip, rand_augment]"))
+            .Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=true", "augment=[random_horizontal_flip, rand_augment]"))
             .Message;
         Assert.StartsWith(
             "--set data.on_device=true: data.on_device: true is not possible with this augment: rand_augment works on the processor only; on a device there are",
@@ -96,7 +95,7 @@ public sealed class OnDeviceTests : IDisposable
     public void Auto_means_a_gpu(string setting, string device, bool expected)
     {
         var recipe = Recipe.Load(RecipePath, $"data.on_device={setting}");
-        var (data, place) = (recipe.Data.OpenTraining(), Device.Parse(device));
+        var (data, place) = ((LoadableDataset)recipe.Data.OpenTraining(), Device.Parse(device));
         Assert.Equal(expected ? place : null, recipe.Data.BatchDevice(place, data, recipe.TrainingPipeline()));
         Assert.Equal(expected ? place : null, recipe.Data.BatchDevice(place, data, Pipeline.Plain, measuring: true));
     }
@@ -107,12 +106,13 @@ public sealed class OnDeviceTests : IDisposable
         var (asked, auto) = (Recipe.Load(RecipePath, "data.on_device=true").Data, Recipe.Load(RecipePath).Data);
         var files = new FileImages("photos", "train", ["a"], ["a.png"], [0]);
         Assert.Equal(
-            "data.on_device: true is not possible with photos: its images are decoded from files, and only those that lie in memory can lie on a device",
+            "data.on_device: true is not possible with photos: "
+                + "its images are decoded from files, and only images in memory can lie on a device",
             Assert.Throws<RunException>(() => asked.BatchDevice(Device.Cpu, files, Pipeline.Plain)).Message
         );
         Assert.Null(auto.BatchDevice(Device.Cuda, files, Pipeline.Plain));
-        Assert.Null(auto.BatchDevice(Device.Cuda, auto.OpenTraining(), new([new RandAugment()])));
+        Assert.Null(auto.BatchDevice(Device.Cuda, (LoadableDataset)auto.OpenTraining(), new([new RandAugment()])));
         // A model is measured by what its recipe says, on the processor if need be.
-        Assert.Null(asked.BatchDevice(Device.Cpu, asked.OpenTraining(), new([new EvaluationCrop(32)]), measuring: true));
+        Assert.Null(asked.BatchDevice(Device.Cpu, (LoadableDataset)asked.OpenTraining(), new([new EvaluationCrop(32)]), measuring: true));
     }
 }

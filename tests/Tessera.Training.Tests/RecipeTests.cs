@@ -9,7 +9,7 @@ public sealed class RecipeTests
         # A comment at the head.
         model: { name: cct_7_3x1_32 }
         data: { name: cifar10, batch: 96 }
-        augment: [ crop: { pad: 4 }, flip, shift: 2 ]
+        augment: [ random_crop: { pad: 4 }, random_horizontal_flip, random_shift: 2 ]
         objective: { name: supervised, smoothing: 0.1 }
         optimizer: { name: adamw, lr: 5.5e-4, weight_decay: 0.06 }
         schedule:
@@ -17,7 +17,7 @@ public sealed class RecipeTests
           epochs: 300
           warmup: 10
           form: timm
-        train: { precision: bf16, clip: 1, seed: 7 }
+        train: { precision: bf16, clip_grad: 1, seed: 7 }
         """;
 
     private static Recipe Parse(string yaml, params string[] settings) => Recipe.Parse(yaml, "r.yaml", settings);
@@ -35,21 +35,21 @@ public sealed class RecipeTests
         var recipe = Parse(Valid);
         Assert.Equal("cct_7_3x1_32", recipe.Model.Name);
         Assert.Equal(96, recipe.Data.Batch);
-        Assert.Equal(["RandomCrop", "RandomHorizontalFlip", "RandomShift"], recipe.Augment.Select(t => t.GetType().Name));
-        Assert.Equal(4, ((Data.RandomCrop)recipe.Augment[0]).Pad);
-        Assert.Equal(2, ((Data.RandomShift)recipe.Augment[2]).Pixels);
+        Assert.Equal(["RandomCrop", "RandomHorizontalFlip", "RandomShift"], recipe.Augment.First.Select(t => t.GetType().Name));
+        Assert.Equal(4, ((RandomCrop)recipe.Augment.First[0]).Pad);
+        Assert.Equal(2, ((RandomShift)recipe.Augment.First[2]).Pixels);
         Assert.Equal(new SupervisedOptions(0.1), recipe.Objective);
         Assert.Equal(new AdamWOptions(5.5e-4, 0.06), recipe.Optimizer);
         Assert.Equal(new CosineOptions(300, 10, Form: CosineForm.Timm), recipe.Schedule);
-        Assert.Equal(new TrainOptions(Precision.Bf16, Clip: 1, Seed: 7), recipe.Train);
+        Assert.Equal(new TrainOptions(Precision.Bf16, ClipGrad: 1, Seed: 7), recipe.Train);
         Assert.Equal(new EvaluationOptions(), recipe.Evaluation);
     }
 
     [Theory]
     [InlineData("train.seed=9", "seed: 9")]
     [InlineData("optimizer={name: sgd, momentum: 0.8}", "momentum: 0.8")]
-    [InlineData("augment=flip", "augment: [flip")]
-    [InlineData("augment.0.crop.pad=7", "pad: 7")]
+    [InlineData("augment=random_horizontal_flip", "augment: [random_horizontal_flip")]
+    [InlineData("augment.0.random_crop.pad=7", "pad: 7")]
     [InlineData("model.image_size=[28, 24]", "image_size: [28, 24]")]
     public void A_setting_changes_one_field(string setting, string expected) =>
         Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
@@ -64,7 +64,7 @@ public sealed class RecipeTests
     {
         using var scope = new Scope();
         var recipe = Parse(Valid, $"optimizer={{ name: {fields} }}");
-        Assert.Equal(type, recipe.Optimizer.Create(new TinyModel(), new Supervised()).GetType().Name);
+        Assert.Equal(type, recipe.Optimizer.Optimizer(new Supervised(new TinyModel())).GetType().Name);
         Assert.Equal(recipe.Optimizer, Recipe.Parse(recipe.ToYaml(), "again.yaml").Optimizer);
     }
 
@@ -98,7 +98,7 @@ public sealed class RecipeTests
         var recipe = Parse(
             Valid,
             "model.weights='a: \"b\" #\\n'",
-            "train.clip=1e-7",
+            "train.clip_grad=1e-7",
             "model.image_size=28",
             "objective={name: distillation, teacher: {run: 'x y'}, alpha: 0.3}"
         );
@@ -128,10 +128,65 @@ public sealed class RecipeTests
         )
         {
             Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
-            Assert.Contains(recipe.Data.Name, Data.Datasets.Kinds.Keys);
+            Assert.Contains(recipe.Data.Name, Data.Sets.Datasets.Kinds.Keys);
             Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), file).ToYaml());
         }
     }
+
+    // Each beside what it means today.
+    [Theory]
+    [InlineData("train.clip=0.5", "train.clip_grad=0.5")]
+    [InlineData("train.clip_adaptive=0.1", "train.clip_grad_adaptive=0.1")]
+    [InlineData("train.accumulate=3", "train.grad_accum_steps=3")]
+    [InlineData("train.recompute_blocks=true", "train.grad_checkpointing=true")]
+    [InlineData("auxiliary=[relative_localization: { mode: ce }]", "auxiliary_losses=[relative_localization: { mode: ce }]")]
+    [InlineData("augment=[crop: { pad: 3 }]", "augment=[random_crop: { pad: 3 }]")]
+    [InlineData("augment=[flip, vertical_flip: 0.3]", "augment=[random_horizontal_flip, random_vertical_flip: 0.3]")]
+    [InlineData("augment=[shift: 3]", "augment=[random_shift: 3]")]
+    [InlineData("augment=[resized_crop: 28, grayscale]", "augment=[random_resized_crop: 28, random_grayscale]")]
+    [InlineData("augment=[solarize, blur, erasing: 0.25]", "augment=[random_solarize, gaussian_blur, random_erasing: 0.25]")]
+    [InlineData("augment=[mixup: 0.8, smoothing: 0.2]", "augment=[mixup: 0.8, label_smoothing: 0.2]")]
+    [InlineData("augment=[{ name: crop, pad: 3 }]", "augment=[{ name: random_crop, pad: 3 }]")]
+    [InlineData("evaluation.bins=20", "task={ name: classification, bins: 20 }")]
+    [InlineData("data.length=32", "task={ name: text, length: 32 }")]
+    [InlineData("data.min_count=2", "task={ name: text, min_count: 2 }")]
+    [InlineData("data.max_words=100", "task={ name: text, max_words: 100 }")]
+    [InlineData("model.word_vectors=vectors.txt", "task={ name: text, word_vectors: vectors.txt }")]
+    public void Old_names_are_read(string old, string current)
+    {
+        var without = Valid.Replace("clip_grad: 1, ", "", StringComparison.Ordinal);
+        var expected = Parse(without, current).ToYaml();
+        Assert.NotEqual(Parse(without).ToYaml(), expected);
+        Assert.Equal(expected, Parse(without, old).ToYaml());
+        Assert.Equal(expected, Recipe.Parse(expected, "again.yaml").ToYaml());
+    }
+
+    // Resolved recipes of older runs hold them whatever the task was.
+    [Theory]
+    [InlineData("data.length=64")]
+    [InlineData("data.min_count=1")]
+    [InlineData("data.max_words=16777216")]
+    [InlineData("model.word_vectors=null")]
+    [InlineData("evaluation.bins=15")]
+    public void Fields_that_belong_to_tasks_now_are_dropped_where_they_hold_the_old_default(string old)
+    {
+        Assert.Null(Parse(Valid, old).Task);
+        Assert.Equal(Parse(Valid).ToYaml(), Parse(Valid, old).ToYaml());
+    }
+
+    [Theory]
+    [InlineData("train.clip", "train.clip_grad", "2")]
+    [InlineData("train.clip_adaptive", "train.clip_grad_adaptive", "2")]
+    [InlineData("train.accumulate", "train.grad_accum_steps", "2")]
+    [InlineData("train.recompute_blocks", "train.grad_checkpointing", "true")]
+    [InlineData("auxiliary", "auxiliary_losses", "[relative_localization]")]
+    [InlineData("evaluation.bins", "task.bins", "20", "task=classification")]
+    [InlineData("data.length", "task.length", "20", "task=text")]
+    public void A_field_under_its_old_and_its_present_name_is_refused(string old, string current, string value, params string[] before) =>
+        Assert.Equal(
+            $"--set {old}={value}: {old}: this is the old name of {current}, which is given as well",
+            Error(Valid, [.. before, $"{current}={value}", $"{old}={value}"])
+        );
 
     [Theory]
     [InlineData("  warmup: 10", "  warmpu: 10", "r.yaml:10: schedule.warmpu: unknown field; did you mean 'warmup'?")]
@@ -146,12 +201,12 @@ public sealed class RecipeTests
     )]
     [InlineData("smoothing: 0.1", "smoothing: [1]", "r.yaml:5: objective.smoothing: a number was expected, not a list")]
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: one of fp32, bf16, fp16 was expected, not 'fp8'")]
-    [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
-    [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
+    [InlineData("random_shift: 2", "random_shfit: 2", "r.yaml:4: augment.2: 'random_shfit' is unknown; did you mean 'random_shift'?")]
+    [InlineData("random_shift: 2", "random_shift", "r.yaml:4: augment.2.pixels: missing")]
     [InlineData(
         "seed: 7",
-        "clip_adaptive: 0.1",
-        "r.yaml:12: train: gradients are clipped by their joint norm (clip) or unit by unit (clip_adaptive), not both"
+        "clip_grad_adaptive: 0.1",
+        "r.yaml:12: train: gradients are clipped by their joint norm (clip_grad) or unit by unit (clip_grad_adaptive), not both"
     )]
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is not a device: it must be cpu, cuda or cuda:N")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: a warm-up of 300 epochs leaves nothing of 300")]
@@ -207,18 +262,20 @@ public sealed class RecipeTests
     {
         Assert.Null(Parse(Valid).TrainingPipeline().Mixing);
         Assert.Equal(0.1, Parse(Valid, "augment=[mixup: 0.4]").TrainingPipeline().Mixing!.Smoothing);
-        Assert.Equal(0.2, Parse(Valid, "augment=[mixup: 0.4, smoothing: 0.2]").TrainingPipeline().Mixing!.Smoothing);
+        Assert.Equal(0.2, Parse(Valid, "augment=[mixup: 0.4, label_smoothing: 0.2]").TrainingPipeline().Mixing!.Smoothing);
         Assert.Equal("--set augment.0=auto_augment: nonsense", Error(Valid, "augment.0=auto_augment: nonsense")[..38]);
     }
 
     [Fact]
     public void Images_of_another_size_are_resized_for_evaluation_and_others_left_alone()
     {
-        DataFacts Facts(int side) => new(["a", "b"], 3, side, side, [0.5f], [0.25f]);
+        ImageFacts Facts(int side) => new(["a", "b"], 3, side, side, [0.5f], [0.25f]);
         var recipe = Parse(Valid, "model.name=vit_2_4_32", "model.image_size=64");
         using var skip = Nn.Init.Skip();
-        var model = Models.Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts(32)));
-        Assert.Equal(new Data.EvaluationCrop(64, 1), Assert.Single(recipe.EvaluationPipeline(model, Facts(32)).Transforms));
-        Assert.Empty(recipe.EvaluationPipeline(model, Facts(64)).Transforms);
+        var model = Models.Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts(32).ModelDefaults));
+        Assert.Equal(new EvaluationCrop(64, 1), Assert.Single(Pipeline(32).Transforms));
+        Assert.Empty(Pipeline(64).Transforms);
+
+        Pipeline Pipeline(int side) => new ClassificationTask().EvaluationPipeline(model, Facts(side), recipe.EvaluationTransforms);
     }
 }

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using FsCheck;
 using FsCheck.Fluent;
-using Tessera.Data;
 using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
@@ -24,7 +23,7 @@ public sealed class ResumeTests
     [MemberData(nameof(Cases))]
     public void A_stopped_and_resumed_training_equals_one_that_was_not_stopped(Precision precision, int accumulate, int stopAt)
     {
-        var options = Tiny.Options with { Precision = precision, Accumulate = accumulate };
+        var options = Tiny.Options with { Precision = precision, GradAccumSteps = accumulate };
         using var whole = new TempFolder();
         using var halves = new TempFolder();
         var expected = State(whole.Path, options, [12]);
@@ -42,7 +41,7 @@ public sealed class ResumeTests
             {
                 Precision = Precision,
                 Ema = Ema ? 0.9 : null,
-                Accumulate = Accumulate,
+                GradAccumSteps = Accumulate,
                 MicroBatch = MicroBatch,
             };
 
@@ -86,14 +85,14 @@ public sealed class ResumeTests
     }
 
     // Augmented images of a data set, made by threads.
-    private static BatchSource Loaded(int workers)
+    private static Loader Loaded(int workers)
     {
         var random = new Random(8);
         var labels = Enumerable.Range(0, 33).Select(_ => random.Next(TinyModel.Labels)).ToArray();
         var pixels = new byte[labels.Length * TinyModel.Side * TinyModel.Side];
         random.NextBytes(pixels);
         var images = new MemoryImages("made up", "train", ["a", "b", "c"], labels, pixels, 1, TinyModel.Side, TinyModel.Side);
-        var loader = new Loader(
+        return new(
             images,
             new([new RandomShift(1), new RandomHorizontalFlip()]),
             Tiny.BatchSize,
@@ -102,7 +101,6 @@ public sealed class ResumeTests
             dropLast: true,
             workers: workers
         );
-        return new(loader.StepsPerEpoch, loader.Epoch);
     }
 
     // Weights, optimiser and moving average after the last of several processes, each of which ends at a step.
@@ -232,9 +230,10 @@ public sealed class ResumeTests
             .Read(new RunFolder(folder.Path).LogPath)
             .Where(line => (string?)line["kind"] == "evaluation")
             .Max(line => (double)line["top1"]!);
-        Assert.Equal(best, store.Best()!.Position.Top1);
+        var found = CheckpointStore.Open(store.BestPath!).Position;
+        Assert.Equal(new PrimaryScore("top1", best, HigherIsBetter: true), found.Score);
         // The newest and, where it is another one, the best.
-        Assert.Equal(store.Best()!.Position.Step == 30 ? 1 : 2, store.All.Count);
+        Assert.Equal(found.Step == 30 ? 1 : 2, store.All.Count);
     }
 }
 

@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 
 namespace Tessera.Training.Tests;
@@ -14,7 +13,7 @@ internal static class Small
     internal static int LabelOf(int index) => index * 7 % 5 % Classes;
 
     /// <summary>Batches that depend on epoch and number alone; each class lights up another part of the image.</summary>
-    internal static BatchSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable
+    internal static FunctionSource Source(int side = Side) => new(Batches, (epoch, skip) => Enumerable
                 .Range(skip, Batches - skip)
                 .Select(number =>
                 {
@@ -29,16 +28,15 @@ internal static class Small
                         .ToArray();
                     var views = Enumerable
                         .Range(0, BatchSize)
-                        .Select(i => i % 2 == 0 ? ImageView.Whole : ImageView.Whole.Window(0.25, 0, 0.5, 1).Mirrored)
+                        .Select(i => i % 2 == 0 ? ImageView.Full : ImageView.Full.Window(0.25, 0, 0.5, 1).Mirrored)
                         .ToArray();
-                    return new Batch(
-                        Tensor.From(pixels, BatchSize, 3, side, side),
-                        Tensor.From(labels),
-                        [.. Enumerable.Range(number * BatchSize, BatchSize)]
-                    )
-                    {
-                        Views = views,
-                    };
+                    return Tests
+                        .Batches.Labelled(
+                            Tensor.From(pixels, BatchSize, 3, side, side),
+                            Tensor.From(labels),
+                            [.. Enumerable.Range(number * BatchSize, BatchSize)]
+                        )
+                        .Showing(views);
                 }));
 
     internal static Vit Vit(int dim = 24, int? lastHeads = null) =>

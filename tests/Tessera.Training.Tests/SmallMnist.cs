@@ -17,7 +17,7 @@ internal static class SmallMnist
         $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, batch: 16, root: {{folder}} }
-            augment: [ flip, shift: 2 ]
+            augment: [ random_horizontal_flip, random_shift: 2 ]
             objective: { name: supervised, smoothing: 0.1 }
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: cosine, epochs: 2, warmup: 0.5 }

@@ -16,7 +16,7 @@ public sealed class StagedRunTests : IDisposable
             $$"""
             model: { name: vit_micro_patch4_32 }
             data: { name: fashion_mnist, batch: 16, root: {{Path.Combine(folder.Path, "data")}} }
-            augment: flip
+            augment: random_horizontal_flip
             optimizer: { name: adamw, lr: 1e-3 }
             schedule: { name: cosine, epochs: 2 }
             evaluation: { every: 0 }
@@ -112,10 +112,10 @@ public sealed class StagedRunTests : IDisposable
     [Fact]
     public void A_combination_that_makes_no_sense_is_refused_with_the_reason()
     {
-        Assert.Contains("auxiliary terms have no map", Problem("stages.0.auxiliary=[relative_localization]"), StringComparison.Ordinal);
+        Assert.Contains("auxiliary losses have no map", Problem("stages.0.auxiliary=[relative_localization]"), StringComparison.Ordinal);
         Assert.Contains("mixup in augment", Problem("augment=[mixup: 0.8]"), StringComparison.Ordinal);
-        var stages = StagedRun.Read(RecipePath, ["stages.1.auxiliary=[relative_localization: { mode: ce }]"], Runs("c"));
-        Assert.Equal([new RelativeLocalizationOptions(LocalizationMode.Ce)], stages[1].Recipe.Auxiliary);
+        var stages = StagedRun.Read(RecipePath, ["stages.1.auxiliary_losses=[relative_localization: { mode: ce }]"], Runs("c"));
+        Assert.Equal([new RelativeLocalizationOptions(LocalizationMode.Ce)], stages[1].Recipe.AuxiliaryLosses);
         Assert.Equal(stages[1].Recipe.ToYaml(), Recipe.Parse(stages[1].Recipe.ToYaml(), "again").ToYaml());
 
         string Problem(string setting) => Assert.Throws<RecipeException>(() => StagedRun.Read(RecipePath, [setting], Runs("c"))).Message;

@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Testing;
 
@@ -32,19 +31,19 @@ public sealed class TeacherStoreTests : IDisposable
         var context = Context(Small.Vit(), new RandomHorizontalFlip());
         var student = context.Student;
         student.Eval();
-        var computed = new SoftDistillation(teacher, 2);
+        var computed = new SoftDistillation(student, teacher, 2);
         // Made by the first, found by the second.
         foreach (var _ in Enumerable.Range(0, 2))
         {
             using var store = TeacherStore.OfTraining(Store, teacher, context, images => [teacher.Call(images)]);
-            var read = new SoftDistillation(store, 2);
+            var read = new SoftDistillation(student, store, 2);
             var mirrored = 0;
             foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(3))
             {
-                mirrored += batch.Views!.Count(view => view.Width < 0);
+                mirrored += batch.Views[0].Images!.Count(view => view.Width < 0);
                 Assert.Equal(
-                    computed.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(),
-                    read.Compute(student, batch, new(0, 1, 0, 1)).Total.ToDouble(),
+                    computed.Compute(batch, new(0, 1, 0, 1)).Total.ToDouble(),
+                    read.Compute(batch, new(0, 1, 0, 1)).Total.ToDouble(),
                     1e-5
                 );
             }
@@ -61,11 +60,11 @@ public sealed class TeacherStoreTests : IDisposable
         var options = new DistillationOptions(new(Model: "guide_resnet20"), DistillationKind.Soft);
         student.Train();
         using var batch = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
-        var losses = new[] { new Distillation(options, teacher), new Distillation(options, null, store) }
+        var losses = new[] { new Distillation(options, student, teacher), new Distillation(options, student, null, store) }
             .Select(method =>
             {
                 Torch.Seed(4);
-                return method.Compute(student, batch, new(0, 1, 0, 1)).Parts["teacher_loss"].ToDouble();
+                return method.Compute(batch, new(0, 1, 0, 1)).Parts["teacher_loss"].ToDouble();
             })
             .ToArray();
         Assert.Equal(losses[0], losses[1], 1e-6);
@@ -80,11 +79,11 @@ public sealed class TeacherStoreTests : IDisposable
         var options = new LocalityGuidanceOptions(new(Model: "guide_resnet20"));
         var computed = new LocalityGuidance(options, context.Student, teacher);
         var stored = new LocalityGuidance(options, context.Student, teacher, GuideMaps.Open(Store, teacher, context));
-        stored.LoadStateDict(computed.StateDict());
+        stored.LoadOwnStateDict(computed.OwnStateDict());
         foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(0))
             Assert.Equal(
-                computed.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
-                stored.Compute(context.Student, batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
+                computed.Compute(batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
+                stored.Compute(batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
                 1e-5
             );
         Assert.True(File.Exists(Path.Combine(Store, "output-2.safetensors")));
@@ -95,21 +94,17 @@ public sealed class TeacherStoreTests : IDisposable
     {
         using var scope = Torch.Scope();
         var map = Torch.Randn([2, 8, 8]);
-        Near.Equal(map, GuideMaps.Cut(map, ImageView.Whole), 0);
-        Near.Equal(map.Flip(2), GuideMaps.Cut(map, ImageView.Whole.Mirrored), 0);
+        Near.Equal(map, GuideMaps.Cut(map, ImageView.Full), 0);
+        Near.Equal(map.Flip(2), GuideMaps.Cut(map, ImageView.Full.Mirrored), 0);
         // From 2.9 to 6.1 rows: from the second, three of them.
-        var cut = GuideMaps.Cut(map, ImageView.Whole.Window(0.36, 0.5, 0.4, 0.5));
+        var cut = GuideMaps.Cut(map, ImageView.Full.Window(0.36, 0.5, 0.4, 0.5));
         Near.Equal(map.Slice(1, 2, 5).Slice(2, 4, 8).Unsqueeze(0).UpsampleBilinear2d((8, 8), false).Squeeze(0), cut, 1e-6);
-        Near.Equal(cut.Flip(2), GuideMaps.Cut(map, ImageView.Whole.Window(0.36, 0.5, 0.4, 0.5).Mirrored), 1e-6);
-        Near.Equal(map.Slice(1, 7).Slice(2, 7).Expand([2, 8, 8]), GuideMaps.Cut(map, ImageView.Whole.Window(0.99, 0.99, 0.01, 0.01)), 1e-6);
+        Near.Equal(cut.Flip(2), GuideMaps.Cut(map, ImageView.Full.Window(0.36, 0.5, 0.4, 0.5).Mirrored), 1e-6);
+        Near.Equal(map.Slice(1, 7).Slice(2, 7).Expand([2, 8, 8]), GuideMaps.Cut(map, ImageView.Full.Window(0.99, 0.99, 0.01, 0.01)), 1e-6);
         var context = Context(Small.Vit(), new RandomResizedCrop(Small.Side), new RandomHorizontalFlip());
         var maps = GuideMaps.Open(Store, teacher, context);
         using var whole = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
-        Near.Equal(
-            GuideMaps.Of(teacher, whole.Inputs)[1],
-            maps.Of(whole with { Views = [.. Enumerable.Repeat(ImageView.Whole, 4)] })[1],
-            1e-4
-        );
+        Near.Equal(GuideMaps.Of(teacher, whole.Inputs)[1], maps.Of(whole.Showing([.. Enumerable.Repeat(ImageView.Full, 4)]))[1], 1e-4);
     }
 
     [Fact]
@@ -137,15 +132,15 @@ public sealed class TeacherStoreTests : IDisposable
     }
 
     [Theory]
-    [InlineData("soft_distillation", "teacher", "flip, squash: 32", null)]
-    [InlineData("soft_distillation", "teacher", "crop: { pad: 4 }, flip", "crop in augment")]
-    [InlineData("distillation", "teacher", "resized_crop: 32", "resized_crop in augment")]
+    [InlineData("soft_distillation", "teacher", "random_horizontal_flip, squash: 32", null)]
+    [InlineData("soft_distillation", "teacher", "random_crop: { pad: 4 }, random_horizontal_flip", "random_crop in augment")]
+    [InlineData("distillation", "teacher", "random_resized_crop: 32", "random_resized_crop in augment")]
     [InlineData("distillation", "teacher", "mixup: 0.8", "mixup in augment")]
-    [InlineData("locality_guidance", "guide", "resized_crop: 32, flip, rand_augment, erasing: 0.25", null)]
-    [InlineData("locality_guidance", "guide", "resized_crop: 32, cutmix: 1.0", "cutmix in augment")]
-    [InlineData("locality_guidance", "guide", "crop: { pad: 4 }", "crop in augment")]
+    [InlineData("locality_guidance", "guide", "random_resized_crop: 32, random_horizontal_flip, rand_augment, random_erasing: 0.25", null)]
+    [InlineData("locality_guidance", "guide", "random_resized_crop: 32, cutmix: 1.0", "cutmix in augment")]
+    [InlineData("locality_guidance", "guide", "random_crop: { pad: 4 }", "random_crop in augment")]
     [InlineData("locality_guidance", "guide", "rand_augment", "rand_augment in augment")]
-    [InlineData("locality_guidance", "guide_batch_norm: batch, guide", "flip", "depend on the other images")]
+    [InlineData("locality_guidance", "guide_batch_norm: batch, guide", "random_horizontal_flip", "depend on the other images")]
     public void What_cannot_be_stored_is_told_with_the_reason(string method, string teacher, string augment, string? problem)
     {
         void Parse() =>

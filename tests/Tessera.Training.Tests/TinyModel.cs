@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Nn;
 
@@ -45,7 +44,7 @@ internal static class Tiny
         BatchSize = 6;
 
     /// <summary>Batches that depend on the epoch and their number alone; each class lights up another corner of every 2x2 square.</summary>
-    internal static BatchSource Source(int batches = Batches, bool bad = false) => new(batches, (epoch, skip) => Enumerable
+    internal static FunctionSource Source(int batches = Batches, bool bad = false) => new(batches, (epoch, skip) => Enumerable
                 .Range(skip, batches - skip)
                 .Select(number =>
                 {
@@ -60,21 +59,21 @@ internal static class Tiny
                         .ToArray();
                     if (bad && epoch == 0 && number == 2)
                         pixels[3] = float.NaN;
-                    return new Batch(
+                    return Tests.Batches.Labelled(
                         Tensor.From(pixels, BatchSize, 1, TinyModel.Side, TinyModel.Side),
                         Tensor.From(labels),
                         [.. Enumerable.Range(number * BatchSize, BatchSize)]
                     );
                 }));
 
-    internal static TrainOptions Options => new(Seed: 5, Ema: 0.9, LogEvery: 2, Clip: 1);
+    internal static TrainOptions Options => new(Seed: 5, Ema: 0.9, LogEvery: 2, ClipGrad: 1);
 
     internal static (Trainer Trainer, TinyModel Model, Optim.Optimizer Optimizer) Training(
         string? folder,
         TrainOptions? options = null,
         int epochs = 4,
         double lr = 1e-2,
-        Objective? objective = null,
+        Func<TinyModel, Objective>? objective = null,
         BatchSource? data = null,
         Action<TrainingEvent>? report = null,
         bool test = true,
@@ -84,21 +83,14 @@ internal static class Tiny
         options ??= Options;
         Torch.Seed(options.Seed);
         var model = new TinyModel();
-        objective ??= new Supervised(0.1);
         model.To(Device.Parse(options.Device));
-        var optimizer = new AdamWOptions(lr).Create(model, objective);
-        var setup = new TrainingSetup(
-            model,
-            objective,
-            optimizer,
-            new CosineOptions(epochs, 0.5),
-            lr,
-            data ?? Source(),
-            test ? Source(3) : null,
-            options,
-            new(),
-            scaler
-        );
-        return (new(setup, folder is null ? null : new RunFolder(folder), report), model, optimizer);
+        var method = objective?.Invoke(model) ?? new Supervised(model, 0.1);
+        var phases = Phases.Of(method, new AdamWOptions(lr), options, () => scaler);
+        var setup = new TrainingSetup(method, phases, new CosineOptions(epochs, 0.5), data ?? Source(), options)
+        {
+            Test = test ? Source(3) : null,
+            Evaluator = () => new ClassificationEvaluator(model, 15),
+        };
+        return (new(setup, folder is null ? null : new RunFolder(folder), report), model, phases[0].Optimizer);
     }
 }

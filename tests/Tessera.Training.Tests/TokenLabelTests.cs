@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Models;
 using Tessera.Testing;
 
@@ -112,17 +111,19 @@ public sealed class TokenLabelTests : IDisposable
         Tensor Tokens(ImageView view) =>
             method
                 .Targets(
-                    new Batch(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([Small.LabelOf(1)]), [1]) { Views = [view] },
+                    Batches
+                        .Labelled(Torch.Zeros([1, 3, Small.Side, Small.Side]), Tensor.From<long>([Small.LabelOf(1)]), [1])
+                        .Showing([view]),
                     3
                 )
                 .Slice(2, 2)
                 .Reshape(1, 3, 4, 4);
-        var whole = Tokens(ImageView.Whole);
+        var whole = Tokens(ImageView.Full);
         Near.Equal(Torch.Ones([1, 4, 4]), whole.Sum(1), 1e-5);
-        Near.Equal(whole.Flip(3), Tokens(ImageView.Whole.Mirrored), 1e-6);
-        Near.Equal(whole.Flip(2), Tokens(ImageView.Whole.Overturned), 1e-6);
+        Near.Equal(whole.Flip(3), Tokens(ImageView.Full.Mirrored), 1e-6);
+        Near.Equal(whole.Flip(2), Tokens(ImageView.Full.Overturned), 1e-6);
         // A cut of a mirrored image is the mirrored cut of the other side.
-        Near.Equal(Tokens(ImageView.Whole.Window(0, 0.5, 1, 0.5)).Flip(3), Tokens(ImageView.Whole.Mirrored.Window(0, 0, 1, 0.5)), 1e-6);
+        Near.Equal(Tokens(ImageView.Full.Window(0, 0.5, 1, 0.5)).Flip(3), Tokens(ImageView.Full.Mirrored.Window(0, 0, 1, 0.5)), 1e-6);
         store.Dispose();
     }
 }

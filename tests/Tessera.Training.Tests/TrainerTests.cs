@@ -13,7 +13,7 @@ public sealed class TrainerTests
         var result = trainer.Train();
         Assert.True(result.Completed);
         Assert.Equal(60, result.Steps);
-        Assert.True(result.Last!.Top1 > 0.9, $"top-1 of {result.Last.Top1}");
+        Assert.True(result.Last!.Score.Value > 0.9, $"top-1 of {result.Last.Score.Value}");
         Assert.NotNull(result.LastEma);
         Assert.Equal(60, events.OfType<StepDone>().Count());
         Assert.Equal(12, events.OfType<Evaluated>().Count());
@@ -65,10 +65,10 @@ public sealed class TrainerTests
             using var scope = new Scope();
             var (trainer, model, _) = Tiny.Training(
                 null,
-                new(Seed: 1, Accumulate: accumulate),
+                new(Seed: 1, GradAccumSteps: accumulate),
                 epochs: 1,
                 data: data,
-                objective: new HeadOnly(),
+                objective: model => new HeadOnly(model),
                 test: false
             );
             using (trainer)
@@ -76,16 +76,18 @@ public sealed class TrainerTests
             return model.Head.Weight.ToArray<double>();
         }
         var small = Tiny.Source(4);
-        var large = new BatchSource(2, (epoch, skip) =>
+        var large = new FunctionSource(2, (epoch, skip) =>
             small
-                .Epoch(epoch, 0)
+                .Epoch(epoch)
                 .Chunk(2)
                 .Skip(skip)
-                .Select(pair => new Data.Batch(
-                    Torch.Cat([.. pair.Select(b => b.Inputs)]),
-                    Torch.Cat([.. pair.Select(b => b.Labels)]),
-                    [.. pair.SelectMany(b => b.Indices)]
-                ))
+                .Select(pair =>
+                    Batches.Labelled(
+                        Torch.Cat([.. pair.Select(b => b.Inputs)]),
+                        Torch.Cat([.. pair.Select(b => b.Labels())]),
+                        [.. pair.SelectMany(b => b.Indices)]
+                    )
+                )
         );
         var one = Train(1, large);
         var two = Train(2, small);
@@ -97,7 +99,7 @@ public sealed class TrainerTests
     public void Adaptive_clipping_spares_the_classifier()
     {
         using var scope = new Scope();
-        var (trainer, model, optimizer) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: 1e-9), epochs: 1, test: false);
+        var (trainer, model, optimizer) = Tiny.Training(null, new(Seed: 1, ClipGradAdaptive: 1e-9), epochs: 1, test: false);
         using (trainer)
             trainer.Train();
         var state = optimizer.StateDict();
@@ -120,7 +122,7 @@ public sealed class TrainerTests
         float[][] Train(double? factor)
         {
             using var scope = new Scope();
-            var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, ClipAdaptive: factor), epochs: 1, test: false);
+            var (trainer, model, _) = Tiny.Training(null, new(Seed: 1, ClipGradAdaptive: factor), epochs: 1, test: false);
             using (trainer)
                 trainer.Train();
             return [.. model.Parameters().Select(p => p.ToArray<float>())];
@@ -137,7 +139,7 @@ public sealed class TrainerTests
             new TrainOptions(Seed: 5, Sam: new(0.5)),
             epochs: 1,
             lr: 0.1,
-            objective: new HeadOnly(),
+            objective: model => new HeadOnly(model),
             data: Tiny.Source(1),
             test: false
         );
@@ -145,10 +147,11 @@ public sealed class TrainerTests
             trainer.Train();
 
         Torch.Seed(5);
-        var (byHand, method) = (new TinyModel(), new HeadOnly());
-        var optimizer = new AdamWOptions(0.1).Create(byHand, method);
+        var byHand = new TinyModel();
+        var method = new HeadOnly(byHand);
+        var optimizer = new AdamWOptions(0.1).Optimizer(method);
         optimizer.LearningRate = new CosineOptions(1, 0.5).LearningRate(0.1, 0, 1);
-        var batch = Tiny.Source(1).Epoch(0, 0).Single();
+        var batch = Tiny.Source(1).Epoch(0).Single();
         Gradient();
         var before = byHand.Head.Weight.Detach().Clone();
         using (new Optim.SharpnessAware(byHand.Parameters(), 0.5))
@@ -160,15 +163,15 @@ public sealed class TrainerTests
         optimizer.Step();
         Assert.Equal(byHand.Head.Weight.ToArray<float>(), model.Head.Weight.ToArray<float>());
 
-        void Gradient() => method.Compute(byHand, batch, new(0, 1, 0, 1)).Total.Backward();
+        void Gradient() => method.Compute(batch, new(0, 1, 0, 1)).Total.Backward();
     }
 
-    private sealed class HeadOnly : Objective
+    private sealed class HeadOnly(TinyModel model) : BackboneObjective(model)
     {
-        protected override Loss ForwardLoss(Models.Backbone student, Data.Batch batch, Progress progress)
+        protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
         {
             var pooled = batch.Inputs.Reshape(batch.Count, -1).Slice(1, 0, TinyModel.Width);
-            return new(Losses.CrossEntropy(((TinyModel)student).Head.Call(pooled), batch.Labels));
+            return new(ClassificationLosses.CrossEntropy(((TinyModel)Student).Head.Call(pooled), batch.Labels()));
         }
     }
 

@@ -1,6 +1,7 @@
 using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Recipes;
@@ -48,10 +49,14 @@ public sealed class BundleFolder(string folder)
     private const string Best = "best",
         Last = "last";
 
+    // What is missing, null or unknown is refused: a model must not be used with half of what was said of it.
     private static readonly JsonSerializerOptions json = new()
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
+        RespectRequiredConstructorParameters = true,
+        RespectNullableAnnotations = true,
+        UnmappedMemberHandling = JsonUnmappedMemberHandling.Disallow,
     };
 
     /// <summary>The folder.</summary>
@@ -136,7 +141,9 @@ public sealed class BundleFolder(string folder)
     {
         try
         {
-            var root = JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
+            var root =
+                JsonNode.Parse(File.ReadAllBytes(JsonPath), documentOptions: new() { AllowDuplicateProperties = false }) as JsonObject
+                ?? throw new JsonException("an object was expected");
             if ((string?)root["format"] != Format)
                 throw new JsonException($"its format must be {Format}");
             if ((int?)root["version"] != Version)
@@ -156,7 +163,12 @@ public sealed class BundleFolder(string folder)
         }
         catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
         {
-            throw new RunException($"{JsonPath}: {error.Message}");
+            throw new RunException($"{JsonPath}: {error.Message.ReplaceLineEndings(" ")}");
+        }
+        catch (RecipeException error)
+        {
+            // It names the file already.
+            throw new RunException(error.Message);
         }
     }
 

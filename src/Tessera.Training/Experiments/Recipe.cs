@@ -114,6 +114,8 @@ public sealed record Recipe(
             throw new RunException(
                 $"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name))}"
             );
+        if (Phases.GroupBy(given => given.Name).FirstOrDefault(same => same.Count() > 1) is { } repeated)
+            throw new RunException($"phases: {repeated.Key} is given twice");
         return
         [
             .. phases.Select(phase =>

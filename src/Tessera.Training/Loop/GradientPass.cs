@@ -137,7 +137,7 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
     private int Smaller(IReadOnlyList<Batch> batches, Progress progress, Exception error)
     {
         var samples = Math.Min(Largest ?? int.MaxValue, batches.Max(batch => batch.Count));
-        const string advice = "try a smaller model.image_size, train.recompute_blocks=true or a shorter train.precision";
+        const string advice = "try a smaller model.image_size, train.grad_checkpointing=true or a shorter train.precision";
         if (samples == 1)
             throw new StepMemoryException(
                 $"a single sample does not fit into the memory of {device} at step {progress.Step}: {advice} ({Line(error)})",

@@ -2,6 +2,9 @@ using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Optim;
 using Tessera.Training;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 
@@ -268,7 +271,7 @@ internal sealed class BootstrappingPair : GoldenCase
             run.Output($"feat_vit_{i}", tokens[i].Transpose(0, 1));
         }
         var terms = method.Terms(logits, agentLogits, [.. tokens.Select(t => t.Slice(1, 1))], maps, l =>
-            Losses.CrossEntropy(l, run.Input("labels"))
+            ClassificationLosses.CrossEntropy(l, run.Input("labels"))
         );
         int[] layers = [.. options.HintLayers ?? Enumerable.Range(0, tokens.Length)];
         if (shared)

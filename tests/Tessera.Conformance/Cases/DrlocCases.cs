@@ -1,5 +1,8 @@
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 
@@ -103,7 +106,7 @@ internal sealed class DrlocSwinStep : GoldenCase
             )
         );
         var target = DrlocLoss.Target(c.String("drloc_mode"), c);
-        var term = new RelativeLocalizationTerm(
+        var term = new RelativeLocalizationLoss(
             new(target.Mode, UseAbs: target.Absolute, Normalize: target.Normalized, MultiLevel: c.Bool("multi_level")),
             swin
         );
@@ -126,7 +129,7 @@ internal sealed class DrlocSwinStep : GoldenCase
                 }
             ),
         ];
-        var classification = run.Output("loss_cls", Losses.CrossEntropy(logits, run.Input("labels")));
+        var classification = run.Output("loss_cls", ClassificationLosses.CrossEntropy(logits, run.Input("labels")));
         var localizationLoss = run.Output("loss_drloc", Torch.Stack(levels).Sum());
         run.Differentiate(run.Output("total", classification + c.Double("drloc_weight") * localizationLoss));
     }

@@ -2,6 +2,9 @@ using Tessera.Data;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Training;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 
@@ -133,15 +136,15 @@ internal sealed class LocalityStep : GoldenCase
         );
         guide.Train(batchStatistics);
 
-        using var ofStudent = new Taps(student, [.. student.BlockPaths]);
+        var classifier = student.ClassifierNames[0][..student.ClassifierNames[0].LastIndexOf('.')];
+        using var ofStudent = new Taps(student, [.. student.BlockPaths, classifier]);
         using var ofGuide = new Taps(guide, "s*", "head");
         var images = run.Input("x");
         var loss = method.Compute(
-            student,
-            new Batch(images, run.Input("labels"), [.. Enumerable.Range(0, (int)images.Size(0))]),
+            new Batch(images, new ClassTargets(run.Input("labels")), [.. Enumerable.Range(0, (int)images.Size(0))]),
             new(0, 1, 0, 1)
         );
-        run.Output("pred", loss.Logits!);
+        run.Output("pred", ofStudent[classifier]);
         run.Output("loss_inter", loss.Parts["guidance"]);
         run.Output("loss_cls", loss.Parts["labels"]);
         run.Output("total", loss.Total);

@@ -1,6 +1,9 @@
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Training;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 

@@ -2,6 +2,10 @@ using Tessera.Models;
 using Tessera.Nn;
 using Tessera.Optim;
 using Tessera.Training;
+using Tessera.Training.Loop;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 
@@ -235,10 +239,11 @@ internal sealed class LayerDecays : GoldenCase
         c.Expect("num_layers_plus_two", c.Int("depth") + 2);
         // Any sizes will do: what is asked for depends on names and depth.
         var model = new Vit(new((32, 32), 16, 12, c.Int("depth"), 2, 5));
+        var objective = new Supervised(model);
         var names = c.Strings("names");
         var layers = LayerDecay.Layers(model);
         var groups = new AdamWOptions(WeightDecay: c.Double("weight_decay"), LayerDecay: c.Double("layer_decay"))
-            .Create(model, new Supervised())
+            .Create(objective, objective.Phases[0])
             .Groups.SelectMany(group => group.Parameters.Select(p => (p.Name, Group: group)))
             .ToDictionary(p => p.Name, p => p.Group);
         run.Output("layer_id", names.Select(name => (double)layers[name]));
@@ -270,20 +275,20 @@ internal sealed class LayerDecays : GoldenCase
 }
 
 [Case("augmentation.classification-losses")]
-internal sealed class ClassificationLosses : GoldenCase
+internal sealed class LossesOfLogits : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
         var (classes, smoothing) = (run.Config.Int("num_classes"), run.Config.Double("smoothing"));
         var (logits, labels) = (run.Input("logits"), run.Input("labels"));
         var soft = run.Input("target_logits").Detach().Softmax(-1);
-        var smoothed = Losses.Smoothed(labels, classes, smoothing, run.Real);
-        Put("label_smoothing", Losses.CrossEntropy(logits, labels, smoothing));
-        Put("pytorch_ls", Losses.SoftCrossEntropy(logits, smoothed));
-        Put("soft", Losses.SoftCrossEntropy(logits, soft));
-        Put("bce", Losses.BinaryCrossEntropy(logits, smoothed));
-        Put("bce_sum", Losses.BinaryCrossEntropy(logits, smoothed, sumClasses: true));
-        Put("bce_thresh", Losses.BinaryCrossEntropy(logits, soft, threshold: 0.2));
+        var smoothed = ClassificationLosses.Smoothed(labels, classes, smoothing, run.Real);
+        Put("label_smoothing", ClassificationLosses.CrossEntropy(logits, labels, smoothing));
+        Put("pytorch_ls", ClassificationLosses.SoftCrossEntropy(logits, smoothed));
+        Put("soft", ClassificationLosses.SoftCrossEntropy(logits, soft));
+        Put("bce", ClassificationLosses.BinaryCrossEntropy(logits, smoothed));
+        Put("bce_sum", ClassificationLosses.BinaryCrossEntropy(logits, smoothed, sumClasses: true));
+        Put("bce_thresh", ClassificationLosses.BinaryCrossEntropy(logits, soft, threshold: 0.2));
 
         void Put(string name, Tensor loss)
         {

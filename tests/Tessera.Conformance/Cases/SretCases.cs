@@ -1,5 +1,8 @@
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Conformance.Cases;
 

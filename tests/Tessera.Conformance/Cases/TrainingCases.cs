@@ -1,5 +1,10 @@
 using Tessera.Optim;
 using Tessera.Training;
+using Tessera.Training.Loop;
+using Tessera.Training.Losses;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
+using Tessera.Training.Tasks.Classification;
 
 namespace Tessera.Conformance.Cases;
 
@@ -11,7 +16,7 @@ internal sealed class LabelSmoothing : GoldenCase
         run.Config.Expect("num_classes", run.Input("logits").Size(1));
         run.Output(
             "loss",
-            Losses.CrossEntropy(
+            ClassificationLosses.CrossEntropy(
                 run.Input("logits"),
                 run.Input("labels"),
                 run.Config.Double("smoothing"),
@@ -37,16 +42,16 @@ internal sealed class DistillationLoss : GoldenCase
             "base_loss",
             c.String("base_loss") switch
             {
-                "soft_target_ce" => Losses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real))),
-                "label_smoothing_ce" => Losses.CrossEntropy(logits, labels, smoothing),
+                "soft_target_ce" => ClassificationLosses.SoftCrossEntropy(logits, run.Output("soft_targets", Mixed(labels, c, run.Real))),
+                "label_smoothing_ce" => ClassificationLosses.CrossEntropy(logits, labels, smoothing),
                 // Hard labels, whatever smoothing stands beside.
-                "ce" or "cross_entropy" => Losses.CrossEntropy(logits, labels),
+                "ce" or "cross_entropy" => ClassificationLosses.CrossEntropy(logits, labels),
                 var other => throw new NotSupportedException($"a base loss '{other}'"),
             }
         );
         run.Output(
             "loss",
-            Losses.Distillation(
+            ClassificationLosses.Distillation(
                 own,
                 run.Input("distillation_logits"),
                 run.Input("teacher_logits"),
@@ -126,12 +131,12 @@ internal sealed class AdamWithAverage : GoldenCase
 }
 
 [Case("metrics.classification")]
-internal sealed class ClassificationMetrics : GoldenCase
+internal sealed class FiguresOfClassifier : GoldenCase
 {
     public override void Run(GoldenRun run)
     {
         var classes = run.Config.Int("num_classes");
-        var metrics = new Classification(classes, run.Config.Int("ece_bins"));
+        var metrics = new ClassificationEvaluator(classes, run.Config.Int("ece_bins"));
         var logits = run.Input("logits");
         metrics.Add(logits, run.Input("labels"), [.. Enumerable.Range(0, (int)logits.Size(0))]);
         var found = metrics.Measure();

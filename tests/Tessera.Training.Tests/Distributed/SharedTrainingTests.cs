@@ -1,4 +1,3 @@
-using Tessera.Data;
 using Tessera.Distributed;
 using Tessera.Models;
 using Tessera.Nn;
@@ -60,7 +59,7 @@ public sealed partial class SharedTrainingTests
         public override void Resize(int height, int width) => throw new NotSupportedException();
     }
 
-    private static BatchSource Source(DType type, Replica replica, Action<long>? at = null) =>
+    private static FunctionSource Source(DType type, Replica replica, Action<long>? at = null) =>
         new(batches.Length, (epoch, skip) => Enumerable
                 .Range(skip, batches.Length - skip)
                 .Select(number =>
@@ -76,14 +75,14 @@ public sealed partial class SharedTrainingTests
                         share = [0];
                     using var scope = new Scope();
                     return scope.Return(
-                        new Batch(
+                        Batches.Labelled(
                             Tensor.From(share.SelectMany(i => pixels[(i * 16)..(i * 16 + 16)]).ToArray(), share.Length, 1, 4, 4).To(type),
                             Tensor.From(share.Select(i => labels[i]).ToArray()),
                             share
-                        )
+                        ) with
                         {
-                            Whole = count,
-                            Idle = idle,
+                            GlobalCount = count,
+                            IsPlaceholder = idle,
                         }
                     );
                 }));
@@ -107,22 +106,17 @@ public sealed partial class SharedTrainingTests
             model = new Net(batchNorm);
         }
         model.To(dtype: type);
-        var objective = new Supervised(0.1);
-        var optimizer = how.Create(model, objective);
+        var objective = new Supervised(model, 0.1);
+        var phases = Phases.Of(objective, how, options);
         var replica = group is null ? Replica.Single : new Replica(group.Rank, group.Size);
-        var setup = new TrainingSetup(
-            model,
-            objective,
-            optimizer,
-            new CosineOptions(Epochs, 0.5),
-            how.Lr,
-            Source(type, replica, at),
-            Source(type, replica),
-            options,
-            new(),
-            Group: group
-        );
-        return (new(setup, folder is null || group is { IsFirst: false } ? null : new RunFolder(folder), report), model, optimizer);
+        var setup = new TrainingSetup(objective, phases, new CosineOptions(Epochs, 0.5), Source(type, replica, at), options)
+        {
+            Test = Source(type, replica),
+            Evaluator = () => new ClassificationEvaluator(model, 15),
+            Group = group,
+        };
+        var run = folder is null || group is { IsFirst: false } ? null : new RunFolder(folder);
+        return (new(setup, run, report), model, phases[0].Optimizer);
     }
 
     private static Dictionary<string, double[]> Train(
@@ -138,13 +132,14 @@ public sealed partial class SharedTrainingTests
         using (trainer)
         {
             var result = trainer.Train();
-            Assert.Equal(Epochs * ((batches.Length + options.Accumulate - 1) / options.Accumulate), result.Steps);
-            Assert.Equal(batches.Sum(), result.Last!.Count);
+            Assert.Equal(Epochs * ((batches.Length + options.GradAccumSteps - 1) / options.GradAccumSteps), result.Steps);
+            var measured = (ClassificationMetrics)result.Last!;
+            Assert.Equal(batches.Sum(), measured.Count);
             var state = new Dictionary<string, double[]>
             {
-                ["test loss"] = [result.Last.Loss],
-                ["top-1"] = [result.Last.Top1],
-                ["ece"] = [result.Last.Ece],
+                ["test loss"] = [measured.Loss],
+                ["top-1"] = [measured.Top1],
+                ["ece"] = [measured.Ece],
                 ["unused"] = [model.Unused.Weight.Grad is null ? 0 : 1],
             };
             foreach (var (name, tensor) in model.StateDict())
@@ -194,7 +189,7 @@ public sealed partial class SharedTrainingTests
         bool adam
     )
     {
-        var options = new TrainOptions(Seed: 5, Ema: 0.9, Clip: 1, Accumulate: accumulate, MicroBatch: microBatch);
+        var options = new TrainOptions(Seed: 5, Ema: 0.9, ClipGrad: 1, GradAccumSteps: accumulate, MicroBatch: microBatch);
         OptimizerOptions how = adam ? new AdamWOptions(1e-2) : new SgdOptions(0.05);
         var whole = Train(type, batchNorm, options, how, null);
         foreach (var size in (int[])[2, 4])

@@ -2,6 +2,7 @@ using System.Text.Json;
 using Tessera.Checkpoints;
 using Tessera.Data;
 using Tessera.Data.Formats;
+using Tessera.Data.Sets;
 
 namespace Tessera.Conformance.Cases.Data;
 
