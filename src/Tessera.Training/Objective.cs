@@ -73,9 +73,17 @@ public abstract class Objective(Module model) : Module
     /// <param name="context">Data and precision of the measurement.</param>
     public virtual Evaluator? CreateEvaluator(EvaluatorContext context) => null;
 
+    /// <summary>
+    /// Whether the model's classifier is trained. Without it the bundle of a run says so, and predicting or measuring classes is refused.
+    /// </summary>
+    public virtual bool TrainsClassifier => true;
+
+    /// <summary>Sections of the report that are the method's own, after training.</summary>
+    /// <param name="samples">Test samples.</param>
+    public virtual IReadOnlyList<ReportSection> Report(ReportSamples samples) => [];
+
     /// <summary>Everything that a checkpoint holds of the objective beside the model.</summary>
-    public OrderedDictionary<string, Tensor> OwnStateDict() =>
-        new(StateDict().Where(entry => !IsOfModel(entry.Key)));
+    public OrderedDictionary<string, Tensor> OwnStateDict() => new(StateDict().Where(entry => !IsOfModel(entry.Key)));
 
     /// <summary>Takes up what <see cref="OwnStateDict"/> gave.</summary>
     /// <exception cref="StateDictException">Names or shapes differ.</exception>

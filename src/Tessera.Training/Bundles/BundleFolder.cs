@@ -16,13 +16,15 @@ namespace Tessera.Training.Bundles;
 /// <param name="Facts">What it knows of its data: classes, sizes, normalisation.</param>
 /// <param name="Preprocessing">What happens to samples before the model.</param>
 /// <param name="Precision">Type of products that it was trained in.</param>
+/// <param name="TrainedClassifier">Whether its classifier was trained; false after pre-training without one.</param>
 public sealed record BundleContent(
     string Model,
     ModelOptions Options,
     TaskKind Task,
     DataFacts Facts,
     EvaluationTransforms Preprocessing,
-    Precision Precision
+    Precision Precision,
+    bool TrainedClassifier = true
 );
 
 /// <summary>Weights in a bundle.</summary>
@@ -47,8 +49,14 @@ public sealed class BundleFolder(string folder)
     private const string FileName = "bundle.json";
     private const string Best = "best",
         Last = "last";
+    private const string Trained = "trained",
+        Untrained = "untrained";
 
-    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     /// <summary>The folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(folder);
@@ -100,6 +108,7 @@ public sealed class BundleFolder(string folder)
                 ["crop_ratio"] = content.Preprocessing.CropRatio,
             },
             ["precision"] = RecipeJson.Write(content.Precision),
+            ["classifier"] = content.TrainedClassifier ? Trained : Untrained,
             ["weights"] = JsonSerializer.SerializeToNode(weights, json),
         };
         RunFolder.Write(JsonPath, root.ToJsonString(json));
@@ -132,8 +141,7 @@ public sealed class BundleFolder(string folder)
     {
         try
         {
-            var root =
-                JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
+            var root = JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
             if ((string?)root["format"] != Format)
                 throw new JsonException($"its format must be {Format}");
             if ((int?)root["version"] != Version)
@@ -143,12 +151,19 @@ public sealed class BundleFolder(string folder)
             var facts = (DataFacts?)root["data"].Deserialize(task.FactsType, json) ?? throw new JsonException("data is missing");
             var preparation = root["preprocessing"] as JsonObject ?? throw new JsonException("preprocessing is missing");
             var transforms = preparation["transforms"] is { } given
-                ? (IReadOnlyList<Transform>)RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                ? (IReadOnlyList<Transform>)
+                    RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
                 : null;
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");
             var crop = (double?)preparation["crop_ratio"] ?? throw new JsonException("preprocessing.crop_ratio is missing");
-            return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision), weights);
+            var trained = (string?)root["classifier"] switch
+            {
+                Trained => true,
+                Untrained => false,
+                var other => throw new JsonException($"classifier must be {Trained} or {Untrained}, not {other ?? "missing"}"),
+            };
+            return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision, trained), weights);
         }
         catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
         {

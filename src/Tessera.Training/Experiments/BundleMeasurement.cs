@@ -28,10 +28,11 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
     /// <param name="bundle">The model.</param>
     /// <param name="part">Which data.</param>
-    /// <exception cref="RunException">No data is named, or the model does not fit it.</exception>
+    /// <exception cref="RunException">No data is named, the model does not fit it, or its classifier was never trained.</exception>
     /// <exception cref="DataException">The data is missing or malformed.</exception>
     public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
     {
+        bundle.RequireClassifier();
         var run = new RunFolder(folder);
         var recipe = run.Exists ? Recipe.Load(run.RecipePath) : null;
         if (recipe is null && part.Name is null)
@@ -58,7 +59,15 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var data = (ImageDataset)DataRecipe.First(images, part.Limit);
         var task = TaskKind.DefaultFor(data);
         var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
-        return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, new DataRecipe(part.Name!).UnreadableLimit);
+        return new(
+            bundle with
+            {
+                Content = bundle.Content with { Task = task },
+            },
+            data,
+            new EvaluationOptions().Batch,
+            new DataRecipe(part.Name!).UnreadableLimit
+        );
     }
 
     private static void Check(ModelBundle bundle, LoadableDataset data)
@@ -66,7 +75,9 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         if (bundle.Model.Classes != data.ClassNames.Count)
             throw new RunException($"the model knows {bundle.Model.Classes} classes, and {data.Name} has {data.ClassNames.Count}");
         if (bundle.Task.FactsOf(data).ModelDefaults.Channels is { } channels && channels != bundle.Model.Channels)
-            throw new RunException($"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}");
+            throw new RunException(
+                $"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}"
+            );
     }
 
     // The samples' own size, normalised as in training.

@@ -100,12 +100,12 @@ public abstract record TaskKind
 
     /// <summary>All tasks with their defaults.</summary>
     public static IReadOnlyList<TaskKind> All { get; } =
-        [
-            .. RecipeShape
-                .Choices(typeof(TaskKind))
-                .OrderBy(choice => choice.Key, StringComparer.Ordinal)
-                .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
-        ];
+    [
+        .. RecipeShape
+            .Choices(typeof(TaskKind))
+            .OrderBy(choice => choice.Key, StringComparer.Ordinal)
+            .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
+    ];
 }
 
 /// <summary>What a recipe says of the samples that a model is measured on.</summary>
@@ -141,12 +141,6 @@ public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
 /// <param name="Probability">Between 0 and 1.</param>
 /// <param name="Chosen">Whether the model's answer contains it.</param>
 public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
-
-/// <summary>A section of a report, as HTML.</summary>
-/// <param name="Title">Its heading.</param>
-/// <param name="Html">What stands below.</param>
-/// <param name="Column">Sections of the same column stand above each other, beside other columns; 0 takes the whole width.</param>
-public sealed record ReportSection(string Title, string Html, int Column = 0);
 
 /// <summary>What a report is made of.</summary>
 /// <param name="Model">In evaluation mode.</param>
