@@ -8,8 +8,8 @@ namespace Tessera.Training;
 public abstract class Evaluator
 {
     /// <summary>
-    /// Features that the evaluator compares samples with; null for none. They are gathered before the first <see cref="Add"/>, with the model
-    /// in the same mode and precision.
+    /// Features that the evaluator compares samples with; null for none. They are gathered before the first <see cref="Add"/>, with the
+    /// model in the same mode and precision.
     /// </summary>
     public virtual FeatureBank? Bank => null;
 

@@ -4,7 +4,8 @@ namespace Tessera.Training;
 internal static class MovingAverage
 {
     /// <summary>
-    /// d times the average plus (1 - d) times the value; integers are averaged in float64 and cut off. Call it without gradients, in a scope.
+    /// d times the average plus (1 - d) times the value; integers are averaged in float64 and cut off. Call it without gradients, in a
+    /// scope.
     /// </summary>
     /// <param name="average">The average, which changes.</param>
     /// <param name="value">A value of the same shape.</param>

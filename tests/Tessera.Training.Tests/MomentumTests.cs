@@ -19,7 +19,10 @@ public sealed class MomentumTests
     {
         using var outside = Torch.NoGrad();
         foreach (var tensor in module.StateDict().Values)
-            tensor.Add_(1.5);
+            if (tensor.DType.IsFloat())
+                tensor.Add_(1.5);
+            else
+                tensor.Add_(2);
     }
 
     [Fact]
@@ -129,10 +132,7 @@ public sealed class MomentumTests
             average.Update();
         }
         Assert.Equal(source.StateDict().Keys, average.StateDict().Keys);
-        Assert.Equal(
-            Values(copy.Module),
-            average.StateDict().Values.SelectMany(tensor => tensor.To(DType.Float32).ToArray<float>())
-        );
+        Assert.Equal(Values(copy.Module), average.StateDict().Values.SelectMany(tensor => tensor.To(DType.Float32).ToArray<float>()));
     }
 
     [Fact]
@@ -146,7 +146,7 @@ public sealed class MomentumTests
         Assert.Equal(0, queue.Count);
         queue.Enqueue(Torch.Full([2, 2], 1.0));
         Assert.Equal(2, queue.Count);
-        Assert.Equal([1f, 1, 1, 1], queue.Snapshot().Slice(0, 0, 2).ToArray<float>().Concat([]));
+        Assert.Equal([1f, 1, 1, 1], queue.Snapshot().Slice(0, 0, 2).ToArray<float>());
         Assert.Equal(random.Slice(0, 2).ToArray<float>(), queue.Snapshot().Slice(0, 2).ToArray<float>());
         for (var batch = 2; batch <= 4; batch++)
             queue.Enqueue(Torch.Full([2, 2], (double)batch));
@@ -156,7 +156,7 @@ public sealed class MomentumTests
         queue.Enqueue(Torch.Full([6, 2], 5.0));
         queue.Enqueue(Tensor.From<float>([6, 6, 7, 7, 8, 8], 3, 2));
         queue.Enqueue(Tensor.From<float>([9, 9, 10, 10, 11, 11], 3, 2));
-        Assert.Equal([11f, 5, 6, 7, 8, 9, 10].Where(value => value != 5), queue.Snapshot().Select(1, 0).ToArray<float>());
+        Assert.Equal([10f, 11, 6, 7, 8, 9], queue.Snapshot().Select(1, 0).ToArray<float>());
     }
 
     [Fact]

@@ -8,8 +8,8 @@ namespace Tessera.Training.Loop;
 public static class Measurement
 {
     /// <summary>
-    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode that it was
-    /// in before when this returns.
+    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode
+    /// that it was in before when this returns.
     /// </summary>
     /// <param name="model">What is measured.</param>
     /// <param name="batches">Samples; their tensors are freed.</param>

@@ -1,8 +1,8 @@
 namespace Tessera.Training.Objectives;
 
 /// <summary>
-/// The newest K features of past batches, as negatives of contrastive methods (He et al., 2020, arXiv:1911.05722, section 3.2). A ring buffer: a
-/// batch takes the place of the oldest features. As a field of an objective it is saved in checkpoints.
+/// The newest K features of past batches, as negatives of contrastive methods (He et al., 2020, arXiv:1911.05722, section 3.2). A ring
+/// buffer: a batch takes the place of the oldest features. As a field of an objective it is saved in checkpoints.
 /// </summary>
 public sealed partial class FeatureQueue : Module
 {
@@ -36,8 +36,8 @@ public sealed partial class FeatureQueue : Module
     public int Count => (int)filled.ToArray<long>()[0];
 
     /// <summary>
-    /// A copy of the features, [K, D], oldest and newest in the order of the ring; owned by the current scope. It stays as it is when a batch
-    /// comes in before the backward pass.
+    /// A copy of the features, [K, D], oldest and newest in the order of the ring; owned by the current scope. It stays as it is when a
+    /// batch comes in before the backward pass.
     /// </summary>
     public Tensor Snapshot() => Torch.Scope(() => queue.Detach().Clone());
 

@@ -3,8 +3,8 @@ using Tessera.Data;
 namespace Tessera.Training.Objectives;
 
 /// <summary>
-/// What measuring a method draws. It depends on the seed and on a sample's index alone: every measurement draws the same, whatever the batches
-/// and the number of processes, and the random state of training stays as it is.
+/// What measuring a method draws. It depends on the seed and on a sample's index alone: every measurement draws the same, whatever the
+/// batches and the number of processes, and the random state of training stays as it is.
 /// </summary>
 internal static class MeasurementDraws
 {
@@ -13,8 +13,8 @@ internal static class MeasurementDraws
         ColorStream = 7 << 20;
 
     /// <summary>
-    /// Noise that decides which patches are hidden, [B, L] in float32: a random order, in [0, 1) and all different, so that sorting it has one
-    /// result.
+    /// Noise that decides which patches are hidden, [B, L] in float32: a random order, in [0, 1) and all different, so that sorting it has
+    /// one result.
     /// </summary>
     /// <param name="indices">The samples, B.</param>
     /// <param name="patches">L.</param>

@@ -4,8 +4,8 @@ namespace Tessera.Training.Objectives;
 public enum MomentumBuffers
 {
     /// <summary>
-    /// An update leaves them alone: the copy is in training mode and gathers statistics of its own. MoCo (He et al., 2020, arXiv:1911.05722) and
-    /// BYOL (Grill et al., 2020, arXiv:2006.07733) do so.
+    /// An update leaves them alone: the copy is in training mode and gathers statistics of its own. MoCo (He et al., 2020,
+    /// arXiv:1911.05722) and BYOL (Grill et al., 2020, arXiv:2006.07733) do so.
     /// </summary>
     Own,
 
@@ -18,8 +18,8 @@ public enum MomentumBuffers
 
 /// <summary>
 /// A copy of a module that follows its source slowly: m times the copy plus (1 - m) times the source. MoCo's key encoder (He et al., 2020,
-/// arXiv:1911.05722, equation 2), BYOL's target network (Grill et al., 2020, arXiv:2006.07733, equation 1). As a field of an objective it is
-/// saved in checkpoints, as <c>NAME.module.*</c>; its parameters require no gradient, so that no optimiser changes them.
+/// arXiv:1911.05722, equation 2), BYOL's target network (Grill et al., 2020, arXiv:2006.07733, equation 1). As a field of an objective it
+/// is saved in checkpoints, as <c>NAME.module.*</c>; its parameters require no gradient, so that no optimiser changes them.
 /// </summary>
 /// <typeparam name="T">The kind of module.</typeparam>
 public sealed class MomentumCopy<T> : Module

@@ -4,7 +4,8 @@ namespace Tessera.Training.Objectives;
 /// <param name="Count">Number of samples.</param>
 /// <param name="Losses">Means over the samples by name; the first is the method's loss, the others are its parts.</param>
 /// <param name="KnnTop1">
-/// Share of samples of which the weighted nearest neighbours among training samples have the right class; null where samples have no classes.
+/// Share of samples of which the weighted nearest neighbours among training samples have the right class; null where samples have no
+/// classes.
 /// </param>
 public sealed record PretextMetrics(int Count, IReadOnlyDictionary<string, double> Losses, double? KnnTop1) : Metrics(Count)
 {

@@ -29,7 +29,8 @@ internal static class ReconstructionPictures
             return new(
                 "Reconstruction",
                 $"""
-                <p>From top to bottom: the test image, the patches that the encoder sees, and the hidden ones as the decoder paints them.{note}</p>
+                <p>From top to bottom: the test image, the patches that the encoder sees, and the hidden ones as the decoder
+                paints them.{note}</p>
                 <div class="gallery">{string.Concat(figures)}</div>
                 """
             );

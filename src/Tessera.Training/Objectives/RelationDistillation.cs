@@ -26,7 +26,9 @@ public sealed partial class RelationDistillation : BackboneObjective
     private readonly Vit teacher;
 
     /// <summary>The method with its teacher, which is frozen here; the student's positions are fixed.</summary>
-    /// <exception cref="ArgumentException">One of them is no plain ViT, the teacher has no such block, or numbers of heads do not fit.</exception>
+    /// <exception cref="ArgumentException">
+    /// One of them is no plain ViT, the teacher has no such block, or numbers of heads do not fit.
+    /// </exception>
     public RelationDistillation(
         RelationDistillationOptions options,
         Backbone student,
@@ -74,8 +76,8 @@ public sealed partial class RelationDistillation : BackboneObjective
     public override bool TrainsClassifier => false;
 
     /// <summary>
-    /// The loss on test images (<c>relation_loss</c> with its parts, <c>feature_loss</c> or <c>class_token_loss</c>), and a kNN probe. Jitter and
-    /// hidden patches of an image depend on the seed and on its index alone.
+    /// The loss on test images (<c>relation_loss</c> with its parts, <c>feature_loss</c> or <c>class_token_loss</c>), and a kNN probe.
+    /// Jitter and hidden patches of an image depend on the seed and on its index alone.
     /// </summary>
     public override Evaluator CreateEvaluator(EvaluatorContext context) =>
         new PretextEvaluator(

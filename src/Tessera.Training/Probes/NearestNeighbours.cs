@@ -7,8 +7,8 @@ public static class NearestNeighbours
     private const int Chunk = 1024;
 
     /// <summary>
-    /// Scores of the classes by weighted neighbours (Wu et al., 2018, arXiv:1805.01978, section 3.4): cosine similarity s, and the k most similar
-    /// features of the bank count exp(s / temperature) each for their class. The largest score is the prediction.
+    /// Scores of the classes by weighted neighbours (Wu et al., 2018, arXiv:1805.01978, section 3.4): cosine similarity s, and the k most
+    /// similar features of the bank count exp(s / temperature) each for their class. The largest score is the prediction.
     /// </summary>
     /// <param name="queries">[B, D]; they are L2-normalised here.</param>
     /// <param name="bank">[N, D]; they are L2-normalised here.</param>
@@ -29,7 +29,9 @@ public static class NearestNeighbours
         });
     }
 
-    /// <summary>Votes for the classes by plain neighbours: the k features of the bank at the smallest Euclidean distance have a vote each.</summary>
+    /// <summary>
+    /// Votes for the classes by plain neighbours: the k features of the bank at the smallest Euclidean distance have a vote each.
+    /// </summary>
     /// <param name="queries">[B, D].</param>
     /// <param name="bank">[N, D].</param>
     /// <param name="labels">Classes of the bank, int64, [N].</param>
