@@ -8,6 +8,12 @@ namespace Tessera.Training;
 public abstract class Evaluator
 {
     /// <summary>
+    /// Features that the evaluator compares samples with; null for none. They are gathered before the first <see cref="Add"/>, with the
+    /// model in the same mode and precision.
+    /// </summary>
+    public virtual FeatureBank? Bank => null;
+
+    /// <summary>
     /// Runs the model on a batch and takes in what it predicts. Where the model fails, as for lack of memory, nothing has been taken in.
     /// </summary>
     public abstract void Add(Batch batch);
@@ -25,6 +31,9 @@ public abstract class Evaluator
 /// <param name="Seed">Of what a measurement draws.</param>
 public sealed record EvaluatorContext(IReadOnlyList<string> Classes, ulong Seed)
 {
-    /// <summary>Training samples as they are measured, without augmentation, for evaluators that compare with them; null for none.</summary>
-    public Func<BatchSource>? Bank { get; init; }
+    /// <summary>
+    /// Training samples as they are measured, without augmentation, for evaluators that compare with them: at most the given number, spread
+    /// evenly over all. Null where training or test samples do not have one class each.
+    /// </summary>
+    public Func<int, BatchSource>? Bank { get; init; }
 }

@@ -26,8 +26,8 @@ public abstract class Objective(Module model) : Module
     protected override void ListMembers(Members members) => members.Add(ModelName, Model);
 
     /// <summary>
-    /// What is optimised one after the other in a step, each phase with an optimiser, clipping and a scaler of its own. Most methods have one
-    /// phase; adversarial ones have one for each side.
+    /// What is optimised one after the other in a step, each phase with an optimiser, clipping and a scaler of its own. Most methods have
+    /// one phase; adversarial ones have one for each side.
     /// </summary>
     public virtual IReadOnlyList<Phase> Phases => [new Phase("", [this])];
 
@@ -72,6 +72,15 @@ public abstract class Objective(Module model) : Module
     /// </summary>
     /// <param name="context">Data and precision of the measurement.</param>
     public virtual Evaluator? CreateEvaluator(EvaluatorContext context) => null;
+
+    /// <summary>
+    /// Whether the model's classifier is trained. Without it the bundle of a run says so, and predicting or measuring classes is refused.
+    /// </summary>
+    public virtual bool TrainsClassifier => true;
+
+    /// <summary>Sections of the report that are the method's own, after training.</summary>
+    /// <param name="samples">Test samples.</param>
+    public virtual IReadOnlyList<ReportSection> Report(ReportSamples samples) => [];
 
     /// <summary>Everything that a checkpoint holds of the objective beside the model.</summary>
     public OrderedDictionary<string, Tensor> OwnStateDict() => new(StateDict().Where(entry => !IsOfModel(entry.Key)));

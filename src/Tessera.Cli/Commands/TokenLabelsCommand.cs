@@ -64,6 +64,7 @@ internal static class TokenLabelsCommand
                 throw new UserException($"--top {top}: it must be 1 to 1000");
             var run = parsed.GetRequiredValue(Run);
             var bundle = ModelBundle.Load(run, Device.Parse(parsed.GetRequiredValue(Where)));
+            bundle.RequireClassifier();
             var (data, unreadableLimit) = Annotation.Images(run, parsed.GetValue(DataName), parsed.GetValue(Split));
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();

@@ -59,6 +59,24 @@ public sealed record Sequential : Sampler
         [.. Enumerable.Range(0, count).Where(i => i % replica.Count == replica.Rank).Select(i => new Draw(i))];
 }
 
+/// <summary>Some of the samples in order, at even distances over the whole data set; nothing is padded among several processes.</summary>
+/// <param name="Most">How many at most.</param>
+public sealed record EvenlySpaced(int Most) : Sampler
+{
+    /// <inheritdoc/>
+    public override Draw[] Order(int count, ulong seed, int epoch, Replica replica)
+    {
+        var chosen = Math.Min(Most, count);
+        return
+        [
+            .. Enumerable
+                .Range(0, chosen)
+                .Where(i => i % replica.Count == replica.Rank)
+                .Select(i => new Draw((int)((long)i * count / chosen))),
+        ];
+    }
+}
+
 /// <summary>In random order, another one in each epoch.</summary>
 public sealed record Shuffled : Sampler
 {

@@ -17,13 +17,15 @@ namespace Tessera.Training.Bundles;
 /// <param name="Facts">What it knows of its data: classes, sizes, normalisation.</param>
 /// <param name="Preprocessing">What happens to samples before the model.</param>
 /// <param name="Precision">Type of products that it was trained in.</param>
+/// <param name="TrainedClassifier">Whether its classifier was trained; false after pre-training without one.</param>
 public sealed record BundleContent(
     string Model,
     ModelOptions Options,
     TaskKind Task,
     DataFacts Facts,
     EvaluationTransforms Preprocessing,
-    Precision Precision
+    Precision Precision,
+    bool TrainedClassifier = true
 );
 
 /// <summary>Weights in a bundle.</summary>
@@ -37,8 +39,8 @@ public sealed record BundleContent(
 public sealed record BundleWeights(string Role, bool Average, string File, long Bytes, string Sha256, long Step, PrimaryScore? Score);
 
 /// <summary>
-/// The folder of a bundle: <c>bundle.json</c> and safetensors. All that a program needs to use a model, read as data. The format has a version; a
-/// change of meaning changes it.
+/// The folder of a bundle: <c>bundle.json</c> and safetensors. All that a program needs to use a model, read as data. The format has a
+/// version; a change of meaning changes it.
 /// </summary>
 /// <param name="folder">The folder.</param>
 public sealed class BundleFolder(string folder)
@@ -48,6 +50,8 @@ public sealed class BundleFolder(string folder)
     private const string FileName = "bundle.json";
     private const string Best = "best",
         Last = "last";
+    private const string Trained = "trained",
+        Untrained = "untrained";
 
     // What is missing, null or unknown is refused: a model must not be used with half of what was said of it.
     private static readonly JsonSerializerOptions json = new()
@@ -109,6 +113,7 @@ public sealed class BundleFolder(string folder)
                 ["crop_ratio"] = content.Preprocessing.CropRatio,
             },
             ["precision"] = RecipeJson.Write(content.Precision),
+            ["classifier"] = content.TrainedClassifier ? Trained : Untrained,
             ["weights"] = JsonSerializer.SerializeToNode(weights, json),
         };
         RunFolder.Write(JsonPath, root.ToJsonString(json));
@@ -159,7 +164,13 @@ public sealed class BundleFolder(string folder)
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");
             var crop = (double?)preparation["crop_ratio"] ?? throw new JsonException("preprocessing.crop_ratio is missing");
-            return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision), weights);
+            var trained = (string?)root["classifier"] switch
+            {
+                Trained => true,
+                Untrained => false,
+                var other => throw new JsonException($"classifier must be {Trained} or {Untrained}, not {other ?? "missing"}"),
+            };
+            return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision, trained), weights);
         }
         catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
         {

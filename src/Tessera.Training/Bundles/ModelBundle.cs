@@ -86,11 +86,22 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         return new(model, content, weights);
     }
 
-    /// <summary>The same with weights of a file.</summary>
+    /// <summary>The same with weights of a file, classifier included.</summary>
     public ModelBundle WithWeights(string file)
     {
         Pretrained.Load(Model, file);
-        return this with { Source = file };
+        return this with { Source = file, Content = Content with { TrainedClassifier = true } };
+    }
+
+    /// <summary>Makes sure that the model's answers mean something.</summary>
+    /// <exception cref="RunException">Its classifier was never trained.</exception>
+    public void RequireClassifier()
+    {
+        if (!Content.TrainedClassifier)
+            throw new RunException(
+                $"{Source}: the run was a pre-training, and its classifier was never trained: fine-tune the model, or train a linear probe "
+                    + "(objective: linear_probe), with the folder of this run as model.weights of the recipe"
+            );
     }
 
     /// <summary>What happens to samples before the model.</summary>
@@ -103,8 +114,12 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <summary>Where the model looks in a sample.</summary>
     /// <param name="sample">Of <see cref="Read"/>.</param>
     /// <param name="label">The class that is explained; null for the likeliest.</param>
-    /// <exception cref="RunException">There are no pictures of such samples.</exception>
-    public Explanation Explain(GivenSample sample, int? label = null) => Task.Explain(Model, sample, Facts, label);
+    /// <exception cref="RunException">There are no pictures of such samples, or the classifier was never trained.</exception>
+    public Explanation Explain(GivenSample sample, int? label = null)
+    {
+        RequireClassifier();
+        return Task.Explain(Model, sample, Facts, label);
+    }
 
     /// <summary>The number of a class by its name, whatever its capitals, or by the number itself.</summary>
     /// <exception cref="RunException">There is no such class; the message names the nearest.</exception>
@@ -126,8 +141,10 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <param name="most">How many classes are listed at most.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     /// <exception cref="Data.DataException">The sample cannot be read.</exception>
+    /// <exception cref="RunException">The classifier was never trained.</exception>
     public Prediction Predict(GivenSample sample, int most = 5, Func<Tensor, Tensor>? predict = null)
     {
+        RequireClassifier();
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var device = ModuleDevice.Of(Model);

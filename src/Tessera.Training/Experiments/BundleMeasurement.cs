@@ -28,10 +28,11 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
     /// <param name="bundle">The model.</param>
     /// <param name="part">Which data.</param>
-    /// <exception cref="RunException">No data is named, or the model does not fit it.</exception>
+    /// <exception cref="RunException">No data is named, the model does not fit it, or its classifier was never trained.</exception>
     /// <exception cref="DataException">The data is missing or malformed.</exception>
     public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
     {
+        bundle.RequireClassifier();
         var run = new RunFolder(folder);
         var recipe = run.Exists ? Recipe.Load(run.RecipePath) : null;
         if (recipe is null && part.Name is null)

@@ -110,7 +110,12 @@ public sealed class Experiment : IDisposable
     }
 
     private EvaluatorContext EvaluatorContext() =>
-        new(Facts.Classes, Recipe.Train.Seed) { Bank = () => TestLoader(Model, Recipe, TrainData, Facts, Task, group) };
+        new(Facts.Classes, Recipe.Train.Seed)
+        {
+            Bank = (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
+                ? most => TestLoader(Model, Recipe, TrainData, Facts, Task, group, new EvenlySpaced(most))
+                : null,
+        };
 
     private Loader TrainLoader(Device device)
     {
@@ -139,7 +144,8 @@ public sealed class Experiment : IDisposable
         LoadableDataset data,
         DataFacts facts,
         TaskKind task,
-        ProcessGroup? group = null
+        ProcessGroup? group = null,
+        Sampler? sampler = null
     )
     {
         var pipeline = task.EvaluationPipeline(model, facts, recipe.EvaluationTransforms);
@@ -152,6 +158,7 @@ public sealed class Experiment : IDisposable
             unreadableLimit: recipe.Data.UnreadableLimit,
             replacement: Replacement.None,
             replica: ReplicaOf(group),
+            sampler: sampler,
             device: recipe.Data.BatchDevice(ModuleDevice.Of(model), data, pipeline, measuring: true)
         );
     }
@@ -294,7 +301,11 @@ public sealed class Experiment : IDisposable
     private string RenderReport(Metrics last, Metrics? ema)
     {
         var pipeline = Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms);
-        var sections = Task.Report(new(Model, TestData, Facts, pipeline, last));
+        IReadOnlyList<ReportSection> sections =
+        [
+            .. Task.Report(new(Model, TestData, Facts, pipeline, last)),
+            .. Objective.Report(new(TestData, pipeline, Recipe.Train.Seed)),
+        ];
         var title = $"{Recipe.Model.Name} on {TestData.Name}";
         return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun));
     }
@@ -309,7 +320,8 @@ public sealed class Experiment : IDisposable
                     Task,
                     Facts,
                     Recipe.EvaluationTransforms,
-                    Recipe.Train.Precision
+                    Recipe.Train.Precision,
+                    Objective.TrainsClassifier
                 ),
                 Run.Checkpoints
             );

@@ -32,12 +32,7 @@ public sealed class Ema : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         foreach (var (_, value, average) in entries)
-        {
-            if (average.DType.IsFloat())
-                average.Mul_(decay).Add_(value, 1 - decay);
-            else
-                average.Copy_(average.To(DType.Float64).Mul_(decay).Add_(value.To(DType.Float64), 1 - decay));
-        }
+            MovingAverage.Update(average, value, decay);
     }
 
     /// <summary>The averages by name. Tensors that are shared appear once, under their first name.</summary>

@@ -8,8 +8,8 @@ namespace Tessera.Training.Loop;
 public static class Measurement
 {
     /// <summary>
-    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode that it was
-    /// in before when this returns.
+    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode
+    /// that it was in before when this returns.
     /// </summary>
     /// <param name="model">What is measured.</param>
     /// <param name="batches">Samples; their tensors are freed.</param>
@@ -40,24 +40,20 @@ public static class Measurement
         try
         {
             using var outside = Torch.NoGrad();
-            using var samples = batches.GetEnumerator();
-            while (true)
+            if (evaluator.Bank is { } bank)
             {
-                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested))
-                    throw new OperationCanceledException(stop);
-                using var scope = new Scope();
-                if (!samples.MoveNext())
-                    break;
-                if (!samples.Current.IsPlaceholder)
-                    foreach (var image in samples.Current.Unreadable)
-                        unreadable[image.Index] = image;
-                using var batch = new OwnedBatch(samples.Current, device);
-                using var cast = precision.Autocast(device);
-                if (!batch.Value.IsPlaceholder)
-                    AddInParts(evaluator, batch.Value, device, ref largest);
-                seen += batch.Value.GlobalCount;
-                done?.Invoke(seen);
+                PassThrough(bank.Batches, bank.Add, _ => { });
+                if (group is not null)
+                    bank.Join(group);
             }
+            PassThrough(batches, evaluator.Add, batch =>
+            {
+                if (!batch.IsPlaceholder)
+                    foreach (var image in batch.Unreadable)
+                        unreadable[image.Index] = image;
+                seen += batch.GlobalCount;
+                done?.Invoke(seen);
+            });
         }
         finally
         {
@@ -74,9 +70,27 @@ public static class Measurement
                 unreadable[image.Index] = image;
         }
         return evaluator.Measure() with { Unreadable = [.. unreadable.Values] };
+
+        void PassThrough(IEnumerable<Batch> all, Action<Batch> add, Action<Batch> added)
+        {
+            using var samples = all.GetEnumerator();
+            while (true)
+            {
+                if (group is null ? stop.IsCancellationRequested : group.Any(stop.IsCancellationRequested))
+                    throw new OperationCanceledException(stop);
+                using var scope = new Scope();
+                if (!samples.MoveNext())
+                    break;
+                using var batch = new OwnedBatch(samples.Current, device);
+                using var cast = precision.Autocast(device);
+                if (!batch.Value.IsPlaceholder)
+                    AddInParts(add, batch.Value, device, ref largest);
+                added(batch.Value);
+            }
+        }
     }
 
-    private static void AddInParts(Evaluator evaluator, Batch batch, Device device, ref int? largest)
+    private static void AddInParts(Action<Batch> add, Batch batch, Device device, ref int? largest)
     {
         for (var start = 0; start < batch.Count; )
         {
@@ -84,7 +98,7 @@ public static class Measurement
             try
             {
                 using var scope = new Scope();
-                evaluator.Add(size == batch.Count ? batch : batch.Slice(start, size));
+                add(size == batch.Count ? batch : batch.Slice(start, size));
                 start += size;
                 continue;
             }

@@ -43,14 +43,22 @@ public static class TokenRelations
     /// <param name="student">Log-probabilities, [B, h, N, N].</param>
     /// <param name="teacher">The same of the teacher; no gradient flows to it.</param>
     /// <exception cref="ShapeException">The numbers of heads or tokens differ.</exception>
-    public static Tensor Loss(Tensor student, Tensor teacher) =>
-        Torch.Scope(() =>
-        {
-            if (student.Shape != teacher.Shape)
-                throw new ShapeException(
-                    $"relations of {student.Size(1)} heads and {student.Size(2)} tokens are to imitate {teacher.Size(1)} heads and {teacher.Size(2)} tokens"
-                );
-            var theirs = teacher.Detach();
-            return (theirs.Exp() * (theirs - student)).Sum(-1).Mean();
-        });
+    public static Tensor Loss(Tensor student, Tensor teacher) => Torch.Scope(() => Divergences(student, teacher).Mean());
+
+    /// <summary>The same of every sample: a mean over heads and queries, [B].</summary>
+    /// <param name="student">Log-probabilities, [B, h, N, N].</param>
+    /// <param name="teacher">The same of the teacher; no gradient flows to it.</param>
+    /// <exception cref="ShapeException">The numbers of heads or tokens differ.</exception>
+    public static Tensor LossPerSample(Tensor student, Tensor teacher) => Torch.Scope(() => Divergences(student, teacher).Mean([1, 2]));
+
+    private static Tensor Divergences(Tensor student, Tensor teacher) // [B, h, N]
+    {
+        if (student.Shape != teacher.Shape)
+            throw new ShapeException(
+                $"relations of {student.Size(1)} heads and {student.Size(2)} tokens are to imitate "
+                    + $"{teacher.Size(1)} heads and {teacher.Size(2)} tokens"
+            );
+        var theirs = teacher.Detach();
+        return (theirs.Exp() * (theirs - student)).Sum(-1);
+    }
 }

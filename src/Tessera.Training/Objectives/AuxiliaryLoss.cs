@@ -109,4 +109,10 @@ public sealed partial class WithAuxiliaryLosses : BackboneObjective
 
     /// <inheritdoc/>
     public override Evaluator? CreateEvaluator(EvaluatorContext context) => main.CreateEvaluator(context);
+
+    /// <inheritdoc/>
+    public override bool TrainsClassifier => main.TrainsClassifier;
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<ReportSection> Report(ReportSamples samples) => main.Report(samples);
 }

@@ -11,12 +11,17 @@ namespace Tessera.Training.Objectives;
 internal sealed class ColorJitter(double strength, Normalization normalization)
 {
     /// <summary>The view, [B, C, H, W].</summary>
-    internal Tensor Of(Tensor images) =>
+    internal Tensor Of(Tensor images) => Of(images, Torch.Rand([3, images.Size(0), 1, 1, 1], device: images.Device));
+
+    /// <summary>The view that given draws make, [B, C, H, W].</summary>
+    /// <param name="images">[B, C, H, W].</param>
+    /// <param name="draws">Uniform in [0, 1), [3, B, 1, 1, 1].</param>
+    internal Tensor Of(Tensor images, Tensor draws) =>
         Torch.Scope(() =>
         {
             var (mean, deviation) = (PerChannel(normalization.Mean), PerChannel(normalization.Deviation));
             var pixels = images * deviation + mean;
-            var factors = Torch.Rand([3, images.Size(0), 1, 1, 1], device: images.Device) * (2 * strength) + (1 - strength);
+            var factors = draws * (2 * strength) + (1 - strength);
             pixels = (pixels * factors[0]).Clamp(0, 1);
             pixels = Blend(Gray(pixels).Mean([1, 2, 3], true), factors[1], pixels);
             if (images.Size(1) == 3)

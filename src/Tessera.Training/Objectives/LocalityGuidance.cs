@@ -139,7 +139,7 @@ public sealed record LocalityGuidanceOptions(
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context)
     {
-        var guide = Guide.Create(context);
+        var guide = Guide.Create(context, needsClassifier: false);
         return new LocalityGuidance(this, context.Student, guide, Stored is null ? null : GuideMaps.Open(Stored, guide, context));
     }
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
+using Tessera.Data.Images;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
@@ -66,6 +67,45 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         var loss = Reconstruct((Vit)Student, batch.Inputs, noise).Loss;
         return new(loss) { Parts = new Dictionary<string, Tensor> { ["hidden_patches"] = loss.Detach() } };
     }
+
+    /// <inheritdoc/>
+    public override bool TrainsClassifier => false;
+
+    /// <summary>
+    /// <c>reconstruction</c>, the loss over the hidden patches of test images, and a kNN probe. What is hidden of an image depends on the
+    /// seed and on its index alone. With the moving average of the weights, the decoder is the present one: the average is of the encoder.
+    /// </summary>
+    public override Evaluator CreateEvaluator(EvaluatorContext context) =>
+        new PretextEvaluator((Vit)Student, context, ["reconstruction"], batch =>
+        {
+            var noise = MeasurementDraws.PatchNoise(batch.Indices, grid.Height * grid.Width, context.Seed, batch.Inputs.Device);
+            var pass = Reconstruct((Vit)Student, batch.Inputs, noise);
+            return [((pass.Painted - pass.Target).Square().Mean(2) * pass.Mask).Sum(1) / pass.Mask.Sum(1)];
+        });
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<ReportSection> Report(ReportSamples samples) =>
+        samples.Data is ImageDataset images ? [ReconstructionPictures.Section(this, (Vit)Student, images, samples)] : [];
+
+    /// <summary>An image with its hidden patches in grey, and with these patches as the decoder paints them, [1, C, H, W].</summary>
+    /// <param name="image">[1, C, H, W].</param>
+    /// <param name="index">Of the image in its data set.</param>
+    /// <param name="seed">As for a measurement.</param>
+    internal (Tensor Hidden, Tensor Painted) Show(Tensor image, int index, ulong seed)
+    {
+        using var scope = new Scope();
+        var pass = Reconstruct((Vit)Student, image, MeasurementDraws.PatchNoise([index], grid.Height * grid.Width, seed, image.Device));
+        var (own, hidden) = (Patches.Cut(image, patch), pass.Mask.Unsqueeze(2));
+        var painted = pass.Painted;
+        // Standardised patches have no brightness and contrast: those of the image stand in.
+        if (options.NormalizePixels)
+            painted = painted * (own.Var([-1], true, true) + 1e-6).Sqrt() + own.Mean([-1], true);
+        var seen = own * (1 - hidden);
+        return (scope.Return(Picture(seen)), scope.Return(Picture(seen + painted * hidden)));
+    }
+
+    /// <summary>Whether patches are painted without their brightness and contrast.</summary>
+    internal bool Standardises => options.NormalizePixels;
 
     /// <summary>One pass with given noise.</summary>
     /// <param name="encoder">The student.</param>

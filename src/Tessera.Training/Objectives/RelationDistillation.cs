@@ -26,7 +26,9 @@ public sealed partial class RelationDistillation : BackboneObjective
     private readonly Vit teacher;
 
     /// <summary>The method with its teacher, which is frozen here; the student's positions are fixed.</summary>
-    /// <exception cref="ArgumentException">One of them is no plain ViT, the teacher has no such block, or numbers of heads do not fit.</exception>
+    /// <exception cref="ArgumentException">
+    /// One of them is no plain ViT, the teacher has no such block, or numbers of heads do not fit.
+    /// </exception>
     public RelationDistillation(
         RelationDistillationOptions options,
         Backbone student,
@@ -70,19 +72,69 @@ public sealed partial class RelationDistillation : BackboneObjective
             : Imitate((Vit)Student, view, batch.Inputs, kept);
     }
 
-    // The same patches are hidden from both.
-    private Tensor Visible(Vit student, Tensor images)
+    /// <inheritdoc/>
+    public override bool TrainsClassifier => false;
+
+    /// <summary>
+    /// The loss on test images (<c>relation_loss</c> with its parts, <c>feature_loss</c> or <c>class_token_loss</c>), and a kNN probe.
+    /// Jitter and hidden patches of an image depend on the seed and on its index alone.
+    /// </summary>
+    public override Evaluator CreateEvaluator(EvaluatorContext context) =>
+        new PretextEvaluator(
+            (Vit)Student,
+            context,
+            options.Target switch
+            {
+                DistillationTarget.Relations =>
+                [
+                    "relation_loss",
+                    .. options.Relations.Select(relation => RecipeShape.Snake(relation.ToString())),
+                ],
+                DistillationTarget.Features => ["feature_loss"],
+                _ => ["class_token_loss"],
+            },
+            batch => LossesPerSample(batch, context.Seed)
+        );
+
+    private IReadOnlyList<Tensor> LossesPerSample(Batch batch, ulong seed)
     {
-        var (height, width) = student.ImageSize;
-        var patch = student.Options.Patch;
-        return Patches
-            .Hide(Torch.Rand([images.Size(0), height / patch * (long)(width / patch)], device: images.Device), options.MaskRatio)
-            .Kept;
+        var (student, images) = ((Vit)Student, batch.Inputs);
+        var view = jitter is null ? images : jitter.Of(images, MeasurementDraws.ColorDraws(batch.Indices, seed, images.Device));
+        var kept =
+            options.MaskRatio > 0
+                ? Patches.Hide(MeasurementDraws.PatchNoise(batch.Indices, PatchCount(student), seed, images.Device), options.MaskRatio).Kept
+                : null;
+        if (options.Target != DistillationTarget.Relations)
+        {
+            var (imitation, target) = Outputs(student, view, images, kept);
+            return [imitation.SmoothL1Loss(target, reduction: 0).Reshape(batch.Count, -1).Mean(1)];
+        }
+        var (_, ours, theirs) = Compare(student, view, images, kept);
+        Tensor[] parts = [.. ours.Zip(theirs, TokenRelations.LossPerSample)];
+        return [Torch.Stack(parts).Sum(0), .. parts];
     }
 
-    // Features of the block, or the class token behind the last norm: smooth L1 between the teacher's, normalised where they
-    // are a block's, and a linear map of the student's.
+    private static int PatchCount(Vit student)
+    {
+        var ((height, width), patch) = (student.ImageSize, student.Options.Patch);
+        return height / patch * (width / patch);
+    }
+
+    // The same patches are hidden from both.
+    private Tensor Visible(Vit student, Tensor images) =>
+        Patches.Hide(Torch.Rand([images.Size(0), PatchCount(student)], device: images.Device), options.MaskRatio).Kept;
+
+    // Smooth L1 between the student's outputs and the teacher's.
     private Loss Imitate(Vit student, Tensor view, Tensor teacherView, Tensor? kept)
+    {
+        var (ours, theirs) = Outputs(student, view, teacherView, kept);
+        var loss = ours.SmoothL1Loss(theirs);
+        return new(loss) { Parts = new Dictionary<string, Tensor> { [RecipeShape.Snake(options.Target.ToString())] = loss.Detach() } };
+    }
+
+    // Features of the block, or the class token behind the last norm: the teacher's, normalised where they are a block's, and a linear
+    // map of the student's, in float32.
+    private (Tensor Ours, Tensor Theirs) Outputs(Vit student, Tensor view, Tensor teacherView, Tensor? kept)
     {
         var whole = options.Target == DistillationTarget.ClassToken;
         Tensor theirs;
@@ -97,8 +149,7 @@ public sealed partial class RelationDistillation : BackboneObjective
                     teacher.Options.Eps
                 );
         var ours = adapter!.Call(whole ? ClassToken(student, view) : student.TokensAfter(view, student.Options.Depth, kept));
-        var loss = ours.To(DType.Float32).SmoothL1Loss(theirs.To(DType.Float32));
-        return new(loss) { Parts = new Dictionary<string, Tensor> { [RecipeShape.Snake(options.Target.ToString())] = loss.Detach() } };
+        return (ours.To(DType.Float32), theirs.To(DType.Float32));
 
         Tensor ClassToken(Vit model, Tensor images) =>
             (kept is null ? model.ForwardFeatures(images) : model.ForwardVisible(images, kept)).Select(1, 0);
@@ -196,5 +247,11 @@ public sealed record RelationDistillationOptions(
 
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) =>
-        new RelationDistillation(this, context.Student, Teacher.Create(context), context.Pretrained, context.Normalization);
+        new RelationDistillation(
+            this,
+            context.Student,
+            Teacher.Create(context, needsClassifier: false),
+            context.Pretrained,
+            context.Normalization
+        );
 }

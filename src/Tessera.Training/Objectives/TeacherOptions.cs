@@ -16,12 +16,19 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
             : Run;
 
     /// <summary>Builds and loads it, ready to predict.</summary>
-    /// <exception cref="RunException">There are no such weights.</exception>
+    /// <param name="context">The student, and where it computes.</param>
+    /// <param name="needsClassifier">Whether its answers are used, not only its features.</param>
+    /// <exception cref="RunException">There are no such weights, or their classifier was never trained and is needed.</exception>
     /// <exception cref="StateDictException">The weights do not fit the model.</exception>
-    public Backbone Create(ObjectiveContext context)
+    public Backbone Create(ObjectiveContext context, bool needsClassifier = true)
     {
         if (Run is not null)
-            return Bundles.ModelBundle.Load(Run, context.Device).Model;
+        {
+            var bundle = Bundles.ModelBundle.Load(Run, context.Device);
+            if (needsClassifier)
+                bundle.RequireClassifier();
+            return bundle.Model;
+        }
         if (Weights is not null && !File.Exists(Weights))
             throw new RunException(
                 $"{Weights}: there is no such file, which is to hold the weights of {Model}, the teacher or guide; set its weights to where the file lies, or name a trained run instead: {{ run: FOLDER }}"

@@ -142,12 +142,6 @@ public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
 /// <param name="Chosen">Whether the model's answer contains it.</param>
 public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
 
-/// <summary>A section of a report, as HTML.</summary>
-/// <param name="Title">Its heading.</param>
-/// <param name="Html">What stands below.</param>
-/// <param name="Column">Sections of the same column stand above each other, beside other columns; 0 takes the whole width.</param>
-public sealed record ReportSection(string Title, string Html, int Column = 0);
-
 /// <summary>What a report is made of.</summary>
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Data">What it was measured on.</param>
