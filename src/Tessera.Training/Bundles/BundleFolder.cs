@@ -150,7 +150,9 @@ public sealed class BundleFolder(string folder)
             var crop = (double?)preparation["crop_ratio"] ?? throw new JsonException("preprocessing.crop_ratio is missing");
             return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision), weights);
         }
-        catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
+        // The last is what facts throw that check themselves.
+        catch (Exception error)
+            when (error is IOException or JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new RunException($"{JsonPath}: {error.Message}");
         }
