@@ -1,6 +1,7 @@
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data;
+using Tessera.Testing;
 using Tessera.Training.Tasks.MultiLabel;
 
 namespace Tessera.Training.Tests.MultiLabel;
@@ -155,6 +156,27 @@ public sealed class MultiLabelEvaluatorTests
     }
 
     [Fact]
+    public void Of_each_sample_the_surest_mistakes_are_kept()
+    {
+        var metrics = Measure(
+            [
+                [3, 5, -1, -4],
+                [2, -6, -6, -6],
+                [-6, -6, -6, 6],
+            ],
+            [
+                [2, 3],
+                [],
+                [3],
+            ],
+            [0.5, 0.5, 0.5, 0.5]
+        );
+        Assert.Equal([(0, 1), (1, 0)], metrics.Wrong.Select(one => (one.Index, one.Label)));
+        Assert.Equal([(0, 3)], metrics.Missed.Select(one => (one.Index, one.Label)));
+        Assert.Equal(MultiLabelEvaluator.Probability(-4), metrics.Missed[0].Probability);
+    }
+
+    [Fact]
     public void The_loss_is_the_mean_cross_entropy_of_all_decisions()
     {
         var metrics = Measure(
@@ -247,6 +269,43 @@ public sealed class MultiLabelEvaluatorTests
         Assert.Equal(expected.Scalars, shuffled.Scalars);
         Assert.Equal(expected.Wrong, shuffled.Wrong);
         Assert.Equal(expected.Missed, shuffled.Missed);
+    }
+
+    [Fact]
+    public void Processes_that_share_the_samples_come_to_the_figures_of_one()
+    {
+        var random = new Random(4);
+        float[][] logits = [.. Enumerable.Range(0, 23).Select(_ => new[] { random.NextSingle() * 9 - 4, random.NextSingle() - 0.5f })];
+        int[][] labels =
+        [
+            .. logits.Select(
+                (_, i) =>
+                    i % 3 == 0 ? [0, 1]
+                    : i % 3 == 1 ? (int[])[1]
+                    : []
+            ),
+        ];
+        var expected = Measure(logits, labels, [0.5, 0.5], tune: true);
+        // The last process has no sample at all.
+        var joined = Ranks.Run(3, group =>
+        {
+            using var scope = new Scope();
+            var evaluator = new MultiLabelEvaluator([0.5, 0.5], tune: true);
+            for (var i = group.Rank; group.Rank < 2 && i < logits.Length; i += 2)
+                evaluator.Add(
+                    Tensor.From(logits[i], 1, 2),
+                    Tensor.From([.. Enumerable.Range(0, 2).Select(c => labels[i].Contains(c) ? 1f : 0f)], 1, 2),
+                    [i]
+                );
+            evaluator.Join(group);
+            return evaluator.Measure();
+        });
+        foreach (var metrics in joined)
+        {
+            Assert.Equal(expected.Scalars, metrics.Scalars);
+            Assert.Equal(expected.PerClass, metrics.PerClass);
+            Assert.Equal(expected.Wrong, metrics.Wrong);
+        }
     }
 
     [Fact]

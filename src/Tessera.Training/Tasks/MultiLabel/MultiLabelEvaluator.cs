@@ -147,26 +147,32 @@ public sealed class MultiLabelEvaluator(
         return sum / samples.Count / classes;
     }
 
+    // One of each kind per sample: pictures of the same sample would tell nothing new.
     private (IReadOnlyList<LabelMistake> Wrong, IReadOnlyList<LabelMistake> Missed) Mistakes(double[] chosen)
     {
-        var (wrong, missed) = (
-            new PriorityQueue<LabelMistake, (double, int, int)>(),
-            new PriorityQueue<LabelMistake, (double, int, int)>()
-        );
+        var (wrong, missed) = (new List<LabelMistake>(), new List<LabelMistake>());
         foreach (var sample in samples)
+        {
+            LabelMistake? likeliest = null,
+                unlikeliest = null;
             for (var c = 0; c < classes; c++)
             {
                 var probability = Probability(sample.Logits[c]);
                 if (probability >= chosen[c] == sample.Present[c])
                     continue;
-                var (queue, sureness) = sample.Present[c] ? (missed, 1 - probability) : (wrong, probability);
-                queue.Enqueue(new(sample.Index, c, probability), (sureness, -sample.Index, -c));
-                if (queue.Count > mistakes)
-                    queue.Dequeue();
+                if (!sample.Present[c] && (likeliest is null || probability > likeliest.Probability))
+                    likeliest = new(sample.Index, c, probability);
+                if (sample.Present[c] && (unlikeliest is null || probability < unlikeliest.Probability))
+                    unlikeliest = new(sample.Index, c, probability);
             }
-        return (Surest(wrong), Surest(missed));
+            if (likeliest is not null)
+                wrong.Add(likeliest);
+            if (unlikeliest is not null)
+                missed.Add(unlikeliest);
+        }
+        return (
+            [.. wrong.OrderByDescending(one => one.Probability).Take(mistakes)],
+            [.. missed.OrderBy(one => one.Probability).Take(mistakes)]
+        );
     }
-
-    private static LabelMistake[] Surest(PriorityQueue<LabelMistake, (double, int, int)> queue) =>
-        [.. queue.UnorderedItems.OrderByDescending(one => one.Priority).Select(one => one.Element)];
 }

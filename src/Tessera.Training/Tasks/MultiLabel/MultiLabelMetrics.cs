@@ -37,10 +37,10 @@ public sealed record MultiLabelMetrics(int Count, double Loss, IReadOnlyList<Lab
     /// <summary>F1 if all classes had the same threshold.</summary>
     public required IReadOnlyList<F1Point> F1AtThreshold { get; init; }
 
-    /// <summary>Labels in answers that are wrong, the likeliest first.</summary>
+    /// <summary>Labels in answers that are wrong, of each sample the likeliest one; the likeliest first.</summary>
     public required IReadOnlyList<LabelMistake> Wrong { get; init; }
 
-    /// <summary>Labels that are missing in answers, the least likely first.</summary>
+    /// <summary>Labels that are missing in answers, of each sample the least likely one; the least likely first.</summary>
     public required IReadOnlyList<LabelMistake> Missed { get; init; }
 
     /// <inheritdoc/>
@@ -66,7 +66,7 @@ public sealed record MultiLabelMetrics(int Count, double Loss, IReadOnlyList<Lab
             new($"F1, micro{Tuned}", F1Micro, MetricFormat.Share),
             new($"precision{Tuned}", Precision, MetricFormat.Share),
             new($"recall{Tuned}", Recall, MetricFormat.Share),
-            new("loss", Loss, MetricFormat.Number),
+            new("cross-entropy", Loss, MetricFormat.Number),
         ];
 
     private string Tuned => ThresholdsTuned ? " (tuned here)" : "";
@@ -74,7 +74,7 @@ public sealed record MultiLabelMetrics(int Count, double Loss, IReadOnlyList<Lab
     /// <inheritdoc/>
     public override IReadOnlyList<MetricRow> Headline =>
         [
-            new("test loss", Loss, MetricFormat.Number),
+            new("test cross-entropy", Loss, MetricFormat.Number),
             new("mAP", Map, MetricFormat.Share),
             new($"F1, micro{Tuned}", F1Micro, MetricFormat.Share),
         ];
