@@ -172,7 +172,9 @@ public sealed class BundleFolder(string folder)
             };
             return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision, trained), weights);
         }
-        catch (Exception error) when (error is IOException or JsonException or InvalidOperationException or FormatException)
+        // The last is what facts throw that check themselves.
+        catch (Exception error)
+            when (error is IOException or JsonException or InvalidOperationException or FormatException or ArgumentException)
         {
             throw new RunException($"{JsonPath}: {error.Message.ReplaceLineEndings(" ")}");
         }

@@ -138,7 +138,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
 
     /// <summary>What the model says of a sample.</summary>
     /// <param name="sample">Of <see cref="Read"/>.</param>
-    /// <param name="most">How many classes are listed at most.</param>
+    /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     /// <exception cref="Data.DataException">The sample cannot be read.</exception>
     /// <exception cref="RunException">The classifier was never trained.</exception>

@@ -31,20 +31,23 @@ public sealed record Explanation(
     /// <param name="normalization">What was done to it.</param>
     /// <param name="classes">Name per class.</param>
     /// <param name="label">The class that Grad-CAM shall speak of; the likeliest when null.</param>
+    /// <param name="probabilities">What logits, [1, classes], mean as probabilities; their softmax when null.</param>
     public static Explanation Of(
         string source,
         Backbone model,
         Tensor image,
         Normalization normalization,
         IReadOnlyList<string> classes,
-        int? label = null
+        int? label = null,
+        Func<Tensor, Tensor>? probabilities = null
     )
     {
         using var scope = new Scope();
-        double[] probabilities;
+        probabilities ??= logits => logits.Softmax(1);
+        double[] choices;
         using (Torch.NoGrad())
-            probabilities = model.Call(image).To(DType.Float64).Softmax(1).ToArray<double>();
-        var ranked = probabilities.Index().OrderByDescending(p => p.Item).ToArray();
+            choices = probabilities(model.Call(image).To(DType.Float64)).ToArray<double>();
+        var ranked = choices.Index().OrderByDescending(p => p.Item).ToArray();
         var chosen = label ?? ranked[0].Index;
         var pixels = Pixels(image, normalization);
         var (height, width, channels) = ((int)image.Size(2), (int)image.Size(3), (int)image.Size(1));

@@ -68,8 +68,12 @@ public abstract record ImageTask : TaskKind
     {
         using var scope = new Scope();
         var image = sample.Read().Inputs.To(ModuleDevice.Of(model));
-        return Explanation.Of(Path.GetFileName(sample.Name), model, image, ((ImageFacts)facts).Normalization, facts.Classes, label);
+        var normalization = ((ImageFacts)facts).Normalization;
+        return Explanation.Of(Path.GetFileName(sample.Name), model, image, normalization, facts.Classes, label, Probabilities);
     }
+
+    /// <summary>What logits, [B, classes], mean as probabilities of the classes: by default of one class each.</summary>
+    protected virtual Tensor Probabilities(Tensor logits) => logits.Softmax(1);
 
     // Through the same loader as images that are measured.
     private static Tensor Read(string file, ImageFacts facts, Func<DataFacts, Pipeline> pipelineFor)

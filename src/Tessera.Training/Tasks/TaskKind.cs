@@ -74,7 +74,7 @@ public abstract record TaskKind
     /// <param name="sample">Name of the sample.</param>
     /// <param name="logits">The answer, [1, classes].</param>
     /// <param name="facts">Of the model's data.</param>
-    /// <param name="most">How many classes are listed at most.</param>
+    /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
     public abstract Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most);
 
     /// <summary>Where a model looks in a sample, as pictures.</summary>
