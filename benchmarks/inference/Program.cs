@@ -5,6 +5,7 @@ using Tessera.Benchmarks;
 using Tessera.Checkpoints;
 using Tessera.Deploy;
 using Tessera.Models;
+using Tessera.Training;
 using Tessera.Training.Bundles;
 using Tessera.Training.Experiments;
 

@@ -242,7 +242,7 @@ internal sealed class BootstrappingPair : GoldenCase
                     weights.Double("hint_vit")
                 ),
             };
-            method = new Bootstrapping(options, BootstrappingAgent.Create(run, c.Object("agent")));
+            method = new Bootstrapping(options, vit, BootstrappingAgent.Create(run, c.Object("agent")));
         }
         var both = run.Load(new Named(("models", new Named(("cnn", method.Agent), ("vit", vit)))));
         if (shared)
