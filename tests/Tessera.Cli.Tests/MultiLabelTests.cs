@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace Tessera.Cli.Tests;
 
-/// <summary>Images with any number of labels all the way: a table, training with tuned thresholds, eval, predict, explain, report.</summary>
+/// <summary>Images with any number of labels, all the way: a table, training, thresholds, eval, predict, explain, report.</summary>
 public sealed class MultiLabelTests : IDisposable
 {
     private const int Side = 12,

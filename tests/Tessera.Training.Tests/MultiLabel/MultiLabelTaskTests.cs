@@ -71,7 +71,7 @@ public sealed class MultiLabelTaskTests
     {
         var json = new JsonSerializerOptions { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
         var facts = Facts(new()) with { Thresholds = [0.1, 0.25, 1], Tuned = true };
-        var text = JsonSerializer.Serialize(facts, typeof(MultiLabelFacts), json);
+        var text = JsonSerializer.Serialize(facts, json);
         var read = JsonSerializer.Deserialize<MultiLabelFacts>(text, json)!;
         Assert.Equal(facts.Thresholds, read.Thresholds);
         Assert.True(read.Tuned);
