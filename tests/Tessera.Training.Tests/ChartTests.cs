@@ -38,7 +38,7 @@ public sealed class ChartTests
     [InlineData(true, new[] { 0, 2, 3 })]
     [InlineData(false, new[] { 3 })]
     public void The_front_has_those_that_none_excels_in_both(bool lowX, int[] expected) =>
-        Assert.Equal(expected, ModelComparison.Front([(1, 0.5), (2, 0.4), (3, 0.6), (10, 0.9), (10, 0.8)], lowX));
+        Assert.Equal(expected, ParetoFront.Of([(1, 0.5), (2, 0.4), (3, 0.6), (10, 0.9), (10, 0.8)], lowX));
 
     [Fact]
     public void Points_of_a_scatter_chart_lie_within_and_names_do_not_overlap()

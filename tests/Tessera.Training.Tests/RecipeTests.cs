@@ -161,6 +161,25 @@ public sealed class RecipeTests
         Assert.Equal(expected, Recipe.Parse(expected, "again.yaml").ToYaml());
     }
 
+    [Fact]
+    public void Targets_that_augment_smooths_are_not_smoothed_by_the_objective_too()
+    {
+        string[] both = ["augment=[mixup: 0.8, label_smoothing: 0.2]", "objective={ name: supervised, smoothing: 0.1 }"];
+        var error = Assert.Throws<RecipeException>(() => Parse(Valid, both));
+        Assert.Contains("objective.smoothing: label_smoothing in augment smooths the targets already", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_smoothing_of_mixed_targets_leaves_further_views_as_they_are()
+    {
+        var recipe = Parse(Valid) with
+        {
+            Augment = new([[new Mixup(0.8)], [new RandomHorizontalFlip()]]),
+            Objective = new SupervisedOptions(Smoothing: 0.1),
+        };
+        Assert.Equal(2, recipe.TrainingPipeline().Views.Count);
+    }
+
     // Resolved recipes of older runs hold them whatever the task was.
     [Theory]
     [InlineData("data.length=64")]

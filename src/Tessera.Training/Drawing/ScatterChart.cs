@@ -1,5 +1,4 @@
 using System.Text;
-using Tessera.Training.Reports;
 
 namespace Tessera.Training.Drawing;
 
@@ -62,7 +61,7 @@ internal sealed record ScatterChart(
         svg.Append(
             $"<text class=\"axis\" x=\"{Html.At((Left + Width - Right) / 2)}\" y=\"{Height - 6}\" text-anchor=\"middle\">{Html.Encode(XLabel)}</text>"
         );
-        var front = ModelComparison.Front([.. Dots.Select(d => (d.X, d.Y))], LowX);
+        var front = ParetoFront.Of([.. Dots.Select(d => (d.X, d.Y))], LowX);
         if (front.Count > 1)
             svg.Append(
                 $"<path class=\"front\" d=\"{string.Join(' ', front.Select((i, k) => $"{(k == 0 ? "M" : "L")}{Html.At(X(Dots[i].X))},{Html.At(Y(Dots[i].Y))}"))}\"/>"

@@ -80,14 +80,6 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
             );
     }
 
-    // The samples' own size, normalised as in training.
-    private DataFacts Seen =>
-        (Bundle.Facts, Bundle.Task.FactsOf(Data)) switch
-        {
-            (ImageFacts known, ImageFacts seen) => known with { Height = seen.Height, Width = seen.Width },
-            var (known, _) => known,
-        };
-
     /// <summary>Measures.</summary>
     /// <param name="precision">Type of products; that of the training by default.</param>
     /// <param name="batch">Samples at a time; null for <see cref="Batch"/>.</param>
@@ -104,7 +96,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     {
         var loader = new Loader(
             Data,
-            Bundle.PipelineFor(Seen),
+            Bundle.PipelineFor(Bundle.Facts.OfSizeOf(Bundle.Task.FactsOf(Data))),
             batch ?? Batch,
             unreadableLimit: UnreadableLimit,
             replacement: Replacement.None

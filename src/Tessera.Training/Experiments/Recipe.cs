@@ -72,6 +72,12 @@ public sealed record Recipe(
         foreach (var need in recipe.Objective.Needs)
             if (need.Unmet(parts) is { } reason)
                 throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
+        if (recipe.Objective.TargetSmoothing > 0 && recipe.Augment.Views.Any(view => view.Any(transform => transform is LabelSmoothing)))
+            throw new RecipeException(
+                (map["objective"] as RecipeMap)?["smoothing"]?.Place ?? map["objective"]?.Place ?? map.Place,
+                "objective.smoothing",
+                "label_smoothing in augment smooths the targets already: this must be 0"
+            );
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
@@ -136,12 +142,13 @@ public sealed record Recipe(
     public Pipeline TrainingPipeline()
     {
         var first = Augment.First;
-        var mixes = first.Any(transform => transform is Mixup or CutMix) && !first.Any(transform => transform is LabelSmoothing);
+        var mixes = first.Any(transform => transform is Mixup or CutMix);
         var views =
             mixes && Objective.TargetSmoothing > 0
                 ?
                 [
                     [.. first, new LabelSmoothing(Objective.TargetSmoothing)],
+                    .. Augment.Views.Skip(1),
                 ]
                 : Augment.Views;
         return Pipeline.OfViews(views, shrinkOnLoad: Data.ShrinkOnLoad);

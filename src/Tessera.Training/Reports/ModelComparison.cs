@@ -88,22 +88,4 @@ public sealed record ModelComparison(
     IReadOnlyList<(string Name, string Value)> Configuration,
     IReadOnlyList<ModelRow> Rows,
     IReadOnlyList<ResolutionRow> Resolutions
-)
-{
-    /// <summary>Points that none excels in both coordinates, by x.</summary>
-    /// <param name="points">x and y; y is the better the higher.</param>
-    /// <param name="lowX">Whether x is the better the lower.</param>
-    public static IReadOnlyList<int> Front(IReadOnlyList<(double X, double Y)> points, bool lowX)
-    {
-        var best = double.NegativeInfinity;
-        List<int> front = [];
-        foreach (var (i, point) in points.Index().OrderBy(p => lowX ? p.Item.X : -p.Item.X).ThenByDescending(p => p.Item.Y))
-        {
-            if (point.Y <= best)
-                continue;
-            best = point.Y;
-            front.Add(i);
-        }
-        return [.. front.OrderBy(i => points[i].X)];
-    }
-}
+);

@@ -124,4 +124,8 @@ public record ImageFacts(
             Channels = Channels,
             ImageSize = (Height, Width) is (int height, int width) ? (height, width) : null,
         };
+
+    /// <inheritdoc/>
+    public override DataFacts OfSizeOf(DataFacts seen) =>
+        seen is ImageFacts images ? this with { Height = images.Height, Width = images.Width } : this;
 }

@@ -123,6 +123,10 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
 {
     /// <summary>What a model is built with where a recipe does not say.</summary>
     public abstract ModelOptions ModelDefaults { get; }
+
+    /// <summary>These facts for samples of another size: prepared as in training, at the size that they have.</summary>
+    /// <param name="seen">Of the samples.</param>
+    public virtual DataFacts OfSizeOf(DataFacts seen) => this;
 }
 
 /// <summary>A sample that a user has given.</summary>
