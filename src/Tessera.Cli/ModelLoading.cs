@@ -11,7 +11,7 @@ internal static class ModelLoading
     /// <exception cref="UnknownModelException">There is no such model; the message names the nearest.</exception>
     internal static Variant Find(string name) =>
         name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal)
-            ? throw new UserException($"there is no run folder {name}")
+            ? throw new UserException($"run folder {name} does not exist")
             : Registry.Get(name);
 
     /// <summary>Where the model computes.</summary>
@@ -19,7 +19,7 @@ internal static class ModelLoading
     {
         var option = new Option<string>("--device")
         {
-            Description = "Where the model computes: cpu, cuda or cuda:N.",
+            Description = "Device of the model: cpu, cuda or cuda:N.",
             HelpName = "device",
             DefaultValueFactory = _ => "cpu",
         };

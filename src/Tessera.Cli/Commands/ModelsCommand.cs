@@ -5,7 +5,7 @@ using Tessera.Models.Measurement;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera models</c>: the registry, with published or counted figures.</summary>
+/// <summary><c>tessera models</c>: lists the registry with published or counted figures.</summary>
 internal static class ModelsCommand
 {
     private static readonly Argument<string?> Pattern = new("pattern")
@@ -17,22 +17,22 @@ internal static class ModelsCommand
 
     private static readonly Option<bool> Count = new("--count")
     {
-        Description = "Build each model and count parameters, multiply-accumulates and activations instead of quoting them.",
+        Description = "Build each model and count its parameters, multiply-accumulates and activations instead of quoting the paper.",
     };
 
     internal static Command Create()
     {
         var command = new ExampleCommand(
             "models",
-            "List the models: parameters, multiply-accumulates of one image, image size, published accuracy, paper."
+            "List the models with parameters, multiply-accumulates per image, image size, published accuracy and paper."
         )
         {
             Examples =
             [
-                ("tessera models", "all models"),
-                ("tessera models 'cct_*_32'", "the compact transformers for CIFAR-10"),
-                ("tessera models deit_tiny_patch16_224 --count", "build one and count for real"),
-                ("tessera models vit --quiet", "names only, one a line"),
+                ("tessera models", "list all models"),
+                ("tessera models 'cct_*_32'", "list the compact transformers for CIFAR-10"),
+                ("tessera models deit_tiny_patch16_224 --count", "build a model and count"),
+                ("tessera models vit --quiet", "print only names, one per line"),
             ],
             Arguments = { Pattern },
             Options = { Count },
@@ -96,7 +96,7 @@ internal static class ModelsCommand
         {
             Published(variants, withPaper: true).Show(terminal);
         }
-        terminal.Note($"{variants.Count} of {Registry.All.Count} models, figures as published; --count counts them, --json adds notes");
+        terminal.Note($"{variants.Count} of {Registry.All.Count} models with published figures; --count counts instead, --json adds notes");
     }
 
     private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)
@@ -173,7 +173,7 @@ internal static class ModelsCommand
         }
         sheet.Show(terminal);
         if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null }))
-            terminal.Note("* published without the products of attention");
+            terminal.Note("* the published figure leaves out the products of attention");
     }
 
     private static string Large(double? value) => value is { } v ? Figures.Large(v) : Figures.None;

@@ -14,17 +14,18 @@ internal static class OperatorTable
     /// <summary>What the figures mean, of operators whose sizes are not all in the map.</summary>
     internal static readonly (string Name, string Value)[] Convention =
     [
-        ("weights", "of the operator alone, without biases and norms"),
-        ("MACs", "multiply-accumulates of one image"),
-        ("reach", "positions that reach one position directly, without global gates and statistics"),
-        ("doubled", "factors when height and width double"),
+        ("weights", "weights of the operator, without biases and norms"),
+        ("MACs", "multiply-accumulates per image"),
+        ("reach", "positions that influence one position directly, without global gates and statistics"),
+        ("doubled", "growth factors when height and width double"),
         (
             "sizes",
-            "kernel 3; half as many hidden tokens as channels (mixer); 6 times the channels (gmlp); shifts over 5 (asmlp); regions of 2 (hiremlp)"
+            "kernel 3; half as many hidden tokens as channels (mixer); 6 times the channels (gmlp); shifts over 5 (asmlp); "
+                + "regions of 2 (hiremlp)"
         ),
     ];
 
-    /// <summary>Maps such as <c>14x14x384</c>, height, width and channels, with commas between them; null where it is something else.</summary>
+    /// <summary>Parses maps of height, width and channels such as <c>14x14x384</c>, separated by commas; null if the text is invalid.</summary>
     internal static OperatorSizes[]? Parse(string text)
     {
         var maps = text.Split(',').Select(Map).ToArray();

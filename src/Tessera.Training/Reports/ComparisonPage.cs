@@ -3,13 +3,13 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>Runs side by side as one HTML page that needs nothing else: figures, curves over each other, what their recipes differ in.</summary>
+/// <summary>Runs side by side as one self-contained HTML page: figures, overlaid curves and the differences of their recipes.</summary>
 public static class ComparisonPage
 {
-    // Numbers of the page's colours that are told apart as lines; 4 is for backgrounds.
+    // Colours of the page that lines can be told apart by; 4 is for backgrounds.
     private static readonly int[] colours = [0, 1, 2, 3, 5, 6];
 
-    /// <summary>The page.</summary>
+    /// <summary>Renders the page.</summary>
     public static string Render(IReadOnlyList<RunSummary> runs)
     {
         string[] names = [.. runs.Select(run => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run.Path))))];
@@ -20,14 +20,26 @@ public static class ComparisonPage
             $"""
             <section class="panel"><h2>Figures</h2>{Figures(runs, names)}</section>
             <section class="panel wide"><h2>Curves</h2><div class="columns">{Charts(runs, names)}</div></section>
-            <section class="panel"><h2>What the recipes differ in</h2>{Differences(runs, names)}</section>
+            <section class="panel"><h2>Differences of the recipes</h2>{Differences(runs, names)}</section>
             """
         );
     }
 
     private static string Figures(IReadOnlyList<RunSummary> runs, string[] names)
     {
-        string[] heads = ["run", "score", "best", "last", "averaged", "test loss", "training loss", "images a second", "training", "epochs"];
+        string[] heads =
+        [
+            "run",
+            "score",
+            "best",
+            "last",
+            "averaged",
+            "test loss",
+            "training loss",
+            "images per second",
+            "training",
+            "epochs",
+        ];
         var rows = runs.Select((run, i) => $"<tr><td>{Html.Encode(names[i])}</td>{string.Concat(Cells(run).Select(Cell))}</tr>");
         return $"<table><tr>{string.Concat(heads.Select(Head))}</tr>{string.Concat(rows)}</table>";
 
@@ -59,11 +71,16 @@ public static class ComparisonPage
 
     private static string Charts(IReadOnlyList<RunSummary> runs, string[] names)
     {
-        // A chart for each primary score that runs have, with the runs that have it.
+        // One chart per primary score, with the runs that have it.
         var scores = runs.Where(run => run.Primary is not null)
             .DistinctBy(run => run.Primary)
             .Select(run =>
-                Chart($"Test {run.Primary}", curves => curves.OfEvaluations(run.Primary!), true, v => run.IsShare ? Html.Percent(v, 0) : Plain(v))
+                Chart(
+                    $"Test {run.Primary}",
+                    curves => curves.OfEvaluations(run.Primary!),
+                    true,
+                    v => run.IsShare ? Html.Percent(v, 0) : Plain(v)
+                )
             );
         return string.Concat(scores)
             + Chart("Test loss", curves => curves.OfEvaluations("loss"), true, Plain)
@@ -84,7 +101,7 @@ public static class ComparisonPage
     {
         var rows = RunSummary.Differences(runs);
         if (rows.Count == 0)
-            return "<p>Nothing.</p>";
+            return "<p>The recipes are the same.</p>";
         var head = string.Concat(names.Select(name => $"<th>{Html.Encode(name)}</th>"));
         return $"<table><tr><th>field</th>{head}</tr>{string.Concat(rows.Select(row => Row(row.Field, row.Values)))}</table>";
 

@@ -7,12 +7,12 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>All that a report shows.</summary>
+/// <summary>Everything that a report shows.</summary>
 /// <param name="Title">Model and data.</param>
 /// <param name="Recipe">The resolved recipe.</param>
-/// <param name="Command">The line that reproduces the run.</param>
+/// <param name="Command">The command line that reproduces the run.</param>
 /// <param name="Log">Lines of the log.</param>
-/// <param name="Results">What was measured, and the task's own sections.</param>
+/// <param name="Results">The measurements and the sections of the task.</param>
 /// <param name="Environment">Versions and machine.</param>
 public sealed record ReportContent(
     string Title,
@@ -23,16 +23,17 @@ public sealed record ReportContent(
     IReadOnlyList<(string Name, string Value)> Environment
 );
 
-/// <summary>The report of a run: one HTML page that needs nothing else.</summary>
+/// <summary>The report of a run: one self-contained HTML page.</summary>
 public static class ReportPage
 {
     private const int MostUnreadable = 1000;
     private const int MostRows = 200;
 
-    /// <summary>The page.</summary>
+    /// <summary>Renders the page.</summary>
     public static string Render(ReportContent content)
     {
         var unreadable = UnreadableLog.Read(content.Log);
+        var tables = content.Results.Metrics.Tables(content.Results.Classes);
         return HtmlPage.Of(
             "training report",
             content.Title,
@@ -40,7 +41,7 @@ public static class ReportPage
             <section class="cards">{Cards(content)}</section>
             {Section("Curves", $"""<div class="columns three">{Curves(content)}</div>""", "wide")}
             {Sections(content.Results.Sections)}
-            {string.Concat(content.Results.Metrics.Tables(content.Results.Classes).Select(table => Section(Capital(table.Title), Table(table))))}
+            {string.Concat(tables.Select(table => Section(Capital(table.Title), Table(table))))}
             {(unreadable.Count > 0 ? Section("Unreadable images", Unreadable(unreadable)) : "")}
             <div class="columns">
             {Section("Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>")}
@@ -53,7 +54,7 @@ public static class ReportPage
     private static string Section(string title, string body, string kind = "") =>
         $"""<section class="panel {kind}"><h2>{Html.Encode(title)}</h2>{body}</section>""" + "\n";
 
-    // Neighbours with columns stand side by side, those of one column above each other.
+    // Columns stand side by side; the sections of one column stand above each other.
     private static string Sections(IReadOnlyList<ReportSection> sections)
     {
         var beside = sections.Where(section => section.Column > 0).GroupBy(section => section.Column).OrderBy(column => column.Key);
@@ -78,7 +79,7 @@ public static class ReportPage
         ];
         cards[0] = cards[0] with { Note = $"{Html.Whole(results.Metrics.Count)} test {results.Samples}" };
         if (results.Ema is { } ema && ema.Headline.OrderByDescending(row => row.Format == MetricFormat.Share).First() is var averaged)
-            cards.Insert(1, ($"{averaged.Name} of the average", Text(averaged), "moving average of the weights"));
+            cards.Insert(1, ($"{averaged.Name} of the moving average", Text(averaged), "moving average of the weights"));
         cards.Add(("parameters", Parameters(results.Parameters), results.Classes.Count > 0 ? $"{results.Classes.Count} classes" : ""));
         if (seconds > 0)
         {
@@ -86,7 +87,7 @@ public static class ReportPage
             cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), done));
         }
         if (Median(steps, "images_per_second", positive: true) is { } rate)
-            cards.Add(("speed", Html.Whole((long)rate), $"{results.Samples} a second, median{Arithmetic(steps)}{Waiting(steps)}"));
+            cards.Add(("speed", Html.Whole((long)rate), $"{results.Samples} per second, median{Arithmetic(steps)}{Waiting(steps)}"));
         if (UnreadableLog.Read(content.Log).Count is > 0 and var unreadable)
             cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
         return string.Concat(cards.Select(card => Card(card.Name, card.Value, card.Note)));
@@ -123,7 +124,11 @@ public static class ReportPage
     {
         double[] values =
         [
-            .. lines.Where(line => line[field] is not null).Select(line => (double)line[field]!).Where(value => !positive || value > 0).Order(),
+            .. lines
+                .Where(line => line[field] is not null)
+                .Select(line => (double)line[field]!)
+                .Where(value => !positive || value > 0)
+                .Order(),
         ];
         return values.Length > 0 ? values[values.Length / 2] : null;
     }
@@ -156,20 +161,22 @@ public static class ReportPage
     private static string Table(MetricTable table)
     {
         string Cell(string tag, string text, int column) =>
-            $"""<{tag}{(table.Columns[column].Numeric ? """ class="number" """ : "")}>{Html.Encode(text)}</{tag}>""";
+            table.Columns[column].Numeric
+                ? $"""<{tag} class="number">{Html.Encode(text)}</{tag}>"""
+                : $"<{tag}>{Html.Encode(text)}</{tag}>";
         var head = string.Concat(table.Columns.Select((column, i) => Cell("th", column.Title, i)));
         var rows = table.Rows.Take(MostRows).Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>");
-        var more = table.Rows.Count > MostRows ? $"<p>And {Html.Whole(table.Rows.Count - MostRows)} more: results.json has all.</p>" : "";
+        var more = table.Rows.Count > MostRows ? $"<p>And {Html.Whole(table.Rows.Count - MostRows)} more; results.json lists all.</p>" : "";
         return $"<table><tr>{head}</tr>{string.Concat(rows)}</table>{more}";
     }
 
     private static string Unreadable(IReadOnlyList<(string Split, UnreadableImage Image)> found)
     {
         var rows = found.Take(MostUnreadable).Select(f => Row(f.Image.Name, f.Split, f.Image.Problem));
-        var more = found.Count > MostUnreadable ? $"<p>And {Html.Whole(found.Count - MostUnreadable)} more: log.jsonl lists all.</p>" : "";
+        var more = found.Count > MostUnreadable ? $"<p>And {Html.Whole(found.Count - MostUnreadable)} more; log.jsonl lists all.</p>" : "";
         return $"""
-            <p>Training took another image in the place of each, drawn deterministically; measuring left them out.</p>
-            <table><tr><th>file</th><th>part</th><th>what is wrong</th></tr>{string.Concat(rows)}</table>{more}
+            <p>Training replaced each of these images by another image, drawn deterministically; evaluation left them out.</p>
+            <table><tr><th>file</th><th>split</th><th>problem</th></tr>{string.Concat(rows)}</table>{more}
             """;
 
         static string Row(params string[] cells) => $"<tr>{string.Concat(cells.Select(cell => $"<td>{Html.Encode(cell)}</td>"))}</tr>";
