@@ -3,7 +3,8 @@ using System.Globalization;
 using Tessera;
 using Tessera.Data;
 
-// Images per second of processor time from JPEG files to normalised batches of float32, on one thread. Arguments: folder, plain or augment, seconds, exact or shrink.
+// Images per second of processor time from JPEG files to normalised batches of float32, on one thread.
+// Arguments: folder, plain or augment, seconds, exact or shrink.
 // compare.py runs it in turn with torchvision.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Torch.Threads = 1;

@@ -11,7 +11,7 @@ internal static class ModelLoading
     /// <exception cref="UnknownModelException">There is no such model; the message names the nearest.</exception>
     internal static Variant Find(string name) =>
         name.Contains(Path.DirectorySeparatorChar, StringComparison.Ordinal)
-            ? throw new UserException($"run folder {name} does not exist")
+            ? throw new UserException($"there is no run folder {name}")
             : Registry.Get(name);
 
     /// <summary>Where the model computes.</summary>

@@ -9,7 +9,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed partial class MemoryTests
 {
-    /// <summary>The loss of the head alone on the raw pixels: no dropout, no batch statistics. More than so many samples at a time do not fit.</summary>
+    /// <summary>The loss of the head alone on raw pixels, without dropout and batch statistics; larger batches do not fit.</summary>
     private sealed class Narrow(int most, bool inBackward = false, bool mean = true) : Objective
     {
         internal List<int> Seen { get; } = [];
@@ -270,7 +270,7 @@ public sealed partial class MemoryTests
         using var trainer = Tiny.Training(null, objective: new Narrow(0), test: false).Trainer;
         var error = Assert.Throws<StepMemoryException>(() => trainer.Train());
         Assert.Contains("a single sample does not fit into the memory of cpu at step 0", error.Message, StringComparison.Ordinal);
-        Assert.Contains("train.recompute_blocks", error.Message, StringComparison.Ordinal);
+        Assert.Contains("train.grad_checkpointing", error.Message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', error.Message);
     }
 

@@ -128,7 +128,10 @@ internal static class DataCommand
         }
         var sheet = new Sheet(new("name"), new("description"), new("splits"), new("source"), new("folder"));
         foreach (var (kind, found) in kinds)
-            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), Fetchable(kind) ? "tessera data get" : "manual", found ?? "");
+        {
+            var source = Fetchable(kind) ? "tessera data get" : "manual";
+            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), source, found ?? "");
+        }
         sheet.Show(terminal);
         terminal.Note($"data sets are fetched into {root ?? Datasets.Cache}");
     }

@@ -229,8 +229,8 @@ internal static class TrainCommand
         var device = recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device;
         var place = group is null ? device : $"{group.Size} processes of {device}";
         terminal.Note(
-            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on "
-                + $"{place}; run folder {Shown(experiment.Run.Path)}"
+            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, "
+                + $"{RecipeValue.Of(recipe.Train.Precision)} on {place}; run folder {Shown(experiment.Run.Path)}"
         );
         if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core)
             terminal.Note(Advice.CoreType(core));

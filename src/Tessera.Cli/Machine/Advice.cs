@@ -35,8 +35,8 @@ internal static class Advice
             advice.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"The load is {machine.Processor.Load:0.0} on {machine.Processor.Count} processors, and waiting threads slow training down "
-                        + $"by more than their share. Stop other processes, or lower train.threads."
+                    $"The load is {machine.Processor.Load:0.0} on {machine.Processor.Count} processors, and waiting threads slow training "
+                        + $"down by more than their share. Stop other processes, or lower train.threads."
                 )
             );
         if (machine.Bfloat16Gflops / machine.Float32Gflops is > 1.25 and var gain)

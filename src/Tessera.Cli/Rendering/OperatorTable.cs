@@ -25,7 +25,7 @@ internal static class OperatorTable
         ),
     ];
 
-    /// <summary>Parses maps of height, width and channels such as <c>14x14x384</c>, separated by commas; null if the text is invalid.</summary>
+    /// <summary>Parses maps such as <c>14x14x384,28x28x128</c> (height, width, channels); null if the text is invalid.</summary>
     internal static OperatorSizes[]? Parse(string text)
     {
         var maps = text.Split(',').Select(Map).ToArray();

@@ -36,8 +36,8 @@ public sealed record BundleContent(
 public sealed record BundleWeights(string Role, bool Average, string File, long Bytes, string Sha256, long Step, PrimaryScore? Score);
 
 /// <summary>
-/// The folder of a bundle: <c>bundle.json</c> and safetensors. All that a program needs to use a model, read as data. The format has a version; a
-/// change of meaning changes it.
+/// The folder of a bundle: <c>bundle.json</c> and safetensors files, which hold everything that a program needs to use a model. The format
+/// has a version, which changes with its meaning.
 /// </summary>
 /// <param name="folder">The folder.</param>
 public sealed class BundleFolder(string folder)
@@ -48,7 +48,11 @@ public sealed class BundleFolder(string folder)
     private const string Best = "best",
         Last = "last";
 
-    private static readonly JsonSerializerOptions json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower, WriteIndented = true };
+    private static readonly JsonSerializerOptions json = new()
+    {
+        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+        WriteIndented = true,
+    };
 
     /// <summary>The folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(folder);
@@ -143,7 +147,8 @@ public sealed class BundleFolder(string folder)
             var facts = (DataFacts?)root["data"].Deserialize(task.FactsType, json) ?? throw new JsonException("data is missing");
             var preparation = root["preprocessing"] as JsonObject ?? throw new JsonException("preprocessing is missing");
             var transforms = preparation["transforms"] is { } given
-                ? (IReadOnlyList<Transform>)RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                ? (IReadOnlyList<Transform>)
+                    RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
                 : null;
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");

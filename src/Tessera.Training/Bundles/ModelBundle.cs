@@ -76,7 +76,11 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         );
         // Images are prepared as for the published weights, not as the data's own statistics would have it.
         if (variant.Preprocessing is { } own && own.Mean.Count == facts.Channels)
-            facts = facts with { Mean = [.. own.Mean.Select(value => (float)value)], Deviation = [.. own.Std.Select(value => (float)value)] };
+            facts = facts with
+            {
+                Mean = [.. own.Mean.Select(value => (float)value)],
+                Deviation = [.. own.Std.Select(value => (float)value)],
+            };
         var crop = variant.Preprocessing?.CropRatio ?? EvaluationTransforms.DefaultCropRatio;
         var content = new BundleContent(variant.Name, options, new ClassificationTask(), facts, new(null, crop), Precision.Fp32);
         return new(model, content, weights);

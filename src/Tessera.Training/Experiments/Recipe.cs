@@ -79,7 +79,7 @@ public sealed record Recipe(
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
                 "data.on_device",
-                $"true is not possible with this augment: {obstacle}"
+                $"it cannot be true with this augment: {obstacle}"
             );
         return recipe;
     }
@@ -90,7 +90,8 @@ public sealed record Recipe(
     {
         if (Objective.TargetsType is { } wanted && !task.TargetsType.IsAssignableTo(wanted))
             throw new RunException(
-                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} learns from {wanted.Name}, and task {task.Name} has {task.TargetsType.Name}"
+                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} needs {wanted.Name}, "
+                    + $"but task {task.Name} has {task.TargetsType.Name}"
             );
         try
         {
@@ -99,7 +100,7 @@ public sealed record Recipe(
                 return main;
             return main is BackboneObjective ofBackbone
                 ? new WithAuxiliaryLosses(ofBackbone, AuxiliaryLosses.Select(loss => loss.Create(context)))
-                : throw new ArgumentException("auxiliary losses need a method that trains a backbone");
+                : throw new ArgumentException("auxiliary losses need an objective that trains a backbone");
         }
         catch (ArgumentException error)
         {
@@ -114,9 +115,10 @@ public sealed record Recipe(
     {
         var phases = objective.Phases;
         if (Phases.FirstOrDefault(given => phases.All(phase => phase.Name != given.Name)) is { } unknown)
-            throw new RunException(
-                $"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name))}"
-            );
+        {
+            var names = phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name);
+            throw new RunException($"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", names)}");
+        }
         return
         [
             .. phases.Select(phase =>

@@ -14,8 +14,8 @@ public static class ExplainPage
             title,
             $"""
             <section class="panel"><p>The model looks at the bright places. Roll-out multiplies the attention of all blocks as the
-            classifier reads it (Abnar and Zuidema, 2020); it does not depend on the class. Grad-CAM shows the places that speak for the class
-            (Selvaraju et al., 2017).</p>{Meanings(explanations)}</section>
+            classifier reads it (Abnar and Zuidema, 2020); it does not depend on the class. Grad-CAM shows the places that speak for the
+            class (Selvaraju et al., 2017).</p>{Meanings(explanations)}</section>
             <div class="columns">
             {string.Join('\n', explanations.Select(Panel))}
             </div>

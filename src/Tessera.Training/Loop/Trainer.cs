@@ -61,7 +61,7 @@ public sealed class Trainer : IDisposable
             report(
                 new ProcessesDiffer(
                     setup.Group.Size,
-                    "this method compares the samples of a batch, and each process compares its own"
+                    "this objective compares the samples of a batch, and each process compares its own"
                 )
             );
     }
@@ -70,16 +70,15 @@ public sealed class Trainer : IDisposable
     {
         if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch"
+                "train.micro_batch must be left out: this objective compares the samples of a batch, which cannot be divided"
             );
         if (setup.Options.GradAccumSteps > 1 && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.grad_accum_steps adds up the losses of several batches, and this method compares the samples of a batch: "
-                    + "a larger data.batch would be another loss"
+                "train.grad_accum_steps must be 1: this objective compares the samples of a batch, and accumulation does not enlarge it"
             );
         if (setup.Options.NonFinite == NonFiniteAction.Skip && setup.Phases.Count > 1)
             throw new RunException(
-                "train.non_finite: skip leaves out a whole step, and the phases of this method step one after the other: choose stop or rollback"
+                "train.non_finite must be stop or rollback: this objective has several phases, and skip leaves out a whole step"
             );
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
             throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
@@ -102,8 +101,8 @@ public sealed class Trainer : IDisposable
     public Arithmetic? Arithmetic { get; set; }
 
     /// <summary>
-    /// Forward passes of the model that a step of a sample costs (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null
-    /// where that is not known.
+    /// Forward passes of the model per sample and step (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null if
+    /// unknown.
     /// </summary>
     public double? ForwardPasses => setup.Objective.ForwardPasses * (setup.Options.Sam is null ? 1 : 2);
 
@@ -127,7 +126,7 @@ public sealed class Trainer : IDisposable
         }
         if (position.StepsPerEpoch != StepsPerEpoch)
             throw new RunException(
-                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: "
+                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps per epoch, but this run has {StepsPerEpoch}: "
                     + "data, batch or accumulation differ"
             );
         Restore(found, position);

@@ -34,7 +34,7 @@ public sealed partial class TokenLabels : BackboneObjective
         var map = Observed.Probe(student, [path])[0];
         grid = ((int)map[2], (int)map[3]);
         if (grid.Height != grid.Width)
-            throw new ArgumentException($"token labels are cut for square grids of tokens, this one is {grid.Height} x {grid.Width}");
+            throw new ArgumentException($"token labels need a square grid of tokens, not {grid.Height} x {grid.Width}");
         if (student is LvVit { Options.DenseHead: true })
             return;
         norm = new LayerNorm(map[1]);

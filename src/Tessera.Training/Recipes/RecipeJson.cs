@@ -49,7 +49,10 @@ internal static class RecipeJson
         {
             null => new RecipeValue("", false, place),
             JsonArray list => new RecipeList([.. list.Select(item => Read(item, place))], place),
-            JsonObject map => new RecipeMap([.. map.Select(field => (field.Key, place, Read(field.Value, $"{place}: {field.Key}")))], place),
+            JsonObject map => new RecipeMap(
+                [.. map.Select(field => (field.Key, place, Read(field.Value, $"{place}: {field.Key}")))],
+                place
+            ),
             JsonValue value when value.TryGetValue<string>(out var text) => new RecipeValue(text, true, place),
             JsonValue value when value.TryGetValue<bool>(out var flag) => new RecipeValue(flag ? "true" : "false", false, place),
             _ => new RecipeValue(node.ToString().ToString(CultureInfo.InvariantCulture), false, place),

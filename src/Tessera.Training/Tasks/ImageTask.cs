@@ -41,7 +41,9 @@ public abstract record ImageTask : TaskKind
     public override Backbone CreateModel(string name, ModelOptions options)
     {
         var model = Registry.Create(name, options);
-        return model is TextCct ? throw new RunException($"model.name: {name} takes texts, but task {Name} needs a model for images") : model;
+        return model is TextCct
+            ? throw new RunException($"model.name: {name} takes texts, but task {Name} needs a model for images")
+            : model;
     }
 
     /// <inheritdoc/>
