@@ -15,11 +15,7 @@ internal static class CommandLine
         Recursive = true,
     };
 
-    private static readonly Option<bool> Quiet = new("--quiet", "-q")
-    {
-        Description = "Print only the result.",
-        Recursive = true,
-    };
+    private static readonly Option<bool> Quiet = new("--quiet", "-q") { Description = "Print only the result.", Recursive = true };
 
     internal static int Run(string[] arguments)
     {

@@ -74,8 +74,7 @@ public abstract class Objective(Module model) : Module
     public virtual Evaluator? CreateEvaluator(EvaluatorContext context) => null;
 
     /// <summary>Everything that a checkpoint holds of the objective beside the model.</summary>
-    public OrderedDictionary<string, Tensor> OwnStateDict() =>
-        new(StateDict().Where(entry => !IsOfModel(entry.Key)));
+    public OrderedDictionary<string, Tensor> OwnStateDict() => new(StateDict().Where(entry => !IsOfModel(entry.Key)));
 
     /// <summary>Takes up what <see cref="OwnStateDict"/> gave.</summary>
     /// <exception cref="StateDictException">Names or shapes differ.</exception>

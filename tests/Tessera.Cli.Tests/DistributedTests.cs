@@ -219,7 +219,11 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
 
     [Fact]
     public void Only_training_is_launched() =>
-        Assert.Contains("launch can only run train, not models", place.Run("launch", "-n", "2", "models").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "launch can only run train, not models",
+            place.Run("launch", "-n", "2", "models").UserError(),
+            StringComparison.Ordinal
+        );
 }
 
 /// <summary>A test that makes network namespaces.</summary>

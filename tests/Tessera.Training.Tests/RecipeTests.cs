@@ -148,11 +148,7 @@ public sealed class RecipeTests
     [InlineData("precision: bf16", "precision: fp8", "r.yaml:12: train.precision: must be one of fp32, bf16, fp16, not 'fp8'")]
     [InlineData("shift: 2", "shfit: 2", "r.yaml:4: augment.2: 'shfit' is unknown; did you mean 'shift'?")]
     [InlineData("shift: 2", "shift", "r.yaml:4: augment.2.pixels: missing")]
-    [InlineData(
-        "seed: 7",
-        "clip_adaptive: 0.1",
-        "r.yaml:12: train: only one of clip_grad and clip_grad_adaptive can be given"
-    )]
+    [InlineData("seed: 7", "clip_adaptive: 0.1", "r.yaml:12: train: only one of clip_grad and clip_grad_adaptive can be given")]
     [InlineData("seed: 7", "device: tpu", "r.yaml:12: train: 'tpu' is not a device: it must be cpu, cuda or cuda:N")]
     [InlineData("  warmup: 10", "  warmup: 300", "r.yaml:8: schedule: warmup must be less than 300 epochs, not 300")]
     [InlineData("model: { name: cct_7_3x1_32 }", "model: { name: }", "r.yaml:2: model.name: must be a text, not nothing")]

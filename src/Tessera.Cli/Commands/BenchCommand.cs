@@ -118,10 +118,10 @@ internal static class BenchCommand
                 Terminal.Result(benchmark.Name);
             return;
         }
-        var sheet = new Sheet(new("name"), new("description"), new("script"));
+        var table = new TextTable(new("name"), new("description"), new("script"));
         foreach (var (name, what, script) in all)
-            sheet.Add(name, what, script);
-        sheet.Show(terminal);
+            table.Add(name, what, script);
+        table.Show(terminal);
         terminal.Note("tessera bench NAME starts a benchmark; tessera bench NAME -- --help lists its arguments");
     }
 

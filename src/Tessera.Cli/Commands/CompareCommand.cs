@@ -46,10 +46,7 @@ internal static class CompareCommand
         DefaultValueFactory = _ => 5,
     };
     private static readonly Option<bool> Mixed = new("--bf16") { Description = "Compute matrix products in bfloat16 instead of float32." };
-    private static readonly Option<bool> CountOnly = new("--count")
-    {
-        Description = "Only count parameters, operations and activations.",
-    };
+    private static readonly Option<bool> CountOnly = new("--count") { Description = "Only count parameters, operations and activations." };
     private static readonly Option<string?> Train = new("--train")
     {
         Description = "Train every model with this recipe and show its accuracy.",
@@ -98,11 +95,7 @@ internal static class CompareCommand
             return [.. maps.SelectMany(some => some ?? [])];
         },
     };
-    private static readonly Option<string?> CsvFile = new("--csv")
-    {
-        Description = "Also write the table as CSV.",
-        HelpName = "file",
-    };
+    private static readonly Option<string?> CsvFile = new("--csv") { Description = "Also write the table as CSV.", HelpName = "file" };
     private static readonly Option<string?> HtmlFile = new("--html")
     {
         Description = "Also write an HTML page that plots accuracy over operations and speed.",
@@ -120,14 +113,8 @@ internal static class CompareCommand
         {
             Examples =
             [
-                (
-                    "tessera compare deit_tiny_patch16_224 resnet18 pvt_tiny",
-                    "count and measure, each model in its own process"
-                ),
-                (
-                    "tessera compare 'swin_*_224' --count --html swin.html",
-                    "only count, and plot the published accuracy"
-                ),
+                ("tessera compare deit_tiny_patch16_224 resnet18 pvt_tiny", "count and measure, each model in its own process"),
+                ("tessera compare 'swin_*_224' --count --html swin.html", "only count, and plot the published accuracy"),
                 (
                     "tessera compare cct_2_3x2_32 resnet20_cifar --train cct/cct_2_3x2_cifar10 --set schedule.epochs=10",
                     "train all models with one recipe"
@@ -450,7 +437,7 @@ internal static class CompareCommand
             );
             return;
         }
-        ComparisonTable.Sheet(comparison).Show(terminal);
+        ComparisonTable.Create(comparison).Show(terminal);
         foreach (
             var (name, value) in comparison.Configuration.Where(fact => comparison.Resolutions.Count > 0 || fact.Name != "receptive field")
         )

@@ -21,10 +21,7 @@ internal static class CompareRunsCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand(
-            "compare-runs",
-            "Compare runs: accuracy, loss, speed, time, and the differences of their recipes."
-        )
+        var command = new ExampleCommand("compare-runs", "Compare runs: accuracy, loss, speed, time, and the differences of their recipes.")
         {
             Examples =
             [
@@ -78,7 +75,7 @@ internal static class CompareRunsCommand
 
     private static void Show(Terminal terminal, RunSummary[] runs, string? page)
     {
-        var sheet = new Sheet([new(""), .. runs.Select(run => new Column(run.Path, true))]);
+        var table = new TextTable([new(""), .. runs.Select(run => new Column(run.Path, true))]);
         Add("score", run => run.Primary ?? Figures.None);
         Add("best", run => Score(run, run.Best));
         Add("last", run => Score(run, run.Last));
@@ -91,12 +88,12 @@ internal static class CompareRunsCommand
         Add("epochs", run => $"{run.Epochs:N0}");
         Add("steps", run => $"{run.Steps:N0}");
         foreach (var (field, values) in RunSummary.Differences(runs))
-            sheet.Add([field, .. values.Select(value => value ?? Figures.None)]);
-        sheet.Show(terminal);
+            table.Add([field, .. values.Select(value => value ?? Figures.None)]);
+        table.Show(terminal);
         if (page is not null)
             terminal.Note($"page  {page}");
 
-        void Add(string name, Func<RunSummary, string> figure) => sheet.Add([name, .. runs.Select(figure)]);
+        void Add(string name, Func<RunSummary, string> figure) => table.Add([name, .. runs.Select(figure)]);
     }
 
     private static string Score(RunSummary run, double? score) =>

@@ -77,10 +77,7 @@ internal static class DataCommand
 
     private static ExampleCommand Check()
     {
-        var command = new ExampleCommand(
-            "check",
-            "Verify the checksums of the fetched files, open every split and count its samples."
-        )
+        var command = new ExampleCommand("check", "Verify the checksums of the fetched files, open every split and count its samples.")
         {
             Examples =
             [
@@ -126,13 +123,13 @@ internal static class DataCommand
                 Terminal.Result(kind.Name);
             return;
         }
-        var sheet = new Sheet(new("name"), new("description"), new("splits"), new("source"), new("folder"));
+        var table = new TextTable(new("name"), new("description"), new("splits"), new("source"), new("folder"));
         foreach (var (kind, found) in kinds)
         {
             var source = Fetchable(kind) ? "tessera data get" : "manual";
-            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), source, found ?? "");
+            table.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), source, found ?? "");
         }
-        sheet.Show(terminal);
+        table.Show(terminal);
         terminal.Note($"data sets are fetched into {root ?? Datasets.Cache}");
     }
 
@@ -190,10 +187,10 @@ internal static class DataCommand
             Terminal.Result(folder);
             return;
         }
-        var sheet = new Sheet(new(kind.Name), new("samples", true));
+        var table = new TextTable(new(kind.Name), new("samples", true));
         foreach (var (split, count) in parts)
-            sheet.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
-        sheet.Show(terminal);
+            table.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
+        table.Show(terminal);
         if (folder is not null)
             terminal.Note($"folder  {folder}");
     }

@@ -46,10 +46,7 @@ internal static class EvalCommand
         HelpName = "images",
     };
     private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
-    private static readonly Option<bool> Best = new("--best")
-    {
-        Description = "Use the best checkpoint of the run instead of the newest.",
-    };
+    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
     private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<string?> Type = new("--precision")
@@ -116,9 +113,7 @@ internal static class EvalCommand
         if (file is null)
             throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
         if (part.Name is null)
-            throw new UserException(
-                $"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}"
-            );
+            throw new UserException($"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
             throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
         return BundleMeasurement.OfWeights(variant, file, part, device);
@@ -143,12 +138,12 @@ internal static class EvalCommand
             Terminal.WriteJson(result);
             return;
         }
-        var sheet = MetricsTable.Sheet($"{data.Name} ({data.Split})");
-        MetricsTable.AddTo(sheet, metrics, subject.Bundle.Task.SampleNoun);
+        var table = MetricsTable.Create($"{data.Name} ({data.Split})");
+        MetricsTable.AddTo(table, metrics, subject.Bundle.Task.SampleNoun);
         if (metrics.Unreadable.Count > 0)
-            sheet.Add("unreadable images, skipped", $"{metrics.Unreadable.Count:N0}");
-        sheet.Add($"{subject.Bundle.Task.SampleNoun} per second", $"{speed:N0}");
-        sheet.Show(terminal);
+            table.Add("unreadable images, skipped", $"{metrics.Unreadable.Count:N0}");
+        table.Add($"{subject.Bundle.Task.SampleNoun} per second", $"{speed:N0}");
+        table.Show(terminal);
         if (terminal.Quiet)
             return;
         foreach (var image in metrics.Unreadable.Take(MostUnreadable))
@@ -156,7 +151,7 @@ internal static class EvalCommand
         if (metrics.Unreadable.Count > MostUnreadable)
             terminal.Note($"{metrics.Unreadable.Count - MostUnreadable} more images cannot be read; --json lists all");
         // More rows than fit on a screen are for the report and for --json.
-        foreach (var table in metrics.Tables(classes).Where(table => table.Rows.Count <= MostRows))
-            MetricsTable.Of(table).Show(terminal);
+        foreach (var details in metrics.Tables(classes).Where(details => details.Rows.Count <= MostRows))
+            MetricsTable.Of(details).Show(terminal);
     }
 }

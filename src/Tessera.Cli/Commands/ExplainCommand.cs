@@ -45,10 +45,7 @@ internal static class ExplainCommand
         Description = "Number of classes of the weight file; by default that of the paper.",
         HelpName = "number",
     };
-    private static readonly Option<bool> Best = new("--best")
-    {
-        Description = "Use the best checkpoint of the run instead of the newest.",
-    };
+    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
     private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
 
@@ -167,10 +164,10 @@ internal static class ExplainCommand
             Terminal.Result(page);
             return;
         }
-        var sheet = new Sheet(new("file"), new("class"), new("probability", true), new("explained"), new("pictures", true));
+        var table = new TextTable(new("file"), new("class"), new("probability", true), new("explained"), new("pictures", true));
         foreach (var one in results)
-            sheet.Add(one.File, one.Choices[0].Class, Figures.Percent(one.Choices[0].Probability), one.Class, $"{one.Pictures.Count}");
-        sheet.Show(terminal);
+            table.Add(one.File, one.Choices[0].Class, Figures.Percent(one.Choices[0].Probability), one.Class, $"{one.Pictures.Count}");
+        table.Show(terminal);
         terminal.Note($"page  {page}");
     }
 }

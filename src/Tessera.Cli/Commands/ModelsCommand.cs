@@ -99,7 +99,7 @@ internal static class ModelsCommand
         terminal.Note($"{variants.Count} of {Registry.All.Count} models with published figures; --count counts instead, --json adds notes");
     }
 
-    private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)
+    private static TextTable Published(IEnumerable<Variant> variants, bool withPaper)
     {
         Column[] columns =
         [
@@ -111,7 +111,7 @@ internal static class ModelsCommand
             new("on"),
             .. withPaper ? [new Column("paper")] : Array.Empty<Column>(),
         ];
-        var sheet = new Sheet(columns);
+        var table = new TextTable(columns);
         foreach (var v in variants)
         {
             string[] cells =
@@ -123,14 +123,14 @@ internal static class ModelsCommand
                 v.Top1 is { } top1 ? Figures.Percent(top1 / 100) : Figures.None,
                 v.Top1 is null ? "" : v.Dataset ?? "",
             ];
-            sheet.Add(withPaper ? [.. cells, v.Paper] : cells);
+            table.Add(withPaper ? [.. cells, v.Paper] : cells);
         }
-        return sheet;
+        return table;
     }
 
     private static void ShowCounted(IReadOnlyList<Variant> variants, Terminal terminal)
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("name"),
             new("parameters", true),
             new("published", true),
@@ -155,7 +155,7 @@ internal static class ModelsCommand
                     cost.Input,
                 }
             );
-            sheet.Add(
+            table.Add(
                 variant.Name,
                 $"{cost.Parameters:N0}",
                 Large(variant.Parameters * 1e6),
@@ -171,7 +171,7 @@ internal static class ModelsCommand
             Terminal.WriteJson(results);
             return;
         }
-        sheet.Show(terminal);
+        table.Show(terminal);
         if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null }))
             terminal.Note("* the published figure leaves out the products of attention");
     }

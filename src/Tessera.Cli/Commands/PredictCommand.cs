@@ -119,19 +119,20 @@ internal static class PredictCommand
             .. several ? [new Column("in the answer")] : Array.Empty<Column>(),
             .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
         ];
-        var sheet = new Sheet(columns);
+        var table = new TextTable(columns);
         foreach (var one in predictions)
         foreach (var (rank, choice) in one.Classes.Index())
-            sheet.Add(
-                [
-                    // A pipe's reader wants the file on every line, a person's eye on the first.
-                    terminal.IsDrawn && rank > 0 ? "" : one.Sample,
-                    choice.Class,
-                    Figures.Percent(choice.Probability),
-                    .. several ? [choice.Chosen ? "yes" : "no"] : Array.Empty<string>(),
-                    .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
-                ]
-            );
-        sheet.Show(terminal);
+            table.Add([
+                // A pipe's reader wants the file on every line, a person's eye on the first.
+                terminal.IsDrawn
+                && rank > 0
+                    ? ""
+                    : one.Sample,
+                choice.Class,
+                Figures.Percent(choice.Probability),
+                .. several ? [choice.Chosen ? "yes" : "no"] : Array.Empty<string>(),
+                .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
+            ]);
+        table.Show(terminal);
     }
 }

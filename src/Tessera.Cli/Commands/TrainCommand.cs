@@ -240,9 +240,9 @@ internal static class TrainCommand
     private static void Show(Outcome outcome, Terminal terminal)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        var sheet = MetricsTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
+        var table = MetricsTable.Create($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
         if (result.Last is { } last)
-            MetricsTable.AddTo(sheet, last, experiment.Task.SampleNoun, result.LastEma);
+            MetricsTable.AddTo(table, last, experiment.Task.SampleNoun, result.LastEma);
         Add("time", Figures.Time(outcome.Time));
         if (outcome.ImagesPerSecond > 0)
         {
@@ -252,12 +252,12 @@ internal static class TrainCommand
         }
         if (outcome.Unreadable > 0)
             Add("unreadable images", $"{outcome.Unreadable:N0}");
-        sheet.Show(terminal);
+        table.Show(terminal);
         terminal.Note($"run     {Shown(experiment.Run.Path)}");
         if (File.Exists(experiment.Run.ReportPath))
             terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
 
-        void Add(string name, string value) => sheet.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
+        void Add(string name, string value) => table.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
     }
 
     private static void WriteJson(Outcome outcome)
@@ -310,7 +310,6 @@ internal static class TrainCommand
         ModelCost Cost,
         Arithmetic? Arithmetic
     );
-
 
     /// <summary>Gathers the speed of the steps, and how many images could not be read.</summary>
     private sealed class Speed

@@ -24,8 +24,8 @@ internal static class MeasuringProcess
             start.ArgumentList.Add(typeof(MeasuringProcess).Assembly.Location);
         foreach (var argument in (string[])["compare", model, Option, JsonSerializer.Serialize(options, Json)])
             start.ArgumentList.Add(argument);
-        using var process =
-            Process.Start(start) ?? throw new InvalidOperationException("another process of this program could not be started");
+        using var process = Process.Start(start)
+            ?? throw new InvalidOperationException("another process of this program could not be started");
         using var kill = stop.Register(() => Kill(process));
         var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
         var output = process.StandardOutput.ReadToEnd();

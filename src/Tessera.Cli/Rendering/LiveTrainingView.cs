@@ -59,7 +59,7 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
         var rows = done.Metrics.Headline;
         if (!headed)
         {
-            var names = string.Concat(rows.Select(row => $"{row.Name,12}"));
+            var names = string.Concat(rows.Select(row => $"{row.Name, 12}"));
             Above($"[grey]{"epoch", 6}{"train loss", 13}{Markup.Escape(names)}{(done.Ema is null ? "" : "averaged"), 12}{"time", 10}[/]");
         }
         headed = true;

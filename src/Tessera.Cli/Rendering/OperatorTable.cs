@@ -41,9 +41,9 @@ internal static class OperatorTable
             : null;
 
     /// <summary>The survey's tables.</summary>
-    internal static Sheet Traits()
+    internal static TextTable Traits()
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("operator"),
             new("kind"),
             new("weights are"),
@@ -55,7 +55,7 @@ internal static class OperatorTable
             new("operations")
         );
         foreach (var (name, traits, _) in SpatialOperator.All)
-            sheet.Add(
+            table.Add(
                 name,
                 traits.Kind,
                 traits.Aggregation,
@@ -66,13 +66,13 @@ internal static class OperatorTable
                 traits.Parameters,
                 traits.Flops
             );
-        return sheet;
+        return table;
     }
 
     /// <summary>The exact costs.</summary>
-    internal static Sheet Costs(IEnumerable<OperatorSizes> maps)
+    internal static TextTable Costs(IEnumerable<OperatorSizes> maps)
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("map"),
             new("operator"),
             new("weights", true),
@@ -82,7 +82,7 @@ internal static class OperatorTable
             new("MACs, doubled", true)
         );
         foreach (var row in Rows(maps))
-            sheet.Add(
+            table.Add(
                 row.Map,
                 row.Operator,
                 Count(row.Cost.Weights),
@@ -91,7 +91,7 @@ internal static class OperatorTable
                 Factor(row.WeightGrowth),
                 Factor(row.MacGrowth)
             );
-        return sheet;
+        return table;
     }
 
     internal static string ToCsv(IEnumerable<OperatorSizes> maps) =>

@@ -136,8 +136,7 @@ public sealed class BundleFolder(string folder)
     {
         try
         {
-            var root =
-                JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
+            var root = JsonNode.Parse(File.ReadAllBytes(JsonPath)) as JsonObject ?? throw new JsonException("an object was expected");
             if ((string?)root["format"] != Format)
                 throw new JsonException($"its format must be {Format}");
             if ((int?)root["version"] != Version)

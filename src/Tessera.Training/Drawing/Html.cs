@@ -16,7 +16,7 @@ internal static class Html
 
     internal static string Percent(double share, int digits = 2) => $"{Fixed(100 * share, digits)}\u202f%";
 
-    internal static string Whole(long value) => value.ToString("#,0", Spaced).Replace(',', '\u202f');
+    internal static string Integer(long value) => value.ToString("#,0", Spaced).Replace(',', '\u202f');
 
     private static readonly NumberFormatInfo Spaced = new() { NumberGroupSeparator = ",", NumberGroupSizes = [3] };
 

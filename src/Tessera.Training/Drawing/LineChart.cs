@@ -68,8 +68,7 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Seri
                 """;
     }
 
-    private static string LegendEntry(Series curve) =>
-        $"""<span><i class="b{curve.Colour}"></i>{Html.Encode(curve.Name)}</span>""";
+    private static string LegendEntry(Series curve) => $"""<span><i class="b{curve.Colour}"></i>{Html.Encode(curve.Name)}</span>""";
 
     // More points than pixels would only make the page heavy: a stretch of points is drawn as its mean.
     private static IEnumerable<(double X, double Y)> Thin(IReadOnlyList<(double X, double Y)> points)

@@ -72,10 +72,7 @@ public sealed record Recipe(
         foreach (var need in recipe.Objective.Needs)
             if (need.Unmet(parts) is { } reason)
                 throw new RecipeException(map["objective"]?.Place ?? map.Place, "objective", reason);
-        if (
-            recipe.Data.OnDevice == OnDevice.True
-            && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle
-        )
+        if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
                 "data.on_device",
@@ -125,11 +122,7 @@ public sealed record Recipe(
             {
                 var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
                 var optimizer = own?.Optimizer ?? Optimizer;
-                return new PhaseSetup(
-                    phase,
-                    optimizer.Create(objective, phase),
-                    optimizer.LearningRate(Data.Batch * Train.GradAccumSteps)
-                )
+                return new PhaseSetup(phase, optimizer.Create(objective, phase), optimizer.LearningRate(Data.Batch * Train.GradAccumSteps))
                 {
                     Scaler = Train.Precision == Precision.Fp16 ? new Optim.GradientScaler() : null,
                     ClipGrad = own?.ClipGrad ?? Train.ClipGrad,
@@ -145,7 +138,12 @@ public sealed record Recipe(
         var first = Augment.First;
         var mixes = first.Any(transform => transform is Mixup or CutMix) && !first.Any(transform => transform is LabelSmoothing);
         var views =
-            mixes && Objective.TargetSmoothing > 0 ? [[.. first, new LabelSmoothing(Objective.TargetSmoothing)]] : Augment.Views;
+            mixes && Objective.TargetSmoothing > 0
+                ?
+                [
+                    [.. first, new LabelSmoothing(Objective.TargetSmoothing)],
+                ]
+                : Augment.Views;
         return Pipeline.OfViews(views, shrinkOnLoad: Data.ShrinkOnLoad);
     }
 

@@ -62,8 +62,7 @@ internal sealed class RunRecorder : IDisposable
     // Rank 0 alone reads checkpoints: what lies on a shared disk need not look the same everywhere at once.
 
     /// <summary>Where training stood at a checkpoint; null for none.</summary>
-    internal Position? PositionOf(StoredCheckpoint? found) =>
-        workers is null ? found?.Position : workers.Broadcast(() => found?.Position);
+    internal Position? PositionOf(StoredCheckpoint? found) => workers is null ? found?.Position : workers.Broadcast(() => found?.Position);
 
     private OrderedDictionary<string, Tensor> Load(StoredCheckpoint? found, string file) =>
         workers is null ? found!.Load(file) : workers.Broadcast(found?.Load(file));

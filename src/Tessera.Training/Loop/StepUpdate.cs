@@ -10,13 +10,7 @@ namespace Tessera.Training.Loop;
 /// <param name="gradients">Gathers the gradients.</param>
 /// <param name="device">Where it computes.</param>
 /// <param name="scaleLowered">Told the new scale where gradients overflowed in float16.</param>
-internal sealed class StepUpdate(
-    TrainingSetup setup,
-    PhaseSetup phase,
-    GradientPass gradients,
-    Device device,
-    Action<double> scaleLowered
-)
+internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, GradientPass gradients, Device device, Action<double> scaleLowered)
 {
     private readonly (string Name, Parameter Parameter)[] learned = [.. phase.Learned];
 

@@ -28,7 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly GradientPass[] gradients;
     private readonly Workers? workers;
     private readonly Device device;
-    private readonly Pace pace = new();
+    private readonly ThroughputMeter throughput = new();
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
     private long ahead;
@@ -59,10 +59,7 @@ public sealed class Trainer : IDisposable
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
             report(
-                new ProcessesDiffer(
-                    setup.Group.Size,
-                    "this objective compares the samples of a batch, and each process compares its own"
-                )
+                new ProcessesDiffer(setup.Group.Size, "this objective compares the samples of a batch, and each process compares its own")
             );
     }
 
@@ -261,7 +258,7 @@ public sealed class Trainer : IDisposable
             step++;
             nonFinite.Passed();
             interval = interval.Add(metrics);
-            pace.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
+            throughput.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
         }
         if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0)
             LogInterval(epoch);
@@ -274,8 +271,8 @@ public sealed class Trainer : IDisposable
                     TotalSteps,
                     metrics.Loss,
                     LearningRate,
-                    pace.ImagesPerSecond,
-                    pace.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
+                    throughput.ImagesPerSecond,
+                    throughput.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
                 )
             );
     }
@@ -314,8 +311,8 @@ public sealed class Trainer : IDisposable
         var count = nonFinite.CountRollback(error);
         var damaged = new List<string>();
         var found = recorder.Newest(damaged.Add, stopped: false);
-        var position =
-            recorder.PositionOf(found) ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
+        var position = recorder.PositionOf(found)
+            ?? throw error.After($"no checkpoint can be used to go back to: {string.Join("; ", damaged)}");
         var (from, behind) = (step, step + ahead + 1);
         ZeroGrad();
         Restore(found, position);
@@ -358,9 +355,9 @@ public sealed class Trainer : IDisposable
         if (validation.Run(stop) is not { } time)
             return false;
         recorder.Note(validation.Last!.Unreadable, setup.Test!.Split);
-        pace.Evaluation(time);
+        throughput.Evaluation(time);
         evaluated = true;
-        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]);
+        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(throughput.EvaluationSeconds, 3))]);
         recorder.Report(new Evaluated(Epoch - 1, validation.Last, validation.LastEma));
         SaveCheckpoint(validation.Last.Score);
         return true;
@@ -396,8 +393,8 @@ public sealed class Trainer : IDisposable
         // Nothing but steps that were left out.
         if (interval.Steps == 0)
             return;
-        var (seconds, waited) = pace.Take();
-        var speed = pace.ImagesPerSecond;
+        var (seconds, waited) = throughput.Take();
+        var speed = throughput.ImagesPerSecond;
         recorder.Write(
             "step",
             epoch,

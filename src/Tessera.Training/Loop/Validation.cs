@@ -19,8 +19,7 @@ internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers
 
     /// <summary>Whether a measurement follows so many epochs.</summary>
     internal bool IsDueAfter(long epochs) =>
-        setup.Test is not null
-        && (epochs == setup.Schedule.TotalEpochs || (setup.EvaluateEvery > 0 && epochs % setup.EvaluateEvery == 0));
+        setup.Test is not null && (epochs == setup.Schedule.TotalEpochs || (setup.EvaluateEvery > 0 && epochs % setup.EvaluateEvery == 0));
 
     /// <summary>How many measurements are left after so many epochs.</summary>
     internal int Left(long epochs)

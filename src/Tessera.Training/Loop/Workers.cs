@@ -24,13 +24,7 @@ internal sealed class Workers : IDisposable
         (this.group, objective) = (group, setup.Objective);
         parallel = setup.Phases.ToDictionary(
             phase => phase,
-            phase =>
-                new DataParallel(
-                    group,
-                    [setup.Objective],
-                    phase.Learned.Select(entry => entry.Parameter),
-                    setup.Options.SyncBatchNorm
-                )
+            phase => new DataParallel(group, [setup.Objective], phase.Learned.Select(entry => entry.Parameter), setup.Options.SyncBatchNorm)
         );
     }
 
@@ -146,9 +140,7 @@ internal sealed class Workers : IDisposable
             sums[1],
             new OrderedDictionary<string, double>(parts.Select((name, i) => KeyValuePair.Create(name, sums[partsAt + i]))),
             new OrderedDictionary<string, Score>(
-                scores.Select(
-                    (name, i) => KeyValuePair.Create(name, new Score(sums[scoresAt + 2 * i], sums[scoresAt + 2 * i + 1]))
-                )
+                scores.Select((name, i) => KeyValuePair.Create(name, new Score(sums[scoresAt + 2 * i], sums[scoresAt + 2 * i + 1])))
             )
         );
     }

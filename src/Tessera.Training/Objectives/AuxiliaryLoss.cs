@@ -57,8 +57,7 @@ public sealed partial class WithAuxiliaryLosses : BackboneObjective
         : base(main.Student) => (this.main, auxiliary) = (main, new(losses));
 
     /// <inheritdoc/>
-    public override IReadOnlyList<Phase> Phases =>
-        main.Phases is [{ Name: "" } only] ? [only with { Learned = [this] }] : main.Phases;
+    public override IReadOnlyList<Phase> Phases => main.Phases is [{ Name: "" } only] ? [only with { Learned = [this] }] : main.Phases;
 
     /// <inheritdoc/>
     public override double? ForwardPasses => main.ForwardPasses;

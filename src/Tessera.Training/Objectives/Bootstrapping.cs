@@ -42,7 +42,9 @@ public sealed partial class Bootstrapping : BackboneObjective
         var shared = options.Mode == BootstrappingMode.Shared;
         var (dim, hidden, heads) = ((int)blocks[0].Out.Weight.Size(0), (int)blocks[0].Hidden.Weight.Size(0), blocks[0].Heads);
         var patch =
-            options.Stem == AgentStem.VitLike ? student.ImageSize.Height / (int)Observed.Probe(student, [student.BlockPaths[0]])[0][2] : 1;
+            options.Stem == AgentStem.VitLike
+                ? student.ImageSize.Height / (int)BlockOutputs.Probe(student, [student.BlockPaths[0]])[0][2]
+                : 1;
         var dropout = options.Dropout ?? (student is BootstrapVit vit ? vit.Options.Dropout : 0);
         return new AgentCnn(
             new(
@@ -71,8 +73,8 @@ public sealed partial class Bootstrapping : BackboneObjective
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, tokens) = Observed.Run(Student, new(batch.Inputs), Student.BlockPaths);
-        var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
+        var (outputs, tokens) = BlockOutputs.Run(Student, new(batch.Inputs), Student.BlockPaths);
+        var (theirs, maps) = BlockOutputs.Run(agent, new(batch.Inputs), agent.BlockPaths);
         Tensor[] ours = [.. tokens.Select(t => t.Slice(1, Student.NumPrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
         return new(Total(terms, progress))

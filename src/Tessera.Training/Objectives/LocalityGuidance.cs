@@ -37,9 +37,9 @@ public sealed partial class LocalityGuidance : BackboneObjective
         (this.options, this.guide, this.stored) = (options, guide, stored);
         guide.RequireGrad(false);
         var depth = student.BlockPaths.Count;
-        paths = Observed.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
-        var widths = Observed.Probe(student, paths).Select(shape => shape[1]).ToArray();
-        long[] stages = [.. Observed.ProbePyramid(guide)];
+        paths = BlockOutputs.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
+        var widths = BlockOutputs.Probe(student, paths).Select(shape => shape[1]).ToArray();
+        long[] stages = [.. BlockOutputs.ProbePyramid(guide)];
         levels = options.GuideLevels ?? [.. Enumerable.Range(0, stages.Length)];
         if (levels.Count != paths.Count)
             throw new ArgumentException(
@@ -61,7 +61,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, blocks) = Observed.Run(Student, new(batch.Inputs), paths);
+        var (outputs, blocks) = BlockOutputs.Run(Student, new(batch.Inputs), paths);
         Tensor[] theirs;
         using (Torch.NoGrad())
         {
@@ -75,7 +75,11 @@ public sealed partial class LocalityGuidance : BackboneObjective
             .Stack([
                 .. theirs.Select(
                     (target, i) =>
-                        FeatureAlignment.Loss(Adapted(i, Observed.Map(Student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
+                        FeatureAlignment.Loss(
+                            Adapted(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
+                            target,
+                            options.Kind
+                        )
                 ),
             ])
             .Sum();

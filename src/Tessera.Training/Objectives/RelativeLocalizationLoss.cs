@@ -25,7 +25,7 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
     {
         this.options = options;
         Paths = options.MultiLevel ? LevelPaths(student) : [student.BlockPaths[^1]];
-        Shape[] maps = [.. Observed.Probe(student, Paths)];
+        Shape[] maps = [.. BlockOutputs.Probe(student, Paths)];
         pooled =
         [
             .. maps.Select(map => options.Pool ?? (!options.MultiLevel && student is not Swin && Math.Min(map[2], map[3]) >= LargestPlane)),
@@ -74,7 +74,7 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
     internal Tensor MapOf(Backbone student, int level, Tensor output, Tensor image) =>
         Torch.Scope(() =>
         {
-            var map = Observed.Map(student, Paths[level], output, image);
+            var map = BlockOutputs.Map(student, Paths[level], output, image);
             return pooled[level] ? map.AvgPool2d(3, 2, 1, countIncludePad: false) : map;
         });
 

@@ -131,7 +131,7 @@ public sealed class TokenLabelStore : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var features = annotator.ForwardFeatures(images);
-        var map = Observed.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
+        var map = BlockOutputs.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
         if (map.Size(1) != annotator.NumFeatures)
             throw new RunException(
                 $"{annotator.GetType().Name} cannot annotate: its last map must have the {annotator.NumFeatures} features of its "

@@ -85,7 +85,7 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
     private (Tensor Logits, Tensor Tokens) Dense(DynamicVit student, Tensor images)
     {
         string[] names = student.Options.DenseHead ? ["class_logits", "dense_logits"] : ["normed"];
-        var (outputs, records) = Observed.Run(teacher, new(images), names);
+        var (outputs, records) = BlockOutputs.Run(teacher, new(images), names);
         return student.Options.DenseHead ? (records[0], records[1]) : (outputs.Logits, records[0].Slice(1, teacher.NumPrefixTokens));
     }
 }

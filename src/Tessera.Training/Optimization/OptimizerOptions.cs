@@ -35,8 +35,8 @@ public abstract record OptimizerOptions(
         var backbone = objective.Model as Backbone;
         IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.NoWeightDecay);
         if (LayerDecay != 1)
-            ofModel =
-                backbone is null ? throw new RunException("optimizer.layer_decay must be 1 for a model without blocks")
+            ofModel = backbone is null
+                ? throw new RunException("optimizer.layer_decay must be 1 for a model without blocks")
                 : Optimization.LayerDecay.Apply(ofModel, backbone, LayerDecay);
         ofModel = ofModel.SelectMany(group =>
             group
@@ -47,9 +47,7 @@ public abstract record OptimizerOptions(
         var shared = new HashSet<Parameter>(objective.Model.Parameters(), ReferenceEqualityComparer.Instance);
         var own = Groups(objective, _ => false).Select(group => Renamed(group, entry => !shared.Contains(entry), "objective."));
         return Create([
-            .. ofModel.Concat(own)
-                .Select(group => Renamed(group, learned.Contains, ""))
-                .Where(group => group.Parameters.Count > 0),
+            .. ofModel.Concat(own).Select(group => Renamed(group, learned.Contains, "")).Where(group => group.Parameters.Count > 0),
         ]);
     }
 

@@ -94,7 +94,10 @@ internal static class OldNames
     {
         var (name, rest) = path.Split('.', 2) is [var first, var below] ? (first, below) : (path, null);
         return rest is null
-            ? map with { Fields = [.. map.Fields.Where(field => field.Name != name)] }
+            ? map with
+            {
+                Fields = [.. map.Fields.Where(field => field.Name != name)],
+            }
             : map.With(name, Remove((RecipeMap)map[name]!, rest));
     }
 

@@ -32,8 +32,7 @@ internal static class RecipeJson
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
             const BindingFlags flags = BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase;
-            var property =
-                type.GetProperty(parameter.Name!, flags)
+            var property = type.GetProperty(parameter.Name!, flags)
                 ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
             if (property.GetValue(record) is { } value)
                 result[RecipeShape.FieldName(parameter)] = Write(value);

@@ -55,9 +55,9 @@ public static class ComparisonPage
             Score(run, run.LastEma),
             Loss(run.LastLoss),
             Loss(run.TrainLoss),
-            run.ImagesPerSecond is { } rate ? Html.Whole((long)rate) : None,
+            run.ImagesPerSecond is { } rate ? Html.Integer((long)rate) : None,
             Html.Duration(TimeSpan.FromSeconds(run.Seconds)),
-            Html.Whole(run.Epochs),
+            Html.Integer(run.Epochs),
         ];
 
     private const string None = "–";

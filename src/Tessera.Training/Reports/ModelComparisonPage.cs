@@ -173,7 +173,7 @@ public static class ModelComparisonPage
                         Large(row.Parameters),
                         Large(row.Macs),
                         Large(row.Activations),
-                        row.ReceptivePixels is { } pixels ? Html.Whole(pixels) : "–",
+                        row.ReceptivePixels is { } pixels ? Html.Integer(pixels) : "–",
                         row.ReceptiveBox is { } box ? string.Join('×', box) : "–",
                         Share(row.ReceptiveShare),
                         row.Deviation ?? "",
@@ -190,9 +190,7 @@ public static class ModelComparisonPage
         string Row(string[] cells) => $"<tr>{string.Concat(cells.Select((cell, i) => Cell("td", cell, i)))}</tr>";
 
         string Cell(string tag, string content, int column) =>
-            text.Contains(column)
-                ? $"<{tag}>{Html.Encode(content)}</{tag}>"
-                : $"""<{tag} class="number">{Html.Encode(content)}</{tag}>""";
+            text.Contains(column) ? $"<{tag}>{Html.Encode(content)}</{tag}>" : $"""<{tag} class="number">{Html.Encode(content)}</{tag}>""";
     }
 
     private static string Share(double? share) => share is { } value ? Html.Percent(value) : "–";

@@ -61,9 +61,7 @@ public static class ReportPage
         var columns = string.Concat(
             beside.Select(column => $"<div>{string.Concat(column.Select(section => Section(section.Title, section.Html)))}</div>")
         );
-        var wide = string.Concat(
-            sections.Where(section => section.Column == 0).Select(section => Section(section.Title, section.Html))
-        );
+        var wide = string.Concat(sections.Where(section => section.Column == 0).Select(section => Section(section.Title, section.Html)));
         return (columns.Length > 0 ? $"""<div class="columns">{columns}</div>""" : "") + wide;
     }
 
@@ -77,19 +75,19 @@ public static class ReportPage
         [
             .. results.Metrics.Headline.OrderByDescending(row => row.Format == MetricFormat.Share).Select(row => (row.Name, Text(row), "")),
         ];
-        cards[0] = cards[0] with { Note = $"{Html.Whole(results.Metrics.Count)} test {results.Samples}" };
+        cards[0] = cards[0] with { Note = $"{Html.Integer(results.Metrics.Count)} test {results.Samples}" };
         if (results.Ema is { } ema && ema.Headline.OrderByDescending(row => row.Format == MetricFormat.Share).First() is var averaged)
             cards.Insert(1, ($"{averaged.Name} of the moving average", Text(averaged), "moving average of the weights"));
         cards.Add(("parameters", Parameters(results.Parameters), results.Classes.Count > 0 ? $"{results.Classes.Count} classes" : ""));
         if (seconds > 0)
         {
-            var done = $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps";
+            var done = $"{(long?)steps[^1]["epoch"]} epochs, {Html.Integer((long)steps[^1]["step"]!)} steps";
             cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), done));
         }
         if (Median(steps, "images_per_second", positive: true) is { } rate)
-            cards.Add(("speed", Html.Whole((long)rate), $"{results.Samples} per second, median{Arithmetic(steps)}{Waiting(steps)}"));
+            cards.Add(("speed", Html.Integer((long)rate), $"{results.Samples} per second, median{Arithmetic(steps)}{Waiting(steps)}"));
         if (UnreadableLog.Read(content.Log).Count is > 0 and var unreadable)
-            cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
+            cards.Add(("unreadable images", Html.Integer(unreadable), "listed below"));
         return string.Concat(cards.Select(card => Card(card.Name, card.Value, card.Note)));
     }
 
@@ -102,7 +100,7 @@ public static class ReportPage
         row.Format switch
         {
             MetricFormat.Share => Html.Percent(row.Value),
-            MetricFormat.Count => Html.Whole((long)row.Value),
+            MetricFormat.Count => Html.Integer((long)row.Value),
             _ => Html.Fixed(row.Value, 3),
         };
 
@@ -117,7 +115,7 @@ public static class ReportPage
         if (Median(steps, "gflops") is not { } gflops)
             return "";
         var share = Median(steps, "peak_share") is { } peak ? $", {Html.Percent(peak, 0)} of the measured peak" : "";
-        return $"; {Html.Whole((long)gflops)} GFLOP/s{share}";
+        return $"; {Html.Integer((long)gflops)} GFLOP/s{share}";
     }
 
     private static double? Median(IReadOnlyList<JsonObject> lines, string field, bool positive = false)
@@ -166,14 +164,16 @@ public static class ReportPage
                 : $"<{tag}>{Html.Encode(text)}</{tag}>";
         var head = string.Concat(table.Columns.Select((column, i) => Cell("th", column.Title, i)));
         var rows = table.Rows.Take(MostRows).Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>");
-        var more = table.Rows.Count > MostRows ? $"<p>And {Html.Whole(table.Rows.Count - MostRows)} more; results.json lists all.</p>" : "";
+        var more =
+            table.Rows.Count > MostRows ? $"<p>And {Html.Integer(table.Rows.Count - MostRows)} more; results.json lists all.</p>" : "";
         return $"<table><tr>{head}</tr>{string.Concat(rows)}</table>{more}";
     }
 
     private static string Unreadable(IReadOnlyList<(string Split, UnreadableImage Image)> found)
     {
         var rows = found.Take(MostUnreadable).Select(f => Row(f.Image.Name, f.Split, f.Image.Problem));
-        var more = found.Count > MostUnreadable ? $"<p>And {Html.Whole(found.Count - MostUnreadable)} more; log.jsonl lists all.</p>" : "";
+        var more =
+            found.Count > MostUnreadable ? $"<p>And {Html.Integer(found.Count - MostUnreadable)} more; log.jsonl lists all.</p>" : "";
         return $"""
             <p>Training replaced each of these images by another image, drawn deterministically; evaluation left them out.</p>
             <table><tr><th>file</th><th>split</th><th>problem</th></tr>{string.Concat(rows)}</table>{more}

@@ -47,7 +47,7 @@ public sealed record RunSummary(
         foreach (var (name, _, node) in RecipeReader.Read(File.ReadAllText(run.RecipePath), run.RecipePath).Fields)
             Flatten(name, node, fields);
         var curves = new RunCurves(RunLog.Read(run.LogPath));
-        var measured = curves.Evaluations.LastOrDefault();
+        var measured = curves.Evaluations is [.., var newest] ? newest : null;
         var primary = (string?)measured?[RunLog.Primary];
         double[] scores = primary is null ? [] : [.. curves.OfEvaluations(primary).Select(p => p.Y)];
         var higher = (bool?)measured?[RunLog.HigherIsBetter] ?? true;

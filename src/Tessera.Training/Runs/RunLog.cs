@@ -17,7 +17,6 @@ public sealed class RunLog : IDisposable
     /// <summary>Field of an evaluation's line: whether the primary score is a share.</summary>
     internal const string IsShare = "is_share";
 
-
     private readonly string path;
     private readonly FileStream stream;
     private EventFile? events;

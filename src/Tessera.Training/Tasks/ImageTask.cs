@@ -16,9 +16,8 @@ public abstract record ImageTask : TaskKind
 
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset training) =>
-        training as ImageDataset ?? throw new DataException(
-            $"task {Name} needs images, but {training.Name} holds a {training.GetType().Name}"
-        );
+        training as ImageDataset
+        ?? throw new DataException($"task {Name} needs images, but {training.Name} holds a {training.GetType().Name}");
 
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset data, DataFacts facts) => Prepare(data);

@@ -100,12 +100,12 @@ public abstract record TaskKind
 
     /// <summary>All tasks with their defaults.</summary>
     public static IReadOnlyList<TaskKind> All { get; } =
-        [
-            .. RecipeShape
-                .Choices(typeof(TaskKind))
-                .OrderBy(choice => choice.Key, StringComparer.Ordinal)
-                .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
-        ];
+    [
+        .. RecipeShape
+            .Choices(typeof(TaskKind))
+            .OrderBy(choice => choice.Key, StringComparer.Ordinal)
+            .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
+    ];
 }
 
 /// <summary>The transforms of a recipe for evaluation.</summary>

@@ -59,11 +59,7 @@ public sealed record ClassificationMetrics(
 
     /// <inheritdoc/>
     public override IReadOnlyList<MetricRow> Headline =>
-        [
-            new("test loss", Loss, MetricFormat.Number),
-            new("top-1", Top1, MetricFormat.Share),
-            new("top-5", Top5, MetricFormat.Share),
-        ];
+        [new("test loss", Loss, MetricFormat.Number), new("top-1", Top1, MetricFormat.Share), new("top-5", Top5, MetricFormat.Share)];
 
     /// <inheritdoc/>
     public override IReadOnlyList<MetricCurve> Curves => [new("Accuracy", "top1", MetricFormat.Share)];

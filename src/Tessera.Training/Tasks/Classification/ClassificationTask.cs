@@ -31,10 +31,7 @@ public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageT
         using var scope = new Scope();
         var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
         var ranked = probabilities.Index().OrderByDescending(p => p.Item).Take(most);
-        return new(
-            sample,
-            [.. ranked.Select((p, rank) => new ScoredClass(facts.Classes[p.Index], p.Index, p.Item, Chosen: rank == 0))]
-        );
+        return new(sample, [.. ranked.Select((p, rank) => new ScoredClass(facts.Classes[p.Index], p.Index, p.Item, Chosen: rank == 0))]);
     }
 
     /// <inheritdoc/>
@@ -43,10 +40,8 @@ public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageT
         var data = (ImageDataset)context.Data;
         return
         [
-            .. ClassificationReport.Sections(
-                context,
-                SampleNoun,
-                mistake => new(data.SampleName(mistake.Index), SamplePictures.Original(data, mistake.Index))
+            .. ClassificationReport.Sections(context, SampleNoun, mistake =>
+                new(data.SampleName(mistake.Index), SamplePictures.Original(data, mistake.Index))
             ),
         ];
     }
