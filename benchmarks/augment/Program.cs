@@ -3,7 +3,7 @@
 //
 //   tessera bench augment -- [DEVICE [BATCH [SECONDS [ROUNDS [WORKERS]]]]]
 //
-// Seconds are those of a round, on the processor of its time, not of the clock's. With 0 workers the thread that takes the batches makes them.
+// Seconds are processor time per round, not the clock's. With 0 workers the thread that takes the batches makes them.
 using System.Diagnostics;
 using System.Globalization;
 using Tessera;
@@ -42,7 +42,8 @@ var pipelines = new (string Name, Transform[] Transforms)[]
     ("crop, flip, mixup, cutmix", [new RandomCrop(4), new RandomHorizontalFlip(), new Mixup(), new CutMix()]),
 };
 Console.WriteLine(
-    $"libtorch {Torch.Version}, {device}, one thread of the engine, {workers} workers, batch {batch}, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE")}; medians of {rounds} rounds in turn"
+    $"libtorch {Torch.Version}, {device}, one thread of the engine, {workers} workers, batch {batch}, "
+        + $"OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE")}; medians of {rounds} rounds in turn"
 );
 Console.WriteLine("transforms | workers' memory | device | ratio");
 foreach (var (name, transforms) in pipelines)

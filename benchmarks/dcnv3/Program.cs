@@ -50,7 +50,8 @@ static void Compare(int batch, int side, int groups, DType type, bool backward)
     var (fused, plain) = Alternate(Fused, Plain);
     var (fusedMemory, plainMemory) = (PeakRise(Fused), PeakRise(Plain));
     Console.WriteLine(
-        $"| {batch} x {side} x {side} x {groups * 16} | {groups} | {type.Name()} | {(backward ? "forward + backward" : "forward")} | {fused:F2} | {plain:F2} | {plain / fused:F1} | {fusedMemory:F0} | {plainMemory:F0} |"
+        $"| {batch} x {side} x {side} x {groups * 16} | {groups} | {type.Name()} | {(backward ? "forward + backward" : "forward")} | "
+            + $"{fused:F2} | {plain:F2} | {plain / fused:F1} | {fusedMemory:F0} | {plainMemory:F0} |"
     );
 }
 

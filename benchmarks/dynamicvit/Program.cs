@@ -1,7 +1,8 @@
 // Images per second of DynamicViT against the same network without pruning.
 // Over the share of tokens that the first stage keeps and the batch; prints a table in Markdown.
 //
-//   dotnet run -c Release --project benchmarks/dynamicvit -- [--dim 384] [--rounds 7] [--batches 1,8,64] [--threads N] [--csv FILE] [--profile] [--processor-time]
+//   dotnet run -c Release --project benchmarks/dynamicvit -- [--dim 384] [--rounds 7] [--batches 1,8,64] [--threads N] [--csv FILE]
+//   [--profile] [--processor-time]
 //
 // The sides take turns within each round, and medians are compared. --profile prints what stages cost that keep every token.
 // --processor-time counts the time that the processor spends on it, for one thread on a machine that does other things too.
@@ -23,7 +24,9 @@ var models = ratios.Select(Build).ToArray();
 Backbone deit = new Vit(new Vit.Config((224, 224), 16, dim, 12, dim / 64));
 deit.Eval();
 Console.WriteLine(
-    $"DeiT of width {dim}, 12 blocks, 224 x 224, float32, libtorch {Torch.Version}, {Torch.Threads} threads, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}. Medians of {rounds} rounds, sides alternating{(processor ? ", processor time" : "")}.\n"
+    $"DeiT of width {dim}, 12 blocks, 224 x 224, float32, libtorch {Torch.Version}, {Torch.Threads} threads, "
+        + $"OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}. "
+        + $"Medians of {rounds} rounds, sides alternating{(processor ? ", processor time" : "")}.\n"
 );
 Console.WriteLine("| batch | ViT | no pruning | " + string.Join(" | ", ratios.Skip(1).Select(r => $"keep {r}")) + " |");
 Console.WriteLine("| ---: |" + string.Concat(Enumerable.Repeat(" ---: |", ratios.Length + 1)));

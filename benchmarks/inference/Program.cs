@@ -117,7 +117,8 @@ static void Agree(string folder)
             return fast;
         });
         Console.WriteLine(
-            $"{precision.Name()}: {equal:N0} of {count:N0} test images get the same class ({100.0 * equal / count:0.00} %), largest difference of a logit {largest:0.0e+0}"
+            $"{precision.Name()}: {equal:N0} of {count:N0} test images get the same class ({100.0 * equal / count:0.00} %), "
+                + $"largest difference of a logit {largest:0.0e+0}"
         );
     }
 }

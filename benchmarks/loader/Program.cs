@@ -5,7 +5,8 @@ using Tessera.Data.Loading;
 using Tessera.Data.Sets;
 using Tessera.Data.Transforms;
 
-// Images per second of processor time from JPEG files to normalised batches of float32, on one thread. Arguments: folder, plain or augment, seconds, exact or shrink.
+// Images per second of processor time from JPEG files to normalised batches of float32, on one thread.
+// Arguments: folder, plain or augment, seconds, exact or shrink.
 // compare.py runs it in turn with torchvision.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 Torch.Threads = 1;

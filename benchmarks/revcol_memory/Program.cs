@@ -23,7 +23,8 @@ if (Option("--measure", "") is { Length: > 0 } measured)
 }
 
 Console.WriteLine(
-    $"A step of RevCol with the widths and blocks of RevCol-T, one head, {batch} images of {image} x {image}, float32, {(device.Type == DeviceType.Cuda ? "CUDA" : "CPU")}, libtorch {Torch.Version}.\n"
+    $"A step of RevCol with the widths and blocks of RevCol-T, one head, {batch} images of {image} x {image}, float32, "
+        + $"{(device.Type == DeviceType.Cuda ? "CUDA" : "CPU")}, libtorch {Torch.Version}.\n"
 );
 Console.WriteLine(
     "| columns | " + string.Join(" | ", Enum.GetValues<Mode>().Select(mode => $"{mode.ToString().ToLowerInvariant()} MiB | s")) + " |"
@@ -43,7 +44,8 @@ foreach (var count in columns)
     Console.WriteLine(row);
 }
 Console.WriteLine(
-    "\nLargest relative distance of a parameter's gradient from that of plain back-propagation, at the initial weights and with the layer scale of all blocks at 0.1 (2 images of 64 x 64):\n"
+    "\nLargest relative distance of a parameter's gradient from that of plain back-propagation, at the initial weights and "
+        + "with the layer scale of all blocks at 0.1 (2 images of 64 x 64):\n"
 );
 Console.WriteLine("| columns | mode | initial | layer scale 0.1 |\n| ---: | --- | ---: | ---: |");
 exactness.ForEach(Console.WriteLine);

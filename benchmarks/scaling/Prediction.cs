@@ -32,7 +32,9 @@ internal static class Prediction
     {
         var bytes = parameters * 4.0;
         Console.WriteLine(
-            $"{name}: {parameters:N0} parameters, {bytes / 1e6:0} MB of gradients in float32; {Peak * Utilisation / OperationsPerImage:0} images a second of a GPU at {Utilisation:P0} of {Peak / 1e12:0} TFLOP/s; {overlap:P0} of the exchange hidden at most\n"
+            $"{name}: {parameters:N0} parameters, {bytes / 1e6:0} MB of gradients in float32; "
+                + $"{Peak * Utilisation / OperationsPerImage:0} images a second of a GPU at {Utilisation:P0} of {Peak / 1e12:0} TFLOP/s; "
+                + $"{overlap:P0} of the exchange hidden at most\n"
         );
         foreach (
             var (title, local) in new (string, Func<int, double>)[]
@@ -44,7 +46,8 @@ internal static class Prediction
         foreach (var link in between)
         {
             Console.WriteLine(
-                $"{title}, {link.Name}\n\n| GPUs | images of each | computing ms | exchange ms | step ms | images/s | efficiency |\n| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+                $"{title}, {link.Name}\n\n| GPUs | images of each | computing ms | exchange ms | step ms | images/s | efficiency |\n"
+                    + "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
             );
             var one = 1024 / Compute(1024);
             foreach (var gpus in (int[])[1, 8, 64, 512])
@@ -52,7 +55,8 @@ internal static class Prediction
                 var (compute, exchange) = (Compute(local(gpus)), Exchange(bytes, gpus, link));
                 var step = compute + Math.Max(exchange * (1 - overlap), exchange - compute * BackwardShare);
                 Console.WriteLine(
-                    $"| {gpus} | {local(gpus):0} | {1e3 * compute:0.0} | {1e3 * exchange:0.0} | {1e3 * step:0.0} | {gpus * local(gpus) / step:0} | {gpus * local(gpus) / step / (gpus * one):P0} |"
+                    $"| {gpus} | {local(gpus):0} | {1e3 * compute:0.0} | {1e3 * exchange:0.0} | {1e3 * step:0.0} | "
+                        + $"{gpus * local(gpus) / step:0} | {gpus * local(gpus) / step / (gpus * one):P0} |"
                 );
             }
             Console.WriteLine();

@@ -1,6 +1,7 @@
 // What training on several processes costs: time of a step, bytes exchanged, and how much of the exchange the backward pass hides.
 //
-//   tessera bench scaling -- [--model deit_tiny_patch16_224] [--batch 8] [--processes 1,2,4] [--threads 1] [--steps 10] [--repeats 3] [--csv FILE]
+//   tessera bench scaling -- [--model deit_tiny_patch16_224] [--batch 8] [--processes 1,2,4] [--threads 1] [--steps 10]
+//   [--repeats 3] [--csv FILE]
 //   tessera bench scaling -- --predict [--model deit_base_patch16_224] [--overlap 0.5]
 //
 // The first measures on this machine, over gloo and the loopback device; processes that share cores and memory slow each other
@@ -37,10 +38,13 @@ if (args.Contains("--worker"))
 }
 
 Console.WriteLine(
-    $"{model}, {batch} images of each process, {threads} threads each, float32, gloo over loopback, libtorch {Torch.Version}, {Environment.ProcessorCount} cores, load {File.ReadAllText("/proc/loadavg").Split(' ')[0]}, OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}\n"
+    $"{model}, {batch} images of each process, {threads} threads each, float32, gloo over loopback, "
+        + $"libtorch {Torch.Version}, {Environment.ProcessorCount} cores, load {File.ReadAllText("/proc/loadavg").Split(' ')[0]}, "
+        + $"OPENBLAS_CORETYPE={Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") ?? "(unset)"}\n"
 );
 Console.WriteLine(
-    $"| processes | {Figures.Titles.Replace(",", " | ")} |\n|{string.Concat(Enumerable.Repeat(" ---: |", Figures.Titles.Split(',').Length + 1))}"
+    $"| processes | {Figures.Titles.Replace(",", " | ")} |\n"
+        + $"|{string.Concat(Enumerable.Repeat(" ---: |", Figures.Titles.Split(',').Length + 1))}"
 );
 var rows = new List<string> { $"processes,{Figures.Titles}" };
 var counts = Option("--processes", "1,2,4").Split(',').Select(int.Parse).ToArray();

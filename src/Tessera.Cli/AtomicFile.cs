@@ -1,6 +1,6 @@
 namespace Tessera.Cli;
 
-/// <summary>Writes files whole or not at all.</summary>
+/// <summary>Writes files atomically.</summary>
 internal static class AtomicFile
 {
     internal static void Write(string path, ReadOnlySpan<byte> content)

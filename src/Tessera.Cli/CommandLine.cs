@@ -11,15 +11,11 @@ internal static class CommandLine
 {
     private static readonly Option<bool> Json = new("--json")
     {
-        Description = "Print the result as one JSON object on standard output; progress goes to standard error.",
+        Description = "Print the result as JSON on standard output and progress on standard error.",
         Recursive = true,
     };
 
-    private static readonly Option<bool> Quiet = new("--quiet", "-q")
-    {
-        Description = "Print the bare result and nothing else.",
-        Recursive = true,
-    };
+    private static readonly Option<bool> Quiet = new("--quiet", "-q") { Description = "Print only the result.", Recursive = true };
 
     internal static int Run(string[] arguments)
     {
@@ -43,7 +39,7 @@ internal static class CommandLine
 
     internal static RootCommand Root()
     {
-        var root = new RootCommand("Vision transformers on .NET and libtorch: train, measure and use them.")
+        var root = new RootCommand("Train, measure and use vision transformers on .NET and libtorch.")
         {
             Json,
             Quiet,

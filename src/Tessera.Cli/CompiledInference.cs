@@ -6,13 +6,13 @@ using Tessera.Training;
 
 namespace Tessera.Cli;
 
-/// <summary>Compiling of the models that commands only ask for answers.</summary>
+/// <summary>Compiles models for commands that only predict.</summary>
 internal static class CompiledInference
 {
     internal static Option<bool> EagerOption() =>
-        new("--eager") { Description = "Run the model operator by operator instead of compiling it first (on the CPU it is compiled)." };
+        new("--eager") { Description = "Run the model operator by operator instead of compiling it for the CPU." };
 
-    /// <summary>The model, compiled for the CPU; null for models that run as they are: on a GPU, of texts, in types that are not compiled.</summary>
+    /// <summary>Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, or in float16.</summary>
     internal static CompiledModel? Of(Backbone model, Precision precision, Terminal terminal)
     {
         if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || !model.TakesImages)

@@ -9,7 +9,7 @@ using Tessera.Training.Runs;
 
 namespace Tessera.Cli;
 
-/// <summary>Turns whatever ended a command into one line on standard error and an exit code.</summary>
+/// <summary>Turns an exception into one line on standard error and an exit code.</summary>
 internal static class Errors
 {
     /// <summary>Set to anything: the stack trace follows the line.</summary>

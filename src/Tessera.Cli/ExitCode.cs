@@ -1,16 +1,16 @@
 namespace Tessera.Cli;
 
-/// <summary>What the process ends with.</summary>
+/// <summary>Exit codes of the process.</summary>
 internal static class ExitCode
 {
     internal const int Success = 0;
 
-    /// <summary>The work could not be done: out of memory, a full disk, a loss that is no number.</summary>
+    /// <summary>The work failed: out of memory, a full disk, a loss that is not a number.</summary>
     internal const int Failure = 1;
 
-    /// <summary>What was asked for cannot be right: an unknown name, a missing file, a recipe with a mistake.</summary>
+    /// <summary>The input is wrong: an unknown name, a missing file, an invalid recipe.</summary>
     internal const int UserError = 2;
 
-    /// <summary>Ctrl-C, after what was begun was put in order.</summary>
+    /// <summary>Ctrl-C ended the work in good order.</summary>
     internal const int Interrupted = 130;
 }

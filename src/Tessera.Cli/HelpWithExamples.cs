@@ -10,7 +10,7 @@ internal sealed class ExampleCommand(string name, string description) : Command(
     /// <summary>Command lines and what each does.</summary>
     internal required IReadOnlyList<(string Line, string Purpose)> Examples { get; init; }
 
-    /// <summary>Whether options that it does not know belong to a program that it starts.</summary>
+    /// <summary>Whether unknown options are passed on to the started program.</summary>
     internal bool PassesOptionsOn { get; init; }
 }
 
@@ -21,9 +21,9 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
 
     private static readonly (string, string)[] First =
     [
-        ("tessera train", "train a compact transformer on Fashion-MNIST, some minutes on two cores"),
-        ("tessera models 'cct_*'", "the models of a family with their figures"),
-        ("tessera info", "what this machine computes with and what would make it faster"),
+        ("tessera train", "train a compact transformer on Fashion-MNIST in some minutes"),
+        ("tessera models 'cct_*'", "list the models of a family"),
+        ("tessera info", "show the hardware and how to make it faster"),
     ];
 
     public override bool ClearsParseErrors => true;
@@ -39,7 +39,8 @@ internal sealed class HelpWithExamples(HelpAction help) : SynchronousCommandLine
         output.WriteLine();
         if (command is RootCommand)
             output.WriteLine(
-                $"Exit codes: {ExitCode.Success} done, {ExitCode.Failure} the work failed, {ExitCode.UserError} something that was asked for cannot be right, {ExitCode.Interrupted} interrupted."
+                $"Exit codes: {ExitCode.Success} success, {ExitCode.Failure} failure, {ExitCode.UserError} wrong input, "
+                    + $"{ExitCode.Interrupted} interrupted."
             );
         return code;
     }

@@ -87,7 +87,7 @@ internal static partial class LaunchedProcesses
             if (ended.IsCompleted)
                 _ = CodeOf(rank, process);
             else
-                Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end by itself and is killed");
+                Errors.WriteLine(Console.Error, $"rank {rank} (process {process.Id}) did not end and was killed");
         }
         return CodeOfAll();
 
@@ -125,7 +125,7 @@ internal static partial class LaunchedProcesses
         start.Environment.TryAdd("OMP_NUM_THREADS", Math.Max(1, Environment.ProcessorCount / count).ToString(CultureInfo.InvariantCulture));
         if (timeout is { } seconds)
             start.Environment[WorkerEnvironment.TimeoutVariable] = seconds.ToString(CultureInfo.InvariantCulture);
-        var process = Process.Start(start) ?? throw new InvalidOperationException("this program could not be started once more");
+        var process = Process.Start(start) ?? throw new InvalidOperationException("another process of this program could not be started");
         if (rank == 0)
             return process;
         process.OutputDataReceived += (_, line) => Prefixed(line.Data);

@@ -19,7 +19,7 @@ internal static class ModelLoading
     {
         var option = new Option<string>("--device")
         {
-            Description = "Where the model computes: cpu, cuda or cuda:N.",
+            Description = "Device of the model: cpu, cuda or cuda:N.",
             HelpName = "device",
             DefaultValueFactory = _ => "cpu",
         };

@@ -5,7 +5,7 @@ namespace Tessera.Cli;
 /// <summary>Finds recipes: files, or names of those that come with the program.</summary>
 internal static class RecipeFinder
 {
-    /// <summary>The main job: what <c>tessera train</c> does without a recipe.</summary>
+    /// <summary>The default recipe of <c>tessera train</c>.</summary>
     internal const string Default = "cct/fashion_mnist";
 
     private const string Extension = ".yaml";
@@ -46,7 +46,7 @@ internal static class RecipeFinder
             return Path.GetRelativePath(Environment.CurrentDirectory, own) is var shorter && shorter.Length < own.Length ? shorter : own;
         var near = Spelling.Nearest(name, Names()).Take(3).ToArray();
         throw new UserException(
-            $"there is no recipe {name}{(near.Length == 0 ? "" : $"; the nearest that come with tessera are {string.Join(", ", near)}")}"
+            $"there is no recipe {name}{(near.Length == 0 ? "" : $"; the nearest names are {string.Join(", ", near)}")}"
         );
     }
 }

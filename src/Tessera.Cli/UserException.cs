@@ -1,4 +1,4 @@
 namespace Tessera.Cli;
 
-/// <summary>Something on the command line that cannot be right; the message is one line and says what would be.</summary>
+/// <summary>A wrong command line; the message is one line and says what would be right.</summary>
 internal sealed class UserException(string message) : Exception(message);

@@ -27,7 +27,7 @@ internal sealed class GraphBuffer(long[] sizes, long[] strides, DType type)
     /// <summary>What it is a reordered copy of, seen through strides of its own; null where it has memory of its own.</summary>
     internal GraphBuffer? Alias { get; set; }
 
-    internal View Whole => new(this, sizes, strides, 0);
+    internal View FullView => new(this, sizes, strides, 0);
 }
 
 /// <summary>A buffer as a call sees it, in sizes, strides and offset of the trace.</summary>
@@ -115,7 +115,7 @@ internal sealed class Graph
     private GraphBuffer Fill(TracedTensor tensor)
     {
         var buffer = new GraphBuffer(tensor.Sizes, tensor.Strides, tensor.Type);
-        views[tensor] = buffer.Whole;
+        views[tensor] = buffer.FullView;
         buffers[tensor.Storage] = buffer;
         return buffer;
     }

@@ -31,7 +31,7 @@ internal sealed unsafe partial class Lowering
     {
         foreach (var node in graph.Nodes)
         {
-            if (node.Name is "tessera::attention" or "aten::scaled_dot_product_attention" && Whole(node) is { } whole)
+            if (node.Name is "tessera::attention" or "aten::scaled_dot_product_attention" && MatchAttention(node) is { } whole)
                 attentions[node] = whole;
             if (node.Name is not ("aten::softmax" or "aten::_softmax") || Match(node) is not { } match)
                 continue;
@@ -42,7 +42,7 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>A call that is the whole of attention; null where it does more than the kernel can.</summary>
-    private static AttentionMatch? Whole(Node node)
+    private static AttentionMatch? MatchAttention(Node node)
     {
         if (node.Input(0) is not { Sizes.Length: 4 } query || node.Input(1) is not { } key || node.Input(2) is not { } value)
             return null;

@@ -105,7 +105,7 @@ internal sealed unsafe partial class Lowering
                 && activation == Activation.None
                 && residual is null
                 && QuickGelu(output) is { } product
-                && Replaces(output.Whole, product.Output)
+                && Replaces(output.FullView, product.Output)
             )
             {
                 (activation, output, label) = (Activation.QuickGelu, product.Output, label + "+quick_gelu");

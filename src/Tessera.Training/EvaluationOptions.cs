@@ -5,9 +5,12 @@ namespace Tessera.Training;
 
 /// <summary>How a model is measured.</summary>
 /// <param name="Every">Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</param>
-/// <param name="Split">Part that is measured on.</param>
-/// <param name="Batch">Samples at a time: no more than training takes, so that measuring does not set the peak of memory.</param>
-/// <param name="Transforms">What happens to images; by default the resize and centre crop that the model's published figures stand for, where images are not of the model's size already.</param>
+/// <param name="Split">Split of the data set.</param>
+/// <param name="Batch">Batch size; by default no larger than in training, so that evaluation does not set the memory peak.</param>
+/// <param name="Transforms">
+/// Transforms of the images; by default the resize and centre crop of the model's published figures, unless the images already have the
+/// model's size.
+/// </param>
 public sealed record EvaluationOptions(
     [Range(0, 1_000_000)] int Every = 1,
     string Split = "test",

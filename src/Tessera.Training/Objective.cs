@@ -26,8 +26,8 @@ public abstract class Objective(Module model) : Module
     protected override void ListMembers(Members members) => members.Add(ModelName, Model);
 
     /// <summary>
-    /// What is optimised one after the other in a step, each phase with an optimiser, clipping and a scaler of its own. Most methods have
-    /// one phase; adversarial ones have one for each side.
+    /// The phases of a step in their order, each with an optimiser, clipping and a scaler of its own. Most methods have one phase;
+    /// adversarial methods have one phase per side.
     /// </summary>
     public virtual IReadOnlyList<Phase> Phases => [new Phase("", [this])];
 

@@ -2,7 +2,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace Tessera.Training;
 
-/// <summary>What happens when a loss or a gradient is infinite or no number.</summary>
+/// <summary>The reaction to a loss or gradient that is not finite.</summary>
 public enum NonFiniteAction
 {
     /// <summary>The run ends with a diagnosis.</summary>
@@ -18,22 +18,32 @@ public enum NonFiniteAction
 /// <summary>How training runs.</summary>
 /// <param name="Precision">fp32, bf16, or fp16 on a GPU.</param>
 /// <param name="Device">cpu, cuda or cuda:N.</param>
-/// <param name="Threads">Of one operator; 0 leaves the engine's choice.</param>
-/// <param name="Seed">Of weights, order and augmentation.</param>
+/// <param name="Threads">Threads per operator; 0 leaves the choice to the engine.</param>
+/// <param name="Seed">Seed of weights, order and augmentation.</param>
 /// <param name="ClipGrad">Largest joint norm of the gradients; none by default.</param>
-/// <param name="ClipGradAdaptive">Largest norm of a unit's gradient over that of its weights, the classifier left out, as networks without norms need it (NFNet); none by default.</param>
+/// <param name="ClipGradAdaptive">
+/// Largest ratio of the norms of a unit's gradient and weights, without the classifier, for networks without norms (NFNet); none by
+/// default.
+/// </param>
 /// <param name="Sam">Sharpness-aware steps; none by default.</param>
-/// <param name="GradAccumSteps">Batches of the loader to one step of the optimiser.</param>
-/// <param name="MicroBatch">Samples that pass through the model at a time at most; halved by itself when the memory does not suffice. Step and result stay those of the batch.</param>
-/// <param name="GradCheckpointing">Blocks keep only their input and are computed again in the backward pass: less memory, at most a third more time.</param>
+/// <param name="GradAccumSteps">Batches of the loader per step of the optimiser.</param>
+/// <param name="MicroBatch">
+/// Largest number of samples per pass through the model; halved automatically when memory runs out. The step is that of the whole batch.
+/// </param>
+/// <param name="GradCheckpointing">
+/// Whether blocks keep only their input and are recomputed in the backward pass, which saves memory and takes at most a third more time.
+/// </param>
 /// <param name="Ema">Decay of the moving average of the weights; none by default.</param>
 /// <param name="LogEvery">Steps between two lines of the log.</param>
 /// <param name="CheckpointEvery">Steps between two checkpoints, besides those after evaluations.</param>
 /// <param name="Keep">Newest checkpoints that are kept, besides the best.</param>
-/// <param name="NonFinite">When a loss or gradient is infinite or no number: stop, skip the step, or roll back to the newest checkpoint.</param>
+/// <param name="NonFinite">Reaction to a non-finite loss or gradient: stop, skip the step, or roll back to the newest checkpoint.</param>
 /// <param name="NonFiniteLimit">Steps that are skipped in a row, or times that training rolls back, before it stops after all.</param>
-/// <param name="ChannelsLast">Kernels of convolutions, and with them their maps, lie with the channels together; the results are those of the usual order, within rounding. Pays on a GPU for models that are mostly convolutions.</param>
-/// <param name="SyncBatchNorm">Several processes: batch norms go by the samples of all of them, as in one process; else each by its own.</param>
+/// <param name="ChannelsLast">
+/// Whether convolutions use the channels-last memory format, which is faster on a GPU for mostly convolutional models. Results differ by
+/// rounding.
+/// </param>
+/// <param name="SyncBatchNorm">Whether batch norms use the samples of all processes, as in one process, or only their own.</param>
 public sealed record TrainOptions(
     Precision Precision = Precision.Fp32,
     string Device = "cpu",
@@ -58,21 +68,19 @@ public sealed record TrainOptions(
     /// <summary>fp32, bf16, or fp16 on a GPU.</summary>
     public Precision Precision { get; init; } =
         Precision == Precision.Fp16 && Device == "cpu"
-            ? throw new ArgumentException("precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type")
+            ? throw new ArgumentException("precision fp16 needs device cuda; on the CPU, precision must be fp32 or bf16")
             : Precision;
 
     /// <summary>Largest norm of a unit's gradient over that of its weights.</summary>
     public double? ClipGradAdaptive { get; init; } =
         ClipGradAdaptive is not null && ClipGrad is not null
-            ? throw new ArgumentException(
-                "gradients are clipped by their joint norm (clip_grad) or unit by unit (clip_grad_adaptive), not both"
-            )
+            ? throw new ArgumentException("only one of clip_grad and clip_grad_adaptive can be given")
             : ClipGradAdaptive;
 
     /// <summary>Sharpness-aware steps.</summary>
     public SamOptions? Sam { get; init; } =
         Sam is not null && Precision == Precision.Fp16
-            ? throw new ArgumentException("sharpness-aware steps (sam) go by gradients that fp16 scales: choose bf16")
+            ? throw new ArgumentException("sam cannot be combined with precision fp16, which scales the gradients: choose bf16")
             : Sam;
 
     /// <summary>cpu, cuda or cuda:N.</summary>

@@ -55,7 +55,8 @@ public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipp
     public override string? Remark =>
         Before == Processes
             ? null
-            : $"written by {Before} {(Before == 1 ? "process" : "processes")}, going on with {Processes}: batches, augmentation and learning rate stay the same, random numbers drawn inside of the model (dropout) become others";
+            : $"written by {Before} {(Before == 1 ? "process" : "processes")}, going on with {Processes}: batches, "
+                + "augmentation and learning rate stay the same; random numbers of the model (dropout) change";
 }
 
 /// <summary>Several processes train together, and the result is not that of one process.</summary>
@@ -64,10 +65,10 @@ public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipp
 public sealed record ProcessesDiffer(int Processes, string Reason) : TrainingEvent
 {
     /// <inheritdoc/>
-    public override string Remark => $"with {Processes} processes the result is not that of one: {Reason}";
+    public override string Remark => $"the result with {Processes} processes differs from that of one: {Reason}";
 }
 
-/// <summary>The memory did not suffice: fewer samples pass through the model at a time from now on. Steps stay those of the same batch.</summary>
+/// <summary>Memory ran out, so fewer samples pass through the model at a time from now on. Steps still use whole batches.</summary>
 /// <param name="Step">Steps done so far.</param>
 /// <param name="Samples">That pass at a time at most.</param>
 /// <param name="BatchStatistics">Whether the model normalises by statistics of what passes at a time: its results do depend on it.</param>
@@ -75,7 +76,8 @@ public sealed record MicroBatchHalved(long Step, int Samples, bool BatchStatisti
 {
     /// <inheritdoc/>
     public override string Remark =>
-        $"out of memory at step {Step}: from now on {Samples} samples pass at a time, the batch stays the same{(BatchStatistics ? "; batch norms see these parts only, so that results differ from those of whole batches" : "")}";
+        $"out of memory at step {Step}: from now on {Samples} samples pass at a time, the batch stays the same"
+        + (BatchStatistics ? "; batch norms see only these parts, so results differ from those of whole batches" : "");
 }
 
 /// <summary>A step was left out because its loss or gradients were not finite.</summary>
@@ -85,7 +87,7 @@ public sealed record MicroBatchHalved(long Step, int Samples, bool BatchStatisti
 public sealed record StepSkipped(long Step, int InRow, string Reason) : TrainingEvent
 {
     /// <inheritdoc/>
-    public override string Remark => $"step {Step} was left out ({InRow} in a row): {Reason}";
+    public override string Remark => $"step {Step} was skipped ({InRow} in a row): {Reason}";
 }
 
 /// <summary>Training went back to a checkpoint because a loss or gradients were not finite.</summary>
@@ -98,7 +100,7 @@ public sealed record RolledBack(string Path, long From, long Step, int Count, st
 {
     /// <inheritdoc/>
     public override string Remark =>
-        $"back from step {From} to {Step} (time {Count}), going on with the data behind the bad batch: {Reason}";
+        $"rolled back from step {From} to {Step} (rollback {Count}), continuing with the data after the bad batch: {Reason}";
 }
 
 /// <summary>Gradients overflowed in float16: the step was left out and the scale of the loss halved. Ordinary now and then.</summary>

@@ -178,7 +178,11 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
             place.Run("compare", "resnet20_cifar", "--resolutions", "a,b").UserError(),
             StringComparison.Ordinal
         );
-        Assert.Contains("above 0", place.Run("compare", "resnet20_cifar", "--batch", "0").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "--batch must be at least 1",
+            place.Run("compare", "resnet20_cifar", "--batch", "0").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "--train",
             place.Run("compare", "resnet20_cifar", "--set", "schedule.epochs=2").UserError(),

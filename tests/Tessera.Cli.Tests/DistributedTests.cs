@@ -213,14 +213,18 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [Theory]
-    [InlineData("-n 0", "-n 0: 1 to 1024 processes are right")]
-    [InlineData("-n 2 --port 70000", "--port 70000")]
+    [InlineData("-n 0", "-n must be 1 to 1024, not 0")]
+    [InlineData("-n 2 --port 70000", "--port must be 1 to 65534, not 70000")]
     public void Numbers_that_make_no_sense_are_refused(string options, string message) =>
         Assert.Contains(message, place.Run(["launch", .. options.Split(' '), "train"]).UserError(), StringComparison.Ordinal);
 
     [Fact]
     public void Only_training_is_launched() =>
-        Assert.Contains("launch runs train, not models", place.Run("launch", "-n", "2", "models").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "launch can only run train, not models",
+            place.Run("launch", "-n", "2", "models").UserError(),
+            StringComparison.Ordinal
+        );
 }
 
 /// <summary>A test that makes network namespaces.</summary>

@@ -63,7 +63,7 @@ public sealed class ExplainTests(TrainedRun run) : IClassFixture<TrainedRun>
     {
         var file = run.Place.WriteImage("zero.png", 0);
         Assert.Contains(
-            "nearest are Coat",
+            "nearest names are Coat",
             run.Place.Run("explain", TrainedRun.Name, file, "--class", "Coot").UserError(),
             StringComparison.Ordinal
         );

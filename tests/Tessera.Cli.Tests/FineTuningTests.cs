@@ -78,7 +78,7 @@ public sealed class FineTuningTests : IDisposable
         Assert.Contains("nowhere", place.Run(place.Train("--set", "model.weights=nowhere")).UserError(), StringComparison.Ordinal);
         Assert.Contains("no run", place.Run(place.Train("--set", "model.weights=data")).UserError(), StringComparison.Ordinal);
         Assert.Contains(
-            "train.recompute_blocks",
+            "train.grad_checkpointing",
             place
                 .Run(
                     place.Train(

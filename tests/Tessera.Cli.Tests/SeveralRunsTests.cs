@@ -66,7 +66,7 @@ public sealed class SeveralRunsTests(TwoRuns runs) : IClassFixture<TwoRuns>
     public void What_is_no_run_cannot_be_compared()
     {
         Assert.Contains("absent", Place.Run("compare-runs", TrainedRun.Name, "absent").UserError(), StringComparison.Ordinal);
-        Assert.Contains("two or more", Place.Run("compare-runs", TrainedRun.Name).UserError(), StringComparison.Ordinal);
+        Assert.Contains("at least two runs", Place.Run("compare-runs", TrainedRun.Name).UserError(), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -76,7 +76,7 @@ public sealed class TextTests : IDisposable
         var measured = Run("eval", "run", "--json").Succeeded().Json;
         Assert.Equal(top1, measured.GetProperty("top1").GetDouble());
         Assert.Contains(
-            "texts a second",
+            "texts per second",
             Run("eval", "run", "--split", "train", "--limit", "30").Succeeded().Output,
             StringComparison.Ordinal
         );
@@ -150,7 +150,7 @@ public sealed class TextTests : IDisposable
         }
         File.WriteAllText(Path.Combine(folder, "short.txt"), "when 1 2 3\n");
         Assert.Contains(
-            "has 3 numbers a word, the model 300",
+            "has 3 numbers per word, but the model takes 300",
             Run("train", "text.yaml", "--set", "model.word_vectors=short.txt").UserError(),
             StringComparison.Ordinal
         );
@@ -160,13 +160,13 @@ public sealed class TextTests : IDisposable
     public void Models_of_images_and_texts_are_not_mixed_up()
     {
         Assert.Contains(
-            "is for images, trec holds texts",
+            "takes images, but task text needs a model for texts",
             Run("train", "text.yaml", "--set", "model.name=cct_2_3x2_32").UserError(),
             StringComparison.Ordinal
         );
         using var place = new Workplace();
         Assert.Contains(
-            "is for texts, fashion_mnist holds images",
+            "takes texts, but task classification needs a model for images",
             place.Run(place.Train("--set", "model.name=text_cct_2_k2")).UserError(),
             StringComparison.Ordinal
         );

@@ -159,7 +159,7 @@ public sealed class ExperimentTests : IDisposable
     [Fact]
     public void Only_one_of_the_ways_to_choose_samples_is_taken() =>
         Assert.Contains(
-            "per_class, fraction and list each choose the samples",
+            "only one of per_class, fraction and list can be given",
             Assert.Throws<RecipeException>(() => Experiment.Begin(RecipePath, ["data.per_class=3", "data.fraction=0.5"], Run("x"))).Message,
             StringComparison.Ordinal
         );
@@ -220,9 +220,9 @@ public sealed class ExperimentTests : IDisposable
                     "Confusion",
                     "Accuracy per class",
                     "Calibration",
-                    "Where it looks",
+                    "Attention",
                     "roll-out",
-                    "Surest mistakes",
+                    "Most confident mistakes",
                     "Recipe",
                     "Environment",
                     "libtorch",

@@ -18,7 +18,8 @@ public sealed class FineTuningTests
         using var scope = new Scope();
         var run = new RunFolder(folder);
         var recipe = Recipe.Parse(
-            $"model: {{ name: {Name} }}\ndata: {{ name: cifar10 }}\noptimizer: sgd\nschedule: {{ name: constant, epochs: 1 }}\nobjective: supervised\naugment: []",
+            $"model: {{ name: {Name} }}\ndata: {{ name: cifar10 }}\noptimizer: sgd\nschedule: {{ name: constant, epochs: 1 }}\n"
+                + "objective: supervised\naugment: []",
             "r.yaml"
         );
         RunFolder.Write(run.RecipePath, recipe.ToYaml());

@@ -44,7 +44,7 @@ public sealed class GuidanceTests
             StringComparison.Ordinal
         );
         Assert.Contains(
-            "2 blocks of the student and 3 levels",
+            "must have the same length, not 2 and 3",
             Assert
                 .Throws<ArgumentException>(() =>
                     new LocalityGuidance(new(new(Model: "guide_resnet20"), [0, 1]), Small.Vit(), Small.Guide())

@@ -64,7 +64,8 @@ public sealed class LinearProbeTests
             Assert
                 .Throws<RecipeException>(() =>
                     Recipe.Parse(
-                        $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: lars\nschedule: {{ name: constant, epochs: 1 }}\nobjective: linear_probe\n{field}",
+                        $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: lars\n"
+                            + $"schedule: {{ name: constant, epochs: 1 }}\nobjective: linear_probe\n{field}",
                         "r.yaml"
                     )
                 )

@@ -134,16 +134,18 @@ public sealed class LossScaleTests
     {
         var error = Assert.Throws<RecipeException>(() =>
             Recipe.Parse(
-                "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16 }",
+                "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\n"
+                    + "augment: []\ntrain: { precision: fp16 }",
                 "r.yaml"
             )
         );
-        Assert.Equal("r.yaml:7: train: precision fp16 needs a GPU (device: cuda): on the CPU bf16 is the short type", error.Message);
+        Assert.Equal("r.yaml:7: train: precision fp16 needs device cuda; on the CPU, precision must be fp32 or bf16", error.Message);
         Assert.Equal(
             Precision.Fp16,
             Recipe
                 .Parse(
-                    "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\naugment: []\ntrain: { precision: fp16, device: cuda }",
+                    "model: vit_2_4_32\ndata: cifar10\noptimizer: sgd\nschedule: { name: constant, epochs: 1 }\nobjective: supervised\n"
+                        + "augment: []\ntrain: { precision: fp16, device: cuda }",
                     "r.yaml"
                 )
                 .Train.Precision

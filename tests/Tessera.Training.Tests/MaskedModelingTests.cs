@@ -30,7 +30,7 @@ public sealed class MaskedModelingTests
         Assert.Equal(0, mask.Gather(1, kept).Sum().ToDouble());
         Near.Equal(Torch.Arange(9).Expand([2, -1]), restore.Gather(1, kept), 0);
         Assert.Contains(
-            "some have to be hidden",
+            "some must be visible, and some hidden",
             Assert.Throws<ArgumentException>(() => Patches.Hide(Torch.Rand([1, 16]), 0)).Message,
             StringComparison.Ordinal
         );
@@ -108,7 +108,9 @@ public sealed class MaskedModelingTests
     public void Targets_are_chosen_by_the_recipe(string target, string more, string? problem = null)
     {
         var yaml =
-            $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: relation_distillation, teacher: {{ model: vit_mini_patch4_32 }}, target: {target}, {more} }}";
+            $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: []\noptimizer: adamw\n"
+            + "schedule: { name: constant, epochs: 1 }\n"
+            + $"objective: {{ name: relation_distillation, teacher: {{ model: vit_mini_patch4_32 }}, target: {target}, {more} }}";
         if (problem is not null)
             Assert.Contains(problem, Assert.Throws<RecipeException>(() => Recipe.Parse(yaml, "r.yaml")).Message, StringComparison.Ordinal);
         else

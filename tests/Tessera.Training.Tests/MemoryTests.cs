@@ -8,7 +8,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed partial class MemoryTests
 {
-    /// <summary>The loss of the head alone on the raw pixels: no dropout, no batch statistics. More than so many samples at a time do not fit.</summary>
+    /// <summary>The loss of the head alone on raw pixels, without dropout and batch statistics; larger batches do not fit.</summary>
     private sealed class Narrow(TinyModel model, int most, bool inBackward = false, bool mean = true) : BackboneObjective(model)
     {
         internal List<int> Seen { get; } = [];

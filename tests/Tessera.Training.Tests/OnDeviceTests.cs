@@ -76,12 +76,13 @@ public sealed class OnDeviceTests : IDisposable
             .Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=true", "augment=[random_horizontal_flip, rand_augment]"))
             .Message;
         Assert.StartsWith(
-            "--set data.on_device=true: data.on_device: true is not possible with this augment: rand_augment works on the processor only; on a device there are",
+            "--set data.on_device=true: data.on_device: it cannot be true with this augment: "
+                + "rand_augment works on the processor only; on a device there are",
             message,
             StringComparison.Ordinal
         );
         Assert.EndsWith(
-            "on_device: one of auto, true, false was expected, not 'maybe'",
+            "on_device: must be one of auto, true, false, not 'maybe'",
             Assert.Throws<RecipeException>(() => Recipe.Load(RecipePath, "data.on_device=maybe")).Message,
             StringComparison.Ordinal
         );
@@ -106,8 +107,8 @@ public sealed class OnDeviceTests : IDisposable
         var (asked, auto) = (Recipe.Load(RecipePath, "data.on_device=true").Data, Recipe.Load(RecipePath).Data);
         var files = new FileImages("photos", "train", ["a"], ["a.png"], [0]);
         Assert.Equal(
-            "data.on_device: true is not possible with photos: "
-                + "its images are decoded from files, and only images in memory can lie on a device",
+            "data.on_device cannot be true with photos: its images are decoded from files, "
+                + "and only those that lie in memory can lie on a device",
             Assert.Throws<RunException>(() => asked.BatchDevice(Device.Cpu, files, Pipeline.Plain)).Message
         );
         Assert.Null(auto.BatchDevice(Device.Cuda, files, Pipeline.Plain));

@@ -46,7 +46,8 @@ public sealed class ResumeTests
             };
 
         public override string ToString() =>
-            $"{Precision}, ema {Ema}, accumulate {Accumulate}, micro-batch {MicroBatch}, {Workers} workers, stops at {string.Join(", ", Stops)}";
+            $"{Precision}, ema {Ema}, accumulate {Accumulate}, micro-batch {MicroBatch}, "
+            + $"{Workers} workers, stops at {string.Join(", ", Stops)}";
     }
 
     private static readonly Gen<Split> splits =
@@ -203,7 +204,7 @@ public sealed class ResumeTests
             trainer.Train(until: 3);
         using (var other = Tiny.Training(folder.Path, data: Tiny.Source(7)).Trainer)
             Assert.Contains(
-                "5 steps in an epoch, this run 7",
+                "5 steps per epoch, but this run has 7",
                 Assert.Throws<RunException>(() => other.Resume()).Message,
                 StringComparison.Ordinal
             );

@@ -145,7 +145,9 @@ public sealed class TeacherStoreTests : IDisposable
     {
         void Parse() =>
             Recipe.Parse(
-                $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: [ {augment} ]\noptimizer: adamw\nschedule: {{ name: constant, epochs: 1 }}\nobjective: {{ name: {method}, {teacher}: {{ model: guide_resnet20 }}, stored: outputs }}",
+                $"model: {{ name: vit_micro_patch4_32 }}\ndata: {{ name: cifar10 }}\naugment: [ {augment} ]\noptimizer: adamw\n"
+                    + $"schedule: {{ name: constant, epochs: 1 }}\n"
+                    + $"objective: {{ name: {method}, {teacher}: {{ model: guide_resnet20 }}, stored: outputs }}",
                 "r.yaml"
             );
         if (problem is null)

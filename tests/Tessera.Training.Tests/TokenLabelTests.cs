@@ -87,7 +87,7 @@ public sealed class TokenLabelTests : IDisposable
         Near.Equal(before, after, 0);
         Near.Equal(kinds, same, 0);
         Assert.Contains(
-            "image 2, which could not be read",
+            "image 2, which was unreadable",
             Assert.Throws<RunException>(() => store.Of([2], [Small.LabelOf(2)])).Message,
             StringComparison.Ordinal
         );

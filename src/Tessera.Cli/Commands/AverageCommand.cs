@@ -12,21 +12,21 @@ internal static class AverageCommand
 {
     private static readonly Argument<string[]> Sources = new("runs|files")
     {
-        Description = "Two or more: folders of runs, or files of weights (safetensors, or what PyTorch saves).",
+        Description = "Two or more run folders or weight files (safetensors or PyTorch).",
         HelpName = "runs|files",
         Arity = ArgumentArity.OneOrMore,
     };
     private static readonly Option<string> Out = new("--out")
     {
-        Description = "The safetensors file that is written.",
+        Description = "The safetensors file to write.",
         HelpName = "file",
         Required = true,
     };
     private static readonly Option<bool> Best = new("--best")
     {
-        Description = "Of runs the checkpoint of the highest accuracy instead of the newest.",
+        Description = "Use the best checkpoint of each run instead of the newest.",
     };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Of runs the moving average of the weights." };
+    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of each run's weights." };
 
     internal static Command Create()
     {
@@ -34,9 +34,9 @@ internal static class AverageCommand
         {
             Examples =
             [
-                ("tessera average runs/a runs/b runs/c --out soup.safetensors", "of three runs that began from the same weights"),
-                ("tessera average runs/a runs/b --best --out soup.safetensors", "their best checkpoints"),
-                ("tessera eval runs/a --checkpoint soup.safetensors", "what it is good for"),
+                ("tessera average runs/a runs/b runs/c --out soup.safetensors", "average three runs that began with the same weights"),
+                ("tessera average runs/a runs/b --best --out soup.safetensors", "average the best checkpoints"),
+                ("tessera eval runs/a --checkpoint soup.safetensors", "measure the result"),
             ],
             Arguments = { Sources },
             Options = { Out, Best, Averaged },
@@ -47,9 +47,9 @@ internal static class AverageCommand
             var sources = parsed.GetRequiredValue(Sources);
             var target = parsed.GetRequiredValue(Out);
             if (sources.Length < 2)
-                throw new UserException("average takes the mean of two or more runs or files; one was given");
+                throw new UserException("average needs at least two runs or files; only one was given");
             if (Directory.Exists(target))
-                throw new UserException($"--out: {target} is a folder; the name of a file is right");
+                throw new UserException($"--out must be a file, but {target} is a folder");
             using var scope = new Scope();
             var mean = new WeightAverage();
             foreach (var source in sources)

@@ -14,14 +14,14 @@ internal static class BenchCommand
     private static readonly Argument<string?> Name = new("name")
     {
         HelpName = "name",
-        Description = "Which benchmark; without one they are listed.",
+        Description = "Benchmark to start; lists all benchmarks by default.",
         Arity = ArgumentArity.ZeroOrOne,
     };
 
     private static readonly Argument<string[]> Rest = new("arguments")
     {
         HelpName = "arguments",
-        Description = "Handed to its script as they are; what the script takes is shown by: tessera bench NAME -- --help.",
+        Description = "Arguments for the benchmark; tessera bench NAME -- --help lists them.",
         Arity = ArgumentArity.ZeroOrMore,
     };
 
@@ -40,10 +40,10 @@ internal static class BenchCommand
         {
             Examples =
             [
-                ("tessera bench", "what there is"),
-                ("tessera bench inference", "all models, some minutes"),
-                ("tessera bench inference --models vit_tiny --threads 1", "one of them"),
-                ("tessera bench training -- --help", "what a benchmark takes"),
+                ("tessera bench", "list the benchmarks"),
+                ("tessera bench inference", "time all models, which takes some minutes"),
+                ("tessera bench inference --models vit_tiny --threads 1", "time one model"),
+                ("tessera bench training -- --help", "show the arguments of a benchmark"),
             ],
             PassesOptionsOn = true,
             Arguments = { Name, Rest },
@@ -53,7 +53,7 @@ internal static class BenchCommand
         {
             var root = Root()
                 ?? throw new UserException(
-                    $"the benchmarks are scripts of a checkout, and no folder above {AppContext.BaseDirectory} has them: start ./tessera of a checkout"
+                    $"no folder above {AppContext.BaseDirectory} holds the benchmarks: start ./tessera from a checkout"
                 );
             var all = All(root);
             if (parsed.GetValue(Name) is { } name)
@@ -99,8 +99,9 @@ internal static class BenchCommand
     {
         if (all.FirstOrDefault(benchmark => benchmark.Name == name) is { } found)
             return found;
+        var nearest = Spelling.Nearest(name, all.Select(benchmark => benchmark.Name)).Take(3);
         throw new UserException(
-            $"there is no benchmark {name}; the nearest are {string.Join(", ", Spelling.Nearest(name, all.Select(benchmark => benchmark.Name)).Take(3))} (tessera bench lists all)"
+            $"there is no benchmark {name}; the nearest names are {string.Join(", ", nearest)} (tessera bench lists all)"
         );
     }
 
@@ -117,11 +118,11 @@ internal static class BenchCommand
                 Terminal.Result(benchmark.Name);
             return;
         }
-        var sheet = new Sheet(new("name"), new("what"), new("script"));
+        var table = new TextTable(new("name"), new("description"), new("script"));
         foreach (var (name, what, script) in all)
-            sheet.Add(name, what, script);
-        sheet.Show(terminal);
-        terminal.Note("start one with tessera bench NAME; what it takes: tessera bench NAME -- --help");
+            table.Add(name, what, script);
+        table.Show(terminal);
+        terminal.Note("tessera bench NAME starts a benchmark; tessera bench NAME -- --help lists its arguments");
     }
 
     private static int Start(string root, Benchmark benchmark, string[] arguments)

@@ -12,63 +12,60 @@ using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera compare</c>: models under one configuration, in a table, a file for spreadsheets, a page with the Pareto front.</summary>
+/// <summary><c>tessera compare</c>: models under one configuration as a table, a CSV file or a page with the Pareto front.</summary>
 internal static class CompareCommand
 {
     private static readonly Argument<string[]> Models = new("models")
     {
         HelpName = "models",
-        Description = "Names, parts of names or patterns with * and ?; none with --operators.",
+        Description = "Model names, parts of names, or patterns with * and ?; leave them out with --operators.",
         Arity = ArgumentArity.ZeroOrMore,
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
     };
 
     private static readonly Option<int?> ImageSide = Number(
         "--size",
-        "Side of the images of all models; by default each model's own, or the data's with --train."
+        "Image side for all models; by default each model's own, or the data's with --train."
     );
     private static readonly Option<int> Batch = new("--batch")
     {
-        Description = "Images at a time for throughput and memory.",
+        Description = "Batch size for throughput and memory.",
         HelpName = "images",
         DefaultValueFactory = _ => 8,
     };
     private static readonly Option<int> Runs = new("--runs")
     {
-        Description = "Runs that a median is taken of, at most.",
+        Description = "Largest number of runs per median.",
         HelpName = "number",
         DefaultValueFactory = _ => 30,
     };
     private static readonly Option<double> Seconds = new("--seconds")
     {
-        Description = "Time for the runs of a batch size; three are done in any case.",
+        Description = "Time limit for the runs of a batch size; at least three runs are done.",
         HelpName = "seconds",
         DefaultValueFactory = _ => 5,
     };
-    private static readonly Option<bool> Mixed = new("--bf16") { Description = "Products in bfloat16 instead of float32." };
-    private static readonly Option<bool> CountOnly = new("--count")
-    {
-        Description = "Count parameters, operations and activations, and measure nothing.",
-    };
+    private static readonly Option<bool> Mixed = new("--bf16") { Description = "Compute matrix products in bfloat16 instead of float32." };
+    private static readonly Option<bool> CountOnly = new("--count") { Description = "Only count parameters, operations and activations." };
     private static readonly Option<string?> Train = new("--train")
     {
-        Description = "Train every model by this recipe and show the accuracy that it reached.",
+        Description = "Train every model with this recipe and show its accuracy.",
         HelpName = "recipe",
     };
     private static readonly Option<string[]> Set = new("--set")
     {
-        Description = "Set a field of the recipe; may be given several times.",
+        Description = "Set a field of the recipe; can be repeated.",
         HelpName = "field=value",
         DefaultValueFactory = _ => [],
     };
     private static readonly Option<string?> Out = new("--out")
     {
-        Description = "Folder of the runs of --train, a run per model; begun ones go on. compare/<recipe> by default.",
+        Description = "Folder of the runs of --train, one per model; existing runs are resumed. compare/<recipe> by default.",
         HelpName = "folder",
     };
     private static readonly Option<int[]> Resolutions = new("--resolutions")
     {
-        Description = "Count, and measure the receptive field by gradients, at these sides instead: 192,224,256.",
+        Description = "Instead, count and measure the receptive field at these image sides: 192,224,256.",
         HelpName = "sides",
         CustomParser = result =>
         {
@@ -79,32 +76,29 @@ internal static class CompareCommand
                     .Select(text => int.TryParse(text, out var side) && side > 0 ? side : 0),
             ];
             if (sides.Contains(0))
-                result.AddError("--resolutions takes sides in pixels with commas between them, as in 192,224,256");
+                result.AddError("--resolutions must be sides in pixels separated by commas, as in 192,224,256");
             return sides;
         },
     };
     private static readonly Option<OperatorSizes[]> Operators = new("--operators")
     {
-        Description = "Instead of models, what the ways to mix positions cost on maps of height x width x channels: 14x14x384,28x28x128.",
+        Description = "Instead of models, compare token mixers on maps of height x width x channels: 14x14x384,28x28x128.",
         HelpName = "maps",
         CustomParser = result =>
         {
             var maps = result.Tokens.Select(token => OperatorTable.Parse(token.Value)).ToArray();
             if (maps.Contains(null))
                 result.AddError(
-                    "--operators takes maps of height x width x channels with commas between them, as in 14x14x384,28x28x128, with sides up to 1024"
+                    "--operators must be maps of height x width x channels separated by commas, as in 14x14x384,28x28x128; "
+                        + "sides must be at most 1024"
                 );
             return [.. maps.SelectMany(some => some ?? [])];
         },
     };
-    private static readonly Option<string?> CsvFile = new("--csv")
-    {
-        Description = "Also write the table for spreadsheets.",
-        HelpName = "file",
-    };
+    private static readonly Option<string?> CsvFile = new("--csv") { Description = "Also write the table as CSV.", HelpName = "file" };
     private static readonly Option<string?> HtmlFile = new("--html")
     {
-        Description = "Also write a page with accuracy over operations and over speed.",
+        Description = "Also write an HTML page that plots accuracy over operations and speed.",
         HelpName = "file",
     };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
@@ -114,32 +108,26 @@ internal static class CompareCommand
     {
         var command = new ExampleCommand(
             "compare",
-            "Put models side by side under one configuration: costs, speed, memory, published accuracy, and what they reach under one recipe."
+            "Compare models under one configuration: cost, speed, memory, published accuracy, and accuracy under one recipe."
         )
         {
             Examples =
             [
+                ("tessera compare deit_tiny_patch16_224 resnet18 pvt_tiny", "count and measure, each model in its own process"),
+                ("tessera compare 'swin_*_224' --count --html swin.html", "only count, and plot the published accuracy"),
                 (
-                    "tessera compare deit_tiny_patch16_224 resnet18 pvt_tiny",
-                    "speed and memory beside counts, every model in a process of its own"
-                ),
-                (
-                    "tessera compare 'swin_*_224' --count --html swin.html",
-                    "nothing is measured: counts and published accuracy, with pictures"
-                ),
-                (
-                    "tessera compare cct_2_3x2_32 resnet20_cifar swin_micro_patch2_window4_32 --train cct/cct_2_3x2_cifar10 --set schedule.epochs=10",
-                    "the same recipe for all"
+                    "tessera compare cct_2_3x2_32 resnet20_cifar --train cct/cct_2_3x2_cifar10 --set schedule.epochs=10",
+                    "train all models with one recipe"
                 ),
                 (
                     "tessera compare mixer_s16_224 cyclemlp_b1 deit_tiny_patch16_224 --resolutions 192,224,256",
-                    "growth of costs and receptive field with the image"
+                    "show how cost and receptive field grow with the image"
                 ),
                 (
                     "tessera compare --operators 14x14x384,28x28x128,56x56x64",
-                    "convolution, attention and the operators of vision MLPs: traits, weights, operations, growth with the map"
+                    "compare convolution, attention and the operators of vision MLPs"
                 ),
-                ("tessera compare 'vit_*_224' --csv vit.csv --quiet", "for a spreadsheet"),
+                ("tessera compare 'vit_*_224' --csv vit.csv --quiet", "write a spreadsheet"),
             ],
             Arguments = { Models },
             Options =
@@ -165,7 +153,7 @@ internal static class CompareCommand
             positive.Validators.Add(result =>
             {
                 if (result.Tokens is [var token, ..] && int.TryParse(token.Value, out var value) && value < 1)
-                    result.AddError($"{positive.Name} takes a number above 0, not {value}");
+                    result.AddError($"{positive.Name} must be at least 1, not {value}");
             });
         command.SetAction(Run);
         return command;
@@ -191,11 +179,11 @@ internal static class CompareCommand
         if (parsed.GetValue(Operators) is { Length: > 0 } maps)
             return Compare(parsed, maps, terminal);
         if (patterns.Length == 0)
-            throw new UserException("name models to compare, or maps with --operators; see tessera compare --help");
+            throw new UserException("compare needs model names, or maps with --operators; see tessera compare --help");
         var variants = Find(patterns);
         if (parsed.GetValue(Set)!.Length > 0 && parsed.GetValue(Train) is null)
-            throw new UserException("--set is for the recipe of --train");
-        using var interruption = new Interruption(() => terminal.Note("stopping; what is done is shown"));
+            throw new UserException("--set needs --train: it sets fields of that recipe");
+        using var interruption = new Interruption(() => terminal.Note("stopping; showing the finished rows"));
         var comparison = parsed.GetValue(Resolutions) is { Length: > 0 } sides
             ? new ModelComparison(
                 [("counted at", $"sides of {string.Join(", ", sides)} pixels"), .. Convention],
@@ -210,7 +198,7 @@ internal static class CompareCommand
     private static int Compare(ParseResult parsed, OperatorSizes[] maps, Terminal terminal)
     {
         if (parsed.GetRequiredValue(Models).Length > 0 || parsed.GetValue(HtmlFile) is not null)
-            throw new UserException("--operators compares operators on maps: it takes neither models nor --html");
+            throw new UserException("--operators can be combined with neither models nor --html");
         if (parsed.GetValue(CsvFile) is { } csv)
             AtomicFile.Write(csv, Encoding.UTF8.GetBytes(OperatorTable.ToCsv(maps)));
         if (terminal.Json)
@@ -228,10 +216,10 @@ internal static class CompareCommand
 
     private static readonly (string, string)[] Convention =
     [
-        ("operations", "multiply-accumulates counted once, products of attention included; norms, activations and softmax not"),
+        ("operations", "multiply-accumulates, each counted once, with the products of attention; without norms, activations and softmax"),
         (
             "receptive field",
-            "pixels with a gradient from the middle position of the last map, random weights; global gates and statistics of norms held fixed"
+            "pixels with a gradient from the middle of the last map, with random weights; global gates and norm statistics held fixed"
         ),
     ];
 
@@ -291,21 +279,23 @@ internal static class CompareCommand
                 break;
             }
         }
+        var place = options.Device == "cpu" ? $"{options.Threads} threads" : options.Device;
         (string, string)[] facts =
         [
             (
-                "size of images",
+                "image size",
                 side is { } all ? $"{all} pixels"
                 : recipe is null ? "each model's own"
                 : "the data's"
             ),
-            .. recipe is null ? Array.Empty<(string, string)>() : [("trained by", string.Join(' ', [recipe, .. parsed.GetValue(Set)!]))],
+            .. recipe is null ? Array.Empty<(string, string)>() : [("trained with", string.Join(' ', [recipe, .. parsed.GetValue(Set)!]))],
             .. options.Speed
                 ?
                 [
                     (
                         "speed and memory",
-                        $"batch of {options.Batch}, {(options.Mixed ? "bfloat16" : "float32")}, {(options.Device == "cpu" ? $"{options.Threads} threads" : options.Device)}, medians of at most {options.Runs} runs, libtorch {Torch.Version}; a process per model"
+                        $"batch of {options.Batch}, {(options.Mixed ? "bfloat16" : "float32")}, {place}, "
+                            + $"medians of at most {options.Runs} runs, libtorch {Torch.Version}; one process per model"
                     ),
                 ]
                 : Array.Empty<(string, string)>(),
@@ -322,7 +312,7 @@ internal static class CompareCommand
         CancellationToken stop
     )
     {
-        // What is published does not depend on what can be measured here.
+        // Published figures do not depend on the measurement.
         var row = new ModelRow(variant.Name, "", "", [])
         {
             PublishedTop1 = variant.Top1 / 100,
@@ -375,7 +365,7 @@ internal static class CompareCommand
                         or OutOfMemoryException
             )
         {
-            // One model that cannot follow shall not cost the others.
+            // A model that fails must not stop the others.
             terminal.Note($"{variant.Name}: {error.Message}");
             return row with { Deviation = error.Message };
         }
@@ -407,7 +397,7 @@ internal static class CompareCommand
             using var scope = new Scope();
             var model = variant.Create(new() { ImageSize = (side, side) });
             if (!model.TakesImages)
-                return row with { Deviation = "it reads texts" };
+                return row with { Deviation = "the model takes texts" };
             var cost = ModelCost.Count(model);
             var field = ReceptiveField.Measure(model, side, side)[^1];
             return row with
@@ -447,7 +437,7 @@ internal static class CompareCommand
             );
             return;
         }
-        ComparisonTable.Sheet(comparison).Show(terminal);
+        ComparisonTable.Create(comparison).Show(terminal);
         foreach (
             var (name, value) in comparison.Configuration.Where(fact => comparison.Resolutions.Count > 0 || fact.Name != "receptive field")
         )

@@ -5,32 +5,29 @@ using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera compare-runs</c>: what runs came to and what their recipes differ in.</summary>
+/// <summary><c>tessera compare-runs</c>: outcomes of runs and differences of their recipes.</summary>
 internal static class CompareRunsCommand
 {
     private static readonly Argument<string[]> Runs = new("runs")
     {
-        Description = "Folders of two or more runs.",
+        Description = "Two or more run folders.",
         Arity = ArgumentArity.OneOrMore,
     };
     private static readonly Option<string?> Out = new("--out")
     {
-        Description = "Also write a page with the curves of all runs over each other.",
+        Description = "Also write an HTML page with the overlaid curves of all runs.",
         HelpName = "file.html",
     };
 
     internal static Command Create()
     {
-        var command = new ExampleCommand(
-            "compare-runs",
-            "Show runs side by side: accuracy, loss, speed, time, and the fields that their recipes differ in."
-        )
+        var command = new ExampleCommand("compare-runs", "Compare runs: accuracy, loss, speed, time, and the differences of their recipes.")
         {
             Examples =
             [
-                ("tessera compare-runs runs/a runs/b", "a table, a column per run"),
-                ("tessera compare-runs runs/* --out compare.html", "with the curves as a page"),
-                ("tessera compare-runs runs/a runs/b --json | jq .differences", "for a program"),
+                ("tessera compare-runs runs/a runs/b", "print a table with one column per run"),
+                ("tessera compare-runs runs/* --out compare.html", "also write the curves as a page"),
+                ("tessera compare-runs runs/a runs/b --json | jq .differences", "print JSON for a program"),
             ],
             Arguments = { Runs },
             Options = { Out },
@@ -40,7 +37,7 @@ internal static class CompareRunsCommand
             var terminal = parsed.Terminal();
             var folders = parsed.GetRequiredValue(Runs);
             if (folders.Length < 2)
-                throw new UserException("compare-runs compares two or more runs; one was given");
+                throw new UserException("compare-runs needs at least two runs; only one was given");
             RunSummary[] runs = [.. folders.Select(RunSummary.Of)];
             var page = parsed.GetValue(Out);
             if (page is not null)
@@ -78,7 +75,7 @@ internal static class CompareRunsCommand
 
     private static void Show(Terminal terminal, RunSummary[] runs, string? page)
     {
-        var sheet = new Sheet([new(""), .. runs.Select(run => new Column(run.Path, true))]);
+        var table = new TextTable([new(""), .. runs.Select(run => new Column(run.Path, true))]);
         Add("score", run => run.Primary ?? Figures.None);
         Add("best", run => Score(run, run.Best));
         Add("last", run => Score(run, run.Last));
@@ -86,17 +83,17 @@ internal static class CompareRunsCommand
             Add("averaged weights", run => Score(run, run.LastEma));
         Add("test loss", run => Loss(run.LastLoss));
         Add("training loss", run => Loss(run.TrainLoss));
-        Add("images a second", run => run.ImagesPerSecond is { } rate ? $"{rate:N0}" : Figures.None);
-        Add("time of training", run => Figures.Time(TimeSpan.FromSeconds(run.Seconds)));
+        Add("images per second", run => run.ImagesPerSecond is { } rate ? $"{rate:N0}" : Figures.None);
+        Add("training time", run => Figures.Time(TimeSpan.FromSeconds(run.Seconds)));
         Add("epochs", run => $"{run.Epochs:N0}");
         Add("steps", run => $"{run.Steps:N0}");
         foreach (var (field, values) in RunSummary.Differences(runs))
-            sheet.Add([field, .. values.Select(value => value ?? Figures.None)]);
-        sheet.Show(terminal);
+            table.Add([field, .. values.Select(value => value ?? Figures.None)]);
+        table.Show(terminal);
         if (page is not null)
             terminal.Note($"page  {page}");
 
-        void Add(string name, Func<RunSummary, string> figure) => sheet.Add([name, .. runs.Select(figure)]);
+        void Add(string name, Func<RunSummary, string> figure) => table.Add([name, .. runs.Select(figure)]);
     }
 
     private static string Score(RunSummary run, double? score) =>

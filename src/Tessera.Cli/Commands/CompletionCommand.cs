@@ -9,7 +9,7 @@ internal static class CompletionCommand
         _tessera() {
             local IFS=$'\n'
             COMPREPLY=($("${COMP_WORDS[0]}" "[suggest:$COMP_POINT]" "$COMP_LINE" 2> /dev/null))
-            # Where nothing is known to fit, files may.
+            # Fall back to file names.
             if ((${#COMPREPLY[@]} == 0)); then COMPREPLY=($(compgen -f -- "${COMP_WORDS[COMP_CWORD]}")); fi
         }
         complete -o filenames -F _tessera tessera ./tessera
@@ -40,8 +40,8 @@ internal static class CompletionCommand
         {
             Examples =
             [
-                ("source <(./tessera completion bash)", "in this shell; in ~/.bashrc for all"),
-                ("./tessera completion fish | source", "the same in fish"),
+                ("source <(./tessera completion bash)", "enable in this shell; put it into ~/.bashrc for every shell"),
+                ("./tessera completion fish | source", "enable in fish"),
             ],
             Arguments = { Shell },
         };

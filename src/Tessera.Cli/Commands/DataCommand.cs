@@ -8,7 +8,7 @@ using Tessera.Data.Sets;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera data</c>: which data sets there are, fetching them, checking them.</summary>
+/// <summary><c>tessera data</c>: lists, fetches and checks data sets.</summary>
 internal static class DataCommand
 {
     private static readonly TimeSpan PlainInterval = TimeSpan.FromSeconds(5);
@@ -17,25 +17,25 @@ internal static class DataCommand
     private static readonly Argument<string> Name = new("name")
     {
         HelpName = "name",
-        Description = "A data set of 'tessera data list'.",
+        Description = "Name of a data set; tessera data list shows all.",
         CompletionSources = { _ => Datasets.Kinds.Keys.Order().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },
     };
 
     private static readonly Option<string?> Root = new("--root")
     {
-        Description = "Folder below which data sets lie; $TESSERA_DATA, else ~/.cache/tessera by default.",
+        Description = "Parent folder of the data sets; $TESSERA_DATA or ~/.cache/tessera by default.",
         HelpName = "folder",
     };
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("data", "List data sets, fetch them, check their files.")
+        var command = new ExampleCommand("data", "List, fetch and check data sets.")
         {
             Examples =
             [
-                ("tessera data list", "the data sets, and where those are that are present"),
-                ("tessera data get cifar10", "fetch one; goes on where a broken transfer ended"),
-                ("tessera data check fashion_mnist", "compare checksums, open every part, count"),
+                ("tessera data list", "list the data sets and their folders"),
+                ("tessera data get cifar10", "fetch a data set; continues an interrupted transfer"),
+                ("tessera data check fashion_mnist", "verify checksums and count samples"),
             ],
             Subcommands = { List(), Get(), Check() },
         };
@@ -44,13 +44,13 @@ internal static class DataCommand
 
     private static ExampleCommand List()
     {
-        var command = new ExampleCommand("list", "List the data sets: parts, whether they can be fetched, where they are present.")
+        var command = new ExampleCommand("list", "List the data sets with their splits, sources and folders.")
         {
             Examples =
             [
-                ("tessera data list", "all of them"),
-                ("tessera data list --quiet", "names only, one a line"),
-                ("tessera data list --json | jq '.[] | select(.present)'", "those that are there"),
+                ("tessera data list", "list all data sets"),
+                ("tessera data list --quiet", "print only names, one per line"),
+                ("tessera data list --json | jq '.[] | select(.present)'", "select the data sets that are present"),
             ],
             Options = { Root },
         };
@@ -60,13 +60,13 @@ internal static class DataCommand
 
     private static ExampleCommand Get()
     {
-        var command = new ExampleCommand("get", "Fetch a data set into the cache, compare checksums, unpack and count it.")
+        var command = new ExampleCommand("get", "Fetch a data set into the cache, verify its checksums, unpack it and count its samples.")
         {
             Examples =
             [
-                ("tessera data get fashion_mnist", "into $TESSERA_DATA, else ~/.cache/tessera"),
-                ("tessera data get cifar100 --root /data", "into /data/cifar100; recipes then say data.root=/data"),
-                ("FOLDER=$(tessera data get stl10 --quiet)", "in a script: prints the folder"),
+                ("tessera data get fashion_mnist", "fetch into $TESSERA_DATA or ~/.cache/tessera"),
+                ("tessera data get cifar100 --root /data", "fetch into /data/cifar100; recipes then need data.root=/data"),
+                ("FOLDER=$(tessera data get stl10 --quiet)", "print only the folder, for a script"),
             ],
             Arguments = { Name },
             Options = { Root },
@@ -77,16 +77,13 @@ internal static class DataCommand
 
     private static ExampleCommand Check()
     {
-        var command = new ExampleCommand(
-            "check",
-            "Compare a data set's checksums where the files as fetched are there, open every part and count it."
-        )
+        var command = new ExampleCommand("check", "Verify the checksums of the fetched files, open every split and count its samples.")
         {
             Examples =
             [
-                ("tessera data check fashion_mnist", "where it is looked for by itself"),
-                ("tessera data check cifar10 --root /data", "below /data"),
-                ("tessera data check cifar10 --json", "for a program"),
+                ("tessera data check fashion_mnist", "check the default folder"),
+                ("tessera data check cifar10 --root /data", "check the folder below /data"),
+                ("tessera data check cifar10 --json", "print JSON for a program"),
             ],
             Arguments = { Name },
             Options = { Root },
@@ -126,11 +123,14 @@ internal static class DataCommand
                 Terminal.Result(kind.Name);
             return;
         }
-        var sheet = new Sheet(new("name"), new("what"), new("parts"), new("fetched by"), new("present in"));
+        var table = new TextTable(new("name"), new("description"), new("splits"), new("source"), new("folder"));
         foreach (var (kind, found) in kinds)
-            sheet.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), Fetchable(kind) ? "tessera data get" : "hand", found ?? "");
-        sheet.Show(terminal);
-        terminal.Note($"fetched into {root ?? Datasets.Cache}");
+        {
+            var source = Fetchable(kind) ? "tessera data get" : "manual";
+            table.Add(kind.Name, kind.Summary, string.Join(", ", kind.Splits), source, found ?? "");
+        }
+        table.Show(terminal);
+        terminal.Note($"data sets are fetched into {root ?? Datasets.Cache}");
     }
 
     private static bool Fetchable(DatasetKind kind) => DatasetDownload.Plans.ContainsKey(kind.Name);
@@ -157,7 +157,7 @@ internal static class DataCommand
     }
 
     private static IReadOnlyList<(string Split, int Count)> Count(DatasetKind kind, string? root)
-        // A root is the set's own folder, or one that holds it under the set's name.
+        // The root is either the folder of the data set or its parent.
         =>
         DatasetDownload.Check(kind.Name, root is not null && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root);
 
@@ -187,10 +187,10 @@ internal static class DataCommand
             Terminal.Result(folder);
             return;
         }
-        var sheet = new Sheet(new(kind.Name), new("samples", true));
+        var table = new TextTable(new(kind.Name), new("samples", true));
         foreach (var (split, count) in parts)
-            sheet.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
-        sheet.Show(terminal);
+            table.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
+        table.Show(terminal);
         if (folder is not null)
             terminal.Note($"folder  {folder}");
     }

@@ -11,7 +11,7 @@ using Tessera.Training.Experiments;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera eval</c>: how well a run, or a model with weights of a file, does on labelled images.</summary>
+/// <summary><c>tessera eval</c>: measures a run, or a model with weights from a file, on labelled samples.</summary>
 internal static class EvalCommand
 {
     private const int MostUnreadable = 5;
@@ -20,41 +20,38 @@ internal static class EvalCommand
     private static readonly Argument<string> Subject = new("run|model")
     {
         HelpName = "run|model",
-        Description = "Folder of a run, or the name of a model (with --checkpoint and --data).",
+        Description = "Run folder, or model name (with --checkpoint and --data).",
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
     };
 
     private static readonly Option<string?> CheckpointFile = new("--checkpoint")
     {
-        Description = "Take the weights from this file: safetensors, or what PyTorch saves.",
+        Description = "Weight file (safetensors or PyTorch).",
         HelpName = "file",
     };
     private static readonly Option<string?> Data = new("--data")
     {
-        Description = "Measure on this data set; a run's own by default.",
+        Description = "Data set; by default that of the run.",
         HelpName = "name",
     };
-    private static readonly Option<string?> Root = new("--root") { Description = "Folder of the data set's files.", HelpName = "folder" };
+    private static readonly Option<string?> Root = new("--root") { Description = "Folder of the data set.", HelpName = "folder" };
     private static readonly Option<string?> Split = new("--split")
     {
-        Description = "Part of the data set; a run's own, else test.",
+        Description = "Split of the data set; by default that of the run, or test.",
         HelpName = "name",
     };
     private static readonly Option<int?> Limit = new("--limit")
     {
-        Description = "Measure on the first so many images only.",
+        Description = "Use only the first images of the split.",
         HelpName = "images",
     };
-    private static readonly Option<int?> Batch = new("--batch") { Description = "Images at a time.", HelpName = "images" };
-    private static readonly Option<bool> Best = new("--best")
-    {
-        Description = "A run's checkpoint of the highest accuracy instead of the newest.",
-    };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "A run's moving average of the weights." };
+    private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
+    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
+    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<string?> Type = new("--precision")
     {
-        Description = "Type of products: fp32 or bf16; that of a run's recipe by default.",
+        Description = "Type of matrix products, fp32 or bf16; by default that of the run.",
         HelpName = "type",
     };
     private static readonly Option<bool> Eager = CompiledInference.EagerOption();
@@ -66,11 +63,11 @@ internal static class EvalCommand
         {
             Examples =
             [
-                ("tessera eval runs/mine", "on the test images of its recipe"),
-                ("tessera eval runs/mine --best --split train --limit 5000", "the best checkpoint on images it has learned from"),
-                ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "published weights"),
-                ("tessera eval runs/mine --precision bf16", "how much shorter products cost or save"),
-                ("tessera eval runs/mine --json | jq .top1", "accuracy as a fraction"),
+                ("tessera eval runs/mine", "measure on the test images of the recipe"),
+                ("tessera eval runs/mine --best --split train --limit 5000", "measure the best checkpoint on training images"),
+                ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "measure published weights"),
+                ("tessera eval runs/mine --precision bf16", "measure with products in bfloat16"),
+                ("tessera eval runs/mine --json | jq .top1", "print the accuracy as a fraction"),
             ],
             Arguments = { Subject },
             Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
@@ -114,13 +111,11 @@ internal static class EvalCommand
         }
         var variant = ModelLoading.Find(name);
         if (file is null)
-            throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
+            throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
         if (part.Name is null)
-            throw new UserException(
-                $"{name} is measured on labelled images: --data names the data set, one of {string.Join(", ", Datasets.Kinds.Keys.Order())}"
-            );
+            throw new UserException($"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema choose among the weights of a run; a model has only --checkpoint");
+            throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
         return BundleMeasurement.OfWeights(variant, file, part, device);
     }
 
@@ -143,20 +138,20 @@ internal static class EvalCommand
             Terminal.WriteJson(result);
             return;
         }
-        var sheet = MetricsTable.Sheet($"{data.Name} ({data.Split})");
-        MetricsTable.AddTo(sheet, metrics, subject.Bundle.Task.SampleNoun);
+        var table = MetricsTable.Create($"{data.Name} ({data.Split})");
+        MetricsTable.AddTo(table, metrics, subject.Bundle.Task.SampleNoun);
         if (metrics.Unreadable.Count > 0)
-            sheet.Add("unreadable images, left out", $"{metrics.Unreadable.Count:N0}");
-        sheet.Add($"{subject.Bundle.Task.SampleNoun} a second", $"{speed:N0}");
-        sheet.Show(terminal);
+            table.Add("unreadable images, skipped", $"{metrics.Unreadable.Count:N0}");
+        table.Add($"{subject.Bundle.Task.SampleNoun} per second", $"{speed:N0}");
+        table.Show(terminal);
         if (terminal.Quiet)
             return;
         foreach (var image in metrics.Unreadable.Take(MostUnreadable))
             terminal.Note($"{image.Name} cannot be read: {image.Problem}");
         if (metrics.Unreadable.Count > MostUnreadable)
-            terminal.Note($"and {metrics.Unreadable.Count - MostUnreadable} more; --json lists all");
+            terminal.Note($"{metrics.Unreadable.Count - MostUnreadable} more images cannot be read; --json lists all");
         // More rows than fit on a screen are for the report and for --json.
-        foreach (var table in metrics.Tables(classes).Where(table => table.Rows.Count <= MostRows))
-            MetricsTable.Of(table).Show(terminal);
+        foreach (var details in metrics.Tables(classes).Where(details => details.Rows.Count <= MostRows))
+            MetricsTable.Of(details).Show(terminal);
     }
 }

@@ -15,7 +15,7 @@ internal static class ExplainCommand
     private static readonly Argument<string> Subject = new("run|model")
     {
         HelpName = "run|model",
-        Description = "Folder of a run, or the name of a model (with --checkpoint).",
+        Description = "Run folder, or model name (with --checkpoint).",
         CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
     };
 
@@ -26,45 +26,43 @@ internal static class ExplainCommand
     };
     private static readonly Option<string> Out = new("--out")
     {
-        Description = "Folder of the pictures and the page.",
+        Description = "Folder for the pictures and the page.",
         HelpName = "folder",
         DefaultValueFactory = _ => "explain",
     };
     private static readonly Option<string?> Class = new("--class")
     {
-        Description = "Name or number (from 0) of the class that Grad-CAM speaks of; the likeliest of each image by default.",
+        Description = "Class for Grad-CAM, by name or number from 0; by default the likeliest class of each image.",
         HelpName = "class",
     };
     private static readonly Option<string?> CheckpointFile = new("--checkpoint")
     {
-        Description = "Weights of a model: safetensors, or what PyTorch saves.",
+        Description = "Weight file of a model (safetensors or PyTorch).",
         HelpName = "file",
     };
     private static readonly Option<int?> Classes = new("--classes")
     {
-        Description = "How many classes the weights of a model tell apart; by default those of its paper.",
+        Description = "Number of classes of the weight file; by default that of the paper.",
         HelpName = "number",
     };
-    private static readonly Option<bool> Best = new("--best")
-    {
-        Description = "A run's checkpoint of the highest accuracy instead of the newest.",
-    };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "A run's moving average of the weights." };
+    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
+    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
 
     internal static Command Create()
     {
         var command = new ExampleCommand(
             "explain",
-            "Show where a model looks: attention roll-out, Grad-CAM and what is the model's own (windows, kept tokens, sampling points), as PNG files and as one HTML page."
+            "Show where a model looks: attention roll-out, Grad-CAM and model-specific pictures such as windows, kept tokens and sampling "
+                + "points, as PNG files and one HTML page."
         )
         {
             Examples =
             [
-                ("tessera explain runs/mine shirt.png boot.jpg", "pictures and explain/explain.html"),
-                ("tessera explain runs/mine shirt.png --class Coat --out coat", "which places speak for a coat"),
-                ("tessera explain deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "published weights"),
-                ("tessera explain runs/mine *.png --quiet", "prints the page's path"),
+                ("tessera explain runs/mine shirt.png boot.jpg", "write pictures and explain/explain.html"),
+                ("tessera explain runs/mine shirt.png --class Coat --out coat", "show the places that speak for a coat"),
+                ("tessera explain deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "explain published weights"),
+                ("tessera explain runs/mine *.png --quiet", "print only the path of the page"),
             ],
             Arguments = { Subject, Files },
             Options = { Out, Class, CheckpointFile, Classes, Best, Averaged, DeviceName },
@@ -104,7 +102,7 @@ internal static class ExplainCommand
             }
             catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
             {
-                // One bad file shall not cost the answers for the others.
+                // A bad file must not stop the others.
                 Errors.Report(error, Console.Error);
                 code = ExitCode.UserError;
             }
@@ -124,15 +122,15 @@ internal static class ExplainCommand
         if (Directory.Exists(name))
         {
             if (parsed.GetValue(Classes) is not null)
-                throw new UserException("--classes is for models; a run knows its classes");
+                throw new UserException("--classes cannot be combined with a run, which knows its classes");
             var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
             return file is null ? bundle : bundle.WithWeights(file);
         }
         var variant = ModelLoading.Find(name);
         if (file is null)
-            throw new UserException($"{name} is a model without weights: --checkpoint names the file that has them");
+            throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema choose among the weights of a run; a model has only --checkpoint");
+            throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
         return ModelBundle.FromWeights(variant, file, classes: parsed.GetValue(Classes), device: device);
     }
 
@@ -166,10 +164,10 @@ internal static class ExplainCommand
             Terminal.Result(page);
             return;
         }
-        var sheet = new Sheet(new("file"), new("class"), new("probability", true), new("explained"), new("pictures", true));
+        var table = new TextTable(new("file"), new("class"), new("probability", true), new("explained"), new("pictures", true));
         foreach (var one in results)
-            sheet.Add(one.File, one.Choices[0].Class, Figures.Percent(one.Choices[0].Probability), one.Class, $"{one.Pictures.Count}");
-        sheet.Show(terminal);
+            table.Add(one.File, one.Choices[0].Class, Figures.Percent(one.Choices[0].Probability), one.Class, $"{one.Pictures.Count}");
+        table.Show(terminal);
         terminal.Note($"page  {page}");
     }
 }

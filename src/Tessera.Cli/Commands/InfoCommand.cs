@@ -6,25 +6,25 @@ using Tessera.Cli.Rendering;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera info</c>: what the machine computes with.</summary>
+/// <summary><c>tessera info</c>: the hardware and libraries of the machine.</summary>
 internal static class InfoCommand
 {
     private static readonly Option<bool> NoMeasure = new("--no-measure")
     {
-        Description = "Leave out the measured peak, which takes some seconds.",
+        Description = "Skip measuring the peak, which takes some seconds.",
     };
 
     internal static Command Create()
     {
         var command = new ExampleCommand(
             "info",
-            "Show libtorch, kernels, threads, the measured peak, memory, CUDA, and what would make this machine faster."
+            "Show libtorch, kernels, threads, peak speed, memory and CUDA, with advice on how to make this machine faster."
         )
         {
             Examples =
             [
-                ("tessera info", "everything, after some seconds of measuring"),
-                ("tessera info --no-measure --json", "for a program, at once"),
+                ("tessera info", "show everything; measuring takes some seconds"),
+                ("tessera info --no-measure --json", "print JSON without measuring"),
             ],
             Options = { NoMeasure },
         };
@@ -34,7 +34,7 @@ internal static class InfoCommand
             var measure = !parsed.GetValue(NoMeasure);
             var machine =
                 measure && terminal.IsDrawn
-                    ? terminal.Drawing.Status().Start("Measuring products of matrices ...", _ => MachineReport.Collect(measure))
+                    ? terminal.Drawing.Status().Start("Measuring matrix products ...", _ => MachineReport.Collect(measure))
                     : MachineReport.Collect(measure);
             var advice = Advice.For(machine);
             if (terminal.Json)
@@ -64,7 +64,8 @@ internal static class InfoCommand
                 "CUDA",
                 machine.CudaDevices == 0
                     ? "none"
-                    : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}{(machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBfloat16Gflops)}" : "")}"
+                    : $"{machine.CudaDevices} {(machine.CudaDevices == 1 ? "device" : "devices")}"
+                        + (machine.CudaFloat32Gflops is { } cuda ? $", the first: {Peak(cuda, machine.CudaBfloat16Gflops)}" : "")
             ),
             .. machine.Environment.Select(variable => ("environment", $"{variable.Key}={variable.Value}")),
         ];
@@ -78,7 +79,7 @@ internal static class InfoCommand
         if (terminal.Quiet)
             return;
         terminal.Note("");
-        terminal.Heading(advice.Count == 0 ? "Nothing is known that would make it faster." : "What would make it faster");
+        terminal.Heading(advice.Count == 0 ? "No advice: this machine is set up well." : "Advice");
         foreach (var line in advice)
         {
             if (terminal.IsDrawn)

@@ -2,7 +2,7 @@ using System.CommandLine;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera launch</c>: several processes of this machine train together.</summary>
+/// <summary><c>tessera launch</c>: trains in several processes on this machine.</summary>
 internal static class LaunchCommand
 {
     private const string Name = "launch",
@@ -16,17 +16,17 @@ internal static class LaunchCommand
     };
     private static readonly Option<int?> Port = new("--port")
     {
-        Description = "Port at which the processes meet; a free one by default.",
+        Description = "Port for the rendezvous of the processes; a free port by default.",
         HelpName = "number",
     };
     private static readonly Option<double?> Timeout = new("--timeout")
     {
-        Description = "Seconds that a process waits for another before all end with an error; 300 by default.",
+        Description = "Seconds that a process waits for another before all processes fail; 300 by default.",
         HelpName = "seconds",
     };
     private static readonly Argument<string[]> Line = new("command")
     {
-        Description = "train and its arguments; --json and --quiet of its own.",
+        Description = "The train command with its own arguments, including --json and --quiet.",
         HelpName = "train ...",
         Arity = ArgumentArity.OneOrMore,
     };
@@ -35,14 +35,14 @@ internal static class LaunchCommand
     {
         var command = new ExampleCommand(
             Name,
-            "Train in several processes of this machine. Ctrl-C writes one checkpoint and ends all of them."
+            "Train in several processes on this machine. Ctrl-C writes one checkpoint and ends all processes."
         )
         {
             Examples =
             [
-                ("tessera launch -n 2 train cct/fashion_mnist", "each computes half of every batch"),
-                ("tessera launch -n 4 train --resume runs/mine", "go on with a run, whatever the number it began with"),
-                ("tessera launch -n 8 --timeout 60 train my.yaml --set train.device=cuda", "a GPU for each"),
+                ("tessera launch -n 2 train cct/fashion_mnist", "train with half of every batch in each process"),
+                ("tessera launch -n 4 train --resume runs/mine", "resume a run with any number of processes"),
+                ("tessera launch -n 8 --timeout 60 train my.yaml --set train.device=cuda", "train with one GPU per process"),
             ],
             Arguments = { Line },
             Options = { Count, Port, Timeout },
@@ -56,13 +56,13 @@ internal static class LaunchCommand
                 parsed.GetRequiredValue(Line)
             );
             if (count is < 1 or > 1024)
-                throw new UserException($"-n {count}: 1 to 1024 processes are right");
+                throw new UserException($"-n must be 1 to 1024, not {count}");
             if (port is < 1 or > 65534)
-                throw new UserException($"--port {port}: 1 to 65534 is right");
+                throw new UserException($"--port must be 1 to 65534, not {port}");
             if (timeout is < 1 or > 86400)
-                throw new UserException($"--timeout {timeout}: 1 to 86400 seconds are right");
+                throw new UserException($"--timeout must be 1 to 86400 seconds, not {timeout}");
             if (line[0] != Trains)
-                throw new UserException($"launch runs {Trains}, not {line[0]}");
+                throw new UserException($"launch can only run {Trains}, not {line[0]}");
             return LaunchedProcesses.Run(count, port, timeout, line);
         });
         return command;

@@ -5,7 +5,7 @@ using Tessera.Models.Measurement;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera models</c>: the registry, with published or counted figures.</summary>
+/// <summary><c>tessera models</c>: lists the registry with published or counted figures.</summary>
 internal static class ModelsCommand
 {
     private static readonly Argument<string?> Pattern = new("pattern")
@@ -17,22 +17,22 @@ internal static class ModelsCommand
 
     private static readonly Option<bool> Count = new("--count")
     {
-        Description = "Build each model and count parameters, multiply-accumulates and activations instead of quoting them.",
+        Description = "Build each model and count its parameters, multiply-accumulates and activations instead of quoting the paper.",
     };
 
     internal static Command Create()
     {
         var command = new ExampleCommand(
             "models",
-            "List the models: parameters, multiply-accumulates of one image, image size, published accuracy, paper."
+            "List the models with parameters, multiply-accumulates per image, image size, published accuracy and paper."
         )
         {
             Examples =
             [
-                ("tessera models", "all models"),
-                ("tessera models 'cct_*_32'", "the compact transformers for CIFAR-10"),
-                ("tessera models deit_tiny_patch16_224 --count", "build one and count for real"),
-                ("tessera models vit --quiet", "names only, one a line"),
+                ("tessera models", "list all models"),
+                ("tessera models 'cct_*_32'", "list the compact transformers for CIFAR-10"),
+                ("tessera models deit_tiny_patch16_224 --count", "build a model and count"),
+                ("tessera models vit --quiet", "print only names, one per line"),
             ],
             Arguments = { Pattern },
             Options = { Count },
@@ -96,10 +96,10 @@ internal static class ModelsCommand
         {
             Published(variants, withPaper: true).Show(terminal);
         }
-        terminal.Note($"{variants.Count} of {Registry.All.Count} models, figures as published; --count counts them, --json adds notes");
+        terminal.Note($"{variants.Count} of {Registry.All.Count} models with published figures; --count counts instead, --json adds notes");
     }
 
-    private static Sheet Published(IEnumerable<Variant> variants, bool withPaper)
+    private static TextTable Published(IEnumerable<Variant> variants, bool withPaper)
     {
         Column[] columns =
         [
@@ -111,7 +111,7 @@ internal static class ModelsCommand
             new("on"),
             .. withPaper ? [new Column("paper")] : Array.Empty<Column>(),
         ];
-        var sheet = new Sheet(columns);
+        var table = new TextTable(columns);
         foreach (var v in variants)
         {
             string[] cells =
@@ -123,14 +123,14 @@ internal static class ModelsCommand
                 v.Top1 is { } top1 ? Figures.Percent(top1 / 100) : Figures.None,
                 v.Top1 is null ? "" : v.Dataset ?? "",
             ];
-            sheet.Add(withPaper ? [.. cells, v.Paper] : cells);
+            table.Add(withPaper ? [.. cells, v.Paper] : cells);
         }
-        return sheet;
+        return table;
     }
 
     private static void ShowCounted(IReadOnlyList<Variant> variants, Terminal terminal)
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("name"),
             new("parameters", true),
             new("published", true),
@@ -155,7 +155,7 @@ internal static class ModelsCommand
                     cost.Input,
                 }
             );
-            sheet.Add(
+            table.Add(
                 variant.Name,
                 $"{cost.Parameters:N0}",
                 Large(variant.Parameters * 1e6),
@@ -171,9 +171,9 @@ internal static class ModelsCommand
             Terminal.WriteJson(results);
             return;
         }
-        sheet.Show(terminal);
+        table.Show(terminal);
         if (variants.Any(v => v is { MacsWithAttention: false, GMacs: not null }))
-            terminal.Note("* published without the products of attention");
+            terminal.Note("* the published figure leaves out the products of attention");
     }
 
     private static string Large(double? value) => value is { } v ? Figures.Large(v) : Figures.None;

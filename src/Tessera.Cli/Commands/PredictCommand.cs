@@ -8,23 +8,23 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera predict</c>: what a trained model sees in image files or texts.</summary>
+/// <summary><c>tessera predict</c>: classifies image files or texts with a trained model.</summary>
 internal static class PredictCommand
 {
     private const int BarWidth = 20;
 
-    private static readonly Argument<string> Run = new("run") { Description = "Folder of a run." };
+    private static readonly Argument<string> Run = new("run") { Description = "Run folder." };
 
     private static readonly Argument<string[]> Files = new("files")
     {
         HelpName = "file|text",
-        Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a run that knows texts: texts, or files with a text a line.",
+        Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a text model, texts or files with one text per line.",
         Arity = ArgumentArity.OneOrMore,
     };
 
     private static readonly Option<int> Top = new("--top")
     {
-        Description = "How many classes are shown.",
+        Description = "Number of classes to show.",
         HelpName = "classes",
         DefaultValueFactory = _ => 5,
     };
@@ -38,10 +38,10 @@ internal static class PredictCommand
         {
             Examples =
             [
-                ("tessera predict runs/mine shirt.png boot.jpg", "the five most likely classes of each"),
-                ("tessera predict runs/mine *.png --quiet", "file, class and probability, a line each"),
-                ("tessera predict runs/mine *.png --top 1 --json", "for a program"),
-                ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "a text, and a file with one a line"),
+                ("tessera predict runs/mine shirt.png boot.jpg", "show the five likeliest classes of each image"),
+                ("tessera predict runs/mine *.png --quiet", "print file, class and probability, one line each"),
+                ("tessera predict runs/mine *.png --top 1 --json", "print JSON for a program"),
+                ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "classify a text and the lines of a file"),
             ],
             Arguments = { Run, Files },
             Options = { Top, DeviceName, Eager },
@@ -49,7 +49,7 @@ internal static class PredictCommand
         Top.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() < 1)
-                result.AddError("--top must be at least 1.");
+                result.AddError("--top must be at least 1");
         });
         command.SetAction(parsed =>
         {
@@ -70,7 +70,7 @@ internal static class PredictCommand
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
-                    // One bad file shall not cost the answers for the others.
+                    // A bad file must not stop the others.
                     Errors.Report(error, Console.Error);
                     code = ExitCode.UserError;
                 }
@@ -119,10 +119,10 @@ internal static class PredictCommand
             .. several ? [new Column("in the answer")] : Array.Empty<Column>(),
             .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
         ];
-        var sheet = new Sheet(columns);
+        var table = new TextTable(columns);
         foreach (var one in predictions)
         foreach (var (rank, choice) in one.Classes.Index())
-            sheet.Add([
+            table.Add([
                 // A pipe's reader wants the file on every line, a person's eye on the first.
                 terminal.IsDrawn
                 && rank > 0
@@ -133,6 +133,6 @@ internal static class PredictCommand
                 .. several ? [choice.Chosen ? "yes" : "no"] : Array.Empty<string>(),
                 .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
             ]);
-        sheet.Show(terminal);
+        table.Show(terminal);
     }
 }

@@ -7,33 +7,33 @@ using Tessera.Training.Objectives;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera token-labels</c>: labels of all places of all images, by a trained classifier.</summary>
+/// <summary><c>tessera token-labels</c>: labels every position of every image with a trained classifier.</summary>
 internal static class TokenLabelsCommand
 {
     private static readonly Argument<string> Run = new("run")
     {
-        Description = "Folder of the annotator's run: a classifier whose features are a map (resnet*, guide_resnet*) or patch tokens.",
+        Description = "Run folder of the annotator, a classifier with feature maps (resnet*, guide_resnet*) or patch tokens.",
         HelpName = "run",
     };
     private static readonly Option<string> Out = new("--out")
     {
-        Description = "Folder that the labels are written to.",
+        Description = "Folder for the labels.",
         HelpName = "folder",
         Required = true,
     };
     private static readonly Option<string?> DataName = new("--data")
     {
-        Description = "Data set; that of the run by default.",
+        Description = "Data set; by default that of the run.",
         HelpName = "name",
     };
     private static readonly Option<string?> Split = new("--split")
     {
-        Description = "Part of it; the one that the run was trained on by default.",
+        Description = "Split of the data set; by default the training split of the run.",
         HelpName = "split",
     };
     private static readonly Option<int> Top = new("--top")
     {
-        Description = "How many scores are kept per place.",
+        Description = "Number of scores to keep per position.",
         DefaultValueFactory = _ => 5,
     };
     private static readonly Option<string> Where = ModelLoading.DeviceOption();
@@ -42,15 +42,15 @@ internal static class TokenLabelsCommand
     {
         var make = new ExampleCommand(
             "make",
-            "Let a trained classifier look at every image of a data set and keep its best scores at every place."
+            "Run a trained classifier on every image of a data set and keep its best scores at every position."
         )
         {
             Examples =
             [
-                ("tessera token-labels make runs/annotator --out labels/cifar10", "of the images that the annotator was trained on"),
+                ("tessera token-labels make runs/annotator --out labels/cifar10", "label the training images of the annotator"),
                 (
                     "tessera train my.yaml --set objective.labels=labels/cifar10",
-                    "with objective: { name: token_labeling, labels: ... } in the recipe"
+                    "train with the labels; the recipe needs objective: { name: token_labeling, labels: ... }"
                 ),
             ],
             Arguments = { Run },
@@ -61,7 +61,7 @@ internal static class TokenLabelsCommand
             var terminal = parsed.Terminal();
             var (folder, top) = (parsed.GetRequiredValue(Out), parsed.GetValue(Top));
             if (top is < 1 or > 1000)
-                throw new UserException($"--top {top}: it must be 1 to 1000");
+                throw new UserException($"--top must be 1 to 1000, not {top}");
             var run = parsed.GetRequiredValue(Run);
             var bundle = ModelBundle.Load(run, Device.Parse(parsed.GetRequiredValue(Where)));
             bundle.RequireClassifier();
@@ -92,15 +92,16 @@ internal static class TokenLabelsCommand
             else if (terminal.Quiet)
                 Terminal.Result(folder);
             foreach (var image in unreadable)
-                terminal.Note($"no labels of {image.Name}, which cannot be read: {image.Problem}");
+                terminal.Note($"{image.Name} has no labels, since it cannot be read: {image.Problem}");
             if (terminal is { Json: false, Quiet: false })
                 terminal.Note(
-                    $"{data.Count:N0} images of {data.Name} ({data.Split}) in {Figures.Time(Stopwatch.GetElapsedTime(started))}: {folder}, {bytes / 1e6:N1} MB"
+                    $"{data.Count:N0} images of {data.Name} ({data.Split}) in {Figures.Time(Stopwatch.GetElapsedTime(started))}: "
+                        + $"{folder}, {bytes / 1e6:N1} MB"
                 );
         });
-        return new ExampleCommand("token-labels", "Labels of all places of all images, for training by token labeling.")
+        return new ExampleCommand("token-labels", "Make labels of image positions for token labeling.")
         {
-            Examples = [("tessera token-labels make runs/annotator --out labels/cifar10", "by a classifier that was trained before")],
+            Examples = [("tessera token-labels make runs/annotator --out labels/cifar10", "label with a trained classifier")],
             Subcommands = { make },
         };
     }

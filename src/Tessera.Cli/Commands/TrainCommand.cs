@@ -13,7 +13,7 @@ using Tessera.Training.Loop;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera train</c>: a recipe becomes a run.</summary>
+/// <summary><c>tessera train</c>: trains a model with a recipe.</summary>
 internal static class TrainCommand
 {
     // A multiply-accumulate is two operations.
@@ -22,27 +22,27 @@ internal static class TrainCommand
     private static readonly Argument<string?> Recipe = new("recipe")
     {
         HelpName = "recipe",
-        Description = $"A recipe file, or the name of one that comes with tessera; {RecipeFinder.Default} by default.",
+        Description = $"Recipe file, or name of a recipe that comes with tessera; {RecipeFinder.Default} by default.",
         Arity = ArgumentArity.ZeroOrOne,
         CompletionSources = { _ => RecipeFinder.Names().Select(name => new System.CommandLine.Completions.CompletionItem(name)) },
     };
 
     private static readonly Option<string[]> Set = new("--set")
     {
-        Description = "Set a field of the recipe; may be given several times.",
+        Description = "Set a field of the recipe; can be repeated.",
         HelpName = "field=value",
         DefaultValueFactory = _ => [],
     };
 
     private static readonly Option<string?> Out = new("--out")
     {
-        Description = "Folder of the run; runs/<recipe>-<date>-<time> by default.",
+        Description = "Folder for the run; runs/<recipe>-<date>-<time> by default.",
         HelpName = "folder",
     };
 
     private static readonly Option<string?> Resume = new("--resume")
     {
-        Description = "Go on with the run in a folder from its newest checkpoint.",
+        Description = "Resume the run in this folder from its newest checkpoint.",
         HelpName = "folder",
     };
 
@@ -50,18 +50,18 @@ internal static class TrainCommand
     {
         var command = new ExampleCommand(
             "train",
-            "Train a model by a recipe. Ctrl-C writes a checkpoint and ends; --resume goes on from it."
+            "Train a model with a recipe. Ctrl-C writes a checkpoint and ends; --resume continues from it."
         )
         {
             Examples =
             [
-                ("tessera train", "the main job: a compact transformer on Fashion-MNIST"),
-                ("tessera train cct/fashion_mnist --set schedule.epochs=10 --set optimizer.lr=5e-4", "with other values"),
-                ("tessera train my.yaml --out runs/mine", "a recipe and a folder of your own"),
-                ("tessera train --set data.limit=2000 --set schedule.epochs=1", "a quick try on 2,000 images"),
-                ("tessera train --resume runs/mine", "go on after Ctrl-C"),
-                ("tessera launch -n 4 train my.yaml", "in four processes; on several machines: docs/distributed.md"),
-                ("RUN=$(tessera train --quiet)", "in a script: prints the run's folder"),
+                ("tessera train", "train a compact transformer on Fashion-MNIST"),
+                ("tessera train cct/fashion_mnist --set schedule.epochs=10 --set optimizer.lr=5e-4", "change values of the recipe"),
+                ("tessera train my.yaml --out runs/mine", "use your own recipe and folder"),
+                ("tessera train --set data.limit=2000 --set schedule.epochs=1", "try 2,000 images for one epoch"),
+                ("tessera train --resume runs/mine", "resume after Ctrl-C"),
+                ("tessera launch -n 4 train my.yaml", "train in four processes; docs/distributed.md covers several machines"),
+                ("RUN=$(tessera train --quiet)", "print only the run folder, for a script"),
             ],
             Arguments = { Recipe },
             Options = { Set, Out, Resume },
@@ -75,7 +75,7 @@ internal static class TrainCommand
     private static int Run(Terminal terminal, string? recipe, string[] settings, string? folder, string? resume)
     {
         if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
-            throw new UserException("--resume goes on with a run as it was begun: leave out the recipe, --set and --out");
+            throw new UserException("--resume cannot be combined with a recipe, --set or --out: it continues the run unchanged");
         var path = resume is null ? RecipeFinder.Find(recipe) : null;
         LaunchedProcesses.EndWithLauncher();
         using var group = ProcessGroup.FromEnvironment();
@@ -197,7 +197,8 @@ internal static class TrainCommand
             Show(outcome, terminal);
         else
             terminal.Note(
-                $"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. Go on with: tessera train --resume {Shown(whole ?? experiment.Run.Path)}"
+                $"Stopped at step {result.Steps} of {experiment.Trainer.TotalSteps} with a checkpoint. "
+                    + $"Resume with: tessera train --resume {Shown(whole ?? experiment.Run.Path)}"
             );
         return result.Completed ? ExitCode.Success : ExitCode.Interrupted;
     }
@@ -222,11 +223,14 @@ internal static class TrainCommand
         terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
         var samples = experiment.Task.SampleNoun;
         terminal.Note(
-            $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs for a sample of {string.Join("x", cost.Input)}; "
-                + $"{experiment.TrainData.Count:N0} {samples} to learn from, {experiment.TestData.Count:N0} to measure on"
+            $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs per sample of {string.Join("x", cost.Input)}; "
+                + $"{experiment.TrainData.Count:N0} training {samples}, {experiment.TestData.Count:N0} test {samples}"
         );
+        var device = recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device;
+        var place = group is null ? device : $"{group.Size} processes of {device}";
         terminal.Note(
-            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, {RecipeValue.Of(recipe.Train.Precision)} on {(group is null ? "" : $"{group.Size} processes of ")}{(recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device)}; run folder {Shown(experiment.Run.Path)}"
+            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, "
+                + $"{RecipeValue.Of(recipe.Train.Precision)} on {place}; run folder {Shown(experiment.Run.Path)}"
         );
         if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core)
             terminal.Note(Advice.CoreType(core));
@@ -236,24 +240,24 @@ internal static class TrainCommand
     private static void Show(Outcome outcome, Terminal terminal)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        var sheet = MetricsTable.Sheet($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
+        var table = MetricsTable.Create($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
         if (result.Last is { } last)
-            MetricsTable.AddTo(sheet, last, experiment.Task.SampleNoun, result.LastEma);
+            MetricsTable.AddTo(table, last, experiment.Task.SampleNoun, result.LastEma);
         Add("time", Figures.Time(outcome.Time));
         if (outcome.ImagesPerSecond > 0)
         {
-            Add($"training {experiment.Task.SampleNoun} a second", $"{outcome.ImagesPerSecond:N0}");
+            Add($"training {experiment.Task.SampleNoun} per second", $"{outcome.ImagesPerSecond:N0}");
             if (outcome.Arithmetic is { } arithmetic)
                 Add("arithmetic", Figures.Speed(arithmetic, outcome.ImagesPerSecond));
         }
         if (outcome.Unreadable > 0)
             Add("unreadable images", $"{outcome.Unreadable:N0}");
-        sheet.Show(terminal);
+        table.Show(terminal);
         terminal.Note($"run     {Shown(experiment.Run.Path)}");
         if (File.Exists(experiment.Run.ReportPath))
             terminal.Note($"report  {Shown(experiment.Run.ReportPath)}");
 
-        void Add(string name, string value) => sheet.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
+        void Add(string name, string value) => table.Add(result.LastEma is null ? [name, value] : [name, value, ""]);
     }
 
     private static void WriteJson(Outcome outcome)

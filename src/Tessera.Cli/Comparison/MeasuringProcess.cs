@@ -4,7 +4,7 @@ using Tessera.Models.Measurement;
 
 namespace Tessera.Cli.Comparison;
 
-/// <summary>Measures a model in a process of its own, so that its peak of memory is its own.</summary>
+/// <summary>Measures a model in a separate process, which isolates its peak memory.</summary>
 internal static class MeasuringProcess
 {
     internal const string Option = "--alone";
@@ -24,7 +24,8 @@ internal static class MeasuringProcess
             start.ArgumentList.Add(typeof(MeasuringProcess).Assembly.Location);
         foreach (var argument in (string[])["compare", model, Option, JsonSerializer.Serialize(options, Json)])
             start.ArgumentList.Add(argument);
-        using var process = Process.Start(start) ?? throw new InvalidOperationException("this program could not be started once more");
+        using var process = Process.Start(start)
+            ?? throw new InvalidOperationException("another process of this program could not be started");
         using var kill = stop.Register(() => Kill(process));
         var error = process.StandardError.ReadToEndAsync(CancellationToken.None);
         var output = process.StandardOutput.ReadToEnd();
@@ -55,7 +56,7 @@ internal static class MeasuringProcess
             .Split('\n', StringSplitOptions.RemoveEmptyEntries)
             .LastOrDefault(l => l.StartsWith("tessera: ", StringComparison.Ordinal));
         return line is not null ? line["tessera: ".Length..]
-            : code == 137 ? "killed, probably for lack of memory"
+            : code == 137 ? "the measuring process was killed, probably for lack of memory"
             : $"the measuring process ended with exit code {code}";
     }
 }

@@ -22,7 +22,8 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
             var run = RunOf(model);
             if (run.Exists && Differences(run, SettingsOf(model)) is { Count: > 0 } fields)
                 throw new UserException(
-                    $"{run.Path} holds a run of another recipe ({string.Join(", ", fields.Take(3))} differ): choose another --out"
+                    $"--out: {run.Path} holds a run of another recipe (different: {string.Join(", ", fields.Take(3))}); "
+                        + "choose another folder"
                 );
         }
     }

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Tessera.Cli.Machine;
 
-/// <summary>What would make this machine faster, the largest gain first.</summary>
+/// <summary>Advice on how to make this machine faster, the largest gain first.</summary>
 internal static class Advice
 {
     internal static IReadOnlyList<string> For(MachineReport machine)
@@ -12,11 +12,13 @@ internal static class Advice
             advice.Add(CoreType(core));
         if (machine.Blas is { Path: not null, IsOpenBlas: false } && !machine.Blas.Path.Contains("mkl", StringComparison.Ordinal))
             advice.Add(
-                $"{machine.Blas.Path} is not OpenBLAS: products may run at a tenth of the speed. Debian: apt-get install libopenblas0-openmp."
+                $"{machine.Blas.Path} is not OpenBLAS, so matrix products can be ten times slower. "
+                    + "On Debian: apt-get install libopenblas0-openmp."
             );
         else if (machine.Blas.HasOwnThreads)
             advice.Add(
-                "This OpenBLAS has threads of its own beside libtorch's. Debian: apt-get install libopenblas0-openmp instead of libopenblas0-pthread."
+                "This OpenBLAS runs its own threads beside those of libtorch. "
+                    + "On Debian: apt-get install libopenblas0-openmp, which replaces libopenblas0-pthread."
             );
         foreach (var name in (string[])["OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"])
             if (
@@ -33,28 +35,30 @@ internal static class Advice
             advice.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Processes want {machine.Processor.Load:0.0} processors, there are {machine.Processor.Count}: threads that wait for each other slow down by far more than that. Stop the others, or set train.threads lower."
+                    $"The load is {machine.Processor.Load:0.0} on {machine.Processor.Count} processors, and waiting threads slow training "
+                        + $"down by more than their share. Stop other processes, or lower train.threads."
                 )
             );
         if (machine.Bfloat16Gflops / machine.Float32Gflops is > 1.25 and var gain)
             advice.Add(
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"Products in bfloat16 run {gain:0.0} times as fast as in float32: try --set train.precision=bf16."
+                    $"Matrix products in bfloat16 are {gain:0.0} times as fast as in float32: try --set train.precision=bf16."
                 )
             );
         if (!machine.FusedAttention)
             advice.Add(
-                $"libtorch {machine.Libtorch} has no fused attention; 2.0 and later have: TESSERA_LIBTORCH=FOLDER builds against another one."
+                $"libtorch {machine.Libtorch} has no fused attention, which needs 2.0 or later: "
+                    + "TESSERA_LIBTORCH=FOLDER builds against another libtorch."
             );
         if (machine.OneDnn is null)
-            advice.Add("This libtorch was built without oneDNN, which convolutions and bfloat16 need to be fast.");
+            advice.Add("This libtorch has no oneDNN, which makes convolutions and bfloat16 fast.");
         if (machine.CudaDevices == 0 && Directory.Exists("/proc/driver/nvidia/gpus"))
-            advice.Add("There is an NVIDIA device, but this libtorch has no CUDA: let TESSERA_LIBTORCH name a build that has.");
+            advice.Add("This machine has an NVIDIA device, but this libtorch has no CUDA: set TESSERA_LIBTORCH to a build with CUDA.");
         return advice;
     }
 
-    /// <summary>The setting that costs most, and that nobody remembers to have made.</summary>
+    /// <summary>The most costly setting, and the most easily forgotten.</summary>
     internal static string CoreType(string core) =>
-        $"OPENBLAS_CORETYPE={core} forces OpenBLAS to the kernels of one processor, whatever this one is, and can halve the speed: unset it.";
+        $"OPENBLAS_CORETYPE={core} forces OpenBLAS to use the kernels of another processor, which can halve the speed: unset it.";
 }

@@ -7,13 +7,13 @@ namespace Tessera.Cli.Rendering;
 /// <summary>A comparison of models for terminals, programs and spreadsheets.</summary>
 internal static class ComparisonTable
 {
-    internal static Sheet Sheet(ModelComparison comparison)
+    internal static TextTable Create(ModelComparison comparison)
     {
         if (comparison.Rows.Count == 0)
             return Resolutions(comparison.Resolutions);
         var rows = comparison.Rows;
         var (timed, trained) = (rows.Any(r => r.ImagesPerSecond is not null), rows.Any(r => r.Top1 is not null));
-        var sheet = new Sheet([
+        var table = new TextTable([
             new("model"),
             new("form"),
             new("size", true),
@@ -26,7 +26,7 @@ internal static class ComparisonTable
             new("on"),
         ]);
         foreach (var row in rows)
-            sheet.Add([
+            table.Add([
                 row.Model,
                 row.Form,
                 Size(row.ImageSize),
@@ -52,12 +52,12 @@ internal static class ComparisonTable
                 Share(row.PublishedTop1),
                 row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
             ]);
-        return sheet;
+        return table;
     }
 
-    private static Sheet Resolutions(IReadOnlyList<ResolutionRow> rows)
+    private static TextTable Resolutions(IReadOnlyList<ResolutionRow> rows)
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("model"),
             new("size", true),
             new("parameters", true),
@@ -68,7 +68,7 @@ internal static class ComparisonTable
             new("of the image", true)
         );
         foreach (var row in rows)
-            sheet.Add(
+            table.Add(
                 row.Model,
                 Size(row.ImageSize),
                 Large(row.Parameters),
@@ -78,7 +78,7 @@ internal static class ComparisonTable
                 row.ReceptiveBox is { } box ? string.Join('x', box) : Figures.None,
                 Share(row.ReceptiveShare)
             );
-        return sheet;
+        return table;
     }
 
     /// <summary>All figures as a spreadsheet reads them.</summary>

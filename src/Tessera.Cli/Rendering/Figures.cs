@@ -5,7 +5,7 @@ namespace Tessera.Cli.Rendering;
 /// <summary>Numbers as people read them.</summary>
 internal static class Figures
 {
-    /// <summary>What stands for a figure that nobody published.</summary>
+    /// <summary>Stands for a missing figure.</summary>
     internal const string None = "-";
 
     /// <summary>With three digits and a unit: <c>3.76 M</c>.</summary>

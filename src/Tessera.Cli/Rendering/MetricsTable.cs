@@ -6,29 +6,29 @@ namespace Tessera.Cli.Rendering;
 internal static class MetricsTable
 {
     /// <summary>Adds a row per figure, and the number of samples.</summary>
-    /// <param name="sheet">Of two columns, or of three with averaged weights.</param>
+    /// <param name="table">Of two columns, or of three with averaged weights.</param>
     /// <param name="own">Of the weights.</param>
     /// <param name="samples">What the samples are called.</param>
     /// <param name="averaged">Of their moving average; null where there is none.</param>
-    internal static void AddTo(Sheet sheet, Metrics own, string samples, Metrics? averaged = null)
+    internal static void AddTo(TextTable table, Metrics own, string samples, Metrics? averaged = null)
     {
         foreach (var (i, row) in own.Rows.Index())
-            sheet.Add(averaged is null ? [row.Name, Text(row)] : [row.Name, Text(row), Text(averaged.Rows[i])]);
+            table.Add(averaged is null ? [row.Name, Text(row)] : [row.Name, Text(row), Text(averaged.Rows[i])]);
         var count = $"{own.Count:N0}";
-        sheet.Add(averaged is null ? [samples, count] : [samples, count, count]);
+        table.Add(averaged is null ? [samples, count] : [samples, count, count]);
     }
 
-    /// <summary>An empty sheet for <see cref="AddTo"/>.</summary>
-    internal static Sheet Sheet(string title, bool averaged = false) =>
+    /// <summary>An empty table for <see cref="AddTo"/>.</summary>
+    internal static TextTable Create(string title, bool averaged = false) =>
         averaged ? new(new(title), new("weights", true), new("averaged", true)) : new(new(title), new("", true));
 
-    /// <summary>A table as a sheet.</summary>
-    internal static Sheet Of(MetricTable table)
+    /// <summary>The text of a table.</summary>
+    internal static TextTable Of(MetricTable table)
     {
-        var sheet = new Sheet([.. table.Columns.Select(column => new Column(column.Title, column.Numeric))]);
+        var text = new TextTable([.. table.Columns.Select(column => new Column(column.Title, column.Numeric))]);
         foreach (var row in table.Rows)
-            sheet.Add([.. row]);
-        return sheet;
+            text.Add([.. row]);
+        return text;
     }
 
     /// <summary>A figure as text.</summary>

@@ -14,17 +14,18 @@ internal static class OperatorTable
     /// <summary>What the figures mean, of operators whose sizes are not all in the map.</summary>
     internal static readonly (string Name, string Value)[] Convention =
     [
-        ("weights", "of the operator alone, without biases and norms"),
-        ("MACs", "multiply-accumulates of one image"),
-        ("reach", "positions that reach one position directly, without global gates and statistics"),
-        ("doubled", "factors when height and width double"),
+        ("weights", "weights of the operator, without biases and norms"),
+        ("MACs", "multiply-accumulates per image"),
+        ("reach", "positions that influence one position directly, without global gates and statistics"),
+        ("doubled", "growth factors when height and width double"),
         (
             "sizes",
-            "kernel 3; half as many hidden tokens as channels (mixer); 6 times the channels (gmlp); shifts over 5 (asmlp); regions of 2 (hiremlp)"
+            "kernel 3; half as many hidden tokens as channels (mixer); 6 times the channels (gmlp); shifts over 5 (asmlp); "
+                + "regions of 2 (hiremlp)"
         ),
     ];
 
-    /// <summary>Maps such as <c>14x14x384</c>, height, width and channels, with commas between them; null where it is something else.</summary>
+    /// <summary>Parses maps such as <c>14x14x384,28x28x128</c> (height, width, channels); null if the text is invalid.</summary>
     internal static OperatorSizes[]? Parse(string text)
     {
         var maps = text.Split(',').Select(Map).ToArray();
@@ -40,9 +41,9 @@ internal static class OperatorTable
             : null;
 
     /// <summary>The survey's tables.</summary>
-    internal static Sheet Traits()
+    internal static TextTable Traits()
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("operator"),
             new("kind"),
             new("weights are"),
@@ -54,7 +55,7 @@ internal static class OperatorTable
             new("operations")
         );
         foreach (var (name, traits, _) in SpatialOperator.All)
-            sheet.Add(
+            table.Add(
                 name,
                 traits.Kind,
                 traits.Aggregation,
@@ -65,13 +66,13 @@ internal static class OperatorTable
                 traits.Parameters,
                 traits.Flops
             );
-        return sheet;
+        return table;
     }
 
     /// <summary>The exact costs.</summary>
-    internal static Sheet Costs(IEnumerable<OperatorSizes> maps)
+    internal static TextTable Costs(IEnumerable<OperatorSizes> maps)
     {
-        var sheet = new Sheet(
+        var table = new TextTable(
             new("map"),
             new("operator"),
             new("weights", true),
@@ -81,7 +82,7 @@ internal static class OperatorTable
             new("MACs, doubled", true)
         );
         foreach (var row in Rows(maps))
-            sheet.Add(
+            table.Add(
                 row.Map,
                 row.Operator,
                 Count(row.Cost.Weights),
@@ -90,7 +91,7 @@ internal static class OperatorTable
                 Factor(row.WeightGrowth),
                 Factor(row.MacGrowth)
             );
-        return sheet;
+        return table;
     }
 
     internal static string ToCsv(IEnumerable<OperatorSizes> maps) =>

@@ -3,7 +3,7 @@ using Tessera.Training.Loop;
 
 namespace Tessera.Cli.Rendering;
 
-/// <summary>Shows how a training goes on.</summary>
+/// <summary>Shows the progress of a training.</summary>
 internal abstract class TrainingView
 {
     /// <summary>Unreadable images that are shown one by one; of the others only the number is.</summary>
@@ -58,7 +58,7 @@ internal abstract class TrainingView
     protected static string? Line(ImageUnreadable found) =>
         found.Count < MostUnreadable ? $"{found.Image.Name} cannot be read: {found.Image.Problem}"
         : found.Count == MostUnreadable
-            ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; further ones are listed in log.jsonl and in the report only"
+            ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; only log.jsonl and the report list further images"
         : null;
 
     /// <summary>Loss, learning rate, speed and time left, in that order.</summary>

@@ -15,7 +15,7 @@ public abstract class BatchSource
     public abstract IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0);
 
     /// <summary>
-    /// Takes note of images that were found unreadable elsewhere (in other processes, or in an earlier part of the same training): they count
+    /// Takes note of images that were found unreadable elsewhere (by other processes, or earlier in the same training): they count
     /// towards the limit.
     /// </summary>
     /// <exception cref="DataException">There are more than the limit allows.</exception>

@@ -39,8 +39,8 @@ public sealed record BundleContent(
 public sealed record BundleWeights(string Role, bool Average, string File, long Bytes, string Sha256, long Step, PrimaryScore? Score);
 
 /// <summary>
-/// The folder of a bundle: <c>bundle.json</c> and safetensors. All that a program needs to use a model, read as data. The format has a
-/// version; a change of meaning changes it.
+/// The folder of a bundle: <c>bundle.json</c> and safetensors files, which hold everything that a program needs to use a model. The format
+/// has a version, which changes with its meaning.
 /// </summary>
 /// <param name="folder">The folder.</param>
 public sealed class BundleFolder(string folder)

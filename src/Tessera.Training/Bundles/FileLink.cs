@@ -5,7 +5,7 @@ namespace Tessera.Training.Bundles;
 /// <summary>A second name for a file that never changes.</summary>
 internal static partial class FileLink
 {
-    /// <summary>Makes a hard link, or a copy where the file system has no links or another one holds the target. An old target is replaced whole.</summary>
+    /// <summary>Makes a hard link, or a copy if no link is possible, and replaces an old target atomically.</summary>
     internal static void Create(string source, string target)
     {
         var building = $"{target}.{Guid.NewGuid():N}.tmp";

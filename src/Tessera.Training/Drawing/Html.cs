@@ -3,7 +3,7 @@ using System.Net;
 
 namespace Tessera.Training.Drawing;
 
-/// <summary>Texts and numbers as HTML and SVG want them.</summary>
+/// <summary>Formats texts and numbers for HTML and SVG.</summary>
 internal static class Html
 {
     internal static string Encode(string? text) => WebUtility.HtmlEncode(text ?? "");
@@ -11,12 +11,12 @@ internal static class Html
     /// <summary>A coordinate.</summary>
     internal static string At(double value) => value.ToString("0.##", CultureInfo.InvariantCulture);
 
-    /// <summary>A figure with so many digits after the point.</summary>
+    /// <summary>A number with a fixed count of decimals.</summary>
     internal static string Fixed(double value, int digits) => value.ToString($"F{digits}", CultureInfo.InvariantCulture);
 
     internal static string Percent(double share, int digits = 2) => $"{Fixed(100 * share, digits)}\u202f%";
 
-    internal static string Whole(long value) => value.ToString("#,0", Spaced).Replace(',', '\u202f');
+    internal static string Integer(long value) => value.ToString("#,0", Spaced).Replace(',', '\u202f');
 
     private static readonly NumberFormatInfo Spaced = new() { NumberGroupSeparator = ",", NumberGroupSizes = [3] };
 
@@ -25,6 +25,6 @@ internal static class Html
         : time.TotalMinutes >= 1 ? $"{(int)time.TotalMinutes} min {time.Seconds} s"
         : $"{Fixed(time.TotalSeconds, 1)} s";
 
-    /// <summary>Texts that are too long for a chart are cut.</summary>
+    /// <summary>Shortens a text to the length that fits a chart.</summary>
     internal static string Short(string text, int length) => text.Length <= length ? text : text[..(length - 1)] + "…";
 }

@@ -1,12 +1,12 @@
 namespace Tessera.Training.Drawing;
 
-/// <summary>The frame of all pages: they need no other file.</summary>
+/// <summary>The frame of all pages, which are self-contained.</summary>
 internal static class HtmlPage
 {
     /// <summary>A page.</summary>
     /// <param name="kind">What kind of page it is, in small letters over the title.</param>
     /// <param name="title">Its title.</param>
-    /// <param name="body">What stands below, as HTML.</param>
+    /// <param name="body">Content below the title, as HTML.</param>
     internal static string Of(string kind, string title, string body) =>
         $"""
             <!doctype html>
@@ -27,7 +27,11 @@ internal static class HtmlPage
 
             """;
 
-    /// <summary>A table of names and what holds for each.</summary>
+    /// <summary>A table of names and their values.</summary>
     internal static string Facts(IEnumerable<(string Name, string Value)> facts) =>
-        $"<table class=\"facts\">{string.Concat(facts.Select(fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>"))}</table>";
+        $"""
+            <table class="facts">
+            {Svg.Lines(facts, fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>")}
+            </table>
+            """;
 }

@@ -1,19 +1,17 @@
-using System.Text;
-
 namespace Tessera.Training.Drawing;
 
 /// <summary>A curve.</summary>
-/// <param name="Name">In the legend.</param>
-/// <param name="Colour">Number of a colour of the page's palette, from 0.</param>
-/// <param name="Points">x and y, by x.</param>
-/// <param name="Marked">Whether each point is drawn.</param>
+/// <param name="Name">Its name in the legend.</param>
+/// <param name="Colour">Number of its colour in the page's palette, from 0.</param>
+/// <param name="Points">x and y, in ascending order of x.</param>
+/// <param name="Marked">Whether each point is marked.</param>
 internal sealed record Series(string Name, int Colour, IReadOnlyList<(double X, double Y)> Points, bool Marked = false);
 
 /// <summary>Curves over one axis, as SVG.</summary>
-/// <param name="Title">Above it.</param>
-/// <param name="XLabel">Below it.</param>
-/// <param name="Curves">What is drawn.</param>
-/// <param name="Format">A y value as text.</param>
+/// <param name="Title">Title above the chart.</param>
+/// <param name="XLabel">Label of the x axis.</param>
+/// <param name="Curves">The curves.</param>
+/// <param name="Format">Formats a y value.</param>
 internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Series> Curves, Func<double, string> Format)
 {
     private const double Width = 460,
@@ -36,41 +34,44 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Seri
         double X(double x) => Left + (x - x0) / (x1 - x0) * (Width - Left - Right);
         double Y(double y) => Height - Bottom - (y - y0) / (y1 - y0) * (Height - Top - Bottom);
 
-        var svg = new StringBuilder();
-        svg.Append($"<figure><figcaption>{Html.Encode(Title)}<span class=\"legend\">");
-        foreach (var curve in drawn)
-            svg.Append($"<span><i class=\"b{curve.Colour}\"></i>{Html.Encode(curve.Name)}</span>");
-        svg.Append($"</span></figcaption><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Html.Encode(Title)}\">");
-        foreach (var tick in yTicks)
-            svg.Append(
-                $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Html.At(Y(tick))}\" y2=\"{Html.At(Y(tick))}\"/><text class=\"tick\" x=\"{Left - 8}\" y=\"{Html.At(Y(tick) + 4)}\" text-anchor=\"end\">{Html.Encode(Format(tick))}</text>"
-            );
-        foreach (var tick in xTicks.Where(tick => tick <= x1 + 1e-9))
-            svg.Append(
-                $"<text class=\"tick\" x=\"{Html.At(X(tick))}\" y=\"{Height - Bottom + 18}\" text-anchor=\"middle\">{Html.At(tick)}</text>"
-            );
-        svg.Append(
-            $"<text class=\"axis\" x=\"{Html.At((Left + Width - Right) / 2)}\" y=\"{Height - 4}\" text-anchor=\"middle\">{Html.Encode(XLabel)}</text>"
-        );
-        foreach (var curve in drawn)
+        var xs = xTicks.Where(tick => tick <= x1 + 1e-9);
+        return $"""
+            <figure><figcaption>{Html.Encode(Title)}<span class="legend">{string.Concat(drawn.Select(LegendEntry))}</span></figcaption>
+            <svg viewBox="0 0 {Width} {Height}" role="img" aria-label="{Html.Encode(Title)}">
+            {Svg.Lines(yTicks, YTick)}
+            {Svg.Lines(xs, XTick)}
+            <text class="axis" x="{Html.At((Left + Width - Right) / 2)}" y="{Height - 4}" text-anchor="middle">{Html.Encode(XLabel)}</text>
+            {Svg.Lines(drawn, Curve)}
+            </svg></figure>
+            """;
+
+        string YTick(double tick) =>
+            $"""
+                <line class="grid" x1="{Left}" x2="{Width - Right}" y1="{Html.At(Y(tick))}" y2="{Html.At(Y(tick))}"/>
+                <text class="tick" x="{Left - 8}" y="{Html.At(Y(tick) + 4)}" text-anchor="end">{Html.Encode(Format(tick))}</text>
+                """;
+
+        string XTick(double tick) =>
+            $"""<text class="tick" x="{Html.At(X(tick))}" y="{Height - Bottom + 18}" text-anchor="middle">{Html.At(tick)}</text>""";
+
+        string Curve(Series curve)
         {
-            var path = string.Join(
-                ' ',
-                Thinned(curve.Points).Select((p, i) => $"{(i == 0 ? "M" : "L")}{Html.At(X(p.X))},{Html.At(Y(p.Y))}")
-            );
-            svg.Append($"<path class=\"line s{curve.Colour}\" d=\"{path}\"/>");
-            if (!curve.Marked)
-                continue;
-            foreach (var (x, y) in curve.Points)
-                svg.Append(
-                    $"<circle class=\"f{curve.Colour}\" cx=\"{Html.At(X(x))}\" cy=\"{Html.At(Y(y))}\" r=\"3.2\"><title>{Html.At(x)}: {Html.Encode(Format(y))}</title></circle>"
-                );
+            var line = Svg.Polyline(Thin(curve.Points).Select(p => (X(p.X), Y(p.Y))));
+            var marks = curve.Marked ? Svg.Lines(curve.Points, point => Mark(curve, point)) : "";
+            return $"""<path class="line s{curve.Colour}" d="{line}"/>{marks}""";
         }
-        return svg.Append("</svg></figure>").ToString();
+
+        string Mark(Series curve, (double X, double Y) point) =>
+            $"""
+                <circle class="f{curve.Colour}" cx="{Html.At(X(point.X))}" cy="{Html.At(Y(point.Y))}" r="3.2">
+                <title>{Html.At(point.X)}: {Html.Encode(Format(point.Y))}</title></circle>
+                """;
     }
 
-    // More points than pixels would only make the page heavy: stretches are drawn as their mean.
-    private static IEnumerable<(double X, double Y)> Thinned(IReadOnlyList<(double X, double Y)> points)
+    private static string LegendEntry(Series curve) => $"""<span><i class="b{curve.Colour}"></i>{Html.Encode(curve.Name)}</span>""";
+
+    // More points than pixels would only make the page heavy: a stretch of points is drawn as its mean.
+    private static IEnumerable<(double X, double Y)> Thin(IReadOnlyList<(double X, double Y)> points)
     {
         const int most = 400;
         return points.Count <= most
@@ -82,7 +83,9 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Seri
 /// <summary>Round numbers for an axis.</summary>
 internal static class Ticks
 {
-    /// <summary>Round numbers at equal distances, the first at most <paramref name="low"/>, the last at least <paramref name="high"/>.</summary>
+    /// <summary>
+    /// Round numbers at equal distances, the first at most <paramref name="low"/>, the last at least <paramref name="high"/>.
+    /// </summary>
     internal static double[] Of(double low, double high, int about)
     {
         if (high - low < 1e-12)

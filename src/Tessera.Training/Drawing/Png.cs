@@ -15,7 +15,7 @@ internal static class Png
     internal static byte[] Encode(ReadOnlySpan<byte> pixels, int height, int width, int channels)
     {
         if (channels is not (1 or 3))
-            throw new ArgumentException($"{channels} channels; a PNG here has 1 or 3", nameof(channels));
+            throw new ArgumentException($"channels must be 1 or 3, not {channels}", nameof(channels));
         using var file = new MemoryStream();
         file.Write([0x89, (byte)'P', (byte)'N', (byte)'G', 0x0D, 0x0A, 0x1A, 0x0A]);
         Span<byte> header = stackalloc byte[13];

@@ -1,21 +1,20 @@
-using System.Text;
 
 namespace Tessera.Training.Drawing;
 
 /// <summary>A named point.</summary>
-/// <param name="Name">Beside it.</param>
-/// <param name="Colour">Number of a colour of the page's palette.</param>
-/// <param name="X">Above 0.</param>
-/// <param name="Y">Any.</param>
+/// <param name="Name">Name beside the point.</param>
+/// <param name="Colour">Number of its colour in the page's palette.</param>
+/// <param name="X">x, above 0.</param>
+/// <param name="Y">y, any number.</param>
 internal sealed record Dot(string Name, int Colour, double X, double Y);
 
-/// <summary>Points over a logarithmic axis with the front of those that none excels in both coordinates, as SVG.</summary>
-/// <param name="Title">Above it.</param>
-/// <param name="XLabel">Below it.</param>
-/// <param name="Dots">What is drawn.</param>
-/// <param name="LowX">Whether x is the better the lower.</param>
-/// <param name="FormatX">An x value as text.</param>
-/// <param name="FormatY">A y value as text.</param>
+/// <summary>Points over a logarithmic axis with their Pareto front, as SVG.</summary>
+/// <param name="Title">Title above the chart.</param>
+/// <param name="XLabel">Label of the x axis.</param>
+/// <param name="Dots">The points.</param>
+/// <param name="LowX">Whether a lower x is better.</param>
+/// <param name="FormatX">Formats an x value.</param>
+/// <param name="FormatY">Formats a y value.</param>
 internal sealed record ScatterChart(
     string Title,
     string XLabel,
@@ -47,35 +46,57 @@ internal sealed record ScatterChart(
         double X(double x) => Left + (Math.Log10(x) - x0) / (x1 - x0) * (Width - Left - Right);
         double Y(double y) => Height - Bottom - (y - y0) / (y1 - y0) * (Height - Top - Bottom);
 
-        var svg = new StringBuilder(
-            $"<figure style=\"max-width:780px\"><figcaption>{Html.Encode(Title)}</figcaption><svg viewBox=\"0 0 {Width} {Height}\" role=\"img\" aria-label=\"{Html.Encode(Title)}\">"
-        );
-        foreach (var tick in yTicks)
-            svg.Append(
-                $"<line class=\"grid\" x1=\"{Left}\" x2=\"{Width - Right}\" y1=\"{Html.At(Y(tick))}\" y2=\"{Html.At(Y(tick))}\"/><text class=\"tick\" x=\"{Left - 8}\" y=\"{Html.At(Y(tick) + 4)}\" text-anchor=\"end\">{Html.Encode(FormatY(tick))}</text>"
-            );
-        foreach (var tick in LogTicks(x0, x1))
-            svg.Append(
-                $"<line class=\"grid\" x1=\"{Html.At(X(tick))}\" x2=\"{Html.At(X(tick))}\" y1=\"{Top}\" y2=\"{Height - Bottom}\"/><text class=\"tick\" x=\"{Html.At(X(tick))}\" y=\"{Height - Bottom + 18}\" text-anchor=\"middle\">{Html.Encode(FormatX(tick))}</text>"
-            );
-        svg.Append(
-            $"<text class=\"axis\" x=\"{Html.At((Left + Width - Right) / 2)}\" y=\"{Height - 6}\" text-anchor=\"middle\">{Html.Encode(XLabel)}</text>"
-        );
         var front = ParetoFront.Of([.. Dots.Select(d => (d.X, d.Y))], LowX);
-        if (front.Count > 1)
-            svg.Append(
-                $"<path class=\"front\" d=\"{string.Join(' ', front.Select((i, k) => $"{(k == 0 ? "M" : "L")}{Html.At(X(Dots[i].X))},{Html.At(Y(Dots[i].Y))}"))}\"/>"
-            );
-        foreach (var (i, dot) in Dots.Index())
-            svg.Append(
-                $"<circle class=\"f{dot.Colour}\" cx=\"{Html.At(X(dot.X))}\" cy=\"{Html.At(Y(dot.Y))}\" r=\"{(front.Contains(i) ? "5" : "3.6")}\"><title>{Html.Encode(dot.Name)}: {Html.Encode(FormatX(dot.X))}, {Html.Encode(FormatY(dot.Y))}</title></circle>"
-            );
-        // Names of the front come first: where there is no room, others go without.
-        var taken = Dots.Select(d => (Left: X(d.X) - 4, Top: Y(d.Y) - 4, Right: X(d.X) + 4, Bottom: Y(d.Y) + 4)).ToList();
+        var frontLine = Svg.Polyline(front.Select(i => (X(Dots[i].X), Y(Dots[i].Y))));
+        return $"""
+            <figure style="max-width:780px"><figcaption>{Html.Encode(Title)}</figcaption>
+            <svg viewBox="0 0 {Width} {Height}" role="img" aria-label="{Html.Encode(Title)}">
+            {Svg.Lines(yTicks, YTick)}
+            {Svg.Lines(LogTicks(x0, x1), XTick)}
+            <text class="axis" x="{Html.At((Left + Width - Right) / 2)}" y="{Height - 6}" text-anchor="middle">{Html.Encode(XLabel)}</text>
+            {(front.Count > 1 ? $"""<path class="front" d="{frontLine}"/>""" : "")}
+            {Svg.Lines(Dots.Index(), dot => Circle(dot.Item, front.Contains(dot.Index)))}
+            {Svg.Lines(PlaceNames(front, X, Y), Name)}
+            </svg></figure>
+            """;
+
+        string YTick(double tick) =>
+            $"""
+                <line class="grid" x1="{Left}" x2="{Width - Right}" y1="{Html.At(Y(tick))}" y2="{Html.At(Y(tick))}"/>
+                <text class="tick" x="{Left - 8}" y="{Html.At(Y(tick) + 4)}" text-anchor="end">{Html.Encode(FormatY(tick))}</text>
+                """;
+
+        string XTick(double tick)
+        {
+            var x = Html.At(X(tick));
+            return $"""
+                <line class="grid" x1="{x}" x2="{x}" y1="{Top}" y2="{Height - Bottom}"/>
+                <text class="tick" x="{x}" y="{Height - Bottom + 18}" text-anchor="middle">{Html.Encode(FormatX(tick))}</text>
+                """;
+        }
+
+        string Circle(Dot dot, bool inFront) =>
+            $"""
+                <circle class="f{dot.Colour}" cx="{Html.At(X(dot.X))}" cy="{Html.At(Y(dot.Y))}" r="{(inFront ? "5" : "3.6")}">
+                <title>{Html.Encode(dot.Name)}: {Html.Encode(FormatX(dot.X))}, {Html.Encode(FormatY(dot.Y))}</title></circle>
+                """;
+    }
+
+    private static string Name((double Left, double Baseline, string Text) label) =>
+        $"""<text class="name" x="{Html.At(label.Left)}" y="{Html.At(label.Baseline)}">{Html.Encode(label.Text)}</text>""";
+
+    // Names of the front come first; a name that finds no room is left out.
+    private IEnumerable<(double Left, double Baseline, string Text)> PlaceNames(
+        IReadOnlyList<int> front,
+        Func<double, double> toX,
+        Func<double, double> toY
+    )
+    {
+        var taken = Dots.Select(d => (Left: toX(d.X) - 4, Top: toY(d.Y) - 4, Right: toX(d.X) + 4, Bottom: toY(d.Y) + 4)).ToList();
         foreach (var i in front.Concat(Enumerable.Range(0, Dots.Count).Except(front)))
         {
             var (dot, length) = (Dots[i], Letter * Dots[i].Name.Length);
-            var (x, y) = (X(dot.X), Y(dot.Y));
+            var (x, y) = (toX(dot.X), toY(dot.Y));
             foreach (
                 var (left, baseline) in new[]
                 {
@@ -100,11 +121,10 @@ internal sealed record ScatterChart(
                 )
                     continue;
                 taken.Add(box);
-                svg.Append($"<text class=\"name\" x=\"{Html.At(left)}\" y=\"{Html.At(baseline)}\">{Html.Encode(dot.Name)}</text>");
+                yield return (left, baseline, dot.Name);
                 break;
             }
         }
-        return svg.Append("</svg></figure>").ToString();
     }
 
     // 1, 2 and 5 in every decade; only whole decades where there are many.

@@ -16,16 +16,15 @@ public static class Annotation
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
-            throw new RunException($"{folder}: there is no run (no {Path.GetFileName(run.RecipePath)})");
+            throw new RunException($"{folder}: this folder holds no run ({Path.GetFileName(run.RecipePath)} is missing)");
         var recipe = Recipe.Load(run.RecipePath).Data;
         var (wanted, part) = (name ?? recipe.Name, split ?? recipe.Split);
         var data =
             wanted != recipe.Name ? Datasets.Open(wanted, part)
             : part == recipe.Split ? recipe.OpenTraining()
             : recipe.Open(part);
-        return (
-            data as ImageDataset ?? throw new RunException($"{wanted} holds no images: only images are annotated"),
-            recipe.UnreadableLimit
-        );
+        return data is ImageDataset images
+            ? (images, recipe.UnreadableLimit)
+            : throw new RunException($"{wanted} must hold images, since only images can be annotated");
     }
 }

@@ -10,10 +10,10 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Experiments;
 
-/// <summary>Which data a model is measured on; what is null is a run's own.</summary>
+/// <summary>The data for an evaluation; null stands for the setting of the run.</summary>
 /// <param name="Name">Data set.</param>
 /// <param name="Root">Folder of its files.</param>
-/// <param name="Split">Part of it.</param>
+/// <param name="Split">Split of the data set.</param>
 /// <param name="Limit">Only the first so many samples.</param>
 public sealed record MeasuredPart(string? Name = null, string? Root = null, string? Split = null, int? Limit = null);
 
@@ -36,7 +36,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var run = new RunFolder(folder);
         var recipe = run.Exists ? Recipe.Load(run.RecipePath) : null;
         if (recipe is null && part.Name is null)
-            throw new RunException($"{folder} is a bundle without a run: name the data set that it is measured on");
+            throw new RunException($"{folder} is a bundle without a run: a data set must be named");
         var evaluation = recipe?.Evaluation ?? new();
         var source = part is { Name: null, Root: null } ? recipe!.Data : new DataRecipe(part.Name ?? recipe!.Data.Name, Root: part.Root);
         var opened = DataRecipe.First(source.Open(part.Split ?? evaluation.Split), part.Limit);
@@ -59,25 +59,16 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var data = (ImageDataset)DataRecipe.First(images, part.Limit);
         var task = TaskKind.DefaultFor(data);
         var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
-        return new(
-            bundle with
-            {
-                Content = bundle.Content with { Task = task },
-            },
-            data,
-            new EvaluationOptions().Batch,
-            new DataRecipe(part.Name!).UnreadableLimit
-        );
+        var unreadableLimit = new DataRecipe(part.Name!).UnreadableLimit;
+        return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, unreadableLimit);
     }
 
     private static void Check(ModelBundle bundle, LoadableDataset data)
     {
         if (bundle.Model.Classes != data.ClassNames.Count)
-            throw new RunException($"the model knows {bundle.Model.Classes} classes, and {data.Name} has {data.ClassNames.Count}");
+            throw new RunException($"{data.Name} must have the {bundle.Model.Classes} classes of the model, not {data.ClassNames.Count}");
         if (bundle.Task.FactsOf(data).ModelDefaults.Channels is { } channels && channels != bundle.Model.Channels)
-            throw new RunException(
-                $"the model takes samples of {bundle.Model.Channels} channels, and those of {data.Name} have {channels}"
-            );
+            throw new RunException($"{data.Name} must have the {bundle.Model.Channels} channels of the model, not {channels}");
     }
 
     /// <summary>Measures.</summary>

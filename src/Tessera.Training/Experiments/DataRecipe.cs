@@ -20,22 +20,32 @@ public enum OnDevice
     False,
 }
 
-/// <summary>Which data.</summary>
-/// <param name="Name">In the registry of data sets.</param>
+/// <summary>The data of a training.</summary>
+/// <param name="Name">Name in the registry of data sets.</param>
 /// <param name="Batch">Samples of one step of the loader.</param>
 /// <param name="Root">Folder of the files; by default where the data command puts them.</param>
-/// <param name="Split">Part that is trained on; minitrain for the training part without minival.</param>
+/// <param name="Split">Training split; minitrain is train without minival.</param>
 /// <param name="Workers">Threads that prepare batches.</param>
-/// <param name="Limit">Only the first so many samples; for trying things out.</param>
+/// <param name="Limit">Use only the first samples, up to this number.</param>
 /// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
 /// <param name="Minival">Share of every class that the split minival takes out of the training part.</param>
-/// <param name="PerClass">Only so many samples of every class, drawn by the seed of the subset.</param>
-/// <param name="Fraction">Only this share of every class (at least one sample), drawn by the seed of the subset.</param>
-/// <param name="List">Only the samples of a list: a name or number a line, as a run leaves them in <c>samples.txt</c>.</param>
-/// <param name="SubsetSeed">What minival, per_class and fraction are drawn by; not the seed of the training, so that several trainings see the same samples.</param>
-/// <param name="UnreadableLimit">Share of the images that may be unreadable; each is replaced by another in training and left out where the model is measured. More end the run.</param>
-/// <param name="ShrinkOnLoad">Training on JPEG files with random_resized_crop as the first transform: a file of which a part several times larger than wanted is taken is shrunk as it is decoded. What is drawn at random stays the same, pixels differ slightly; measuring never shrinks.</param>
-/// <param name="OnDevice">Images in memory: the whole set lies on train.device, and batches are made there (auto: on a GPU, where all transforms can; true; false). They are the same as without, and so are those that a model is measured on, where their transforms can.</param>
+/// <param name="PerClass">Number of samples per class, drawn by the seed of the subset.</param>
+/// <param name="Fraction">Share of every class (at least one sample), drawn by the seed of the subset.</param>
+/// <param name="List">File of samples, one name or number per line, such as a run's <c>samples.txt</c>.</param>
+/// <param name="SubsetSeed">
+/// Seed of minival, per_class and fraction; it is separate from the seed of the training, so that several trainings see the same samples.
+/// </param>
+/// <param name="UnreadableLimit">
+/// Largest share of unreadable images; a larger share ends the run. Training replaces each unreadable image, evaluation leaves it out.
+/// </param>
+/// <param name="ShrinkOnLoad">
+/// In training on JPEG files with random_resized_crop as the first transform, whether the decoder shrinks images whose crop is several
+/// times larger than its target. Random draws stay the same, pixels differ slightly; evaluation never shrinks.
+/// </param>
+/// <param name="OnDevice">
+/// Whether an in-memory set lies on train.device, where batches are made for training and, if its transforms allow it, for evaluation: auto
+/// (on a GPU, if all transforms can run there), true or false. The batches are the same either way.
+/// </param>
 public sealed record DataRecipe(
     string Name,
     [Range(1, 1 << 20)] int Batch = 128,
@@ -62,7 +72,7 @@ public sealed record DataRecipe(
     public int? PerClass { get; init; } =
         new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1
             ? PerClass
-            : throw new ArgumentException("per_class, fraction and list each choose the samples: give one of them");
+            : throw new ArgumentException("only one of per_class, fraction and list can be given");
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
     internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
@@ -80,7 +90,7 @@ public sealed record DataRecipe(
         if (data.DeviceObstacle(pipeline) is not { } obstacle)
             return device;
         return OnDevice == OnDevice.True && !measuring
-            ? throw new RunException($"data.on_device: true is not possible with {data.Name}: {obstacle}")
+            ? throw new RunException($"data.on_device cannot be true with {data.Name}: {obstacle}")
             : null;
     }
 

@@ -24,7 +24,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         if (Directory.Exists(path))
             return FromRun(path);
         if (recipe.WeightsEma)
-            throw new RunException($"model.weights_ema chooses among the weights of a run, and {path} is not the folder of a run");
+            throw new RunException($"model.weights_ema needs a run folder in model.weights, and {path} is not a folder");
         var native = Registry.Get(recipe.Name).ImageSize;
         try
         {

@@ -4,17 +4,22 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Experiments;
 
-/// <summary>Which model.</summary>
-/// <param name="Name">In the registry.</param>
+/// <summary>The model of a training.</summary>
+/// <param name="Name">Name in the registry.</param>
 /// <param name="Classes">By default as many as the data has.</param>
 /// <param name="Channels">By default as many as the data's images have.</param>
-/// <param name="ImageSize">Side, or height and width; by default the size of the data's images, where all have the same, else the model's.</param>
+/// <param name="ImageSize">Side, or height and width; by default the common size of the data's images, or else the model's.</param>
 /// <param name="Dropout">Rate of dropout; by default the variant's.</param>
 /// <param name="DropPath">Rate of stochastic depth; by default the variant's.</param>
 /// <param name="AttentionDropout">Rate of dropout of attention weights; by default the variant's.</param>
-/// <param name="Weights">What to begin with: a checkpoint, or the folder of a run, of which the newest is taken. A classifier of other classes is left fresh; position tables of another image size are resampled as the model's paper does.</param>
+/// <param name="Weights">
+/// Initial weights: a checkpoint, or a run folder, whose newest checkpoint is taken. A classifier for other classes starts fresh; position
+/// tables for another image size are resampled as in the model's paper.
+/// </param>
 /// <param name="WeightsEma">Takes the moving average of the weights of a run.</param>
-/// <param name="NewHead">Whether the classifier is left fresh; by default where its classes are not those of the weights (of a file: where their number differs).</param>
+/// <param name="NewHead">
+/// Whether the classifier starts fresh; by default if its classes differ from those of the weights (for a file, if their number differs).
+/// </param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -34,7 +39,7 @@ public sealed record ModelRecipe(
         {
             null or [] => null,
             [> 0] or [> 0, > 0] => ImageSize,
-            _ => throw new ArgumentException("image_size is one side, or height and width"),
+            _ => throw new ArgumentException("image_size must be one side, or height and width"),
         };
 
     /// <summary>As models take it.</summary>

@@ -76,13 +76,13 @@ public sealed record Recipe(
             throw new RecipeException(
                 (map["objective"] as RecipeMap)?["smoothing"]?.Place ?? map["objective"]?.Place ?? map.Place,
                 "objective.smoothing",
-                "label_smoothing in augment smooths the targets already: this must be 0"
+                "must be 0 where label_smoothing in augment smooths the targets"
             );
         if (recipe.Data.OnDevice == OnDevice.True && DeviceBatches.Obstacle(recipe.Augment.Views.SelectMany(view => view)) is { } obstacle)
             throw new RecipeException(
                 (map["data"] as RecipeMap)?["on_device"]?.Place ?? map.Place,
                 "data.on_device",
-                $"true is not possible with this augment: {obstacle}"
+                $"it cannot be true with this augment: {obstacle}"
             );
         return recipe;
     }
@@ -93,7 +93,8 @@ public sealed record Recipe(
     {
         if (Objective.TargetsType is { } wanted && !task.TargetsType.IsAssignableTo(wanted))
             throw new RunException(
-                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} learns from {wanted.Name}, and task {task.Name} has {task.TargetsType.Name}"
+                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} needs {wanted.Name}, "
+                    + $"but task {task.Name} has {task.TargetsType.Name}"
             );
         try
         {
@@ -102,7 +103,7 @@ public sealed record Recipe(
                 return main;
             return main is BackboneObjective ofBackbone
                 ? new WithAuxiliaryLosses(ofBackbone, AuxiliaryLosses.Select(loss => loss.Create(context)))
-                : throw new ArgumentException("auxiliary losses need a method that trains a backbone");
+                : throw new ArgumentException("auxiliary losses need an objective that trains a backbone");
         }
         catch (ArgumentException error)
         {
@@ -117,9 +118,10 @@ public sealed record Recipe(
     {
         var phases = objective.Phases;
         if (Phases.FirstOrDefault(given => phases.All(phase => phase.Name != given.Name)) is { } unknown)
-            throw new RunException(
-                $"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name))}"
-            );
+        {
+            var names = phases.Select(phase => phase.Name.Length == 0 ? "one without a name" : phase.Name);
+            throw new RunException($"phases: there is no phase {unknown.Name}; the objective has {string.Join(", ", names)}");
+        }
         if (Phases.GroupBy(given => given.Name).FirstOrDefault(same => same.Count() > 1) is { } repeated)
             throw new RunException($"phases: {repeated.Key} is given twice");
         return

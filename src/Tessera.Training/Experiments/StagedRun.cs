@@ -48,26 +48,28 @@ public sealed class StagedRun
 
     /// <summary>The recipes of all stages.</summary>
     /// <param name="recipePath">The recipe.</param>
-    /// <param name="settings">Single fields, as in <c>optimizer.lr=5e-4</c> for all stages or <c>stages.0.schedule.epochs=3</c> for one.</param>
+    /// <param name="settings">
+    /// Single fields, as in <c>optimizer.lr=5e-4</c> for all stages or <c>stages.0.schedule.epochs=3</c> for one stage.
+    /// </param>
     /// <param name="folder">Where the runs would go.</param>
     /// <exception cref="RecipeException">A stage cannot be used.</exception>
     public static IReadOnlyList<(string Name, Recipe Recipe)> Read(string recipePath, IEnumerable<string> settings, string folder)
     {
         var root = settings.Aggregate(RecipeReader.Read(File.ReadAllText(recipePath), recipePath), RecipeReader.Set);
         if (root[Field] is not RecipeList { Items.Count: > 0 } list)
-            throw new RecipeException(root[Field]?.Place ?? root.Place, Field, "a list of stages was expected");
+            throw new RecipeException(root[Field]?.Place ?? root.Place, Field, "must be a list of stages");
         var common = root with { Fields = [.. root.Fields.Where(f => f.Name != Field)] };
         var names = new List<string>();
         var result = new List<(string, Recipe)>();
         foreach (var item in list.Items)
         {
             if (item is not RecipeMap map || map["name"] is not RecipeValue { IsNull: false, Text: var name })
-                throw new RecipeException(item.Place, Field, "each stage has a name");
+                throw new RecipeException(item.Place, Field, "each stage must have a name");
             if (name.Length == 0 || !name.All(c => char.IsAsciiLetterOrDigit(c) || c is '_' or '-') || names.Contains(name))
                 throw new RecipeException(
                     map["name"]!.Place,
                     $"{Field}.name",
-                    $"'{name}': names of stages are different words of letters, digits, _ and -"
+                    $"'{name}' must be unique and consist of letters, digits, _ and -"
                 );
             var own = map with { Fields = [.. map.Fields.Where(f => f.Name != "name")] };
             result.Add((name, Recipe.Bind((RecipeMap)Resolve(Merge(common, own)))));
@@ -91,7 +93,7 @@ public sealed class StagedRun
                     : throw new RecipeException(
                         value.Place,
                         "",
-                        $"'{text}': there is no earlier stage of this name{(names.Count == 0 ? "" : $" (there {(names.Count == 1 ? "is" : "are")} {string.Join(", ", names)})")}"
+                        $"'{text}' must name an earlier stage{(names.Count == 0 ? ", and there is none" : $": {string.Join(", ", names)}")}"
                     ),
                 _ => node,
             };
@@ -117,7 +119,7 @@ public sealed class StagedRun
         string[] given = [.. settings];
         var full = Path.GetFullPath(folder);
         if (Exists(full) || new RunFolder(full).Exists)
-            throw new RunException($"{folder} holds runs already: go on with --resume {folder}, or choose another --out");
+            throw new RunException($"{folder} already holds runs: continue with --resume {folder}, or choose another --out");
         var recipes = Read(recipePath, given, full);
         foreach (var (name, recipe) in recipes)
             RunFolder.Write(

@@ -2,20 +2,20 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Explain;
 
-/// <summary>Explanations as one HTML page that needs nothing else.</summary>
+/// <summary>Explanations as one self-contained HTML page.</summary>
 public static class ExplainPage
 {
-    /// <summary>The page.</summary>
-    /// <param name="title">Model or run.</param>
-    /// <param name="explanations">An image each.</param>
+    /// <summary>Renders the page.</summary>
+    /// <param name="title">Name of the model or run.</param>
+    /// <param name="explanations">One explanation per image.</param>
     public static string Render(string title, IReadOnlyList<Explanation> explanations) =>
         HtmlPage.Of(
             "explanations",
             title,
             $"""
-            <section class="panel"><p>Bright is where the model looks. Roll-out: the attention of all blocks multiplied, as the classifier reads it (Abnar and Zuidema, 2020); it does not depend on the class. Grad-CAM: the places that speak for the class (Selvaraju et al., 2017).</p>{Meanings(
-                explanations
-            )}</section>
+            <section class="panel"><p>The model looks at the bright places. Roll-out multiplies the attention of all blocks as the
+            classifier reads it (Abnar and Zuidema, 2020); it does not depend on the class. Grad-CAM shows the places that speak for the
+            class (Selvaraju et al., 2017).</p>{Meanings(explanations)}</section>
             <div class="columns">
             {string.Join('\n', explanations.Select(Panel))}
             </div>
@@ -28,19 +28,29 @@ public static class ExplainPage
                 .SelectMany(one => one.Pictures)
                 .Where(p => p.Meaning is not null)
                 .GroupBy(p => p.Meaning)
-                .Select(group =>
-                    $"<p><b>{Html.Encode(string.Join(", ", group.Select(p => p.Name).Distinct()))}</b>: {Html.Encode(group.Key)}</p>"
-                )
+                .Select(group => Meaning(group.Select(p => p.Name).Distinct(), group.Key))
         );
 
+    private static string Meaning(IEnumerable<string> names, string? meaning) =>
+        $"<p><b>{Html.Encode(string.Join(", ", names))}</b>: {Html.Encode(meaning)}</p>";
+
     private static string Panel(Explanation one) =>
-        $"<section class=\"panel\"><h2>{Html.Encode(one.Source)}</h2><figure class=\"attention\" style=\"grid-template-columns:repeat({Columns(one.Pictures.Count)},minmax(0,1fr));gap:10px\">"
-        + string.Concat(
-            one.Pictures.Select(p =>
-                $"<div><img alt=\"{Html.Encode(p.Name)}\" src=\"{Png.DataUri(p.Png)}\"><small>{Html.Encode(Caption(one, p))}</small></div>"
-            )
-        )
-        + $"</figure><table><tr><th>class</th><th class=\"number\">probability</th></tr>{string.Concat(one.Choices.Select(c => $"<tr><td>{Html.Encode(c.Class)}</td><td class=\"number\">{Html.Percent(c.Probability)}</td></tr>"))}</table></section>";
+        $"""
+            <section class="panel"><h2>{Html.Encode(one.Source)}</h2>
+            <figure class="attention" style="grid-template-columns:repeat({Columns(one.Pictures.Count)},minmax(0,1fr));gap:10px">
+            {string.Concat(one.Pictures.Select(picture => Picture(one, picture)))}
+            </figure>
+            <table><tr><th>class</th><th class="number">probability</th></tr>{string.Concat(one.Choices.Select(Choice))}</table></section>
+            """;
+
+    private static string Picture(Explanation one, ExplanationPicture picture) =>
+        $"""
+            <div><img alt="{Html.Encode(picture.Name)}" src="{Png.DataUri(picture.Png)}">
+            <small>{Html.Encode(Caption(one, picture))}</small></div>
+            """;
+
+    private static string Choice((string Class, double Probability) choice) =>
+        $"""<tr><td>{Html.Encode(choice.Class)}</td><td class="number">{Html.Percent(choice.Probability)}</td></tr>""";
 
     // Few stand in one row, many in rows of the same length.
     private static int Columns(int pictures) => pictures <= 4 ? pictures : (pictures + (pictures + 3) / 4 - 1) / ((pictures + 3) / 4);

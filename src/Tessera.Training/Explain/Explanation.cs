@@ -11,7 +11,7 @@ public sealed record ExplanationPicture(string Name, byte[] Png, string? Meaning
 
 /// <summary>What a model sees in an image and where.</summary>
 /// <param name="Source">Name of the image.</param>
-/// <param name="Explained">The class that Grad-CAM speaks of.</param>
+/// <param name="Explained">The class that Grad-CAM explains.</param>
 /// <param name="Choices">The likeliest classes with their probabilities.</param>
 /// <param name="Pictures">The image, then a map laid over it each.</param>
 public sealed record Explanation(
@@ -30,7 +30,7 @@ public sealed record Explanation(
     /// <param name="image">[1, C, H, W], normalised, where the model is.</param>
     /// <param name="normalization">What was done to it.</param>
     /// <param name="classes">Name per class.</param>
-    /// <param name="label">The class that Grad-CAM shall speak of; the likeliest when null.</param>
+    /// <param name="label">The class that Grad-CAM explains; null for the likeliest.</param>
     /// <param name="probabilities">What logits, [1, classes], mean as probabilities; their softmax when null.</param>
     public static Explanation Of(
         string source,

@@ -18,7 +18,7 @@ public static class GradCam
     /// <param name="model">In evaluation mode.</param>
     /// <param name="image">[1, C, H, W], normalised.</param>
     /// <param name="label">The class.</param>
-    /// <returns>Null where none of the last blocks has a grid of patches that the logit depends on.</returns>
+    /// <returns>The map; null if the logit depends on the patches of none of the last blocks.</returns>
     public static HeatMap? Of(Backbone model, Tensor image, int label)
     {
         using var scope = new Scope();

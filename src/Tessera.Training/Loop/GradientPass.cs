@@ -27,7 +27,7 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
     /// <summary>Samples that pass at a time at most; null for whole batches.</summary>
     internal int? Largest { get; set; } = setup.Options.MicroBatch;
 
-    /// <summary>Adds the gradients of the batches, whose losses count by their samples, to those of the parameters, which are none at first.</summary>
+    /// <summary>Computes the gradients of the batches; each loss is weighted by the number of its samples.</summary>
     /// <param name="batches">Of one step.</param>
     /// <param name="progress">Where training stands.</param>
     /// <param name="start">Where a step that is done again begins.</param>
@@ -77,15 +77,16 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
         {
             foreach (var (i, part) in parts.Index())
                 all.Guard(() =>
-                    metrics = all.Pass(part, () =>
-                        Add(part, part.IsPlaceholder ? 0 : part.Count / total, progress, metrics, i == parts.Length - 1)
-                    )
-                );
+                {
+                    var (share, last) = (part.IsPlaceholder ? 0 : part.Count / total, i == parts.Length - 1);
+                    metrics = all.Pass(part, () => Add(part, share, progress, metrics, last));
+                });
         }
         catch (TorchException error) when (MicroBatches.IsOutOfMemory(error))
         {
             throw new StepMemoryException(
-                $"{parts.Max(part => part.Count)} samples do not fit into the memory of {device} at step {progress.Step}: with several processes the number is not halved by itself; try train.micro_batch, or more processes ({Line(error)})",
+                $"{parts.Max(part => part.Count)} samples do not fit into the memory of {device} at step {progress.Step}: "
+                    + $"several processes cannot halve them automatically; try train.micro_batch or more processes ({Line(error)})",
                 error
             );
         }
@@ -145,7 +146,8 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
             );
         if (!setup.Objective.MeanOverSamples)
             throw new StepMemoryException(
-                $"a batch of {samples} does not fit into the memory of {device} at step {progress.Step}, and this method compares the samples of a batch, so that it cannot be divided: try a smaller data.batch, or {advice} ({Line(error)})",
+                $"a batch of {samples} does not fit into the memory of {device} at step {progress.Step} and cannot be divided, since this "
+                    + $"objective compares the samples of a batch: try a smaller data.batch, or {advice} ({Line(error)})",
                 error
             );
         return MicroBatches.Half(samples);

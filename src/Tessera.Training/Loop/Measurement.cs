@@ -8,8 +8,8 @@ namespace Tessera.Training.Loop;
 public static class Measurement
 {
     /// <summary>
-    /// Gives an evaluator every batch; batches that do not fit into memory pass in parts with the same result. The model is in the mode
-    /// that it was in before when this returns.
+    /// Passes every batch to an evaluator; a batch that does not fit into memory passes in parts with the same result. The mode of the
+    /// model is restored afterwards.
     /// </summary>
     /// <param name="model">What is measured.</param>
     /// <param name="batches">Samples; their tensors are freed.</param>

@@ -4,7 +4,7 @@ using Tessera.Models;
 
 namespace Tessera.Training.Loop;
 
-/// <summary>The loss, or a gradient, became infinite or no number; the message is one line that says where it began and what to try.</summary>
+/// <summary>The loss or a gradient is not finite; the message is one line that names the first cause and a remedy.</summary>
 public sealed class NonFiniteLossException : Exception
 {
     private NonFiniteLossException(string message, Exception? inner = null)
@@ -34,7 +34,7 @@ public sealed class NonFiniteLossException : Exception
         var (where, what) = Find(objective, phase, batch, progress);
         string[] advice =
             where == "the batch"
-                ? ["look at these samples and at the transforms"]
+                ? ["check these samples and the transforms"]
                 :
                 [
                     string.Create(CultureInfo.InvariantCulture, $"try a lower optimizer.lr (now {learningRate:G3})"),
@@ -45,7 +45,8 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: {what}; {string.Join(", ", advice)}"
+                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: "
+                    + $"{what}; {string.Join(", ", advice)}"
             )
         )
         {
@@ -73,7 +74,8 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"
+                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; "
+                    + $"try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"
             )
         )
         {

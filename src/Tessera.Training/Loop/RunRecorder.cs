@@ -4,7 +4,7 @@ using Tessera.Training.Runs;
 
 namespace Tessera.Training.Loop;
 
-/// <summary>Writes what happens to the run's log and checkpoints, and tells whoever watches. Of several processes only rank 0 has a run.</summary>
+/// <summary>Writes the log and checkpoints of a run and reports events. Of several processes only rank 0 has a run.</summary>
 internal sealed class RunRecorder : IDisposable
 {
     private readonly TrainingSetup setup;

@@ -78,7 +78,8 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
 
     private IEnumerable<Parameter> Learned => learned.Select(entry => entry.Parameter);
 
-    // Clips gradients; looks at them where clipping measures them anyway, or something goes by them: a step to be left out, the way uphill, a scale that fell too far.
+    // Clips gradients. Checks them if clipping measures them anyway, or if something depends on them: a step that may be skipped, a
+    // sharpness-aware step, or a scale that fell too far.
     private void CheckGradients(IReadOnlyList<Batch> batches, Progress progress, double loss)
     {
         var norm = phase.ClipGrad is { } limit ? GradientClipping.ByNorm(clipped, limit) : 0;

@@ -28,7 +28,7 @@ public sealed class Trainer : IDisposable
     private readonly GradientPass[] gradients;
     private readonly Workers? workers;
     private readonly Device device;
-    private readonly Pace pace = new();
+    private readonly ThroughputMeter throughput = new();
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
     private long ahead;
@@ -58,23 +58,24 @@ public sealed class Trainer : IDisposable
         gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
-            report(new ProcessesDiffer(setup.Group.Size, "this method compares the samples of a batch, and each process compares its own"));
+            report(
+                new ProcessesDiffer(setup.Group.Size, "this objective compares the samples of a batch, and each process compares its own")
+            );
     }
 
     private static void Check(TrainingSetup setup, RunFolder? run)
     {
         if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.micro_batch divides batches, and this method compares the samples of a batch: leave it out, and choose data.batch"
+                "train.micro_batch must be left out: this objective compares the samples of a batch, which cannot be divided"
             );
         if (setup.Options.GradAccumSteps > 1 && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.grad_accum_steps adds up the losses of several batches, and this method compares the samples of a batch: "
-                    + "a larger data.batch would be another loss"
+                "train.grad_accum_steps must be 1: this objective compares the samples of a batch, and accumulation does not enlarge it"
             );
         if (setup.Options.NonFinite == NonFiniteAction.Skip && setup.Phases.Count > 1)
             throw new RunException(
-                "train.non_finite: skip leaves out a whole step, and the phases of this method step one after the other: choose stop or rollback"
+                "train.non_finite must be stop or rollback: this objective has several phases, and skip leaves out a whole step"
             );
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
             throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
@@ -97,8 +98,8 @@ public sealed class Trainer : IDisposable
     public Arithmetic? Arithmetic { get; set; }
 
     /// <summary>
-    /// Forward passes of the model that a step of a sample costs (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null
-    /// where that is not known.
+    /// Forward passes of the model per sample and step (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null if
+    /// unknown.
     /// </summary>
     public double? ForwardPasses => setup.Objective.ForwardPasses * (setup.Options.Sam is null ? 1 : 2);
 
@@ -122,7 +123,7 @@ public sealed class Trainer : IDisposable
         }
         if (position.StepsPerEpoch != StepsPerEpoch)
             throw new RunException(
-                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps in an epoch, this run {StepsPerEpoch}: "
+                $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps per epoch, but this run has {StepsPerEpoch}: "
                     + "data, batch or accumulation differ"
             );
         Restore(found, position);
@@ -257,7 +258,7 @@ public sealed class Trainer : IDisposable
             step++;
             nonFinite.Passed();
             interval = interval.Add(metrics);
-            pace.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
+            throughput.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
         }
         if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0)
             LogInterval(epoch);
@@ -270,8 +271,8 @@ public sealed class Trainer : IDisposable
                     TotalSteps,
                     metrics.Loss,
                     LearningRate,
-                    pace.ImagesPerSecond,
-                    pace.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
+                    throughput.ImagesPerSecond,
+                    throughput.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
                 )
             );
     }
@@ -354,9 +355,9 @@ public sealed class Trainer : IDisposable
         if (validation.Run(stop) is not { } time)
             return false;
         recorder.Note(validation.Last!.Unreadable, setup.Test!.Split);
-        pace.Evaluation(time);
+        throughput.Evaluation(time);
         evaluated = true;
-        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(pace.EvaluationSeconds, 3))]);
+        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(throughput.EvaluationSeconds, 3))]);
         recorder.Report(new Evaluated(Epoch - 1, validation.Last, validation.LastEma));
         SaveCheckpoint(validation.Last.Score);
         return true;
@@ -392,8 +393,8 @@ public sealed class Trainer : IDisposable
         // Nothing but steps that were left out.
         if (interval.Steps == 0)
             return;
-        var (seconds, waited) = pace.Take();
-        var speed = pace.ImagesPerSecond;
+        var (seconds, waited) = throughput.Take();
+        var speed = throughput.ImagesPerSecond;
         recorder.Write(
             "step",
             epoch,

@@ -33,7 +33,7 @@ internal sealed class Workers : IDisposable
     /// <summary>Whether any process was asked to stop, as of the last step.</summary>
     internal bool Stopping { get; private set; }
 
-    /// <summary>Begins a step: random numbers drawn inside of the model depend on seed, process and step alone, so that they need not be saved.</summary>
+    /// <summary>Begins a step. Random numbers of the model depend only on seed, process and step, so that they need not be saved.</summary>
     internal void Begin(ulong seed, long step)
     {
         group.Step = step;
@@ -43,7 +43,7 @@ internal sealed class Workers : IDisposable
     // Apart from those that the loader draws by.
     private const int RandomStream = 7 << 20;
 
-    /// <summary>The parts of a step in which the batches pass here: as many as in every other process, since all take part in each.</summary>
+    /// <summary>Divides a batch into as many parts as in every other process, since all processes take part in each pass.</summary>
     internal IEnumerable<Batch> Split(Batch batch, int? largest)
     {
         var parts = largest is { } most ? (BatchShare.Largest(batch.GlobalCount, Count) + most - 1) / most : 1;
@@ -78,7 +78,7 @@ internal sealed class Workers : IDisposable
         }
     }
 
-    /// <summary>The gradients of the backward pass that follows, and what was gathered before, become the mean over all processes.</summary>
+    /// <summary>Averages the accumulated gradients and those of the next backward pass over all processes.</summary>
     internal void Average(PhaseSetup phase, Tensor loss) => parallel[phase].Average(loss);
 
     /// <summary>Exchanges tensors; whoever fails is named.</summary>

@@ -26,9 +26,8 @@ public static class AdvancedLoss
     ) =>
         Torch.Scope(() =>
         {
-            var distillation =
-                ClassificationLosses.SoftCrossEntropy(student / temperature, (teacher.Detach() / temperature).Softmax(-1))
-                * (temperature * temperature);
+            var soft = (teacher.Detach() / temperature).Softmax(-1);
+            var distillation = ClassificationLosses.SoftCrossEntropy(student / temperature, soft) * (temperature * temperature);
             var crossEntropy = ClassificationLosses.CrossEntropy(student, labels, smoothing);
             return (distillation * share + crossEntropy * (1 - share), distillation, crossEntropy);
         });

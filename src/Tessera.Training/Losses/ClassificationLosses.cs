@@ -79,14 +79,17 @@ public static class ClassificationLosses
     /// <param name="teacher">Of the teacher, [B, C].</param>
     /// <param name="kind">Soft or hard.</param>
     /// <param name="temperature">T of the soft form.</param>
-    /// <param name="perBatch">Soft: divides by the batch alone, as the paper's formula; else by batch times classes, as the published code.</param>
+    /// <param name="perBatch">
+    /// For the soft form: whether to divide by the batch alone, as in the paper's formula, or by batch times classes, as in the published
+    /// code.
+    /// </param>
     public static Tensor FromTeacher(Tensor logits, Tensor teacher, DistillationKind kind, double temperature = 1, bool perBatch = false) =>
         Torch.Scope(() =>
         {
             if (kind == DistillationKind.Hard)
                 return Single(logits).CrossEntropyLoss(teacher.Argmax(1));
             if (kind != DistillationKind.Soft)
-                throw new ArgumentOutOfRangeException(nameof(kind), kind, "soft or hard");
+                throw new ArgumentOutOfRangeException(nameof(kind), kind, "kind must be soft or hard");
             var theirs = (Single(teacher) / temperature).LogSoftmax(1);
             var ours = (Single(logits) / temperature).LogSoftmax(1);
             var divisor = perBatch ? logits.Size(0) : logits.Elements;

@@ -26,7 +26,7 @@ public static class ColumnSupervision
     {
         if (reconstructions.Count != logits.Count - 1)
             throw new ArgumentException(
-                $"{logits.Count} heads and {reconstructions.Count} reconstructions: there should be {logits.Count - 1}",
+                $"{logits.Count} heads need {logits.Count - 1} reconstructions, not {reconstructions.Count}",
                 nameof(reconstructions)
             );
         using var scope = new Scope();

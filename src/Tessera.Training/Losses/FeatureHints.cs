@@ -18,7 +18,7 @@ public static class FeatureHints
             target = target.Detach();
             var (ours, theirs) = (student.Size(1), target.Size(1));
             if (ours != theirs && !resampled)
-                throw new ShapeException($"{ours} tokens are to imitate {theirs}");
+                throw new ShapeException($"student and target must have the same number of tokens, not {ours} and {theirs}");
             if (ours > theirs)
                 student = Shortened(student, theirs);
             else if (theirs > ours)
@@ -33,7 +33,7 @@ public static class FeatureHints
     {
         var (batch, count, channels) = tokens.Shape;
         if (count % length != 0)
-            throw new ShapeException($"{count} tokens cannot be averaged to {length}: the numbers have to divide");
+            throw new ShapeException($"{count} tokens cannot be averaged to {length}: {count} must be a multiple of {length}");
         return tokens.Reshape(batch, length, count / length, channels).Mean(2);
     }
 

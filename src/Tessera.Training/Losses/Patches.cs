@@ -35,7 +35,10 @@ public static class Patches
     /// <summary>Which patches are seen: those with the smallest noise, in its order.</summary>
     /// <param name="noise">Uniform draws, [B, L].</param>
     /// <param name="ratio">Share that is hidden; what is seen is rounded down.</param>
-    /// <returns>Indices of the patches that are seen [B, K], where in the shuffled order each patch stands [B, L], and 1 for hidden ones [B, L].</returns>
+    /// <returns>
+    /// Indices of the visible patches [B, K], positions of all patches in the shuffled order [B, L], and a mask with 1 for hidden patches
+    /// [B, L].
+    /// </returns>
     /// <exception cref="ArgumentException">Nothing would be hidden, or everything.</exception>
     public static (Tensor Kept, Tensor Restore, Tensor Mask) Hide(Tensor noise, double ratio) =>
         Torch.Scope(() =>
@@ -44,7 +47,7 @@ public static class Patches
             var kept = (int)(count * (1 - ratio));
             if (kept == count || kept == 0)
                 throw new ArgumentException(
-                    $"a mask ratio of {ratio} leaves {kept} of {count} patches to be seen: some have to be hidden, and some seen",
+                    $"a mask ratio of {ratio} leaves {kept} of {count} patches visible: some must be visible, and some hidden",
                     nameof(ratio)
                 );
             var shuffled = noise.Argsort(1);

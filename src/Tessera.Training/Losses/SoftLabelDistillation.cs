@@ -1,9 +1,15 @@
 namespace Tessera.Training.Losses;
 
-/// <summary>Distillation by the teacher's soft labels alone, without hard labels or a token of its own (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
+/// <summary>
+/// Distillation by the teacher's soft labels alone, without hard labels or a distillation token (Shen et al., 2021, arXiv:2111.05297,
+/// section 4).
+/// </summary>
 public static class SoftLabelDistillation
 {
-    /// <summary>Cross-entropy of the student against the teacher's distribution, both logits divided by T; no factor T^2, no entropy of the teacher.</summary>
+    /// <summary>
+    /// Cross-entropy of the student against the teacher's distribution, both logits divided by T, without the factor T^2 and without the
+    /// teacher's entropy.
+    /// </summary>
     /// <param name="student">Logits, [B, K].</param>
     /// <param name="teacher">Logits, [B, K]; no gradient flows to them.</param>
     /// <param name="temperature">T, above 0.</param>

@@ -29,7 +29,9 @@ public static class TokenLabeling
     /// <param name="smoothing">Label smoothing s, in [0, 1).</param>
     /// <param name="axes">How boxes are read.</param>
     /// <returns>[B, K, 2 + L L]: smoothed ground truth, label of the image, labels of the tokens by rows; [B, K, 2] for L = 1.</returns>
-    /// <remarks>Labels are softmax * (1 - s + s / K) + s / K: those of image and tokens sum to 1 + s / K, as in the published code.</remarks>
+    /// <remarks>
+    /// Labels are softmax * (1 - s + s / K) + s / K, so the labels of image and tokens sum to 1 + s / K, as in the published code.
+    /// </remarks>
     public static Tensor Targets(
         Tensor scores,
         Tensor indices,
@@ -93,7 +95,9 @@ public static class TokenLabeling
         }
     }
 
-    /// <summary>Cross-entropy of the class token against the image's label plus that of every patch token against its own (equation 4).</summary>
+    /// <summary>
+    /// Cross-entropy of the class token against the label of the image plus that of every patch token against its own label (equation 4).
+    /// </summary>
     /// <param name="logits">Of the class token, [B, K].</param>
     /// <param name="dense">Of the patch tokens, row b belonging to image b, [B, N, K].</param>
     /// <param name="target">As <see cref="Targets"/> gives it, [B, K, 2 + N]; or one label for all tokens, [B, K].</param>
@@ -124,7 +128,7 @@ public static class TokenLabeling
             {
                 if (target.Size(2) != 2 + tokens)
                     throw new ShapeException(
-                        $"labels for {target.Size(2) - 2} tokens, the model has {tokens}: the target should be [{batch}, {classes}, {2 + tokens}]"
+                        $"the target must be [{batch}, {classes}, {2 + tokens}] for {tokens} tokens; it has labels of {target.Size(2) - 2}"
                     );
                 image = target.Select(2, 1);
                 perToken = target.Slice(2, 2).Transpose(1, 2);

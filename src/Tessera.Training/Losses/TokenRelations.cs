@@ -16,7 +16,9 @@ public enum TokenRelation
     Kk,
 }
 
-/// <summary>Relations of tokens within an attention, as a target of distillation (Ren et al., 2023, arXiv:2301.01296, section 3.3).</summary>
+/// <summary>
+/// Relations of tokens within an attention, as a target of distillation (Ren et al., 2023, arXiv:2301.01296, section 3.3).
+/// </summary>
 public static class TokenRelations
 {
     /// <summary>Logarithm of softmax(a b^T / sqrt(d)), [B, h, N, N].</summary>
@@ -55,8 +57,8 @@ public static class TokenRelations
     {
         if (student.Shape != teacher.Shape)
             throw new ShapeException(
-                $"relations of {student.Size(1)} heads and {student.Size(2)} tokens are to imitate "
-                    + $"{teacher.Size(1)} heads and {teacher.Size(2)} tokens"
+                $"student and teacher must have the same heads and tokens, not {student.Size(1)} heads and {student.Size(2)} tokens "
+                    + $"beside {teacher.Size(1)} heads and {teacher.Size(2)} tokens"
             );
         var theirs = teacher.Detach();
         return (theirs.Exp() * (theirs - student)).Sum(-1);

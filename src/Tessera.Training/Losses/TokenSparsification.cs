@@ -22,7 +22,9 @@ public static class TokenSparsification
     /// <param name="Distillation">Of the teacher's logits, and of its tokens.</param>
     public sealed record Weights(double Classification = 1, double Ratio = 2, double Distillation = 0.5);
 
-    /// <summary>The loss with its parts <c>classification</c>, <c>ratio</c>, <c>class_distillation</c> and <c>token_distillation</c>, unweighted.</summary>
+    /// <summary>
+    /// The loss with its unweighted parts <c>classification</c>, <c>ratio</c>, <c>class_distillation</c> and <c>token_distillation</c>.
+    /// </summary>
     /// <param name="logits">[B, K].</param>
     /// <param name="tokens">All patch tokens [B, N, D], or their logits [B, N, K].</param>
     /// <param name="teacherLogits">[B, K].</param>
@@ -49,7 +51,7 @@ public static class TokenSparsification
     )
     {
         if (decisions.Count != ratios.Count)
-            throw new ArgumentException($"{decisions.Count} decisions and {ratios.Count} ratios", nameof(ratios));
+            throw new ArgumentException($"there must be one ratio per decision, not {ratios.Count} for {decisions.Count}", nameof(ratios));
         using var scope = new Scope();
         weights ??= new();
         var classification = logits.CrossEntropyLoss(targets);
@@ -58,8 +60,9 @@ public static class TokenSparsification
             .Aggregate((a, b) => a + b);
         var classes = Divergence(logits, teacherLogits).Mean();
         var kept = mask.Squeeze(2).Gt(0.5).To(tokens.DType); // [B, N]
+        // [B, N]
         var differences =
-            term == TokenTerm.MeanSquared ? (tokens - teacherTokens.Detach()).Square().Mean([-1]) : Divergence(tokens, teacherTokens); // [B, N]
+            term == TokenTerm.MeanSquared ? (tokens - teacherTokens.Detach()).Square().Mean([-1]) : Divergence(tokens, teacherTokens);
         var perToken = (differences * kept).Sum() / kept.Sum().ClampMin(1);
         var total =
             weights.Classification * classification

@@ -11,7 +11,7 @@ public abstract class BackboneObjective(Backbone student) : Objective(student)
     public Backbone Student => (Backbone)Model;
 
     /// <summary>
-    /// The share of right answers for the log, where each sample has one class: a mixed or smoothed batch has no answer that is simply right.
+    /// Accuracy for the log if each sample has one class; empty for a mixed or smoothed batch.
     /// </summary>
     /// <param name="logits">[B, classes].</param>
     /// <param name="batch">Whose answers they are.</param>

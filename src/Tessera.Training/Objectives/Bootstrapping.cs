@@ -37,12 +37,14 @@ public sealed partial class Bootstrapping : BackboneObjective
         var blocks = student.Transformer;
         if (blocks.Count == 0)
             throw new ArgumentException(
-                $"bootstrapping derives a CNN from the blocks of a plain ViT (bootstrap_vit_*, vit_*, deit_*): {student.GetType().Name} has none"
+                $"bootstrapping needs the blocks of a plain ViT (bootstrap_vit_*, vit_*, deit_*), not {student.GetType().Name}"
             );
         var shared = options.Mode == BootstrappingMode.Shared;
         var (dim, hidden, heads) = ((int)blocks[0].Out.Weight.Size(0), (int)blocks[0].Hidden.Weight.Size(0), blocks[0].Heads);
         var patch =
-            options.Stem == AgentStem.VitLike ? student.ImageSize.Height / (int)Observed.Probe(student, [student.BlockPaths[0]])[0][2] : 1;
+            options.Stem == AgentStem.VitLike
+                ? student.ImageSize.Height / (int)BlockOutputs.Probe(student, [student.BlockPaths[0]])[0][2]
+                : 1;
         var dropout = options.Dropout ?? (student is BootstrapVit vit ? vit.Options.Dropout : 0);
         return new AgentCnn(
             new(
@@ -71,8 +73,8 @@ public sealed partial class Bootstrapping : BackboneObjective
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, tokens) = Observed.Run(Student, new(batch.Inputs), Student.BlockPaths);
-        var (theirs, maps) = Observed.Run(agent, new(batch.Inputs), agent.BlockPaths);
+        var (outputs, tokens) = BlockOutputs.Run(Student, new(batch.Inputs), Student.BlockPaths);
+        var (theirs, maps) = BlockOutputs.Run(agent, new(batch.Inputs), agent.BlockPaths);
         Tensor[] ours = [.. tokens.Select(t => t.Slice(1, Student.NumPrefixTokens))];
         var terms = Terms(outputs.Logits, theirs.Logits, ours, maps, logits => Supervised.Base(logits, batch, 0));
         return new(Total(terms, progress))
@@ -128,7 +130,10 @@ public sealed partial class Bootstrapping : BackboneObjective
     private static Tensor Sum(IReadOnlyList<Tensor> terms) => Torch.Stack([.. terms]).Sum();
 }
 
-/// <summary>The terms of a step. The agent learns by its own, the ViT by the others: gradients of one never reach the other, unless weights are shared.</summary>
+/// <summary>
+/// The terms of a step. The agent learns by its terms, the ViT by the others; gradients of one never reach the other, unless weights are
+/// shared.
+/// </summary>
 internal sealed record BootstrappingTerms(
     Tensor AgentLabels,
     Tensor Labels,
@@ -179,7 +184,9 @@ public sealed record BootstrappingWeights(
 /// <param name="Stem">vit_like or resnet_like.</param>
 /// <param name="StemWidth">Channels inside of the resnet-like stem.</param>
 /// <param name="StemStride">Stride of that stem: 8, or 4 or 2 for small images.</param>
-/// <param name="DownSample">Blocks after which the agent's map is halved; by default 0 and 1 after a resnet-like stem, none otherwise.</param>
+/// <param name="DownSample">
+/// Blocks after which the agent's map is halved; by default 0 and 1 after a resnet-like stem, and none after another stem.
+/// </param>
 /// <param name="PreNorm">Norms of the agent before its convolutions; the published agent of the base size has them on the branches.</param>
 /// <param name="Convolution">Joint: plain (3 x 3) or many_head.</param>
 /// <param name="Weights">Of the terms; by default those published for the mode (in joint mode 1, 1, 1, 1, 0, 10).</param>

@@ -47,35 +47,22 @@ public sealed partial class Distillation : BackboneObjective
             return new(own) { Scores = Accuracy(outputs.Logits, batch) };
         if (!outputs.Named.TryGetValue(Outputs.Distillation, out var distilled))
             throw new InvalidOperationException(
-                $"{Student.GetType().Name} has no distillation token: choose a model that has one (deit_*_distilled_*), or objective.kind none"
+                $"{Student.GetType().Name} has no distillation token: choose deit_*_distilled_* or objective.kind none"
             );
         Tensor theirs;
         using (Torch.NoGrad())
             theirs = stored is null ? teacher!.Call(batch.Inputs) : stored.Of(batch)[0];
         if (theirs.Size(1) != distilled.Size(1))
-            throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {distilled.Size(1)}");
-        var total = ClassificationLosses.Distillation(
-            own,
-            distilled,
-            theirs,
-            options.Kind,
-            options.Alpha,
-            options.Temperature,
-            options.PerBatch
-        );
+            throw new ShapeException($"the teacher must have the {distilled.Size(1)} classes of the student, not {theirs.Size(1)}");
+        var (kind, temperature, perBatch) = (options.Kind, options.Temperature, options.PerBatch);
+        var total = ClassificationLosses.Distillation(own, distilled, theirs, kind, options.Alpha, temperature, perBatch);
         return new(total)
         {
             Scores = Accuracy(outputs.Logits, batch),
             Parts = new Dictionary<string, Tensor>
             {
                 ["class_loss"] = own.Detach(),
-                ["teacher_loss"] = ClassificationLosses.FromTeacher(
-                    distilled.Detach(),
-                    theirs,
-                    options.Kind,
-                    options.Temperature,
-                    options.PerBatch
-                ),
+                ["teacher_loss"] = ClassificationLosses.FromTeacher(distilled.Detach(), theirs, kind, temperature, perBatch),
             },
         };
     }
@@ -87,8 +74,10 @@ public sealed partial class Distillation : BackboneObjective
 /// <param name="Alpha">Weight of the teacher's loss.</param>
 /// <param name="Temperature">Of the soft form.</param>
 /// <param name="Smoothing">Label smoothing of the class token's loss.</param>
-/// <param name="PerBatch">Soft: divides by the batch alone, as the paper's formula, instead of by batch times classes, as the published code.</param>
-/// <param name="Stored">Folder that keeps what the teacher puts out, made when it is missing; for images that are the same in every epoch.</param>
+/// <param name="PerBatch">
+/// For the soft form: whether to divide by the batch alone, as in the paper's formula, or by batch times classes, as in the published code.
+/// </param>
+/// <param name="Stored">Folder for the teacher's stored outputs, made if missing; needs images that are the same in every epoch.</param>
 [RecipeName("distillation")]
 public sealed record DistillationOptions(
     TeacherOptions? Teacher = null,

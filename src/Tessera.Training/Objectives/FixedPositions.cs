@@ -7,13 +7,15 @@ namespace Tessera.Training.Objectives;
 /// <summary>What the encoders of masked-image pre-training begin with.</summary>
 internal static class FixedPositions
 {
-    /// <summary>The student as a plain ViT, with positions by sines that do not learn, and initialised as published unless it is trained already.</summary>
+    /// <summary>
+    /// The student as a plain ViT with fixed sine positions, initialised as published unless it has been trained already.
+    /// </summary>
     /// <exception cref="ArgumentException">It is another model, or has no class token or final norm.</exception>
     internal static Vit Prepare(Backbone student, bool pretrained, string method)
     {
         if (student is not Vit { Options: { Pool: "token", NoEmbedClass: false } options } vit || student is Deit)
             throw new ArgumentException(
-                $"{method} trains a plain ViT with a class token (vit_*, tinymim_vit_*_pretrain), not {student.GetType().Name}"
+                $"{method} needs a plain ViT with a class token (vit_*, tinymim_vit_*_pretrain), not {student.GetType().Name}"
             );
         using var scope = new Scope();
         using var outside = Torch.NoGrad();

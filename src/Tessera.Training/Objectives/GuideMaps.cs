@@ -38,7 +38,8 @@ internal sealed class GuideMaps
             transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomShift or RandomVerticalFlip
         )
             is { } other
-            ? $"{TransformRegistry.NameOf(other)} in augment: the maps of a guide can only be cut and mirrored as random_resized_crop and random_horizontal_flip do it with images"
+            ? $"{TransformRegistry.NameOf(other)} in augment: stored maps of a guide can follow only random_resized_crop and "
+                + "random_horizontal_flip"
         : augment.OfType<RandomResizedCrop>().Any() ? null
         : TeacherStore.Obstacle(augment);
 
@@ -48,7 +49,7 @@ internal sealed class GuideMaps
         var replayed = context.Augment.OfType<RandomResizedCrop>().Any();
         var (height, width) = guide.ImageSize;
         if (replayed && height != width)
-            throw new ArgumentException($"objective.stored: maps are cut for a guide of square images, this one takes {height} x {width}");
+            throw new ArgumentException($"objective.stored: the guide must take square images, not {height} x {width}");
         return new(
             replayed
                 ? TeacherStore.Open(folder, guide, context, [new Squash(height, Interpolation.Bilinear)], false, images =>

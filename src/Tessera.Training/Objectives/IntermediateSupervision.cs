@@ -6,7 +6,10 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>Training of a RevCol with heads and decoders along its columns: early ones paint the image, late ones classify (Cai et al., 2022, arXiv:2212.11696, section 2.2).</summary>
+/// <summary>
+/// Training of a RevCol with heads and decoders along its columns: early columns paint the image, late columns classify (Cai et al., 2022,
+/// arXiv:2212.11696, section 2.2).
+/// </summary>
 public sealed class IntermediateSupervision : BackboneObjective
 {
     private readonly IntermediateSupervisionOptions options;
@@ -22,7 +25,7 @@ public sealed class IntermediateSupervision : BackboneObjective
     {
         if (student is not RevCol { Options.Supervision: true })
             throw new ArgumentException(
-                $"intermediate supervision is for a RevCol with several heads (revcol_*), not {student.GetType().Name}"
+                $"intermediate supervision needs a RevCol with several heads (revcol_*), not {student.GetType().Name}"
             );
         (this.options, this.normalization) = (options, normalization);
     }

@@ -40,7 +40,7 @@ public sealed partial class LinearProbe : BackboneObjective
             && b.Shape == new Shape(student.Classes)
                 ? (w, b)
                 : throw new ArgumentException(
-                    $"a linear probe takes the place of a classifier that is one linear map; that of {student.GetType().Name} is not"
+                    $"a linear probe needs a classifier that is one linear map, which {student.GetType().Name} does not have"
                 );
         student.RequireGrad(false);
         norm = new BatchNorm(student.NumFeatures, Eps, affine: false);
@@ -86,8 +86,8 @@ public sealed record LinearProbeOptions([Range(0, 0.999)] double Smoothing = 0) 
     public override IReadOnlyList<Need> Needs =>
         [
             new Need.Views(1),
-            new Need.NoAuxiliaryLosses("a linear probe leaves the model as it is: auxiliary losses would have nothing to change"),
-            new Need.NoAverage("a linear probe writes the classifier after each step: a moving average of it (train.ema) would lag by one"),
+            new Need.NoAuxiliaryLosses("a linear probe freezes the model, so auxiliary losses must be left out"),
+            new Need.NoAverage("a linear probe writes the classifier after each step, so train.ema must be left out"),
         ];
 
     /// <inheritdoc/>

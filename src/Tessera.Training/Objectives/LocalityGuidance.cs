@@ -37,16 +37,16 @@ public sealed partial class LocalityGuidance : BackboneObjective
         (this.options, this.guide, this.stored) = (options, guide, stored);
         guide.RequireGrad(false);
         var depth = student.BlockPaths.Count;
-        paths = Observed.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
-        var widths = Observed.Probe(student, paths).Select(shape => shape[1]).ToArray();
-        long[] stages = [.. Observed.ProbePyramid(guide)];
+        paths = BlockOutputs.Paths(student, options.StudentBlocks ?? [0, depth / 2, depth - 1], "objective.student_blocks");
+        var widths = BlockOutputs.Probe(student, paths).Select(shape => shape[1]).ToArray();
+        long[] stages = [.. BlockOutputs.ProbePyramid(guide)];
         levels = options.GuideLevels ?? [.. Enumerable.Range(0, stages.Length)];
         if (levels.Count != paths.Count)
             throw new ArgumentException(
-                $"{paths.Count} blocks of the student and {levels.Count} levels of the guide: name as many objective.student_blocks as guide_levels"
+                $"objective.student_blocks and objective.guide_levels must have the same length, not {paths.Count} and {levels.Count}"
             );
         if (levels.Any(level => level < 0 || level >= stages.Length))
-            throw new ArgumentException($"objective.guide_levels: the guide has {stages.Length} levels, counted from 0");
+            throw new ArgumentException($"objective.guide_levels must be 0 to {stages.Length - 1}, the levels of the guide");
         featureTransforms = new(
             options.Kind == AlignmentKind.Linear ? widths.Select((width, i) => new Conv2d(width, stages[levels[i]], 1)) : []
         );
@@ -61,7 +61,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var (outputs, blocks) = Observed.Run(Student, new(batch.Inputs), paths);
+        var (outputs, blocks) = BlockOutputs.Run(Student, new(batch.Inputs), paths);
         Tensor[] theirs;
         using (Torch.NoGrad())
         {
@@ -75,7 +75,11 @@ public sealed partial class LocalityGuidance : BackboneObjective
             .Stack([
                 .. theirs.Select(
                     (target, i) =>
-                        FeatureAlignment.Loss(Adapted(i, Observed.Map(Student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
+                        FeatureAlignment.Loss(
+                            Adapted(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
+                            target,
+                            options.Kind
+                        )
                 ),
             ])
             .Sum();
@@ -108,7 +112,10 @@ public enum GuideStatistics
 /// <param name="Kind">linear, attention or similarity.</param>
 /// <param name="GuideBatchNorm">running, or batch as in the published code.</param>
 /// <param name="Smoothing">Label smoothing.</param>
-/// <param name="Stored">Folder that keeps the guide's maps, made when it is missing: of images that are the same in every epoch, or of whole images, whose maps are then cut and mirrored with them.</param>
+/// <param name="Stored">
+/// Folder for the guide's stored maps, made if missing. The maps are of images that are the same in every epoch, or of whole images and are
+/// then cropped and mirrored as the images are.
+/// </param>
 [RecipeName("locality_guidance")]
 public sealed record LocalityGuidanceOptions(
     TeacherOptions Guide,
@@ -125,7 +132,7 @@ public sealed record LocalityGuidanceOptions(
     public string? Stored { get; init; } =
         Stored is not null && GuideBatchNorm is GuideStatistics.Batch
             ? throw new ArgumentException(
-                "with guide_batch_norm: batch the guide's maps depend on the other images of a batch: they cannot be stored"
+                "stored must be left out with guide_batch_norm: batch, where the guide's maps depend on the other images of a batch"
             )
             : Stored;
 

@@ -30,7 +30,7 @@ public abstract record Need
         public override string? Unmet(RecipeParts parts) => Obstacle(parts.Augment);
     }
 
-    /// <summary>The student sees whole images in one pass, as auxiliary losses need it; a method that cannot give that allows none.</summary>
+    /// <summary>There are no auxiliary losses, which need a pass of the student over whole images.</summary>
     /// <param name="Reason">Why the method has no such pass.</param>
     public sealed record NoAuxiliaryLosses(string Reason) : Need
     {
@@ -53,8 +53,8 @@ public abstract record Need
         /// <inheritdoc/>
         public override string? Unmet(RecipeParts parts) =>
             parts.Views == Count ? null
-            : Count == 1 ? $"it takes one view of every image, and augment has {parts.Views}"
-            : $"it compares {Count} views of every image, and augment has {parts.Views}: augment must be {{ views: [ ... ] }} with {Count} lists";
+            : Count == 1 ? $"augment must have one view, not {parts.Views}"
+            : $"augment must have {Count} views, not {parts.Views}: {{ views: [ ... ] }} with {Count} lists";
     }
 }
 

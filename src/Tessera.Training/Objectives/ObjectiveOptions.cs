@@ -29,7 +29,7 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <summary>The model as a backbone.</summary>
     /// <exception cref="ArgumentException">The model is of another kind.</exception>
     public Models.Backbone Student =>
-        Model as Models.Backbone ?? throw new ArgumentException($"this method trains a backbone, not a {Model.GetType().Name}");
+        Model as Models.Backbone ?? throw new ArgumentException($"this objective needs a backbone, not a {Model.GetType().Name}");
 
     /// <summary>Whether the model begins with weights of an earlier training.</summary>
     public bool Pretrained { get; init; }

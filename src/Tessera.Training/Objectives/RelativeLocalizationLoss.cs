@@ -25,7 +25,7 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
     {
         this.options = options;
         Paths = options.MultiLevel ? LevelPaths(student) : [student.BlockPaths[^1]];
-        Shape[] maps = [.. Observed.Probe(student, Paths)];
+        Shape[] maps = [.. BlockOutputs.Probe(student, Paths)];
         pooled =
         [
             .. maps.Select(map => options.Pool ?? (!options.MultiLevel && student is not Swin && Math.Min(map[2], map[3]) >= LargestPlane)),
@@ -57,7 +57,7 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
         return student is Swin && merging.Length > 0
             ? [.. merging, student.BlockPaths[^1]]
             : throw new ArgumentException(
-                $"multi_level is for models whose stages end in a merging of patches (swin_*), {student.GetType().Name} has none"
+                $"multi_level needs stages that end in a merging of patches (swin_*), which {student.GetType().Name} does not have"
             );
     }
 
@@ -74,7 +74,7 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
     internal Tensor MapOf(Backbone student, int level, Tensor output, Tensor image) =>
         Torch.Scope(() =>
         {
-            var map = Observed.Map(student, Paths[level], output, image);
+            var map = BlockOutputs.Map(student, Paths[level], output, image);
             return pooled[level] ? map.AvgPool2d(3, 2, 1, countIncludePad: false) : map;
         });
 
@@ -106,11 +106,16 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
 /// <param name="Samples">Pairs of each image.</param>
 /// <param name="Weight">At its largest: 0.5 for Swin, 0.1 for T2T and CvT.</param>
 /// <param name="WarmupEpochs">Epochs over which the weight rises from 0.</param>
-/// <param name="Epochs">Where it falls to 0 again; the length of the training by default (300 in all published runs, also those of 100 epochs).</param>
+/// <param name="Epochs">
+/// Epoch at which the weight reaches 0 again; by default the length of the training (300 in all published runs, even in those of 100
+/// epochs).
+/// </param>
 /// <param name="UseAbs">Distances without sign.</param>
 /// <param name="Normalize">L1: as a share of the largest distance.</param>
 /// <param name="MultiLevel">At the end of every stage (Swin).</param>
-/// <param name="Pool">Whether the map is averaged to half its side first; by default where it has 14 places or more a side, but not Swin's.</param>
+/// <param name="Pool">
+/// Whether the map is first averaged to half its side; by default if it has at least 14 positions per side, except for Swin.
+/// </param>
 /// <param name="Bins">Classes per axis of ce and cbr; by default as many as there are distances.</param>
 [RecipeName("relative_localization")]
 public sealed record RelativeLocalizationOptions(
@@ -129,7 +134,7 @@ public sealed record RelativeLocalizationOptions(
     /// <summary>L1: as a share of the largest distance.</summary>
     public bool Normalize { get; init; } =
         Normalize && Mode != LocalizationMode.L1
-            ? throw new ArgumentException($"normalize belongs to mode: l1; {RecipeShape.Snake(Mode.ToString())} has a class per distance")
+            ? throw new ArgumentException($"normalize needs mode: l1, not {RecipeShape.Snake(Mode.ToString())}")
             : Normalize;
 
     /// <summary>The same as the network takes it.</summary>

@@ -6,7 +6,10 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>Learning from a teacher's soft labels alone, without labels of the data: SReT's distilled models (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
+/// <summary>
+/// Learning from a teacher's soft labels alone, without labels of the data: SReT's distilled models (Shen et al., 2021, arXiv:2111.05297,
+/// section 4).
+/// </summary>
 public sealed class SoftDistillation : BackboneObjective
 {
     private readonly double temperature;
@@ -39,7 +42,7 @@ public sealed class SoftDistillation : BackboneObjective
         using (Torch.NoGrad())
             theirs = teacher(batch);
         if (theirs.Size(1) != logits.Size(1))
-            throw new ShapeException($"the teacher knows {theirs.Size(1)} classes, the student {logits.Size(1)}");
+            throw new ShapeException($"the teacher must have the {logits.Size(1)} classes of the student, not {theirs.Size(1)}");
         return new(SoftLabelDistillation.Loss(logits, theirs, temperature)) { Scores = Accuracy(logits, batch) };
     }
 }
@@ -47,7 +50,7 @@ public sealed class SoftDistillation : BackboneObjective
 /// <summary>Distillation by soft labels alone.</summary>
 /// <param name="Teacher">Who teaches.</param>
 /// <param name="Temperature">Of both logits.</param>
-/// <param name="Stored">Folder that keeps what the teacher puts out, made when it is missing; for images that are the same in every epoch.</param>
+/// <param name="Stored">Folder for the teacher's stored outputs, made if missing; needs images that are the same in every epoch.</param>
 [RecipeName("soft_distillation")]
 public sealed record SoftDistillationOptions(
     TeacherOptions Teacher,

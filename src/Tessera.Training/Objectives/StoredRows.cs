@@ -42,7 +42,7 @@ internal sealed class StoredRows : IDisposable
         )
             return new(file, rows);
         file.Dispose();
-        throw new RunException($"{path}: what is stored there is of another teacher, data set or augmentation: choose another folder");
+        throw new RunException($"{path}: the stored outputs belong to another teacher, data set or augmentation; choose another folder");
     }
 
     /// <summary>Some rows, [n, ...] on the CPU.</summary>

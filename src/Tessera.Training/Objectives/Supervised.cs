@@ -80,7 +80,7 @@ public sealed record SupervisedOptions(
     public ClassificationLoss Loss { get; init; } =
         Loss == ClassificationLoss.Bce || (Threshold is null && !SumClasses)
             ? Loss
-            : throw new ArgumentException("threshold and sum_classes belong to loss: bce");
+            : throw new ArgumentException("threshold and sum_classes need loss: bce");
 
     /// <inheritdoc/>
     public override double TargetSmoothing => Smoothing;

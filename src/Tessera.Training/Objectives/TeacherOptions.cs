@@ -12,7 +12,7 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
     /// <summary>Folder of a run.</summary>
     public string? Run { get; init; } =
         (Run is null) == (Model is null) || (Run is not null && Weights is not null)
-            ? throw new ArgumentException("a teacher is { run: FOLDER } or { model: NAME, weights: FILE }")
+            ? throw new ArgumentException("a teacher must be { run: FOLDER } or { model: NAME, weights: FILE }")
             : Run;
 
     /// <summary>Builds and loads it, ready to predict.</summary>
@@ -31,7 +31,8 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
         }
         if (Weights is not null && !File.Exists(Weights))
             throw new RunException(
-                $"{Weights}: there is no such file, which is to hold the weights of {Model}, the teacher or guide; set its weights to where the file lies, or name a trained run instead: {{ run: FOLDER }}"
+                $"{Weights}: there is no such file with the weights of {Model}, the teacher or guide: set weights to its file, or name a "
+                    + "trained run: { run: FOLDER }"
             );
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
         if (Weights is not null)

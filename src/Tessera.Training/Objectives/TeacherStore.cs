@@ -27,14 +27,16 @@ internal sealed class TeacherStore : IDisposable
     /// <summary>Why outputs cannot be stored for the augmentation of a recipe; null where they can.</summary>
     internal static string? Obstacle(IReadOnlyList<Transform> augment) =>
         augment.FirstOrDefault(transform => !IsFixed(transform) && transform is not RandomHorizontalFlip) is { } random
-            ? $"{TransformRegistry.NameOf(random)} in augment: the outputs of a teacher can be stored only where an image is the same in every epoch, "
-                + "and only resize, squash, center_crop, evaluation_crop, to_color and random_horizontal_flip leave it so"
+            ? $"{TransformRegistry.NameOf(random)} in augment: outputs of a teacher can be stored only if an image is the same in every "
+                + "epoch, which allows resize, squash, center_crop, evaluation_crop, to_color and random_horizontal_flip"
             : null;
 
     private static bool IsFixed(Transform transform) =>
         transform is Resize or Squash or CenterCrop or EvaluationCrop or ToColor or LabelSmoothing;
 
-    /// <summary>The outputs for a training, made first where the folder has none. Images are augmented as in the training, but for mirroring.</summary>
+    /// <summary>
+    /// The outputs for a training, made first if the folder has none. Images are augmented as in the training, except for mirroring.
+    /// </summary>
     /// <param name="folder">Where they are kept.</param>
     /// <param name="teacher">Whose they are.</param>
     /// <param name="context">Has the images and their augmentation.</param>
@@ -72,7 +74,7 @@ internal sealed class TeacherStore : IDisposable
         Func<Tensor, IReadOnlyList<Tensor>> run
     )
     {
-        var data = context.Data ?? throw new ArgumentException("objective.stored: outputs of a teacher are stored for sets of images");
+        var data = context.Data ?? throw new ArgumentException("objective.stored needs a data set of images");
         teacher.Eval();
         var origin = Origin(teacher, data, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
@@ -104,7 +106,7 @@ internal sealed class TeacherStore : IDisposable
             using var batch = new OwnedBatch(loaded, device);
             if (loaded.Unreadable.Count > 0)
                 throw new RunException(
-                    $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read, so that there is nothing to store: leave it out of the data (data.list)"
+                    $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read: leave it out of the data with data.list"
                 );
             Write(run(batch.Value.Inputs), first);
             if (mirrored)
@@ -146,7 +148,8 @@ internal sealed class TeacherStore : IDisposable
             hash.AppendData(tensor.ToBytes());
         }
         Add(
-            $"{data.Name} {data.Split} {data.Count} {string.Join(' ', data.Normalization.Mean)} {string.Join(' ', data.Normalization.Deviation)} {mirrored}"
+            $"{data.Name} {data.Split} {data.Count} "
+                + $"{string.Join(' ', data.Normalization.Mean)} {string.Join(' ', data.Normalization.Deviation)} {mirrored}"
         );
         Add(string.Join(' ', Enumerable.Range(0, data.Count).Select(data.Annotations.Describe)));
         for (var image = 0; image < data.Count; image++)

@@ -35,7 +35,8 @@ public sealed class TokenLabelStore : IDisposable
         Exists(folder)
             ? new(folder)
             : throw new RunException(
-                $"{folder}: there are no token labels (no {Path.GetFileName(PartPath(folder, 0))}); make them with tessera token-labels make"
+                $"{folder}: there are no token labels ({Path.GetFileName(PartPath(folder, 0))} is missing); "
+                    + "tessera token-labels make writes them"
             );
 
     /// <summary>Lets a classifier look at every image of a data set.</summary>
@@ -61,13 +62,13 @@ public sealed class TokenLabelStore : IDisposable
     )
     {
         if (Exists(folder))
-            throw new RunException($"{folder} holds token labels already: choose another folder");
+            throw new RunException($"{folder} already holds token labels: choose another folder");
         Directory.CreateDirectory(folder);
         annotator.Eval();
         // Whole images, brought to the annotator's size: a crop would move the places.
         var (height, width) = annotator.ImageSize;
         if (height != width && (data.Height, data.Width) != (height, width))
-            throw new RunException($"the annotator takes images of {height} x {width}; square ones, or those of the data, are right");
+            throw new RunException($"the annotator must take square images or images of the data's size, not {height} x {width}");
         // Another image in the place of an unreadable one keeps the places of the others.
         var loader = new Loader(
             data,
@@ -130,10 +131,11 @@ public sealed class TokenLabelStore : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var features = annotator.ForwardFeatures(images);
-        var map = Observed.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
+        var map = BlockOutputs.Map(annotator, annotator.BlockPaths[^1], features, images); // [B, C, H, W]
         if (map.Size(1) != annotator.NumFeatures)
             throw new RunException(
-                $"{annotator.GetType().Name} cannot annotate: its classifier takes {annotator.NumFeatures} features, its last map has {map.Size(1)}"
+                $"{annotator.GetType().Name} cannot annotate: its last map must have the {annotator.NumFeatures} features of its "
+                    + $"classifier, not {map.Size(1)}"
             );
         var (batch, channels, height, width) = (map.Size(0), map.Size(1), map.Size(2), map.Size(3));
         var logits = annotator.ForwardClassifier(map.Permute(0, 2, 3, 1).Reshape(-1, channels));
@@ -164,7 +166,7 @@ public sealed class TokenLabelStore : IDisposable
                         throw new RunException($"{folder}: there are no token labels of image {index}; {Advice}");
                     if (part.Labels[index % ImagesPerFile] == Unreadable)
                         throw new RunException(
-                            $"{folder}: there are no token labels of image {index}, which could not be read when they were made; make them again"
+                            $"{folder}: there are no token labels of image {index}, which was unreadable before; make them again"
                         );
                     if (part.Labels[index % ImagesPerFile] != labels[i])
                         throw new RunException($"{folder}: the token labels of image {index} are of an image of another class; {Advice}");

@@ -31,10 +31,10 @@ public sealed partial class TokenLabels : BackboneObjective
     {
         (this.options, this.store) = (options, store);
         path = student.BlockPaths[^1];
-        var map = Observed.Probe(student, [path])[0];
+        var map = BlockOutputs.Probe(student, [path])[0];
         grid = ((int)map[2], (int)map[3]);
         if (grid.Height != grid.Width)
-            throw new ArgumentException($"token labels are cut for square grids of tokens, this one is {grid.Height} x {grid.Width}");
+            throw new ArgumentException($"token labels need a square grid of tokens, not {grid.Height} x {grid.Width}");
         if (student is LvVit { Options.DenseHead: true })
             return;
         norm = new LayerNorm(map[1]);
@@ -63,8 +63,8 @@ public sealed partial class TokenLabels : BackboneObjective
         }
         else
         {
-            (outputs, var blocks) = Observed.Run(Student, new(batch.Inputs), [path]);
-            dense = auxHead.Call(norm!.Call(Observed.Map(Student, path, blocks[0], batch.Inputs).Flatten(2).Transpose(1, 2)));
+            (outputs, var blocks) = BlockOutputs.Run(Student, new(batch.Inputs), [path]);
+            dense = auxHead.Call(norm!.Call(BlockOutputs.Map(Student, path, blocks[0], batch.Inputs).Flatten(2).Transpose(1, 2)));
         }
         var loss = TokenLabeling.Loss(outputs.Logits, dense, target, box, options.DenseWeight, options.ClassWeight, options.UseGroundTruth);
         using var outside = Torch.NoGrad();
@@ -106,7 +106,7 @@ public sealed partial class TokenLabels : BackboneObjective
             tokens = Torch.Where(Which(v => v.Height < 0), tokens.Flip(2), tokens);
             return Torch.Cat([target.Slice(2, 0, 2), tokens.Flatten(2)], 2);
 
-            Tensor Which(Func<ImageView, bool> is_) => Tensor.From(views.Select(is_).ToArray(), batch.Count, 1, 1, 1).To(device);
+            Tensor Which(Func<ImageView, bool> matches) => Tensor.From(views.Select(matches).ToArray(), batch.Count, 1, 1, 1).To(device);
         });
 }
 

@@ -29,11 +29,12 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
         (this.options, this.teacher) = (options, teacher);
         var dynamic =
             student as DynamicVit
-            ?? throw new ArgumentException($"token sparsification trains a DynamicViT (dynamicvit_*), not {student.GetType().Name}");
+            ?? throw new ArgumentException($"token sparsification needs a DynamicViT (dynamicvit_*), not {student.GetType().Name}");
         if (dynamic.Options.DenseHead ? teacher is not LvVit { Options.DenseHead: true } : teacher is not Vit { Options.Pool: "token" })
-            throw new ArgumentException(
-                $"the teacher of this DynamicViT is its dense model, {(dynamic.Options.DenseHead ? "an LV-ViT (lvvit_*)" : "a plain ViT (deit_*, vit_*)")}, not {teacher.GetType().Name}"
-            );
+        {
+            var dense = dynamic.Options.DenseHead ? "an LV-ViT (lvvit_*)" : "a plain ViT (deit_*, vit_*)";
+            throw new ArgumentException($"the teacher of this DynamicViT must be its dense model, {dense}, not {teacher.GetType().Name}");
+        }
         teacher.RequireGrad(false);
         teacher.Eval();
         if (options.FreezeTokens)
@@ -84,7 +85,7 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
     private (Tensor Logits, Tensor Tokens) Dense(DynamicVit student, Tensor images)
     {
         string[] names = student.Options.DenseHead ? ["class_logits", "dense_logits"] : ["normed"];
-        var (outputs, records) = Observed.Run(teacher, new(images), names);
+        var (outputs, records) = BlockOutputs.Run(teacher, new(images), names);
         return student.Options.DenseHead ? (records[0], records[1]) : (outputs.Logits, records[0].Slice(1, teacher.NumPrefixTokens));
     }
 }

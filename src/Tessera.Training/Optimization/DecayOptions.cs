@@ -38,7 +38,7 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
 /// <param name="WarmupLr">Where the rise begins.</param>
 /// <param name="Per">How finely the rise is stepped; falls are at the beginning of epochs.</param>
-/// <param name="Prefix">Whether falls are counted from the end of the warm-up, as timm's class does by default, instead of from epoch 0.</param>
+/// <param name="Prefix">Whether falls are counted from the end of the warm-up, as in timm's class, instead of from epoch 0.</param>
 [RecipeName("step")]
 public sealed record StepOptions(
     [Range(1, 1_000_000)] int Epochs,
@@ -55,7 +55,7 @@ public sealed record StepOptions(
     public int? Every { get; init; } =
         Every is null == At is { Count: > 0 }
             ? Every
-            : throw new ArgumentException("a step schedule is { every: 30 } or { at: [30, 60, 80] }");
+            : throw new ArgumentException("a step schedule must be { every: 30 } or { at: [30, 60, 80] }");
 
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;

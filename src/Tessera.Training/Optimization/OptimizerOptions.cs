@@ -26,8 +26,8 @@ public abstract record OptimizerOptions(
     public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
 
     /// <summary>
-    /// The optimiser of a phase: of the parameters of the model that the phase learns, and of what the objective learns besides; names of the
-    /// latter begin with <c>objective.</c>
+    /// The optimiser of a phase, for the learned parameters of the model and of the objective; the names of the objective's parameters
+    /// begin with <c>objective.</c>
     /// </summary>
     public Optimizer Create(Objective objective, Phase phase)
     {
@@ -36,7 +36,7 @@ public abstract record OptimizerOptions(
         IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.NoWeightDecay);
         if (LayerDecay != 1)
             ofModel = backbone is null
-                ? throw new RunException("optimizer.layer_decay goes by the blocks of a backbone, and the model has none")
+                ? throw new RunException("optimizer.layer_decay must be 1 for a model without blocks")
                 : Optimization.LayerDecay.Apply(ofModel, backbone, LayerDecay);
         ofModel = ofModel.SelectMany(group =>
             group

@@ -26,16 +26,23 @@ public enum CosineForm
     /// <summary>timm: the cosine counts from epoch 0, so that the rate jumps a little down where the warm-up ends.</summary>
     Timm,
 
-    /// <summary>timm with its warm-up as a prefix: the cosine of the given epochs comes after the warm-up, which adds to the length.</summary>
+    /// <summary>timm with its warm-up as a prefix: the cosine follows the warm-up, which adds to the number of epochs.</summary>
     TimmPrefix,
 
-    /// <summary>DeiT's script: timm's form, but set after each epoch for the next by the number of the past one: epochs 0 and 1 both run at the warm-up rate.</summary>
+    /// <summary>
+    /// DeiT's script: timm's form one epoch late, since the rate is set after each epoch by its number; epochs 0 and 1 both run at the
+    /// warm-up rate.
+    /// </summary>
     Deit,
 
-    /// <summary>The basic script of the compact transformers: warm-up at lr / (warmup - epoch), then the cosine over the epochs that remain.</summary>
+    /// <summary>
+    /// The basic script of the compact transformers: warm-up at lr / (warmup - epoch), then the cosine over the remaining epochs.
+    /// </summary>
     Basic,
 
-    /// <summary>MAE and MoCo v3: as shifted, but a rise counts from the beginning of its step, so that the first step has the warm-up rate itself.</summary>
+    /// <summary>
+    /// MAE and MoCo v3: as shifted, but a rise counts from the beginning of its step, so that the first step has the warm-up rate itself.
+    /// </summary>
     Mae,
 
     /// <summary>DINO: as MAE's, but the last step of the rise is at the top already, and so is the first of the cosine.</summary>
@@ -53,12 +60,14 @@ public enum ScheduleInterval
 }
 
 /// <summary>Cosine decay with warm-up (Loshchilov and Hutter, 2016, arXiv:1608.03983).</summary>
-/// <param name="Epochs">Length, warm-up included unless the form is <c>timm_prefix</c>; of the first cycle, where there are several.</param>
+/// <param name="Epochs">Length of the (first) cycle, including the warm-up unless the form is <c>timm_prefix</c>.</param>
 /// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
 /// <param name="WarmupLr">Where the warm-up begins.</param>
 /// <param name="MinLr">Where the cosine ends.</param>
 /// <param name="Form">Where the cosine begins.</param>
-/// <param name="Per">When the rate changes; by default at every epoch in the forms of timm and the basic one, at every step in the others.</param>
+/// <param name="Per">
+/// When the rate changes; by default at every epoch in timm's forms, deit and basic, and at every step in the other forms.
+/// </param>
 /// <param name="Cooldown">Epochs at the minimum after the end.</param>
 /// <param name="Cycles">timm: how many cosines follow each other, each from the top again.</param>
 /// <param name="CycleGrowth">timm: length of each cycle relative to the one before.</param>
@@ -81,17 +90,17 @@ public sealed record CosineOptions(
     public double Warmup { get; init; } =
         Warmup < Epochs || Form == CosineForm.TimmPrefix
             ? Warmup
-            : throw new ArgumentException($"a warm-up of {Warmup} epochs leaves nothing of {Epochs}");
+            : throw new ArgumentException($"warmup must be less than {Epochs} epochs, not {Warmup}");
 
     /// <summary>When the rate changes.</summary>
     public ScheduleInterval? Per { get; init; } =
         Per switch
         {
             ScheduleInterval.Step when Form is CosineForm.Deit or CosineForm.Basic => throw new ArgumentException(
-                "the forms deit and basic change the rate per epoch"
+                "per must be epoch with the forms deit and basic"
             ),
             ScheduleInterval.Epoch when Form is CosineForm.Mae or CosineForm.Dino => throw new ArgumentException(
-                "the forms mae and dino change the rate per step"
+                "per must be step with the forms mae and dino"
             ),
             _ => Per,
         };
@@ -100,7 +109,7 @@ public sealed record CosineOptions(
     public int Cycles { get; init; } =
         Cycles == 1 || Form is CosineForm.Timm or CosineForm.TimmPrefix
             ? Cycles
-            : throw new ArgumentException("cycles belong to the forms timm and timm_prefix");
+            : throw new ArgumentException("cycles need the form timm or timm_prefix");
 
     /// <inheritdoc/>
     public override int TotalEpochs =>

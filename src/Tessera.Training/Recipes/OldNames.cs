@@ -45,8 +45,8 @@ internal static class OldNames
     /// <summary>The present path of a field, also of one in a stage.</summary>
     internal static string Path(string path)
     {
-        var stage =
-            path.StartsWith("stages.", StringComparison.Ordinal) && path.Split('.', 3) is [_, var number, _] ? $"stages.{number}." : "";
+        var isStage = path.StartsWith("stages.", StringComparison.Ordinal);
+        var stage = isStage && path.Split('.', 3) is [_, var number, _] ? $"stages.{number}." : "";
         var below = path[stage.Length..];
         foreach (var (old, current) in fields)
             if (below == old || below.StartsWith($"{old}.", StringComparison.Ordinal))
@@ -76,10 +76,10 @@ internal static class OldNames
                 if (node is RecipeValue value && (value.IsNull || value.Text == standard))
                     continue;
                 if (root["task"] is null)
-                    root = root.With(
-                        "task",
-                        new RecipeMap([(RecipeShape.NameField, node.Place, new RecipeValue(task, false, node.Place))], node.Place)
-                    );
+                {
+                    var name = new RecipeValue(task, false, node.Place);
+                    root = root.With("task", new RecipeMap([(RecipeShape.NameField, node.Place, name)], node.Place));
+                }
                 else if (Find(root, $"task.{field}") is not null)
                     throw new RecipeException(node.Place, old, $"this is the old name of task.{field}, which is given as well");
                 root = Put(root, ["task", field], node);

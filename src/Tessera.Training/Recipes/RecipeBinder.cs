@@ -35,7 +35,7 @@ internal static class RecipeBinder
     {
         var views = node is RecipeMap { Fields: [("views", _, var several)] } ? several : null;
         if (views is not null and not RecipeList { Items.Count: > 0 })
-            throw new RecipeException(views.Place, Join(path, "views"), $"a list of lists of transforms was expected, not {views.Kind}");
+            throw new RecipeException(views.Place, Join(path, "views"), $"must be a list of lists of transforms, not {views.Kind}");
         RecipeNode[] lists = views is RecipeList list ? [.. list.Items] : [node];
         return new([.. lists.Select(one => (IReadOnlyList<Transform>)BindList(typeof(Transform), one, path))]);
     }
@@ -56,7 +56,7 @@ internal static class RecipeBinder
     private static object? BindScalar(Type type, RecipeNode node, string path)
     {
         if (node is not RecipeValue value)
-            throw new RecipeException(node.Place, path, $"{Expected(type)} was expected, not {node.Kind}");
+            throw new RecipeException(node.Place, path, $"must be {Expected(type)}, not {node.Kind}");
         if (value.IsNull)
             return type == typeof(string) ? null : throw Wrong(value);
         var text = value.Text;
@@ -84,7 +84,7 @@ internal static class RecipeBinder
         var index = Array.FindIndex(names, name => RecipeShape.Snake(name) == text);
         return index >= 0 ? Enum.Parse(type, names[index]) : throw Wrong(value);
 
-        RecipeException Wrong(RecipeValue value) => new(value.Place, path, $"{Expected(type)} was expected, not {value.Kind}");
+        RecipeException Wrong(RecipeValue value) => new(value.Place, path, $"must be {Expected(type)}, not {value.Kind}");
     }
 
     private static string Expected(Type type) =>
@@ -104,7 +104,7 @@ internal static class RecipeBinder
                 return BindRecord(Chosen(name.Text, name.Place), new RecipeMap([], name.Place), path);
             case RecipeMap map when map[RecipeShape.NameField] is { } named:
                 if (named is not RecipeValue { IsNull: false } chosen)
-                    throw new RecipeException(named.Place, Join(path, RecipeShape.NameField), $"a text was expected, not {named.Kind}");
+                    throw new RecipeException(named.Place, Join(path, RecipeShape.NameField), $"must be a text, not {named.Kind}");
                 return BindRecord(
                     Chosen(chosen.Text, chosen.Place),
                     map with
@@ -116,7 +116,7 @@ internal static class RecipeBinder
             case RecipeMap { Fields: [var only] }:
                 return BindRecord(Chosen(only.Name, only.Place), only.Node, Join(path, only.Name));
             default:
-                throw new RecipeException(node.Place, path, $"a name was expected (one of {Listed(choices.Keys)}), not {node.Kind}");
+                throw new RecipeException(node.Place, path, $"must be one of {Listed(choices.Keys)}, not {node.Kind}");
         }
 
         Type Chosen(string name, string place) =>
@@ -136,7 +136,7 @@ internal static class RecipeBinder
             RecipeValue { IsNull: true } => new RecipeMap([], node.Place),
             // A single value is the first field: mixup: 0.8.
             _ when parameters.Length > 0 => new RecipeMap([(RecipeShape.FieldName(parameters[0]), node.Place, node)], node.Place),
-            _ => throw new RecipeException(node.Place, path, $"it takes no value, {node.Kind} was given"),
+            _ => throw new RecipeException(node.Place, path, $"must have no value, not {node.Kind}"),
         };
         foreach (var (name, place, _) in map.Fields)
             if (!fields.ContainsKey(name))
@@ -172,10 +172,10 @@ internal static class RecipeBinder
         }
         var value = Bind(parameter.ParameterType, node, at);
         if (value is null && !Optional(parameter))
-            throw new RecipeException(node.Place, at, $"{Expected(parameter.ParameterType)} was expected, not nothing");
+            throw new RecipeException(node.Place, at, $"must be {Expected(parameter.ParameterType)}, not nothing");
         foreach (var range in RecipeShape.Attributes<RangeAttribute>(parameter))
             if (value is not null && !range.IsValid(value))
-                throw new RecipeException(node.Place, at, $"{Show(value)} is outside of {Show(range.Minimum)} to {Show(range.Maximum)}");
+                throw new RecipeException(node.Place, at, $"must be {Show(range.Minimum)} to {Show(range.Maximum)}, not {Show(value)}");
         return value;
     }
 

@@ -1,6 +1,8 @@
 namespace Tessera.Training.Recipes;
 
-/// <summary>A recipe that cannot be used; the message is one line, <c>file.yaml:12: schedule.epocs: unknown field; did you mean 'epochs'?</c></summary>
+/// <summary>
+/// An invalid recipe; the message is one line, such as <c>file.yaml:12: schedule.epocs: unknown field; did you mean 'epochs'?</c>
+/// </summary>
 public sealed class RecipeException : Exception
 {
     /// <summary>An error at a place.</summary>

@@ -21,7 +21,7 @@ public static class RecipeReader
         {
             RecipeMap map => map,
             RecipeValue { IsNull: true } => throw new RecipeException(file, "", "the file is empty"),
-            var other => throw new RecipeException(other.Place, "", $"fields were expected, not {other.Kind}"),
+            var other => throw new RecipeException(other.Place, "", $"must be fields, not {other.Kind}"),
         };
 
     /// <summary>Sets one field, as in <c>optimizer.lr=5e-4</c>; numbers in the path count in lists from 0.</summary>
@@ -31,7 +31,7 @@ public static class RecipeReader
         var place = $"--set {assignment}";
         var cut = assignment.IndexOf('=', StringComparison.Ordinal);
         if (cut <= 0)
-            throw new RecipeException(place, "", "path=value was expected, as in optimizer.lr=5e-4");
+            throw new RecipeException(place, "", "must be path=value, as in optimizer.lr=5e-4");
         var value = Parse(assignment[(cut + 1)..], place, _ => place);
         return (RecipeMap)Set(root, OldNames.Path(assignment[..cut]).Split('.'), 0, value, place);
     }

@@ -3,13 +3,13 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>Runs side by side as one HTML page that needs nothing else: figures, curves over each other, what their recipes differ in.</summary>
+/// <summary>Runs side by side as one self-contained HTML page: figures, overlaid curves and the differences of their recipes.</summary>
 public static class ComparisonPage
 {
-    // Numbers of the page's colours that are told apart as lines; 4 is for backgrounds.
+    // Colours of the page that lines can be told apart by; 4 is for backgrounds.
     private static readonly int[] colours = [0, 1, 2, 3, 5, 6];
 
-    /// <summary>The page.</summary>
+    /// <summary>Renders the page.</summary>
     public static string Render(IReadOnlyList<RunSummary> runs)
     {
         string[] names = [.. runs.Select(run => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(run.Path))))];
@@ -20,7 +20,7 @@ public static class ComparisonPage
             $"""
             <section class="panel"><h2>Figures</h2>{Figures(runs, names)}</section>
             <section class="panel wide"><h2>Curves</h2><div class="columns">{Charts(runs, names)}</div></section>
-            <section class="panel"><h2>What the recipes differ in</h2>{Differences(runs, names)}</section>
+            <section class="panel"><h2>Differences of the recipes</h2>{Differences(runs, names)}</section>
             """
         );
     }
@@ -36,7 +36,7 @@ public static class ComparisonPage
             "averaged",
             "test loss",
             "training loss",
-            "images a second",
+            "images per second",
             "training",
             "epochs",
         ];
@@ -55,9 +55,9 @@ public static class ComparisonPage
             Score(run, run.LastEma),
             Loss(run.LastLoss),
             Loss(run.TrainLoss),
-            run.ImagesPerSecond is { } rate ? Html.Whole((long)rate) : None,
+            run.ImagesPerSecond is { } rate ? Html.Integer((long)rate) : None,
             Html.Duration(TimeSpan.FromSeconds(run.Seconds)),
-            Html.Whole(run.Epochs),
+            Html.Integer(run.Epochs),
         ];
 
     private const string None = "–";
@@ -71,7 +71,7 @@ public static class ComparisonPage
 
     private static string Charts(IReadOnlyList<RunSummary> runs, string[] names)
     {
-        // A chart for each primary score that runs have, with the runs that have it.
+        // One chart per primary score, with the runs that have it.
         var scores = runs.Where(run => run.Primary is not null)
             .DistinctBy(run => run.Primary)
             .Select(run =>
@@ -101,7 +101,7 @@ public static class ComparisonPage
     {
         var rows = RunSummary.Differences(runs);
         if (rows.Count == 0)
-            return "<p>Nothing.</p>";
+            return "<p>The recipes are the same.</p>";
         var head = string.Concat(names.Select(name => $"<th>{Html.Encode(name)}</th>"));
         return $"<table><tr><th>field</th>{head}</tr>{string.Concat(rows.Select(row => Row(row.Field, row.Values)))}</table>";
 

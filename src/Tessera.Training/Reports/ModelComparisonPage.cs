@@ -3,12 +3,14 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>Models side by side as one HTML page that needs nothing else: table, accuracy over costs with the Pareto front, growth over resolution.</summary>
+/// <summary>
+/// Models side by side as one self-contained HTML page: a table, accuracy over costs with the Pareto front, growth with the resolution.
+/// </summary>
 public static class ModelComparisonPage
 {
     private static readonly int[] colours = [0, 1, 2, 3, 5, 6];
 
-    /// <summary>The page.</summary>
+    /// <summary>Renders the page.</summary>
     public static string Render(ModelComparison comparison)
     {
         string[] architectures = [.. comparison.Rows.Select(row => row.Architecture).Distinct()];
@@ -16,22 +18,21 @@ public static class ModelComparisonPage
             comparison.Rows.Count > 0
                 ? $"Comparison of {comparison.Rows.Count} models"
                 : $"{comparison.Resolutions.Select(r => r.Model).Distinct().Count()} models over resolution";
+        var figures = comparison.Rows.Count > 0 ? Figures(comparison.Rows) : Figures(comparison.Resolutions);
         return HtmlPage.Of(
             "comparison",
             title,
             $"""
             <section class="panel"><h2>Configuration</h2>{HtmlPage.Facts(comparison.Configuration)}</section>
-            {Charts(comparison.Rows, row => colours[Array.IndexOf(architectures, row.Architecture) % colours.Length])}{Growth(
-                comparison.Resolutions
-            )}
-            <section class="panel wide" style="overflow-x:auto"><h2>Figures</h2>{(
-                comparison.Rows.Count > 0 ? Figures(comparison.Rows) : Figures(comparison.Resolutions)
-            )}</section>{Notes(comparison.Rows)}
+            {Charts(comparison.Rows, row => colours[Array.IndexOf(architectures, row.Architecture) % colours.Length])}
+            {Growth(comparison.Resolutions)}
+            <section class="panel wide" style="overflow-x:auto"><h2>Figures</h2>{figures}</section>
+            {Notes(comparison.Rows)}
             """
         );
     }
 
-    // Accuracies of different data do not belong into one picture.
+    // Accuracies on different data must not share a chart.
     private static string Charts(IReadOnlyList<ModelRow> rows, Func<ModelRow, int> colour)
     {
         var groups = rows.Where(row => row.Top1 is not null)
@@ -48,7 +49,11 @@ public static class ModelComparisonPage
                 var speed = Chart($"Accuracy {group.Key} over speed", "images a second", row => row.ImagesPerSecond, false, Large);
                 return cost.Length + speed.Length == 0
                     ? ""
-                    : $"<section class=\"panel wide\"><h2>Accuracy {Html.Encode(group.Key)}</h2><p>The line joins the models that no other excels in both.</p><div class=\"columns\">{cost}{speed}</div></section>";
+                    : $"""
+                        <section class="panel wide"><h2>Accuracy {Html.Encode(group.Key)}</h2>
+                        <p>The line joins the models that no other model beats in both.</p>
+                        <div class="columns">{cost}{speed}</div></section>
+                        """;
 
                 string Chart(string title, string label, Func<ModelRow, double?> x, bool low, Func<double, string> format) =>
                     new ScatterChart(
@@ -68,7 +73,13 @@ public static class ModelComparisonPage
         if (rows.Count == 0)
             return "";
         var models = rows.GroupBy(row => row.Model).ToArray();
-        return $"<section class=\"panel wide\"><h2>Growth with the resolution</h2><div class=\"columns\">{Chart("Multiply-accumulates", row => row.Macs / 1e9, v => $"{Html.At(v)} G")}{Chart("Parameters", row => row.Parameters / 1e6, v => $"{Html.At(v)} M")}{Chart("Receptive field of the last map, share of the image", row => row.ReceptiveShare, v => Html.Percent(v, 0))}</div></section>";
+        return $"""
+            <section class="panel wide"><h2>Growth with the resolution</h2><div class="columns">
+            {Chart("Multiply-accumulates", row => row.Macs / 1e9, v => $"{Html.At(v)} G")}
+            {Chart("Parameters", row => row.Parameters / 1e6, v => $"{Html.At(v)} M")}
+            {Chart("Receptive field of the last map, share of the image", row => row.ReceptiveShare, v => Html.Percent(v, 0))}
+            </div></section>
+            """;
 
         string Chart(string title, Func<ResolutionRow, double?> y, Func<double, string> format) =>
             new LineChart(
@@ -148,7 +159,7 @@ public static class ModelComparisonPage
             )
             .Where(note => note.Text.Length > 0)
             .ToArray();
-        return notes.Length == 0 ? "" : $"<section class=\"panel wide\"><h2>Notes</h2>{HtmlPage.Facts(notes)}</section>";
+        return notes.Length == 0 ? "" : $"""<section class="panel wide"><h2>Notes</h2>{HtmlPage.Facts(notes)}</section>""";
     }
 
     private static string Figures(IReadOnlyList<ResolutionRow> rows) =>
@@ -162,7 +173,7 @@ public static class ModelComparisonPage
                         Large(row.Parameters),
                         Large(row.Macs),
                         Large(row.Activations),
-                        row.ReceptivePixels is { } pixels ? Html.Whole(pixels) : "–",
+                        row.ReceptivePixels is { } pixels ? Html.Integer(pixels) : "–",
                         row.ReceptiveBox is { } box ? string.Join('×', box) : "–",
                         Share(row.ReceptiveShare),
                         row.Deviation ?? "",
@@ -173,9 +184,13 @@ public static class ModelComparisonPage
 
     private static string Table(string[] heads, IEnumerable<string[]> rows, int[] text)
     {
+        var head = string.Concat(heads.Select((title, i) => Cell("th", title, i)));
+        return $"<table><tr>{head}</tr>{string.Concat(rows.Select(Row))}</table>";
+
+        string Row(string[] cells) => $"<tr>{string.Concat(cells.Select((cell, i) => Cell("td", cell, i)))}</tr>";
+
         string Cell(string tag, string content, int column) =>
-            $"<{tag}{(text.Contains(column) ? "" : " class=\"number\"")}>{Html.Encode(content)}</{tag}>";
-        return $"<table><tr>{string.Concat(heads.Select((head, i) => Cell("th", head, i)))}</tr>{string.Concat(rows.Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>"))}</table>";
+            text.Contains(column) ? $"<{tag}>{Html.Encode(content)}</{tag}>" : $"""<{tag} class="number">{Html.Encode(content)}</{tag}>""";
     }
 
     private static string Share(double? share) => share is { } value ? Html.Percent(value) : "–";

@@ -7,12 +7,12 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>All that a report shows.</summary>
+/// <summary>Everything that a report shows.</summary>
 /// <param name="Title">Model and data.</param>
 /// <param name="Recipe">The resolved recipe.</param>
-/// <param name="Command">The line that reproduces the run.</param>
+/// <param name="Command">The command line that reproduces the run.</param>
 /// <param name="Log">Lines of the log.</param>
-/// <param name="Results">What was measured, and the task's own sections.</param>
+/// <param name="Results">The measurements and the sections of the task.</param>
 /// <param name="Environment">Versions and machine.</param>
 public sealed record ReportContent(
     string Title,
@@ -23,16 +23,17 @@ public sealed record ReportContent(
     IReadOnlyList<(string Name, string Value)> Environment
 );
 
-/// <summary>The report of a run: one HTML page that needs nothing else.</summary>
+/// <summary>The report of a run: one self-contained HTML page.</summary>
 public static class ReportPage
 {
     private const int MostUnreadable = 1000;
     private const int MostRows = 200;
 
-    /// <summary>The page.</summary>
+    /// <summary>Renders the page.</summary>
     public static string Render(ReportContent content)
     {
         var unreadable = UnreadableLog.Read(content.Log);
+        var tables = content.Results.Metrics.Tables(content.Results.Classes);
         return HtmlPage.Of(
             "training report",
             content.Title,
@@ -40,9 +41,7 @@ public static class ReportPage
             <section class="cards">{Cards(content)}</section>
             {Section("Curves", $"""<div class="columns three">{Curves(content)}</div>""", "wide")}
             {Sections(content.Results.Sections)}
-            {string.Concat(
-                content.Results.Metrics.Tables(content.Results.Classes).Select(table => Section(Capital(table.Title), Table(table)))
-            )}
+            {string.Concat(tables.Select(table => Section(Capital(table.Title), Table(table))))}
             {(unreadable.Count > 0 ? Section("Unreadable images", Unreadable(unreadable)) : "")}
             <div class="columns">
             {Section("Recipe", $"<pre>{Html.Encode(content.Recipe.Trim())}</pre>")}
@@ -55,7 +54,7 @@ public static class ReportPage
     private static string Section(string title, string body, string kind = "") =>
         $"""<section class="panel {kind}"><h2>{Html.Encode(title)}</h2>{body}</section>""" + "\n";
 
-    // Neighbours with columns stand side by side, those of one column above each other.
+    // Columns stand side by side; the sections of one column stand above each other.
     private static string Sections(IReadOnlyList<ReportSection> sections)
     {
         var beside = sections.Where(section => section.Column > 0).GroupBy(section => section.Column).OrderBy(column => column.Key);
@@ -76,19 +75,19 @@ public static class ReportPage
         [
             .. results.Metrics.Headline.OrderByDescending(row => row.Format == MetricFormat.Share).Select(row => (row.Name, Text(row), "")),
         ];
-        cards[0] = cards[0] with { Note = $"{Html.Whole(results.Metrics.Count)} test {results.Samples}" };
+        cards[0] = cards[0] with { Note = $"{Html.Integer(results.Metrics.Count)} test {results.Samples}" };
         if (results.Ema is { } ema && ema.Headline.OrderByDescending(row => row.Format == MetricFormat.Share).First() is var averaged)
-            cards.Insert(1, ($"{averaged.Name} of the average", Text(averaged), "moving average of the weights"));
+            cards.Insert(1, ($"{averaged.Name} of the moving average", Text(averaged), "moving average of the weights"));
         cards.Add(("parameters", Parameters(results.Parameters), results.Classes.Count > 0 ? $"{results.Classes.Count} classes" : ""));
         if (seconds > 0)
         {
-            var done = $"{(long?)steps[^1]["epoch"]} epochs, {Html.Whole((long)steps[^1]["step"]!)} steps";
+            var done = $"{(long?)steps[^1]["epoch"]} epochs, {Html.Integer((long)steps[^1]["step"]!)} steps";
             cards.Add(("training", Html.Duration(TimeSpan.FromSeconds(seconds)), done));
         }
         if (Median(steps, "images_per_second", positive: true) is { } rate)
-            cards.Add(("speed", Html.Whole((long)rate), $"{results.Samples} a second, median{Arithmetic(steps)}{Waiting(steps)}"));
+            cards.Add(("speed", Html.Integer((long)rate), $"{results.Samples} per second, median{Arithmetic(steps)}{Waiting(steps)}"));
         if (UnreadableLog.Read(content.Log).Count is > 0 and var unreadable)
-            cards.Add(("unreadable images", Html.Whole(unreadable), "listed below"));
+            cards.Add(("unreadable images", Html.Integer(unreadable), "listed below"));
         return string.Concat(cards.Select(card => Card(card.Name, card.Value, card.Note)));
     }
 
@@ -101,7 +100,7 @@ public static class ReportPage
         row.Format switch
         {
             MetricFormat.Share => Html.Percent(row.Value),
-            MetricFormat.Count => Html.Whole((long)row.Value),
+            MetricFormat.Count => Html.Integer((long)row.Value),
             _ => Html.Fixed(row.Value, 3),
         };
 
@@ -116,7 +115,7 @@ public static class ReportPage
         if (Median(steps, "gflops") is not { } gflops)
             return "";
         var share = Median(steps, "peak_share") is { } peak ? $", {Html.Percent(peak, 0)} of the measured peak" : "";
-        return $"; {Html.Whole((long)gflops)} GFLOP/s{share}";
+        return $"; {Html.Integer((long)gflops)} GFLOP/s{share}";
     }
 
     private static double? Median(IReadOnlyList<JsonObject> lines, string field, bool positive = false)
@@ -160,20 +159,24 @@ public static class ReportPage
     private static string Table(MetricTable table)
     {
         string Cell(string tag, string text, int column) =>
-            $"""<{tag}{(table.Columns[column].Numeric ? """ class="number" """ : "")}>{Html.Encode(text)}</{tag}>""";
+            table.Columns[column].Numeric
+                ? $"""<{tag} class="number">{Html.Encode(text)}</{tag}>"""
+                : $"<{tag}>{Html.Encode(text)}</{tag}>";
         var head = string.Concat(table.Columns.Select((column, i) => Cell("th", column.Title, i)));
         var rows = table.Rows.Take(MostRows).Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>");
-        var more = table.Rows.Count > MostRows ? $"<p>And {Html.Whole(table.Rows.Count - MostRows)} more: results.json has all.</p>" : "";
+        var more =
+            table.Rows.Count > MostRows ? $"<p>And {Html.Integer(table.Rows.Count - MostRows)} more; results.json lists all.</p>" : "";
         return $"<table><tr>{head}</tr>{string.Concat(rows)}</table>{more}";
     }
 
     private static string Unreadable(IReadOnlyList<(string Split, UnreadableImage Image)> found)
     {
         var rows = found.Take(MostUnreadable).Select(f => Row(f.Image.Name, f.Split, f.Image.Problem));
-        var more = found.Count > MostUnreadable ? $"<p>And {Html.Whole(found.Count - MostUnreadable)} more: log.jsonl lists all.</p>" : "";
+        var more =
+            found.Count > MostUnreadable ? $"<p>And {Html.Integer(found.Count - MostUnreadable)} more; log.jsonl lists all.</p>" : "";
         return $"""
-            <p>Training took another image in the place of each, drawn deterministically; measuring left them out.</p>
-            <table><tr><th>file</th><th>part</th><th>what is wrong</th></tr>{string.Concat(rows)}</table>{more}
+            <p>Training replaced each of these images by another image, drawn deterministically; evaluation left them out.</p>
+            <table><tr><th>file</th><th>split</th><th>problem</th></tr>{string.Concat(rows)}</table>{more}
             """;
 
         static string Row(params string[] cells) => $"<tr>{string.Concat(cells.Select(cell => $"<td>{Html.Encode(cell)}</td>"))}</tr>";

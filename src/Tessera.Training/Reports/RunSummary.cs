@@ -3,16 +3,16 @@ using Tessera.Training.Runs;
 
 namespace Tessera.Training.Reports;
 
-/// <summary>What a run came to, from its recipe and its log.</summary>
+/// <summary>The outcome of a run, read from its recipe and its log.</summary>
 /// <param name="Path">Folder of the run.</param>
 /// <param name="Fields">Fields of the resolved recipe by their path, as <c>optimizer.lr</c>, with their values as written.</param>
-/// <param name="Epochs">Epochs that were begun.</param>
-/// <param name="Steps">Steps that were done.</param>
+/// <param name="Epochs">Number of epochs begun.</param>
+/// <param name="Steps">Number of steps done.</param>
 /// <param name="Primary">Name of the primary score; null before the first evaluation.</param>
 /// <param name="IsShare">Whether that score is a fraction.</param>
 /// <param name="Best">Best primary score of an evaluation, in its direction.</param>
 /// <param name="Last">Primary score of the last evaluation.</param>
-/// <param name="LastEma">The same of averaged weights, where there are some.</param>
+/// <param name="LastEma">Last primary score of the averaged weights; null without averaging.</param>
 /// <param name="LastLoss">Loss of the last evaluation.</param>
 /// <param name="TrainLoss">Loss of training, last line of the log.</param>
 /// <param name="ImagesPerSecond">Median over the lines of the log.</param>
@@ -37,12 +37,12 @@ public sealed record RunSummary(
     internal RunCurves Curves { get; init; } = new([]);
 
     /// <summary>Reads a run.</summary>
-    /// <exception cref="RunException">There is none in the folder.</exception>
+    /// <exception cref="RunException">The folder holds no run.</exception>
     public static RunSummary Of(string folder)
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
-            throw new RunException($"{folder}: there is no run (no {System.IO.Path.GetFileName(run.RecipePath)})");
+            throw new RunException($"{folder}: this folder holds no run ({System.IO.Path.GetFileName(run.RecipePath)} is missing)");
         var fields = new OrderedDictionary<string, string>();
         foreach (var (name, _, node) in RecipeReader.Read(File.ReadAllText(run.RecipePath), run.RecipePath).Fields)
             Flatten(name, node, fields);
@@ -75,7 +75,7 @@ public sealed record RunSummary(
         };
     }
 
-    /// <summary>Fields of the recipes that are not the same in all runs, with the value of each; null where one has no such field.</summary>
+    /// <summary>The recipe fields that differ between runs, with the value in each run; null where a run has no such field.</summary>
     public static IReadOnlyList<(string Field, IReadOnlyList<string?> Values)> Differences(IReadOnlyList<RunSummary> runs) =>
         [
             .. runs.SelectMany(run => run.Fields.Keys)

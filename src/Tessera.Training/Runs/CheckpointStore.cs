@@ -115,10 +115,8 @@ public sealed class CheckpointStore(string folder)
     {
         try
         {
-            return (
-                ReadPosition(path),
-                ReadManifest(path).Files.ToDictionary(file => file.Key, file => (file.Value.Bytes, file.Value.Sha256))
-            );
+            var files = ReadManifest(path).Files;
+            return (ReadPosition(path), files.ToDictionary(file => file.Key, file => (file.Value.Bytes, file.Value.Sha256)));
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
         {
@@ -180,7 +178,10 @@ public sealed class CheckpointStore(string folder)
             Directory.Delete(path, recursive: true);
     }
 
-    /// <summary>Deletes all but the newest, the newest that was not written because training was stopped, and the best; and what interrupted writing has left.</summary>
+    /// <summary>
+    /// Deletes all checkpoints but the newest, the newest that was not written because training was stopped, and the best. Also deletes the
+    /// leftovers of interrupted writing.
+    /// </summary>
     /// <param name="keep">How many of the newest stay.</param>
     public void Prune(int keep)
     {

@@ -5,7 +5,7 @@ using System.Text.Json.Nodes;
 
 namespace Tessera.Training.Runs;
 
-/// <summary>The log of a run: one JSON object a line, only ever appended to, and the numbers in it as TensorBoard events beside it.</summary>
+/// <summary>The append-only log of a run, one JSON object per line, with its numbers as TensorBoard events beside it.</summary>
 public sealed class RunLog : IDisposable
 {
     /// <summary>Field of an evaluation's line: the name of the primary score.</summary>

@@ -24,7 +24,7 @@ public sealed class WeightAverage
         using var outside = Torch.NoGrad();
         var weights = load();
         if (sources.Count > 0 && StateDictReport.Compare(sums, weights) is var report && (!report.Complete || report.Mismatched.Count > 0))
-            throw new WeightAverageException($"{source} has not the weights of the same model as {sources[0]}: {report}");
+            throw new WeightAverageException($"{source} must hold weights of the same model as {sources[0]}: {report}");
         foreach (var (name, tensor) in weights)
         {
             // In double precision, so that the order of the sources does not show.

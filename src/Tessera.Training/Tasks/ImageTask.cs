@@ -8,7 +8,7 @@ using Tessera.Training.Explain;
 
 namespace Tessera.Training.Tasks;
 
-/// <summary>What tasks on images have in common: sizes, channels, normalisation, the crop that a model is measured on.</summary>
+/// <summary>The common part of tasks on images: sizes, channels, normalisation and the crop for evaluation.</summary>
 public abstract record ImageTask : TaskKind
 {
     /// <inheritdoc/>
@@ -17,7 +17,7 @@ public abstract record ImageTask : TaskKind
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset training) =>
         training as ImageDataset
-        ?? throw new DataException($"task {Name} is for images, and {training.Name} holds a {training.GetType().Name}");
+        ?? throw new DataException($"task {Name} needs images, but {training.Name} holds a {training.GetType().Name}");
 
     /// <inheritdoc/>
     public override ImageDataset Prepare(Dataset data, DataFacts facts) => Prepare(data);
@@ -40,7 +40,9 @@ public abstract record ImageTask : TaskKind
     public override Backbone CreateModel(string name, ModelOptions options)
     {
         var model = Registry.Create(name, options);
-        return model is TextCct ? throw new RunException($"model.name: {name} is for texts, and task {Name} is for images") : model;
+        return model is TextCct
+            ? throw new RunException($"model.name: {name} takes texts, but task {Name} needs a model for images")
+            : model;
     }
 
     /// <inheritdoc/>
@@ -55,7 +57,7 @@ public abstract record ImageTask : TaskKind
         return height == width
             ? new([new EvaluationCrop(height, given.CropRatio)], images.Normalization)
             : throw new RunException(
-                $"evaluation.transforms: images are not of the model's size {height}x{width}, which is not square: name the transforms"
+                $"evaluation.transforms must be given: the images do not have the model's size {height}x{width}, which is not square"
             );
     }
 
@@ -81,21 +83,13 @@ public abstract record ImageTask : TaskKind
         var raster = new Raster();
         ImageDecoder.Decode(file, raster, facts.Channels, orient: true);
         var (channels, height, width) = (raster.Channels, raster.Height, raster.Width);
-        var image = new MemoryImages(
-            file,
-            "given",
-            new Unlabelled(1),
-            raster.Values.ToArray(),
-            channels,
-            height,
-            width,
-            facts.Normalization
-        );
+        var values = raster.Values.ToArray();
+        var image = new MemoryImages(file, "given", new Unlabelled(1), values, channels, height, width, facts.Normalization);
         return new Loader(image, pipelineFor(facts with { Height = height, Width = width }), 1, workers: 0).Epoch(0).First().Inputs;
     }
 }
 
-/// <summary>What a model has to know of the images that it is used on.</summary>
+/// <summary>What a model must know about its images.</summary>
 /// <param name="Classes">Name per class.</param>
 /// <param name="Channels">Of the images.</param>
 /// <param name="Height">Of the images; null when they differ.</param>

@@ -8,25 +8,25 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Tasks;
 
 /// <summary>
-/// What a model is for: how its data is prepared, which targets they have, how it is measured, what it predicts and what a report shows.
-/// A task is a folder below Tasks that the rest knows by this type alone; a recipe chooses it by name (<c>task: multi_label</c>), and where it names
-/// none the data decides.
+/// The purpose of a model: how its data is prepared, which targets the data has, how the model is measured, what it predicts and what a
+/// report shows. A task is a folder below Tasks that the rest of the library knows by this type alone; a recipe chooses a task by name
+/// (<c>task: multi_label</c>), and where the recipe names none, the data decides.
 /// </summary>
 public abstract record TaskKind
 {
-    /// <summary>The name by which recipes choose it.</summary>
+    /// <summary>The name by which recipes choose this task.</summary>
     public string Name => RecipeShape.ChoiceName(GetType())!;
 
-    /// <summary>Whether this is the task of a data set where a recipe names none.</summary>
+    /// <summary>Whether this is the default task of a data set.</summary>
     public abstract bool IsDefaultFor(Dataset data);
 
-    /// <summary>The kind of targets that its batches have.</summary>
+    /// <summary>The type of the targets in the batches.</summary>
     public abstract Type TargetsType { get; }
 
-    /// <summary>What people call its samples: images or texts.</summary>
+    /// <summary>The plural noun for the samples: images or texts.</summary>
     public virtual string SampleNoun => "images";
 
-    /// <summary>Prepares the samples that are learned from for a loader.</summary>
+    /// <summary>Prepares the training samples for a loader.</summary>
     /// <exception cref="DataException">The task is not for such data.</exception>
     public abstract LoadableDataset Prepare(Dataset training);
 
@@ -34,21 +34,21 @@ public abstract record TaskKind
     /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
     public abstract LoadableDataset Prepare(Dataset data, DataFacts facts);
 
-    /// <summary>What a model has to know of the data that it learns from.</summary>
+    /// <summary>What a model must know about its training data.</summary>
     public abstract DataFacts FactsOf(LoadableDataset training);
 
     /// <summary>The type of <see cref="FactsOf"/>, by which a bundle is read.</summary>
     public abstract Type FactsType { get; }
 
     /// <summary>Builds a model of the registry.</summary>
-    /// <exception cref="UnknownModelException">There is none of that name.</exception>
+    /// <exception cref="UnknownModelException">No model has that name.</exception>
     /// <exception cref="RunException">The model takes other samples.</exception>
     public abstract Backbone CreateModel(string name, ModelOptions options);
 
-    /// <summary>Fills a fresh model with what the task has for it beside weights: word vectors, for instance.</summary>
+    /// <summary>Fills a fresh model with initial values of the task, such as word vectors.</summary>
     public virtual void Initialize(Backbone model, LoadableDataset training) { }
 
-    /// <summary>What happens to samples that a model is measured on or predicts.</summary>
+    /// <summary>The pipeline of samples for evaluation and prediction.</summary>
     /// <param name="model">The model.</param>
     /// <param name="facts">Of the samples, normalised as in training.</param>
     /// <param name="given">Transforms of the recipe; null for those that the model's published figures stand for.</param>
@@ -61,7 +61,7 @@ public abstract record TaskKind
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     public abstract Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
 
-    /// <summary>The facts with what was learned by measuring, for the bundle: thresholds, for instance.</summary>
+    /// <summary>Adds results of the evaluation to the facts for the bundle, such as thresholds.</summary>
     public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
 
     /// <summary>The samples that a user has given for a prediction: files, or texts.</summary>
@@ -70,7 +70,7 @@ public abstract record TaskKind
     /// <param name="pipelineFor">What happens to samples of given facts (a file has a size of its own) before the model.</param>
     public abstract IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor);
 
-    /// <summary>What a model's answer means.</summary>
+    /// <summary>Turns the logits of a model into a prediction.</summary>
     /// <param name="sample">Name of the sample.</param>
     /// <param name="logits">The answer, [1, classes].</param>
     /// <param name="facts">Of the model's data.</param>
@@ -84,18 +84,18 @@ public abstract record TaskKind
     /// <param name="label">The class that is explained; null for the likeliest.</param>
     /// <exception cref="RunException">There are no pictures of such samples.</exception>
     public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label) =>
-        throw new RunException($"task {Name}: only what a model sees in images can be explained");
+        throw new RunException($"task {Name} cannot be explained: explanations need images");
 
     /// <summary>Sections of a report that are the task's own; none where something else was measured.</summary>
     public abstract IReadOnlyList<ReportSection> Report(ReportContext context);
 
-    /// <summary>The task of a data set where a recipe names none.</summary>
-    /// <exception cref="RunException">No task takes such data by itself.</exception>
+    /// <summary>The default task of a data set.</summary>
+    /// <exception cref="RunException">No task is the default for such data.</exception>
     public static TaskKind DefaultFor(Dataset data) =>
         All.FirstOrDefault(task => task.IsDefaultFor(data))
         ?? throw new RunException(
-            $"task: no task takes {data.Name} by itself ({data.GetType().Name} with {data.Annotations.GetType().Name}); "
-                + $"name one of {string.Join(", ", All.Select(task => task.Name))}"
+            $"task must be given: none is the default for {data.Name} ({data.GetType().Name} with {data.Annotations.GetType().Name}); "
+                + $"choose one of {string.Join(", ", All.Select(task => task.Name))}"
         );
 
     /// <summary>All tasks with their defaults.</summary>
@@ -108,7 +108,7 @@ public abstract record TaskKind
     ];
 }
 
-/// <summary>What a recipe says of the samples that a model is measured on.</summary>
+/// <summary>The transforms of a recipe for evaluation.</summary>
 /// <param name="Given">Transforms; null for those that the model's published figures stand for.</param>
 /// <param name="CropRatio">Side of the centre crop over the resized short side, of the published figures.</param>
 public sealed record EvaluationTransforms(IReadOnlyList<Transform>? Given, double CropRatio = EvaluationTransforms.DefaultCropRatio)
@@ -117,11 +117,11 @@ public sealed record EvaluationTransforms(IReadOnlyList<Transform>? Given, doubl
     public const double DefaultCropRatio = 0.875;
 }
 
-/// <summary>What a model has to know of the data that it is used on.</summary>
+/// <summary>What a model must know about its data.</summary>
 /// <param name="Classes">Name per class.</param>
 public abstract record DataFacts(IReadOnlyList<string> Classes)
 {
-    /// <summary>What a model is built with where a recipe does not say.</summary>
+    /// <summary>Options of the model that a recipe leaves open.</summary>
     public abstract ModelOptions ModelDefaults { get; }
 
     /// <summary>These facts for samples of another size: prepared as in training, at the size that they have.</summary>
@@ -134,7 +134,7 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
 /// <param name="Read">Reads and prepares it as a batch of one.</param>
 public sealed record GivenSample(string Name, Func<ModelInput> Read);
 
-/// <summary>What a model says of a sample.</summary>
+/// <summary>The prediction of a model for a sample.</summary>
 /// <param name="Sample">Name of the sample.</param>
 /// <param name="Classes">Classes with their probabilities, the likeliest first.</param>
 public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
@@ -146,10 +146,10 @@ public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
 /// <param name="Chosen">Whether the model's answer contains it.</param>
 public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
 
-/// <summary>What a report is made of.</summary>
+/// <summary>The input of a report.</summary>
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Data">What it was measured on.</param>
 /// <param name="Facts">Of its training data.</param>
 /// <param name="Pipeline">What happens to samples before the model.</param>
-/// <param name="Metrics">What was measured.</param>
+/// <param name="Metrics">The metrics of the evaluation.</param>
 public sealed record ReportContext(Backbone Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);

@@ -3,7 +3,9 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Tasks.Classification;
 
-/// <summary>Accuracy over confidence as SVG; on the diagonal the model is as sure as it is right. Below, how many samples a bin holds.</summary>
+/// <summary>
+/// Accuracy over confidence as SVG; on the diagonal confidence equals accuracy. The bars below show the number of samples per bin.
+/// </summary>
 internal static class CalibrationChart
 {
     private const double Width = 460,
@@ -24,13 +26,12 @@ internal static class CalibrationChart
             svg.Append(Tick(tick));
         foreach (var bin in bins.Where(bin => bin.Count > 0))
             svg.Append(Bin(bin, most));
+        var floor = Top + Plot + Gap + Counts;
         return svg.Append(
                 $"""
                 <line class="diagonal" x1="{Html.At(X(0))}" y1="{Html.At(Y(0))}" x2="{Html.At(X(1))}" y2="{Html.At(Y(1))}"/>
-                <text class="tick" x="{Left - 8}" y="{Html.At(Top + Plot + Gap + Counts)}" text-anchor="end">samples</text>
-                <text class="axis" x="{Html.At(X(0.5))}" y="{Html.At(
-                    Top + Plot + Gap + Counts + 14
-                )}" text-anchor="middle">confidence</text>
+                <text class="tick" x="{Left - 8}" y="{Html.At(floor)}" text-anchor="end">samples</text>
+                <text class="axis" x="{Html.At(X(0.5))}" y="{Html.At(floor + 14)}" text-anchor="middle">confidence</text>
                 </svg>
                 """
             )
@@ -52,15 +53,14 @@ internal static class CalibrationChart
     {
         var (x, span) = (Html.At(X(bin.Low) + 1), Html.At(X(bin.High) - X(bin.Low) - 2));
         var height = bin.Count / (double)most * Counts;
+        var top = Html.At(Top + Plot + Gap + Counts - height);
         var upper = Html.At(Y(Math.Max(bin.Accuracy, bin.Confidence)));
         var gap = Html.At(Math.Abs(bin.Accuracy - bin.Confidence) * Plot);
         return $"""
             <g><title>confidence {Html.Percent(bin.Confidence, 1)}, accuracy {Html.Percent(bin.Accuracy, 1)}, {bin.Count} samples</title>
             <rect class="f0" x="{x}" y="{Html.At(Y(bin.Accuracy))}" width="{span}" height="{Html.At(bin.Accuracy * Plot)}" rx="2"/>
             <rect class="gap" x="{x}" y="{upper}" width="{span}" height="{gap}"/>
-            <rect class="f4" x="{x}" y="{Html.At(Top + Plot + Gap + Counts - height)}" width="{span}" height="{Html.At(
-                height
-            )}" rx="2"/></g>
+            <rect class="f4" x="{x}" y="{top}" width="{span}" height="{Html.At(height)}" rx="2"/></g>
             """;
     }
 }

@@ -41,7 +41,7 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
     public override void Add(Batch batch)
     {
         if (predict is null)
-            throw new InvalidOperationException("this evaluator takes logits: it was made without a model");
+            throw new InvalidOperationException("an evaluator without a model takes logits, not batches");
         Add(predict(batch), ClassTargets.Of(batch).Labels, batch.Indices);
     }
 
@@ -53,7 +53,7 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
     public void Add(Tensor logits, Tensor labels, IReadOnlyList<int> indices)
     {
         if (logits.Dim != 2 || logits.Size(1) != classes)
-            throw new ShapeException($"logits of shape {logits.Shape} for {classes} classes");
+            throw new ShapeException($"logits must be [B, {classes}], not {logits.Shape}");
         double[] logProbabilities;
         using (new Scope())
             logProbabilities = logits.Detach().To(DType.Float64).LogSoftmax(1).ToArray<double>();

@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace Tessera.Training.Tasks.Classification;
 
-/// <summary>What a classifier did on samples with one class each. Shares are fractions, not percents.</summary>
+/// <summary>Metrics of a classifier on samples with one class each. Shares are fractions, not percentages.</summary>
 /// <param name="Count">Number of samples.</param>
 /// <param name="Loss">Mean cross-entropy (negative log-likelihood).</param>
 /// <param name="Top1">Share of samples of which the label has the largest logit.</param>
@@ -30,7 +30,7 @@ public sealed record ClassificationMetrics(
     /// <summary>The bins of the calibration error, from low to high confidence.</summary>
     public required IReadOnlyList<CalibrationBin> Calibration { get; init; }
 
-    /// <summary>The samples that the model was wrong about with the most confidence, the surest first.</summary>
+    /// <summary>The mistakes with the highest confidence, in descending order.</summary>
     public required IReadOnlyList<Mistake> Mistakes { get; init; }
 
     /// <inheritdoc/>
@@ -108,12 +108,12 @@ public sealed record ClassificationMetrics(
         };
 }
 
-/// <summary>Samples of which the confidence lies in (Low, High].</summary>
+/// <summary>Samples whose confidence lies in (Low, High].</summary>
 /// <param name="Low">Lower edge, excluded.</param>
 /// <param name="High">Upper edge, included.</param>
 /// <param name="Count">Number of samples.</param>
 /// <param name="Confidence">Their mean confidence.</param>
-/// <param name="Accuracy">Share of them that was right.</param>
+/// <param name="Accuracy">Their accuracy, a fraction.</param>
 public sealed record CalibrationBin(double Low, double High, int Count, double Confidence, double Accuracy);
 
 /// <summary>A sample that was classified wrongly.</summary>

@@ -6,7 +6,7 @@ using Tessera.Training.Explain;
 
 namespace Tessera.Training.Tasks.Classification;
 
-/// <summary>What a report shows of a classifier: confusion, accuracy per class, calibration, attention, the surest mistakes.</summary>
+/// <summary>Sections of a classifier's report: confusion, accuracy per class, calibration, attention, most confident mistakes.</summary>
 internal static class ClassificationReport
 {
     private const int Images = 8;
@@ -33,9 +33,9 @@ internal static class ClassificationReport
             new("Calibration", Calibration(metrics), Column: 2),
         ];
         if (context.Data is ImageDataset images && Attention(context, images, metrics) is { Count: > 0 } rows)
-            sections.Add(new("Where it looks", AttentionRows(rows)));
+            sections.Add(new("Attention", AttentionRows(rows)));
         if (metrics.Mistakes.Count > 0)
-            sections.Add(new("Surest mistakes", Mistakes(metrics, classes, show)));
+            sections.Add(new("Most confident mistakes", Mistakes(metrics, classes, show)));
         return sections;
     }
 
@@ -43,7 +43,7 @@ internal static class ClassificationReport
         $"""
             <p>Rows are the true classes, columns the predictions.</p>
             {ConfusionChart.ToSvg(metrics.Confusion, classes)}
-            <h3>Confused most often</h3>
+            <h3>Most frequent confusions</h3>
             <table>
             <tr><th>true</th><th>taken for</th><th class="number">{noun}</th><th class="number">of the class</th></tr>
             {ConfusionChart.WorstPairs(metrics.Confusion, classes, MostPairs)}
@@ -52,10 +52,8 @@ internal static class ClassificationReport
 
     private static string Calibration(ClassificationMetrics metrics) =>
         $"""
-            <p>Expected calibration error {Html.Percent(metrics.Ece)}, largest gap of a bin {Html.Percent(
-                metrics.Mce
-            )}. Bars on the diagonal:
-            as sure as right; the shaded part is the gap.</p>
+            <p>Expected calibration error {Html.Percent(metrics.Ece)}, largest gap of a bin {Html.Percent(metrics.Mce)}. On the diagonal,
+            confidence equals accuracy; the shaded part is the gap.</p>
             {CalibrationChart.ToSvg(metrics.Calibration)}
             """;
 
@@ -110,8 +108,8 @@ internal static class ClassificationReport
 
     private static string AttentionRows(IReadOnlyList<AttentionRow> rows) =>
         $"""
-            <p>Attention as the tokens that the classifier reads see it, mean over the heads; roll-out multiplies all blocks (Abnar and Zuidema,
-            2020). Bright is where the model looks.</p>
+            <p>Attention of the tokens that the classifier reads, averaged over the heads; roll-out multiplies all blocks (Abnar and
+            Zuidema, 2020). The model looks at the bright places.</p>
             <div class="attention">{string.Concat(rows.Select(AttentionFigure))}</div>
             """;
 
@@ -132,18 +130,20 @@ internal static class ClassificationReport
             : $"""{Html.Encode(label)}, taken for <b class="bad">{Html.Encode(predicted)}</b>""";
 
     private static string Mistakes(ClassificationMetrics metrics, IReadOnlyList<string> classes, Func<Mistake, Shown> show) =>
-        $"""<div class="gallery">{string.Concat(metrics.Mistakes.Select(mistake => MistakeFigure(mistake, classes, show(mistake))))}</div>""";
+        $"""
+            <div class="gallery">
+            {Svg.Lines(metrics.Mistakes, mistake => MistakeFigure(mistake, classes, show(mistake)))}
+            </div>
+            """;
 
     private static string MistakeFigure(Mistake mistake, IReadOnlyList<string> classes, Shown shown)
     {
         var name = Html.Encode(shown.Name);
         var sample = shown.Image is null ? $"<blockquote>{name}</blockquote>" : $"""<img alt="sample {name}" src="{shown.Image}">""";
         var below = shown.Image is null ? "" : $"<br><small>{name}</small>";
+        var predicted = Html.Encode(classes[mistake.Predicted]);
         return $"""
-            <figure>{sample}<figcaption><b class="bad">{Html.Encode(classes[mistake.Predicted])}</b> {Html.Percent(
-                mistake.Confidence,
-                1
-            )}<br>
+            <figure>{sample}<figcaption><b class="bad">{predicted}</b> {Html.Percent(mistake.Confidence, 1)}<br>
             <span>is {Html.Encode(classes[mistake.Label])}</span>{below}</figcaption></figure>
             """;
     }

@@ -1,4 +1,3 @@
-using System.Text;
 using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Tasks.Classification;
@@ -6,7 +5,7 @@ namespace Tessera.Training.Tasks.Classification;
 /// <summary>The confusion matrix as SVG: rows are true classes, columns predictions, shades are shares of the row.</summary>
 internal static class ConfusionChart
 {
-    /// <summary>Beyond so many classes a matrix cannot be read: the pairs that are confused most often are listed alone.</summary>
+    /// <summary>Most classes of a readable matrix; with more classes only the pairs confused most often are listed.</summary>
     internal const int MostClasses = 120;
 
     private const int NumberedClasses = 20;
@@ -21,48 +20,52 @@ internal static class ConfusionChart
         var font = Math.Clamp(cell * 0.8, 3.5, 12);
         var left = Math.Min(classes.Max(name => Math.Min(name.Length, 18)), 18) * font * 0.58 + 14;
         var (top, size) = (left * 0.72 + 4, cell * count);
-        var svg = new StringBuilder(
-            $"<svg viewBox=\"0 0 {Html.At(left + size + left * 0.45)} {Html.At(top + size + 4)}\" role=\"img\" aria-label=\"Confusion matrix\" class=\"confusion\">"
-        );
-        for (var i = 0; i < count; i++)
+        var (width, height) = (left + size + left * 0.45, top + size + 4);
+        var cells = Enumerable.Range(0, count).SelectMany(label => Enumerable.Range(0, count).Select(predicted => (label, predicted)));
+        return $"""
+            <svg viewBox="0 0 {Html.At(width)} {Html.At(height)}" role="img" aria-label="Confusion matrix" class="confusion">
+            {Svg.Lines(classes.Index(), entry => Names(entry.Item, (entry.Index + 0.5) * cell))}
+            {Svg.Lines(cells.Where(at => numbered || confusion[at.label][at.predicted] > 0), at => Cell(at.label, at.predicted))}
+            </svg>
+            """;
+
+        // The name of a class beside its row, and slanted above its column.
+        string Names(string text, double middle)
         {
-            var name = Html.Encode(Html.Short(classes[i], 18));
-            var middle = (i + 0.5) * cell;
-            svg.Append(
-                $"<text class=\"tick\" style=\"font-size:{Html.At(font)}px\" x=\"{Html.At(left - 6)}\" y=\"{Html.At(top + middle + font * 0.35)}\" text-anchor=\"end\">{name}</text>"
-            );
-            svg.Append(
-                $"<text class=\"tick\" style=\"font-size:{Html.At(font)}px\" transform=\"translate({Html.At(left + middle + font * 0.3)} {Html.At(top - 6)}) rotate(-45)\">{name}</text>"
-            );
+            var name = Html.Encode(Html.Short(text, 18));
+            var style = $"font-size:{Html.At(font)}px";
+            var (x, y) = (Html.At(left + middle + font * 0.3), Html.At(top - 6));
+            var baseline = Html.At(top + middle + font * 0.35);
+            return $"""
+                <text class="tick" style="{style}" x="{Html.At(left - 6)}" y="{baseline}" text-anchor="end">{name}</text>
+                <text class="tick" style="{style}" transform="translate({x} {y}) rotate(-45)">{name}</text>
+                """;
         }
-        for (var label = 0; label < count; label++)
+
+        string Cell(int label, int predicted)
         {
-            var total = Math.Max(1, confusion[label].Sum());
-            for (var predicted = 0; predicted < count; predicted++)
-            {
-                var found = confusion[label][predicted];
-                if (found == 0 && !numbered)
-                    continue;
-                var share = found / (double)total;
-                // The root makes the few mistakes visible beside the many right answers.
-                var strength = Html.Fixed(found == 0 ? 0 : 0.08 + 0.92 * Math.Sqrt(share), 3);
-                svg.Append(
-                    $"<g><title>{Html.Encode(classes[label])} taken for {Html.Encode(classes[predicted])}: {found} ({Html.Percent(share, 1)})</title>"
-                );
-                svg.Append(
-                    $"<rect class=\"{(label == predicted ? "right" : "wrong")}\" fill-opacity=\"{strength}\" x=\"{Html.At(left + predicted * cell)}\" y=\"{Html.At(top + label * cell)}\" width=\"{Html.At(cell - 1)}\" height=\"{Html.At(cell - 1)}\" rx=\"{(numbered ? 3 : 0)}\"/>"
-                );
-                if (numbered && found > 0)
-                    svg.Append(
-                        $"<text class=\"{(share > 0.3 ? "cell strong" : "cell")}\" x=\"{Html.At(left + (predicted + 0.5) * cell)}\" y=\"{Html.At(top + (label + 0.5) * cell + 4)}\" text-anchor=\"middle\">{found}</text>"
-                    );
-                svg.Append("</g>");
-            }
+            var found = confusion[label][predicted];
+            var share = found / (double)Math.Max(1, confusion[label].Sum());
+            // The root makes the few mistakes visible beside the many right answers.
+            var strength = Html.Fixed(found == 0 ? 0 : 0.08 + 0.92 * Math.Sqrt(share), 3);
+            var (x, y, side) = (Html.At(left + predicted * cell), Html.At(top + label * cell), Html.At(cell - 1));
+            var kind = label == predicted ? "right" : "wrong";
+            var (from, to) = (Html.Encode(classes[label]), Html.Encode(classes[predicted]));
+            return $"""
+                <g><title>{from} taken for {to}: {found} ({Html.Percent(share, 1)})</title>
+                <rect class="{kind}" fill-opacity="{strength}" x="{x}" y="{y}" width="{side}" height="{side}" rx="{(numbered ? 3 : 0)}"/>
+                {(numbered && found > 0 ? Number(label, predicted, found, share) : "")}</g>
+                """;
         }
-        return svg.Append("</svg>").ToString();
+
+        string Number(int label, int predicted, int found, double share)
+        {
+            var (x, y) = (Html.At(left + (predicted + 0.5) * cell), Html.At(top + (label + 0.5) * cell + 4));
+            return $"""<text class="{(share > 0.3 ? "cell strong" : "cell")}" x="{x}" y="{y}" text-anchor="middle">{found}</text>""";
+        }
     }
 
-    /// <summary>The pairs of classes that are confused most often, as rows of a table.</summary>
+    /// <summary>Table rows of the pairs of classes that the model confuses most often.</summary>
     internal static string WorstPairs(IReadOnlyList<IReadOnlyList<int>> confusion, IReadOnlyList<string> classes, int most)
     {
         var pairs = Enumerable
@@ -79,10 +82,12 @@ internal static class ConfusionChart
             .ThenBy(pair => pair.Label)
             .ThenBy(pair => pair.Predicted)
             .Take(most);
-        return string.Concat(
-            pairs.Select(pair =>
-                $"<tr><td>{Html.Encode(classes[pair.Label])}</td><td>{Html.Encode(classes[pair.Predicted])}</td><td class=\"number\">{pair.Count}</td><td class=\"number\">{Html.Percent(pair.Count / (double)pair.Total, 1)}</td></tr>"
-            )
-        );
+        return Svg.Lines(pairs, pair => PairRow(classes[pair.Label], classes[pair.Predicted], pair.Count, pair.Total));
     }
+
+    private static string PairRow(string label, string predicted, int count, int total) =>
+        $"""
+            <tr><td>{Html.Encode(label)}</td><td>{Html.Encode(predicted)}</td>
+            <td class="number">{count}</td><td class="number">{Html.Percent(count / (double)total, 1)}</td></tr>
+            """;
 }

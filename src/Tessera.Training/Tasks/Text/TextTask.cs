@@ -10,11 +10,11 @@ using Tessera.Training.Tasks.Classification;
 namespace Tessera.Training.Tasks.Text;
 
 /// <summary>Classification of texts: one class each.</summary>
-/// <param name="Length">Words that are kept of each text.</param>
-/// <param name="MinCount">How often a word has to occur in the training texts to be known.</param>
-/// <param name="MaxWords">Most words that are known; the rarest are left out.</param>
-/// <param name="WordVectors">A file of word vectors to begin with, in GloVe's form.</param>
-/// <param name="Bins">Of the calibration error.</param>
+/// <param name="Length">Number of words kept of each text.</param>
+/// <param name="MinCount">Least number of occurrences in the training texts of a known word.</param>
+/// <param name="MaxWords">Largest number of known words; the rarest are left out.</param>
+/// <param name="WordVectors">A file of initial word vectors in GloVe's format.</param>
+/// <param name="Bins">Number of bins of the calibration error.</param>
 [RecipeName("text")]
 public sealed record TextTask(
     [Range(1, 1 << 16)] int Length = 64,
@@ -51,7 +51,7 @@ public sealed record TextTask(
     }
 
     private static TextDataset Texts(Dataset data) =>
-        data as TextDataset ?? throw new DataException($"task text is for texts, and {data.Name} holds a {data.GetType().Name}");
+        data as TextDataset ?? throw new DataException($"task text needs texts, but {data.Name} holds a {data.GetType().Name}");
 
     /// <inheritdoc/>
     public override DataFacts FactsOf(LoadableDataset training)
@@ -67,7 +67,7 @@ public sealed record TextTask(
         return model is TextCct
             ? model
             : throw new RunException(
-                $"model.name: {name} is for images, and task text is for texts: choose text_cct_2_k2 or another of 'tessera models text_*'"
+                $"model.name: {name} takes images, but task text needs a model for texts: choose one of 'tessera models text_*'"
             );
     }
 
@@ -82,7 +82,7 @@ public sealed record TextTask(
         var vectors = Data.Text.WordVectors.Read(path, vocabulary);
         if (vectors.Dimension != text.Options.WordDim)
             throw new RunException(
-                $"task.word_vectors: {path} has {vectors.Dimension} numbers a word, and the model takes {text.Options.WordDim}"
+                $"task.word_vectors: {path} has {vectors.Dimension} numbers per word, but the model takes {text.Options.WordDim}"
             );
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -93,7 +93,7 @@ public sealed record TextTask(
     public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given) =>
         given.Given is null or []
             ? Pipeline.Plain
-            : throw new RunException("evaluation.transforms are for images, and task text is for texts");
+            : throw new RunException("evaluation.transforms must be left out: they apply to images, and task text has texts");
 
     /// <inheritdoc/>
     public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
@@ -128,7 +128,7 @@ public sealed record TextTask(
     }
 }
 
-/// <summary>What a model has to know of the texts that it is used on.</summary>
+/// <summary>What a model must know about its texts.</summary>
 /// <param name="Classes">Name per class.</param>
 /// <param name="Length">Words of a text.</param>
 /// <param name="Words">Words by id.</param>

@@ -3,13 +3,13 @@ using Spectre.Console.Rendering;
 
 namespace Tessera.Cli.Rendering;
 
-/// <summary>A column of a <see cref="Sheet"/>.</summary>
+/// <summary>A column of a <see cref="TextTable"/>.</summary>
 /// <param name="Title">Its head.</param>
 /// <param name="Right">Whether it is set flush right, as numbers are.</param>
 internal readonly record struct Column(string Title, bool Right = false);
 
 /// <summary>Rows of text: a table with borders on a terminal, aligned columns in a pipe, fields between tabs when quiet.</summary>
-internal sealed class Sheet(params Column[] columns)
+internal sealed class TextTable(params Column[] columns)
 {
     private readonly List<string[]> rows = [];
 

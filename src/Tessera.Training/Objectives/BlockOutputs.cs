@@ -3,7 +3,7 @@ using Tessera.Models;
 namespace Tessera.Training.Objectives;
 
 /// <summary>A pass through a model with the outputs of some of its blocks.</summary>
-internal static class Observed
+internal static class BlockOutputs
 {
     /// <summary>All outputs, and those of the blocks of the given paths as they are computed.</summary>
     internal static (Outputs Outputs, IReadOnlyList<Tensor> Blocks) Run(Backbone model, ModelInput input, IReadOnlyList<string> paths)

@@ -1,7 +1,7 @@
 namespace Tessera.Training.Loop;
 
 /// <summary>Speed of training, smoothed over some fifty steps, and the time that is left.</summary>
-internal sealed class Pace
+internal sealed class ThroughputMeter
 {
     private const double Memory = 0.98;
     private double seconds,
