@@ -3,20 +3,13 @@ using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 using System.CommandLine.Parsing;
 using Tessera.Cli.Commands;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli;
 
 /// <summary>The commands and how they are run: parsing, help, exit codes.</summary>
 internal static class CommandLine
 {
-    private static readonly Option<bool> Json = new("--json")
-    {
-        Description = "Print the result as JSON on standard output and progress on standard error.",
-        Recursive = true,
-    };
-
-    private static readonly Option<bool> Quiet = new("--quiet", "-q") { Description = "Print only the result.", Recursive = true };
-
     internal static int Run(string[] arguments)
     {
         try
@@ -41,8 +34,8 @@ internal static class CommandLine
     {
         var root = new RootCommand("Train, measure and use vision transformers on .NET and libtorch.")
         {
-            Json,
-            Quiet,
+            GlobalOptions.Json,
+            GlobalOptions.Quiet,
             TrainCommand.Create(),
             LaunchCommand.Create(),
             EvalCommand.Create(),
@@ -67,9 +60,6 @@ internal static class CommandLine
         return root;
     }
 
-    /// <summary>Where a command's output goes.</summary>
-    internal static Terminal Terminal(this ParseResult parsed) => new(parsed.GetValue(Json), parsed.GetValue(Quiet));
-
     private static string? UnknownOption(ParseResult parsed, string[] arguments)
     {
         var taken = arguments.TakeWhile(argument => argument != "--").ToHashSet();
@@ -85,7 +75,10 @@ internal static class CommandLine
     private static int Refuse(ParseResult parsed, string problem, string? word)
     {
         var command = parsed.CommandResult.Command;
-        var known = command.Subcommands.Select(c => c.Name).Concat(command.Options.Select(o => o.Name)).Concat([Json.Name, Quiet.Name]);
+        var known = command
+            .Subcommands.Select(c => c.Name)
+            .Concat(command.Options.Select(o => o.Name))
+            .Concat([GlobalOptions.Json.Name, GlobalOptions.Quiet.Name]);
         var meant = word is null ? null : Spelling.Meant(word, known);
         Errors.WriteLine(Console.Error, $"{problem}{(meant is null ? "" : $": did you mean {meant}?")}; see {PathOf(command)} --help");
         return ExitCode.UserError;

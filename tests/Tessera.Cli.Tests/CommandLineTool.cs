@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Json;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Tests;
 

@@ -1,4 +1,6 @@
 using System.Text.Json;
+using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Models;
 
 namespace Tessera.Cli.Tests;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
+using Tessera.Cli.Shell;
 using Tessera.Training;
 using Tessera.Training.Runs;
 

@@ -1,3 +1,5 @@
+using Tessera.Cli.Shell;
+
 namespace Tessera.Cli.Tests;
 
 public sealed class InterruptionTests(Workplace place) : IClassFixture<Workplace>

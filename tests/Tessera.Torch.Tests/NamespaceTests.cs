@@ -5,5 +5,6 @@ namespace Tessera.Tests;
 public class NamespaceTests
 {
     [Fact]
-    public void Namespaces_are_folders_and_depend_on_each_other_without_a_circle() => NamespaceRules.Check(typeof(Tensor).Assembly, "Tessera");
+    public void Namespaces_are_folders_and_depend_on_each_other_without_a_circle() =>
+        NamespaceRules.Check(typeof(Tensor).Assembly, "Tessera");
 }

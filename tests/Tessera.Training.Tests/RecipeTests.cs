@@ -176,7 +176,10 @@ public sealed class RecipeTests
     {
         var recipe = Parse(Valid) with
         {
-            Augment = new([[new Mixup(0.8)], [new RandomHorizontalFlip()]]),
+            Augment = new([
+                [new Mixup(0.8)],
+                [new RandomHorizontalFlip()],
+            ]),
             Objective = new SupervisedOptions(Smoothing: 0.1),
         };
         Assert.Equal(2, recipe.TrainingPipeline().Views.Count);

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using Tessera.Checkpoints;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Training;
 using Tessera.Training.Bundles;
 using Tessera.Training.Runs;

@@ -3,6 +3,7 @@ using System.CommandLine.Completions;
 using System.Diagnostics;
 using System.Runtime.InteropServices;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Commands;
 

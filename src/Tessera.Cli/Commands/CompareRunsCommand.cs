@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Text;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Training.Reports;
 
 namespace Tessera.Cli.Commands;

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Commands;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Diagnostics;
 using Spectre.Console;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Data;
 using Tessera.Data.Downloads;
 using Tessera.Data.Sets;

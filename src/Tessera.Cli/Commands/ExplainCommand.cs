@@ -1,5 +1,7 @@
 using System.CommandLine;
+using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Training.Bundles;

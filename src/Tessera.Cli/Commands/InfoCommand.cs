@@ -3,6 +3,7 @@ using System.Globalization;
 using Spectre.Console;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Commands;
 

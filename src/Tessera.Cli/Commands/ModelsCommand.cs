@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Models;
 using Tessera.Models.Measurement;
 

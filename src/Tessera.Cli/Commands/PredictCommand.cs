@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Globalization;
+using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Data;
 using Tessera.Training;
 using Tessera.Training.Bundles;

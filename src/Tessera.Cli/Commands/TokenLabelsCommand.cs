@@ -1,6 +1,8 @@
 using System.CommandLine;
 using System.Diagnostics;
+using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Training.Bundles;
 using Tessera.Training.Experiments;
 using Tessera.Training.Objectives;

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Text.Json;
+using Tessera.Cli.Shell;
 using Tessera.Models.Measurement;
 
 namespace Tessera.Cli.Comparison;

@@ -1,4 +1,5 @@
 using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Models;
 using Tessera.Training;
 using Tessera.Training.Experiments;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Machine;
 

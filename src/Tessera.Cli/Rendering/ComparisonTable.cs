@@ -1,4 +1,3 @@
-using Tessera.Cli.Comparison;
 using Tessera.Training;
 using Tessera.Training.Reports;
 

@@ -1,5 +1,4 @@
 using System.Globalization;
-using Tessera.Cli.Comparison;
 using Tessera.Models;
 
 namespace Tessera.Cli.Rendering;

@@ -1,5 +1,6 @@
 using Spectre.Console;
 using Spectre.Console.Rendering;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Rendering;
 

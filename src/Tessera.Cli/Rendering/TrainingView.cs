@@ -1,3 +1,4 @@
+using Tessera.Cli.Shell;
 using Tessera.Training;
 using Tessera.Training.Loop;
 

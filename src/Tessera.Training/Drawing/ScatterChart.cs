@@ -1,4 +1,3 @@
-
 namespace Tessera.Training.Drawing;
 
 /// <summary>A named point.</summary>

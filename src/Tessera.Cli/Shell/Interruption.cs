@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>
 /// Ctrl-C and a polite kill: the first asks the work to stop in good order, the second ends the process at once. A process that

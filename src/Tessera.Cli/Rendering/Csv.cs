@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace Tessera.Cli.Comparison;
+namespace Tessera.Cli.Rendering;
 
 /// <summary>Tables as RFC 4180 has them.</summary>
 internal static class Csv

@@ -1,6 +1,7 @@
+using Tessera.Cli.Shell;
 using Tessera.Training;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Inputs;
 
 /// <summary>Finds recipes: files, or names of those that come with the program.</summary>
 internal static class RecipeFinder

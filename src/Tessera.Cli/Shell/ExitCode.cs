@@ -1,4 +1,4 @@
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>Exit codes of the process.</summary>
 internal static class ExitCode

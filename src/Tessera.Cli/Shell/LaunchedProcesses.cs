@@ -5,7 +5,7 @@ using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Tessera.Distributed;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>Processes of this program that train together on this machine. When one fails, all end.</summary>
 internal static partial class LaunchedProcesses

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Help;
 using System.CommandLine.Invocation;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>A command whose help ends with examples.</summary>
 internal sealed class ExampleCommand(string name, string description) : Command(name, description)

@@ -1,6 +1,6 @@
 using System.Text.Json;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Inputs;
 
 /// <summary>Values as recipes write them.</summary>
 internal static class RecipeValue

@@ -7,7 +7,7 @@ using Tessera.Training;
 using Tessera.Training.Recipes;
 using Tessera.Training.Runs;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>Turns an exception into one line on standard error and an exit code.</summary>
 internal static class Errors

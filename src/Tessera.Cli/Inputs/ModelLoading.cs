@@ -1,7 +1,8 @@
 using System.CommandLine;
+using Tessera.Cli.Shell;
 using Tessera.Models;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Inputs;
 
 /// <summary>What commands that use a trained model share.</summary>
 internal static class ModelLoading

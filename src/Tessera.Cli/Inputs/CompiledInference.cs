@@ -1,10 +1,10 @@
 using System.CommandLine;
-using Tessera.Cli.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Training;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Inputs;
 
 /// <summary>Compiles models for commands that only predict.</summary>
 internal static class CompiledInference

@@ -3,7 +3,7 @@ using System.Text.Json;
 using System.Text.Json.Serialization;
 using Spectre.Console;
 
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>
 /// Where output goes and in which form: drawn on a terminal, plain text in a pipe, the bare result when quiet, or one JSON

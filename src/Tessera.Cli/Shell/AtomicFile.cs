@@ -1,4 +1,4 @@
-namespace Tessera.Cli;
+namespace Tessera.Cli.Shell;
 
 /// <summary>Writes files atomically.</summary>
 internal static class AtomicFile
