@@ -3,6 +3,7 @@ using System.Net.Sockets;
 using System.Text;
 using Tessera.Cli.Rendering;
 using Tessera.Data;
+using Tessera.Data.Sets;
 
 namespace Tessera.Cli.Tests;
 

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net;
 using System.Net.Sockets;
 using Tessera.Training;
+using Tessera.Training.Runs;
 
 namespace Tessera.Cli.Tests;
 
