@@ -76,7 +76,7 @@ public sealed class FineTuningTests : IDisposable
     public void Weights_that_are_not_there_or_of_another_model_are_an_error_of_one_line()
     {
         Assert.Contains("nowhere", place.Run(place.Train("--set", "model.weights=nowhere")).UserError(), StringComparison.Ordinal);
-        Assert.Contains("no run", place.Run(place.Train("--set", "model.weights=data")).UserError(), StringComparison.Ordinal);
+        Assert.Contains("neither a run", place.Run(place.Train("--set", "model.weights=data")).UserError(), StringComparison.Ordinal);
         Assert.Contains(
             "train.grad_checkpointing",
             place
