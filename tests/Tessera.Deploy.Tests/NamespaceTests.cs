@@ -5,5 +5,5 @@ namespace Tessera.Tests.Deploy;
 public class NamespaceTests
 {
     [Fact]
-    public void Namespaces_are_folders_and_depend_on_each_other_without_a_circle() => NamespaceRules.Check(typeof(Graph).Assembly);
+    public void Namespaces_are_folders_and_depend_on_each_other_without_a_circle() => NamespaceRules.Check(typeof(CompiledModel).Assembly);
 }
