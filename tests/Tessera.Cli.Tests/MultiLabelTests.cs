@@ -124,7 +124,7 @@ public sealed class MultiLabelTests : IDisposable
     public void Targets_of_another_kind_are_refused_before_training()
     {
         Assert.Contains(
-            "learns from ClassTargets",
+            "objective: supervised needs ClassTargets, ",
             Run("train", "recipe.yaml", "--set", "objective={name: supervised}").UserError(),
             StringComparison.Ordinal
         );

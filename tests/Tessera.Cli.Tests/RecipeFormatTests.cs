@@ -50,7 +50,7 @@ public sealed class RecipeFormatTests : IDisposable
         Assert.Equal(correct, result.GetProperty("top1").GetDouble() * evaluation.GetProperty("count").GetInt32(), 1e-9);
         return (
             evaluation.GetProperty("count").GetInt32(),
-            [.. Read("data").GetProperty("classes").EnumerateArray().Select(name => name.GetString()!)]
+            [.. Read("bundle/bundle").GetProperty("data").GetProperty("classes").EnumerateArray().Select(name => name.GetString()!)]
         );
 
         JsonElement Read(string name) => JsonDocument.Parse(File.ReadAllText(Path.Combine(folder, "run", $"{name}.json"))).RootElement;

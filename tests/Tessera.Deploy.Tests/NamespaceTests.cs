@@ -1,3 +1,4 @@
+using Tessera.Deploy;
 using Tessera.Testing;
 
 namespace Tessera.Tests.Deploy;

@@ -46,7 +46,7 @@ public static class ModelComparisonPage
             groups.Select(group =>
             {
                 var cost = Chart($"Accuracy {group.Key} over operations", "multiply-accumulates of an image", row => row.Macs, true, Large);
-                var speed = Chart($"Accuracy {group.Key} over speed", "images a second", row => row.ImagesPerSecond, false, Large);
+                var speed = Chart($"Accuracy {group.Key} over speed", "images per second", row => row.ImagesPerSecond, false, Large);
                 return cost.Length + speed.Length == 0
                     ? ""
                     : $"""
@@ -111,7 +111,7 @@ public static class ModelComparisonPage
             "parameters",
             "MACs",
             "activations",
-            .. timed ? new[] { "images a second, one at a time", "images a second", "peak memory" } : [],
+            .. timed ? new[] { "images per second, one at a time", "images per second", "peak memory" } : [],
             .. trained ? new[] { "top-1", "best top-1", "training" } : [],
             "published",
             "on",
