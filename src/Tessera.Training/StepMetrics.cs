@@ -35,8 +35,8 @@ public sealed record StepMetrics(
     ) => new(1, Samples + samples, Loss + loss * share, Sum(Parts, parts, share), Sum(Scores, scores));
 
     /// <summary>
-    /// Adds another phase of the same step, whose figures carry its name. They are fractions: a phase need not be part of every step, and its
-    /// means are those over its own steps.
+    /// Adds another phase of the same step, whose figures carry its name. A phase need not be part of every step: its means are those over
+    /// its own steps.
     /// </summary>
     internal StepMetrics AddPhase(string phase, StepMetrics other)
     {

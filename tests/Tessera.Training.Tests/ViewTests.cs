@@ -93,7 +93,7 @@ public sealed class ViewTests
     [InlineData("{ views: [] }")]
     public void Views_are_lists(string augment) =>
         Assert.Contains(
-            "augment.views: a list of lists of transforms was expected",
+            "augment.views: must be a list of lists of transforms",
             Assert.Throws<RecipeException>(() => Experiments.Recipe.Parse(Yaml, "r.yaml", $"augment={augment}")).Message,
             StringComparison.Ordinal
         );

@@ -66,7 +66,7 @@ public sealed class BundleFolder(string folder)
     /// <summary>The folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(folder);
 
-    private string JsonPath => System.IO.Path.Combine(Path, FileName);
+    internal string JsonPath => System.IO.Path.Combine(Path, FileName);
 
     /// <summary>Whether there is a bundle.</summary>
     public bool Exists => File.Exists(JsonPath);

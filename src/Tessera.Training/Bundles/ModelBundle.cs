@@ -35,8 +35,15 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         var (content, weights) = bundle.Read();
         var path = bundle.WeightsPath(weights, best, ema);
         Backbone model;
-        using (Nn.Init.Skip())
-            model = content.Task.CreateModel(content.Model, content.Options);
+        try
+        {
+            using (Nn.Init.Skip())
+                model = content.Task.CreateModel(content.Model, content.Options);
+        }
+        catch (UnknownModelException error)
+        {
+            throw new RunException($"{bundle.JsonPath}: {error.Message}");
+        }
         using (new Scope())
             model.LoadStateDict(TensorFile.Load(path));
         model.To(device ?? Device.Cpu);

@@ -52,7 +52,8 @@ public sealed partial class RelationDistillation : BackboneObjective
             adapter = TransformerInit.Linears(new Linear(own.Dim, this.teacher.Options.Dim));
         else if (heads != teacherHeads)
             throw new ArgumentException(
-                $"the student's last block has {heads} heads, the teacher's block {teacherBlock + 1} has {teacherHeads}: relations need the same number (objective.student_heads, objective.target_heads)"
+                $"relations need the same number of heads on both sides: the student's last block has {heads} (objective.student_heads), "
+                    + $"the teacher's block {teacherBlock + 1} has {teacherHeads} (objective.target_heads)"
             );
         else if (own.Dim % heads != 0 || this.teacher.Options.Dim % teacherHeads != 0)
             throw new ArgumentException($"widths of {own.Dim} and {this.teacher.Options.Dim} do not both divide into {heads} heads");

@@ -73,7 +73,7 @@ internal static class MultiLabelReport
         double[] used = [.. metrics.PerClass.Select(one => one.Threshold).Distinct()];
         var said =
             metrics.ThresholdsTuned
-                ? $"Each class has a threshold of its own, tuned on these {Html.Integer(metrics.Count)} {noun}: on others, expect lower F1, "
+                ? $"Each class has its own threshold, tuned on these {Html.Integer(metrics.Count)} {noun}: on others, expect lower F1, "
                     + "precision and recall."
             : used.Length == 1 ? $"A class belongs to an answer from a probability of {Html.Fixed(used[0], 3)} on."
             : "Each class has a threshold of its own, which was chosen before.";
