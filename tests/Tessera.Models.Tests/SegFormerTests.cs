@@ -19,7 +19,7 @@ public class SegFormerTests
         model.Eval();
         Assert.Equal(new Shape(2, 7, 10, 14), model.Call(Torch.Randn([2, 3, 39, 53])).Shape);
         var refusal = Assert.Throws<ShapeException>(() => model.DecodeHead.Call([Torch.Zeros([1, 8, 4, 4])]));
-        Assert.Contains("1 maps", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("takes 4 maps, not 1", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -57,7 +57,7 @@ public sealed class LinearProbeTests
 
     [Theory]
     [InlineData("auxiliary_losses: [ relative_localization ]", "nothing to change")]
-    [InlineData("train: { ema: 0.9 }", "lag")]
+    [InlineData("train: { ema: 0.9 }", "train.ema must be left out")]
     public void What_would_have_no_effect_is_refused(string field, string problem) =>
         Assert.Contains(
             problem,

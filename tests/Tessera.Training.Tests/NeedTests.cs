@@ -23,7 +23,7 @@ public sealed class NeedTests
         );
         Refuses(new Need.NoAuxiliaryLosses("there is no pass"), plain with { AuxiliaryLosses = 1 }, "there is no pass");
         Refuses(new Need.NoAverage("it would lag"), plain with { Averages = true }, "it would lag");
-        Refuses(new Need.Views(1), plain with { Views = 2 }, "it takes one view of every image, and augment has 2");
+        Refuses(new Need.Views(1), plain with { Views = 2 }, "augment must have one view, not 2");
         Assert.StartsWith(
             "it compares 2 views of every image, and augment has 1",
             new Need.Views(2).Unmet(plain),
@@ -52,8 +52,8 @@ public sealed class NeedTests
     [Theory]
     [InlineData("masked_autoencoder", "", "[mixup: 0.8]", "mixup in augment: ")]
     [InlineData("masked_autoencoder", "auxiliary_losses: [relative_localization]", "[]", "auxiliary losses have no map")]
-    [InlineData("linear_probe", "train: { ema: 0.9 }", "[]", "lag")]
-    [InlineData("supervised", "", "{ views: [[random_shift: 1], []] }", "it takes one view of every image, and augment has 2")]
+    [InlineData("linear_probe", "train: { ema: 0.9 }", "[]", "train.ema must be left out")]
+    [InlineData("supervised", "", "{ views: [[random_shift: 1], []] }", "augment must have one view, not 2")]
     public void A_recipe_that_does_not_have_what_its_method_needs_is_refused_at_the_objective(
         string objective,
         string more,
@@ -86,7 +86,7 @@ public sealed class NeedTests
     {
         using var scope = new Scope();
         Assert.StartsWith(
-            "objective: supervised learns from ClassTargets, and task ",
+            "objective: supervised needs ClassTargets, ",
             Assert.Throws<RunException>(() => Create("supervised")).Message,
             StringComparison.Ordinal
         );

@@ -108,7 +108,7 @@ public sealed class OnDeviceTests : IDisposable
         var files = new FileImages("photos", "train", ["a"], ["a.png"], [0]);
         Assert.Equal(
             "data.on_device cannot be true with photos: its images are decoded from files, "
-                + "and only those that lie in memory can lie on a device",
+                + "and only images in memory can lie on a device",
             Assert.Throws<RunException>(() => asked.BatchDevice(Device.Cpu, files, Pipeline.Plain)).Message
         );
         Assert.Null(auto.BatchDevice(Device.Cuda, files, Pipeline.Plain));

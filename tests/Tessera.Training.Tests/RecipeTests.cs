@@ -172,17 +172,17 @@ public sealed class RecipeTests
     }
 
     [Fact]
-    public void The_smoothing_of_mixed_targets_leaves_further_views_as_they_are()
+    public void Mixing_beside_several_views_is_refused_with_and_without_smoothing()
     {
-        var recipe = Parse(Valid) with
+        var views = new Augmentation([
+            [new Mixup(0.8)],
+            [new RandomHorizontalFlip()],
+        ]);
+        foreach (var smoothing in (double[])[0, 0.1])
         {
-            Augment = new([
-                [new Mixup(0.8)],
-                [new RandomHorizontalFlip()],
-            ]),
-            Objective = new SupervisedOptions(Smoothing: 0.1),
-        };
-        Assert.Equal(2, recipe.TrainingPipeline().Views.Count);
+            var recipe = Parse(Valid) with { Augment = views, Objective = new SupervisedOptions(Smoothing: smoothing) };
+            Assert.Throws<DataException>(recipe.TrainingPipeline);
+        }
     }
 
     // Resolved recipes of older runs hold them whatever the task was.
@@ -199,18 +199,43 @@ public sealed class RecipeTests
     }
 
     [Theory]
-    [InlineData("train.clip", "train.clip_grad", "2")]
-    [InlineData("train.clip_adaptive", "train.clip_grad_adaptive", "2")]
-    [InlineData("train.accumulate", "train.grad_accum_steps", "2")]
-    [InlineData("train.recompute_blocks", "train.grad_checkpointing", "true")]
-    [InlineData("auxiliary", "auxiliary_losses", "[relative_localization]")]
-    [InlineData("evaluation.bins", "task.bins", "20", "task=classification")]
-    [InlineData("data.length", "task.length", "20", "task=text")]
-    public void A_field_under_its_old_and_its_present_name_is_refused(string old, string current, string value, params string[] before) =>
-        Assert.Equal(
-            $"--set {old}={value}: {old}: this is the old name of {current}, which is given as well",
-            Error(Valid, [.. before, $"{current}={value}", $"{old}={value}"])
-        );
+    [InlineData("seed: 7", "clip: 2", "r.yaml:12: train.clip: this is the old name of train.clip_grad, which is given as well")]
+    [InlineData(
+        "clip_grad: 1",
+        "clip_adaptive: 2, clip_grad_adaptive: 2",
+        "r.yaml:12: train.clip_adaptive: this is the old name of train.clip_grad_adaptive, which is given as well"
+    )]
+    [InlineData(
+        "seed: 7",
+        "accumulate: 2, grad_accum_steps: 2",
+        "r.yaml:12: train.accumulate: this is the old name of train.grad_accum_steps, which is given as well"
+    )]
+    [InlineData(
+        "seed: 7",
+        "recompute_blocks: true, grad_checkpointing: true",
+        "r.yaml:12: train.recompute_blocks: this is the old name of train.grad_checkpointing, which is given as well"
+    )]
+    [InlineData(
+        "augment: [",
+        "auxiliary: [relative_localization]\nauxiliary_losses: [relative_localization]\naugment: [",
+        "r.yaml:4: auxiliary: this is the old name of auxiliary_losses, which is given as well"
+    )]
+    [InlineData(
+        "augment: [",
+        "evaluation: { bins: 20 }\ntask: { name: classification, bins: 20 }\naugment: [",
+        "r.yaml:4: evaluation.bins: this is the old name of task.bins, which is given as well"
+    )]
+    public void A_field_under_its_old_and_its_present_name_is_refused(string right, string both, string message)
+    {
+        Assert.Contains(right, Valid, StringComparison.Ordinal);
+        Assert.Equal(message, Error(Valid.Replace(right, both, StringComparison.Ordinal)));
+    }
+
+    [Theory]
+    [InlineData("train.clip_grad=2", "train.clip=3")]
+    [InlineData("train.clip=2", "train.clip_grad=3")]
+    public void The_later_of_two_settings_holds_whichever_name_it_uses(string first, string second) =>
+        Assert.Equal(3, Parse(Valid, first, second).Train.ClipGrad);
 
     [Theory]
     [InlineData("  warmup: 10", "  warmpu: 10", "r.yaml:10: schedule.warmpu: unknown field; did you mean 'warmup'?")]
@@ -282,7 +307,8 @@ public sealed class RecipeTests
     {
         Assert.Null(Parse(Valid).TrainingPipeline().Mixing);
         Assert.Equal(0.1, Parse(Valid, "augment=[mixup: 0.4]").TrainingPipeline().Mixing!.Smoothing);
-        Assert.Equal(0.2, Parse(Valid, "augment=[mixup: 0.4, label_smoothing: 0.2]").TrainingPipeline().Mixing!.Smoothing);
+        string[] ofAugment = ["augment=[mixup: 0.4, label_smoothing: 0.2]", "objective=supervised"];
+        Assert.Equal(0.2, Parse(Valid, ofAugment).TrainingPipeline().Mixing!.Smoothing);
         Assert.Equal("--set augment.0=auto_augment: nonsense", Error(Valid, "augment.0=auto_augment: nonsense")[..38]);
     }
 

@@ -63,7 +63,7 @@ public sealed class StagedRunTests : IDisposable
     public void Mistakes_of_any_stage_are_told_before_the_first_begins()
     {
         Assert.Contains("must name an earlier stage", Problem("stages.0.model.weights=stage:finetune"), StringComparison.Ordinal);
-        Assert.Contains("there is pretrain", Problem("stages.1.model.weights=stage:pretain"), StringComparison.Ordinal);
+        Assert.Contains("must name an earlier stage: pretrain", Problem("stages.1.model.weights=stage:pretain"), StringComparison.Ordinal);
         Assert.Contains("did you mean 'schedule'", Problem("stages.1.shedule={epochs: 1}"), StringComparison.Ordinal);
         Assert.Contains("different words", Problem("stages.1.name=pretrain"), StringComparison.Ordinal);
         Assert.Contains("different words", Problem("stages.1.name=../x"), StringComparison.Ordinal);

@@ -114,7 +114,7 @@ public sealed class TeacherStoreTests : IDisposable
         var context = Context(Small.Vit());
         TeacherStore Open(Backbone of) => TeacherStore.OfTraining(Store, of, context, images => [of.Call(images)]);
         Open(teacher).Dispose();
-        Assert.Contains("of another teacher", Assert.Throws<RunException>(() => Open(Teacher(2))).Message, StringComparison.Ordinal);
+        Assert.Contains("belong to another teacher", Assert.Throws<RunException>(() => Open(Teacher(2))).Message, StringComparison.Ordinal);
         context = Context(Small.Vit(), new RandomHorizontalFlip());
         Assert.Contains(
             "augmentation: choose another folder",

@@ -84,7 +84,7 @@ public sealed class ViewTests
     [Fact]
     public void A_method_of_one_view_refuses_two() =>
         Assert.Equal(
-            "r.yaml:5: objective: it takes one view of every image, and augment has 2",
+            "r.yaml:5: objective: augment must have one view, not 2",
             Assert.Throws<RecipeException>(() => Experiments.Recipe.Parse(Yaml, "r.yaml")).Message
         );
 
