@@ -56,7 +56,7 @@ public sealed class LinearProbeTests
         );
 
     [Theory]
-    [InlineData("auxiliary_losses: [ relative_localization ]", "nothing to change")]
+    [InlineData("auxiliary_losses: [ relative_localization ]", "auxiliary losses must be left out")]
     [InlineData("train: { ema: 0.9 }", "train.ema must be left out")]
     public void What_would_have_no_effect_is_refused(string field, string problem) =>
         Assert.Contains(

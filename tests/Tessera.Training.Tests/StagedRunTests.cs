@@ -65,8 +65,8 @@ public sealed class StagedRunTests : IDisposable
         Assert.Contains("must name an earlier stage", Problem("stages.0.model.weights=stage:finetune"), StringComparison.Ordinal);
         Assert.Contains("must name an earlier stage: pretrain", Problem("stages.1.model.weights=stage:pretain"), StringComparison.Ordinal);
         Assert.Contains("did you mean 'schedule'", Problem("stages.1.shedule={epochs: 1}"), StringComparison.Ordinal);
-        Assert.Contains("different words", Problem("stages.1.name=pretrain"), StringComparison.Ordinal);
-        Assert.Contains("different words", Problem("stages.1.name=../x"), StringComparison.Ordinal);
+        Assert.Contains("must be unique and consist of letters", Problem("stages.1.name=pretrain"), StringComparison.Ordinal);
+        Assert.Contains("must be unique and consist of letters", Problem("stages.1.name=../x"), StringComparison.Ordinal);
         Assert.False(Directory.Exists(Runs("b")));
 
         string Problem(string setting) => Assert.Throws<RecipeException>(() => StagedRun.Begin(RecipePath, [setting], Runs("b"))).Message;

@@ -117,7 +117,7 @@ public sealed class TeacherStoreTests : IDisposable
         Assert.Contains("belong to another teacher", Assert.Throws<RunException>(() => Open(Teacher(2))).Message, StringComparison.Ordinal);
         context = Context(Small.Vit(), new RandomHorizontalFlip());
         Assert.Contains(
-            "augmentation: choose another folder",
+            "augmentation; choose another folder",
             Assert.Throws<RunException>(() => Open(teacher)).Message,
             StringComparison.Ordinal
         );
