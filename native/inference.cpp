@@ -1,6 +1,6 @@
 // Runs compiled models: programs of kernels and, where there is none, of engine operators, over memory laid out beforehand.
-#include "kernels/kernels.h"
 #include "tessera.h"
+#include "kernels/kernels.h"
 
 #include <c10/core/InferenceMode.h>
 
