@@ -221,7 +221,7 @@ public sealed partial class AdversarialTests
     [Fact]
     public void Steps_of_several_phases_are_not_skipped() =>
         Assert.StartsWith(
-            "train.non_finite: skip leaves out a whole step",
+            "train.non_finite must be stop or rollback: ",
             Assert.Throws<RunException>(() => Training(options: new(NonFinite: NonFiniteAction.Skip))).Message,
             StringComparison.Ordinal
         );

@@ -153,7 +153,7 @@ public sealed class FineTuningTests
         );
         var file = new RunFolder(run).Checkpoints.Newest()!.FileOf("model");
         Assert.Contains(
-            "is not the folder of a run",
+            "needs a run folder in model.weights",
             Assert.Throws<RunException>(() => Begin(file, Facts(4, 32), new(Name, WeightsEma: true))).Message,
             StringComparison.Ordinal
         );
