@@ -16,6 +16,14 @@ public abstract class Annotations(IReadOnlyList<string> classNames)
     /// <summary>The annotations of some of the samples, in the order given.</summary>
     public abstract Annotations Part(IReadOnlyList<int> indices);
 
+    /// <summary>The same annotations with the numbers of a model's classes.</summary>
+    /// <param name="mapping">From the classes here; a class of samples must have a number.</param>
+    /// <exception cref="DataException">A sample is of a class without a number.</exception>
+    public abstract Annotations Renumbered(ClassMapping mapping);
+
+    /// <summary>Number of samples that each class is present in; null where reading every sample would be needed to tell.</summary>
+    public virtual IReadOnlyList<int>? SamplesPerClass => null;
+
     /// <summary>
     /// A number that samples of the same kind share: draws that keep the balance of a data set take their share of every stratum.
     /// </summary>

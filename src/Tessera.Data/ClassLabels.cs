@@ -35,6 +35,21 @@ public sealed class ClassLabels : Annotations
     public override ClassLabels Part(IReadOnlyList<int> indices) => new(ClassNames, [.. indices.Select(index => Labels[index])]);
 
     /// <inheritdoc/>
+    public override ClassLabels Renumbered(ClassMapping mapping) => new(mapping.Onto, [.. Labels.Select(label => mapping.Numbers[label])]);
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> SamplesPerClass
+    {
+        get
+        {
+            var counts = new int[ClassNames.Count];
+            foreach (var label in Labels)
+                counts[label]++;
+            return counts;
+        }
+    }
+
+    /// <inheritdoc/>
     public override int StratumOf(int index) => Labels[index];
 
     /// <inheritdoc/>
@@ -95,6 +110,9 @@ public sealed class Unlabelled(int count) : Annotations([])
 
     /// <inheritdoc/>
     public override Unlabelled Part(IReadOnlyList<int> indices) => new(indices.Count);
+
+    /// <inheritdoc/>
+    public override Unlabelled Renumbered(ClassMapping mapping) => this;
 
     /// <inheritdoc/>
     public override int StratumOf(int index) => 0;

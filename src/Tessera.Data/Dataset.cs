@@ -21,6 +21,9 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <summary>Number of samples.</summary>
     public int Count => Annotations.Count;
 
+    /// <summary>What was found out of the ordinary as the samples were listed, such as files that were left out; a line each.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
     /// <summary>The name by which people find a sample: its file, or its number.</summary>
     public virtual string SampleName(int index) => index.ToString(System.Globalization.CultureInfo.InvariantCulture);
 
@@ -29,6 +32,16 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <param name="split">Name of the part; that of the whole by default.</param>
     /// <exception cref="DataException">A position that does not exist.</exception>
     public abstract Dataset Part(IReadOnlyList<int> indices, string? split = null);
+
+    /// <summary>The same samples with other annotations, one per sample.</summary>
+    /// <exception cref="DataException">Not one annotation per sample.</exception>
+    public abstract Dataset Relabelled(Annotations annotations);
+
+    /// <summary>Refuses annotations of other samples.</summary>
+    private protected Annotations Checked(Annotations annotations) =>
+        annotations.Count == Count
+            ? annotations
+            : throw new DataException($"{Name} ({Split}): {annotations.Count} annotations for {Count} samples");
 
     /// <summary>Refuses positions that do not exist.</summary>
     private protected IReadOnlyList<int> Checked(IReadOnlyList<int> indices)

@@ -83,6 +83,23 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
 
+    /// <inheritdoc/>
+    public override LabelMaps Renumbered(ClassMapping mapping) =>
+        new(
+            mapping.Onto,
+            Count,
+            index =>
+            {
+                var map = read(index);
+                return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
+            }
+        );
+
+    private static byte Renumbered(byte id, int index, ClassMapping mapping) =>
+        id >= mapping.Numbers.Count ? id
+        : mapping.Numbers[id] >= 0 ? (byte)mapping.Numbers[id]
+        : throw new DataException($"label maps: sample {index} has pixels of class {mapping.From[id]}, which the model does not know");
+
     /// <summary>All samples are of one stratum: balanced draws know nothing of the classes of pixels.</summary>
     /// <inheritdoc/>
     public override int StratumOf(int index) => 0;

@@ -46,7 +46,7 @@ public sealed class MultiLabels : Annotations
     public override int Count => starts.Length - 1;
 
     /// <summary>Number of samples that each class is present in.</summary>
-    public IReadOnlyList<int> SamplesPerClass => samples;
+    public override IReadOnlyList<int> SamplesPerClass => samples;
 
     /// <summary>The classes of a sample, ascending.</summary>
     public ReadOnlySpan<int> this[int index] => classes.AsSpan(starts[index]..starts[index + 1]);
@@ -62,6 +62,17 @@ public sealed class MultiLabels : Annotations
     /// <inheritdoc/>
     public override MultiLabels Part(IReadOnlyList<int> indices) =>
         new(ClassNames, [.. indices.Select(index => (IReadOnlyList<int>)new ArraySegment<int>(classes)[starts[index]..starts[index + 1]])]);
+
+    /// <inheritdoc/>
+    public override MultiLabels Renumbered(ClassMapping mapping) =>
+        new(
+            mapping.Onto,
+            [
+                .. Enumerable
+                    .Range(0, Count)
+                    .Select(i => (IReadOnlyList<int>)[.. classes[starts[i]..starts[i + 1]].Select(label => mapping.Numbers[label])]),
+            ]
+        );
 
     /// <summary>
     /// The rarest class of a sample, counted over all samples here (of equally rare classes the first), so that draws keep a share of every

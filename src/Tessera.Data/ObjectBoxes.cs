@@ -102,6 +102,30 @@ public sealed class ObjectBoxes : Annotations
     /// <inheritdoc/>
     public override ObjectBoxes Part(IReadOnlyList<int> indices) => new(ClassNames, [.. indices.Select(index => objects[index])], MinSize);
 
+    /// <inheritdoc/>
+    public override ObjectBoxes Renumbered(ClassMapping mapping) =>
+        new(
+            mapping.Onto,
+            [
+                .. objects.Select(own =>
+                    (IReadOnlyList<ImageObject>)[.. own.Select(one => one with { Class = mapping.Numbers[one.Class] })]
+                ),
+            ],
+            MinSize
+        );
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<int> SamplesPerClass
+    {
+        get
+        {
+            var counts = new int[ClassNames.Count];
+            foreach (var label in objects.SelectMany(own => own.Select(one => one.Class).Distinct()))
+                counts[label]++;
+            return counts;
+        }
+    }
+
     /// <summary>All samples are of one stratum: balanced draws know nothing of the objects in an image.</summary>
     /// <inheritdoc/>
     public override int StratumOf(int index) => 0;

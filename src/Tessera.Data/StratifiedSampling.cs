@@ -39,17 +39,49 @@ public static class StratifiedSampling
         return ([.. Enumerable.Range(0, data.Count).Where(index => !taken.Contains(index))], heldOut);
     }
 
+    /// <summary>
+    /// Positions of a number of samples in all, ascending: the first draw of every stratum as far as the number goes, then the others in
+    /// proportion to its size.
+    /// </summary>
+    public static int[] Take(Dataset data, int count, ulong seed)
+    {
+        if (count >= data.Count)
+            return [.. Enumerable.Range(0, data.Count)];
+        var strata = Strata(data, seed, Streams.Limit).ToArray();
+        int[] turns = [.. Enumerable.Range(0, strata.Length)];
+        new SampleRandom(seed, 0, strata.Length, Streams.Limit).Shuffle<int>(turns);
+        return
+        [
+            .. strata
+                .Zip(turns)
+                .SelectMany(one => one.First.Order.Select((index, rank) => (index, rank, One: one)))
+                // Evenly spread over a stratum, each draw has its place; a larger number only goes further.
+                .OrderBy(draw => draw.rank == 0 ? 0 : (draw.rank + 0.5) / draw.One.First.Order.Length)
+                .ThenBy(draw => draw.One.Second)
+                .Take(count)
+                .Select(draw => draw.index)
+                .Order(),
+        ];
+    }
+
     private static int Share(int size, double share) => Math.Clamp((int)Math.Round(size * share, MidpointRounding.AwayFromZero), 1, size);
 
     private static int[] Draw(Dataset data, ulong seed, int stream, Func<int, int, int> count)
     {
         var drawn = new List<int>();
+        foreach (var (stratum, order) in Strata(data, seed, stream))
+            drawn.AddRange(order[..count(stratum, order.Length)]);
+        return [.. drawn.Order()];
+    }
+
+    // The samples of each stratum in the order in which they are drawn.
+    private static IEnumerable<(int Stratum, int[] Order)> Strata(Dataset data, ulong seed, int stream)
+    {
         foreach (var samples in Enumerable.Range(0, data.Count).GroupBy(data.Annotations.StratumOf))
         {
             int[] order = [.. samples];
             new SampleRandom(seed, 0, samples.Key, stream).Shuffle<int>(order);
-            drawn.AddRange(order[..count(samples.Key, order.Length)]);
+            yield return (samples.Key, order);
         }
-        return [.. drawn.Order()];
     }
 }

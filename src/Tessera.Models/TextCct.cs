@@ -280,7 +280,8 @@ public sealed partial class TextCct : Backbone
             Parameters: parameters,
             Top1: agNews,
             Dataset: agNews is null ? null : "AG-News",
-            Note: "parameters without word vectors"
+            Note: "parameters without word vectors",
+            TakesImages: false
         );
     }
 

@@ -67,6 +67,7 @@ public sealed record Preprocessing(
 /// <param name="Dataset">Where the accuracy was measured.</param>
 /// <param name="Preprocessing">How images are prepared.</param>
 /// <param name="Note">Training setting of the accuracy, or where figures differ from the paper's.</param>
+/// <param name="TakesImages">False for a model of texts.</param>
 public sealed record Variant(
     string Name,
     string Paper,
@@ -78,7 +79,8 @@ public sealed record Variant(
     double? Top1 = null,
     string? Dataset = null,
     Preprocessing? Preprocessing = null,
-    string? Note = null
+    string? Note = null,
+    bool TakesImages = true
 )
 {
     /// <summary>Builds a model of sizes and options, but for what a user chooses.</summary>

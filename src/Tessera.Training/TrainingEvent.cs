@@ -9,6 +9,14 @@ public abstract record TrainingEvent
     public virtual string? Remark => null;
 }
 
+/// <summary>Something about the data that a user should know before the first step.</summary>
+/// <param name="Remark">One line.</param>
+public sealed record DataRemark(string Remark) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark { get; } = Remark;
+}
+
 /// <summary>A step was done.</summary>
 /// <param name="Epoch">From 0.</param>
 /// <param name="Epochs">In all.</param>

@@ -10,6 +10,7 @@ using Tessera.Models;
 using Tessera.Training;
 using Tessera.Training.Bundles;
 using Tessera.Training.Experiments;
+using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Commands;
 
@@ -39,12 +40,12 @@ internal static class EvalCommand
     private static readonly Option<string?> Root = new("--root") { Description = "Folder of the data set.", HelpName = "folder" };
     private static readonly Option<string?> Split = new("--split")
     {
-        Description = "Split of the data set; by default that of the run, or test.",
+        Description = "Split of the data set; by default that of the run, or test, or validation where there is no test split.",
         HelpName = "name",
     };
     private static readonly Option<int?> Limit = new("--limit")
     {
-        Description = "Use only the first images of the split.",
+        Description = "Use at most this number of images of the split, of all classes in proportion to their size.",
         HelpName = "images",
     };
     private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
@@ -68,17 +69,21 @@ internal static class EvalCommand
                 ("tessera eval runs/mine", "measure on the test images of the recipe"),
                 ("tessera eval runs/mine --best --split train --limit 5000", "measure the best checkpoint on training images"),
                 ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "measure published weights"),
+                ("tessera eval runs/mine --crop 1 --interpolation bilinear", "measure with another preparation of images"),
                 ("tessera eval runs/mine --precision bf16", "measure with products in bfloat16"),
                 ("tessera eval runs/mine --json | jq .top1", "print the accuracy as a fraction"),
             ],
             Arguments = { Subject },
             Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
         };
+        PreparationInput.AddTo(command);
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
             using var interruption = new Interruption();
             var subject = Open(parsed);
+            if (PreparationInput.Of(parsed) is { } changes)
+                subject = subject with { Bundle = subject.Bundle.With(changes) };
             var precision = parsed.GetValue(Type) switch
             {
                 "bf16" => Precision.Bf16,
@@ -118,7 +123,7 @@ internal static class EvalCommand
             throw new UserException($"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
             throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
-        return BundleMeasurement.OfWeights(variant, file, part, device);
+        return BundleMeasurement.OfWeights(variant, file, part, device: device);
     }
 
     private static void Show(BundleMeasurement subject, Metrics metrics, TimeSpan time, Terminal terminal)
@@ -133,6 +138,8 @@ internal static class EvalCommand
             result["data"] = data.Name;
             result["split"] = data.Split;
             result["weights"] = subject.Bundle.Source;
+            result["preparation"] = Terminal.ToJson(Preparation.Of(subject.Pipeline));
+            result["remarks"] = Terminal.ToJson(subject.Remarks);
             result["seconds"] = Math.Round(time.TotalSeconds, 3);
             result["images_per_second"] = Math.Round(speed, 1);
             result["unreadable"] = Terminal.ToJson(metrics.Unreadable.Select(image => new { File = image.Name, image.Problem }));
@@ -148,6 +155,9 @@ internal static class EvalCommand
         table.Show(terminal);
         if (terminal.Quiet)
             return;
+        terminal.Note($"prepared by  {Preparation.Of(subject.Pipeline)}");
+        foreach (var remark in subject.Remarks)
+            terminal.Note(remark);
         foreach (var image in metrics.Unreadable.Take(MostUnreadable))
             terminal.Note($"{image.Name} cannot be read: {image.Problem}");
         if (metrics.Unreadable.Count > MostUnreadable)

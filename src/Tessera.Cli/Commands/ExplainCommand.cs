@@ -133,7 +133,12 @@ internal static class ExplainCommand
             throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
         if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
             throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
-        return ModelBundle.FromWeights(variant, file, classes: parsed.GetValue(Classes), device: device);
+        return ModelBundle.FromWeights(
+            variant,
+            file,
+            parsed.GetValue(Classes) is { } count ? [.. Enumerable.Range(0, count).Select(label => $"class {label}")] : null,
+            device: device
+        );
     }
 
     private static string[] Write(Explanation explanation, string folder, int number)

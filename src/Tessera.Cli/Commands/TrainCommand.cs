@@ -226,7 +226,8 @@ internal static class TrainCommand
         var samples = experiment.Task.SampleNoun;
         terminal.Note(
             $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs per sample of {string.Join("x", cost.Input)}; "
-                + $"{experiment.TrainData.Count:N0} training {samples}, {experiment.TestData.Count:N0} test {samples}"
+                + $"{experiment.TrainData.Count:N0} {samples} to learn from ({experiment.TrainData.Split}), "
+                + $"{experiment.TestData.Count:N0} to measure on ({experiment.TestData.Split})"
         );
         var device = recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device;
         var place = group is null ? device : $"{group.Size} processes of {device}";

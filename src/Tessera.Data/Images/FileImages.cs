@@ -13,10 +13,19 @@ public sealed class FileImages : ImageDataset
     /// <param name="paths">A file per image.</param>
     /// <param name="annotations">Annotations, one per image.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
+    /// <param name="channels">1 to read all files as grey images, 3 as colours.</param>
     /// <exception cref="DataException">Not one annotation per file.</exception>
-    public FileImages(string name, string split, IReadOnlyList<string> paths, Annotations annotations, Normalization? normalization = null)
+    public FileImages(
+        string name,
+        string split,
+        IReadOnlyList<string> paths,
+        Annotations annotations,
+        Normalization? normalization = null,
+        int channels = 3
+    )
         : base(name, split, annotations)
     {
+        Channels = channels;
         if (paths.Count != annotations.Count)
             throw new DataException($"{name} ({split}): {paths.Count} files and {annotations.Count} annotations");
         this.paths = paths;
@@ -42,7 +51,7 @@ public sealed class FileImages : ImageDataset
         : this(name, split, paths, new ClassLabels(classNames, labels, $"{name} ({split})"), normalization) { }
 
     /// <inheritdoc/>
-    public override int Channels => 3;
+    public override int Channels { get; }
 
     /// <inheritdoc/>
     public override int? Height => null;

@@ -41,7 +41,12 @@ public abstract class ImageDataset(string name, string split, Annotations annota
     public virtual ImageFile? Open(int index) => null;
 
     /// <inheritdoc/>
-    public override ImageDataset Part(IReadOnlyList<int> indices, string? split = null) => new ImageSubset(this, Checked(indices), split);
+    public override ImageDataset Part(IReadOnlyList<int> indices, string? split = null) =>
+        new ImageSubset(this, Checked(indices), Annotations.Part(indices), split) { Remarks = Remarks };
+
+    /// <inheritdoc/>
+    public override ImageDataset Relabelled(Annotations annotations) =>
+        new ImageSubset(this, [.. Enumerable.Range(0, Count)], Checked(annotations)) { Remarks = Remarks };
 
     /// <inheritdoc/>
     public override string? DeviceObstacle(Pipeline pipeline) =>
@@ -63,8 +68,8 @@ public abstract class ImageDataset(string name, string split, Annotations annota
 }
 
 /// <summary>Some images of a data set; everything else is the data set's own.</summary>
-internal sealed class ImageSubset(ImageDataset whole, IReadOnlyList<int> indices, string? split)
-    : ImageDataset(whole.Name, split ?? whole.Split, whole.Annotations.Part(indices))
+internal sealed class ImageSubset(ImageDataset whole, IReadOnlyList<int> indices, Annotations annotations, string? split = null)
+    : ImageDataset(whole.Name, split ?? whole.Split, annotations)
 {
     public override int Channels => whole.Channels;
 

@@ -9,6 +9,12 @@ public abstract class LoadableDataset(string name, string split, Annotations ann
     /// <summary>Whether reading a sample is no more than a copy.</summary>
     public virtual bool InMemory => false;
 
+    /// <inheritdoc/>
+    public abstract override LoadableDataset Part(IReadOnlyList<int> indices, string? split = null);
+
+    /// <inheritdoc/>
+    public abstract override LoadableDataset Relabelled(Annotations annotations);
+
     /// <summary>Why batches cannot be made on a device; null when they can.</summary>
     /// <param name="pipeline">Transforms of the samples.</param>
     public virtual string? DeviceObstacle(Pipeline pipeline) => "only images lie on a device";

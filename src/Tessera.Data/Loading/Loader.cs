@@ -75,8 +75,8 @@ public sealed class Loader : BatchSource
             throw new DataException($"batch size {batchSize}: it must be at least 1");
         if (workers is < 0 or > 256)
             throw new DataException($"{workers} workers: there must be 0 to 256");
-        if (unreadableLimit is not (>= 0 and < 1))
-            throw new DataException($"a limit of {unreadableLimit} unreadable images: it must be a share of at least 0 and below 1");
+        if (unreadableLimit is not (>= 0 and <= 1))
+            throw new DataException($"a limit of {unreadableLimit} unreadable images: it must be a share from 0 to 1");
         if (prefetch < 1)
             throw new DataException($"prefetch of {prefetch} batches: it must be at least 1");
         this.replica = replica ?? Replica.Single;

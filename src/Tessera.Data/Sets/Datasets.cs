@@ -19,6 +19,9 @@ public sealed record DatasetKind(
     string? Elsewhere = null
 )
 {
+    /// <summary>Which of the splits a folder has, for data of one's own; null where all are there.</summary>
+    internal Func<string, IReadOnlyList<string>>? SplitsIn { get; init; }
+
     /// <summary>
     /// The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.
     /// </summary>
@@ -48,7 +51,7 @@ public static class Datasets
             TextSets.AgNews,
             TextSets.Trec,
             TextSets.Sst2,
-            ImageFolders.Folder,
+            ImageFolder.Kind,
             ImageFolders.ImageNet,
             ImageFolders.TinyImageNet,
             ImageFolders.Flowers,
@@ -73,6 +76,31 @@ public static class Datasets
             : throw new DataException($"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}");
     }
 
+    /// <summary>The splits that can be opened: those that a folder of one's own has, or all of a published set.</summary>
+    /// <param name="name">Name in <see cref="Kinds"/>.</param>
+    /// <param name="root">Folder of the files.</param>
+    /// <exception cref="DataException">An unknown name, or a folder that does not exist or cannot be understood.</exception>
+    public static IReadOnlyList<string> Splits(string name, string? root = null)
+    {
+        var kind = Find(name);
+        if (kind.SplitsIn is null || root is null)
+            return kind.Splits;
+        CheckRoot(kind, root);
+        return kind.SplitsIn(root);
+    }
+
+    /// <summary>The split that a model is measured on where none is chosen: test, else validation.</summary>
+    /// <param name="name">Name in <see cref="Kinds"/>.</param>
+    /// <param name="root">Folder of the files.</param>
+    /// <returns>Null where the data has neither.</returns>
+    /// <exception cref="DataException">An unknown name, or a folder that does not exist or cannot be understood.</exception>
+    public static string? MeasuredSplit(string name, string? root = null)
+    {
+        var splits = Splits(name, root);
+        string[] wanted = ["test", .. SplitNames.Of("val")!, "dev"];
+        return wanted.FirstOrDefault(splits.Contains);
+    }
+
     /// <summary>Opens a data set.</summary>
     /// <param name="name">Name in <see cref="Kinds"/>.</param>
     /// <param name="split">Part, as in <c>train</c> or <c>test</c>.</param>
@@ -83,9 +111,14 @@ public static class Datasets
         var kind = Find(name);
         if (!kind.Splits.Contains(split))
             throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
+        CheckRoot(kind, root);
+        return kind.Open(split, root);
+    }
+
+    private static void CheckRoot(DatasetKind kind, string? root)
+    {
         if (root is not null && !Directory.Exists(root))
             throw new DataException($"{kind.Name}: the folder {root} does not exist");
-        return kind.Open(split, root);
     }
 
     /// <summary>Opens a data set of images.</summary>

@@ -1,15 +1,11 @@
 using Tessera.Data.Formats;
 using Tessera.Data.Images;
-using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Sets;
 
-/// <summary>Sets that lie in folders of image files.</summary>
+/// <summary>Published sets that lie in folders of image files.</summary>
 internal static class ImageFolders
 {
-    internal static DatasetKind Folder { get; } =
-        new("image_folder", "a folder of your own: SPLIT/CLASS/.../FILE or CLASS/.../FILE", ["train", "val", "test"], "images", OpenFolder);
-
     internal static DatasetKind ImageNet { get; } =
         new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", OpenImageNet);
 
@@ -28,56 +24,12 @@ internal static class ImageFolders
             OpenCub
         );
 
-    /// <summary>A class per direct subfolder, in the order of their names; images at any depth below, by name at each level.</summary>
-    internal static FileImages Read(string name, string split, string folder, Normalization? normalization = null)
-    {
-        var classes = Subfolders(folder);
-        if (classes.Length == 0)
-            throw new DataException($"{name} ({split}): {folder} must hold one folder per class, and holds none");
-        var (paths, labels) = (new List<string>(), new List<int>());
-        for (var label = 0; label < classes.Length; label++)
-        {
-            var own = Walk(Path.Combine(folder, classes[label]));
-            if (own.Count == 0)
-                throw new DataException(
-                    $"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image "
-                        + $"({string.Join(", ", ImageDecoder.Extensions)})"
-                );
-            paths.AddRange(own);
-            labels.AddRange(Enumerable.Repeat(label, own.Count));
-        }
-        return new(name, split, classes, paths, labels, normalization);
-    }
-
-    /// <summary>Names of the folders in a folder, by code point.</summary>
-    internal static string[] Subfolders(string folder) =>
-        [.. Directory.EnumerateDirectories(folder).Select(path => Path.GetFileName(path)!).Order(StringComparer.Ordinal)];
-
-    /// <summary>Images that lie in a folder itself, by code point.</summary>
-    internal static IEnumerable<string> Files(string folder) =>
-        Directory
-            .EnumerateFiles(folder)
-            .Where(path => ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()))
-            .Order(StringComparer.Ordinal);
-
-    /// <summary>Images in a folder and, after them, below it.</summary>
-    internal static List<string> Walk(string folder) =>
-        [.. Files(folder), .. Subfolders(folder).SelectMany(below => Walk(Path.Combine(folder, below)))];
-
-    private static FileImages OpenFolder(string split, string? root)
-    {
-        if (root is null)
-            throw new DataException("image_folder: data.root must name the folder");
-        var below = Path.Combine(root, split);
-        return Read("image_folder", split, Directory.Exists(below) ? below : root);
-    }
-
     private static FileImages OpenImageNet(string split, string? root)
     {
         var folder = Folders("imagenet", root, "imagenet", split);
         var images = Path.Combine(folder, split);
         // Flat validation images, as the official archive has them, need the development kit for their labels.
-        return split == "val" && Subfolders(images).Length == 0 ? FlatValidation(folder, images) : Read("imagenet", split, images);
+        return split == "val" && FolderScan.Subfolders(images).Length == 0 ? FlatValidation(folder, images) : ImageFolder.Read("imagenet", split, images);
     }
 
     private static FileImages FlatValidation(string folder, string images)
@@ -114,7 +66,7 @@ internal static class ImageFolders
         var folder = Folders("tiny_imagenet", root, "tiny-imagenet-200", "train");
         var normalization = new Normalization([0.4802f, 0.4481f, 0.3975f], [0.2770f, 0.2691f, 0.2821f]);
         if (split == "train")
-            return Read("tiny_imagenet", split, Path.Combine(folder, "train"), normalization);
+            return ImageFolder.Read("tiny_imagenet", split, Path.Combine(folder, "train"), normalization);
         var classes = DataFiles.Lines(Path.Combine(folder, "wnids.txt")).Order(StringComparer.Ordinal).ToArray();
         var list = Path.Combine(folder, "val", "val_annotations.txt");
         var (paths, labels) = (new List<string>(), new List<int>());

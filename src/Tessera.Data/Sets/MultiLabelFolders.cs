@@ -14,26 +14,30 @@ internal static class MultiLabelFolders
             SplitNames.All,
             "multi_label",
             Open
-        );
+        )
+        {
+            SplitsIn = root => SplitNames.Present(Name, root),
+        };
 
     private static FileImages Open(string split, string? root)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");
-        var folders = SplitNames.Groups.Select(names => SplitFolder(root, names)).ToArray();
-        var own = folders[Array.FindIndex(SplitNames.Groups, names => names.Contains(split))]
-            ?? throw new DataException($"{Name}: {root} must hold a folder {SplitNames.Of(split)![0]} with a folder per class");
-        var classes = ClassList.Of(root, folders.OfType<string>().SelectMany(ImageFolders.Subfolders));
-        if (ImageFolders.Files(own).FirstOrDefault() is { } loose)
+        var folders = SplitNames.Folders(Name, root);
+        if (!folders.TryGetValue(SplitNames.Of(split)![0], out var own))
+            throw new DataException($"{Name}: {root} must hold a folder {split} with a folder per class");
+        var classes = ClassList.Of(root, folders.Values.SelectMany(FolderScan.Subfolders));
+        if (FolderScan.Files(own).FirstOrDefault() is { } loose)
             throw new DataException($"{Name} ({split}): {loose} lies in no folder of a class");
         // The same name in several classes is one image.
         var images = new SortedDictionary<string, (string Path, List<int> Labels)>(StringComparer.Ordinal);
-        foreach (var name in ImageFolders.Subfolders(own))
+        var scan = new FolderScan(own);
+        foreach (var name in scan.Classes)
         {
             var label = Array.IndexOf(classes, name);
             if (label < 0)
                 throw new DataException($"{Name} ({split}): the folder {Path.Combine(own, name)} is none of the classes of classes.txt");
-            var paths = ImageFolders.Walk(Path.Combine(own, name));
+            var paths = scan.Walk(Path.Combine(own, name));
             if (paths.Count == 0)
                 throw new DataException($"{Name} ({split}): the folder {Path.Combine(own, name)} holds no image");
             foreach (var path in paths)
@@ -54,16 +58,11 @@ internal static class MultiLabelFolders
             split,
             [.. images.Values.Select(image => image.Path)],
             new MultiLabels(classes, [.. images.Values.Select(image => image.Labels)], $"{Name} ({split})")
-        );
-    }
-
-    private static string? SplitFolder(string root, string[] names) =>
-        names.Select(name => Path.Combine(root, name)).Where(Directory.Exists).ToArray() switch
+        )
         {
-            [] => null,
-            [var one] => one,
-            var several => throw new DataException($"{Name}: {several[0]} and {several[1]} are both there: one of them must go"),
+            Remarks = [.. scan.Remarks],
         };
+    }
 
     private static bool AreEqual(string first, string second)
     {

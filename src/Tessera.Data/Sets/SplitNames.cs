@@ -15,4 +15,21 @@ internal static class SplitNames
 
     /// <summary>All names of the part that a name stands for; null for no part.</summary>
     internal static string[]? Of(string split) => Array.Find(Groups, names => names.Contains(split));
+
+    /// <summary>The folder of each part in a folder, its name in any capitals; a part that is not there has none.</summary>
+    /// <param name="name">Of the data set, in messages.</param>
+    /// <param name="root">The folder.</param>
+    /// <exception cref="DataException">A part has several folders.</exception>
+    internal static Dictionary<string, string> Folders(string name, string root)
+    {
+        var found = new Dictionary<string, string>();
+        foreach (var folder in FolderScan.Subfolders(root))
+            if (Of(folder.ToLowerInvariant()) is [var part, ..] && !found.TryAdd(part, Path.Combine(root, folder)))
+                throw new DataException($"{name}: {found[part]} and {Path.Combine(root, folder)} are both there: one of them must go");
+        return found;
+    }
+
+    /// <summary>The names, in small letters, of the parts that have a folder.</summary>
+    internal static IReadOnlyList<string> Present(string name, string root) =>
+        [.. Folders(name, root).Values.Select(folder => Path.GetFileName(folder).ToLowerInvariant())];
 }

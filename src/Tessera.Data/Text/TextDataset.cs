@@ -26,6 +26,9 @@ public sealed class TextDataset : Dataset
     /// <inheritdoc/>
     public override TextDataset Part(IReadOnlyList<int> indices, string? split = null) =>
         new(Name, split ?? Split, [.. Checked(indices).Select(i => Texts[i])], Annotations.Part(indices));
+
+    /// <inheritdoc/>
+    public override TextDataset Relabelled(Annotations annotations) => new(Name, Split, Texts, annotations);
 }
 
 /// <summary>Texts as word ids of one length, as a loader reads them.</summary>
@@ -65,6 +68,9 @@ public sealed class EncodedText : LoadableDataset
     /// <inheritdoc/>
     public override EncodedText Part(IReadOnlyList<int> indices, string? split = null) =>
         new(Source.Part(indices, split), Vocabulary, Length);
+
+    /// <inheritdoc/>
+    public override EncodedText Relabelled(Annotations annotations) => new(Source.Relabelled(annotations), Vocabulary, Length);
 
     private protected override Func<BatchBuilder> BuildersFor(BatchOptions options)
     {

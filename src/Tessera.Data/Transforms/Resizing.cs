@@ -26,8 +26,12 @@ public sealed record Resize(int Size, Interpolation Interpolation = Interpolatio
 public sealed record Squash(int Size, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
 {
     /// <inheritdoc/>
-    public override void Apply(Canvas canvas, ref SampleRandom random) =>
-        Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
+    public override void Apply(Canvas canvas, ref SampleRandom random)
+    {
+        var interpolation = Interpolation.Draw(ref random);
+        if ((canvas.Image.Height, canvas.Image.Width) != (Size, Size))
+            Resampling.Resize(canvas, Size, Size, interpolation);
+    }
 }
 
 /// <summary>The square in the middle; black where the image ends before.</summary>

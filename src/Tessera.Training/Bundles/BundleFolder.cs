@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using Tessera.Data.Imaging;
 using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Recipes;
@@ -111,6 +112,7 @@ public sealed class BundleFolder(string folder)
             {
                 ["transforms"] = RecipeJson.Write(content.Preprocessing.Given),
                 ["crop_ratio"] = content.Preprocessing.CropRatio,
+                ["interpolation"] = RecipeJson.Write(content.Preprocessing.Interpolation),
             },
             ["precision"] = RecipeJson.Write(content.Precision),
             ["classifier"] = content.TrainedClassifier ? Trained : Untrained,
@@ -164,13 +166,17 @@ public sealed class BundleFolder(string folder)
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");
             var crop = (double?)preparation["crop_ratio"] ?? throw new JsonException("preprocessing.crop_ratio is missing");
+            // Bundles from before the field were measured this way.
+            var interpolation = preparation["interpolation"] is { } filter
+                ? RecipeBinder.Bind<Interpolation>(RecipeJson.Read(filter, $"{JsonPath}: preprocessing.interpolation"))
+                : Interpolation.Bicubic;
             var trained = (string?)root["classifier"] switch
             {
                 Trained => true,
                 Untrained => false,
                 var other => throw new JsonException($"classifier must be {Trained} or {Untrained}, not {other ?? "missing"}"),
             };
-            return (new(model.Name, model.Options, task, facts, new(transforms, crop), precision, trained), weights);
+            return (new(model.Name, model.Options, task, facts, new(transforms, crop, interpolation), precision, trained), weights);
         }
         // The last is what facts throw that check themselves.
         catch (Exception error)

@@ -4,7 +4,6 @@ using Tessera.Models;
 using Tessera.Training.Explain;
 using Tessera.Training.Runs;
 using Tessera.Training.Tasks;
-using Tessera.Training.Tasks.Classification;
 
 namespace Tessera.Training.Bundles;
 
@@ -51,46 +50,35 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         return new(model, content, path);
     }
 
-    /// <summary>A model of the registry with weights of a file.</summary>
+    /// <summary>A model of the registry with weights of a file, as its published figures stand for.</summary>
     /// <param name="variant">Which model.</param>
     /// <param name="weights">The file: safetensors, or what PyTorch saves.</param>
-    /// <param name="facts">Of the data that it is used on; null for images with numbered classes.</param>
-    /// <param name="classes">Number of classes, where there are no facts; null for the model's own.</param>
+    /// <param name="classes">Name per class; null for numbers, as many as the model has by itself.</param>
+    /// <param name="data">Facts of the data that it is used on, which decide on channels and image size; null for the model's own.</param>
+    /// <param name="task">What it is for; by default what the model's weights are published for.</param>
     /// <param name="device">Where it shall compute; the CPU by default.</param>
+    /// <exception cref="RunException">Weights of such a model are of no use without a run.</exception>
+    /// <exception cref="StateDictException">The weights are not those of this model.</exception>
     public static ModelBundle FromWeights(
         Variant variant,
         string weights,
-        ImageFacts? facts = null,
-        int? classes = null,
+        IReadOnlyList<string>? classes = null,
+        DataFacts? data = null,
+        TaskKind? task = null,
         Device? device = null
     )
     {
-        var options = facts?.ModelDefaults ?? new() { Classes = classes };
+        task ??= TaskKind.DefaultFor(variant);
+        var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
         Backbone model;
         using (Nn.Init.Skip())
-            model = variant.Create(options);
+            model = task.CreateModel(variant.Name, options);
         Pretrained.Load(model, weights);
         model.To(device ?? Device.Cpu);
         model.Eval();
-        var published = variant.Preprocessing ?? Preprocessing.ImageNet;
-        facts ??= new(
-            [.. Enumerable.Range(0, model.Classes).Select(label => $"class {label}")],
-            model.Channels,
-            null,
-            null,
-            [.. published.Mean.Select(value => (float)value)],
-            [.. published.Std.Select(value => (float)value)]
-        );
-        // Images are prepared as for the published weights, not as the data's own statistics would have it.
-        if (variant.Preprocessing is { } own && own.Mean.Count == facts.Channels)
-            facts = facts with
-            {
-                Mean = [.. own.Mean.Select(value => (float)value)],
-                Deviation = [.. own.Std.Select(value => (float)value)],
-            };
-        var crop = variant.Preprocessing?.CropRatio ?? EvaluationTransforms.DefaultCropRatio;
-        var content = new BundleContent(variant.Name, options, new ClassificationTask(), facts, new(null, crop), Precision.Fp32);
-        return new(model, content, weights);
+        classes ??= [.. Enumerable.Range(0, model.Classes).Select(label => $"class {label}")];
+        var facts = task.FactsOfWeights(variant, model, classes, data);
+        return new(model, new(variant.Name, options, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32), weights);
     }
 
     /// <summary>The same with weights of a file, classifier included.</summary>
@@ -111,12 +99,38 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
             );
     }
 
-    /// <summary>What happens to samples before the model.</summary>
-    /// <param name="facts">Of the samples; normalised as in training.</param>
-    public Pipeline PipelineFor(DataFacts facts) => Task.EvaluationPipeline(Model, facts, Content.Preprocessing);
+    /// <summary>The same with another preparation of samples.</summary>
+    /// <exception cref="RunException">The samples are no images, or have another number of channels.</exception>
+    public ModelBundle With(PreparationChanges changes)
+    {
+        var facts = Facts;
+        if ((changes.Mean ?? changes.Deviation) is not null)
+            facts = Facts.With(
+                new(changes.Mean ?? Facts.Normalization?.Mean ?? [], changes.Deviation ?? Facts.Normalization?.Deviation ?? [])
+            );
+        var preparation = Content.Preprocessing;
+        if (changes.CropRatio is not null || changes.Interpolation is not null)
+            // The images' own size is no reason any more to leave them as they are.
+            (facts, preparation) = (
+                facts.OfAnySize(),
+                new(null, changes.CropRatio ?? preparation.CropRatio, changes.Interpolation ?? preparation.Interpolation)
+            );
+        return this with
+        {
+            Content = Content with
+            {
+                Facts = facts,
+                Preprocessing = preparation,
+            },
+        };
+    }
+
+    /// <summary>What happens to samples before the model, the same whether they are measured, predicted or explained.</summary>
+    /// <param name="samples">Facts of the samples; null where they are the training data's.</param>
+    public Pipeline PipelineFor(DataFacts? samples = null) => Task.EvaluationPipeline(Model, Facts, Content.Preprocessing, samples);
 
     /// <summary>The samples that a user has given: files, or texts.</summary>
-    public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor);
+    public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor());
 
     /// <summary>Where the model looks in a sample.</summary>
     /// <param name="sample">Of <see cref="Read"/>.</param>

@@ -1,18 +1,27 @@
-using Tessera.Data.Images;
+using Tessera.Data;
+using Tessera.Data.Loading;
 using Tessera.Data.Sets;
+using Tessera.Training.Bundles;
 using Tessera.Training.Runs;
 
 namespace Tessera.Training.Experiments;
 
-/// <summary>The images that the model of a run annotates.</summary>
+/// <summary>The samples that the model of a run annotates.</summary>
 public static class Annotation
 {
-    /// <summary>The images, and the share of them that may be unreadable.</summary>
+    /// <summary>The samples, and the share of them that may be unreadable.</summary>
     /// <param name="folder">Folder of the run.</param>
+    /// <param name="bundle">The model of the run.</param>
     /// <param name="name">Data set; that of the run by default.</param>
     /// <param name="split">Part of it; by default the very samples that the model learned from.</param>
-    /// <exception cref="RunException">There is no run, or the data holds no images.</exception>
-    public static (ImageDataset Images, double UnreadableLimit) Images(string folder, string? name = null, string? split = null)
+    /// <exception cref="RunException">There is no run.</exception>
+    /// <exception cref="DataException">The data is not what the model takes.</exception>
+    public static (LoadableDataset Samples, double UnreadableLimit) Samples(
+        string folder,
+        ModelBundle bundle,
+        string? name = null,
+        string? split = null
+    )
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
@@ -23,8 +32,6 @@ public static class Annotation
             wanted != recipe.Name ? Datasets.Open(wanted, part)
             : part == recipe.Split ? recipe.OpenTraining()
             : recipe.Open(part);
-        return data is ImageDataset images
-            ? (images, recipe.UnreadableLimit)
-            : throw new RunException($"{wanted} must hold images, since only images can be annotated");
+        return (bundle.Task.Prepare(data, bundle.Facts), recipe.UnreadableLimit);
     }
 }

@@ -1,5 +1,4 @@
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Data.Loading;
 using Tessera.Data.Sets;
 using Tessera.Models;
@@ -13,8 +12,8 @@ namespace Tessera.Training.Experiments;
 /// <summary>The data for an evaluation; null stands for the setting of the run.</summary>
 /// <param name="Name">Data set.</param>
 /// <param name="Root">Folder of its files.</param>
-/// <param name="Split">Split of the data set.</param>
-/// <param name="Limit">Only the first so many samples.</param>
+/// <param name="Split">Split of the data set; by default that of the run, or test, or validation where there is no test split.</param>
+/// <param name="Limit">At most this number of samples, of all classes in proportion to their size.</param>
 public sealed record MeasuredPart(string? Name = null, string? Root = null, string? Split = null, int? Limit = null);
 
 /// <summary>A model with the data that it is measured on.</summary>
@@ -24,12 +23,15 @@ public sealed record MeasuredPart(string? Name = null, string? Root = null, stri
 /// <param name="UnreadableLimit">Share of the samples that may be unreadable.</param>
 public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, double UnreadableLimit)
 {
+    /// <summary>What a user should know of the measurement, a line each.</summary>
+    public IReadOnlyList<string> Remarks { get; private init; } = [];
+
     /// <summary>The model of a run, on the data of its recipe or on other data.</summary>
     /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
     /// <param name="bundle">The model.</param>
     /// <param name="part">Which data.</param>
     /// <exception cref="RunException">No data is named, the model does not fit it, or its classifier was never trained.</exception>
-    /// <exception cref="DataException">The data is missing or malformed.</exception>
+    /// <exception cref="DataException">The data is missing or malformed, or has samples of a class that the model does not know.</exception>
     public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
     {
         bundle.RequireClassifier();
@@ -39,37 +41,61 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
             throw new RunException($"{folder} is a bundle without a run: a data set must be named");
         var evaluation = recipe?.Evaluation ?? new();
         var source = part is { Name: null, Root: null } ? recipe!.Data : new DataRecipe(part.Name ?? recipe!.Data.Name, Root: part.Root);
-        var opened = DataRecipe.First(source.Open(part.Split ?? evaluation.Split), part.Limit);
-        var data = bundle.Task.Prepare(opened, bundle.Facts);
-        // What the recipe does with its own data fits by itself.
-        if (part.Name is not null)
-            Check(bundle, data);
-        return new(bundle, data, evaluation.Batch, source.UnreadableLimit);
+        // A split of the run need not be there in other data.
+        var split = part.Split ?? (part is { Name: null, Root: null } ? evaluation.Split : null) ?? source.MeasuredSplit();
+        var data = bundle.Task.Prepare(source.Limited(source.Open(split), part.Limit), bundle.Facts);
+        return new(bundle, data, evaluation.Batch, source.UnreadableLimit) { Remarks = RemarksOn(data) };
     }
 
-    /// <summary>A model of the registry with weights of a file, on images of a data set.</summary>
+    /// <summary>A model of the registry with weights of a file, on a data set.</summary>
     /// <param name="variant">Which model.</param>
     /// <param name="weights">The file.</param>
     /// <param name="part">Which data; it must be named.</param>
+    /// <param name="classes">
+    /// Name per class of the weights. Without them, the classes that the model's weights are published for where these hold all of the
+    /// data's, else the data's in their order, which the remarks say.
+    /// </param>
     /// <param name="device">Where the model shall compute.</param>
-    /// <exception cref="DataException">The data is missing or malformed, or holds no images.</exception>
-    public static BundleMeasurement OfWeights(Variant variant, string weights, MeasuredPart part, Device? device = null)
+    /// <exception cref="DataException">The data is missing or malformed, or has samples of a class that the model does not know.</exception>
+    public static BundleMeasurement OfWeights(
+        Variant variant,
+        string weights,
+        MeasuredPart part,
+        IReadOnlyList<string>? classes = null,
+        Device? device = null
+    )
     {
-        var images = Datasets.OpenImages(part.Name!, part.Split ?? "test", part.Root);
-        var data = (ImageDataset)DataRecipe.First(images, part.Limit);
-        var task = TaskKind.DefaultFor(data);
-        var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
-        var unreadableLimit = new DataRecipe(part.Name!).UnreadableLimit;
-        return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, unreadableLimit);
+        var source = new DataRecipe(part.Name!, Root: part.Root);
+        var opened = source.Limited(source.Open(part.Split ?? source.MeasuredSplit()), part.Limit);
+        var task = TaskKind.DefaultFor(opened);
+        var seen = task.FactsOf(task.Prepare(opened));
+        var published = PublishedClasses.Of(variant.Dataset);
+        var known = classes ?? (published is not null && !new ClassMapping(opened.ClassNames, published).Unknown.Any() ? published : null);
+        var bundle = ModelBundle.FromWeights(variant, weights, known ?? opened.ClassNames, seen, task, device);
+        var data = task.Prepare(opened, bundle.Facts);
+        return new(bundle, data, new EvaluationOptions().Batch, source.UnreadableLimit)
+        {
+            Remarks =
+            [
+                .. known is null
+                    ? (string[])["the weights name no classes: they are taken to be those of the data, in the order of their names"]
+                    : [],
+                .. RemarksOn(data),
+            ],
+        };
     }
 
-    private static void Check(ModelBundle bundle, LoadableDataset data)
+    private static IReadOnlyList<string> RemarksOn(Dataset data)
     {
-        if (bundle.Model.Classes != data.ClassNames.Count)
-            throw new RunException($"{data.Name} must have the {bundle.Model.Classes} classes of the model, not {data.ClassNames.Count}");
-        if (bundle.Task.FactsOf(data).ModelDefaults.Channels is { } channels && channels != bundle.Model.Channels)
-            throw new RunException($"{data.Name} must have the {bundle.Model.Channels} channels of the model, not {channels}");
+        string[] absent =
+        [
+            .. (data.Annotations.SamplesPerClass ?? []).Index().Where(entry => entry.Item == 0).Select(entry => data.ClassNames[entry.Index]),
+        ];
+        return [.. data.Remarks, .. absent.Length == 0 ? [] : (string[])[$"there are no samples of {ClassMapping.Named(absent)}"]];
     }
+
+    /// <summary>What happens to the samples before the model.</summary>
+    public Data.Transforms.Pipeline Pipeline => Bundle.PipelineFor(Bundle.Task.FactsOf(Data));
 
     /// <summary>Measures.</summary>
     /// <param name="precision">Type of products; that of the training by default.</param>
@@ -87,7 +113,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     {
         var loader = new Loader(
             Data,
-            Bundle.PipelineFor(Bundle.Facts.OfSizeOf(Bundle.Task.FactsOf(Data))),
+            Pipeline,
             batch ?? Batch,
             unreadableLimit: UnreadableLimit,
             replacement: Replacement.None

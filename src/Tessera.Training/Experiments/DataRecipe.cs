@@ -26,7 +26,7 @@ public enum OnDevice
 /// <param name="Root">Folder of the files; by default where the data command puts them.</param>
 /// <param name="Split">Training split; minitrain is train without minival.</param>
 /// <param name="Workers">Threads that prepare batches.</param>
-/// <param name="Limit">Use only the first samples, up to this number.</param>
+/// <param name="Limit">Use at most this number of samples, drawn by the seed of the subset from all classes in proportion to their size.</param>
 /// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
 /// <param name="Minival">Share of every class that the split minival takes out of the training part.</param>
 /// <param name="PerClass">Number of samples per class, drawn by the seed of the subset.</param>
@@ -116,10 +116,24 @@ public sealed record DataRecipe(
             data = data.Part(StratifiedSampling.Draw(data, share, SubsetSeed));
         if (List is not null)
             data = data.Part(SampleList.Read(List, data));
-        return First(data, Limit);
+        return Limited(data, Limit);
     }
 
-    /// <summary>The first so many samples.</summary>
-    internal static Dataset First(Dataset data, int? limit) =>
-        limit is { } first && first < data.Count ? data.Part([.. Enumerable.Range(0, first)]) : data;
+    /// <summary>The split that the model is measured on where the recipe names none: test, else validation.</summary>
+    /// <exception cref="DataException">The data has no such split; the message says what can be done.</exception>
+    internal string MeasuredSplit() =>
+        Datasets.MeasuredSplit(Name, Root)
+        ?? (
+            Split == RestOfTraining
+                ? HeldOut
+                : throw new DataException(
+                    $"{Name}: {Root ?? "the data"} has no test or validation split to measure on: hold out a part of the training samples "
+                        + $"with data.split={RestOfTraining} (and evaluation.split={HeldOut}), or measure on them again with "
+                        + $"evaluation.split={Split}"
+                )
+        );
+
+    /// <summary>No more than a number of samples, of all classes in proportion to their size.</summary>
+    internal Dataset Limited(Dataset data, int? limit) =>
+        limit is { } most && most < data.Count ? data.Part(StratifiedSampling.Take(data, most, SubsetSeed)) : data;
 }

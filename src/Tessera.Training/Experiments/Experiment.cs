@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Data.Loading;
 using Tessera.Distributed;
 using Tessera.Models;
@@ -36,7 +35,12 @@ public sealed class Experiment : IDisposable
         Task = recipe.Task ?? TaskKind.DefaultFor(data);
         TrainData = Task.Prepare(data);
         Facts = Task.FactsOf(TrainData);
-        TestData = OpenToMeasure(recipe, Task, Facts);
+        if (recipe.Model.Classes is { } classes && classes != Facts.Classes.Count)
+        {
+            Facts = Facts with { Classes = WithFurtherClasses(Facts.Classes, classes) };
+            TrainData = Task.Prepare(data, Facts);
+        }
+        TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit()), Facts);
         Torch.Seed(recipe.Train.Seed);
         Model = new InitialWeights(recipe.Model, Task, Facts).Create(load: NoCheckpoints(run, group));
         Task.Initialize(Model, TrainData);
@@ -61,6 +65,7 @@ public sealed class Experiment : IDisposable
                 Test = TestLoader(Model, recipe, TestData, Facts, Task, group),
                 Evaluator = () => objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
                 EvaluateEvery = recipe.Evaluation.Every,
+                Remarks = [.. new DataRemarks(recipe, TrainData, TestData).All],
                 Group = group,
             },
             Writes(group) ? run : null,
@@ -96,17 +101,26 @@ public sealed class Experiment : IDisposable
         }
     }
 
-    private ObjectiveContext ContextFor(Device device)
-    {
-        var images = TrainData as ImageDataset;
-        return new(Model, device)
+    private ObjectiveContext ContextFor(Device device) =>
+        new(Model, device)
         {
             Pretrained = Recipe.Model.Weights is not null,
-            Normalization = images?.Normalization ?? new([0], [1]),
-            Data = images,
+            Classes = Facts.Classes,
+            Normalization = Facts.Normalization ?? new([0], [1]),
+            Data = TrainData,
             Augment = Recipe.Augment.First,
             UnreadableLimit = Recipe.Data.UnreadableLimit,
         };
+
+    // A model may have more classes than the data: for data that is still to come, or for weights that are kept as they are.
+    private static IReadOnlyList<string> WithFurtherClasses(IReadOnlyList<string> own, int count)
+    {
+        if (count < own.Count)
+            throw new RunException($"model.classes must be at least {own.Count}, the number of classes of the data, not {count}");
+        var further = Enumerable.Range(own.Count, count - own.Count).Select(label => $"class {label}").ToArray();
+        return further.FirstOrDefault(own.Contains) is { } taken
+            ? throw new RunException($"model.classes: '{taken}' is a class of the data already, and would be the name of a further one")
+            : [.. own, .. further];
     }
 
     private EvaluatorContext EvaluatorContext() =>
@@ -135,9 +149,6 @@ public sealed class Experiment : IDisposable
         );
     }
 
-    private static LoadableDataset OpenToMeasure(Recipe recipe, TaskKind task, DataFacts facts) =>
-        task.Prepare(recipe.Data.Open(recipe.Evaluation.Split), facts);
-
     private static Loader TestLoader(
         Backbone model,
         Recipe recipe,
@@ -148,7 +159,7 @@ public sealed class Experiment : IDisposable
         Sampler? sampler = null
     )
     {
-        var pipeline = task.EvaluationPipeline(model, facts, recipe.EvaluationTransforms);
+        var pipeline = task.EvaluationPipeline(model, facts, recipe.EvaluationTransforms, task.FactsOf(data));
         return new(
             data,
             pipeline,
@@ -300,7 +311,7 @@ public sealed class Experiment : IDisposable
 
     private string RenderReport(Metrics last, Metrics? ema)
     {
-        var pipeline = Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms);
+        var pipeline = Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms, Task.FactsOf(TestData));
         IReadOnlyList<ReportSection> sections =
         [
             .. Task.Report(new(Model, TestData, Facts, pipeline, last)),

@@ -57,6 +57,11 @@ public sealed class Trainer : IDisposable
         nonFinite = new(setup.Options);
         gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
+        foreach (var remark in setup.Remarks)
+        {
+            recorder.Write(RunLog.Remark, 0, 0, (RunLog.Remark, remark));
+            report(new DataRemark(remark));
+        }
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
             report(
                 new ProcessesDiffer(setup.Group.Size, "this objective compares the samples of a batch, and each process compares its own")

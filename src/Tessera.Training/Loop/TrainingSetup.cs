@@ -28,6 +28,9 @@ public sealed record TrainingSetup(
     /// <summary>Epochs between two evaluations; the last epoch is always evaluated. 0: only the last.</summary>
     public int EvaluateEvery { get; init; } = 1;
 
+    /// <summary>What a user should know before the first step, a line each: told and logged.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
     /// <summary>Processes that train together: batches and tests are the share of this one. Null for one process.</summary>
     public ProcessGroup? Group { get; init; }
 }

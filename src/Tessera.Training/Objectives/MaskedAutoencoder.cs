@@ -1,6 +1,5 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Models;
 using Tessera.Models.Layers;
 using Tessera.Nn;
@@ -85,7 +84,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportSamples samples) =>
-        samples.Data is ImageDataset images ? [ReconstructionPictures.Section(this, (Vit)Student, images, samples)] : [];
+        [ReconstructionPictures.Section(this, (Vit)Student, samples)];
 
     /// <summary>An image with its hidden patches in grey, and with these patches as the decoder paints them, [1, C, H, W].</summary>
     /// <param name="image">[1, C, H, W].</param>

@@ -1,5 +1,5 @@
 using Tessera.Data;
-using Tessera.Data.Images;
+using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 
 namespace Tessera.Training.Objectives;
@@ -35,7 +35,10 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     public bool Pretrained { get; init; }
 
     /// <summary>What it is trained on; null where that is not at hand.</summary>
-    public ImageDataset? Data { get; init; }
+    public LoadableDataset? Data { get; init; }
+
+    /// <summary>Name per class of the model; null where they are not known.</summary>
+    public IReadOnlyList<string>? Classes { get; init; }
 
     /// <summary>What happens to its images, in the first view.</summary>
     public IReadOnlyList<Transform> Augment { get; init; } = [];

@@ -1,5 +1,4 @@
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Models;
 using Tessera.Training.Drawing;
 using Tessera.Training.Explain;
@@ -12,17 +11,18 @@ internal static class ReconstructionPictures
 {
     private const int Images = 12;
 
-    internal static ReportSection Section(MaskedAutoencoder method, Vit encoder, ImageDataset data, ReportSamples samples)
+    internal static ReportSection Section(MaskedAutoencoder method, Vit encoder, ReportSamples samples)
     {
         var training = encoder.Training;
         encoder.Eval();
         try
         {
             using var outside = Torch.NoGrad();
+            var data = samples.Data;
             var count = Math.Min(Images, data.Count);
             var figures = Enumerable
                 .Range(0, count)
-                .Select(i => Figure(method, encoder, data, (int)((long)i * data.Count / count), samples));
+                .Select(i => Figure(method, encoder, samples, (int)((long)i * data.Count / count)));
             var note = method.Standardises
                 ? " The method paints patches without their brightness and contrast, which are the image's own here."
                 : "";
@@ -41,12 +41,12 @@ internal static class ReconstructionPictures
         }
     }
 
-    private static string Figure(MaskedAutoencoder method, Vit encoder, ImageDataset data, int index, ReportSamples samples)
+    private static string Figure(MaskedAutoencoder method, Vit encoder, ReportSamples samples, int index)
     {
         using var scope = new Scope();
-        var image = SamplePictures.Prepared(data, index, samples.Pipeline).To(ModuleDevice.Of(encoder));
+        var image = SamplePictures.Prepared(samples.Data, index, samples.Pipeline).To(ModuleDevice.Of(encoder));
         var (hidden, painted) = method.Show(image, index, samples.Seed);
-        var name = Html.Encode(data.SampleName(index));
+        var name = Html.Encode(samples.Data.SampleName(index));
         return $"""
             <figure>{Picture(image, $"{name}")}{Picture(hidden, $"{name}, seen patches")}{Picture(painted, $"{name}, painted")}
             <figcaption>{name}</figcaption></figure>
@@ -55,7 +55,7 @@ internal static class ReconstructionPictures
         string Picture(Tensor pixels, string meaning)
         {
             var (_, channels, height, width) = pixels.Shape;
-            var normalization = samples.Pipeline.Normalization ?? data.Normalization;
+            var normalization = samples.Pipeline.Normalization!;
             var png = Overlay.Draw(Explanation.Pixels(pixels, normalization), (int)height, (int)width, (int)channels, null);
             return $"""<img alt="{meaning}" src="{Png.DataUri(png)}">""";
         }

@@ -1,3 +1,4 @@
+using Tessera.Data;
 using Tessera.Models;
 using Tessera.Training.Recipes;
 
@@ -26,7 +27,10 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
         {
             var bundle = Bundles.ModelBundle.Load(Run, context.Device);
             if (needsClassifier)
+            {
                 bundle.RequireClassifier();
+                CheckClasses(bundle.Classes, context.Classes);
+            }
             return bundle.Model;
         }
         if (Weights is not null && !File.Exists(Weights))
@@ -40,5 +44,21 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
         teacher.To(context.Device);
         teacher.Eval();
         return teacher;
+    }
+
+    // The answers of a teacher go by position.
+    private void CheckClasses(IReadOnlyList<string> own, IReadOnlyList<string>? student)
+    {
+        if (student is null || new ClassMapping(student, own).IsIdentity)
+            return;
+        var place = Enumerable.Range(0, Math.Min(own.Count, student.Count)).FirstOrDefault(i => own[i] != student[i], -1);
+        throw new RunException(
+            $"{Run}: the teacher must have the classes of the data in the same order, but "
+                + (
+                    place < 0
+                        ? $"has {own.Count} classes instead of {student.Count}"
+                        : $"its class {place} is '{own[place]}' instead of '{student[place]}'"
+                )
+        );
     }
 }

@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -74,9 +73,9 @@ internal sealed class TeacherStore : IDisposable
         Func<Tensor, IReadOnlyList<Tensor>> run
     )
     {
-        var data = context.Data ?? throw new ArgumentException("objective.stored needs a data set of images");
+        var data = context.Data ?? throw new ArgumentException("objective.stored needs a data set");
         teacher.Eval();
-        var origin = Origin(teacher, data, transforms, mirrored);
+        var origin = Origin(teacher, data, context.Normalization, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
         if (!File.Exists(PathOf(folder, 0)))
             Make(folder, origin, data, new(transforms), mirrored, ModuleDevice.Of(teacher), run);
@@ -89,7 +88,7 @@ internal sealed class TeacherStore : IDisposable
     private static void Make(
         string folder,
         string origin,
-        ImageDataset data,
+        LoadableDataset data,
         Pipeline pipeline,
         bool mirrored,
         Device device,
@@ -138,7 +137,7 @@ internal sealed class TeacherStore : IDisposable
     private static string PathOf(string folder, int output) =>
         Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"output-{output}.safetensors"));
 
-    private static string Origin(Backbone teacher, ImageDataset data, IReadOnlyList<Transform> transforms, bool mirrored)
+    private static string Origin(Backbone teacher, LoadableDataset data, Normalization normalization, IReadOnlyList<Transform> transforms, bool mirrored)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var scope = new Scope();
@@ -149,7 +148,7 @@ internal sealed class TeacherStore : IDisposable
         }
         Add(
             $"{data.Name} {data.Split} {data.Count} "
-                + $"{string.Join(' ', data.Normalization.Mean)} {string.Join(' ', data.Normalization.Deviation)} {mirrored}"
+                + $"{string.Join(' ', normalization.Mean)} {string.Join(' ', normalization.Deviation)} {mirrored}"
         );
         Add(string.Join(' ', Enumerable.Range(0, data.Count).Select(data.Annotations.Describe)));
         for (var image = 0; image < data.Count; image++)

@@ -1,6 +1,5 @@
 using System.Globalization;
 using Tessera.Data;
-using Tessera.Data.Images;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -52,7 +51,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
     public static IReadOnlyList<UnreadableImage> Make(
         Backbone annotator,
-        ImageDataset data,
+        LoadableDataset data,
         string folder,
         int top = 5,
         int batch = 128,
@@ -65,14 +64,13 @@ public sealed class TokenLabelStore : IDisposable
             throw new RunException($"{folder} already holds token labels: choose another folder");
         Directory.CreateDirectory(folder);
         annotator.Eval();
-        // Whole images, brought to the annotator's size: a crop would move the places.
+        // Whole images, brought to the annotator's size: a crop would move the places. An annotator that is not square takes images of
+        // its own size alone, and refuses others.
         var (height, width) = annotator.ImageSize;
-        if (height != width && (data.Height, data.Width) != (height, width))
-            throw new RunException($"the annotator must take square images or images of the data's size, not {height} x {width}");
         // Another image in the place of an unreadable one keeps the places of the others.
         var loader = new Loader(
             data,
-            new((data.Height, data.Width) == (height, width) ? [] : [new Squash(height)]),
+            new(height == width ? [new Squash(height)] : []),
             batch,
             unreadableLimit: unreadableLimit,
             replacement: Replacement.OtherDraw

@@ -39,6 +39,7 @@ public static class ReportPage
             content.Title,
             $"""
             <section class="cards">{Cards(content)}</section>
+            {Remarks(content.Log)}
             {Section("Curves", $"""<div class="columns three">{Curves(content)}</div>""", "wide")}
             {Sections(content.Results.Sections)}
             {string.Concat(tables.Select(table => Section(Capital(table.Title), Table(table))))}
@@ -49,6 +50,14 @@ public static class ReportPage
             </div>
             """
         );
+    }
+
+    private static string Remarks(IReadOnlyList<JsonObject> log)
+    {
+        var remarks = log.Where(line => Kind(line) == RunLog.Remark).Select(line => (string)line[RunLog.Remark]!).Distinct().ToArray();
+        return remarks.Length == 0
+            ? ""
+            : Section("Remarks", $"<ul>{string.Concat(remarks.Select(remark => $"<li>{Html.Encode(remark)}</li>"))}</ul>");
     }
 
     private static string Section(string title, string body, string kind = "") =>

@@ -8,6 +8,9 @@ namespace Tessera.Training.Runs;
 /// <summary>The append-only log of a run, one JSON object per line, with its numbers as TensorBoard events beside it.</summary>
 public sealed class RunLog : IDisposable
 {
+    /// <summary>Kind of a line for people, and its field with the text.</summary>
+    internal const string Remark = "remark";
+
     /// <summary>Field of an evaluation's line: the name of the primary score.</summary>
     internal const string Primary = "primary";
 

@@ -20,7 +20,15 @@ public abstract record ImageTask : TaskKind
         ?? throw new DataException($"task {Name} needs images, but {training.Name} holds a {training.GetType().Name}");
 
     /// <inheritdoc/>
-    public override ImageDataset Prepare(Dataset data, DataFacts facts) => Prepare(data);
+    protected override ImageDataset PrepareFor(Dataset data, DataFacts facts)
+    {
+        var images = Prepare(data);
+        return images.Channels == ((ImageFacts)facts).Channels
+            ? images
+            : throw new DataException(
+                $"{data.Name} ({data.Split}) must have the {((ImageFacts)facts).Channels} channels of the model, not {images.Channels}"
+            );
+    }
 
     /// <inheritdoc/>
     public override DataFacts FactsOf(LoadableDataset training)
@@ -36,6 +44,25 @@ public abstract record ImageTask : TaskKind
         );
     }
 
+    /// <summary>
+    /// Images are normalised as for the published weights, not by the statistics of the data that they are used on, unless these have
+    /// another number of channels.
+    /// </summary>
+    /// <inheritdoc/>
+    public override DataFacts FactsOfWeights(Variant variant, Backbone model, IReadOnlyList<string> classes, DataFacts? seen = null)
+    {
+        var (images, published) = (seen as ImageFacts, variant.Preprocessing ?? Preprocessing.ImageNet);
+        var isPublished = published.Mean.Count == model.Channels || images is null;
+        return new ImageFacts(
+            classes,
+            model.Channels,
+            images?.Height,
+            images?.Width,
+            isPublished ? [.. published.Mean.Select(value => (float)value)] : images!.Mean,
+            isPublished ? [.. published.Std.Select(value => (float)value)] : images!.Deviation
+        );
+    }
+
     /// <inheritdoc/>
     public override Backbone CreateModel(string name, ModelOptions options)
     {
@@ -45,25 +72,30 @@ public abstract record ImageTask : TaskKind
             : model;
     }
 
+    /// <summary>
+    /// The transforms of the recipe; else, for a model that was trained on images of its own size, images of that size as they are and
+    /// others resized so that the shorter side fits, and for other models the resize and centre crop of the published figures.
+    /// </summary>
     /// <inheritdoc/>
-    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given)
+    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null)
     {
-        var images = (ImageFacts)facts;
+        var (training, seen) = ((ImageFacts)facts, (ImageFacts)(samples ?? facts));
         if (given.Given is { } transforms)
-            return new(transforms, images.Normalization);
+            return new(transforms, training.Normalization);
         var (height, width) = model.ImageSize;
-        if ((images.Height, images.Width) == (height, width))
-            return new([], images.Normalization);
+        var ratio = (training.Height, training.Width) == (height, width) ? 1 : given.CropRatio;
+        if (ratio == 1 && (seen.Height, seen.Width) == (height, width))
+            return new([], training.Normalization);
         return height == width
-            ? new([new EvaluationCrop(height, given.CropRatio)], images.Normalization)
+            ? new([new EvaluationCrop(height, ratio, given.Interpolation)], training.Normalization)
             : throw new RunException(
                 $"evaluation.transforms must be given: the images do not have the model's size {height}x{width}, which is not square"
             );
     }
 
     /// <inheritdoc/>
-    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor) =>
-        given.Select(file => new GivenSample(file, () => new(Read(file, (ImageFacts)facts, pipelineFor))));
+    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline) =>
+        given.Select(file => new GivenSample(file, () => new(Read(file, (ImageFacts)facts, pipeline))));
 
     /// <inheritdoc/>
     public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label)
@@ -78,14 +110,11 @@ public abstract record ImageTask : TaskKind
     protected virtual Tensor Probabilities(Tensor logits) => logits.Softmax(1);
 
     // Through the same loader as images that are measured.
-    private static Tensor Read(string file, ImageFacts facts, Func<DataFacts, Pipeline> pipelineFor)
+    private static Tensor Read(string file, ImageFacts facts, Pipeline pipeline)
     {
-        var raster = new Raster();
-        ImageDecoder.Decode(file, raster, facts.Channels, orient: true);
-        var (channels, height, width) = (raster.Channels, raster.Height, raster.Width);
-        var values = raster.Values.ToArray();
-        var image = new MemoryImages(file, "given", new Unlabelled(1), values, channels, height, width, facts.Normalization);
-        return new Loader(image, pipelineFor(facts with { Height = height, Width = width }), 1, workers: 0).Epoch(0).First().Inputs;
+        var image = new FileImages("images", "given", [file], new Unlabelled(1), facts.Normalization, facts.Channels);
+        var loader = new Loader(image, pipeline, 1, workers: 0, unreadableLimit: 1, replacement: Replacement.None);
+        return loader.Epoch(0).FirstOrDefault()?.Inputs ?? throw new UnreadableImageException(file, loader.Unreadable[0].Problem);
     }
 }
 
@@ -107,7 +136,7 @@ public record ImageFacts(
 {
     /// <summary>Mean and deviation of the training images.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
-    public Normalization Normalization => new(Mean, Deviation);
+    public override Normalization Normalization => new(Mean, Deviation);
 
     /// <inheritdoc/>
     [System.Text.Json.Serialization.JsonIgnore]
@@ -120,6 +149,15 @@ public record ImageFacts(
         };
 
     /// <inheritdoc/>
-    public override DataFacts OfSizeOf(DataFacts seen) =>
-        seen is ImageFacts images ? this with { Height = images.Height, Width = images.Width } : this;
+    public override DataFacts OfAnySize() => this with { Height = null, Width = null };
+
+    /// <inheritdoc/>
+    public override DataFacts With(Normalization normalization) =>
+        normalization.Mean.Count == Channels
+            ? this with
+            {
+                Mean = normalization.Mean,
+                Deviation = normalization.Deviation,
+            }
+            : throw new RunException($"mean and deviation must have {Channels} values, one per channel, not {normalization.Mean.Count}");
 }

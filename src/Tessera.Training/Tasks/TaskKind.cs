@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Data.Imaging;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -20,6 +21,9 @@ public abstract record TaskKind
     /// <summary>Whether this is the default task of a data set.</summary>
     public abstract bool IsDefaultFor(Dataset data);
 
+    /// <summary>Whether this is the task that published weights of a model were trained for.</summary>
+    public virtual bool IsDefaultFor(Variant variant) => false;
+
     /// <summary>The type of the targets in the batches.</summary>
     public abstract Type TargetsType { get; }
 
@@ -30,12 +34,30 @@ public abstract record TaskKind
     /// <exception cref="DataException">The task is not for such data.</exception>
     public abstract LoadableDataset Prepare(Dataset training);
 
-    /// <summary>Prepares other samples for a model that knows the facts of its training data.</summary>
+    /// <summary>
+    /// Prepares other samples for a model that knows the facts of its training data. Their labels become the numbers of the model's
+    /// classes, which are found by name.
+    /// </summary>
+    /// <exception cref="DataException">
+    /// The task is not for such data, the data does not fit the model, or samples are of a class that the model does not have.
+    /// </exception>
+    public LoadableDataset Prepare(Dataset data, DataFacts facts) => PrepareFor(ClassMapping.Apply(data, facts.Classes), facts);
+
+    /// <summary>Prepares samples whose labels are the numbers of the model's classes.</summary>
     /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
-    public abstract LoadableDataset Prepare(Dataset data, DataFacts facts);
+    protected abstract LoadableDataset PrepareFor(Dataset data, DataFacts facts);
 
     /// <summary>What a model must know about its training data.</summary>
     public abstract DataFacts FactsOf(LoadableDataset training);
+
+    /// <summary>What is known about the data of published weights.</summary>
+    /// <param name="variant">The model, with the preparation of its images.</param>
+    /// <param name="model">The same, with the classes that it has.</param>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="seen">Of the data that they are used on; null for the size of published images.</param>
+    /// <exception cref="RunException">Weights of this task say nothing without a run.</exception>
+    public virtual DataFacts FactsOfWeights(Variant variant, Backbone model, IReadOnlyList<string> classes, DataFacts? seen = null) =>
+        throw new RunException($"{variant.Name}: weights for task {Name} can only be used with the run that trained them");
 
     /// <summary>The type of <see cref="FactsOf"/>, by which a bundle is read.</summary>
     public abstract Type FactsType { get; }
@@ -50,10 +72,11 @@ public abstract record TaskKind
 
     /// <summary>The pipeline of samples for evaluation and prediction.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="facts">Of the samples, normalised as in training.</param>
-    /// <param name="given">Transforms of the recipe; null for those that the model's published figures stand for.</param>
+    /// <param name="facts">Of the training data.</param>
+    /// <param name="given">The preparation for evaluation.</param>
+    /// <param name="samples">Facts of the samples; null where they are the training data's.</param>
     /// <exception cref="RunException">The samples are not of the model's size, and no transforms are given.</exception>
-    public abstract Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given);
+    public abstract Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null);
 
     /// <summary>Makes an evaluator.</summary>
     /// <param name="model">What is measured.</param>
@@ -67,8 +90,8 @@ public abstract record TaskKind
     /// <summary>The samples that a user has given for a prediction: files, or texts.</summary>
     /// <param name="given">As given on the command line.</param>
     /// <param name="facts">Of the model's data.</param>
-    /// <param name="pipelineFor">What happens to samples of given facts (a file has a size of its own) before the model.</param>
-    public abstract IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor);
+    /// <param name="pipeline">What happens to samples before the model.</param>
+    public abstract IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline);
 
     /// <summary>Turns the logits of a model into a prediction.</summary>
     /// <param name="sample">Name of the sample.</param>
@@ -98,6 +121,12 @@ public abstract record TaskKind
                 + $"choose one of {string.Join(", ", All.Select(task => task.Name))}"
         );
 
+    /// <summary>The task that published weights of a model were trained for.</summary>
+    /// <exception cref="RunException">Its weights are of no use without a run.</exception>
+    public static TaskKind DefaultFor(Variant variant) =>
+        All.FirstOrDefault(task => task.IsDefaultFor(variant))
+        ?? throw new RunException($"{variant.Name}: its weights can only be used with the run that trained them");
+
     /// <summary>All tasks with their defaults.</summary>
     public static IReadOnlyList<TaskKind> All { get; } =
     [
@@ -108,13 +137,26 @@ public abstract record TaskKind
     ];
 }
 
-/// <summary>The transforms of a recipe for evaluation.</summary>
-/// <param name="Given">Transforms; null for those that the model's published figures stand for.</param>
-/// <param name="CropRatio">Side of the centre crop over the resized short side, of the published figures.</param>
-public sealed record EvaluationTransforms(IReadOnlyList<Transform>? Given, double CropRatio = EvaluationTransforms.DefaultCropRatio)
+/// <summary>The preparation of samples for evaluation and prediction.</summary>
+/// <param name="Given">Transforms of a recipe; null for the resize and centre crop of the model's published figures.</param>
+/// <param name="CropRatio">Side of the centre crop over the resized short side.</param>
+/// <param name="Interpolation">Filter of that resize.</param>
+public sealed record EvaluationTransforms(
+    IReadOnlyList<Transform>? Given,
+    double CropRatio = EvaluationTransforms.DefaultCropRatio,
+    Interpolation Interpolation = Interpolation.Bicubic
+)
 {
     /// <summary>The usual centre crop.</summary>
     public const double DefaultCropRatio = 0.875;
+
+    /// <summary>The preparation that a model's published figures stand for.</summary>
+    /// <param name="variant">The model.</param>
+    /// <param name="given">Transforms of a recipe; null for the published ones.</param>
+    public static EvaluationTransforms Of(Variant variant, IReadOnlyList<Transform>? given = null) =>
+        variant.Preprocessing is { } published
+            ? new(given, published.CropRatio, Enum.Parse<Interpolation>(published.Interpolation, ignoreCase: true))
+            : new(given);
 }
 
 /// <summary>What a model must know about its data.</summary>
@@ -124,9 +166,16 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
     /// <summary>Options of the model that a recipe leaves open.</summary>
     public abstract ModelOptions ModelDefaults { get; }
 
-    /// <summary>These facts for samples of another size: prepared as in training, at the size that they have.</summary>
-    /// <param name="seen">Of the samples.</param>
-    public virtual DataFacts OfSizeOf(DataFacts seen) => this;
+    /// <summary>Mean and deviation by which the samples are normalised; null where they are no numbers.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public virtual Normalization? Normalization => null;
+
+    /// <summary>These facts without the size that all training samples had.</summary>
+    public virtual DataFacts OfAnySize() => this;
+
+    /// <summary>These facts with another mean and deviation.</summary>
+    /// <exception cref="RunException">The samples are no numbers, or have another number of channels.</exception>
+    public virtual DataFacts With(Normalization normalization) => throw new RunException("mean and deviation are for images");
 }
 
 /// <summary>A sample that a user has given.</summary>

@@ -15,6 +15,9 @@ public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageT
     public override bool IsDefaultFor(Dataset data) => data is ImageDataset { Annotations: ClassLabels };
 
     /// <inheritdoc/>
+    public override bool IsDefaultFor(Variant variant) => variant.TakesImages;
+
+    /// <inheritdoc/>
     public override Type TargetsType => typeof(ClassTargets);
 
     /// <inheritdoc/>

@@ -44,7 +44,7 @@ public sealed record TextTask(
     }
 
     /// <inheritdoc/>
-    public override EncodedText Prepare(Dataset data, DataFacts facts)
+    protected override EncodedText PrepareFor(Dataset data, DataFacts facts)
     {
         var known = (TextFacts)facts;
         return new(Texts(data), new Vocabulary(known.Words), known.Length);
@@ -90,7 +90,7 @@ public sealed record TextTask(
     }
 
     /// <inheritdoc/>
-    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given) =>
+    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null) =>
         given.Given is null or []
             ? Pipeline.Plain
             : throw new RunException("evaluation.transforms must be left out: they apply to images, and task text has texts");
@@ -100,7 +100,7 @@ public sealed record TextTask(
         new ClassificationEvaluator(model, Bins, predict);
 
     /// <inheritdoc/>
-    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Func<DataFacts, Pipeline> pipelineFor)
+    public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline)
     {
         var known = (TextFacts)facts;
         var vocabulary = new Vocabulary(known.Words);

@@ -1,0 +1,150 @@
+using System.IO.Enumeration;
+using Tessera.Data.Imaging;
+
+namespace Tessera.Data.Sets;
+
+/// <summary>
+/// Looks through folders of images. Hidden files and folders, and those that systems leave behind, are no part of the data; every folder
+/// is visited once, whatever links lead to it; links that lead nowhere are left out. What was left out so is told.
+/// </summary>
+internal sealed class FolderScan
+{
+    private const int MostLinks = 40;
+
+    // Of macOS, Synology, ext4 and Windows, in folders that were copied from there.
+    private static readonly string[] foreign = ["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"];
+
+    private readonly Dictionary<string, string> visited = []; // real path -> path
+    private readonly string top;
+    private readonly List<string> repeated = [];
+    private readonly List<string> dangling = [];
+
+    /// <summary>A scan of the folders of classes in a folder.</summary>
+    /// <exception cref="DataException">A name is not UTF-8, or two classes are the same folder.</exception>
+    internal FolderScan(string folder)
+    {
+        top = RealPath(folder);
+        var classes = new List<string>();
+        foreach (var name in Subfolders(folder))
+        {
+            var (path, real) = (Path.Combine(folder, name), RealPath(Path.Combine(folder, name)));
+            if (LeadsBack(real))
+                repeated.Add(path);
+            else if (visited.TryAdd(real, path))
+                classes.Add(name);
+            else
+                throw new DataException($"{path} and {visited[real]} are the same folder: one of the links must go");
+        }
+        Classes = [.. classes];
+    }
+
+    /// <summary>Names of the folders, by code point.</summary>
+    internal string[] Classes { get; }
+
+    /// <summary>What was left out, in one line each.</summary>
+    internal IEnumerable<string> Remarks =>
+        [
+            .. Line(repeated, "link to a folder that is visited already was", "links to folders that are visited already were"),
+            .. Line(dangling, "link that leads nowhere was", "links that lead nowhere were"),
+        ];
+
+    private static IEnumerable<string> Line(List<string> left, string one, string several) =>
+        left.Count == 0 ? [] : [$"{left.Count} {(left.Count == 1 ? one : several)} left out: {left[0]}{(left.Count > 1 ? ", ..." : "")}"];
+
+    /// <summary>Names of the folders in a folder, by code point.</summary>
+    /// <exception cref="DataException">A name is not UTF-8.</exception>
+    internal static string[] Subfolders(string folder) =>
+        [.. Entries(folder).Where(entry => entry.IsFolder).Select(entry => entry.Name).Order(StringComparer.Ordinal)];
+
+    /// <summary>Paths of the images that lie in a folder itself, by code point.</summary>
+    /// <exception cref="DataException">A name is not UTF-8.</exception>
+    internal static IEnumerable<string> Files(string folder) => Images(folder).Where(image => !image.IsDangling).Select(image => image.Path);
+
+    /// <summary>Images in a folder and, after them, below it.</summary>
+    /// <param name="folder">That of a class.</param>
+    /// <exception cref="DataException">A name is not UTF-8.</exception>
+    internal List<string> Walk(string folder)
+    {
+        var found = new List<string>();
+        foreach (var image in Images(folder))
+            (image.IsDangling ? dangling : found).Add(image.Path);
+        foreach (var name in Subfolders(folder))
+        {
+            var (below, real) = (Path.Combine(folder, name), RealPath(Path.Combine(folder, name)));
+            if (!LeadsBack(real) && visited.TryAdd(real, below))
+                found.AddRange(Walk(below));
+            else
+                repeated.Add(below);
+        }
+        return found;
+    }
+
+    // To the folder of the classes, or to one that it lies in.
+    private bool LeadsBack(string real) => $"{top}/".StartsWith($"{real.TrimEnd('/')}/", StringComparison.Ordinal);
+
+    private static IEnumerable<(string Path, bool IsDangling)> Images(string folder) =>
+        Entries(folder)
+            .Where(entry => !entry.IsFolder && ImageDecoder.Extensions.Contains(Path.GetExtension(entry.Name).ToLowerInvariant()))
+            .OrderBy(entry => entry.Name, StringComparer.Ordinal)
+            .Select(entry => (Path.Combine(folder, entry.Name), entry.IsLink && !LeadsToFile(Path.Combine(folder, entry.Name))));
+
+    private static bool LeadsToFile(string link)
+    {
+        try
+        {
+            return File.ResolveLinkTarget(link, returnFinalTarget: true) is { Exists: true };
+        }
+        catch (IOException)
+        {
+            // In a circle.
+            return false;
+        }
+    }
+
+    private static IEnumerable<(string Name, bool IsFolder, bool IsLink)> Entries(string folder) =>
+        new FileSystemEnumerable<(string Name, bool IsFolder, bool IsLink)>(
+            folder,
+            (ref FileSystemEntry entry) =>
+                (entry.FileName.ToString(), entry.IsDirectory, entry.Attributes.HasFlag(FileAttributes.ReparsePoint)),
+            // Attributes of Windows and access are no reason to leave a file out in silence.
+            new() { AttributesToSkip = 0, IgnoreInaccessible = false }
+        )
+            .Where(entry => entry.Name[0] != '.' && !foreign.Contains(entry.Name))
+            .Select(entry =>
+                entry.Name.Contains('\uFFFD') && !Path.Exists(Path.Combine(folder, entry.Name))
+                    ? throw new DataException(
+                        $"{Path.Combine(folder, entry.Name)}: the name is not valid UTF-8 and cannot be opened: rename it "
+                            + "(convmv -f latin1 -t utf8 -r --notest renames a whole folder)"
+                    )
+                    : entry
+            );
+
+    /// <summary>The path of a folder without links in any part of it.</summary>
+    /// <exception cref="DataException">Links that lead in a circle.</exception>
+    private static string RealPath(string path)
+    {
+        var parts = new Stack<string>(Path.GetFullPath(path).Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse());
+        var (real, links) = ("/", 0);
+        while (parts.TryPop(out var part))
+        {
+            if (part == "..")
+            {
+                real = Path.GetDirectoryName(real) ?? "/";
+                continue;
+            }
+            var next = Path.Combine(real, part);
+            if (part == "." || new DirectoryInfo(next).LinkTarget is not { } target)
+            {
+                real = part == "." ? real : next;
+                continue;
+            }
+            if (++links > MostLinks)
+                throw new DataException($"{path}: its links lead in a circle");
+            if (Path.IsPathRooted(target))
+                real = "/";
+            foreach (var step in target.Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse())
+                parts.Push(step);
+        }
+        return real;
+    }
+}

@@ -1,0 +1,37 @@
+using Tessera.Data;
+
+namespace Tessera.Training.Experiments;
+
+/// <summary>What a user should know of the data of a training before its first step, a line each.</summary>
+/// <param name="recipe">The training.</param>
+/// <param name="train">What is learned from.</param>
+/// <param name="test">What is measured on, with the classes of the model.</param>
+internal sealed class DataRemarks(Recipe recipe, Dataset train, Dataset test)
+{
+    /// <summary>All remarks; none where there is nothing out of the ordinary.</summary>
+    internal IEnumerable<string> All =>
+        [.. Own(train), .. test.Split == train.Split ? [] : Own(test), .. MeasuredOnTraining(), .. ChosenSplit(), .. Absent()];
+
+    private static IEnumerable<string> Own(Dataset data) => data.Remarks.Select(remark => $"{data.Name} ({data.Split}): {remark}");
+
+    private IEnumerable<string> MeasuredOnTraining() =>
+        recipe.Evaluation.Split == recipe.Data.Split
+            ? [$"measured on the samples of {train.Split}, which it is trained on: figures say nothing about other samples"]
+            : [];
+
+    private IEnumerable<string> ChosenSplit() =>
+        recipe.Evaluation.Split is null && test.Split != "test"
+            ? [$"measured on {test.Split}, since {test.Name} has no split test and evaluation.split names none"]
+            : [];
+
+    private IEnumerable<string> Absent()
+    {
+        if (test.Annotations.SamplesPerClass is not { } counts || train.Annotations.SamplesPerClass is not { } learned)
+            return [];
+        string[] absent =
+        [
+            .. counts.Index().Where(entry => entry.Item == 0 && learned[entry.Index] > 0).Select(entry => test.ClassNames[entry.Index]),
+        ];
+        return absent.Length == 0 ? [] : [$"{test.Name} ({test.Split}) has no samples of {ClassMapping.Named(absent)}"];
+    }
+}
