@@ -123,7 +123,7 @@ internal sealed partial class Lowering
     private Located Operand(Node node, int argument) =>
         node.Input(argument) is { } view ? Float(Find(view)) : constants.Floats(node.Constant(argument)!);
 
-    /// <summary>The same in float32.</summary>
+    /// <summary>A view or a constant converted to float32.</summary>
     private Located Float(Located located)
     {
         if (!located.IsHalf)

@@ -11,11 +11,11 @@ internal sealed class Root(DType type, long elements)
     internal int First { get; set; } = int.MaxValue;
     internal int Last { get; set; } = -1;
 
-    /// <summary>Where it begins in the memory of a program, in bytes.</summary>
+    /// <summary>Address of the first byte, from the beginning of a program's memory.</summary>
     internal long Address { get; set; }
 }
 
-/// <summary>Where a buffer lies: strides for the sizes that it had in the trace.</summary>
+/// <summary>Position of a buffer: strides for the sizes that it had in the trace.</summary>
 internal sealed record Place(Root Root, long Offset, long[] Strides);
 
 /// <summary>A part of a root, or of constant memory, as a step uses it.</summary>

@@ -38,12 +38,14 @@ public static class FeatureHints
     }
 
     /// <summary>Distillation by T^2 times the divergence from the teacher's softened distribution, mean over the batch.</summary>
-    /// <param name="student">Logits, [B, K].</param>
-    /// <param name="teacher">Logits, [B, K].</param>
-    /// <param name="temperature">T.</param>
+    /// <param name="student">Student's logits, [B, K].</param>
+    /// <param name="teacher">Teacher's logits, [B, K]; no gradient flows to them.</param>
+    /// <param name="temperature">T, above 0; divides the logits of both.</param>
     public static Tensor Distillation(Tensor student, Tensor teacher, double temperature) =>
         ClassificationLosses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
 
     /// <summary>Weight of the hints over time: from 1 in epoch 0 along a straight line to 0 after the last.</summary>
+    /// <param name="epoch">Number of the epoch, from 0.</param>
+    /// <param name="epochs">Number of epochs, at least 1; the weight stays 0 after them.</param>
     public static double Decay(int epoch, int epochs) => Math.Max(0, 1 - epoch / (double)epochs);
 }

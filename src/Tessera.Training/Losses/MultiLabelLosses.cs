@@ -4,9 +4,9 @@ namespace Tessera.Training.Losses;
 public static class MultiLabelLosses
 {
     /// <summary>Binary cross-entropy of every class, -w y log p - (1 - y) log(1 - p) with p = sigmoid(logit).</summary>
-    /// <param name="logits">[B, C].</param>
+    /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
     /// <param name="targets">y, [B, C], each in [0, 1].</param>
-    /// <param name="positiveWeight">w: how much more a present class counts than an absent one.</param>
+    /// <param name="positiveWeight">Weight w of a present class against an absent one, above 0; 1 by default.</param>
     /// <returns>[B, C]; float32 where the logits are of a shorter type.</returns>
     /// <exception cref="ShapeException">Targets of another shape.</exception>
     public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double positiveWeight = 1) =>
@@ -28,11 +28,11 @@ public static class MultiLabelLosses
     /// gradients end there and do not here. For targets in between, as after mixing, this is the paper's formula, the mean of both terms;
     /// the authors' code takes the mean of the exponents instead.
     /// </remarks>
-    /// <param name="logits">[B, C].</param>
+    /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
     /// <param name="targets">y, [B, C], each in [0, 1].</param>
-    /// <param name="gammaNegative">gamma-, at least 0.</param>
-    /// <param name="gammaPositive">gamma+, at least 0.</param>
-    /// <param name="clip">m, in [0, 1).</param>
+    /// <param name="gammaNegative">Exponent gamma- of absent classes, at least 0; 4 by default.</param>
+    /// <param name="gammaPositive">Exponent gamma+ of present classes, at least 0; 0 by default.</param>
+    /// <param name="clip">Shift m of the probability, in [0, 1); 0.05 by default, 0 for none.</param>
     /// <param name="focusGradient">
     /// Whether gradients flow through the weights (1 - p)^gamma+ and p_m^gamma-, too. The authors train without
     /// (<c>disable_torch_grad_focal_loss</c>).

@@ -12,7 +12,7 @@ namespace Tessera.Training.Objectives;
 /// <param name="encoder">The ViT whose features are probed.</param>
 /// <param name="context">Classes and training samples.</param>
 /// <param name="names">Names of the losses; the first is the method's.</param>
-/// <param name="losses">The losses of every sample of a batch, [B] each, in the order of the names.</param>
+/// <param name="losses">Gives the losses of every sample of a batch, [B] each, in the order of the names.</param>
 internal sealed class PretextEvaluator(
     Vit encoder,
     EvaluatorContext context,

@@ -5,10 +5,12 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Optimization;
 
-/// <summary>How weights are changed by gradients.</summary>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <summary>
+/// Settings of an optimiser. A recipe outside of the ranges is refused with a <see cref="RecipeException"/> that names the field.
+/// </summary>
+/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
 public abstract record OptimizerOptions(
@@ -19,10 +21,11 @@ public abstract record OptimizerOptions(
     [Range(0, 1)] double LayerDecay
 )
 {
-    /// <summary>Builds the optimiser.</summary>
+    /// <summary>Builds the optimiser for groups of parameters.</summary>
     protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
 
     /// <summary>The learning rate at the top for a global batch.</summary>
+    /// <param name="batch">Samples of a step over all processes, at least 1.</param>
     public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
 
     /// <summary>
@@ -62,13 +65,13 @@ public abstract record OptimizerOptions(
 }
 
 /// <inheritdoc cref="Sgd"/>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
-/// <param name="WeightDecay">Decay of matrices.</param>
-/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
+/// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
+/// <param name="Momentum">Share of the last update that is kept, from 0 to 1.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
-/// <param name="DecayAll">Whether everything decays.</param>
-/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("sgd")]
 public sealed record SgdOptions(
     double Lr = 0.1,
