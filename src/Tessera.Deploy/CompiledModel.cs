@@ -29,18 +29,21 @@ public sealed unsafe class CompiledModel : IDisposable
 
     internal CompiledModel(Backbone model, CompileOptions options)
     {
+        var name = model.GetType().Name;
         if (options.Precision is not (DType.Float32 or DType.BFloat16))
             throw new ArgumentException($"precision must be float32 or bfloat16, not {options.Precision.Name()}", nameof(options));
         if (options.Threads is < 1)
-            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "the number of threads must be at least 1");
+            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "threads must be at least 1");
         if (model.Training)
-            throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
+            throw new InvalidOperationException($"{name} is in training mode: call Eval() before it is compiled");
         if (!model.TakesImages)
-            throw new NotSupportedException("a text model cannot be compiled: only models of images can");
-        if (model.Parameters().FirstOrDefault(p => p.DType != DType.Float32 || p.Device.Type != DeviceType.Cpu) is { } other)
-            throw new NotSupportedException(
-                $"a model in {other.DType.Name()} on {other.Device} cannot be compiled: it must be in float32 on the CPU"
-            );
+            throw new NotSupportedException($"{name} is a text model, which cannot be compiled: only models of images can");
+        foreach (var (path, parameter) in model.NamedParameters())
+            if (parameter.DType != DType.Float32 || parameter.Device.Type != DeviceType.Cpu)
+                throw new NotSupportedException(
+                    $"{name} cannot be compiled: all parameters must be float32 on the CPU, "
+                        + $"but {path} is {parameter.DType.Name()} on {parameter.Device}"
+                );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
         SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
     }

@@ -109,7 +109,10 @@ internal sealed class Graph
         foreach (var call in trace.Calls)
             Add(call);
         if (!views.TryGetValue(result, out var view))
-            throw new NotSupportedException("the model's result does not depend on its input");
+            throw new NotSupportedException(
+                $"the model's result of shape {new Shape(result.Sizes)} does not depend on its images, which cannot be compiled: "
+                    + "it must be computed from them"
+            );
         Result = view;
         Result.Of.IsResult = true;
     }
@@ -130,7 +133,10 @@ internal sealed class Graph
         if (inputs.Length == 0 && !random.Contains(call.Name))
             return;
         if (call.Name.EndsWith('_'))
-            throw new NotSupportedException($"{call.Name} changes a tensor in place, which cannot be compiled");
+            throw new NotSupportedException(
+                $"{call.Name} changes a tensor of shape {new Shape(inputs[0].Sizes)} in place, which cannot be compiled: "
+                    + $"use {call.Name[..^1]}, which makes a new tensor"
+            );
         var outputs = new List<GraphBuffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))
         {

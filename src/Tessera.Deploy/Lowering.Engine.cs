@@ -29,7 +29,10 @@ internal sealed partial class Lowering
         {
             var view = node.Input(tensor);
             if (view is null || !node.Outputs.Contains(view.Of))
-                throw new NotSupportedException($"{node.Name} returns a view of its input, which cannot be compiled");
+                throw new NotSupportedException(
+                    $"{node.Name} returns a view of its input beside new tensors, which cannot be compiled: "
+                        + "an operator must return only views or only new tensors"
+                );
             targets.Add(view.Of.Uses.Count == 0 && !view.Of.IsResult ? null : Fill(view.Of, OrderOfResult(node, view.Of), view.Of.Type));
         }
         AddEngine(node.Name, node.Call.Overload, node.Arguments, arguments, [.. targets]);

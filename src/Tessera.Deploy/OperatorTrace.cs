@@ -68,18 +68,18 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
     internal override void Called(string name, string overload, Value* arguments, int count, Value* results, int returned)
     {
         outer?.Called(name, overload, arguments, count, results, returned);
-        Calls.Add(new(name, overload, Copy(arguments, count), Copy(results, returned)));
+        Calls.Add(new(name, overload, Copy(name, arguments, count), Copy(name, results, returned)));
     }
 
-    private TracedValue[] Copy(Value* values, int count)
+    private TracedValue[] Copy(string name, Value* values, int count)
     {
         var copies = new TracedValue[count];
         for (var i = 0; i < count; i++)
-            copies[i] = Copy(values[i]);
+            copies[i] = Copy(name, values[i]);
         return copies;
     }
 
-    private TracedValue Copy(Value value) =>
+    private TracedValue Copy(string name, Value value) =>
         value.Tag switch
         {
             Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload)]),
@@ -97,7 +97,9 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
                 []
             ),
             Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
-            _ => throw new NotSupportedException($"an argument of type {value.Tag} cannot be traced"),
+            _ => throw new NotSupportedException(
+                $"{name} has a value of type {value.Tag}, which cannot be compiled: it must be a tensor, a number, a string, a device or a list"
+            ),
         };
 
     private TracedTensor? Known(nint handle)

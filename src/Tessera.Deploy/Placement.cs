@@ -140,7 +140,11 @@ internal static class Order
     internal static Located? Locate(View view)
     {
         var buffer = view.Of;
-        var place = buffer.Place ?? throw new InvalidOperationException("a buffer is used before it is filled");
+        var place =
+            buffer.Place
+            ?? throw new InvalidOperationException(
+                $"the result of {buffer.Producer?.Name ?? "no operator"} of shape {new Shape(buffer.Sizes)} is used before a step fills it"
+            );
         if (Same(buffer.Sizes, buffer.Strides, place.Strides))
             return new(place.Root, 0, place.Offset + view.Offset, view.Sizes, view.Strides, place.Root.Type);
 
