@@ -98,7 +98,8 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
             ),
             Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
             _ => throw new NotSupportedException(
-                $"{name} has a value of type {value.Tag}, which cannot be compiled: it must be a tensor, a number, a string, a device or a list"
+                $"{name} has a value of type {value.Tag}, which cannot be compiled: "
+                    + "it must be a tensor, a number, a string, a device, or a list of tensors or numbers"
             ),
         };
 

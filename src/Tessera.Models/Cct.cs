@@ -170,7 +170,7 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
             Insight.Map(
                 "sequence pooling",
                 "How much each token counts in the pooled features, a softmax over the tokens.",
-                Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width)
+                RecordDuring(image, "**.pool_weights").Single().Value.Reshape(height, width)
             ),
         ];
     }

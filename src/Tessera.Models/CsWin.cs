@@ -223,19 +223,19 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     /// <summary>The upright and the level stripes of the last block of the last stages that have them.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var attention = Recorded(image, "**.attention");
+        var attention = RecordDuring(image, "**.attention");
         var grids = Options.Grids(((int)image.Size(2), (int)image.Size(3)));
         foreach (var i in Enumerable.Range(0, Options.Stages).Where(i => !Options.IsFull(i)).TakeLast(2))
         {
             var (path, (height, width), split) = ($"stage{i + 1}.{Options.Depths[i] - 1}.attns", grids[i], Options.Splits[i]);
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"upright stripes, stage {i + 1}",
                 attention[$"{path}.0.attention"],
                 (height, split),
                 (height, width),
                 (0, (Windows.Ceiling(width, split) - width) / 2)
             );
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"level stripes, stage {i + 1}",
                 attention[$"{path}.1.attention"],
                 (split, width),
@@ -244,7 +244,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             );
         }
         var last = Options.Stages - 1;
-        yield return Insight.Windowed(
+        yield return Insight.OfWindows(
             $"stage {Options.Stages}",
             attention[$"stage{last + 1}.{Options.Depths[last] - 1}.attns.0.attention"],
             grids[last],
@@ -351,7 +351,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         {
             var (height, width, dim) = (input.Maps.Size(2), input.Maps.Size(3), input.Maps.Size(4));
             var (tall, wide) = input.Stripe;
-            var (below, beside) = (Missing(height, tall), Missing(width, wide));
+            var (below, beside) = (Padding(height, tall), Padding(width, wide));
             var maps = input.Maps.Reshape(-1, height, width, dim);
             // Queries, keys and values themselves are padded, half on either side: a padded key has score 0 and value 0.
             if (below + beside > 0)
@@ -369,7 +369,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         }
 
         // How much a size lacks to the next multiple.
-        private static long Missing(long size, int multiple) => (multiple - size % multiple) % multiple;
+        private static long Padding(long size, int multiple) => (multiple - size % multiple) % multiple;
     }
 
     private static Variant Make(

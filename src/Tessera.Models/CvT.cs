@@ -107,10 +107,10 @@ public sealed partial class CvT : Backbone<CvT.Config>
             head = new Linear(NumFeatures, config.Classes);
         foreach (var (_, module) in NamedModules())
             if (module is Linear linear)
-                Initialised(linear);
+                Initialize(linear);
     }
 
-    private Linear Initialised(Linear linear)
+    private Linear Initialize(Linear linear)
     {
         if (Options.Xavier)
             Init.XavierUniform(linear.Weight);
@@ -152,7 +152,7 @@ public sealed partial class CvT : Backbone<CvT.Config>
 
     private protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes) => Initialised(new Linear(NumFeatures, classes));
+    private protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);

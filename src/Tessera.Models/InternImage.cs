@@ -170,7 +170,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var records = Recorded(image, "**.offset", "**.modulation");
+        var records = RecordDuring(image, "**.offset", "**.modulation");
         foreach (var (i, depth) in Options.Depths.Index())
         {
             var path = $"levels.{i}.blocks.{depth - 1}.dcn";

@@ -203,7 +203,7 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
                 Torch.LayerNorm(weight.Reshape(-1, fanIn), fanIn, null, null, eps).Reshape(weight.Shape) * (gain / Math.Sqrt(fanIn));
             if (stride == 1)
                 return Torch.Conv2d(input, standard, bias, 1, kernel / 2, 1, groups);
-            var (height, width) = (Missing(input.Size(2)), Missing(input.Size(3)));
+            var (height, width) = (Padding(input.Size(2)), Padding(input.Size(3)));
             return Torch.Conv2d(
                 input.ConstantPadNd([width / 2, width - width / 2, height / 2, height - height / 2]),
                 standard,
@@ -215,7 +215,7 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
             );
         }
 
-        private long Missing(long side) => Math.Max(0, ((side + stride - 1) / stride - 1) * stride + kernel - side);
+        private long Padding(long side) => Math.Max(0, ((side + stride - 1) / stride - 1) * stride + kernel - side);
     }
 
     /// <summary>

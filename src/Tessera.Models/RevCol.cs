@@ -118,11 +118,11 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
                 Enumerable.Range(0, 3).Select(_ => new RevColDecoder(config.Widths, config.SimpleDecoder ?? config.Classes > 1000))
             );
         foreach (var (_, module) in NamedModules())
-            Initialise(module);
+            Initialize(module);
         heads = NewHeads();
     }
 
-    private static void Initialise(Module module)
+    private static void Initialize(Module module)
     {
         var (weight, bias) = module switch
         {
@@ -276,7 +276,7 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
     /// <summary>The features of stride 16 of some columns, from the first to the last.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var features = Recorded(image, "subnet*.c2");
+        var features = RecordDuring(image, "subnet*.c2");
         return Insight
             .Spread([.. Enumerable.Range(0, Options.Columns)], 6)
             .Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
@@ -494,7 +494,7 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
         public Classifier(int width, int classes, double scale)
         {
             var linear = new Linear(width, classes);
-            Initialise(linear);
+            Initialize(linear);
             classifier = new Sequential(new LayerNorm(width, 1e-6), linear);
             if (scale == 1)
                 return;

@@ -151,16 +151,16 @@ public sealed partial class Sret : Backbone<Sret.Config>
         Options = Options with { ImageSize = (height, width) };
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(Resampled(posEmbed).Clone());
+        posEmbed = new Parameter(Resample(posEmbed).Clone());
     }
 
-    private Tensor Resampled(Tensor table) => table.UpsampleBicubic2d([Options.ImageSize.Height / 8, Options.ImageSize.Width / 8], false);
+    private Tensor Resample(Tensor table) => table.UpsampleBicubic2d([Options.ImageSize.Height / 8, Options.ImageSize.Width / 8], false);
 
     /// <summary>Resamples positions, and fills in the positions of shared blocks where a file holds each tensor once.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4 && table.Shape != posEmbed.Shape)
-            state["pos_embed"] = Torch.Scope(() => Resampled(table));
+            state["pos_embed"] = Torch.Scope(() => Resample(table));
         var firstNames = new Dictionary<Tensor, string>(ReferenceEqualityComparer.Instance);
         foreach (var (name, tensor) in StateDict())
         {

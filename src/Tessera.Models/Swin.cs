@@ -160,7 +160,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
         if (!Options.Dense)
             ExpectOwnSize(image);
-        var (below, right) = (Missing(height, Options.Patch), Missing(width, Options.Patch));
+        var (below, right) = (Padding(height, Options.Patch), Padding(width, Options.Patch));
         if (below + right > 0)
             image = image.ConstantPadNd([0, right, 0, below]);
         var x = patchEmbed.Call(image);
@@ -171,7 +171,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     }
 
     // How much a size lacks to the next multiple.
-    private static int Missing(int size, int multiple) => (multiple - size % multiple) % multiple;
+    private static int Padding(int size, int multiple) => (multiple - size % multiple) % multiple;
 
     /// <summary>Tokens after the last block of each stage, before they are merged, with the size of their map.</summary>
     private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
@@ -193,11 +193,11 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     /// <summary>The last two blocks, of plain and of shifted windows, of the last stages with more than one window.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var attention = Recorded(image, "**.attention");
+        var attention = RecordDuring(image, "**.attention");
         var maps = FeatureMaps(image);
         foreach (var (i, stage) in layers.Index().Where(stage => maps[stage.Index].Map.Size(2) > stage.Item.Blocks[0].Side).TakeLast(2))
         foreach (var (j, block) in stage.Blocks.Index().TakeLast(2))
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}",
                 attention[$"layers.{i}.blocks.{j}.attn.attention"],
                 (block.Side, block.Side),
@@ -205,7 +205,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
                 shift: block.Shift
             );
         if (maps[^1].Map.Size(2) <= layers[^1].Blocks[0].Side)
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"window of stage {layers.Count}",
                 attention[$"layers.{layers.Count - 1}.blocks.{Options.Depths[^1] - 1}.attn.attention"],
                 (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side),
@@ -317,7 +317,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         /// <summary>The mask of the shifted blocks on the padded map; null when there is none.</summary>
         public Tensor? Mask(int height, int width, Tensor like) =>
             blocks.FirstOrDefault(block => block.Shift > 0) is { } block
-                ? Windows.ShiftMask(height + Missing(height, block.Side), width + Missing(width, block.Side), block.Side, block.Shift, like)
+                ? Windows.ShiftMask(height + Padding(height, block.Side), width + Padding(width, block.Side), block.Side, block.Shift, like)
                 : null;
     }
 
@@ -373,7 +373,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var (batch, tokens, dim) = x.Shape;
             var map = norm1.Call(x).Reshape(batch, height, width, dim);
             // Zeros after the norm: padded tokens have the bias as query, key and value, and take part.
-            var (below, right) = (Missing(height, Side), Missing(width, Side));
+            var (below, right) = (Padding(height, Side), Padding(width, Side));
             if (below + right > 0)
                 map = map.ConstantPadNd([0, 0, 0, right, 0, below]);
             if (Shift > 0)

@@ -251,7 +251,7 @@ public partial class Vit : Backbone<Vit.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
     }
 
     /// <summary>
@@ -328,11 +328,11 @@ public partial class Vit : Backbone<Vit.Config>
         /// <inheritdoc/>
         protected override Tensor Forward(Tensor x)
         {
-            x = x + dropPath.Call(Scaled(ls1, attn.Call(norm1.Call(x))));
-            return x + dropPath.Call(Scaled(ls2, mlp.Call(norm2.Call(x))));
+            x = x + dropPath.Call(Scale(ls1, attn.Call(norm1.Call(x))));
+            return x + dropPath.Call(Scale(ls2, mlp.Call(norm2.Call(x))));
         }
 
-        private static Tensor Scaled(LayerScale? scale, Tensor x) => scale is null ? x : scale.Call(x);
+        private static Tensor Scale(LayerScale? scale, Tensor x) => scale is null ? x : scale.Call(x);
     }
 
     /// <summary>The tanh layer of the original pre-training heads.</summary>

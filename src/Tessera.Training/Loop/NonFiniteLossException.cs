@@ -45,7 +45,7 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: "
+                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Join(batch.Indices)}: "
                     + $"{what}; {string.Join(", ", advice)}"
             )
         )
@@ -74,7 +74,7 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; "
+                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Join(samples)}, although the loss is {loss:G4}; "
                     + $"try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"
             )
         )
@@ -98,7 +98,7 @@ public sealed class NonFiniteLossException : Exception
             Where = Where,
         };
 
-    private static string Listed(IReadOnlyList<int> samples) =>
+    private static string Join(IReadOnlyList<int> samples) =>
         string.Join(", ", samples.Take(8)) + (samples.Count > 8 ? $", ... ({samples.Count} in all)" : "");
 
     private static (string? Where, string What) Find(Objective objective, Phase phase, Batch batch, Progress progress)

@@ -167,7 +167,7 @@ public sealed class Trainer : IDisposable
         {
             // The step that could not be done has changed nothing: what was learned so far is kept.
             if (step > 0)
-                Interrupted();
+                Interrupt();
             throw;
         }
     }
@@ -177,13 +177,13 @@ public sealed class Trainer : IDisposable
         while (step < TotalSteps || EvaluationDue)
         {
             if (EvaluationDue && !Evaluate(stop))
-                return Interrupted();
+                return Interrupt();
             if (step >= TotalSteps)
                 break;
             try
             {
                 if (!TrainEpoch(Epoch, until, stop))
-                    return Interrupted();
+                    return Interrupt();
             }
             catch (NonFiniteLossException error) when (nonFinite.RollsBack)
             {
@@ -335,7 +335,7 @@ public sealed class Trainer : IDisposable
         recorder.Report(new StepSkipped(step, nonFinite.Skipped, error.Message));
     }
 
-    private TrainingResult Interrupted()
+    private TrainingResult Interrupt()
     {
         // The one that is there may hold an evaluation.
         if (saved != (step, evaluated))

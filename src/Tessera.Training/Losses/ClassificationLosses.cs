@@ -53,7 +53,7 @@ public static class ClassificationLosses
     /// <param name="classes">Number of classes C.</param>
     /// <param name="smoothing">Share s that is spread over all classes, in [0, 1); the range is not checked here.</param>
     /// <param name="type">Floating-point type of the result.</param>
-    public static Tensor Smoothed(Tensor labels, long classes, double smoothing, DType type = DType.Float32) =>
+    public static Tensor SmoothLabels(Tensor labels, long classes, double smoothing, DType type = DType.Float32) =>
         Torch.Scope(() => labels.OneHot(classes).To(type) * (1 - smoothing) + smoothing / classes);
 
     /// <summary>

@@ -24,12 +24,12 @@ public static class FeatureAlignment
         Torch.Scope(() =>
         {
             var (height, width) = (Math.Max(student.Size(2), guide.Size(2)), Math.Max(student.Size(3), guide.Size(3)));
-            return (Compared(Resized(student)) - Compared(Resized(guide.Detach()))).Square().Mean();
+            return (Select(Resize(student)) - Select(Resize(guide.Detach()))).Square().Mean();
 
-            Tensor Resized(Tensor map) =>
+            Tensor Resize(Tensor map) =>
                 map.Size(2) == height && map.Size(3) == width ? map : map.UpsampleBilinear2d((height, width), false);
 
-            Tensor Compared(Tensor map) =>
+            Tensor Select(Tensor map) =>
                 kind switch
                 {
                     AlignmentKind.Linear => map,

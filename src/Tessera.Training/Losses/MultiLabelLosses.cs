@@ -12,7 +12,7 @@ public static class MultiLabelLosses
     public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double positiveWeight = 1) =>
         Torch.Scope(() =>
         {
-            var (answers, wanted) = Checked(logits, targets);
+            var (answers, wanted) = Check(logits, targets);
             var ofPresent = wanted * answers.LogSigmoid();
             var ofAbsent = (1 - wanted) * (-answers).LogSigmoid();
             return -(positiveWeight == 1 ? ofPresent + ofAbsent : ofPresent * positiveWeight + ofAbsent);
@@ -49,19 +49,19 @@ public static class MultiLabelLosses
     ) =>
         Torch.Scope(() =>
         {
-            var (answers, wanted) = Checked(logits, targets);
+            var (answers, wanted) = Check(logits, targets);
             var absent = (-answers).Sigmoid(); // 1 - p, exact where p is near 1
             var shifted = clip > 0 ? (absent + clip).ClampMax(1) : absent; // 1 - p_m
             var ofPresent = wanted * answers.LogSigmoid();
             var ofAbsent = (1 - wanted) * (clip > 0 ? shifted.Log() : (-answers).LogSigmoid());
-            return -(Focused(ofPresent, absent, gammaPositive) + Focused(ofAbsent, 1 - shifted, gammaNegative));
+            return -(Focus(ofPresent, absent, gammaPositive) + Focus(ofAbsent, 1 - shifted, gammaNegative));
 
-            Tensor Focused(Tensor term, Tensor distance, double gamma) =>
+            Tensor Focus(Tensor term, Tensor distance, double gamma) =>
                 gamma == 0 ? term : term * (focusGradient ? distance : distance.Detach()).Pow(gamma);
         });
 
     // Losses are sums of many small terms: never in the shorter types of autocast.
-    private static (Tensor Logits, Tensor Targets) Checked(Tensor logits, Tensor targets)
+    private static (Tensor Logits, Tensor Targets) Check(Tensor logits, Tensor targets)
     {
         if (!logits.Shape.AsSpan().SequenceEqual(targets.Shape.AsSpan()))
             throw new ShapeException($"targets of shape {targets.Shape} for logits of shape {logits.Shape}");

@@ -32,7 +32,7 @@ public static class Patches
 
     /// <summary>Every patch with mean 0 and variance 1 (the variance with one degree of freedom less than it has values).</summary>
     /// <param name="patches">Patches of at least two values, [B, N, P P C]; 1e-6 is added to the variance.</param>
-    public static Tensor Standardised(Tensor patches) =>
+    public static Tensor Normalize(Tensor patches) =>
         Torch.Scope(() => (patches - patches.Mean([-1], true)) / (patches.Var([-1], true, true) + 1e-6).Sqrt());
 
     /// <summary>Which patches are seen: those with the smallest noise, in its order.</summary>

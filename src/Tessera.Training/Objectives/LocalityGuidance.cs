@@ -76,7 +76,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
                 .. theirs.Select(
                     (target, i) =>
                         FeatureAlignment.Loss(
-                            Adapted(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
+                            Adapt(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
                             target,
                             options.Kind
                         )
@@ -91,7 +91,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
         };
     }
 
-    private Tensor Adapted(int pair, Tensor map) => options.Kind == AlignmentKind.Linear ? featureTransforms[pair].Call(map) : map;
+    private Tensor Adapt(int pair, Tensor map) => options.Kind == AlignmentKind.Linear ? featureTransforms[pair].Call(map) : map;
 }
 
 /// <summary>Statistics that a guide's batch norms use.</summary>

@@ -57,7 +57,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
         decoderNorm = new LayerNorm(options.Dim, sizes.Eps);
         decoderPred = new Linear(options.Dim, patch * patch * sizes.Channels);
-        FixedPositions.Initialise(this, IsOfModel);
+        FixedPositions.Initialize(this, IsOfModel);
     }
 
     /// <inheritdoc/>
@@ -105,7 +105,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     }
 
     /// <summary>Whether patches are painted without their brightness and contrast.</summary>
-    internal bool Standardises => options.NormalizePixels;
+    internal bool NormalizesPixels => options.NormalizePixels;
 
     /// <summary>One pass with given noise.</summary>
     /// <param name="encoder">The encoder, a plain ViT.</param>
@@ -118,7 +118,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         var latent = encoder.ForwardVisible(images, kept);
         var target = Patches.Cut(images, patch);
         if (options.NormalizePixels)
-            target = Patches.Standardised(target);
+            target = Patches.Normalize(target);
         var painted = Decode(latent, restore, encoder.NumPrefixTokens);
         var loss = ((painted - target).Square().Mean(2) * mask).Sum() / mask.Sum();
         return scope.Return(new Reconstruction(latent, painted, mask, target, loss));

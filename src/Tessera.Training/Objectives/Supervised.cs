@@ -50,7 +50,7 @@ public sealed class Supervised(
         var targets = ClassTargets.Of(batch);
         return ClassificationLosses.BinaryCrossEntropy(
             logits,
-            targets.Soft ?? ClassificationLosses.Smoothed(targets.Labels, logits.Size(1), smoothing),
+            targets.Soft ?? ClassificationLosses.SmoothLabels(targets.Labels, logits.Size(1), smoothing),
             threshold,
             sumClasses
         );

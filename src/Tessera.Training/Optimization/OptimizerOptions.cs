@@ -48,16 +48,16 @@ public abstract record OptimizerOptions(
         );
         // What a method shares with the model is learned once.
         var shared = new HashSet<Parameter>(objective.Model.Parameters(), ReferenceEqualityComparer.Instance);
-        var own = Groups(objective, _ => false).Select(group => Renamed(group, entry => !shared.Contains(entry), "objective."));
+        var own = Groups(objective, _ => false).Select(group => Rename(group, entry => !shared.Contains(entry), "objective."));
         return Create([
-            .. ofModel.Concat(own).Select(group => Renamed(group, learned.Contains, "")).Where(group => group.Parameters.Count > 0),
+            .. ofModel.Concat(own).Select(group => Rename(group, learned.Contains, "")).Where(group => group.Parameters.Count > 0),
         ]);
     }
 
     private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay) =>
         DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
 
-    private static ParameterGroup Renamed(ParameterGroup group, Func<Parameter, bool> kept, string prefix) =>
+    private static ParameterGroup Rename(ParameterGroup group, Func<Parameter, bool> kept, string prefix) =>
         group with
         {
             Parameters = [.. group.Parameters.Where(p => kept(p.Parameter)).Select(p => ($"{prefix}{p.Name}", p.Parameter))],

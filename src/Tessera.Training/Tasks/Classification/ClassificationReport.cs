@@ -92,7 +92,7 @@ internal static class ClassificationReport
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        var image = SamplePictures.Prepared(data, index, context.Pipeline).To(ModuleDevice.Of(context.Model));
+        var image = SamplePictures.Prepare(data, index, context.Pipeline).To(ModuleDevice.Of(context.Model));
         var maps = AttentionPictures.Of(context.Model, image);
         if (maps.Count == 0)
             return null;

@@ -25,10 +25,10 @@ public sealed record MultiLabelFacts(
     public IReadOnlyList<double> Thresholds
     {
         get;
-        init => field = Checked(value, Classes);
-    } = Checked(Thresholds, Classes);
+        init => field = Check(value, Classes);
+    } = Check(Thresholds, Classes);
 
-    private static IReadOnlyList<double> Checked(IReadOnlyList<double>? thresholds, IReadOnlyList<string>? classes)
+    private static IReadOnlyList<double> Check(IReadOnlyList<double>? thresholds, IReadOnlyList<string>? classes)
     {
         if (thresholds is null || thresholds.Count != classes?.Count)
             throw new ArgumentException(

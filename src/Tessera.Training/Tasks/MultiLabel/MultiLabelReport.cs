@@ -88,7 +88,7 @@ internal static class MultiLabelReport
     {
         using var scope = new Scope();
         var classes = context.Facts.Classes;
-        var seen = SamplePictures.Prepared(images, mistake.Index, context.Pipeline); // [1, C, H, W]
+        var seen = SamplePictures.Prepare(images, mistake.Index, context.Pipeline); // [1, C, H, W]
         var (_, channels, height, width) = seen.Shape;
         var pixels = Explanation.Pixels(seen, ((ImageFacts)context.Facts).Normalization);
         var picture = Png.DataUri(pixels, (int)height, (int)width, (int)channels);
