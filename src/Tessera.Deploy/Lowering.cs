@@ -116,7 +116,8 @@ internal sealed partial class Lowering
         var target = Fresh(buffer.Sizes, strides, from.Root.Type);
         Move(new(from.Root, 0, from.Offset, buffer.Sizes, from.Strides, from.Root.Type), target, "reorder");
         buffer.Place = new(target.Root!, 0, strides);
-        return Order.Locate(resolved) ?? throw new InvalidOperationException(
+        return Order.Locate(resolved)
+            ?? throw new InvalidOperationException(
                 $"a view of shape {new Shape(view.Sizes)} cannot be expressed by strides over its tensor of shape {new Shape(buffer.Sizes)}"
             );
     }

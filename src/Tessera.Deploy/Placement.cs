@@ -140,8 +140,7 @@ internal static class Order
     internal static Located? Locate(View view)
     {
         var buffer = view.Of;
-        var place =
-            buffer.Place
+        var place = buffer.Place
             ?? throw new InvalidOperationException(
                 $"the result of {buffer.Producer?.Name ?? "no operator"} of shape {new Shape(buffer.Sizes)} is used before a step fills it"
             );

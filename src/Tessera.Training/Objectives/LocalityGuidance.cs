@@ -75,11 +75,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
             .Stack([
                 .. theirs.Select(
                     (target, i) =>
-                        FeatureAlignment.Loss(
-                            Adapt(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
-                            target,
-                            options.Kind
-                        )
+                        FeatureAlignment.Loss(Adapt(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
                 ),
             ])
             .Sum();

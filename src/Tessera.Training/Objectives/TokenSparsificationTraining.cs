@@ -70,7 +70,8 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
             outputs.Named[DynamicVit.Tokens],
             theirs,
             tokens,
-            targets.Soft ?? ClassificationLosses.SmoothLabels(targets.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
+            targets.Soft
+                ?? ClassificationLosses.SmoothLabels(targets.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
             [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])],
             outputs.Named[DynamicVit.Mask],
             dynamic.Options.KeepRatios,
