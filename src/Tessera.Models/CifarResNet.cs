@@ -179,10 +179,10 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     /// <summary>The published depths; accuracies are those of the port, after 200 epochs.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(20, 0.27, 91.73, "paper: 91.25"),
-        Make(32, 0.46, 92.63, "paper: 92.49"),
-        Make(44, 0.66, 93.10, "paper: 92.83"),
-        Make(56, 0.85, 93.39, "paper: 93.03"),
-        Make(110, 1.73, 93.68, "paper: 93.57"),
+        Make(depth: 20, parameters: 0.27, accuracy: 91.73, note: "paper: 91.25"),
+        Make(depth: 32, parameters: 0.46, accuracy: 92.63, note: "paper: 92.49"),
+        Make(depth: 44, parameters: 0.66, accuracy: 93.10, note: "paper: 92.83"),
+        Make(depth: 56, parameters: 0.85, accuracy: 93.39, note: "paper: 93.03"),
+        Make(depth: 110, parameters: 1.73, accuracy: 93.68, note: "paper: 93.57"),
     ];
 }
