@@ -422,18 +422,20 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     private const string Paper = "DynamicViT: Efficient Vision Transformers with Dynamic Token Sparsification, 2021, arXiv:2106.02034";
 
+    private const string FromTrained = "30 epochs from the trained backbone";
+
     private static Variant Make(
         string name,
         int dim,
         int depth,
         int heads,
         double ratio,
-        bool lvVit,
-        double? parameters,
-        double? gmacs,
         double top1,
+        bool lvVit = false,
         double dropPath = 0,
-        string note = "30 epochs from the trained backbone"
+        double? parameters = null,
+        double? gmacs = null,
+        string note = FromTrained
     )
     {
         int[] layers = [depth / 4, depth / 2, 3 * depth / 4];
@@ -479,11 +481,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             depth: 12,
             heads: 4,
             ratio: 0.7,
-            lvVit: false,
-            parameters: null,
-            gmacs: null,
             top1: 76.53,
-            note: "30 epochs from the trained backbone; 1.375 GMACs, published as 1.3"
+            note: FromTrained + "; 1.375 GMACs, published as 1.3"
         ),
         Make(
             "dynamicvit_deit_s_07",
@@ -491,24 +490,11 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             depth: 12,
             heads: 6,
             ratio: 0.7,
-            lvVit: false,
             parameters: 22.77,
-            gmacs: null,
             top1: 79.32,
-            note: "30 epochs from the trained backbone; 2.98 GMACs, published as 2.9"
+            note: FromTrained + "; 2.98 GMACs, published as 2.9"
         ),
-        Make(
-            "dynamicvit_deit_b_07",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            ratio: 0.7,
-            lvVit: false,
-            parameters: null,
-            gmacs: 11.4,
-            top1: 81.43,
-            dropPath: 0.2
-        ),
+        Make("dynamicvit_deit_b_07", dim: 768, depth: 12, heads: 12, ratio: 0.7, dropPath: 0.2, gmacs: 11.4, top1: 81.43),
         Make(
             "dynamicvit_lvvit_s_05",
             dim: 384,
@@ -517,12 +503,11 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             ratio: 0.5,
             lvVit: true,
             parameters: 26.88,
-            gmacs: null,
             top1: 81.97,
-            note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"
+            note: FromTrained + "; 3.79 GMACs, published as 3.7"
         ),
         Make("dynamicvit_lvvit_s_07", dim: 384, depth: 16, heads: 6, ratio: 0.7, lvVit: true, parameters: 26.88, gmacs: 4.6, top1: 83.08),
-        Make("dynamicvit_lvvit_m_07", dim: 512, depth: 20, heads: 8, ratio: 0.7, lvVit: true, parameters: null, gmacs: 8.5, top1: 83.82),
+        Make("dynamicvit_lvvit_m_07", dim: 512, depth: 20, heads: 8, ratio: 0.7, lvVit: true, gmacs: 8.5, top1: 83.82),
         new(
             "dynamicvit_micro_patch4_32_07",
             Paper: Paper,
