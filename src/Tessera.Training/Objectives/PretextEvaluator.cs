@@ -7,7 +7,7 @@ namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Measures a method of pre-training: its own loss on every sample, and a weighted kNN probe of the frozen features, which are the class
-/// token of the ViT behind the last norm, not projected. The bank is at most <see cref="MostNeighbours"/> training samples, spread evenly.
+/// token of the ViT behind the last norm, not projected. The bank is at most <see cref="MostNeighbors"/> training samples, spread evenly.
 /// </summary>
 /// <param name="encoder">The ViT whose features are probed.</param>
 /// <param name="context">Classes and training samples.</param>
