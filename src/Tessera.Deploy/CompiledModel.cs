@@ -4,13 +4,13 @@ using Tessera.Native;
 
 namespace Tessera.Deploy;
 
-/// <summary>How a model is compiled.</summary>
+/// <summary>Precision and threads of a compiled model.</summary>
 public sealed record CompileOptions
 {
     /// <summary>Type of the products: float32, or bfloat16 with sums in float32. Logits are float32 in both.</summary>
     public DType Precision { get; init; } = DType.Float32;
 
-    /// <summary>Threads that take part; those of the engine when left out.</summary>
+    /// <summary>Number of threads, at least 1; null (the default) takes <see cref="Torch.Threads"/>.</summary>
     public int? Threads { get; init; }
 }
 
@@ -29,18 +29,21 @@ public sealed unsafe class CompiledModel : IDisposable
 
     internal CompiledModel(Backbone model, CompileOptions options)
     {
+        var name = model.GetType().Name;
         if (options.Precision is not (DType.Float32 or DType.BFloat16))
             throw new ArgumentException($"precision must be float32 or bfloat16, not {options.Precision.Name()}", nameof(options));
         if (options.Threads is < 1)
-            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "the number of threads must be at least 1");
+            throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "threads must be at least 1");
         if (model.Training)
-            throw new InvalidOperationException("a model in training cannot be compiled: call Eval() first");
+            throw new InvalidOperationException($"{name} is in training mode: call Eval() before it is compiled");
         if (!model.TakesImages)
-            throw new NotSupportedException("a text model cannot be compiled: only models of images can");
-        if (model.Parameters().FirstOrDefault(p => p.DType != DType.Float32 || p.Device.Type != DeviceType.Cpu) is { } other)
-            throw new NotSupportedException(
-                $"a model in {other.DType.Name()} on {other.Device} cannot be compiled: it must be in float32 on the CPU"
-            );
+            throw new NotSupportedException($"{name} is a text model, which cannot be compiled: only models of images can");
+        foreach (var (path, parameter) in model.NamedParameters())
+            if (parameter.DType != DType.Float32 || parameter.Device.Type != DeviceType.Cpu)
+                throw new NotSupportedException(
+                    $"{name} cannot be compiled: all parameters must be float32 on the CPU, "
+                        + $"but {path} is {parameter.DType.Name()} on {parameter.Device}"
+                );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
         SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
     }
@@ -62,7 +65,7 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Chooses kernels by name, an empty one the fastest; models compiled before must not be called any more.</summary>
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
-    /// <summary>Logits of images.</summary>
+    /// <summary>Computes the logits of images.</summary>
     /// <param name="images">float32, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
     /// <returns>float32, [B, classes].</returns>
     /// <exception cref="ShapeException">Not four dimensions, or other channels.</exception>
@@ -95,7 +98,7 @@ public sealed unsafe class CompiledModel : IDisposable
     }
 
     /// <summary>Milliseconds of each step for one image, the fastest of several runs, with the operators that it stands for.</summary>
-    /// <param name="repeats">Runs of which the fastest counts.</param>
+    /// <param name="repeats">Number of runs of which the fastest counts, at least 1.</param>
     public IReadOnlyList<StepTime> Profile(int repeats = 20)
     {
         var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
@@ -195,14 +198,14 @@ public sealed unsafe class CompiledModel : IDisposable
     }
 }
 
-/// <summary>What one step of a compiled model costs.</summary>
-/// <param name="Kind">Kind of kernel.</param>
-/// <param name="Operators">The operators that it does the work of.</param>
-/// <param name="Milliseconds">Time for one image.</param>
-/// <param name="Macs">Multiply-accumulates.</param>
+/// <summary>Cost of one step of a compiled model.</summary>
+/// <param name="Kind">Kind of kernel, such as Gemm; Engine for an operator of libtorch.</param>
+/// <param name="Operators">Names of the model's operators that the step computes.</param>
+/// <param name="Milliseconds">Shortest measured time for one image, in milliseconds.</param>
+/// <param name="Macs">Multiply-accumulates for one image.</param>
 public sealed record StepTime(string Kind, string Operators, double Milliseconds, long Macs);
 
-/// <summary>Compiles models.</summary>
+/// <summary>Compiles models for inference.</summary>
 public static class Compilation
 {
     /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>

@@ -3,7 +3,7 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>Memory that one operator of the traced model filled.</summary>
-/// <param name="sizes">Sizes of what was put out.</param>
+/// <param name="sizes">Sizes of the output that the buffer holds.</param>
 /// <param name="strides">Its strides in the trace: dense, in any order.</param>
 /// <param name="type">Type of the elements in the trace.</param>
 internal sealed class GraphBuffer(long[] sizes, long[] strides, DType type)
@@ -21,10 +21,12 @@ internal sealed class GraphBuffer(long[] sizes, long[] strides, DType type)
     /// <summary>Whether the model gives it back.</summary>
     internal bool IsResult { get; set; }
 
-    /// <summary>Where it lies in the compiled model; null until the step that fills it was made.</summary>
+    /// <summary>Position of the buffer in the compiled model; null until the step that fills it was made.</summary>
     internal Place? Place { get; set; }
 
-    /// <summary>What it is a reordered copy of, seen through strides of its own; null where it has memory of its own.</summary>
+    /// <summary>
+    /// The buffer of which this one is a reordered copy, seen through strides of its own; null where it has memory of its own.
+    /// </summary>
     internal GraphBuffer? Alias { get; set; }
 
     internal View FullView => new(this, sizes, strides, 0);
@@ -77,7 +79,7 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
         call.Arguments.SelectMany(a => a.Tensors).Where(t => t is not null).Select(t => Input(t)!).Where(v => v is not null);
 }
 
-/// <summary>What a model does with an image: calls and the memory between them, without those that only look at it differently.</summary>
+/// <summary>Operator calls of a model for one image and the memory between them; calls that only make views are left out.</summary>
 internal sealed class Graph
 {
     private readonly Dictionary<TracedTensor, View> views = new(ReferenceEqualityComparer.Instance);
@@ -99,7 +101,7 @@ internal sealed class Graph
     internal GraphBuffer Input { get; }
     internal View Result { get; }
 
-    /// <summary>The graph of a trace.</summary>
+    /// <summary>Builds the graph of a trace.</summary>
     /// <exception cref="NotSupportedException">A call changes memory that depends on the input.</exception>
     internal Graph(OperatorTrace trace, TracedTensor input, TracedTensor result)
     {
@@ -107,7 +109,10 @@ internal sealed class Graph
         foreach (var call in trace.Calls)
             Add(call);
         if (!views.TryGetValue(result, out var view))
-            throw new NotSupportedException("the model's result does not depend on its input");
+            throw new NotSupportedException(
+                $"the model's result of shape {new Shape(result.Sizes)} does not depend on its images, which cannot be compiled: "
+                    + "it must be computed from them"
+            );
         Result = view;
         Result.Of.IsResult = true;
     }
@@ -128,7 +133,10 @@ internal sealed class Graph
         if (inputs.Length == 0 && !random.Contains(call.Name))
             return;
         if (call.Name.EndsWith('_'))
-            throw new NotSupportedException($"{call.Name} changes a tensor in place, which cannot be compiled");
+            throw new NotSupportedException(
+                $"{call.Name} changes a tensor of shape {new Shape(inputs[0].Sizes)} in place, which cannot be compiled: "
+                    + $"use {call.Name[..^1]}, which makes a new tensor"
+            );
         var outputs = new List<GraphBuffer>();
         foreach (var tensor in call.Results.SelectMany(r => r.Tensors))
         {

@@ -3,12 +3,12 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>The calls that together are softmax(scale q k^T + bias) v.</summary>
-/// <param name="Members">All calls but the last.</param>
-/// <param name="Query">[outer..., N, d].</param>
-/// <param name="KeyTransposed">[outer..., d, M].</param>
-/// <param name="Value">[outer..., M, e].</param>
-/// <param name="Biases">The calls that add to the scores, and which of their arguments is added.</param>
-/// <param name="Scale">Factor of the scores.</param>
+/// <param name="Members">Operator calls of the attention, without its last product.</param>
+/// <param name="Query">Queries, [outer..., N, d].</param>
+/// <param name="KeyTransposed">Transposed keys, [outer..., d, M].</param>
+/// <param name="Value">Values, [outer..., M, e].</param>
+/// <param name="Biases">Calls that add a bias to the scores, each with the position of the bias among its arguments.</param>
+/// <param name="Scale">Factor of the scores before the softmax.</param>
 internal sealed record AttentionMatch(
     Node[] Members,
     View Query,
@@ -135,7 +135,7 @@ internal sealed unsafe partial class Lowering
         && OnlyUse(view.Of) is not null
         && view.Of.Producer?.Name is "aten::matmul" or "aten::bmm" or "aten::add" or "aten::mul" or "aten::div";
 
-    /// <summary>What was multiplied by a number before the product, and the number.</summary>
+    /// <summary>The tensor that was multiplied by a number before the product, with that number.</summary>
     private static (View View, double Factor) Unscaled(View view, List<Node> members)
     {
         if (

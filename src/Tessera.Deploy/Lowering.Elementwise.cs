@@ -165,7 +165,10 @@ internal sealed unsafe partial class Lowering
         }
         var (sizes, strides) = Ordered(from, to);
         if (sizes.Length > MapArguments.MaxDims)
-            throw new NotSupportedException($"a permutation of {sizes.Length} dimensions cannot be compiled");
+            throw new NotSupportedException(
+                $"{label} of a tensor of shape {new Shape(to.Sizes)} cannot be compiled: "
+                    + $"it permutes {sizes.Length} dimensions, and at most {MapArguments.MaxDims} are possible"
+            );
         Add(StepKind.Map, label, 0, [from, to], at =>
         {
             var map = new MapArguments

@@ -3,11 +3,11 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>A call that stays with the engine.</summary>
-/// <param name="Name">Name of the operator.</param>
-/// <param name="Overload">Its overload.</param>
+/// <param name="Name">Name of the operator, such as <c>aten::add</c>.</param>
+/// <param name="Overload">Overload of the operator, such as <c>Tensor</c>; empty for the only one.</param>
 /// <param name="Values">Its arguments as they were traced.</param>
-/// <param name="Arguments">Where those of them lie that depend on the input.</param>
-/// <param name="Targets">Where its results go, in order; null where one is not needed.</param>
+/// <param name="Arguments">Memory of the arguments that depend on the input.</param>
+/// <param name="Targets">Memory of the results, in order; null for a result that nothing uses.</param>
 internal sealed record EngineTemplate(
     string Name,
     string Overload,
@@ -29,7 +29,10 @@ internal sealed partial class Lowering
         {
             var view = node.Input(tensor);
             if (view is null || !node.Outputs.Contains(view.Of))
-                throw new NotSupportedException($"{node.Name} returns a view of its input, which cannot be compiled");
+                throw new NotSupportedException(
+                    $"{node.Name} returns a view of its input beside new tensors, which cannot be compiled: "
+                        + "an operator must return only views or only new tensors"
+                );
             targets.Add(view.Of.Uses.Count == 0 && !view.Of.IsResult ? null : Fill(view.Of, OrderOfResult(node, view.Of), view.Of.Type));
         }
         AddEngine(node.Name, node.Call.Overload, node.Arguments, arguments, [.. targets]);

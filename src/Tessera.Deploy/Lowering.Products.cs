@@ -4,7 +4,7 @@ namespace Tessera.Deploy;
 
 internal sealed unsafe partial class Lowering
 {
-    /// <summary>What a product does on its way out, and the buffer that it then fills.</summary>
+    /// <summary>Operations that a product applies on its way out, and the buffer that it then fills.</summary>
     private sealed record Ending(
         GraphBuffer Output,
         float[]? Scale,

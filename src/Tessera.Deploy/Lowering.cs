@@ -116,14 +116,17 @@ internal sealed partial class Lowering
         var target = Fresh(buffer.Sizes, strides, from.Root.Type);
         Move(new(from.Root, 0, from.Offset, buffer.Sizes, from.Strides, from.Root.Type), target, "reorder");
         buffer.Place = new(target.Root!, 0, strides);
-        return Order.Locate(resolved) ?? throw new InvalidOperationException("a view fits no order");
+        return Order.Locate(resolved)
+            ?? throw new InvalidOperationException(
+                $"a view of shape {new Shape(view.Sizes)} cannot be expressed by strides over its tensor of shape {new Shape(buffer.Sizes)}"
+            );
     }
 
     /// <summary>A view or a constant in float32.</summary>
     private Located Operand(Node node, int argument) =>
         node.Input(argument) is { } view ? Float(Find(view)) : constants.Floats(node.Constant(argument)!);
 
-    /// <summary>The same in float32.</summary>
+    /// <summary>A view or a constant converted to float32.</summary>
     private Located Float(Located located)
     {
         if (!located.IsHalf)

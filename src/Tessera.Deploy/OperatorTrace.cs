@@ -4,10 +4,10 @@ namespace Tessera.Deploy;
 
 /// <summary>One tensor that an operator took or gave while a model was traced.</summary>
 /// <param name="Tensor">The tensor itself, kept so that neither its address nor its memory is used again.</param>
-/// <param name="Sizes">Its sizes.</param>
-/// <param name="Strides">Its strides in elements.</param>
-/// <param name="Offset">Where it begins in its storage, in elements.</param>
-/// <param name="Storage">Address of its storage.</param>
+/// <param name="Sizes">Sizes of the tensor.</param>
+/// <param name="Strides">Strides of the tensor, in elements.</param>
+/// <param name="Offset">Position of the tensor's first element in its storage, in elements.</param>
+/// <param name="Storage">Address of the tensor's storage.</param>
 /// <param name="Type">Type of its elements.</param>
 internal sealed record TracedTensor(Tensor Tensor, long[] Sizes, long[] Strides, long Offset, nint Storage, DType Type)
 {
@@ -30,7 +30,7 @@ internal sealed record TracedTensor(Tensor Tensor, long[] Sizes, long[] Strides,
 }
 
 /// <summary>One argument or result of a traced call: tensors, or a plain value.</summary>
-/// <param name="Tag">What it is.</param>
+/// <param name="Tag">Kind of the value.</param>
 /// <param name="Number">A plain value: integer, bits of a double, truth value.</param>
 /// <param name="Items">The elements of a list of numbers, or the bytes of a string.</param>
 /// <param name="Tensors">A tensor, or a list of them; null entries are undefined.</param>
@@ -68,18 +68,18 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
     internal override void Called(string name, string overload, Value* arguments, int count, Value* results, int returned)
     {
         outer?.Called(name, overload, arguments, count, results, returned);
-        Calls.Add(new(name, overload, Copy(arguments, count), Copy(results, returned)));
+        Calls.Add(new(name, overload, Copy(name, arguments, count), Copy(name, results, returned)));
     }
 
-    private TracedValue[] Copy(Value* values, int count)
+    private TracedValue[] Copy(string name, Value* values, int count)
     {
         var copies = new TracedValue[count];
         for (var i = 0; i < count; i++)
-            copies[i] = Copy(values[i]);
+            copies[i] = Copy(name, values[i]);
         return copies;
     }
 
-    private TracedValue Copy(Value value) =>
+    private TracedValue Copy(string name, Value value) =>
         value.Tag switch
         {
             Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload)]),
@@ -97,7 +97,10 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
                 []
             ),
             Tag.Default or Tag.None or Tag.Int or Tag.Double or Tag.Bool or Tag.Device => new(value.Tag, value.Payload, [], []),
-            _ => throw new NotSupportedException($"an argument of type {value.Tag} cannot be traced"),
+            _ => throw new NotSupportedException(
+                $"{name} has a value of type {value.Tag}, which cannot be compiled: "
+                    + "it must be a tensor, a number, a string, a device, or a list of tensors or numbers"
+            ),
         };
 
     private TracedTensor? Known(nint handle)

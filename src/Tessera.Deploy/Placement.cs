@@ -11,11 +11,11 @@ internal sealed class Root(DType type, long elements)
     internal int First { get; set; } = int.MaxValue;
     internal int Last { get; set; } = -1;
 
-    /// <summary>Where it begins in the memory of a program, in bytes.</summary>
+    /// <summary>Address of the first byte, from the beginning of a program's memory.</summary>
     internal long Address { get; set; }
 }
 
-/// <summary>Where a buffer lies: strides for the sizes that it had in the trace.</summary>
+/// <summary>Position of a buffer: strides for the sizes that it had in the trace.</summary>
 internal sealed record Place(Root Root, long Offset, long[] Strides);
 
 /// <summary>A part of a root, or of constant memory, as a step uses it.</summary>
@@ -140,7 +140,10 @@ internal static class Order
     internal static Located? Locate(View view)
     {
         var buffer = view.Of;
-        var place = buffer.Place ?? throw new InvalidOperationException("a buffer is used before it is filled");
+        var place = buffer.Place
+            ?? throw new InvalidOperationException(
+                $"the result of {buffer.Producer?.Name ?? "no operator"} of shape {new Shape(buffer.Sizes)} is used before a step fills it"
+            );
         if (Same(buffer.Sizes, buffer.Strides, place.Strides))
             return new(place.Root, 0, place.Offset + view.Offset, view.Sizes, view.Strides, place.Root.Type);
 

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Deploy;
 
-/// <summary>What a step runs; mirrors <c>StepKind</c> in native/inference.cpp.</summary>
+/// <summary>Kernel of a step; mirrors <c>StepKind</c> in native/inference.cpp.</summary>
 internal enum StepKind
 {
     Gemm,
@@ -41,10 +41,10 @@ internal enum Arithmetic
 internal delegate nint Addressing(Located? located);
 
 /// <summary>One step of a compiled model.</summary>
-/// <param name="Kind">What runs.</param>
-/// <param name="Label">The operators that it does the work of.</param>
+/// <param name="Kind">Kernel of the step.</param>
+/// <param name="Label">Names of the model's operators that the step computes.</param>
 /// <param name="Operands">All memory that it reads and writes.</param>
-/// <param name="Macs">Multiply-accumulates.</param>
+/// <param name="Macs">Multiply-accumulates for one image.</param>
 /// <param name="Build">Writes its arguments, in the layout of the shim, for one program.</param>
 internal sealed record Step(StepKind Kind, string Label, Located?[] Operands, long Macs, Func<Addressing, object> Build);
 

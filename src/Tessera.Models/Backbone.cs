@@ -217,7 +217,7 @@ public abstract class Backbone : Layer
     }
 
     /// <summary>What was recorded under some names while the model computed an answer.</summary>
-    private protected IReadOnlyDictionary<string, Tensor> Recorded(Tensor image, params string[] patterns)
+    private protected IReadOnlyDictionary<string, Tensor> RecordDuring(Tensor image, params string[] patterns)
     {
         using var taps = new Taps(this, patterns);
         Pool(Features(image));

@@ -155,7 +155,7 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         const string Name = "pos_embed.pos_embed";
         if (!state.TryGetValue(Name, out var table) || table.Dim != 3 || table.Size(0) == posEmbed.Table.Size(0))
             return;
-        state[Name] = Positions.Resampled(table, PositionTable.GridOf(table.Size(0) - 1, Grid), Grid);
+        state[Name] = Positions.Resample(table, PositionTable.GridOf(table.Size(0) - 1, Grid), Grid);
     }
 
     /// <summary>The table of positions, the class token's first.</summary>
@@ -165,7 +165,7 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
 
         public Parameter Table => posEmbed;
 
-        public static Tensor Resampled(Tensor table, (int, int) from, (int, int) to) =>
+        public static Tensor Resample(Tensor table, (int, int) from, (int, int) to) =>
             Torch.Scope(() =>
                 PositionTable.Resample(table.Transpose(0, 1), from, to, 1, PositionResampling.Bicubic).Transpose(0, 1).Contiguous()
             );
@@ -174,7 +174,7 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         {
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
-            posEmbed = new Parameter(Resampled(posEmbed, from, to).Clone());
+            posEmbed = new Parameter(Resample(posEmbed, from, to).Clone());
         }
     }
 

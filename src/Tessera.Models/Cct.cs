@@ -170,7 +170,7 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
             Insight.Map(
                 "sequence pooling",
                 "How much each token counts in the pooled features, a softmax over the tokens.",
-                Recorded(image, "**.pool_weights").Single().Value.Reshape(height, width)
+                RecordDuring(image, "**.pool_weights").Single().Value.Reshape(height, width)
             ),
         ];
     }
@@ -265,23 +265,28 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
 
     private const string Paper = "Escaping the Big Data Paradigm with Compact Transformers, 2021, arXiv:2104.05704";
 
+    private static readonly TokenizerConfig patches4 = TokenizerConfig.Patches(4);
+    private static readonly TokenizerConfig conv3x1 = TokenizerConfig.Conv(kernel: 3, layers: 1);
+    private static readonly TokenizerConfig conv3x2 = TokenizerConfig.Conv(kernel: 3, layers: 2);
+    private static readonly TokenizerConfig conv7x2 = TokenizerConfig.Conv(kernel: 7, layers: 2);
+
     private static (int Depth, int Heads, double Ratio, int Dim) Family(int size) =>
         size switch
         {
-            2 or 4 => (size, 2, 1, 128),
-            6 or 7 or 8 => (size, 4, 2, 256),
-            14 => (14, 6, 3, 384),
+            2 or 4 => (Depth: size, Heads: 2, Ratio: 1, Dim: 128),
+            6 or 7 or 8 => (Depth: size, Heads: 4, Ratio: 2, Dim: 256),
+            14 => (Depth: 14, Heads: 6, Ratio: 3, Dim: 384),
             _ => throw new ArgumentOutOfRangeException(nameof(size), size, "the size of a family must be 2, 4, 6, 7, 8 or 14"),
         };
 
     private static Variant Make(
         string name,
-        int size,
         TokenizerConfig tokenizer,
+        int size,
         int image,
         int classes,
-        bool pooled,
-        string position,
+        bool pooled = true,
+        string position = "learnable",
         double? parameters = null,
         double? gmacs = null,
         double? top1 = null,
@@ -323,13 +328,13 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
     // Every CIFAR model exists for 10 and 100 classes, and with either position table.
     private static IEnumerable<Variant> Cifar(
         string stem,
-        int size,
         TokenizerConfig tokenizer,
-        bool pooled,
-        double? parameters,
-        double? gmacs,
-        double? cifar10,
-        double? cifar100,
+        int size,
+        bool pooled = true,
+        double? parameters = null,
+        double? gmacs = null,
+        double? cifar10 = null,
+        double? cifar100 = null,
         string? note = "200 epochs, basic script"
     )
     {
@@ -339,8 +344,8 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
             var published = sine.Length == 0;
             yield return Make(
                 $"{stem}_32{sine}",
-                size: size,
                 tokenizer: tokenizer,
+                size: size,
                 image: 32,
                 classes: 10,
                 pooled: pooled,
@@ -353,13 +358,12 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
             );
             yield return Make(
                 $"{stem}_32{sine}_c100",
-                size: size,
                 tokenizer: tokenizer,
+                size: size,
                 image: 32,
                 classes: 100,
                 pooled: pooled,
                 position: position,
-                parameters: null,
                 gmacs: gmacs,
                 top1: published ? cifar100 : null,
                 dataset: "CIFAR-100",
@@ -371,141 +375,23 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
     /// <summary>The published models.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        .. Cifar(
-            "vit_2_4",
-            size: 2,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: false,
-            parameters: 0.215,
-            gmacs: null,
-            cifar10: null,
-            cifar100: null
-        ),
-        .. Cifar(
-            "vit_4_4",
-            size: 4,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: false,
-            parameters: 0.413,
-            gmacs: null,
-            cifar10: null,
-            cifar100: null
-        ),
-        .. Cifar(
-            "vit_6_4",
-            size: 6,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: false,
-            parameters: 3.191,
-            gmacs: 0.205,
-            cifar10: 90.94,
-            cifar100: 69.20
-        ),
-        .. Cifar(
-            "vit_7_4",
-            size: 7,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: false,
-            parameters: 3.717,
-            gmacs: 0.239,
-            cifar10: 91.38,
-            cifar100: 69.75
-        ),
-        .. Cifar(
-            "cvt_2_4",
-            size: 2,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: true,
-            parameters: 0.215,
-            gmacs: null,
-            cifar10: null,
-            cifar100: null
-        ),
-        .. Cifar(
-            "cvt_4_4",
-            size: 4,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: true,
-            parameters: 0.413,
-            gmacs: null,
-            cifar10: null,
-            cifar100: null
-        ),
-        .. Cifar(
-            "cvt_6_4",
-            size: 6,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: true,
-            parameters: 3.190,
-            gmacs: 0.202,
-            cifar10: 92.58,
-            cifar100: 72.25
-        ),
-        .. Cifar(
-            "cvt_7_4",
-            size: 7,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: true,
-            parameters: 3.717,
-            gmacs: 0.236,
-            cifar10: 92.43,
-            cifar100: 73.01
-        ),
-        .. Cifar(
-            "cvt_8_4",
-            size: 8,
-            tokenizer: TokenizerConfig.Patches(4),
-            pooled: true,
-            parameters: null,
-            gmacs: null,
-            cifar10: null,
-            cifar100: null
-        ),
-        .. Cifar(
-            "cct_2_3x2",
-            size: 2,
-            tokenizer: TokenizerConfig.Conv(3, 2),
-            pooled: true,
-            parameters: 0.284,
-            gmacs: 0.033,
-            cifar10: 89.17,
-            cifar100: 66.90
-        ),
-        .. Cifar(
-            "cct_4_3x2",
-            size: 4,
-            tokenizer: TokenizerConfig.Conv(3, 2),
-            pooled: true,
-            parameters: 0.482,
-            gmacs: 0.046,
-            cifar10: 91.45,
-            cifar100: 70.46
-        ),
-        .. Cifar(
-            "cct_6_3x2",
-            size: 6,
-            tokenizer: TokenizerConfig.Conv(3, 2),
-            pooled: true,
-            parameters: 3.327,
-            gmacs: 0.241,
-            cifar10: 93.56,
-            cifar100: 74.47
-        ),
-        .. Cifar(
-            "cct_7_3x2",
-            size: 7,
-            tokenizer: TokenizerConfig.Conv(3, 2),
-            pooled: true,
-            parameters: 3.853,
-            gmacs: 0.275,
-            cifar10: 93.83,
-            cifar100: 74.92
-        ),
+        .. Cifar("vit_2_4", tokenizer: patches4, size: 2, pooled: false, parameters: 0.215),
+        .. Cifar("vit_4_4", tokenizer: patches4, size: 4, pooled: false, parameters: 0.413),
+        .. Cifar("vit_6_4", tokenizer: patches4, size: 6, pooled: false, parameters: 3.191, gmacs: 0.205, cifar10: 90.94, cifar100: 69.20),
+        .. Cifar("vit_7_4", tokenizer: patches4, size: 7, pooled: false, parameters: 3.717, gmacs: 0.239, cifar10: 91.38, cifar100: 69.75),
+        .. Cifar("cvt_2_4", tokenizer: patches4, size: 2, parameters: 0.215),
+        .. Cifar("cvt_4_4", tokenizer: patches4, size: 4, parameters: 0.413),
+        .. Cifar("cvt_6_4", tokenizer: patches4, size: 6, parameters: 3.190, gmacs: 0.202, cifar10: 92.58, cifar100: 72.25),
+        .. Cifar("cvt_7_4", tokenizer: patches4, size: 7, parameters: 3.717, gmacs: 0.236, cifar10: 92.43, cifar100: 73.01),
+        .. Cifar("cvt_8_4", tokenizer: patches4, size: 8),
+        .. Cifar("cct_2_3x2", tokenizer: conv3x2, size: 2, parameters: 0.284, gmacs: 0.033, cifar10: 89.17, cifar100: 66.90),
+        .. Cifar("cct_4_3x2", tokenizer: conv3x2, size: 4, parameters: 0.482, gmacs: 0.046, cifar10: 91.45, cifar100: 70.46),
+        .. Cifar("cct_6_3x2", tokenizer: conv3x2, size: 6, parameters: 3.327, gmacs: 0.241, cifar10: 93.56, cifar100: 74.47),
+        .. Cifar("cct_7_3x2", tokenizer: conv3x2, size: 7, parameters: 3.853, gmacs: 0.275, cifar10: 93.83, cifar100: 74.92),
         .. Cifar(
             "cct_6_3x1",
+            tokenizer: conv3x1,
             size: 6,
-            tokenizer: TokenizerConfig.Conv(3, 1),
-            pooled: true,
             parameters: 3.234,
             gmacs: 0.813,
             cifar10: 94.81,
@@ -514,9 +400,8 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
         ),
         .. Cifar(
             "cct_7_3x1",
+            tokenizer: conv3x1,
             size: 7,
-            tokenizer: TokenizerConfig.Conv(3, 1),
-            pooled: true,
             parameters: 3.760,
             gmacs: 0.947,
             cifar10: 94.78,
@@ -525,36 +410,22 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
         ),
         Make(
             "cct_7_7x2_224",
+            tokenizer: conv7x2,
             size: 7,
-            tokenizer: TokenizerConfig.Conv(7, 2),
             image: 224,
             classes: 102,
-            pooled: true,
-            position: "learnable",
             parameters: 4.57,
-            gmacs: null,
             top1: 97.19,
             dataset: "Flowers-102",
             note: "from scratch"
         ),
-        Make(
-            "cct_7_7x2_224_sine",
-            size: 7,
-            tokenizer: TokenizerConfig.Conv(7, 2),
-            image: 224,
-            classes: 102,
-            pooled: true,
-            position: "sine",
-            parameters: 4.57
-        ),
+        Make("cct_7_7x2_224_sine", tokenizer: conv7x2, size: 7, image: 224, classes: 102, position: "sine", parameters: 4.57),
         Make(
             "cct_14_7x2_224",
+            tokenizer: conv7x2,
             size: 14,
-            tokenizer: TokenizerConfig.Conv(7, 2),
             image: 224,
             classes: 1000,
-            pooled: true,
-            position: "learnable",
             parameters: 22.37,
             gmacs: 5.11,
             top1: 80.67,
@@ -563,12 +434,10 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
         ),
         Make(
             "cct_14_7x2_384",
+            tokenizer: conv7x2,
             size: 14,
-            tokenizer: TokenizerConfig.Conv(7, 2),
             image: 384,
             classes: 1000,
-            pooled: true,
-            position: "learnable",
             parameters: 22.51,
             gmacs: 15.02,
             top1: 82.71,
@@ -577,14 +446,10 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
         ),
         Make(
             "cct_14_7x2_384_fl",
+            tokenizer: conv7x2,
             size: 14,
-            tokenizer: TokenizerConfig.Conv(7, 2),
             image: 384,
             classes: 102,
-            pooled: true,
-            position: "learnable",
-            parameters: null,
-            gmacs: null,
             top1: 99.76,
             dataset: "Flowers-102",
             note: "fine-tuned"

@@ -46,14 +46,14 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     public CifarResNet(Config config)
         : base(config)
     {
-        conv1 = Initialised(new Conv2d(config.Channels, 16, 3, 1, 1, bias: false));
+        conv1 = Initialize(new Conv2d(config.Channels, 16, 3, 1, 1, bias: false));
         bn1 = new BatchNorm(16, config.Eps);
         var rates = Nn.DropPath.Rates(config.DropPath, 3 * config.BlocksPerStage);
         layer1 = Stage(0, rates);
         layer2 = Stage(1, rates);
         layer3 = Stage(2, rates);
         if (config.Classes > 0)
-            linear = Initialised(new Linear(NumFeatures, config.Classes));
+            linear = Initialize(new Linear(NumFeatures, config.Classes));
         drop = new Dropout(config.Dropout);
     }
 
@@ -88,7 +88,7 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
 
     private protected override ref Linear? Classifier => ref linear;
 
-    private protected override Linear NewClassifier(int classes) => Initialised(new Linear(NumFeatures, classes));
+    private protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
 
     private protected override string ClassifierPath => "linear";
 
@@ -106,13 +106,13 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => linear is null ? pooled : linear.Call(drop.Call(pooled));
 
-    private static Conv2d Initialised(Conv2d conv)
+    private static Conv2d Initialize(Conv2d conv)
     {
         Init.KaimingNormal(conv.Weight);
         return conv;
     }
 
-    private static Linear Initialised(Linear linear)
+    private static Linear Initialize(Linear linear)
     {
         Init.KaimingNormal(linear.Weight);
         return linear;
@@ -132,15 +132,15 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
 
         public Block(Config config, int inputs, int outputs, int stride, double dropPath)
         {
-            conv1 = Initialised(new Conv2d(inputs, outputs, 3, stride, 1, bias: false));
+            conv1 = Initialize(new Conv2d(inputs, outputs, 3, stride, 1, bias: false));
             bn1 = new BatchNorm(outputs, config.Eps);
-            conv2 = Initialised(new Conv2d(outputs, outputs, 3, 1, 1, bias: false));
+            conv2 = Initialize(new Conv2d(outputs, outputs, 3, 1, 1, bias: false));
             bn2 = new BatchNorm(outputs, config.Eps);
             changes = stride != 1;
             added = (outputs - inputs) / 2;
             if (changes && config.ProjectionShortcut)
                 shortcut = new Sequential(
-                    Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)),
+                    Initialize(new Conv2d(inputs, outputs, 1, stride, bias: false)),
                     new BatchNorm(outputs, config.Eps)
                 );
             this.dropPath = new DropPath(dropPath);
@@ -179,10 +179,10 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
     /// <summary>The published depths; accuracies are those of the port, after 200 epochs.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(20, 0.27, 91.73, "paper: 91.25"),
-        Make(32, 0.46, 92.63, "paper: 92.49"),
-        Make(44, 0.66, 93.10, "paper: 92.83"),
-        Make(56, 0.85, 93.39, "paper: 93.03"),
-        Make(110, 1.73, 93.68, "paper: 93.57"),
+        Make(depth: 20, parameters: 0.27, accuracy: 91.73, note: "paper: 91.25"),
+        Make(depth: 32, parameters: 0.46, accuracy: 92.63, note: "paper: 92.49"),
+        Make(depth: 44, parameters: 0.66, accuracy: 93.10, note: "paper: 92.83"),
+        Make(depth: 56, parameters: 0.85, accuracy: 93.39, note: "paper: 93.03"),
+        Make(depth: 110, parameters: 1.73, accuracy: 93.68, note: "paper: 93.57"),
     ];
 }

@@ -233,13 +233,13 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
         resized.Check();
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        relativePosA = Resampled(0, relativePosA);
-        relativePosB = Resampled(1, relativePosB);
-        relativePosC = Resampled(2, relativePosC);
-        relativePosD = Resampled(3, relativePosD);
+        relativePosA = Resample(0, relativePosA);
+        relativePosB = Resample(1, relativePosB);
+        relativePosC = Resample(2, relativePosC);
+        relativePosD = Resample(3, relativePosD);
         Options = resized;
 
-        Parameter Resampled(int stage, Parameter table) => new(ResampleBias(table, Options.Grids(stage), resized.Grids(stage)).Clone());
+        Parameter Resample(int stage, Parameter table) => new(ResampleBias(table, Options.Grids(stage), resized.Grids(stage)).Clone());
     }
 
     /// <inheritdoc/>

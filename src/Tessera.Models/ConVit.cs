@@ -148,7 +148,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, 0, PositionResampling.Bicubic);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Grid, 0, PositionResampling.Bicubic);
         offsets = Offsets(Grid, posEmbed);
     }
 

@@ -223,19 +223,19 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     /// <summary>The upright and the level stripes of the last block of the last stages that have them.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var attention = Recorded(image, "**.attention");
+        var attention = RecordDuring(image, "**.attention");
         var grids = Options.Grids(((int)image.Size(2), (int)image.Size(3)));
         foreach (var i in Enumerable.Range(0, Options.Stages).Where(i => !Options.IsFull(i)).TakeLast(2))
         {
             var (path, (height, width), split) = ($"stage{i + 1}.{Options.Depths[i] - 1}.attns", grids[i], Options.Splits[i]);
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"upright stripes, stage {i + 1}",
                 attention[$"{path}.0.attention"],
                 (height, split),
                 (height, width),
                 (0, (Windows.Ceiling(width, split) - width) / 2)
             );
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"level stripes, stage {i + 1}",
                 attention[$"{path}.1.attention"],
                 (split, width),
@@ -244,7 +244,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
             );
         }
         var last = Options.Stages - 1;
-        yield return Insight.Windowed(
+        yield return Insight.OfWindows(
             $"stage {Options.Stages}",
             attention[$"stage{last + 1}.{Options.Depths[last] - 1}.attns.0.attention"],
             grids[last],
@@ -351,7 +351,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         {
             var (height, width, dim) = (input.Maps.Size(2), input.Maps.Size(3), input.Maps.Size(4));
             var (tall, wide) = input.Stripe;
-            var (below, beside) = (Missing(height, tall), Missing(width, wide));
+            var (below, beside) = (Padding(height, tall), Padding(width, wide));
             var maps = input.Maps.Reshape(-1, height, width, dim);
             // Queries, keys and values themselves are padded, half on either side: a padded key has score 0 and value 0.
             if (below + beside > 0)
@@ -369,96 +369,69 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         }
 
         // How much a size lacks to the next multiple.
-        private static long Missing(long size, int multiple) => (multiple - size % multiple) % multiple;
+        private static long Padding(long size, int multiple) => (multiple - size % multiple) % multiple;
     }
+
+    private const string Paper =
+        "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652";
+
+    private static readonly Config tiny = new(
+        ImageSize: (224, 224),
+        Dim: 64,
+        Depths: [1, 2, 21, 1],
+        Splits: [1, 2, 7, 7],
+        Heads: [2, 4, 8, 16]
+    );
+    private static readonly Config small = tiny with { Depths = [2, 4, 32, 2] };
+    private static readonly Config basic = small with { Dim = 96, Heads = [4, 8, 16, 32] };
+    private static readonly Config large = small with { Dim = 144, Heads = [6, 12, 24, 24] };
 
     private static Variant Make(
         string name,
-        int dim,
-        int[] depths,
-        int[] splits,
-        int[] heads,
-        int image,
+        Config size,
         double dropPath,
-        double? parameters,
-        double? gmacs,
-        double? top1,
-        string? note = null,
-        int stemStride = 4,
-        int classes = 1000
+        double parameters,
+        double gmacs,
+        double top1,
+        int image = 224,
+        int split = 7,
+        string? note = null
     ) =>
         new(
             name,
-            Paper: "CSWin Transformer: A General Vision Transformer Backbone with Cross-Shaped Windows, 2021, arXiv:2107.00652",
+            Paper: Paper,
             Create: Variant.Configured(
-                new Config(
-                    ImageSize: (image, image),
-                    Dim: dim,
-                    Depths: depths,
-                    Splits: splits,
-                    Heads: heads,
-                    Classes: classes,
-                    StemStride: stemStride,
-                    DropPath: dropPath
-                ),
+                size with
+                {
+                    ImageSize = (image, image),
+                    Splits = [1, 2, split, split],
+                    DropPath = dropPath,
+                },
                 config => new CsWin(config)
             ),
             ImageSize: image,
             Parameters: parameters,
             GMacs: gmacs,
             Top1: top1,
-            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
-            Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 224 ? 1 : 0.9 },
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 224 ? 1 : 0.9,
+            },
             Note: note
         );
 
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "cswin_tiny_224",
-            dim: 64,
-            depths: [1, 2, 21, 1],
-            splits: [1, 2, 7, 7],
-            heads: [2, 4, 8, 16],
-            image: 224,
-            dropPath: 0.2,
-            parameters: 22.321,
-            gmacs: 4.3,
-            top1: 82.8,
-            note: "paper: 82.7"
-        ),
-        Make(
-            "cswin_small_224",
-            dim: 64,
-            depths: [2, 4, 32, 2],
-            splits: [1, 2, 7, 7],
-            heads: [2, 4, 8, 16],
-            image: 224,
-            dropPath: 0.4,
-            parameters: 34.643,
-            gmacs: 6.9,
-            top1: 83.6
-        ),
-        Make(
-            "cswin_base_224",
-            dim: 96,
-            depths: [2, 4, 32, 2],
-            splits: [1, 2, 7, 7],
-            heads: [4, 8, 16, 32],
-            image: 224,
-            dropPath: 0.5,
-            parameters: 77.382,
-            gmacs: 15.0,
-            top1: 84.2
-        ),
+        Make("cswin_tiny_224", tiny, dropPath: 0.2, parameters: 22.321, gmacs: 4.3, top1: 82.8, note: "paper: 82.7"),
+        Make("cswin_small_224", small, dropPath: 0.4, parameters: 34.643, gmacs: 6.9, top1: 83.6),
+        Make("cswin_base_224", basic, dropPath: 0.5, parameters: 77.382, gmacs: 15.0, top1: 84.2),
         Make(
             "cswin_base_384",
-            dim: 96,
-            depths: [2, 4, 32, 2],
-            splits: [1, 2, 12, 12],
-            heads: [4, 8, 16, 32],
+            basic,
             image: 384,
+            split: 12,
             dropPath: 0.7,
             parameters: 77.4,
             gmacs: 47.0,
@@ -467,11 +440,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         ),
         Make(
             "cswin_large_224",
-            dim: 144,
-            depths: [2, 4, 32, 2],
-            splits: [1, 2, 7, 7],
-            heads: [6, 12, 24, 24],
-            image: 224,
+            large,
             dropPath: 0.2,
             parameters: 173.263,
             gmacs: 31.5,
@@ -480,31 +449,29 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         ),
         Make(
             "cswin_large_384",
-            dim: 144,
-            depths: [2, 4, 32, 2],
-            splits: [1, 2, 12, 12],
-            heads: [6, 12, 24, 24],
+            large,
             image: 384,
+            split: 12,
             dropPath: 0.2,
             parameters: 173.263,
             gmacs: 96.8,
             top1: 87.5,
             note: "after ImageNet-22k; 101.9 GMACs by our count"
         ),
-        Make(
+        Variant.Micro(
             "cswin_micro_32",
-            dim: 48,
-            depths: [1, 2, 4, 1],
-            splits: [1, 2, 2, 2],
-            heads: [2, 4, 8, 16],
-            image: 32,
-            dropPath: 0.1,
-            parameters: null,
-            gmacs: null,
-            top1: null,
-            note: "not published: for CIFAR",
-            stemStride: 2,
-            classes: 10
+            Paper,
+            config: new Config(
+                ImageSize: (32, 32),
+                Dim: 48,
+                Depths: [1, 2, 4, 1],
+                Splits: [1, 2, 2, 2],
+                Heads: [2, 4, 8, 16],
+                Classes: 10,
+                StemStride: 2,
+                DropPath: 0.1
+            ),
+            create: config => new CsWin(config)
         ),
     ];
 }

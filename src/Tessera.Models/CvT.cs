@@ -107,10 +107,10 @@ public sealed partial class CvT : Backbone<CvT.Config>
             head = new Linear(NumFeatures, config.Classes);
         foreach (var (_, module) in NamedModules())
             if (module is Linear linear)
-                Initialised(linear);
+                Initialize(linear);
     }
 
-    private Linear Initialised(Linear linear)
+    private Linear Initialize(Linear linear)
     {
         if (Options.Xavier)
             Init.XavierUniform(linear.Weight);
@@ -152,7 +152,7 @@ public sealed partial class CvT : Backbone<CvT.Config>
 
     private protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes) => Initialised(new Linear(NumFeatures, classes));
+    private protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);
@@ -343,16 +343,19 @@ public sealed partial class CvT : Backbone<CvT.Config>
 
     private const string Paper = "CvT: Introducing Convolutions to Vision Transformers, 2021, arXiv:2103.15808";
 
+    private static readonly (int[] Dims, int[] Depths, int[] Heads) cvt13 = (Dims: [64, 192, 384], Depths: [1, 2, 10], Heads: [1, 3, 6]);
+    private static readonly (int[] Dims, int[] Depths, int[] Heads) cvt21 = (Dims: [64, 192, 384], Depths: [1, 4, 16], Heads: [1, 3, 6]);
+    private static readonly (int[] Dims, int[] Depths, int[] Heads) w24 = (Dims: [192, 768, 1024], Depths: [2, 2, 20], Heads: [3, 12, 16]);
+    private static readonly (int[] Dims, int[] Depths, int[] Heads) mini = (Dims: [64, 128, 256], Depths: [1, 1, 4], Heads: [1, 2, 4]);
+
     private static Variant Make(
         string name,
-        int[] dims,
-        int[] depths,
-        int[] heads,
+        (int[] Dims, int[] Depths, int[] Heads) size,
         int image,
-        double? parameters,
-        double? gmacs,
-        double? top1,
-        string? note,
+        string note,
+        double? parameters = null,
+        double? gmacs = null,
+        double? top1 = null,
         double dropPath = 0.1
     ) =>
         new(
@@ -363,15 +366,15 @@ public sealed partial class CvT : Backbone<CvT.Config>
                     ImageSize: (image, image),
                     Stages:
                     [
-                        .. dims.Select(
+                        .. size.Dims.Select(
                             (dim, i) =>
                                 new StageConfig(
                                     Patch: image > 32 && i == 0 ? 7 : 3,
                                     Stride: image > 32 && i == 0 ? 4 : 2,
                                     Padding: image > 32 && i == 0 ? 2 : 1,
                                     Dim: dim,
-                                    Depth: depths[i],
-                                    Heads: heads[i],
+                                    Depth: size.Depths[i],
+                                    Heads: size.Heads[i],
                                     ClassToken: i == 2,
                                     DropPath: i == 2 ? dropPath : 0
                                 )
@@ -393,73 +396,20 @@ public sealed partial class CvT : Backbone<CvT.Config>
     /// <summary>The published sizes, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "cvt_13",
-            dims: [64, 192, 384],
-            depths: [1, 2, 10],
-            heads: [1, 3, 6],
-            image: 224,
-            parameters: 19.997,
-            gmacs: 4.5,
-            top1: 81.6,
-            note: "300 epochs"
-        ),
-        Make(
-            "cvt_13_384",
-            dims: [64, 192, 384],
-            depths: [1, 2, 10],
-            heads: [1, 3, 6],
-            image: 384,
-            parameters: 20.0,
-            gmacs: 16.3,
-            top1: 83.0,
-            note: "83.3 from 22k"
-        ),
-        Make(
-            "cvt_21",
-            dims: [64, 192, 384],
-            depths: [1, 4, 16],
-            heads: [1, 3, 6],
-            image: 224,
-            parameters: 31.6,
-            gmacs: 7.1,
-            top1: 82.5,
-            note: "300 epochs, repeated augmentation"
-        ),
-        Make(
-            "cvt_21_384",
-            dims: [64, 192, 384],
-            depths: [1, 4, 16],
-            heads: [1, 3, 6],
-            image: 384,
-            parameters: 31.6,
-            gmacs: 24.9,
-            top1: 83.3,
-            note: "84.9 from 22k"
-        ),
+        Make("cvt_13", cvt13, image: 224, parameters: 19.997, gmacs: 4.5, top1: 81.6, note: "300 epochs"),
+        Make("cvt_13_384", cvt13, image: 384, parameters: 20.0, gmacs: 16.3, top1: 83.0, note: "83.3 from 22k"),
+        Make("cvt_21", cvt21, image: 224, parameters: 31.6, gmacs: 7.1, top1: 82.5, note: "300 epochs, repeated augmentation"),
+        Make("cvt_21_384", cvt21, image: 384, parameters: 31.6, gmacs: 24.9, top1: 83.3, note: "84.9 from 22k"),
         Make(
             "cvt_w24_384",
-            dims: [192, 768, 1024],
-            depths: [2, 2, 20],
-            heads: [3, 12, 16],
+            w24,
             image: 384,
+            dropPath: 0.3,
             parameters: 277,
             gmacs: 193.2,
             top1: 87.7,
-            note: "from 22k; 87.6 in the authors' repository",
-            dropPath: 0.3
+            note: "from 22k; 87.6 in the authors' repository"
         ),
-        Make(
-            "cvt_mini_32",
-            dims: [64, 128, 256],
-            depths: [1, 1, 4],
-            heads: [1, 2, 4],
-            image: 32,
-            parameters: null,
-            gmacs: null,
-            top1: null,
-            note: "for small images: 3x3 embeddings of stride 2",
-            dropPath: 0
-        ),
+        Make("cvt_mini_32", mini, image: 32, dropPath: 0, note: "for small images: 3x3 embeddings of stride 2"),
     ];
 }

@@ -131,7 +131,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     }
 
     // Training: all tokens stay, decisions mask them (section 3.2). Decisions are [B, N, 1].
-    private (Tensor Tokens, IReadOnlyList<Tensor> Decisions) Masked(Tensor image, IReadOnlyDictionary<string, Tensor> draws)
+    private (Tensor Tokens, IReadOnlyList<Tensor> Decisions) ForwardMasked(Tensor image, IReadOnlyDictionary<string, Tensor> draws)
     {
         var x = Embed(image);
         var decision = x.NewOnes([x.Size(0), x.Size(1) - 1, 1]);
@@ -154,7 +154,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     // Evaluation: tokens are gathered (section 3.4). Positions [B, n] say where in the image those that are left stand; Dropped
     // holds positions and values of the others, for those who ask.
-    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) Pruned(
+    private (Tensor Tokens, Tensor Positions, IReadOnlyList<(Tensor Positions, Tensor Values)> Dropped) ForwardPruned(
         Tensor image,
         bool withDropped = false
     )
@@ -232,7 +232,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) =>
-        Training ? Masked(input, new Dictionary<string, Tensor>()).Tokens : Pruned(input).Tokens;
+        Training ? ForwardMasked(input, new Dictionary<string, Tensor>()).Tokens : ForwardPruned(input).Tokens;
 
     /// <summary>The class token, [B, D].</summary>
     protected override Tensor Pool(Tensor features) => features.Select(1, 0);
@@ -249,7 +249,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     {
         if (!Training)
             return base.ForwardOutputs(input);
-        var (tokens, decisions) = Masked(input.Inputs, input.Draws);
+        var (tokens, decisions) = ForwardMasked(input.Inputs, input.Draws);
         var patches = tokens.Slice(1, 1);
         var named = new Dictionary<string, Tensor> { [Tokens] = auxHead is null ? patches : auxHead.Call(patches) };
         for (var i = 0; i < decisions.Count; i++)
@@ -264,13 +264,13 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// </summary>
     protected override IReadOnlyList<FeatureMap> FeatureMaps(Tensor input)
     {
-        var map = Training ? Features(input).Slice(1, 1) : Restored(input);
+        var map = Training ? Features(input).Slice(1, 1) : Restore(input);
         return [new(map.Transpose(1, 2).Reshape(input.Size(0), Options.Dim, Grid.Height, Grid.Width), Options.Patch)];
     }
 
-    private Tensor Restored(Tensor image) // [B, N, D]
+    private Tensor Restore(Tensor image) // [B, N, D]
     {
-        var (tokens, positions, dropped) = Pruned(image, withDropped: true);
+        var (tokens, positions, dropped) = ForwardPruned(image, withDropped: true);
         var values = Torch.Cat([tokens.Slice(1, 1), .. dropped.Select(d => norm.Call(d.Values))], 1);
         var order = Torch.Cat([positions, .. dropped.Select(d => d.Positions)], 1).Argsort(-1);
         return values.Gather(1, order.Unsqueeze(2).Expand([-1, -1, Options.Dim]));
@@ -279,7 +279,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
     /// <summary>The tokens that each stage keeps, then the class token's attention.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var positions = Recorded(image, "position*");
+        var positions = RecordDuring(image, "position*");
         for (var stage = 0; stage < Options.PruningLayers.Count; stage++)
         {
             var kept = Torch.Zeros([Grid.Height * Grid.Width], device: image.Device).IndexFill(0, positions[$"position{stage}"][0], 1);
@@ -310,7 +310,7 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 
     /// <inheritdoc/>
@@ -422,18 +422,20 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
 
     private const string Paper = "DynamicViT: Efficient Vision Transformers with Dynamic Token Sparsification, 2021, arXiv:2106.02034";
 
+    private const string FromTrained = "30 epochs from the trained backbone";
+
     private static Variant Make(
         string name,
         int dim,
         int depth,
         int heads,
         double ratio,
-        bool lvVit,
-        double? parameters,
-        double? gmacs,
         double top1,
+        bool lvVit = false,
         double dropPath = 0,
-        string note = "30 epochs from the trained backbone"
+        double? parameters = null,
+        double? gmacs = null,
+        string note = FromTrained
     )
     {
         int[] layers = [depth / 4, depth / 2, 3 * depth / 4];
@@ -479,11 +481,8 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             depth: 12,
             heads: 4,
             ratio: 0.7,
-            lvVit: false,
-            parameters: null,
-            gmacs: null,
             top1: 76.53,
-            note: "30 epochs from the trained backbone; 1.375 GMACs, published as 1.3"
+            note: FromTrained + "; 1.375 GMACs, published as 1.3"
         ),
         Make(
             "dynamicvit_deit_s_07",
@@ -491,24 +490,11 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             depth: 12,
             heads: 6,
             ratio: 0.7,
-            lvVit: false,
             parameters: 22.77,
-            gmacs: null,
             top1: 79.32,
-            note: "30 epochs from the trained backbone; 2.98 GMACs, published as 2.9"
+            note: FromTrained + "; 2.98 GMACs, published as 2.9"
         ),
-        Make(
-            "dynamicvit_deit_b_07",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            ratio: 0.7,
-            lvVit: false,
-            parameters: null,
-            gmacs: 11.4,
-            top1: 81.43,
-            dropPath: 0.2
-        ),
+        Make("dynamicvit_deit_b_07", dim: 768, depth: 12, heads: 12, ratio: 0.7, dropPath: 0.2, gmacs: 11.4, top1: 81.43),
         Make(
             "dynamicvit_lvvit_s_05",
             dim: 384,
@@ -517,12 +503,11 @@ public sealed partial class DynamicVit : Backbone<DynamicVit.Config>
             ratio: 0.5,
             lvVit: true,
             parameters: 26.88,
-            gmacs: null,
             top1: 81.97,
-            note: "30 epochs from the trained backbone; 3.79 GMACs, published as 3.7"
+            note: FromTrained + "; 3.79 GMACs, published as 3.7"
         ),
         Make("dynamicvit_lvvit_s_07", dim: 384, depth: 16, heads: 6, ratio: 0.7, lvVit: true, parameters: 26.88, gmacs: 4.6, top1: 83.08),
-        Make("dynamicvit_lvvit_m_07", dim: 512, depth: 20, heads: 8, ratio: 0.7, lvVit: true, parameters: null, gmacs: 8.5, top1: 83.82),
+        Make("dynamicvit_lvvit_m_07", dim: 512, depth: 20, heads: 8, ratio: 0.7, lvVit: true, gmacs: 8.5, top1: 83.82),
         new(
             "dynamicvit_micro_patch4_32_07",
             Paper: Paper,

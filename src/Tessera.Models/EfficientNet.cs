@@ -48,13 +48,13 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
     // Table 1, stages 2 to 8.
     private static readonly (int Expansion, int Kernel, int Stride, int Outputs, int Depth)[] stages =
     [
-        (1, 3, 1, 16, 1),
-        (6, 3, 2, 24, 2),
-        (6, 5, 2, 40, 2),
-        (6, 3, 2, 80, 3),
-        (6, 5, 1, 112, 3),
-        (6, 5, 2, 192, 4),
-        (6, 3, 1, 320, 1),
+        (Expansion: 1, Kernel: 3, Stride: 1, Outputs: 16, Depth: 1),
+        (Expansion: 6, Kernel: 3, Stride: 2, Outputs: 24, Depth: 2),
+        (Expansion: 6, Kernel: 5, Stride: 2, Outputs: 40, Depth: 2),
+        (Expansion: 6, Kernel: 3, Stride: 2, Outputs: 80, Depth: 3),
+        (Expansion: 6, Kernel: 5, Stride: 1, Outputs: 112, Depth: 3),
+        (Expansion: 6, Kernel: 5, Stride: 2, Outputs: 192, Depth: 4),
+        (Expansion: 6, Kernel: 3, Stride: 1, Outputs: 320, Depth: 1),
     ];
 
     private const int StemWidth = 32;

@@ -192,5 +192,10 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
 
     /// <summary>The published depths.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
-    [Make(20, 0.278, 0.0408), Make(32, 0.473, 0.0691), Make(44, 0.667, 0.0974), Make(56, 0.862, 0.1258)];
+    [
+        Make(depth: 20, parameters: 0.278, gmacs: 0.0408),
+        Make(depth: 32, parameters: 0.473, gmacs: 0.0691),
+        Make(depth: 44, parameters: 0.667, gmacs: 0.0974),
+        Make(depth: 56, parameters: 0.862, gmacs: 0.1258),
+    ];
 }

@@ -240,7 +240,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
                 var tokens = packed.Reshape(batch, 3, heads, depth, -1).Permute(1, 0, 2, 4, 3); // [3, B, h, N, d]
                 return drop.Call(proj.Call(ToMap(Attention.Apply(this, tokens[0], tokens[1], tokens[2]))));
             }
-            var mixed = gridNorm!.Call(input + Windowed(packed));
+            var mixed = gridNorm!.Call(input + ToWindows(packed));
             var query = q.Call(mixed).Reshape(batch, heads, depth, -1).MT; // [B, h, N, d]
             var pooled = kv!
                 .Call(dsNorm!.Call(mixed.AvgPool2d(pooling, pooling)))
@@ -252,7 +252,7 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
         }
 
         // Attention within windows of queries, keys and values [B, 3 C, H, W] -> [B, C, H, W].
-        private Tensor Windowed(Tensor packed)
+        private Tensor ToWindows(Tensor packed)
         {
             var (batch, _, height, width) = packed.Shape;
             var (below, right) = ((window - height % window) % window, (window - width % window) % window);

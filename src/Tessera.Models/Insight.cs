@@ -112,7 +112,7 @@ public sealed record Insight(string Name, string Meaning)
     /// <param name="grid">Height and width of the map, without padding.</param>
     /// <param name="before">Rows and columns of padding above and to the left.</param>
     /// <param name="shift">How far the map was rolled up and to the left before it was cut.</param>
-    internal static Insight Windowed(
+    internal static Insight OfWindows(
         string name,
         Tensor attention,
         (int Height, int Width) window,

@@ -170,7 +170,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     /// <summary>The points that the last block of every level samples for the position in the middle.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var records = Recorded(image, "**.offset", "**.modulation");
+        var records = RecordDuring(image, "**.offset", "**.modulation");
         foreach (var (i, depth) in Options.Depths.Index())
         {
             var path = $"levels.{i}.blocks.{depth - 1}.dcn";
@@ -348,44 +348,6 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         protected override Tensor Forward(Tensor input) => input.PixelShuffle(factor);
     }
 
-    /// <summary>Attention of the mean token over all tokens, [B, N, 1024] to [B, 768].</summary>
-    private sealed partial class ClipPooling : Layer
-    {
-        [Name("norm1_q")]
-        private readonly Sequential normQuery = Norm(ProjectorWidth);
-
-        [Name("norm1_k")]
-        private readonly Sequential normKey = Norm(ProjectorWidth);
-
-        [Name("norm1_v")]
-        private readonly Sequential normValue = Norm(ProjectorWidth);
-        private readonly CrossAttention crossDcn = new();
-
-        protected override Tensor Forward(Tensor input) =>
-            crossDcn.Attend(normQuery.Call(input.Mean(1, keepdim: true)), normKey.Call(input), normValue.Call(input)).Squeeze(1);
-    }
-
-    /// <summary>Attention with biases of its own for queries, keys and values. Records <c>attention</c>, [B, 16, 1, N].</summary>
-    private sealed partial class CrossAttention : Module
-    {
-        private readonly Parameter qBias = Init.Zeros(new Parameter(ProjectorWidth));
-        private readonly Parameter kBias = Init.Zeros(new Parameter(ProjectorWidth));
-        private readonly Parameter vBias = Init.Zeros(new Parameter(ProjectorWidth));
-        private readonly Linear q = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear k = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear v = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorWidth, bias: false));
-        private readonly Linear proj = TransformerInit.Linears(new Linear(ProjectorWidth, ProjectorOutputs));
-
-        public Tensor Attend(Tensor query, Tensor key, Tensor value)
-        {
-            var (q1, k1, v1) = (Heads(q.Call(query) + qBias), Heads(k.Call(key) + kBias), Heads(v.Call(value) + vBias)); // [B, h, N, d]
-            var mixed = Attention.Apply(this, q1, k1, v1);
-            return proj.Call(mixed.Transpose(1, 2).Flatten(2));
-        }
-
-        private static Tensor Heads(Tensor x) => x.Reshape(x.Size(0), x.Size(1), ProjectorHeads, -1).Transpose(1, 2);
-    }
-
     private const string Paper = "InternImage, 2022, arXiv:2211.05778";
     private static readonly int[] everySixth = [5, 11, 17, 23, 29, 35, 41, 47];
 
@@ -503,7 +465,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         Make(
             "internimage_h",
             image: 640,
-            config: Large(320, [6, 6, 32, 6], [10, 20, 40, 80], 0.2) with
+            config: Large(dim: 320, depths: [6, 6, 32, 6], groups: [10, 20, 40, 80], dropPath: 0.2) with
             {
                 ResPostNorm = true,
             },
@@ -515,7 +477,7 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
         Make(
             "internimage_g",
             image: 512,
-            config: Large(512, [2, 2, 48, 4], [16, 32, 64, 128], 0.4) with
+            config: Large(dim: 512, depths: [2, 2, 48, 4], groups: [16, 32, 64, 128], dropPath: 0.4) with
             {
                 PostNorm = true,
             },

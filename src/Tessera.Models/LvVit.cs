@@ -153,7 +153,7 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Grid, 1, PositionResampling.Bicubic);
     }
 
     /// <inheritdoc/>

@@ -203,7 +203,7 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
                 Torch.LayerNorm(weight.Reshape(-1, fanIn), fanIn, null, null, eps).Reshape(weight.Shape) * (gain / Math.Sqrt(fanIn));
             if (stride == 1)
                 return Torch.Conv2d(input, standard, bias, 1, kernel / 2, 1, groups);
-            var (height, width) = (Missing(input.Size(2)), Missing(input.Size(3)));
+            var (height, width) = (Padding(input.Size(2)), Padding(input.Size(3)));
             return Torch.Conv2d(
                 input.ConstantPadNd([width / 2, width - width / 2, height / 2, height - height / 2]),
                 standard,
@@ -215,7 +215,7 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
             );
         }
 
-        private long Missing(long side) => Math.Max(0, ((side + stride - 1) / stride - 1) * stride + kernel - side);
+        private long Padding(long side) => Math.Max(0, ((side + stride - 1) / stride - 1) * stride + kernel - side);
     }
 
     /// <summary>
@@ -310,13 +310,22 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     /// <summary>The published sizes, at the resolution that they are evaluated at.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(0, 256, 0.9, 0.2, 71.5, 12.38, 83.6),
-        Make(1, 320, 0.91, 0.3, 132.6, 35.54, 84.7),
-        Make(2, 352, 0.92, 0.4, 193.8, 62.59, 85.1),
-        Make(3, 416, 0.94, 0.4, 254.9, 114.76, 85.7),
-        Make(4, 512, 0.951, 0.5, 316.1, 215.24, 85.9),
-        Make(5, 544, 0.954, 0.5, 377.2, 289.76, 86.0),
-        Make(6, 576, 0.956, 0.5, 438.4, 377.28, 86.5, "with sharpness-aware steps"),
+        Make(index: 0, image: 256, crop: 0.9, dropout: 0.2, parameters: 71.5, gmacs: 12.38, top1: 83.6),
+        Make(index: 1, image: 320, crop: 0.91, dropout: 0.3, parameters: 132.6, gmacs: 35.54, top1: 84.7),
+        Make(index: 2, image: 352, crop: 0.92, dropout: 0.4, parameters: 193.8, gmacs: 62.59, top1: 85.1),
+        Make(index: 3, image: 416, crop: 0.94, dropout: 0.4, parameters: 254.9, gmacs: 114.76, top1: 85.7),
+        Make(index: 4, image: 512, crop: 0.951, dropout: 0.5, parameters: 316.1, gmacs: 215.24, top1: 85.9),
+        Make(index: 5, image: 544, crop: 0.954, dropout: 0.5, parameters: 377.2, gmacs: 289.76, top1: 86.0),
+        Make(
+            index: 6,
+            image: 576,
+            crop: 0.956,
+            dropout: 0.5,
+            parameters: 438.4,
+            gmacs: 377.28,
+            top1: 86.5,
+            note: "with sharpness-aware steps"
+        ),
         Variant.Micro(
             "nfnet_micro_32",
             Paper,

@@ -187,11 +187,11 @@ public sealed partial class Pit : Backbone<Pit.Config>
         var grid = Options.Grid(height, width);
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(Resampled(posEmbed, grid).Clone(), posEmbed.RequiresGrad);
+        posEmbed = new Parameter(Resample(posEmbed, grid).Clone(), posEmbed.RequiresGrad);
         Options = Options with { ImageSize = (height, width) };
     }
 
-    private static Tensor Resampled(Tensor positions, (int Height, int Width) grid) =>
+    private static Tensor Resample(Tensor positions, (int Height, int Width) grid) =>
         (positions.Size(2), positions.Size(3)) == (grid.Height, grid.Width)
             ? positions
             : positions.UpsampleBicubic2d((grid.Height, grid.Width), false);
@@ -211,7 +211,7 @@ public sealed partial class Pit : Backbone<Pit.Config>
                 state[$"transformers.{i}.pool.{name[other.Length..]}"] = value;
             }
         if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4)
-            state["pos_embed"] = Resampled(table, Options.Grid(Options.ImageSize.Height, Options.ImageSize.Width));
+            state["pos_embed"] = Resample(table, Options.Grid(Options.ImageSize.Height, Options.ImageSize.Width));
     }
 
     private sealed partial class Embedding(Config config) : Layer

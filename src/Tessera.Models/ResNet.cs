@@ -61,7 +61,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
             throw new ArgumentException($"Layers must have four values, not {config.Layers.Count}", nameof(config));
         if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64))
             throw new ArgumentException("blocks without bottleneck must have 1 group and a width of 64 per group", nameof(config));
-        conv1 = Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
+        conv1 = Initialize(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
         layer1 = Stage(config, 0, rates);
@@ -118,7 +118,7 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <inheritdoc/>
     protected override Tensor Classify(Tensor pooled) => fc is null ? pooled : fc.Call(drop.Call(pooled));
 
-    internal static Conv2d Initialised(Conv2d conv)
+    internal static Conv2d Initialize(Conv2d conv)
     {
         Init.KaimingNormal(conv.Weight, fanOut: true);
         return conv;
@@ -142,24 +142,24 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
             if (config.Bottleneck)
             {
                 var width = planes * config.WidthPerGroup / 64 * config.Groups;
-                conv1 = Initialised(new Conv2d(inputs, width, 1, bias: false));
+                conv1 = Initialize(new Conv2d(inputs, width, 1, bias: false));
                 bn1 = Norm(width);
-                conv2 = Initialised(new Conv2d(width, width, 3, stride, 1, groups: config.Groups, bias: false));
+                conv2 = Initialize(new Conv2d(width, width, 3, stride, 1, groups: config.Groups, bias: false));
                 bn2 = Norm(width);
-                conv3 = Initialised(new Conv2d(width, outputs, 1, bias: false));
+                conv3 = Initialize(new Conv2d(width, outputs, 1, bias: false));
                 bn3 = Norm(outputs);
             }
             else
             {
-                conv1 = Initialised(new Conv2d(inputs, planes, 3, stride, 1, bias: false));
+                conv1 = Initialize(new Conv2d(inputs, planes, 3, stride, 1, bias: false));
                 bn1 = Norm(planes);
-                conv2 = Initialised(new Conv2d(planes, planes, 3, 1, 1, bias: false));
+                conv2 = Initialize(new Conv2d(planes, planes, 3, 1, 1, bias: false));
                 bn2 = Norm(planes);
             }
             if (config.ZeroInitResidual)
                 Init.Zeros((bn3 ?? bn2).Weight!);
             if (stride != 1 || inputs != outputs)
-                downsample = new Sequential(Initialised(new Conv2d(inputs, outputs, 1, stride, bias: false)), Norm(outputs));
+                downsample = new Sequential(Initialize(new Conv2d(inputs, outputs, 1, stride, bias: false)), Norm(outputs));
             this.dropPath = new DropPath(dropPath);
 
             BatchNorm Norm(int channels) => new(channels, config.Eps, config.Momentum);

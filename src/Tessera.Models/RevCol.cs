@@ -118,11 +118,11 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
                 Enumerable.Range(0, 3).Select(_ => new RevColDecoder(config.Widths, config.SimpleDecoder ?? config.Classes > 1000))
             );
         foreach (var (_, module) in NamedModules())
-            Initialise(module);
+            Initialize(module);
         heads = NewHeads();
     }
 
-    private static void Initialise(Module module)
+    private static void Initialize(Module module)
     {
         var (weight, bias) = module switch
         {
@@ -276,7 +276,7 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
     /// <summary>The features of stride 16 of some columns, from the first to the last.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var features = Recorded(image, "subnet*.c2");
+        var features = RecordDuring(image, "subnet*.c2");
         return Insight
             .Spread([.. Enumerable.Range(0, Options.Columns)], 6)
             .Select(column => Insight.Norms($"column {column + 1}", features[$"subnet{column}.c2"]));
@@ -316,36 +316,59 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
         }
     }
 
+    /// <summary>Norm and linear map of the pooled features.</summary>
+    private sealed partial class Classifier : Layer
+    {
+        private readonly Sequential classifier;
+
+        public Classifier(int width, int classes, double scale)
+        {
+            var linear = new Linear(width, classes);
+            Initialize(linear);
+            classifier = new Sequential(new LayerNorm(width, 1e-6), linear);
+            if (scale == 1)
+                return;
+            using var outside = Torch.NoGrad();
+            linear.Weight.Mul_(scale);
+            linear.Bias!.Mul_(scale);
+        }
+
+        protected override Tensor Forward(Tensor input) => classifier.Call(input);
+    }
+
+    private const string Paper = "Reversible Column Networks, 2022, arXiv:2212.11696";
+    private const string Supervised = "with the four heads and three decoders of training";
+
+    private static readonly Config tiny = Size(width: 64, layers: [2, 2, 4, 2], columns: 4, dropPath: 0.1);
+    private static readonly Config small = Size(width: 64, layers: [2, 2, 4, 2], columns: 8, dropPath: 0.3);
+    private static readonly Config basic = Size(width: 72, layers: [1, 1, 3, 2], columns: 16, dropPath: 0.4);
+    private static readonly Config large = Size(width: 128, layers: [1, 2, 6, 2], columns: 8, dropPath: 0.5);
+    private static readonly Config xlarge = Size(width: 224, layers: [1, 2, 6, 2], columns: 8, dropPath: 0.5);
+    private static readonly Config huge = Size(width: 360, layers: [1, 2, 6, 2], columns: 8, dropPath: 0.5) with { Huge = true };
+
+    private static Config Size(int width, int[] layers, int columns, double dropPath) =>
+        new(
+            ImageSize: (224, 224),
+            Widths: [width, 2 * width, 4 * width, 8 * width],
+            Layers: layers,
+            Columns: columns,
+            Supervision: false,
+            DropPath: dropPath
+        );
+
     private static Variant Make(
         string name,
-        int width,
-        int[] layers,
-        int columns,
-        double dropPath,
-        double? parameters,
+        Config size,
         double gmacs,
         double top1,
         string note,
-        int image = 224,
-        bool supervised = false,
-        bool huge = false
+        double? parameters = null,
+        int image = 224
     ) =>
         new(
             name,
-            Paper: "Reversible Column Networks, 2022, arXiv:2212.11696",
-            Create: Variant.Configured(
-                new Config(
-                    ImageSize: (image, image),
-                    Widths: [width, 2 * width, 4 * width, 8 * width],
-                    Layers: layers,
-                    Columns: columns,
-                    Supervision: supervised,
-                    Huge: huge,
-                    Classes: 1000,
-                    DropPath: dropPath
-                ),
-                config => new RevCol(config)
-            ),
+            Paper: Paper,
+            Create: Variant.Configured(size with { ImageSize = (image, image) }, config => new RevCol(config)),
             ImageSize: image,
             Parameters: parameters,
             GMacs: gmacs,
@@ -360,114 +383,33 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
     /// </summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "revcol_tiny",
-            width: 64,
-            layers: [2, 2, 4, 2],
-            columns: 4,
-            dropPath: 0.1,
-            parameters: null,
-            gmacs: 4.5,
-            top1: 82.2,
-            note: "published as 30 million parameters, without intermediate heads"
-        ),
-        Make(
-            "revcol_small",
-            width: 64,
-            layers: [2, 2, 4, 2],
-            columns: 8,
-            dropPath: 0.3,
-            parameters: null,
-            gmacs: 9.0,
-            top1: 83.5,
-            note: "published as 60 million parameters, without intermediate heads"
-        ),
+        Make("revcol_tiny", tiny, gmacs: 4.5, top1: 82.2, note: "published as 30 million parameters, without intermediate heads"),
+        Make("revcol_small", small, gmacs: 9.0, top1: 83.5, note: "published as 60 million parameters, without intermediate heads"),
         Make(
             "revcol_base",
-            width: 72,
-            layers: [1, 1, 3, 2],
-            columns: 16,
-            dropPath: 0.4,
+            basic,
             parameters: 138,
             gmacs: 16.6,
             top1: 84.1,
             note: "figures without intermediate heads; 85.6 after 22k, 86.7 at 384 pixels"
         ),
-        Make(
-            "revcol_large",
-            width: 128,
-            layers: [1, 2, 6, 2],
-            columns: 8,
-            dropPath: 0.5,
-            parameters: 273,
-            gmacs: 39,
-            top1: 86.6,
-            note: "after 22k; 87.6 at 384 pixels"
-        ),
-        Make(
-            "revcol_xlarge_384",
-            width: 224,
-            layers: [1, 2, 6, 2],
-            columns: 8,
-            dropPath: 0.5,
-            parameters: 834,
-            gmacs: 350,
-            top1: 88.2,
-            note: "after 22k",
-            image: 384
-        ),
+        Make("revcol_large", large, parameters: 273, gmacs: 39, top1: 86.6, note: "after 22k; 87.6 at 384 pixels"),
+        Make("revcol_xlarge_384", xlarge, image: 384, parameters: 834, gmacs: 350, top1: 88.2, note: "after 22k"),
         Make(
             "revcol_huge_640",
-            width: 360,
-            layers: [1, 2, 6, 2],
-            columns: 8,
-            dropPath: 0.5,
+            huge,
+            image: 640,
             parameters: 2158,
             gmacs: 2537,
             top1: 90.0,
-            note: "after a pre-training on 168 million images that are not public",
-            image: 640,
-            huge: true
+            note: "after a pre-training on 168 million images that are not public"
         ),
-        Make(
-            "revcol_tiny_supervised",
-            width: 64,
-            layers: [2, 2, 4, 2],
-            columns: 4,
-            dropPath: 0.1,
-            parameters: 33.06,
-            gmacs: 4.5,
-            top1: 82.2,
-            note: "with the four heads and three decoders of training",
-            supervised: true
-        ),
-        Make(
-            "revcol_small_supervised",
-            width: 64,
-            layers: [2, 2, 4, 2],
-            columns: 8,
-            dropPath: 0.3,
-            parameters: null,
-            gmacs: 9.0,
-            top1: 83.5,
-            note: "with the four heads and three decoders of training",
-            supervised: true
-        ),
-        Make(
-            "revcol_base_supervised",
-            width: 72,
-            layers: [1, 1, 3, 2],
-            columns: 16,
-            dropPath: 0.4,
-            parameters: null,
-            gmacs: 16.6,
-            top1: 84.1,
-            note: "with the four heads and three decoders of training",
-            supervised: true
-        ),
+        Make("revcol_tiny_supervised", tiny with { Supervision = true }, parameters: 33.06, gmacs: 4.5, top1: 82.2, note: Supervised),
+        Make("revcol_small_supervised", small with { Supervision = true }, gmacs: 9.0, top1: 83.5, note: Supervised),
+        Make("revcol_base_supervised", basic with { Supervision = true }, gmacs: 16.6, top1: 84.1, note: Supervised),
         Variant.Micro(
             "revcol_micro_64",
-            "Reversible Column Networks, 2022, arXiv:2212.11696",
+            Paper,
             config: new Config(
                 ImageSize: (64, 64),
                 Widths: [24, 48, 96, 192],
@@ -480,29 +422,9 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
         ),
         Variant.Micro(
             "revcol_micro_supervised_64",
-            "Reversible Column Networks, 2022, arXiv:2212.11696",
+            Paper,
             config: new Config(ImageSize: (64, 64), Widths: [24, 48, 96, 192], Layers: [1, 1, 2, 1], Columns: 4, Classes: 10),
             create: config => new RevCol(config)
         ),
     ];
-
-    /// <summary>Norm and linear map of the pooled features.</summary>
-    private sealed partial class Classifier : Layer
-    {
-        private readonly Sequential classifier;
-
-        public Classifier(int width, int classes, double scale)
-        {
-            var linear = new Linear(width, classes);
-            Initialise(linear);
-            classifier = new Sequential(new LayerNorm(width, 1e-6), linear);
-            if (scale == 1)
-                return;
-            using var outside = Torch.NoGrad();
-            linear.Weight.Mul_(scale);
-            linear.Bias!.Mul_(scale);
-        }
-
-        protected override Tensor Forward(Tensor input) => classifier.Call(input);
-    }
 }

@@ -154,7 +154,7 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
         private readonly Linear fc1 = new(dim, dim);
         private readonly Linear fc2 = new(dim, dim);
 
-        protected override Tensor Forward(Tensor input) => fc2.Call(Shifted(fc1.Call(input).Gelu(), 1, 2));
+        protected override Tensor Forward(Tensor input) => fc2.Call(SpatialShift(fc1.Call(input).Gelu(), 1, 2));
     }
 
     /// <summary>Version 2 (section 3.2): three parts, two of them shifted, joined by split attention.</summary>
@@ -170,7 +170,7 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
         protected override Tensor Forward(Tensor input) // [B, H, W, C]
         {
             var parts = fc1.Call(input).Chunk(3, -1);
-            var branches = Torch.Stack([Shifted(parts[0], 1, 2), Shifted(parts[1], 2, 1), parts[2]], 1); // [B, 3, H, W, C]
+            var branches = Torch.Stack([SpatialShift(parts[0], 1, 2), SpatialShift(parts[1], 2, 1), parts[2]], 1); // [B, 3, H, W, C]
             var sum = branches.Sum([1, 2, 3]); // over the positions: not their mean
             if (Held)
                 sum = sum.Detach();
@@ -180,7 +180,7 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     }
 
     // Quarters of the channels move one position each way along the first dimension, then along the second; the last takes the rest.
-    private static Tensor Shifted(Tensor x, int first, int second)
+    private static Tensor SpatialShift(Tensor x, int first, int second)
     {
         var quarter = x.Size(3) / 4;
         return Torch.Cat(

@@ -77,13 +77,13 @@ public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<Op
         new("resmlp", Projecting, s => new(Square(Tokens(s)), Square(Tokens(s)) * s.Channels, Tokens(s))),
         new("gmlp", Projecting, s => new(Square(Tokens(s)), Square(Tokens(s)) * (long)(s.Expansion * s.Channels) / 2, Tokens(s))),
         new("vip", new(Axial, "static", "axial", true, "specific", "specific", "O(H^2+W^2+C^2)", "O(HWC(H+W+C))"), s =>
-            Gated(s, s.Height + s.Width - 1)
+            GatedCost(s, s.Height + s.Width - 1)
         ),
         new("s2mlpv1", Shifting, s => new(2 * Square(s.Channels), 2 * Tokens(s) * Square(s.Channels), 4)),
-        new("s2mlpv2", Shifting, s => Gated(s, 5)),
-        new("cyclemlp", Shifting, s => Gated(s, 2 * s.Kernel - 1)),
+        new("s2mlpv2", Shifting, s => GatedCost(s, 5)),
+        new("cyclemlp", Shifting, s => GatedCost(s, 2 * s.Kernel - 1)),
         new("asmlp", Shifting, s => new(4 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels), 2 * s.ShiftSize - 1)),
-        new("hiremlp", Shifting, s => Gated(s, 2 * s.Region - 1) with { Weights = (2 * s.Region + 3) * Square(s.Channels) }),
+        new("hiremlp", Shifting, s => GatedCost(s, 2 * s.Region - 1) with { Weights = (2 * s.Region + 3) * Square(s.Channels) }),
     ];
 
     /// <summary>An operator by name.</summary>
@@ -96,7 +96,7 @@ public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<Op
         );
 
     // Three branches of C x C, a projection of C x C, and a gate of C / 4 hidden values that is computed once per image.
-    private static OperatorCost Gated(OperatorSizes s, long reach) =>
+    private static OperatorCost GatedCost(OperatorSizes s, long reach) =>
         new(5 * Square(s.Channels), 4 * Tokens(s) * Square(s.Channels) + Square(s.Channels), reach);
 
     private static long Tokens(OperatorSizes s) => s.Height * (long)s.Width;

@@ -151,16 +151,16 @@ public sealed partial class Sret : Backbone<Sret.Config>
         Options = Options with { ImageSize = (height, width) };
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        posEmbed = new Parameter(Resampled(posEmbed).Clone());
+        posEmbed = new Parameter(Resample(posEmbed).Clone());
     }
 
-    private Tensor Resampled(Tensor table) => table.UpsampleBicubic2d([Options.ImageSize.Height / 8, Options.ImageSize.Width / 8], false);
+    private Tensor Resample(Tensor table) => table.UpsampleBicubic2d([Options.ImageSize.Height / 8, Options.ImageSize.Width / 8], false);
 
     /// <summary>Resamples positions, and fills in the positions of shared blocks where a file holds each tensor once.</summary>
     public override void AdaptStateDict(IDictionary<string, Tensor> state)
     {
         if (state.TryGetValue("pos_embed", out var table) && table.Dim == 4 && table.Shape != posEmbed.Shape)
-            state["pos_embed"] = Torch.Scope(() => Resampled(table));
+            state["pos_embed"] = Torch.Scope(() => Resample(table));
         var firstNames = new Dictionary<Tensor, string>(ReferenceEqualityComparer.Instance);
         foreach (var (name, tensor) in StateDict())
         {
@@ -339,43 +339,43 @@ public sealed partial class Sret : Backbone<Sret.Config>
 
     private const string Paper = "Sliced Recursive Transformer, 2021, arXiv:2111.05297";
 
+    private static readonly Config sretT = new(
+        ImageSize: (224, 224),
+        BaseDims: [32, 32, 32],
+        Depth: [4, 10, 6],
+        Blocks: [2, 5, 3],
+        Heads: [2, 4, 8],
+        Groups: [8, 4, 1],
+        PermutedGroups: [2, 1, 1],
+        MlpRatio: 3.6,
+        DropPath: 0.1
+    );
+    private static readonly Config sretLt = sretT with { MlpRatio = 4 };
+    private static readonly Config sretS = sretT with
+    {
+        BaseDims = [42, 42, 42],
+        Heads = [3, 6, 12],
+        MlpRatio = 3,
+        BetweenRatio = 2,
+        DropPath = 0.2,
+    };
+    private static readonly Config sret100 = sretT with { BaseDims = [40, 40, 40], Depth = [20, 50, 30] };
+
+    private static Config Unsliced(Config size) => size with { Groups = null, PermutedGroups = null, DropPath = 0 };
+
     private static Variant Make(
         string name,
-        int baseDim,
-        int firstHeads,
-        double mlpRatio,
-        double between,
-        int[]? groups,
-        int[]? permuted,
-        double? parameters,
-        double? gmacs,
-        double? top1,
-        string? note = null,
-        double dropPath = 0.1,
+        Config size,
         int image = 224,
-        int loops = 2
-    )
-    {
-        int[] blocks = [2, 5, 3];
-        return new(
+        double? parameters = null,
+        double? gmacs = null,
+        double? top1 = null,
+        string? note = null
+    ) =>
+        new(
             name,
             Paper: Paper,
-            Create: Variant.Configured(
-                new Config(
-                    ImageSize: (image, image),
-                    BaseDims: [baseDim, baseDim, baseDim],
-                    Depth: [.. blocks.Select(b => b * loops)],
-                    Blocks: blocks,
-                    Heads: [firstHeads, 2 * firstHeads, 4 * firstHeads],
-                    Groups: groups,
-                    PermutedGroups: permuted,
-                    MlpRatio: mlpRatio,
-                    BetweenRatio: between,
-                    Classes: 1000,
-                    DropPath: dropPath
-                ),
-                config => new Sret(config)
-            ),
+            Create: Variant.Configured(size with { ImageSize = (image, image) }, config => new Sret(config)),
             ImageSize: image,
             Parameters: parameters,
             GMacs: gmacs,
@@ -387,163 +387,35 @@ public sealed partial class Sret : Backbone<Sret.Config>
             },
             Note: note
         );
-    }
 
     /// <summary>The published models, <c>_unsliced</c> with attention over all tokens, and one of a hundred passes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "sret_t",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 3.6,
-            between: 1,
-            groups: [8, 4, 1],
-            permuted: [2, 1, 1],
-            parameters: 4.8,
-            gmacs: 1.1,
-            top1: 76.0,
-            note: "77.6 distilled"
-        ),
-        Make(
-            "sret_lt",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 4,
-            between: 1,
-            groups: [8, 4, 1],
-            permuted: [2, 1, 1],
-            parameters: 5.0,
-            gmacs: 1.2,
-            top1: 76.7,
-            note: "77.7 distilled"
-        ),
+        Make("sret_t", sretT, parameters: 4.8, gmacs: 1.1, top1: 76.0, note: "77.6 distilled"),
+        Make("sret_lt", sretLt, parameters: 5.0, gmacs: 1.2, top1: 76.7, note: "77.7 distilled"),
         Make(
             "sret_lt_16_14_1",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 4,
-            between: 1,
-            groups: [16, 14, 1],
-            permuted: [1, 1, 1],
+            sretLt with
+            {
+                Groups = [16, 14, 1],
+                PermutedGroups = [1, 1, 1],
+            },
             parameters: 5.0,
             gmacs: 1.2,
             top1: 76.6,
             note: "other slices"
         ),
-        Make(
-            "sret_s",
-            baseDim: 42,
-            firstHeads: 3,
-            mlpRatio: 3,
-            between: 2,
-            groups: [8, 4, 1],
-            permuted: [2, 1, 1],
-            parameters: 20.9,
-            gmacs: 4.2,
-            top1: 81.9,
-            dropPath: 0.2
-        ),
-        Make(
-            "sret_t_unsliced",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 3.6,
-            between: 1,
-            groups: null,
-            permuted: null,
-            parameters: 4.8,
-            gmacs: 1.4,
-            top1: 76.1,
-            note: "77.7 distilled",
-            dropPath: 0
-        ),
-        Make(
-            "sret_t_unsliced_384",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 3.6,
-            between: 1,
-            groups: null,
-            permuted: null,
-            parameters: 4.9,
-            gmacs: 6.4,
-            top1: 79.7,
-            note: "distilled",
-            dropPath: 0,
-            image: 384
-        ),
-        Make(
-            "sret_lt_unsliced",
-            baseDim: 32,
-            firstHeads: 2,
-            mlpRatio: 4,
-            between: 1,
-            groups: null,
-            permuted: null,
-            parameters: 5.0,
-            gmacs: 1.4,
-            top1: 76.8,
-            note: "77.9 distilled",
-            dropPath: 0
-        ),
-        Make(
-            "sret_s_unsliced",
-            baseDim: 42,
-            firstHeads: 3,
-            mlpRatio: 3,
-            between: 2,
-            groups: null,
-            permuted: null,
-            parameters: 20.9,
-            gmacs: 4.7,
-            top1: 82.0,
-            note: null,
-            dropPath: 0
-        ),
-        Make(
-            "sret_s_unsliced_384",
-            baseDim: 42,
-            firstHeads: 3,
-            mlpRatio: 3,
-            between: 2,
-            groups: null,
-            permuted: null,
-            parameters: 21.0,
-            gmacs: 18.5,
-            top1: 83.8,
-            note: "distilled",
-            dropPath: 0,
-            image: 384
-        ),
-        Make(
-            "sret_s_unsliced_512",
-            baseDim: 42,
-            firstHeads: 3,
-            mlpRatio: 3,
-            between: 2,
-            groups: null,
-            permuted: null,
-            parameters: 21.3,
-            gmacs: 42.8,
-            top1: 84.3,
-            note: "distilled",
-            dropPath: 0,
-            image: 512
-        ),
+        Make("sret_s", sretS, parameters: 20.9, gmacs: 4.2, top1: 81.9),
+        Make("sret_t_unsliced", Unsliced(sretT), parameters: 4.8, gmacs: 1.4, top1: 76.1, note: "77.7 distilled"),
+        Make("sret_t_unsliced_384", Unsliced(sretT), image: 384, parameters: 4.9, gmacs: 6.4, top1: 79.7, note: "distilled"),
+        Make("sret_lt_unsliced", Unsliced(sretLt), parameters: 5.0, gmacs: 1.4, top1: 76.8, note: "77.9 distilled"),
+        Make("sret_s_unsliced", Unsliced(sretS), parameters: 20.9, gmacs: 4.7, top1: 82.0),
+        Make("sret_s_unsliced_384", Unsliced(sretS), image: 384, parameters: 21.0, gmacs: 18.5, top1: 83.8, note: "distilled"),
+        Make("sret_s_unsliced_512", Unsliced(sretS), image: 512, parameters: 21.3, gmacs: 42.8, top1: 84.3, note: "distilled"),
         Make(
             "sret_100",
-            baseDim: 40,
-            firstHeads: 2,
-            mlpRatio: 3.6,
-            between: 1,
-            groups: [8, 4, 1],
-            permuted: [2, 1, 1],
-            parameters: null,
-            gmacs: null,
-            top1: null,
-            note: "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models",
-            loops: 10
+            sret100,
+            note: "a hundred passes at 14 million parameters; the paper does not give the settings of its very deep models"
         ),
         Variant.Micro(
             "sret_micro_64",

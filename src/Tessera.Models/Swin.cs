@@ -160,7 +160,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
         if (!Options.Dense)
             ExpectOwnSize(image);
-        var (below, right) = (Missing(height, Options.Patch), Missing(width, Options.Patch));
+        var (below, right) = (Padding(height, Options.Patch), Padding(width, Options.Patch));
         if (below + right > 0)
             image = image.ConstantPadNd([0, right, 0, below]);
         var x = patchEmbed.Call(image);
@@ -171,7 +171,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     }
 
     // How much a size lacks to the next multiple.
-    private static int Missing(int size, int multiple) => (multiple - size % multiple) % multiple;
+    private static int Padding(int size, int multiple) => (multiple - size % multiple) % multiple;
 
     /// <summary>Tokens after the last block of each stage, before they are merged, with the size of their map.</summary>
     private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
@@ -193,11 +193,11 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     /// <summary>The last two blocks, of plain and of shifted windows, of the last stages with more than one window.</summary>
     protected override IEnumerable<Insight> Insights(Tensor image)
     {
-        var attention = Recorded(image, "**.attention");
+        var attention = RecordDuring(image, "**.attention");
         var maps = FeatureMaps(image);
         foreach (var (i, stage) in layers.Index().Where(stage => maps[stage.Index].Map.Size(2) > stage.Item.Blocks[0].Side).TakeLast(2))
         foreach (var (j, block) in stage.Blocks.Index().TakeLast(2))
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"{(block.Shift > 0 ? "shifted windows" : "windows")}, stage {i + 1}",
                 attention[$"layers.{i}.blocks.{j}.attn.attention"],
                 (block.Side, block.Side),
@@ -205,7 +205,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
                 shift: block.Shift
             );
         if (maps[^1].Map.Size(2) <= layers[^1].Blocks[0].Side)
-            yield return Insight.Windowed(
+            yield return Insight.OfWindows(
                 $"window of stage {layers.Count}",
                 attention[$"layers.{layers.Count - 1}.blocks.{Options.Depths[^1] - 1}.attn.attention"],
                 (layers[^1].Blocks[0].Side, layers[^1].Blocks[0].Side),
@@ -317,7 +317,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         /// <summary>The mask of the shifted blocks on the padded map; null when there is none.</summary>
         public Tensor? Mask(int height, int width, Tensor like) =>
             blocks.FirstOrDefault(block => block.Shift > 0) is { } block
-                ? Windows.ShiftMask(height + Missing(height, block.Side), width + Missing(width, block.Side), block.Side, block.Shift, like)
+                ? Windows.ShiftMask(height + Padding(height, block.Side), width + Padding(width, block.Side), block.Side, block.Shift, like)
                 : null;
     }
 
@@ -373,7 +373,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var (batch, tokens, dim) = x.Shape;
             var map = norm1.Call(x).Reshape(batch, height, width, dim);
             // Zeros after the norm: padded tokens have the bias as query, key and value, and take part.
-            var (below, right) = (Missing(height, Side), Missing(width, Side));
+            var (below, right) = (Padding(height, Side), Padding(width, Side));
             if (below + right > 0)
                 map = map.ConstantPadNd([0, 0, 0, right, 0, below]);
             if (Shift > 0)
@@ -422,153 +422,90 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
 
     private const string Paper = "Swin Transformer: Hierarchical Vision Transformer using Shifted Windows, 2021, arXiv:2103.14030";
 
+    private static readonly Config tiny = new((224, 224), Dim: 96, Depths: [2, 2, 6, 2], Heads: [3, 6, 12, 24], DropPath: 0.2);
+    private static readonly Config small = tiny with { Depths = [2, 2, 18, 2], DropPath = 0.3 };
+    private static readonly Config basic = small with { Dim = 128, Heads = [4, 8, 16, 32], DropPath = 0.5 };
+    private static readonly Config large = small with { Dim = 192, Heads = [6, 12, 24, 48], DropPath = 0.2 };
+
     private static Variant Make(
         string name,
-        int dim,
-        int[] depths,
-        int[] heads,
-        int window,
-        int image,
-        double dropPath,
-        double? parameters,
-        double? gmacs,
-        double? top1,
-        string? note = null,
-        int patch = 4,
-        int classes = 1000
+        Config size,
+        double parameters,
+        double gmacs,
+        double top1,
+        int window = 7,
+        int image = 224,
+        string? note = null
     ) =>
         new(
             name,
             Paper: Paper,
-            Create: Variant.Configured(
-                new Config(
-                    ImageSize: (image, image),
-                    Dim: dim,
-                    Depths: depths,
-                    Heads: heads,
-                    Window: window,
-                    Patch: patch,
-                    Classes: classes,
-                    DropPath: dropPath
-                ),
-                config => new Swin(config)
-            ),
+            Create: Variant.Configured(size with { ImageSize = (image, image), Window = window }, config => new Swin(config)),
             ImageSize: image,
             Parameters: parameters,
             GMacs: gmacs,
             Top1: top1,
-            Dataset: classes == 1000 ? "ImageNet-1k" : "CIFAR-10",
-            Preprocessing: image == 32 ? Preprocessing.Cifar10 : Preprocessing.ImageNet with { CropRatio = image > 256 ? 1 : 0.9 },
+            Dataset: "ImageNet-1k",
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = image > 256 ? 1 : 0.9,
+            },
             Note: note
         );
 
     /// <summary>The published sizes, and a small one for images of 32 pixels.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "swin_tiny_patch4_window7_224",
-            dim: 96,
-            depths: [2, 2, 6, 2],
-            heads: [3, 6, 12, 24],
-            window: 7,
-            image: 224,
-            dropPath: 0.2,
-            parameters: 28.288,
-            gmacs: 4.5,
-            top1: 81.2,
-            note: "80.9 after ImageNet-22k"
-        ),
+        Make("swin_tiny_patch4_window7_224", tiny, parameters: 28.288, gmacs: 4.5, top1: 81.2, note: "80.9 after ImageNet-22k"),
         Make(
             "swin_tiny_c24_patch4_window8_256",
-            dim: 96,
-            depths: [2, 2, 6, 2],
-            heads: [4, 8, 16, 32],
+            tiny with
+            {
+                Heads = [4, 8, 16, 32],
+            },
             window: 8,
             image: 256,
-            dropPath: 0.2,
             parameters: 28.3,
             gmacs: 5.9,
             top1: 81.6
         ),
-        Make(
-            "swin_small_patch4_window7_224",
-            dim: 96,
-            depths: [2, 2, 18, 2],
-            heads: [3, 6, 12, 24],
-            window: 7,
-            image: 224,
-            dropPath: 0.3,
-            parameters: 49.6,
-            gmacs: 8.7,
-            top1: 83.2,
-            note: "83.2 after ImageNet-22k too"
-        ),
-        Make(
-            "swin_base_patch4_window7_224",
-            dim: 128,
-            depths: [2, 2, 18, 2],
-            heads: [4, 8, 16, 32],
-            window: 7,
-            image: 224,
-            dropPath: 0.5,
-            parameters: 87.8,
-            gmacs: 15.4,
-            top1: 83.5,
-            note: "85.2 after ImageNet-22k"
-        ),
+        Make("swin_small_patch4_window7_224", small, parameters: 49.6, gmacs: 8.7, top1: 83.2, note: "83.2 after ImageNet-22k too"),
+        Make("swin_base_patch4_window7_224", basic, parameters: 87.8, gmacs: 15.4, top1: 83.5, note: "85.2 after ImageNet-22k"),
         Make(
             "swin_base_patch4_window12_384",
-            dim: 128,
-            depths: [2, 2, 18, 2],
-            heads: [4, 8, 16, 32],
+            basic,
             window: 12,
             image: 384,
-            dropPath: 0.5,
             parameters: 87.9,
             gmacs: 47.1,
             top1: 84.5,
             note: "86.4 after ImageNet-22k"
         ),
-        Make(
-            "swin_large_patch4_window7_224",
-            dim: 192,
-            depths: [2, 2, 18, 2],
-            heads: [6, 12, 24, 48],
-            window: 7,
-            image: 224,
-            dropPath: 0.2,
-            parameters: 196.5,
-            gmacs: 34.5,
-            top1: 86.3,
-            note: "after ImageNet-22k"
-        ),
+        Make("swin_large_patch4_window7_224", large, parameters: 196.5, gmacs: 34.5, top1: 86.3, note: "after ImageNet-22k"),
         Make(
             "swin_large_patch4_window12_384",
-            dim: 192,
-            depths: [2, 2, 18, 2],
-            heads: [6, 12, 24, 48],
+            large,
             window: 12,
             image: 384,
-            dropPath: 0.2,
             parameters: 196.7,
             gmacs: 103.9,
             top1: 87.3,
             note: "after ImageNet-22k"
         ),
-        Make(
+        Variant.Micro(
             "swin_micro_patch2_window4_32",
-            dim: 64,
-            depths: [2, 4, 2],
-            heads: [2, 4, 8],
-            window: 4,
-            image: 32,
-            dropPath: 0.1,
-            parameters: null,
-            gmacs: null,
-            top1: null,
-            note: "not published: for CIFAR",
-            patch: 2,
-            classes: 10
+            Paper,
+            config: new Config(
+                ImageSize: (32, 32),
+                Dim: 64,
+                Depths: [2, 4, 2],
+                Heads: [2, 4, 8],
+                Window: 4,
+                Patch: 2,
+                Classes: 10,
+                DropPath: 0.1
+            ),
+            create: config => new Swin(config)
         ),
     ];
 }

@@ -134,7 +134,7 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
                 $"an image of {height} x {width} is smaller than one token: both sides must be at least {TokensToToken.Smallest}"
             );
         var (from, to) = (TokensToToken.Grid(Options.ImageSize), TokensToToken.Grid((height, width)));
-        posEmbed = PositionTable.Resized(posEmbed, from, to, NumPrefixTokens, PositionResampling.Bicubic);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, from, to, NumPrefixTokens, PositionResampling.Bicubic);
         Options = Options with { ImageSize = (height, width) };
     }
 
@@ -174,13 +174,13 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
 
         protected override Tensor Forward(Tensor input) // [B, C, H, W] -> [B, N, D]
         {
-            var x = attention1.Call(Joined(input, 0));
-            x = attention2.Call(Joined(AsMap(x, input, 1), 1));
-            return project.Call(Joined(AsMap(x, input, 2), 2));
+            var x = attention1.Call(Join(input, 0));
+            x = attention2.Call(Join(AsMap(x, input, 1), 1));
+            return project.Call(Join(AsMap(x, input, 2), 2));
         }
 
         // The neighbourhood of each position as one token: channels first, then rows and columns of the kernel.
-        private static Tensor Joined(Tensor map, int split)
+        private static Tensor Join(Tensor map, int split)
         {
             var (kernel, stride, padding) = splits[split];
             return map.Im2col((kernel, kernel), (1, 1), (padding, padding), stride, stride).Transpose(1, 2);

@@ -252,7 +252,7 @@ public sealed partial class TextCct : Backbone
 
     private static Variant Make(string kind, int size, int kernel, double? parameters = null, double? agNews = null)
     {
-        var (heads, ratio, dim) = size == 6 ? (4, 2.0, 256) : (2, 1.0, 128);
+        var (heads, ratio, dim) = size == 6 ? (Heads: 4, Ratio: 2.0, Dim: 256) : (Heads: 2, Ratio: 1.0, Dim: 128);
         if (kind == "transformer")
             dim = 300;
         var name = kind == "transformer" ? $"text_transformer_{size}" : $"text_{kind}_{size}_k{kernel}";

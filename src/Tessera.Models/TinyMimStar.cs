@@ -138,7 +138,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Options.Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Options.Grid, Prefix, PositionResampling.Bicubic);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Options.Grid, Prefix, PositionResampling.Bicubic);
         foreach (var block in blocks)
             block.Resize(before, Options.Grid);
     }
@@ -165,7 +165,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
                 state[name].Size(0) == RelativePositions.Rows(Options.Grid) + Block.Rest
                     ? Options.Grid
                     : Square(state[name].Size(0) - Block.Rest);
-            state[name] = Block.Resized(state[name], side, Options.Grid);
+            state[name] = Block.ResizeTable(state[name], side, Options.Grid);
         }
 
         static (int, int) Square(long rows) => (RelativePositions.SideOf(rows), RelativePositions.SideOf(rows));
@@ -214,7 +214,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
         }
 
         /// <summary>The table of another grid; the last rows stay.</summary>
-        internal static Tensor Resized(Tensor table, (int Height, int Width) from, (int Height, int Width) to) =>
+        internal static Tensor ResizeTable(Tensor table, (int Height, int Width) from, (int Height, int Width) to) =>
             from == to
                 ? table
                 : Torch.Scope(() =>
@@ -277,7 +277,7 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
             using var scope = new Scope();
             using var outside = Torch.NoGrad();
             relativePositionBiasTable = new Parameter(
-                Block.Resized(relativePositionBiasTable, from, to),
+                Block.ResizeTable(relativePositionBiasTable, from, to),
                 relativePositionBiasTable.RequiresGrad
             );
             index = Block.Index(to).Keep();

@@ -251,7 +251,7 @@ public partial class Vit : Backbone<Vit.Config>
         PatchEmbed.CheckSize(height, width, Options.Patch);
         var before = Grid;
         Options = Options with { ImageSize = (height, width) };
-        posEmbed = PositionTable.Resized(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
+        posEmbed = PositionTable.ResampleParameter(posEmbed, before, Grid, PositionPrefix, Options.Resampling);
     }
 
     /// <summary>
@@ -328,11 +328,11 @@ public partial class Vit : Backbone<Vit.Config>
         /// <inheritdoc/>
         protected override Tensor Forward(Tensor x)
         {
-            x = x + dropPath.Call(Scaled(ls1, attn.Call(norm1.Call(x))));
-            return x + dropPath.Call(Scaled(ls2, mlp.Call(norm2.Call(x))));
+            x = x + dropPath.Call(Scale(ls1, attn.Call(norm1.Call(x))));
+            return x + dropPath.Call(Scale(ls2, mlp.Call(norm2.Call(x))));
         }
 
-        private static Tensor Scaled(LayerScale? scale, Tensor x) => scale is null ? x : scale.Call(x);
+        private static Tensor Scale(LayerScale? scale, Tensor x) => scale is null ? x : scale.Call(x);
     }
 
     /// <summary>The tanh layer of the original pre-training heads.</summary>
@@ -344,64 +344,78 @@ public partial class Vit : Backbone<Vit.Config>
     }
 
     private const string Paper = "An Image is Worth 16x16 Words, 2020, arXiv:2010.11929";
+    private const string MaePaper = "Masked Autoencoders Are Scalable Vision Learners, 2021, arXiv:2111.06377";
+    private const string TinyMimPaper = "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296";
+    private const string Augreg = "augreg, 21k then 1k";
+    private const string Small = "not of the paper: for images of 32 pixels";
+    private const string MeanOfPatches = "fine-tuned; features are the mean of the patches";
+    private const string PretrainingHeads = "heads as in pre-training";
+
+    private static readonly Config micro = new(ImageSize: (32, 32), Patch: 4, Dim: 96, Depth: 6, Heads: 3);
+    private static readonly Config mini = micro with { Dim = 192 };
+    private static readonly Config tiny = new(ImageSize: (224, 224), Patch: 16, Dim: 192, Depth: 12, Heads: 3);
+    private static readonly Config tinyMim = tiny with { Heads = 6 };
+    private static readonly Config small = tiny with { Dim = 384, Heads = 6 };
+    private static readonly Config basic = tiny with { Dim = 768, Heads = 12 };
+    private static readonly Config large = tiny with { Dim = 1024, Depth = 24, Heads = 16 };
+    private static readonly Config huge = tiny with { Dim = 1280, Depth = 32, Heads = 16 };
 
     private static Variant Make(
         string name,
-        int dim,
-        int depth,
-        int heads,
-        int patch,
-        int image,
+        Config size,
         double parameters,
         double gmacs,
+        int patch = 16,
+        int image = 224,
         double? top1 = null,
         string? note = null,
-        Preprocessing? preprocessing = null
+        double? from1k = null,
+        double? original = null
     ) =>
         new(
             name,
             Paper: Paper,
-            Create: Variant.Configured(
-                new Config(ImageSize: (image, image), Patch: patch, Dim: dim, Depth: depth, Heads: heads, Classes: 1000, DropPath: 0),
-                config => new Vit(config)
-            ),
+            Create: Variant.Configured(size with { ImageSize = (image, image), Patch = patch }, config => new Vit(config)),
             ImageSize: image,
             Parameters: parameters,
             GMacs: gmacs,
             Top1: top1,
             Dataset: "ImageNet-1k",
-            Preprocessing: preprocessing ?? Preprocessing.Half with { CropRatio = image > 224 ? 1 : 0.9 },
-            Note: note
+            Preprocessing: Preprocessing.Half with
+            {
+                CropRatio = image > 224 ? 1 : 0.9,
+            },
+            Note: from1k is null && original is null
+                ? note
+                : note + Beside(from1k, "from 1k alone") + Beside(original, "by the original recipe")
         );
+
+    // The accuracy of other weights of the same model.
+    private static string Beside(double? top1, string training) =>
+        top1 is null ? "" : FormattableString.Invariant($"; {top1:F2} {training}");
 
     private static Variant Finetuned(
         string name,
-        int dim,
-        int depth,
-        int heads,
-        int patch,
+        Config size,
+        string paper,
         double parameters,
         double top1,
-        string paper,
-        int? lastHeads = null,
-        string? note = null
+        string note,
+        int patch = 16,
+        int? lastHeads = null
     ) =>
         new(
             name,
             Paper: paper,
             Create: Variant.Configured(
-                new Config(
-                    ImageSize: (224, 224),
-                    Patch: patch,
-                    Dim: dim,
-                    Depth: depth,
-                    Heads: heads,
-                    Classes: 1000,
-                    Pool: "avg",
-                    DropPath: 0.1,
-                    Resampling: PositionResampling.Bicubic,
-                    LastHeads: lastHeads
-                ),
+                size with
+                {
+                    Patch = patch,
+                    Pool = "avg",
+                    DropPath = 0.1,
+                    Resampling = PositionResampling.Bicubic,
+                    LastHeads = lastHeads,
+                },
                 config => new Vit(config)
             ),
             ImageSize: 224,
@@ -412,23 +426,18 @@ public partial class Vit : Backbone<Vit.Config>
             Note: note
         );
 
-    private static Variant Pretrained(string name, int dim, int heads, int lastHeads, double parameters) =>
+    private static Variant Pretrained(string name, Config size, int lastHeads, double parameters) =>
         new(
             name,
             Paper: TinyMimPaper,
             Create: Variant.Configured(
-                new Config(
-                    ImageSize: (224, 224),
-                    Patch: 16,
-                    Dim: dim,
-                    Depth: 12,
-                    Heads: heads,
-                    Classes: 1000,
-                    DropPath: 0.1,
-                    Resampling: PositionResampling.Bicubic,
-                    LastHeads: lastHeads,
-                    EvenDropPath: true
-                ),
+                size with
+                {
+                    DropPath = 0.1,
+                    Resampling = PositionResampling.Bicubic,
+                    LastHeads = lastHeads,
+                    EvenDropPath = true,
+                },
                 config => new Vit(config)
             ),
             ImageSize: 224,
@@ -438,300 +447,87 @@ public partial class Vit : Backbone<Vit.Config>
             Note: "for pre-training: the last block has the teacher's heads, stochastic depth is even"
         );
 
-    private const string MaePaper = "Masked Autoencoders Are Scalable Vision Learners, 2021, arXiv:2111.06377";
-    private const string TinyMimPaper = "TinyMIM: An Empirical Study of Distilling MIM Pre-trained Models, 2023, arXiv:2301.01296";
-
     /// <summary>The published sizes.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        Make(
-            "vit_tiny_patch16_224",
-            dim: 192,
-            depth: 12,
-            heads: 3,
-            patch: 16,
-            image: 224,
-            parameters: 5.72,
-            gmacs: 1.26,
-            top1: 75.45,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_tiny_patch16_384",
-            dim: 192,
-            depth: 12,
-            heads: 3,
-            patch: 16,
-            image: 384,
-            parameters: 5.79,
-            gmacs: 4.70,
-            top1: 78.45,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_small_patch32_224",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 32,
-            image: 224,
-            parameters: 22.88,
-            gmacs: 1.15,
-            top1: 76.00,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_small_patch32_384",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 32,
-            image: 384,
-            parameters: 22.92,
-            gmacs: 3.45,
-            top1: 80.48,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_small_patch16_224",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 16,
-            image: 224,
-            parameters: 22.05,
-            gmacs: 4.61,
-            top1: 81.41,
-            note: "augreg, 21k then 1k; 78.84 from 1k alone"
-        ),
-        Make(
-            "vit_small_patch16_384",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 16,
-            image: 384,
-            parameters: 22.20,
-            gmacs: 15.52,
-            top1: 83.80,
-            note: "augreg, 21k then 1k; 81.13 from 1k alone"
-        ),
-        Make(
-            "vit_base_patch32_224",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 32,
-            image: 224,
-            parameters: 88.22,
-            gmacs: 4.41,
-            top1: 80.74,
-            note: "augreg, 21k then 1k; 74.91 from 1k alone"
-        ),
+        Make("vit_tiny_patch16_224", tiny, parameters: 5.72, gmacs: 1.26, top1: 75.45, note: Augreg),
+        Make("vit_tiny_patch16_384", tiny, image: 384, parameters: 5.79, gmacs: 4.70, top1: 78.45, note: Augreg),
+        Make("vit_small_patch32_224", small, patch: 32, parameters: 22.88, gmacs: 1.15, top1: 76.00, note: Augreg),
+        Make("vit_small_patch32_384", small, patch: 32, image: 384, parameters: 22.92, gmacs: 3.45, top1: 80.48, note: Augreg),
+        Make("vit_small_patch16_224", small, parameters: 22.05, gmacs: 4.61, top1: 81.41, note: Augreg, from1k: 78.84),
+        Make("vit_small_patch16_384", small, image: 384, parameters: 22.20, gmacs: 15.52, top1: 83.80, note: Augreg, from1k: 81.13),
+        Make("vit_base_patch32_224", basic, patch: 32, parameters: 88.22, gmacs: 4.41, top1: 80.74, note: Augreg, from1k: 74.91),
         Make(
             "vit_base_patch32_384",
-            dim: 768,
-            depth: 12,
-            heads: 12,
+            basic,
             patch: 32,
             image: 384,
             parameters: 88.30,
             gmacs: 13.06,
             top1: 83.35,
-            note: "augreg, 21k then 1k; 78.75 from 1k alone"
+            note: Augreg,
+            from1k: 78.75
         ),
-        Make(
-            "vit_base_patch16_224",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 16,
-            image: 224,
-            parameters: 86.57,
-            gmacs: 17.58,
-            top1: 84.53,
-            note: "augreg, 21k then 1k; 79.14 from 1k alone; 81.79 by the original recipe"
-        ),
+        Make("vit_base_patch16_224", basic, parameters: 86.57, gmacs: 17.58, top1: 84.53, note: Augreg, from1k: 79.14, original: 81.79),
         Make(
             "vit_base_patch16_384",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 16,
+            basic,
             image: 384,
             parameters: 86.86,
             gmacs: 55.54,
             top1: 86.01,
-            note: "augreg, 21k then 1k; 81.10 from 1k alone; 84.21 by the original recipe"
+            note: Augreg,
+            from1k: 81.10,
+            original: 84.21
         ),
-        Make(
-            "vit_base_patch8_224",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 8,
-            image: 224,
-            parameters: 86.58,
-            gmacs: 78.22,
-            top1: null,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_small_patch8_224",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 8,
-            image: 224,
-            parameters: 22.0,
-            gmacs: 22.4,
-            top1: null,
-            note: "weights of self-supervised training only"
-        ),
-        Make(
-            "vit_large_patch32_384",
-            dim: 1024,
-            depth: 24,
-            heads: 16,
-            patch: 32,
-            image: 384,
-            parameters: 306.63,
-            gmacs: 45.31,
-            top1: 81.51,
-            note: "original recipe"
-        ),
-        Make(
-            "vit_large_patch16_224",
-            dim: 1024,
-            depth: 24,
-            heads: 16,
-            patch: 16,
-            image: 224,
-            parameters: 304.33,
-            gmacs: 61.60,
-            top1: 85.85,
-            note: "augreg, 21k then 1k"
-        ),
-        Make(
-            "vit_large_patch16_384",
-            dim: 1024,
-            depth: 24,
-            heads: 16,
-            patch: 16,
-            image: 384,
-            parameters: 304.72,
-            gmacs: 191.2,
-            top1: 87.09,
-            note: "augreg, 21k then 1k"
-        ),
-        Make("vit_large_patch14_224", dim: 1024, depth: 24, heads: 16, patch: 14, image: 224, parameters: 304.20, gmacs: 81.1),
-        Make(
-            "vit_micro_patch4_32",
-            dim: 96,
-            depth: 6,
-            heads: 3,
-            patch: 4,
-            image: 32,
-            parameters: 0.779,
-            gmacs: 0.048,
-            top1: null,
-            note: "not of the paper: for images of 32 pixels"
-        ),
-        Make(
-            "vit_mini_patch4_32",
-            dim: 192,
-            depth: 6,
-            heads: 3,
-            patch: 4,
-            image: 32,
-            parameters: 2.885,
-            gmacs: 0.183,
-            top1: null,
-            note: "not of the paper: for images of 32 pixels"
-        ),
+        Make("vit_base_patch8_224", basic, patch: 8, parameters: 86.58, gmacs: 78.22, note: Augreg),
+        Make("vit_small_patch8_224", small, patch: 8, parameters: 22.0, gmacs: 22.4, note: "weights of self-supervised training only"),
+        Make("vit_large_patch32_384", large, patch: 32, image: 384, parameters: 306.63, gmacs: 45.31, top1: 81.51, note: "original recipe"),
+        Make("vit_large_patch16_224", large, parameters: 304.33, gmacs: 61.60, top1: 85.85, note: Augreg),
+        Make("vit_large_patch16_384", large, image: 384, parameters: 304.72, gmacs: 191.2, top1: 87.09, note: Augreg),
+        Make("vit_large_patch14_224", large, patch: 14, parameters: 304.20, gmacs: 81.1),
+        Make("vit_micro_patch4_32", micro, patch: 4, image: 32, parameters: 0.779, gmacs: 0.048, note: Small),
+        Make("vit_mini_patch4_32", mini, patch: 4, image: 32, parameters: 2.885, gmacs: 0.183, note: Small),
         Make(
             "vit_huge_patch14_224",
-            dim: 1280,
-            depth: 32,
-            heads: 16,
+            huge,
             patch: 14,
-            image: 224,
             parameters: 632.05,
             gmacs: 167.4,
-            top1: null,
             note: "88.55 after JFT-300M at 518 pixels in the paper"
         ),
-        Finetuned(
-            "mae_vit_base_patch16",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 16,
-            parameters: 86.57,
-            top1: 83.66,
-            MaePaper,
-            note: "fine-tuned; features are the mean of the patches"
-        ),
-        Finetuned(
-            "mae_vit_large_patch16",
-            dim: 1024,
-            depth: 24,
-            heads: 16,
-            patch: 16,
-            parameters: 304.33,
-            top1: 85.95,
-            MaePaper,
-            note: "fine-tuned; features are the mean of the patches"
-        ),
-        Finetuned(
-            "mae_vit_huge_patch14",
-            dim: 1280,
-            depth: 32,
-            heads: 16,
-            patch: 14,
-            parameters: 632.05,
-            top1: 86.93,
-            MaePaper,
-            note: "fine-tuned; features are the mean of the patches"
-        ),
-        Pretrained("tinymim_vit_tiny_pretrain", dim: 192, heads: 6, lastHeads: 12, parameters: 5.72),
-        Pretrained("tinymim_vit_small_pretrain", dim: 384, heads: 6, lastHeads: 12, parameters: 22.05),
-        Pretrained("tinymim_vit_base_pretrain", dim: 768, heads: 12, lastHeads: 16, parameters: 86.57),
+        Finetuned("mae_vit_base_patch16", basic, paper: MaePaper, parameters: 86.57, top1: 83.66, note: MeanOfPatches),
+        Finetuned("mae_vit_large_patch16", large, paper: MaePaper, parameters: 304.33, top1: 85.95, note: MeanOfPatches),
+        Finetuned("mae_vit_huge_patch14", huge, paper: MaePaper, patch: 14, parameters: 632.05, top1: 86.93, note: MeanOfPatches),
+        Pretrained("tinymim_vit_tiny_pretrain", tinyMim, lastHeads: 12, parameters: 5.72),
+        Pretrained("tinymim_vit_small_pretrain", small, lastHeads: 12, parameters: 22.05),
+        Pretrained("tinymim_vit_base_pretrain", basic, lastHeads: 16, parameters: 86.57),
         Finetuned(
             "tinymim_vit_tiny_patch16",
-            dim: 192,
-            depth: 12,
-            heads: 6,
-            patch: 16,
+            tinyMim,
+            paper: TinyMimPaper,
+            lastHeads: 12,
             parameters: 5.72,
             top1: 75.8,
-            TinyMimPaper,
-            lastHeads: 12,
-            note: "heads as in pre-training"
+            note: PretrainingHeads
         ),
         Finetuned(
             "tinymim_vit_small_patch16",
-            dim: 384,
-            depth: 12,
-            heads: 6,
-            patch: 16,
+            small,
+            paper: TinyMimPaper,
+            lastHeads: 12,
             parameters: 22.05,
             top1: 83.0,
-            TinyMimPaper,
-            lastHeads: 12,
-            note: "heads as in pre-training"
+            note: PretrainingHeads
         ),
         Finetuned(
             "tinymim_vit_base_patch16",
-            dim: 768,
-            depth: 12,
-            heads: 12,
-            patch: 16,
+            basic,
+            paper: TinyMimPaper,
+            lastHeads: 16,
             parameters: 86.57,
             top1: 85.0,
-            TinyMimPaper,
-            lastHeads: 16,
-            note: "heads as in pre-training"
+            note: PretrainingHeads
         ),
     ];
 }

@@ -56,7 +56,7 @@ public sealed partial class VtFpn : Layer
         );
         backbone = new ResNet(config.Backbone with { Classes = 0 });
         lateral = new(
-            Enumerable.Range(0, Levels).Select(i => Initialised(new Conv2d(64 * config.Backbone.Expansion << i, config.Width, 1)))
+            Enumerable.Range(0, Levels).Select(i => Initialize(new Conv2d(64 * config.Backbone.Expansion << i, config.Width, 1)))
         );
         tokenizer = new(Enumerable.Range(0, Levels).Select(_ => new VisualTokenizer(sizes, recurrent: false)));
         transformer = new VisualTransformer(sizes);
@@ -70,7 +70,7 @@ public sealed partial class VtFpn : Layer
     /// <summary>The ResNet underneath, for its weights.</summary>
     public ResNet Backbone => backbone;
 
-    private static Conv2d Initialised(Conv2d conv)
+    private static Conv2d Initialize(Conv2d conv)
     {
         Init.KaimingNormal(conv.Weight);
         if (conv.Bias is { } bias)
@@ -112,14 +112,14 @@ public sealed partial class VtFpn : Layer
         public SegmentationHead(Config config)
         {
             levels = new(Enumerable.Range(0, Levels).Select(level => new Sequential([.. Branch(config, level)])));
-            predictor = Initialised(new Conv2d(config.HeadWidth, config.Classes, 1));
+            predictor = Initialize(new Conv2d(config.HeadWidth, config.Classes, 1));
         }
 
         private static IEnumerable<Layer> Branch(Config config, int level)
         {
             for (var i = 0; i < Math.Max(1, level); i++)
             {
-                yield return Initialised(new Conv2d(i == 0 ? config.Width : config.HeadWidth, config.HeadWidth, 3, 1, 1, bias: false));
+                yield return Initialize(new Conv2d(i == 0 ? config.Width : config.HeadWidth, config.HeadWidth, 3, 1, 1, bias: false));
                 yield return new GroupNorm(config.Groups, config.HeadWidth);
                 yield return new Relu();
                 if (level > 0)

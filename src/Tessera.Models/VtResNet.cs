@@ -81,7 +81,7 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
         if (config.Layers.Count != 4 || config.Layers[3] < 1)
             throw new ArgumentException("Layers must name three stages of blocks and at least one visual-token module", nameof(config));
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Take(3).Sum());
-        conv1 = ResNet.Initialised(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
+        conv1 = ResNet.Initialize(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
         bn1 = new BatchNorm(64);
         layer1 = ResNet.Stage(config.ResNet, 0, rates);
         layer2 = ResNet.Stage(config.ResNet, 1, rates);
@@ -147,7 +147,7 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
     {
         const int most = 8;
         var map = Maps(image)[^1];
-        var weights = Recorded(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
+        var weights = RecordDuring(image, $"vt.{vt.Count - 1}.tokenizer.attention").Single().Value[0, 0]; // [L, pixels]
         for (var token = 0; token < Math.Min(most, Options.Tokens); token++)
             yield return Insight.Map(
                 $"visual token {token + 1}",

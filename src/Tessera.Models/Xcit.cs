@@ -341,34 +341,36 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
 
     private static readonly (string Name, int Dim, int Depth, int Heads, bool TokensNorm, double Scale)[] sizes =
     [
-        ("nano_12", 128, 12, 4, false, 1),
-        ("tiny_12", 192, 12, 4, true, 1),
-        ("tiny_24", 192, 24, 4, true, 1e-5),
-        ("small_12", 384, 12, 8, true, 1),
-        ("small_24", 384, 24, 8, true, 1e-5),
-        ("medium_24", 512, 24, 8, true, 1e-5),
-        ("large_24", 768, 24, 16, true, 1e-5),
+        (Name: "nano_12", Dim: 128, Depth: 12, Heads: 4, TokensNorm: false, Scale: 1),
+        (Name: "tiny_12", Dim: 192, Depth: 12, Heads: 4, TokensNorm: true, Scale: 1),
+        (Name: "tiny_24", Dim: 192, Depth: 24, Heads: 4, TokensNorm: true, Scale: 1e-5),
+        (Name: "small_12", Dim: 384, Depth: 12, Heads: 8, TokensNorm: true, Scale: 1),
+        (Name: "small_24", Dim: 384, Depth: 24, Heads: 8, TokensNorm: true, Scale: 1e-5),
+        (Name: "medium_24", Dim: 512, Depth: 24, Heads: 8, TokensNorm: true, Scale: 1e-5),
+        (Name: "large_24", Dim: 768, Depth: 24, Heads: 16, TokensNorm: true, Scale: 1e-5),
     ];
 
     private static Variant Make(
         string size,
         int patch,
-        double? parameters,
-        double? gmacs,
-        double? top1,
-        string? note,
         QkvEmbedding embedding = QkvEmbedding.Linear,
         int image = 224,
-        int classes = 1000
+        int classes = 1000,
+        double? parameters = null,
+        double? gmacs = null,
+        double? top1 = null,
+        double? distilled = null,
+        double? at384 = null
     )
     {
         var (_, dim, depth, heads, tokensNorm, scale) = sizes.First(s => s.Name == size);
-        var suffix = embedding switch
+        var (suffix, note) = embedding switch
         {
-            QkvEmbedding.Separate => "_separate",
-            QkvEmbedding.PartiallyShared => "_partially_shared",
-            QkvEmbedding.FullyShared => "_fully_shared",
-            _ => "",
+            QkvEmbedding.Separate => ("_separate", "three networks of two layers (SNE)"),
+            QkvEmbedding.PartiallyShared => ("_partially_shared", "first layer shared (P-SNE)"),
+            QkvEmbedding.FullyShared => ("_fully_shared", "one network with codes (F-SNE)"),
+            _ when image == 32 => ("", "for small images: two stages of convolutions"),
+            _ => ("", FormattableString.Invariant($"400 epochs; {distilled:F1} distilled, {at384:F1} distilled at 384 pixels")),
         };
         return new(
             $"xcit_{size}_p{patch}{(image == 224 ? "" : $"_{image}")}{suffix}",
@@ -398,83 +400,32 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
         );
     }
 
-    // Both patches of a size: parameters, GMACs, accuracy at 224, with distillation, and with distillation at 384.
-    private static IEnumerable<Variant> Both(
-        string size,
-        (double Parameters, double GMacs, double Plain, double Distilled, double At384) p16,
-        (double Parameters, double GMacs, double Plain, double Distilled, double At384) p8
-    )
-    {
-        foreach (var (patch, f) in new[] { (16, p16), (8, p8) })
-            yield return Make(
-                size,
-                patch: patch,
-                parameters: f.Parameters,
-                gmacs: f.GMacs,
-                top1: f.Plain,
-                note: FormattableString.Invariant($"400 epochs; {f.Distilled:F1} distilled, {f.At384:F1} distilled at 384 pixels")
-            );
-    }
-
-    private static IEnumerable<Variant> Embeddings(
-        string size,
-        double? separate,
-        double? partiallyShared,
-        double? fullyShared,
-        double? top1
-    )
-    {
-        yield return Make(
-            size,
-            patch: 16,
-            parameters: separate,
-            gmacs: null,
-            top1: null,
-            note: "three networks of two layers (SNE)",
-            embedding: QkvEmbedding.Separate
-        );
-        yield return Make(
-            size,
-            patch: 16,
-            parameters: partiallyShared,
-            gmacs: null,
-            top1: null,
-            note: "first layer shared (P-SNE)",
-            embedding: QkvEmbedding.PartiallyShared
-        );
-        yield return Make(
-            size,
-            patch: 16,
-            parameters: fullyShared,
-            gmacs: null,
-            top1: top1,
-            note: "one network with codes (F-SNE)",
-            embedding: QkvEmbedding.FullyShared
-        );
-    }
-
     /// <summary>The published sizes, those with other embeddings, and one for small images.</summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [
-        .. Both("nano_12", p16: (3.05, 0.56, 69.9, 72.2, 75.4), p8: (3.05, 2.16, 73.8, 76.3, 77.8)),
-        .. Both("tiny_12", p16: (6.72, 1.24, 77.1, 78.6, 80.9), p8: (6.71, 4.81, 79.7, 81.2, 82.4)),
-        .. Both("tiny_24", p16: (12.12, 2.34, 79.4, 80.4, 82.6), p8: (12.11, 9.21, 81.9, 82.6, 83.7)),
-        .. Both("small_12", p16: (26.25, 4.82, 82.0, 83.3, 84.7), p8: (26.21, 18.69, 83.4, 84.2, 85.1)),
-        .. Both("small_24", p16: (47.67, 9.10, 82.6, 83.9, 85.1), p8: (47.63, 35.81, 83.9, 84.9, 85.6)),
-        .. Both("medium_24", p16: (84.40, 16.13, 82.7, 84.3, 85.4), p8: (84.32, 63.52, 83.7, 85.1, 85.8)),
-        .. Both("large_24", p16: (189.10, 35.86, 82.9, 84.9, 85.8), p8: (188.93, 141.2, 84.4, 85.4, 86.0)),
-        .. Embeddings("nano_12", separate: 3.648, partiallyShared: 3.251, fullyShared: 3.056, top1: 71.4),
-        .. Embeddings("tiny_12", separate: null, partiallyShared: null, fullyShared: null, top1: 77.8),
-        .. Embeddings("small_12", separate: null, partiallyShared: null, fullyShared: null, top1: 82.1),
-        Make(
-            "nano_12",
-            patch: 4,
-            parameters: null,
-            gmacs: null,
-            top1: null,
-            note: "for small images: two stages of convolutions",
-            image: 32,
-            classes: 10
-        ),
+        Make("nano_12", patch: 16, parameters: 3.05, gmacs: 0.56, top1: 69.9, distilled: 72.2, at384: 75.4),
+        Make("nano_12", patch: 8, parameters: 3.05, gmacs: 2.16, top1: 73.8, distilled: 76.3, at384: 77.8),
+        Make("tiny_12", patch: 16, parameters: 6.72, gmacs: 1.24, top1: 77.1, distilled: 78.6, at384: 80.9),
+        Make("tiny_12", patch: 8, parameters: 6.71, gmacs: 4.81, top1: 79.7, distilled: 81.2, at384: 82.4),
+        Make("tiny_24", patch: 16, parameters: 12.12, gmacs: 2.34, top1: 79.4, distilled: 80.4, at384: 82.6),
+        Make("tiny_24", patch: 8, parameters: 12.11, gmacs: 9.21, top1: 81.9, distilled: 82.6, at384: 83.7),
+        Make("small_12", patch: 16, parameters: 26.25, gmacs: 4.82, top1: 82.0, distilled: 83.3, at384: 84.7),
+        Make("small_12", patch: 8, parameters: 26.21, gmacs: 18.69, top1: 83.4, distilled: 84.2, at384: 85.1),
+        Make("small_24", patch: 16, parameters: 47.67, gmacs: 9.10, top1: 82.6, distilled: 83.9, at384: 85.1),
+        Make("small_24", patch: 8, parameters: 47.63, gmacs: 35.81, top1: 83.9, distilled: 84.9, at384: 85.6),
+        Make("medium_24", patch: 16, parameters: 84.40, gmacs: 16.13, top1: 82.7, distilled: 84.3, at384: 85.4),
+        Make("medium_24", patch: 8, parameters: 84.32, gmacs: 63.52, top1: 83.7, distilled: 85.1, at384: 85.8),
+        Make("large_24", patch: 16, parameters: 189.10, gmacs: 35.86, top1: 82.9, distilled: 84.9, at384: 85.8),
+        Make("large_24", patch: 8, parameters: 188.93, gmacs: 141.2, top1: 84.4, distilled: 85.4, at384: 86.0),
+        Make("nano_12", patch: 16, embedding: QkvEmbedding.Separate, parameters: 3.648),
+        Make("nano_12", patch: 16, embedding: QkvEmbedding.PartiallyShared, parameters: 3.251),
+        Make("nano_12", patch: 16, embedding: QkvEmbedding.FullyShared, parameters: 3.056, top1: 71.4),
+        Make("tiny_12", patch: 16, embedding: QkvEmbedding.Separate),
+        Make("tiny_12", patch: 16, embedding: QkvEmbedding.PartiallyShared),
+        Make("tiny_12", patch: 16, embedding: QkvEmbedding.FullyShared, top1: 77.8),
+        Make("small_12", patch: 16, embedding: QkvEmbedding.Separate),
+        Make("small_12", patch: 16, embedding: QkvEmbedding.PartiallyShared),
+        Make("small_12", patch: 16, embedding: QkvEmbedding.FullyShared, top1: 82.1),
+        Make("nano_12", patch: 4, image: 32, classes: 10),
     ];
 }

@@ -125,7 +125,7 @@ public sealed class LossTests
         model.Eval();
         var batch = Tiny.Source().Epoch(0).First();
         double Of(Supervised objective, Batch given) => objective.Compute(given, new(0, 1, 0, 1)).Total.ToDouble();
-        var smoothed = ClassificationLosses.Smoothed(batch.Labels(), TinyModel.Labels, 0.3);
+        var smoothed = ClassificationLosses.SmoothLabels(batch.Labels(), TinyModel.Labels, 0.3);
         Assert.Equal([0.1f, 0.8f], smoothed.ToArray<float>().Select(v => MathF.Round(v, 5)).Distinct().Order());
         var bce = Of(new(model, 0.3, ClassificationLoss.Bce), batch);
         Assert.Equal(bce, Of(new(model, 0, ClassificationLoss.Bce), batch.WithSoft(smoothed)), 1e-6);

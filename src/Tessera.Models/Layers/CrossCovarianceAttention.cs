@@ -91,8 +91,8 @@ public sealed partial class CrossCovarianceAttention : Layer
     protected override Tensor Forward(Tensor input) // [B, N, D]
     {
         var (query, key, value) = Embed(input);
-        query = Normalised(Heads(Record("queries", query))); // [B, h, d, N]
-        key = Normalised(Heads(Record("keys", key)));
+        query = Normalize(Heads(Record("queries", query))); // [B, h, d, N]
+        key = Normalize(Heads(Record("keys", key)));
         var weights = Record("attention", (query.Matmul(key.MT) * temperature).Softmax(-1)); // [B, h, d, d]
         var mixed = weights.Matmul(Heads(Record("values", value)));
         return proj.Call(mixed.Permute(0, 3, 1, 2).Flatten(2));
@@ -126,7 +126,7 @@ public sealed partial class CrossCovarianceAttention : Layer
         => x.Unflatten(2, heads, dim / heads).Permute(0, 2, 3, 1);
 
     // Along the tokens, not the channels.
-    private static Tensor Normalised(Tensor x) => x / x.Norm(2, -1, true).ClampMin(1e-12);
+    private static Tensor Normalize(Tensor x) => x / x.Norm(2, -1, true).ClampMin(1e-12);
 
     /// <summary>Two linear maps with ReLU in between.</summary>
     private sealed partial class TwoLayers(int inputs, int hidden, int outputs) : Layer

@@ -58,7 +58,7 @@ public static class PositionTable
 
     /// <summary>A parameter of another grid in place of a table, outside of any graph.</summary>
     /// <inheritdoc cref="Resample"/>
-    internal static Parameter Resized(
+    internal static Parameter ResampleParameter(
         Parameter table,
         (int Height, int Width) from,
         (int Height, int Width) to,

@@ -13,7 +13,7 @@ public static class SecondOrder
     /// <param name="perChannel">Removes a mean per channel, as the paper reads; otherwise one number per matrix, as its code does.</param>
     /// <returns>[B, m, m].</returns>
     public static Tensor CrossCovariance(Tensor a, Tensor b, bool perChannel = false) =>
-        Torch.Scope(() => Centred(a, perChannel).MT.Matmul(Centred(b, perChannel)) / a.Size(1));
+        Torch.Scope(() => Center(a, perChannel).MT.Matmul(Center(b, perChannel)) / a.Size(1));
 
     /// <summary>
     /// X^T X / m of tokens without their mean. The division by the width, not by the number of tokens, is that of the published code.
@@ -24,11 +24,11 @@ public static class SecondOrder
     public static Tensor Covariance(Tensor x, bool perChannel = false) =>
         Torch.Scope(() =>
         {
-            var centred = Centred(x, perChannel);
+            var centred = Center(x, perChannel);
             return centred.MT.Matmul(centred) / x.Size(2);
         });
 
-    private static Tensor Centred(Tensor x, bool perChannel) => x - x.Mean(perChannel ? [1] : [1, 2], true);
+    private static Tensor Center(Tensor x, bool perChannel) => x - x.Mean(perChannel ? [1] : [1, 2], true);
 
     /// <summary>
     /// The square root of symmetric matrices by Newton and Schulz: scaled by the trace before, by its root after. Runs in float32

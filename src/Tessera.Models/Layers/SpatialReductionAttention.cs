@@ -60,13 +60,13 @@ public sealed partial class SpatialReductionAttention : Module<(Tensor Tokens, i
         var (batch, tokens, dim) = x.Shape;
         var query = q.Call(x).Reshape(batch, tokens, heads, dim / heads).Transpose(1, 2); // [B, h, N, d]
         // 2 of [B, h, M, d]
-        var packed = kv.Call(Reduced(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
+        var packed = kv.Call(Reduce(x, height, width)).Reshape(batch, -1, 2, heads, dim / heads).Permute(2, 0, 3, 1, 4).Unbind();
         var (key, value) = (packed[0], packed[1]);
         var mixed = Attention.Apply(this, query, key, value);
         return drop.Call(proj.Call(mixed.Transpose(1, 2).Reshape(batch, tokens, dim)));
     }
 
-    private Tensor Reduced(Tensor x, int height, int width) // [B, N, D] -> [B, M, D]
+    private Tensor Reduce(Tensor x, int height, int width) // [B, N, D] -> [B, M, D]
     {
         if (sr is null || norm is null)
             return x;

@@ -34,11 +34,11 @@ public static class TokenMatrix
 
     /// <summary>[..., h w] of one grid to [..., h' w'] of another, scaled to keep the sum of a row.</summary>
     public static Tensor Columns(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
-        Resized(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
+        Resize(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
 
     /// <summary>[h w, n] of one grid to [h' w', n] of another.</summary>
-    public static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resized(weight.T(), from, to).T();
+    public static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resize(weight.T(), from, to).T();
 
-    private static Tensor Resized(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
+    private static Tensor Resize(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
         weight.Reshape(1, -1, from.Height, from.Width).UpsampleBilinear2d((to.Height, to.Width), false).Reshape(weight.Size(0), -1);
 }

@@ -2,10 +2,10 @@ namespace Tessera.Training.Drawing;
 
 /// <summary>A curve.</summary>
 /// <param name="Name">Its name in the legend.</param>
-/// <param name="Colour">Number of its colour in the page's palette, from 0.</param>
+/// <param name="Color">Number of its colour in the page's palette, from 0.</param>
 /// <param name="Points">x and y, in ascending order of x.</param>
 /// <param name="Marked">Whether each point is marked.</param>
-internal sealed record Series(string Name, int Colour, IReadOnlyList<(double X, double Y)> Points, bool Marked = false);
+internal sealed record Series(string Name, int Color, IReadOnlyList<(double X, double Y)> Points, bool Marked = false);
 
 /// <summary>Curves over one axis, as SVG.</summary>
 /// <param name="Title">Title above the chart.</param>
@@ -58,17 +58,17 @@ internal sealed record LineChart(string Title, string XLabel, IReadOnlyList<Seri
         {
             var line = Svg.Polyline(Thin(curve.Points).Select(p => (X(p.X), Y(p.Y))));
             var marks = curve.Marked ? Svg.Lines(curve.Points, point => Mark(curve, point)) : "";
-            return $"""<path class="line s{curve.Colour}" d="{line}"/>{marks}""";
+            return $"""<path class="line s{curve.Color}" d="{line}"/>{marks}""";
         }
 
         string Mark(Series curve, (double X, double Y) point) =>
             $"""
-                <circle class="f{curve.Colour}" cx="{Html.At(X(point.X))}" cy="{Html.At(Y(point.Y))}" r="3.2">
+                <circle class="f{curve.Color}" cx="{Html.At(X(point.X))}" cy="{Html.At(Y(point.Y))}" r="3.2">
                 <title>{Html.At(point.X)}: {Html.Encode(Format(point.Y))}</title></circle>
                 """;
     }
 
-    private static string LegendEntry(Series curve) => $"""<span><i class="b{curve.Colour}"></i>{Html.Encode(curve.Name)}</span>""";
+    private static string LegendEntry(Series curve) => $"""<span><i class="b{curve.Color}"></i>{Html.Encode(curve.Name)}</span>""";
 
     // More points than pixels would only make the page heavy: a stretch of points is drawn as its mean.
     private static IEnumerable<(double X, double Y)> Thin(IReadOnlyList<(double X, double Y)> points)

@@ -2,10 +2,10 @@ namespace Tessera.Training.Drawing;
 
 /// <summary>A named point.</summary>
 /// <param name="Name">Name beside the point.</param>
-/// <param name="Colour">Number of its colour in the page's palette.</param>
+/// <param name="Color">Number of its colour in the page's palette.</param>
 /// <param name="X">x, above 0.</param>
 /// <param name="Y">y, any number.</param>
-internal sealed record Dot(string Name, int Colour, double X, double Y);
+internal sealed record Dot(string Name, int Color, double X, double Y);
 
 /// <summary>Points over a logarithmic axis with their Pareto front, as SVG.</summary>
 /// <param name="Title">Title above the chart.</param>
@@ -76,7 +76,7 @@ internal sealed record ScatterChart(
 
         string Circle(Dot dot, bool inFront) =>
             $"""
-                <circle class="f{dot.Colour}" cx="{Html.At(X(dot.X))}" cy="{Html.At(Y(dot.Y))}" r="{(inFront ? "5" : "3.6")}">
+                <circle class="f{dot.Color}" cx="{Html.At(X(dot.X))}" cy="{Html.At(Y(dot.Y))}" r="{(inFront ? "5" : "3.6")}">
                 <title>{Html.Encode(dot.Name)}: {Html.Encode(FormatX(dot.X))}, {Html.Encode(FormatY(dot.Y))}</title></circle>
                 """;
     }

@@ -28,12 +28,12 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         var native = Registry.Get(recipe.Name).ImageSize;
         try
         {
-            return Loaded(options, path, recipe.NewHead);
+            return Load(options, path, recipe.NewHead);
         }
         catch (StateDictException) when (options.ImageSize is { } size && size != (native, native))
         {
             // Where the table alone does not tell which size it is for: that of the published weights.
-            return Resized(Loaded(options with { ImageSize = (native, native) }, path, recipe.NewHead));
+            return Resize(Load(options with { ImageSize = (native, native) }, path, recipe.NewHead));
         }
     }
 
@@ -43,10 +43,10 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         var (content, weights) = bundle.Read();
         var newHead = recipe.NewHead ?? !content.Facts.Classes.SequenceEqual(facts.Classes);
         var path = bundle.WeightsPath(weights, ema: recipe.WeightsEma);
-        return Resized(Loaded(options with { ImageSize = content.Options.ImageSize }, path, newHead));
+        return Resize(Load(options with { ImageSize = content.Options.ImageSize }, path, newHead));
     }
 
-    private Backbone Loaded(ModelOptions built, string path, bool? newHead)
+    private Backbone Load(ModelOptions built, string path, bool? newHead)
     {
         var model = task.CreateModel(recipe.Name, built);
         Pretrained.Load(model, path, new() { ReplaceHead = newHead ?? true });
@@ -55,7 +55,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         return model;
     }
 
-    private Backbone Resized(Backbone model)
+    private Backbone Resize(Backbone model)
     {
         if (options.ImageSize is { } size && size != model.ImageSize)
             model.Resize(size.Height, size.Width);

@@ -75,6 +75,6 @@ public static class AttentionRollout
         internal HeatMap Block(int index) => Draw($"block {index + 1}", Blocks[index]);
 
         private HeatMap Draw(string name, Tensor attention) =>
-            HeatMap.Scaled(name, Reader.Matmul(attention)[0].Slice(0, Prefix).ToArray<double>(), Grid.Height, Grid.Width);
+            HeatMap.Normalize(name, Reader.Matmul(attention)[0].Slice(0, Prefix).ToArray<double>(), Grid.Height, Grid.Width);
     }
 }

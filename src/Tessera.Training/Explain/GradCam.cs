@@ -60,7 +60,7 @@ public static class GradCam
                 return null;
             var places = values.To(DType.Float32).Reshape(values.Size(0), -1); // [C, N]
             var weights = gradient.To(DType.Float32).Reshape(values.Size(0), -1).Mean([1], true); // [C, 1]
-            return HeatMap.Scaled("Grad-CAM", (weights * places).Sum([0]).Relu().ToArray<double>(), height, width);
+            return HeatMap.Normalize("Grad-CAM", (weights * places).Sum([0]).Relu().ToArray<double>(), height, width);
         }
     }
 }

@@ -21,7 +21,7 @@ public sealed record HeatMap(string Name, double[] Values, int Height, int Width
     /// <summary>What a model shows, ready to be drawn; without values the image stays as it is beneath.</summary>
     internal static HeatMap Of(Insight insight) =>
         (
-            insight is { IsPresence: false, Values.Length: > 0 } ? Scaled(insight.Name, insight.Values, insight.Height, insight.Width)
+            insight is { IsPresence: false, Values.Length: > 0 } ? Normalize(insight.Name, insight.Values, insight.Height, insight.Width)
             : insight.Values.Length > 0 ? new(insight.Name, insight.Values, insight.Height, insight.Width)
             : new(insight.Name, [1], 1, 1)
         ) with
@@ -32,7 +32,7 @@ public sealed record HeatMap(string Name, double[] Values, int Height, int Width
         };
 
     /// <summary>A map of any values, scaled so that they reach from 0 to 1; all 0 when they are equal.</summary>
-    internal static HeatMap Scaled(string name, double[] values, int height, int width)
+    internal static HeatMap Normalize(string name, double[] values, int height, int width)
     {
         var (low, high) = (values.Min(), values.Max());
         return new(name, [.. values.Select(v => high > low ? (v - low) / (high - low) : 0)], height, width);

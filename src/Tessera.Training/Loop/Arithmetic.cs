@@ -7,10 +7,12 @@ namespace Tessera.Training.Loop;
 /// <param name="PeakGflops">Products of matrices, measured, in 10^9 operations a second; null where that is not known.</param>
 public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
 {
-    /// <summary>10^9 operations a second.</summary>
+    /// <summary>Rate of computing in 10^9 operations a second.</summary>
+    /// <param name="samplesPerSecond">Measured speed of the training.</param>
     public double Gflops(double samplesPerSecond) => GigaOperations * samplesPerSecond;
 
-    /// <summary>Share of the peak.</summary>
+    /// <summary>Rate of computing as a share of the peak; null where the peak is not known.</summary>
+    /// <param name="samplesPerSecond">Measured speed of the training.</param>
     public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
 
     internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)

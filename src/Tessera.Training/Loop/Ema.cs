@@ -10,8 +10,8 @@ public sealed class Ema : IDisposable
     private readonly double decay;
 
     /// <summary>Begins with the module's present values.</summary>
-    /// <param name="module">What is averaged.</param>
-    /// <param name="decay">d, in [0, 1).</param>
+    /// <param name="module">The module whose state dict is averaged.</param>
+    /// <param name="decay">Share d of the old average, in [0, 1), such as 0.9999; the range is not checked here.</param>
     public Ema(Module module, double decay)
     {
         this.decay = decay;

@@ -8,10 +8,10 @@ namespace Tessera.Training.Loop;
 /// Gathers the gradients of a step. When the memory does not suffice, the samples that pass at a time are halved and the step
 /// begins again; the gradients are those of the whole step all the same, since each part counts by its share of the samples.
 /// </summary>
-/// <param name="setup">The training.</param>
+/// <param name="setup">Objective, data and options of the training.</param>
 /// <param name="phase">The phase whose gradients are gathered.</param>
-/// <param name="device">Where.</param>
-/// <param name="smaller">Told how many samples pass at a time from now on.</param>
+/// <param name="device">Device of the objective's networks.</param>
+/// <param name="smaller">Receives the new number of samples that pass at a time.</param>
 /// <param name="workers">The processes that share the batches; null for one.</param>
 internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device device, Action<int> smaller, Workers? workers)
 {
@@ -28,9 +28,9 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
     internal int? Largest { get; set; } = setup.Options.MicroBatch;
 
     /// <summary>Computes the gradients of the batches; each loss is weighted by the number of its samples.</summary>
-    /// <param name="batches">Of one step.</param>
-    /// <param name="progress">Where training stands.</param>
-    /// <param name="start">Where a step that is done again begins.</param>
+    /// <param name="batches">Batches of one step; more than one where gradients are accumulated.</param>
+    /// <param name="progress">Step and epoch of the training.</param>
+    /// <param name="start">State to which a repeated step returns.</param>
     /// <exception cref="NonFiniteLossException">A loss is infinite or no number.</exception>
     /// <exception cref="StepMemoryException">A single sample, or a batch that cannot be divided, does not fit.</exception>
     internal StepMetrics Gather(IReadOnlyList<Batch> batches, Progress progress, StepSnapshot start)

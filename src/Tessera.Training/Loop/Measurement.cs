@@ -11,11 +11,11 @@ public static class Measurement
     /// Passes every batch to an evaluator; a batch that does not fit into memory passes in parts with the same result. The mode of the
     /// model is restored afterwards.
     /// </summary>
-    /// <param name="model">What is measured.</param>
+    /// <param name="model">The model that is measured.</param>
     /// <param name="batches">Samples; their tensors are freed.</param>
     /// <param name="evaluator">Runs the model and gathers the figures.</param>
-    /// <param name="precision">Type of products.</param>
-    /// <param name="done">Told the number of samples so far.</param>
+    /// <param name="precision">Type in which products are computed; float32 by default.</param>
+    /// <param name="done">Receives the number of samples so far.</param>
     /// <param name="group">
     /// Processes that measure together, each its share of every batch: all get the figures of the whole. Null for one process.
     /// </param>

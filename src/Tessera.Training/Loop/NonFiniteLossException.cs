@@ -45,7 +45,7 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(batch.Indices)}: "
+                $"the loss is {loss} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Join(batch.Indices)}: "
                     + $"{what}; {string.Join(", ", advice)}"
             )
         )
@@ -58,10 +58,10 @@ public sealed class NonFiniteLossException : Exception
 
     /// <summary>The loss was finite, its gradients were not.</summary>
     /// <param name="parameter">The first parameter whose gradient is not; null where only the norm of all overflowed.</param>
-    /// <param name="samples">Of the step.</param>
-    /// <param name="progress">Where training stands.</param>
-    /// <param name="loss">Of the step.</param>
-    /// <param name="learningRate">Of the step.</param>
+    /// <param name="samples">Positions of the step's samples in their data set.</param>
+    /// <param name="progress">Step and epoch of the training.</param>
+    /// <param name="loss">Loss of the step, which is finite.</param>
+    /// <param name="learningRate">Learning rate of the step.</param>
     internal static NonFiniteLossException OfGradients(
         string? parameter,
         IReadOnlyList<int> samples,
@@ -74,7 +74,7 @@ public sealed class NonFiniteLossException : Exception
         return new(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Listed(samples)}, although the loss is {loss:G4}; "
+                $"{what} at step {progress.Step} (epoch {progress.Epoch + 1}), samples {Join(samples)}, although the loss is {loss:G4}; "
                     + $"try a lower optimizer.lr (now {learningRate:G3}), a longer schedule.warmup, train.precision=fp32"
             )
         )
@@ -85,7 +85,7 @@ public sealed class NonFiniteLossException : Exception
         };
     }
 
-    /// <summary>What a process that trains together with others has found.</summary>
+    /// <summary>The error of another process that trains together with this one.</summary>
     internal static NonFiniteLossException OfRank(int rank, IReadOnlyList<int> samples, string message, Progress progress) =>
         new($"rank {rank}: {message}") { Step = progress.Step, Samples = samples };
 
@@ -98,7 +98,7 @@ public sealed class NonFiniteLossException : Exception
             Where = Where,
         };
 
-    private static string Listed(IReadOnlyList<int> samples) =>
+    private static string Join(IReadOnlyList<int> samples) =>
         string.Join(", ", samples.Take(8)) + (samples.Count > 8 ? $", ... ({samples.Count} in all)" : "");
 
     private static (string? Where, string What) Find(Objective objective, Phase phase, Batch batch, Progress progress)

@@ -1,7 +1,9 @@
 namespace Tessera.Training.Loop;
 
-/// <summary>What happens when a loss or a gradient is not finite: how often a step may be left out, and training go back.</summary>
-/// <param name="options">What the recipe says.</param>
+/// <summary>
+/// Decides about a loss or gradient that is not finite: it counts the skipped steps and the rollbacks and holds their limits.
+/// </summary>
+/// <param name="options">Action and limits that the recipe sets.</param>
 internal sealed class NonFinitePolicy(TrainOptions options)
 {
     /// <summary>Steps in a row that were left out so far.</summary>
@@ -16,10 +18,10 @@ internal sealed class NonFinitePolicy(TrainOptions options)
     /// <summary>Whether training goes back to a checkpoint.</summary>
     internal bool RollsBack => options.NonFinite == NonFiniteAction.Rollback;
 
-    /// <summary>A step was good.</summary>
+    /// <summary>Counts a good step: the row of skipped steps ends.</summary>
     internal void Passed() => Skipped = 0;
 
-    /// <summary>A step is left out.</summary>
+    /// <summary>Counts a skipped step.</summary>
     /// <exception cref="NonFiniteLossException">Too many were left out in a row.</exception>
     internal void Skip(NonFiniteLossException error)
     {
@@ -35,6 +37,6 @@ internal sealed class NonFinitePolicy(TrainOptions options)
             ? Rollbacks + 1
             : throw error.After($"the run has gone back to a checkpoint {Rollbacks} times already (train.non_finite_limit)");
 
-    /// <summary>Goes on from where a checkpoint stood.</summary>
+    /// <summary>Takes the counts of a checkpoint over.</summary>
     internal void Restore(int skipped, int rollbacks) => (Skipped, Rollbacks) = (skipped, rollbacks);
 }

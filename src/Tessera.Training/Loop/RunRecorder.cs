@@ -13,11 +13,11 @@ internal sealed class RunRecorder : IDisposable
     private readonly RunLog? log;
     private readonly UnreadableLog unreadable;
 
-    /// <param name="setup">The training.</param>
-    /// <param name="run">Where log and checkpoints go; null keeps nothing.</param>
-    /// <param name="workers">The processes; null for one.</param>
-    /// <param name="device">Where the training computes.</param>
-    /// <param name="report">Told what happens.</param>
+    /// <param name="setup">Objective, data and options of the training.</param>
+    /// <param name="run">Folder for log and checkpoints; null keeps nothing.</param>
+    /// <param name="workers">The processes that train together; null for one.</param>
+    /// <param name="device">Device of the objective's networks.</param>
+    /// <param name="report">Receives every event.</param>
     /// <param name="place">Epoch and step of a line that is written now.</param>
     internal RunRecorder(
         TrainingSetup setup,
@@ -37,16 +37,16 @@ internal sealed class RunRecorder : IDisposable
         log = new RunLog(run.LogPath);
     }
 
-    /// <summary>Tells whoever watches.</summary>
+    /// <summary>Passes an event to the observer of the training.</summary>
     internal Action<TrainingEvent> Report { get; }
 
     /// <summary>The checkpoints; null where nothing is kept.</summary>
     internal CheckpointStore? Checkpoints { get; }
 
-    /// <summary>Bytes of the log.</summary>
+    /// <summary>Length of the log in bytes; 0 without a log.</summary>
     internal long LogLength => log?.Length ?? 0;
 
-    /// <summary>Writes a line.</summary>
+    /// <summary>Appends a line to the log.</summary>
     internal void Write(string kind, int epoch, long step, params IEnumerable<(string, JsonNode?)> fields) =>
         log?.Write(kind, epoch, step, fields);
 
@@ -61,7 +61,7 @@ internal sealed class RunRecorder : IDisposable
 
     // Rank 0 alone reads checkpoints: what lies on a shared disk need not look the same everywhere at once.
 
-    /// <summary>Where training stood at a checkpoint; null for none.</summary>
+    /// <summary>Position of the training at a checkpoint; null for none.</summary>
     internal Position? PositionOf(StoredCheckpoint? found) => workers is null ? found?.Position : workers.Broadcast(() => found?.Position);
 
     private OrderedDictionary<string, Tensor> Load(StoredCheckpoint? found, string file) =>
@@ -94,7 +94,7 @@ internal sealed class RunRecorder : IDisposable
     /// <summary>Cuts the log off where a run goes on.</summary>
     internal void Truncate(long bytes) => log?.Truncate(bytes);
 
-    /// <summary>Writes a checkpoint.</summary>
+    /// <summary>Writes a checkpoint of networks, optimisers, averages and random numbers.</summary>
     /// <exception cref="InvalidOperationException">A parameter is not finite.</exception>
     internal void Save(Position position, Ema? ema)
     {

@@ -5,11 +5,11 @@ using Tessera.Optim;
 namespace Tessera.Training.Loop;
 
 /// <summary>One phase of a step: gradients, the way uphill, unscaling, clipping, the step of the optimiser.</summary>
-/// <param name="setup">The training.</param>
-/// <param name="phase">Which phase.</param>
-/// <param name="gradients">Gathers the gradients.</param>
-/// <param name="device">Where it computes.</param>
-/// <param name="scaleLowered">Told the new scale where gradients overflowed in float16.</param>
+/// <param name="setup">Objective, data and options of the training.</param>
+/// <param name="phase">The phase with its optimiser.</param>
+/// <param name="gradients">Computes the gradients of a step's batches.</param>
+/// <param name="device">Device of the objective's networks.</param>
+/// <param name="scaleLowered">Receives the new loss scale after an overflow in float16.</param>
 internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, GradientPass gradients, Device device, Action<double> scaleLowered)
 {
     private readonly (string Name, Parameter Parameter)[] learned = [.. phase.Learned];
@@ -33,9 +33,9 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
         : [.. phase.Learned.Select(entry => entry.Parameter)];
 
     /// <summary>Computes gradients and steps.</summary>
-    /// <param name="batches">Of the step.</param>
-    /// <param name="progress">Where training stands.</param>
-    /// <param name="start">Where a step that is done again begins.</param>
+    /// <param name="batches">Batches of one step; more than one where gradients are accumulated.</param>
+    /// <param name="progress">Step and epoch of the training.</param>
+    /// <param name="start">State to which a repeated step returns.</param>
     /// <returns>Figures of the step, and whether the weights changed: not where gradients overflowed in float16.</returns>
     /// <exception cref="NonFiniteLossException">The loss, or a gradient that was looked at, is infinite or not a number.</exception>
     internal (StepMetrics Metrics, bool Applied) Run(IReadOnlyList<Batch> batches, Progress progress, StepSnapshot start)
@@ -104,12 +104,12 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
     internal void Schedule(long step, long stepsPerEpoch) =>
         phase.Optimizer.LearningRate = setup.Schedule.LearningRate(phase.TopLearningRate, step, stepsPerEpoch);
 
-    /// <summary>Drops all gradients.</summary>
+    /// <summary>Clears the gradients of the phase's parameters.</summary>
     internal void ZeroGrad() => phase.Optimizer.ZeroGrad();
 
     /// <summary>Whether the phase is part of a step.</summary>
     internal bool IsDue(long step) => step % phase.Phase.Every == 0;
 
-    /// <summary>The phase.</summary>
+    /// <summary>The phase with its optimiser.</summary>
     internal PhaseSetup Phase => phase;
 }

@@ -12,10 +12,10 @@ internal sealed class ThroughputMeter
 
     internal double EvaluationSeconds { get; private set; }
 
-    /// <summary>A step of so many samples.</summary>
-    /// <param name="time">That it took.</param>
-    /// <param name="forData">How much of it was spent waiting for the loader.</param>
-    /// <param name="count">Samples.</param>
+    /// <summary>Counts a step.</summary>
+    /// <param name="time">Duration of the step.</param>
+    /// <param name="forData">Part of the duration that was spent waiting for the loader.</param>
+    /// <param name="count">Samples of the step.</param>
     internal void Step(TimeSpan time, TimeSpan forData, long count)
     {
         waited += forData.TotalSeconds;

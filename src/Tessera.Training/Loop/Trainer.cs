@@ -7,11 +7,11 @@ using Tessera.Training.Runs;
 
 namespace Tessera.Training.Loop;
 
-/// <summary>How a training ended.</summary>
+/// <summary>The result of a training.</summary>
 /// <param name="Completed">False when it was interrupted; a checkpoint was written then.</param>
 /// <param name="Steps">Steps done, over all epochs.</param>
-/// <param name="Last">The last measurement in this process.</param>
-/// <param name="LastEma">The same of the moving average of the weights.</param>
+/// <param name="Last">The last measurement of the weights in this process; null without one.</param>
+/// <param name="LastEma">The last measurement of the moving average of the weights; null without one.</param>
 public sealed record TrainingResult(bool Completed, long Steps, Metrics? Last, Metrics? LastEma);
 
 /// <summary>
@@ -36,9 +36,9 @@ public sealed class Trainer : IDisposable
     private (long Step, bool Evaluated)? saved;
 
     /// <summary>A trainer at step 0, or, after <see cref="Resume"/>, where a run stood.</summary>
-    /// <param name="setup">What is trained, how.</param>
-    /// <param name="run">Where log and checkpoints go; null keeps nothing. Of several processes only rank 0 has one.</param>
-    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <param name="setup">Objective, data, schedule and options.</param>
+    /// <param name="run">Folder for log and checkpoints; null keeps nothing. Of several processes only rank 0 has one.</param>
+    /// <param name="report">Receives every event, on the thread that trains.</param>
     /// <exception cref="RunException">Options that the method does not allow.</exception>
     public Trainer(TrainingSetup setup, RunFolder? run = null, Action<TrainingEvent>? report = null)
     {
@@ -90,16 +90,16 @@ public sealed class Trainer : IDisposable
             throw new ArgumentException("measuring needs an evaluator", nameof(setup));
     }
 
-    /// <summary>Steps of one epoch.</summary>
+    /// <summary>Steps of the optimiser in one epoch.</summary>
     public long StepsPerEpoch { get; }
 
-    /// <summary>Steps in all.</summary>
+    /// <summary>Steps of the whole training: <see cref="StepsPerEpoch"/> times the epochs of the schedule.</summary>
     public long TotalSteps => StepsPerEpoch * setup.Schedule.TotalEpochs;
 
-    /// <summary>Steps done.</summary>
+    /// <summary>Steps done so far, over all epochs.</summary>
     public long Step => step;
 
-    /// <summary>What a sample costs on what kind of machine, for the log; null leaves it out.</summary>
+    /// <summary>Operations of a sample and peak of the machine, for the log; null leaves them out.</summary>
     public Arithmetic? Arithmetic { get; set; }
 
     /// <summary>
@@ -172,7 +172,7 @@ public sealed class Trainer : IDisposable
         {
             // The step that could not be done has changed nothing: what was learned so far is kept.
             if (step > 0)
-                Interrupted();
+                Interrupt();
             throw;
         }
     }
@@ -182,13 +182,13 @@ public sealed class Trainer : IDisposable
         while (step < TotalSteps || EvaluationDue)
         {
             if (EvaluationDue && !Evaluate(stop))
-                return Interrupted();
+                return Interrupt();
             if (step >= TotalSteps)
                 break;
             try
             {
                 if (!TrainEpoch(Epoch, until, stop))
-                    return Interrupted();
+                    return Interrupt();
             }
             catch (NonFiniteLossException error) when (nonFinite.RollsBack)
             {
@@ -340,7 +340,7 @@ public sealed class Trainer : IDisposable
         recorder.Report(new StepSkipped(step, nonFinite.Skipped, error.Message));
     }
 
-    private TrainingResult Interrupted()
+    private TrainingResult Interrupt()
     {
         // The one that is there may hold an evaluation.
         if (saved != (step, evaluated))

@@ -5,11 +5,11 @@ using Tessera.Training.Optimization;
 
 namespace Tessera.Training.Loop;
 
-/// <summary>What a training needs.</summary>
+/// <summary>Everything that a <see cref="Trainer"/> works with.</summary>
 /// <param name="Objective">The method, with the networks that it owns.</param>
-/// <param name="Phases">How each of the objective's phases is optimised, in their order.</param>
-/// <param name="Schedule">Length and learning rate.</param>
-/// <param name="Data">Batches to learn from.</param>
+/// <param name="Phases">Optimiser and clipping of each of the objective's phases, in the objective's order.</param>
+/// <param name="Schedule">Number of epochs, and the learning rate of each step.</param>
+/// <param name="Data">Training batches; this process's share of them where several processes train.</param>
 /// <param name="Options">Precision, seed, intervals.</param>
 public sealed record TrainingSetup(
     Objective Objective,
@@ -36,9 +36,9 @@ public sealed record TrainingSetup(
 }
 
 /// <summary>How a phase is optimised.</summary>
-/// <param name="Phase">One of the objective's.</param>
-/// <param name="Optimizer">Of the parameters that the phase learns.</param>
-/// <param name="TopLearningRate">At the top of the schedule.</param>
+/// <param name="Phase">The phase, one of those of the objective.</param>
+/// <param name="Optimizer">Optimiser of the parameters that the phase learns.</param>
+/// <param name="TopLearningRate">Learning rate at the top of the schedule, scaled for the batch.</param>
 public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer, double TopLearningRate)
 {
     /// <summary>Scales the loss, for float16; null for no scaling.</summary>

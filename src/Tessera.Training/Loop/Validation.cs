@@ -5,16 +5,16 @@ using Tessera.Training.Runs;
 namespace Tessera.Training.Loop;
 
 /// <summary>Measures the model at the end of epochs, with its own weights and with their moving average.</summary>
-/// <param name="setup">The training.</param>
+/// <param name="setup">Objective, evaluator and test batches of the training.</param>
 /// <param name="ema">The moving average of the weights; null where there is none.</param>
 /// <param name="workers">The processes that share the samples; null for one.</param>
-/// <param name="report">Told how far a measurement is.</param>
+/// <param name="report">Receives the progress of a measurement.</param>
 internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers, Action<TrainingEvent> report)
 {
     /// <summary>The last measurement of the weights in this process.</summary>
     internal Metrics? Last { get; private set; }
 
-    /// <summary>The same of their moving average.</summary>
+    /// <summary>The last measurement of the moving average of the weights in this process.</summary>
     internal Metrics? LastEma { get; private set; }
 
     /// <summary>Whether a measurement follows so many epochs.</summary>
@@ -30,7 +30,7 @@ internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers
         return left;
     }
 
-    /// <summary>Measures.</summary>
+    /// <summary>Measures the weights and their moving average on the test batches.</summary>
     /// <returns>The time it took; null when it was stopped: it is done again after resuming then.</returns>
     internal TimeSpan? Run(CancellationToken stop)
     {

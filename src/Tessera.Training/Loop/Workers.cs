@@ -84,12 +84,12 @@ internal sealed class Workers : IDisposable
     /// <summary>Exchanges tensors; whoever fails is named.</summary>
     internal void Guard(Action exchange) => group.Guard(exchange);
 
-    /// <summary>What all processes have gathered in a step.</summary>
-    /// <param name="own">Of this process: losses by their share of the whole.</param>
-    /// <param name="problem">What is wrong here; null for nothing.</param>
+    /// <summary>Joins the figures and problems of all processes for one step.</summary>
+    /// <param name="own">Figures of this process; a loss counts by its share of the samples.</param>
+    /// <param name="problem">The problem of this process in one line; null without one.</param>
     /// <param name="stop">Whether this process was asked to stop.</param>
     /// <param name="unreadable">Images that could not be read here; gets those of all.</param>
-    /// <param name="progress">Where training stands.</param>
+    /// <param name="progress">Step and epoch of the training.</param>
     /// <exception cref="NonFiniteLossException">There is a problem in any process.</exception>
     internal StepMetrics Reduce(
         StepMetrics own,
@@ -151,11 +151,11 @@ internal sealed class Workers : IDisposable
     /// <summary>The processes, for measuring.</summary>
     internal ProcessGroup Group => group;
 
-    /// <summary>What rank 0 has, for all.</summary>
+    /// <summary>Sends a value of rank 0 to all processes.</summary>
     internal T Broadcast<T>(Func<T> first) =>
         JsonSerializer.Deserialize<T>(group.Broadcast(group.IsFirst ? JsonSerializer.Serialize(first(), json) : ""), json)!;
 
-    /// <summary>Tensors that rank 0 has, for all.</summary>
+    /// <summary>Sends tensors of rank 0 to all processes.</summary>
     internal OrderedDictionary<string, Tensor> Broadcast(IReadOnlyDictionary<string, Tensor>? named) => group.Broadcast(named);
 
     public void Dispose()

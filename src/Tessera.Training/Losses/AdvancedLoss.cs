@@ -10,9 +10,9 @@ public static class AdvancedLoss
     public const double TeacherShare = 0.8;
 
     /// <summary>The loss and its two parts, each a mean over the batch; no gradient flows to the teacher.</summary>
-    /// <param name="student">Logits, [B, K].</param>
-    /// <param name="teacher">Logits, [B, K].</param>
-    /// <param name="labels">int64, [B].</param>
+    /// <param name="student">Student's logits, [B, K].</param>
+    /// <param name="teacher">Teacher's logits, [B, K].</param>
+    /// <param name="labels">Labels, int64, [B], each from 0 to K - 1.</param>
     /// <param name="share">Weight of the distillation, in [0, 1]; the cross-entropy has the rest.</param>
     /// <param name="smoothing">Label smoothing, in [0, 1).</param>
     /// <param name="temperature">Divides both logits of the distillation, whose loss is multiplied by its square; 1 in the paper.</param>

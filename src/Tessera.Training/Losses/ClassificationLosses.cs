@@ -1,28 +1,28 @@
 namespace Tessera.Training.Losses;
 
-/// <summary>What becomes of the losses of single samples.</summary>
+/// <summary>Reduction of the losses of single samples.</summary>
 public enum Reduction
 {
-    /// <summary>They stay, [B].</summary>
+    /// <summary>None: one loss per sample, [B].</summary>
     None = 0,
 
-    /// <summary>Their mean.</summary>
+    /// <summary>Mean over the batch, a scalar.</summary>
     Mean = 1,
 
-    /// <summary>Their sum.</summary>
+    /// <summary>Sum over the batch, a scalar.</summary>
     Sum = 2,
 }
 
-/// <summary>How a student learns from its teacher (Touvron et al., 2020, arXiv:2012.12877, section 4).</summary>
+/// <summary>The teacher's signal for a student (Touvron et al., 2020, arXiv:2012.12877, section 4).</summary>
 public enum DistillationKind
 {
-    /// <summary>Not at all.</summary>
+    /// <summary>No distillation.</summary>
     None,
 
-    /// <summary>By the Kullback-Leibler divergence of softened distributions.</summary>
+    /// <summary>Kullback-Leibler divergence of softened distributions (equation 2).</summary>
     Soft,
 
-    /// <summary>By the teacher's decision as a label.</summary>
+    /// <summary>Cross-entropy with the teacher's most likely class as the label (equation 3).</summary>
     Hard,
 }
 
@@ -33,35 +33,39 @@ public static class ClassificationLosses
     /// Cross-entropy with label smoothing (Szegedy et al., 2015, arXiv:1512.00567): (1 - s) times the negative log-likelihood of the
     /// label plus s times its mean over all classes.
     /// </summary>
-    /// <param name="logits">[B, C].</param>
-    /// <param name="labels">[B], int64.</param>
-    /// <param name="smoothing">s, in [0, 1).</param>
-    /// <param name="reduction">What becomes of the samples' losses.</param>
+    /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
+    /// <param name="labels">Labels, int64, [B], each from 0 to C - 1.</param>
+    /// <param name="smoothing">
+    /// Share s of the mean over all classes, in [0, 1]; libtorch refuses other values with a TorchException.
+    /// </param>
+    /// <param name="reduction">Mean (the default) or sum over the batch, or none.</param>
     public static Tensor CrossEntropy(Tensor logits, Tensor labels, double smoothing = 0, Reduction reduction = Reduction.Mean) =>
         Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, reduction: (long)reduction, labelSmoothing: smoothing));
 
     /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
-    /// <param name="logits">[B, C].</param>
+    /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
     /// <param name="targets">[B, C], each row sums to 1.</param>
     public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets) =>
         Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
 
     /// <summary>Labels as distributions with smoothing s: s / C everywhere, and 1 - s more at the label.</summary>
-    /// <param name="labels">[B], int64.</param>
-    /// <param name="classes">C.</param>
-    /// <param name="smoothing">s, in [0, 1).</param>
-    /// <param name="type">Of the result, [B, C].</param>
-    public static Tensor Smoothed(Tensor labels, long classes, double smoothing, DType type = DType.Float32) =>
+    /// <param name="labels">Labels, int64, [B], each from 0 to C - 1.</param>
+    /// <param name="classes">Number of classes C.</param>
+    /// <param name="smoothing">Share s that is spread over all classes, in [0, 1); the range is not checked here.</param>
+    /// <param name="type">Floating-point type of the result.</param>
+    public static Tensor SmoothLabels(Tensor labels, long classes, double smoothing, DType type = DType.Float32) =>
         Torch.Scope(() => labels.OneHot(classes).To(type) * (1 - smoothing) + smoothing / classes);
 
     /// <summary>
     /// Every class a question of its own (Wightman et al., 2021, arXiv:2110.00476, section 3; DeiT III): binary cross-entropy,
     /// mean over the batch and the classes.
     /// </summary>
-    /// <param name="logits">[B, C].</param>
+    /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
     /// <param name="targets">[B, C], each in [0, 1]: smoothed or mixed labels.</param>
-    /// <param name="threshold">Targets above it count as 1, others as 0: what is mixed is then fully there. Null leaves them.</param>
-    /// <param name="sumClasses">Sums over the classes instead of averaging.</param>
+    /// <param name="threshold">
+    /// Targets above it count as 1, others as 0, so that each class of a mixed image is fully present. Null leaves them.
+    /// </param>
+    /// <param name="sumClasses">Sums over the classes instead of averaging, which multiplies the loss by C.</param>
     public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double? threshold = null, bool sumClasses = false) =>
         Torch.Scope(() =>
         {
@@ -72,13 +76,13 @@ public static class ClassificationLosses
         });
 
     /// <summary>
-    /// What a distillation token's logits have to learn from a teacher: soft, T^2 times the divergence from the teacher's
+    /// Loss of a distillation token's logits against a teacher: soft, T^2 times the divergence from the teacher's
     /// softened distribution; hard, the cross-entropy against the teacher's decision.
     /// </summary>
-    /// <param name="logits">Of the distillation token, [B, C].</param>
-    /// <param name="teacher">Of the teacher, [B, C].</param>
-    /// <param name="kind">Soft or hard.</param>
-    /// <param name="temperature">T of the soft form.</param>
+    /// <param name="logits">Logits of the distillation token, [B, C].</param>
+    /// <param name="teacher">Logits of the teacher, [B, C].</param>
+    /// <param name="kind">Soft or hard; an ArgumentOutOfRangeException otherwise.</param>
+    /// <param name="temperature">T of the soft form, above 0; the hard form ignores it.</param>
     /// <param name="perBatch">
     /// For the soft form: whether to divide by the batch alone, as in the paper's formula, or by batch times classes, as in the published
     /// code.
@@ -98,12 +102,12 @@ public static class ClassificationLosses
 
     /// <summary>DeiT's loss: (1 - alpha) times the base loss of the class token plus alpha times that of the distillation token.</summary>
     /// <param name="baseLoss">Loss of the class token against the labels.</param>
-    /// <param name="logits">Of the distillation token, [B, C].</param>
-    /// <param name="teacher">Of the teacher, [B, C].</param>
+    /// <param name="logits">Logits of the distillation token, [B, C].</param>
+    /// <param name="teacher">Logits of the teacher, [B, C].</param>
     /// <param name="kind">None leaves the base loss as it is.</param>
     /// <param name="alpha">Weight of the teacher, in [0, 1].</param>
-    /// <param name="temperature">T of the soft form.</param>
-    /// <param name="perBatch">See <see cref="FromTeacher"/>.</param>
+    /// <param name="temperature">T of the soft form, above 0; the hard form ignores it.</param>
+    /// <param name="perBatch">For the soft form: divides by B (true) or by B times C (false), see <see cref="FromTeacher"/>.</param>
     public static Tensor Distillation(
         Tensor baseLoss,
         Tensor logits,

@@ -7,13 +7,13 @@ public static class ColumnSupervision
     /// The last head's cross-entropy, and for every head before it that of its logits and the binary cross-entropy of its
     /// reconstruction: the weight of the image falls from column to column, that of the label rises. Parts are <c>column0</c>, ...
     /// </summary>
-    /// <param name="logits">Of K heads, [B, classes] each.</param>
-    /// <param name="reconstructions">Of K - 1 decoders, logits [B, 3, H, W] each.</param>
+    /// <param name="logits">Logits of the K heads from the first column to the last, [B, classes] each.</param>
+    /// <param name="reconstructions">Images of the K - 1 decoders before the sigmoid, [B, 3, H, W] each.</param>
     /// <param name="image">The image with values in [0, 1] (the normalisation undone), [B, 3, H, W].</param>
     /// <param name="targets">Labels, int64 [B], or distributions over the classes [B, classes].</param>
-    /// <param name="imageWeight">Of the reconstructions.</param>
-    /// <param name="classWeight">Of the heads before the last.</param>
-    /// <param name="smoothing">Label smoothing; distributions are taken as they are.</param>
+    /// <param name="imageWeight">Weight of the first reconstruction, at least 0; it falls in equal steps towards 0.</param>
+    /// <param name="classWeight">Largest weight of the heads before the last, at least 0; head i (from 1) of K has i / K of it.</param>
+    /// <param name="smoothing">Label smoothing of int64 labels, in [0, 1); distributions stay as they are.</param>
     public static Loss Loss(
         IReadOnlyList<Tensor> logits,
         IReadOnlyList<Tensor> reconstructions,

@@ -1,15 +1,15 @@
 namespace Tessera.Training.Losses;
 
-/// <summary>What of two maps of features is compared.</summary>
+/// <summary>Property of two feature maps that is compared.</summary>
 public enum AlignmentKind
 {
-    /// <summary>The maps themselves, after a learned 1 x 1 convolution of the student's.</summary>
+    /// <summary>The maps themselves, the student's after a learned 1 x 1 convolution.</summary>
     Linear,
 
-    /// <summary>Where each image has large features (Zagoruyko and Komodakis, 2016, arXiv:1612.03928).</summary>
+    /// <summary>The places of large features in each image (Zagoruyko and Komodakis, 2016, arXiv:1612.03928).</summary>
     Attention,
 
-    /// <summary>Which images of the batch are alike (Tung and Mori, 2019, arXiv:1907.09682).</summary>
+    /// <summary>The likeness of the images of a batch to each other (Tung and Mori, 2019, arXiv:1907.09682).</summary>
     Similarity,
 }
 
@@ -19,17 +19,17 @@ public static class FeatureAlignment
     /// <summary>Mean squared difference, after both maps were resized bilinearly to the larger height and the larger width.</summary>
     /// <param name="student">[B, C, h, w]; for the linear kind with the guide's number of channels.</param>
     /// <param name="guide">[B, D, H, W]; no gradient flows to it.</param>
-    /// <param name="kind">What is compared.</param>
+    /// <param name="kind">Comparison of the maps, of their attention or of their similarities.</param>
     public static Tensor Loss(Tensor student, Tensor guide, AlignmentKind kind = AlignmentKind.Linear) =>
         Torch.Scope(() =>
         {
             var (height, width) = (Math.Max(student.Size(2), guide.Size(2)), Math.Max(student.Size(3), guide.Size(3)));
-            return (Compared(Resized(student)) - Compared(Resized(guide.Detach()))).Square().Mean();
+            return (Select(Resize(student)) - Select(Resize(guide.Detach()))).Square().Mean();
 
-            Tensor Resized(Tensor map) =>
+            Tensor Resize(Tensor map) =>
                 map.Size(2) == height && map.Size(3) == width ? map : map.UpsampleBilinear2d((height, width), false);
 
-            Tensor Compared(Tensor map) =>
+            Tensor Select(Tensor map) =>
                 kind switch
                 {
                     AlignmentKind.Linear => map,

@@ -9,27 +9,27 @@ public static class FeatureHints
     /// <summary>Mean squared difference of two sequences of tokens, each token normalised over its channels.</summary>
     /// <param name="student">[B, N, C], without class token.</param>
     /// <param name="target">[B, M, C]; the longer of the two is shortened by averaging runs of neighbours.</param>
-    /// <param name="normalised">False compares tokens as they are.</param>
-    /// <param name="resampled">False refuses sequences of different lengths.</param>
+    /// <param name="normalize">False compares tokens as they are.</param>
+    /// <param name="resample">False refuses sequences of different lengths.</param>
     /// <exception cref="ShapeException">The lengths do not divide.</exception>
-    public static Tensor Hint(Tensor student, Tensor target, bool normalised = true, bool resampled = true) =>
+    public static Tensor Hint(Tensor student, Tensor target, bool normalize = true, bool resample = true) =>
         Torch.Scope(() =>
         {
             target = target.Detach();
             var (ours, theirs) = (student.Size(1), target.Size(1));
-            if (ours != theirs && !resampled)
+            if (ours != theirs && !resample)
                 throw new ShapeException($"student and target must have the same number of tokens, not {ours} and {theirs}");
             if (ours > theirs)
-                student = Shortened(student, theirs);
+                student = Shorten(student, theirs);
             else if (theirs > ours)
-                target = Shortened(target, ours);
-            return (Normalised(student) - Normalised(target)).Square().Mean();
+                target = Shorten(target, ours);
+            return (Normalize(student) - Normalize(target)).Square().Mean();
 
-            Tensor Normalised(Tensor x) => normalised ? Torch.LayerNorm(x, x.Size(-1), null, null, 1e-5) : x;
+            Tensor Normalize(Tensor x) => normalize ? Torch.LayerNorm(x, x.Size(-1), null, null, 1e-5) : x;
         });
 
     // Runs of tokens in raster order: of a row of the map, not of a square.
-    private static Tensor Shortened(Tensor tokens, long length)
+    private static Tensor Shorten(Tensor tokens, long length)
     {
         var (batch, count, channels) = tokens.Shape;
         if (count % length != 0)
@@ -38,12 +38,14 @@ public static class FeatureHints
     }
 
     /// <summary>Distillation by T^2 times the divergence from the teacher's softened distribution, mean over the batch.</summary>
-    /// <param name="student">Logits, [B, K].</param>
-    /// <param name="teacher">Logits, [B, K].</param>
-    /// <param name="temperature">T.</param>
+    /// <param name="student">Student's logits, [B, K].</param>
+    /// <param name="teacher">Teacher's logits, [B, K]; no gradient flows to them.</param>
+    /// <param name="temperature">T, above 0; divides the logits of both.</param>
     public static Tensor Distillation(Tensor student, Tensor teacher, double temperature) =>
         ClassificationLosses.FromTeacher(student, teacher.Detach(), DistillationKind.Soft, temperature, perBatch: true);
 
     /// <summary>Weight of the hints over time: from 1 in epoch 0 along a straight line to 0 after the last.</summary>
+    /// <param name="epoch">Number of the epoch, from 0.</param>
+    /// <param name="epochs">Number of epochs, at least 1; the weight stays 0 after them.</param>
     public static double Decay(int epoch, int epochs) => Math.Max(0, 1 - epoch / (double)epochs);
 }

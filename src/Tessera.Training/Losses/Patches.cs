@@ -4,6 +4,8 @@ namespace Tessera.Training.Losses;
 public static class Patches
 {
     /// <summary>[B, C, H, W] to [B, h w, P P C]: patches by rows, in each the rows, then columns, then channels.</summary>
+    /// <param name="images">Images [B, C, H, W] whose sides are multiples of the patch; libtorch refuses others.</param>
+    /// <param name="patch">Side P of a patch in pixels, at least 1.</param>
     public static Tensor Cut(Tensor images, int patch) =>
         Torch.Scope(() =>
         {
@@ -15,9 +17,9 @@ public static class Patches
         });
 
     /// <summary>The images of patches: undoes <see cref="Cut"/>.</summary>
-    /// <param name="patches">[B, h w, P P C].</param>
-    /// <param name="patch">P.</param>
-    /// <param name="grid">h and w.</param>
+    /// <param name="patches">Patches by rows, [B, h w, P P C].</param>
+    /// <param name="patch">Side P of a patch in pixels.</param>
+    /// <param name="grid">Patches per column h and per row w.</param>
     public static Tensor Join(Tensor patches, int patch, (int Height, int Width) grid) =>
         Torch.Scope(() =>
         {
@@ -29,11 +31,12 @@ public static class Patches
         });
 
     /// <summary>Every patch with mean 0 and variance 1 (the variance with one degree of freedom less than it has values).</summary>
-    public static Tensor Standardised(Tensor patches) =>
+    /// <param name="patches">Patches of at least two values, [B, N, P P C]; 1e-6 is added to the variance.</param>
+    public static Tensor Normalize(Tensor patches) =>
         Torch.Scope(() => (patches - patches.Mean([-1], true)) / (patches.Var([-1], true, true) + 1e-6).Sqrt());
 
     /// <summary>Which patches are seen: those with the smallest noise, in its order.</summary>
-    /// <param name="noise">Uniform draws, [B, L].</param>
+    /// <param name="noise">Uniform draws in [0, 1), [B, L], one per patch.</param>
     /// <param name="ratio">Share that is hidden; what is seen is rounded down.</param>
     /// <returns>
     /// Indices of the visible patches [B, K], positions of all patches in the shuffled order [B, L], and a mask with 1 for hidden patches

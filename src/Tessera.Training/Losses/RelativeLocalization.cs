@@ -2,7 +2,7 @@ using Tessera.Nn;
 
 namespace Tessera.Training.Losses;
 
-/// <summary>What is learned about the distance of two places.</summary>
+/// <summary>Target and loss for the distance of two places.</summary>
 public enum LocalizationMode
 {
     /// <summary>Two numbers, by their absolute error.</summary>
@@ -15,9 +15,9 @@ public enum LocalizationMode
     Cbr,
 }
 
-/// <summary>Forms of the target.</summary>
-/// <param name="Mode">l1, ce or cbr.</param>
-/// <param name="Absolute">Distances without sign.</param>
+/// <summary>Form of the target.</summary>
+/// <param name="Mode">Loss: l1 (the default), ce or cbr.</param>
+/// <param name="Absolute">True for distances without sign, false for signed ones.</param>
 /// <param name="Normalized">L1: distances as a share of the largest one (the paper's formula; the published code does not).</param>
 public sealed record LocalizationTarget(LocalizationMode Mode = LocalizationMode.L1, bool Absolute = true, bool Normalized = false);
 
@@ -27,7 +27,7 @@ public sealed record LocalizationTarget(LocalizationMode Mode = LocalizationMode
 /// </summary>
 public sealed partial class RelativeLocalization : Module
 {
-    /// <summary>Hidden width.</summary>
+    /// <summary>Width of the two hidden layers.</summary>
     public const int Hidden = 512;
 
     private const double Least = 1e-8,
@@ -39,9 +39,9 @@ public sealed partial class RelativeLocalization : Module
     private readonly int bins;
 
     /// <summary>A network with PyTorch's default initialisation.</summary>
-    /// <param name="channels">Of the map.</param>
+    /// <param name="channels">Channels C of the map, at least 1.</param>
     /// <param name="bins">Classes per axis of <c>ce</c> and <c>cbr</c>; for maps of K x K places at least K, or 2 K - 1 with signs.</param>
-    /// <param name="target">What is predicted.</param>
+    /// <param name="target">Form of the distances and their loss.</param>
     public RelativeLocalization(int channels, int bins, LocalizationTarget target)
     {
         (this.target, this.bins) = (target, bins);
@@ -58,8 +58,8 @@ public sealed partial class RelativeLocalization : Module
     }
 
     /// <summary>Draws m pairs of places for every image, each coordinate uniform, from the default generator of the map's device.</summary>
-    /// <param name="map">[B, C, H, W].</param>
-    /// <param name="samples">m.</param>
+    /// <param name="map">Feature map, [B, C, H, W].</param>
+    /// <param name="samples">Pairs per image m, at least 1.</param>
     /// <returns>Two int64 tensors [B, m, 2] of rows and columns.</returns>
     public static (Tensor First, Tensor Second) Draw(Tensor map, int samples) =>
         Torch.Scope(() =>
@@ -71,6 +71,9 @@ public sealed partial class RelativeLocalization : Module
         });
 
     /// <summary>Predictions: [B m, 2], or [B m, bins, 2] with rows in front of columns along the last dimension.</summary>
+    /// <param name="map">Feature map, [B, C, H, W].</param>
+    /// <param name="first">First places of the pairs, int64 rows and columns, [B, m, 2].</param>
+    /// <param name="second">Second places of the pairs, likewise.</param>
     public Tensor Predict(Tensor map, Tensor first, Tensor second) =>
         Torch.Scope(() =>
         {
@@ -86,7 +89,10 @@ public sealed partial class RelativeLocalization : Module
             }
         });
 
-    /// <summary>What should be predicted, [B m, 2]: of the features' type for <c>l1</c>, int64 otherwise.</summary>
+    /// <summary>Distances by rows and columns, [B m, 2]: in the map's type for <c>l1</c>, int64 classes otherwise.</summary>
+    /// <param name="map">Feature map, [B, C, H, W]; only its size and type count.</param>
+    /// <param name="first">First places of the pairs, int64 rows and columns, [B, m, 2].</param>
+    /// <param name="second">Second places of the pairs, likewise.</param>
     public Tensor Targets(Tensor map, Tensor first, Tensor second) =>
         Torch.Scope(() =>
         {
@@ -100,6 +106,8 @@ public sealed partial class RelativeLocalization : Module
         });
 
     /// <summary>The loss of predictions against targets: a sum over both axes, but for <c>l1</c> a mean.</summary>
+    /// <param name="prediction">Result of <see cref="Predict"/>.</param>
+    /// <param name="targets">Result of <see cref="Targets"/>, [B m, 2].</param>
     public Tensor Loss(Tensor prediction, Tensor targets) =>
         Torch.Scope(() =>
             target.Mode == LocalizationMode.L1
@@ -119,8 +127,8 @@ public sealed partial class RelativeLocalization : Module
     }
 
     /// <summary>The loss of random pairs of a map.</summary>
-    /// <param name="map">[B, C, H, W].</param>
-    /// <param name="samples">Pairs of each image.</param>
+    /// <param name="map">Feature map, [B, C, H, W].</param>
+    /// <param name="samples">Pairs per image m, at least 1.</param>
     public Tensor Loss(Tensor map, int samples) =>
         Torch.Scope(() =>
         {

@@ -10,9 +10,9 @@ public static class SoftLabelDistillation
     /// Cross-entropy of the student against the teacher's distribution, both logits divided by T, without the factor T^2 and without the
     /// teacher's entropy.
     /// </summary>
-    /// <param name="student">Logits, [B, K].</param>
-    /// <param name="teacher">Logits, [B, K]; no gradient flows to them.</param>
-    /// <param name="temperature">T, above 0.</param>
+    /// <param name="student">Student's logits, [B, K].</param>
+    /// <param name="teacher">Teacher's logits, [B, K]; no gradient flows to them.</param>
+    /// <param name="temperature">T, above 0; 1 by default.</param>
     public static Tensor Loss(Tensor student, Tensor teacher, double temperature = 1) =>
         Torch.Scope(() => (student / temperature).CrossEntropyLoss((teacher.Detach() / temperature).Softmax(-1)));
 }

@@ -21,13 +21,13 @@ public static class TokenLabeling
 
     /// <summary>Targets of a batch from the stored maps of scores.</summary>
     /// <param name="scores">The best logits at every position, [B, k, H, W]; all others count as 0.</param>
-    /// <param name="indices">Their classes, int64, [B, k, H, W].</param>
+    /// <param name="indices">Classes of these logits, int64, [B, k, H, W], each from 0 to K - 1.</param>
     /// <param name="crops">The part of the image that the batch shows: top, left, height, width as fractions, [B, 4].</param>
     /// <param name="labels">Ground truth, int64, [B].</param>
     /// <param name="classes">Number of classes K.</param>
     /// <param name="size">Side L of the grid of tokens; 1 gives one label per image.</param>
     /// <param name="smoothing">Label smoothing s, in [0, 1).</param>
-    /// <param name="axes">How boxes are read.</param>
+    /// <param name="axes">Reading of the crop boxes: <see cref="Axes.Correct"/>, or exchanged as in the published code.</param>
     /// <returns>[B, K, 2 + L L]: smoothed ground truth, label of the image, labels of the tokens by rows; [B, K, 2] for L = 1.</returns>
     /// <remarks>
     /// Labels are softmax * (1 - s + s / K) + s / K, so the labels of image and tokens sum to 1 + s / K, as in the published code.
@@ -98,12 +98,16 @@ public static class TokenLabeling
     /// <summary>
     /// Cross-entropy of the class token against the label of the image plus that of every patch token against its own label (equation 4).
     /// </summary>
-    /// <param name="logits">Of the class token, [B, K].</param>
-    /// <param name="dense">Of the patch tokens, row b belonging to image b, [B, N, K].</param>
-    /// <param name="target">As <see cref="Targets"/> gives it, [B, K, 2 + N]; or one label for all tokens, [B, K].</param>
-    /// <param name="box">Where tokens were exchanged with the reversed batch.</param>
-    /// <param name="denseWeight">Weight of the tokens: 0.5 in the paper, 1 in the published commands.</param>
-    /// <param name="classWeight">Weight of the class token.</param>
+    /// <param name="logits">Logits of the class token, [B, K].</param>
+    /// <param name="dense">Logits of the patch tokens, [B, N, K]; row b belongs to image b.</param>
+    /// <param name="target">
+    /// Targets of <see cref="Targets"/>, [B, K, 2 + N]; or one distribution for all tokens of an image, [B, K].
+    /// </param>
+    /// <param name="box">
+    /// Box of the token grid that was exchanged with the images of the reversed batch; the default exchanges none.
+    /// </param>
+    /// <param name="denseWeight">Weight of the patch tokens, at least 0: 0.5 in the paper, 1 in the published commands.</param>
+    /// <param name="classWeight">Weight of the class token, at least 0.</param>
     /// <param name="useGroundTruth">Mixes the ground truth into the image's label: half where they agree, a tenth otherwise.</param>
     public static Tensor Loss(
         Tensor logits,

@@ -3,16 +3,16 @@ namespace Tessera.Training.Losses;
 /// <summary>Which tokens are held against which.</summary>
 public enum TokenRelation
 {
-    /// <summary>Queries and keys.</summary>
+    /// <summary>Each query with all keys.</summary>
     Qk,
 
-    /// <summary>Values among themselves.</summary>
+    /// <summary>Each value with all values.</summary>
     Vv,
 
-    /// <summary>Queries among themselves.</summary>
+    /// <summary>Each query with all queries.</summary>
     Qq,
 
-    /// <summary>Keys among themselves.</summary>
+    /// <summary>Each key with all keys.</summary>
     Kk,
 }
 
@@ -22,8 +22,8 @@ public enum TokenRelation
 public static class TokenRelations
 {
     /// <summary>Logarithm of softmax(a b^T / sqrt(d)), [B, h, N, N].</summary>
-    /// <param name="a">[B, h, N, d].</param>
-    /// <param name="b">[B, h, N, d].</param>
+    /// <param name="a">Tokens of h heads, such as queries, [B, h, N, d].</param>
+    /// <param name="b">Tokens that the first ones are related to, such as keys, [B, h, N, d].</param>
     public static Tensor Log(Tensor a, Tensor b) =>
         Torch.Scope(() =>
         {
@@ -31,7 +31,9 @@ public static class TokenRelations
             return (scores.DType is DType.BFloat16 or DType.Float16 ? scores.To(DType.Float32) : scores).LogSoftmax(-1);
         });
 
-    /// <summary>The relation of packed queries, keys and values [3, B, h, N, d].</summary>
+    /// <summary>Logarithm of one relation of a layer's tokens, [B, h, N, N].</summary>
+    /// <param name="qkv">Packed queries, keys and values, [3, B, h, N, d].</param>
+    /// <param name="relation">The two of them that are related.</param>
     public static Tensor Log(Tensor qkv, TokenRelation relation) =>
         relation switch
         {
@@ -43,13 +45,13 @@ public static class TokenRelations
 
     /// <summary>Divergence of the student's relation from the teacher's: a sum over keys, a mean over batch, heads and queries.</summary>
     /// <param name="student">Log-probabilities, [B, h, N, N].</param>
-    /// <param name="teacher">The same of the teacher; no gradient flows to it.</param>
+    /// <param name="teacher">Teacher's log-probabilities, [B, h, N, N]; no gradient flows to them.</param>
     /// <exception cref="ShapeException">The numbers of heads or tokens differ.</exception>
     public static Tensor Loss(Tensor student, Tensor teacher) => Torch.Scope(() => Divergences(student, teacher).Mean());
 
-    /// <summary>The same of every sample: a mean over heads and queries, [B].</summary>
+    /// <summary>Divergence of every sample: a sum over keys, a mean over heads and queries, [B].</summary>
     /// <param name="student">Log-probabilities, [B, h, N, N].</param>
-    /// <param name="teacher">The same of the teacher; no gradient flows to it.</param>
+    /// <param name="teacher">Teacher's log-probabilities, [B, h, N, N]; no gradient flows to them.</param>
     /// <exception cref="ShapeException">The numbers of heads or tokens differ.</exception>
     public static Tensor LossPerSample(Tensor student, Tensor teacher) => Torch.Scope(() => Divergences(student, teacher).Mean([1, 2]));
 

@@ -1,12 +1,12 @@
 namespace Tessera.Training.Losses;
 
 /// <summary>
-/// What a network that drops tokens is trained with: labels, the ratio of tokens that are kept, and the logits and tokens of
+/// Loss of a network that drops tokens: labels, the ratio of tokens that are kept, and the logits and tokens of
 /// the dense network that it came from (Rao et al., 2021, arXiv:2106.02034, equations 13 to 17).
 /// </summary>
 public static class TokenSparsification
 {
-    /// <summary>What is compared with the teacher per token.</summary>
+    /// <summary>Comparison of the patch tokens with the teacher's.</summary>
     public enum TokenTerm
     {
         /// <summary>Mean squared difference of the tokens (DeiT).</summary>
@@ -16,24 +16,28 @@ public static class TokenSparsification
         Divergence,
     }
 
-    /// <summary>Weights of the parts.</summary>
-    /// <param name="Classification">Of the labels.</param>
-    /// <param name="Ratio">Of the ratios, divided by the number of stages.</param>
-    /// <param name="Distillation">Of the teacher's logits, and of its tokens.</param>
+    /// <summary>Weights of the parts of the loss, each at least 0.</summary>
+    /// <param name="Classification">Weight of the cross-entropy against the targets; 1 by default.</param>
+    /// <param name="Ratio">Weight of the squared errors of the kept ratios, averaged over the stages; 2 by default.</param>
+    /// <param name="Distillation">
+    /// Weight of the divergence from the teacher's logits, and again of that of the tokens; 0.5 by default.
+    /// </param>
     public sealed record Weights(double Classification = 1, double Ratio = 2, double Distillation = 0.5);
 
     /// <summary>
     /// The loss with its unweighted parts <c>classification</c>, <c>ratio</c>, <c>class_distillation</c> and <c>token_distillation</c>.
     /// </summary>
-    /// <param name="logits">[B, K].</param>
-    /// <param name="tokens">All patch tokens [B, N, D], or their logits [B, N, K].</param>
-    /// <param name="teacherLogits">[B, K].</param>
-    /// <param name="teacherTokens">As <paramref name="tokens"/>.</param>
+    /// <param name="logits">Student's logits, [B, K].</param>
+    /// <param name="tokens">Student's patch tokens [B, N, D], dropped ones included, or their logits [B, N, K].</param>
+    /// <param name="teacherLogits">Teacher's logits, [B, K]; no gradient flows to them.</param>
+    /// <param name="teacherTokens">
+    /// Teacher's patch tokens or their logits, in the shape of <paramref name="tokens"/>; no gradient flows to them.
+    /// </param>
     /// <param name="targets">Distributions over the classes [B, K], or labels, int64 [B].</param>
-    /// <param name="decisions">1 where a token stays, of every stage, [B, N] each.</param>
-    /// <param name="mask">The last decision without gradient, [B, N, 1].</param>
-    /// <param name="ratios">Share of the original tokens that every stage is to keep.</param>
-    /// <param name="term">How tokens are compared.</param>
+    /// <param name="decisions">Decisions of every stage, [B, N] each: 1 where a token stays, 0 where it is dropped.</param>
+    /// <param name="mask">Decision of the last stage without gradient, [B, N, 1]: only tokens that stay are compared.</param>
+    /// <param name="ratios">Share of the original tokens that each stage keeps, in (0, 1]; one per decision.</param>
+    /// <param name="term">Comparison of the tokens: squared differences, or divergence of logits.</param>
     /// <param name="weights">Weights of the parts; the published ones when left out.</param>
     /// <param name="perBatch">Holds the ratio for the mean of the batch, so that images may differ; otherwise for every image.</param>
     public static Loss Loss(

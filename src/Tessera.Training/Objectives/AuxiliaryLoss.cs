@@ -10,19 +10,19 @@ namespace Tessera.Training.Objectives;
 /// </summary>
 public abstract class AuxiliaryLoss : Module
 {
-    /// <summary>What it is called in the log.</summary>
+    /// <summary>Name of the loss in the log.</summary>
     public abstract string Name { get; }
 
-    /// <summary>Paths of the modules of the student whose outputs it needs.</summary>
+    /// <summary>Paths of the student's modules whose outputs the loss reads.</summary>
     public abstract IReadOnlyList<string> Paths { get; }
 
     /// <summary>The unweighted loss, a scalar.</summary>
-    /// <param name="student">The model.</param>
+    /// <param name="student">The model that is trained.</param>
     /// <param name="outputs">Outputs of <see cref="Paths"/>, in that order.</param>
-    /// <param name="batch">What it was given.</param>
+    /// <param name="batch">The batch that the student saw.</param>
     public abstract Tensor Compute(Backbone student, IReadOnlyList<Tensor> outputs, Batch batch);
 
-    /// <summary>Its weight at a time.</summary>
+    /// <summary>Weight of the loss at a time of the training, at least 0.</summary>
     public abstract double WeightAt(Progress progress);
 
     /// <inheritdoc cref="Objective.MeanOverSamples"/>
@@ -41,7 +41,7 @@ public abstract class AuxiliaryLoss : Module
 /// <summary>Which auxiliary loss, with its settings.</summary>
 public abstract record AuxiliaryLossOptions
 {
-    /// <summary>Builds the loss.</summary>
+    /// <summary>Builds the loss for the student of the context.</summary>
     /// <exception cref="ArgumentException">The student does not have what the loss needs.</exception>
     public abstract AuxiliaryLoss Create(ObjectiveContext context);
 }

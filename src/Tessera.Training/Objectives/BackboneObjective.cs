@@ -13,8 +13,8 @@ public abstract class BackboneObjective(Backbone student) : Objective(student)
     /// <summary>
     /// Accuracy for the log if each sample has one class; empty for a mixed or smoothed batch.
     /// </summary>
-    /// <param name="logits">[B, classes].</param>
-    /// <param name="batch">Whose answers they are.</param>
+    /// <param name="logits">Answers to the batch, [B, classes].</param>
+    /// <param name="batch">The batch with the true labels.</param>
     protected static IReadOnlyDictionary<string, Score> Accuracy(Tensor logits, Batch batch) =>
         batch.Targets is ClassTargets { Soft: null, Labels: var labels }
             ? new Dictionary<string, Score>

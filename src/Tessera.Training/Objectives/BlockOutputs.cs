@@ -14,10 +14,10 @@ internal static class BlockOutputs
     }
 
     /// <summary>The output of a block as a map [B, C, h, w]: tokens by rows, without class token and the like.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="path">Path of the block.</param>
-    /// <param name="output">[B, N, C], [B, C, h, w] or [B, h, w, C].</param>
-    /// <param name="image">What the model saw, [B, c, H, W].</param>
+    /// <param name="model">The model with the block.</param>
+    /// <param name="path">Path of the block, such as <c>blocks.3</c>.</param>
+    /// <param name="output">Output of the block: [B, N, C], [B, C, h, w] or [B, h, w, C].</param>
+    /// <param name="image">The model's input, [B, c, H, W].</param>
     /// <exception cref="ShapeException">The tokens are no grid of the image's proportions.</exception>
     internal static Tensor Map(Backbone model, string path, Tensor output, Tensor image) =>
         Torch.Scope(() =>

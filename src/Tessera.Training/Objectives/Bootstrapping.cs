@@ -17,7 +17,7 @@ public sealed partial class Bootstrapping : BackboneObjective
     private readonly BootstrappingOptions options;
 
     /// <summary>The method with an agent for a student.</summary>
-    /// <param name="options">Settings.</param>
+    /// <param name="options">Agent, weights of the terms and hints.</param>
     /// <param name="student">A plain ViT.</param>
     /// <exception cref="ArgumentException">The student is no plain ViT, or no agent can be made from it.</exception>
     public Bootstrapping(BootstrappingOptions options, Backbone student)
@@ -26,7 +26,7 @@ public sealed partial class Bootstrapping : BackboneObjective
     internal Bootstrapping(BootstrappingOptions options, Backbone student, AgentCnn agent)
         : base(student) => (this.options, this.agent) = (options, agent);
 
-    /// <summary>The CNN.</summary>
+    /// <summary>The agent, which learns beside the ViT.</summary>
     public AgentCnn Agent => agent;
 
     /// <summary>As published, the ViT's gradients alone count for clipping.</summary>
@@ -84,12 +84,12 @@ public sealed partial class Bootstrapping : BackboneObjective
         };
     }
 
-    /// <summary>All terms, unweighted.</summary>
-    /// <param name="logits">Of the ViT, [B, K].</param>
-    /// <param name="agentLogits">Of the agent, [B, K].</param>
-    /// <param name="tokens">Of every block of the ViT, without class token, [B, N, C].</param>
-    /// <param name="maps">Of every block of the agent, [B, C, H, W].</param>
-    /// <param name="labels">The loss of logits against labels.</param>
+    /// <summary>All terms of the loss, unweighted.</summary>
+    /// <param name="logits">Logits of the ViT, [B, K].</param>
+    /// <param name="agentLogits">Logits of the agent, [B, K].</param>
+    /// <param name="tokens">Patch tokens of every block of the ViT, [B, N, C] each.</param>
+    /// <param name="maps">Maps of every block of the agent, [B, C, H, W] each.</param>
+    /// <param name="labels">Gives the loss of logits [B, K] against the labels, a scalar.</param>
     internal BootstrappingTerms Terms(
         Tensor logits,
         Tensor agentLogits,
@@ -112,7 +112,7 @@ public sealed partial class Bootstrapping : BackboneObjective
         Tensor Hint(Tensor student, Tensor target) => FeatureHints.Hint(student, target, options.NormalisedHints, options.ResampledHints);
     }
 
-    /// <summary>Their weighted sum; the ViT's hints fade.</summary>
+    /// <summary>Weighted sum of the terms; the ViT's hints can fade.</summary>
     internal Tensor Total(BootstrappingTerms terms, Progress progress) =>
         Torch.Scope(() =>
         {
@@ -163,13 +163,13 @@ public enum BootstrappingMode
     Joint,
 }
 
-/// <summary>Weights of the terms.</summary>
-/// <param name="AgentLabels">Labels of the agent.</param>
-/// <param name="Labels">Labels of the ViT.</param>
-/// <param name="AgentDistillation">The agent from the ViT's logits.</param>
-/// <param name="Distillation">The ViT from the agent's logits.</param>
-/// <param name="AgentHints">The agent from the ViT's features.</param>
-/// <param name="Hints">The ViT from the agent's features, in the beginning.</param>
+/// <summary>Weights of the terms of the loss, each at least 0; the defaults are those of shared mode.</summary>
+/// <param name="AgentLabels">Weight of the agent's loss against the labels.</param>
+/// <param name="Labels">Weight of the ViT's loss against the labels.</param>
+/// <param name="AgentDistillation">Weight of the agent's divergence from the ViT's logits.</param>
+/// <param name="Distillation">Weight of the ViT's divergence from the agent's logits.</param>
+/// <param name="AgentHints">Weight of the agent's distance from the ViT's features.</param>
+/// <param name="Hints">Weight of the ViT's distance from the agent's features at the beginning; it can fade.</param>
 public sealed record BootstrappingWeights(
     [Range(0, 1e6)] double AgentLabels = 0.5,
     [Range(0, 1e6)] double Labels = 0.5,
@@ -179,24 +179,24 @@ public sealed record BootstrappingWeights(
     [Range(0, 1e6)] double Hints = 5
 );
 
-/// <summary>Bootstrapping ViTs: the student is a plain ViT.</summary>
-/// <param name="Mode">shared or joint.</param>
-/// <param name="Stem">vit_like or resnet_like.</param>
-/// <param name="StemWidth">Channels inside of the resnet-like stem.</param>
-/// <param name="StemStride">Stride of that stem: 8, or 4 or 2 for small images.</param>
+/// <summary>Settings of bootstrapping ViTs (Zhang et al., 2022, arXiv:2112.03552); the student is a plain ViT.</summary>
+/// <param name="Mode">shared (the default: one set of weights for both networks) or joint.</param>
+/// <param name="Stem">Stem of the agent: resnet_like (the default) or vit_like.</param>
+/// <param name="StemWidth">Channels inside of the resnet-like stem, at least 1; 64 by default.</param>
+/// <param name="StemStride">Stride of the resnet-like stem: 8 (the default), or 4 or 2 for small images.</param>
 /// <param name="DownSample">
 /// Blocks after which the agent's map is halved; by default 0 and 1 after a resnet-like stem, and none after another stem.
 /// </param>
 /// <param name="PreNorm">Norms of the agent before its convolutions; the published agent of the base size has them on the branches.</param>
-/// <param name="Convolution">Joint: plain (3 x 3) or many_head.</param>
-/// <param name="Weights">Of the terms; by default those published for the mode (in joint mode 1, 1, 1, 1, 0, 10).</param>
-/// <param name="Temperature">Of the distillation.</param>
+/// <param name="Convolution">Convolutions of the agent in joint mode: plain (3 x 3, the default) or many_head.</param>
+/// <param name="Weights">Weights of the terms; by default those published for the mode (in joint mode 1, 1, 1, 1, 0, 10).</param>
+/// <param name="Temperature">Divisor T of the logits in the distillation, from 1e-3 to 1e3; 4 by default.</param>
 /// <param name="Fading">Whether the hints fade to nothing over the epochs.</param>
-/// <param name="HintLayers">Blocks with hints; all by default.</param>
+/// <param name="HintLayers">Indices of the blocks whose features are compared, from 0; all by default.</param>
 /// <param name="NormalisedHints">Whether features are normalised before they are compared.</param>
 /// <param name="ResampledHints">Whether maps of other sizes are averaged to the same number of tokens.</param>
-/// <param name="Dropout">Of the agent; the ViT's by default.</param>
-/// <param name="Init">How the agent's own weights begin: reference, or corrected.</param>
+/// <param name="Dropout">Dropout of the agent, from 0 to 0.999; the ViT's by default.</param>
+/// <param name="Init">Initial values of the agent's own weights: reference (the default) or corrected.</param>
 [RecipeName("bootstrapping")]
 public sealed record BootstrappingOptions(
     BootstrappingMode Mode = BootstrappingMode.Shared,
@@ -216,7 +216,7 @@ public sealed record BootstrappingOptions(
     BootstrapInit Init = BootstrapInit.Reference
 ) : ObjectiveOptions
 {
-    /// <summary>Of the terms.</summary>
+    /// <summary>Weights of the terms.</summary>
     public BootstrappingWeights Weights { get; init; } = Weights ?? (Mode == BootstrappingMode.Shared ? new() : new(1, 1, 1, 1, 0, 10));
 
     /// <inheritdoc/>

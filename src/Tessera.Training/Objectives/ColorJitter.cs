@@ -6,15 +6,15 @@ namespace Tessera.Training.Objectives;
 /// Brightness, contrast and saturation of a batch on its device, each image by its own factors: for a second view of images that
 /// are normalised already. Draws come from the default generator of the device.
 /// </summary>
-/// <param name="strength">Factors are uniform in [1 - s, 1 + s].</param>
-/// <param name="normalization">Of the images.</param>
+/// <param name="strength">Half-width s of the range [1 - s, 1 + s] of the factors, in [0, 1].</param>
+/// <param name="normalization">Mean and deviation by which the images were normalised; it is undone for the jitter.</param>
 internal sealed class ColorJitter(double strength, Normalization normalization)
 {
     /// <summary>The view, [B, C, H, W].</summary>
     internal Tensor Of(Tensor images) => Of(images, Torch.Rand([3, images.Size(0), 1, 1, 1], device: images.Device));
 
     /// <summary>The view that given draws make, [B, C, H, W].</summary>
-    /// <param name="images">[B, C, H, W].</param>
+    /// <param name="images">Normalised images, [B, C, H, W].</param>
     /// <param name="draws">Uniform in [0, 1), [3, B, 1, 1, 1].</param>
     internal Tensor Of(Tensor images, Tensor draws) =>
         Torch.Scope(() =>

@@ -21,7 +21,7 @@ public sealed partial class Distillation : BackboneObjective
     private readonly TeacherStore? stored;
 
     /// <summary>The method with its teacher.</summary>
-    /// <param name="options">Settings.</param>
+    /// <param name="options">Kind, weight and temperature of the distillation.</param>
     /// <param name="student">A model with a distillation token.</param>
     /// <param name="teacher">Frozen and set to evaluation here; null where nothing is distilled.</param>
     /// <exception cref="ArgumentException">Distillation without a teacher.</exception>
@@ -68,12 +68,12 @@ public sealed partial class Distillation : BackboneObjective
     }
 }
 
-/// <summary>DeiT's distillation.</summary>
-/// <param name="Teacher">Who teaches; may be left out for kind none.</param>
-/// <param name="Kind">None, soft or hard.</param>
-/// <param name="Alpha">Weight of the teacher's loss.</param>
-/// <param name="Temperature">Of the soft form.</param>
-/// <param name="Smoothing">Label smoothing of the class token's loss.</param>
+/// <summary>Settings of DeiT's distillation (Touvron et al., 2020, arXiv:2012.12877, section 4).</summary>
+/// <param name="Teacher">The trained model that teaches; may be left out for kind none.</param>
+/// <param name="Kind">none, soft (equation 2) or hard (equation 3, the default).</param>
+/// <param name="Alpha">Weight of the teacher's loss, from 0 to 1; the labels' loss has the rest. 0.5 by default.</param>
+/// <param name="Temperature">Divisor T of the logits in the soft form, from 1e-6 to 1e6; 1 by default.</param>
+/// <param name="Smoothing">Label smoothing of the class token's loss, from 0 to 0.999; 0.1 by default.</param>
 /// <param name="PerBatch">
 /// For the soft form: whether to divide by the batch alone, as in the paper's formula, or by batch times classes, as in the published code.
 /// </param>
@@ -89,7 +89,7 @@ public sealed record DistillationOptions(
     [RecipePath] string? Stored = null
 ) : ObjectiveOptions
 {
-    /// <summary>Who teaches.</summary>
+    /// <summary>The trained model that teaches; null for kind none.</summary>
     public TeacherOptions? Teacher { get; init; } =
         Teacher is null && Kind != DistillationKind.None
             ? throw new ArgumentException(

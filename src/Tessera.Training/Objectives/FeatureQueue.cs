@@ -11,8 +11,8 @@ public sealed partial class FeatureQueue : Module
     private readonly Buffer filled; // [1], int64: how many features came from batches
 
     /// <summary>A queue of random directions, which batches replace one after the other.</summary>
-    /// <param name="capacity">K, at least 1.</param>
-    /// <param name="width">D, at least 1.</param>
+    /// <param name="capacity">Number of features K, at least 1.</param>
+    /// <param name="width">Channels of a feature D, at least 1.</param>
     /// <exception cref="ArgumentOutOfRangeException">One of them is below 1.</exception>
     public FeatureQueue(int capacity, int width)
     {
@@ -26,10 +26,10 @@ public sealed partial class FeatureQueue : Module
         filled = new(Torch.Zeros([1], DType.Int64));
     }
 
-    /// <summary>K.</summary>
+    /// <summary>Number of features K.</summary>
     public int Capacity => (int)queue.Size(0);
 
-    /// <summary>D.</summary>
+    /// <summary>Channels of a feature D.</summary>
     public int Width => (int)queue.Size(1);
 
     /// <summary>How many of the features came from batches; the others are random directions of the beginning.</summary>

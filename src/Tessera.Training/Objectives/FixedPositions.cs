@@ -4,7 +4,7 @@ using Tessera.Nn;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>What the encoders of masked-image pre-training begin with.</summary>
+/// <summary>Initial weights and fixed positions of the encoders of masked-image pre-training.</summary>
 internal static class FixedPositions
 {
     /// <summary>
@@ -24,14 +24,14 @@ internal static class FixedPositions
         if (pretrained)
             return vit;
         vit.Positions.Copy_(PositionTable.GridSine(grid, options.Dim, vit.NumPrefixTokens));
-        Initialise(vit);
+        Initialize(vit);
         return vit;
     }
 
     /// <summary>Linear maps Xavier-uniform with biases of 0, patches likewise as one matrix, tokens normal 0.02.</summary>
-    /// <param name="module">What is initialised.</param>
+    /// <param name="module">The module that gets new weights.</param>
     /// <param name="leftAlone">Names of modules and parameters inside of it that keep their values; null for none.</param>
-    internal static void Initialise(Module module, Func<string, bool>? leftAlone = null)
+    internal static void Initialize(Module module, Func<string, bool>? leftAlone = null)
     {
         foreach (var (name, found) in module.NamedModules())
         {

@@ -15,10 +15,12 @@ public sealed class IntermediateSupervision : BackboneObjective
     private readonly IntermediateSupervisionOptions options;
     private readonly Normalization normalization;
 
-    /// <summary>The method.</summary>
-    /// <param name="options">Settings.</param>
+    /// <summary>The method for a RevCol.</summary>
+    /// <param name="options">Weights of images and heads, label smoothing.</param>
     /// <param name="student">A RevCol with intermediate supervision.</param>
-    /// <param name="normalization">Of its images: decoders paint them as they were before.</param>
+    /// <param name="normalization">
+    /// Mean and deviation by which the images were normalised; the decoders paint images from before that.
+    /// </param>
     /// <exception cref="ArgumentException">The student has no such heads.</exception>
     public IntermediateSupervision(IntermediateSupervisionOptions options, Backbone student, Normalization normalization)
         : base(student)
@@ -51,10 +53,10 @@ public sealed class IntermediateSupervision : BackboneObjective
     }
 }
 
-/// <summary>RevCol's intermediate supervision.</summary>
-/// <param name="ImageWeight">Of the painted images; it falls along the columns.</param>
-/// <param name="ClassWeight">Of the heads before the last; it rises along the columns.</param>
-/// <param name="Smoothing">Label smoothing.</param>
+/// <summary>Settings of RevCol's intermediate supervision (Cai et al., 2022, arXiv:2212.11696, section 2.3).</summary>
+/// <param name="ImageWeight">Weight of the first painted image, at least 0; it falls along the columns. 3 by default.</param>
+/// <param name="ClassWeight">Largest weight of the heads before the last, at least 0; it rises along the columns. 0.7 by default.</param>
+/// <param name="Smoothing">Label smoothing, from 0 to 0.999; 0.1 by default.</param>
 [RecipeName("intermediate_supervision")]
 public sealed record IntermediateSupervisionOptions(
     [Range(0, 1e6)] double ImageWeight = 3,

@@ -75,7 +75,7 @@ public sealed partial class LinearProbe : BackboneObjective
 }
 
 /// <summary>A linear classifier on frozen features.</summary>
-/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Smoothing">Label smoothing, from 0 (the default) to 0.999.</param>
 [RecipeName("linear_probe")]
 public sealed record LinearProbeOptions([Range(0, 0.999)] double Smoothing = 0) : ObjectiveOptions
 {

@@ -75,11 +75,7 @@ public sealed partial class LocalityGuidance : BackboneObjective
             .Stack([
                 .. theirs.Select(
                     (target, i) =>
-                        FeatureAlignment.Loss(
-                            Adapted(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)),
-                            target,
-                            options.Kind
-                        )
+                        FeatureAlignment.Loss(Adapt(i, BlockOutputs.Map(Student, paths[i], blocks[i], batch.Inputs)), target, options.Kind)
                 ),
             ])
             .Sum();
@@ -91,27 +87,27 @@ public sealed partial class LocalityGuidance : BackboneObjective
         };
     }
 
-    private Tensor Adapted(int pair, Tensor map) => options.Kind == AlignmentKind.Linear ? featureTransforms[pair].Call(map) : map;
+    private Tensor Adapt(int pair, Tensor map) => options.Kind == AlignmentKind.Linear ? featureTransforms[pair].Call(map) : map;
 }
 
-/// <summary>What the batch norms of a guide go by.</summary>
+/// <summary>Statistics that a guide's batch norms use.</summary>
 public enum GuideStatistics
 {
-    /// <summary>What it learned.</summary>
+    /// <summary>The running statistics that the guide has learned.</summary>
     Running,
 
-    /// <summary>The batch, as the published code leaves it.</summary>
+    /// <summary>Those of the batch, as in the published code, which leaves the guide in training mode.</summary>
     Batch,
 }
 
-/// <summary>Locality guidance.</summary>
-/// <param name="Guide">The convolutional network; its own image size is what it sees.</param>
+/// <summary>Settings of locality guidance (Li et al., 2022, arXiv:2207.10026, section 3).</summary>
+/// <param name="Guide">The convolutional network that guides; images are resized to its own image size.</param>
 /// <param name="StudentBlocks">Blocks that are guided, counted over all stages; by default the first, the middle and the last.</param>
 /// <param name="GuideLevels">Levels of the guide's pyramid that they follow, one each; all by default.</param>
-/// <param name="Weight">Of the guidance.</param>
+/// <param name="Weight">Weight of the guidance, at least 0; 2.5 by default.</param>
 /// <param name="Kind">linear, attention or similarity.</param>
 /// <param name="GuideBatchNorm">running, or batch as in the published code.</param>
-/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Smoothing">Label smoothing, from 0 (the default) to 0.999.</param>
 /// <param name="Stored">
 /// Folder for the guide's stored maps, made if missing. The maps are of images that are the same in every epoch, or of whole images and are
 /// then cropped and mirrored as the images are.

@@ -26,8 +26,8 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     private readonly int patch;
 
     /// <summary>The method with a decoder for a student, whose positions are fixed here.</summary>
-    /// <param name="options">Settings.</param>
-    /// <param name="student">A plain ViT.</param>
+    /// <param name="options">Share of hidden patches, target and decoder.</param>
+    /// <param name="student">The encoder, a plain ViT.</param>
     /// <param name="pretrained">Whether its weights are kept as they are.</param>
     /// <exception cref="ArgumentException">The student is no plain ViT.</exception>
     public MaskedAutoencoder(MaskedAutoencoderOptions options, Backbone student, bool pretrained = false)
@@ -56,7 +56,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         decoderBlocks = new(Enumerable.Range(0, options.Depth).Select(_ => new Vit.Block(decoder, options.Heads, 0)));
         decoderNorm = new LayerNorm(options.Dim, sizes.Eps);
         decoderPred = new Linear(options.Dim, patch * patch * sizes.Channels);
-        FixedPositions.Initialise(this, IsOfModel);
+        FixedPositions.Initialize(this, IsOfModel);
     }
 
     /// <inheritdoc/>
@@ -87,9 +87,9 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         [ReconstructionPictures.Section(this, (Vit)Student, samples)];
 
     /// <summary>An image with its hidden patches in grey, and with these patches as the decoder paints them, [1, C, H, W].</summary>
-    /// <param name="image">[1, C, H, W].</param>
-    /// <param name="index">Of the image in its data set.</param>
-    /// <param name="seed">As for a measurement.</param>
+    /// <param name="image">Normalised image, [1, C, H, W].</param>
+    /// <param name="index">Position of the image in its data set; it chooses the hidden patches.</param>
+    /// <param name="seed">Seed of the hidden patches, the same as for a measurement.</param>
     internal (Tensor Hidden, Tensor Painted) Show(Tensor image, int index, ulong seed)
     {
         using var scope = new Scope();
@@ -104,12 +104,12 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     }
 
     /// <summary>Whether patches are painted without their brightness and contrast.</summary>
-    internal bool Standardises => options.NormalizePixels;
+    internal bool NormalizesPixels => options.NormalizePixels;
 
     /// <summary>One pass with given noise.</summary>
-    /// <param name="encoder">The student.</param>
-    /// <param name="images">[B, C, H, W].</param>
-    /// <param name="noise">A draw per patch, [B, L].</param>
+    /// <param name="encoder">The encoder, a plain ViT.</param>
+    /// <param name="images">Normalised images, [B, C, H, W].</param>
+    /// <param name="noise">Uniform draws in [0, 1), [B, L], one per patch: the largest are hidden.</param>
     public Reconstruction Reconstruct(Vit encoder, Tensor images, Tensor noise)
     {
         using var scope = new Scope();
@@ -117,7 +117,7 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         var latent = encoder.ForwardVisible(images, kept);
         var target = Patches.Cut(images, patch);
         if (options.NormalizePixels)
-            target = Patches.Standardised(target);
+            target = Patches.Normalize(target);
         var painted = Decode(latent, restore, encoder.NumPrefixTokens);
         var loss = ((painted - target).Square().Mean(2) * mask).Sum() / mask.Sum();
         return scope.Return(new Reconstruction(latent, painted, mask, target, loss));
@@ -140,12 +140,12 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     public Tensor Picture(Tensor patches) => Patches.Join(patches, patch, grid);
 }
 
-/// <summary>What a pass through a masked autoencoder comes to.</summary>
+/// <summary>Tensors of one pass through a masked autoencoder.</summary>
 /// <param name="Latent">Tokens of the encoder, class token first, patches in the order of their noise, [B, 1 + K, C].</param>
 /// <param name="Painted">Predicted patches, [B, L, P P C].</param>
 /// <param name="Mask">1 for hidden patches, [B, L].</param>
-/// <param name="Target">What they should be.</param>
-/// <param name="Loss">Mean squared difference over the hidden ones.</param>
+/// <param name="Target">True patches in the form of the predictions, [B, L, P P C].</param>
+/// <param name="Loss">Mean squared difference over the hidden patches, a scalar.</param>
 public sealed record Reconstruction(Tensor Latent, Tensor Painted, Tensor Mask, Tensor Target, Tensor Loss) : ITensorBag
 {
     /// <inheritdoc/>
@@ -153,12 +153,12 @@ public sealed record Reconstruction(Tensor Latent, Tensor Painted, Tensor Mask, 
 }
 
 /// <summary>Masked autoencoding of a plain ViT.</summary>
-/// <param name="MaskRatio">Share of the patches that is hidden.</param>
+/// <param name="MaskRatio">Share of the patches that is hidden, from 0.001 to 0.999; 0.75 by default.</param>
 /// <param name="NormalizePixels">Whether the patches to be painted are standardised, each by itself.</param>
-/// <param name="Dim">Width of the decoder, a multiple of 4.</param>
-/// <param name="Depth">Its blocks.</param>
-/// <param name="Heads">Its heads.</param>
-/// <param name="MlpRatio">Of its MLPs; the encoder's by default.</param>
+/// <param name="Dim">Width of the decoder, from 4 to 65536 and a multiple of 4; 512 by default.</param>
+/// <param name="Depth">Blocks of the decoder, from 1 to 1000; 8 by default.</param>
+/// <param name="Heads">Attention heads of the decoder, from 1 to 1024; 16 by default.</param>
+/// <param name="MlpRatio">Hidden over outer width of the decoder's MLPs, from 0.1 to 100; the encoder's by default.</param>
 [RecipeName("masked_autoencoder")]
 public sealed record MaskedAutoencoderOptions(
     [Range(0.001, 0.999)] double MaskRatio = 0.75,

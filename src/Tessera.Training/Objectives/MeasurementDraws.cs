@@ -16,10 +16,10 @@ internal static class MeasurementDraws
     /// Noise that decides which patches are hidden, [B, L] in float32: a random order, in [0, 1) and all different, so that sorting it has
     /// one result.
     /// </summary>
-    /// <param name="indices">The samples, B.</param>
-    /// <param name="patches">L.</param>
-    /// <param name="seed">Of the measurement.</param>
-    /// <param name="device">Where it is needed.</param>
+    /// <param name="indices">Positions of the B samples in their data set.</param>
+    /// <param name="patches">Patches per image L.</param>
+    /// <param name="seed">Seed of the measurement.</param>
+    /// <param name="device">Device of the result.</param>
     internal static Tensor PatchNoise(IReadOnlyList<int> indices, int patches, ulong seed, Device device)
     {
         var noise = new float[indices.Count * patches];
@@ -34,9 +34,9 @@ internal static class MeasurementDraws
     }
 
     /// <summary>Three uniform draws in [0, 1) per sample, [3, B, 1, 1, 1] in float32, for <see cref="ColorJitter"/>.</summary>
-    /// <param name="indices">The samples, B.</param>
-    /// <param name="seed">Of the measurement.</param>
-    /// <param name="device">Where they are needed.</param>
+    /// <param name="indices">Positions of the B samples in their data set.</param>
+    /// <param name="seed">Seed of the measurement.</param>
+    /// <param name="device">Device of the result.</param>
     internal static Tensor ColorDraws(IReadOnlyList<int> indices, ulong seed, Device device)
     {
         var draws = new float[3 * indices.Count];

@@ -30,9 +30,9 @@ public sealed class MomentumCopy<T> : Module
     private readonly MomentumBuffers mode;
 
     /// <summary>Makes a module of the same structure the copy: it takes up the source's weights and buffers, and its device.</summary>
-    /// <param name="source">The module that is followed; it stays its owner's.</param>
+    /// <param name="source">The module that the copy follows; its owner keeps it.</param>
     /// <param name="copy">A module of the same structure.</param>
-    /// <param name="buffers">How its buffers change.</param>
+    /// <param name="buffers">Handling of the copy's buffers, such as running statistics.</param>
     /// <exception cref="ArgumentException">Source and copy are one module.</exception>
     /// <exception cref="StateDictException">Names or shapes differ.</exception>
     public MomentumCopy(T source, T copy, MomentumBuffers buffers = MomentumBuffers.Own)

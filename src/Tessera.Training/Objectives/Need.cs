@@ -3,7 +3,7 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>What a method demands of the rest of a recipe.</summary>
+/// <summary>A demand of a method on the rest of a recipe.</summary>
 public abstract record Need
 {
     /// <summary>Why the recipe does not have it; null where it does.</summary>
@@ -23,7 +23,9 @@ public abstract record Need
     /// <summary>
     /// An image is the same in every epoch but for mirroring, or is cut out of the whole image in a way that can be repeated on maps.
     /// </summary>
-    /// <param name="Obstacle">What stands against it in a list of transforms, in a sentence; null for nothing.</param>
+    /// <param name="Obstacle">
+    /// Gives the reason why a list of transforms makes images differ, in a sentence; null where they do not differ.
+    /// </param>
     public sealed record RepeatableImages(Func<IReadOnlyList<Transform>, string?> Obstacle) : Need
     {
         /// <inheritdoc/>
@@ -39,7 +41,7 @@ public abstract record Need
     }
 
     /// <summary>No moving average of the weights.</summary>
-    /// <param name="Reason">Why there can be none.</param>
+    /// <param name="Reason">The reason why the weights cannot be averaged.</param>
     public sealed record NoAverage(string Reason) : Need
     {
         /// <inheritdoc/>
@@ -47,7 +49,7 @@ public abstract record Need
     }
 
     /// <summary>So many views of every image (<c>augment: { views: [ ..., ... ] }</c>).</summary>
-    /// <param name="Count">How many.</param>
+    /// <param name="Count">Number of views, at least 1.</param>
     public sealed record Views(int Count) : Need
     {
         /// <inheritdoc/>
@@ -60,7 +62,7 @@ public abstract record Need
 
 /// <summary>The parts of a recipe that needs are about.</summary>
 /// <param name="Augment">Transforms of the first view.</param>
-/// <param name="Views">Number of views.</param>
+/// <param name="Views">Number of views of every image.</param>
 /// <param name="AuxiliaryLosses">Number of auxiliary losses.</param>
 /// <param name="Averages">Whether the weights are averaged (<c>train.ema</c>).</param>
 public sealed record RecipeParts(IReadOnlyList<Transform> Augment, int Views, int AuxiliaryLosses, bool Averages);

@@ -4,7 +4,10 @@ using Tessera.Data.Transforms;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>Which training method, with its settings.</summary>
+/// <summary>
+/// A training method with its settings. Attributes declare the ranges of numbers; a recipe outside of them is refused with a
+/// <see cref="Recipes.RecipeException"/> that names the field.
+/// </summary>
 public abstract record ObjectiveOptions
 {
     /// <summary>Label smoothing that soft targets of mixed batches have to contain.</summary>
@@ -13,17 +16,17 @@ public abstract record ObjectiveOptions
     /// <summary>The kind of targets that the method learns from; null where it uses none.</summary>
     public virtual Type? TargetsType => typeof(ClassTargets);
 
-    /// <summary>What the method demands of the rest of a recipe.</summary>
+    /// <summary>Demands of the method on the rest of a recipe.</summary>
     public virtual IReadOnlyList<Need> Needs => [new Need.Views(1)];
 
-    /// <summary>Builds the method.</summary>
+    /// <summary>Builds the method around the model of the context.</summary>
     /// <exception cref="ArgumentException">The model does not have what the method needs.</exception>
     public abstract Objective Create(ObjectiveContext context);
 }
 
-/// <summary>What a training method may be built from.</summary>
+/// <summary>Model, device and data that a training method can be built from.</summary>
 /// <param name="Model">The model that is trained.</param>
-/// <param name="Device">Where it computes.</param>
+/// <param name="Device">Device of the model, on which the method computes.</param>
 public sealed record ObjectiveContext(Module Model, Device Device)
 {
     /// <summary>The model as a backbone.</summary>
@@ -40,7 +43,7 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <summary>Name per class of the model; null where they are not known.</summary>
     public IReadOnlyList<string>? Classes { get; init; }
 
-    /// <summary>What happens to its images, in the first view.</summary>
+    /// <summary>Transforms of the training images in the first view.</summary>
     public IReadOnlyList<Transform> Augment { get; init; } = [];
 
     /// <summary>Share of its images that may be unreadable.</summary>

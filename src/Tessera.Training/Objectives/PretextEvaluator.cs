@@ -7,12 +7,12 @@ namespace Tessera.Training.Objectives;
 
 /// <summary>
 /// Measures a method of pre-training: its own loss on every sample, and a weighted kNN probe of the frozen features, which are the class
-/// token of the ViT behind the last norm, not projected. The bank is at most <see cref="MostNeighbours"/> training samples, spread evenly.
+/// token of the ViT behind the last norm, not projected. The bank is at most <see cref="MostNeighbors"/> training samples, spread evenly.
 /// </summary>
 /// <param name="encoder">The ViT whose features are probed.</param>
 /// <param name="context">Classes and training samples.</param>
 /// <param name="names">Names of the losses; the first is the method's.</param>
-/// <param name="losses">The losses of every sample of a batch, [B] each, in the order of the names.</param>
+/// <param name="losses">Gives the losses of every sample of a batch, [B] each, in the order of the names.</param>
 internal sealed class PretextEvaluator(
     Vit encoder,
     EvaluatorContext context,
@@ -21,10 +21,10 @@ internal sealed class PretextEvaluator(
 ) : Evaluator
 {
     /// <summary>Size of the bank at most.</summary>
-    internal const int MostNeighbours = 5000;
+    internal const int MostNeighbors = 5000;
 
     // The bank is a part of the training samples: as many neighbours as for a whole one (200) would be most of a class.
-    private const int Neighbours = 20;
+    private const int Neighbors = 20;
     private const double Temperature = 0.07;
 
     private readonly double[] sums = new double[names.Count];
@@ -33,7 +33,7 @@ internal sealed class PretextEvaluator(
 
     /// <inheritdoc/>
     public override FeatureBank? Bank { get; } =
-        context.Bank is { } samples ? new(samples(MostNeighbours), batch => ClassToken(encoder, batch)) : null;
+        context.Bank is { } samples ? new(samples(MostNeighbors), batch => ClassToken(encoder, batch)) : null;
 
     private static Tensor ClassToken(Vit encoder, Batch batch) => encoder.ForwardFeatures(batch.Inputs).Select(1, 0).To(DType.Float32);
 
@@ -55,15 +55,15 @@ internal sealed class PretextEvaluator(
         var device = features.Device;
         // Similarities in full precision, whatever the model computes in.
         using var exact = Torch.Autocast(device: device.Type, enabled: false);
-        var scores = NearestNeighbours.WeightedScores(
+        var scores = NearestNeighbors.WeightedScores(
             features,
             Bank!.Features.To(device),
             Bank.Labels.To(device),
             context.Classes.Count,
-            Neighbours,
+            Neighbors,
             Temperature
         );
-        return (int)NearestNeighbours.Predictions(scores).Eq(labels).Sum().ToInt64();
+        return (int)NearestNeighbors.Predictions(scores).Eq(labels).Sum().ToInt64();
     }
 
     /// <inheritdoc/>

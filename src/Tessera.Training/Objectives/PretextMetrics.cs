@@ -1,7 +1,7 @@
 namespace Tessera.Training.Objectives;
 
-/// <summary>What a method of pre-training came to on test samples: its own loss, and how good the features are.</summary>
-/// <param name="Count">Number of samples.</param>
+/// <summary>Measurement of a pre-training on test samples: the method's own loss, and the quality of the features.</summary>
+/// <param name="Count">Number of test samples.</param>
 /// <param name="Losses">Means over the samples by name; the first is the method's loss, the others are its parts.</param>
 /// <param name="KnnTop1">
 /// Share of samples of which the weighted nearest neighbours among training samples have the right class; null where samples have no

@@ -23,7 +23,7 @@ internal static class ReconstructionPictures
             var figures = Enumerable
                 .Range(0, count)
                 .Select(i => Figure(method, encoder, samples, (int)((long)i * data.Count / count)));
-            var note = method.Standardises
+            var note = method.NormalizesPixels
                 ? " The method paints patches without their brightness and contrast, which are the image's own here."
                 : "";
             return new(
@@ -44,7 +44,7 @@ internal static class ReconstructionPictures
     private static string Figure(MaskedAutoencoder method, Vit encoder, ReportSamples samples, int index)
     {
         using var scope = new Scope();
-        var image = SamplePictures.Prepared(samples.Data, index, samples.Pipeline).To(ModuleDevice.Of(encoder));
+        var image = SamplePictures.Prepare(samples.Data, index, samples.Pipeline).To(ModuleDevice.Of(encoder));
         var (hidden, painted) = method.Show(image, index, samples.Seed);
         var name = Html.Encode(samples.Data.SampleName(index));
         return $"""

@@ -180,13 +180,13 @@ public sealed partial class RelationDistillation : BackboneObjective
     }
 }
 
-/// <summary>What of the teacher is imitated.</summary>
+/// <summary>Part of the teacher that the student imitates.</summary>
 public enum DistillationTarget
 {
     /// <summary>How the tokens of a block are related.</summary>
     Relations,
 
-    /// <summary>The output of a block.</summary>
+    /// <summary>The output tokens of a block.</summary>
     Features,
 
     /// <summary>The class token behind the last norm.</summary>
@@ -195,13 +195,15 @@ public enum DistillationTarget
 
 /// <summary>TinyMIM's distillation of token relations, and the other targets of its study.</summary>
 /// <param name="Teacher">A plain ViT after masked autoencoding, or the student of an earlier such distillation.</param>
-/// <param name="TargetBlock">Block of the teacher, from 1; the last by default (18 of 24 as published for the large one).</param>
+/// <param name="TargetBlock">
+/// Number of the teacher's block, from 1; the last by default (18 of 24 as published for the large teacher).
+/// </param>
 /// <param name="TargetHeads">Heads that this block is cut into; its own by default.</param>
 /// <param name="StudentHeads">Heads that the student's last block is cut into; its own by default.</param>
-/// <param name="Relations">qk, vv, qq, kk.</param>
+/// <param name="Relations">Relations that are compared, of qk, vv, qq and kk.</param>
 /// <param name="Jitter">Strength of brightness, contrast and saturation in the student's view.</param>
 /// <param name="Target">relations, features or class_token.</param>
-/// <param name="MaskRatio">Share of the patches that is hidden from both; none by default.</param>
+/// <param name="MaskRatio">Share of the patches that is hidden from both networks, from 0 (the default) to 0.999.</param>
 [RecipeName("relation_distillation")]
 public sealed record RelationDistillationOptions(
     TeacherOptions Teacher,
@@ -227,7 +229,7 @@ public sealed record RelationDistillationOptions(
             _ => Relations,
         };
 
-    /// <summary>Block of the teacher, from 1.</summary>
+    /// <summary>Number of the teacher's block, from 1; null for the last.</summary>
     public int? TargetBlock { get; init; } =
         TargetBlock is null || Target != DistillationTarget.ClassToken
             ? TargetBlock

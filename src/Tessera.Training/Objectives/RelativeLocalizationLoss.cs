@@ -102,17 +102,17 @@ public sealed partial class RelativeLocalizationLoss : AuxiliaryLoss
 }
 
 /// <summary>Dense relative localisation, beside any method.</summary>
-/// <param name="Mode">l1, ce or cbr.</param>
-/// <param name="Samples">Pairs of each image.</param>
-/// <param name="Weight">At its largest: 0.5 for Swin, 0.1 for T2T and CvT.</param>
+/// <param name="Mode">Loss of the distances: l1 (the default), ce or cbr.</param>
+/// <param name="Samples">Pairs of places per image, at least 1; 64 by default.</param>
+/// <param name="Weight">Largest weight of the loss, at least 0: 0.5 (the default) for Swin, 0.1 for T2T and CvT.</param>
 /// <param name="WarmupEpochs">Epochs over which the weight rises from 0.</param>
 /// <param name="Epochs">
 /// Epoch at which the weight reaches 0 again; by default the length of the training (300 in all published runs, even in those of 100
 /// epochs).
 /// </param>
-/// <param name="UseAbs">Distances without sign.</param>
-/// <param name="Normalize">L1: as a share of the largest distance.</param>
-/// <param name="MultiLevel">At the end of every stage (Swin).</param>
+/// <param name="UseAbs">True (the default) for distances without sign, false for signed ones.</param>
+/// <param name="Normalize">With l1: distances as a share of the largest one.</param>
+/// <param name="MultiLevel">Takes the map at the end of every stage (Swin) instead of only the last.</param>
 /// <param name="Pool">
 /// Whether the map is first averaged to half its side; by default if it has at least 14 positions per side, except for Swin.
 /// </param>
@@ -131,13 +131,13 @@ public sealed record RelativeLocalizationOptions(
     [Range(1, 1 << 20)] int? Bins = null
 ) : AuxiliaryLossOptions
 {
-    /// <summary>L1: as a share of the largest distance.</summary>
+    /// <summary>With l1: distances as a share of the largest one.</summary>
     public bool Normalize { get; init; } =
         Normalize && Mode != LocalizationMode.L1
             ? throw new ArgumentException($"normalize needs mode: l1, not {RecipeShape.Snake(Mode.ToString())}")
             : Normalize;
 
-    /// <summary>The same as the network takes it.</summary>
+    /// <summary>The target in the form that the network takes.</summary>
     internal LocalizationTarget Target => new(Mode, UseAbs, Normalize);
 
     /// <inheritdoc/>

@@ -18,8 +18,8 @@ public sealed class SoftDistillation : BackboneObjective
 
     /// <summary>The method with its teacher, which is frozen here.</summary>
     /// <param name="student">The model that is trained.</param>
-    /// <param name="teacher">Who teaches.</param>
-    /// <param name="temperature">Of both logits.</param>
+    /// <param name="teacher">The trained model whose distribution the student learns.</param>
+    /// <param name="temperature">Divisor T of the logits of both, above 0.</param>
     public SoftDistillation(Backbone student, Backbone teacher, double temperature = 1)
         : this(student, batch => teacher.Call(batch.Inputs), temperature)
     {
@@ -47,9 +47,9 @@ public sealed class SoftDistillation : BackboneObjective
     }
 }
 
-/// <summary>Distillation by soft labels alone.</summary>
-/// <param name="Teacher">Who teaches.</param>
-/// <param name="Temperature">Of both logits.</param>
+/// <summary>Settings of distillation by soft labels alone (Shen et al., 2021, arXiv:2111.05297, section 4).</summary>
+/// <param name="Teacher">The trained model whose distribution the student learns.</param>
+/// <param name="Temperature">Divisor T of the logits of both, from 1e-6 to 1e6; 1 by default.</param>
 /// <param name="Stored">Folder for the teacher's stored outputs, made if missing; needs images that are the same in every epoch.</param>
 [RecipeName("soft_distillation")]
 public sealed record SoftDistillationOptions(

@@ -69,9 +69,9 @@ internal sealed class StoredRows : IDisposable
         private readonly long start;
 
         /// <summary>A new file of rows that are zero.</summary>
-        /// <param name="path">Where.</param>
-        /// <param name="shape">Rows, then the shape of one.</param>
-        /// <param name="origin">What <see cref="Open"/> expects to find.</param>
+        /// <param name="path">Path of the file.</param>
+        /// <param name="shape">Number of rows, then the shape of one row.</param>
+        /// <param name="origin">Origin of the rows, which <see cref="Open"/> compares.</param>
         internal Writer(string path, long[] shape, string origin)
         {
             var bytes = shape.Aggregate((long)sizeof(float), (product, size) => product * size);
@@ -98,8 +98,8 @@ internal sealed class StoredRows : IDisposable
         }
 
         /// <summary>Writes neighbouring rows.</summary>
-        /// <param name="first">Number of the first.</param>
-        /// <param name="rows">float32, [n, ...].</param>
+        /// <param name="first">Number of the first row, from 0.</param>
+        /// <param name="rows">The n rows, float32, [n, ...].</param>
         internal void Write(long first, Tensor rows)
         {
             var bytes = rows.ToBytes();

@@ -6,13 +6,13 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
-/// <summary>How logits are held against labels.</summary>
+/// <summary>Loss of logits against labels.</summary>
 public enum ClassificationLoss
 {
-    /// <summary>One of the classes is right: cross-entropy.</summary>
+    /// <summary>Cross-entropy: exactly one class is right.</summary>
     CrossEntropy,
 
-    /// <summary>Every class is a question of its own: binary cross-entropy.</summary>
+    /// <summary>Binary cross-entropy: each class is a question of its own.</summary>
     Bce,
 }
 
@@ -50,7 +50,7 @@ public sealed class Supervised(
         var targets = ClassTargets.Of(batch);
         return ClassificationLosses.BinaryCrossEntropy(
             logits,
-            targets.Soft ?? ClassificationLosses.Smoothed(targets.Labels, logits.Size(1), smoothing),
+            targets.Soft ?? ClassificationLosses.SmoothLabels(targets.Labels, logits.Size(1), smoothing),
             threshold,
             sumClasses
         );
@@ -63,9 +63,9 @@ public sealed class Supervised(
             : ClassificationLosses.CrossEntropy(logits, ClassTargets.Of(batch).Labels, smoothing);
 }
 
-/// <summary>Learning from labels.</summary>
-/// <param name="Smoothing">Label smoothing.</param>
-/// <param name="Loss">cross_entropy or bce.</param>
+/// <summary>Settings of learning from labels.</summary>
+/// <param name="Smoothing">Label smoothing, from 0 (the default) to 0.999.</param>
+/// <param name="Loss">cross_entropy (the default) or bce.</param>
 /// <param name="Threshold">Bce: targets above it count as 1, others as 0 (0.2 in published recipes); none by default.</param>
 /// <param name="SumClasses">Bce: sums over the classes instead of averaging.</param>
 [RecipeName("supervised")]
@@ -76,7 +76,7 @@ public sealed record SupervisedOptions(
     bool SumClasses = false
 ) : ObjectiveOptions
 {
-    /// <summary>Kind of loss.</summary>
+    /// <summary>Loss against the labels: cross_entropy or bce.</summary>
     public ClassificationLoss Loss { get; init; } =
         Loss == ClassificationLoss.Bce || (Threshold is null && !SumClasses)
             ? Loss

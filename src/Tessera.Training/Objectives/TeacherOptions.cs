@@ -6,18 +6,18 @@ namespace Tessera.Training.Objectives;
 
 /// <summary>A trained model that another one learns from: a run, or a model of the registry with its weights.</summary>
 /// <param name="Run">Folder of a run; its newest checkpoint is taken.</param>
-/// <param name="Model">Name in the registry.</param>
-/// <param name="Weights">A checkpoint of that model.</param>
+/// <param name="Model">Name of the teacher in the registry of models.</param>
+/// <param name="Weights">Checkpoint file with the weights of that model.</param>
 public sealed record TeacherOptions([RecipePath] string? Run = null, string? Model = null, [RecipePath] string? Weights = null)
 {
-    /// <summary>Folder of a run.</summary>
+    /// <summary>Folder of a run, or null for a model of the registry.</summary>
     public string? Run { get; init; } =
         (Run is null) == (Model is null) || (Run is not null && Weights is not null)
             ? throw new ArgumentException("a teacher must be { run: FOLDER } or { model: NAME, weights: FILE }")
             : Run;
 
     /// <summary>Builds and loads it, ready to predict.</summary>
-    /// <param name="context">The student, and where it computes.</param>
+    /// <param name="context">Context with the student, its classes and its device.</param>
     /// <param name="needsClassifier">Whether its answers are used, not only its features.</param>
     /// <exception cref="RunException">There are no such weights, or their classifier was never trained and is needed.</exception>
     /// <exception cref="StateDictException">The weights do not fit the model.</exception>

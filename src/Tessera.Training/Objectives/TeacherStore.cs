@@ -9,7 +9,7 @@ using Tessera.Models;
 namespace Tessera.Training.Objectives;
 
 /// <summary>
-/// What a frozen teacher puts out for every image of a data set, computed once and kept on disk. That is exact where an image is
+/// Outputs of a frozen teacher for every image of a data set, computed once and kept on disk. That is exact where an image is
 /// the same in every epoch but for mirroring, of which both sides are stored. Files say what they were made of: weights of the
 /// teacher, images, augmentation.
 /// </summary>
@@ -36,8 +36,8 @@ internal sealed class TeacherStore : IDisposable
     /// <summary>
     /// The outputs for a training, made first if the folder has none. Images are augmented as in the training, except for mirroring.
     /// </summary>
-    /// <param name="folder">Where they are kept.</param>
-    /// <param name="teacher">Whose they are.</param>
+    /// <param name="folder">Folder of the stored outputs.</param>
+    /// <param name="teacher">The frozen model that computes the outputs.</param>
     /// <param name="context">Has the images and their augmentation.</param>
     /// <param name="run">All outputs of a batch of images, [B, ...] each.</param>
     /// <exception cref="RunException">The folder has those of something else.</exception>
@@ -58,11 +58,11 @@ internal sealed class TeacherStore : IDisposable
 
     /// <summary>The outputs for images in another form.</summary>
     /// <inheritdoc cref="OfTraining"/>
-    /// <param name="folder">Where they are kept.</param>
-    /// <param name="teacher">Whose they are.</param>
-    /// <param name="context">Has the images.</param>
-    /// <param name="transforms">What happens to the images.</param>
-    /// <param name="mirrored">Whether those of mirrored images are stored as well.</param>
+    /// <param name="folder">Folder of the stored outputs.</param>
+    /// <param name="teacher">The frozen model that computes the outputs.</param>
+    /// <param name="context">Context with the training images.</param>
+    /// <param name="transforms">Transforms of the images before the teacher.</param>
+    /// <param name="mirrored">Whether the outputs for mirrored images are stored as well.</param>
     /// <param name="run">All outputs of a batch of images, [B, ...] each.</param>
     internal static TeacherStore Open(
         string folder,

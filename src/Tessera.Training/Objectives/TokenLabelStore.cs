@@ -38,13 +38,13 @@ public sealed class TokenLabelStore : IDisposable
                     + "tessera token-labels make writes them"
             );
 
-    /// <summary>Lets a classifier look at every image of a data set.</summary>
+    /// <summary>Computes the maps of every image of a data set with a trained classifier.</summary>
     /// <param name="annotator">Its classifier is applied to every position of its last map instead of to their mean.</param>
     /// <param name="data">The images, unaugmented.</param>
-    /// <param name="folder">Where the maps go.</param>
-    /// <param name="top">How many scores are kept per position.</param>
-    /// <param name="batch">Images at a time.</param>
-    /// <param name="done">Told the number of images so far.</param>
+    /// <param name="folder">Folder for the maps; it must not hold any yet.</param>
+    /// <param name="top">Number of scores that are kept per position, at least 1.</param>
+    /// <param name="batch">Images that the annotator sees at a time, at least 1.</param>
+    /// <param name="done">Receives the number of images so far.</param>
     /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; they get no labels.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
@@ -150,7 +150,7 @@ public sealed class TokenLabelStore : IDisposable
 
     /// <summary>The maps of some images: float32 logits and int64 classes, both [B, k, H, W].</summary>
     /// <param name="indices">Places of the images in the data set.</param>
-    /// <param name="labels">Their true labels.</param>
+    /// <param name="labels">True labels of the images, by which maps of other images are recognised.</param>
     /// <exception cref="RunException">There is none for one of them, or it is of another image.</exception>
     public (Tensor Scores, Tensor Classes) Of(IReadOnlyList<int> indices, IReadOnlyList<long> labels)
     {
@@ -194,7 +194,7 @@ public sealed class TokenLabelStore : IDisposable
         return parts[part] = new(read["scores"].Keep(), read["classes"].Keep(), read["labels"].ToArray<long>());
     }
 
-    /// <summary>Frees what was read.</summary>
+    /// <summary>Frees the maps in memory.</summary>
     public void Dispose()
     {
         foreach (var part in parts.Values)

@@ -110,14 +110,14 @@ public sealed partial class TokenLabels : BackboneObjective
         });
 }
 
-/// <summary>Token labeling.</summary>
+/// <summary>Settings of token labeling (Jiang et al., 2021, arXiv:2104.10858, section 3).</summary>
 /// <param name="Labels">Folder that <c>tessera token-labels make</c> wrote for the very data and split.</param>
 /// <param name="Annotator">Makes the labels first, where the folder has none yet.</param>
-/// <param name="DenseWeight">Of the tokens: 0.5 in the paper, 1 in the published commands.</param>
-/// <param name="ClassWeight">Of the class token.</param>
+/// <param name="DenseWeight">Weight of the patch tokens, at least 0: 0.5 in the paper and by default, 1 in the published commands.</param>
+/// <param name="ClassWeight">Weight of the class token, at least 0; 1 by default.</param>
 /// <param name="UseGroundTruth">Mixes the true label into that of the image.</param>
 /// <param name="MixTokens">LV-ViT: exchanges a box of tokens with another image of the batch.</param>
-/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Smoothing">Label smoothing, from 0 to 0.999; 0.1 by default.</param>
 /// <param name="Axes">correct, or exchanged as in the published code.</param>
 [RecipeName("token_labeling")]
 public sealed record TokenLabelOptions(

@@ -70,7 +70,8 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
             outputs.Named[DynamicVit.Tokens],
             theirs,
             tokens,
-            targets.Soft ?? ClassificationLosses.Smoothed(targets.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
+            targets.Soft
+                ?? ClassificationLosses.SmoothLabels(targets.Labels, outputs.Logits.Size(1), options.Smoothing, outputs.Logits.DType),
             [.. dynamic.Options.KeepRatios.Select((_, stage) => outputs.Named[DynamicVit.Decision(stage)])],
             outputs.Named[DynamicVit.Mask],
             dynamic.Options.KeepRatios,
@@ -91,15 +92,17 @@ public sealed partial class TokenSparsificationTraining : BackboneObjective
 }
 
 /// <summary>Training of a DynamicViT that begins with the weights of its dense model (model.weights).</summary>
-/// <param name="Teacher">The dense model.</param>
-/// <param name="LabelWeight">Of the labels.</param>
-/// <param name="RatioWeight">Of the shares that are kept, divided by the number of stages.</param>
-/// <param name="DistillationWeight">Of the teacher's logits, and of its tokens.</param>
+/// <param name="Teacher">The dense model, with its trained weights.</param>
+/// <param name="LabelWeight">Weight of the cross-entropy against the labels, at least 0; 1 by default.</param>
+/// <param name="RatioWeight">Weight of the errors of the kept ratios, averaged over the stages, at least 0; 2 by default.</param>
+/// <param name="DistillationWeight">
+/// Weight of the divergence from the teacher's logits, and again of that of its tokens, at least 0; 0.5 by default.
+/// </param>
 /// <param name="PerBatch">Holds the share for the mean of a batch instead of for every image.</param>
-/// <param name="BackboneRate">Learning rate of all but the predictors, as a factor.</param>
-/// <param name="FrozenEpochs">Epochs in which the predictors alone learn.</param>
+/// <param name="BackboneRate">Learning rate of the backbone over that of the predictors, from 0 to 1000; 0.01 by default.</param>
+/// <param name="FrozenEpochs">Epochs at the beginning in which only the predictors learn, at least 0; 5 by default.</param>
 /// <param name="FreezeTokens">Whether class token and positions never change.</param>
-/// <param name="Smoothing">Label smoothing.</param>
+/// <param name="Smoothing">Label smoothing, from 0 to 0.999; 0.1 by default.</param>
 [RecipeName("token_sparsification")]
 public sealed record TokenSparsificationOptions(
     TeacherOptions Teacher,

@@ -7,9 +7,9 @@ namespace Tessera.Training.Optimization;
 /// Schedules that multiply a regular value by a straight rise in the beginning: at time t of a warm-up of W the factor is
 /// 1 - (1 - t / W) (1 - start / top), as in mmcv and, as long as the value has not fallen yet, in timm.
 /// </summary>
-/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
 /// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
-/// <param name="WarmupLr">Where the warm-up begins.</param>
+/// <param name="WarmupLr">Learning rate at the beginning of the warm-up.</param>
 public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) : ScheduleOptions
 {
     /// <inheritdoc/>
@@ -18,7 +18,7 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
     /// <summary>The learning rate without warm-up at a time in epochs.</summary>
     protected abstract double Regular(double top, double epoch);
 
-    /// <summary>When the rate changes.</summary>
+    /// <summary>Times at which the rate changes: steps or epochs.</summary>
     protected abstract ScheduleInterval Interval { get; }
 
     /// <inheritdoc/>
@@ -31,13 +31,13 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
 }
 
 /// <summary>The learning rate falls at once by a factor, again and again.</summary>
-/// <param name="Epochs">Length, warm-up included.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
 /// <param name="Every">Epochs between two falls; or <paramref name="At"/>.</param>
-/// <param name="At">Epochs at whose beginning it falls.</param>
-/// <param name="Rate">The factor.</param>
+/// <param name="At">Epochs, from 0, at whose beginning the learning rate falls; or <paramref name="Every"/>.</param>
+/// <param name="Rate">Factor of each fall, from 0 to 1; 0.1 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Where the rise begins.</param>
-/// <param name="Per">How finely the rise is stepped; falls are at the beginning of epochs.</param>
+/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="Per">Steps of the rise: epochs (the default) or steps; falls are at the beginning of epochs.</param>
 /// <param name="Prefix">Whether falls are counted from the end of the warm-up, as in timm's class, instead of from epoch 0.</param>
 [RecipeName("step")]
 public sealed record StepOptions(
@@ -69,12 +69,14 @@ public sealed record StepOptions(
 }
 
 /// <summary>The learning rate falls to the minimum as a power of the time that is left.</summary>
-/// <param name="Epochs">Length, warm-up included.</param>
-/// <param name="Power">1 falls along a straight line; 0.9 in segmentation.</param>
-/// <param name="MinLr">Where it ends.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
+/// <param name="Power">
+/// Power of the remaining share of the time, from 0 to 100: 1 for a straight line; 0.9 (the default) is usual in segmentation.
+/// </param>
+/// <param name="MinLr">Learning rate at the end; 0 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Where the rise begins.</param>
-/// <param name="Per">When the rate changes.</param>
+/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="Per">Times at which the rate changes: steps (the default) or epochs.</param>
 [RecipeName("polynomial")]
 public sealed record PolynomialOptions(
     [Range(1, 1_000_000)] int Epochs,
@@ -93,11 +95,11 @@ public sealed record PolynomialOptions(
 }
 
 /// <summary>The learning rate falls to the minimum along a straight line.</summary>
-/// <param name="Epochs">Length, warm-up included.</param>
-/// <param name="MinLr">Where it ends.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
+/// <param name="MinLr">Learning rate at the end; 0 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Where the rise begins.</param>
-/// <param name="Per">When the rate changes.</param>
+/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="Per">Times at which the rate changes: steps (the default) or epochs.</param>
 [RecipeName("linear")]
 public sealed record LinearOptions(
     [Range(1, 1_000_000)] int Epochs,

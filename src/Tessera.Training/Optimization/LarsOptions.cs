@@ -5,16 +5,16 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Optimization;
 
 /// <inheritdoc cref="Lars"/>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
-/// <param name="WeightDecay">Decay of matrices.</param>
-/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
+/// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
+/// <param name="Momentum">Share of the last update that is kept, from 0 to 1.</param>
 /// <param name="Trust">Step of a tensor as a share of its norm, at learning rate 1.</param>
 /// <param name="Form">Which of the published forms.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
 /// <param name="Eps">Added to the denominator of timm's ratio.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
-/// <param name="DecayAll">Whether everything decays.</param>
-/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("lars")]
 public sealed record LarsOptions(
     double Lr = 0.3,

@@ -10,9 +10,10 @@ namespace Tessera.Training.Optimization;
 public static class LayerDecay
 {
     /// <summary>
-    /// The layer of every parameter of a model: 0 for what comes before the blocks (embeddings, tokens, positions), i + 1 for
-    /// block i, depth + 1 for what comes after them. What stands between two blocks (merging of patches) is of the layer before.
+    /// The layer of every parameter of a model by name: 0 for embeddings, tokens and positions before the blocks, i + 1 for block i,
+    /// depth + 1 for parameters after the blocks. A parameter between two blocks (merging of patches) belongs to the layer before it.
     /// </summary>
+    /// <param name="model">The model whose <see cref="Backbone.BlockPaths"/> count as blocks.</param>
     public static IReadOnlyDictionary<string, int> Layers(Backbone model)
     {
         var blocks = model.BlockPaths.Index().ToDictionary(b => b.Item, b => b.Index);
@@ -32,6 +33,9 @@ public static class LayerDecay
     }
 
     /// <summary>Factor of the learning rate: decay^(depth + 1 - layer).</summary>
+    /// <param name="decay">Factor from each layer to the one before it, in (0, 1].</param>
+    /// <param name="depth">Number of blocks.</param>
+    /// <param name="layer">Number of the layer in <see cref="Layers"/>, from 0 to depth + 1.</param>
     public static double Scale(double decay, int depth, int layer) => Math.Pow(decay, depth + 1 - layer);
 
     /// <summary>Splits groups by layer.</summary>

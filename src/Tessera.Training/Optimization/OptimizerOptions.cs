@@ -5,10 +5,12 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Optimization;
 
-/// <summary>How weights are changed by gradients.</summary>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
+/// <summary>
+/// Settings of an optimiser. A recipe outside of the ranges is refused with a <see cref="RecipeException"/> that names the field.
+/// </summary>
+/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
 public abstract record OptimizerOptions(
@@ -19,10 +21,11 @@ public abstract record OptimizerOptions(
     [Range(0, 1)] double LayerDecay
 )
 {
-    /// <summary>Builds the optimiser.</summary>
+    /// <summary>Builds the optimiser for groups of parameters.</summary>
     protected abstract Optimizer Create(IEnumerable<ParameterGroup> groups);
 
     /// <summary>The learning rate at the top for a global batch.</summary>
+    /// <param name="batch">Samples of a step over all processes, at least 1.</param>
     public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
 
     /// <summary>
@@ -45,16 +48,16 @@ public abstract record OptimizerOptions(
         );
         // What a method shares with the model is learned once.
         var shared = new HashSet<Parameter>(objective.Model.Parameters(), ReferenceEqualityComparer.Instance);
-        var own = Groups(objective, _ => false).Select(group => Renamed(group, entry => !shared.Contains(entry), "objective."));
+        var own = Groups(objective, _ => false).Select(group => Rename(group, entry => !shared.Contains(entry), "objective."));
         return Create([
-            .. ofModel.Concat(own).Select(group => Renamed(group, learned.Contains, "")).Where(group => group.Parameters.Count > 0),
+            .. ofModel.Concat(own).Select(group => Rename(group, learned.Contains, "")).Where(group => group.Parameters.Count > 0),
         ]);
     }
 
     private ParameterGroup[] Groups(Module module, Func<string, bool> withoutDecay) =>
         DecayAll ? ParameterGroup.All(module, WeightDecay) : ParameterGroup.Split(module, WeightDecay, withoutDecay);
 
-    private static ParameterGroup Renamed(ParameterGroup group, Func<Parameter, bool> kept, string prefix) =>
+    private static ParameterGroup Rename(ParameterGroup group, Func<Parameter, bool> kept, string prefix) =>
         group with
         {
             Parameters = [.. group.Parameters.Where(p => kept(p.Parameter)).Select(p => ($"{prefix}{p.Name}", p.Parameter))],
@@ -62,13 +65,13 @@ public abstract record OptimizerOptions(
 }
 
 /// <inheritdoc cref="Sgd"/>
-/// <param name="Lr">Learning rate at the top of the schedule.</param>
-/// <param name="WeightDecay">Decay of matrices.</param>
-/// <param name="Momentum">Share of the last update that is kept.</param>
+/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
+/// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
+/// <param name="Momentum">Share of the last update that is kept, from 0 to 1.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
-/// <param name="LrBatch">The global batch that the learning rate is meant for.</param>
-/// <param name="DecayAll">Whether everything decays.</param>
-/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it.</param>
+/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
+/// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("sgd")]
 public sealed record SgdOptions(
     double Lr = 0.1,

@@ -4,20 +4,20 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Optimization;
 
-/// <summary>How long is trained, and the learning rate over time.</summary>
+/// <summary>Length of a training, and its learning rate over time.</summary>
 public abstract record ScheduleOptions
 {
-    /// <summary>Epochs in all.</summary>
+    /// <summary>Number of epochs, with warm-up, all cycles and cooldown.</summary>
     public abstract int TotalEpochs { get; }
 
     /// <summary>The learning rate of a step.</summary>
-    /// <param name="top">At the top.</param>
-    /// <param name="step">From 0, over all epochs.</param>
-    /// <param name="stepsPerEpoch">Steps of one epoch.</param>
+    /// <param name="top">Highest learning rate of the schedule.</param>
+    /// <param name="step">Number of the step over all epochs, from 0.</param>
+    /// <param name="stepsPerEpoch">Steps per epoch, at least 1.</param>
     public abstract double LearningRate(double top, long step, long stepsPerEpoch);
 }
 
-/// <summary>Where the cosine begins and how the warm-up rises: the published scripts differ.</summary>
+/// <summary>Published forms of the cosine, which differ in its beginning and in the rise of the warm-up.</summary>
 public enum CosineForm
 {
     /// <summary>A straight rise from the warm-up rate, then the cosine over the epochs that remain.</summary>
@@ -49,7 +49,7 @@ public enum CosineForm
     Dino,
 }
 
-/// <summary>When the learning rate changes.</summary>
+/// <summary>Times at which the learning rate changes.</summary>
 public enum ScheduleInterval
 {
     /// <summary>At every step.</summary>
@@ -61,10 +61,12 @@ public enum ScheduleInterval
 
 /// <summary>Cosine decay with warm-up (Loshchilov and Hutter, 2016, arXiv:1608.03983).</summary>
 /// <param name="Epochs">Length of the (first) cycle, including the warm-up unless the form is <c>timm_prefix</c>.</param>
-/// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
-/// <param name="WarmupLr">Where the warm-up begins.</param>
-/// <param name="MinLr">Where the cosine ends.</param>
-/// <param name="Form">Where the cosine begins.</param>
+/// <param name="Warmup">
+/// Epochs of warm-up; fractions are allowed. It must be less than <paramref name="Epochs"/> except in the form <c>timm_prefix</c>.
+/// </param>
+/// <param name="WarmupLr">Learning rate at the beginning of the warm-up; 0 by default.</param>
+/// <param name="MinLr">Learning rate at the end of the cosine; 0 by default.</param>
+/// <param name="Form">Published form of cosine and warm-up; shifted by default.</param>
 /// <param name="Per">
 /// When the rate changes; by default at every epoch in timm's forms, deit and basic, and at every step in the other forms.
 /// </param>
@@ -92,7 +94,7 @@ public sealed record CosineOptions(
             ? Warmup
             : throw new ArgumentException($"warmup must be less than {Epochs} epochs, not {Warmup}");
 
-    /// <summary>When the rate changes.</summary>
+    /// <summary>Times at which the rate changes: steps or epochs; null for the form's own.</summary>
     public ScheduleInterval? Per { get; init; } =
         Per switch
         {
@@ -105,7 +107,7 @@ public sealed record CosineOptions(
             _ => Per,
         };
 
-    /// <summary>How many cosines follow each other.</summary>
+    /// <summary>Number of cosines that follow each other.</summary>
     public int Cycles { get; init; } =
         Cycles == 1 || Form is CosineForm.Timm or CosineForm.TimmPrefix
             ? Cycles
@@ -147,8 +149,8 @@ public sealed record CosineOptions(
 }
 
 /// <summary>The same learning rate throughout, after a straight warm-up.</summary>
-/// <param name="Epochs">Length.</param>
-/// <param name="Warmup">Epochs of the rise.</param>
+/// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
+/// <param name="Warmup">Epochs of the rise from 0, at least 0; fractions are allowed.</param>
 [RecipeName("constant")]
 public sealed record ConstantOptions([Range(1, 1_000_000)] int Epochs, [Range(0, 1e6)] double Warmup = 0) : ScheduleOptions
 {

@@ -56,7 +56,7 @@ internal static class RecipeBinder
     private static object? BindScalar(Type type, RecipeNode node, string path)
     {
         if (node is not RecipeValue value)
-            throw new RecipeException(node.Place, path, $"must be {Expected(type)}, not {node.Kind}");
+            throw new RecipeException(node.Place, path, $"must be {Describe(type)}, not {node.Kind}");
         if (value.IsNull)
             return type == typeof(string) ? null : throw Wrong(value);
         var text = value.Text;
@@ -84,10 +84,10 @@ internal static class RecipeBinder
         var index = Array.FindIndex(names, name => RecipeShape.Snake(name) == text);
         return index >= 0 ? Enum.Parse(type, names[index]) : throw Wrong(value);
 
-        RecipeException Wrong(RecipeValue value) => new(value.Place, path, $"must be {Expected(type)}, not {value.Kind}");
+        RecipeException Wrong(RecipeValue value) => new(value.Place, path, $"must be {Describe(type)}, not {value.Kind}");
     }
 
-    private static string Expected(Type type) =>
+    private static string Describe(Type type) =>
         type.IsEnum ? "one of " + string.Join(", ", Enum.GetNames(type).Select(RecipeShape.Snake))
         : type == typeof(double) ? "a number"
         : type == typeof(bool) ? "true or false"
@@ -116,7 +116,7 @@ internal static class RecipeBinder
             case RecipeMap { Fields: [var only] }:
                 return BindRecord(Chosen(only.Name, only.Place), only.Node, Join(path, only.Name));
             default:
-                throw new RecipeException(node.Place, path, $"must be one of {Listed(choices.Keys)}, not {node.Kind}");
+                throw new RecipeException(node.Place, path, $"must be one of {JoinNames(choices.Keys)}, not {node.Kind}");
         }
 
         Type Chosen(string name, string place) =>
@@ -172,7 +172,7 @@ internal static class RecipeBinder
         }
         var value = Bind(parameter.ParameterType, node, at);
         if (value is null && !Optional(parameter))
-            throw new RecipeException(node.Place, at, $"must be {Expected(parameter.ParameterType)}, not nothing");
+            throw new RecipeException(node.Place, at, $"must be {Describe(parameter.ParameterType)}, not nothing");
         foreach (var range in RecipeShape.Attributes<RangeAttribute>(parameter))
             if (value is not null && !range.IsValid(value))
                 throw new RecipeException(node.Place, at, $"must be {Show(range.Minimum)} to {Show(range.Maximum)}, not {Show(value)}");
@@ -193,9 +193,9 @@ internal static class RecipeBinder
     private static string Hint(string name, IEnumerable<string> known) =>
         Spelling.Meant(name, known) is { } meant
             ? $"did you mean '{meant}'?"
-            : $"there {(known.Count() == 1 ? "is" : "are")} {Listed(known)}";
+            : $"there {(known.Count() == 1 ? "is" : "are")} {JoinNames(known)}";
 
-    private static string Listed(IEnumerable<string> names) => names.Any() ? string.Join(", ", names) : "none";
+    private static string JoinNames(IEnumerable<string> names) => names.Any() ? string.Join(", ", names) : "none";
 
     internal static string Join(string path, string name) => path.Length == 0 ? name : $"{path}.{name}";
 }

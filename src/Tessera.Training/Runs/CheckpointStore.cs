@@ -9,7 +9,7 @@ namespace Tessera.Training.Runs;
 /// The checkpoints of a run: a folder each, with safetensors, a position, and a manifest of checksums that is written last. A
 /// folder gets its name only when all of it is on the disk, so that one with a name is whole unless the disk is at fault.
 /// </summary>
-/// <param name="folder">Folder that holds them.</param>
+/// <param name="folder">Folder of the checkpoints, <c>checkpoints</c> of a run.</param>
 public sealed class CheckpointStore(string folder)
 {
     private const string Prefix = "step-";
@@ -37,9 +37,9 @@ public sealed class CheckpointStore(string folder)
             : null;
 
     /// <summary>Writes a checkpoint; one of the same step is replaced.</summary>
-    /// <param name="position">Where training stands.</param>
-    /// <param name="tensors">Named tensors by file.</param>
-    /// <returns>Its path.</returns>
+    /// <param name="position">Step, epoch and counts of the training at this moment.</param>
+    /// <param name="tensors">Tensors by name, by file without its extension.</param>
+    /// <returns>Path of the checkpoint's folder.</returns>
     public string Save(Position position, IReadOnlyDictionary<string, IReadOnlyDictionary<string, Tensor>> tensors)
     {
         Directory.CreateDirectory(folder);
@@ -81,7 +81,7 @@ public sealed class CheckpointStore(string folder)
     }
 
     /// <summary>The newest checkpoint that is whole; null when there is none.</summary>
-    /// <param name="skipped">Told of newer ones that are not, and why.</param>
+    /// <param name="skipped">Receives the path of each newer checkpoint that is not whole, with the reason.</param>
     /// <param name="stopped">Whether those count that were written because training was stopped.</param>
     public StoredCheckpoint? Newest(Action<string>? skipped = null, bool stopped = true)
     {
@@ -109,7 +109,7 @@ public sealed class CheckpointStore(string folder)
             .FirstOrDefault()
             .Path;
 
-    /// <summary>Where training stood at a checkpoint, and the length and SHA-256 of its files by the manifest.</summary>
+    /// <summary>Position of the training at a checkpoint, and the length and SHA-256 of its files by the manifest.</summary>
     /// <exception cref="CheckpointException">The manifest or the position cannot be read.</exception>
     internal static (Position Position, IReadOnlyDictionary<string, (long Bytes, string Sha256)> Files) Describe(string path)
     {
@@ -172,6 +172,7 @@ public sealed class CheckpointStore(string folder)
     }
 
     /// <summary>Deletes the checkpoints of later steps.</summary>
+    /// <param name="step">Number of the last step whose checkpoint stays.</param>
     public void DeleteAfter(long step)
     {
         foreach (var path in All.Where(path => StepOf(path) > step))
@@ -182,7 +183,7 @@ public sealed class CheckpointStore(string folder)
     /// Deletes all checkpoints but the newest, the newest that was not written because training was stopped, and the best. Also deletes the
     /// leftovers of interrupted writing.
     /// </summary>
-    /// <param name="keep">How many of the newest stay.</param>
+    /// <param name="keep">Number of the newest checkpoints that stay, at least 1.</param>
     public void Prune(int keep)
     {
         var all = All.Select(path => (Path: path, Position: TryPosition(path))).ToArray();
@@ -196,8 +197,8 @@ public sealed class CheckpointStore(string folder)
 }
 
 /// <summary>A checkpoint that was found whole.</summary>
-/// <param name="Path">Its folder.</param>
-/// <param name="Position">Where training stood.</param>
+/// <param name="Path">Folder of the checkpoint.</param>
+/// <param name="Position">Step and counts of the training when the checkpoint was written.</param>
 public sealed record StoredCheckpoint(string Path, Position Position)
 {
     /// <summary>Whether it has a file of tensors.</summary>

@@ -18,9 +18,9 @@ internal sealed class EventFile : IDisposable
     private readonly TimeProvider clock;
 
     /// <summary>Begins a file in a folder.</summary>
-    /// <param name="folder">That of the run.</param>
-    /// <param name="firstStep">What older files hold of this step and later ones is done again.</param>
-    /// <param name="clock">Tells when an event happened.</param>
+    /// <param name="folder">Folder of the run.</param>
+    /// <param name="firstStep">Step, over all epochs, from which on the scalars of older files no longer count.</param>
+    /// <param name="clock">Gives the times of the events.</param>
     internal EventFile(string folder, long firstStep, TimeProvider clock)
     {
         this.clock = clock;

@@ -1,12 +1,12 @@
 namespace Tessera.Training.Runs;
 
-/// <summary>Where training stood when a checkpoint was written, beside the tensors.</summary>
-/// <param name="Step">Steps of the optimiser done.</param>
-/// <param name="StepsPerEpoch">Of this data at this batch: resuming with another number would continue elsewhere.</param>
+/// <summary>Progress of a training at a checkpoint, saved beside the tensors.</summary>
+/// <param name="Step">Steps of the optimiser done, over all epochs.</param>
+/// <param name="StepsPerEpoch">Steps per epoch; a resumed run with another number would continue elsewhere in the data.</param>
 /// <param name="Evaluated">Whether the evaluation that is due at this step is done.</param>
-/// <param name="LogBytes">Length of the log.</param>
+/// <param name="LogBytes">Length of the log in bytes.</param>
 /// <param name="Seed">Seed of order and augmentation.</param>
-/// <param name="Interval">What the next line of the log has gathered.</param>
+/// <param name="Interval">Figures gathered since the last line of the log.</param>
 /// <param name="Score">Primary score of the evaluation at this step; null where none was due.</param>
 /// <param name="MicroBatch">Samples that pass at a time at most; null for whole batches.</param>
 /// <param name="Ahead">Steps by which the data is ahead: it was moved past bad batches.</param>

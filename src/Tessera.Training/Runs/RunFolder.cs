@@ -2,35 +2,35 @@ using System.Text.Json;
 
 namespace Tessera.Training.Runs;
 
-/// <summary>Where a run keeps its files.</summary>
-/// <param name="path">The folder.</param>
+/// <summary>The folder of a run, with the paths of its files.</summary>
+/// <param name="path">Path of the folder; relative paths count from the current one.</param>
 public sealed class RunFolder(string path)
 {
-    /// <summary>The folder.</summary>
+    /// <summary>Absolute path of the folder.</summary>
     public string Path { get; } = System.IO.Path.GetFullPath(path);
 
-    /// <summary>The resolved recipe.</summary>
+    /// <summary>Path of the resolved recipe.</summary>
     public string RecipePath => File("recipe.yaml");
 
-    /// <summary>The log, a JSON object a line.</summary>
+    /// <summary>Path of the log, one JSON object per line.</summary>
     public string LogPath => File("log.jsonl");
 
-    /// <summary>The figures of the last evaluation.</summary>
+    /// <summary>Path of the figures of the last evaluation, in JSON.</summary>
     public string ResultsPath => File("results.json");
 
-    /// <summary>The training samples, where a part of them was drawn.</summary>
+    /// <summary>Path of the list of training samples, where only a part of the data set was drawn.</summary>
     public string SamplesPath => File("samples.txt");
 
-    /// <summary>The report.</summary>
+    /// <summary>Path of the report.</summary>
     public string ReportPath => File("report.html");
 
-    /// <summary>The checkpoints.</summary>
+    /// <summary>The checkpoints of the run.</summary>
     public CheckpointStore Checkpoints => new(File("checkpoints"));
 
     /// <summary>Whether there is a run in it.</summary>
     public bool Exists => System.IO.File.Exists(RecipePath);
 
-    /// <summary>The bundle: the model with all that is needed to use it.</summary>
+    /// <summary>Path of the bundle: the model with all that is needed to use it.</summary>
     public string BundlePath => File("bundle");
 
     internal static readonly JsonSerializerOptions Json = new()

@@ -32,17 +32,17 @@ public sealed class RunLog : IDisposable
         stream.Seek(0, SeekOrigin.End);
     }
 
-    /// <summary>Bytes so far.</summary>
+    /// <summary>Length of the log in bytes.</summary>
     public long Length => stream.Length;
 
-    /// <summary>All lines so far.</summary>
+    /// <summary>All lines of the log, the oldest first.</summary>
     public IReadOnlyList<JsonObject> Lines => Read(path);
 
     /// <summary>Appends a line and hands it to the system.</summary>
-    /// <param name="kind">What it tells of: <c>step</c>, <c>evaluation</c>, ...</param>
-    /// <param name="epoch">From 0; the line counts from 1.</param>
-    /// <param name="step">Steps done.</param>
-    /// <param name="fields">The rest of it.</param>
+    /// <param name="kind">Kind of the line: <c>step</c>, <c>evaluation</c>, ...</param>
+    /// <param name="epoch">Number of the epoch, from 0; the line counts from 1.</param>
+    /// <param name="step">Steps done, over all epochs.</param>
+    /// <param name="fields">Further fields of the line, in their order.</param>
     public void Write(string kind, int epoch, long step, IEnumerable<(string Name, JsonNode? Value)> fields)
     {
         var line = new JsonObject
@@ -62,7 +62,7 @@ public sealed class RunLog : IDisposable
     /// <summary>Waits until all of it is on the disk.</summary>
     public void Flush() => stream.Flush(flushToDisk: true);
 
-    /// <summary>Goes back to an earlier length: what came later is done again.</summary>
+    /// <summary>Cuts the log off at an earlier length; the later steps are done again.</summary>
     public void Truncate(long length)
     {
         stream.SetLength(Math.Min(length, stream.Length));

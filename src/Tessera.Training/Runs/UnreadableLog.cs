@@ -4,15 +4,15 @@ using Tessera.Data;
 namespace Tessera.Training.Runs;
 
 /// <summary>Writes each image that cannot be read into the log, once.</summary>
-/// <param name="write">Writes the fields of a line of a kind.</param>
-/// <param name="report">Told of each.</param>
+/// <param name="write">Writes a line of the log: its kind and its fields.</param>
+/// <param name="report">Receives an event for each image.</param>
 internal sealed class UnreadableLog(Action<string, (string, JsonNode?)[]> write, Action<TrainingEvent> report)
 {
     private const string Kind = "unreadable";
 
     private readonly HashSet<(string Split, int Index)> known = [];
 
-    /// <summary>Those that a log tells of.</summary>
+    /// <summary>The unreadable images that a log lists, each with its split.</summary>
     internal static IReadOnlyList<(string Split, UnreadableImage Image)> Read(IReadOnlyList<JsonObject> log) =>
         [
             .. log.Where(line => (string?)line["kind"] == Kind)

@@ -11,11 +11,11 @@ public sealed class WeightAverage
     private readonly OrderedDictionary<string, Tensor> sums = [];
     private readonly OrderedDictionary<string, DType> types = [];
 
-    /// <summary>What was added, in order.</summary>
+    /// <summary>Names of the added weights, in their order.</summary>
     public IReadOnlyList<string> Sources => sources;
 
     /// <summary>Adds weights. The sums belong to the current scope, what is loaded is freed at once.</summary>
-    /// <param name="source">Names them in errors.</param>
+    /// <param name="source">Name of the weights in errors, such as their file.</param>
     /// <param name="load">Gives tensors by name, on the CPU.</param>
     /// <exception cref="WeightAverageException">Names or shapes are not those of the first; it lists them.</exception>
     public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load)

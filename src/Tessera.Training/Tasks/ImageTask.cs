@@ -106,7 +106,7 @@ public abstract record ImageTask : TaskKind
         return Explanation.Of(Path.GetFileName(sample.Name), model, image, normalization, facts.Classes, label, Probabilities);
     }
 
-    /// <summary>What logits, [B, classes], mean as probabilities of the classes: by default of one class each.</summary>
+    /// <summary>Turns logits [B, classes] into probabilities of the classes; by default by softmax, for one class per image.</summary>
     protected virtual Tensor Probabilities(Tensor logits) => logits.Softmax(1);
 
     // Through the same loader as images that are measured.
@@ -118,13 +118,13 @@ public abstract record ImageTask : TaskKind
     }
 }
 
-/// <summary>What a model must know about its images.</summary>
-/// <param name="Classes">Name per class.</param>
-/// <param name="Channels">Of the images.</param>
-/// <param name="Height">Of the images; null when they differ.</param>
-/// <param name="Width">Of the images; null when they differ.</param>
-/// <param name="Mean">Per channel, of values in [0, 1].</param>
-/// <param name="Deviation">Per channel.</param>
+/// <summary>Facts about the images that a model depends on.</summary>
+/// <param name="Classes">Names of the classes, by number.</param>
+/// <param name="Channels">Channels of an image.</param>
+/// <param name="Height">Height of the images in pixels; null when they differ.</param>
+/// <param name="Width">Width of the images in pixels; null when they differ.</param>
+/// <param name="Mean">Mean of each channel, of values in [0, 1].</param>
+/// <param name="Deviation">Standard deviation of each channel, of values in [0, 1].</param>
 public record ImageFacts(
     IReadOnlyList<string> Classes,
     int Channels,

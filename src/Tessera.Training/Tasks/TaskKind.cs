@@ -47,7 +47,7 @@ public abstract record TaskKind
     /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
     protected abstract LoadableDataset PrepareFor(Dataset data, DataFacts facts);
 
-    /// <summary>What a model must know about its training data.</summary>
+    /// <summary>Collects the facts about the training data that a model depends on.</summary>
     public abstract DataFacts FactsOf(LoadableDataset training);
 
     /// <summary>What is known about the data of published weights.</summary>
@@ -78,9 +78,9 @@ public abstract record TaskKind
     /// <exception cref="RunException">The samples are not of the model's size, and no transforms are given.</exception>
     public abstract Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null);
 
-    /// <summary>Makes an evaluator.</summary>
-    /// <param name="model">What is measured.</param>
-    /// <param name="facts">Of its data.</param>
+    /// <summary>Makes an evaluator for a model.</summary>
+    /// <param name="model">The model that is measured.</param>
+    /// <param name="facts">Facts about the model's training data.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     public abstract Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
 
@@ -95,16 +95,16 @@ public abstract record TaskKind
 
     /// <summary>Turns the logits of a model into a prediction.</summary>
     /// <param name="sample">Name of the sample.</param>
-    /// <param name="logits">The answer, [1, classes].</param>
-    /// <param name="facts">Of the model's data.</param>
-    /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
+    /// <param name="logits">Answer of the model, [1, classes].</param>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <param name="most">Largest number of listed classes; the classes of the answer are listed in any case.</param>
     public abstract Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most);
 
-    /// <summary>Where a model looks in a sample, as pictures.</summary>
-    /// <param name="model">In evaluation mode.</param>
-    /// <param name="sample">Of <see cref="Read"/>.</param>
-    /// <param name="facts">Of the model's data.</param>
-    /// <param name="label">The class that is explained; null for the likeliest.</param>
+    /// <summary>Pictures of the parts of a sample that the model looks at.</summary>
+    /// <param name="model">The model, in evaluation mode.</param>
+    /// <param name="sample">A sample of <see cref="Read"/>.</param>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <param name="label">Number of the class that is explained; null for the likeliest.</param>
     /// <exception cref="RunException">There are no pictures of such samples.</exception>
     public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label) =>
         throw new RunException($"task {Name} cannot be explained: explanations need images");
@@ -147,7 +147,7 @@ public sealed record EvaluationTransforms(
     Interpolation Interpolation = Interpolation.Bicubic
 )
 {
-    /// <summary>The usual centre crop.</summary>
+    /// <summary>Share of the usual centre crop: 224 of 256 pixels.</summary>
     public const double DefaultCropRatio = 0.875;
 
     /// <summary>The preparation that a model's published figures stand for.</summary>
@@ -159,8 +159,8 @@ public sealed record EvaluationTransforms(
             : new(given);
 }
 
-/// <summary>What a model must know about its data.</summary>
-/// <param name="Classes">Name per class.</param>
+/// <summary>Facts about the training data that a model depends on.</summary>
+/// <param name="Classes">Names of the classes, by number.</param>
 public abstract record DataFacts(IReadOnlyList<string> Classes)
 {
     /// <summary>Options of the model that a recipe leaves open.</summary>
@@ -179,7 +179,7 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
 }
 
 /// <summary>A sample that a user has given.</summary>
-/// <param name="Name">What it is called.</param>
+/// <param name="Name">Name of the sample: its file, or the text.</param>
 /// <param name="Read">Reads and prepares it as a batch of one.</param>
 public sealed record GivenSample(string Name, Func<ModelInput> Read);
 
@@ -190,15 +190,15 @@ public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
 
 /// <summary>A class with its probability.</summary>
 /// <param name="Class">Name of the class.</param>
-/// <param name="Label">Its number.</param>
-/// <param name="Probability">Between 0 and 1.</param>
+/// <param name="Label">Number of the class, from 0.</param>
+/// <param name="Probability">Probability of the class, in [0, 1].</param>
 /// <param name="Chosen">Whether the model's answer contains it.</param>
 public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
 
 /// <summary>The input of a report.</summary>
-/// <param name="Model">In evaluation mode.</param>
-/// <param name="Data">What it was measured on.</param>
-/// <param name="Facts">Of its training data.</param>
-/// <param name="Pipeline">What happens to samples before the model.</param>
+/// <param name="Model">The model, in evaluation mode.</param>
+/// <param name="Data">The samples of the evaluation.</param>
+/// <param name="Facts">Facts about the model's training data.</param>
+/// <param name="Pipeline">Transforms of samples before the model.</param>
 /// <param name="Metrics">The metrics of the evaluation.</param>
 public sealed record ReportContext(Backbone Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);

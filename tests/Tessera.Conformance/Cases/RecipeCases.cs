@@ -282,7 +282,7 @@ internal sealed class LossesOfLogits : GoldenCase
         var (classes, smoothing) = (run.Config.Int("num_classes"), run.Config.Double("smoothing"));
         var (logits, labels) = (run.Input("logits"), run.Input("labels"));
         var soft = run.Input("target_logits").Detach().Softmax(-1);
-        var smoothed = ClassificationLosses.Smoothed(labels, classes, smoothing, run.Real);
+        var smoothed = ClassificationLosses.SmoothLabels(labels, classes, smoothing, run.Real);
         Put("label_smoothing", ClassificationLosses.CrossEntropy(logits, labels, smoothing));
         Put("pytorch_ls", ClassificationLosses.SoftCrossEntropy(logits, smoothed));
         Put("soft", ClassificationLosses.SoftCrossEntropy(logits, soft));

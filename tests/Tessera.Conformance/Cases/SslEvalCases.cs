@@ -5,7 +5,7 @@ namespace Tessera.Conformance.Cases;
 [Case("ssl-eval.knn")]
 internal sealed class SslEvalKnn : GoldenCase
 {
-    private const int PlainNeighbours = 5;
+    private const int PlainNeighbors = 5;
 
     public override void Run(GoldenRun run)
     {
@@ -16,14 +16,14 @@ internal sealed class SslEvalKnn : GoldenCase
         c.Expect("queries", queries.Size(0));
         c.Expect("dim", queries.Size(1));
         var classes = c.Int("classes");
-        var scores = NearestNeighbours.WeightedScores(queries, bank, bankLabels, classes, c.Int("k"), c.Double("temperature"));
+        var scores = NearestNeighbors.WeightedScores(queries, bank, bankLabels, classes, c.Int("k"), c.Double("temperature"));
         run.Output("scores", scores);
         Answers("weighted", scores);
-        Answers($"plain{PlainNeighbours}", NearestNeighbours.Votes(queries, bank, bankLabels, classes, PlainNeighbours));
+        Answers($"plain{PlainNeighbors}", NearestNeighbors.Votes(queries, bank, bankLabels, classes, PlainNeighbors));
 
         void Answers(string name, Tensor of)
         {
-            var predictions = NearestNeighbours.Predictions(of);
+            var predictions = NearestNeighbors.Predictions(of);
             run.Output($"{name}_prediction", predictions.To(run.Real));
             run.Output($"{name}_accuracy", predictions.Eq(labels).To(run.Real).Mean());
         }

@@ -10,9 +10,9 @@ internal static class AttentionPictures
     /// Attention of single blocks, mean over the heads, as the tokens that the classifier reads see it; and all blocks together
     /// by <see cref="AttentionRollout"/>.
     /// </summary>
-    /// <param name="model">In evaluation mode.</param>
-    /// <param name="image">[1, C, H, W].</param>
-    /// <param name="blocks">How many single blocks are shown, spread over the depth.</param>
+    /// <param name="model">The model, in evaluation mode.</param>
+    /// <param name="image">Normalised image, [1, C, H, W].</param>
+    /// <param name="blocks">Number of single blocks, spread over the depth.</param>
     /// <returns>Empty for models without attention among all tokens.</returns>
     internal static IReadOnlyList<HeatMap> Of(Backbone model, Tensor image, int blocks = 3)
     {

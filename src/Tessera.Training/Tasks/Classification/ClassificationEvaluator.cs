@@ -8,8 +8,8 @@ namespace Tessera.Training.Tasks.Classification;
 
 /// <summary>Gathers logits batch by batch and measures them over the whole set, in double precision.</summary>
 /// <param name="classes">Number of classes.</param>
-/// <param name="bins">Of the calibration error.</param>
-/// <param name="mistakes">How many mistakes are kept.</param>
+/// <param name="bins">Number of bins of the calibration error, at least 1.</param>
+/// <param name="mistakes">Number of mistakes that are kept, the most confident first.</param>
 /// <param name="predict">Gives the logits [B, classes] of a batch.</param>
 public sealed class ClassificationEvaluator(int classes, int bins = 15, int mistakes = 24, Func<Batch, Tensor>? predict = null) : Evaluator
 {
@@ -23,9 +23,9 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
     private double loss,
         brier;
 
-    /// <summary>Measures a model.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="bins">Of the calibration error.</param>
+    /// <summary>An evaluator of a model.</summary>
+    /// <param name="model">The model that is measured.</param>
+    /// <param name="bins">Number of bins of the calibration error, at least 1.</param>
     /// <param name="predict">Gives the logits of inputs without a mask instead of the model; null for the model.</param>
     public ClassificationEvaluator(Backbone model, int bins, Func<Tensor, Tensor>? predict = null)
         : this(model.Classes, bins, predict: batch => Logits(model, batch, predict)) { }
@@ -45,10 +45,10 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
         Add(predict(batch), ClassTargets.Of(batch).Labels, batch.Indices);
     }
 
-    /// <summary>Adds samples.</summary>
-    /// <param name="logits">[B, classes].</param>
-    /// <param name="labels">[B].</param>
-    /// <param name="indices">Position of each in its data set.</param>
+    /// <summary>Adds the logits and labels of B samples.</summary>
+    /// <param name="logits">Answers of the model, [B, classes].</param>
+    /// <param name="labels">True classes, int64, [B].</param>
+    /// <param name="indices">Position of each sample in its data set.</param>
     /// <exception cref="ShapeException">Logits of another number of classes.</exception>
     public void Add(Tensor logits, Tensor labels, IReadOnlyList<int> indices)
     {

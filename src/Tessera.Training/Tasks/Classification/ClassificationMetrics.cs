@@ -111,14 +111,14 @@ public sealed record ClassificationMetrics(
 /// <summary>Samples whose confidence lies in (Low, High].</summary>
 /// <param name="Low">Lower edge, excluded.</param>
 /// <param name="High">Upper edge, included.</param>
-/// <param name="Count">Number of samples.</param>
-/// <param name="Confidence">Their mean confidence.</param>
-/// <param name="Accuracy">Their accuracy, a fraction.</param>
+/// <param name="Count">Number of samples in the bin.</param>
+/// <param name="Confidence">Mean confidence of these samples, in [0, 1].</param>
+/// <param name="Accuracy">Share of these samples that are classified rightly.</param>
 public sealed record CalibrationBin(double Low, double High, int Count, double Confidence, double Accuracy);
 
 /// <summary>A sample that was classified wrongly.</summary>
-/// <param name="Index">Its position in the data set.</param>
-/// <param name="Label">Its class.</param>
-/// <param name="Predicted">The class it was taken for.</param>
-/// <param name="Confidence">Probability of that class.</param>
+/// <param name="Index">Position of the sample in the data set.</param>
+/// <param name="Label">True class of the sample.</param>
+/// <param name="Predicted">Class that the model predicted.</param>
+/// <param name="Confidence">Probability of the predicted class, in [0, 1].</param>
 public sealed record Mistake(int Index, int Label, int Predicted, double Confidence);

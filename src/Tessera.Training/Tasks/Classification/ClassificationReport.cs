@@ -12,15 +12,15 @@ internal static class ClassificationReport
     private const int Images = 8;
     private const int MostPairs = 8;
 
-    /// <summary>How a sample is shown.</summary>
-    /// <param name="Name">Its name, or a text itself.</param>
+    /// <summary>A sample as the report shows it.</summary>
+    /// <param name="Name">Name of the sample, or a text itself.</param>
     /// <param name="Image">Source of an img element; null for texts.</param>
     internal sealed record Shown(string Name, string? Image);
 
     /// <summary>The sections; none where something else was measured.</summary>
-    /// <param name="context">Model, data and figures.</param>
-    /// <param name="noun">What the samples are called.</param>
-    /// <param name="show">How the sample of a mistake is shown.</param>
+    /// <param name="context">Model, data and metrics of the evaluation.</param>
+    /// <param name="noun">Plural noun for the samples, such as images.</param>
+    /// <param name="show">Gives name and picture of a mistake's sample.</param>
     internal static IReadOnlyList<ReportSection> Sections(ReportContext context, string noun, Func<Mistake, Shown> show)
     {
         if (context.Metrics is not ClassificationMetrics metrics)
@@ -92,7 +92,7 @@ internal static class ClassificationReport
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        var image = SamplePictures.Prepared(data, index, context.Pipeline).To(ModuleDevice.Of(context.Model));
+        var image = SamplePictures.Prepare(data, index, context.Pipeline).To(ModuleDevice.Of(context.Model));
         var maps = AttentionPictures.Of(context.Model, image);
         if (maps.Count == 0)
             return null;

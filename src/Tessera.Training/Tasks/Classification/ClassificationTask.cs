@@ -7,7 +7,7 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Tasks.Classification;
 
 /// <summary>Classification of images: one class each.</summary>
-/// <param name="Bins">Of the calibration error.</param>
+/// <param name="Bins">Number of bins of the calibration error, from 1 to 1000; 15 by default.</param>
 [RecipeName("classification")]
 public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageTask
 {

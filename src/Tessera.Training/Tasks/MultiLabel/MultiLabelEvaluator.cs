@@ -11,7 +11,7 @@ namespace Tessera.Training.Tasks.MultiLabel;
 /// <param name="thresholds">Per class the probability from which the class belongs to an answer.</param>
 /// <param name="tune">Whether thresholds of the largest F1 on the samples take their place.</param>
 /// <param name="predict">Gives the logits [B, classes] of a batch.</param>
-/// <param name="mistakes">How many wrong and how many missed labels are kept.</param>
+/// <param name="mistakes">Number of wrong and of missed labels that are kept.</param>
 public sealed class MultiLabelEvaluator(
     IReadOnlyList<double> thresholds,
     bool tune = false,
@@ -38,10 +38,10 @@ public sealed class MultiLabelEvaluator(
         Add(predict(batch), MultiLabelTargets.Of(batch).Hot, batch.Indices);
     }
 
-    /// <summary>Adds samples.</summary>
-    /// <param name="logits">[B, classes].</param>
+    /// <summary>Adds the logits and labels of B samples.</summary>
+    /// <param name="logits">Answers of the model, [B, classes].</param>
     /// <param name="hot">1 where a class is present and 0 where it is not, [B, classes].</param>
-    /// <param name="indices">Position of each in its data set.</param>
+    /// <param name="indices">Position of each sample in its data set.</param>
     /// <exception cref="ShapeException">Logits of another number of classes.</exception>
     /// <exception cref="DataException">Labels that are mixed or smoothed.</exception>
     public void Add(Tensor logits, Tensor hot, IReadOnlyList<int> indices)

@@ -1,12 +1,12 @@
 namespace Tessera.Training.Tasks.MultiLabel;
 
-/// <summary>What a model has to know of images with any number of classes each.</summary>
-/// <param name="Classes">Name per class.</param>
-/// <param name="Channels">Of the images.</param>
-/// <param name="Height">Of the images; null when they differ.</param>
-/// <param name="Width">Of the images; null when they differ.</param>
-/// <param name="Mean">Per channel, of values in [0, 1].</param>
-/// <param name="Deviation">Per channel.</param>
+/// <summary>Facts about images with any number of classes each that a model depends on.</summary>
+/// <param name="Classes">Names of the classes, by number.</param>
+/// <param name="Channels">Channels of an image.</param>
+/// <param name="Height">Height of the images in pixels; null when they differ.</param>
+/// <param name="Width">Width of the images in pixels; null when they differ.</param>
+/// <param name="Mean">Mean of each channel, of values in [0, 1].</param>
+/// <param name="Deviation">Standard deviation of each channel, of values in [0, 1].</param>
 /// <param name="Thresholds">Per class the probability from which the class belongs to an answer, in [0, 1].</param>
 /// <param name="Tuned">Whether the thresholds were chosen by a measurement.</param>
 public sealed record MultiLabelFacts(
@@ -25,10 +25,10 @@ public sealed record MultiLabelFacts(
     public IReadOnlyList<double> Thresholds
     {
         get;
-        init => field = Checked(value, Classes);
-    } = Checked(Thresholds, Classes);
+        init => field = Check(value, Classes);
+    } = Check(Thresholds, Classes);
 
-    private static IReadOnlyList<double> Checked(IReadOnlyList<double>? thresholds, IReadOnlyList<string>? classes)
+    private static IReadOnlyList<double> Check(IReadOnlyList<double>? thresholds, IReadOnlyList<string>? classes)
     {
         if (thresholds is null || thresholds.Count != classes?.Count)
             throw new ArgumentException(

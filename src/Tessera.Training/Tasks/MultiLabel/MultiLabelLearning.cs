@@ -9,7 +9,7 @@ namespace Tessera.Training.Tasks.MultiLabel;
 
 /// <summary>Learning from sets of classes.</summary>
 /// <param name="student">The model that is trained.</param>
-/// <param name="loss">How logits are held against the sets.</param>
+/// <param name="loss">Loss of the logits against the sets.</param>
 /// <param name="smoothing">Label smoothing s: a target t becomes t (1 - s) + s / 2. 0 where the targets of batches contain it.</param>
 /// <param name="isMixed">Whether batches are mixed: there is no answer that is simply right then, and no score for the log.</param>
 public sealed class MultiLabelLearning(Backbone student, MultiLabelLoss loss, double smoothing = 0, bool isMixed = false)

@@ -3,10 +3,10 @@ using System.Text.Json.Serialization;
 
 namespace Tessera.Training.Tasks.MultiLabel;
 
-/// <summary>What a classifier did on samples with any number of classes each. Shares are fractions, not percents.</summary>
+/// <summary>Results of a classifier on samples with any number of classes each. Shares are fractions, not percents.</summary>
 /// <param name="Count">Number of samples.</param>
 /// <param name="Loss">Binary cross-entropy, mean over samples and classes, whatever loss the model was trained with.</param>
-/// <param name="PerClass">Scores of each class.</param>
+/// <param name="PerClass">Scores of each class, in the order of the classes.</param>
 /// <param name="ThresholdsTuned">
 /// Whether the thresholds were chosen on these very samples, which makes figures that depend on them look better.
 /// </param>
@@ -131,12 +131,12 @@ public sealed record MultiLabelMetrics(int Count, double Loss, IReadOnlyList<Lab
         };
 }
 
-/// <summary>How a class did.</summary>
-/// <param name="Samples">In how many samples the class is present.</param>
-/// <param name="Chosen">In how many answers it is: its probability is at least the threshold.</param>
-/// <param name="Right">In how many answers rightly.</param>
+/// <summary>Scores of one class.</summary>
+/// <param name="Samples">Number of samples with the class.</param>
+/// <param name="Chosen">Number of answers with the class: its probability is at least the threshold.</param>
+/// <param name="Right">Number of answers that have the class rightly.</param>
 /// <param name="AveragePrecision">Area under the steps of precision over recall; null where the class is present in no sample.</param>
-/// <param name="Threshold">Probability from which it belongs to an answer.</param>
+/// <param name="Threshold">Probability from which the class belongs to an answer, in [0, 1].</param>
 public sealed record LabelScores(int Samples, int Chosen, int Right, double? AveragePrecision, double Threshold)
 {
     /// <summary>Share of the answers with the class that are right; null where there are none.</summary>
@@ -150,13 +150,13 @@ public sealed record LabelScores(int Samples, int Chosen, int Right, double? Ave
 }
 
 /// <summary>F1 at a threshold that is the same for all classes.</summary>
-/// <param name="Threshold">In [0, 1].</param>
-/// <param name="Macro">Mean over the classes that are present in some sample.</param>
-/// <param name="Micro">Of all decisions together.</param>
+/// <param name="Threshold">Threshold of the probability, in [0, 1].</param>
+/// <param name="Macro">Mean F1 over the classes that are present in some sample.</param>
+/// <param name="Micro">F1 of all decisions together.</param>
 public sealed record F1Point(double Threshold, double Macro, double Micro);
 
 /// <summary>A label that is wrong or missing in the answer for a sample.</summary>
 /// <param name="Index">Position of the sample in the data set.</param>
-/// <param name="Label">The class.</param>
-/// <param name="Probability">What the model gave it.</param>
+/// <param name="Label">Number of the class, from 0.</param>
+/// <param name="Probability">Probability of the class by the model, in [0, 1].</param>
 public sealed record LabelMistake(int Index, int Label, double Probability);

@@ -5,12 +5,12 @@ using Tessera.Training.Explain;
 
 namespace Tessera.Training.Tasks.MultiLabel;
 
-/// <summary>What a report shows of a classifier with several labels: average precision per class, curves, the surest mistakes.</summary>
+/// <summary>Report sections of a classifier with several labels: average precision per class, curves, the surest mistakes.</summary>
 internal static class MultiLabelReport
 {
     /// <summary>The sections; none where something else was measured.</summary>
-    /// <param name="context">Model, data and figures.</param>
-    /// <param name="noun">What the samples are called.</param>
+    /// <param name="context">Model, data and metrics of the evaluation.</param>
+    /// <param name="noun">Plural noun for the samples, such as images.</param>
     internal static IReadOnlyList<ReportSection> Sections(ReportContext context, string noun)
     {
         if (context is not { Metrics: MultiLabelMetrics metrics, Data: ImageDataset images })
@@ -88,7 +88,7 @@ internal static class MultiLabelReport
     {
         using var scope = new Scope();
         var classes = context.Facts.Classes;
-        var seen = SamplePictures.Prepared(images, mistake.Index, context.Pipeline); // [1, C, H, W]
+        var seen = SamplePictures.Prepare(images, mistake.Index, context.Pipeline); // [1, C, H, W]
         var (_, channels, height, width) = seen.Shape;
         var pixels = Explanation.Pixels(seen, ((ImageFacts)context.Facts).Normalization);
         var picture = Png.DataUri(pixels, (int)height, (int)width, (int)channels);

@@ -4,16 +4,16 @@ namespace Tessera.Training.Tasks.MultiLabel;
 internal sealed class RankedLabels
 {
     /// <summary>All samples with a score of at least that of a step.</summary>
-    /// <param name="Score">Of the step.</param>
-    /// <param name="Chosen">How many samples have this score or a higher one.</param>
-    /// <param name="Right">In how many of them the class is present.</param>
+    /// <param name="Score">Score of the class at this step.</param>
+    /// <param name="Chosen">Number of samples with this score or a higher one.</param>
+    /// <param name="Right">Number of these samples that have the class.</param>
     internal readonly record struct Step(float Score, int Chosen, int Right);
 
     private readonly List<Step> steps = [];
 
-    /// <summary>Ranks samples.</summary>
-    /// <param name="scores">Of the class, per sample; what is no number comes last. Sorted here.</param>
-    /// <param name="present">Whether the class is present, per sample. Sorted along.</param>
+    /// <summary>Ranks samples by their scores.</summary>
+    /// <param name="scores">Score of the class per sample; NaN comes last. The array is sorted in place.</param>
+    /// <param name="present">Whether the class is present, per sample. The array is sorted along.</param>
     internal RankedLabels(float[] scores, bool[] present)
     {
         Array.Sort(scores, present);
@@ -25,7 +25,7 @@ internal sealed class RankedLabels
         }
     }
 
-    /// <summary>In how many samples the class is present.</summary>
+    /// <summary>Number of samples with the class.</summary>
     internal int Positives { get; }
 
     /// <summary>All steps, from the highest score to the lowest.</summary>
@@ -62,8 +62,8 @@ internal sealed class RankedLabels
         return result;
     }
 
-    /// <summary>What is chosen by a threshold: all samples with at least this probability.</summary>
-    /// <param name="threshold">In [0, 1].</param>
+    /// <summary>The samples that a threshold chooses: all with at least this probability.</summary>
+    /// <param name="threshold">Threshold of the probability, in [0, 1].</param>
     internal Step At(double threshold)
     {
         // The last step whose probability is high enough.

@@ -128,10 +128,10 @@ public sealed record TextTask(
     }
 }
 
-/// <summary>What a model must know about its texts.</summary>
-/// <param name="Classes">Name per class.</param>
-/// <param name="Length">Words of a text.</param>
-/// <param name="Words">Words by id.</param>
+/// <summary>Facts about the texts that a model depends on.</summary>
+/// <param name="Classes">Names of the classes, by number.</param>
+/// <param name="Length">Number of words kept of each text.</param>
+/// <param name="Words">Known words, by id.</param>
 public sealed record TextFacts(IReadOnlyList<string> Classes, int Length, IReadOnlyList<string> Words) : DataFacts(Classes)
 {
     /// <inheritdoc/>

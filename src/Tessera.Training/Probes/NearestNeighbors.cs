@@ -1,7 +1,7 @@
 namespace Tessera.Training.Probes;
 
 /// <summary>Classification by the nearest neighbours among features whose classes are known.</summary>
-public static class NearestNeighbours
+public static class NearestNeighbors
 {
     // Queries at a time: their similarities to the whole bank are in memory at once.
     private const int Chunk = 1024;
@@ -24,7 +24,7 @@ public static class NearestNeighbours
         ArgumentOutOfRangeException.ThrowIfNegativeOrZero(temperature);
         return InChunks(queries, bank, labels, k, (some, count) =>
         {
-            var (similarity, nearest) = Normalized(some).Matmul(Normalized(bank).MT).Topk(count, 1);
+            var (similarity, nearest) = Normalize(some).Matmul(Normalize(bank).MT).Topk(count, 1);
             return Sums((similarity / temperature).Exp(), nearest, labels, classes);
         });
     }
@@ -79,5 +79,5 @@ public static class NearestNeighbours
             .NewZeros([weights.Size(0), classes])
             .ScatterAdd(1, labels.IndexSelect(0, nearest.Reshape(-1)).Reshape(nearest.Size(0), nearest.Size(1)), weights);
 
-    private static Tensor Normalized(Tensor features) => features / features.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
+    private static Tensor Normalize(Tensor features) => features / features.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
 }
