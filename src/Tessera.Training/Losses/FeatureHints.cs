@@ -11,7 +11,7 @@ public static class FeatureHints
     /// <param name="target">Tokens to imitate, [B, M, C]; the longer sequence is shortened by averaging runs of neighbours.</param>
     /// <param name="normalize">Normalises each token over its channels (the default); false compares tokens as they are.</param>
     /// <param name="resample">Shortens the longer sequence (the default); false refuses sequences of different lengths.</param>
-    /// <exception cref="ShapeException">The longer length is no multiple of the shorter, or the lengths differ without resampling.</exception>
+    /// <exception cref="ShapeException">The longer length is no multiple of the shorter, or they differ without resampling.</exception>
     public static Tensor Hint(Tensor student, Tensor target, bool normalize = true, bool resample = true) =>
         Torch.Scope(() =>
         {
