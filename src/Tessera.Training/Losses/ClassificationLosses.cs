@@ -44,7 +44,7 @@ public static class ClassificationLosses
 
     /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
     /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
-    /// <param name="targets">[B, C], each row sums to 1.</param>
+    /// <param name="targets">Distributions over the classes, [B, C]; each row must sum to 1, which is not checked here.</param>
     public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets) =>
         Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
 
@@ -61,7 +61,7 @@ public static class ClassificationLosses
     /// mean over the batch and the classes.
     /// </summary>
     /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
-    /// <param name="targets">[B, C], each in [0, 1]: smoothed or mixed labels.</param>
+    /// <param name="targets">Smoothed or mixed labels, [B, C], each in [0, 1].</param>
     /// <param name="threshold">
     /// Targets above it count as 1, others as 0, so that each class of a mixed image is fully present. Null leaves them.
     /// </param>

@@ -17,8 +17,8 @@ public enum AlignmentKind
 public static class FeatureAlignment
 {
     /// <summary>Mean squared difference, after both maps were resized bilinearly to the larger height and the larger width.</summary>
-    /// <param name="student">[B, C, h, w]; for the linear kind with the guide's number of channels.</param>
-    /// <param name="guide">[B, D, H, W]; no gradient flows to it.</param>
+    /// <param name="student">Student's map, [B, C, h, w]; for the linear kind C must be the guide's D.</param>
+    /// <param name="guide">Guide's map, [B, D, H, W]; no gradient flows to it.</param>
     /// <param name="kind">Comparison of the maps, of their attention or of their similarities.</param>
     public static Tensor Loss(Tensor student, Tensor guide, AlignmentKind kind = AlignmentKind.Linear) =>
         Torch.Scope(() =>

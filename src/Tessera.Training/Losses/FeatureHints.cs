@@ -7,11 +7,11 @@ namespace Tessera.Training.Losses;
 public static class FeatureHints
 {
     /// <summary>Mean squared difference of two sequences of tokens, each token normalised over its channels.</summary>
-    /// <param name="student">[B, N, C], without class token.</param>
-    /// <param name="target">[B, M, C]; the longer of the two is shortened by averaging runs of neighbours.</param>
-    /// <param name="normalize">False compares tokens as they are.</param>
-    /// <param name="resample">False refuses sequences of different lengths.</param>
-    /// <exception cref="ShapeException">The lengths do not divide.</exception>
+    /// <param name="student">Student's patch tokens, [B, N, C].</param>
+    /// <param name="target">Tokens to imitate, [B, M, C]; the longer sequence is shortened by averaging runs of neighbours.</param>
+    /// <param name="normalize">Normalises each token over its channels (the default); false compares tokens as they are.</param>
+    /// <param name="resample">Shortens the longer sequence (the default); false refuses sequences of different lengths.</param>
+    /// <exception cref="ShapeException">The longer length is no multiple of the shorter, or they differ without resampling.</exception>
     public static Tensor Hint(Tensor student, Tensor target, bool normalize = true, bool resample = true) =>
         Torch.Scope(() =>
         {

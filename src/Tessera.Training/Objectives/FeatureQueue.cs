@@ -42,7 +42,7 @@ public sealed partial class FeatureQueue : Module
     public Tensor Snapshot() => Torch.Scope(() => queue.Detach().Clone());
 
     /// <summary>Takes in the features of a batch in place of the oldest. They are taken as they are: normalise them before.</summary>
-    /// <param name="features">[N, D]; N must divide K. No gradient flows back to them.</param>
+    /// <param name="features">Features of a batch, [N, D]; N must divide K. No gradient flows back to them.</param>
     /// <exception cref="ShapeException">They are of another width, or N does not divide K.</exception>
     public void Enqueue(Tensor features)
     {
