@@ -80,6 +80,19 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override string MixingObstacle => "label maps cannot be mixed or smoothed";
 
+    /// <summary>The map of a sample, read anew.</summary>
+    /// <exception cref="DataException">The map does not have as many pixels as its size says.</exception>
+    public LabelMap this[int index]
+    {
+        get
+        {
+            var map = read(index);
+            return map.Ids.Length == (long)map.Size.Height * map.Size.Width
+                ? map
+                : throw new DataException($"sample {index}: its label map has {map.Ids.Length} pixels and must have {map.Size}");
+        }
+    }
+
     /// <inheritdoc/>
     public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
 
@@ -110,7 +123,7 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override string Describe(int index)
     {
-        var map = Read(index);
+        var map = this[index];
         return $"{map.Size} {Convert.ToHexString(SHA256.HashData(map.Ids))}";
     }
 
@@ -123,7 +136,7 @@ public sealed class LabelMaps : Annotations
         for (var i = 0; i < images.Count; i++)
         {
             var index = request.Indices[i];
-            var map = Read(index);
+            var map = this[index];
             if (map.Size != images[i].Original)
                 throw new DataException(
                     $"sample {index}: its label map is {map.Size} and its image {images[i].Original}; they must be equal"
@@ -137,14 +150,6 @@ public sealed class LabelMaps : Annotations
                     );
         }
         return () => new(Tensor.From(ids, images.Count, size.Height, size.Width));
-    }
-
-    private LabelMap Read(int index)
-    {
-        var map = read(index);
-        return map.Ids.Length == (long)map.Size.Height * map.Size.Width
-            ? map
-            : throw new DataException($"sample {index}: its label map has {map.Ids.Length} pixels and must have {map.Size}");
     }
 }
 

@@ -127,6 +127,8 @@ public sealed class PartTests
     {
         public override Named Part(IReadOnlyList<int> indices, string? split = null) => new([.. indices.Select(index => names[index])]);
 
+        public override Named Relabelled(Annotations annotations) => throw new NotSupportedException();
+
         public override string SampleName(int index) => names[index];
     }
 
@@ -172,5 +174,23 @@ public sealed class PartTests
                 StringComparison.Ordinal
             );
         }
+    }
+
+    [Fact]
+    public void A_limit_takes_of_every_class_in_proportion_and_a_smaller_one_is_part_of_a_larger()
+    {
+        // 400 of a, 150 of b, 50 of c, each class in one piece.
+        int[] labels = [.. Enumerable.Repeat(0, 400), .. Enumerable.Repeat(1, 150), .. Enumerable.Repeat(2, 50)];
+        var data = new Text.TextDataset("t", "train", [.. labels.Select(label => $"{label}")], new ClassLabels(["a", "b", "c"], labels));
+        int[] Counts(int[] taken) => [.. Enumerable.Range(0, 3).Select(c => taken.Count(index => labels[index] == c))];
+        Assert.Equal([1, 1, 1], Counts(StratifiedSampling.Take(data, 3, 5)));
+        Assert.Equal(2, Counts(StratifiedSampling.Take(data, 2, 5)).Count(count => count == 1));
+        var counts = Counts(StratifiedSampling.Take(data, 120, 5));
+        Assert.Equal(120, counts.Sum());
+        Assert.All(counts.Zip([80, 30, 10]), pair => Assert.InRange(pair.First, pair.Second - 1, pair.Second + 1));
+        for (var most = 1; most < 600; most += 37)
+            Assert.Subset(StratifiedSampling.Take(data, most + 20, 5).ToHashSet(), StratifiedSampling.Take(data, most, 5).ToHashSet());
+        Assert.Equal(Enumerable.Range(0, 600), StratifiedSampling.Take(data, 600, 5));
+        Assert.NotEqual(StratifiedSampling.Take(data, 50, 5), StratifiedSampling.Take(data, 50, 6));
     }
 }

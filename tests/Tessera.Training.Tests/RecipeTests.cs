@@ -321,7 +321,15 @@ public sealed class RecipeTests
         var model = Models.Registry.Create(recipe.Model.Name, recipe.Model.Options(Facts(32).ModelDefaults));
         Assert.Equal(new EvaluationCrop(64, 1), Assert.Single(Pipeline(32).Transforms));
         Assert.Empty(Pipeline(64).Transforms);
+        // Trained at the model's size, a larger image loses nothing of its shorter side.
+        Assert.Equal(new EvaluationCrop(64, 1), Assert.Single(Pipeline(64, samples: 100).Transforms));
 
-        Pipeline Pipeline(int side) => new ClassificationTask().EvaluationPipeline(model, Facts(side), recipe.EvaluationTransforms);
+        Pipeline Pipeline(int side, int? samples = null) =>
+            new ClassificationTask().EvaluationPipeline(
+                model,
+                Facts(side),
+                recipe.EvaluationTransforms,
+                samples is { } seen ? Facts(seen) : null
+            );
     }
 }
