@@ -83,26 +83,13 @@ public sealed class ClassMapping
     public static string Normalize(string name)
     {
         var plain = new StringBuilder(name.Length);
-        foreach (var c in Composed(name).Trim())
+        foreach (var c in UnicodeForm.Compose(name).Trim())
         {
             var own = c is '_' or '-' || char.IsWhiteSpace(c) ? ' ' : char.ToLowerInvariant(c);
             if (own != ' ' || plain.Length == 0 || plain[^1] != ' ')
                 plain.Append(own);
         }
         return plain.ToString();
-    }
-
-    // What is no valid UTF-16 has no composed form.
-    private static string Composed(string name)
-    {
-        try
-        {
-            return name.Normalize(NormalizationForm.FormC);
-        }
-        catch (ArgumentException)
-        {
-            return name;
-        }
     }
 
     /// <summary>"class a", or "classes a, b and 3 more".</summary>

@@ -137,7 +137,7 @@ public class ImageFilesTests
         for (var i = 0; i < 10; i++)
             folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
         var loader = new Loader(
-            Datasets.Open("image_folder", "test", folder.Path),
+            Datasets.Open("image_folder", "train", folder.Path),
             Pipeline.Plain,
             2,
             workers: 2,
