@@ -176,11 +176,11 @@ public sealed class MultiLabelSetsTests : IDisposable
     [InlineData("[\n{\"labels\": []}]", "line 2: an image without 'file'")]
     [InlineData("[\n\n\"a.ppm\"]", "line 3: an image must be { \"file\": ..., \"labels\": [...] }")]
     [InlineData(
-        "[{\"file\": \"a.ppm\",\n\"label\": []}]",
-        "line 2: 'label' is unknown; an image has 'file', 'labels' and, where wanted, 'split'"
+        "[{\"file\": \"a.ppm\",\n\"tag\": []}]",
+        "line 2: 'tag' is unknown; an image has 'file', 'labels' and, where wanted, 'split'"
     )]
     [InlineData("[{\"file\": \"a.ppm\",\n\"file\": \"b.ppm\"}]", "line 2: 'file' is there twice")]
-    [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": \"cat\"}", "line 2: labels must be an array of names")]
+    [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": 5}", "line 2: labels must be an array of names")]
     [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": [1]}", "line 2: a label must be a string")]
     [InlineData("{\"a.ppm\": [\"cat\"],\n\"a.ppm\": [\"dog\"]}", "line 2: 'a.ppm' was in line 1 already")]
     [InlineData("{\"a.ppm\": [\"cat\", \"cat\"]}", "line 1: 'cat' is there twice")]

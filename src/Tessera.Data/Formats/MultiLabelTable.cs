@@ -14,7 +14,8 @@ public sealed record MultiLabelRow(int Line, string File, string? Split, IReadOn
 /// <remarks>
 /// As CSV, the first line names the columns: the path of the image first, then either <c>labels</c> (a list in one column) or one column
 /// per class that holds 0 or 1; a column <c>split</c> may name the part of the data set. As JSON: an array of <c>{ "file": ..., "labels":
-/// [...] }</c> with or without <c>"split"</c>, or one object from file to labels; as JSON lines, one such object a line.
+/// [...] }</c> with or without <c>"split"</c>, or one object from file to labels; as JSON lines, one such object a line. Where every image
+/// has one class, the CSV has one column with it, whatever its name, and JSON has <c>"label"</c> or a text in the place of the array.
 /// </remarks>
 /// <param name="Path">The file.</param>
 /// <param name="Classes">Every class that the table decides upon; null where absent labels need not be named.</param>
@@ -29,12 +30,13 @@ public sealed record MultiLabelTable(string Path, IReadOnlyList<string>? Classes
 
     /// <summary>Reads a table, in the form that its ending names.</summary>
     /// <param name="path">The file, in UTF-8.</param>
+    /// <param name="single">Whether every image has one class.</param>
     /// <exception cref="DataFormatException">A table that is empty or of another form, with the line.</exception>
-    public static MultiLabelTable Read(string path)
+    public static MultiLabelTable Read(string path, bool single = false)
     {
         var table = System.IO.Path.GetExtension(path) switch
         {
-            ".csv" => ReadCsv(path),
+            ".csv" => ReadCsv(path, single),
             ".json" => new(path, null, new LabelJson(path).ReadDocument()),
             ".jsonl" => new(path, null, new LabelJson(path).ReadLines()),
             var other => throw new DataException($"{path}: '{other}' must be one of {string.Join(", ", Extensions)}"),
@@ -49,7 +51,7 @@ public sealed record MultiLabelTable(string Path, IReadOnlyList<string>? Classes
     /// <summary>An error in a row.</summary>
     internal DataFormatException Wrong(MultiLabelRow row, string problem) => new(Path, null, $"line {row.Line}: {problem}");
 
-    private static MultiLabelTable ReadCsv(string path)
+    private static MultiLabelTable ReadCsv(string path, bool single)
     {
         var records = DelimitedText.Read(path, ',', null, quoted: true);
         if (records.Count == 0)
@@ -63,7 +65,12 @@ public sealed record MultiLabelTable(string Path, IReadOnlyList<string>? Classes
             throw Header($"column {empty + 1} has no name");
         if (names.CountBy(name => name).FirstOrDefault(name => name.Value > 1).Key is { } twice)
             throw Header($"column '{twice}' is there twice");
-        var list = Array.IndexOf(names, LabelColumn, 1);
+        if (single && labels.Length > 1)
+            throw Header(
+                $"one column must hold the class of the image, beside the first with its path and '{SplitColumn}', and there are "
+                    + string.Join(", ", labels.Select(column => $"'{names[column]}'"))
+            );
+        var list = single ? labels[0] : Array.IndexOf(names, LabelColumn, 1);
         if (list > 0 && labels.Length > 1)
             throw Header(
                 $"beside '{LabelColumn}' there must be no column but '{SplitColumn}', and there is '{names[labels.First(c => c != list)]}'"
@@ -193,10 +200,10 @@ internal sealed class LabelJson(string path)
                 case "split" when split is null:
                     split = Text(ref reader, name);
                     break;
-                case "labels" when labels is null:
+                case "labels" or "label" when labels is null:
                     labels = Labels(ref reader);
                     break;
-                case "file" or "split" or "labels":
+                case "file" or "split" or "labels" or "label":
                     throw Wrong(ref reader, $"'{name}' is there twice");
                 default:
                     throw Wrong(ref reader, $"'{name}' is unknown; an image has 'file', 'labels' and, where wanted, 'split'");
@@ -215,12 +222,14 @@ internal sealed class LabelJson(string path)
 
     private List<string> Labels(ref Utf8JsonReader reader)
     {
+        if (reader.TokenType == JsonTokenType.String)
+            return [reader.GetString()!.Trim()];
         if (reader.TokenType != JsonTokenType.StartArray)
-            throw Wrong(ref reader, "labels must be an array of names");
+            throw Wrong(ref reader, "labels must be an array of names, or one name");
         var labels = new List<string>();
         while (Next(ref reader).TokenType != JsonTokenType.EndArray)
             labels.Add(
-                reader.TokenType == JsonTokenType.String ? reader.GetString()! : throw Wrong(ref reader, "a label must be a string")
+                reader.TokenType == JsonTokenType.String ? reader.GetString()!.Trim() : throw Wrong(ref reader, "a label must be a string")
             );
         return labels;
     }

@@ -56,7 +56,8 @@ public static class Datasets
             ImageFolders.TinyImageNet,
             ImageFolders.Flowers,
             ImageFolders.Cub,
-            MultiLabelTables.Kind,
+            ImageTables.OneClass,
+            ImageTables.MultiLabel,
             MultiLabelFolders.Kind,
         }.ToFrozenDictionary(kind => kind.Name);
 

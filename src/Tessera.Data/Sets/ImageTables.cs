@@ -1,29 +1,42 @@
 using Tessera.Data.Formats;
 using Tessera.Data.Images;
+using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Sets;
 
-/// <summary>Images of one's own with any number of labels each, named in tables.</summary>
-internal static class MultiLabelTables
+/// <summary>Images of one's own that tables name, with any number of labels each or with one class each.</summary>
+/// <param name="name">Of the data set.</param>
+/// <param name="single">Whether every image has one class.</param>
+internal sealed class ImageTables(string name, bool single)
 {
-    private const string Name = "multi_label";
     private const string WholeTable = "labels";
 
-    internal static DatasetKind Kind { get; } =
-        new(
-            Name,
-            "images of your own with any number of labels each, from a table: train.csv, labels.json, ...",
-            SplitNames.All,
-            "multi_label",
-            Open
+    internal static DatasetKind MultiLabel { get; } =
+        new ImageTables("multi_label", single: false).Kind(
+            "images of your own with any number of labels each, from a table: train.csv, labels.json, ..."
         );
 
-    private static FileImages Open(string split, string? root)
+    internal static DatasetKind OneClass { get; } =
+        new ImageTables("image_table", single: true).Kind(
+            "images of your own with a class each, from a table: train.csv, labels.json, ..."
+        );
+
+    private DatasetKind Kind(string summary) =>
+        new(name, summary, SplitNames.All, name, Open) { SplitsIn = root => [.. SplitNames.Groups.Where(names => Has(root, names)).Select(names => names[0])] };
+
+    private bool Has(string root, string[] names)
+    {
+        var tables = Existing(root, names);
+        return tables.Length > 0
+            || Existing(root, [WholeTable]).Any(path => MultiLabelTable.Read(path, single).Rows.Any(row => names.Contains(row.Split)));
+    }
+
+    private FileImages Open(string split, string? root)
     {
         if (root is null)
-            throw new DataException($"{Name}: data.root must name the folder");
+            throw new DataException($"{name}: data.root must name the folder");
         var tables = Tables(root, SplitNames.Of(split)!);
-        var separator = Separator(tables, root);
+        var separator = single ? null : Separator(tables, root);
         var rows = tables
             .SelectMany(table => table.Rows.Select(row => (Table: table, Row: row, Labels: Labels(table, row, separator))))
             .ToArray();
@@ -47,46 +60,54 @@ internal static class MultiLabelTables
                         : throw table.Wrong(row, $"'{name}' is none of the classes of classes.txt{Taken(row, separator)}")
                 ),
             ];
+            if (single && present.Length != 1)
+                throw table.Wrong(row, $"an image must have one class, and this one has {present.Length}");
             if (names.CountBy(name => name).FirstOrDefault(name => name.Value > 1).Key is { } twice)
                 throw table.Wrong(row, $"'{twice}' is there twice{Taken(row, separator)}");
             if (!IsPartOf(table, row, split))
                 continue;
-            folder ??= ImageFolder(table, row, root, file);
-            var path = Path.Combine(folder, file);
-            if (!File.Exists(path))
-                throw table.Wrong(row, $"there is no image {path}");
+            folder ??= FolderOf(table, row, root, file, split);
+            var path = WithEnding(Path.Combine(folder, file)) ?? throw table.Wrong(row, $"there is no image {Path.Combine(folder, file)}");
             paths.Add(path);
             labels.Add(present);
         }
         if (paths.Count == 0)
-            throw new DataException($"{Name} ({split}): the tables in {root} name no image of this split");
-        return new(Name, split, paths, new MultiLabels(classes, labels, $"{Name} ({split})"));
+            throw new DataException($"{name} ({split}): the tables in {root} name no image of this split");
+        return new(
+            name,
+            split,
+            paths,
+            single
+                ? new ClassLabels(classes, [.. labels.Select(own => own[0])], $"{name} ({split})")
+                : new MultiLabels(classes, labels, $"{name} ({split})")
+        );
     }
 
+    private static string[] Existing(string root, IEnumerable<string> names) =>
+        [
+            .. names
+                .SelectMany(name => MultiLabelTable.Extensions.Select(extension => Path.Combine(root, name + extension)))
+                .Where(File.Exists),
+        ];
+
     /// <summary>All tables of a folder: one per split, or one for all.</summary>
-    private static List<MultiLabelTable> Tables(string root, string[] wanted)
+    private List<MultiLabelTable> Tables(string root, string[] wanted)
     {
-        string[] Existing(IEnumerable<string> names) =>
-            [
-                .. names
-                    .SelectMany(name => MultiLabelTable.Extensions.Select(extension => Path.Combine(root, name + extension)))
-                    .Where(File.Exists),
-            ];
-        var whole = Existing([WholeTable]);
-        string[][] parts = [.. SplitNames.Groups.Select(Existing)];
+        var whole = Existing(root, [WholeTable]);
+        string[][] parts = [.. SplitNames.Groups.Select(names => Existing(root, names))];
         foreach (string[] candidates in (string[][])[whole, .. parts, [.. whole, .. parts.FirstOrDefault(part => part.Length > 0) ?? []]])
             if (candidates.Length > 1)
-                throw new DataException($"{Name}: {candidates[0]} and {candidates[1]} are both there: one of them must go");
+                throw new DataException($"{name}: {candidates[0]} and {candidates[1]} are both there: one of them must go");
         var own = parts[Array.FindIndex(SplitNames.Groups, names => names == wanted)];
         if (whole.Length == 0 && own.Length == 0)
             throw new DataException(
-                $"{Name}: {root} must hold {wanted[0]} or {WholeTable} with one of the endings "
+                $"{name}: {root} must hold {wanted[0]} or {WholeTable} with one of the endings "
                     + $"{string.Join(", ", MultiLabelTable.Extensions)}"
             );
         var tables = new List<MultiLabelTable>();
         foreach (var path in whole)
         {
-            var table = MultiLabelTable.Read(path);
+            var table = MultiLabelTable.Read(path, single);
             foreach (var row in table.Rows)
                 if (row.Split is null || SplitNames.Of(row.Split) is null)
                     throw table.Wrong(
@@ -99,7 +120,7 @@ internal static class MultiLabelTables
         }
         foreach (var path in parts.SelectMany(part => part))
         {
-            var table = MultiLabelTable.Read(path);
+            var table = MultiLabelTable.Read(path, single);
             if (table.Rows.FirstOrDefault(row => row.Split is not null) is { } row)
                 throw table.Wrong(row, $"'split' belongs in {WholeTable}.csv or {WholeTable}.json; the name of this file is its split");
             tables.Add(table);
@@ -171,14 +192,21 @@ internal static class MultiLabelTables
             : string.Join('/', parts);
     }
 
-    private static string ImageFolder(MultiLabelTable table, MultiLabelRow row, string root, string file)
+    // Beside the tables, in images, or in a folder that is called like the split.
+    private static string FolderOf(MultiLabelTable table, MultiLabelRow row, string root, string file, string split)
     {
-        string[] folders = [root, Path.Combine(root, "images")];
-        return folders.Where(folder => File.Exists(Path.Combine(folder, file))).ToArray() switch
+        string[] folders = [root, Path.Combine(root, "images"), .. SplitNames.Of(split)!.Select(part => Path.Combine(root, part))];
+        return folders.Where(folder => WithEnding(Path.Combine(folder, file)) is not null).ToArray() switch
         {
             [var one] => one,
-            [] => throw table.Wrong(row, $"there is no image {string.Join(" or ", folders.Select(folder => Path.Combine(folder, file)))}"),
-            var both => throw table.Wrong(row, $"'{file}' is both in {both[0]} and in {both[1]}: one of them must go"),
+            [] => throw table.Wrong(row, $"there is no image {string.Join(" or ", folders.Take(2).Select(folder => Path.Combine(folder, file)))}"),
+            [var first, var second, ..] => throw table.Wrong(row, $"'{file}' is both in {first} and in {second}: one of them must go"),
         };
     }
+
+    // Tables of competitions name images without the ending of their files.
+    private static string? WithEnding(string path) =>
+        File.Exists(path) ? path
+        : ImageDecoder.Extensions.Contains(Path.GetExtension(path).ToLowerInvariant()) ? null
+        : ImageDecoder.Extensions.Select(ending => path + ending).FirstOrDefault(File.Exists);
 }
