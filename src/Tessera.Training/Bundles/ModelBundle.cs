@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Data.Sets;
 using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Explain;
@@ -14,6 +15,9 @@ namespace Tessera.Training.Bundles;
 /// <param name="Source">File that its weights are from.</param>
 public sealed record ModelBundle(Backbone Model, BundleContent Content, string Source)
 {
+    /// <summary>A sentence for every choice that was made with the weights without having been asked for.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>What it is for.</summary>
     public TaskKind Task => Content.Task;
 
@@ -54,27 +58,33 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <summary>A model of the registry with weights of a file.</summary>
     /// <param name="variant">Which model.</param>
     /// <param name="weights">The file: safetensors, or what PyTorch saves.</param>
-    /// <param name="facts">Of the data that it is used on; null for images with numbered classes.</param>
+    /// <param name="facts">Of the data that it is used on; null for images with classes of <paramref name="names"/>.</param>
     /// <param name="classes">Number of classes, where there are no facts; null for the model's own.</param>
     /// <param name="device">Where it shall compute; the CPU by default.</param>
+    /// <param name="names">
+    /// Names of the classes, where there are no facts; by default those of ImageNet-1k for a model that was published with its 1,000
+    /// classes, and numbers for others.
+    /// </param>
+    /// <exception cref="RunException">There are not as many names as classes.</exception>
     public static ModelBundle FromWeights(
         Variant variant,
-        string weights,
+        WeightsFile weights,
         ImageFacts? facts = null,
         int? classes = null,
-        Device? device = null
+        Device? device = null,
+        IReadOnlyList<string>? names = null
     )
     {
         var options = facts?.ModelDefaults ?? new() { Classes = classes };
         Backbone model;
         using (Nn.Init.Skip())
             model = variant.Create(options);
-        Pretrained.Load(model, weights);
+        var loaded = Pretrained.Load(model, weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
         var published = variant.Preprocessing ?? Preprocessing.ImageNet;
         facts ??= new(
-            [.. Enumerable.Range(0, model.Classes).Select(label => $"class {label}")],
+            ClassNames(variant, model.Classes, names),
             model.Channels,
             null,
             null,
@@ -90,14 +100,26 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
             };
         var crop = variant.Preprocessing?.CropRatio ?? EvaluationTransforms.DefaultCropRatio;
         var content = new BundleContent(variant.Name, options, new ClassificationTask(), facts, new(null, crop), Precision.Fp32);
-        return new(model, content, weights);
+        return new(model, content, weights.File) { Notes = loaded.Notes };
+    }
+
+    private static IReadOnlyList<string> ClassNames(Variant variant, int classes, IReadOnlyList<string>? names)
+    {
+        if (names is not null)
+            return names.Count == classes
+                ? names
+                : throw new RunException($"there must be a name for each of the {classes} classes of {variant.Name}, not {names.Count} names");
+        return variant.Dataset == ImageNetClasses.Dataset && classes == ImageNetClasses.Names.Count
+            ? ImageNetClasses.Names
+            : [.. Enumerable.Range(0, classes).Select(label => $"class {label}")];
     }
 
     /// <summary>The same with weights of a file, classifier included.</summary>
-    public ModelBundle WithWeights(string file)
+    /// <param name="weights">The file.</param>
+    public ModelBundle WithWeights(WeightsFile weights)
     {
-        Pretrained.Load(Model, file);
-        return this with { Source = file, Content = Content with { TrainedClassifier = true } };
+        var loaded = Pretrained.Load(Model, weights.File, new() { Find = weights.Find });
+        return this with { Source = weights.File, Content = Content with { TrainedClassifier = true }, Notes = loaded.Notes };
     }
 
     /// <summary>Makes sure that the model's answers mean something.</summary>

@@ -53,7 +53,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="part">Which data; it must be named.</param>
     /// <param name="device">Where the model shall compute.</param>
     /// <exception cref="DataException">The data is missing or malformed, or holds no images.</exception>
-    public static BundleMeasurement OfWeights(Variant variant, string weights, MeasuredPart part, Device? device = null)
+    public static BundleMeasurement OfWeights(Variant variant, WeightsFile weights, MeasuredPart part, Device? device = null)
     {
         var images = Datasets.OpenImages(part.Name!, part.Split ?? "test", part.Root);
         var data = (ImageDataset)DataRecipe.First(images, part.Limit);
