@@ -141,9 +141,10 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
             notes.Add($"{path} holds no weights but a moving average, '{only.Place}', which was taken");
             return only;
         }
-        if (IsStateDict(from))
-            return (from, place);
         string[] others = [.. from.Where(pair => pair.Key is string && IsStateDict(pair.Value)).Select(pair => (string)pair.Key!)];
+        // A few tensors beside a dictionary of many are the state of random generators and the like.
+        if (IsStateDict(from) && others.All(key => Tensors(from[key]) < Tensors(from)))
+            return (from, place);
         return Pick(from, others, place, 0, refuseSeveral: true) is { } other ? other
             : depth > 0 ? Below(from, place, depth)
             : null;
@@ -172,7 +173,7 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         if (present.Length > 1 && refuseSeveral)
             throw new CheckpointException(
                 path,
-                $"there are several sets of weights, {Listed(present.Select(key => At(place, key)))}; choose one by its key: {At(place, present[0])}"
+                $"there are several sets of weights, {Listed(present.Select(key => At(place, key)))}: choose one by its key"
             );
         var chosen = Inside(from[present[0]], place, present[0], depth)!.Value;
         string[] besides =
@@ -221,6 +222,8 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
     static string At(string? place, string key) => place is null ? key : $"{place}.{key}";
 
     static string Listed(IEnumerable<string> names) => string.Join(", ", names.Select(name => $"'{name}'"));
+
+    static int Tensors(object? value) => ((CheckpointDictionary)value!).Count(pair => pair is { Key: string, Value: CheckpointTensor });
 
     static bool IsStateDict(object? value) =>
         value is CheckpointDictionary dictionary && dictionary.Any(pair => pair is { Key: string, Value: CheckpointTensor });
