@@ -13,7 +13,12 @@ internal static partial class HuggingFaceNames
     /// <param name="Signature">What only its names contain, behind the name of the network.</param>
     /// <param name="Rules">Parts of names and what replaces them, in order; null leaves the tensor out.</param>
     /// <param name="Packed">Linear maps that the authors keep in one: its name, and the parts in order.</param>
-    private sealed record Family(string Name, string Signature, (string Pattern, string? Replacement)[] Rules, (string Name, string[] Parts)? Packed);
+    private sealed record Family(
+        string Name,
+        string Signature,
+        (string Pattern, string? Replacement)[] Rules,
+        (string Name, string[] Parts)? Packed
+    );
 
     private static readonly (string, string?)[] head =
     [
@@ -86,8 +91,14 @@ internal static partial class HuggingFaceNames
                 (@"\.embedding\.convolution_embeddings\.projection\.", ".patch_embed.proj."),
                 (@"\.embedding\.convolution_embeddings\.normalization\.", ".patch_embed.norm."),
                 (@"\.layers\.", ".blocks."),
-                (@"\.attention\.attention\.convolution_projection_([qkv])[a-z]+\.convolution_projection\.convolution\.", ".attn.conv_proj_$1.conv."),
-                (@"\.attention\.attention\.convolution_projection_([qkv])[a-z]+\.convolution_projection\.normalization\.", ".attn.conv_proj_$1.bn."),
+                (
+                    @"\.attention\.attention\.convolution_projection_([qkv])[a-z]+\.convolution_projection\.convolution\.",
+                    ".attn.conv_proj_$1.conv."
+                ),
+                (
+                    @"\.attention\.attention\.convolution_projection_([qkv])[a-z]+\.convolution_projection\.normalization\.",
+                    ".attn.conv_proj_$1.bn."
+                ),
                 (@"\.attention\.attention\.projection_([qkv])[a-z]+\.", ".attn.proj_$1."),
                 .. layer,
                 (@"^layernorm\.", "norm."),
@@ -177,7 +188,11 @@ internal static partial class HuggingFaceNames
                 name,
                 pattern,
                 // The authors count stages from 1.
-                match => Counted().Replace(match.Result(replacement), count => $"{int.Parse(match.Groups[int.Parse(count.Groups[1].ValueSpan, Invariant)].ValueSpan, Invariant) + 1}"),
+                match =>
+                    Counted()
+                        .Replace(match.Result(replacement), count =>
+                            $"{int.Parse(match.Groups[int.Parse(count.Groups[1].ValueSpan, Invariant)].ValueSpan, Invariant) + 1}"
+                        ),
                 RegexOptions.CultureInvariant
             );
         }

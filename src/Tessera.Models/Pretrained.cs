@@ -60,7 +60,9 @@ public static class Pretrained
             };
         }
         catch (StateDictException error)
-            when (refused.FirstOrDefault(entry => error.Report.Missing.Any(name => entry.Key.EndsWith(name, StringComparison.Ordinal))).Value
+            when (refused
+                    .FirstOrDefault(entry => error.Report.Missing.Any(name => entry.Key.EndsWith(name, StringComparison.Ordinal)))
+                    .Value
                     is { } missing
             )
         {

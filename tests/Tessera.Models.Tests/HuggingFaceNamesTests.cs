@@ -57,14 +57,8 @@ public class HuggingFaceNamesTests
 
     private static (string, string)[] Projections(string shortly, string name) =>
         [
-            (
-                $".attn.conv_proj_{shortly}.conv.",
-                $".attention.attention.convolution_projection_{name}.convolution_projection.convolution."
-            ),
-            (
-                $".attn.conv_proj_{shortly}.bn.",
-                $".attention.attention.convolution_projection_{name}.convolution_projection.normalization."
-            ),
+            ($".attn.conv_proj_{shortly}.conv.", $".attention.attention.convolution_projection_{name}.convolution_projection.convolution."),
+            ($".attn.conv_proj_{shortly}.bn.", $".attention.attention.convolution_projection_{name}.convolution_projection.normalization."),
             ($".attn.proj_{shortly}.", $".attention.attention.projection_{name}."),
         ];
 
@@ -142,7 +136,9 @@ public class HuggingFaceNamesTests
             .First(model => model.GetType().Name == type && (type != nameof(Vit) || Plain((Vit)model)));
 
     private static bool Plain(Vit model) =>
-        model.StateDict().Keys.All(name => name.Split('.')[0] is "cls_token" or "pos_embed" or "patch_embed" or "blocks" or "norm" or "head")
+        model
+            .StateDict()
+            .Keys.All(name => name.Split('.')[0] is "cls_token" or "pos_embed" or "patch_embed" or "blocks" or "norm" or "head")
         && model.StateDict().ContainsKey("cls_token")
         && model.StateDict().ContainsKey("blocks.0.attn.qkv.bias")
         && !model.StateDict().Keys.Any(name => name.Contains(".ls1.", StringComparison.Ordinal));
@@ -161,7 +157,8 @@ public class HuggingFaceNamesTests
             if (own[0] == '.' || result.StartsWith(from, StringComparison.Ordinal))
                 result = result.Replace(from, own[0] == '.' ? theirs : "." + theirs, StringComparison.Ordinal);
         }
-        return result[1..].Replace("vit.", network.StartsWith("deit", StringComparison.Ordinal) ? network : "vit.", StringComparison.Ordinal);
+        return result[1..]
+            .Replace("vit.", network.StartsWith("deit", StringComparison.Ordinal) ? network : "vit.", StringComparison.Ordinal);
     }
 
     // QUERY,KEY,VALUE: the parts of a joined map, in order.

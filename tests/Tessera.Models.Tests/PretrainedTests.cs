@@ -9,8 +9,7 @@ public class PretrainedTests
 {
     private static CifarResNet Net(int classes = 10) => new(new(BlocksPerStage: 1, ImageSize: (8, 8), Classes: classes));
 
-    private static Vit Transformer(int classes = 3) =>
-        new(new(ImageSize: (8, 8), Patch: 4, Dim: 8, Depth: 2, Heads: 2, Classes: classes));
+    private static Vit Transformer(int classes = 3) => new(new(ImageSize: (8, 8), Patch: 4, Dim: 8, Depth: 2, Heads: 2, Classes: classes));
 
     private static void AssertEqual(Module expected, Module actual)
     {
@@ -140,8 +139,7 @@ public class PretrainedTests
 
     [Fact]
     public void The_port_of_CIFARs_residual_networks_was_normalised_by_the_figures_of_ImageNet() =>
-        Assert.All(
-            CifarResNet.Variants,
-            variant => Assert.Equal((Preprocessing.ImageNet.Mean, 1), (variant.Preprocessing!.Mean, variant.Preprocessing.CropRatio))
+        Assert.All(CifarResNet.Variants, variant =>
+            Assert.Equal((Preprocessing.ImageNet.Mean, 1), (variant.Preprocessing!.Mean, variant.Preprocessing.CropRatio))
         );
 }

@@ -51,7 +51,10 @@ internal static class EvalCommand
     };
     private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
     private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the weights of the run or file." };
+    private static readonly Option<bool> Averaged = new("--ema")
+    {
+        Description = "Use the moving average of the weights of the run or file.",
+    };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<string?> Type = new("--precision")
     {

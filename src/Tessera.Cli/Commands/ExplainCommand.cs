@@ -52,7 +52,10 @@ internal static class ExplainCommand
         HelpName = "number|file",
     };
     private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the weights of the run or file." };
+    private static readonly Option<bool> Averaged = new("--ema")
+    {
+        Description = "Use the moving average of the weights of the run or file.",
+    };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
 
     internal static Command Create()

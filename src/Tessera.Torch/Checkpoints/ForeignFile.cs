@@ -36,7 +36,9 @@ internal static class ForeignFile
     static string? Text(ReadOnlySpan<byte> head)
     {
         var text = Encoding.Latin1.GetString(head).TrimStart('\u00ef', '\u00bb', '\u00bf', ' ', '\t', '\r', '\n');
-        if (text.StartsWith("<!doctype", StringComparison.OrdinalIgnoreCase) || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase))
+        if (
+            text.StartsWith("<!doctype", StringComparison.OrdinalIgnoreCase) || text.StartsWith("<html", StringComparison.OrdinalIgnoreCase)
+        )
             return "the file is an HTML page, such as a server shows instead of a download; download the weights again";
         if (text.StartsWith("<?xml", StringComparison.Ordinal))
             return "the file is XML, such as a server's error message; download the weights again";

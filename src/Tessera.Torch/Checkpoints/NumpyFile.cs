@@ -55,11 +55,11 @@ internal static class NumpyFile
         if (header is null)
             throw Bad("has a malformed header");
         if (header.Descr is ['|', 'O', ..] or ['O', ..])
-            return CheckpointTensor.Refused(
-                name,
-                "object",
-                array => new ForbiddenPickleException(path, "numpy.object_", $"array {array} holds pickled objects, which are not read")
-            );
+            return CheckpointTensor.Refused(name, "object", array => new ForbiddenPickleException(
+                path,
+                "numpy.object_",
+                $"array {array} holds pickled objects, which are not read"
+            ));
         var type = new NumpyType(header.Descr, new CheckpointTuple());
         if (!type.TryElement(out var element))
             return new OpaqueRecord("numpy.ndarray", new CheckpointTuple(header.Descr));

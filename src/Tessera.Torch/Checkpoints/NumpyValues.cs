@@ -28,14 +28,10 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
 
     /// <summary>The array of a big-endian type.</summary>
     public CheckpointTensor Refused(string path, string name) =>
-        CheckpointTensor.Refused(
-            name,
-            $">{Code}",
-            array => new UnsupportedCheckpointException(
-                path,
-                $"{array} has big-endian elements (>{Code}), which are not supported; save it with elements of <{Code}"
-            )
-        );
+        CheckpointTensor.Refused(name, $">{Code}", array => new UnsupportedCheckpointException(
+            path,
+            $"{array} has big-endian elements (>{Code}), which are not supported; save it with elements of <{Code}"
+        ));
 
     /// <summary>A single number from its bytes, or an opaque record where it is not a number.</summary>
     public object? Scalar(CheckpointTuple arguments, in PickleCursor at)

@@ -60,8 +60,7 @@ internal static class PickleText
     }
 
     /// <summary>The line of a text, in which only <c>\u</c> and <c>\U</c> are escapes.</summary>
-    public static string Unicode(ref PickleCursor at) =>
-        Unescaped(Encoding.Latin1.GetString(at.RawLine(LongestLine)), unicode: true, at);
+    public static string Unicode(ref PickleCursor at) => Unescaped(Encoding.Latin1.GetString(at.RawLine(LongestLine)), unicode: true, at);
 
     static string Unescaped(ReadOnlySpan<char> text, bool unicode, in PickleCursor at)
     {

@@ -54,7 +54,9 @@ internal static class ShardIndex
                     : throw new CorruptCheckpointException(path, $"tensor {tensor} must be in {name}, and is not");
         string[] beyond =
         [
-            .. weights.SelectMany(part => (part.Value ?? []).Select(entry => entry.Key).OfType<string>()).Where(key => !map.ContainsKey(key)),
+            .. weights
+                .SelectMany(part => (part.Value ?? []).Select(entry => entry.Key).OfType<string>())
+                .Where(key => !map.ContainsKey(key)),
         ];
         return beyond.Length == 0
             ? root

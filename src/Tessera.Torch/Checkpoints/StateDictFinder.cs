@@ -63,10 +63,8 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         value switch
         {
             CheckpointTensor tensor => tensor,
-            OpaqueRecord record when IsTensor(record) => CheckpointTensor.Refused(
-                name,
-                record.TypeName,
-                tensor => Forbidden($"tensor {tensor}", record)
+            OpaqueRecord record when IsTensor(record) => CheckpointTensor.Refused(name, record.TypeName, tensor =>
+                Forbidden($"tensor {tensor}", record)
             ),
             _ => null,
         };
@@ -153,7 +151,12 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
     (CheckpointDictionary Chosen, string? Place)? Below(CheckpointDictionary from, string? place, int depth)
     {
         foreach (var (key, value) in from)
-            if (key is string name && value is CheckpointDictionary inner && !IsStateDict(inner) && Choose(inner, At(place, name), depth - 1) is { } found)
+            if (
+                key is string name
+                && value is CheckpointDictionary inner
+                && !IsStateDict(inner)
+                && Choose(inner, At(place, name), depth - 1) is { } found
+            )
                 return found;
         return null;
     }
@@ -184,7 +187,9 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
                 .Where(key => key != present[0] && from.TryGetValue(key, out var value) && IsStateDict(value)),
         ];
         if (besides.Length > 0 && !options.PreferEma)
-            notes.Add($"{path} holds several sets of weights; '{chosen.Place}' was taken, not {Listed(besides.Select(key => At(place, key)))}");
+            notes.Add(
+                $"{path} holds several sets of weights; '{chosen.Place}' was taken, not {Listed(besides.Select(key => At(place, key)))}"
+            );
         return chosen;
     }
 
@@ -195,7 +200,11 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         if (value is not CheckpointDictionary dictionary || depth == 0)
             return null;
         // The choice further down is made once more, and then noted, where it is taken.
-        return new StateDictFinder(path, root, options with { PreferEma = false, Key = null }).Choose(dictionary, At(place, key), depth - 1);
+        return new StateDictFinder(path, root, options with { PreferEma = false, Key = null }).Choose(
+            dictionary,
+            At(place, key),
+            depth - 1
+        );
     }
 
     (CheckpointDictionary Chosen, string? Place) At(CheckpointDictionary top, string wanted)

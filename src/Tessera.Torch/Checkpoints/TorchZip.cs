@@ -47,7 +47,13 @@ internal sealed class TorchZip
             );
         var pickle = zip.Find(folder + PickleName)!;
         var bytes = zip.Bytes(pickle, pickle.Deflated ? options.Limits.MaxUnpackedPickle : int.MaxValue);
-        return PickleMachine.Load(bytes, file.Path, options, (CheckpointTuple id, in PickleCursor at) => LoadStorage(id, options, at), out _);
+        return PickleMachine.Load(
+            bytes,
+            file.Path,
+            options,
+            (CheckpointTuple id, in PickleCursor at) => LoadStorage(id, options, at),
+            out _
+        );
     }
 
     object LoadStorage(CheckpointTuple id, CheckpointOptions options, in PickleCursor at)

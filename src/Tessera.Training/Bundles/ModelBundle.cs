@@ -108,7 +108,9 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         if (names is not null)
             return names.Count == classes
                 ? names
-                : throw new RunException($"there must be a name for each of the {classes} classes of {variant.Name}, not {names.Count} names");
+                : throw new RunException(
+                    $"there must be a name for each of the {classes} classes of {variant.Name}, not {names.Count} names"
+                );
         return variant.Dataset == ImageNetClasses.Dataset && classes == ImageNetClasses.Names.Count
             ? ImageNetClasses.Names
             : [.. Enumerable.Range(0, classes).Select(label => $"class {label}")];

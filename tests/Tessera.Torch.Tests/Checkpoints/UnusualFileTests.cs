@@ -50,7 +50,15 @@ public class UnusualFileTests
         ),
         ["texts of protocol 0"] = Bytes("(lp7\nI1\naI01\naL12345678901234567890123L\naF1.5\naFnan\naS'a\\x41\\n'\naVb\\u20ac\naNag7\na0N"),
         ["a tensor over a storage of an unknown class"] = Tensor(Int(0), Int(4), Int(1), Storage(type: "NewStorage")),
-        ["a tensor without data"] = Bytes("ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\n(K", 1, "t(K", 1, "t", 0x89, "tR"),
+        ["a tensor without data"] = Bytes(
+            "ctorch._utils\n_rebuild_meta_tensor_no_storage\n(ctorch\nfloat32\n(K",
+            1,
+            "t(K",
+            1,
+            "t",
+            0x89,
+            "tR"
+        ),
     };
 
     public static TheoryData<string> Beside => [.. beside.Keys];
@@ -76,7 +84,8 @@ public class UnusualFileTests
     /// <summary>A tensor that cannot be read, under the name "odd" beside the tensor "w".</summary>
     static readonly Dictionary<string, Func<byte[]>> odd = new()
     {
-        ["quantised"] = () => WithOdd(Bytes("ctorch._utils\n_rebuild_qtensor\n(", Storage("1", "QInt8Storage", Int(16)), "K", 0, "(K", 4, "t(K", 1, "ttR")),
+        ["quantised"] = () =>
+            WithOdd(Bytes("ctorch._utils\n_rebuild_qtensor\n(", Storage("1", "QInt8Storage", Int(16)), "K", 0, "(K", 4, "t(K", 1, "ttR")),
         ["sparse"] = () =>
             WithOdd(Bytes("ctorch._utils\n_rebuild_sparse_tensor\nctorch\nsparse_coo\n(", tensor, tensor, "(K", 4, "tt", 0x86, "R")),
         ["a parameter of a quantised tensor"] = () =>
@@ -155,7 +164,9 @@ public class UnusualFileTests
     [Fact]
     public void Records_of_numpy_do_not_keep_the_other_arrays_back()
     {
-        using var checkpoint = Checkpoint.Read(Arrays(Bytes(Npy("[('a', '<f4'), ('b', '<i8')]", "(1,)", new byte[12]).AsEnumerable().ToArray())));
+        using var checkpoint = Checkpoint.Read(
+            Arrays(Bytes(Npy("[('a', '<f4'), ('b', '<i8')]", "(1,)", new byte[12]).AsEnumerable().ToArray()))
+        );
         Assert.Contains("w", checkpoint.StateDict().Keys);
     }
 
