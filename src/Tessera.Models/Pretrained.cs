@@ -23,7 +23,7 @@ public sealed record PretrainedOptions
 /// <param name="Ignored">Names of the file that were not used.</param>
 public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadOnlyList<string> Ignored)
 {
-    /// <summary>A sentence for everything that a user did not ask for: which of several weights, which prefix, a fresh classifier.</summary>
+    /// <summary>A sentence for everything that a user did not ask for: which of several weights, a prefix, a fresh classifier.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 

@@ -140,6 +140,6 @@ public class PretrainedTests
     [Fact]
     public void The_port_of_CIFARs_residual_networks_was_normalised_by_the_figures_of_ImageNet() =>
         Assert.All(CifarResNet.Variants, variant =>
-            Assert.Equal((Preprocessing.ImageNet.Mean, 1), (variant.Preprocessing!.Mean, variant.Preprocessing.CropRatio))
+            Assert.Equal((Preprocessing.ImageNet.Mean, 1.0), (variant.Preprocessing!.Mean, variant.Preprocessing.CropRatio))
         );
 }

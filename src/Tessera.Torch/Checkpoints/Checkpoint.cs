@@ -8,6 +8,7 @@ namespace Tessera.Checkpoints;
 public sealed class Checkpoint : IDisposable
 {
     readonly IReadOnlyList<IDisposable> files;
+    string? note;
 
     Checkpoint(FileBytes file, CheckpointFormat format, object? root, IReadOnlyDictionary<string, string>? metadata = null)
     {
@@ -58,8 +59,10 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="UnsupportedCheckpointException">The format is not supported; the message says what to do.</exception>
     public static Checkpoint Open(string path, CheckpointOptions? options = null)
     {
-        var file = Directory.Exists(path) ? WeightsFolder.FileIn(path) : path;
-        return ShardIndex.IsIndex(file) ? ShardIndex.Open(file, options) : Read(FileBytes.Map(file), options ?? new());
+        var (file, note) = Directory.Exists(path) ? WeightsFolder.Choose(path) : (path, null);
+        var checkpoint = ShardIndex.IsIndex(file) ? ShardIndex.Open(file, options) : Read(FileBytes.Map(file), options ?? new());
+        checkpoint.note = note;
+        return checkpoint;
     }
 
     /// <summary>Reads a checkpoint that lies in memory; the array must not change while it is in use.</summary>
@@ -105,7 +108,11 @@ public sealed class Checkpoint : IDisposable
     /// <exception cref="CheckpointException">
     /// There is no dictionary of tensors, or several with nothing to tell which is meant; the message lists them.
     /// </exception>
-    public FoundStateDict FindStateDict(StateDictOptions? options = null) => new StateDictFinder(Path, Root, options ?? new()).Find();
+    public FoundStateDict FindStateDict(StateDictOptions? options = null)
+    {
+        var found = new StateDictFinder(Path, Root, options ?? new()).Find();
+        return note is null ? found : found with { Notes = [note, .. found.Notes] };
+    }
 
     /// <summary>Unmaps the files. Do not use spans over its tensors after this; other accesses throw.</summary>
     public void Dispose()

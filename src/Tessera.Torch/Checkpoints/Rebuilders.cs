@@ -138,14 +138,16 @@ internal static class Rebuilders
     static object Tensor(CheckpointTuple arguments, in PickleCursor at, string path) =>
         // A storage of an unknown class is only a placeholder, and so is the tensor over it.
         arguments is [OpaqueRecord storage, ..]
-            ? new OpaqueRecord(storage.TypeName, arguments)
+            ? new OpaqueRecord($"torch._utils._rebuild_tensor over {storage.TypeName}", arguments)
             : Tensor(arguments, null, at);
 
     static object TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path)
     {
         if (arguments is not [_, _, _, _, _, _, GlobalReference type, ..])
             throw at.Corrupt("_rebuild_tensor_v3 takes the name of an element type");
-        return Type(type, out var element) ? Tensor(arguments, element, at) : new OpaqueRecord(type.ToString(), arguments);
+        return Type(type, out var element)
+            ? Tensor(arguments, element, at)
+            : new OpaqueRecord($"torch._utils._rebuild_tensor of {type}", arguments);
     }
 
     static CheckpointTensor Tensor(CheckpointTuple arguments, ElementType? type, in PickleCursor at)
@@ -168,7 +170,7 @@ internal static class Rebuilders
     static object Parameter(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments is [CheckpointTensor or OpaqueRecord, ..] ? arguments[0]! : throw at.Corrupt("a parameter takes a tensor");
 
-    /// <summary>A tensor of a class derived from Tensor: the function that makes the plain tensor, the class, the arguments, the state.</summary>
+    /// <summary>A tensor of a class derived from Tensor: (function that makes the plain tensor, class, its arguments, state).</summary>
     static object OfSubclass(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments is [GlobalReference function, GlobalReference, CheckpointTuple inner, ..]
         && function.Module == "torch._utils"

@@ -32,8 +32,8 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
         }
         if (Weights is not null && !Path.Exists(Weights.File))
             throw new RunException(
-                $"{Weights.File}: there is no such file with the weights of {Model}, the teacher or guide: set weights to its file, or name a "
-                    + "trained run: { run: FOLDER }"
+                $"{Weights.File}: there is no such file with the weights of {Model}, the teacher or guide: set weights to its file, or "
+                    + "name a trained run: { run: FOLDER }"
             );
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
         if (Weights is not null)

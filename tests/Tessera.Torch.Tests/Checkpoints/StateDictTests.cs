@@ -11,7 +11,7 @@ public class StateDictTests
     [InlineData("state_dict,model", "state_dict")]
     [InlineData("model,state_dict_ema", "model")]
     [InlineData("teacher", "teacher")]
-    [InlineData("optimizer,anything", "anything")]
+    [InlineData("anything", "anything")]
     [InlineData("network,student", "student")]
     [InlineData("module", "module")]
     public void Places_are_tried_in_order(string keys, string expected)
@@ -37,7 +37,8 @@ public class StateDictTests
         var inner = key.Split('.').Reverse().Aggregate(Dictionary(("w", weight)), (value, part) => Dictionary((part, value)));
         using var checkpoint = Open(inner);
         var found = checkpoint.FindStateDict();
-        Assert.Equal((["w"], key), (found.Tensors.Keys, found.Key));
+        Assert.Equal(["w"], found.Tensors.Keys);
+        Assert.Equal(key, found.Key);
         Assert.Equal(["w"], checkpoint.StateDict(new() { Key = key }).Keys);
         // A moving average that nobody asked for is said.
         Assert.Equal(key.Contains("ema", StringComparison.Ordinal) ? 1 : 0, found.Notes.Count);

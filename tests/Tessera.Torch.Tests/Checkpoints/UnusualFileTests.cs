@@ -164,10 +164,10 @@ public class UnusualFileTests
     [Fact]
     public void Records_of_numpy_do_not_keep_the_other_arrays_back()
     {
-        using var checkpoint = Checkpoint.Read(
-            Arrays(Bytes(Npy("[('a', '<f4'), ('b', '<i8')]", "(1,)", new byte[12]).AsEnumerable().ToArray()))
-        );
-        Assert.Contains("w", checkpoint.StateDict().Keys);
+        var header = Encoding.Latin1.GetString(Npy("[(QaQ, Q<f4Q), (QbQ, [(QcQ, Q<i8Q)])]", "(1,)", new byte[12]));
+        header = header.Replace("'[", " [", StringComparison.Ordinal).Replace("]'", "] ", StringComparison.Ordinal).Replace('Q', '\'');
+        using var checkpoint = Checkpoint.Read(Arrays(Encoding.Latin1.GetBytes(header)));
+        Assert.Equal(["w"], checkpoint.StateDict().Keys);
     }
 
     [Fact]
@@ -347,6 +347,26 @@ public class UnusualFileTests
         }
         using var checkpoint = Checkpoint.Open(folder.Path);
         Assert.Equal([1f], checkpoint.StateDict()["w"].ToArray<float>());
+    }
+
+    [Fact]
+    public void Which_of_the_files_of_a_folder_was_taken_is_said()
+    {
+        using var folder = new TempFolder();
+        Checkpoint.SaveTorch(folder["mine.pth"], [new("a", CheckpointTensor.Create<float>([1], 1))]);
+        using (var only = Checkpoint.Open(folder.Path))
+            Assert.Equal(["a"], only.StateDict().Keys);
+
+        Checkpoint.SaveTorch(folder["other.pth"], [new("b", CheckpointTensor.Create<float>([1], 1))]);
+        var error = Assert.Throws<UnsupportedCheckpointException>(() => Checkpoint.Open(folder.Path));
+        Assert.Contains("mine.pth", error.Message, StringComparison.Ordinal);
+
+        Checkpoint.SaveSafetensors(folder["model.safetensors"], [new("c", CheckpointTensor.Create<float>([1], 1))]);
+        Checkpoint.SaveTorch(folder["pytorch_model.bin"], [new("d", CheckpointTensor.Create<float>([1], 1))]);
+        using var checkpoint = Checkpoint.Open(folder.Path);
+        var found = checkpoint.FindStateDict();
+        Assert.Equal(["c"], found.Tensors.Keys);
+        Assert.Contains("model.safetensors was taken, not pytorch_model.bin", Assert.Single(found.Notes), StringComparison.Ordinal);
     }
 
     [Fact]
