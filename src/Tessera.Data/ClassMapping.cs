@@ -8,7 +8,7 @@ namespace Tessera.Data;
 /// </summary>
 /// <remarks>
 /// A name is looked for as it is first. Where a list has no such name, Unicode form, capitals, and the difference between spaces,
-/// underscores and hyphens are forgiven, as long as one class alone fits.
+/// underscores and hyphens are forgiven, and a WordNet id stands for the name of its class of ImageNet, as long as one class alone fits.
 /// </remarks>
 public sealed class ClassMapping
 {
@@ -83,7 +83,7 @@ public sealed class ClassMapping
     public static string Normalize(string name)
     {
         var plain = new StringBuilder(name.Length);
-        foreach (var c in UnicodeForm.Compose(name).Trim())
+        foreach (var c in UnicodeForm.Compose(ImageNetClasses.NameOf(name) ?? name).Trim())
         {
             var own = c is '_' or '-' || char.IsWhiteSpace(c) ? ' ' : char.ToLowerInvariant(c);
             if (own != ' ' || plain.Length == 0 || plain[^1] != ' ')

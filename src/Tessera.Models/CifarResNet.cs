@@ -172,7 +172,11 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
             Parameters: parameters,
             Top1: accuracy,
             Dataset: "CIFAR-10",
-            Preprocessing: Preprocessing.Cifar10,
+            // The port's training normalised by the figures of ImageNet.
+            Preprocessing: Preprocessing.ImageNet with
+            {
+                CropRatio = 1,
+            },
             Note: note
         );
 

@@ -21,34 +21,75 @@ public sealed record PretrainedOptions
 /// <summary>What loading did beside copying.</summary>
 /// <param name="ReplacedHead">Names of the classifier that kept their initial values.</param>
 /// <param name="Ignored">Names of the file that were not used.</param>
-public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadOnlyList<string> Ignored);
+public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadOnlyList<string> Ignored)
+{
+    /// <summary>A sentence for everything that a user did not ask for: which of several weights, a prefix, a fresh classifier.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+}
 
 /// <summary>Loads weights from files of every kind that <see cref="Checkpoint"/> reads.</summary>
 public static class Pretrained
 {
     /// <summary>
-    /// Loads a file into a model. Nothing is loaded partially: every difference that the options do not allow is an error.
+    /// Loads a file, or a folder of the Hugging Face hub, into a model. Nothing is loaded partially: every difference that the options do
+    /// not allow is an error. Names of transformers are brought to the model's, and a prefix that all names have in common is taken away.
     /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">What is looked for, and which differences are allowed.</param>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
-    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them.</exception>
+    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
     public static PretrainedReport Load(Backbone model, string path, PretrainedOptions? options = null)
     {
         options ??= new();
         using var scope = new Scope();
         using var checkpoint = Checkpoint.Open(path);
         // Arrays of numpy are weights of JAX: the model knows their names.
-        var state =
-            checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit
-                ? VitNumpy.Convert(checkpoint, vit)
-                : checkpoint.StateDict(options.Find).ToTensors();
-        return Load(model, state, options);
+        if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
+            return Load(model, VitNumpy.Convert(checkpoint, vit), options);
+
+        var found = checkpoint.FindStateDict(options.Find);
+        var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
+        var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors();
+        try
+        {
+            var report = Load(model, state, options);
+            return report with
+            {
+                Notes = [.. found.Notes, .. refused.Select(entry => $"left out: {entry.Value.Refusal!.Message}"), .. report.Notes],
+            };
+        }
+        catch (StateDictException error)
+            when (refused
+                    .FirstOrDefault(entry => error.Report.Missing.Any(name => entry.Key.EndsWith(name, StringComparison.Ordinal)))
+                    .Value
+                    is { } missing
+            )
+        {
+            throw missing.Refusal!;
+        }
     }
 
     /// <summary>Loads tensors by name into a model.</summary>
-    /// <exception cref="StateDictException">Names or shapes do not fit; it lists all of them.</exception>
+    /// <param name="model">The model.</param>
+    /// <param name="state">The tensors; names and shapes are fitted to the model in place.</param>
+    /// <param name="options">Which differences are allowed.</param>
+    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
     public static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
+        List<string> notes = [];
+        var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
+        if (HuggingFaceNames.Convert(state) is { } converted)
+            notes.Add(converted);
+        else if (StatePrefix.Common(names, state.Keys) is { Length: > 0 } prefix)
+        {
+            KeyValuePair<string, Tensor>[] given = [.. state];
+            state.Clear();
+            foreach (var (name, tensor) in given)
+                state[name[prefix.Length..]] = tensor;
+            notes.Add($"all {given.Length} names begin with '{prefix}', which was taken away");
+        }
         if (options.ResizePositions)
             model.AdaptStateDict(state);
         var own = model.StateDict();
@@ -67,11 +108,31 @@ public static class Pretrained
                 && ((options.ReplaceHead && model.ClassifierNames.Contains(name)) || options.Ignore?.Invoke(name) == true)
             ),
         ];
+        if (head.Length > 0)
+            notes.Add(FreshClassifier(head[0], state, own));
+        if (ignored.Any(model.ClassifierNames.Contains))
+            notes.Add("the classifier of the weights is left out: the model has none");
         foreach (var name in ignored)
             state.Remove(name);
         foreach (var name in head)
             state[name] = own[name];
-        model.LoadStateDict(state);
-        return new(head, ignored);
+        try
+        {
+            model.LoadStateDict(state);
+        }
+        catch (StateDictException error) when (StatePrefix.Candidates(names, state.Keys) is { Count: > 0 } prefixes)
+        {
+            throw new StateDictException(
+                model.GetType().Name,
+                error.Report,
+                $"choose a part of them by its prefix: {string.Join(" or ", prefixes.Take(4))}"
+            );
+        }
+        return new(head, ignored) { Notes = notes };
     }
+
+    private static string FreshClassifier(string name, OrderedDictionary<string, Tensor> state, IReadOnlyDictionary<string, Tensor> own) =>
+        state.TryGetValue(name, out var given) && given.Dim > 0
+            ? $"the classifier starts fresh: that of the weights is for {given.Size(0)} classes, the model's for {own[name].Size(0)}"
+            : "the classifier starts fresh: the weights have none";
 }

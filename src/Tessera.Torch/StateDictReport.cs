@@ -1,5 +1,3 @@
-using System.Text;
-
 namespace Tessera;
 
 /// <summary>The differences between the names and shapes of a checkpoint and of a module.</summary>
@@ -37,24 +35,36 @@ public sealed record StateDictReport(
         return new(missing, [.. given.Keys.Where(name => !own.ContainsKey(name))], mismatched);
     }
 
-    /// <inheritdoc/>
+    /// <summary>How many differences there are of each kind, with the first of them.</summary>
     public override string ToString()
     {
-        var text = new StringBuilder();
-        if (Missing.Count > 0)
-            text.Append("missing: ").AppendJoin(", ", Missing).Append("; ");
-        if (Unexpected.Count > 0)
-            text.Append("unexpected: ").AppendJoin(", ", Unexpected).Append("; ");
-        if (Mismatched.Count > 0)
-            text.Append("of another shape: ")
-                .AppendJoin(", ", Mismatched.Select(m => $"{m.Name} ({m.Own} here, {m.Given} given)"))
-                .Append("; ");
-        return text.Length == 0 ? "all names and shapes agree" : text.ToString(0, text.Length - 2);
+        string[] kinds =
+        [
+            .. Kind("missing", Missing),
+            .. Kind("unexpected", Unexpected),
+            .. Kind("of another shape", [.. Mismatched.Select(m => $"{m.Name} ({m.Own} here, {m.Given} given)")]),
+        ];
+        return kinds.Length == 0 ? "all names and shapes agree" : string.Join("; ", kinds);
+    }
+
+    private static IEnumerable<string> Kind(string kind, IReadOnlyList<string> names)
+    {
+        const int shown = 5;
+        if (names.Count == 0)
+            return [];
+        // All of a few: cutting one name away saves nothing.
+        return names.Count <= shown + 1
+            ? [$"{kind}: {string.Join(", ", names)}"]
+            : [$"{names.Count} {kind}: {string.Join(", ", names.Take(shown))} and {names.Count - shown} more"];
     }
 }
 
-/// <summary>A checkpoint does not fit a module.</summary>
-public sealed class StateDictException(string module, StateDictReport report) : Exception($"the weights do not fit {module}: {report}")
+/// <summary>A checkpoint does not fit a module; the message has the first few differences.</summary>
+/// <param name="module">Kind of the module.</param>
+/// <param name="report">All differences.</param>
+/// <param name="hint">What may help; null for nothing.</param>
+public sealed class StateDictException(string module, StateDictReport report, string? hint = null)
+    : Exception($"the weights do not fit {module}: {report}{(hint is null ? "" : $"; {hint}")}")
 {
     /// <summary>All differences.</summary>
     public StateDictReport Report { get; } = report;

@@ -67,6 +67,15 @@ public sealed record Resumed(string Path, long Step, IReadOnlyList<string> Skipp
                 + "augmentation and learning rate stay the same; random numbers of the model (dropout) change";
 }
 
+/// <summary>The model begins with weights of a file or run, not all of which were taken as they are.</summary>
+/// <param name="Path">The file or folder.</param>
+/// <param name="Notes">A sentence for everything that nobody asked for: which of several weights, a fresh classifier.</param>
+public sealed record WeightsLoaded(string Path, IReadOnlyList<string> Notes) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"weights of {Path}: {string.Join("; ", Notes)}";
+}
+
 /// <summary>Several processes train together, and the result is not that of one process.</summary>
 /// <param name="Processes">How many.</param>
 /// <param name="Reason">Why.</param>

@@ -104,7 +104,9 @@ public sealed class SeveralRunsTests(TwoRuns runs) : IClassFixture<TwoRuns>
         );
         var line = Place.Run("average", TrainedRun.Name, other, "--out", "none.safetensors").UserError();
         Assert.Contains("unexpected: stranger", line, StringComparison.Ordinal);
-        Assert.Contains(weights.Keys.Last(), line, StringComparison.Ordinal);
+        // Of many names the first few and how many there are.
+        Assert.Contains(weights.Keys.ElementAt(1), line, StringComparison.Ordinal);
+        Assert.Contains($"{weights.Count - 1} missing", line, StringComparison.Ordinal);
         Assert.Contains($"{name} (", line, StringComparison.Ordinal);
         Assert.False(File.Exists(Path.Combine(Place.Folder, "none.safetensors")));
         Assert.Contains(

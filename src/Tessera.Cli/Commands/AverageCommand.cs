@@ -1,5 +1,6 @@
 using System.CommandLine;
 using Tessera.Checkpoints;
+using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Training;
@@ -27,7 +28,12 @@ internal static class AverageCommand
     {
         Description = "Use the best checkpoint of each run instead of the newest.",
     };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of each run's weights." };
+    private static readonly Option<bool> Averaged = new("--ema")
+    {
+        Description = "Use the moving average of the weights of each run or file.",
+    };
+    private static readonly Option<string?> Key = ModelLoading.KeyOption();
+    private static readonly Option<string?> Prefix = ModelLoading.PrefixOption();
 
     internal static Command Create()
     {
@@ -40,7 +46,7 @@ internal static class AverageCommand
                 ("tessera eval runs/a --checkpoint soup.safetensors", "measure the result"),
             ],
             Arguments = { Sources },
-            Options = { Out, Best, Averaged },
+            Options = { Out, Best, Averaged, Key, Prefix },
         };
         command.SetAction(parsed =>
         {
@@ -54,7 +60,14 @@ internal static class AverageCommand
             using var scope = new Scope();
             var mean = new WeightAverage();
             foreach (var source in sources)
-                AveragedWeights.Add(mean, source, parsed.GetValue(Best), parsed.GetValue(Averaged));
+                ModelLoading.ShowNotes(
+                    AveragedWeights.Add(
+                        mean,
+                        new(source, parsed.GetValue(Key), parsed.GetValue(Prefix), parsed.GetValue(Averaged)),
+                        parsed.GetValue(Best)
+                    ),
+                    terminal
+                );
             Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(target))!);
             var result = mean.Mean();
             Checkpoint.SaveSafetensors(target, result.ToCheckpoint());

@@ -29,9 +29,12 @@ internal static class EvalCommand
 
     private static readonly Option<string?> CheckpointFile = new("--checkpoint")
     {
-        Description = "Weight file (safetensors or PyTorch).",
+        Description = "Weight file (safetensors or PyTorch), index of several, or folder of the Hugging Face hub.",
         HelpName = "file",
     };
+    private static readonly Option<string?> Key = ModelLoading.KeyOption();
+    private static readonly Option<string?> Classes = ModelLoading.ClassesOption();
+    private static readonly Option<string?> Prefix = ModelLoading.PrefixOption();
     private static readonly Option<string?> Data = new("--data")
     {
         Description = "Data set; by default that of the run.",
@@ -50,7 +53,10 @@ internal static class EvalCommand
     };
     private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
     private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
+    private static readonly Option<bool> Averaged = new("--ema")
+    {
+        Description = "Use the moving average of the weights of the run or file.",
+    };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<string?> Type = new("--precision")
     {
@@ -74,7 +80,7 @@ internal static class EvalCommand
                 ("tessera eval runs/mine --json | jq .top1", "print the accuracy as a fraction"),
             ],
             Arguments = { Subject },
-            Options = { CheckpointFile, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
+            Options = { CheckpointFile, Key, Prefix, Classes, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
         };
         PreparationInput.AddTo(command);
         command.SetAction(parsed =>
@@ -84,6 +90,7 @@ internal static class EvalCommand
             var subject = Open(parsed);
             if (PreparationInput.Of(parsed) is { } changes)
                 subject = subject with { Bundle = subject.Bundle.With(changes) };
+            ModelLoading.ShowNotes(subject.Bundle.Notes, terminal);
             var precision = parsed.GetValue(Type) switch
             {
                 "bf16" => Precision.Bf16,
@@ -109,11 +116,14 @@ internal static class EvalCommand
     {
         var name = parsed.GetRequiredValue(Subject);
         var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
-        var file = parsed.GetValue(CheckpointFile);
+        var averaged = parsed.GetValue(Averaged);
+        var file = ModelLoading.Weights(parsed.GetValue(CheckpointFile), parsed.GetValue(Key), parsed.GetValue(Prefix), averaged);
         var part = new MeasuredPart(parsed.GetValue(Data), parsed.GetValue(Root), parsed.GetValue(Split), parsed.GetValue(Limit));
         if (Directory.Exists(name))
         {
-            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
+            if (parsed.GetValue(Classes) is not null)
+                throw new UserException("--classes cannot be combined with a run, which knows its classes");
+            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), averaged && file is null);
             return BundleMeasurement.OfRun(name, file is null ? bundle : bundle.WithWeights(file), part);
         }
         var variant = ModelLoading.Find(name);
@@ -121,9 +131,10 @@ internal static class EvalCommand
             throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
         if (part.Name is null)
             throw new UserException($"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
-        if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
-        return BundleMeasurement.OfWeights(variant, file, part, device: device);
+        if (parsed.GetValue(Best))
+            throw new UserException("--best needs a run folder; a model has only the weights of --checkpoint");
+        var (count, names) = ModelLoading.ClassesOf(parsed.GetValue(Classes));
+        return BundleMeasurement.OfWeights(variant, file, part, names ?? ModelLoading.Numbered(count), device);
     }
 
     private static void Show(BundleMeasurement subject, Metrics metrics, TimeSpan time, Terminal terminal)

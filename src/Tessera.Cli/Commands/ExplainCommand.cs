@@ -39,16 +39,17 @@ internal static class ExplainCommand
     };
     private static readonly Option<string?> CheckpointFile = new("--checkpoint")
     {
-        Description = "Weight file of a model (safetensors or PyTorch).",
+        Description = "Weight file of a model (safetensors or PyTorch), index of several, or folder of the Hugging Face hub.",
         HelpName = "file",
     };
-    private static readonly Option<int?> Classes = new("--classes")
-    {
-        Description = "Number of classes of the weight file; by default that of the paper.",
-        HelpName = "number",
-    };
+    private static readonly Option<string?> Key = ModelLoading.KeyOption();
+    private static readonly Option<string?> Prefix = ModelLoading.PrefixOption();
+    private static readonly Option<string?> Classes = ModelLoading.ClassesOption();
     private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema") { Description = "Use the moving average of the run's weights." };
+    private static readonly Option<bool> Averaged = new("--ema")
+    {
+        Description = "Use the moving average of the weights of the run or file.",
+    };
     private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
 
     internal static Command Create()
@@ -67,7 +68,7 @@ internal static class ExplainCommand
                 ("tessera explain runs/mine *.png --quiet", "print only the path of the page"),
             ],
             Arguments = { Subject, Files },
-            Options = { Out, Class, CheckpointFile, Classes, Best, Averaged, DeviceName },
+            Options = { Out, Class, CheckpointFile, Key, Prefix, Classes, Best, Averaged, DeviceName },
         };
         command.SetAction(Run);
         return command;
@@ -81,6 +82,7 @@ internal static class ExplainCommand
     {
         var terminal = parsed.Terminal();
         var bundle = Open(parsed);
+        ModelLoading.ShowNotes(bundle.Notes, terminal);
         int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
         Torch.Threads = Environment.ProcessorCount;
         var folder = parsed.GetRequiredValue(Out);
@@ -120,25 +122,22 @@ internal static class ExplainCommand
     {
         var name = parsed.GetRequiredValue(Subject);
         var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
-        var file = parsed.GetValue(CheckpointFile);
+        var averaged = parsed.GetValue(Averaged);
+        var file = ModelLoading.Weights(parsed.GetValue(CheckpointFile), parsed.GetValue(Key), parsed.GetValue(Prefix), averaged);
         if (Directory.Exists(name))
         {
             if (parsed.GetValue(Classes) is not null)
                 throw new UserException("--classes cannot be combined with a run, which knows its classes");
-            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), parsed.GetValue(Averaged));
+            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), averaged && file is null);
             return file is null ? bundle : bundle.WithWeights(file);
         }
         var variant = ModelLoading.Find(name);
         if (file is null)
             throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
-        if (parsed.GetValue(Best) || parsed.GetValue(Averaged))
-            throw new UserException("--best and --ema need a run folder; a model has only the weights of --checkpoint");
-        return ModelBundle.FromWeights(
-            variant,
-            file,
-            parsed.GetValue(Classes) is { } count ? [.. Enumerable.Range(0, count).Select(label => $"class {label}")] : null,
-            device: device
-        );
+        if (parsed.GetValue(Best))
+            throw new UserException("--best needs a run folder; a model has only the weights of --checkpoint");
+        var (count, names) = ModelLoading.ClassesOf(parsed.GetValue(Classes));
+        return ModelBundle.FromWeights(variant, file, names ?? ModelLoading.Numbered(count), device: device);
     }
 
     private static string[] Write(Explanation explanation, string folder, int number)

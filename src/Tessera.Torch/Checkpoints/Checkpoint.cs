@@ -3,22 +3,33 @@ namespace Tessera.Checkpoints;
 /// <summary>
 /// A file of weights, read as data: safetensors, PyTorch's two formats, numpy archives, pickles. The content tells the format. No
 /// code in the file is run, and tensors stay in the memory-mapped file until they are copied out, so this object must stay alive and
-/// undisposed as long as its tensors are read.
+/// undisposed as long as its tensors are read. Weights that are spread over several files are read through their index.
 /// </summary>
 public sealed class Checkpoint : IDisposable
 {
-    readonly FileBytes file;
+    readonly IReadOnlyList<IDisposable> files;
+    string? note;
 
     Checkpoint(FileBytes file, CheckpointFormat format, object? root, IReadOnlyDictionary<string, string>? metadata = null)
     {
-        this.file = file;
+        files = [file];
+        Path = file.Path;
         Format = format;
         Root = root;
         Metadata = metadata ?? new Dictionary<string, string>();
     }
 
-    /// <summary>The file.</summary>
-    public string Path => file.Path;
+    internal Checkpoint(string path, IReadOnlyList<Checkpoint> parts, CheckpointDictionary root)
+    {
+        files = parts;
+        Path = path;
+        Format = parts[0].Format;
+        Metadata = parts[0].Metadata;
+        Root = root;
+    }
+
+    /// <summary>The file, or the index of several.</summary>
+    public string Path { get; }
 
     /// <summary>The format of the file.</summary>
     public CheckpointFormat Format { get; }
@@ -31,16 +42,28 @@ public sealed class Checkpoint : IDisposable
     /// too), <see cref="CheckpointTuple"/>, <see cref="CheckpointTensor"/>, <see cref="string"/>, byte arrays,
     /// <see cref="long"/>, <see cref="System.Numerics.BigInteger"/> (beyond 64 bits), <see cref="double"/>,
     /// <see cref="System.Numerics.Complex"/>, <see cref="bool"/>, null, and, for classes and objects of Python,
-    /// <see cref="GlobalReference"/> and <see cref="OpaqueRecord"/>.
+    /// <see cref="GlobalReference"/> and <see cref="OpaqueRecord"/>. Where a value contains itself, it holds an
+    /// <see cref="EnclosingReference"/> there.
     /// </summary>
     public object? Root { get; }
 
-    /// <summary>Opens a file.</summary>
+    /// <summary>
+    /// Opens a file, the index of a file in parts (<c>*.index.json</c>), or a folder with <c>model.safetensors</c>,
+    /// <c>pytorch_model.bin</c> or one of their indices.
+    /// </summary>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">Strictness and limits.</param>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="CorruptCheckpointException">The file is damaged or truncated.</exception>
     /// <exception cref="ForbiddenPickleException">Strict mode, and the file names a class or function beyond the allow list.</exception>
     /// <exception cref="UnsupportedCheckpointException">The format is not supported; the message says what to do.</exception>
-    public static Checkpoint Open(string path, CheckpointOptions? options = null) => Read(FileBytes.Map(path), options ?? new());
+    public static Checkpoint Open(string path, CheckpointOptions? options = null)
+    {
+        var (file, note) = Directory.Exists(path) ? WeightsFolder.Choose(path) : (path, null);
+        var checkpoint = ShardIndex.IsIndex(file) ? ShardIndex.Open(file, options) : Read(FileBytes.Map(file), options ?? new());
+        checkpoint.note = note;
+        return checkpoint;
+    }
 
     /// <summary>Reads a checkpoint that lies in memory; the array must not change while it is in use.</summary>
     /// <param name="bytes">The file's content.</param>
@@ -68,19 +91,35 @@ public sealed class Checkpoint : IDisposable
     public static void SaveTorch(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors) =>
         TorchZipWriter.Write(path, tensors);
 
+    /// <summary>The weights by name, as <see cref="FindStateDict"/> finds them.</summary>
+    /// <param name="options">Which of several, and under which names.</param>
+    public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null) => FindStateDict(options).Tensors;
+
     /// <summary>
-    /// The weights by name, in the file's order. Without a key in the options they are looked for under
-    /// <c>state_dict_ema</c> and <c>model_ema</c> (if preferred), <c>state_dict</c>, <c>model</c>, <c>module</c>,
-    /// <c>teacher</c>, <c>student</c>, <c>network</c>, then at the top level. Nothing is compared with a model here.
+    /// The weights by name, in the file's order, and what was taken where there was a choice. Without a key in the options they are
+    /// looked for under the names that are common for weights (<c>state_dict</c>, <c>model_state_dict</c>, <c>model</c>, ...), then
+    /// under those for moving averages, then at the top level. Nothing is compared with a model here. A tensor that cannot be read is
+    /// among them and says so when it is asked for (<see cref="CheckpointTensor.Refusal"/>). Counters of batch norms, which files from
+    /// before PyTorch 0.4.1 lack, are added as 0, as PyTorch does it.
     /// </summary>
+    /// <param name="options">Which of several, and under which names.</param>
     /// <exception cref="ForbiddenPickleException">The tensors are inside an object of a class that is not on the allow list.</exception>
     /// <exception cref="UnsupportedCheckpointException">A whole module was saved instead of its weights.</exception>
-    /// <exception cref="CheckpointException">There is no dictionary of tensors; the message lists the top level.</exception>
-    public OrderedDictionary<string, CheckpointTensor> StateDict(StateDictOptions? options = null) =>
-        new StateDictFinder(Path, Root, options ?? new()).Find();
+    /// <exception cref="CheckpointException">
+    /// There is no dictionary of tensors, or several with nothing to tell which is meant; the message lists them.
+    /// </exception>
+    public FoundStateDict FindStateDict(StateDictOptions? options = null)
+    {
+        var found = new StateDictFinder(Path, Root, options ?? new()).Find();
+        return note is null ? found : found with { Notes = [note, .. found.Notes] };
+    }
 
-    /// <summary>Unmaps the file. Do not use spans over its tensors after this; other accesses throw.</summary>
-    public void Dispose() => file.Dispose();
+    /// <summary>Unmaps the files. Do not use spans over its tensors after this; other accesses throw.</summary>
+    public void Dispose()
+    {
+        foreach (var file in files)
+            file.Dispose();
+    }
 
     static Checkpoint Read(FileBytes file, CheckpointOptions options)
     {
@@ -107,14 +146,20 @@ public sealed class Checkpoint : IDisposable
             var (root, metadata) = SafetensorsReader.Read(file);
             return new Checkpoint(file, CheckpointFormat.Safetensors, root, metadata);
         }
-        if (head.Length > 262 && head[257..].StartsWith("ustar"u8))
-            throw new UnsupportedCheckpointException(
-                file.Path,
-                "the file is a tar archive, as PyTorch 0.1 wrote them; load it in a PyTorch before 2.0 and save it again"
-            );
+        if (ForeignFile.Recognise(head) is { } foreign)
+            throw new UnsupportedCheckpointException(file.Path, foreign);
         if (head.Length > 2 && head[0] == 0x80 && head[1] is >= 2 and <= 5)
             return ReadPickle(file, options);
-        throw new CorruptCheckpointException(file.Path, "the file must be safetensors, a checkpoint of PyTorch, .npz, .npy or a pickle");
+        const string expected = "the file must be safetensors, a checkpoint of PyTorch, .npz, .npy or a pickle";
+        try
+        {
+            // Pickles of the protocols 0 and 1 begin with nothing that marks them.
+            return ReadPickle(file, options);
+        }
+        catch (CorruptCheckpointException error)
+        {
+            throw new CorruptCheckpointException(file.Path, expected, error);
+        }
     }
 
     static Checkpoint ReadZip(FileBytes file, CheckpointOptions options)

@@ -3,13 +3,17 @@ namespace Tessera.Checkpoints;
 /// <summary>Between tensors of files and tensors of the engine.</summary>
 public static class CheckpointConversion
 {
-    /// <summary>A tensor of the engine with a copy of the values, row-major, in the file's type.</summary>
-    /// <exception cref="UnsupportedElementTypeException">The engine has no such element type.</exception>
+    /// <summary>
+    /// A tensor of the engine with a copy of the values, row-major, in the file's type; dimensions that repeat one element in the file
+    /// stay expanded.
+    /// </summary>
+    /// <exception cref="CheckpointException">The tensor cannot be read; see <see cref="CheckpointTensor.Refusal"/>.</exception>
     public static Tensor ToTensor(this CheckpointTensor source)
     {
-        var tensor = Torch.Empty(source.Shape.ToArray(), source.DType);
-        source.CopyTo(tensor);
-        return tensor;
+        var packed = source.WithoutRepetition();
+        var tensor = Torch.Empty(packed.Shape.ToArray(), packed.DType);
+        packed.CopyTo(tensor);
+        return packed.Count == source.Count ? tensor : tensor.Expand(source.Shape.ToArray());
     }
 
     /// <summary>Copies the values into a tensor of the same shape; its type and device are converted to.</summary>

@@ -10,6 +10,7 @@ public sealed class CheckpointStorage
 {
     readonly Func<byte[]>? unpack;
     readonly Lock gate = new();
+    Action? check;
     FileBytes? file;
     long start;
     byte[]? owned;
@@ -33,9 +34,14 @@ public sealed class CheckpointStorage
     /// <summary>The values of a contiguous tensor on the CPU where they lie, valid as long as it is.</summary>
     internal static CheckpointStorage Of(Tensor tensor) => new("(in memory)", tensor.Bytes) { tensor = tensor };
 
-    internal static CheckpointStorage Mapped(FileBytes file, long start, long byteLength)
+    /// <summary>Bytes of a file where they lie.</summary>
+    /// <param name="file">The file.</param>
+    /// <param name="start">Where in it they begin.</param>
+    /// <param name="byteLength">How many they are.</param>
+    /// <param name="check">Makes sure, before the first use, that they are those that were written.</param>
+    internal static CheckpointStorage Mapped(FileBytes file, long start, long byteLength, Action? check = null)
     {
-        var storage = new CheckpointStorage(file.Path, byteLength);
+        var storage = new CheckpointStorage(file.Path, byteLength) { check = check };
         storage.Place(file, start);
         return storage;
     }
@@ -63,6 +69,7 @@ public sealed class CheckpointStorage
         {
             file = file,
             tensor = tensor,
+            check = file is null ? null : Check,
             start = start + offset,
             owned = file is null && tensor is null ? Memory() : null,
         };
@@ -77,16 +84,32 @@ public sealed class CheckpointStorage
         ArgumentOutOfRangeException.ThrowIfNegative(offset);
         ArgumentOutOfRangeException.ThrowIfNegative(length);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(offset, ByteLength - length);
+        Check();
         if (file is not null)
             return file.Slice(start + offset, length);
         return tensor is not null ? new((byte*)tensor.Info.Data + start + offset, length) : Memory().AsSpan((int)(start + offset), length);
     }
 
+    /// <summary>The first bytes, for a header that has to be read before it is certain that anything else will be.</summary>
+    internal ReadOnlySpan<byte> Head(int length) => file is not null ? file.Slice(start, length) : Memory().AsSpan((int)start, length);
+
     /// <summary>Fixes the bytes in place until the handle is disposed; its pointer is the storage's first byte.</summary>
-    internal unsafe MemoryHandle Pin() =>
-        file is not null ? file.Pin(start)
-        : tensor is not null ? new((byte*)tensor.Info.Data + start)
-        : Memory().AsMemory((int)start).Pin();
+    internal unsafe MemoryHandle Pin()
+    {
+        Check();
+        return file is not null ? file.Pin(start)
+            : tensor is not null ? new((byte*)tensor.Info.Data + start)
+            : Memory().AsMemory((int)start).Pin();
+    }
+
+    void Check()
+    {
+        lock (gate)
+        {
+            check?.Invoke();
+            check = null;
+        }
+    }
 
     byte[] Memory()
     {

@@ -9,28 +9,55 @@ namespace Tessera.Checkpoints;
 public sealed class CheckpointTensor
 {
     /// <summary>A tensor may repeat its elements by strides of zero, but not to more than this many bytes.</summary>
-    const long MaxRepeatedBytes = 1L << 28;
+    const long MaxRepeatedBytes = 1L << 29;
 
     readonly ElementType elementType;
+    readonly CheckpointStorage? storage;
+    readonly Func<string, CheckpointException>? refusal;
     readonly long[] shape;
     readonly long[] strides;
+    readonly long count;
 
     CheckpointTensor(string name, CheckpointStorage storage, ElementType elementType, long offset, long[] shape, long[] strides, long count)
     {
         Name = name;
-        Storage = storage;
+        this.storage = storage;
         this.elementType = elementType;
         StorageOffset = offset;
         this.shape = shape;
         this.strides = strides;
-        Count = count;
+        this.count = count;
     }
+
+    CheckpointTensor(string name, string elementType, Func<string, CheckpointException> refusal)
+    {
+        Name = name;
+        this.elementType = new(elementType, 0, null);
+        this.refusal = refusal;
+        (shape, strides) = ([], []);
+    }
+
+    /// <summary>A tensor that is in the file but cannot be read: whoever asks for its shape or its values gets the reason.</summary>
+    /// <param name="name">The tensor's name.</param>
+    /// <param name="elementType">What the file says of its elements.</param>
+    /// <param name="refusal">The reason, for the name that the tensor then has.</param>
+    internal static CheckpointTensor Refused(string name, string elementType, Func<string, CheckpointException> refusal) =>
+        new(name, elementType, refusal);
 
     /// <summary>The name of the tensor in the file or, in pickled files, of its storage.</summary>
     public string Name { get; }
 
     /// <summary>The bytes that the tensor is a view of.</summary>
-    public CheckpointStorage Storage { get; }
+    /// <exception cref="CheckpointException">The tensor cannot be read; see <see cref="Refusal"/>.</exception>
+    public CheckpointStorage Storage => storage ?? throw refusal!(Name);
+
+    /// <summary>
+    /// Why the tensor cannot be read: quantised, sparse, of an element type without counterpart, an array of objects. The other tensors
+    /// of the file do not suffer from it. Null for a tensor that can be read.
+    /// </summary>
+    public CheckpointException? Refusal =>
+        refusal?.Invoke(Name)
+        ?? (elementType.Type is null ? new UnsupportedElementTypeException(Storage.Path, Name, elementType.Name) : null);
 
     /// <summary>The element type.</summary>
     /// <exception cref="UnsupportedElementTypeException">There is no such type here (unsigned beyond 8 bits, 8-bit floats).</exception>
@@ -40,7 +67,8 @@ public sealed class CheckpointTensor
     public string ElementTypeName => elementType.Name;
 
     /// <summary>Sizes of the dimensions; empty for a scalar.</summary>
-    public ReadOnlySpan<long> Shape => shape;
+    /// <exception cref="CheckpointException">The tensor cannot be read; see <see cref="Refusal"/>.</exception>
+    public ReadOnlySpan<long> Shape => refusal is null ? shape : throw refusal(Name);
 
     /// <summary>Strides of the dimensions in elements.</summary>
     public ReadOnlySpan<long> Strides => strides;
@@ -49,7 +77,8 @@ public sealed class CheckpointTensor
     public long StorageOffset { get; }
 
     /// <summary>Number of elements.</summary>
-    public long Count { get; }
+    /// <exception cref="CheckpointException">The tensor cannot be read; see <see cref="Refusal"/>.</exception>
+    public long Count => refusal is null ? count : throw refusal(Name);
 
     /// <summary>Bytes that the elements take when packed row-major.</summary>
     public long ByteLength => Count * elementType.Size;
@@ -72,8 +101,16 @@ public sealed class CheckpointTensor
 
     internal ElementType ElementType => elementType;
 
+    /// <summary>The tensor with one element along each dimension that repeats one: what the others are copies of.</summary>
+    internal CheckpointTensor WithoutRepetition()
+    {
+        long[] sizes = [.. Shape.ToArray().Select((size, i) => size > 1 && strides[i] == 0 ? 1 : size)];
+        return View(Name, Storage, elementType, StorageOffset, sizes, strides);
+    }
+
     /// <summary>The same view under another name.</summary>
-    internal CheckpointTensor WithName(string name) => new(name, Storage, elementType, StorageOffset, shape, strides, Count);
+    internal CheckpointTensor WithName(string name) =>
+        refusal is null ? new(name, Storage, elementType, StorageOffset, shape, strides, count) : new(name, elementType.Name, refusal);
 
     /// <summary>A row-major tensor over an array of elements, which is copied.</summary>
     /// <exception cref="ArgumentException">The shape does not fit the number of elements.</exception>
@@ -154,8 +191,9 @@ public sealed class CheckpointTensor
             return new CheckpointTensor(name, storage, type, offset, shape, strides, 0);
         if (last >= storage.ByteLength / type.Size)
             throw Bad($"reaches element {last} of a storage of {storage.ByteLength / type.Size} elements");
-        if (count > Math.Max(storage.ByteLength, MaxRepeatedBytes) / type.Size)
-            throw Bad($"repeats its elements {count} times, more than {MaxRepeatedBytes >> 20} MiB");
+        // Expanded dimensions take no memory until they are packed.
+        if (!TryMultiply(count, type.Size, out _))
+            throw Bad("has too many elements to count");
         return new CheckpointTensor(name, storage, type, offset, shape, strides, count);
 
         CorruptCheckpointException Bad(string what) => new(storage.Path, $"tensor {name} of shape [{string.Join(", ", shape)}] {what}");
@@ -177,9 +215,17 @@ public sealed class CheckpointTensor
     }
 
     /// <summary>The elements packed row-major, little-endian; for tensors under 2 GiB.</summary>
-    /// <exception cref="CorruptCheckpointException">The bytes turn out to be damaged when unpacked.</exception>
+    /// <exception cref="CorruptCheckpointException">
+    /// The bytes turn out to be damaged, or a small storage would be repeated to more than 512 MiB.
+    /// </exception>
     public unsafe byte[] ToContiguousBytes()
     {
+        if (ByteLength > Math.Max(Storage.ByteLength, MaxRepeatedBytes))
+            throw new CorruptCheckpointException(
+                Storage.Path,
+                $"tensor {Name} of shape [{string.Join(", ", shape)}] repeats {Storage.ByteLength} bytes to more than "
+                    + $"{MaxRepeatedBytes >> 20} MiB"
+            );
         if (ByteLength > Array.MaxLength)
             throw new InvalidOperationException($"tensor {Name} is too large for an array; copy it to native memory instead");
         var bytes = new byte[ByteLength];
@@ -224,5 +270,5 @@ public sealed class CheckpointTensor
         };
 
     /// <summary>Type and shape: <c>float32[12, 4]</c>.</summary>
-    public override string ToString() => $"{elementType.Name}[{string.Join(", ", shape)}]";
+    public override string ToString() => refusal is null ? $"{elementType.Name}[{string.Join(", ", shape)}]" : elementType.Name;
 }

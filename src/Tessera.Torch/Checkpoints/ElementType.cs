@@ -26,9 +26,22 @@ internal readonly record struct ElementType(string Name, int Size, DType? Type)
                 "U64" => new("U64", 8, null),
                 "F8_E4M3" => new("F8_E4M3", 1, null),
                 "F8_E5M2" => new("F8_E5M2", 1, null),
+                "F8_E8M0" => new("F8_E8M0", 1, null),
+                "F8_E4M3FNUZ" => new("F8_E4M3FNUZ", 1, null),
+                "F8_E5M2FNUZ" => new("F8_E5M2FNUZ", 1, null),
+                "C64" => new(DType.Complex64),
                 _ => default,
             }
         );
+
+    /// <summary>Bits of the safetensors types that are smaller than a byte; 0 for any other name.</summary>
+    public static int BitsOfPacked(string name) =>
+        name switch
+        {
+            "F4" => 4,
+            "F6_E2M3" or "F6_E3M2" => 6,
+            _ => 0,
+        };
 
     /// <summary>By the class of a torch storage: <c>FloatStorage</c>.</summary>
     public static bool FromTorchStorage(string name, out ElementType type) =>
@@ -48,6 +61,11 @@ internal readonly record struct ElementType(string Name, int Size, DType? Type)
                 "ComplexFloatStorage" => new(DType.Complex64),
                 "ComplexDoubleStorage" => new(DType.Complex128),
                 "UntypedStorage" => new(DType.UInt8),
+                "QInt8Storage" => new("qint8", 1, null),
+                "QUInt8Storage" => new("quint8", 1, null),
+                "QInt32Storage" => new("qint32", 4, null),
+                "QUInt4x2Storage" => new("quint4x2", 1, null),
+                "QUInt2x4Storage" => new("quint2x4", 1, null),
                 _ => default,
             }
         );
@@ -83,6 +101,10 @@ internal readonly record struct ElementType(string Name, int Size, DType? Type)
                 "float8_e5m2" => new("float8_e5m2", 1, null),
                 "float8_e4m3fnuz" => new("float8_e4m3fnuz", 1, null),
                 "float8_e5m2fnuz" => new("float8_e5m2fnuz", 1, null),
+                "float8_e8m0fnu" => new("float8_e8m0fnu", 1, null),
+                "float4_e2m1fn_x2" => new("float4_e2m1fn_x2", 1, null),
+                "bits8" => new("bits8", 1, null),
+                "bits16" => new("bits16", 2, null),
                 _ => default,
             }
         );

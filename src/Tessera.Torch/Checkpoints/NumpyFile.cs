@@ -30,10 +30,13 @@ internal static class NumpyFile
     /// <summary>A file with a single array.</summary>
     public static object ReadSingle(FileBytes file) => ReadArray(file.Path, "array", CheckpointStorage.Mapped(file, 0, file.Length));
 
-    /// <summary>The array in a storage that begins with its header; an opaque record if its elements are no numbers.</summary>
+    /// <summary>
+    /// The array in a storage that begins with its header; an opaque record if its elements are no numbers. An array that cannot be read
+    /// is refused when it is asked for.
+    /// </summary>
     static object ReadArray(string path, string name, CheckpointStorage storage)
     {
-        var head = storage.Slice(0, (int)Math.Min(storage.ByteLength, MaxHeader + 12));
+        var head = storage.Head((int)Math.Min(storage.ByteLength, MaxHeader + 12));
         if (!Recognises(head))
             throw Bad("does not begin with numpy's signature");
         var wide = head[6] switch
@@ -50,11 +53,18 @@ internal static class NumpyFile
             throw Bad($"has a header of {length} bytes, which exceeds the file or {MaxHeader}");
         var header = NumpyHeader.Parse(Encoding.Latin1.GetString(head.Slice(start, (int)length)));
         if (header is null)
-            throw Bad("has a header that is malformed or describes records of several fields");
-        if (header.Descr.Contains('O', StringComparison.Ordinal))
-            throw new ForbiddenPickleException(path, "numpy.object_", $"array {name} holds pickled objects, which are not supported");
-        if (!new NumpyType(header.Descr, new CheckpointTuple()).TryElement(path, out var element))
+            throw Bad("has a malformed header");
+        if (header.Descr is ['|', 'O', ..] or ['O', ..])
+            return CheckpointTensor.Refused(name, "object", array => new ForbiddenPickleException(
+                path,
+                "numpy.object_",
+                $"array {array} holds pickled objects, which are not read"
+            ));
+        var type = new NumpyType(header.Descr, new CheckpointTuple());
+        if (!type.TryElement(out var element))
             return new OpaqueRecord("numpy.ndarray", new CheckpointTuple(header.Descr));
+        if (type.IsBigEndian)
+            return type.Refused(path, name);
 
         var data = storage.Window(start + length);
         return NumpyArray.View(path, name, data, element, header.Shape, header.FortranOrder);

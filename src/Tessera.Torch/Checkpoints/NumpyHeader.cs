@@ -7,7 +7,7 @@ namespace Tessera.Checkpoints;
 /// </summary>
 internal sealed record NumpyHeader(string Descr, bool FortranOrder, long[] Shape)
 {
-    /// <summary>Reads a header; null when it is malformed or describes records of several fields.</summary>
+    /// <summary>Reads a header; null when it is malformed. Of records, the type is the whole list of their fields.</summary>
     public static NumpyHeader? Parse(string text)
     {
         var rest = text.AsSpan().Trim();
@@ -25,6 +25,9 @@ internal sealed record NumpyHeader(string Descr, bool FortranOrder, long[] Shape
             rest = rest[1..].TrimStart();
             switch (key)
             {
+                case "descr" when descr is null && rest is ['[', ..]:
+                    descr = Until(ref rest, ListLength(rest));
+                    break;
                 case "descr" when descr is null:
                     descr = Quoted(ref rest);
                     break;
@@ -58,6 +61,24 @@ internal sealed record NumpyHeader(string Descr, bool FortranOrder, long[] Shape
         var value = rest.Slice(1, end).ToString();
         rest = rest[(end + 2)..].TrimStart();
         return value;
+    }
+
+    /// <summary>Characters of a list in brackets, which may hold others; negative where it does not end.</summary>
+    static int ListLength(ReadOnlySpan<char> rest)
+    {
+        var depth = 0;
+        for (var i = 0; i < rest.Length; i++)
+        {
+            depth += rest[i] switch
+            {
+                '[' => 1,
+                ']' => -1,
+                _ => 0,
+            };
+            if (depth == 0)
+                return i + 1;
+        }
+        return -1;
     }
 
     /// <summary>Takes what precedes <paramref name="end"/> (all, if negative) and the blanks behind it.</summary>

@@ -20,23 +20,28 @@ internal sealed class NumpyType(string descr, CheckpointTuple arguments) : Opaqu
         State = state;
     }
 
+    /// <summary>Whether the most significant byte comes first, which is so for single bytes in no sense that matters.</summary>
+    public bool IsBigEndian => order == ">" && Code is not ['b' or 'i' or 'u', '1'];
+
     /// <summary>The element type; false for text, records, objects and dates.</summary>
-    public bool TryElement(string path, out ElementType type)
-    {
-        if (!ElementType.FromNumpy(Code, out type))
-            return false;
-        return order != ">"
-            ? true
-            : throw new UnsupportedCheckpointException(path, $"numpy data of type >{Code} is big-endian, which is not supported");
-    }
+    public bool TryElement(out ElementType type) => ElementType.FromNumpy(Code, out type);
+
+    /// <summary>The array of a big-endian type.</summary>
+    public CheckpointTensor Refused(string path, string name) =>
+        CheckpointTensor.Refused(name, $">{Code}", array => new UnsupportedCheckpointException(
+            path,
+            $"{array} has big-endian elements (>{Code}), which are not supported; save it with elements of <{Code}"
+        ));
 
     /// <summary>A single number from its bytes, or an opaque record where it is not a number.</summary>
-    public object? Scalar(CheckpointTuple arguments, in PickleCursor at, string path)
+    public object? Scalar(CheckpointTuple arguments, in PickleCursor at)
     {
-        if (arguments.Count < 2 || NumpyArray.AsBytes(arguments[1]) is not { } bytes || !TryElement(path, out var type))
+        if (arguments.Count < 2 || NumpyArray.AsBytes(arguments[1]) is not { } bytes || !TryElement(out var type))
             return new OpaqueRecord("numpy.core.multiarray.scalar", arguments);
         if (bytes.Length != type.Size)
             throw at.Corrupt($"a numpy {type.Name} has {bytes.Length} bytes");
+        if (IsBigEndian)
+            bytes = [.. bytes.Reverse()];
         return Code switch
         {
             "f8" => BinaryPrimitives.ReadDoubleLittleEndian(bytes),
@@ -80,13 +85,37 @@ internal sealed class NumpyArray(CheckpointTuple arguments) : OpaqueRecord("nump
         State = state;
         if (tuple[4] is List<object?> objects)
             return objects;
-        if (!type.TryElement(path, out var element))
+        if (!type.TryElement(out var element))
             return this;
+        if (type.IsBigEndian)
+            return type.Refused(path, "a numpy array");
         if (AsBytes(tuple[4]) is not { } bytes)
             throw at.Corrupt("the contents of a numpy array must be bytes");
 
         var shape = Rebuilders.Integers(sizes, "a numpy array's shape", at);
         return View(path, "a numpy array", CheckpointStorage.Owned(bytes, path), element, shape, tuple[3] is true or 1L);
+    }
+
+    /// <summary>
+    /// What numpy's <c>_frombuffer</c> makes of its arguments (contents, dtype, shape, order), as protocol 5 has it; an opaque record
+    /// where the elements are no numbers.
+    /// </summary>
+    public static object FromBuffer(CheckpointTuple arguments, in PickleCursor at, string path)
+    {
+        if (arguments is not [var contents, NumpyType type, CheckpointTuple sizes, string order] || AsBytes(contents) is not { } bytes)
+            throw at.Corrupt("numpy's _frombuffer takes bytes, a dtype, a shape and an order");
+        if (!type.TryElement(out var element))
+            return new OpaqueRecord("numpy.ndarray", arguments);
+        return type.IsBigEndian
+            ? type.Refused(path, "a numpy array")
+            : View(
+                path,
+                "a numpy array",
+                CheckpointStorage.Owned(bytes, path),
+                element,
+                Rebuilders.Integers(sizes, "a numpy array's shape", at),
+                order == "F"
+            );
     }
 
     /// <summary>A tensor that takes its storage exactly, row-major or column-major (Fortran order).</summary>

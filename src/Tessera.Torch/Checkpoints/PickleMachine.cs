@@ -3,8 +3,8 @@ using System.Text;
 
 namespace Tessera.Checkpoints;
 
-/// <summary>Resolves a persistent id: the reference of a pickle to a storage outside of it.</summary>
-internal delegate CheckpointTensor PersistentLoad(CheckpointTuple id, in PickleCursor at);
+/// <summary>Resolves a persistent id, the reference of a pickle to a storage outside of it: a tensor, or a placeholder.</summary>
+internal delegate object PersistentLoad(CheckpointTuple id, in PickleCursor at);
 
 /// <summary>
 /// Reads pickles as data. Instructions build plain values; a class or function is only a name
@@ -13,7 +13,7 @@ internal delegate CheckpointTensor PersistentLoad(CheckpointTuple id, in PickleC
 /// </summary>
 internal sealed class PickleMachine(string path, CheckpointOptions options, PersistentLoad? persistentLoad = null)
 {
-    const int LongestInteger = 256;
+    const int LongestInteger = 1 << 16;
 
     readonly PickleLimits limits = options.Limits;
     readonly PickleStack stack = new(options.Limits.MaxValues, options.Limits.MaxNesting);
@@ -60,7 +60,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         {
             case PickleOp.Proto:
                 if (at.Byte() is var version and > 5)
-                    throw at.Corrupt($"the protocol must be at most 5, not {version}");
+                    throw at.Refused($"the protocol must be at most 5, not {version}");
                 break;
             case PickleOp.Frame:
                 at.UInt64();
@@ -87,6 +87,9 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
             case PickleOp.NewFalse:
                 stack.Push(Boxes.False, at);
                 break;
+            case PickleOp.Int or PickleOp.Long:
+                stack.Push(PickleText.Integer(ref at), at);
+                break;
             case PickleOp.BinInt:
                 stack.Push((long)at.Int32(), at);
                 break;
@@ -102,6 +105,9 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
             case PickleOp.Long4:
                 stack.Push(LongInteger(ref at), at);
                 break;
+            case PickleOp.Float:
+                stack.Push(PickleText.Float(ref at), at);
+                break;
             case PickleOp.BinFloat:
                 stack.Push(at.Double(), at);
                 break;
@@ -115,7 +121,13 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
             case PickleOp.BinUnicode8:
                 stack.Push(at.Text(at.UInt64()), at);
                 break;
+            case PickleOp.Unicode:
+                stack.Push(PickleText.Unicode(ref at), at);
+                break;
             // Python 2's strings may be text or bytes; Latin-1 keeps both.
+            case PickleOp.String:
+                stack.Push(PickleText.Quoted(ref at), at);
+                break;
             case PickleOp.ShortBinString:
                 stack.Push(Encoding.Latin1.GetString(at.Take(at.Byte())), at);
                 break;
@@ -131,6 +143,11 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
             case PickleOp.BinBytes8 or PickleOp.ByteArray8:
                 stack.Push(at.Take(at.UInt64()).ToArray(), at);
                 break;
+            case PickleOp.NextBuffer or PickleOp.ReadOnlyBuffer:
+                throw new UnsupportedCheckpointException(
+                    path,
+                    "the pickle keeps its arrays in buffers outside of the file; pickle it again without a buffer_callback"
+                );
 
             case PickleOp.EmptyTuple:
                 stack.Push(Boxes.EmptyTuple, at);
@@ -180,6 +197,9 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 SetItems(stack.Peek(at), pairs, at);
                 break;
 
+            case PickleOp.Put:
+                memo.Put(PickleText.Index(ref at), stack.Peek(at), at);
+                break;
             case PickleOp.BinPut:
                 memo.Put(at.Byte(), stack.Peek(at), at);
                 break;
@@ -188,6 +208,9 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 break;
             case PickleOp.Memoize:
                 memo.Append(stack.Peek(at), at);
+                break;
+            case PickleOp.Get:
+                stack.Push(memo.Get(PickleText.Index(ref at), at), at);
                 break;
             case PickleOp.BinGet:
                 stack.Push(memo.Get(at.Byte(), at), at);
@@ -225,7 +248,7 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
                 );
                 break;
             default:
-                throw at.Corrupt($"the instruction 0x{(byte)op:x2} does not belong in data");
+                throw at.Refused($"the instruction 0x{(byte)op:x2} does not belong in data");
         }
     }
 
@@ -246,22 +269,18 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     void CountContainer(in PickleCursor at)
     {
         if (++containers > limits.MaxContainers)
-            throw at.Corrupt($"it creates more than {limits.MaxContainers} containers");
+            throw at.Refused($"it creates more than {limits.MaxContainers} containers");
     }
 
     /// <summary>An integer of any length: a long, or a BigInteger where it does not fit.</summary>
-    public static object Integer(ReadOnlySpan<byte> twosComplement)
-    {
-        var value = new BigInteger(twosComplement);
-        return value >= long.MinValue && value <= long.MaxValue ? (object)(long)value : value;
-    }
+    public static object Integer(ReadOnlySpan<byte> twosComplement) => PickleText.Fitting(new BigInteger(twosComplement));
 
     static object LongInteger(ref PickleCursor at)
     {
         var length = at.UInt32();
         return length <= LongestInteger
             ? Integer(at.Take(length))
-            : throw at.Corrupt($"an integer must have at most {LongestInteger} bytes, not {length}");
+            : throw at.Refused($"an integer must have at most {LongestInteger} bytes, not {length}");
     }
 
     GlobalReference Name(string module, string name, in PickleCursor at)
@@ -335,8 +354,9 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         var state = stack.Pop(at);
         switch (stack.Peek(at))
         {
-            // Attributes of an OrderedDict: PyTorch's module versions, of no use here.
-            case CheckpointDictionary:
+            // Attributes of an OrderedDict: PyTorch keeps the versions of the modules there.
+            case CheckpointDictionary dictionary:
+                dictionary.Attributes = state as CheckpointDictionary;
                 break;
             case NumpyType type:
                 type.Build(state, at);

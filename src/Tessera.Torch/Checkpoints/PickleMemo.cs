@@ -14,7 +14,7 @@ internal sealed class PickleMemo(int maxIndex)
     public void Put(uint index, object? value, in PickleCursor at)
     {
         if (index > maxIndex)
-            throw at.Corrupt($"memo index {index} must be at most {maxIndex}");
+            throw at.Refused($"memo index {index} must be at most {maxIndex}");
         if (index < sequence.Count)
             sequence[(int)index] = value;
         else if (index == sequence.Count && !others.ContainsKey((int)index))

@@ -1,6 +1,6 @@
 namespace Tessera.Checkpoints;
 
-/// <summary>The instructions of Python's pickle format (protocols 2 to 5) that data needs.</summary>
+/// <summary>The instructions of Python's pickle format (protocols 0 to 5) that data needs.</summary>
 internal enum PickleOp : byte
 {
     Mark = (byte)'(',
@@ -8,15 +8,20 @@ internal enum PickleOp : byte
     Pop = (byte)'0',
     PopMark = (byte)'1',
     Dup = (byte)'2',
+    Float = (byte)'F',
     BinFloat = (byte)'G',
+    Int = (byte)'I',
     BinInt = (byte)'J',
     BinInt1 = (byte)'K',
+    Long = (byte)'L',
     BinInt2 = (byte)'M',
     None = (byte)'N',
     BinPersId = (byte)'Q',
     Reduce = (byte)'R',
+    String = (byte)'S',
     BinString = (byte)'T',
     ShortBinString = (byte)'U',
+    Unicode = (byte)'V',
     BinUnicode = (byte)'X',
     BinBytes = (byte)'B',
     ShortBinBytes = (byte)'C',
@@ -26,10 +31,12 @@ internal enum PickleOp : byte
     Dict = (byte)'d',
     EmptyDict = (byte)'}',
     Appends = (byte)'e',
+    Get = (byte)'g',
     BinGet = (byte)'h',
     LongBinGet = (byte)'j',
     List = (byte)'l',
     EmptyList = (byte)']',
+    Put = (byte)'p',
     BinPut = (byte)'q',
     LongBinPut = (byte)'r',
     SetItem = (byte)'s',
@@ -56,4 +63,6 @@ internal enum PickleOp : byte
     Memoize = 0x94,
     Frame = 0x95,
     ByteArray8 = 0x96,
+    NextBuffer = 0x97,
+    ReadOnlyBuffer = 0x98,
 }

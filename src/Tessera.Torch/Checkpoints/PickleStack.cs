@@ -17,14 +17,14 @@ internal sealed class PickleStack(int maxValues, int maxMarks)
     public void Push(object? value, in PickleCursor at)
     {
         if (++pushed > maxValues)
-            throw at.Corrupt($"it pushes more than {maxValues} values");
+            throw at.Refused($"it pushes more than {maxValues} values");
         values.Add(value);
     }
 
     public void Mark(in PickleCursor at)
     {
         if (marks.Count == maxMarks)
-            throw at.Corrupt($"marks are nested more than {maxMarks} deep");
+            throw at.Refused($"marks are nested more than {maxMarks} deep");
         marks.Push(values.Count);
     }
 

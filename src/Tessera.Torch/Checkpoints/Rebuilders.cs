@@ -16,6 +16,9 @@ internal static class Rebuilders
     static readonly string[] numpyCores = ["numpy.core.multiarray", "numpy._core.multiarray"];
     static readonly string[] builtins = ["builtins", "__builtin__"];
 
+    /// <summary>Types that a defaultdict names for its missing values.</summary>
+    static readonly string[] plainTypes = ["int", "float", "str", "bool", "list", "dict", "tuple"];
+
     static readonly FrozenDictionary<GlobalReference, Rebuild> known = Known().ToFrozenDictionary();
 
     /// <summary>Whether a pickle may name this in strict mode.</summary>
@@ -24,6 +27,7 @@ internal static class Rebuilders
         || Type(global, out _)
         || global is { Module: "numpy", Name: "ndarray" }
         || global is { Module: "torch", Name: "Tensor" }
+        || (Array.IndexOf(builtins, global.Module) >= 0 && Array.IndexOf(plainTypes, global.Name) >= 0)
         || global is { Module: "torch.storage", Name: "_TypedStorage" or "TypedStorage" };
 
     /// <summary>The value that calling <paramref name="global"/> stands for, if it is on the list.</summary>
@@ -51,10 +55,20 @@ internal static class Rebuilders
         var table = new Dictionary<GlobalReference, Rebuild>
         {
             [new("collections", "OrderedDict")] = Dictionary,
+            [new("collections", "Counter")] = Dictionary,
+            // The type of missing values is of no use here.
+            [new("collections", "defaultdict")] = (CheckpointTuple arguments, in PickleCursor at, string path) =>
+                Dictionary(new CheckpointTuple([.. arguments.Skip(1)]), at, path),
+            [new("collections", "deque")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments.Count == 0 ? new List<object?>() : Items(arguments[0], at).ToList(),
             [new("torch._utils", "_rebuild_tensor_v2")] = Tensor,
             [new("torch._utils", "_rebuild_tensor")] = Tensor,
             [new("torch._utils", "_rebuild_tensor_v3")] = TypedTensor,
             [new("torch._utils", "_rebuild_parameter")] = Parameter,
+            [new("torch._utils", "_rebuild_parameter_with_state")] = Parameter,
+            [new("torch._utils", "_rebuild_device_tensor_from_numpy")] = Parameter,
+            [new("torch._tensor", "_rebuild_from_type")] = OfSubclass,
+            [new("torch._tensor", "_rebuild_from_type_v2")] = OfSubclass,
             [new("torch", "Size")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
                 arguments is [var sizes] ? Items(sizes, at) : throw at.Corrupt("torch.Size takes one tuple"),
             [new("torch", "device")] = (CheckpointTuple arguments, in PickleCursor _, string _) =>
@@ -70,15 +84,19 @@ internal static class Rebuilders
         foreach (var module in numpyCores)
         {
             table[new(module, "_reconstruct")] = (CheckpointTuple arguments, in PickleCursor _, string _) => new NumpyArray(arguments);
-            table[new(module, "scalar")] = (CheckpointTuple arguments, in PickleCursor at, string path) =>
-                arguments is [NumpyType type, ..] ? type.Scalar(arguments, at, path) : throw at.Corrupt("a numpy scalar takes a dtype");
+            table[new(module, "scalar")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments is [NumpyType type, ..] ? type.Scalar(arguments, at) : throw at.Corrupt("a numpy scalar takes a dtype");
         }
+        foreach (var module in new[] { "numpy.core.numeric", "numpy._core.numeric" })
+            table[new(module, "_frombuffer")] = NumpyArray.FromBuffer;
         foreach (var module in builtins)
         {
             table[new(module, "bytes")] = Bytes;
             table[new(module, "bytearray")] = Bytes;
             table[new(module, "set")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
                 arguments.Count == 0 ? new List<object?>() : Items(arguments[0], at).ToList();
+            table[new(module, "frozenset")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
+                arguments.Count == 0 ? arguments : Items(arguments[0], at);
             table[new(module, "slice")] = (CheckpointTuple arguments, in PickleCursor _, string _) => arguments;
             table[new(module, "complex")] = (CheckpointTuple arguments, in PickleCursor at, string _) =>
                 arguments is [double real, double imaginary]
@@ -101,6 +119,12 @@ internal static class Rebuilders
         var dictionary = new CheckpointDictionary();
         if (arguments.Count == 0)
             return dictionary;
+        if (arguments[0] is CheckpointDictionary given)
+        {
+            foreach (var (key, value) in given)
+                dictionary[key] = value;
+            return dictionary;
+        }
         // Python 2 wrote the items as a list of pairs.
         foreach (var item in Items(arguments[0], at))
         {
@@ -111,12 +135,20 @@ internal static class Rebuilders
         return dictionary;
     }
 
-    static CheckpointTensor Tensor(CheckpointTuple arguments, in PickleCursor at, string path) => Tensor(arguments, null, at);
+    static object Tensor(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        // A storage of an unknown class is only a placeholder, and so is the tensor over it.
+        arguments is [OpaqueRecord storage, ..]
+            ? new OpaqueRecord($"torch._utils._rebuild_tensor over {storage.TypeName}", arguments)
+            : Tensor(arguments, null, at);
 
-    static CheckpointTensor TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path) =>
-        arguments is [_, _, _, _, _, _, GlobalReference type, ..] && Type(type, out var element)
+    static object TypedTensor(CheckpointTuple arguments, in PickleCursor at, string path)
+    {
+        if (arguments is not [_, _, _, _, _, _, GlobalReference type, ..])
+            throw at.Corrupt("_rebuild_tensor_v3 takes the name of an element type");
+        return Type(type, out var element)
             ? Tensor(arguments, element, at)
-            : throw at.Corrupt("_rebuild_tensor_v3 names an unknown element type");
+            : new OpaqueRecord($"torch._utils._rebuild_tensor of {type}", arguments);
+    }
 
     static CheckpointTensor Tensor(CheckpointTuple arguments, ElementType? type, in PickleCursor at)
     {
@@ -135,8 +167,16 @@ internal static class Rebuilders
         );
     }
 
-    static CheckpointTensor Parameter(CheckpointTuple arguments, in PickleCursor at, string path) =>
-        arguments is [CheckpointTensor tensor, ..] ? tensor : throw at.Corrupt("a parameter takes a tensor");
+    static object Parameter(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments is [CheckpointTensor or OpaqueRecord, ..] ? arguments[0]! : throw at.Corrupt("a parameter takes a tensor");
+
+    /// <summary>A tensor of a class derived from Tensor: (function that makes the plain tensor, class, its arguments, state).</summary>
+    static object OfSubclass(CheckpointTuple arguments, in PickleCursor at, string path) =>
+        arguments is [GlobalReference function, GlobalReference, CheckpointTuple inner, ..]
+        && function.Module == "torch._utils"
+        && known.TryGetValue(function, out var rebuild)
+            ? rebuild(inner, at, path)!
+            : new OpaqueRecord("torch._tensor._rebuild_from_type", arguments);
 
     static byte[] Encode(CheckpointTuple arguments, in PickleCursor at, string path) =>
         arguments is [string text, "latin1" or "latin-1"] && NumpyArray.AsBytes(text) is { } bytes

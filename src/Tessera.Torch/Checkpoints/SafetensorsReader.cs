@@ -12,7 +12,8 @@ internal static class SafetensorsReader
     public const long MaxHeader = 100_000_000;
     public const string MetadataKey = "__metadata__";
 
-    sealed record Description(string Name, ElementType Type, long[] Shape, long Begin, long End);
+    /// <summary>A tensor of the header; the type is empty for elements smaller than a byte, which only have a name.</summary>
+    sealed record Description(string Name, ElementType Type, string TypeName, long[] Shape, long Begin, long End);
 
     /// <summary>Whether a file begins like one.</summary>
     public static bool Recognises(ReadOnlySpan<byte> head, long fileLength) =>
@@ -46,14 +47,17 @@ internal static class SafetensorsReader
         CheckCoverage(tensors, file.Length - dataStart, file.Path);
         var root = new CheckpointDictionary();
         foreach (var t in tensors)
-            root[t.Name] = CheckpointTensor.View(
-                t.Name,
-                CheckpointStorage.Mapped(file, dataStart + t.Begin, t.End - t.Begin),
-                t.Type,
-                0,
-                t.Shape,
-                CheckpointTensor.RowMajor(t.Shape)
-            );
+            root[t.Name] =
+                t.Type.Size == 0
+                    ? CheckpointTensor.Refused(t.Name, t.TypeName, name => new UnsupportedElementTypeException(file.Path, name, t.TypeName))
+                    : CheckpointTensor.View(
+                        t.Name,
+                        CheckpointStorage.Mapped(file, dataStart + t.Begin, t.End - t.Begin),
+                        t.Type,
+                        0,
+                        t.Shape,
+                        CheckpointTensor.RowMajor(t.Shape)
+                    );
         return (root, metadata);
     }
 
@@ -82,15 +86,18 @@ internal static class SafetensorsReader
 
     static void ReadMetadata(ref Utf8JsonReader json, Dictionary<string, string> metadata, string path)
     {
+        // Some writers have null where there is none.
+        if (json.TokenType == JsonTokenType.Null)
+            return;
         if (json.TokenType != JsonTokenType.StartObject)
             throw new CorruptCheckpointException(path, "the metadata must be an object");
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
         {
             var key = json.GetString()!;
             json.Read();
-            if (json.TokenType != JsonTokenType.String)
+            if (json.TokenType is not (JsonTokenType.String or JsonTokenType.Null))
                 throw new CorruptCheckpointException(path, $"the metadata's {key} must be text");
-            if (!metadata.TryAdd(key, json.GetString()!))
+            if (!metadata.TryAdd(key, json.GetString() ?? ""))
                 throw new CorruptCheckpointException(path, $"the metadata has two entries called {key}");
         }
     }
@@ -100,6 +107,7 @@ internal static class SafetensorsReader
         if (json.TokenType != JsonTokenType.StartObject)
             throw Bad("must be an object");
         ElementType? type = null;
+        var (typeName, bits) = ("", 0L);
         long[]? shape = null,
             offsets = null;
         while (json.Read() && json.TokenType != JsonTokenType.EndObject)
@@ -109,8 +117,12 @@ internal static class SafetensorsReader
             switch (field)
             {
                 case "dtype" when type is null && json.TokenType == JsonTokenType.String:
-                    var typeName = json.GetString()!;
-                    type = ElementType.FromSafetensors(typeName, out var known) ? known : throw Bad($"has the unknown dtype {typeName}");
+                    typeName = json.GetString()!;
+                    bits = ElementType.BitsOfPacked(typeName);
+                    type =
+                        ElementType.FromSafetensors(typeName, out var known) ? known
+                        : bits > 0 ? default
+                        : throw Bad($"has the unknown dtype {typeName}");
                     break;
                 case "shape" when shape is null:
                     shape = ReadIntegers(ref json);
@@ -125,16 +137,18 @@ internal static class SafetensorsReader
         if (type is not { } element || shape is null || offsets is not [var begin, var end])
             throw Bad("lacks one of dtype, shape and two data_offsets");
 
-        long bytes = element.Size;
+        var bytes = bits > 0 ? bits : element.Size;
         foreach (var size in shape)
         {
             // Beyond this only a zero can still bring it back to a length that fits.
             if (!CheckpointTensor.TryMultiply(bytes, size, out bytes))
                 throw Bad("has too many elements to count");
         }
+        if (bits > 0)
+            bytes = bytes % 8 == 0 ? bytes / 8 : throw Bad($"has elements of {bits} bits that do not fill its last byte");
         if (begin > end || end - begin != bytes)
             throw Bad($"takes {bytes} bytes, but its data_offsets are {begin} and {end}");
-        return new Description(name, element, shape, begin, end);
+        return new Description(name, element, typeName, shape, begin, end);
 
         long[] ReadIntegers(ref Utf8JsonReader json)
         {

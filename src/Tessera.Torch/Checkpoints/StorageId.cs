@@ -3,8 +3,9 @@ namespace Tessera.Checkpoints;
 /// <summary>How PyTorch's pickles refer to storages: ('storage', class, key, device, number of elements, ...).</summary>
 internal static class StorageId
 {
-    /// <summary>Element type, key and number of elements.</summary>
-    public static (ElementType Type, string Key, long Count) Parse(CheckpointTuple id, string path, in PickleCursor at)
+    /// <summary>Element type, key and number of elements; the type is null where it is of a class that is not known.</summary>
+    /// <exception cref="ForbiddenPickleException">Strict mode, and the class is not known.</exception>
+    public static (ElementType? Type, string Key, long Count) Parse(CheckpointTuple id, string path, bool strict, in PickleCursor at)
     {
         if (id is ["module", GlobalReference module, ..])
             throw new UnsupportedCheckpointException(
@@ -15,14 +16,14 @@ internal static class StorageId
             throw at.Corrupt("a persistent id does not refer to a storage");
         if (count < 0)
             throw at.Corrupt($"storage {key} declares {count} elements");
-        if (!Rebuilders.Type(global, out var type))
-            throw new ForbiddenPickleException(
-                path,
-                global.ToString(),
-                $"storage {key} is of the class {global}, which is not on the allow list"
-            );
-        return (type, key, count);
+        if (Rebuilders.Type(global, out var type))
+            return (type, key, count);
+        return strict ? throw Forbidden(path, key, global.ToString()) : (null, key, count);
     }
+
+    /// <summary>A storage is of a class whose elements are unknown.</summary>
+    public static ForbiddenPickleException Forbidden(string path, string key, string global) =>
+        new(path, global, $"storage {key} is of the class {global}, which is not on the allow list");
 
     /// <summary>A storage as the one-dimensional tensor of its elements.</summary>
     public static CheckpointTensor Whole(string key, CheckpointStorage storage, ElementType type, long count) =>

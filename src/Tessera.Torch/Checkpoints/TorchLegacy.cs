@@ -53,9 +53,12 @@ internal sealed class TorchLegacy
         return value;
     }
 
-    CheckpointTensor LoadStorage(CheckpointTuple id, in PickleCursor at)
+    object LoadStorage(CheckpointTuple id, in PickleCursor at)
     {
-        var (type, key, count) = StorageId.Parse(id, file.Path, at);
+        var (known, key, count) = StorageId.Parse(id, file.Path, options.Strict, at);
+        // The storages follow one another, so that one of unknown size hides the others.
+        if (known is not { } type)
+            throw StorageId.Forbidden(file.Path, key, id[1]!.ToString()!);
         if (count > file.Length / type.Size)
             throw at.Corrupt($"storage {key} of {count} elements exceeds the file");
         if (!storages.TryGetValue(key, out var storage))

@@ -47,12 +47,20 @@ internal sealed class TorchZip
             );
         var pickle = zip.Find(folder + PickleName)!;
         var bytes = zip.Bytes(pickle, pickle.Deflated ? options.Limits.MaxUnpackedPickle : int.MaxValue);
-        return PickleMachine.Load(bytes, file.Path, options, LoadStorage, out _);
+        return PickleMachine.Load(
+            bytes,
+            file.Path,
+            options,
+            (CheckpointTuple id, in PickleCursor at) => LoadStorage(id, options, at),
+            out _
+        );
     }
 
-    CheckpointTensor LoadStorage(CheckpointTuple id, in PickleCursor at)
+    object LoadStorage(CheckpointTuple id, CheckpointOptions options, in PickleCursor at)
     {
-        var (type, key, count) = StorageId.Parse(id, file.Path, at);
+        var (known, key, count) = StorageId.Parse(id, file.Path, options.Strict, at);
+        if (known is not { } type)
+            return new OpaqueRecord(id[1]!.ToString()!, id);
         if (!storages.TryGetValue(key, out var storage))
         {
             var entry = zip.Find($"{folder}data/{key}") ?? throw at.Corrupt($"storage {key} is not in the archive");

@@ -10,6 +10,9 @@ public sealed class CheckpointTuple : IReadOnlyList<object?>
 
     internal CheckpointTuple(params object?[] items) => this.items = items;
 
+    /// <summary>The items themselves, to replace one.</summary>
+    internal Span<object?> Items => items;
+
     /// <inheritdoc/>
     public object? this[int index] => items[index];
 
@@ -31,6 +34,9 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
     OrderedDictionary<Key, object?>? items;
 
     internal CheckpointDictionary() { }
+
+    /// <summary>What Python attached to the dictionary; not part of its contents, and never walked through.</summary>
+    internal CheckpointDictionary? Attributes { get; set; }
 
     /// <inheritdoc/>
     public int Count => items?.Count ?? 0;
@@ -59,6 +65,19 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
 
     IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
 
+    /// <summary>Takes the entries out whose key is not wanted, and changes the values of the others.</summary>
+    internal void Rewrite(Func<object?, bool> wanted, Func<object?, object?> change)
+    {
+        for (var i = Count - 1; i >= 0; i--)
+        {
+            var (key, value) = items!.GetAt(i);
+            if (!wanted(key.Value))
+                items.RemoveAt(i);
+            else if (change(value) is var changed && !ReferenceEquals(changed, value))
+                items.SetAt(i, changed);
+        }
+    }
+
     /// <summary>Allows null, and spreads numbers with a seed, so that no file can be made of colliding ones.</summary>
     sealed record Key(object? Value)
     {
@@ -74,6 +93,21 @@ public sealed class CheckpointDictionary : IReadOnlyCollection<KeyValuePair<obje
                 _ => Value.GetHashCode(),
             };
     }
+}
+
+/// <summary>
+/// Stands where a value of a pickle refers to one that it is part of, such as a configuration's reference to its parent, so that the
+/// values form a tree.
+/// </summary>
+public sealed class EnclosingReference
+{
+    /// <summary>All of them are the same.</summary>
+    public static readonly EnclosingReference Instance = new();
+
+    EnclosingReference() { }
+
+    /// <inheritdoc/>
+    public override string ToString() => "(a value around this one)";
 }
 
 /// <summary>A class or function that a pickle names. It stands for itself: nothing is ever looked up.</summary>
@@ -103,7 +137,7 @@ public class OpaqueRecord
     public string TypeName { get; }
 
     /// <summary>The arguments it would have been given.</summary>
-    public CheckpointTuple? Arguments { get; }
+    public CheckpointTuple? Arguments { get; internal set; }
 
     /// <summary>The state it would have been given afterwards, a dictionary as a rule.</summary>
     public object? State { get; internal set; }
@@ -118,6 +152,9 @@ public class OpaqueRecord
     public CheckpointDictionary? Fields => State as CheckpointDictionary;
 
     internal void Add(object? value) => (contents ??= []).Add(value);
+
+    /// <summary>Elements to replace; null where there are none.</summary>
+    internal List<object?>? Elements => contents;
 
     /// <summary>A field of the state, for records like <c>argparse.Namespace</c>.</summary>
     public bool TryGetField(string name, [MaybeNullWhen(false)] out object? value)

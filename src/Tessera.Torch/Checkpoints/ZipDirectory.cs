@@ -10,7 +10,8 @@ namespace Tessera.Checkpoints;
 /// <param name="PackedLength">Bytes it takes there.</param>
 /// <param name="Length">Bytes it unpacks to.</param>
 /// <param name="Deflated">Whether it is compressed; else it lies there as it is.</param>
-internal sealed record ZipEntry(string Name, long DataOffset, long PackedLength, long Length, bool Deflated);
+/// <param name="Checksum">CRC-32 of the unpacked bytes.</param>
+internal sealed record ZipEntry(string Name, long DataOffset, long PackedLength, long Length, bool Deflated, uint Checksum);
 
 /// <summary>
 /// The table of contents of a zip archive, checked: every entry lies inside the file, none overlaps another, and
@@ -18,15 +19,15 @@ internal sealed record ZipEntry(string Name, long DataOffset, long PackedLength,
 /// </summary>
 internal sealed class ZipDirectory
 {
-    const uint EndSignature = 0x06054b50,
-        Zip64LocatorSignature = 0x07064b50,
+    const uint Zip64LocatorSignature = 0x07064b50,
         Zip64EndSignature = 0x06064b50;
     const uint CentralSignature = 0x02014b50,
         LocalSignature = 0x04034b50;
     const int EndLength = 22,
         CentralLength = 46,
         LocalLength = 30,
-        MaxEntries = 1_000_000;
+        MaxEntries = 1_000_000,
+        MaxTrailing = 16 << 20;
 
     // Weights hardly compress; archives beyond this ratio are made to exhaust memory.
     const long MaxRatio = 100,
@@ -55,14 +56,34 @@ internal sealed class ZipDirectory
     {
         if (entry.Length > maxLength)
             throw Corrupt($"entry {entry.Name} must have at most {maxLength} bytes, not {entry.Length}");
-        return entry.Deflated ? Unpack(entry) : file.Slice(entry.DataOffset, (int)entry.Length);
+        if (entry.Deflated)
+            return Unpack(entry);
+        Check(entry);
+        return file.Slice(entry.DataOffset, (int)entry.Length);
     }
 
     /// <summary>An entry as the storage of tensors; compressed ones are unpacked when first wanted.</summary>
     public CheckpointStorage Storage(ZipEntry entry) =>
         entry.Deflated
             ? CheckpointStorage.Packed(file.Path, entry.Length, () => Unpack(entry))
-            : CheckpointStorage.Mapped(file, entry.DataOffset, entry.Length);
+            : CheckpointStorage.Mapped(file, entry.DataOffset, entry.Length, () => Check(entry));
+
+    /// <summary>Compares the checksum of an entry that is not compressed.</summary>
+    void Check(ZipEntry entry)
+    {
+        const int part = 1 << 26;
+        var checksum = 0u;
+        for (var done = 0L; done < entry.Length; done += part)
+            checksum = Crc32.Append(checksum, file.Slice(entry.DataOffset + done, (int)Math.Min(part, entry.Length - done)));
+        Compare(entry, checksum);
+    }
+
+    void Compare(ZipEntry entry, uint checksum)
+    {
+        // Writers that compute no checksum leave it at 0.
+        if (entry.Checksum != 0 && checksum != entry.Checksum)
+            throw Corrupt($"entry {entry.Name} is damaged: its checksum is {checksum:x8}, and {entry.Checksum:x8} was written");
+    }
 
     unsafe byte[] Unpack(ZipEntry entry)
     {
@@ -79,6 +100,7 @@ internal sealed class ZipDirectory
             var read = inflate.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             if (read < bytes.Length || inflate.ReadByte() >= 0)
                 throw Corrupt($"entry {entry.Name} does not unpack to the {bytes.Length} bytes that it declares");
+            Compare(entry, Crc32.Append(0, bytes));
             return bytes;
         }
         catch (InvalidDataException e)
@@ -87,30 +109,41 @@ internal sealed class ZipDirectory
         }
     }
 
+    /// <summary>
+    /// The last end record. Usually it and its comment end the file; a copy that went through other hands may have further bytes behind.
+    /// </summary>
     (long Offset, long Length, long Count) FindCentral()
     {
-        var tail = file.Slice(
-            Math.Max(0, file.Length - EndLength - ushort.MaxValue),
-            (int)Math.Min(file.Length, EndLength + ushort.MaxValue)
-        );
-        for (var at = tail.Length - EndLength; at >= 0; at--)
+        var tailLength = (int)Math.Min(file.Length, EndLength + ushort.MaxValue + MaxTrailing);
+        var tail = file.Slice(file.Length - tailLength, tailLength);
+        var (last, exact) = (-1, -1);
+        for (var rest = tail; exact < 0 && rest.LastIndexOf("PK\u0005\u0006"u8) is var at and >= 0; rest = tail[..(at + 3)])
         {
             var end = tail[at..];
-            if (UInt32(end, 0) != EndSignature || UInt16(end, 20) != end.Length - EndLength)
+            if (end.Length < EndLength || UInt16(end, 20) > end.Length - EndLength)
                 continue;
-            var position = file.Length - end.Length;
-            if (position >= 20 && file.Slice(position - 20, 20) is var locator && UInt32(locator, 0) == Zip64LocatorSignature)
-            {
-                var end64 = file.Slice(Int64(locator, 8), 56);
-                if (UInt32(end64, 0) != Zip64EndSignature || UInt32(end64, 16) != 0 || UInt32(end64, 20) != 0)
-                    throw Corrupt("the archive's zip64 end record is damaged");
-                return (Int64(end64, 48), Int64(end64, 40), Int64(end64, 32));
-            }
-            if (UInt16(end, 4) != 0 || UInt16(end, 6) != 0)
-                throw Corrupt("the archive is one of several parts");
-            return (UInt32(end, 16), UInt32(end, 12), UInt16(end, 10));
+            last = Math.Max(last, at);
+            if (UInt16(end, 20) == end.Length - EndLength)
+                exact = at;
         }
-        throw Corrupt("the archive has no end record; the file is probably truncated");
+        var found = exact >= 0 ? exact : last;
+        return found >= 0
+            ? ReadEnd(tail[found..], file.Length - tailLength + found)
+            : throw Corrupt("the archive has no end record; the file is probably truncated");
+    }
+
+    (long Offset, long Length, long Count) ReadEnd(ReadOnlySpan<byte> end, long position)
+    {
+        if (position >= 20 && file.Slice(position - 20, 20) is var locator && UInt32(locator, 0) == Zip64LocatorSignature)
+        {
+            var end64 = file.Slice(Int64(locator, 8), 56);
+            if (UInt32(end64, 0) != Zip64EndSignature || UInt32(end64, 16) != 0 || UInt32(end64, 20) != 0)
+                throw Corrupt("the archive's zip64 end record is damaged");
+            return (Int64(end64, 48), Int64(end64, 40), Int64(end64, 32));
+        }
+        if (UInt16(end, 4) != 0 || UInt16(end, 6) != 0)
+            throw new UnsupportedCheckpointException(file.Path, "the archive is one of several parts; join them first");
+        return (UInt32(end, 16), UInt32(end, 12), UInt16(end, 10));
     }
 
     void ReadCentral(long offset, long length, long count)
@@ -167,7 +200,7 @@ internal sealed class ZipDirectory
             throw Corrupt($"entry {name} is not compressed, but declares {length} bytes in {packed}");
         if (!file.Slice(header + LocalLength, UInt16(local, 26)).SequenceEqual(central.Slice(CentralLength, nameLength)))
             throw Corrupt($"entry {name} has a different name in its header");
-        return (new ZipEntry(name, data, packed, length, method == 8), header);
+        return (new ZipEntry(name, data, packed, length, method == 8, UInt32(central, 16)), header);
     }
 
     /// <summary>Replaces the numbers that do not fit 32 bits, in this order.</summary>

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Data.Sets;
 using Tessera.Data.Transforms;
 using Tessera.Models;
 using Tessera.Training.Explain;
@@ -13,6 +14,9 @@ namespace Tessera.Training.Bundles;
 /// <param name="Source">File that its weights are from.</param>
 public sealed record ModelBundle(Backbone Model, BundleContent Content, string Source)
 {
+    /// <summary>A sentence for every choice that was made with the weights without having been asked for.</summary>
+    public IReadOnlyList<string> Notes { get; init; } = [];
+
     /// <summary>What it is for.</summary>
     public TaskKind Task => Content.Task;
 
@@ -53,7 +57,10 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <summary>A model of the registry with weights of a file, as its published figures stand for.</summary>
     /// <param name="variant">Which model.</param>
     /// <param name="weights">The file: safetensors, or what PyTorch saves.</param>
-    /// <param name="classes">Name per class; null for numbers, as many as the model has by itself.</param>
+    /// <param name="classes">
+    /// Name per class; null for those that the weights are published for, or for numbers where these are not known, as many as the model
+    /// has by itself.
+    /// </param>
     /// <param name="data">Facts of the data that it is used on, which decide on channels and image size; null for the model's own.</param>
     /// <param name="task">What it is for; by default what the model's weights are published for.</param>
     /// <param name="device">Where it shall compute; the CPU by default.</param>
@@ -61,7 +68,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <exception cref="StateDictException">The weights are not those of this model.</exception>
     public static ModelBundle FromWeights(
         Variant variant,
-        string weights,
+        WeightsFile weights,
         IReadOnlyList<string>? classes = null,
         DataFacts? data = null,
         TaskKind? task = null,
@@ -73,19 +80,25 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         Backbone model;
         using (Nn.Init.Skip())
             model = task.CreateModel(variant.Name, options);
-        Pretrained.Load(model, weights);
+        var loaded = Pretrained.Load(model, weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
-        classes ??= [.. Enumerable.Range(0, model.Classes).Select(label => $"class {label}")];
-        var facts = task.FactsOfWeights(variant, model, classes, data);
-        return new(model, new(variant.Name, options, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32), weights);
+        var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);
+        var content = new BundleContent(variant.Name, options, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32);
+        return new(model, content, weights.File) { Notes = loaded.Notes };
     }
 
+    private static IReadOnlyList<string> ClassNames(Variant variant, int classes) =>
+        PublishedClasses.Of(variant.Dataset) is { } published && published.Count == classes
+            ? published
+            : [.. Enumerable.Range(0, classes).Select(label => $"class {label}")];
+
     /// <summary>The same with weights of a file, classifier included.</summary>
-    public ModelBundle WithWeights(string file)
+    /// <param name="weights">The file.</param>
+    public ModelBundle WithWeights(WeightsFile weights)
     {
-        Pretrained.Load(Model, file);
-        return this with { Source = file, Content = Content with { TrainedClassifier = true } };
+        var loaded = Pretrained.Load(Model, weights.File, new() { Find = weights.Find });
+        return this with { Source = weights.File, Content = Content with { TrainedClassifier = true }, Notes = loaded.Notes };
     }
 
     /// <summary>Makes sure that the model's answers mean something.</summary>

@@ -59,7 +59,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <exception cref="DataException">The data is missing or malformed, or has samples of a class that the model does not know.</exception>
     public static BundleMeasurement OfWeights(
         Variant variant,
-        string weights,
+        WeightsFile weights,
         MeasuredPart part,
         IReadOnlyList<string>? classes = null,
         Device? device = null

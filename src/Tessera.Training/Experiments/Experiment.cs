@@ -42,7 +42,8 @@ public sealed class Experiment : IDisposable
         }
         TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit()), Facts);
         Torch.Seed(recipe.Train.Seed);
-        Model = new InitialWeights(recipe.Model, Task, Facts).Create(load: NoCheckpoints(run, group));
+        var weights = new InitialWeights(recipe.Model, Task, Facts);
+        Model = weights.Create(load: NoCheckpoints(run, group));
         Task.Initialize(Model, TrainData);
         var device = DeviceFor(recipe, group);
         Model.To(device);
@@ -72,6 +73,8 @@ public sealed class Experiment : IDisposable
             this.report
         );
         Objective = objective;
+        if (weights.Notes.Count > 0)
+            Trainer.Announce(new WeightsLoaded(recipe.Model.Weights!.File, weights.Notes));
     }
 
     private static bool Writes(ProcessGroup? group) => group is null or { IsFirst: true };

@@ -1,6 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
-using Tessera.Training.Recipes;
+using Tessera.Training.Bundles;
 
 namespace Tessera.Training.Experiments;
 
@@ -13,8 +13,9 @@ namespace Tessera.Training.Experiments;
 /// <param name="DropPath">Rate of stochastic depth; by default the variant's.</param>
 /// <param name="AttentionDropout">Rate of dropout of attention weights; by default the variant's.</param>
 /// <param name="Weights">
-/// Initial weights: a checkpoint, or a run folder, whose newest checkpoint is taken. A classifier for other classes starts fresh; position
-/// tables for another image size are resampled as in the model's paper.
+/// Initial weights: a checkpoint, or a run folder, whose newest checkpoint is taken; of a checkpoint with several sets of weights
+/// <c>{ file: FILE, key: KEY, prefix: PREFIX, ema: true }</c> names one. A classifier for other classes starts fresh; position tables for
+/// another image size are resampled as in the model's paper.
 /// </param>
 /// <param name="WeightsEma">Takes the moving average of the weights of a run.</param>
 /// <param name="NewHead">
@@ -28,7 +29,7 @@ public sealed record ModelRecipe(
     [Range(0, 0.999)] double? Dropout = null,
     [Range(0, 0.999)] double? DropPath = null,
     [Range(0, 0.999)] double? AttentionDropout = null,
-    [RecipePath] string? Weights = null,
+    WeightsFile? Weights = null,
     bool WeightsEma = false,
     bool? NewHead = null
 )

@@ -68,6 +68,19 @@ public sealed class Trainer : IDisposable
             );
     }
 
+    /// <summary>Notes in the log, and tells whoever watches, what became of the weights that the model begins with.</summary>
+    internal void Announce(WeightsLoaded loaded)
+    {
+        recorder.Write(
+            "weights",
+            Epoch,
+            step,
+            ("path", loaded.Path),
+            ("notes", new JsonArray([.. loaded.Notes.Select(note => (JsonNode)note)]))
+        );
+        recorder.Report(loaded);
+    }
+
     private static void Check(TrainingSetup setup, RunFolder? run)
     {
         if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)

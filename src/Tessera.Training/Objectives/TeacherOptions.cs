@@ -1,5 +1,6 @@
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Bundles;
 using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
@@ -7,8 +8,8 @@ namespace Tessera.Training.Objectives;
 /// <summary>A trained model that another one learns from: a run, or a model of the registry with its weights.</summary>
 /// <param name="Run">Folder of a run; its newest checkpoint is taken.</param>
 /// <param name="Model">Name of the teacher in the registry of models.</param>
-/// <param name="Weights">Checkpoint file with the weights of that model.</param>
-public sealed record TeacherOptions([RecipePath] string? Run = null, string? Model = null, [RecipePath] string? Weights = null)
+/// <param name="Weights">A checkpoint of that model: a file, or <c>{ file: FILE, key: KEY, prefix: PREFIX, ema: true }</c>.</param>
+public sealed record TeacherOptions([RecipePath] string? Run = null, string? Model = null, WeightsFile? Weights = null)
 {
     /// <summary>Folder of a run, or null for a model of the registry.</summary>
     public string? Run { get; init; } =
@@ -33,14 +34,14 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
             }
             return bundle.Model;
         }
-        if (Weights is not null && !File.Exists(Weights))
+        if (Weights is not null && !Path.Exists(Weights.File))
             throw new RunException(
-                $"{Weights}: there is no such file with the weights of {Model}, the teacher or guide: set weights to its file, or name a "
-                    + "trained run: { run: FOLDER }"
+                $"{Weights.File}: there is no such file with the weights of {Model}, the teacher or guide: set weights to its file, or "
+                    + "name a trained run: { run: FOLDER }"
             );
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
         if (Weights is not null)
-            Pretrained.Load(teacher, Weights);
+            Pretrained.Load(teacher, Weights.File, new() { Find = Weights.Find });
         teacher.To(context.Device);
         teacher.Eval();
         return teacher;

@@ -10,13 +10,109 @@ public class StateDictTests
     [Theory]
     [InlineData("state_dict,model", "state_dict")]
     [InlineData("model,state_dict_ema", "model")]
-    [InlineData("student,teacher", "teacher")]
+    [InlineData("teacher", "teacher")]
+    [InlineData("anything", "anything")]
     [InlineData("network,student", "student")]
     [InlineData("module", "module")]
     public void Places_are_tried_in_order(string keys, string expected)
     {
         using var checkpoint = Open(Dictionary([.. keys.Split(',').Select(key => (key, Dictionary((key + ".w", weight))))]));
         Assert.Equal([Stripped(expected + ".w")], checkpoint.StateDict().Keys);
+    }
+
+    [Theory]
+    [InlineData("model_state_dict")]
+    [InlineData("net")]
+    [InlineData("weights")]
+    [InlineData("params")]
+    [InlineData("params_ema")]
+    [InlineData("ema")]
+    [InlineData("ema_state_dict")]
+    [InlineData("model_ema")]
+    [InlineData("student")]
+    [InlineData("checkpoint.state_dict")]
+    [InlineData("model.state_dict")]
+    public void Weights_under_any_of_the_usual_keys_are_found(string key)
+    {
+        var inner = key.Split('.').Reverse().Aggregate(Dictionary(("w", weight)), (value, part) => Dictionary((part, value)));
+        using var checkpoint = Open(inner);
+        var found = checkpoint.FindStateDict();
+        Assert.Equal(["w"], found.Tensors.Keys);
+        Assert.Equal(key, found.Key);
+        Assert.Equal(["w"], checkpoint.StateDict(new() { Key = key }).Keys);
+        // A moving average that nobody asked for is said.
+        Assert.Equal(key.Contains("ema", StringComparison.Ordinal) ? 1 : 0, found.Notes.Count);
+    }
+
+    [Theory]
+    [InlineData("teacher,student")]
+    [InlineData("generator,discriminator")]
+    [InlineData("ema,model_ema")]
+    public void Several_sets_of_weights_without_an_order_are_refused_by_their_names(string keys)
+    {
+        using var checkpoint = Open(Dictionary([.. keys.Split(',').Select(key => (key, Dictionary(("w", weight))))]));
+        var error = Assert.Throws<CheckpointException>(() => checkpoint.StateDict());
+        Assert.All(keys.Split(','), key => Assert.Contains($"'{key}'", error.Message, StringComparison.Ordinal));
+        Assert.Equal(["w"], checkpoint.StateDict(new() { Key = keys.Split(',')[1] }).Keys);
+    }
+
+    [Fact]
+    public void The_choice_among_several_is_said()
+    {
+        using var checkpoint = Open(
+            Dictionary(("state_dict_ema", Dictionary(("e", weight))), ("epoch", Int(3)), ("state_dict", Dictionary(("s", weight))))
+        );
+        var found = checkpoint.FindStateDict();
+        Assert.Equal(["s"], found.Tensors.Keys);
+        var note = Assert.Single(found.Notes);
+        Assert.Contains("'state_dict' was taken, not 'state_dict_ema'", note, StringComparison.Ordinal);
+        Assert.Empty(checkpoint.FindStateDict(new() { PreferEma = true }).Notes);
+    }
+
+    [Fact]
+    public void A_moving_average_that_is_not_there_is_an_error()
+    {
+        using var checkpoint = Open(Dictionary(("model", Dictionary(("w", weight)))));
+        var error = Assert.Throws<CheckpointException>(() => checkpoint.StateDict(new() { PreferEma = true }));
+        Assert.Contains("no moving average", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void The_counter_of_an_averaged_model_is_no_weight()
+    {
+        using var checkpoint = Open(Dictionary(("model_ema", Dictionary(("n_averaged", weight), ("module.w", weight)))));
+        Assert.Equal(["w"], checkpoint.StateDict().Keys);
+    }
+
+    [Fact]
+    public void A_tensor_beside_a_dictionary_of_more_is_not_the_weights()
+    {
+        using var checkpoint = Open(Dictionary(("rng", weight), ("mine", Dictionary(("a", weight), ("b", weight)))));
+        Assert.Equal(["a", "b"], checkpoint.StateDict().Keys);
+    }
+
+    [Fact]
+    public void A_prefix_that_no_name_has_is_an_error_that_lists_those_there_are()
+    {
+        using var checkpoint = Open(Dictionary(("model.a", weight), ("model.b", weight), ("head.c", weight)));
+        var error = Assert.Throws<CheckpointException>(() => checkpoint.StateDict(new() { Only = "net." }));
+        Assert.Contains("model. (2), head. (1)", error.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData(0, true)]
+    [InlineData(1, true)]
+    [InlineData(2, false)]
+    public void Counters_of_batch_norms_are_added_as_the_version_of_the_module_says(int version, bool added)
+    {
+        var names = Dictionary(("n.running_mean", weight), ("n.running_var", weight));
+        // What PyTorch attaches to its dictionaries; version 0 stands for none.
+        var metadata = Bytes("}", Text("_metadata"), Dictionary(("n", Dictionary(("version", Int(version))))), "s");
+        using var checkpoint = Open(version == 0 ? names : Bytes(names, metadata, "b"));
+        var state = checkpoint.StateDict();
+        Assert.Equal(added, state.ContainsKey("n.num_batches_tracked"));
+        if (added)
+            Assert.Equal([0L], state["n.num_batches_tracked"].ToArray<long>());
     }
 
     [Theory]
@@ -99,7 +195,11 @@ public class StateDictTests
         using var inside = Open(
             Dictionary(("model", Dictionary(("w", weight), ("v", Bytes("ctorch._utils\n_rebuild_qtensor\n", weight, 0x85, "R")))))
         );
-        Assert.Equal("torch._utils._rebuild_qtensor", Assert.Throws<ForbiddenPickleException>(() => inside.StateDict()).GlobalName);
+        var state = inside.StateDict();
+        Assert.Equal(4, state["w"].Count);
+        var refusal = Assert.Throws<ForbiddenPickleException>(() => state["v"].ToContiguousBytes());
+        Assert.Equal("torch._utils._rebuild_qtensor", refusal.GlobalName);
+        Assert.Contains("tensor v ", refusal.Message, StringComparison.Ordinal);
 
         using var around = Open(Dictionary(("model", Bytes("cfairseq\nDict\n)R", Text("w"), weight, "s"))));
         Assert.Equal("fairseq.Dict", Assert.Throws<ForbiddenPickleException>(() => around.StateDict()).GlobalName);
