@@ -13,4 +13,5 @@ internal static class Streams
     internal const int Replacement = 3 << 20;
     internal const int Subset = 4 << 20;
     internal const int HoldOut = 5 << 20;
+    internal const int Balance = 8 << 20;
 }

@@ -1,4 +1,5 @@
 using Tessera.Data.Images;
+using Tessera.Data.Loading;
 using Tessera.Data.Sets;
 using Tessera.Training.Runs;
 
@@ -7,12 +8,12 @@ namespace Tessera.Training.Experiments;
 /// <summary>The images that the model of a run annotates.</summary>
 public static class Annotation
 {
-    /// <summary>The images, and the share of them that may be unreadable.</summary>
+    /// <summary>The images, and how many of them may be unreadable.</summary>
     /// <param name="folder">Folder of the run.</param>
     /// <param name="name">Data set; that of the run by default.</param>
     /// <param name="split">Part of it; by default the very samples that the model learned from.</param>
     /// <exception cref="RunException">There is no run, or the data holds no images.</exception>
-    public static (ImageDataset Images, double UnreadableLimit) Images(string folder, string? name = null, string? split = null)
+    public static (ImageDataset Images, UnreadableLimit UnreadableLimit) Images(string folder, string? name = null, string? split = null)
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
@@ -24,7 +25,7 @@ public static class Annotation
             : part == recipe.Split ? recipe.OpenTraining()
             : recipe.Open(part);
         return data is ImageDataset images
-            ? (images, recipe.UnreadableLimit)
+            ? (images, recipe.Unreadable)
             : throw new RunException($"{wanted} must hold images, since only images can be annotated");
     }
 }

@@ -21,8 +21,8 @@ public sealed record MeasuredPart(string? Name = null, string? Root = null, stri
 /// <param name="Bundle">The model.</param>
 /// <param name="Data">Prepared for a loader.</param>
 /// <param name="Batch">Samples at a time.</param>
-/// <param name="UnreadableLimit">Share of the samples that may be unreadable.</param>
-public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, double UnreadableLimit)
+/// <param name="UnreadableLimit">How many of the samples may be unreadable.</param>
+public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, UnreadableLimit UnreadableLimit)
 {
     /// <summary>The model of a run, on the data of its recipe or on other data.</summary>
     /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
@@ -44,7 +44,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         // What the recipe does with its own data fits by itself.
         if (part.Name is not null)
             Check(bundle, data);
-        return new(bundle, data, evaluation.Batch, source.UnreadableLimit);
+        return new(bundle, data, evaluation.Batch, source.Unreadable);
     }
 
     /// <summary>A model of the registry with weights of a file, on images of a data set.</summary>
@@ -59,7 +59,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var data = (ImageDataset)DataRecipe.First(images, part.Limit);
         var task = TaskKind.DefaultFor(data);
         var bundle = ModelBundle.FromWeights(variant, weights, (ImageFacts)task.FactsOf(data), device: device);
-        var unreadableLimit = new DataRecipe(part.Name!).UnreadableLimit;
+        var unreadableLimit = new DataRecipe(part.Name!).Unreadable;
         return new(bundle with { Content = bundle.Content with { Task = task } }, data, new EvaluationOptions().Batch, unreadableLimit);
     }
 

@@ -105,7 +105,8 @@ public sealed class Experiment : IDisposable
             Normalization = images?.Normalization ?? new([0], [1]),
             Data = images,
             Augment = Recipe.Augment.First,
-            UnreadableLimit = Recipe.Data.UnreadableLimit,
+            UnreadableLimit = Recipe.Data.Unreadable,
+            Labels = TrainData.Annotations as ClassLabels,
         };
     }
 
@@ -125,12 +126,11 @@ public sealed class Experiment : IDisposable
             pipeline,
             Recipe.Data.Batch,
             Recipe.Train.Seed,
-            shuffle: true,
             dropLast: TrainData.Count >= Recipe.Data.Batch,
             workers: Recipe.Data.Workers,
             replica: ReplicaOf(group),
-            sampler: Recipe.Data.Repeats > 1 ? new RepeatedAugmentation(Recipe.Data.Repeats) : null,
-            unreadableLimit: Recipe.Data.UnreadableLimit,
+            sampler: Recipe.Data.SamplerOf(TrainData),
+            unreadableLimit: Recipe.Data.Unreadable,
             device: Recipe.Data.BatchDevice(device, TrainData, pipeline)
         );
     }
@@ -155,7 +155,7 @@ public sealed class Experiment : IDisposable
             recipe.Evaluation.Batch,
             recipe.Train.Seed,
             workers: recipe.Data.Workers,
-            unreadableLimit: recipe.Data.UnreadableLimit,
+            unreadableLimit: recipe.Data.Unreadable,
             replacement: Replacement.None,
             replica: ReplicaOf(group),
             sampler: sampler,

@@ -46,7 +46,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="top">How many scores are kept per position.</param>
     /// <param name="batch">Images at a time.</param>
     /// <param name="done">Told the number of images so far.</param>
-    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; they get no labels.</param>
+    /// <param name="unreadableLimit">How many images may be unreadable; they get no labels.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
@@ -57,7 +57,7 @@ public sealed class TokenLabelStore : IDisposable
         int top = 5,
         int batch = 128,
         Action<int>? done = null,
-        double unreadableLimit = 0.01,
+        UnreadableLimit? unreadableLimit = null,
         CancellationToken stop = default
     )
     {
