@@ -37,14 +37,30 @@ public static class ClassificationLosses
     /// <param name="labels">[B], int64.</param>
     /// <param name="smoothing">s, in [0, 1).</param>
     /// <param name="reduction">What becomes of the samples' losses.</param>
-    public static Tensor CrossEntropy(Tensor logits, Tensor labels, double smoothing = 0, Reduction reduction = Reduction.Mean) =>
-        Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, reduction: (long)reduction, labelSmoothing: smoothing));
+    /// <param name="weights">
+    /// Weight of each class, [C]: that of its label multiplies the loss of a sample, and the mean is the sum of these over the sum of the
+    /// samples' weights, as in PyTorch. Null for none.
+    /// </param>
+    public static Tensor CrossEntropy(
+        Tensor logits,
+        Tensor labels,
+        double smoothing = 0,
+        Reduction reduction = Reduction.Mean,
+        Tensor? weights = null
+    ) => Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, weights, reduction: (long)reduction, labelSmoothing: smoothing));
 
     /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
     /// <param name="logits">[B, C].</param>
     /// <param name="targets">[B, C], each row sums to 1.</param>
-    public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets) =>
-        Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
+    /// <param name="weights">
+    /// Weight of each class, [C], which multiplies its term; the mean is over the batch all the same, as in PyTorch. Null for none.
+    /// </param>
+    public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets, Tensor? weights = null) =>
+        Torch.Scope(() =>
+        {
+            var terms = targets * Single(logits).LogSoftmax(-1);
+            return -(weights is null ? terms : terms * weights).Sum([-1]).Mean();
+        });
 
     /// <summary>Labels as distributions with smoothing s: s / C everywhere, and 1 - s more at the label.</summary>
     /// <param name="labels">[B], int64.</param>
@@ -62,12 +78,22 @@ public static class ClassificationLosses
     /// <param name="targets">[B, C], each in [0, 1]: smoothed or mixed labels.</param>
     /// <param name="threshold">Targets above it count as 1, others as 0: what is mixed is then fully there. Null leaves them.</param>
     /// <param name="sumClasses">Sums over the classes instead of averaging.</param>
-    public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double? threshold = null, bool sumClasses = false) =>
+    /// <param name="weights">
+    /// Weight of each class, [C], which multiplies the terms of its question in all samples; the mean is over batch and classes all the same,
+    /// as with PyTorch's <c>weight</c>. Null for none.
+    /// </param>
+    public static Tensor BinaryCrossEntropy(
+        Tensor logits,
+        Tensor targets,
+        double? threshold = null,
+        bool sumClasses = false,
+        Tensor? weights = null
+    ) =>
         Torch.Scope(() =>
         {
             var answers = Single(logits);
             var wanted = (threshold is { } limit ? targets > limit : targets).To(answers.DType);
-            var loss = answers.BinaryCrossEntropyWithLogits(wanted, reduction: (long)Reduction.Mean);
+            var loss = answers.BinaryCrossEntropyWithLogits(wanted, weights, reduction: (long)Reduction.Mean);
             return sumClasses ? loss * logits.Size(-1) : loss;
         });
 

@@ -39,7 +39,7 @@ public sealed class RunLog : IDisposable
     /// <param name="kind">What it tells of: <c>step</c>, <c>evaluation</c>, ...</param>
     /// <param name="epoch">From 0; the line counts from 1.</param>
     /// <param name="step">Steps done.</param>
-    /// <param name="fields">The rest of it.</param>
+    /// <param name="fields">The rest of it; numbers that are not finite become null.</param>
     public void Write(string kind, int epoch, long step, IEnumerable<(string Name, JsonNode? Value)> fields)
     {
         var line = new JsonObject
@@ -49,7 +49,7 @@ public sealed class RunLog : IDisposable
             ["step"] = step,
         };
         foreach (var (name, value) in fields)
-            line[name] = value;
+            line[name] = NonFiniteAsNull.Of(value);
         events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
         stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
         stream.Flush();
