@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Tessera.Cli.Inputs;
+using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data.Sets;
@@ -85,7 +86,7 @@ internal static class EvalCommand
                 "fp32" => Precision.Fp32,
                 _ => subject.Bundle.Content.Precision,
             };
-            Torch.Threads = Environment.ProcessorCount;
+            Torch.Threads = DefaultThreads.Of();
             using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
             Metrics Run(Action<int>? done) =>

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Inputs;
+using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data;
@@ -58,7 +59,7 @@ internal static class PredictCommand
             var terminal = parsed.Terminal();
             var bundle = ModelBundle.Load(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
             var given = parsed.GetRequiredValue(Files);
-            Torch.Threads = Environment.ProcessorCount;
+            Torch.Threads = DefaultThreads.Of();
             // Tracing costs a prediction of its own: it pays from the second file on.
             using var compiled =
                 parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);

@@ -48,7 +48,7 @@ internal sealed class TextTable(params Column[] columns)
         return table;
     }
 
-    private void WritePlain(TextWriter to)
+    internal void WritePlain(TextWriter to)
     {
         string[] titles = [.. columns.Select(column => Printable.Of(column.Title))];
         int[] widths = [.. titles.Select((title, i) => rows.Select(row => CellWidth.Of(row[i])).Append(CellWidth.Of(title)).Max())];

@@ -42,8 +42,8 @@ public static class RecipeReader
         var path = OldNames.Path(assignment[..cut]).Split('.');
         var text = assignment[(cut + 1)..];
         var isText = path is [StagesField, var number, .. var inStage]
-            ? RecipeSettings.IsLiteral(text, Stage(root, number), type, inStage)
-            : RecipeSettings.IsLiteral(text, root, type, path);
+            ? RecipeSettings.IsLiteral(text, Stage(root, number), type, OldNames.TaskPath(inStage))
+            : RecipeSettings.IsLiteral(text, root, type, OldNames.TaskPath(path));
         RecipeNode value = isText ? RecipeSettings.Literal(text, place) : Parse(text, place, _ => place);
         return (RecipeMap)Set(root, path, 0, value, place);
     }
