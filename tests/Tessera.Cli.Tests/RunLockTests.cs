@@ -87,19 +87,4 @@ public sealed class RunLockTests(Workplace place) : IClassFixture<Workplace>
         Assert.Contains("need --resume", place.Run(place.Train("--root", "x")).UserError(), StringComparison.Ordinal);
         Assert.Contains("need --resume", place.Run(place.Train("--accept-changed-data")).UserError(), StringComparison.Ordinal);
     }
-
-    [Theory]
-    [InlineData("1", "on 1 threads")]
-    [InlineData("1,4", "on 1 threads")]
-    [InlineData("many", null)]
-    public void Threads_are_those_that_the_environment_names(string value, string? expected)
-    {
-        string[] settings = ["train.threads=0", "schedule.epochs=1"];
-        var ended = CommandLineTool.Run(
-            place.Folder,
-            place.Train([.. settings.SelectMany(setting => new[] { "--set", setting })]),
-            new Dictionary<string, string> { ["OMP_NUM_THREADS"] = value }
-        );
-        Assert.Contains(expected ?? $"on {Environment.ProcessorCount} threads", ended.Succeeded().Output, StringComparison.Ordinal);
-    }
 }

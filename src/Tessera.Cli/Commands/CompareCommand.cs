@@ -262,7 +262,7 @@ internal static class CompareCommand
             TimeSpan.FromSeconds(parsed.GetValue(Seconds)),
             parsed.GetRequiredValue(DeviceName),
             parsed.GetValue(Mixed),
-            DefaultThreads.Of(),
+            Environment.ProcessorCount,
             !parsed.GetValue(CountOnly)
         );
         training?.Check(variants.Select(variant => variant.Name));
@@ -380,7 +380,7 @@ internal static class CompareCommand
 
     private static IEnumerable<ResolutionRow> Over(Variant[] variants, int[] sides, Terminal terminal, CancellationToken stop)
     {
-        Torch.Threads = DefaultThreads.Of();
+        Torch.Threads = Environment.ProcessorCount;
         foreach (var variant in variants)
         foreach (var side in sides)
         {

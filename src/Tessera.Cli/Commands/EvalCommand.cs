@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Text.Json.Nodes;
 using Spectre.Console;
 using Tessera.Cli.Inputs;
-using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data.Sets;
@@ -86,7 +85,7 @@ internal static class EvalCommand
                 "fp32" => Precision.Fp32,
                 _ => subject.Bundle.Content.Precision,
             };
-            Torch.Threads = DefaultThreads.Of();
+            Torch.Threads = Environment.ProcessorCount;
             using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
             Metrics Run(Action<int>? done) =>

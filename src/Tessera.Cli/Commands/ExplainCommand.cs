@@ -1,6 +1,5 @@
 using System.CommandLine;
 using Tessera.Cli.Inputs;
-using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data;
@@ -83,7 +82,7 @@ internal static class ExplainCommand
         var terminal = parsed.Terminal();
         var bundle = Open(parsed);
         int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
-        Torch.Threads = DefaultThreads.Of();
+        Torch.Threads = Environment.ProcessorCount;
         var folder = parsed.GetRequiredValue(Out);
         List<Explanation> explanations = [];
         List<Explained> results = [];

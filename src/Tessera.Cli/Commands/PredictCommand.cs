@@ -1,7 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using Tessera.Cli.Inputs;
-using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data;
@@ -59,7 +58,7 @@ internal static class PredictCommand
             var terminal = parsed.Terminal();
             var bundle = ModelBundle.Load(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
             var given = parsed.GetRequiredValue(Files);
-            Torch.Threads = DefaultThreads.Of();
+            Torch.Threads = Environment.ProcessorCount;
             // Tracing costs a prediction of its own: it pays from the second file on.
             using var compiled =
                 parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
@@ -107,7 +106,11 @@ internal static class PredictCommand
         {
             foreach (var one in predictions)
             foreach (var chosen in one.Classes.Where(c => c.Chosen))
-                terminal.Row([Printable.Of(one.Sample), Printable.Of(chosen.Class), chosen.Probability.ToString("0.0000", CultureInfo.InvariantCulture)]);
+                terminal.Row([
+                    Printable.Of(one.Sample),
+                    Printable.Of(chosen.Class),
+                    chosen.Probability.ToString("0.0000", CultureInfo.InvariantCulture),
+                ]);
             return;
         }
         if (predictions.Count == 0)

@@ -202,8 +202,9 @@ internal static class TrainCommand
             view.Handle(happened);
         }
         using var experiment = start(Report);
+        // All processors, shared among the processes of the machine, unless the recipe says how many.
         if (experiment.Recipe.Train.Threads == 0)
-            Torch.Threads = DefaultThreads.Of(group?.LocalSize ?? 1);
+            Torch.Threads = Math.Max(1, Environment.ProcessorCount / (group?.LocalSize ?? 1));
         if (terminal.Silent)
             return experiment.Train(interruption.Token).Completed ? ExitCode.Success : ExitCode.Interrupted;
         var cost = ModelCost.Count(experiment.Model);

@@ -1,4 +1,3 @@
-using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Models;
@@ -46,7 +45,7 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
             ? Experiment.Resume(run.Path, view.Handle)
             : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
         if (experiment.Recipe.Train.Threads == 0)
-            Torch.Threads = DefaultThreads.Of();
+            Torch.Threads = Environment.ProcessorCount;
         if (!File.Exists(run.ResultsPath))
         {
             var result = view.Run(() => experiment.Train(stop));
