@@ -83,7 +83,7 @@ public sealed class ChangedDataTests : IDisposable
     {
         Begin();
         Directory.Move(folder["data"], folder["moved"]);
-        Assert.Contains("does not exist", Assert.Throws<DataException>(() => Experiment.Resume(Run)).Message, StringComparison.Ordinal);
+        Assert.Contains($"{folder["data"]}, does not exist: --root FOLDER", Refused(new()), StringComparison.Ordinal);
         Assert.Contains("--root", Refused(new(folder["nowhere"])), StringComparison.Ordinal);
         Assert.Equal(folder["data"], Recipe.Load(Path.Combine(Run, "recipe.yaml")).Data.Root);
         var head = File.ReadLines(Path.Combine(Run, "recipe.yaml")).First();

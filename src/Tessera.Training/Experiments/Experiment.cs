@@ -284,6 +284,8 @@ public sealed class Experiment : IDisposable
         options ??= new();
         var written = Recipe.Load(run.RecipePath);
         var recipe = options.Root is { } root ? RunRecipe.Moved(written, root) : written;
+        if (recipe.Data.Root is { } place && !Directory.Exists(place))
+            throw new RunException($"{folder}: the folder of its data, {place}, does not exist: --root FOLDER names the place of moved data");
         if (Writes(group))
             return Holding(folder, held => Resume(recipe, run, report, group, options, held));
         var other = new Experiment(recipe, run, report, group, null);
