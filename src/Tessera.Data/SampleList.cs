@@ -62,8 +62,7 @@ public static class SampleList
                 continue;
             var place = string.Create(CultureInfo.InvariantCulture, $"{path}:{number + 1}");
             if (escaped)
-                name =
-                    SampleNameEscapes.Read(name)
+                name = SampleNameEscapes.Read(name)
                     ?? throw new DataException(
                         $"{place}: '{name}' has a backslash that begins no escape: a backslash in a name is written \\\\"
                     );

@@ -64,7 +64,12 @@ public sealed class PrintableTests
     {
         using var to = new StringWriter();
         var console = AnsiConsole.Create(
-            new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(to) }
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.No,
+                ColorSystem = ColorSystemSupport.NoColors,
+                Out = new AnsiConsoleOutput(to),
+            }
         );
         console.Write(Table().Draw());
         Assert.Contains(@"\n\x1b", to.ToString(), StringComparison.Ordinal);
@@ -87,7 +92,12 @@ public sealed class PrintableTests
         );
         using var live = new StringWriter();
         var console = AnsiConsole.Create(
-            new AnsiConsoleSettings { Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors, Out = new AnsiConsoleOutput(live) }
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.No,
+                ColorSystem = ColorSystemSupport.NoColors,
+                Out = new AnsiConsoleOutput(live),
+            }
         );
         new LiveTrainingView(console).Handle(new ImageUnreadable(new(0, "a\u001b[2J\nb.png", "cut off"), "train", 1));
         Assert.Contains(@"a\x1b[2J\nb.png cannot be read", live.ToString(), StringComparison.Ordinal);

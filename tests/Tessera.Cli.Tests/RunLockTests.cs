@@ -12,7 +12,13 @@ public sealed class RunLockTests(Workplace place) : IClassFixture<Workplace>
     public void A_run_that_lives_is_refused_and_one_whose_process_was_killed_goes_on()
     {
         using var first = CommandLineTool.StartUntil(place.Folder, "step 1/", Long("run"));
-        foreach (var second in (string[][])[["train", "--resume", "run"], Long("run")])
+        foreach (
+            var second in (string[][])
+                [
+                    ["train", "--resume", "run"],
+                    Long("run"),
+                ]
+        )
         {
             var line = place.Run(second).UserError();
             Assert.Contains($"run: process {first.Id} on {Environment.MachineName} is training this run", line, StringComparison.Ordinal);
@@ -69,7 +75,15 @@ public sealed class RunLockTests(Workplace place) : IClassFixture<Workplace>
         Directory.Move(place.Data, place.Data + "-moved");
         try
         {
-            using var again = CommandLineTool.StartUntil(place.Folder, "step ", "train", "--resume", "staged", "--root", place.Data + "-moved");
+            using var again = CommandLineTool.StartUntil(
+                place.Folder,
+                "step ",
+                "train",
+                "--resume",
+                "staged",
+                "--root",
+                place.Data + "-moved"
+            );
             again.Interrupt();
             Assert.Equal(Shell.ExitCode.Interrupted, again.End().Code);
             foreach (var file in (string[])["first.yaml", "second.yaml", "first/recipe.yaml"])

@@ -106,9 +106,8 @@ public sealed class UnreadableImageTests : IDisposable
         // Nine are allowed in any case.
         var ended = Run("train", "recipe.yaml", "--out", "run").Succeeded();
         Assert.Contains("without 2 unreadable images", ended.Output, StringComparison.Ordinal);
-        Assert.All(
-            Log("run").Where(line => line.GetProperty("kind").GetString() == "evaluation"),
-            line => Assert.Equal(2, line.GetProperty("unreadable").GetInt32())
+        Assert.All(Log("run").Where(line => line.GetProperty("kind").GetString() == "evaluation"), line =>
+            Assert.Equal(2, line.GetProperty("unreadable").GetInt32())
         );
         Assert.Contains("cannot be read: an empty file", ended.Output, StringComparison.Ordinal);
         Assert.Matches(@"unreadable images +8\b", ended.Output);

@@ -59,6 +59,9 @@ public sealed class BalancedTests
 
     [Fact]
     public void Labels_must_be_those_of_the_samples() =>
-        Assert.Contains("5 samples and 3 labels", Assert.Throws<DataException>(() => Of([0, 1, 2]).Order(5, 0, 0, Replica.Single)).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "5 samples and 3 labels",
+            Assert.Throws<DataException>(() => Of([0, 1, 2]).Order(5, 0, 0, Replica.Single)).Message,
+            StringComparison.Ordinal
+        );
 }

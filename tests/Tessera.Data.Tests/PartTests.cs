@@ -177,8 +177,30 @@ public sealed class PartTests
     // Names as .NET gives them: any characters, halves of surrogate pairs too, but no end of a path's part.
     private static readonly Gen<string> names =
         from characters in Gen.Elements(
-                '\t', '\n', '\r', '"', '\'', '\\', ' ', '#', 'n', 't', 'u', '0', 'a', '\u001b', '\u0085', '\u00a0', '\u2028', '\u3000',
-                '\ufeff', '\ufffd', '\u202e', '\ud83d', '\ude00', '/'
+                '\t',
+                '\n',
+                '\r',
+                '"',
+                '\'',
+                '\\',
+                ' ',
+                '#',
+                'n',
+                't',
+                'u',
+                '0',
+                'a',
+                '\u001b',
+                '\u0085',
+                '\u00a0',
+                '\u2028',
+                '\u3000',
+                '\ufeff',
+                '\ufffd',
+                '\u202e',
+                '\ud83d',
+                '\ude00',
+                '/'
             )
             .NonEmptyListOf()
         select string.Concat(characters);

@@ -127,7 +127,11 @@ public sealed class ChangedDataTests : IDisposable
     [InlineData("a b", "b/2 a/1", "the training samples are in another order, or come another number of times")]
     [InlineData("a b", "a/1 b/3", "1 new training samples: b/3; 1 training samples are gone: b/2")]
     [InlineData("a b", "a/1", "1 training samples instead of 2; 1 training samples are gone: b/2")]
-    [InlineData("a b", "a/1 b/2 b/2", "3 training samples instead of 2; the training samples are in another order, or come another number of times")]
+    [InlineData(
+        "a b",
+        "a/1 b/2 b/2",
+        "3 training samples instead of 2; the training samples are in another order, or come another number of times"
+    )]
     public void Differences_are_told_by_name(string classes, string names, string? expected)
     {
         var test = Part(["a", "b"], ["t"], 0);

@@ -161,14 +161,12 @@ public sealed class ClassWeightTests
         File.WriteAllText(folder["r.yaml"], Yaml(", class_weights: balanced", $", root: {folder["data"]}, limit: 45, sampling: balanced"));
         using (var experiment = Experiment.Begin(folder["r.yaml"], [], folder["run"]))
             Assert.True(experiment.Train().Completed);
-        string Refused(params string[] settings) => Assert.ThrowsAny<Exception>(() => Experiment.Begin(folder["r.yaml"], settings, folder["no"])).Message;
+        string Refused(params string[] settings) =>
+            Assert.ThrowsAny<Exception>(() => Experiment.Begin(folder["r.yaml"], settings, folder["no"])).Message;
         Assert.Contains("class 'Ankle boot' has no training samples", Refused("data.limit=9"), StringComparison.Ordinal);
         Assert.Contains("there is no class 'x'", Refused("objective.class_weights={x: 2}"), StringComparison.Ordinal);
         Assert.Contains("only one of repeats and sampling", Refused("data.repeats=2"), StringComparison.Ordinal);
         Assert.Contains("train.grad_accum_steps must be 1", Refused("train.grad_accum_steps=2"), StringComparison.Ordinal);
-        Assert.Equal(
-            DataSampling.Balanced,
-            Recipe.Load(Path.Combine(folder["run"], "recipe.yaml")).Data.Sampling
-        );
+        Assert.Equal(DataSampling.Balanced, Recipe.Load(Path.Combine(folder["run"], "recipe.yaml")).Data.Sampling);
     }
 }

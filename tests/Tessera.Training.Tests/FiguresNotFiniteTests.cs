@@ -39,21 +39,24 @@ public sealed class FiguresNotFiniteTests
         var options = Tiny.Options with { Ema = null };
         ClassificationEvaluator Evaluator() =>
             new(TinyModel.Labels, predict: batch => Torch.Full([batch.Count, TinyModel.Labels], double.NaN));
-        var setup = new TrainingSetup(method, Phases.Of(method, new AdamWOptions(1e-2), options, () => null), new CosineOptions(1, 0), Tiny.Source(), options)
+        var setup = new TrainingSetup(
+            method,
+            Phases.Of(method, new AdamWOptions(1e-2), options, () => null),
+            new CosineOptions(1, 0),
+            Tiny.Source(),
+            options
+        )
         {
             Test = Tiny.Source(3),
             Evaluator = Evaluator,
         };
-        return (
-            new(setup, new RunFolder(folder), report),
-            () =>
-            {
-                var evaluator = Evaluator();
-                foreach (var batch in Tiny.Source(3).Epoch(0))
-                    evaluator.Add(batch);
-                return evaluator.Measure();
-            }
-        );
+        return (new(setup, new RunFolder(folder), report), () =>
+        {
+            var evaluator = Evaluator();
+            foreach (var batch in Tiny.Source(3).Epoch(0))
+                evaluator.Add(batch);
+            return evaluator.Measure();
+        });
     }
 
     [Fact]
@@ -79,7 +82,10 @@ public sealed class FiguresNotFiniteTests
     public void Results_and_log_hold_null(double value)
     {
         using var folder = new TempFolder();
-        Assert.Equal("[null,1.5]", JsonSerializer.Serialize((double[])[value, 1.5], new JsonSerializerOptions(RunFolder.Json) { WriteIndented = false }));
+        Assert.Equal(
+            "[null,1.5]",
+            JsonSerializer.Serialize((double[])[value, 1.5], new JsonSerializerOptions(RunFolder.Json) { WriteIndented = false })
+        );
         Assert.Equal([double.NaN, 1.5], JsonSerializer.Deserialize<double[]>("[null,1.5]", RunFolder.Json)!);
         using (var log = new RunLog(folder["log.jsonl"]))
             log.Write("step", 0, 1, [("loss", value), ("lr", 0.5)]);

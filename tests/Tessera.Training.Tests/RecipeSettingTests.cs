@@ -78,7 +78,12 @@ public sealed class RecipeSettingTests
     [Fact]
     public void Fields_below_what_is_chosen_by_name_are_known()
     {
-        var distilled = Parse("augment=[]", "objective={name: soft_distillation, teacher: {run: x}}", "objective.teacher.run=/x #3", "objective.stored=[y");
+        var distilled = Parse(
+            "augment=[]",
+            "objective={name: soft_distillation, teacher: {run: x}}",
+            "objective.teacher.run=/x #3",
+            "objective.stored=[y"
+        );
         var options = (SoftDistillationOptions)distilled.Objective;
         Assert.Equal(("/x #3", "[y"), (options.Teacher.Run, options.Stored));
         // A single value is the first field of a record.
@@ -102,7 +107,11 @@ public sealed class RecipeSettingTests
         Assert.Equal("x", Parse("data={name: cifar10, root: x}").Data.Root);
         Assert.Equal("cct_2_3x2_32", Parse("model=cct_2_3x2_32").Model.Name);
         Assert.Equal("cct_2_3x2_32", Parse("model={name: cct_2_3x2_32}").Model.Name);
-        Assert.Contains("must be a whole number", Assert.Throws<RecipeException>(() => Parse("data.batch=x #3")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "must be a whole number",
+            Assert.Throws<RecipeException>(() => Parse("data.batch=x #3")).Message,
+            StringComparison.Ordinal
+        );
         Assert.Contains("no YAML", Assert.Throws<RecipeException>(() => Parse("data.batch=[7")).Message, StringComparison.Ordinal);
     }
 
@@ -117,7 +126,7 @@ public sealed class RecipeSettingTests
             stages:
               - name: first
               - name: second
-                objective: { name: soft_distillation }
+                objective: {name: soft_distillation }
             """
         );
         var stages = StagedRun.Read(

@@ -11,7 +11,11 @@ public sealed class RunLockTests
         using (RunLock.Take(folder.Path))
         {
             var message = Assert.Throws<RunException>(() => RunLock.Take(folder.Path)).Message;
-            Assert.Contains($"{folder.Path}: process {Environment.ProcessId} on {Environment.MachineName}", message, StringComparison.Ordinal);
+            Assert.Contains(
+                $"{folder.Path}: process {Environment.ProcessId} on {Environment.MachineName}",
+                message,
+                StringComparison.Ordinal
+            );
         }
         // A notice that a killed process has left says nothing.
         File.WriteAllText(folder["process.json"], """{ "process": 1, "host": "gone" }""");
@@ -28,7 +32,11 @@ public sealed class RunLockTests
         using var folder = new TempFolder();
         using var held = RunLock.Take(folder.Path);
         File.WriteAllText(folder["process.json"], notice);
-        Assert.Contains("is training this run", Assert.Throws<RunException>(() => RunLock.Take(folder.Path)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is training this run",
+            Assert.Throws<RunException>(() => RunLock.Take(folder.Path)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]

@@ -56,10 +56,7 @@ internal sealed class TextTable(params Column[] columns)
         foreach (var row in rows)
             Write(row);
 
-        void Write(string[] cells) =>
-            to.WriteLine(
-                string.Join("  ", cells.Select((cell, i) => Padded(cell, i))).TrimEnd()
-            );
+        void Write(string[] cells) => to.WriteLine(string.Join("  ", cells.Select((cell, i) => Padded(cell, i))).TrimEnd());
 
         string Padded(string cell, int column)
         {

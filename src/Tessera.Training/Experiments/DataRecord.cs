@@ -33,7 +33,9 @@ internal sealed record DataRecord(DataRecord.Part Training, DataRecord.Part Test
             [.. data.ClassNames.Select(SampleNameEscapes.Escape)],
             [.. Enumerable.Range(0, data.Count).Select(i => SampleNameEscapes.Escape(Below(data.SampleName(i), roots)))],
             // Maps and boxes may lie in files of their own, which would all have to be read.
-            labels.FollowsView ? [] : [.. Enumerable.Range(0, data.Count).Select(labels.Describe)]
+            labels.FollowsView
+                ? []
+                : [.. Enumerable.Range(0, data.Count).Select(labels.Describe)]
         );
     }
 
@@ -130,7 +132,8 @@ internal sealed record DataRecord(DataRecord.Part Training, DataRecord.Part Test
                 labels[name] = before.Labels[i];
             string[] relabelled =
             [
-                .. now.Names.Index()
+                .. now
+                    .Names.Index()
                     .Where(sample => labels.TryGetValue(sample.Item, out var label) && label != now.Labels[sample.Index])
                     .Select(sample => sample.Item),
             ];

@@ -223,17 +223,14 @@ public sealed class Experiment : IDisposable
         var run = new RunFolder(folder);
         if (!Writes(group))
             return new Experiment(recipe, run, report, group, null);
-        return Holding(
-            folder,
-            held =>
-            {
-                if (run.Exists)
-                    throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
-                var experiment = new Experiment(recipe, run, report, group, held);
-                experiment.WriteBeginning(recipePath, given);
-                return experiment;
-            }
-        );
+        return Holding(folder, held =>
+        {
+            if (run.Exists)
+                throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
+            var experiment = new Experiment(recipe, run, report, group, held);
+            experiment.WriteBeginning(recipePath, given);
+            return experiment;
+        });
     }
 
     // The lock lives as long as the experiment; where there comes to be none, it goes at once.
@@ -285,7 +282,9 @@ public sealed class Experiment : IDisposable
         var written = Recipe.Load(run.RecipePath);
         var recipe = options.Root is { } root ? RunRecipe.Moved(written, root) : written;
         if (recipe.Data.Root is { } place && !Directory.Exists(place))
-            throw new RunException($"{folder}: the folder of its data, {place}, does not exist: --root FOLDER names the place of moved data");
+            throw new RunException(
+                $"{folder}: the folder of its data, {place}, does not exist: --root FOLDER names the place of moved data"
+            );
         if (Writes(group))
             return Holding(folder, held => Resume(recipe, run, report, group, options, held));
         var other = new Experiment(recipe, run, report, group, null);

@@ -58,9 +58,8 @@ public sealed record Recipe(
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings) =>
         Bind(
-            settings.Aggregate(
-                OldNames.Upgrade(RecipeReader.Read(yaml, file)),
-                (map, setting) => RecipeReader.Set(map, setting, typeof(Recipe))
+            settings.Aggregate(OldNames.Upgrade(RecipeReader.Read(yaml, file)), (map, setting) =>
+                RecipeReader.Set(map, setting, typeof(Recipe))
             )
         );
 

@@ -55,9 +55,8 @@ public sealed class StagedRun
     /// <exception cref="RecipeException">A stage cannot be used.</exception>
     public static IReadOnlyList<(string Name, Recipe Recipe)> Read(string recipePath, IEnumerable<string> settings, string folder)
     {
-        var root = settings.Aggregate(
-            RecipeReader.Read(File.ReadAllText(recipePath), recipePath),
-            (map, setting) => RecipeReader.Set(map, setting, typeof(Recipe))
+        var root = settings.Aggregate(RecipeReader.Read(File.ReadAllText(recipePath), recipePath), (map, setting) =>
+            RecipeReader.Set(map, setting, typeof(Recipe))
         );
         if (root[Field] is not RecipeList { Items.Count: > 0 } list)
             throw new RecipeException(root[Field]?.Place ?? root.Place, Field, "must be a list of stages");
@@ -152,7 +151,10 @@ public sealed class StagedRun
     /// <exception cref="RunException">There is no such folder, or the stages have data in several.</exception>
     public void MoveData(string root)
     {
-        string[] files = [.. Stages.SelectMany(stage => new[] { stage.RecipePath, new RunFolder(stage.Folder).RecipePath }).Where(File.Exists)];
+        string[] files =
+        [
+            .. Stages.SelectMany(stage => new[] { stage.RecipePath, new RunFolder(stage.Folder).RecipePath }).Where(File.Exists),
+        ];
         var recipes = files.Select(file => (File: file, Recipe: Recipe.Load(file))).ToArray();
         if (recipes.Select(one => (one.Recipe.Data.Name, one.Recipe.Data.Root)).Distinct().Count() > 1)
             throw new RunException(

@@ -59,7 +59,10 @@ public sealed class Trainer : IDisposable
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
             report(
-                new ProcessesDiffer(setup.Group.Size, "this objective compares or weights the samples of a batch among each other, and each process does so with its own")
+                new ProcessesDiffer(
+                    setup.Group.Size,
+                    "this objective compares or weights the samples of a batch among each other, and each process does so with its own"
+                )
             );
     }
 

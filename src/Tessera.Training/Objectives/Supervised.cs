@@ -53,7 +53,10 @@ public sealed class Supervised(
     {
         var weights = classWeights is null
             ? null
-            : Tensor.From(classWeights, classWeights.Length).To(logits.Device).To(logits.DType == DType.Float64 ? DType.Float64 : DType.Float32);
+            : Tensor
+                .From(classWeights, classWeights.Length)
+                .To(logits.Device)
+                .To(logits.DType == DType.Float64 ? DType.Float64 : DType.Float32);
         if (kind == ClassificationLoss.CrossEntropy)
             return Base(logits, batch, smoothing, weights);
         var targets = ClassTargets.Of(batch);
@@ -88,8 +91,9 @@ public sealed record SupervisedOptions(
     RecipeNode? ClassWeights = null
 ) : ObjectiveOptions
 {
-    private readonly ClassWeighting? weighting =
-        ClassWeights is null or RecipeValue { IsNull: true } ? null : ClassWeighting.Of(ClassWeights);
+    private readonly ClassWeighting? weighting = ClassWeights is null or RecipeValue { IsNull: true }
+        ? null
+        : ClassWeighting.Of(ClassWeights);
 
     /// <summary>Kind of loss.</summary>
     public ClassificationLoss Loss { get; init; } =

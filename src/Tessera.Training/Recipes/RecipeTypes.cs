@@ -30,7 +30,10 @@ internal static class RecipeTypes
     }
 
     private static bool IsRecord(Type type) =>
-        type is { IsClass: true } && type != typeof(string) && type != typeof(RecipeNode) && type.Namespace!.StartsWith("Tessera", StringComparison.Ordinal);
+        type is { IsClass: true }
+        && type != typeof(string)
+        && type != typeof(RecipeNode)
+        && type.Namespace!.StartsWith("Tessera", StringComparison.Ordinal);
 
     private static Type? TypeOf(Type type, RecipeNode? node, ReadOnlySpan<string> path)
     {

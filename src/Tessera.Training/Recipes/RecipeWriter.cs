@@ -55,7 +55,8 @@ internal sealed class RecipeWriter
             string s => Text(s),
             RecipeValue given => given.IsNull ? "null" : Text(given.Text),
             RecipeList given => $"[{string.Join(", ", given.Items.Select(item => Flow(item, named: false)))}]",
-            RecipeMap given => $"{{ {string.Join(", ", given.Fields.Select(field => $"{Text(field.Name)}: {Flow(field.Node, named: true)}"))} }}",
+            RecipeMap given =>
+                $"{{ {string.Join(", ", given.Fields.Select(field => $"{Text(field.Name)}: {Flow(field.Node, named: true)}"))} }}",
             bool b => b ? "true" : "false",
             Enum e => RecipeShape.Snake(e.ToString()),
             double d => d.ToString("R", CultureInfo.InvariantCulture),

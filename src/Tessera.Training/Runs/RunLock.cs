@@ -82,8 +82,10 @@ public sealed class RunLock : IDisposable
     /// <summary>Lets it go. A folder that was made for it goes away again where nothing has come into it.</summary>
     public void Dispose()
     {
-        File.Delete(Path.Combine(folder, OwnerName));
-        if (isNew && Directory.EnumerateFileSystemEntries(folder).All(path => path == LockPath))
+        var isThere = Directory.Exists(folder);
+        if (isThere)
+            File.Delete(Path.Combine(folder, OwnerName));
+        if (isThere && isNew && Directory.EnumerateFileSystemEntries(folder).All(path => path == LockPath))
         {
             File.Delete(LockPath);
             Directory.Delete(folder);
