@@ -3,9 +3,9 @@ using System.Runtime.InteropServices;
 namespace Tessera.Cli.Shell;
 
 /// <summary>
-/// Ctrl-C, a polite kill and the end of the terminal: the first asks the work to stop in good order. A second Ctrl-C or kill ends the process
-/// at once; the end of a terminal is told several times, by the shell and by the system, and never does. A process that tessera launch has
-/// started leaves Ctrl-C and the end of the terminal, which reach all, to the launcher, and listens to that.
+/// Ctrl-C, a polite kill and the end of the terminal: the first asks the work to stop in good order. A second Ctrl-C or kill ends the
+/// process at once; the end of a terminal is told several times, by the shell and by the system, and never does. A process that tessera
+/// launch has started leaves Ctrl-C and the end of the terminal, which reach all, to the launcher, and listens to that.
 /// </summary>
 internal sealed class Interruption : IDisposable
 {

@@ -4,8 +4,8 @@ using System.Text;
 namespace Tessera.Cli.Shell;
 
 /// <summary>
-/// Text that is safe to print. Names of files and classes may hold anything: an escape sequence would change the terminal, a line break would
-/// take a table apart, and a sign that turns the direction of writing would show another name.
+/// Text that is safe to print. Names of files and classes may hold anything: an escape sequence would change the terminal, a line break
+/// would take a table apart, and a sign that turns the direction of writing would show another name.
 /// </summary>
 internal static class Printable
 {

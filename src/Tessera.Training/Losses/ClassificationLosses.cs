@@ -79,8 +79,8 @@ public static class ClassificationLosses
     /// <param name="threshold">Targets above it count as 1, others as 0: what is mixed is then fully there. Null leaves them.</param>
     /// <param name="sumClasses">Sums over the classes instead of averaging.</param>
     /// <param name="weights">
-    /// Weight of each class, [C], which multiplies the terms of its question in all samples; the mean is over batch and classes all the same,
-    /// as with PyTorch's <c>weight</c>. Null for none.
+    /// Weight of each class, [C], which multiplies the terms of its question in all samples; the mean is over batch and classes all the
+    /// same, as with PyTorch's <c>weight</c>. Null for none.
     /// </param>
     public static Tensor BinaryCrossEntropy(
         Tensor logits,

@@ -81,7 +81,7 @@ public sealed class Supervised(
 /// <param name="Loss">cross_entropy or bce.</param>
 /// <param name="Threshold">Bce: targets above it count as 1, others as 0 (0.2 in published recipes); none by default.</param>
 /// <param name="SumClasses">Bce: sums over the classes instead of averaging.</param>
-/// <param name="ClassWeights">Weights of the classes in the loss: <c>balanced</c>, a list, or weights by class name; none by default.</param>
+/// <param name="ClassWeights">Weights of the classes: <c>balanced</c>, a list, or weights by class name; none by default.</param>
 [RecipeName("supervised")]
 public sealed record SupervisedOptions(
     [Range(0, 0.999)] double Smoothing = 0,
