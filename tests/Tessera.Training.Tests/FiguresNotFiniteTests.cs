@@ -18,12 +18,14 @@ public sealed class FiguresNotFiniteTests
         using (trainer)
             Assert.True(trainer.Train().Completed);
         var remark = Assert.Single(events.OfType<FiguresNotFinite>());
-        Assert.Contains("loss", remark.Names);
+        Assert.Equal(["loss", "ece"], remark.Names);
         Assert.Contains("log.jsonl and results.json hold as null", remark.Remark, StringComparison.Ordinal);
         var run = new RunFolder(folder.Path);
         var line = Assert.Single(RunLog.Read(run.LogPath), line => (string)line["kind"]! == "evaluation");
         Assert.True(line.ContainsKey("loss"));
         Assert.Null(line["loss"]);
+        // Nothing of it is right, for any class.
+        Assert.Equal((0, 0, 0), ((double)line["top1"]!, (double)line["top5"]!, metrics().MeanPerClass));
         var results = JsonNode.Parse(JsonSerializer.Serialize((object)metrics(), RunFolder.Json))!.AsObject();
         Assert.True(results.ContainsKey("loss"));
         Assert.Null(results["loss"]);
