@@ -121,8 +121,8 @@ public sealed class RecipeSettingTests
         using var folder = new Testing.TempFolder();
         File.WriteAllText(
             folder["staged.yaml"],
-            $"""
-            {Valid}
+            $$"""
+            {{Valid}}
             stages:
               - name: first
               - name: second
