@@ -12,6 +12,7 @@ internal static class CommandLine
 {
     internal static int Run(string[] arguments)
     {
+        LastingOutput.Install();
         try
         {
             arguments = LaunchCommand.Separated(arguments);

@@ -14,4 +14,5 @@ internal static class Streams
     internal const int Subset = 4 << 20;
     internal const int HoldOut = 5 << 20;
     internal const int Limit = 6 << 20;
+    internal const int Balance = 8 << 20;
 }

@@ -76,6 +76,33 @@ public sealed record WeightsLoaded(string Path, IReadOnlyList<string> Notes) : T
     public override string Remark => $"weights of {Path}: {string.Join("; ", Notes)}";
 }
 
+/// <summary>A run goes on with data that is not what it began with, because it may.</summary>
+/// <param name="Difference">What is different.</param>
+public sealed record DataChanged(string Difference) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark => $"going on with changed data: {Difference}";
+}
+
+/// <summary>A run goes on that keeps no record of its data.</summary>
+public sealed record DataUnknown : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark =>
+        "the run began with an earlier version, which kept no record of the data: whether the data has changed since is unknown";
+}
+
+/// <summary>Figures of an evaluation are infinite or not a number.</summary>
+/// <param name="Epoch">The epoch that has ended, from 0.</param>
+/// <param name="Names">Names of the figures.</param>
+public sealed record FiguresNotFinite(int Epoch, IReadOnlyList<string> Names) : TrainingEvent
+{
+    /// <inheritdoc/>
+    public override string Remark =>
+        $"the evaluation after epoch {Epoch + 1} has figures that are not finite, which log.jsonl and results.json hold as null: "
+        + string.Join(", ", Names);
+}
+
 /// <summary>Several processes train together, and the result is not that of one process.</summary>
 /// <param name="Processes">How many.</param>
 /// <param name="Reason">Why.</param>

@@ -53,7 +53,7 @@ internal sealed partial class CommandLineTool : IDisposable
     {
         this.awaited = awaited;
         // A shell starts what runs in the background with interrupts ignored, and children inherit that.
-        string[] line = [.. behind ?? [], "env", "--default-signal=INT", Host, Program, .. arguments];
+        string[] line = [.. behind ?? [], "env", "--default-signal=INT,HUP", Host, Program, .. arguments];
         var start = new ProcessStartInfo(line[0], line[1..])
         {
             WorkingDirectory = folder,
@@ -116,7 +116,12 @@ internal sealed partial class CommandLineTool : IDisposable
         params string[] arguments
     ) => new(folder, arguments, null, environment, command);
 
-    internal void Interrupt() => Signal(process.Id, 2);
+    internal void Interrupt() => Send(2);
+
+    internal void Send(int signal) => Signal(process.Id, signal);
+
+    /// <summary>The number of the process.</summary>
+    internal int Id => process.Id;
 
     internal static void Signal(int id, int signal) => Assert.Equal(0, Kill(id, signal));
 

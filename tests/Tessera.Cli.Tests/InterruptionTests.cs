@@ -31,6 +31,40 @@ public sealed class InterruptionTests(Workplace place) : IClassFixture<Workplace
     }
 
     [Fact]
+    public void The_end_of_the_terminal_writes_a_checkpoint_however_often_it_is_told()
+    {
+        using var training = CommandLineTool.StartUntil(
+            place.Folder,
+            "step 1/",
+            place.Train("--set", "schedule.epochs=3000", "--set", "evaluation.every=0", "--out", "hung-up")
+        );
+        // The system and the shell both tell it.
+        training.Send(HangUp);
+        training.Send(HangUp);
+        var stopped = training.End();
+        Assert.True(stopped.Code == ExitCode.Interrupted, $"exit code {stopped.Code}: {stopped.Error}{stopped.Output}");
+        Assert.NotEmpty(Directory.EnumerateDirectories(Path.Combine(place.Folder, "hung-up", "checkpoints"), "step-*"));
+    }
+
+    [Fact]
+    public void The_end_of_the_terminal_stops_launched_processes_with_a_checkpoint()
+    {
+        using var launcher = CommandLineTool.StartUntil(
+            place.Folder,
+            "step 1/",
+            ["launch", "-n", "2", .. place.Train("--set", "schedule.epochs=3000", "--set", "evaluation.every=0", "--out", "both")]
+        );
+        CommandLineTool.Signal(launcher.Rank(0), HangUp);
+        CommandLineTool.Signal(launcher.Rank(1), HangUp);
+        launcher.Send(HangUp);
+        launcher.Send(HangUp);
+        Assert.Equal(ExitCode.Interrupted, launcher.End().Code);
+        Assert.NotEmpty(Directory.EnumerateDirectories(Path.Combine(place.Folder, "both", "checkpoints"), "step-*"));
+    }
+
+    private const int HangUp = 1;
+
+    [Fact]
     public void Quiet_training_prints_its_folder_alone()
     {
         var folder = Assert.Single(place.Run(place.Train("--set", "schedule.epochs=1", "--quiet")).Succeeded().Lines);

@@ -93,16 +93,22 @@ public sealed class UnreadableImageTests : IDisposable
         ];
 
     [Fact]
-    public void Two_in_a_hundred_stop_a_training_unless_it_may_go_on()
+    public void Two_in_a_hundred_stop_a_training_only_where_the_recipe_says_so()
     {
-        var line = Run("train", "recipe.yaml", "--out", "stopped", "--quiet").UserError();
+        var line = Run("train", "recipe.yaml", "--set", "data.unreadable_allowed=3", "--out", "stopped", "--quiet").UserError();
         Assert.Contains(
             "4 of 300 images cannot be read, more than the limit of 1 % (data.unreadable_limit)",
             line,
             StringComparison.Ordinal
         );
+        Run("train", "recipe.yaml", "--set", "data.unreadable_limit=0", "--out", "none", "--quiet").UserError();
 
-        var ended = Run("train", "recipe.yaml", "--set", "data.unreadable_limit=0.03", "--out", "run").Succeeded();
+        // Nine are allowed in any case.
+        var ended = Run("train", "recipe.yaml", "--out", "run").Succeeded();
+        Assert.Contains("without 2 unreadable images", ended.Output, StringComparison.Ordinal);
+        Assert.All(Log("run").Where(line => line.GetProperty("kind").GetString() == "evaluation"), line =>
+            Assert.Equal(2, line.GetProperty("unreadable").GetInt32())
+        );
         Assert.Contains("cannot be read: an empty file", ended.Output, StringComparison.Ordinal);
         Assert.Matches(@"unreadable images +8\b", ended.Output);
         string[] train = ["empty.jpg", "truncated.jpg", "text.png", "magic.jpg", "huge.png", "gone.jpg"];

@@ -87,7 +87,7 @@ public class ImageFilesTests
     {
         using var folder = new TempFolder();
         for (var i = 0; i < 50; i++)
-            folder.Write($"a/{i}.ppm", i < 2 ? [] : Ppm(1));
+            folder.Write($"a/{i}.ppm", i < 12 ? [] : Ppm(1));
         var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10);
         var error = Assert.Throws<DataException>(() =>
         {
@@ -95,7 +95,7 @@ public class ImageFilesTests
                 batch.Dispose();
         });
         Assert.Contains(
-            "1 of 50 images cannot be read, more than the limit of 1 % (data.unreadable_limit)",
+            "10 of 50 images cannot be read, more than 9 (data.unreadable_allowed) and than 1 % (data.unreadable_limit)",
             error.Message,
             StringComparison.Ordinal
         );

@@ -193,4 +193,77 @@ public sealed class PartTests
         Assert.Equal(Enumerable.Range(0, 600), StratifiedSampling.Take(data, 600, 5));
         Assert.NotEqual(StratifiedSampling.Take(data, 50, 5), StratifiedSampling.Take(data, 50, 6));
     }
+
+    // Names as .NET gives them: any characters, halves of surrogate pairs too, but no end of a path's part.
+    private static readonly Gen<string> names =
+        from characters in Gen.Elements(
+                '\t',
+                '\n',
+                '\r',
+                '"',
+                '\'',
+                '\\',
+                ' ',
+                '#',
+                'n',
+                't',
+                'u',
+                '0',
+                'a',
+                '\u001b',
+                '\u0085',
+                '\u00a0',
+                '\u2028',
+                '\u3000',
+                '\ufeff',
+                '\ufffd',
+                '\u202e',
+                '\ud83d',
+                '\ude00',
+                '/'
+            )
+            .NonEmptyListOf()
+        select string.Concat(characters);
+
+    [Fact]
+    public void Lists_of_any_names_read_back()
+    {
+        using var folder = new TempFolder();
+        Prop.ForAll(names.NonEmptyListOf().ToArbitrary(), list =>
+            {
+                var data = new Named([.. list.Distinct().Select((name, i) => $"/data/{i}/{name}").Order(StringComparer.Ordinal)]);
+                File.WriteAllText(folder["list"], SampleList.Write(data, "any\nnames"));
+                Assert.Equal(Enumerable.Range(0, data.Count), SampleList.Read(folder["list"], data));
+            })
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+    }
+
+    [Fact]
+    public void Escapes_read_back_and_name_what_is_none()
+    {
+        Prop.ForAll(names.ToArbitrary(), name => Assert.Equal(name, SampleNameEscapes.Read(SampleNameEscapes.Escape(name).Trim())))
+            .Check(Config.QuickThrowOnFailure.WithMaxTest(300));
+        using var folder = new TempFolder();
+        var files = new Named("/data/a\\tb", "/data/a\tb");
+        // A list that says nothing of escapes has names as they are.
+        File.WriteAllText(folder["list"], "a\\tb\n");
+        Assert.Equal([0], SampleList.Read(folder["list"], files));
+        File.WriteAllText(folder["list"], $"{SampleNameEscapes.Notice}\na\\tb\n");
+        Assert.Equal([1], SampleList.Read(folder["list"], files));
+        File.WriteAllText(folder["list"], $"{SampleNameEscapes.Notice}\na\\x\n");
+        Assert.Contains(
+            ":2: 'a\\x' has a backslash that begins no escape",
+            Assert.Throws<DataException>(() => SampleList.Read(folder["list"], files)).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void A_name_is_first_that_below_the_common_folder()
+    {
+        using var folder = new TempFolder();
+        var files = new Named("a/a/x", "a/x");
+        File.WriteAllText(folder["list"], "a/x\n");
+        Assert.Equal([0], SampleList.Read(folder["list"], files));
+    }
 }

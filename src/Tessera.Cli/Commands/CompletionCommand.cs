@@ -47,7 +47,7 @@ internal static class CompletionCommand
             Arguments = { Shell },
         };
         command.SetAction(parsed =>
-            Terminal.Result(
+            Terminal.Script(
                 parsed.GetRequiredValue(Shell) switch
                 {
                     "bash" => Bash,

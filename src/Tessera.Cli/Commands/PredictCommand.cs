@@ -106,7 +106,11 @@ internal static class PredictCommand
         {
             foreach (var one in predictions)
             foreach (var chosen in one.Classes.Where(c => c.Chosen))
-                Terminal.Result(string.Create(CultureInfo.InvariantCulture, $"{one.Sample}\t{chosen.Class}\t{chosen.Probability:0.0000}"));
+                terminal.Row([
+                    Printable.Of(one.Sample),
+                    Printable.Of(chosen.Class),
+                    chosen.Probability.ToString("0.0000", CultureInfo.InvariantCulture),
+                ]);
             return;
         }
         if (predictions.Count == 0)

@@ -12,6 +12,7 @@ using Tessera.Models.Measurement;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Loop;
+using Tessera.Training.Runs;
 
 namespace Tessera.Cli.Commands;
 
@@ -48,6 +49,17 @@ internal static class TrainCommand
         HelpName = "folder",
     };
 
+    private static readonly Option<string?> Root = new("--root")
+    {
+        Description = "With --resume: the folder that the data was moved to; the run keeps it.",
+        HelpName = "folder",
+    };
+
+    private static readonly Option<bool> AcceptChangedData = new("--accept-changed-data")
+    {
+        Description = "With --resume: go on although classes, samples or labels are not those that the run began with.",
+    };
+
     internal static Command Create()
     {
         var command = new ExampleCommand(
@@ -62,30 +74,49 @@ internal static class TrainCommand
                 ("tessera train my.yaml --out runs/mine", "use your own recipe and folder"),
                 ("tessera train --set data.limit=2000 --set schedule.epochs=1", "try 2,000 images for one epoch"),
                 ("tessera train --resume runs/mine", "resume after Ctrl-C"),
+                ("tessera train --resume runs/mine --root /data/moved", "resume with data that was moved"),
                 ("tessera launch -n 4 train my.yaml", "train in four processes; docs/distributed.md covers several machines"),
                 ("RUN=$(tessera train --quiet)", "print only the run folder, for a script"),
             ],
             Arguments = { Recipe },
-            Options = { Set, Out, Resume },
+            Options = { Set, Out, Resume, Root, AcceptChangedData },
         };
         command.SetAction(parsed =>
-            Run(parsed.Terminal(), parsed.GetValue(Recipe), parsed.GetValue(Set)!, parsed.GetValue(Out), parsed.GetValue(Resume))
+            Run(
+                parsed.Terminal(),
+                parsed.GetValue(Recipe),
+                new(
+                    parsed.GetValue(Set)!,
+                    parsed.GetValue(Out),
+                    parsed.GetValue(Resume),
+                    new(parsed.GetValue(Root), parsed.GetValue(AcceptChangedData))
+                )
+            )
         );
         return command;
     }
 
-    private static int Run(Terminal terminal, string? recipe, string[] settings, string? folder, string? resume)
+    /// <summary>What the command line says beside the recipe.</summary>
+    /// <param name="Settings">Fields of the recipe.</param>
+    /// <param name="Folder">Of the run that begins; null for a new one.</param>
+    /// <param name="Resume">Folder of the run that goes on; null where one begins.</param>
+    /// <param name="Changes">What may be different in that run.</param>
+    private sealed record Request(string[] Settings, string? Folder, string? Resume, ResumeOptions Changes);
+
+    private static int Run(Terminal terminal, string? recipe, Request request)
     {
-        if (resume is not null && (recipe is not null || settings.Length > 0 || folder is not null))
+        if (request.Resume is not null && (recipe is not null || request.Settings.Length > 0 || request.Folder is not null))
             throw new UserException("--resume cannot be combined with a recipe, --set or --out: it continues the run unchanged");
-        var path = resume is null ? RecipeFinder.Find(recipe) : null;
+        if (request.Resume is null && request.Changes != new ResumeOptions())
+            throw new UserException("--root and --accept-changed-data need --resume; a run that begins takes --set data.root=FOLDER");
+        var path = request.Resume is null ? RecipeFinder.Find(recipe) : null;
         LaunchedProcesses.EndWithLauncher();
         using var group = ProcessGroup.FromEnvironment();
         if (group is null)
-            return Run(terminal, path, settings, folder, resume, null);
+            return Run(terminal, path, request, null);
         try
         {
-            var code = Run(group.IsFirst ? terminal : Terminal.None, path, settings, folder, resume, group);
+            var code = Run(group.IsFirst ? terminal : Terminal.None, path, request, group);
             group.Complete();
             return code;
         }
@@ -96,30 +127,36 @@ internal static class TrainCommand
         }
     }
 
-    private static int Run(Terminal terminal, string? path, string[] settings, string? folder, string? resume, ProcessGroup? group)
+    private static int Run(Terminal terminal, string? path, Request request, ProcessGroup? group)
     {
-        // The name of the first process counts: it depends on the time.
-        string Folder() => group is null ? folder ?? NewFolder(path!) : group.Broadcast(group.IsFirst ? folder ?? NewFolder(path!) : "");
+        var (settings, folder, resume, changes) = request;
         if (resume is not null ? StagedRun.Exists(resume) : StagedRun.IsStaged(path!))
-            return RunStages(terminal, resume is not null ? StagedRun.Open(resume) : BeginStages(path!, settings, Folder(), group), group);
+        {
+            var place = resume ?? Folder();
+            // The stages are one work: nobody else may begin one of them in between.
+            using var held = group is null or { IsFirst: true } ? RunLock.Take(place) : null;
+            if (held is not null && resume is null)
+                StagedRun.Begin(path!, settings, place);
+            if (held is not null && resume is not null && changes.Root is { } root)
+                StagedRun.Open(resume).MoveData(root);
+            group?.Barrier();
+            return RunStages(terminal, StagedRun.Open(place), group, changes with { Root = null });
+        }
         return RunOne(
             terminal,
             report =>
-                resume is not null ? Experiment.Resume(resume, report, group) : Experiment.Begin(path!, settings, Folder(), report, group),
+                resume is not null
+                    ? Experiment.Resume(resume, report, group, changes)
+                    : Experiment.Begin(path!, settings, Folder(), report, group),
             group
         );
-    }
 
-    private static StagedRun BeginStages(string path, string[] settings, string folder, ProcessGroup? group)
-    {
-        if (group is null or { IsFirst: true })
-            StagedRun.Begin(path, settings, folder);
-        group?.Barrier();
-        return StagedRun.Open(folder);
+        // The name of the first process counts: it depends on the time.
+        string Folder() => group is null ? folder ?? NewFolder(path!) : group.Broadcast(group.IsFirst ? folder ?? NewFolder(path!) : "");
     }
 
     // One after the other; what was stopped in the middle of a stage goes on there.
-    private static int RunStages(Terminal terminal, StagedRun staged, ProcessGroup? group)
+    private static int RunStages(Terminal terminal, StagedRun staged, ProcessGroup? group, ResumeOptions changes)
     {
         var remaining = staged.Remaining.ToArray();
         if (group is not null)
@@ -137,7 +174,7 @@ internal static class TrainCommand
                     $"Stage {stage.Name} ({staged.Stages.Index().First(s => s.Item == stage).Index + 1} of {staged.Stages.Count})"
                 );
             if (
-                RunOne(terminal, report => StagedRun.Start(stage, report, group), group, staged.Folder, stage == remaining[^1])
+                RunOne(terminal, report => StagedRun.Start(stage, report, group, changes), group, staged.Folder, stage == remaining[^1])
                 is var code
                     and not ExitCode.Success
             )
@@ -296,7 +333,7 @@ internal static class TrainCommand
                 }
             )!;
         foreach (var (figure, value) in result.Last?.Scalars ?? new Dictionary<string, double>())
-            written[figure] = value;
+            written[figure] = double.IsFinite(value) ? value : null;
         Terminal.WriteJson(written);
     }
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using Spectre.Console;
 using Spectre.Console.Rendering;
+using Tessera.Cli.Shell;
 using Tessera.Training;
 
 namespace Tessera.Cli.Rendering;
@@ -74,8 +75,11 @@ internal sealed class LiveTrainingView(IAnsiConsole console) : TrainingView
     }
 
     // What is drawn live is only written over: a shorter line would leave its end standing.
-    private void Above(string markup) =>
-        console.MarkupLine(markup + new string(' ', Math.Max(0, console.Profile.Width - Markup.Remove(markup).Length - 1)));
+    private void Above(string markup)
+    {
+        var line = Printable.Of(markup);
+        console.MarkupLine(line + new string(' ', Math.Max(0, console.Profile.Width - CellWidth.Of(Markup.Remove(line)) - 1)));
+    }
 
     private Rows Draw()
     {

@@ -29,7 +29,8 @@ internal sealed class PlainTrainingView(TextWriter to, TimeProvider clock) : Tra
             case Evaluated done:
                 var train = TrainLoss is { } loss ? $"  train loss {Rendering.Figures.Loss(loss)}" : "";
                 var averaged = done.Ema is { } ema ? $"  averaged weights: {Describe(ema)}" : "";
-                to.WriteLine($"epoch {done.Epoch + 1} evaluated{train}  {Describe(done.Metrics)}{averaged}");
+                var left = done.Metrics.Unreadable.Count is > 0 and var count ? $"  without {count} unreadable images" : "";
+                to.WriteLine($"epoch {done.Epoch + 1} evaluated{train}  {Describe(done.Metrics)}{averaged}{left}");
                 break;
         }
     }

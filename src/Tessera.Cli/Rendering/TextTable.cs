@@ -18,7 +18,7 @@ internal sealed class TextTable(params Column[] columns)
     {
         if (cells.Length != columns.Length)
             throw new ArgumentException($"{cells.Length} cells for {columns.Length} columns");
-        rows.Add(cells);
+        rows.Add([.. cells.Select(Printable.Of)]);
     }
 
     internal void Show(Terminal terminal)
@@ -27,7 +27,7 @@ internal sealed class TextTable(params Column[] columns)
             terminal.Drawing.Write(Draw());
         else if (terminal.Quiet)
             foreach (var row in rows)
-                terminal.Text.WriteLine(string.Join('\t', row));
+                terminal.Row(row);
         else
             WritePlain(terminal.Text);
     }
@@ -37,7 +37,7 @@ internal sealed class TextTable(params Column[] columns)
         var table = new Table().Border(TableBorder.Rounded).BorderColor(Color.Grey);
         foreach (var column in columns)
             table.AddColumn(
-                new TableColumn(new Text(column.Title, new Style(decoration: Decoration.Bold)))
+                new TableColumn(new Text(Printable.Of(column.Title), new Style(decoration: Decoration.Bold)))
                 {
                     Alignment = column.Right ? Justify.Right : Justify.Left,
                     NoWrap = column.Right,
@@ -48,17 +48,20 @@ internal sealed class TextTable(params Column[] columns)
         return table;
     }
 
-    private void WritePlain(TextWriter to)
+    internal void WritePlain(TextWriter to)
     {
-        int[] widths = [.. columns.Select((column, i) => rows.Select(row => row[i].Length).Append(column.Title.Length).Max())];
-        Write([.. columns.Select(column => column.Title)]);
+        string[] titles = [.. columns.Select(column => Printable.Of(column.Title))];
+        int[] widths = [.. titles.Select((title, i) => rows.Select(row => CellWidth.Of(row[i])).Append(CellWidth.Of(title)).Max())];
+        Write(titles);
         foreach (var row in rows)
             Write(row);
 
-        void Write(string[] cells) =>
-            to.WriteLine(
-                string.Join("  ", cells.Select((cell, i) => columns[i].Right ? cell.PadLeft(widths[i]) : cell.PadRight(widths[i])))
-                    .TrimEnd()
-            );
+        void Write(string[] cells) => to.WriteLine(string.Join("  ", cells.Select((cell, i) => Padded(cell, i))).TrimEnd());
+
+        string Padded(string cell, int column)
+        {
+            var padding = new string(' ', widths[column] - CellWidth.Of(cell));
+            return columns[column].Right ? padding + cell : cell + padding;
+        }
     }
 }

@@ -32,7 +32,8 @@ internal static class Errors
         return code;
     }
 
-    internal static void WriteLine(TextWriter to, string message) => to.WriteLine($"tessera: {message.ReplaceLineEndings(" ").Trim()}");
+    internal static void WriteLine(TextWriter to, string message) =>
+        to.WriteLine($"tessera: {Printable.Of(message.ReplaceLineEndings(" ").Trim())}");
 
     private static Exception Unwrap(Exception error) =>
         error switch

@@ -29,9 +29,10 @@ internal static partial class LaunchedProcesses
     {
         var place = port ?? FreePort();
         var processes = new List<Process>();
-        var signals = 0;
+        var (demands, asked) = (0, 0);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, PassOn);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, PassOn);
+        using var hungUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, PassOn);
         try
         {
             for (var rank = 0; rank < count; rank++)
@@ -49,11 +50,14 @@ internal static partial class LaunchedProcesses
                 process.Dispose();
         }
 
-        // The first asks for an end in good order, with a checkpoint; the second ends them at once.
+        // The first asks for an end in good order, with a checkpoint; a second one ends them at once, unless it is the end of the terminal.
         void PassOn(PosixSignalContext context)
         {
             context.Cancel = true;
-            SignalAll(Interlocked.Increment(ref signals) == 1 ? Terminate : Kill);
+            if (context.Signal != PosixSignal.SIGHUP && Interlocked.Increment(ref demands) > 1)
+                SignalAll(Kill);
+            else if (Interlocked.Exchange(ref asked, 1) == 0)
+                SignalAll(Terminate);
         }
 
         void SignalAll(int signal)

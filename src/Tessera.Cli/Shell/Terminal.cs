@@ -20,6 +20,7 @@ internal sealed class Terminal
         NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
+    private readonly TextWriter output;
     private readonly Lazy<IAnsiConsole> console;
 
     internal Terminal(bool json, bool quiet)
@@ -27,7 +28,9 @@ internal sealed class Terminal
         (Json, Quiet) = (json, quiet);
         IsDrawn =
             !json && !quiet && !Console.IsOutputRedirected && Environment.GetEnvironmentVariable("TERM") is not (null or "" or "dumb");
-        console = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Text) }));
+        output = json ? Console.Error : Console.Out;
+        Text = new PrintableWriter(output);
+        console = new(() => AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(output) }));
     }
 
     internal bool Json { get; }
@@ -46,8 +49,8 @@ internal sealed class Terminal
     /// <summary>For what is drawn.</summary>
     internal IAnsiConsole Drawing => console.Value;
 
-    /// <summary>For plain text that accompanies the result.</summary>
-    internal TextWriter Text => Json ? Console.Error : Console.Out;
+    /// <summary>For plain text that accompanies the result, cleaned line by line.</summary>
+    internal TextWriter Text { get; }
 
     /// <summary>A line that accompanies the result; nothing when quiet.</summary>
     internal void Note(string line)
@@ -60,13 +63,19 @@ internal sealed class Terminal
     internal void Heading(string text)
     {
         if (IsDrawn)
-            Drawing.MarkupLine($"[bold]{Markup.Escape(text)}[/]");
+            Drawing.MarkupLine($"[bold]{Markup.Escape(Printable.Of(text))}[/]");
         else
             Note(text);
     }
 
-    /// <summary>A line of the bare result.</summary>
-    internal static void Result(string line) => Console.Out.WriteLine(line);
+    /// <summary>A line of the bare result. For people it is cleaned; a program that reads it gets names as they are.</summary>
+    internal static void Result(string line) => Console.Out.WriteLine(Console.IsOutputRedirected ? line : Printable.Of(line));
+
+    /// <summary>A row of the bare result: fields that were cleaned, between tabs.</summary>
+    internal void Row(IEnumerable<string> cells) => output.WriteLine(string.Join('\t', cells));
+
+    /// <summary>A text of several lines that a shell reads.</summary>
+    internal static void Script(string text) => Console.Out.WriteLine(text);
 
     /// <summary>Part of a result as JSON, with the names that results have.</summary>
     internal static System.Text.Json.Nodes.JsonNode? ToJson(object? part) => JsonSerializer.SerializeToNode(part, Snake);

@@ -44,7 +44,7 @@ public sealed class Loader : BatchSource
     /// Which of several processes this is: it gets its share of every batch (<see cref="BatchShare"/>), so that all together see the
     /// batches of one process.
     /// </param>
-    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set.</param>
+    /// <param name="unreadableLimit">How many images may be unreadable; <see cref="UnreadableLimit.Default"/> when null.</param>
     /// <param name="replacement">Replacement of an unreadable image.</param>
     /// <param name="device">
     /// Where batches are made: all images are brought there once, as bytes, and the inputs of a batch lie there. Null makes them in the
@@ -66,7 +66,7 @@ public sealed class Loader : BatchSource
         int prefetch = 4,
         Sampler? sampler = null,
         Replica? replica = null,
-        double unreadableLimit = 0.01,
+        UnreadableLimit? unreadableLimit = null,
         Replacement replacement = Replacement.OtherDraw,
         Device? device = null
     )
@@ -75,8 +75,12 @@ public sealed class Loader : BatchSource
             throw new DataException($"batch size {batchSize}: it must be at least 1");
         if (workers is < 0 or > 256)
             throw new DataException($"{workers} workers: there must be 0 to 256");
-        if (unreadableLimit is not (>= 0 and <= 1))
-            throw new DataException($"a limit of {unreadableLimit} unreadable images: it must be a share from 0 to 1");
+        var limit = unreadableLimit ?? UnreadableLimit.Default;
+        if (limit is not { Share: >= 0 and <= 1, Allowed: >= 0 })
+            throw new DataException(
+                $"a limit of {limit.Share} unreadable images and {limit.Allowed}: it must be a share from 0 to 1 and no "
+                    + "negative number"
+            );
         if (prefetch < 1)
             throw new DataException($"prefetch of {prefetch} batches: it must be at least 1");
         this.replica = replica ?? Replica.Single;
@@ -102,7 +106,7 @@ public sealed class Loader : BatchSource
         this.workers = workers ?? (loadable.InMemory ? 1 : Environment.ProcessorCount);
         this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
         samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
-        unreadable = new(dataset, unreadableLimit);
+        unreadable = new(dataset, limit);
         builder = loadable.Builders(new(pipeline, seed, replacement, device));
     }
 

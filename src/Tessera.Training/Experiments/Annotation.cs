@@ -9,14 +9,14 @@ namespace Tessera.Training.Experiments;
 /// <summary>The samples that the model of a run annotates.</summary>
 public static class Annotation
 {
-    /// <summary>The samples, and the share of them that may be unreadable.</summary>
+    /// <summary>The samples, and how many of them may be unreadable.</summary>
     /// <param name="folder">Folder of the run.</param>
     /// <param name="bundle">The model of the run.</param>
     /// <param name="name">Data set; that of the run by default.</param>
     /// <param name="split">Part of it; by default the very samples that the model learned from.</param>
     /// <exception cref="RunException">There is no run.</exception>
     /// <exception cref="DataException">The data is not what the model takes.</exception>
-    public static (LoadableDataset Samples, double UnreadableLimit) Samples(
+    public static (LoadableDataset Samples, UnreadableLimit UnreadableLimit) Samples(
         string folder,
         ModelBundle bundle,
         string? name = null,
@@ -32,6 +32,6 @@ public static class Annotation
             wanted != recipe.Name ? Datasets.Open(wanted, part)
             : part == recipe.Split ? recipe.OpenTraining()
             : recipe.Open(part);
-        return (bundle.Task.Prepare(data, bundle.Facts), recipe.UnreadableLimit);
+        return (bundle.Task.Prepare(data, bundle.Facts), recipe.Unreadable);
     }
 }

@@ -20,8 +20,8 @@ public sealed record MeasuredPart(string? Name = null, string? Root = null, stri
 /// <param name="Bundle">The model.</param>
 /// <param name="Data">Prepared for a loader.</param>
 /// <param name="Batch">Samples at a time.</param>
-/// <param name="UnreadableLimit">Share of the samples that may be unreadable.</param>
-public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, double UnreadableLimit)
+/// <param name="UnreadableLimit">How many of the samples may be unreadable.</param>
+public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data, int Batch, UnreadableLimit UnreadableLimit)
 {
     /// <summary>What a user should know of the measurement, a line each.</summary>
     public IReadOnlyList<string> Remarks { get; private init; } = [];
@@ -44,7 +44,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         // A split of the run need not be there in other data.
         var split = part.Split ?? (part is { Name: null, Root: null } ? evaluation.Split : null) ?? source.MeasuredSplit();
         var data = bundle.Task.Prepare(source.Limited(source.Open(split), part.Limit), bundle.Facts);
-        return new(bundle, data, evaluation.Batch, source.UnreadableLimit) { Remarks = RemarksOn(data) };
+        return new(bundle, data, evaluation.Batch, source.Unreadable) { Remarks = RemarksOn(data) };
     }
 
     /// <summary>A model of the registry with weights of a file, on a data set.</summary>
@@ -73,7 +73,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         var known = classes ?? (published is not null && !new ClassMapping(opened.ClassNames, published).Unknown.Any() ? published : null);
         var bundle = ModelBundle.FromWeights(variant, weights, known ?? opened.ClassNames, seen, task, device);
         var data = task.Prepare(opened, bundle.Facts);
-        return new(bundle, data, new EvaluationOptions().Batch, source.UnreadableLimit)
+        return new(bundle, data, new EvaluationOptions().Batch, source.Unreadable)
         {
             Remarks =
             [

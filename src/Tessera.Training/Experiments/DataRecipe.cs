@@ -20,6 +20,16 @@ public enum OnDevice
     False,
 }
 
+/// <summary>Which samples an epoch reads.</summary>
+public enum DataSampling
+{
+    /// <summary>Each once, in random order.</summary>
+    Shuffled,
+
+    /// <summary>As many of every class, in random order.</summary>
+    Balanced,
+}
+
 /// <summary>The data of a training.</summary>
 /// <param name="Name">Name in the registry of data sets.</param>
 /// <param name="Batch">Samples of one step of the loader.</param>
@@ -36,7 +46,8 @@ public enum OnDevice
 /// Seed of minival, per_class and fraction; it is separate from the seed of the training, so that several trainings see the same samples.
 /// </param>
 /// <param name="UnreadableLimit">
-/// Largest share of unreadable images; a larger share ends the run. Training replaces each unreadable image, evaluation leaves it out.
+/// Largest share of unreadable images; a larger share ends the run, and 0 allows none. Training replaces each unreadable image, evaluation
+/// leaves it out.
 /// </param>
 /// <param name="ShrinkOnLoad">
 /// In training on JPEG files with random_resized_crop as the first transform, whether the decoder shrinks images whose crop is several
@@ -46,6 +57,10 @@ public enum OnDevice
 /// Whether an in-memory set lies on train.device, where batches are made for training and, if its transforms allow it, for evaluation: auto
 /// (on a GPU, if all transforms can run there), true or false. The batches are the same either way.
 /// </param>
+/// <param name="UnreadableAllowed">
+/// Number of unreadable images that never ends the run, however large their share is, up to half of the images.
+/// </param>
+/// <param name="Sampling">Which samples an epoch reads: shuffled (each once) or balanced (as many of every class).</param>
 public sealed record DataRecipe(
     string Name,
     [Range(1, 1 << 20)] int Batch = 128,
@@ -61,7 +76,9 @@ public sealed record DataRecipe(
     ulong SubsetSeed = 0,
     [Range(0, 0.999)] double UnreadableLimit = 0.01,
     bool ShrinkOnLoad = true,
-    OnDevice OnDevice = OnDevice.Auto
+    OnDevice OnDevice = OnDevice.Auto,
+    [Range(0, int.MaxValue)] int UnreadableAllowed = 9,
+    DataSampling Sampling = DataSampling.Shuffled
 )
 {
     private const string Training = "train",
@@ -73,6 +90,22 @@ public sealed record DataRecipe(
         new object?[] { PerClass, Fraction, List }.Count(given => given is not null) <= 1
             ? PerClass
             : throw new ArgumentException("only one of per_class, fraction and list can be given");
+
+    /// <summary>Which samples an epoch reads.</summary>
+    public DataSampling Sampling { get; init; } =
+        Sampling == DataSampling.Shuffled || Repeats == 1
+            ? Sampling
+            : throw new ArgumentException("only one of repeats and sampling: balanced can be given");
+
+    /// <summary>How many images may be unreadable.</summary>
+    internal Data.Loading.UnreadableLimit Unreadable => new(UnreadableLimit, UnreadableAllowed);
+
+    /// <summary>The order in which training reads the samples.</summary>
+    /// <exception cref="DataException">It is balanced, and the samples do not have one class each.</exception>
+    internal Sampler SamplerOf(Dataset data) =>
+        Sampling == DataSampling.Balanced ? new Balanced(ClassLabels.Of(data))
+        : Repeats > 1 ? new RepeatedAugmentation(Repeats)
+        : new Shuffled();
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
     internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;

@@ -19,9 +19,19 @@ public sealed class Experiment : IDisposable
     private readonly Action<TrainingEvent> report;
     private readonly Loader train;
     private readonly ProcessGroup? group;
+    private readonly RunLock? held;
 
-    private Experiment(Recipe recipe, RunFolder run, Action<TrainingEvent>? report, ProcessGroup? group)
+    // It takes over the lock, unless it fails.
+    private Experiment(
+        Recipe recipe,
+        RunFolder run,
+        Action<TrainingEvent>? report,
+        ProcessGroup? group,
+        RunLock? held,
+        Action<DataRecord>? check = null
+    )
     {
+        this.held = held;
         this.group = group;
         (Recipe, Run) = (recipe, run);
         group?.Agree(
@@ -41,6 +51,7 @@ public sealed class Experiment : IDisposable
             TrainData = Task.Prepare(data, Facts);
         }
         TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit()), Facts);
+        check?.Invoke(DataRecord.Of(recipe.Data, TrainData, TestData));
         Torch.Seed(recipe.Train.Seed);
         var weights = new InitialWeights(recipe.Model, Task, Facts);
         Model = weights.Create(load: NoCheckpoints(run, group));
@@ -112,7 +123,8 @@ public sealed class Experiment : IDisposable
             Normalization = Facts.Normalization ?? new([0], [1]),
             Data = TrainData,
             Augment = Recipe.Augment.First,
-            UnreadableLimit = Recipe.Data.UnreadableLimit,
+            UnreadableLimit = Recipe.Data.Unreadable,
+            Labels = TrainData.Annotations as ClassLabels,
         };
 
     // A model may have more classes than the data: for data that is still to come, or for weights that are kept as they are.
@@ -142,12 +154,11 @@ public sealed class Experiment : IDisposable
             pipeline,
             Recipe.Data.Batch,
             Recipe.Train.Seed,
-            shuffle: true,
             dropLast: TrainData.Count >= Recipe.Data.Batch,
             workers: Recipe.Data.Workers,
             replica: ReplicaOf(group),
-            sampler: Recipe.Data.Repeats > 1 ? new RepeatedAugmentation(Recipe.Data.Repeats) : null,
-            unreadableLimit: Recipe.Data.UnreadableLimit,
+            sampler: Recipe.Data.SamplerOf(TrainData),
+            unreadableLimit: Recipe.Data.Unreadable,
             device: Recipe.Data.BatchDevice(device, TrainData, pipeline)
         );
     }
@@ -169,7 +180,7 @@ public sealed class Experiment : IDisposable
             recipe.Evaluation.Batch,
             recipe.Train.Seed,
             workers: recipe.Data.Workers,
-            unreadableLimit: recipe.Data.UnreadableLimit,
+            unreadableLimit: recipe.Data.Unreadable,
             replacement: Replacement.None,
             replica: ReplicaOf(group),
             sampler: sampler,
@@ -224,46 +235,123 @@ public sealed class Experiment : IDisposable
         string[] given = [.. settings];
         var recipe = Recipe.Load(recipePath, given);
         var run = new RunFolder(folder);
-        if (Writes(group) && run.Exists)
-            throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
-        var experiment = new Experiment(recipe, run, report, group);
         if (!Writes(group))
+            return new Experiment(recipe, run, report, group, null);
+        return Holding(folder, held =>
+        {
+            if (run.Exists)
+                throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
+            var experiment = new Experiment(recipe, run, report, group, held);
+            experiment.WriteBeginning(recipePath, given);
             return experiment;
-        experiment.WriteBundle();
-        if (recipe.Data.IsDrawn)
+        });
+    }
+
+    // The lock lives as long as the experiment; where there comes to be none, it goes at once.
+    private static Experiment Holding(string folder, Func<RunLock, Experiment> start)
+    {
+        var held = RunLock.Take(folder);
+        try
+        {
+            return start(held);
+        }
+        catch
+        {
+            held.Dispose();
+            throw;
+        }
+    }
+
+    private void WriteBeginning(string recipePath, string[] settings)
+    {
+        WriteBundle();
+        DataRecord.Of(Recipe.Data, TrainData, TestData).Write(Run.DataPath);
+        if (Recipe.Data.IsDrawn)
             RunFolder.Write(
-                run.SamplesPath,
-                SampleList.Write(
-                    experiment.TrainData,
-                    $"{experiment.TrainData.Count} training samples of {recipe.Data.Name}; read by data.list"
-                )
+                Run.SamplesPath,
+                SampleList.Write(TrainData, $"{TrainData.Count} training samples of {Recipe.Data.Name}; read by data.list")
             );
         // Last: where there is a recipe, there is a run that can be resumed.
-        var command = string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")]);
-        RunFolder.Write(run.RecipePath, recipe.ToYaml($"{RunReport.RecipeHead}{command}\n", absolutePaths: true));
-        return experiment;
+        RunRecipe.Write(Run.RecipePath, Recipe, RunReport.RecipeHead, recipePath, settings);
     }
 
     /// <summary>Goes on with a run from its newest checkpoint that is whole.</summary>
     /// <param name="folder">Of the run.</param>
     /// <param name="report">Told what happens, on the thread that trains.</param>
     /// <param name="group">Processes that train together, as many as before or others. Null for one process.</param>
-    /// <exception cref="RunException">There is no run.</exception>
+    /// <param name="options">What may be different now; nothing when null.</param>
+    /// <exception cref="RunException">There is no run, another process trains it, or its data has changed.</exception>
     /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
-    public static Experiment Resume(string folder, Action<TrainingEvent>? report = null, ProcessGroup? group = null)
+    public static Experiment Resume(
+        string folder,
+        Action<TrainingEvent>? report = null,
+        ProcessGroup? group = null,
+        ResumeOptions? options = null
+    )
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
             throw new RunException($"{folder}: there is no run to resume (no {Path.GetFileName(run.RecipePath)})");
+        options ??= new();
+        var written = Recipe.Load(run.RecipePath);
+        var recipe = options.Root is { } root ? RunRecipe.Moved(written, root) : written;
+        if (recipe.Data.Root is { } place && !Directory.Exists(place))
+            throw new RunException(
+                $"{folder}: the folder of its data, {place}, does not exist: --root FOLDER names the place of moved data"
+            );
         if (Writes(group))
-            run.RemoveUnfinished();
-        var experiment = new Experiment(Recipe.Load(run.RecipePath), run, report, group);
-        if (!experiment.Trainer.Resume() || !Writes(group))
+            return Holding(folder, held => Resume(recipe, run, report, group, options, held));
+        var other = new Experiment(recipe, run, report, group, null);
+        other.Trainer.Resume();
+        return other;
+    }
+
+    private static Experiment Resume(
+        Recipe recipe,
+        RunFolder run,
+        Action<TrainingEvent>? report,
+        ProcessGroup? group,
+        ResumeOptions options,
+        RunLock held
+    )
+    {
+        run.RemoveUnfinished();
+        DataRecord? before = DataRecord.Read(run.DataPath),
+            now = null;
+        string? difference = null;
+        var experiment = new Experiment(recipe, run, report, group, held, Check);
+        var goesOn = experiment.Trainer.Resume();
+        if (before is null || difference is not null)
+            now!.Write(run.DataPath);
+        if (difference is not null)
+            experiment.Trainer.Log("data_changed", ("difference", difference));
+        if (options.Root is not null)
+            RunRecipe.Replace(run.RecipePath, recipe);
+        if (!goesOn)
             return experiment;
         experiment.WriteBundle();
         var found = UnreadableLog.Read(RunLog.Read(run.LogPath)).Where(found => found.Split == experiment.TrainData.Split);
         experiment.train.Remember([.. found.Select(found => found.Image)]);
         return experiment;
+
+        void Check(DataRecord data)
+        {
+            now = data;
+            if (before is null)
+            {
+                report?.Invoke(new DataUnknown());
+                return;
+            }
+            difference = before.Difference(now);
+            if (difference is null)
+                return;
+            if (!options.AcceptChangedData)
+                throw new RunException(
+                    $"{run.Path}: the data is not what the run began with: {difference}. "
+                        + "--accept-changed-data goes on all the same; --root FOLDER names the place of data that was moved"
+                );
+            report?.Invoke(new DataChanged(difference));
+        }
     }
 
     /// <summary>Trains to the end, then writes the results and the report.</summary>
@@ -342,5 +430,9 @@ public sealed class Experiment : IDisposable
     }
 
     /// <summary>Closes the run's files.</summary>
-    public void Dispose() => Trainer.Dispose();
+    public void Dispose()
+    {
+        Trainer.Dispose();
+        held?.Dispose();
+    }
 }

@@ -57,7 +57,11 @@ public sealed record Recipe(
     /// <param name="settings">Single fields to be set, as in <c>optimizer.lr=5e-4</c>.</param>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
     public static Recipe Parse(string yaml, string file, params IEnumerable<string> settings) =>
-        Bind(settings.Aggregate(OldNames.Upgrade(RecipeReader.Read(yaml, file)), RecipeReader.Set));
+        Bind(
+            settings.Aggregate(OldNames.Upgrade(RecipeReader.Read(yaml, file)), (map, setting) =>
+                RecipeReader.Set(map, setting, typeof(Recipe))
+            )
+        );
 
     internal static Recipe Bind(RecipeMap written)
     {

@@ -55,7 +55,9 @@ public sealed class StagedRun
     /// <exception cref="RecipeException">A stage cannot be used.</exception>
     public static IReadOnlyList<(string Name, Recipe Recipe)> Read(string recipePath, IEnumerable<string> settings, string folder)
     {
-        var root = settings.Aggregate(RecipeReader.Read(File.ReadAllText(recipePath), recipePath), RecipeReader.Set);
+        var root = settings.Aggregate(RecipeReader.Read(File.ReadAllText(recipePath), recipePath), (map, setting) =>
+            RecipeReader.Set(map, setting, typeof(Recipe))
+        );
         if (root[Field] is not RecipeList { Items.Count: > 0 } list)
             throw new RecipeException(root[Field]?.Place ?? root.Place, Field, "must be a list of stages");
         var common = root with { Fields = [.. root.Fields.Where(f => f.Name != Field)] };
@@ -122,13 +124,7 @@ public sealed class StagedRun
             throw new RunException($"{folder} already holds runs: continue with --resume {folder}, or choose another --out");
         var recipes = Read(recipePath, given, full);
         foreach (var (name, recipe) in recipes)
-            RunFolder.Write(
-                RecipeOf(full, name),
-                recipe.ToYaml(
-                    $"# Stage {name} of {string.Join(' ', ["tessera", "train", recipePath, .. given.Select(s => $"--set {s}")])}\n",
-                    absolutePaths: true
-                )
-            );
+            RunRecipe.Write(RecipeOf(full, name), recipe, $"# Stage {name} of ", recipePath, given);
         RunFolder.Write(Path.Combine(full, ListName), JsonSerializer.Serialize(recipes.Select(r => r.Name), RunFolder.Json));
         return Of(full, recipes.Select(r => r.Name));
     }
@@ -151,6 +147,24 @@ public sealed class StagedRun
         }
     }
 
+    /// <summary>Takes note of the folder that the data was moved to, in all stages.</summary>
+    /// <exception cref="RunException">There is no such folder, or the stages have data in several.</exception>
+    public void MoveData(string root)
+    {
+        string[] files =
+        [
+            .. Stages.SelectMany(stage => new[] { stage.RecipePath, new RunFolder(stage.Folder).RecipePath }).Where(File.Exists),
+        ];
+        var recipes = files.Select(file => (File: file, Recipe: Recipe.Load(file))).ToArray();
+        if (recipes.Select(one => (one.Recipe.Data.Name, one.Recipe.Data.Root)).Distinct().Count() > 1)
+            throw new RunException(
+                $"--root: the stages of {Folder} have data in several folders: set data.root in "
+                    + string.Join(", ", files.Select(file => Path.GetRelativePath(Folder, file)))
+            );
+        foreach (var (file, recipe) in recipes)
+            RunRecipe.Replace(file, RunRecipe.Moved(recipe, root));
+    }
+
     private static StagedRun Of(string folder, IEnumerable<string> names) =>
         new(folder, [.. names.Select(name => new Stage(name, Path.Combine(folder, name), RecipeOf(folder, name)))]);
 
@@ -160,14 +174,20 @@ public sealed class StagedRun
     /// <param name="stage">One of <see cref="Remaining"/>.</param>
     /// <param name="report">Told what happens.</param>
     /// <param name="group">Processes that train together. Null for one process.</param>
-    public static Experiment Start(Stage stage, Action<TrainingEvent>? report = null, ProcessGroup? group = null)
+    /// <param name="options">What may be different where the stage goes on.</param>
+    public static Experiment Start(
+        Stage stage,
+        Action<TrainingEvent>? report = null,
+        ProcessGroup? group = null,
+        ResumeOptions? options = null
+    )
     {
         var exists = new RunFolder(stage.Folder).Exists;
         // As rank 0 finds it, before it writes.
         if (group is not null)
             exists = group.Any(group.IsFirst && exists);
         return exists
-            ? Experiment.Resume(stage.Folder, report, group)
+            ? Experiment.Resume(stage.Folder, report, group, options)
             : Experiment.Begin(stage.RecipePath, [], stage.Folder, report, group);
     }
 }

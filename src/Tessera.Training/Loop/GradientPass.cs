@@ -147,7 +147,8 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
         if (!setup.Objective.MeanOverSamples)
             throw new StepMemoryException(
                 $"a batch of {samples} does not fit into the memory of {device} at step {progress.Step} and cannot be divided, since this "
-                    + $"objective compares the samples of a batch: try a smaller data.batch, or {advice} ({Line(error)})",
+                    + "objective compares the samples of a batch, or weights them among each other: try a smaller data.batch, or "
+                    + $"{advice} ({Line(error)})",
                 error
             );
         return MicroBatches.Half(samples);

@@ -64,7 +64,10 @@ public sealed class Trainer : IDisposable
         }
         if (setup.Group is not null && !setup.Objective.MeanOverSamples)
             report(
-                new ProcessesDiffer(setup.Group.Size, "this objective compares the samples of a batch, and each process compares its own")
+                new ProcessesDiffer(
+                    setup.Group.Size,
+                    "this objective compares or weights the samples of a batch among each other, and each process does so with its own"
+                )
             );
     }
 
@@ -85,11 +88,13 @@ public sealed class Trainer : IDisposable
     {
         if (setup.Options.MicroBatch is not null && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.micro_batch must be left out: this objective compares the samples of a batch, which cannot be divided"
+                "train.micro_batch must be left out: this objective compares the samples of a batch, or weights them among each other, and "
+                    + "the batch cannot be divided"
             );
         if (setup.Options.GradAccumSteps > 1 && !setup.Objective.MeanOverSamples)
             throw new RunException(
-                "train.grad_accum_steps must be 1: this objective compares the samples of a batch, and accumulation does not enlarge it"
+                "train.grad_accum_steps must be 1: this objective compares the samples of a batch, or weights them among each other, and "
+                    + "accumulation does not enlarge it"
             );
         if (setup.Options.NonFinite == NonFiniteAction.Skip && setup.Phases.Count > 1)
             throw new RunException(
@@ -142,7 +147,8 @@ public sealed class Trainer : IDisposable
         if (position.StepsPerEpoch != StepsPerEpoch)
             throw new RunException(
                 $"{found?.Path ?? "the checkpoint"} has {position.StepsPerEpoch} steps per epoch, but this run has {StepsPerEpoch}: "
-                    + "data, batch or accumulation differ"
+                    + "data, batch or accumulation differ, and a run cannot change the number of its steps; a new run can begin with these "
+                    + "weights (model.weights)"
             );
         Restore(found, position);
         foreach (var pass in gradients)
@@ -377,7 +383,10 @@ public sealed class Trainer : IDisposable
         evaluated = true;
         recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(throughput.EvaluationSeconds, 3))]);
         recorder.Report(new Evaluated(Epoch - 1, validation.Last, validation.LastEma));
-        SaveCheckpoint(validation.Last.Score);
+        if (validation.NotFinite is { Count: > 0 } names)
+            recorder.Report(new FiguresNotFinite(Epoch - 1, names));
+        // A score that is no number is none to choose by.
+        SaveCheckpoint(double.IsFinite(validation.Last.Score.Value) ? validation.Last.Score : null);
         return true;
     }
 
@@ -448,6 +457,9 @@ public sealed class Trainer : IDisposable
         recorder.Write("loss_scale", Epoch, step, ("scale", scale));
         recorder.Report(new ScaleLowered(step + 1, scale));
     }
+
+    /// <summary>Writes a line of the log, where the training stands.</summary>
+    internal void Log(string kind, params IEnumerable<(string, JsonNode?)> fields) => recorder.Write(kind, Epoch, step, fields);
 
     private void ZeroGrad()
     {

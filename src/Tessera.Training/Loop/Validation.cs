@@ -70,13 +70,25 @@ internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers
             stop
         );
 
-    /// <summary>The figures for a line of the log.</summary>
-    internal IEnumerable<(string, JsonNode?)> Fields()
+    /// <summary>Names of the figures that are infinite or not a number.</summary>
+    internal IReadOnlyList<string> NotFinite =>
+        [.. Figures().Where(figure => !double.IsFinite(figure.Value)).Select(figure => figure.Name)];
+
+    private IEnumerable<(string Name, double Value)> Figures()
     {
         foreach (var (name, value) in Last!.Scalars)
             yield return (name, value);
         foreach (var (name, value) in LastEma?.Scalars ?? new Dictionary<string, double>())
             yield return ($"ema_{name}", value);
+    }
+
+    /// <summary>The figures for a line of the log.</summary>
+    internal IEnumerable<(string, JsonNode?)> Fields()
+    {
+        foreach (var (name, value) in Figures())
+            yield return (name, value);
+        if (Last!.Unreadable.Count > 0)
+            yield return ("unreadable", Last.Unreadable.Count);
         yield return (RunLog.Primary, Last.Primary);
         yield return (RunLog.HigherIsBetter, Last.HigherIsBetter);
         yield return (RunLog.IsShare, Last.PrimaryFormat == MetricFormat.Share);

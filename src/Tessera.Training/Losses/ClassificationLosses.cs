@@ -39,14 +39,30 @@ public static class ClassificationLosses
     /// Share s of the mean over all classes, in [0, 1]; libtorch refuses other values with a TorchException.
     /// </param>
     /// <param name="reduction">Mean (the default) or sum over the batch, or none.</param>
-    public static Tensor CrossEntropy(Tensor logits, Tensor labels, double smoothing = 0, Reduction reduction = Reduction.Mean) =>
-        Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, reduction: (long)reduction, labelSmoothing: smoothing));
+    /// <param name="weights">
+    /// Weight of each class, [C]: that of its label multiplies the loss of a sample, and the mean is the sum of these over the sum of the
+    /// samples' weights, as in PyTorch. Null for none.
+    /// </param>
+    public static Tensor CrossEntropy(
+        Tensor logits,
+        Tensor labels,
+        double smoothing = 0,
+        Reduction reduction = Reduction.Mean,
+        Tensor? weights = null
+    ) => Torch.Scope(() => Single(logits).CrossEntropyLoss(labels, weights, reduction: (long)reduction, labelSmoothing: smoothing));
 
     /// <summary>Cross-entropy against a distribution over the classes, mean over the batch: Mixup, CutMix.</summary>
     /// <param name="logits">Logits of B samples and C classes, [B, C].</param>
     /// <param name="targets">Distributions over the classes, [B, C]; each row must sum to 1, which is not checked here.</param>
-    public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets) =>
-        Torch.Scope(() => -(targets * Single(logits).LogSoftmax(-1)).Sum([-1]).Mean());
+    /// <param name="weights">
+    /// Weight of each class, [C], which multiplies its term; the mean is over the batch all the same, as in PyTorch. Null for none.
+    /// </param>
+    public static Tensor SoftCrossEntropy(Tensor logits, Tensor targets, Tensor? weights = null) =>
+        Torch.Scope(() =>
+        {
+            var terms = targets * Single(logits).LogSoftmax(-1);
+            return -(weights is null ? terms : terms * weights).Sum([-1]).Mean();
+        });
 
     /// <summary>Labels as distributions with smoothing s: s / C everywhere, and 1 - s more at the label.</summary>
     /// <param name="labels">Labels, int64, [B], each from 0 to C - 1.</param>
@@ -66,12 +82,22 @@ public static class ClassificationLosses
     /// Targets above it count as 1, others as 0, so that each class of a mixed image is fully present. Null leaves them.
     /// </param>
     /// <param name="sumClasses">Sums over the classes instead of averaging, which multiplies the loss by C.</param>
-    public static Tensor BinaryCrossEntropy(Tensor logits, Tensor targets, double? threshold = null, bool sumClasses = false) =>
+    /// <param name="weights">
+    /// Weight of each class, [C], which multiplies the terms of its question in all samples; the mean is over batch and classes all the
+    /// same, as with PyTorch's <c>weight</c>. Null for none.
+    /// </param>
+    public static Tensor BinaryCrossEntropy(
+        Tensor logits,
+        Tensor targets,
+        double? threshold = null,
+        bool sumClasses = false,
+        Tensor? weights = null
+    ) =>
         Torch.Scope(() =>
         {
             var answers = Single(logits);
             var wanted = (threshold is { } limit ? targets > limit : targets).To(answers.DType);
-            var loss = answers.BinaryCrossEntropyWithLogits(wanted, reduction: (long)Reduction.Mean);
+            var loss = answers.BinaryCrossEntropyWithLogits(wanted, weights, reduction: (long)Reduction.Mean);
             return sumClasses ? loss * logits.Size(-1) : loss;
         });
 

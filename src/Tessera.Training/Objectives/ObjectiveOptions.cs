@@ -46,8 +46,11 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <summary>Transforms of the training images in the first view.</summary>
     public IReadOnlyList<Transform> Augment { get; init; } = [];
 
-    /// <summary>Share of its images that may be unreadable.</summary>
-    public double UnreadableLimit { get; init; } = 0.01;
+    /// <summary>How many of its images may be unreadable.</summary>
+    public UnreadableLimit UnreadableLimit { get; init; } = UnreadableLimit.Default;
+
+    /// <summary>Classes of what it is trained on; null where the samples do not have one class each.</summary>
+    public ClassLabels? Labels { get; init; }
 
     /// <summary>How its images are normalised.</summary>
     public Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);

@@ -22,12 +22,14 @@ public enum ClassificationLoss
 /// <param name="kind">Cross-entropy or binary cross-entropy.</param>
 /// <param name="threshold">Binary: targets above it count as 1, others as 0.</param>
 /// <param name="sumClasses">Binary: sums over the classes instead of averaging.</param>
+/// <param name="classWeights">Weight of each class in the loss; null for none.</param>
 public sealed class Supervised(
     Backbone student,
     double smoothing = 0,
     ClassificationLoss kind = ClassificationLoss.CrossEntropy,
     double? threshold = null,
-    bool sumClasses = false
+    bool sumClasses = false,
+    float[]? classWeights = null
 ) : BackboneObjective(student)
 {
     // A pass forward and one backward, which costs as much as two forward.
@@ -35,6 +37,10 @@ public sealed class Supervised(
 
     /// <inheritdoc/>
     public override double? ForwardPasses => OnePass;
+
+    /// <inheritdoc/>
+    /// <remarks>The weighted mean of cross-entropy is over the weights of the samples that pass at a time.</remarks>
+    public override bool MeanOverSamples => classWeights is null || kind == ClassificationLoss.Bce;
 
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
@@ -45,22 +51,29 @@ public sealed class Supervised(
 
     private Tensor LossOf(Tensor logits, Batch batch)
     {
+        var weights = classWeights is null
+            ? null
+            : Tensor
+                .From(classWeights, classWeights.Length)
+                .To(logits.Device)
+                .To(logits.DType == DType.Float64 ? DType.Float64 : DType.Float32);
         if (kind == ClassificationLoss.CrossEntropy)
-            return Base(logits, batch, smoothing);
+            return Base(logits, batch, smoothing, weights);
         var targets = ClassTargets.Of(batch);
         return ClassificationLosses.BinaryCrossEntropy(
             logits,
             targets.Soft ?? ClassificationLosses.SmoothLabels(targets.Labels, logits.Size(1), smoothing),
             threshold,
-            sumClasses
+            sumClasses,
+            weights
         );
     }
 
     /// <summary>The cross-entropy of logits against whatever the batch has.</summary>
-    internal static Tensor Base(Tensor logits, Batch batch, double smoothing) =>
+    internal static Tensor Base(Tensor logits, Batch batch, double smoothing, Tensor? weights = null) =>
         ClassTargets.Of(batch) is { Soft: { } soft }
-            ? ClassificationLosses.SoftCrossEntropy(logits, soft)
-            : ClassificationLosses.CrossEntropy(logits, ClassTargets.Of(batch).Labels, smoothing);
+            ? ClassificationLosses.SoftCrossEntropy(logits, soft, weights)
+            : ClassificationLosses.CrossEntropy(logits, ClassTargets.Of(batch).Labels, smoothing, weights: weights);
 }
 
 /// <summary>Settings of learning from labels.</summary>
@@ -68,14 +81,20 @@ public sealed class Supervised(
 /// <param name="Loss">cross_entropy (the default) or bce.</param>
 /// <param name="Threshold">Bce: targets above it count as 1, others as 0 (0.2 in published recipes); none by default.</param>
 /// <param name="SumClasses">Bce: sums over the classes instead of averaging.</param>
+/// <param name="ClassWeights">Weights of the classes: <c>balanced</c>, a list, or weights by class name; none by default.</param>
 [RecipeName("supervised")]
 public sealed record SupervisedOptions(
     [Range(0, 0.999)] double Smoothing = 0,
     ClassificationLoss Loss = ClassificationLoss.CrossEntropy,
     [Range(0, 1)] double? Threshold = null,
-    bool SumClasses = false
+    bool SumClasses = false,
+    RecipeNode? ClassWeights = null
 ) : ObjectiveOptions
 {
+    private readonly ClassWeighting? weighting = ClassWeights is null or RecipeValue { IsNull: true }
+        ? null
+        : ClassWeighting.Of(ClassWeights);
+
     /// <summary>Loss against the labels: cross_entropy or bce.</summary>
     public ClassificationLoss Loss { get; init; } =
         Loss == ClassificationLoss.Bce || (Threshold is null && !SumClasses)
@@ -86,5 +105,10 @@ public sealed record SupervisedOptions(
     public override double TargetSmoothing => Smoothing;
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context) => new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses);
+    public override Objective Create(ObjectiveContext context)
+    {
+        if (weighting is not null && context.Labels is null)
+            throw new ArgumentException("objective.class_weights needs training samples with one class each");
+        return new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses, weighting?.Of(context.Labels!));
+    }
 }

@@ -45,7 +45,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="top">Number of scores that are kept per position, at least 1.</param>
     /// <param name="batch">Images that the annotator sees at a time, at least 1.</param>
     /// <param name="done">Receives the number of images so far.</param>
-    /// <param name="unreadableLimit">Most images that may be unreadable, as a share of the data set; they get no labels.</param>
+    /// <param name="unreadableLimit">How many images may be unreadable; they get no labels.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
@@ -56,7 +56,7 @@ public sealed class TokenLabelStore : IDisposable
         int top = 5,
         int batch = 128,
         Action<int>? done = null,
-        double unreadableLimit = 0.01,
+        UnreadableLimit? unreadableLimit = null,
         CancellationToken stop = default
     )
     {

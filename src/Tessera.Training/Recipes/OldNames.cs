@@ -54,6 +54,13 @@ internal static class OldNames
         return path;
     }
 
+    /// <summary>The path of a field that is a task's own now, where a path names it by its earlier place; else the path itself.</summary>
+    internal static string[] TaskPath(string[] path)
+    {
+        var moved = Array.Find(ofTasks, field => field.Old == string.Join('.', path));
+        return moved.Old is null ? path : ["task", moved.Field];
+    }
+
     /// <summary>The field of a map that a name means: the name itself, or what is chosen by the same thing's other name.</summary>
     internal static string FieldOf(RecipeMap map, string name) =>
         map[name] is null && map.Fields.FirstOrDefault(field => Choice(field.Name) == Choice(name)).Name is { } other ? other : name;

@@ -14,6 +14,9 @@ internal static class RecipeJson
         {
             null => null,
             string text => text,
+            RecipeValue given => given.IsNull ? null : given.Text,
+            RecipeList given => new JsonArray([.. given.Items.Select(Write)]),
+            RecipeMap given => new JsonObject([.. given.Fields.Select(field => KeyValuePair.Create(field.Name, Write(field.Node)))]),
             bool flag => flag,
             Enum choice => RecipeShape.Snake(choice.ToString()),
             double number => number,

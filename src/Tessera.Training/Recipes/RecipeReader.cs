@@ -11,6 +11,7 @@ public static class RecipeReader
     private const int MaxNodes = 100_000;
     private const int MaxDepth = 32;
     private const int MaxLength = 1 << 20;
+    private const string StagesField = "stages";
 
     /// <summary>Reads a document of which the top is a map.</summary>
     /// <param name="yaml">The text.</param>
@@ -24,17 +25,41 @@ public static class RecipeReader
             var other => throw new RecipeException(other.Place, "", $"must be fields, not {other.Kind}"),
         };
 
-    /// <summary>Sets one field, as in <c>optimizer.lr=5e-4</c>; numbers in the path count in lists from 0.</summary>
+    /// <summary>
+    /// Sets one field, as in <c>optimizer.lr=5e-4</c>; numbers in the path count in lists from 0. The value of a field of text is taken as
+    /// it is unless it is quoted as a whole; that of any other field is YAML.
+    /// </summary>
+    /// <param name="root">The recipe, or one of several stages.</param>
+    /// <param name="assignment">Path and value.</param>
+    /// <param name="type">The record that the recipe, or each of its stages, is bound to: it says which fields are text.</param>
     /// <exception cref="RecipeException">No <c>=</c>, a path that leads nowhere, or a value that is no YAML.</exception>
-    public static RecipeMap Set(RecipeMap root, string assignment)
+    public static RecipeMap Set(RecipeMap root, string assignment, Type type)
     {
         var place = $"--set {assignment}";
         var cut = assignment.IndexOf('=', StringComparison.Ordinal);
         if (cut <= 0)
             throw new RecipeException(place, "", "must be path=value, as in optimizer.lr=5e-4");
-        var value = Parse(assignment[(cut + 1)..], place, _ => place);
-        return (RecipeMap)Set(root, OldNames.Path(assignment[..cut]).Split('.'), 0, value, place);
+        var path = OldNames.Path(assignment[..cut]).Split('.');
+        var text = assignment[(cut + 1)..];
+        var isText = path is [StagesField, var number, .. var inStage]
+            ? RecipeSettings.IsLiteral(text, Stage(root, number), type, OldNames.TaskPath(inStage))
+            : RecipeSettings.IsLiteral(text, root, type, OldNames.TaskPath(path));
+        RecipeNode value = isText ? RecipeSettings.Literal(text, place) : Parse(text, place, _ => place);
+        return (RecipeMap)Set(root, path, 0, value, place);
     }
+
+    // What is chosen by name in a stage, or else beside the stages, decides.
+    private static RecipeMap Stage(RecipeMap root, string number) =>
+        root[StagesField] is RecipeList stages
+        && int.TryParse(number, NumberStyles.None, CultureInfo.InvariantCulture, out var index)
+        && stages.Items.ElementAtOrDefault(index) is RecipeMap own
+            ? own.Fields.Aggregate(root, (map, field) => map.With(field.Name, Joined(map[field.Name], field.Node)))
+            : root;
+
+    private static RecipeNode Joined(RecipeNode? below, RecipeNode above) =>
+        below is RecipeMap common && above is RecipeMap own && own[RecipeShape.NameField] is null
+            ? own.Fields.Aggregate(common, (map, field) => map.With(field.Name, field.Node))
+            : above;
 
     private static RecipeNode Set(RecipeNode? node, string[] path, int depth, RecipeNode value, string place)
     {

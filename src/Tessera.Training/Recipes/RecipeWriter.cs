@@ -34,7 +34,7 @@ internal sealed class RecipeWriter
         if (value is Augmentation { Views: [var only] })
             value = only;
         var flow = Flow(value, named: true);
-        if (value is string or ValueType || indent + name.Length + flow.Length + 2 <= Width)
+        if (value is string or ValueType or RecipeNode || indent + name.Length + flow.Length + 2 <= Width)
         {
             text.Append(' ', indent).Append(name).Append(": ").Append(flow).Append('\n');
             return;
@@ -53,6 +53,10 @@ internal sealed class RecipeWriter
         value switch
         {
             string s => Text(s),
+            RecipeValue given => given.IsNull ? "null" : Text(given.Text),
+            RecipeList given => $"[{string.Join(", ", given.Items.Select(item => Flow(item, named: false)))}]",
+            RecipeMap given =>
+                $"{{ {string.Join(", ", given.Fields.Select(field => $"{Text(field.Name)}: {Flow(field.Node, named: true)}"))} }}",
             bool b => b ? "true" : "false",
             Enum e => RecipeShape.Snake(e.ToString()),
             double d => d.ToString("R", CultureInfo.InvariantCulture),

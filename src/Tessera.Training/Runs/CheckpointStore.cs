@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Security.Cryptography;
 using System.Text.Json;
+using System.Text.Json.Serialization;
 using Tessera.Checkpoints;
 
 namespace Tessera.Training.Runs;
@@ -19,6 +20,8 @@ public sealed class CheckpointStore(string folder)
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
+        // Resuming goes on with the very sums, also those that are no numbers.
+        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
     };
 
     private sealed record Manifest(int Format, OrderedDictionary<string, Entry> Files);

@@ -21,6 +21,9 @@ public sealed class RunFolder(string path)
     /// <summary>Path of the list of training samples, where only a part of the data set was drawn.</summary>
     public string SamplesPath => File("samples.txt");
 
+    /// <summary>Path of the record of the data that the run began with: class names, and name and label of every sample.</summary>
+    internal string DataPath => File("data.json.gz");
+
     /// <summary>Path of the report.</summary>
     public string ReportPath => File("report.html");
 
@@ -37,6 +40,7 @@ public sealed class RunFolder(string path)
     {
         PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
         WriteIndented = true,
+        Converters = { new NonFiniteAsNull() },
     };
 
     /// <summary>Deletes what a process has left that was killed while it wrote a file.</summary>
@@ -49,7 +53,10 @@ public sealed class RunFolder(string path)
     private string File(string name) => System.IO.Path.Combine(Path, name);
 
     /// <summary>Writes a file whole or not at all.</summary>
-    internal static void Write(string path, string content)
+    internal static void Write(string path, string content) => Write(path, System.Text.Encoding.UTF8.GetBytes(content));
+
+    /// <inheritdoc cref="Write(string, string)"/>
+    internal static void Write(string path, byte[] content)
     {
         Directory.CreateDirectory(System.IO.Path.GetDirectoryName(path)!);
         var building = $"{path}.{Guid.NewGuid():N}.tmp";
@@ -57,7 +64,7 @@ public sealed class RunFolder(string path)
         {
             using (var stream = new FileStream(building, FileMode.CreateNew, FileAccess.Write))
             {
-                stream.Write(System.Text.Encoding.UTF8.GetBytes(content));
+                stream.Write(content);
                 stream.Flush(flushToDisk: true);
             }
             System.IO.File.Move(building, path, overwrite: true);

@@ -42,7 +42,7 @@ public sealed class RunLog : IDisposable
     /// <param name="kind">Kind of the line: <c>step</c>, <c>evaluation</c>, ...</param>
     /// <param name="epoch">Number of the epoch, from 0; the line counts from 1.</param>
     /// <param name="step">Steps done, over all epochs.</param>
-    /// <param name="fields">Further fields of the line, in their order.</param>
+    /// <param name="fields">Further fields of the line, in their order; numbers that are not finite become null.</param>
     public void Write(string kind, int epoch, long step, IEnumerable<(string Name, JsonNode? Value)> fields)
     {
         var line = new JsonObject
@@ -52,7 +52,7 @@ public sealed class RunLog : IDisposable
             ["step"] = step,
         };
         foreach (var (name, value) in fields)
-            line[name] = value;
+            line[name] = NonFiniteAsNull.Of(value);
         events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
         stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
         stream.Flush();

@@ -73,7 +73,11 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
             if (row[c] > row[label] || (row[c] == row[label] && c < label))
                 rank++;
         }
-        ranks[rank]++;
+        // An answer that is no number is a wrong one, at every rank and for every class.
+        if (double.IsNaN(row[label]))
+            best = label == 0 && classes > 1 ? 1 : 0;
+        else
+            ranks[rank]++;
         Count++;
         confusion[label, best]++;
         loss -= row[label];
