@@ -29,6 +29,7 @@ public sealed class Trainer : IDisposable
     private readonly Workers? workers;
     private readonly Device device;
     private readonly ThroughputMeter throughput = new();
+    private readonly Exclusive training = new("this trainer trains on another thread: make a trainer with a model of its own for each thread");
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
     private long ahead;
@@ -151,8 +152,10 @@ public sealed class Trainer : IDisposable
     /// The loss, or a gradient that was looked at, became infinite or not a number, and the recipe does not say to go on.
     /// </exception>
     /// <exception cref="StepMemoryException">Not even a single sample fits into memory.</exception>
+    /// <exception cref="InvalidOperationException">It trains on another thread.</exception>
     public TrainingResult Train(long until = long.MaxValue, CancellationToken stop = default)
     {
+        using var alone = training.Enter();
         setup.Objective.Train();
         ZeroGrad();
         if (nonFinite.RollsBack && recorder.Checkpoints?.All.Count == 0)
