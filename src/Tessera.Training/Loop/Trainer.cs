@@ -40,7 +40,7 @@ public sealed class Trainer : IDisposable
     /// <param name="setup">What is trained, how.</param>
     /// <param name="run">Where log and checkpoints go; null keeps nothing. Of several processes only rank 0 has one.</param>
     /// <param name="report">Told what happens, on the thread that trains.</param>
-    /// <exception cref="RunException">Options that the method does not allow.</exception>
+    /// <exception cref="RunException">Options that the method does not allow, or nothing to learn.</exception>
     public Trainer(TrainingSetup setup, RunFolder? run = null, Action<TrainingEvent>? report = null)
     {
         Check(setup, run);
@@ -80,6 +80,11 @@ public sealed class Trainer : IDisposable
             );
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
             throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
+        if (setup.Phases.FirstOrDefault(phase => !phase.Learned.Any(p => p.Parameter.RequiresGrad)) is { } idle)
+            throw new RunException(
+                $"there is nothing to learn{(idle.Phase.Name.Length == 0 ? "" : $" in the phase {idle.Phase.Name}")}: "
+                    + "no parameter that the optimiser has requires a gradient"
+            );
         if (setup.Data.StepsPerEpoch == 0)
             throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Test is not null && setup.Evaluator is null)
