@@ -82,7 +82,7 @@ internal static class ExplainCommand
         var terminal = parsed.Terminal();
         var bundle = Open(parsed);
         int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
-        Torch.Threads = Environment.ProcessorCount;
+        Torch.Threads = ThreadLimit.Here.Count;
         var folder = parsed.GetRequiredValue(Out);
         List<Explanation> explanations = [];
         List<Explained> results = [];

@@ -80,6 +80,12 @@ internal static unsafe class BlasCore
         : processor.Amd ? "Zen"
         : "Haswell";
 
+    /// <summary>What runs where nobody forces a core, if that is better than the forced one; null where it is not.</summary>
+    internal static string? Unforced(string forced, Features processor) =>
+        Better(forced, processor)
+        // Intel's processors with AVX-512 are known as such, or not at all; some of AMD's as the ones without.
+        ?? (forced is "Haswell" or "Excavator" or "Zen" && processor is { Avx512: true, Amd: false } ? "SkylakeX" : null);
+
     /// <summary>Loads OpenBLAS, before anything else does, so that it runs the kernels of the best core that it has.</summary>
     /// <param name="library">Name or path.</param>
     /// <param name="better">Another core for the one that it has chosen, or null.</param>

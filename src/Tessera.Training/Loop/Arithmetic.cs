@@ -10,8 +10,8 @@ public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
     /// <summary>10^9 operations a second.</summary>
     public double Gflops(double samplesPerSecond) => GigaOperations * samplesPerSecond;
 
-    /// <summary>Share of the peak.</summary>
-    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
+    /// <summary>Share of the peak, at most 1: a training that is faster than what was measured has shown a higher peak.</summary>
+    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Math.Min(1, Gflops(samplesPerSecond) / PeakGflops.Value) : null;
 
     internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)
     {

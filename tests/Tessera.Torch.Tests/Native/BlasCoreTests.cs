@@ -26,6 +26,21 @@ public class BlasCoreTests
     public void Another_core_is_chosen_only_where_its_own_lacks_vectors(string own, bool avx2, bool avx512, bool amd, string? expected) =>
         Assert.Equal(expected, BlasCore.Better(own, new(avx2, avx512, amd)));
 
+    [Theory]
+    [InlineData("Nehalem", true, false, true, "Zen")]
+    [InlineData("Haswell", true, true, false, "SkylakeX")]
+    [InlineData("Haswell", true, true, true, null)]
+    [InlineData("Haswell", true, false, false, null)]
+    [InlineData("Haswell", true, false, true, null)]
+    [InlineData("SkylakeX", true, true, false, null)]
+    public void A_forced_core_is_advised_against_only_where_the_other_is_better(
+        string forced,
+        bool avx2,
+        bool avx512,
+        bool amd,
+        string? expected
+    ) => Assert.Equal(expected, BlasCore.Unforced(forced, new(avx2, avx512, amd)));
+
     [Fact]
     public void The_processor_is_told_as_the_system_tells_it()
     {
