@@ -45,10 +45,10 @@ internal static unsafe class BlasCore
     ];
 
     /// <summary>What of a processor decides which core is the best.</summary>
-    /// <param name="Avx2">It has AVX2 and FMA.</param>
-    /// <param name="Avx512">It has AVX-512 with the parts F, BW, DQ and VL, too.</param>
-    /// <param name="Amd">AMD made it.</param>
-    internal readonly record struct Features(bool Avx2, bool Avx512, bool Amd)
+    /// <param name="HasAvx2">It has AVX2 and FMA.</param>
+    /// <param name="HasAvx512">It has AVX-512 with the parts F, BW, DQ and VL, too.</param>
+    /// <param name="IsAmd">AMD made it.</param>
+    internal readonly record struct Features(bool HasAvx2, bool HasAvx512, bool IsAmd)
     {
         internal static Features Here
         {
@@ -75,16 +75,16 @@ internal static unsafe class BlasCore
     /// is from 2018 or later.
     /// </remarks>
     internal static string? Better(string own, Features processor) =>
-        !older.Contains(own) || !processor.Avx2 ? null
-        : processor.Avx512 ? "SkylakeX"
-        : processor.Amd ? "Zen"
+        !older.Contains(own) || !processor.HasAvx2 ? null
+        : processor.HasAvx512 ? "SkylakeX"
+        : processor.IsAmd ? "Zen"
         : "Haswell";
 
     /// <summary>What runs where nobody forces a core, if that is better than the forced one; null where it is not.</summary>
     internal static string? Unforced(string forced, Features processor) =>
         Better(forced, processor)
         // Intel's processors with AVX-512 are known as such, or not at all; some of AMD's as the ones without.
-        ?? (forced is "Haswell" or "Excavator" or "Zen" && processor is { Avx512: true, Amd: false } ? "SkylakeX" : null);
+        ?? (forced is "Haswell" or "Excavator" or "Zen" && processor is { HasAvx512: true, IsAmd: false } ? "SkylakeX" : null);
 
     /// <summary>Loads OpenBLAS, before anything else does, so that it runs the kernels of the best core that it has.</summary>
     /// <param name="library">Name or path.</param>

@@ -46,9 +46,9 @@ public class BlasCoreTests
     {
         var flags = File.ReadLines("/proc/cpuinfo").FirstOrDefault(line => line.StartsWith("flags", StringComparison.Ordinal))?.Split(' ');
         var here = BlasCore.Features.Here;
-        Assert.Equal(flags is not null && flags.Contains("avx2") && flags.Contains("fma"), here.Avx2);
-        Assert.Equal(flags is not null && flags.Contains("avx512bw") && flags.Contains("avx512vl"), here.Avx512);
-        Assert.Equal(File.ReadAllText("/proc/cpuinfo").Contains("AuthenticAMD", StringComparison.Ordinal), here.Amd);
+        Assert.Equal(flags is not null && flags.Contains("avx2") && flags.Contains("fma"), here.HasAvx2);
+        Assert.Equal(flags is not null && flags.Contains("avx512bw") && flags.Contains("avx512vl"), here.HasAvx512);
+        Assert.Equal(File.ReadAllText("/proc/cpuinfo").Contains("AuthenticAMD", StringComparison.Ordinal), here.IsAmd);
     }
 
     // In a copy, which no one else has loaded; the variable is set back afterwards.
@@ -60,7 +60,7 @@ public class BlasCoreTests
         var loaded = File.ReadLines("/proc/self/maps")
             .Select(line => line[(line.IndexOf('/', StringComparison.Ordinal) + 1)..])
             .FirstOrDefault(path => Path.GetFileName(path).StartsWith("libopenblas", StringComparison.Ordinal));
-        if (loaded is null || !BlasCore.Features.Here.Avx2)
+        if (loaded is null || !BlasCore.Features.Here.HasAvx2)
             return;
         using var folder = new TempFolder();
         var copy = folder["libopenblas.so.0"];
