@@ -20,9 +20,9 @@ public sealed record CompileOptions
 /// over the threads, one image is shared by all of them.
 /// </summary>
 /// <remarks>
-/// It holds the weights as they were when it was compiled. Any number of threads may call it at once: each call works in memory of its own,
-/// <see cref="WorkingBytes"/> for each of its threads, and leaves it to the calls after it. So the memory is that of the most calls that ran
-/// at once.
+/// It holds the weights as they were when it was compiled; another size of image takes them as they are when it is first seen. Any number
+/// of threads may call it at once: each call works in memory of its own, <see cref="WorkingBytes"/> for each of its threads, and leaves it
+/// to the calls after it. So the memory is that of the most calls that ran at once.
 /// </remarks>
 public sealed unsafe class CompiledModel : IDisposable
 {

@@ -92,7 +92,13 @@ public sealed class ModuleGenerator : IIncrementalGenerator
             {
                 if (!IsMember(field.Type) && !HoldsMembers(field.Type))
                     continue;
-                return new Found("", "", Captured, type.Name + "." + field.Name.TrimStart('<').Split('>')[0], syntax.Identifier.GetLocation());
+                return new Found(
+                    "",
+                    "",
+                    Captured,
+                    type.Name + "." + field.Name.TrimStart('<').Split('>')[0],
+                    syntax.Identifier.GetLocation()
+                );
             }
             if (!IsMember(field.Type))
             {

@@ -8,8 +8,7 @@ public sealed class Exclusive(string refusal)
 
     /// <summary>Begins the work; it ends when the result is disposed.</summary>
     /// <exception cref="InvalidOperationException">It is under way already.</exception>
-    public Region Enter() =>
-        Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
+    public Region Enter() => Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
 
     /// <summary>The work under way.</summary>
     public readonly struct Region : IDisposable

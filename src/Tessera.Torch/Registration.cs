@@ -61,8 +61,8 @@ internal static class Registration
             }
             if (MembersIn(value, Depth).FirstOrDefault(member => !(known ??= registered()).Contains(member)) is { } member)
                 throw new InvalidOperationException(
-                    $"{Name(field.DeclaringType!)}.{Name(field)} {Consequence}: it holds a {Name(member.GetType())} that is not registered. "
-                        + "Make it a field whose type is a module, parameter, buffer or ModuleList, or mark the field NotRegistered"
+                    $"{Name(field.DeclaringType!)}.{Name(field)} {Consequence}: it holds a {Name(member.GetType())} that is not "
+                        + "registered. Make it a field whose type is a module, parameter, buffer or ModuleList, or mark the field NotRegistered"
                 );
         }
         if (empty.Count < fields.Length)
@@ -91,7 +91,9 @@ internal static class Registration
         value switch
         {
             Module or Parameter or Buffer => [value],
-            Array or IList or IDictionary or ITuple when depth > 0 => Items(value).OfType<object>().SelectMany(item => MembersIn(item, depth - 1)),
+            Array or IList or IDictionary or ITuple when depth > 0 => Items(value)
+                .OfType<object>()
+                .SelectMany(item => MembersIn(item, depth - 1)),
             _ => [],
         };
 

@@ -71,7 +71,11 @@ public class ThreadLimitTests
         );
         Assert.Equal(
             4,
-            Quota(groups, ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us", "200000"), ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "50000"))
+            Quota(
+                groups,
+                ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_quota_us", "200000"),
+                ("/sys/fs/cgroup/cpu/docker/x/cpu.cfs_period_us", "50000")
+            )
         );
         Assert.Null(Quota(groups, ("/sys/fs/cgroup/cpuset/docker/x/cpu.cfs_quota_us", "200000")));
     }

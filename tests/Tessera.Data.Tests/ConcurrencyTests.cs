@@ -49,7 +49,9 @@ public class ConcurrencyTests
         var errors = new[] { Record.Exception(() => steps.MoveNext()), Record.Exception(steps.Dispose) };
         tried.Set();
         first.Join();
-        Assert.All(errors, error => Assert.Contains("another thread", Assert.IsType<InvalidOperationException>(error).Message, StringComparison.Ordinal));
+        Assert.All(errors, error =>
+            Assert.Contains("another thread", Assert.IsType<InvalidOperationException>(error).Message, StringComparison.Ordinal)
+        );
         Assert.True(moved);
         Assert.Equal(1, steps.Current);
         Assert.True(steps.MoveNext());
@@ -68,24 +70,20 @@ public class ConcurrencyTests
         {
             using var file = ImageFile.Open(path);
             var right = 0;
-            Together.Run(
-                Threads,
-                1,
-                (_, _) =>
+            Together.Run(Threads, 1, (_, _) =>
+            {
+                var image = new Raster();
+                try
                 {
-                    var image = new Raster();
-                    try
-                    {
-                        file.Decode(image);
-                        Assert.True(expected.Values.SequenceEqual(image.Values));
-                        Interlocked.Increment(ref right);
-                    }
-                    catch (UnreadableImageException)
-                    {
-                        // Told.
-                    }
+                    file.Decode(image);
+                    Assert.True(expected.Values.SequenceEqual(image.Values));
+                    Interlocked.Increment(ref right);
                 }
-            );
+                catch (UnreadableImageException)
+                {
+                    // Told.
+                }
+            });
             Assert.InRange(right, 1, Threads);
         }
     }

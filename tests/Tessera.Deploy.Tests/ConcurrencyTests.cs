@@ -26,15 +26,11 @@ public class ConcurrencyTests : LiveTensors
         var images = Enumerable.Range(0, Threads).Select(_ => Torch.Randn([batch, 3, 32, 32])).ToArray();
         var expected = images.Select(own => compiled.Call(own).ToArray<float>()).ToArray();
         Assert.NotEqual(expected[0], expected[1]);
-        Together.Run(
-            Threads,
-            60,
-            (thread, _) =>
-            {
-                using var inner = Torch.Scope();
-                Assert.Equal(expected[thread], compiled.Call(images[thread]).ToArray<float>());
-            }
-        );
+        Together.Run(Threads, 60, (thread, _) =>
+        {
+            using var inner = Torch.Scope();
+            Assert.Equal(expected[thread], compiled.Call(images[thread]).ToArray<float>());
+        });
     }
 
     [Fact]
@@ -48,15 +44,11 @@ public class ConcurrencyTests : LiveTensors
         for (var again = 0; again < 4; again++)
         {
             using var compiled = model.Compile(new() { Threads = 1 });
-            Together.Run(
-                Threads,
-                5,
-                (thread, _) =>
-                {
-                    using var inner = Torch.Scope();
-                    Near.Equal(expected[thread], compiled.Call(images[thread]), 1e-5);
-                }
-            );
+            Together.Run(Threads, 5, (thread, _) =>
+            {
+                using var inner = Torch.Scope();
+                Near.Equal(expected[thread], compiled.Call(images[thread]), 1e-5);
+            });
         }
     }
 
@@ -71,27 +63,23 @@ public class ConcurrencyTests : LiveTensors
         {
             var compiled = model.Compile(new() { Threads = 1 });
             var expected = compiled.Call(image).ToArray<float>();
-            Together.Run(
-                Threads,
-                6,
-                (thread, round) =>
+            Together.Run(Threads, 6, (thread, round) =>
+            {
+                using var inner = Torch.Scope();
+                if (thread == 0 && round == 3)
+                    compiled.Dispose();
+                try
                 {
-                    using var inner = Torch.Scope();
-                    if (thread == 0 && round == 3)
-                        compiled.Dispose();
-                    try
-                    {
-                        if (thread == 1)
-                            Assert.NotEmpty(compiled.Profile(1));
-                        Assert.Equal(expected, compiled.Call(image).ToArray<float>());
-                        Assert.InRange(round, 0, thread == 0 ? 2 : 3);
-                    }
-                    catch (ObjectDisposedException)
-                    {
-                        Assert.InRange(round, 3, 5);
-                    }
+                    if (thread == 1)
+                        Assert.NotEmpty(compiled.Profile(1));
+                    Assert.Equal(expected, compiled.Call(image).ToArray<float>());
+                    Assert.InRange(round, 0, thread == 0 ? 2 : 3);
                 }
-            );
+                catch (ObjectDisposedException)
+                {
+                    Assert.InRange(round, 3, 5);
+                }
+            });
             Assert.Throws<ObjectDisposedException>(() => compiled.Call(image));
         }
     }
@@ -110,16 +98,12 @@ public class ConcurrencyTests : LiveTensors
                 .Select(_ => Torch.Randn([1, model.Channels, model.ImageSize.Height, model.ImageSize.Width]))
                 .ToArray();
             var expected = images.Select(own => model.Call(own)).ToArray();
-            Together.Run(
-                Threads,
-                2,
-                (thread, _) =>
-                {
-                    using var inner = Torch.Scope();
-                    using var outside = Torch.NoGrad();
-                    Near.Equal(expected[thread], model.Call(images[thread]), 1e-5);
-                }
-            );
+            Together.Run(Threads, 2, (thread, _) =>
+            {
+                using var inner = Torch.Scope();
+                using var outside = Torch.NoGrad();
+                Near.Equal(expected[thread], model.Call(images[thread]), 1e-5);
+            });
         }
     }
 

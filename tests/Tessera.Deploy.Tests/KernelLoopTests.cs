@@ -20,7 +20,10 @@ public sealed partial class KernelLoopTests
     {
         _ = CompiledModel.Kernels;
         var library = File.ReadLines("/proc/self/maps").First(line => line.EndsWith("/libtessera.so", StringComparison.Ordinal));
-        var start = new ProcessStartInfo("objdump", ["-d", "-C", "--no-show-raw-insn", library[library.IndexOf('/', StringComparison.Ordinal)..]])
+        var start = new ProcessStartInfo(
+            "objdump",
+            ["-d", "-C", "--no-show-raw-insn", library[library.IndexOf('/', StringComparison.Ordinal)..]]
+        )
         {
             RedirectStandardOutput = true,
         };
@@ -81,7 +84,15 @@ public sealed partial class KernelLoopTests
         || one.Name[0] != 'v'
         || (
             one.Operands.Split(',')[0].Contains('(', StringComparison.Ordinal)
-            && one.Name is "vbroadcastss" or "vpbroadcastd" or "vmovaps" or "vmovups" or "vmovdqa" or "vmovdqa32" or "vmovdqa64" or "vmovdqu"
+            && one.Name
+                is "vbroadcastss"
+                    or "vpbroadcastd"
+                    or "vmovaps"
+                    or "vmovups"
+                    or "vmovdqa"
+                    or "vmovdqa32"
+                    or "vmovdqa64"
+                    or "vmovdqu"
         )
         // Addresses of rows, where there are more of them than registers.
         || one.Name == "vmovq";
@@ -103,7 +114,10 @@ public sealed partial class KernelLoopTests
                     continue;
                 var wrong = loop.Where(one => !IsAllowed(one)).Select(one => $"{one.Name} {one.Operands}").ToArray();
                 Assert.True(wrong.Length == 0, $"{name}: {string.Join("; ", wrong)}");
-                var kind = half ? "bfloat16" : loop.First(Multiplies).Operands.Contains("zmm", StringComparison.Ordinal) ? "avx512" : "avx2";
+                var kind =
+                    half ? "bfloat16"
+                    : loop.First(Multiplies).Operands.Contains("zmm", StringComparison.Ordinal) ? "avx512"
+                    : "avx2";
                 looked[kind] = looked.GetValueOrDefault(kind) + 1;
             }
         }

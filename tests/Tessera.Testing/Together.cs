@@ -3,7 +3,7 @@ namespace Tessera.Testing;
 /// <summary>Threads that do the same at the same moment, again and again.</summary>
 public static class Together
 {
-    /// <summary>Runs an action on several threads; all begin each round together. The first error of a thread becomes the caller's.</summary>
+    /// <summary>Runs an action on several threads; all begin each round together. An error on one of them becomes the caller's.</summary>
     /// <param name="threads">How many.</param>
     /// <param name="rounds">How often each runs the action.</param>
     /// <param name="action">Told the number of the thread and of the round.</param>

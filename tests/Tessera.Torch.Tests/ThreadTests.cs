@@ -50,7 +50,11 @@ public sealed class ThreadTests : LiveTensors
                     Assert.Equal(before, Torch.GradEnabled);
                 }
             });
-            Assert.Contains("on the thread that began it", Assert.IsType<InvalidOperationException>(error).Message, StringComparison.Ordinal);
+            Assert.Contains(
+                "on the thread that began it",
+                Assert.IsType<InvalidOperationException>(error).Message,
+                StringComparison.Ordinal
+            );
         }
         finally
         {
@@ -129,15 +133,11 @@ public sealed class ThreadTests : LiveTensors
         var expected = Torch.Rand([threads * rounds], generator: generator).ToArray<float>().Order().ToArray();
         generator.Seed(3);
         var drawn = new float[threads * rounds];
-        Together.Run(
-            threads,
-            rounds,
-            (thread, round) =>
-            {
-                using var inner = Torch.Scope();
-                drawn[thread * rounds + round] = Torch.Rand([1], generator: generator).ToSingle();
-            }
-        );
+        Together.Run(threads, rounds, (thread, round) =>
+        {
+            using var inner = Torch.Scope();
+            drawn[thread * rounds + round] = Torch.Rand([1], generator: generator).ToSingle();
+        });
         Assert.Equal(expected, drawn.Order());
     }
 }

@@ -15,19 +15,15 @@ public sealed class ConcurrencyTests
     public void A_classification_counts_what_all_threads_add()
     {
         var metrics = new ClassificationEvaluator(4);
-        Together.Run(
-            Threads,
-            Rounds,
-            (thread, round) =>
-            {
-                using var scope = new Scope();
-                metrics.Add(
-                    Tensor.From([0f, 1, 2, 3, 3, 2, 1, 0], 2, 4),
-                    Tensor.From([3L, 3]),
-                    [2 * (thread * Rounds + round), 2 * (thread * Rounds + round) + 1]
-                );
-            }
-        );
+        Together.Run(Threads, Rounds, (thread, round) =>
+        {
+            using var scope = new Scope();
+            metrics.Add(
+                Tensor.From([0f, 1, 2, 3, 3, 2, 1, 0], 2, 4),
+                Tensor.From([3L, 3]),
+                [2 * (thread * Rounds + round), 2 * (thread * Rounds + round) + 1]
+            );
+        });
         Assert.Equal(2 * Threads * Rounds, metrics.Count);
         Assert.Equal(0.5, metrics.Top(1));
         var found = metrics.Measure();
@@ -39,15 +35,11 @@ public sealed class ConcurrencyTests
     public void A_measurement_of_several_labels_counts_what_all_threads_add()
     {
         var metrics = new MultiLabelEvaluator([0.5, 0.5]);
-        Together.Run(
-            Threads,
-            Rounds,
-            (thread, round) =>
-            {
-                using var scope = new Scope();
-                metrics.Add(Tensor.From([1f, -1], 1, 2), Tensor.From([1f, 0], 1, 2), [thread * Rounds + round]);
-            }
-        );
+        Together.Run(Threads, Rounds, (thread, round) =>
+        {
+            using var scope = new Scope();
+            metrics.Add(Tensor.From([1f, -1], 1, 2), Tensor.From([1f, 0], 1, 2), [thread * Rounds + round]);
+        });
         Assert.Equal(Threads * Rounds, metrics.Measure().Count);
     }
 
@@ -67,18 +59,14 @@ public sealed class ConcurrencyTests
     {
         Exception? error = null;
         Trainer? trainer = null;
-        trainer = Tiny.Training(
-            null,
-            epochs: 1,
-            report: _ =>
-            {
-                if (error is not null)
-                    return;
-                var second = new Thread(() => error = Record.Exception(() => trainer!.Train()));
-                second.Start();
-                second.Join();
-            }
-        ).Trainer;
+        trainer = Tiny.Training(null, epochs: 1, report: _ =>
+        {
+            if (error is not null)
+                return;
+            var second = new Thread(() => error = Record.Exception(() => trainer!.Train()));
+            second.Start();
+            second.Join();
+        }).Trainer;
         using (trainer)
             Assert.True(trainer.Train().Completed);
         Assert.Contains("trains on another thread", Assert.IsType<InvalidOperationException>(error).Message, StringComparison.Ordinal);

@@ -70,8 +70,7 @@ public sealed class OwnProjectTests : IDisposable
                 ["DOTNET_CLI_TELEMETRY_OPTOUT"] = "1",
                 ["DOTNET_NOLOGO"] = "1",
                 ["MSBUILDDISABLENODEREUSE"] = "1",
-                ["TESSERA_NATIVE"] =
-                    Environment.GetEnvironmentVariable("TESSERA_NATIVE")
+                ["TESSERA_NATIVE"] = Environment.GetEnvironmentVariable("TESSERA_NATIVE")
                     ?? Path.Combine(Checkout, "artifacts", "native", "system", "libtessera.so"),
             },
         };
@@ -101,7 +100,19 @@ public sealed class OwnProjectTests : IDisposable
             """
         );
         folder.Write("Program.cs", Program);
-        return Dotnet(["build", "-c", configuration, "-o", folder["out"], "-v", "quiet", "-nologo", "-nodeReuse:false", "-tl:off", .. options]);
+        return Dotnet([
+            "build",
+            "-c",
+            configuration,
+            "-o",
+            folder["out"],
+            "-v",
+            "quiet",
+            "-nologo",
+            "-nodeReuse:false",
+            "-tl:off",
+            .. options,
+        ]);
     }
 
     private string Run() => Dotnet(folder["out/own.dll"]);

@@ -66,7 +66,7 @@ internal static class Advice
         Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } forced
         && BlasLibrary.Find().Core is { } core
         && Torch.BetterBlasCore(core) is { } better
-            ? $"OPENBLAS_CORETYPE={forced} forces OpenBLAS to use the kernels of a lesser processor than this one, which can halve the speed: "
-                + $"unset it, and they are those of {better}."
+            ? $"OPENBLAS_CORETYPE={forced} forces OpenBLAS to use the kernels of a lesser processor than this one, "
+                + $"which can halve the speed: unset it, and they are those of {better}."
             : null;
 }

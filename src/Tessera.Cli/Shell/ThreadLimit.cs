@@ -26,13 +26,18 @@ internal sealed record ThreadLimit(int Count, string Source)
 
     // In the order in which they are named where several are equal.
     private static IEnumerable<ThreadLimit> All() =>
-        OfOpenMp(Environment.GetEnvironmentVariable(Variable)) is { } openMp ? OfProcessors().Append(new(openMp, Variable)) : OfProcessors();
+        OfOpenMp(Environment.GetEnvironmentVariable(Variable)) is { } openMp
+            ? OfProcessors().Append(new(openMp, Variable))
+            : OfProcessors();
 
     private static IEnumerable<ThreadLimit> OfProcessors()
     {
         // The runtime's own count knows of affinity, too, and of DOTNET_PROCESSOR_COUNT, which may be higher than all others.
         yield return new(Environment.ProcessorCount, "processors");
-        if (Lines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) is { } allowed)
+        if (
+            Lines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) is
+            { } allowed
+        )
             yield return new(InList(allowed[(allowed.IndexOf(':', StringComparison.Ordinal) + 1)..]), "affinity");
         if (Quota(Lines("/proc/self/cgroup"), path => File.Exists(path) ? File.ReadAllText(path) : null) is { } quota)
             yield return new(quota, "cgroup quota");
@@ -69,8 +74,10 @@ internal sealed record ThreadLimit(int Count, string Source)
                 var found = second
                     ? OfSecond(read($"/sys/fs/cgroup{folder}/cpu.max"))
                     : OfFirst(
-                        read($"/sys/fs/cgroup/{controllers}{folder}/cpu.cfs_quota_us") ?? read($"/sys/fs/cgroup/cpu{folder}/cpu.cfs_quota_us"),
-                        read($"/sys/fs/cgroup/{controllers}{folder}/cpu.cfs_period_us") ?? read($"/sys/fs/cgroup/cpu{folder}/cpu.cfs_period_us")
+                        read($"/sys/fs/cgroup/{controllers}{folder}/cpu.cfs_quota_us")
+                            ?? read($"/sys/fs/cgroup/cpu{folder}/cpu.cfs_quota_us"),
+                        read($"/sys/fs/cgroup/{controllers}{folder}/cpu.cfs_period_us")
+                            ?? read($"/sys/fs/cgroup/cpu{folder}/cpu.cfs_period_us")
                     );
                 if (found < (least ?? double.MaxValue))
                     least = found;

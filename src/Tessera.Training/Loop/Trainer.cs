@@ -29,7 +29,9 @@ public sealed class Trainer : IDisposable
     private readonly Workers? workers;
     private readonly Device device;
     private readonly ThroughputMeter throughput = new();
-    private readonly Exclusive training = new("this trainer trains on another thread: make a trainer with a model of its own for each thread");
+    private readonly Exclusive training = new(
+        "this trainer trains on another thread: make a trainer with a model of its own for each thread"
+    );
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
     private long ahead;
