@@ -19,13 +19,19 @@ public sealed record CompileOptions
 /// weights packed once, attention in strips that stay in the cache, all memory laid out beforehand. Several images are spread
 /// over the threads, one image is shared by all of them.
 /// </summary>
-/// <remarks>It holds the weights as they were when it was compiled, and belongs to one thread at a time.</remarks>
+/// <remarks>
+/// It holds the weights as they were when it was compiled; another size of image takes them as they are when it is first seen. Any number
+/// of threads may call it at once: each call works in memory of its own, <see cref="WorkingBytes"/> for each of its threads, and leaves it
+/// to the calls after it. So the memory is that of the most calls that ran at once.
+/// </remarks>
 public sealed unsafe class CompiledModel : IDisposable
 {
     private readonly Backbone model;
     private readonly CompileOptions options;
     private readonly int threads;
+    private readonly Lock gate = new();
     private readonly Dictionary<(long Channels, long Height, long Width), Compiled> bySize = [];
+    private bool disposed;
 
     internal CompiledModel(Backbone model, CompileOptions options)
     {
@@ -69,6 +75,7 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <param name="images">float32, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
     /// <returns>float32, [B, classes].</returns>
     /// <exception cref="ShapeException">Not four dimensions, or other channels.</exception>
+    /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
     {
         if (images.Dim != 4 || images.Size(1) != model.Channels)
@@ -80,19 +87,10 @@ public sealed unsafe class CompiledModel : IDisposable
         var result = Torch.Empty([count, .. compiled.ResultSizes]);
         if (count == 0)
             return scope.Return(result);
-        var spread = count > 1 && threads > 1;
-        var programs = compiled.Programs(spread ? (int)Math.Min(count, threads) : 1);
-        fixed (NativeProgram* first = programs)
-            Dispatcher.Check(
-                KernelImports.ProgramRun(
-                    first,
-                    spread ? (int)Math.Min(count, threads) : 1,
-                    threads,
-                    dense.Info.Data,
-                    result.Info.Data,
-                    count
-                )
-            );
+        var spread = count > 1 && threads > 1 ? (int)Math.Min(count, threads) : 1;
+        using var rented = compiled.Rent(spread);
+        fixed (NativeProgram* first = rented.Native)
+            Dispatcher.Check(KernelImports.ProgramRun(first, spread, threads, dense.Info.Data, result.Info.Data, count));
         GC.KeepAlive(dense);
         return scope.Return(result);
     }
@@ -105,10 +103,10 @@ public sealed unsafe class CompiledModel : IDisposable
         var times = new long[compiled.Plan.Steps.Count];
         Array.Fill(times, long.MaxValue);
         var once = new long[times.Length];
-        var programs = compiled.Programs(1);
+        using var rented = compiled.Rent(1);
         for (var r = 0; r < repeats; r++)
         {
-            fixed (NativeProgram* first = programs)
+            fixed (NativeProgram* first = rented.Native)
             fixed (long* into = once)
                 Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
             for (var i = 0; i < times.Length; i++)
@@ -118,30 +116,48 @@ public sealed unsafe class CompiledModel : IDisposable
     }
 
     /// <summary>Bytes of memory that the steps share for one image, without the weights.</summary>
-    public long WorkingBytes => bySize.Values.Max(c => c.Bytes);
-
-    /// <summary>Frees weights and memory.</summary>
-    public void Dispose()
+    public long WorkingBytes
     {
-        foreach (var compiled in bySize.Values)
-            compiled.Dispose();
-        bySize.Clear();
+        get
+        {
+            lock (gate)
+                return bySize.Values.Select(c => c.Bytes).DefaultIfEmpty().Max();
+        }
     }
 
+    /// <summary>Frees weights and memory; what calls on other threads still use, the last of them frees.</summary>
+    public void Dispose()
+    {
+        lock (gate)
+        {
+            disposed = true;
+            foreach (var compiled in bySize.Values)
+                compiled.Dispose();
+            bySize.Clear();
+        }
+    }
+
+    // Under the lock, so that threads that bring the same new size wait for one plan.
     private Compiled SizeOf(long channels, long height, long width)
     {
-        if (!bySize.TryGetValue((channels, height, width), out var compiled))
-            bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
-        return compiled;
+        lock (gate)
+        {
+            ObjectDisposedException.ThrowIf(disposed, this);
+            if (!bySize.TryGetValue((channels, height, width), out var compiled))
+                bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
+            return compiled;
+        }
     }
 
     /// <summary>The plan for one size of image, and the programs that run it.</summary>
     private sealed class Compiled : IDisposable
     {
         private readonly Constants constants = new();
-        private readonly List<CompiledProgram> programs = [];
+        private readonly Lock gate = new();
+        private readonly Stack<CompiledProgram> idle = new();
         private readonly List<Tensor> kept = [];
-        private NativeProgram[] native = [];
+        private int calls;
+        private bool disposed;
 
         internal Lowering Plan { get; }
         internal long Bytes { get; }
@@ -178,22 +194,69 @@ public sealed unsafe class CompiledModel : IDisposable
                     tensor.Dispose();
         }
 
-        internal NativeProgram[] Programs(int count)
+        /// <summary>Programs that belong to the caller alone until it returns them.</summary>
+        internal Rented Rent(int count)
         {
-            while (programs.Count < count)
-                programs.Add(new(Plan, Bytes));
-            if (native.Length != programs.Count)
-                native = [.. programs.Select(p => p.Native)];
-            return native;
+            var programs = new CompiledProgram[count];
+            lock (gate)
+            {
+                ObjectDisposedException.ThrowIf(disposed, typeof(CompiledModel));
+                calls++;
+                for (var i = 0; i < count && idle.TryPop(out var program); i++)
+                    programs[i] = program;
+            }
+            try
+            {
+                for (var i = 0; i < count; i++)
+                    programs[i] ??= new(Plan, Bytes);
+                return new(this, programs);
+            }
+            catch
+            {
+                Return(programs);
+                throw;
+            }
+        }
+
+        private void Return(IEnumerable<CompiledProgram?> programs)
+        {
+            lock (gate)
+            {
+                foreach (var program in programs.OfType<CompiledProgram>())
+                    idle.Push(program);
+                calls--;
+                if (disposed && calls == 0)
+                    Free();
+            }
         }
 
         public void Dispose()
         {
-            foreach (var program in programs)
+            lock (gate)
+            {
+                if (disposed)
+                    return;
+                disposed = true;
+                if (calls == 0)
+                    Free();
+            }
+        }
+
+        private void Free()
+        {
+            while (idle.TryPop(out var program))
                 program.Dispose();
             foreach (var tensor in kept)
                 tensor.Dispose();
             constants.Dispose();
+        }
+
+        /// <summary>The programs of one call.</summary>
+        internal readonly struct Rented(Compiled owner, CompiledProgram[] programs) : IDisposable
+        {
+            internal NativeProgram[] Native { get; } = Array.ConvertAll(programs, program => program.Native);
+
+            public void Dispose() => owner.Return(programs);
         }
     }
 }

@@ -20,6 +20,13 @@ public sealed record ReceptiveField(int Stride, long Pixels, int Height, int Wid
     /// <param name="width">Width of the image.</param>
     public static IReadOnlyList<ReceptiveField> Measure(Backbone model, int height, int width)
     {
+        // Holding its gates changes the model: two threads that measure it take turns.
+        lock (model)
+            return MeasureAlone(model, height, width);
+    }
+
+    private static ReceptiveField[] MeasureAlone(Backbone model, int height, int width)
+    {
         using var scope = new Scope();
         model.Eval();
         IGlobalGate[] gates = [.. model.NamedModules().Select(m => m.Module).OfType<IGlobalGate>()];

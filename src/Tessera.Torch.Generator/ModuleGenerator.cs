@@ -32,6 +32,15 @@ public sealed class ModuleGenerator : IIncrementalGenerator
         true
     );
 
+    private static readonly DiagnosticDescriptor Captured = new(
+        "TSR004",
+        "A constructor's parameter holds modules",
+        "'{0}' is a constructor's parameter that the class keeps, so it would not be registered: give it a field of its own",
+        "Tessera",
+        DiagnosticSeverity.Error,
+        true
+    );
+
     /// <inheritdoc/>
     public void Initialize(IncrementalGeneratorInitializationContext context)
     {
@@ -78,6 +87,19 @@ public sealed class ModuleGenerator : IIncrementalGenerator
             var attributes = member.GetAttributes();
             if (field.IsStatic || attributes.Any(a => a.AttributeClass?.Name == "NotRegisteredAttribute"))
                 continue;
+            // The compiler's own field for a parameter: <inner>P.
+            if (field.IsImplicitlyDeclared && field.AssociatedSymbol is null)
+            {
+                if (!IsMember(field.Type) && !HoldsMembers(field.Type))
+                    continue;
+                return new Found(
+                    "",
+                    "",
+                    Captured,
+                    type.Name + "." + field.Name.TrimStart('<').Split('>')[0],
+                    syntax.Identifier.GetLocation()
+                );
+            }
             if (!IsMember(field.Type))
             {
                 if (!HoldsMembers(field.Type))

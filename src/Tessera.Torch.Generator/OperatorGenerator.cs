@@ -26,9 +26,14 @@ public sealed class OperatorGenerator : IIncrementalGenerator
     {
         var lists = context
             .AdditionalTextsProvider.Where(file => Path.GetFileName(file.Path) == "operators.txt")
-            .Select((file, token) => file.GetText(token)?.ToString() ?? "");
-        context.RegisterSourceOutput(lists, (output, text) =>
+            .Select((file, token) => file.GetText(token)?.ToString() ?? "")
+            // The generator comes along to every project that refers to Tessera: a file of this name there is none of ours.
+            .Combine(context.CompilationProvider.Select((compilation, _) => compilation.AssemblyName == "Tessera.Torch"));
+        context.RegisterSourceOutput(lists, (output, list) =>
         {
+            var (text, ours) = list;
+            if (!ours)
+                return;
             var schemas = new List<Schema>();
             var number = 0;
             foreach (var line in text.Split('\n'))

@@ -39,28 +39,39 @@ public static partial class Torch
 /// <summary>A region in which gradients are recorded or not.</summary>
 public readonly struct GradMode : IDisposable
 {
+    private readonly OwnThread thread;
     private readonly bool before;
 
     internal GradMode(bool enabled)
     {
+        thread = new("a region with or without gradients");
         before = Torch.GradEnabled;
         Imports.SetGradMode(enabled ? 1 : 0);
     }
 
     /// <summary>Leaves the region.</summary>
-    public void Dispose() => Imports.SetGradMode(before ? 1 : 0);
+    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
+    public void Dispose()
+    {
+        thread.CheckEnd();
+        Imports.SetGradMode(before ? 1 : 0);
+    }
 }
 
 /// <summary>A region of pure inference.</summary>
 public sealed class InferenceMode : IDisposable
 {
+    private readonly OwnThread thread = new("a region of inference");
     private nint guard = Imports.EnterInference();
 
-    /// <summary>Leaves the region, on the thread that entered it.</summary>
+    /// <summary>Leaves the region.</summary>
+    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
     public void Dispose()
     {
-        if (guard != 0)
-            Imports.LeaveInference(guard);
+        if (guard == 0)
+            return;
+        thread.CheckEnd();
+        Imports.LeaveInference(guard);
         guard = 0;
     }
 }
@@ -68,6 +79,7 @@ public sealed class InferenceMode : IDisposable
 /// <summary>A region of mixed precision.</summary>
 public sealed class Autocast : IDisposable
 {
+    private readonly OwnThread thread = new("a region of autocast");
     private readonly int cuda;
     private readonly int wasEnabled;
     private readonly int wasType;
@@ -81,10 +93,12 @@ public sealed class Autocast : IDisposable
     }
 
     /// <summary>Leaves the region.</summary>
+    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
     public void Dispose()
     {
         if (left)
             return;
+        thread.CheckEnd();
         left = true;
         Imports.AutocastLeave();
         Dispatcher.Check(Imports.SetAutocast(cuda, wasEnabled, wasType, out _, out _));

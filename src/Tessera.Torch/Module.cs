@@ -6,6 +6,12 @@ namespace Tessera;
 /// </summary>
 public abstract class Module
 {
+    /// <summary>A module of a class whose members are listed.</summary>
+    /// <exception cref="InvalidOperationException">
+    /// It has members as fields, but no list of them was generated: training would leave them as they are.
+    /// </exception>
+    protected Module() => Registration.CheckClass(GetType());
+
     /// <summary>Whether the module behaves as in training (dropout, batch statistics); true until <see cref="Train"/> changes it.</summary>
     public bool Training { get; private set; } = true;
 
@@ -14,9 +20,32 @@ public abstract class Module
 
     private Members Own()
     {
+        var members = Listed();
+        Registration.CheckValues(this, Registered);
+        return members;
+    }
+
+    private Members Listed()
+    {
         var members = new Members();
         ListMembers(members);
         return members;
+    }
+
+    private HashSet<object> Registered()
+    {
+        var all = new HashSet<object>(ReferenceEqualityComparer.Instance) { this };
+        var open = new Stack<Module>([this]);
+        while (open.TryPop(out var module))
+        {
+            var own = module.Listed();
+            all.UnionWith(own.Parameters.Select(p => p.Value));
+            all.UnionWith(own.Buffers.Select(b => b.Value));
+            foreach (var (_, child) in own.Children)
+                if (all.Add(child))
+                    open.Push(child);
+        }
+        return all;
     }
 
     /// <summary>The modules directly inside this one.</summary>

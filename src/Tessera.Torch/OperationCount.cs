@@ -9,9 +9,12 @@ namespace Tessera;
 public sealed unsafe class OperationCount : IDisposable
 {
     private readonly CallObserver? outer = CallObserver.Current;
+    private readonly OwnThread thread = new("a count of operations");
+    private readonly Observer observer;
+    private bool ended;
 
     /// <summary>Starts counting on this thread.</summary>
-    public OperationCount() => CallObserver.Current = new Observer(this);
+    public OperationCount() => CallObserver.Current = observer = new Observer(this);
 
     /// <summary>Multiply-accumulates of convolutions and of maps by weights.</summary>
     public long WeightMacs { get; private set; }
@@ -26,7 +29,15 @@ public sealed unsafe class OperationCount : IDisposable
     public long Activations { get; private set; }
 
     /// <summary>Stops counting.</summary>
-    public void Dispose() => CallObserver.Current = outer;
+    /// <exception cref="InvalidOperationException">On another thread, or before a count inside of it.</exception>
+    public void Dispose()
+    {
+        if (ended)
+            return;
+        thread.CheckEnd(CallObserver.Current == observer);
+        ended = true;
+        CallObserver.Current = outer;
+    }
 
     private sealed class Observer(OperationCount count) : CallObserver
     {

@@ -34,8 +34,11 @@ public sealed class Scope : IDisposable
     /// Looks into tensors, tuples, lists, dictionaries of tensors and anything that implements <see cref="ITensorBag"/>.
     /// </summary>
     /// <exception cref="NotSupportedException">The result is of a type that may hide tensors.</exception>
+    /// <exception cref="InvalidOperationException">On another thread than the one that opened the scope.</exception>
     public T Return<T>(T result)
     {
+        if (thread != Environment.CurrentManagedThreadId)
+            throw new InvalidOperationException("a scope must return results on the thread that opened it");
         if (result is Tensor tensor)
             Move(tensor);
         else if (result is not null)

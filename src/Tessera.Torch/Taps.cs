@@ -23,6 +23,8 @@ public sealed class Taps : IDisposable
     private readonly string[] given;
     private readonly Taps? outer = current;
     private readonly Scope? home = Scope.Current;
+    private readonly OwnThread thread = new("a recording of Taps");
+    private bool ended;
 
     /// <summary>Starts recording on this thread.</summary>
     /// <param name="root">The module from which paths count.</param>
@@ -104,7 +106,15 @@ public sealed class Taps : IDisposable
         : $"{path}.{name}";
 
     /// <summary>Stops recording; the records stay.</summary>
-    public void Dispose() => current = outer;
+    /// <exception cref="InvalidOperationException">On another thread, or before a recording inside of it.</exception>
+    public void Dispose()
+    {
+        if (ended)
+            return;
+        thread.CheckEnd(current == this);
+        ended = true;
+        current = outer;
+    }
 
     private sealed class Silence : IDisposable
     {

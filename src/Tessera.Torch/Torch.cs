@@ -40,6 +40,13 @@ public static unsafe partial class Torch
     /// <summary>Whether the engine has oneDNN.</summary>
     public static bool HasOneDnn => Imports.HasMkldnn() != 0;
 
+    /// <summary>
+    /// The core whose kernels OpenBLAS runs on this processor where <c>OPENBLAS_CORETYPE</c> is not set, if they are better than those of
+    /// another core; null if they are not.
+    /// </summary>
+    /// <param name="core">The other core, as OpenBLAS names it.</param>
+    public static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
+
     /// <summary>Threads that one operator spreads over.</summary>
     public static int Threads
     {

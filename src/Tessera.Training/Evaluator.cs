@@ -4,7 +4,9 @@ using Tessera.Distributed;
 
 namespace Tessera.Training;
 
-/// <summary>Measures a model batch by batch, over the whole set.</summary>
+/// <summary>
+/// Measures a model batch by batch, over the whole set. Threads may add batches at once; join and measure when all are there.
+/// </summary>
 public abstract class Evaluator
 {
     /// <summary>

@@ -31,9 +31,14 @@ public sealed class FeatureBank(BatchSource samples, Func<Batch, Tensor> feature
     {
         using var scope = new Scope();
         var classes = ClassTargets.Of(batch).Labels.ToArray<long>();
-        values.AddRange(features(batch).Detach().To(DType.Float32).ToArray<float>());
-        labels.AddRange(classes);
-        indices.AddRange(batch.Indices.Select(index => (long)index));
+        var found = features(batch).Detach().To(DType.Float32).ToArray<float>();
+        // Threads may add at once.
+        lock (values)
+        {
+            values.AddRange(found);
+            labels.AddRange(classes);
+            indices.AddRange(batch.Indices.Select(index => (long)index));
+        }
     }
 
     /// <summary>Adds the features of the other processes; all have the same afterwards, in the order of the samples.</summary>

@@ -262,7 +262,7 @@ internal static class CompareCommand
             TimeSpan.FromSeconds(parsed.GetValue(Seconds)),
             parsed.GetRequiredValue(DeviceName),
             parsed.GetValue(Mixed),
-            Environment.ProcessorCount,
+            ThreadLimit.Here.Count,
             !parsed.GetValue(CountOnly)
         );
         training?.Check(variants.Select(variant => variant.Name));
@@ -380,7 +380,7 @@ internal static class CompareCommand
 
     private static IEnumerable<ResolutionRow> Over(Variant[] variants, int[] sides, Terminal terminal, CancellationToken stop)
     {
-        Torch.Threads = Environment.ProcessorCount;
+        Torch.Threads = ThreadLimit.Here.Count;
         foreach (var variant in variants)
         foreach (var side in sides)
         {
@@ -444,11 +444,8 @@ internal static class CompareCommand
             var (name, value) in comparison.Configuration.Where(fact => comparison.Resolutions.Count > 0 || fact.Name != "receptive field")
         )
             terminal.Note($"{name}: {value}");
-        if (
-            Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core
-            && comparison.Rows.Any(row => row.ImagesPerSecond is not null)
-        )
-            terminal.Note(Advice.CoreType(core));
+        if (comparison.Rows.Any(row => row.ImagesPerSecond is not null) && Advice.OfCore() is { } advice)
+            terminal.Note(advice);
         foreach (var file in new[] { parsed.GetValue(CsvFile), parsed.GetValue(HtmlFile) }.Where(file => file is not null))
             terminal.Note($"file  {file}");
     }

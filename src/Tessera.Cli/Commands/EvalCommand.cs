@@ -97,7 +97,7 @@ internal static class EvalCommand
                 "fp32" => Precision.Fp32,
                 _ => subject.Bundle.Content.Precision,
             };
-            Torch.Threads = Environment.ProcessorCount;
+            Torch.Threads = ThreadLimit.Here.Count;
             using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
             Metrics Run(Action<int>? done) =>

@@ -84,7 +84,7 @@ internal static class ExplainCommand
         var bundle = Open(parsed);
         ModelLoading.ShowNotes(bundle.Notes, terminal);
         int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
-        Torch.Threads = Environment.ProcessorCount;
+        Torch.Threads = ThreadLimit.Here.Count;
         var folder = parsed.GetRequiredValue(Out);
         List<Explanation> explanations = [];
         List<Explained> results = [];

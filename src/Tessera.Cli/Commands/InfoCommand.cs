@@ -58,7 +58,7 @@ internal static class InfoCommand
                 $"libtorch {machine.Kernels}; {BlasLine(machine.Blas)}; {(machine.OneDnn is { } dnn ? $"oneDNN {dnn}" : "no oneDNN")}"
             ),
             ("attention", machine.FusedAttention ? "fused kernel" : "plain products (this libtorch has no fused kernel)"),
-            ("threads", $"{machine.Threads}"),
+            ("threads", $"{machine.Threads} (by {machine.ThreadsBy})"),
             .. machine.Float32Gflops is { } single ? [("peak", Peak(single, machine.Bfloat16Gflops))] : Array.Empty<(string, string)>(),
             ("memory", $"{Figures.Bytes(machine.FreeMemoryBytes)} free of {Figures.Bytes(machine.MemoryBytes)}"),
             (

@@ -58,7 +58,7 @@ internal static class PredictCommand
             var terminal = parsed.Terminal();
             var bundle = ModelBundle.Load(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
             var given = parsed.GetRequiredValue(Files);
-            Torch.Threads = Environment.ProcessorCount;
+            Torch.Threads = ThreadLimit.Here.Count;
             // Tracing costs a prediction of its own: it pays from the second file on.
             using var compiled =
                 parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);

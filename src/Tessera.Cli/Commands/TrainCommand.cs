@@ -202,9 +202,9 @@ internal static class TrainCommand
             view.Handle(happened);
         }
         using var experiment = start(Report);
-        // All processors, shared among the processes of the machine, unless the recipe says how many.
+        // All that this process may use, shared among the processes of the machine, unless the recipe says how many.
         if (experiment.Recipe.Train.Threads == 0)
-            Torch.Threads = Math.Max(1, Environment.ProcessorCount / (group?.LocalSize ?? 1));
+            Torch.Threads = ThreadLimit.Shared(group?.LocalSize ?? 1);
         if (terminal.Silent)
             return experiment.Train(interruption.Token).Completed ? ExitCode.Success : ExitCode.Interrupted;
         var cost = ModelCost.Count(experiment.Model);
@@ -272,8 +272,8 @@ internal static class TrainCommand
             $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, "
                 + $"{RecipeValue.Of(recipe.Train.Precision)} on {place}; run folder {Shown(experiment.Run.Path)}"
         );
-        if (Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } core)
-            terminal.Note(Advice.CoreType(core));
+        if (Advice.OfCore() is { } advice)
+            terminal.Note(advice);
         terminal.Note("");
     }
 

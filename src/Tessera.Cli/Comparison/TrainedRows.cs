@@ -45,7 +45,7 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
             ? Experiment.Resume(run.Path, view.Handle)
             : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
         if (experiment.Recipe.Train.Threads == 0)
-            Torch.Threads = Environment.ProcessorCount;
+            Torch.Threads = ThreadLimit.Here.Count;
         if (!File.Exists(run.ResultsPath))
         {
             var result = view.Run(() => experiment.Train(stop));

@@ -8,8 +8,8 @@ internal static class Advice
     internal static IReadOnlyList<string> For(MachineReport machine)
     {
         List<string> advice = [];
-        if (machine.Environment.TryGetValue("OPENBLAS_CORETYPE", out var core))
-            advice.Add(CoreType(core));
+        if (OfCore() is { } core)
+            advice.Add(core);
         if (machine.Blas is { Path: not null, IsOpenBlas: false } && !machine.Blas.Path.Contains("mkl", StringComparison.Ordinal))
             advice.Add(
                 $"{machine.Blas.Path} is not OpenBLAS, so matrix products can be ten times slower. "
@@ -58,7 +58,15 @@ internal static class Advice
         return advice;
     }
 
-    /// <summary>The most costly setting, and the most easily forgotten.</summary>
-    internal static string CoreType(string core) =>
-        $"OPENBLAS_CORETYPE={core} forces OpenBLAS to use the kernels of another processor, which can halve the speed: unset it.";
+    /// <summary>
+    /// On the most costly setting, and the most easily forgotten: a core that does without vectors that the processor has. Null where there
+    /// is none, as with one that is only called otherwise than the processor.
+    /// </summary>
+    internal static string? OfCore() =>
+        Environment.GetEnvironmentVariable("OPENBLAS_CORETYPE") is { Length: > 0 } forced
+        && BlasLibrary.Find().Core is { } core
+        && Torch.BetterBlasCore(core) is { } better
+            ? $"OPENBLAS_CORETYPE={forced} forces OpenBLAS to use the kernels of a lesser processor than this one, "
+                + $"which can halve the speed: unset it, and they are those of {better}."
+            : null;
 }

@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Machine;
 
@@ -32,6 +33,9 @@ internal sealed partial record MachineReport
     public required string? OneDnn { get; init; }
     public required bool FusedAttention { get; init; }
     public required int Threads { get; init; }
+
+    /// <summary>What limits the threads.</summary>
+    public required string ThreadsBy { get; init; }
     public required long MemoryBytes { get; init; }
     public required long FreeMemoryBytes { get; init; }
     public required int CudaDevices { get; init; }
@@ -51,7 +55,8 @@ internal sealed partial record MachineReport
     internal static MachineReport Collect(bool measure)
     {
         var processor = Processor.Read();
-        Torch.Threads = processor.Count;
+        var limit = ThreadLimit.Here;
+        Torch.Threads = limit.Count;
         var build = Torch.BuildInfo;
         var cuda = Cuda.Count;
         var (total, free) = Memory();
@@ -68,6 +73,7 @@ internal sealed partial record MachineReport
             OneDnn = Torch.HasOneDnn ? Match(DnnVersion(), build) ?? "of unknown version" : null,
             FusedAttention = Torch.HasOperator("aten::scaled_dot_product_attention"),
             Threads = Torch.Threads,
+            ThreadsBy = limit.Source,
             MemoryBytes = total,
             FreeMemoryBytes = free,
             CudaDevices = cuda,

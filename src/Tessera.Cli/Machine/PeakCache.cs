@@ -53,6 +53,8 @@ internal sealed class PeakCache(string path)
             [
                 device.Type == DeviceType.Cpu ? $"{Processor.Read().Name}, {Torch.Threads} threads" : $"{device}",
                 $"libtorch {Torch.Version}",
+                // The kernels that OpenBLAS has chosen make the peak.
+                .. device.Type == DeviceType.Cpu && BlasLibrary.Find().Core is { } core ? [$"OpenBLAS for {core}"] : Array.Empty<string>(),
                 $"{type}",
                 .. Settings
                     .Select(name => (name, Value: Environment.GetEnvironmentVariable(name)))

@@ -21,13 +21,18 @@ internal static class PeakMeasurement
         {
             using var scope = new Scope();
             var (a, b) = (Matrix(size, type, device), Matrix(size, type, device));
+            // Linear maps have kernels of our own in float32, products in general the library's: the peak is the faster of both.
+            Func<Tensor>[] products = [() => a.Matmul(b), () => Torch.Linear(a, b)];
             var operations = 2.0 * size * size * size;
             var budget = size == Largest ? Budget : Budget / 20;
-            var started = Stopwatch.GetTimestamp();
-            do
+            foreach (var product in products)
             {
-                best = Math.Max(best, operations / Seconds(a, b, device));
-            } while (Stopwatch.GetElapsedTime(started) < budget);
+                var started = Stopwatch.GetTimestamp();
+                do
+                {
+                    best = Math.Max(best, operations / Seconds(product, device));
+                } while (Stopwatch.GetElapsedTime(started) < budget / products.Length);
+            }
             if (8 * operations / best > Budget.TotalSeconds * 4)
                 break;
         }
@@ -38,11 +43,11 @@ internal static class PeakMeasurement
     private static Tensor Matrix(int size, DType type, Device device) =>
         (Torch.Arange(size * size, dtype: DType.Float32) * 0.7).Sin().Reshape(size, size).To(type).To(device);
 
-    private static double Seconds(Tensor a, Tensor b, Device device)
+    private static double Seconds(Func<Tensor> product, Device device)
     {
         using var scope = new Scope();
         var started = Stopwatch.GetTimestamp();
-        a.Matmul(b);
+        product();
         if (device.Type == DeviceType.Cuda)
             Cuda.Synchronize(Math.Max(0, device.Index));
         return Stopwatch.GetElapsedTime(started).TotalSeconds;

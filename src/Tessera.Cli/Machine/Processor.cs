@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Machine;
 
@@ -28,7 +29,7 @@ internal sealed record Processor(string Name, int Count, IReadOnlyList<string> V
         var flags = (Field(lines, "flags") ?? Field(lines, "Features") ?? "").Split(' ').ToHashSet();
         return new(
             Field(lines, "model name") ?? RuntimeInformation.ProcessArchitecture.ToString(),
-            Environment.ProcessorCount,
+            ThreadLimit.Processors,
             [.. Known.Where(k => flags.Contains(k.Flag)).Select(k => k.Name)],
             ReadLoad()
         );

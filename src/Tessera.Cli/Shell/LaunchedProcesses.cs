@@ -126,7 +126,7 @@ internal static partial class LaunchedProcesses
         Set("MASTER_PORT", port);
         start.Environment["MASTER_ADDR"] = "127.0.0.1";
         start.Environment[Variable] = "1";
-        start.Environment.TryAdd("OMP_NUM_THREADS", Math.Max(1, Environment.ProcessorCount / count).ToString(CultureInfo.InvariantCulture));
+        start.Environment.TryAdd(ThreadLimit.Variable, ThreadLimit.Shared(count).ToString(CultureInfo.InvariantCulture));
         if (timeout is { } seconds)
             start.Environment[WorkerEnvironment.TimeoutVariable] = seconds.ToString(CultureInfo.InvariantCulture);
         var process = Process.Start(start) ?? throw new InvalidOperationException("another process of this program could not be started");

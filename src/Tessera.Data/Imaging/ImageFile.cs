@@ -40,7 +40,12 @@ public sealed class ImageFile : IDisposable
     /// <param name="target">Takes on its size.</param>
     /// <param name="channels">1 or 3.</param>
     /// <exception cref="UnreadableImageException">A damaged file.</exception>
-    public void Decode(Raster target, int channels = 3) => new Strips(image, new(0, 0, Height, Width), channels).CopyTo(target);
+    public void Decode(Raster target, int channels = 3)
+    {
+        // Rows come in order: threads that share a file take turns.
+        lock (image)
+            new Strips(image, new(0, 0, Height, Width), channels).CopyTo(target);
+    }
 
     /// <summary>Decodes a part and resizes it.</summary>
     /// <remarks>
@@ -70,8 +75,12 @@ public sealed class ImageFile : IDisposable
         var factor = shrink && IsJpeg && interpolation != Interpolation.Nearest ? Factor(part, height, width) : 1;
         if (factor == 1)
         {
-            Resampling.Resize(canvas, new Strips(image, part, channels), height, width, interpolation, new(0, 0, part.Width, part.Height));
-            ReadRest(image, part.Top + part.Height);
+            var whole = new Box(0, 0, part.Width, part.Height);
+            lock (image)
+            {
+                Resampling.Resize(canvas, new Strips(image, part, channels), height, width, interpolation, whole);
+                ReadRest(image, part.Top + part.Height);
+            }
             return;
         }
         using var small = ImageDecoder.Load(path, file, rows: true, factor);

@@ -134,7 +134,8 @@ public sealed class Loader : BatchSource
     /// <summary>The batches of an epoch.</summary>
     /// <remarks>
     /// Each batch is made into tensors when it is asked for: the scope then open owns them; outside of all, dispose of the
-    /// batch after use. Leaving the enumeration early stops the workers.
+    /// batch after use. Leaving the enumeration early stops the workers. Several epochs, or one several times, may be enumerated at once;
+    /// each enumeration belongs to one thread at a time and refuses a second.
     /// </remarks>
     /// <param name="epoch">From 0.</param>
     /// <param name="skipBatches">Batches left out at the start, to go on in the middle of an epoch.</param>
@@ -143,7 +144,7 @@ public sealed class Loader : BatchSource
     {
         if (epoch < 0 || skipBatches < 0 || skipBatches > StepsPerEpoch)
             throw new DataException($"epoch {epoch} from batch {skipBatches} on: an epoch has {StepsPerEpoch} batches");
-        return Enumerate(epoch, skipBatches);
+        return new OneAtATime<Batch>(Enumerate(epoch, skipBatches));
     }
 
     private IEnumerable<Batch> Enumerate(int epoch, int start)

@@ -51,7 +51,21 @@ internal static unsafe class Library
         if (!File.Exists(list))
             return;
         foreach (var name in File.ReadLines(list))
+        {
+            if (name.StartsWith("libblas.", StringComparison.Ordinal) || name.StartsWith("liblapack.", StringComparison.Ordinal))
+                ChooseBlasCore();
             NativeLibrary.TryLoad(name, out _);
+        }
+    }
+
+    private static void ChooseBlasCore()
+    {
+        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable(BlasCore.Variable)))
+            BlasCore.Choose(
+                BlasCore.File,
+                own => BlasCore.Better(own, BlasCore.Features.Here),
+                (name, value) => _ = SetNativeEnvironment(name, value, overwrite: 1)
+            );
     }
 
     private static nint OfThisAbi(nint library, string path)

@@ -11,11 +11,16 @@ public static class Init
 
     private sealed class SkipRegion : IDisposable
     {
+        private readonly OwnThread thread = new("a region without initialisers");
         private readonly bool before = skipped;
 
         internal SkipRegion() => skipped = true;
 
-        public void Dispose() => skipped = before;
+        public void Dispose()
+        {
+            thread.CheckEnd();
+            skipped = before;
+        }
     }
 
     private static T Fill<T>(T tensor, Action<Tensor> fill)

@@ -31,6 +31,7 @@ public abstract class Optimizer
 {
     private readonly Dictionary<string, Dictionary<string, Tensor>> state = [];
     private readonly Dictionary<string, long> steps = [];
+    private readonly Exclusive stepping = new("another thread takes a step of this optimiser: one thread at a time must");
     private RecordedNumbers? recorded;
 
     /// <summary>An optimiser of the given groups.</summary>
@@ -93,7 +94,7 @@ public abstract class Optimizer
 
     /// <summary>One step with the gradients that the parameters hold.</summary>
     /// <exception cref="InvalidOperationException">
-    /// A graph is being recorded, and the step would repeat its numbers at every replay.
+    /// A graph is being recorded, and the step would repeat its numbers at every replay; or another thread takes a step.
     /// </exception>
     public void Step()
     {
@@ -101,6 +102,7 @@ public abstract class Optimizer
             throw new InvalidOperationException(
                 "a recorded step would repeat its learning rate and count at every replay: set the optimiser's Recordable first"
             );
+        using var alone = stepping.Enter();
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         Prepare(Groups.SelectMany(g => g.Parameters).Select(p => p.Parameter.Grad).OfType<Tensor>());

@@ -11,9 +11,10 @@ public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
     /// <param name="samplesPerSecond">Measured speed of the training.</param>
     public double Gflops(double samplesPerSecond) => GigaOperations * samplesPerSecond;
 
-    /// <summary>Rate of computing as a share of the peak; null where the peak is not known.</summary>
+    /// <summary>Share of the peak, at most 1: a training that is faster than what was measured has shown a higher peak.</summary>
     /// <param name="samplesPerSecond">Measured speed of the training.</param>
-    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Gflops(samplesPerSecond) / PeakGflops : null;
+    /// <returns>Null where the peak is not known.</returns>
+    public double? Share(double samplesPerSecond) => PeakGflops is > 0 ? Math.Min(1, Gflops(samplesPerSecond) / PeakGflops.Value) : null;
 
     internal IEnumerable<(string, JsonNode?)> Fields(double samplesPerSecond)
     {

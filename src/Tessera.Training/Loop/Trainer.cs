@@ -29,6 +29,9 @@ public sealed class Trainer : IDisposable
     private readonly Workers? workers;
     private readonly Device device;
     private readonly ThroughputMeter throughput = new();
+    private readonly Exclusive training = new(
+        "this trainer trains on another thread: make a trainer with a model of its own for each thread"
+    );
     private StepMetrics interval = StepMetrics.Empty;
     private long step;
     private long ahead;
@@ -39,7 +42,7 @@ public sealed class Trainer : IDisposable
     /// <param name="setup">Objective, data, schedule and options.</param>
     /// <param name="run">Folder for log and checkpoints; null keeps nothing. Of several processes only rank 0 has one.</param>
     /// <param name="report">Receives every event, on the thread that trains.</param>
-    /// <exception cref="RunException">Options that the method does not allow.</exception>
+    /// <exception cref="RunException">Options that the method does not allow, or nothing to learn.</exception>
     public Trainer(TrainingSetup setup, RunFolder? run = null, Action<TrainingEvent>? report = null)
     {
         Check(setup, run);
@@ -102,6 +105,11 @@ public sealed class Trainer : IDisposable
             );
         if (setup.Options.NonFinite == NonFiniteAction.Rollback && run is null && setup.Group is null or { IsFirst: true })
             throw new ArgumentException("rolling back needs a run with checkpoints", nameof(run));
+        if (setup.Phases.FirstOrDefault(phase => !phase.Learned.Any(p => p.Parameter.RequiresGrad)) is { } idle)
+            throw new RunException(
+                $"there is nothing to learn{(idle.Phase.Name.Length == 0 ? "" : $" in the phase {idle.Phase.Name}")}: "
+                    + "no parameter that the optimiser has requires a gradient"
+            );
         if (setup.Data.StepsPerEpoch == 0)
             throw new ArgumentException("there are no batches to train on", nameof(setup));
         if (setup.Test is not null && setup.Evaluator is null)
@@ -175,8 +183,10 @@ public sealed class Trainer : IDisposable
     /// The loss, or a gradient that was looked at, became infinite or not a number, and the recipe does not say to go on.
     /// </exception>
     /// <exception cref="StepMemoryException">Not even a single sample fits into memory.</exception>
+    /// <exception cref="InvalidOperationException">It trains on another thread.</exception>
     public TrainingResult Train(long until = long.MaxValue, CancellationToken stop = default)
     {
+        using var alone = training.Enter();
         setup.Objective.Train();
         ZeroGrad();
         if (nonFinite.RollsBack && recorder.Checkpoints?.All.Count == 0)

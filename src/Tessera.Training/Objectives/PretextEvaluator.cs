@@ -43,9 +43,13 @@ internal sealed class PretextEvaluator(
         using var scope = new Scope();
         double[] added = [.. losses(batch).Select(loss => loss.Detach().To(DType.Float64).Sum().ToDouble())];
         var hits = Bank is null ? 0 : Hits(batch);
-        for (var i = 0; i < sums.Length; i++)
-            sums[i] += added[i];
-        (count, right) = (count + batch.Count, right + hits);
+        // Threads may add at once.
+        lock (sums)
+        {
+            for (var i = 0; i < sums.Length; i++)
+                sums[i] += added[i];
+            (count, right) = (count + batch.Count, right + hits);
+        }
     }
 
     private int Hits(Batch batch)

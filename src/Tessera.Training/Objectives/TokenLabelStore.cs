@@ -184,14 +184,19 @@ public sealed class TokenLabelStore : IDisposable
 
     private Part Read(int part)
     {
-        if (parts.TryGetValue(part, out var known))
-            return known;
+        // Threads may ask at once.
+        lock (parts)
+            return parts.TryGetValue(part, out var known) ? known : parts[part] = Load(part);
+    }
+
+    private Part Load(int part)
+    {
         var path = PartPath(folder, part);
         if (!File.Exists(path))
             throw new RunException($"{path}: there is no such file; {Advice}");
         using var scope = new Scope();
         var read = TensorFile.Load(path);
-        return parts[part] = new(read["scores"].Keep(), read["classes"].Keep(), read["labels"].ToArray<long>());
+        return new(read["scores"].Keep(), read["classes"].Keep(), read["labels"].ToArray<long>());
     }
 
     /// <summary>Frees the maps in memory.</summary>

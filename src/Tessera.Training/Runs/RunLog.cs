@@ -53,10 +53,14 @@ public sealed class RunLog : IDisposable
         };
         foreach (var (name, value) in fields)
             line[name] = NonFiniteAsNull.Of(value);
-        events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
-        stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
-        stream.Flush();
-        events.Write(step, Scalars(line));
+        // Whole lines, whichever threads write.
+        lock (stream)
+        {
+            events ??= new EventFile(Path.GetDirectoryName(path)!, NextStep(), TimeProvider.System);
+            stream.Write(Encoding.UTF8.GetBytes(line.ToJsonString() + "\n"));
+            stream.Flush();
+            events.Write(step, Scalars(line));
+        }
     }
 
     /// <summary>Waits until all of it is on the disk.</summary>

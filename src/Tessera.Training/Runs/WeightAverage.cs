@@ -7,6 +7,7 @@ namespace Tessera.Training.Runs;
 /// </summary>
 public sealed class WeightAverage
 {
+    private readonly Exclusive adding = new("another thread adds to this average: one thread at a time must");
     private readonly List<string> sources = [];
     private readonly OrderedDictionary<string, Tensor> sums = [];
     private readonly OrderedDictionary<string, DType> types = [];
@@ -17,9 +18,11 @@ public sealed class WeightAverage
     /// <summary>Adds weights. The sums belong to the current scope, what is loaded is freed at once.</summary>
     /// <param name="source">Name of the weights in errors, such as their file.</param>
     /// <param name="load">Gives tensors by name, on the CPU.</param>
+    /// <exception cref="InvalidOperationException">Another thread adds to it.</exception>
     /// <exception cref="WeightAverageException">Names or shapes are not those of the first; it lists them.</exception>
     public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load)
     {
+        using var alone = adding.Enter();
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var weights = load();

@@ -16,6 +16,8 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
     // A model whose outputs are no numbers is measured all the same.
     private static readonly JsonSerializerOptions json = new() { NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals };
 
+    // Threads may add at once: the model runs beside itself, what it says is taken in batch after batch.
+    private readonly Lock gate = new();
     private readonly int[,] confusion = new int[classes, classes];
     private readonly (int Count, double Confidence, int Right)[] calibration = new (int, double, int)[bins];
     private readonly PriorityQueue<Mistake, (double, int)> worst = new();
@@ -58,8 +60,9 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
         using (new Scope())
             logProbabilities = logits.Detach().To(DType.Float64).LogSoftmax(1).ToArray<double>();
         var truth = labels.ToArray<long>();
-        for (var i = 0; i < truth.Length; i++)
-            Add(logProbabilities.AsSpan(i * classes, classes), (int)truth[i], indices[i]);
+        lock (gate)
+            for (var i = 0; i < truth.Length; i++)
+                Add(logProbabilities.AsSpan(i * classes, classes), (int)truth[i], indices[i]);
     }
 
     private void Add(ReadOnlySpan<double> row, int label, int index)

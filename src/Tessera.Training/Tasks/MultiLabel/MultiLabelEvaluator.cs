@@ -54,11 +54,19 @@ public sealed class MultiLabelEvaluator(
             throw new DataException(
                 "a model is measured by labels that are present or not: evaluation.transforms must not mix or smooth them"
             );
-        for (var i = 0; i < indices.Count; i++)
-        {
-            var row = (i * classes)..((i + 1) * classes);
-            samples.Add(new(indices[i], answers[row], [.. present[row].Select(value => value == 1)]));
-        }
+        Sample[] added =
+        [
+            .. indices.Select(
+                (index, i) =>
+                {
+                    var row = (i * classes)..((i + 1) * classes);
+                    return new Sample(index, answers[row], [.. present[row].Select(value => value == 1)]);
+                }
+            ),
+        ];
+        // Threads may add at once.
+        lock (samples)
+            samples.AddRange(added);
     }
 
     /// <inheritdoc/>
