@@ -13,14 +13,23 @@ public sealed class FileImages : ImageDataset
     /// <param name="paths">A file per image.</param>
     /// <param name="annotations">Annotations, one per image.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
+    /// <param name="channels">1 for grey images, 3 for colour.</param>
     /// <exception cref="DataException">Not one annotation per file.</exception>
-    public FileImages(string name, string split, IReadOnlyList<string> paths, Annotations annotations, Normalization? normalization = null)
+    public FileImages(
+        string name,
+        string split,
+        IReadOnlyList<string> paths,
+        Annotations annotations,
+        Normalization? normalization = null,
+        int channels = 3
+    )
         : base(name, split, annotations)
     {
         if (paths.Count != annotations.Count)
             throw new DataException($"{name} ({split}): {paths.Count} files and {annotations.Count} annotations");
         this.paths = paths;
         Normalization = normalization ?? Normalization.ImageNet;
+        Channels = channels;
     }
 
     /// <summary>A data set of files with a class each.</summary>
@@ -42,7 +51,18 @@ public sealed class FileImages : ImageDataset
         : this(name, split, paths, new ClassLabels(classNames, labels, $"{name} ({split})"), normalization) { }
 
     /// <inheritdoc/>
-    public override int Channels => 3;
+    public override int Channels { get; }
+
+    /// <summary>Whether a camera's orientation mark is followed; training leaves it. That of a TIFF always is.</summary>
+    public bool Orient { get; init; }
+
+    /// <summary>Most pixels that an image may have; a larger one is unreadable.</summary>
+    public long MaxPixels { get; init; } = ImageDecoder.LargestImage;
+
+    /// <summary>The same images, of which none may have more pixels than a number.</summary>
+    /// <param name="most">The number.</param>
+    public FileImages WithMaxPixels(long most) =>
+        new(Name, Split, paths, Annotations, Normalization, Channels) { Orient = Orient, MaxPixels = most };
 
     /// <inheritdoc/>
     public override int? Height => null;
@@ -66,14 +86,15 @@ public sealed class FileImages : ImageDataset
     /// <inheritdoc/>
     public override ImageFile Open(int index)
     {
+        var path = paths[index];
         try
         {
-            return ImageFile.Open(paths[index]);
+            return ImageFile.Open(path, Orient, MaxPixels);
         }
         catch (DataException error) when (error is not UnreadableImageException)
         {
             // A file that has gone or may not be read is an unreadable image too.
-            throw new UnreadableImageException(paths[index], error.Message);
+            throw new UnreadableImageException(path, error.Message);
         }
     }
 }

@@ -80,12 +80,13 @@ public abstract record ImageTask : TaskKind
     // Through the same loader as images that are measured.
     private static Tensor Read(string file, ImageFacts facts, Func<DataFacts, Pipeline> pipelineFor)
     {
-        var raster = new Raster();
-        ImageDecoder.Decode(file, raster, facts.Channels, orient: true);
-        var (channels, height, width) = (raster.Channels, raster.Height, raster.Width);
-        var values = raster.Values.ToArray();
-        var image = new MemoryImages(file, "given", new Unlabelled(1), values, channels, height, width, facts.Normalization);
-        return new Loader(image, pipelineFor(facts with { Height = height, Width = width }), 1, workers: 0).Epoch(0).First().Inputs;
+        var images = new FileImages(file, "given", [file], new Unlabelled(1), facts.Normalization, facts.Channels) { Orient = true };
+        int height,
+            width;
+        using (var opened = ImageFile.Open(file, orient: true))
+            (height, width) = (opened.Height, opened.Width);
+        var pipeline = pipelineFor(facts with { Height = height, Width = width });
+        return new Loader(images, pipeline, 1, workers: 0, replacement: Replacement.Never).Epoch(0).First().Inputs;
     }
 }
 
