@@ -45,9 +45,9 @@ public static class ImageDecoder
     internal static byte[] ReadFile(string path)
     {
         Vips.Start();
-        return Vips.IsRegularFile(path) || !Path.Exists(path)
-            ? DataFiles.ReadAll(path)
-            : throw new UnreadableImageException(path, "not a file but a folder, a pipe or a device");
+        return Vips.IsNoFile(path)
+            ? throw new UnreadableImageException(path, "not a file but a folder, a pipe or a device")
+            : DataFiles.ReadAll(path);
     }
 
     internal static VipsImage Load(string path, ReadOnlySpan<byte> file, Opening opening)

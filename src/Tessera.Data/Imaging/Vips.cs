@@ -70,7 +70,7 @@ internal static partial class Vips
     }
 
     // Of its decoders of fax, of JPEG inside of TIFF.
-    private static readonly string[] damage = ["Premature EOF at line", "Line length mismatch", "Corrupt JPEG data", "Premature end of JPEG"];
+    private static readonly string[] damage = ["Premature EO", "Line length mismatch", "Corrupt JPEG data", "Premature end of JPEG"];
 
     /// <summary>Whether a message lies in the buffer that all threads share.</summary>
     internal static unsafe bool HasError => *(byte*)ErrorBuffer() != 0;
@@ -83,8 +83,8 @@ internal static partial class Vips
         return text;
     }
 
-    /// <summary>Whether a path is a file with contents, and no folder, pipe or device; it is not opened.</summary>
-    internal static bool IsRegularFile(string path) => TestFile(path, 1) != 0;
+    /// <summary>Whether a path is there and no file, but a folder, a pipe or a device; it is not opened.</summary>
+    internal static bool IsNoFile(string path) => TestFile(path, 16) != 0 && TestFile(path, 1) == 0;
 
     [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Init(string program);

@@ -28,7 +28,6 @@ internal sealed unsafe class VipsImage : IDisposable
     private readonly string path;
     private readonly ImageFormat format;
     private readonly Opening opening;
-    private readonly bool premultiplied;
 
     // The file's bytes in native memory: libvips reads them again and again until the image goes.
     private byte* memory;
@@ -41,9 +40,9 @@ internal sealed unsafe class VipsImage : IDisposable
     // What was known of messages before the image was opened.
     private long mark;
 
-    private VipsImage(string path, ImageFormat format, Opening opening, ReadOnlySpan<byte> file, bool premultiplied)
+    private VipsImage(string path, ImageFormat format, Opening opening, ReadOnlySpan<byte> file)
     {
-        (this.path, this.format, this.opening, this.premultiplied) = (path, format, opening, premultiplied);
+        (this.path, this.format, this.opening) = (path, format, opening);
         length = file.Length;
         memory = (byte*)NativeMemory.Alloc((nuint)length);
         file.CopyTo(new Span<byte>(memory, length));
@@ -92,13 +91,14 @@ internal sealed unsafe class VipsImage : IDisposable
             default:
                 break;
         }
-        var tags = format == ImageFormat.Tiff ? TiffTags.Read(file) : default;
-        if (tags.Obstacle is { } obstacle)
-            throw new UnreadableImageException(path, obstacle);
         if (format == ImageFormat.Tiff)
+        {
+            if (TiffTags.Obstacle(file) is { } obstacle)
+                throw new UnreadableImageException(path, obstacle);
             opening = opening with { Orient = true };
+        }
         var whole = format == ImageFormat.Jpeg ? JpegSegments.WithoutStrays(file) : null;
-        var image = new VipsImage(path, format, opening, whole ?? file, tags.IsPremultiplied);
+        var image = new VipsImage(path, format, opening, whole ?? file);
         try
         {
             if (image.handle == 0)
@@ -292,8 +292,6 @@ internal sealed unsafe class VipsImage : IDisposable
                 narrow[i] = (byte)(wide[i] >> 8);
             pixels = narrow;
         }
-        if (premultiplied && bands == 4)
-            pixels = Divided(pixels);
         var first = target.Plane(0).Slice(start, count);
         if (target.Channels == 3 && bands == 3)
             Lanes.Split(pixels, first, target.Plane(1).Slice(start, count), target.Plane(2).Slice(start, count));
@@ -304,17 +302,6 @@ internal sealed unsafe class VipsImage : IDisposable
     }
 
     private bool IsCmyk => Bands == 4 && Vips.Interpretation(Handle) == Cmyk;
-
-    // Colours that were multiplied by alpha, before they were.
-    private static byte[] Divided(ReadOnlySpan<byte> pixels)
-    {
-        var result = pixels.ToArray();
-        for (var i = 0; i < result.Length; i += 4)
-            if (result[i + 3] is var alpha and not (0 or 255))
-                for (var c = i; c < i + 3; c++)
-                    result[c] = (byte)Math.Min(255, 255 * result[c] / alpha);
-        return result;
-    }
 
     private static void Convert(ReadOnlySpan<byte> source, int bands, bool cmyk, Span<byte> first, Span<byte> second, Span<byte> third)
     {

@@ -76,6 +76,6 @@ internal static partial class VipsRemarks
     }
 
     // The part of libvips that has a message, in front of it.
-    [GeneratedRegex("^(Vips|vips|tiff|jpeg|png|webp)[A-Za-z0-9_]*: ")]
+    [GeneratedRegex("^((Vips|vips|tiff|jpeg|png|webp)[A-Za-z0-9_]*: )+")]
     private static partial Regex Speaker();
 }

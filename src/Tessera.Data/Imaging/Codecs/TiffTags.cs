@@ -3,36 +3,29 @@ using System.Buffers.Binary;
 namespace Tessera.Data.Imaging.Codecs;
 
 /// <summary>The tags of the first image of a TIFF file that decide how it is read.</summary>
-internal readonly record struct TiffTags
+internal static class TiffTags
 {
     private const int BitsPerSample = 258,
         Photometric = 262,
         Planes = 284,
         TileWidth = 322,
-        ExtraSamples = 338,
         SampleFormat = 339;
 
-    /// <summary>Why the image is not read; null where nothing speaks against it.</summary>
-    internal string? Obstacle { get; private init; }
-
-    /// <summary>Whether colours were multiplied by alpha.</summary>
-    internal bool IsPremultiplied { get; private init; }
-
-    /// <summary>Reads the tags; where they are damaged, the decoder will say so.</summary>
-    internal static TiffTags Read(ReadOnlySpan<byte> file)
+    /// <summary>Why the image is not read and what to do; null where nothing speaks against it, or the tags are damaged.</summary>
+    internal static string? Obstacle(ReadOnlySpan<byte> file)
     {
         var little = file[0] == 'I';
         var big = file.Length >= 16 && UInt(file, 2, 2, little) == 43;
         var directory = big ? UInt(file, 8, 8, little) : UInt(file, 4, 4, little);
         var (counts, width) = big ? (8, 20) : (2, 12);
         if (directory is null || UInt(file, directory.Value, counts, little) is not { } count || count > 4096)
-            return default;
-        var (bits, format, photometric, planes, tiled, extra) = (1ul, 1ul, 1ul, 1ul, false, 0ul);
+            return null;
+        var (bits, format, photometric, planes, tiled) = (1ul, 1ul, 1ul, 1ul, false);
         for (var i = 0ul; i < count; i++)
         {
             var entry = directory.Value + (ulong)counts + i * (ulong)width;
             if (UInt(file, entry, 2, little) is not { } tag || First(file, entry, big, little) is not { } value)
-                return default;
+                return null;
             switch (tag)
             {
                 case BitsPerSample:
@@ -47,9 +40,6 @@ internal readonly record struct TiffTags
                 case TileWidth:
                     tiled = true;
                     break;
-                case ExtraSamples:
-                    extra = value;
-                    break;
                 case SampleFormat:
                     format = value;
                     break;
@@ -57,18 +47,13 @@ internal readonly record struct TiffTags
                     break;
             }
         }
-        var obstacle =
-            format == 2 ? $"signed values of {bits} bits"
-            : format is 3 or 5 or 6 ? $"floating-point values of {bits} bits"
-            : bits is not (1 or 2 or 4 or 8 or 16) ? $"{bits} bits per value"
-            : photometric is 8 or 9 or 10 ? "CIELab colours"
-            : planes == 2 && tiled ? "tiles with a plane per channel"
+        const string values = "which are not read: store it with 8 or 16 bits per value";
+        return format == 2 ? $"a TIFF with signed values of {bits} bits, {values}"
+            : format is 3 or 5 or 6 ? $"a TIFF with floating-point values of {bits} bits, {values}"
+            : bits is not (1 or 2 or 4 or 8 or 16) ? $"a TIFF with {bits} bits per value, {values}"
+            : photometric is 8 or 9 or 10 ? "a TIFF with CIELab colours, which are not read: store it as RGB"
+            : planes == 2 && tiled ? "a TIFF with tiles of one channel each, which are not read: store its channels together"
             : null;
-        return new()
-        {
-            Obstacle = obstacle is null ? null : $"a TIFF with {obstacle}, which are not read: store it with 8 or 16 bits per value, as RGB or grey",
-            IsPremultiplied = extra == 1 && photometric == 2,
-        };
     }
 
     // The first value of an entry, which stands in it or where it says.
