@@ -15,7 +15,11 @@ public sealed class SuspiciousImagesTests : IDisposable
     public void Nothing_is_suspicious_of_usual_images()
     {
         foreach (var path in Directory.GetFiles(Repository.Folder("samples", "images")))
-            Assert.Empty(SuspiciousImages.Find(path));
+            // One of them is.
+            Assert.Equal(
+                Path.GetFileName(path) == "grey16.png" ? ["all pixels have the same value (4660)"] : [],
+                SuspiciousImages.Find(path)
+            );
         Assert.Empty(SuspiciousImages.Find(Path.Combine(Repository.Folder("samples", "scene"), "scene.jpg")));
     }
 
@@ -45,10 +49,10 @@ public sealed class SuspiciousImagesTests : IDisposable
         Assert.Equal([$"the last 64 of {jpeg.Length + 64} bytes are 0"], Find([.. jpeg, .. new byte[64]]));
         var table = jpeg.AsSpan().IndexOf([(byte)0xFF, (byte)0xDB]);
         Assert.Equal(["3 bytes of the header belong to no segment"], Find([.. jpeg[..table], 1, 2, 3, .. jpeg[table..]]));
-        Assert.Equal(
-            ["the decoder remarks: Corrupt JPEG data: 3 extraneous bytes before marker 0xd9"],
-            Find([.. jpeg[..^2], 0, 0, 0, .. jpeg[^2..]])
-        );
+        var version = jpeg.AsSpan().IndexOf("JFIF\0"u8) + 5;
+        byte[] newer = [.. jpeg];
+        newer[version] = 3;
+        Assert.Equal(["the decoder remarks: Warning: unknown JFIF revision number 3.01"], Find(newer));
         Assert.Throws<UnreadableImageException>(() => Find(jpeg[..(jpeg.Length / 2)]));
     }
 }

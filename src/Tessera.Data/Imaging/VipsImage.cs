@@ -10,7 +10,7 @@ internal delegate void PixelRows(ReadOnlySpan<byte> pixels, int row, int height)
 /// <param name="Shrink">JPEG: 2, 4 or 8 decodes to that part of the size.</param>
 /// <param name="Orient">Whether a camera's orientation mark is followed; that of a TIFF always is.</param>
 /// <param name="MaxPixels">Most pixels that it may have.</param>
-internal readonly record struct Opening(int Shrink = 1, bool Orient = false, long MaxPixels = ImageDecoder.LargestImage);
+internal sealed record Opening(int Shrink = 1, bool Orient = false, long MaxPixels = ImageDecoder.LargestImage);
 
 /// <summary>An image that libvips has opened; decoded when its pixels are asked for, from top to bottom.</summary>
 internal sealed unsafe class VipsImage : IDisposable
@@ -51,9 +51,9 @@ internal sealed unsafe class VipsImage : IDisposable
             handle = Open(format, memory, length, opening);
     }
 
-    private VipsImage(string path, ImageFormat format, PixelBlock block)
+    private VipsImage(string path, ImageFormat format, Opening opening, PixelBlock block)
     {
-        (this.path, this.format, this.block) = (path, format, block);
+        (this.path, this.format, this.opening, this.block) = (path, format, opening, block);
         using var shared = VipsRemarks.Shared();
         handle = Vips.FromMemory(block.Memory, (nuint)block.Length, block.Width, block.Height, block.Bands, UnsignedByte);
     }
@@ -83,11 +83,11 @@ internal sealed unsafe class VipsImage : IDisposable
         switch (format)
         {
             case ImageFormat.Gif:
-                return new(path, format, Gif.Read(path, file, opening.MaxPixels));
+                return new(path, format, opening, Gif.Read(path, file, opening.MaxPixels));
             case ImageFormat.Bmp:
-                return new(path, format, Bmp.Read(path, file, opening.MaxPixels));
+                return new(path, format, opening, Bmp.Read(path, file, opening.MaxPixels));
             case ImageFormat.Pnm:
-                return new(path, format, Pnm.Read(path, file, opening.MaxPixels));
+                return new(path, format, opening, Pnm.Read(path, file, opening.MaxPixels));
             default:
                 break;
         }
