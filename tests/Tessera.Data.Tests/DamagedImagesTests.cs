@@ -217,7 +217,10 @@ public sealed class DamagedImagesTests : IDisposable
     [Fact]
     public void An_error_without_words_gets_some()
     {
-        var error = Refused([0x89, .. "PNG"u8, 1, 2, 3, 4, 5, 6, 7, 8, 9], "cannot be decoded as PNG: damaged, or of a kind that is not read");
+        var error = Refused(
+            [0x89, .. "PNG"u8, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+            "cannot be decoded as PNG: damaged, or of a kind that is not read"
+        );
         Assert.EndsWith("read", error.Message, StringComparison.Ordinal);
     }
 

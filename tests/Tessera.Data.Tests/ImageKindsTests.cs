@@ -95,9 +95,9 @@ public sealed class ImageKindsTests : IDisposable
         {
             int[] order =
             [
-                .. ((int, int)[])[(0, 8), (4, 8), (2, 4), (1, 2)] is var passes
-                    ? passes.SelectMany(pass => Enumerable.Range(0, height).Where(row => row >= pass.Item1 && (row - pass.Item1) % pass.Item2 == 0))
-                    : [],
+                .. new[] { (Start: 0, Step: 8), (4, 8), (2, 4), (1, 2) }.SelectMany(pass =>
+                    Enumerable.Range(0, height).Where(row => row >= pass.Start && (row - pass.Start) % pass.Step == 0)
+                ),
             ];
             int[] colors = [.. Enumerable.Range(0, height).Select(row => row * row % 3)];
             var plain = Decode(ImageBytes.Gif(2, height, [.. colors.SelectMany(c => new[] { c, 3 })]), height, 2);
@@ -218,10 +218,7 @@ public sealed class ImageKindsTests : IDisposable
             var error = Assert.Throws<UnreadableImageException>(() => ImageFile.Open(path, maxPixels: count - 1));
             Assert.Equal($"{image.Width}x{image.Height} pixels: more than {count - 1} (data.max_pixels)", error.Problem);
         }
-        Refused(
-            [.. "P6 20000 20000 255\n"u8],
-            "20000x20000 pixels: more than 178956970 (data.max_pixels)"
-        );
+        Refused([.. "P6 20000 20000 255\n"u8], "20000x20000 pixels: more than 178956970 (data.max_pixels)");
     }
 
     [Fact]

@@ -152,11 +152,7 @@ public sealed class MutationTests : IDisposable
         Mutations.Check<DataException>(parser, [.. cases.Select(c => (c.Good, Through(c.Read)))]);
 
     private void Check(string parser, IEnumerable<byte[]> good, Action<string> read, long? largest = null) =>
-        Mutations.Check<DataException>(
-            parser,
-            [.. good.Select(file => (file, Through(read)))],
-            largest ?? Mutations.UsualAllocation
-        );
+        Mutations.Check<DataException>(parser, [.. good.Select(file => (file, Through(read)))], largest ?? Mutations.UsualAllocation);
 
     private Action<byte[]> Through(Action<string> read) => bytes => read(folder.Write("file", bytes));
 

@@ -36,11 +36,7 @@ public static class Mutations
     /// <param name="parser">Its name, in the figures and below tests/regressions.</param>
     /// <param name="cases">Files that are whole, damaged in turn, and what reads each to its end.</param>
     /// <param name="largest">Bytes that reading one file may allocate.</param>
-    public static void Check<TError>(
-        string parser,
-        IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases,
-        long largest = UsualAllocation
-    )
+    public static void Check<TError>(string parser, IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases, long largest = UsualAllocation)
         where TError : Exception
     {
         var count = Count;

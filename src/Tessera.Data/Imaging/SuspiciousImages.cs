@@ -66,7 +66,10 @@ public static class SuspiciousImages
         internal int Largest { get; private set; }
 
         internal string LastColor =>
-            string.Join(", ", image.IsWide ? MemoryMarshal.Cast<byte, ushort>(color).ToArray().Select(v => (int)v) : color.Select(v => (int)v));
+            string.Join(
+                ", ",
+                image.IsWide ? MemoryMarshal.Cast<byte, ushort>(color).ToArray().Select(v => (int)v) : color.Select(v => (int)v)
+            );
 
         private void Take(ReadOnlySpan<byte> pixels, int top, int height)
         {

@@ -15,6 +15,10 @@ internal static partial class Vips
     private const string GLib = "glib-2.0";
     private const string GObject = "gobject-2.0";
 
+    // What GLib tells of a path.
+    private const int IsRegular = 1;
+    private const int Exists = 16;
+
     static unsafe Vips()
     {
         NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
@@ -84,7 +88,7 @@ internal static partial class Vips
     }
 
     /// <summary>Whether a path is there and no file, but a folder, a pipe or a device; it is not opened.</summary>
-    internal static bool IsNoFile(string path) => TestFile(path, 16) != 0 && TestFile(path, 1) == 0;
+    internal static bool IsNoFile(string path) => TestFile(path, Exists) != 0 && TestFile(path, IsRegular) == 0;
 
     [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Init(string program);

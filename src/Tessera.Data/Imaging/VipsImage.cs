@@ -102,7 +102,7 @@ internal sealed unsafe class VipsImage : IDisposable
         try
         {
             if (image.handle == 0)
-                throw image.Failure(0);
+                throw image.Failure();
             PixelBlock.CheckSize(path, image.Height, image.Width, opening.MaxPixels);
             return image;
         }
@@ -134,18 +134,7 @@ internal sealed unsafe class VipsImage : IDisposable
         nint image;
         var failed = format switch
         {
-            ImageFormat.Jpeg => Vips.LoadJpeg(
-                memory,
-                size,
-                out image,
-                "fail_on",
-                FailOnError,
-                "access",
-                access,
-                "shrink",
-                shrink,
-                0
-            ),
+            ImageFormat.Jpeg => Vips.LoadJpeg(memory, size, out image, "fail_on", FailOnError, "access", access, "shrink", shrink, 0),
             ImageFormat.Png => Vips.LoadPng(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
             ImageFormat.WebP => Vips.LoadWebP(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
             ImageFormat.Tiff => Vips.LoadTiff(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
@@ -185,7 +174,7 @@ internal sealed unsafe class VipsImage : IDisposable
                 using (VipsRemarks.Shared())
                     pixels = region == 0 ? 0 : Vips.Fetch(region, part.Left, top, part.Width, height, out bytes);
                 if (pixels == 0)
-                    throw Failure(top + height);
+                    throw Failure();
                 try
                 {
                     rows(new ReadOnlySpan<byte>((void*)pixels, checked((int)bytes)), top - part.Top, height);
@@ -217,11 +206,11 @@ internal sealed unsafe class VipsImage : IDisposable
         return alone.Take();
     }
 
-    // Decodes the same rows again, while nothing else is decoded.
-    private UnreadableImageException Failure(int bottom)
+    // Decodes the file again up to where it fails, while nothing else is decoded.
+    private UnreadableImageException Failure()
     {
         using var alone = VipsRemarks.Alone();
-        Decode(memory, length, bottom);
+        Decode(memory, length, int.MaxValue);
         var text = VipsRemarks.Text(alone.Take());
         return new(path, $"cannot be decoded as {Name}: {(text.Length > 0 ? text : "damaged, or of a kind that is not read")}");
     }

@@ -183,7 +183,8 @@ internal static class Bmp
         for (var i = 0; i < 3; i++)
         {
             var largest = masks[i] >> BitOperations.TrailingZeroCount(masks[i]);
-            to[i] = masks[i] == 0 ? (byte)0 : (byte)((ulong)((pixel & masks[i]) >> BitOperations.TrailingZeroCount(masks[i])) * 255 / largest);
+            to[i] =
+                masks[i] == 0 ? (byte)0 : (byte)((ulong)((pixel & masks[i]) >> BitOperations.TrailingZeroCount(masks[i])) * 255 / largest);
         }
     }
 

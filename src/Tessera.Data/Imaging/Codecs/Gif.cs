@@ -177,7 +177,10 @@ internal static class Gif
                     throw new UnreadableImageException(path, $"damaged GIF: code {code} has no meaning after {written} pixels");
                 var length = code < clear ? 1 : lengths[code];
                 if (length > pixels.Length - written)
-                    throw new UnreadableImageException(path, $"damaged GIF: its data give more than the {pixels.Length} pixels of the frame");
+                    throw new UnreadableImageException(
+                        path,
+                        $"damaged GIF: its data give more than the {pixels.Length} pixels of the frame"
+                    );
                 if (code < clear)
                     pixels[written] = (byte)code;
                 else
