@@ -93,9 +93,10 @@ public sealed class ImageKindsTests : IDisposable
         // As many rows as have all four passes, and fewer.
         foreach (var height in new[] { 1, 2, 3, 5, 8, 17 })
         {
+            (int Start, int Step)[] passes = [(0, 8), (4, 8), (2, 4), (1, 2)];
             int[] order =
             [
-                .. new[] { (Start: 0, Step: 8), (4, 8), (2, 4), (1, 2) }.SelectMany(pass =>
+                .. passes.SelectMany(pass =>
                     Enumerable.Range(0, height).Where(row => row >= pass.Start && (row - pass.Start) % pass.Step == 0)
                 ),
             ];
