@@ -22,6 +22,9 @@ internal static class DataFiles
     /// <summary>All bytes of a file that is held in memory as a whole.</summary>
     internal static byte[] ReadAll(string path)
     {
+        // Opening a pipe or a device may wait for ever; to the system they are as empty as an empty file.
+        if (new FileInfo(path) is { Exists: true, Length: 0 })
+            return [];
         using var file = Open(path);
         if (file.Length > Array.MaxLength)
             throw new DataFormatException(path, null, $"{file.Length} bytes: too large");

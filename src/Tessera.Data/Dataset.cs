@@ -37,6 +37,10 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <exception cref="DataException">Not one annotation per sample.</exception>
     public abstract Dataset Relabelled(Annotations annotations);
 
+    /// <summary>The same samples, of which no image file may have more pixels than a number; samples of other kinds stay as they are.</summary>
+    /// <param name="most">The number.</param>
+    public virtual Dataset WithMaxPixels(long most) => this;
+
     /// <summary>Refuses annotations of other samples.</summary>
     private protected Annotations Checked(Annotations annotations) =>
         annotations.Count == Count

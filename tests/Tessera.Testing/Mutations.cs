@@ -36,16 +36,10 @@ public static class Mutations
     /// <param name="parser">Its name, in the figures and below tests/regressions.</param>
     /// <param name="cases">Files that are whole, damaged in turn, and what reads each to its end.</param>
     /// <param name="largest">Bytes that reading one file may allocate.</param>
-    /// <param name="share">One in so many of <see cref="Count"/>, for parsers that are slow.</param>
-    public static void Check<TError>(
-        string parser,
-        IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases,
-        long largest = UsualAllocation,
-        int share = 1
-    )
+    public static void Check<TError>(string parser, IReadOnlyList<(byte[] Good, Action<byte[]> Read)> cases, long largest = UsualAllocation)
         where TError : Exception
     {
-        var count = Count / share;
+        var count = Count;
         foreach (var (good, read) in cases)
             read(good);
         foreach (var known in Regressions(parser))

@@ -30,6 +30,7 @@ public sealed class FileImages : ImageDataset
             throw new DataException($"{name} ({split}): {paths.Count} files and {annotations.Count} annotations");
         this.paths = paths;
         Normalization = normalization ?? Normalization.ImageNet;
+        Channels = channels;
     }
 
     /// <summary>A data set of files with a class each.</summary>
@@ -53,6 +54,24 @@ public sealed class FileImages : ImageDataset
     /// <inheritdoc/>
     public override int Channels { get; }
 
+    /// <summary>
+    /// Whether a camera's orientation mark is followed: by default, so that a model sees every image as people do, in training, evaluation
+    /// and prediction alike. That of a TIFF always is.
+    /// </summary>
+    public bool Orient { get; init; } = true;
+
+    /// <summary>Most pixels that an image may have; a larger one is unreadable.</summary>
+    public long MaxPixels { get; init; } = ImageDecoder.LargestImage;
+
+    /// <inheritdoc/>
+    public override FileImages WithMaxPixels(long most) =>
+        new(Name, Split, paths, Annotations, Normalization, Channels)
+        {
+            Orient = Orient,
+            MaxPixels = most,
+            Remarks = Remarks,
+        };
+
     /// <inheritdoc/>
     public override int? Height => null;
 
@@ -75,14 +94,15 @@ public sealed class FileImages : ImageDataset
     /// <inheritdoc/>
     public override ImageFile Open(int index)
     {
+        var path = paths[index];
         try
         {
-            return ImageFile.Open(paths[index]);
+            return ImageFile.Open(path, Orient, MaxPixels);
         }
         catch (DataException error) when (error is not UnreadableImageException)
         {
             // A file that has gone or may not be read is an unreadable image too.
-            throw new UnreadableImageException(paths[index], error.Message);
+            throw new UnreadableImageException(path, error.Message);
         }
     }
 }

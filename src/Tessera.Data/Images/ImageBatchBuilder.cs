@@ -64,7 +64,7 @@ internal sealed class ImageBatchBuilder : BatchBuilder
                     view.Take();
                 return index;
             }
-            catch (UnreadableImageException error)
+            catch (UnreadableImageException error) when (replacement != Replacement.Never)
             {
                 unreadable.Add(new(index, dataset.SampleName(index), error.Problem));
                 if (replacement == Replacement.None)

@@ -61,13 +61,13 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
         (random, current) = (draws, index);
         canvas.Begin();
         var done = 0;
-        // Of a file, only the part that the first transform wants is decoded.
-        if (imageTransforms is [RandomResizedCrop crop, ..] && dataset.Open(index) is { } file)
+        // Of a file, only what the first transform wants is decoded.
+        if (imageTransforms is [var first, ..] && dataset.Open(index) is { } file)
         {
             using (file)
             {
                 original = new(file.Height, file.Width);
-                crop.Apply(canvas, file, pipeline.ShrinkOnLoad, ref random);
+                first.Apply(canvas, file, dataset.Channels, pipeline.ShrinkOnLoad, ref random);
             }
             done = 1;
         }

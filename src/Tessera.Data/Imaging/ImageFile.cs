@@ -2,8 +2,8 @@ namespace Tessera.Data.Imaging;
 
 /// <summary>An image in a file: its size is known, and only the parts that are asked for are decoded.</summary>
 /// <remarks>
-/// Rows below the part that is wanted are not decoded in a JPEG that has its end: of damage there the decoder says nothing anyway.
-/// In all other files they are, so that a file that was cut off is found with any part.
+/// Rows below the part that is wanted are not decoded in a JPEG that has its end: damage there is not found, and touches no pixel of the
+/// part. In all other files they are, so that a file that was cut off is found with any part.
 /// </remarks>
 public sealed class ImageFile : IDisposable
 {
@@ -11,17 +11,24 @@ public sealed class ImageFile : IDisposable
     private readonly byte[] file;
     private readonly VipsImage image;
 
-    private ImageFile(string path, byte[] file) => (this.path, this.file, image) = (path, file, ImageDecoder.Load(path, file, rows: true));
+    private readonly Opening opening;
+
+    private ImageFile(string path, byte[] file, Opening opening) =>
+        (this.path, this.file, this.opening, image) = (path, file, opening, ImageDecoder.Load(path, file, opening));
 
     /// <summary>Opens a file and reads its header.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="orient">Whether a camera's orientation mark is followed; that of a TIFF always is.</param>
+    /// <param name="maxPixels">Most pixels that it may have.</param>
     /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
-    public static ImageFile Open(string path) => new(path, DataFiles.ReadAll(path));
+    public static ImageFile Open(string path, bool orient = false, long maxPixels = ImageDecoder.LargestImage) =>
+        new(path, ImageDecoder.ReadFile(path), new(Orient: orient, MaxPixels: maxPixels));
 
     /// <summary>Reads the header of a file that is in memory.</summary>
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">Its bytes, which have to stay as they are.</param>
     /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
-    public static ImageFile Open(string path, byte[] file) => new(path, file);
+    public static ImageFile Open(string path, byte[] file) => new(path, file, new());
 
     /// <summary>Rows.</summary>
     public int Height => image.Height;
@@ -72,7 +79,8 @@ public sealed class ImageFile : IDisposable
             || part.Left > Width - part.Width
         )
             throw new ArgumentOutOfRangeException(nameof(part), part, $"not inside of an image of {Height}x{Width}");
-        var factor = shrink && IsJpeg && interpolation != Interpolation.Nearest ? Factor(part, height, width) : 1;
+        // A JPEG without its end is decoded whole: a smaller one might not need what is missing.
+        var factor = shrink && HasEnd && interpolation != Interpolation.Nearest ? Factor(part, height, width) : 1;
         if (factor == 1)
         {
             var whole = new Box(0, 0, part.Width, part.Height);
@@ -83,7 +91,7 @@ public sealed class ImageFile : IDisposable
             }
             return;
         }
-        using var small = ImageDecoder.Load(path, file, rows: true, factor);
+        using var small = ImageDecoder.Load(path, file, opening with { Shrink = factor });
         // The part may begin and end between the pixels of the smaller image; pixels that it touches are read.
         var scale = (double)factor;
         var box = new Box(

@@ -15,6 +15,10 @@ internal static partial class Vips
     private const string GLib = "glib-2.0";
     private const string GObject = "gobject-2.0";
 
+    // What GLib tells of a path.
+    private const int IsRegular = 1;
+    private const int Exists = 16;
+
     static unsafe Vips()
     {
         NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
@@ -24,12 +28,9 @@ internal static partial class Vips
         // for twice.
         SetConcurrency(1);
         SetCacheSize(0);
-        // Loaders that libvips itself does not trust with foreign files stay shut.
+        // Loaders that libvips itself does not trust with foreign files stay shut, ImageMagick among them.
         BlockUntrusted(1);
-        // Of those, the two that BMP and PNM come through: the decoder looks at a file's first bytes before it gets here.
-        BlockClass("VipsForeignLoadMagick", 0);
-        BlockClass("VipsForeignLoadPpm", 0);
-        SilenceWarnings("VIPS", 16, &Silent, 0);
+        SetWarningHandler("VIPS", 16, &OnWarning, 0);
     }
 
     /// <summary>Loads the library, or says what to install.</summary>
@@ -63,17 +64,31 @@ internal static partial class Vips
             : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
     }
 
-    // Errors come back as exceptions; its own messages beside them are of no use.
+    // Most warnings are about labels that nobody needs. libtiff warns of damaged pixels too: those go where errors go.
     [UnmanagedCallersOnly]
-    private static void Silent(nint domain, int level, nint message, nint data) { }
+    private static void OnWarning(nint domain, int level, nint message, nint data)
+    {
+        var text = Marshal.PtrToStringUTF8(message) ?? "";
+        if (damage.Any(sign => text.Contains(sign, StringComparison.Ordinal)))
+            AddError("tiff", "%s", text, 0);
+    }
 
-    /// <summary>The last error of this thread, in one line.</summary>
+    // Of its decoders of fax, of JPEG inside of TIFF.
+    private static readonly string[] damage = ["Premature EO", "Line length mismatch", "Corrupt JPEG data", "Premature end of JPEG"];
+
+    /// <summary>Whether a message lies in the buffer that all threads share.</summary>
+    internal static unsafe bool HasError => *(byte*)ErrorBuffer() != 0;
+
+    /// <summary>The messages in the buffer that all threads share, which is empty afterwards.</summary>
     internal static string TakeError()
     {
         var text = Marshal.PtrToStringUTF8(ErrorBuffer()) ?? "";
         ErrorClear();
-        return string.Join("; ", text.Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries).Distinct());
+        return text;
     }
+
+    /// <summary>Whether a path is there and no file, but a folder, a pipe or a device; it is not opened.</summary>
+    internal static bool IsNoFile(string path) => TestFile(path, Exists) != 0 && TestFile(path, IsRegular) == 0;
 
     [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Init(string program);
@@ -87,11 +102,8 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_block_untrusted_set")]
     private static partial void BlockUntrusted(int state);
 
-    [LibraryImport(Lib, EntryPoint = "vips_operation_block_set", StringMarshalling = StringMarshalling.Utf8)]
-    private static partial void BlockClass(string name, int state);
-
     [LibraryImport(GLib, EntryPoint = "g_log_set_handler", StringMarshalling = StringMarshalling.Utf8)]
-    private static unsafe partial uint SilenceWarnings(
+    private static unsafe partial uint SetWarningHandler(
         string domain,
         int levels,
         delegate* unmanaged<nint, int, nint, nint, void> handler,
@@ -104,8 +116,67 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_error_clear")]
     private static partial void ErrorClear();
 
-    [LibraryImport(Lib, EntryPoint = "vips_image_new_from_buffer", StringMarshalling = StringMarshalling.Utf8)]
-    internal static unsafe partial nint FromBuffer(byte* bytes, nuint length, string options, nint end);
+    [LibraryImport(Lib, EntryPoint = "vips_error", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial void AddError(string domain, string format, string text, nint end);
+
+    [LibraryImport(GLib, EntryPoint = "g_file_test", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int TestFile(string path, int kinds);
+
+    [LibraryImport(Lib, EntryPoint = "vips_jpegload_buffer", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int LoadJpeg(
+        byte* bytes,
+        nuint length,
+        out nint image,
+        string name1,
+        nint value1,
+        string name2,
+        nint value2,
+        string name3,
+        nint value3,
+        nint end
+    );
+
+    [LibraryImport(Lib, EntryPoint = "vips_pngload_buffer", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int LoadPng(
+        byte* bytes,
+        nuint length,
+        out nint image,
+        string name1,
+        nint value1,
+        string name2,
+        nint value2,
+        nint end
+    );
+
+    [LibraryImport(Lib, EntryPoint = "vips_webpload_buffer", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int LoadWebP(
+        byte* bytes,
+        nuint length,
+        out nint image,
+        string name1,
+        nint value1,
+        string name2,
+        nint value2,
+        nint end
+    );
+
+    [LibraryImport(Lib, EntryPoint = "vips_tiffload_buffer", StringMarshalling = StringMarshalling.Utf8)]
+    internal static unsafe partial int LoadTiff(
+        byte* bytes,
+        nuint length,
+        out nint image,
+        string name1,
+        nint value1,
+        string name2,
+        nint value2,
+        nint end
+    );
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_new_from_memory")]
+    internal static partial nint FromMemory(nint pixels, nuint length, int width, int height, int bands, int format);
+
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_orientation")]
+    internal static partial int Orientation(nint image);
 
     [LibraryImport(Lib, EntryPoint = "vips_autorot")]
     internal static partial int AutoRotate(nint image, out nint result, nint end);
@@ -130,9 +201,6 @@ internal static partial class Vips
 
     [LibraryImport(Lib, EntryPoint = "vips_region_fetch")]
     internal static partial nint Fetch(nint region, int left, int top, int width, int height, out nuint length);
-
-    [LibraryImport(Lib, EntryPoint = "vips_image_write_to_memory")]
-    internal static partial nint WriteToMemory(nint image, out nuint length);
 
     [LibraryImport(GLib, EntryPoint = "g_free")]
     internal static partial void Free(nint memory);

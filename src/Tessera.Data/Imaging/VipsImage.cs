@@ -1,30 +1,61 @@
 using System.Runtime.InteropServices;
+using Tessera.Data.Imaging.Codecs;
 
 namespace Tessera.Data.Imaging;
 
 /// <summary>Rows of a part of an image, pixel after pixel.</summary>
 internal delegate void PixelRows(ReadOnlySpan<byte> pixels, int row, int height);
 
-/// <summary>An image that libvips has opened; decoded when its pixels are asked for.</summary>
+/// <summary>How an image is opened.</summary>
+/// <param name="Shrink">JPEG: 2, 4 or 8 decodes to that part of the size.</param>
+/// <param name="Orient">Whether a camera's orientation mark is followed; that of a TIFF always is.</param>
+/// <param name="MaxPixels">Most pixels that it may have.</param>
+internal sealed record Opening(int Shrink = 1, bool Orient = false, long MaxPixels = ImageDecoder.LargestImage);
+
+/// <summary>An image that libvips has opened; decoded when its pixels are asked for, from top to bottom.</summary>
 internal sealed unsafe class VipsImage : IDisposable
 {
     private const int UnsignedByte = 0;
     private const int UnsignedShort = 2;
     private const int Cmyk = 15;
 
+    // Damage that a decoder knows of is an error; remarks on what does no harm are none.
+    private const int FailOnError = 2;
+
     // Whole rows of blocks of every kind of JPEG, few enough to stay in the cache.
     private const int StripRows = 16;
 
     private readonly string path;
+    private readonly ImageFormat format;
+    private readonly Opening opening;
 
     // The file's bytes in native memory: libvips reads them again and again until the image goes.
-    private void* memory;
+    private byte* memory;
+    private readonly int length;
+
+    // Pixels of the formats that are decoded here.
+    private PixelBlock? block;
     private nint handle;
 
-    private VipsImage(string path, nint handle, void* memory)
+    // What was known of messages before the image was opened.
+    private long mark;
+
+    private VipsImage(string path, ImageFormat format, Opening opening, ReadOnlySpan<byte> file)
     {
-        (this.path, this.handle) = (path, handle);
-        this.memory = memory;
+        (this.path, this.format, this.opening) = (path, format, opening);
+        length = file.Length;
+        memory = (byte*)NativeMemory.Alloc((nuint)length);
+        file.CopyTo(new Span<byte>(memory, length));
+        mark = VipsRemarks.Discarded;
+        using (VipsRemarks.Shared())
+            handle = Open(format, memory, length, opening);
+    }
+
+    private VipsImage(string path, ImageFormat format, Opening opening, PixelBlock block)
+    {
+        (this.path, this.format, this.opening, this.block) = (path, format, opening, block);
+        using var shared = VipsRemarks.Shared();
+        handle = Vips.FromMemory(block.Memory, (nuint)block.Length, block.Width, block.Height, block.Bands, UnsignedByte);
     }
 
     // libvips does not look whether there is an image.
@@ -36,75 +67,90 @@ internal sealed unsafe class VipsImage : IDisposable
 
     internal int Bands => Vips.Bands(Handle);
 
-    /// <summary>Opens a file's bytes: only its header is read.</summary>
+    /// <summary>Whether its values have 16 bits.</summary>
+    internal bool IsWide => Vips.Format(Handle) == UnsignedShort;
+
+    /// <summary>Opens a file's bytes. Of the formats that libvips decodes, only the header is read.</summary>
     /// <param name="path">Names the image in errors.</param>
+    /// <param name="format">Of the file.</param>
     /// <param name="file">The bytes, copied.</param>
-    /// <param name="rows">Rows are asked for from top to bottom: none is kept, and none below the last is decoded.</param>
-    /// <param name="shrink">JPEG: 2, 4 or 8 decodes to that part of the size.</param>
-    internal static VipsImage Load(string path, ReadOnlySpan<byte> file, bool rows, int shrink = 1)
+    /// <param name="opening">How.</param>
+    internal static VipsImage Load(string path, ImageFormat format, ReadOnlySpan<byte> file, Opening opening)
     {
+        if (opening.Shrink is not (1 or 2 or 4 or 8))
+            throw new ArgumentOutOfRangeException(nameof(opening), opening.Shrink, "shrinking must be by 1, 2, 4 or 8");
         Vips.Start();
-        var memory = NativeMemory.Alloc((nuint)file.Length);
-        file.CopyTo(new Span<byte>(memory, file.Length));
-        var options = (rows, shrink) switch
+        switch (format)
         {
-            (false, _) => "[fail_on=truncated]",
-            (true, 1) => "[fail_on=truncated,access=sequential]",
-            (true, 2) => "[fail_on=truncated,access=sequential,shrink=2]",
-            (true, 4) => "[fail_on=truncated,access=sequential,shrink=4]",
-            (true, 8) => "[fail_on=truncated,access=sequential,shrink=8]",
-            _ => throw new ArgumentOutOfRangeException(nameof(shrink), shrink, "it must be 1, 2, 4 or 8"),
-        };
-        var handle = Vips.FromBuffer((byte*)memory, (nuint)file.Length, options, 0);
-        if (handle == 0)
-        {
-            NativeMemory.Free(memory);
-            throw new UnreadableImageException(path, Vips.TakeError());
+            case ImageFormat.Gif:
+                return new(path, format, opening, Gif.Read(path, file, opening.MaxPixels));
+            case ImageFormat.Bmp:
+                return new(path, format, opening, Bmp.Read(path, file, opening.MaxPixels));
+            case ImageFormat.Pnm:
+                return new(path, format, opening, Pnm.Read(path, file, opening.MaxPixels));
+            default:
+                break;
         }
-        var image = new VipsImage(path, handle, memory);
-        if ((long)image.Height * image.Width <= ImageDecoder.LargestImage)
+        if (format == ImageFormat.Tiff)
+        {
+            if (TiffTags.Obstacle(file) is { } obstacle)
+                throw new UnreadableImageException(path, obstacle);
+            opening = opening with { Orient = true };
+        }
+        var whole = format == ImageFormat.Jpeg ? JpegSegments.WithoutStrays(file) : null;
+        var image = new VipsImage(path, format, opening, whole ?? file);
+        try
+        {
+            if (image.handle == 0)
+                throw image.Failure();
+            PixelBlock.CheckSize(path, image.Height, image.Width, opening.MaxPixels);
             return image;
-        var (height, width) = (image.Height, image.Width);
-        image.Dispose();
-        throw new UnreadableImageException(path, $"{width}x{height} pixels: more than {ImageDecoder.LargestImage}");
+        }
+        catch
+        {
+            image.Dispose();
+            throw;
+        }
     }
 
-    /// <summary>The image turned as its orientation mark says; dispose of it before this one.</summary>
-    internal VipsImage Oriented() =>
-        Vips.AutoRotate(Handle, out var turned, 0) == 0
-            ? new(path, turned, null)
-            : throw new UnreadableImageException(path, Vips.TakeError());
+    private static nint Open(ImageFormat format, byte* memory, int length, Opening opening)
+    {
+        var image = Open(format, memory, length, sequential: true, opening.Shrink);
+        // By default, pixels come in their order; 0 and 1 are upright.
+        if (image == 0 || !opening.Orient || Vips.Orientation(image) <= 1)
+            return image;
+        Vips.Unref(image);
+        image = Open(format, memory, length, sequential: false, opening.Shrink);
+        if (image == 0)
+            return 0;
+        var failed = Vips.AutoRotate(image, out var turned, 0) != 0;
+        Vips.Unref(image);
+        return failed ? 0 : turned;
+    }
+
+    private static nint Open(ImageFormat format, byte* memory, int length, bool sequential, int shrink)
+    {
+        var (size, access) = ((nuint)length, sequential ? 1 : 0);
+        nint image;
+        var failed = format switch
+        {
+            ImageFormat.Jpeg => Vips.LoadJpeg(memory, size, out image, "fail_on", FailOnError, "access", access, "shrink", shrink, 0),
+            ImageFormat.Png => Vips.LoadPng(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
+            ImageFormat.WebP => Vips.LoadWebP(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
+            ImageFormat.Tiff => Vips.LoadTiff(memory, size, out image, "fail_on", FailOnError, "access", access, 0),
+            _ => throw new ArgumentOutOfRangeException(nameof(format), format, "not decoded by libvips"),
+        };
+        return failed == 0 ? image : 0;
+    }
 
     /// <summary>All values of an 8-bit image, [H, W, bands].</summary>
     internal byte[] Bytes()
     {
         if (Vips.Format(Handle) != UnsignedByte)
             throw new UnreadableImageException(path, "not an image of 8 bits per value");
-        var pixels = Decode(out var length);
-        try
-        {
-            return new ReadOnlySpan<byte>((void*)pixels, length).ToArray();
-        }
-        finally
-        {
-            Vips.Free(pixels);
-        }
-    }
-
-    /// <summary>Decodes into one or three channels.</summary>
-    internal void CopyTo(Raster target, int channels)
-    {
-        Check();
-        var pixels = Decode(out var length);
-        try
-        {
-            target.Resize(channels, Height, Width);
-            Convert(new ReadOnlySpan<byte>((void*)pixels, length), target, 0, target.PlaneSize);
-        }
-        finally
-        {
-            Vips.Free(pixels);
-        }
+        var (row, result) = (Width * Bands, new byte[checked(Height * Width * Bands)]);
+        Read(new(0, 0, Height, Width), (pixels, top, _) => pixels.CopyTo(result.AsSpan(top * row)));
+        return result;
     }
 
     /// <summary>Decodes some columns of all rows down to a last one, and hands on some of the rows at a time, in order.</summary>
@@ -113,22 +159,25 @@ internal sealed unsafe class VipsImage : IDisposable
     internal void Read(Part part, PixelRows rows)
     {
         Check();
-        var region = Vips.NewRegion(Handle);
-        if (region == 0)
-            throw new UnreadableImageException(path, Vips.TakeError());
+        var bottom = part.Top + part.Height;
+        nint region;
+        using (VipsRemarks.Shared())
+            region = Vips.NewRegion(Handle);
         try
         {
-            var bottom = part.Top + part.Height;
             for (var top = part.Top; top < bottom; )
             {
                 // Up to a border of the blocks that files are made of.
                 var height = Math.Min((top / StripRows + 1) * StripRows, bottom) - top;
-                var pixels = Vips.Fetch(region, part.Left, top, part.Width, height, out var length);
+                nint pixels;
+                nuint bytes = 0;
+                using (VipsRemarks.Shared())
+                    pixels = region == 0 ? 0 : Vips.Fetch(region, part.Left, top, part.Width, height, out bytes);
                 if (pixels == 0)
-                    throw new UnreadableImageException(path, Vips.TakeError());
+                    throw Failure();
                 try
                 {
-                    rows(new ReadOnlySpan<byte>((void*)pixels, checked((int)length)), top - part.Top, height);
+                    rows(new ReadOnlySpan<byte>((void*)pixels, checked((int)bytes)), top - part.Top, height);
                 }
                 finally
                 {
@@ -139,16 +188,80 @@ internal sealed unsafe class VipsImage : IDisposable
         }
         finally
         {
-            Vips.Unref(region);
+            using (VipsRemarks.Shared())
+                if (region != 0)
+                    Vips.Unref(region);
         }
+        if (block is null && VipsRemarks.CameSince(mark) && Damage(bottom) is { } damage)
+            throw new UnreadableImageException(path, damage);
     }
+
+    /// <summary>What the decoder says of the file, down to a row, beside errors: nothing in most cases.</summary>
+    internal IReadOnlyList<string> Remarks(int bottom)
+    {
+        if (block is not null)
+            return [];
+        using var alone = VipsRemarks.Alone();
+        Decode(memory, length, bottom);
+        return alone.Take();
+    }
+
+    // Decodes the file again up to where it fails, while nothing else is decoded.
+    private UnreadableImageException Failure()
+    {
+        using var alone = VipsRemarks.Alone();
+        Decode(memory, length, int.MaxValue);
+        var text = VipsRemarks.Text(alone.Take());
+        return new(path, $"cannot be decoded as {Name}: {(text.Length > 0 ? text : "damaged, or of a kind that is not read")}");
+    }
+
+    /// <summary>Whether messages that came while the rows above one were decoded were about this file, and about damage.</summary>
+    private string? Damage(int bottom)
+    {
+        using var alone = VipsRemarks.Alone();
+        if (format == ImageFormat.Jpeg)
+        {
+            var bare = JpegSegments.Bare(new(memory, length));
+            fixed (byte* place = bare)
+                Decode(place, bare.Length, bottom);
+        }
+        else
+            Decode(memory, length, bottom);
+        mark = VipsRemarks.Discarded;
+        string[] serious = [.. alone.Take().Where(line => !IsHarmless(line))];
+        return serious.Length == 0 ? null : $"damaged {Name}: {VipsRemarks.Text(serious)}";
+    }
+
+    // Bytes that are left over when all pixels are there. In front of another mark they belong to pixels that were skipped.
+    private static bool IsHarmless(string line) => line.EndsWith("extraneous bytes before marker 0xd9", StringComparison.Ordinal);
+
+    private void Decode(byte* file, int size, int bottom)
+    {
+        var image = Open(format, file, size, opening);
+        if (image == 0)
+            return;
+        var region = Vips.NewRegion(image);
+        var (width, rows) = (Vips.Width(image), Math.Min(bottom, Vips.Height(image)));
+        for (var top = 0; top < rows && region != 0; )
+        {
+            var height = Math.Min(StripRows, rows - top);
+            var pixels = Vips.Fetch(region, 0, top, width, height, out _);
+            Vips.Free(pixels);
+            top = pixels == 0 ? rows : top + height;
+        }
+        if (region != 0)
+            Vips.Unref(region);
+        Vips.Unref(image);
+    }
+
+    private string Name => format is ImageFormat.WebP ? "WebP" : format.ToString().ToUpperInvariant();
 
     private void Check()
     {
         if (Vips.Format(Handle) is not (UnsignedByte or UnsignedShort))
             throw new UnreadableImageException(path, "values of a kind other than 8 or 16 bits");
         if (Bands is < 1 or > 4)
-            throw new UnreadableImageException(path, $"{Bands} channels");
+            throw new UnreadableImageException(path, $"{Bands} channels: there must be 1 to 4");
     }
 
     /// <summary>Brings pixels as the file has them into one or three planes of 8 bits.</summary>
@@ -159,7 +272,7 @@ internal sealed unsafe class VipsImage : IDisposable
     internal void Convert(ReadOnlySpan<byte> pixels, Raster target, int start, int count)
     {
         var bands = Bands;
-        if (Vips.Format(Handle) == UnsignedShort)
+        if (IsWide)
         {
             // The upper halves, on a little-endian machine the second bytes.
             var wide = MemoryMarshal.Cast<byte, ushort>(pixels);
@@ -178,15 +291,6 @@ internal sealed unsafe class VipsImage : IDisposable
     }
 
     private bool IsCmyk => Bands == 4 && Vips.Interpretation(Handle) == Cmyk;
-
-    private nint Decode(out int length)
-    {
-        var pixels = Vips.WriteToMemory(Handle, out var bytes);
-        if (pixels == 0)
-            throw new UnreadableImageException(path, Vips.TakeError());
-        length = checked((int)bytes);
-        return pixels;
-    }
 
     private static void Convert(ReadOnlySpan<byte> source, int bands, bool cmyk, Span<byte> first, Span<byte> second, Span<byte> third)
     {
@@ -221,11 +325,12 @@ internal sealed unsafe class VipsImage : IDisposable
 
     public void Dispose()
     {
-        if (handle == 0)
-            return;
-        Vips.Unref(handle);
+        if (handle != 0)
+            using (VipsRemarks.Shared())
+                Vips.Unref(handle);
         NativeMemory.Free(memory);
-        handle = 0;
+        block?.Dispose();
+        (handle, block) = (0, null);
         memory = null;
     }
 }

@@ -10,6 +10,9 @@ public enum Replacement
 
     /// <summary>Nothing, the batch is smaller: for measuring, where no image may count twice.</summary>
     None,
+
+    /// <summary>Nothing, the error is thrown: for single images that somebody asks for.</summary>
+    Never,
 }
 
 /// <summary>

@@ -10,13 +10,27 @@ public sealed record Resize(int Size, Interpolation Interpolation = Interpolatio
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        var (height, width) = (canvas.Image.Height, canvas.Image.Width);
+        if (NewSize(canvas.Image.Height, canvas.Image.Width) is var (height, width))
+            Resampling.Resize(canvas, height, width, Interpolation.Draw(ref random));
+    }
+
+    // Some rows at a time.
+    internal override void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random)
+    {
+        if (NewSize(file.Height, file.Width) is var (height, width))
+            file.Resize(canvas, new(0, 0, file.Height, file.Width), height, width, Interpolation.Draw(ref random), false, channels);
+        else
+            file.Decode(canvas.Image, channels);
+    }
+
+    // Null where nothing is to be done.
+    private (int Height, int Width)? NewSize(int height, int width)
+    {
         var (shorter, longer) = (Math.Min(height, width), Math.Max(height, width));
         if (shorter == Size)
-            return;
+            return null;
         var other = (int)((long)Size * longer / shorter);
-        var (newHeight, newWidth) = height <= width ? (Size, other) : (other, Size);
-        Resampling.Resize(canvas, newHeight, newWidth, Interpolation.Draw(ref random));
+        return height <= width ? (Size, other) : (other, Size);
     }
 }
 
@@ -32,6 +46,10 @@ public sealed record Squash(int Size, Interpolation Interpolation = Interpolatio
         if ((canvas.Image.Height, canvas.Image.Width) != (Size, Size))
             Resampling.Resize(canvas, Size, Size, interpolation);
     }
+
+    // Some rows at a time.
+    internal override void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random) =>
+        file.Resize(canvas, new(0, 0, file.Height, file.Width), Size, Size, Interpolation.Draw(ref random), false, channels);
 }
 
 /// <summary>The square in the middle; black where the image ends before.</summary>
@@ -58,9 +76,17 @@ public sealed record EvaluationCrop(int Size = 224, double Share = 0.875, Interp
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
-        new Resize((int)Math.Floor(Size / Share), Interpolation).Apply(canvas, ref random);
+        Resizing.Apply(canvas, ref random);
         new CenterCrop(Size).Apply(canvas, ref random);
     }
+
+    internal override void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random)
+    {
+        Resizing.Apply(canvas, file, channels, shrink, ref random);
+        new CenterCrop(Size).Apply(canvas, ref random);
+    }
+
+    private Resize Resizing => new((int)Math.Floor(Size / Share), Interpolation);
 }
 
 /// <summary>A part of random area and shape, resized to a square (Szegedy et al., 2015).</summary>
@@ -89,16 +115,11 @@ public sealed record RandomResizedCrop(
         Resampling.Resize(canvas, Size, Size, Interpolation.Draw(ref random));
     }
 
-    /// <summary>Takes the part out of a file, with the same random draws as out of its image, and decodes no more of it.</summary>
-    /// <param name="canvas">Takes on the result.</param>
-    /// <param name="file">The file.</param>
-    /// <param name="shrink">Whether a JPEG may be shrunk as it is decoded, which is not exact.</param>
-    /// <param name="random">Every choice is drawn from it.</param>
-    /// <exception cref="UnreadableImageException">A damaged file.</exception>
-    public void Apply(Canvas canvas, ImageFile file, bool shrink, ref SampleRandom random)
+    // Only the part is decoded.
+    internal override void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random)
     {
         var part = Draw(file.Height, file.Width, ref random);
-        file.Resize(canvas, part, Size, Size, Interpolation.Draw(ref random), shrink);
+        file.Resize(canvas, part, Size, Size, Interpolation.Draw(ref random), shrink, channels);
         canvas.Show(canvas.View.Cut(part.Top, part.Left, part.Height, part.Width, file.Height, file.Width));
     }
 

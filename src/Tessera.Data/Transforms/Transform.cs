@@ -17,6 +17,19 @@ public abstract record ImageTransform : Transform
 {
     /// <summary>Changes the image; every choice is drawn from <paramref name="random"/>.</summary>
     public abstract void Apply(Canvas canvas, ref SampleRandom random);
+
+    /// <summary>Reads an image out of a file and changes it, with the same draws: steps that need less than all of it decode less.</summary>
+    /// <param name="canvas">Takes on the result.</param>
+    /// <param name="file">The file.</param>
+    /// <param name="channels">1 or 3.</param>
+    /// <param name="shrink">Whether a JPEG may be shrunk as it is decoded, which is not exact.</param>
+    /// <param name="random">Every choice is drawn from it.</param>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    internal virtual void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random)
+    {
+        file.Decode(canvas.Image, channels);
+        Apply(canvas, ref random);
+    }
 }
 
 /// <summary>A step on one normalised image.</summary>

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Data;
+using Tessera.Data.Imaging;
 using Tessera.Data.Loading;
 using Tessera.Data.Sets;
 using Tessera.Data.Transforms;
@@ -49,6 +50,9 @@ public enum DataSampling
 /// Largest share of unreadable images; a larger share ends the run, and 0 allows none. Training replaces each unreadable image, evaluation
 /// leaves it out.
 /// </param>
+/// <param name="MaxPixels">
+/// Most pixels of an image file; a larger image is unreadable. A decoder may need several bytes for each of them.
+/// </param>
 /// <param name="ShrinkOnLoad">
 /// In training on JPEG files with random_resized_crop as the first transform, whether the decoder shrinks images whose crop is several
 /// times larger than its target. Random draws stay the same, pixels differ slightly; evaluation never shrinks.
@@ -75,6 +79,7 @@ public sealed record DataRecipe(
     [RecipePath] string? List = null,
     ulong SubsetSeed = 0,
     [Range(0, 0.999)] double UnreadableLimit = 0.01,
+    [Range(1, 700_000_000)] int MaxPixels = ImageDecoder.LargestImage,
     bool ShrinkOnLoad = true,
     OnDevice OnDevice = OnDevice.Auto,
     [Range(0, int.MaxValue)] int UnreadableAllowed = 9,
@@ -132,11 +137,13 @@ public sealed record DataRecipe(
     public Dataset Open(string split)
     {
         if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
-            return Datasets.Open(Name, split, Root);
-        var whole = Datasets.Open(Name, Training, Root);
+            return OpenSet(split);
+        var whole = OpenSet(Training);
         var (rest, heldOut) = StratifiedSampling.Divide(whole, Minival, SubsetSeed);
         return whole.Part(split == HeldOut ? heldOut : rest, split);
     }
+
+    private Dataset OpenSet(string split) => Datasets.Open(Name, split, Root).WithMaxPixels(MaxPixels);
 
     /// <summary>Opens what is trained on.</summary>
     /// <inheritdoc cref="Open"/>

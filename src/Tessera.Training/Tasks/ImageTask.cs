@@ -113,8 +113,7 @@ public abstract record ImageTask : TaskKind
     private static Tensor Read(string file, ImageFacts facts, Pipeline pipeline)
     {
         var image = new FileImages("images", "given", [file], new Unlabelled(1), facts.Normalization, facts.Channels);
-        var loader = new Loader(image, pipeline, 1, workers: 0, unreadableLimit: 1, replacement: Replacement.None);
-        return loader.Epoch(0).FirstOrDefault()?.Inputs ?? throw new UnreadableImageException(file, loader.Unreadable[0].Problem);
+        return new Loader(image, pipeline, 1, workers: 0, replacement: Replacement.Never).Epoch(0).First().Inputs;
     }
 }
 
