@@ -44,9 +44,11 @@ public sealed class ImageSizeTests : IDisposable
                     $$"""
                     model: { name: cct_7_3x1_32 }
                     data: { name: image_folder, root: images{{options}} }
+                    augment: [ random_horizontal_flip ]
                     objective: { name: supervised }
                     optimizer: { name: adamw, lr: 1e-3 }
                     schedule: { name: cosine, epochs: 1 }
+                    train: { seed: 7 }
                     """,
                     "r.yaml",
                     []
