@@ -230,8 +230,10 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         foreach (var place in places)
             if (top.TryGetValue(place, out var value) && value is OpaqueRecord record && (record.IsModule || ValueTree.HoldsTensor(record)))
                 return Forbidden(place, record);
-        var keys = string.Join(", ", top.Take(20).Select(pair => $"{pair.Key} ({Kind(pair.Value)})"));
-        return new CheckpointException(path, $"{problem}; the top level holds {(keys.Length > 0 ? keys : "nothing")}");
+        const int shown = 8;
+        var keys = string.Join(", ", top.Take(shown).Select(pair => $"{pair.Key} ({Kind(pair.Value)})"));
+        var more = top.Count > shown ? $" and {top.Count - shown} more" : "";
+        return new CheckpointException(path, $"{problem}; the top level holds {(keys.Length > 0 ? keys : "nothing")}{more}");
     }
 
     static string Prefixes(CheckpointDictionary chosen)
