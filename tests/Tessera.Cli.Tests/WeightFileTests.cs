@@ -24,7 +24,7 @@ public sealed class WeightFileTests : IDisposable
     }
 
     private string[] Eval(params string[] more) =>
-        ["eval", "vit_mini_patch4_32", "--data", "fashion_mnist", "--root", place.Data, "--limit", "10", .. more];
+        ["eval", "vit_mini_patch4_32", "--data", "fashion_mnist", "--root", place.Data, "--limit", "10", "--eager", .. more];
 
     [Fact]
     public void A_part_of_a_file_is_chosen_by_prefix_and_the_choice_is_asked_for()

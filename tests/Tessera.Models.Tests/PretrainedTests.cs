@@ -68,7 +68,7 @@ public class PretrainedTests
     public void A_mismatch_is_told_by_counts_and_the_first_names()
     {
         using var scope = new Scope();
-        var error = Assert.Throws<StateDictException>(() => Pretrained.Load(Net(), new(Transformer().StateDict()), new()));
+        var error = Assert.Throws<StateDictException>(() => Pretrained.Load(Net(), Prefixed(Transformer(), ""), new()));
         Assert.InRange(error.Message.Length, 50, 800);
         Assert.Matches(@"\d+ missing: .+ and \d+ more", error.Message);
         Assert.Equal(Net().StateDict().Count, error.Report.Missing.Count);
@@ -94,7 +94,7 @@ public class PretrainedTests
     public void A_fresh_classifier_is_said(int classes, string note)
     {
         using var scope = new Scope();
-        var report = Pretrained.Load(Transformer(), new(Transformer(classes).StateDict()), new() { ReplaceHead = true });
+        var report = Pretrained.Load(Transformer(), Prefixed(Transformer(classes), ""), new() { ReplaceHead = true });
         Assert.Contains(note, Assert.Single(report.Notes), StringComparison.Ordinal);
     }
 
@@ -102,7 +102,7 @@ public class PretrainedTests
     public void A_classifier_that_the_model_does_not_have_is_said_to_be_left_out()
     {
         using var scope = new Scope();
-        var report = Pretrained.Load(Transformer(0), new(Transformer().StateDict()), new() { ReplaceHead = true });
+        var report = Pretrained.Load(Transformer(0), Prefixed(Transformer(), ""), new() { ReplaceHead = true });
         Assert.Contains("left out", Assert.Single(report.Notes), StringComparison.Ordinal);
     }
 

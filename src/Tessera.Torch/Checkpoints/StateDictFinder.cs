@@ -4,20 +4,7 @@ namespace Tessera.Checkpoints;
 internal sealed class StateDictFinder(string path, object? root, StateDictOptions options)
 {
     // In the order in which they are preferred.
-    static readonly string[] usual =
-    [
-        "state_dict",
-        "model_state_dict",
-        "model",
-        "module",
-        "network",
-        "net",
-        "model_weights",
-        "weights",
-        "params",
-        "net_state_dict",
-        "network_state_dict",
-    ];
+    static readonly string[] usual = ["state_dict", "model_state_dict", "model", "module", "model_weights", "weights", "params"];
     static readonly string[] averages =
     [
         "state_dict_ema",
@@ -32,6 +19,8 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         "weights_ema",
     ];
     static readonly string[] networks = ["teacher", "student"];
+    static readonly string[] further = ["network", "net", "net_state_dict", "network_state_dict"];
+    static readonly string[] all = [.. usual, .. networks, .. further, .. averages];
     static readonly string[] wrappers = ["module.", "_orig_mod."];
     const int MaxDepth = 4;
 
@@ -134,6 +123,8 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
             return weights;
         if (Pick(from, networks, place, depth, refuseSeveral: true) is { } network)
             return network;
+        if (Pick(from, further, place, depth, refuseSeveral: false) is { } other)
+            return other;
         if (Pick(from, averages, place, depth, refuseSeveral: true) is { } only)
         {
             notes.Add($"{path} holds no weights but a moving average, '{only.Place}', which was taken");
@@ -143,7 +134,7 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
         // A few tensors beside a dictionary of many are the state of random generators and the like.
         if (IsStateDict(from) && others.All(key => Tensors(from[key]) < Tensors(from)))
             return (from, place);
-        return Pick(from, others, place, 0, refuseSeveral: true) is { } other ? other
+        return Pick(from, others, place, 0, refuseSeveral: true) is { } unnamed ? unnamed
             : depth > 0 ? Below(from, place, depth)
             : null;
     }
@@ -179,13 +170,7 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
                 $"there are several sets of weights, {Listed(present.Select(key => At(place, key)))}: choose one by its key"
             );
         var chosen = Inside(from[present[0]], place, present[0], depth)!.Value;
-        string[] besides =
-        [
-            .. usual
-                .Concat(networks)
-                .Concat(averages)
-                .Where(key => key != present[0] && from.TryGetValue(key, out var value) && IsStateDict(value)),
-        ];
+        string[] besides = [.. all.Where(key => key != present[0] && from.TryGetValue(key, out var value) && IsStateDict(value))];
         if (besides.Length > 0 && !options.PreferEma)
             notes.Add(
                 $"{path} holds several sets of weights; '{chosen.Place}' was taken, not {Listed(besides.Select(key => At(place, key)))}"
@@ -241,12 +226,14 @@ internal sealed class StateDictFinder(string path, object? root, StateDictOption
 
     CheckpointException NotFound(CheckpointDictionary top, string problem)
     {
-        var places = options.Key is { } key ? [key] : usual.Concat(networks).Concat(averages);
+        var places = options.Key is { } key ? [key] : all;
         foreach (var place in places)
             if (top.TryGetValue(place, out var value) && value is OpaqueRecord record && (record.IsModule || ValueTree.HoldsTensor(record)))
                 return Forbidden(place, record);
-        var keys = string.Join(", ", top.Take(20).Select(pair => $"{pair.Key} ({Kind(pair.Value)})"));
-        return new CheckpointException(path, $"{problem}; the top level holds {(keys.Length > 0 ? keys : "nothing")}");
+        const int shown = 8;
+        var keys = string.Join(", ", top.Take(shown).Select(pair => $"{pair.Key} ({Kind(pair.Value)})"));
+        var more = top.Count > shown ? $" and {top.Count - shown} more" : "";
+        return new CheckpointException(path, $"{problem}; the top level holds {(keys.Length > 0 ? keys : "nothing")}{more}");
     }
 
     static string Prefixes(CheckpointDictionary chosen)
