@@ -18,7 +18,7 @@ public static class ImageDecoder
     /// <param name="path">The file.</param>
     /// <param name="target">Takes on the image's size.</param>
     /// <param name="channels">1 or 3.</param>
-    /// <param name="orient">Whether a camera's orientation mark is followed; training pipelines leave it. A TIFF is always turned.</param>
+    /// <param name="orient">Whether a camera's orientation mark is followed. A TIFF is always turned.</param>
     /// <exception cref="UnreadableImageException">Not an image of these formats, or a damaged one.</exception>
     public static void Decode(string path, Raster target, int channels = 3, bool orient = false)
     {

@@ -29,24 +29,28 @@ internal static partial class VipsRemarks
 
     internal readonly ref struct SharedCalls
     {
-        public SharedCalls() => gate.EnterReadLock();
+        private readonly ReaderWriterLockSlim held = gate;
 
-        public void Dispose() => gate.ExitReadLock();
+        public SharedCalls() => held.EnterReadLock();
+
+        public void Dispose() => held.ExitReadLock();
     }
 
     internal readonly ref struct LoneCalls
     {
+        private readonly ReaderWriterLockSlim held = gate;
+
         public LoneCalls()
         {
-            gate.EnterWriteLock();
+            held.EnterWriteLock();
             if (Vips.TakeError().Length > 0)
                 Interlocked.Increment(ref discarded);
         }
 
         /// <summary>The messages that came, each once.</summary>
-        internal IReadOnlyList<string> Take() => Lines(Vips.TakeError());
+        internal IReadOnlyList<string> Take() => held.IsWriteLockHeld ? Lines(Vips.TakeError()) : [];
 
-        public void Dispose() => gate.ExitWriteLock();
+        public void Dispose() => held.ExitWriteLock();
     }
 
     private static string[] Lines(string text) =>

@@ -69,7 +69,7 @@ public class BlasCoreTests
         var asked = new List<string>();
         var set = new List<(string, string)>();
         Assert.Null(BlasCore.Choose(folder["missing.so"], _ => "Haswell", (_, _) => Assert.Fail("there is no library")));
-        SetEnvironment(BlasCore.Variable, "Nehalem", 1);
+        Set(BlasCore.Variable, "Nehalem");
         try
         {
             var core = BlasCore.Choose(
@@ -82,7 +82,7 @@ public class BlasCoreTests
                 (name, value) =>
                 {
                     set.Add((name, value));
-                    SetEnvironment(name, value, 1);
+                    Set(name, value);
                 }
             );
             Assert.Equal(["Nehalem"], asked);
@@ -91,9 +91,11 @@ public class BlasCoreTests
         }
         finally
         {
-            SetEnvironment(BlasCore.Variable, before ?? "", 1);
+            Set(BlasCore.Variable, before ?? "");
         }
     }
+
+    private static void Set(string name, string value) => Assert.Equal(0, SetEnvironment(name, value, 1));
 
     [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
     private static extern int SetEnvironment(string name, string value, int overwrite);
