@@ -69,7 +69,10 @@ public sealed class RunLock : IDisposable
     {
         try
         {
-            if (JsonSerializer.Deserialize<Owner>(File.ReadAllBytes(Path.Combine(folder, OwnerName)), RunFolder.Json) is { Host: not null } owner)
+            if (
+                JsonSerializer.Deserialize<Owner>(File.ReadAllBytes(Path.Combine(folder, OwnerName)), RunFolder.Json) is
+                { Host: not null } owner
+            )
                 return $"process {owner.Process} on {owner.Host}";
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException or JsonException)
