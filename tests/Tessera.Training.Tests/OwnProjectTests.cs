@@ -89,6 +89,8 @@ public sealed class OwnProjectTests : IDisposable
             <Project Sdk="Microsoft.NET.Sdk">
               <PropertyGroup>
                 <OutputType>Exe</OutputType>
+                <OutputPath>out/</OutputPath>
+                <AppendTargetFrameworkToOutputPath>false</AppendTargetFrameworkToOutputPath>
                 <TargetFramework>net10.0</TargetFramework>
                 <Nullable>enable</Nullable>
                 <ImplicitUsings>enable</ImplicitUsings>
@@ -100,19 +102,7 @@ public sealed class OwnProjectTests : IDisposable
             """
         );
         folder.Write("Program.cs", Program);
-        return Dotnet([
-            "build",
-            "-c",
-            configuration,
-            "-o",
-            folder["out"],
-            "-v",
-            "quiet",
-            "-nologo",
-            "-nodeReuse:false",
-            "-tl:off",
-            .. options,
-        ]);
+        return Dotnet(["build", "-c", configuration, "-v", "quiet", "-nologo", "-nodeReuse:false", "-tl:off", .. options]);
     }
 
     private string Run() => Dotnet(folder["out/own.dll"]);
