@@ -37,5 +37,7 @@ public sealed class UnreadableLimitTests
     private sealed class Numbered(int count) : Dataset("numbered", "train", new Unlabelled(count))
     {
         public override Numbered Part(IReadOnlyList<int> indices, string? split = null) => new(indices.Count);
+
+        public override Numbered Relabelled(Annotations annotations) => throw new NotSupportedException();
     }
 }

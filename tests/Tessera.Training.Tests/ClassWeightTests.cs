@@ -115,7 +115,7 @@ public sealed class ClassWeightTests
     {
         using var scope = new Scope();
         var (logits, logs, labels) = Example(scope);
-        var targets = ClassificationLosses.Smoothed(Tensor.From(labels), 3, 0.3, DType.Float64);
+        var targets = ClassificationLosses.SmoothLabels(Tensor.From(labels), 3, 0.3, DType.Float64);
         var (values, wanted) = (logits.ToArray<double>(), targets.ToArray<double>());
         var (soft, binary) = (0.0, 0.0);
         for (var i = 0; i < 12; i++)
@@ -144,7 +144,7 @@ public sealed class ClassWeightTests
         var binary = new Supervised(model, kind: ClassificationLoss.Bce, classWeights: weights);
         Assert.Equal(ClassificationLosses.CrossEntropy(logits, truth, 0.1, weights: single).ToDouble(), Loss(entropy), 1e-6);
         Assert.Equal(
-            ClassificationLosses.BinaryCrossEntropy(logits, ClassificationLosses.Smoothed(truth, 3, 0), weights: single).ToDouble(),
+            ClassificationLosses.BinaryCrossEntropy(logits, ClassificationLosses.SmoothLabels(truth, 3, 0), weights: single).ToDouble(),
             Loss(binary),
             1e-6
         );

@@ -84,10 +84,7 @@ public sealed class FiguresNotFiniteTests
     public void Results_and_log_hold_null(double value)
     {
         using var folder = new TempFolder();
-        Assert.Equal(
-            "[null,1.5]",
-            JsonSerializer.Serialize((double[])[value, 1.5], new JsonSerializerOptions(RunFolder.Json) { WriteIndented = false })
-        );
+        Assert.Equal("[null,1.5]", string.Concat(JsonSerializer.Serialize((double[])[value, 1.5], RunFolder.Json).Where(c => c > ' ')));
         Assert.Equal([double.NaN, 1.5], JsonSerializer.Deserialize<double[]>("[null,1.5]", RunFolder.Json)!);
         using (var log = new RunLog(folder["log.jsonl"]))
             log.Write("step", 0, 1, [("loss", value), ("lr", 0.5)]);

@@ -65,7 +65,7 @@ public sealed class ImageSizeTests : IDisposable
         const int side = 3000;
         var file = folder.Write("large.png", Png.Encode(new byte[side * side], side, side, 1));
         var facts = new ImageFacts(["a", "b"], 3, 32, 32, [0.5f, 0.5f, 0.5f], [1, 1, 1]);
-        var sample = new ClassificationTask().Read([file], facts, _ => new([new EvaluationCrop(32)])).Single();
+        var sample = new ClassificationTask().Read([file], facts, new([new EvaluationCrop(32)])).Single();
         sample.Read().Inputs.Dispose();
         var before = GC.GetAllocatedBytesForCurrentThread();
         using var inputs = sample.Read().Inputs;

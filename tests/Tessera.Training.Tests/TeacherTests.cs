@@ -29,7 +29,7 @@ public sealed class TeacherTests
         foreach (var objective in files.Select(file => Assert.IsType<DistillationOptions>(Recipe.Load(file).Objective)))
         {
             Assert.Equal("regnety_160", objective.Teacher!.Model);
-            Assert.EndsWith("regnety_160-a5fe301d.pth", objective.Teacher.Weights, StringComparison.Ordinal);
+            Assert.EndsWith("regnety_160-a5fe301d.pth", objective.Teacher.Weights!.File, StringComparison.Ordinal);
         }
     }
 }
