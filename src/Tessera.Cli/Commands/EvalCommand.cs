@@ -20,21 +20,6 @@ internal static class EvalCommand
     private const int MostUnreadable = 5;
     private const int MostRows = 30;
 
-    private static readonly Argument<string> Subject = new("run|model")
-    {
-        HelpName = "run|model",
-        Description = "Run folder, or model name (with --checkpoint and --data).",
-        CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
-    };
-
-    private static readonly Option<string?> CheckpointFile = new("--checkpoint")
-    {
-        Description = "Weight file (safetensors or PyTorch), index of several, or folder of the Hugging Face hub.",
-        HelpName = "file",
-    };
-    private static readonly Option<string?> Key = ModelLoading.KeyOption();
-    private static readonly Option<string?> Classes = ModelLoading.ClassesOption();
-    private static readonly Option<string?> Prefix = ModelLoading.PrefixOption();
     private static readonly Option<string?> Data = new("--data")
     {
         Description = "Data set; by default that of the run.",
@@ -52,12 +37,6 @@ internal static class EvalCommand
         HelpName = "images",
     };
     private static readonly Option<int?> Batch = new("--batch") { Description = "Batch size.", HelpName = "images" };
-    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema")
-    {
-        Description = "Use the moving average of the weights of the run or file.",
-    };
-    private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<string?> Type = new("--precision")
     {
         Description = "Type of matrix products, fp32 or bf16; by default that of the run.",
@@ -76,12 +55,16 @@ internal static class EvalCommand
                 ("tessera eval runs/mine --best --split train --limit 5000", "measure the best checkpoint on training images"),
                 ("tessera eval cct_7_3x1_32 --checkpoint cct_7_3x1_32_cifar10.pth --data cifar10", "measure published weights"),
                 ("tessera eval runs/mine --crop 1 --interpolation bilinear", "measure with another preparation of images"),
+                (
+                    "tessera eval vit_tiny_patch16_224 --checkpoint mine.pth --classes names.txt --data image_folder --root pets",
+                    "measure weights of your own by the names of their classes"
+                ),
                 ("tessera eval runs/mine --precision bf16", "measure with products in bfloat16"),
                 ("tessera eval runs/mine --json | jq .top1", "print the accuracy as a fraction"),
             ],
-            Arguments = { Subject },
-            Options = { CheckpointFile, Key, Prefix, Classes, Data, Root, Split, Limit, Batch, Best, Averaged, DeviceName, Type, Eager },
+            Options = { Data, Root, Split, Limit, Batch, Type, Eager },
         };
+        ModelSource.AddTo(command);
         PreparationInput.AddTo(command);
         command.SetAction(parsed =>
         {
@@ -114,27 +97,17 @@ internal static class EvalCommand
 
     private static BundleMeasurement Open(ParseResult parsed)
     {
-        var name = parsed.GetRequiredValue(Subject);
-        var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
-        var averaged = parsed.GetValue(Averaged);
-        var file = ModelLoading.Weights(parsed.GetValue(CheckpointFile), parsed.GetValue(Key), parsed.GetValue(Prefix), averaged);
         var part = new MeasuredPart(parsed.GetValue(Data), parsed.GetValue(Root), parsed.GetValue(Split), parsed.GetValue(Limit));
-        if (Directory.Exists(name))
-        {
-            if (parsed.GetValue(Classes) is not null)
-                throw new UserException("--classes cannot be combined with a run, which knows its classes");
-            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), averaged && file is null);
-            return BundleMeasurement.OfRun(name, file is null ? bundle : bundle.WithWeights(file), part);
-        }
-        var variant = ModelLoading.Find(name);
-        if (file is null)
-            throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
-        if (part.Name is null)
-            throw new UserException($"--data is required for model {name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}");
-        if (parsed.GetValue(Best))
-            throw new UserException("--best needs a run folder; a model has only the weights of --checkpoint");
-        var (count, names) = ModelLoading.ClassesOf(parsed.GetValue(Classes));
-        return BundleMeasurement.OfWeights(variant, file, part, names ?? ModelLoading.Numbered(count), device);
+        return ModelSource.Open(
+            parsed,
+            (folder, bundle) => BundleMeasurement.OfRun(folder, bundle, part),
+            (variant, file, classes, device) =>
+                part.Name is null
+                    ? throw new UserException(
+                        $"--data is required for model {variant.Name}: choose one of {string.Join(", ", Datasets.Kinds.Keys.Order())}"
+                    )
+                    : BundleMeasurement.OfWeights(variant, file, part, classes, device)
+        );
     }
 
     private static void Show(BundleMeasurement subject, Metrics metrics, TimeSpan time, Terminal terminal)

@@ -14,13 +14,6 @@ internal static class ExplainCommand
 {
     private const string PageName = "explain.html";
 
-    private static readonly Argument<string> Subject = new("run|model")
-    {
-        HelpName = "run|model",
-        Description = "Run folder, or model name (with --checkpoint).",
-        CompletionSources = { _ => Registry.All.Select(variant => new System.CommandLine.Completions.CompletionItem(variant.Name)) },
-    };
-
     private static readonly Argument<string[]> Files = new("images")
     {
         Description = "Image files: JPEG, PNG, WebP, GIF, TIFF or BMP.",
@@ -37,20 +30,6 @@ internal static class ExplainCommand
         Description = "Class for Grad-CAM, by name or number from 0; by default the likeliest class of each image.",
         HelpName = "class",
     };
-    private static readonly Option<string?> CheckpointFile = new("--checkpoint")
-    {
-        Description = "Weight file of a model (safetensors or PyTorch), index of several, or folder of the Hugging Face hub.",
-        HelpName = "file",
-    };
-    private static readonly Option<string?> Key = ModelLoading.KeyOption();
-    private static readonly Option<string?> Prefix = ModelLoading.PrefixOption();
-    private static readonly Option<string?> Classes = ModelLoading.ClassesOption();
-    private static readonly Option<bool> Best = new("--best") { Description = "Use the best checkpoint of the run instead of the newest." };
-    private static readonly Option<bool> Averaged = new("--ema")
-    {
-        Description = "Use the moving average of the weights of the run or file.",
-    };
-    private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
 
     internal static Command Create()
     {
@@ -67,9 +46,10 @@ internal static class ExplainCommand
                 ("tessera explain deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "explain published weights"),
                 ("tessera explain runs/mine *.png --quiet", "print only the path of the page"),
             ],
-            Arguments = { Subject, Files },
-            Options = { Out, Class, CheckpointFile, Key, Prefix, Classes, Best, Averaged, DeviceName },
+            Arguments = { Files },
+            Options = { Out, Class },
         };
+        ModelSource.AddTo(command);
         command.SetAction(Run);
         return command;
     }
@@ -81,7 +61,7 @@ internal static class ExplainCommand
     private static int Run(ParseResult parsed)
     {
         var terminal = parsed.Terminal();
-        var bundle = Open(parsed);
+        var bundle = ModelSource.Open(parsed);
         ModelLoading.ShowNotes(bundle.Notes, terminal);
         int? label = parsed.GetValue(Class) is { } wanted ? bundle.LabelOf(wanted) : null;
         Torch.Threads = ThreadLimit.Here.Count;
@@ -116,28 +96,6 @@ internal static class ExplainCommand
             AtomicFile.Write(page, System.Text.Encoding.UTF8.GetBytes(ExplainPage.Render(bundle.Content.Model, explanations)));
         Show(terminal, results, page);
         return code;
-    }
-
-    private static ModelBundle Open(ParseResult parsed)
-    {
-        var name = parsed.GetRequiredValue(Subject);
-        var device = Device.Parse(parsed.GetRequiredValue(DeviceName));
-        var averaged = parsed.GetValue(Averaged);
-        var file = ModelLoading.Weights(parsed.GetValue(CheckpointFile), parsed.GetValue(Key), parsed.GetValue(Prefix), averaged);
-        if (Directory.Exists(name))
-        {
-            if (parsed.GetValue(Classes) is not null)
-                throw new UserException("--classes cannot be combined with a run, which knows its classes");
-            var bundle = ModelBundle.Load(name, device, parsed.GetValue(Best), averaged && file is null);
-            return file is null ? bundle : bundle.WithWeights(file);
-        }
-        var variant = ModelLoading.Find(name);
-        if (file is null)
-            throw new UserException($"--checkpoint is required: model {name} has no weights of its own");
-        if (parsed.GetValue(Best))
-            throw new UserException("--best needs a run folder; a model has only the weights of --checkpoint");
-        var (count, names) = ModelLoading.ClassesOf(parsed.GetValue(Classes));
-        return ModelBundle.FromWeights(variant, file, names ?? ModelLoading.Numbered(count), device: device);
     }
 
     private static string[] Write(Explanation explanation, string folder, int number)

@@ -5,7 +5,6 @@ using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Data;
 using Tessera.Training;
-using Tessera.Training.Bundles;
 using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Commands;
@@ -14,8 +13,6 @@ namespace Tessera.Cli.Commands;
 internal static class PredictCommand
 {
     private const int BarWidth = 20;
-
-    private static readonly Argument<string> Run = new("run") { Description = "Run folder." };
 
     private static readonly Argument<string[]> Files = new("files")
     {
@@ -31,7 +28,6 @@ internal static class PredictCommand
         DefaultValueFactory = _ => 5,
     };
 
-    private static readonly Option<string> DeviceName = ModelLoading.DeviceOption();
     private static readonly Option<bool> Eager = CompiledInference.EagerOption();
 
     internal static Command Create()
@@ -43,11 +39,14 @@ internal static class PredictCommand
                 ("tessera predict runs/mine shirt.png boot.jpg", "show the five likeliest classes of each image"),
                 ("tessera predict runs/mine *.png --quiet", "print file, class and probability, one line each"),
                 ("tessera predict runs/mine *.png --top 1 --json", "print JSON for a program"),
+                ("tessera predict runs/mine *.png --best --ema", "use the averaged weights of the best checkpoint"),
+                ("tessera predict deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "use published weights"),
                 ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "classify a text and the lines of a file"),
             ],
-            Arguments = { Run, Files },
-            Options = { Top, DeviceName, Eager },
+            Arguments = { Files },
+            Options = { Top, Eager },
         };
+        ModelSource.AddTo(command);
         Top.Validators.Add(result =>
         {
             if (result.GetValueOrDefault<int>() < 1)
@@ -56,7 +55,8 @@ internal static class PredictCommand
         command.SetAction(parsed =>
         {
             var terminal = parsed.Terminal();
-            var bundle = ModelBundle.Load(parsed.GetRequiredValue(Run), Device.Parse(parsed.GetRequiredValue(DeviceName)));
+            var bundle = ModelSource.Open(parsed);
+            ModelLoading.ShowNotes(bundle.Notes, terminal);
             var given = parsed.GetRequiredValue(Files);
             Torch.Threads = ThreadLimit.Here.Count;
             // Tracing costs a prediction of its own: it pays from the second file on.

@@ -113,7 +113,7 @@ public sealed record DataRecipe(
         : new Shuffled();
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
-    internal bool IsDrawn => PerClass is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
+    internal bool IsDrawn => PerClass is not null || Limit is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
 
     /// <summary>Where batches are made: on the device that trains, or (null) on the processor.</summary>
     /// <param name="device">That trains.</param>
