@@ -143,7 +143,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     public Pipeline PipelineFor(DataFacts? samples = null) => Task.EvaluationPipeline(Model, Facts, Content.Preprocessing, samples);
 
     /// <summary>The samples that a user has given: files, or texts.</summary>
-    public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor());
+    public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor(Facts.OfAnySize()));
 
     /// <summary>Where the model looks in a sample.</summary>
     /// <param name="sample">Of <see cref="Read"/>.</param>

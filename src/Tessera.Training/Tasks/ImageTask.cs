@@ -84,7 +84,9 @@ public abstract record ImageTask : TaskKind
             return new(transforms, training.Normalization);
         var (height, width) = model.ImageSize;
         var ratio = (training.Height, training.Width) == (height, width) ? 1 : given.CropRatio;
-        if (ratio == 1 && (seen.Height, seen.Width) == (height, width))
+        // A model that is not square has no crop to fall back on: files must have its size then, and others are refused by the model.
+        var isOfSize = (seen.Height, seen.Width) == (height, width) || (height != width && seen.Height is null);
+        if (ratio == 1 && isOfSize)
             return new([], training.Normalization);
         return height == width
             ? new([new EvaluationCrop(height, ratio, given.Interpolation)], training.Normalization)
