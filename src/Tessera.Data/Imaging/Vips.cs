@@ -107,6 +107,9 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_image_new_from_buffer", StringMarshalling = StringMarshalling.Utf8)]
     internal static unsafe partial nint FromBuffer(byte* bytes, nuint length, string options, nint end);
 
+    [LibraryImport(Lib, EntryPoint = "vips_image_get_orientation")]
+    internal static partial int Orientation(nint image);
+
     [LibraryImport(Lib, EntryPoint = "vips_autorot")]
     internal static partial int AutoRotate(nint image, out nint result, nint end);
 

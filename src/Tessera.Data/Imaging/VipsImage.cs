@@ -36,6 +36,9 @@ internal sealed unsafe class VipsImage : IDisposable
 
     internal int Bands => Vips.Bands(Handle);
 
+    /// <summary>The mark of the camera's orientation, 1 to 8; 1 where there is none.</summary>
+    internal int Orientation => Vips.Orientation(Handle);
+
     /// <summary>Opens a file's bytes: only its header is read.</summary>
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">The bytes, copied.</param>
