@@ -146,20 +146,16 @@ internal sealed class FindingList(
     private void FindSamples(SplitReport split)
     {
         var unreadable = split.Unreadable;
+        var tooMany = unreadable.Count > options.UnreadableLimit * split.Samples;
+        var limit = tooMany
+            ? string.Create(CultureInfo.InvariantCulture, $", more than {100 * options.UnreadableLimit:0.##} % (data.unreadable_limit)")
+            : "";
         Add(
-            unreadable.Count > options.UnreadableLimit * split.Samples ? Severity.Problem : Severity.Warning,
+            tooMany ? Severity.Problem : Severity.Warning,
             split.Name,
             unreadable.Count == split.Samples
                 ? "no image can be read"
-                : string.Create(
-                    CultureInfo.InvariantCulture,
-                    $"{unreadable.Count} of {split.Samples} images cannot be read"
-                        + (
-                            unreadable.Count > options.UnreadableLimit * split.Samples
-                                ? $", more than {100 * options.UnreadableLimit:0.##} % (data.unreadable_limit)"
-                                : ""
-                        )
-                ),
+                : $"{unreadable.Count} of {split.Samples} images cannot be read{limit}",
             unreadable,
             image => $"{image.Name}: {image.Problem}"
         );
