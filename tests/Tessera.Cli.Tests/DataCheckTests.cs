@@ -66,7 +66,11 @@ public sealed class DataCheckTests : IDisposable
         Assert.Matches(@"(?m)^test +4 +3 ", ended.Output);
         Assert.Contains("'unknown'", ended.Output, StringComparison.Ordinal);
         Assert.Contains($"{folder["test/cat/bad.png"]}: not a JPEG", ended.Output, StringComparison.Ordinal);
-        Assert.StartsWith("tessera: image_folder: ", Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "tessera: image_folder: ",
+            Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal
+        );
         // Without decoding, the damaged file is not found.
         Assert.DoesNotContain("bad.png", Check("--quick").Output, StringComparison.Ordinal);
         Assert.NotEqual(0, Check("--json").Json.GetProperty("problems").GetArrayLength());
@@ -94,7 +98,11 @@ public sealed class DataCheckTests : IDisposable
         var ended = CommandLineTool.Run("data", "check", "trec", "--root", folder.Path);
         Assert.Equal(ExitCode.UserError, ended.Code);
         Assert.Matches("(?m)^train +2 ", ended.Output);
-        Assert.Contains("TREC_10.label", Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)), StringComparison.Ordinal);
+        Assert.Contains(
+            "TREC_10.label",
+            Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries)),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -124,7 +132,11 @@ public sealed class DataCheckTests : IDisposable
     [Fact]
     public void Data_of_ones_own_needs_its_folder()
     {
-        Assert.Contains("--root must name its folder", CommandLineTool.Run("data", "check", "image_folder").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "--root must name its folder",
+            CommandLineTool.Run("data", "check", "image_folder").UserError(),
+            StringComparison.Ordinal
+        );
         Assert.Contains(
             "does not exist",
             CommandLineTool.Run("data", "check", "image_folder", "--root", folder["absent"]).UserError(),

@@ -42,7 +42,14 @@ public class DatasetCheckTests
     [Fact]
     public void Classes_are_compared_with_those_of_the_training_split_by_name()
     {
-        using var folder = With("train/Ant/1.pgm", "train/bee/2.pgm", "train/cat/3.pgm", "test/dog/4.pgm", "test/ant/5.pgm", "val/bee/6.pgm");
+        using var folder = With(
+            "train/Ant/1.pgm",
+            "train/bee/2.pgm",
+            "train/cat/3.pgm",
+            "test/dog/4.pgm",
+            "test/ant/5.pgm",
+            "val/bee/6.pgm"
+        );
         var report = Check(folder);
         Assert.Equal(["train", "test", "val"], report.Splits.Select(split => split.Name).OrderBy(name => name == "train" ? "" : name));
         Assert.Equal("train", report.Splits[0].Name);
@@ -75,9 +82,13 @@ public class DatasetCheckTests
     [Fact]
     public void Balance_and_small_classes_are_told_of_the_training_split()
     {
-        using var folder = With(
-            [.. Enumerable.Range(0, 30).Select(i => $"train/many/{i}.pgm"), "train/few/x.pgm", "train/few/y.pgm", "test/many/z.pgm", "test/few/z.pgm"]
-        );
+        using var folder = With([
+            .. Enumerable.Range(0, 30).Select(i => $"train/many/{i}.pgm"),
+            "train/few/x.pgm",
+            "train/few/y.pgm",
+            "test/many/z.pgm",
+            "test/few/z.pgm",
+        ]);
         var report = Check(folder);
         Assert.Contains("15 times", Finding(report, Severity.Warning, "the largest class has").Text, StringComparison.Ordinal);
         Assert.Equal(["'few': 2"], Finding(report, Severity.Warning, "fewer than 10 samples").Examples);
@@ -115,7 +126,10 @@ public class DatasetCheckTests
         Assert.Equal(2, shared.Count);
         Assert.Contains($"{folder["train/a/1.pgm"]} = {folder["test/a/link.pgm"]}", shared.Examples);
         Finding(report, Severity.Warning, "2 images are copies of others in this split");
-        Assert.Contains("'a'", Assert.Single(Finding(report, Severity.Warning, "1 image is there several times with different classes").Examples));
+        Assert.Contains(
+            "'a'",
+            Assert.Single(Finding(report, Severity.Warning, "1 image is there several times with different classes").Examples)
+        );
         // Without hashing, links are found and copies are not.
         var quick = Check(folder, options: new(Quick: true));
         Assert.Equal([1], quick.Repeats.Select(repeat => repeat.Files));
@@ -137,18 +151,15 @@ public class DatasetCheckTests
         Assert.Equal(JsonSerializer.Serialize(reports[0]), JsonSerializer.Serialize(reports[1]));
         var unreadable = Split(reports[1], "train").Unreadable;
         Assert.Equal(360, unreadable.Count);
-        Assert.All(
-            unreadable,
-            image =>
-            {
-                if (image.Name.EndsWith("_empty.png", StringComparison.Ordinal))
-                    Assert.Equal("an empty file", image.Problem);
-                else if (image.Name.EndsWith("_text.jpg", StringComparison.Ordinal))
-                    Assert.Contains("not a JPEG", image.Problem, StringComparison.Ordinal);
-                else
-                    Assert.True(image.Problem.Length > 0 && !image.Problem.Contains("not a JPEG", StringComparison.Ordinal), image.Problem);
-            }
-        );
+        Assert.All(unreadable, image =>
+        {
+            if (image.Name.EndsWith("_empty.png", StringComparison.Ordinal))
+                Assert.Equal("an empty file", image.Problem);
+            else if (image.Name.EndsWith("_text.jpg", StringComparison.Ordinal))
+                Assert.Contains("not a JPEG", image.Problem, StringComparison.Ordinal);
+            else
+                Assert.True(image.Problem.Length > 0 && !image.Problem.Contains("not a JPEG", StringComparison.Ordinal), image.Problem);
+        });
         Finding(reports[1], Severity.Problem, "360 of 480 images cannot be read, more than 1 %");
     }
 
@@ -195,7 +206,34 @@ public class DatasetCheckTests
         // A segment that says in a directory of one entry: orientation (0x112), a short, once, 6.
         byte[] mark =
         [
-            0xFF, 0xE1, 0, 34, .. "Exif\0\0"u8, .. "II*\0"u8, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+            0xFF,
+            0xE1,
+            0,
+            34,
+            .. "Exif\0\0"u8,
+            .. "II*\0"u8,
+            8,
+            0,
+            0,
+            0,
+            1,
+            0,
+            0x12,
+            1,
+            3,
+            0,
+            1,
+            0,
+            0,
+            0,
+            6,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
         ];
         folder.Write("train/a/plain.jpg", jpeg);
         folder.Write("train/a/turned.jpg", [.. jpeg[..2], .. mark, .. jpeg[2..]]);
@@ -208,9 +246,8 @@ public class DatasetCheckTests
     public void What_a_caller_finds_suspicious_is_told_by_file()
     {
         using var folder = With("train/a/1.pgm", "train/b/2.pgm");
-        var report = DatasetCheck.Run(
-            OpenedSplits.Open("image_folder", folder.Path),
-            suspicions: path => path.EndsWith("2.pgm", StringComparison.Ordinal) ? ["half of it is grey"] : []
+        var report = DatasetCheck.Run(OpenedSplits.Open("image_folder", folder.Path), suspicions: path =>
+            path.EndsWith("2.pgm", StringComparison.Ordinal) ? ["half of it is grey"] : []
         );
         Assert.Equal(
             [$"{folder["train/b/2.pgm"]}: half of it is grey"],
@@ -221,13 +258,26 @@ public class DatasetCheckTests
     [Fact]
     public void Odd_names_are_told_and_cannot_break_a_line()
     {
-        using var folder = With("train/a b/1.pgm", "train/A-b/2.pgm", "train/c /3.pgm", "train/d/new\nline.pgm", "train/d/x.pgm", "train/d/X.pgm");
+        using var folder = With(
+            "train/a b/1.pgm",
+            "train/A-b/2.pgm",
+            "train/c /3.pgm",
+            "train/d/new\nline.pgm",
+            "train/d/x.pgm",
+            "train/d/X.pgm"
+        );
         var report = Check(folder);
         Assert.Equal(["'A-b' and 'a b'"], Finding(report, Severity.Warning, "2 class names differ by").Examples);
         Assert.Equal(["'c '"], Finding(report, Severity.Warning, "1 class name has a space").Examples);
-        Assert.Contains("new\\u000aline", Finding(report, Severity.Warning, "1 file name has control characters").Examples[0], StringComparison.Ordinal);
+        Assert.Contains(
+            "new\\u000aline",
+            Finding(report, Severity.Warning, "1 file name has control characters").Examples[0],
+            StringComparison.Ordinal
+        );
         Finding(report, Severity.Warning, "2 files differ by capitals alone");
-        Assert.All(report.Findings.SelectMany(finding => finding.Examples.Append(finding.Text)), line => Assert.DoesNotContain(line, char.IsControl));
+        Assert.All(report.Findings.SelectMany(finding => finding.Examples.Append(finding.Text)), line =>
+            Assert.DoesNotContain(line, char.IsControl)
+        );
     }
 
     [Fact]

@@ -8,10 +8,7 @@ namespace Tessera.Training.Tests;
 public sealed class DataCheckPageTests
 {
     private static void Write(TempFolder folder, string name, int value, int width = 8, int height = 8) =>
-        folder.Write(
-            name,
-            [.. Encoding.ASCII.GetBytes($"P5 {width} {height} 255\n"), .. Enumerable.Repeat((byte)value, width * height)]
-        );
+        folder.Write(name, [.. Encoding.ASCII.GetBytes($"P5 {width} {height} 255\n"), .. Enumerable.Repeat((byte)value, width * height)]);
 
     private static string Render(TempFolder folder)
     {
@@ -45,7 +42,10 @@ public sealed class DataCheckPageTests
         Assert.Equal(2, drawings.Length);
         // A circle for each size of each split; a count for each class of each split, though test does not list the first.
         Assert.Equal(3, drawings[1].Descendants("circle").Count());
-        Assert.Equal(["6", "not listed", "1", "2"], drawings[0].Elements("text").Where(text => (string?)text.Attribute("class") == "value").Select(text => text.Value));
+        Assert.Equal(
+            ["6", "not listed", "1", "2"],
+            drawings[0].Elements("text").Where(text => (string?)text.Attribute("class") == "value").Select(text => text.Value)
+        );
         // Two of the repeated image, five extremes of train, four samples of one class and one of the other.
         Assert.Equal(2 + 5 + 4 + 1, page.Split("data:image/png;base64,").Length - 1);
     }
@@ -59,7 +59,11 @@ public sealed class DataCheckPageTests
             Write(folder, $"c{i:00}/{j}.pgm", i, 4 + j, 3 + i);
         var drawings = Drawings(Render(folder));
         Assert.Equal(3, drawings.Length);
-        var names = drawings.Take(2).SelectMany(svg => svg.Elements("text")).Where(text => (string?)text.Attribute("class") == "tick").ToArray();
+        var names = drawings
+            .Take(2)
+            .SelectMany(svg => svg.Elements("text"))
+            .Where(text => (string?)text.Attribute("class") == "tick")
+            .ToArray();
         Assert.Equal(60, names.Length);
         Assert.Equal("c09", names[^1].Value);
     }

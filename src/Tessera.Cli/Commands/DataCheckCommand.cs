@@ -80,12 +80,7 @@ internal static class DataCheckCommand
             );
 
         CheckReport Run(Action<string> write, TimeSpan interval) =>
-            DatasetCheck.Run(
-                opened,
-                options,
-                progress: new CheckView(write, interval, TimeProvider.System),
-                stop: interruption.Token
-            );
+            DatasetCheck.Run(opened, options, progress: new CheckView(write, interval, TimeProvider.System), stop: interruption.Token);
     }
 
     private static void Show(Terminal terminal, CheckReport report, string? page)
@@ -122,6 +117,14 @@ internal static class DataCheckCommand
 
         // The list that a finding stands in says how severe it is.
         IEnumerable<object> Plain(Severity severity) =>
-            report.Of(severity).Select(finding => new { finding.Split, finding.Text, finding.Count, finding.Examples });
+            report
+                .Of(severity)
+                .Select(finding => new
+                {
+                    finding.Split,
+                    finding.Text,
+                    finding.Count,
+                    finding.Examples,
+                });
     }
 }

@@ -74,9 +74,7 @@ internal sealed class FindingList(
                 Add(Severity.Warning, split.Name, "there is one class, so there is nothing to tell apart", 1);
             FindBalance(split.Name, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
         }
-        var missing = split
-            .Match?.Missing.Concat(empty.Where(own => own.Trained is not null).Select(own => own.Trained!))
-            .ToArray();
+        var missing = split.Match?.Missing.Concat(empty.Where(own => own.Trained is not null).Select(own => own.Trained!)).ToArray();
         if (missing is { Length: > 0 })
             Add(
                 Severity.Warning,
@@ -167,13 +165,17 @@ internal sealed class FindingList(
             image => $"{image.Name}: {string.Join("; ", image.Reasons)}"
         );
         if (split.Images is { Orientations: { Count: > 0 } marks })
+        {
+            var count = marks.Values.Sum();
+            var kinds = string.Join(", ", marks.Select(mark => $"{mark.Key}: {mark.Value}"));
             Add(
                 Severity.Warning,
                 split.Name,
-                $"{marks.Values.Sum()} {Plural(marks.Values.Sum(), "image has a mark", "images have marks")} of the camera's orientation "
-                    + $"other than 1, which training does not follow ({string.Join(", ", marks.Select(mark => $"{mark.Key}: {mark.Value}"))})",
-                marks.Values.Sum()
+                $"{count} {Plural(count, "image has a mark", "images have marks")} of the camera's orientation other than 1, which "
+                    + $"training does not follow ({kinds})",
+                count
             );
+        }
         if (split.Labels is { Without: > 0 and var without })
             Add(Severity.Remark, split.Name, $"{without} of {split.Samples} samples have no class", without);
         if (split.Texts is { Empty: { Count: > 0 } empty })
@@ -210,12 +212,8 @@ internal sealed class FindingList(
     private void AddAlike(string split, string what, string how, IEnumerable<string> names, Func<string, string> key)
     {
         var alike = OddNames.Alike(names, key);
-        Add(
-            Severity.Warning,
-            split,
-            $"{alike.Sum(group => group.Count)} {what} {how}",
-            alike,
-            group => string.Join(" and ", group.Select(OddNames.Quoted))
+        Add(Severity.Warning, split, $"{alike.Sum(group => group.Count)} {what} {how}", alike, group =>
+            string.Join(" and ", group.Select(OddNames.Quoted))
         );
     }
 
@@ -261,7 +259,8 @@ internal sealed class FindingList(
             $"{first}, {second}",
             $"{count} {Plural(count, $"{Sample} of {second} is", $"{Sample}s of {second} are")} in {first} too{Links(shared)}",
             shared,
-            repeat => $"{Named(repeat.Samples.First(sample => sample.Split == first))} = "
+            repeat =>
+                $"{Named(repeat.Samples.First(sample => sample.Split == first))} = "
                 + Named(repeat.Samples.First(sample => sample.Split == second)),
             count
         );
@@ -283,14 +282,7 @@ internal sealed class FindingList(
     private void Add(Severity severity, string? split, string text, int count) => found.Add(new(severity, split, text, count, []));
 
     // Nothing is said of nothing.
-    private void Add<T>(
-        Severity severity,
-        string? split,
-        string text,
-        IReadOnlyList<T> items,
-        Func<T, string> example,
-        int? count = null
-    )
+    private void Add<T>(Severity severity, string? split, string text, IReadOnlyList<T> items, Func<T, string> example, int? count = null)
     {
         if (items.Count > 0)
             found.Add(

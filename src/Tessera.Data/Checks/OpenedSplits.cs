@@ -48,8 +48,7 @@ public sealed class OpenedSplits
     }
 
     /// <summary>Whether two splits must not share a sample: a published set may have parts that are made of other parts.</summary>
-    internal bool AreDisjoint(string first, string second) =>
-        disjoint is null || (disjoint.Contains(first) && disjoint.Contains(second));
+    internal bool AreDisjoint(string first, string second) => disjoint is null || (disjoint.Contains(first) && disjoint.Contains(second));
 
     private static OpenedSplit Open(DatasetKind kind, string split, string? root)
     {

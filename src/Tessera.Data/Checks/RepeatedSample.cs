@@ -9,7 +9,9 @@ public sealed record SampleReference(string Split, int Index, string Name, strin
 
 /// <summary>Samples that are the same file, or that have the same bytes, the same pixels or the same text.</summary>
 /// <param name="Samples">At least two, by split and position.</param>
-/// <param name="Files">Number of different files among them: 1 where all are links to one file or name the same; 0 where samples are not files.</param>
+/// <param name="Files">
+/// Number of different files among them: 1 where all are links to one file or name the same, 0 where samples are not files.
+/// </param>
 public sealed record RepeatedSample(IReadOnlyList<SampleReference> Samples, int Files)
 {
     /// <summary>The splits that have it.</summary>

@@ -1,6 +1,6 @@
 namespace Tessera.Data.Checks;
 
-/// <summary>The classes of samples as text, by the names of the training split, so that samples of several splits can be compared.</summary>
+/// <summary>The classes of samples as text, by the names of the training split, so that several splits can be compared.</summary>
 internal sealed class SampleLabels
 {
     private readonly Annotations annotations;

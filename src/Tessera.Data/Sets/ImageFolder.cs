@@ -98,9 +98,7 @@ internal static class ImageFolder
         {
             Remarks =
             [
-                .. loose.Length == 0
-                    ? []
-                    : (string[])[$"{loose.Length} images lie in no folder of a class and were left out: {loose[0]}"],
+                .. loose.Length == 0 ? [] : (string[])[$"{loose.Length} images lie in no folder of a class and were left out: {loose[0]}"],
                 .. scan.Remarks,
             ],
         };

@@ -33,10 +33,8 @@ internal sealed record CountBars(string Title, IReadOnlyList<string> Series, IRe
         );
         foreach (var (i, row) in Rows.Index())
         {
-            var top = i * height + 4;
-            svg.Append(
-                $"""<text class="tick" x="{Left - 8}" y="{Html.At(top + height / 2)}" text-anchor="end">{Html.Encode(Html.Short(row.Name, 22))}</text>"""
-            );
+            var (top, name) = (i * height + 4, Html.Encode(Html.Short(row.Name, 22)));
+            svg.Append($"""<text class="tick" x="{Left - 8}" y="{Html.At(top + height / 2)}" text-anchor="end">{name}</text>""");
             foreach (var (s, count) in row.Counts.Index())
                 svg.Append(Of(top + s * Bar, s, count, most[s]));
         }

@@ -56,7 +56,9 @@ internal sealed record SizeChart(string Title, IReadOnlyList<string> Series, IRe
             {Svg.Lines(ticks, Tick)}
             <path class="diagonal" d="M{Html.At(Left)},{Html.At(Side - Bottom)} L{Html.At(Side - Right)},{Html.At(Top)}"/>
             <text class="axis" x="{Html.At((Left + Side - Right) / 2)}" y="{Side - 6}" text-anchor="middle">width in pixels</text>
-            <text class="axis" transform="translate(12 {Html.At((Side - Bottom) / 2)}) rotate(-90)" text-anchor="middle">height in pixels</text>
+            <text class="axis" transform="translate(12 {Html.At(
+                (Side - Bottom) / 2
+            )}) rotate(-90)" text-anchor="middle">height in pixels</text>
             {Svg.Lines(cells, Circle)}
             </svg></figure>
             """;
@@ -68,15 +70,16 @@ internal sealed record SizeChart(string Title, IReadOnlyList<string> Series, IRe
                 <text class="tick" x="{Left - 6}" y="{Html.At(Y(value) + 4)}" text-anchor="end">{Html.At(value)}</text>
                 """;
 
-        string Circle((int Series, double Width, double Height, int Count, bool One) cell) =>
-            $"""
-                <circle class="f{cell.Series % Colors}" fill-opacity=".6" cx="{Html.At(X(cell.Width))}" cy="{Html.At(Y(cell.Height))}" r="{Html.At(
-                    Smallest + (Largest - Smallest) * Math.Sqrt(cell.Count / most)
-                )}"><title>{Html.Encode(Series[cell.Series])}: {Html.Integer(cell.Count)} of {(cell.One ? "" : "about ")}{Html.Fixed(
-                    cell.Width,
-                    0
-                )}x{Html.Fixed(cell.Height, 0)}</title></circle>
+        string Circle((int Series, double Width, double Height, int Count, bool One) cell)
+        {
+            var radius = Smallest + (Largest - Smallest) * Math.Sqrt(cell.Count / most);
+            var size = $"{(cell.One ? "" : "about ")}{Html.Fixed(cell.Width, 0)}x{Html.Fixed(cell.Height, 0)}";
+            return $"""
+                <circle class="f{cell.Series % Colors}" fill-opacity=".6"
+                 cx="{Html.At(X(cell.Width))}" cy="{Html.At(Y(cell.Height))}" r="{Html.At(radius)}">
+                <title>{Html.Encode(Series[cell.Series])}: {Html.Integer(cell.Count)} of {size}</title></circle>
                 """;
+        }
     }
 
     private static int Cell(int side) => (int)Math.Round(Math.Log2(side) * Cells);

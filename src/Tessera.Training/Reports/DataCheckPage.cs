@@ -75,12 +75,12 @@ public static class DataCheckPage
 
     private static string Findings(CheckReport report)
     {
-        var kinds = (Severity Severity, string Title)[]
-        {
+        (Severity Severity, string Title)[] kinds =
+        [
             (Severity.Problem, "Problems"),
             (Severity.Warning, "Warnings"),
             (Severity.Remark, "Remarks"),
-        };
+        ];
         return Section(
             "Findings",
             report.Findings.Count == 0
@@ -112,7 +112,8 @@ public static class DataCheckPage
             .. images ? (string[])["sizes", "smallest", "median", "largest", "widest", "tallest", "grey", "colour"] : [],
             .. texts ? (string[])["shortest", "median", "longest", "words"] : [],
         ];
-        return $"""<table><tr>{string.Concat(head.Select((name, i) => Cell("th", name, i)))}</tr>{string.Concat(report.Splits.Select(Row))}</table>""";
+        var titles = string.Concat(head.Select((name, i) => Cell("th", name, i)));
+        return $"<table><tr>{titles}</tr>{string.Concat(report.Splits.Select(Row))}</table>";
 
         string Row(SplitReport split)
         {
@@ -203,9 +204,7 @@ public static class DataCheckPage
         var splits = report.Splits.Where(split => split.Images is not null).ToArray();
         SizeDot[] dots =
         [
-            .. splits.SelectMany(
-                (split, s) => split.Images!.Sizes.Select(size => new SizeDot(s, size.Width, size.Height, size.Count))
-            ),
+            .. splits.SelectMany((split, s) => split.Images!.Sizes.Select(size => new SizeDot(s, size.Width, size.Height, size.Count))),
         ];
         if (dots.Select(dot => (dot.Width, dot.Height)).Distinct().Count() < 2)
             return "";
@@ -214,14 +213,13 @@ public static class DataCheckPage
             .OrderByDescending(size => size.Count)
             .ThenBy(size => size.Key)
             .Take(12)
-            .Select(size =>
-                $"""<tr><td>{size.Key.Width}x{size.Key.Height}</td><td class="number">{Html.Integer(size.Count)}</td></tr>"""
-            );
+            .Select(size => $"""<tr><td>{size.Key.Width}x{size.Key.Height}</td><td class="number">{Html.Integer(size.Count)}</td></tr>""");
         return Section(
             "Image sizes",
             $"""
             <div class="columns">{new SizeChart("Width and height", [.. splits.Select(split => split.Name)], dots).ToSvg()}
-            <div><h3>Most frequent sizes</h3><table><tr><th>width x height</th><th class="number">images</th></tr>{string.Concat(rows)}</table></div>
+            <div><h3>Most frequent sizes</h3>
+            <table><tr><th>width x height</th><th class="number">images</th></tr>{string.Concat(rows)}</table></div>
             </div>
             """
         );

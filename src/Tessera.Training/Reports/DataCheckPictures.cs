@@ -26,7 +26,9 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
     /// <param name="note">The second line.</param>
     internal string Figure(string split, int index, string caption, string note) =>
         $"""
-            <figure>{Image(split, index)}<figcaption>{Html.Encode(Html.Short(caption, 40))}<br><small>{Html.Encode(note)}</small></figcaption>
+            <figure>{Image(split, index)}<figcaption>{Html.Encode(Html.Short(caption, 40))}<br><small>{Html.Encode(
+                note
+            )}</small></figcaption>
             </figure>
             """;
 
