@@ -13,6 +13,7 @@ internal sealed class FindingList(
 )
 {
     private const int MostExamples = 5;
+    private const int MostLetters = 300;
 
     private readonly List<Finding> found = [];
 
@@ -279,7 +280,11 @@ internal sealed class FindingList(
 
     private static string Plural(int count, string one, string several) => count == 1 ? one : several;
 
-    private void Add(Severity severity, string? split, string text, int count) => found.Add(new(severity, split, text, count, []));
+    private void Add(Severity severity, string? split, string text, int count) =>
+        found.Add(new(severity, split, Message.OneLine(text), count, []));
+
+    // Decoders may have a lot to say of one file; its entry among the unreadable images has all of it.
+    private static string Short(string text) => text.Length <= MostLetters ? text : $"{text.AsSpan(0, MostLetters - 1)}…";
 
     // Nothing is said of nothing.
     private void Add<T>(Severity severity, string? split, string text, IReadOnlyList<T> items, Func<T, string> example, int? count = null)
@@ -291,7 +296,7 @@ internal sealed class FindingList(
                     split,
                     text,
                     count ?? items.Count,
-                    [.. items.Take(MostExamples).Select(item => Message.OneLine(example(item)))]
+                    [.. items.Take(MostExamples).Select(item => Short(Message.OneLine(example(item))))]
                 )
             );
     }

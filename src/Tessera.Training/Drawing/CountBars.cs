@@ -27,7 +27,7 @@ internal sealed record CountBars(string Title, IReadOnlyList<string> Series, IRe
         var height = Series.Count * Bar + Gap;
         var svg = new StringBuilder(
             $"""
-            <figure><figcaption>{Html.Encode(Title)}{Legend()}</figcaption>
+            <figure style="max-width:640px"><figcaption>{Html.Encode(Title)}{Legend()}</figcaption>
             <svg viewBox="0 0 {Width} {Html.At(Rows.Count * height + 6)}" role="img" aria-label="{Html.Encode(Title)}">
             """
         );

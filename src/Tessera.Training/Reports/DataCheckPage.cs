@@ -12,6 +12,7 @@ public static class DataCheckPage
     private const int MostPairs = 24;
     private const int MostNamed = 200;
     private const int SamplesPerClass = 4;
+    private const int MostLetters = 400;
 
     // Shown whole, however long they are for their width.
     private const string Css = """
@@ -22,9 +23,10 @@ public static class DataCheckPage
         h3:first-child{margin-top:0}
         .pairs{display:grid;grid-template-columns:repeat(auto-fill,minmax(260px,1fr));gap:18px 26px}
         .pair{display:grid;grid-template-columns:1fr 1fr;gap:8px}
-        .pair figcaption,.shown figcaption{font-size:12px;line-height:1.35;font-weight:400;margin-top:6px;overflow-wrap:anywhere}
-        .pair small,.shown small{color:var(--soft)}
-        .shown{display:grid;grid-template-columns:150px repeat(4,96px);gap:12px 14px;align-items:center}
+        .pair figcaption{font-size:12px;line-height:1.35;font-weight:400;margin-top:6px;overflow-wrap:anywhere}
+        .pair small{color:var(--soft)}
+        .shown{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(540px,100%),1fr));gap:14px 34px}
+        .shown>div{display:grid;grid-template-columns:minmax(0,1fr) repeat(4,96px);gap:8px 10px;align-items:center;overflow-wrap:anywhere}
         .shown figcaption{display:none}
         ul{margin:0;padding-left:18px}
         li{margin-bottom:6px}
@@ -104,6 +106,7 @@ public static class DataCheckPage
     {
         var images = report.Splits.Any(split => split.Images is not null);
         var texts = report.Splits.Any(split => split.Texts is not null);
+        var labels = report.Splits.Any(split => split.Labels is not null);
         string[] head =
         [
             "split",
@@ -111,6 +114,7 @@ public static class DataCheckPage
             "classes",
             .. images ? (string[])["sizes", "smallest", "median", "largest", "widest", "tallest", "grey", "colour"] : [],
             .. texts ? (string[])["shortest", "median", "longest", "words"] : [],
+            .. labels ? (string[])["classes per sample", "without a class"] : [],
         ];
         var titles = string.Concat(head.Select((name, i) => Cell("th", name, i)));
         return $"<table><tr>{titles}</tr>{string.Concat(report.Splits.Select(Row))}</table>";
@@ -147,6 +151,11 @@ public static class DataCheckPage
                                 Html.Integer(lengths.Words),
                             ]
                         : ["", "", "", ""]
+                    : [],
+                .. labels
+                    ? split.Labels is { } several
+                        ? (string[])[Html.Fixed(several.Mean, 2), Html.Integer(several.Without)]
+                        : ["", ""]
                     : [],
             ];
             return $"<tr>{string.Concat(cells.Select((cell, i) => Cell("td", cell, i)))}</tr>";
@@ -191,8 +200,8 @@ public static class DataCheckPage
                     ? new CountBars("The largest classes", series, rows[..most]).ToSvg()
                         + new CountBars("The smallest classes", series, rows[^most..]).ToSvg()
                 : rows.Length > 12
-                    ? new CountBars("The larger classes", series, rows[..((rows.Length + 1) / 2)]).ToSvg()
-                        + new CountBars("The smaller classes", series, rows[((rows.Length + 1) / 2)..]).ToSvg()
+                    ? new CountBars("Classes, the largest first", series, rows[..((rows.Length + 1) / 2)]).ToSvg()
+                        + new CountBars("The same, continued", series, rows[((rows.Length + 1) / 2)..]).ToSvg()
                 : new CountBars("Classes", series, rows).ToSvg()
             )}</div>
             """
@@ -295,7 +304,7 @@ public static class DataCheckPage
             return "";
         var rows = all.Take(MostNamed)
             .Select(one =>
-                $"<tr><td>{Html.Encode(one.Image.Name)}</td><td>{Html.Encode(one.Name)}</td><td>{Html.Encode(one.Image.Problem)}</td></tr>"
+                $"<tr><td>{Html.Encode(one.Image.Name)}</td><td>{Html.Encode(one.Name)}</td><td>{Html.Encode(Html.Short(one.Image.Problem, MostLetters))}</td></tr>"
             );
         var more = all.Length > MostNamed ? $"<p>And {Html.Integer(all.Length - MostNamed)} more; --json lists all.</p>" : "";
         return Section(
@@ -315,7 +324,7 @@ public static class DataCheckPage
             .Take(MostShownClasses)
             .Select(
                 (members, label) =>
-                    $"<div>{Html.Encode(data.ClassNames[label])}</div>"
+                    $"<div><span>{Html.Encode(data.ClassNames[label])}</span>"
                     + string.Concat(
                         Enumerable
                             .Range(0, SamplesPerClass)
@@ -327,9 +336,10 @@ public static class DataCheckPage
                                         "",
                                         ""
                                     )
-                                    : "<div></div>"
+                                    : "<span></span>"
                             )
                     )
+                    + "</div>"
             );
         var more =
             data.ClassNames.Count > MostShownClasses
