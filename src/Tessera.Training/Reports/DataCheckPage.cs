@@ -302,18 +302,17 @@ public static class DataCheckPage
         var all = report.Splits.SelectMany(split => split.Unreadable.Select(image => (split.Name, Image: image))).ToArray();
         if (all.Length == 0)
             return "";
-        var rows = all.Take(MostNamed)
-            .Select(one =>
-                $"<tr><td>{Html.Encode(one.Image.Name)}</td><td>{Html.Encode(one.Name)}</td><td>{Html.Encode(Html.Short(one.Image.Problem, MostLetters))}</td></tr>"
-            );
+        var rows = all.Take(MostNamed).Select(one => Row(one.Image.Name, one.Name, Html.Short(one.Image.Problem, MostLetters)));
         var more = all.Length > MostNamed ? $"<p>And {Html.Integer(all.Length - MostNamed)} more; --json lists all.</p>" : "";
         return Section(
             "Unreadable images",
             $"<table><tr><th>file</th><th>split</th><th>problem</th></tr>{string.Concat(rows)}</table>{more}"
         );
+
+        static string Row(params string[] cells) => $"<tr>{string.Concat(cells.Select(cell => $"<td>{Html.Encode(cell)}</td>"))}</tr>";
     }
 
-    // The first images of each class that can be read, evenly over the class: files in a row are often alike.
+    // Images of each class that can be read, evenly over the class: files in a row are often alike.
     private static string Samples(CheckReport report, OpenedSplits opened, DataCheckPictures pictures)
     {
         if (opened.Training is not { Data: ImageDataset data } training || data.ClassNames.Count == 0)
