@@ -233,7 +233,11 @@ internal sealed class FindingList(
             differ.SelectMany(repeat => repeat.Splits).Distinct().ToArray() is [var only] ? only : null,
             $"{differ.Length} {Plural(differ.Length, $"{Sample} is", $"{Sample}s are")} there several times with different classes",
             differ,
-            repeat => string.Join("; ", repeat.Samples.Take(2).Select(sample => $"{Named(sample)} {OddNames.Quoted(sample.Label)}"))
+            repeat =>
+            {
+                var (first, other) = (repeat.Samples[0], repeat.Samples.First(sample => sample.Label != repeat.Samples[0].Label));
+                return $"{Named(first)} {OddNames.Quoted(first.Label)}; {Named(other)} {OddNames.Quoted(other.Label)}";
+            }
         );
     }
 
