@@ -315,9 +315,9 @@ public class DatasetCheckTests
     public void A_table_for_all_splits_has_those_that_its_rows_name()
     {
         using var folder = With("1.pgm", "2.pgm", "3.pgm");
-        folder.Write("labels.csv", "image,labels,split\n1.pgm,cat,train\n2.pgm,cat,valid\n3.pgm,dog,train\n");
-        Assert.Equal(["train", "valid"], Datasets.Splits("multi_label", folder.Path));
-        Assert.Equal(["train", "valid"], Check(folder, "multi_label").Splits.Select(split => split.Name));
+        folder.Write("labels.csv", "image,labels,split\n1.pgm,cat,train\n2.pgm,cat,val\n3.pgm,dog,train\n");
+        Assert.Equal(["train", "val"], Datasets.Splits("multi_label", folder.Path));
+        Assert.Equal(["train", "val"], Check(folder, "multi_label").Splits.Select(split => split.Name));
     }
 
     [Fact]

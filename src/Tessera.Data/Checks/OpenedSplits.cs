@@ -19,7 +19,7 @@ public sealed class OpenedSplits
     private OpenedSplits(DatasetKind kind, string? root, IReadOnlyList<OpenedSplit> splits)
     {
         (Kind, Root, disjoint) = (kind, root, kind.Disjoint);
-        Splits = [.. splits.OrderBy(split => Place(training, split.Name)).ThenBy(split => Place(SplitNames.All, split.Name))];
+        Splits = [.. splits.OrderBy(split => Place(split.Name))];
     }
 
     /// <summary>The kind of data.</summary>
@@ -50,9 +50,8 @@ public sealed class OpenedSplits
     /// <summary>Whether two splits must not share a sample: a published set may have parts that are made of other parts.</summary>
     internal bool AreDisjoint(string first, string second) => disjoint is null || (disjoint.Contains(first) && disjoint.Contains(second));
 
-    // Other names come last, as they are.
-    private static int Place(IReadOnlyList<string> names, string name) =>
-        names.Index().Where(entry => entry.Item == name).Select(entry => entry.Index).FirstOrDefault(names.Count);
+    // Others come after them, as they are.
+    private static int Place(string split) => Array.IndexOf(training, split) is >= 0 and var place ? place : training.Length;
 
     private static OpenedSplit Open(DatasetKind kind, string split, string? root)
     {

@@ -35,6 +35,10 @@ public sealed class ImageFile : IDisposable
     /// <summary>The mark of the camera's orientation, 1 to 8, which decoding leaves; 1 where there is none.</summary>
     public int Orientation => image.Orientation;
 
+    /// <summary>Decodes all of it some rows at a time, for its errors alone.</summary>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public void Verify() => image.Read(new(0, 0, Height, Width), static (_, _, _) => { });
+
     // Bytes at the end of a file among which the mark of a JPEG's end is looked for: some programs write a little behind it.
     private const int Tail = 1024;
 
@@ -47,10 +51,6 @@ public sealed class ImageFile : IDisposable
     /// <param name="channels">1 or 3.</param>
     /// <exception cref="UnreadableImageException">A damaged file.</exception>
     public void Decode(Raster target, int channels = 3) => new Strips(image, new(0, 0, Height, Width), channels).CopyTo(target);
-
-    /// <summary>Decodes all of it some rows at a time, for its errors alone.</summary>
-    /// <exception cref="UnreadableImageException">A damaged file.</exception>
-    public void Verify() => image.Read(new(0, 0, Height, Width), static (_, _, _) => { });
 
     /// <summary>Decodes a part and resizes it.</summary>
     /// <remarks>

@@ -16,17 +16,7 @@ internal static class MultiLabelTables
             SplitNames.All,
             "multi_label",
             Open
-        )
-        {
-            SplitsIn = Present,
-        };
-
-    // The first name of each part that the tables use.
-    private static IReadOnlyList<string> Present(string root)
-    {
-        var used = Tables(root, null).SelectMany(table => table.Rows.Select(row => PartOf(table, row))).ToHashSet(StringComparer.Ordinal);
-        return [.. SplitNames.Groups.SelectMany(names => names.Where(used.Contains).Take(1))];
-    }
+        );
 
     private static FileImages Open(string split, string? root)
     {
@@ -74,9 +64,7 @@ internal static class MultiLabelTables
     }
 
     /// <summary>All tables of a folder: one per split, or one for all.</summary>
-    /// <param name="root">The folder.</param>
-    /// <param name="wanted">Names of the split that must be there; null for any.</param>
-    private static List<MultiLabelTable> Tables(string root, string[]? wanted)
+    private static List<MultiLabelTable> Tables(string root, string[] wanted)
     {
         string[] Existing(IEnumerable<string> names) =>
             [
@@ -89,12 +77,10 @@ internal static class MultiLabelTables
         foreach (string[] candidates in (string[][])[whole, .. parts, [.. whole, .. parts.FirstOrDefault(part => part.Length > 0) ?? []]])
             if (candidates.Length > 1)
                 throw new DataException($"{Name}: {candidates[0]} and {candidates[1]} are both there: one of them must go");
-        string[] own = wanted is null
-            ? [.. parts.SelectMany(part => part)]
-            : parts[Array.FindIndex(SplitNames.Groups, names => names == wanted)];
+        var own = parts[Array.FindIndex(SplitNames.Groups, names => names == wanted)];
         if (whole.Length == 0 && own.Length == 0)
             throw new DataException(
-                $"{Name}: {root} must hold {(wanted ?? SplitNames.Groups[0])[0]} or {WholeTable} with one of the endings "
+                $"{Name}: {root} must hold {wanted[0]} or {WholeTable} with one of the endings "
                     + $"{string.Join(", ", MultiLabelTable.Extensions)}"
             );
         var tables = new List<MultiLabelTable>();
@@ -122,9 +108,7 @@ internal static class MultiLabelTables
     }
 
     private static bool IsPartOf(MultiLabelTable table, MultiLabelRow row, string split) =>
-        SplitNames.Of(split)!.Contains(PartOf(table, row));
-
-    private static string PartOf(MultiLabelTable table, MultiLabelRow row) => row.Split ?? Path.GetFileNameWithoutExtension(table.Path);
+        SplitNames.Of(split)!.Contains(row.Split ?? Path.GetFileNameWithoutExtension(table.Path));
 
     /// <summary>
     /// The character between labels in one column: the same in all tables of a folder, so that a short table is not misread.

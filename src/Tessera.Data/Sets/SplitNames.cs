@@ -29,7 +29,15 @@ internal static class SplitNames
         return found;
     }
 
-    /// <summary>The names, in small letters, of the parts that have a folder.</summary>
-    internal static IReadOnlyList<string> Present(string name, string root) =>
-        [.. Folders(name, root).Values.Select(folder => Path.GetFileName(folder).ToLowerInvariant())];
+    /// <summary>The names, in small letters, of the parts that have a folder: train, validation, test.</summary>
+    internal static IReadOnlyList<string> Present(string name, string root)
+    {
+        var folders = Folders(name, root);
+        return
+        [
+            .. Groups
+                .Where(names => folders.ContainsKey(names[0]))
+                .Select(names => Path.GetFileName(folders[names[0]]).ToLowerInvariant()),
+        ];
+    }
 }
