@@ -36,9 +36,6 @@ internal sealed unsafe class VipsImage : IDisposable
 
     internal int Bands => Vips.Bands(Handle);
 
-    /// <summary>The mark of the camera's orientation, 1 to 8; 1 where there is none.</summary>
-    internal int Orientation => Vips.Orientation(Handle);
-
     /// <summary>Opens a file's bytes: only its header is read.</summary>
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">The bytes, copied.</param>
@@ -179,6 +176,9 @@ internal sealed unsafe class VipsImage : IDisposable
         else
             Convert(pixels, bands, IsCmyk, first, default, default);
     }
+
+    /// <summary>The mark of the camera's orientation, 1 to 8; 1 where there is none.</summary>
+    internal int Orientation => Vips.Orientation(Handle);
 
     private bool IsCmyk => Bands == 4 && Vips.Interpretation(Handle) == Cmyk;
 
