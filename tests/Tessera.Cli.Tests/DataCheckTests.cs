@@ -116,6 +116,12 @@ public sealed class DataCheckTests : IDisposable
         Assert.Contains("<svg", html, StringComparison.Ordinal);
         Assert.Contains("data:image/png;base64,", html, StringComparison.Ordinal);
         Assert.DoesNotContain("<script", html, StringComparison.Ordinal);
+        // The report is there even where the page cannot be.
+        folder.Write("file", "in the way");
+        var ended = Check("--page", folder["file/page.html"]);
+        Assert.NotEqual(ExitCode.Success, ended.Code);
+        Assert.Matches("(?m)^train +24 ", ended.Output);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 
     [Fact]

@@ -348,6 +348,7 @@ public class DatasetCheckTests
         var report = Check(folder, "cub200");
         Assert.Equal(4, report.Splits.Count);
         Assert.Empty(report.Repeats);
+        Assert.Equal("test", Finding(report, Severity.Warning, "no samples here").Split);
         folder.Write("images/b/3.pgm", Grey(2));
         Assert.Equal(["train", "test"], Assert.Single(Check(folder, "cub200").Repeats).Splits);
     }

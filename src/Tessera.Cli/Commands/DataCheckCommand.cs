@@ -70,9 +70,13 @@ internal static class DataCheckCommand
                 .Drawing.Status()
                 .Start($"Checking {kind.Name} ...", status => Run(line => status.Status = Markup.Escape(line), DrawnInterval))
             : Run(terminal.Note, PlainInterval);
-        if (page is not null)
-            AtomicFile.Write(page, Encoding.UTF8.GetBytes(DataCheckPage.Render(report, opened)));
         Show(terminal, report, page);
+        // The report comes first: a page that cannot be written must not take it along.
+        if (page is not null)
+        {
+            AtomicFile.Write(page, Encoding.UTF8.GetBytes(DataCheckPage.Render(report, opened)));
+            terminal.Note($"page  {page}");
+        }
         if (report.Of(Severity.Problem) is [var first, ..] problems)
             throw new UserException(
                 $"{report.Name}: {(problems.Count == 1 ? "a problem" : $"{problems.Count} problems")} would make a training fail"
@@ -112,8 +116,6 @@ internal static class DataCheckCommand
             return;
         }
         CheckTables.Show(terminal, report);
-        if (page is not null)
-            terminal.Note($"page  {page}");
 
         // The list that a finding stands in says how severe it is.
         IEnumerable<object> Plain(Severity severity) =>

@@ -76,7 +76,8 @@ internal sealed class FindingList(
             FindBalance(split.Name, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
         }
         var missing = split.Match?.Missing.Concat(empty.Where(own => own.Trained is not null).Select(own => own.Trained!)).ToArray();
-        if (missing is { Length: > 0 })
+        // A part that is made of other parts may have some classes only, by design.
+        if (missing is { Length: > 0 } && opened.AreDisjoint(opened.Training!.Name, split.Name))
             Add(
                 Severity.Warning,
                 split.Name,
