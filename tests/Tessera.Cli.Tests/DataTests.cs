@@ -62,19 +62,6 @@ public sealed class DataTests : IDisposable
     }
 
     [Fact]
-    public void Check_counts_every_part_and_names_the_file_that_is_damaged()
-    {
-        WriteTrec();
-        Assert.Equal(["train\t2", "test\t1"], CommandLineTool.Run("data", "check", "trec", "--root", folder, "--quiet").Succeeded().Lines);
-        File.WriteAllText(Path.Combine(folder, "trec", "TREC_10.label"), "nonsense\n");
-        Assert.Contains(
-            "TREC_10.label",
-            CommandLineTool.Run("data", "check", "trec", "--root", folder).UserError(),
-            StringComparison.Ordinal
-        );
-    }
-
-    [Fact]
     public void Check_compares_checksums_of_the_files_as_fetched()
     {
         Directory.CreateDirectory(Path.Combine(folder, "kmnist"));

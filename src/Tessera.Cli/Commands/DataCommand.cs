@@ -36,9 +36,9 @@ internal static class DataCommand
             [
                 ("tessera data list", "list the data sets and their folders"),
                 ("tessera data get cifar10", "fetch a data set; continues an interrupted transfer"),
-                ("tessera data check fashion_mnist", "verify checksums and count samples"),
+                ("tessera data check image_folder --root /data/birds", "say everything about a folder of images before a training"),
             ],
-            Subcommands = { List(), Get(), Check() },
+            Subcommands = { List(), Get(), DataCheckCommand.Create(Name, Root) },
         };
         return command;
     }
@@ -73,27 +73,6 @@ internal static class DataCommand
             Options = { Root },
         };
         command.SetAction(parsed => Fetch(parsed.Terminal(), parsed.GetRequiredValue(Name), parsed.GetValue(Root)));
-        return command;
-    }
-
-    private static ExampleCommand Check()
-    {
-        var command = new ExampleCommand("check", "Verify the checksums of the fetched files, open every split and count its samples.")
-        {
-            Examples =
-            [
-                ("tessera data check fashion_mnist", "check the default folder"),
-                ("tessera data check cifar10 --root /data", "check the folder below /data"),
-                ("tessera data check cifar10 --json", "print JSON for a program"),
-            ],
-            Arguments = { Name },
-            Options = { Root },
-        };
-        command.SetAction(parsed =>
-        {
-            var kind = Datasets.Find(parsed.GetRequiredValue(Name));
-            ShowParts(parsed.Terminal(), kind, null, Count(kind, parsed.GetValue(Root)), null);
-        });
         return command;
     }
 
@@ -154,20 +133,20 @@ internal static class DataCommand
                 .Drawing.Status()
                 .Start($"Fetching {kind.Name} ...", status => Run(line => status.Status = Markup.Escape(line), DrawnInterval))
             : Run(terminal.Note, PlainInterval);
-        ShowParts(terminal, kind, folder, Count(kind, root), Stopwatch.GetElapsedTime(started));
+        var parts = DatasetDownload.Check(kind.Name, Place(kind, root));
+        ShowParts(terminal, kind, folder, parts, Stopwatch.GetElapsedTime(started));
     }
 
-    private static IReadOnlyList<(string Split, int Count)> Count(DatasetKind kind, string? root)
-        // The root is either the folder of the data set or its parent.
-        =>
-        DatasetDownload.Check(kind.Name, root is not null && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root);
+    // Data of one's own lies in the root itself; a published set lies in it or in its own folder below.
+    internal static string? Place(DatasetKind kind, string? root) =>
+        root is not null && !kind.IsOwn && Directory.Exists(FolderOf(kind, root)) ? FolderOf(kind, root) : root;
 
     private static void ShowParts(
         Terminal terminal,
         DatasetKind kind,
-        string? folder,
+        string folder,
         IReadOnlyList<(string Split, int Count)> parts,
-        TimeSpan? time
+        TimeSpan time
     )
     {
         if (terminal.Json)
@@ -177,22 +156,21 @@ internal static class DataCommand
                 {
                     kind.Name,
                     Folder = folder,
-                    Seconds = time is { } t ? Math.Round(t.TotalSeconds, 3) : (double?)null,
+                    Seconds = Math.Round(time.TotalSeconds, 3),
                     Parts = parts.ToDictionary(part => part.Split, part => part.Count),
                 }
             );
             return;
         }
-        if (terminal.Quiet && folder is not null)
+        if (terminal.Quiet)
         {
             Terminal.Result(folder);
             return;
         }
         var table = new TextTable(new(kind.Name), new("samples", true));
         foreach (var (split, count) in parts)
-            table.Add(split, terminal.Quiet ? $"{count}" : $"{count:N0}");
+            table.Add(split, $"{count:N0}");
         table.Show(terminal);
-        if (folder is not null)
-            terminal.Note($"folder  {folder}");
+        terminal.Note($"folder  {folder}");
     }
 }

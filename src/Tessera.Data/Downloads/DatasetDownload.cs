@@ -154,6 +154,17 @@ public static class DatasetDownload
     public static IReadOnlyList<(string Split, int Count)> Check(string name, string? root = null)
     {
         var kind = Datasets.Find(name);
+        CompareChecksums(kind.Name, root);
+        return [.. kind.Splits.Select(split => (split, Datasets.Open(name, split, root).Count))];
+    }
+
+    /// <summary>Compares the checksums of the files as fetched, where they are still there.</summary>
+    /// <param name="name">Name in <see cref="Datasets.Kinds"/>.</param>
+    /// <param name="root">Folder of the files instead of that in the cache.</param>
+    /// <exception cref="DataException">A file is damaged.</exception>
+    public static void CompareChecksums(string name, string? root = null)
+    {
+        var kind = Datasets.Find(name);
         var folder = root ?? Path.Combine(Datasets.Cache, kind.Folder);
         // Debian packs the same data anew, so its files have other checksums; gzip's own is compared as they are read.
         if (Plans.TryGetValue(kind.Name, out var plan) && plan.DebianPackage is null)
@@ -165,7 +176,6 @@ public static class DatasetDownload
                     && !Downloader.Matches(path, checksum)
                 )
                     throw new DataException($"{path}: the checksum is not {checksum}: delete the file and fetch it again");
-        return [.. kind.Splits.Select(split => (split, Datasets.Open(name, split, root).Count))];
     }
 
     private static async Task RunAsync(

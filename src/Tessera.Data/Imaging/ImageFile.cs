@@ -36,6 +36,16 @@ public sealed class ImageFile : IDisposable
     /// <summary>Columns.</summary>
     public int Width => image.Width;
 
+    /// <summary>Values of a pixel: 1 for grey, 3 for colours, and one more where there is opacity or black ink.</summary>
+    public int Channels => image.Bands;
+
+    /// <summary>The mark of the camera's orientation, 1 to 8, which decoding leaves; 1 where there is none.</summary>
+    public int Orientation => image.Orientation;
+
+    /// <summary>Decodes all of it some rows at a time, for its errors alone.</summary>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public void Verify() => image.Read(new(0, 0, Height, Width), static (_, _, _) => { });
+
     // Bytes at the end of a file among which the mark of a JPEG's end is looked for: some programs write a little behind it.
     private const int Tail = 1024;
 

@@ -290,6 +290,9 @@ internal sealed unsafe class VipsImage : IDisposable
             Convert(pixels, bands, IsCmyk, first, default, default);
     }
 
+    /// <summary>The mark of the camera's orientation, 1 to 8; 1 where there is none.</summary>
+    internal int Orientation => Vips.Orientation(Handle);
+
     private bool IsCmyk => Bands == 4 && Vips.Interpretation(Handle) == Cmyk;
 
     private static void Convert(ReadOnlySpan<byte> source, int bands, bool cmyk, Span<byte> first, Span<byte> second, Span<byte> third)

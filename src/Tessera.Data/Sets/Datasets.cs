@@ -22,6 +22,15 @@ public sealed record DatasetKind(
     /// <summary>Which of the splits a folder has, for data of one's own; null where all are there.</summary>
     internal Func<string, IReadOnlyList<string>>? SplitsIn { get; init; }
 
+    /// <summary>Whether it is data of one's own, of which a root must name the folder.</summary>
+    public bool IsOwn => SplitsIn is not null;
+
+    /// <summary>Opens a split for a look at it, with faults that <see cref="Open"/> refuses; null where that makes no difference.</summary>
+    internal Func<string, string?, Dataset>? OpenLeniently { get; init; }
+
+    /// <summary>The splits that share no sample, where others are made of the same samples; null for all.</summary>
+    internal IReadOnlyList<string>? Disjoint { get; init; }
+
     /// <summary>
     /// The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.
     /// </summary>

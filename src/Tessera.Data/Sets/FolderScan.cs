@@ -119,9 +119,9 @@ internal sealed class FolderScan
                     : entry
             );
 
-    /// <summary>The path of a folder without links in any part of it.</summary>
+    /// <summary>The path of a folder or a file without links in any part of it.</summary>
     /// <exception cref="DataException">Links that lead in a circle.</exception>
-    private static string RealPath(string path)
+    internal static string RealPath(string path)
     {
         var parts = new Stack<string>(Path.GetFullPath(path).Split('/', StringSplitOptions.RemoveEmptyEntries).Reverse());
         var (real, links) = ("/", 0);

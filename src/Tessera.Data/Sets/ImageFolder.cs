@@ -16,27 +16,28 @@ internal static class ImageFolder
             "a folder of your own: SPLIT/CLASS/.../FILE, or CLASS/.../FILE without splits",
             [.. SplitNames.All, Whole],
             "images",
-            Open
+            (split, root) => Open(split, root, mayLackImages: false)
         )
         {
             SplitsIn = root => HasSplits(root) ? SplitNames.Present(Name, root) : [Whole],
+            OpenLeniently = (split, root) => Open(split, root, mayLackImages: true),
         };
 
-    private static FileImages Open(string split, string? root)
+    private static FileImages Open(string split, string? root, bool mayLackImages)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");
         if (!HasSplits(root))
             // Without splits all images are there to learn from; what is measured must be chosen.
             return split is Training or Whole
-                ? Read(Name, split, root)
+                ? Read(Name, split, root, mayLackImages: mayLackImages)
                 : throw new DataException(
                     $"{Name}: {root} has no split '{split}', and its folders are taken for classes: hold out a part of the images with "
                         + "data.split=minitrain and evaluation.split=minival, or name all of them with the split all"
                 );
         var folders = SplitNames.Folders(Name, root);
         if (SplitNames.Of(split) is [var part, ..] && folders.TryGetValue(part, out var folder))
-            return Read(Name, split, folder);
+            return Read(Name, split, folder, mayLackImages: mayLackImages);
         throw new DataException(
             $"{Name}: {root} has no folder {split}: its splits are {string.Join(", ", SplitNames.Present(Name, root))}"
         );
@@ -60,8 +61,19 @@ internal static class ImageFolder
     /// A class per direct subfolder, in the order of their names; images at any depth below, by name at each level. A folder to learn
     /// from must hold images of every class.
     /// </summary>
+    /// <param name="name">Name of the data set.</param>
+    /// <param name="split">Which part.</param>
+    /// <param name="folder">The folder of the classes.</param>
+    /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
+    /// <param name="mayLackImages">Whether a class without images is let pass in a folder to learn from, too.</param>
     /// <exception cref="DataException">There are no images, or a class to learn from has none.</exception>
-    internal static FileImages Read(string name, string split, string folder, Normalization? normalization = null)
+    internal static FileImages Read(
+        string name,
+        string split,
+        string folder,
+        Normalization? normalization = null,
+        bool mayLackImages = false
+    )
     {
         var scan = new FolderScan(folder);
         var classes = scan.Classes;
@@ -71,7 +83,7 @@ internal static class ImageFolder
         for (var label = 0; label < classes.Length; label++)
         {
             var own = scan.Walk(Path.Combine(folder, classes[label]));
-            if (own.Count == 0 && split is Training or Whole)
+            if (own.Count == 0 && !mayLackImages && split is Training or Whole)
                 throw new DataException(
                     $"{name} ({split}): the class folder {Path.Combine(folder, classes[label])} holds no image "
                         + $"({string.Join(", ", ImageDecoder.Extensions)})"
@@ -86,9 +98,7 @@ internal static class ImageFolder
         {
             Remarks =
             [
-                .. loose.Length == 0
-                    ? []
-                    : (string[])[$"{loose.Length} images lie in no folder of a class and were left out: {loose[0]}"],
+                .. loose.Length == 0 ? [] : (string[])[$"{loose.Length} images lie in no folder of a class and were left out: {loose[0]}"],
                 .. scan.Remarks,
             ],
         };

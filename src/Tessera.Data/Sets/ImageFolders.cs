@@ -13,7 +13,10 @@ internal static class ImageFolders
         new("tiny_imagenet", "110,000 photographs, 64x64, 200 classes", ["train", "val"], "tiny-imagenet-200", OpenTiny);
 
     internal static DatasetKind Flowers { get; } =
-        new("flowers102", "8,189 photographs of flowers, 102 classes", ["train", "val", "trainval", "test"], "flowers-102", OpenFlowers);
+        new("flowers102", "8,189 photographs of flowers, 102 classes", ["train", "val", "trainval", "test"], "flowers-102", OpenFlowers)
+        {
+            Disjoint = ["train", "val", "test"],
+        };
 
     internal static DatasetKind Cub { get; } =
         new(
@@ -22,7 +25,10 @@ internal static class ImageFolders
             ["train", "test", "retrieval_train", "retrieval_test"],
             "CUB_200_2011",
             OpenCub
-        );
+        )
+        {
+            Disjoint = ["train", "test"],
+        };
 
     private static FileImages OpenImageNet(string split, string? root)
     {

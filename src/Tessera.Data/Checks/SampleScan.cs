@@ -1,0 +1,123 @@
+using System.Runtime.InteropServices;
+using Tessera.Data.Images;
+using Tessera.Data.Imaging;
+using Tessera.Data.Text;
+
+namespace Tessera.Data.Checks;
+
+/// <summary>Reads every sample of some splits once: hashes it, and decodes it where it is an image in a file.</summary>
+/// <param name="options">How.</param>
+/// <param name="suspicions">What looks wrong with a file that can be decoded.</param>
+/// <param name="progress">Told now and then, by any thread.</param>
+/// <param name="stop">Ends the scan.</param>
+internal sealed class SampleScan(
+    CheckOptions options,
+    Func<string, IReadOnlyList<string>> suspicions,
+    IProgress<CheckProgress>? progress,
+    CancellationToken stop
+)
+{
+    private const int Interval = 64;
+
+    /// <summary>What is known of each sample, per split.</summary>
+    /// <param name="splits">Their files; samples of the same file are read once.</param>
+    internal IReadOnlyList<IReadOnlyList<ScannedSample>> Read(IReadOnlyList<SplitSamples> splits)
+    {
+        var items = new List<(SplitSamples Split, int Index)>();
+        var places = new Dictionary<string, int>(StringComparer.Ordinal);
+        var numbers = splits.Select(split => Enumerable.Range(0, split.Data.Count).Select(i => Place(split, i)).ToArray()).ToArray();
+        var found = new ScannedSample[items.Count];
+        var done = 0;
+        Parallel.For(
+            0,
+            items.Count,
+            new ParallelOptions { MaxDegreeOfParallelism = options.Threads ?? Environment.ProcessorCount, CancellationToken = stop },
+            () => new Raster(),
+            (i, _, raster) =>
+            {
+                found[i] = Read(items[i].Split, items[i].Index, raster);
+                if (Interlocked.Increment(ref done) is var count && (count % Interval == 0 || count == items.Count))
+                    progress?.Report(new(count, items.Count));
+                return raster;
+            },
+            _ => { }
+        );
+        Repeat(items, found);
+        return [.. numbers.Select(own => (IReadOnlyList<ScannedSample>)[.. own.Select(number => found[number])])];
+
+        int Place(SplitSamples split, int index)
+        {
+            if (split.File(index) is not { } file)
+            {
+                items.Add((split, index));
+                return items.Count - 1;
+            }
+            ref var place = ref CollectionsMarshal.GetValueRefOrAddDefault(places, file, out var exists);
+            if (!exists)
+            {
+                place = items.Count;
+                items.Add((split, index));
+            }
+            return place;
+        }
+    }
+
+    // The decoder keeps one text of errors for all threads: the reason is a file's own for sure when nothing else is decoded.
+    private void Repeat(List<(SplitSamples Split, int Index)> items, ScannedSample[] found)
+    {
+        var raster = new Raster();
+        foreach (var (i, (split, index)) in items.Index())
+            if (found[i].Problem is not null)
+            {
+                stop.ThrowIfCancellationRequested();
+                if (Read(split, index, raster) is { Problem: not null } again)
+                    found[i] = again;
+            }
+    }
+
+    private ScannedSample Read(SplitSamples split, int index, Raster raster) =>
+        split.Data switch
+        {
+            ImageDataset { InMemory: true } images => OfPixels(images, index, raster),
+            ImageDataset when options.Quick => ScannedSample.Unknown,
+            ImageDataset images => OfFile(images.SampleName(index)),
+            TextDataset texts when !options.Quick => ScannedSample.Unknown with
+            {
+                Content = Fingerprint.Of(MemoryMarshal.AsBytes(texts.Texts[index].AsSpan())),
+            },
+            _ => ScannedSample.Unknown,
+        };
+
+    private ScannedSample OfPixels(ImageDataset images, int index, Raster raster)
+    {
+        if (options.Quick)
+            return ScannedSample.Unknown with { Height = images.Height ?? 0, Width = images.Width ?? 0, Channels = images.Channels };
+        images.Read(index, raster);
+        return ScannedSample.Unknown with
+        {
+            Content = Fingerprint.Of(raster.Values),
+            Height = raster.Height,
+            Width = raster.Width,
+            Channels = raster.Channels,
+        };
+    }
+
+    private ScannedSample OfFile(string path)
+    {
+        try
+        {
+            var bytes = DataFiles.ReadAll(path);
+            using var file = ImageFile.Open(path, bytes);
+            file.Verify();
+            return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, suspicions(path));
+        }
+        catch (UnreadableImageException error)
+        {
+            return ScannedSample.Unknown with { Problem = error.Problem };
+        }
+        catch (Exception error) when (error is DataException or IOException)
+        {
+            return ScannedSample.Unknown with { Problem = Message.OneLine(error.Message) };
+        }
+    }
+}
