@@ -1,3 +1,4 @@
+using System.CodeDom.Compiler;
 using System.Collections;
 using System.Collections.Concurrent;
 using System.Reflection;
@@ -73,7 +74,16 @@ internal static class Registration
 
     // What a generated list cannot have missed needs no look: plain fields of members in classes that list theirs.
     private static FieldInfo[] Suspects(Type type) =>
-        [.. Levels(type).SelectMany(level => level.GetFields(Own)).Where(field => !IsExempt(field) && MayHide(field))];
+        [
+            .. Levels(type)
+                .Where(level => !ListsItself(level))
+                .SelectMany(level => level.GetFields(Own))
+                .Where(field => !IsExempt(field) && MayHide(field)),
+        ];
+
+    // A list that somebody wrote leaves out what it means to leave out.
+    private static bool ListsItself(Type level) =>
+        level.GetMethod("ListMembers", Own, [typeof(Members)]) is { } list && !list.IsDefined(typeof(GeneratedCodeAttribute));
 
     private static bool MayHide(FieldInfo field) =>
         IsCaptured(field)

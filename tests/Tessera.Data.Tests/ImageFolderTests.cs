@@ -81,7 +81,7 @@ public class ImageFolderTests
         var data = Open(folder);
         Assert.Equal(["a", "b"], data.ClassNames);
         Assert.Equal(["a/1.pgm", "b/6.pgm"], Files(data));
-        Assert.Contains("1 images lie in no folder of a class", Assert.Single(data.Remarks), StringComparison.Ordinal);
+        Assert.Contains("1 image lies in no folder of a class", Assert.Single(data.Remarks), StringComparison.Ordinal);
         Assert.Equal(data.Remarks, data.Part([0]).Remarks);
     }
 

@@ -21,8 +21,11 @@ internal static class CellWidth
         {
             var part = parts.GetTextElement();
             var own = part.EnumerateRunes().Max(rune => Math.Max(0, UnicodeCalculator.GetWidth(rune)));
-            width += part.Contains(AsPicture, StringComparison.Ordinal) ? 2 : own;
+            width += part.Contains(AsPicture, StringComparison.Ordinal) || IsFlag(part) ? 2 : own;
         }
         return width;
     }
+
+    // Two letters of regions are one flag.
+    private static bool IsFlag(string part) => part.EnumerateRunes().Count(rune => rune.Value is >= 0x1F1E6 and <= 0x1F1FF) == 2;
 }

@@ -9,7 +9,6 @@ public static class DatasetCheck
     /// <summary>Checks a data set.</summary>
     /// <param name="opened">Its splits.</param>
     /// <param name="options">How; the defaults when null.</param>
-    /// <param name="suspicions">What looks wrong with an image file that can be decoded, in a few words each; nothing when null.</param>
     /// <param name="progress">Told now and then, by any thread.</param>
     /// <param name="stop">Ends the check.</param>
     /// <returns>The same for the same data, whatever the number of threads.</returns>
@@ -17,7 +16,6 @@ public static class DatasetCheck
     public static CheckReport Run(
         OpenedSplits opened,
         CheckOptions? options = null,
-        Func<string, IReadOnlyList<string>>? suspicions = null,
         IProgress<CheckProgress>? progress = null,
         CancellationToken stop = default
     )
@@ -27,7 +25,7 @@ public static class DatasetCheck
             .Splits.Where(split => split.Data is not null)
             .Select(split => new SplitSamples(split.Name, split.Data!))
             .ToArray();
-        var scanned = new SampleScan(options, suspicions ?? (_ => []), progress, stop).Read(samples);
+        var scanned = new SampleScan(options, progress, stop).Read(samples);
         var classes = opened.Training?.Data?.ClassNames;
         var reports = new List<SplitReport>();
         foreach (var split in opened.Splits)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using Tessera.Data.Images;
 using Tessera.Data.Sets;
+using Tessera.Data.Loading;
 
 namespace Tessera.Data.Checks;
 
@@ -146,10 +147,9 @@ internal sealed class FindingList(
     private void FindSamples(SplitReport split)
     {
         var unreadable = split.Unreadable;
-        var tooMany = unreadable.Count > options.UnreadableLimit * split.Samples;
-        var limit = tooMany
-            ? string.Create(CultureInfo.InvariantCulture, $", more than {100 * options.UnreadableLimit:0.##} % (data.unreadable_limit)")
-            : "";
+        var most = options.UnreadableLimit ?? UnreadableLimit.Default;
+        var tooMany = unreadable.Count > most.Of(split.Samples);
+        var limit = tooMany ? $", {most.Describe(split.Samples)}" : "";
         Add(
             tooMany ? Severity.Problem : Severity.Warning,
             split.Name,

@@ -7,15 +7,9 @@ namespace Tessera.Data.Checks;
 
 /// <summary>Reads every sample of some splits once: hashes it, and decodes it where it is an image in a file.</summary>
 /// <param name="options">How.</param>
-/// <param name="suspicions">What looks wrong with a file that can be decoded.</param>
 /// <param name="progress">Told now and then, by any thread.</param>
 /// <param name="stop">Ends the scan.</param>
-internal sealed class SampleScan(
-    CheckOptions options,
-    Func<string, IReadOnlyList<string>> suspicions,
-    IProgress<CheckProgress>? progress,
-    CancellationToken stop
-)
+internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>? progress, CancellationToken stop)
 {
     private const int Interval = 64;
 
@@ -42,7 +36,6 @@ internal sealed class SampleScan(
             },
             _ => { }
         );
-        Repeat(items, found);
         return [.. numbers.Select(own => (IReadOnlyList<ScannedSample>)[.. own.Select(number => found[number])])];
 
         int Place(SplitSamples split, int index)
@@ -60,19 +53,6 @@ internal sealed class SampleScan(
             }
             return place;
         }
-    }
-
-    // The decoder keeps one text of errors for all threads: the reason is a file's own for sure when nothing else is decoded.
-    private void Repeat(List<(SplitSamples Split, int Index)> items, ScannedSample[] found)
-    {
-        var raster = new Raster();
-        foreach (var (i, (split, index)) in items.Index())
-            if (found[i].Problem is not null)
-            {
-                stop.ThrowIfCancellationRequested();
-                if (Read(split, index, raster) is { Problem: not null } again)
-                    found[i] = again;
-            }
     }
 
     private ScannedSample Read(SplitSamples split, int index, Raster raster) =>
@@ -106,10 +86,10 @@ internal sealed class SampleScan(
     {
         try
         {
-            var bytes = DataFiles.ReadAll(path);
+            var bytes = ImageDecoder.ReadFile(path);
             using var file = ImageFile.Open(path, bytes);
             file.Verify();
-            return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, suspicions(path));
+            return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, SuspiciousImages.Find(path));
         }
         catch (UnreadableImageException error)
         {

@@ -25,7 +25,7 @@ public static class SuspiciousImages
         using var image = ImageDecoder.Load(path, file, new(MaxPixels: maxPixels));
         var found = new List<string>();
         var pixels = new Pixels(image);
-        if (pixels.IsOneColor)
+        if (pixels.IsOneColor && image.Height >= FewestRows)
             found.Add($"all pixels have the same value ({pixels.LastColor})");
         else if (pixels.EqualRows >= FewestRows && pixels.EqualRows >= image.Height / 4)
             found.Add($"the lowest {pixels.EqualRows} of {image.Height} rows have one colour ({pixels.LastColor})");

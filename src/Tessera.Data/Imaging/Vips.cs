@@ -178,9 +178,6 @@ internal static partial class Vips
     [LibraryImport(Lib, EntryPoint = "vips_image_get_orientation")]
     internal static partial int Orientation(nint image);
 
-    [LibraryImport(Lib, EntryPoint = "vips_image_get_orientation")]
-    internal static partial int Orientation(nint image);
-
     [LibraryImport(Lib, EntryPoint = "vips_autorot")]
     internal static partial int AutoRotate(nint image, out nint result, nint end);
 
