@@ -82,7 +82,7 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
         };
     }
 
-    private ScannedSample OfFile(string path)
+    private static ScannedSample OfFile(string path)
     {
         try
         {
