@@ -37,7 +37,7 @@ public abstract class Dataset(string name, string split, Annotations annotations
     /// <exception cref="DataException">Not one annotation per sample.</exception>
     public abstract Dataset Relabelled(Annotations annotations);
 
-    /// <summary>The same samples, of which no image file may have more pixels than a number; samples of other kinds stay as they are.</summary>
+    /// <summary>The same samples, where no image file may have more pixels than a number; others stay as they are.</summary>
     /// <param name="most">The number.</param>
     public virtual Dataset WithMaxPixels(long most) => this;
 

@@ -97,16 +97,11 @@ public sealed class LabelMaps : Annotations
     public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
 
     /// <inheritdoc/>
-    public override LabelMaps Renumbered(ClassMapping mapping) =>
-        new(
-            mapping.Onto,
-            Count,
-            index =>
-            {
-                var map = read(index);
-                return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
-            }
-        );
+    public override LabelMaps Renumbered(ClassMapping mapping) => new(mapping.Onto, Count, index =>
+        {
+            var map = read(index);
+            return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
+        });
 
     private static byte Renumbered(byte id, int index, ClassMapping mapping) =>
         id >= mapping.Numbers.Count ? id

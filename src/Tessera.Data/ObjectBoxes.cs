@@ -106,11 +106,7 @@ public sealed class ObjectBoxes : Annotations
     public override ObjectBoxes Renumbered(ClassMapping mapping) =>
         new(
             mapping.Onto,
-            [
-                .. objects.Select(own =>
-                    (IReadOnlyList<ImageObject>)[.. own.Select(one => one with { Class = mapping.Numbers[one.Class] })]
-                ),
-            ],
+            [.. objects.Select(own => (IReadOnlyList<ImageObject>)[.. own.Select(one => one with { Class = mapping.Numbers[one.Class] })])],
             MinSize
         );
 

@@ -63,7 +63,8 @@ internal static class Registration
             if (MembersIn(value, Depth).FirstOrDefault(member => !(known ??= registered()).Contains(member)) is { } member)
                 throw new InvalidOperationException(
                     $"{Name(field.DeclaringType!)}.{Name(field)} {Consequence}: it holds a {Name(member.GetType())} that is not "
-                        + "registered. Make it a field whose type is a module, parameter, buffer or ModuleList, or mark the field NotRegistered"
+                        + "registered. Make it a field whose type is a module, parameter, buffer or ModuleList, or mark the field "
+                        + "NotRegistered"
                 );
         }
         if (empty.Count < fields.Length)

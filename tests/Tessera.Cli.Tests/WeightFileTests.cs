@@ -16,7 +16,19 @@ public sealed class WeightFileTests : IDisposable
         using var scope = new Scope();
         var state = new OrderedDictionary<string, Tensor>();
         foreach (var network in (string[])["student.", "teacher."])
-        foreach (var (name, tensor) in Registry.Create("vit_mini_patch4_32", new() { Classes = 10, Channels = 1, ImageSize = (12, 12) }).StateDict())
+        foreach (
+            var (name, tensor) in Registry
+                .Create(
+                    "vit_mini_patch4_32",
+                    new()
+                    {
+                        Classes = 10,
+                        Channels = 1,
+                        ImageSize = (12, 12),
+                    }
+                )
+                .StateDict()
+        )
             state.Add(network + name, tensor);
         var path = Path.Combine(place.Folder, "both.safetensors");
         Checkpoint.SaveSafetensors(path, state.ToCheckpoint());

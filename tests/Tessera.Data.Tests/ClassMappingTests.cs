@@ -50,11 +50,31 @@ public class ClassMappingTests
     public void Every_kind_of_annotations_takes_new_numbers()
     {
         var mapping = new ClassMapping(["x", "y"], ["y", "z", "x"]);
-        var several = new MultiLabels(["x", "y"], [[0, 1], [], [1]]).Renumbered(mapping);
-        Assert.Equal([[0, 2], [], [0]], Enumerable.Range(0, 3).Select(i => several[i].ToArray()));
+        var several = new MultiLabels(
+            ["x", "y"],
+            [
+                [0, 1],
+                [],
+                [1],
+            ]
+        ).Renumbered(mapping);
+        Assert.Equal(
+            [
+                [0, 2],
+                [],
+                [0],
+            ],
+            Enumerable.Range(0, 3).Select(i => several[i].ToArray())
+        );
         var maps = new LabelMaps(["x", "y"], 1, _ => new([0, 1, LabelMap.Ignored, 0], new(2, 2))).Renumbered(mapping);
         Assert.Equal([2, 0, LabelMap.Ignored, 2], maps[0].Ids);
-        var boxes = new ObjectBoxes(["x", "y"], [[new(new(0, 0, 1, 1), 0), new(new(0, 0, 1, 1), 0)], [new(new(0, 0, 2, 2), 1)]]);
+        var boxes = new ObjectBoxes(
+            ["x", "y"],
+            [
+                [new(new(0, 0, 1, 1), 0), new(new(0, 0, 1, 1), 0)],
+                [new(new(0, 0, 2, 2), 1)],
+            ]
+        );
         var renumbered = boxes.Renumbered(mapping);
         Assert.Equal([2, 2, 0], Enumerable.Range(0, 2).SelectMany(i => renumbered[i].Select(one => one.Class)));
         Assert.Equal([1, 1], boxes.SamplesPerClass);

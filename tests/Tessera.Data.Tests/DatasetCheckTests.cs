@@ -159,7 +159,7 @@ public class DatasetCheckTests
             else
                 Assert.True(image.Problem.Length > 0 && !image.Problem.Contains("not a JPEG", StringComparison.Ordinal), image.Problem);
         });
-        Finding(reports[1], Severity.Problem, "360 of 480 images cannot be read, more than the limit of 1 %");
+        Finding(reports[1], Severity.Problem, "360 of 480 images cannot be read, more than 9 (data.unreadable_allowed) and than 1 %");
     }
 
     [Fact]
@@ -281,7 +281,7 @@ public class DatasetCheckTests
     public void Remarks_on_how_the_folder_was_read_are_passed_on()
     {
         using var folder = With("train/a/1.pgm", "train/b/2.pgm", "train/loose.pgm");
-        Finding(Check(folder), Severity.Remark, "1 images lie in no folder of a class and were left out");
+        Finding(Check(folder), Severity.Remark, "1 image lies in no folder of a class and was left out");
     }
 
     [Fact]

@@ -22,7 +22,9 @@ public class ImageTableTests
         var labels = ClassLabels.Of(data).Labels;
         return string.Join(
             ' ',
-            Enumerable.Range(0, data.Count).Select(i => $"{Path.GetRelativePath(folder.Path, data.SampleName(i))}={data.ClassNames[labels[i]]}")
+            Enumerable
+                .Range(0, data.Count)
+                .Select(i => $"{Path.GetRelativePath(folder.Path, data.SampleName(i))}={data.ClassNames[labels[i]]}")
         );
     }
 

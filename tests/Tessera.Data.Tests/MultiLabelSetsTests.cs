@@ -180,7 +180,7 @@ public sealed class MultiLabelSetsTests : IDisposable
         "line 2: 'tag' is unknown; an image has 'file', 'labels' and, where wanted, 'split'"
     )]
     [InlineData("[{\"file\": \"a.ppm\",\n\"file\": \"b.ppm\"}]", "line 2: 'file' is there twice")]
-    [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": 5}", "line 2: labels must be an array of names")]
+    [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": 5}", "line 2: labels must be an array of names, or one name")]
     [InlineData("{\"a.ppm\": [\"cat\"],\n\"b.ppm\": [1]}", "line 2: a label must be a string")]
     [InlineData("{\"a.ppm\": [\"cat\"],\n\"a.ppm\": [\"dog\"]}", "line 2: 'a.ppm' was in line 1 already")]
     [InlineData("{\"a.ppm\": [\"cat\", \"cat\"]}", "line 1: 'cat' is there twice")]

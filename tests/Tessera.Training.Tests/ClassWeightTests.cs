@@ -163,7 +163,7 @@ public sealed class ClassWeightTests
             Assert.True(experiment.Train().Completed);
         string Refused(params string[] settings) =>
             Assert.ThrowsAny<Exception>(() => Experiment.Begin(folder["r.yaml"], settings, folder["no"])).Message;
-        Assert.Contains("class 'Ankle boot' has no training samples", Refused("data.limit=9"), StringComparison.Ordinal);
+        Assert.Matches("class '.+' has no training samples", Refused("data.limit=9"));
         Assert.Contains("there is no class 'x'", Refused("objective.class_weights={x: 2}"), StringComparison.Ordinal);
         Assert.Contains("only one of repeats and sampling", Refused("data.repeats=2"), StringComparison.Ordinal);
         Assert.Contains("train.grad_accum_steps must be 1", Refused("train.grad_accum_steps=2"), StringComparison.Ordinal);

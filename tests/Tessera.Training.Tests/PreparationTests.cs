@@ -52,11 +52,26 @@ public sealed class PreparationTests : IDisposable
         Assert.Equal(plain, Published(published));
         Preprocessing[] others =
         [
-            published with { Mean = [0.4, 0.5, 0.5] },
-            published with { Std = [0.2, 0.25, 0.2] },
-            published with { CropRatio = 1 },
-            published with { Interpolation = "bilinear" },
-            published with { Interpolation = "nearest" },
+            published with
+            {
+                Mean = [0.4, 0.5, 0.5],
+            },
+            published with
+            {
+                Std = [0.2, 0.25, 0.2],
+            },
+            published with
+            {
+                CropRatio = 1,
+            },
+            published with
+            {
+                Interpolation = "bilinear",
+            },
+            published with
+            {
+                Interpolation = "nearest",
+            },
         ];
         Assert.All(others, other => Assert.NotEqual(plain, Published(other)));
         // No field is left out here.
@@ -95,13 +110,21 @@ public sealed class PreparationTests : IDisposable
         Assert.Equal("center_crop (size 32); mean 0.1, 0.2, 0.3; deviation 0.5, 0.6, 0.7", Line(new()));
         Assert.Equal("center_crop (size 32); mean 0, 0.2, 0.3; deviation 0.5, 0.6, 0.7", Line(new(Mean: [0, 0.2f, 0.3f])));
         Assert.Equal("center_crop (size 32); mean 0.1, 0.2, 0.3; deviation 1, 1, 1", Line(new(Deviation: [1, 1, 1])));
-        Assert.StartsWith("evaluation_crop (size 32, share 0.5, interpolation bicubic);", Line(new(CropRatio: 0.5)), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "evaluation_crop (size 32, share 0.5, interpolation bicubic);",
+            Line(new(CropRatio: 0.5)),
+            StringComparison.Ordinal
+        );
         Assert.StartsWith(
             "evaluation_crop (size 32, share 0.875, interpolation nearest);",
             Line(new(Interpolation: Interpolation.Nearest)),
             StringComparison.Ordinal
         );
-        Assert.Contains("must have 3 values", Assert.Throws<RunException>(() => Line(new(Mean: [0], Deviation: [1]))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "must have 3 values",
+            Assert.Throws<RunException>(() => Line(new(Mean: [0], Deviation: [1]))).Message,
+            StringComparison.Ordinal
+        );
         Assert.Throws<RunException>(() => new PreparationChanges(CropRatio: 1.5));
     }
 }

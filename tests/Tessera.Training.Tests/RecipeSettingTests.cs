@@ -60,7 +60,7 @@ public sealed class RecipeSettingTests
     public void A_text_is_taken_as_it_is_and_the_resolved_recipe_reads_back_to_it(string text)
     {
         var recipe = Parse($"data.root={text}", $"model.weights={text}");
-        Assert.Equal((text, text), (recipe.Data.Root, recipe.Model.Weights));
+        Assert.Equal((text, text), (recipe.Data.Root, recipe.Model.Weights!.File));
         Assert.Equal(text, Recipe.Parse(recipe.ToYaml(), "again.yaml").Data.Root);
     }
 
@@ -91,6 +91,9 @@ public sealed class RecipeSettingTests
             "/x #4",
             ((SoftDistillationOptions)Parse("objective={name: soft_distillation}", "objective.teacher=/x #4").Objective).Teacher.Run
         );
+        // What is chosen by name alone keeps it.
+        Assert.Equal(new SupervisedOptions(0.25), Parse("objective=supervised", "objective.smoothing=0.25").Objective);
+        Assert.Equal("teacher", Parse("model.weights={file: x, key: teacher}").Model.Weights!.Key);
         var text = (TextTask)Parse("task=text", "task.word_vectors=/x #3").Task!;
         Assert.Equal("/x #3", text.WordVectors);
         // Of a task that nothing chooses yet, and by its old place.

@@ -1,7 +1,7 @@
 using System.Globalization;
 using Tessera.Data.Images;
-using Tessera.Data.Sets;
 using Tessera.Data.Loading;
+using Tessera.Data.Sets;
 
 namespace Tessera.Data.Checks;
 

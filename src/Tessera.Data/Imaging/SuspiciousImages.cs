@@ -13,8 +13,8 @@ public static class SuspiciousImages
 
     /// <summary>What is suspicious of a file, in a few words each; nothing for most.</summary>
     /// <remarks>
-    /// One colour all over or in the lower part, zeros at the end of a file that is compressed, values of 16 bits that are dark when they are
-    /// cut to 8, bytes that the decoder skips. The file is decoded whole, some rows at a time.
+    /// One colour all over or in the lower part, zeros at the end of a file that is compressed, values of 16 bits that are dark when they
+    /// are cut to 8, bytes that the decoder skips. The file is decoded whole, some rows at a time.
     /// </remarks>
     /// <param name="path">The file.</param>
     /// <param name="maxPixels">Most pixels that it may have.</param>
@@ -25,7 +25,7 @@ public static class SuspiciousImages
         using var image = ImageDecoder.Load(path, file, new(MaxPixels: maxPixels));
         var found = new List<string>();
         var pixels = new Pixels(image);
-        if (pixels.IsOneColor && image.Height >= FewestRows)
+        if (pixels.IsOneColor && image.Height * image.Width > 1)
             found.Add($"all pixels have the same value ({pixels.LastColor})");
         else if (pixels.EqualRows >= FewestRows && pixels.EqualRows >= image.Height / 4)
             found.Add($"the lowest {pixels.EqualRows} of {image.Height} rows have one colour ({pixels.LastColor})");

@@ -58,7 +58,8 @@ internal sealed class FolderScan
 
     /// <summary>Paths of the images that lie in a folder itself, by code point.</summary>
     /// <exception cref="DataException">A name is not UTF-8.</exception>
-    internal static IEnumerable<string> Files(string folder) => Images(folder).Where(image => !image.IsDangling).Select(image => image.Path);
+    internal static IEnumerable<string> Files(string folder) =>
+        Images(folder).Where(image => !image.IsDangling).Select(image => image.Path);
 
     /// <summary>Images in a folder and, after them, below it.</summary>
     /// <param name="folder">That of a class.</param>
@@ -101,23 +102,17 @@ internal sealed class FolderScan
         }
     }
 
-    private static IEnumerable<(string Name, bool IsFolder, bool IsLink)> Entries(string folder) =>
-        new FileSystemEnumerable<(string Name, bool IsFolder, bool IsLink)>(
+    private static IEnumerable<(string Name, bool IsFolder, bool IsLink)> Entries(string folder) => new FileSystemEnumerable<(
+            string Name,
+            bool IsFolder,
+            bool IsLink
+        )>(
             folder,
             (ref FileSystemEntry entry) =>
                 (entry.FileName.ToString(), entry.IsDirectory, entry.Attributes.HasFlag(FileAttributes.ReparsePoint)),
             // Attributes of Windows and access are no reason to leave a file out in silence.
             new() { AttributesToSkip = 0, IgnoreInaccessible = false }
-        )
-            .Where(entry => entry.Name[0] != '.' && !foreign.Contains(entry.Name))
-            .Select(entry =>
-                entry.Name.Contains('\uFFFD') && !Path.Exists(Path.Combine(folder, entry.Name))
-                    ? throw new DataException(
-                        $"{Path.Combine(folder, entry.Name)}: the name is not valid UTF-8 and cannot be opened: rename it "
-                            + "(convmv -f latin1 -t utf8 -r --notest renames a whole folder)"
-                    )
-                    : entry
-            );
+        ).Where(entry => entry.Name[0] != '.' && !foreign.Contains(entry.Name)).Select(entry => entry.Name.Contains('\uFFFD') && !Path.Exists(Path.Combine(folder, entry.Name)) ? throw new DataException($"{Path.Combine(folder, entry.Name)}: the name is not valid UTF-8 and cannot be opened: rename it " + "(convmv -f latin1 -t utf8 -r --notest renames a whole folder)") : entry);
 
     /// <summary>The path of a folder or a file without links in any part of it.</summary>
     /// <exception cref="DataException">Links that lead in a circle.</exception>

@@ -98,7 +98,9 @@ internal static class ImageFolder
         {
             Remarks =
             [
-                .. loose.Length == 0 ? [] : (string[])
+                .. loose.Length == 0
+                    ? []
+                    : (string[])
                         [
                             $"{(loose.Length == 1 ? "1 image lies" : $"{loose.Length} images lie")} in no folder of a class and "
                                 + $"{(loose.Length == 1 ? "was" : "were")} left out: {loose[0]}",

@@ -35,7 +35,9 @@ internal static class ImageFolders
         var folder = Folders("imagenet", root, "imagenet", split);
         var images = Path.Combine(folder, split);
         // Flat validation images, as the official archive has them, need the development kit for their labels.
-        return split == "val" && FolderScan.Subfolders(images).Length == 0 ? FlatValidation(folder, images) : ImageFolder.Read("imagenet", split, images);
+        return split == "val" && FolderScan.Subfolders(images).Length == 0
+            ? FlatValidation(folder, images)
+            : ImageFolder.Read("imagenet", split, images);
     }
 
     private static FileImages FlatValidation(string folder, string images)

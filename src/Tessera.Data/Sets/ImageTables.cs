@@ -22,7 +22,10 @@ internal sealed class ImageTables(string name, bool single)
         );
 
     private DatasetKind Kind(string summary) =>
-        new(name, summary, SplitNames.All, name, Open) { SplitsIn = root => [.. SplitNames.Groups.Where(names => Has(root, names)).Select(names => names[0])] };
+        new(name, summary, SplitNames.All, name, Open)
+        {
+            SplitsIn = root => [.. SplitNames.Groups.Where(names => Has(root, names)).Select(names => names[0])],
+        };
 
     private bool Has(string root, string[] names)
     {
@@ -199,7 +202,10 @@ internal sealed class ImageTables(string name, bool single)
         return folders.Where(folder => WithEnding(Path.Combine(folder, file)) is not null).ToArray() switch
         {
             [var one] => one,
-            [] => throw table.Wrong(row, $"there is no image {string.Join(" or ", folders.Take(2).Select(folder => Path.Combine(folder, file)))}"),
+            [] => throw table.Wrong(
+                row,
+                $"there is no image {string.Join(" or ", folders.Take(2).Select(folder => Path.Combine(folder, file)))}"
+            ),
             [var first, var second, ..] => throw table.Wrong(row, $"'{file}' is both in {first} and in {second}: one of them must go"),
         };
     }

@@ -35,9 +35,7 @@ internal static class SplitNames
         var folders = Folders(name, root);
         return
         [
-            .. Groups
-                .Where(names => folders.ContainsKey(names[0]))
-                .Select(names => Path.GetFileName(folders[names[0]]).ToLowerInvariant()),
+            .. Groups.Where(names => folders.ContainsKey(names[0])).Select(names => Path.GetFileName(folders[names[0]]).ToLowerInvariant()),
         ];
     }
 }

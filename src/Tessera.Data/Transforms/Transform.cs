@@ -18,7 +18,7 @@ public abstract record ImageTransform : Transform
     /// <summary>Changes the image; every choice is drawn from <paramref name="random"/>.</summary>
     public abstract void Apply(Canvas canvas, ref SampleRandom random);
 
-    /// <summary>Reads an image out of a file and changes it, with the same draws: steps that need less than all of it decode less.</summary>
+    /// <summary>Reads an image out of a file and changes it, with the same draws: steps that need a part decode less.</summary>
     /// <param name="canvas">Takes on the result.</param>
     /// <param name="file">The file.</param>
     /// <param name="channels">1 or 3.</param>

@@ -128,14 +128,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
                 facts.OfAnySize(),
                 new(null, changes.CropRatio ?? preparation.CropRatio, changes.Interpolation ?? preparation.Interpolation)
             );
-        return this with
-        {
-            Content = Content with
-            {
-                Facts = facts,
-                Preprocessing = preparation,
-            },
-        };
+        return this with { Content = Content with { Facts = facts, Preprocessing = preparation } };
     }
 
     /// <summary>What happens to samples before the model, the same whether they are measured, predicted or explained.</summary>

@@ -31,7 +31,9 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="bundle">The model.</param>
     /// <param name="part">Which data.</param>
     /// <exception cref="RunException">No data is named, the model does not fit it, or its classifier was never trained.</exception>
-    /// <exception cref="DataException">The data is missing or malformed, or has samples of a class that the model does not know.</exception>
+    /// <exception cref="DataException">
+    /// The data is missing or malformed, or has samples of a class that the model does not know.
+    /// </exception>
     public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
     {
         bundle.RequireClassifier();
@@ -56,7 +58,9 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// data's, else the data's in their order, which the remarks say.
     /// </param>
     /// <param name="device">Where the model shall compute.</param>
-    /// <exception cref="DataException">The data is missing or malformed, or has samples of a class that the model does not know.</exception>
+    /// <exception cref="DataException">
+    /// The data is missing or malformed, or has samples of a class that the model does not know.
+    /// </exception>
     public static BundleMeasurement OfWeights(
         Variant variant,
         WeightsFile weights,
@@ -89,7 +93,10 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     {
         string[] absent =
         [
-            .. (data.Annotations.SamplesPerClass ?? []).Index().Where(entry => entry.Item == 0).Select(entry => data.ClassNames[entry.Index]),
+            .. (data.Annotations.SamplesPerClass ?? [])
+                .Index()
+                .Where(entry => entry.Item == 0)
+                .Select(entry => data.ClassNames[entry.Index]),
         ];
         return [.. data.Remarks, .. absent.Length == 0 ? [] : (string[])[$"there are no samples of {ClassMapping.Named(absent)}"]];
     }
@@ -111,13 +118,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         CancellationToken stop = default
     )
     {
-        var loader = new Loader(
-            Data,
-            Pipeline,
-            batch ?? Batch,
-            unreadableLimit: UnreadableLimit,
-            replacement: Replacement.None
-        );
+        var loader = new Loader(Data, Pipeline, batch ?? Batch, unreadableLimit: UnreadableLimit, replacement: Replacement.None);
         var evaluator = Bundle.Task.CreateEvaluator(Bundle.Model, Bundle.Facts, predict);
         return Measurement.Run(Bundle.Model, loader.Epoch(0), evaluator, precision ?? Bundle.Content.Precision, done, stop: stop);
     }

@@ -37,7 +37,9 @@ public enum DataSampling
 /// <param name="Root">Folder of the files; by default where the data command puts them.</param>
 /// <param name="Split">Training split; minitrain is train without minival.</param>
 /// <param name="Workers">Threads that prepare batches.</param>
-/// <param name="Limit">Use at most this number of samples, drawn by the seed of the subset from all classes in proportion to their size.</param>
+/// <param name="Limit">
+/// Use at most this number of samples, drawn by the seed of the subset from all classes in proportion to their size.
+/// </param>
 /// <param name="Repeats">Repeated augmentation: how often an image comes in an epoch, which has as many samples as without.</param>
 /// <param name="Minival">Share of every class that the split minival takes out of the training part.</param>
 /// <param name="PerClass">Number of samples per class, drawn by the seed of the subset.</param>

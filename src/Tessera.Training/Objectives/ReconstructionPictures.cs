@@ -20,9 +20,7 @@ internal static class ReconstructionPictures
             using var outside = Torch.NoGrad();
             var data = samples.Data;
             var count = Math.Min(Images, data.Count);
-            var figures = Enumerable
-                .Range(0, count)
-                .Select(i => Figure(method, encoder, samples, (int)((long)i * data.Count / count)));
+            var figures = Enumerable.Range(0, count).Select(i => Figure(method, encoder, samples, (int)((long)i * data.Count / count)));
             var note = method.NormalizesPixels
                 ? " The method paints patches without their brightness and contrast, which are the image's own here."
                 : "";

@@ -137,7 +137,13 @@ internal sealed class TeacherStore : IDisposable
     private static string PathOf(string folder, int output) =>
         Path.Combine(folder, string.Create(CultureInfo.InvariantCulture, $"output-{output}.safetensors"));
 
-    private static string Origin(Backbone teacher, LoadableDataset data, Normalization normalization, IReadOnlyList<Transform> transforms, bool mirrored)
+    private static string Origin(
+        Backbone teacher,
+        LoadableDataset data,
+        Normalization normalization,
+        IReadOnlyList<Transform> transforms,
+        bool mirrored
+    )
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         using var scope = new Scope();

@@ -45,7 +45,12 @@ public static class RecipeReader
             ? RecipeSettings.IsLiteral(text, Stage(root, number), type, OldNames.TaskPath(inStage))
             : RecipeSettings.IsLiteral(text, root, type, OldNames.TaskPath(path));
         RecipeNode value = isText ? RecipeSettings.Literal(text, place) : Parse(text, place, _ => place);
-        return (RecipeMap)Set(root, path, 0, value, place);
+        return (RecipeMap)Set(root, path, 0, value, place, IsChoice);
+
+        bool IsChoice(int depth) =>
+            path is [StagesField, var stage, ..]
+                ? depth > 2 && RecipeTypes.IsChoice(type, Stage(root, stage), path.AsSpan(2, depth - 2))
+                : RecipeTypes.IsChoice(type, root, path.AsSpan(0, depth));
     }
 
     // What is chosen by name in a stage, or else beside the stages, decides.
@@ -61,7 +66,7 @@ public static class RecipeReader
             ? own.Fields.Aggregate(common, (map, field) => map.With(field.Name, field.Node))
             : above;
 
-    private static RecipeNode Set(RecipeNode? node, string[] path, int depth, RecipeNode value, string place)
+    private static RecipeNode Set(RecipeNode? node, string[] path, int depth, RecipeNode value, string place, Func<int, bool> isChoice)
     {
         if (depth == path.Length)
             return value;
@@ -74,12 +79,23 @@ public static class RecipeReader
                     string.Join('.', path[..depth]),
                     $"a list of {list.Items.Count}: '{name}' is no place in it (they count from 0)"
                 );
-            return list with { Items = [.. list.Items.Select((item, i) => i == index ? Set(item, path, depth + 1, value, place) : item)] };
+            return list with
+            {
+                Items = [.. list.Items.Select((item, i) => i == index ? Set(item, path, depth + 1, value, place, isChoice) : item)],
+            };
         }
-        // A part that is written as one value (flip, mixup: 0.8) has no fields yet: it is replaced by fields.
-        var map = node as RecipeMap ?? new RecipeMap([], place);
+        // A part that is written as one value has no fields yet: what is chosen by name (supervised) keeps its name, other values (mixup:
+        // 0.8) are replaced by fields.
+        var map =
+            node as RecipeMap
+            ?? new RecipeMap(
+                node is RecipeValue { IsNull: false } chosen && name != RecipeShape.NameField && isChoice(depth)
+                    ? [(RecipeShape.NameField, chosen.Place, chosen)]
+                    : [],
+                place
+            );
         var field = OldNames.FieldOf(map, name);
-        return map.With(field, Set(map[field], path, depth + 1, value, place));
+        return map.With(field, Set(map[field], path, depth + 1, value, place, isChoice));
     }
 
     private static RecipeNode Parse(string yaml, string file, Func<long, string> place)

@@ -9,6 +9,10 @@ internal static partial class RecipeSettings
     [GeneratedRegex("""\A(?:'(?:[^']|'')*'|"(?:[^"\\]|\\.)*")\z""", RegexOptions.Singleline)]
     private static partial Regex Quoted();
 
+    // { file: x, key: y }
+    [GeneratedRegex(@"\A\{\s*\w+\s*:.*\}\s*\z", RegexOptions.Singleline)]
+    private static partial Regex Fields();
+
     /// <summary>
     /// Whether a value for a field of text is taken as it is: a path may hold everything that means something in YAML. A value in quotes, a
     /// list for a field that takes several and fields in braces stay YAML.
@@ -17,7 +21,8 @@ internal static partial class RecipeSettings
     {
         if (Quoted().IsMatch(value) || !RecipeTypes.IsText(root, recipe, path))
             return false;
-        return !RecipeTypes.TakesSeveral(root, recipe, path) || value is not ['[' or '{', ..];
+        return !(value is ['[', ..] && RecipeTypes.TakesList(root, recipe, path))
+            && !(Fields().IsMatch(value) && RecipeTypes.TakesFields(root, recipe, path));
     }
 
     /// <summary>A value that is taken as it is; nothing stands for nothing.</summary>

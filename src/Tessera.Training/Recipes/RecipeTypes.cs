@@ -13,10 +13,20 @@ internal static class RecipeTypes
     internal static bool IsText(Type root, RecipeNode recipe, ReadOnlySpan<string> path) =>
         TypeOf(root, recipe, path) is { } type && (type == typeof(string) || FirstIsText(type));
 
-    /// <summary>Whether a field takes a list or fields as well, of which a single text is the only or the first one.</summary>
+    /// <summary>Whether a field takes a list as well, of which a single text is the only item.</summary>
     /// <inheritdoc cref="IsText"/>
-    internal static bool TakesSeveral(Type root, RecipeNode recipe, ReadOnlySpan<string> path) =>
-        TypeOf(root, recipe, path) is { } type && type != typeof(string);
+    internal static bool TakesList(Type root, RecipeNode recipe, ReadOnlySpan<string> path) =>
+        TypeOf(root, recipe, path) is { } type && RecipeShape.ElementOf(type) is not null;
+
+    /// <summary>Whether a field takes fields as well, of which a single text is the first one.</summary>
+    /// <inheritdoc cref="IsText"/>
+    internal static bool TakesFields(Type root, RecipeNode recipe, ReadOnlySpan<string> path) =>
+        TypeOf(root, recipe, path) is { } type && IsRecord(type);
+
+    /// <summary>Whether a part is chosen by name.</summary>
+    /// <inheritdoc cref="IsText"/>
+    internal static bool IsChoice(Type root, RecipeNode recipe, ReadOnlySpan<string> path) =>
+        TypeOf(root, recipe, path) is { } type && RecipeShape.Choices(type).Count > 0;
 
     // A single value stands for a list of one, and in a record for its first field.
     private static bool FirstIsText(Type type)

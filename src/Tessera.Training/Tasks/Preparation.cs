@@ -13,11 +13,7 @@ public sealed record Preparation(JsonArray Transforms, IReadOnlyList<float> Mean
 {
     /// <summary>What a pipeline does.</summary>
     public static Preparation Of(Pipeline pipeline) =>
-        new(
-            RecipeJson.Write(pipeline.Views[0])!.AsArray(),
-            pipeline.Normalization?.Mean ?? [],
-            pipeline.Normalization?.Deviation ?? []
-        );
+        new(RecipeJson.Write(pipeline.Views[0])!.AsArray(), pipeline.Normalization?.Mean ?? [], pipeline.Normalization?.Deviation ?? []);
 
     /// <summary>In one line.</summary>
     public override string ToString() =>
