@@ -102,17 +102,27 @@ internal sealed class FolderScan
         }
     }
 
-    private static IEnumerable<(string Name, bool IsFolder, bool IsLink)> Entries(string folder) => new FileSystemEnumerable<(
-            string Name,
-            bool IsFolder,
-            bool IsLink
-        )>(
+    private static IEnumerable<(string Name, bool IsFolder, bool IsLink)> Entries(string folder)
+    {
+        // Attributes of Windows and access are no reason to leave a file out in silence.
+        var all = new EnumerationOptions { AttributesToSkip = 0, IgnoreInaccessible = false };
+        var entries = new FileSystemEnumerable<(string Name, bool IsFolder, bool IsLink)>(
             folder,
             (ref FileSystemEntry entry) =>
                 (entry.FileName.ToString(), entry.IsDirectory, entry.Attributes.HasFlag(FileAttributes.ReparsePoint)),
-            // Attributes of Windows and access are no reason to leave a file out in silence.
-            new() { AttributesToSkip = 0, IgnoreInaccessible = false }
-        ).Where(entry => entry.Name[0] != '.' && !foreign.Contains(entry.Name)).Select(entry => entry.Name.Contains('\uFFFD') && !Path.Exists(Path.Combine(folder, entry.Name)) ? throw new DataException($"{Path.Combine(folder, entry.Name)}: the name is not valid UTF-8 and cannot be opened: rename it " + "(convmv -f latin1 -t utf8 -r --notest renames a whole folder)") : entry);
+            all
+        );
+        foreach (var entry in entries.Where(entry => entry.Name[0] != '.' && !foreign.Contains(entry.Name)))
+        {
+            var path = Path.Combine(folder, entry.Name);
+            if (entry.Name.Contains('\uFFFD') && !Path.Exists(path))
+                throw new DataException(
+                    $"{path}: the name is not valid UTF-8 and cannot be opened: rename it "
+                        + "(convmv -f latin1 -t utf8 -r --notest renames a whole folder)"
+                );
+            yield return entry;
+        }
+    }
 
     /// <summary>The path of a folder or a file without links in any part of it.</summary>
     /// <exception cref="DataException">Links that lead in a circle.</exception>
