@@ -1,3 +1,5 @@
+using Tessera.Optim;
+using Tessera.Training.Losses;
 using Tessera.Training.Probes;
 
 namespace Tessera.Conformance.Cases;
@@ -27,5 +29,43 @@ internal sealed class SslEvalKnn : GoldenCase
             run.Output($"{name}_prediction", predictions.To(run.Real));
             run.Output($"{name}_accuracy", predictions.Eq(labels).To(run.Real).Mean());
         }
+    }
+}
+
+[Case("ssl-eval.linear-probe", Steps = true)]
+internal sealed class SslEvalLinearProbe : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var (features, labels) = (run.Input("features"), run.Input("labels"));
+        var (samples, batch, classes) = (c.Int("samples"), c.Int("batch"), c.Int("classes"));
+        c.Expect("samples", features.Size(0));
+        c.Expect("dim", features.Size(1));
+        var weight = new Parameter(Torch.Zeros([classes, features.Size(1)], run.Real));
+        var bias = new Parameter(Torch.Zeros([classes], run.Real));
+        ParameterGroup[] groups = [new([("weight", weight), ("bias", bias)], c.Double("weight_decay"))];
+        var (lr, momentum, nesterov) = (c.Double("learning_rate"), c.Double("momentum"), c.Bool("nesterov"));
+        Optimizer optimizer = c.String("optimizer") switch
+        {
+            "adam" when momentum == 0 && !nesterov => new Adam(groups, lr),
+            "sgd" => new Sgd(groups, lr, momentum, nesterov),
+            var other => throw new NotSupportedException($"an optimiser '{other}' with momentum {momentum}"),
+        };
+        var losses = new List<Tensor>();
+        for (var step = 0; step < c.Int("steps"); step++)
+        {
+            // Rows in their order, round and round.
+            var rows = Tensor.From([.. Enumerable.Range(step * batch, batch).Select(row => (long)(row % samples))]);
+            optimizer.ZeroGrad();
+            var logits = Torch.Linear(features.IndexSelect(0, rows), weight, bias);
+            var loss = ClassificationLosses.CrossEntropy(logits, labels.IndexSelect(0, rows));
+            losses.Add(loss.Detach());
+            loss.Backward();
+            optimizer.Step();
+        }
+        run.Output("losses", Torch.Stack([.. losses]));
+        run.Output("weight", weight.Detach());
+        run.Output("bias", bias.Detach());
     }
 }
