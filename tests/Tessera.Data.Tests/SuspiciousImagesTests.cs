@@ -27,7 +27,8 @@ public sealed class SuspiciousImagesTests : IDisposable
     public void One_colour_all_over_or_in_the_lower_part_is_found()
     {
         Assert.Equal(["all pixels have the same value (4660)"], Find(ImageBytes.Png(2, 2, _ => [0x12, 0x34, 0x12, 0x34], depth: 16)));
-        Assert.Equal(["all pixels have the same value (7)"], Find([.. "P5 2 2 255\n"u8, 7, 7, 7, 7]));
+        Assert.Equal(["all pixels have the same value (7)"], Find([.. "P5 4 4 255\n"u8, .. Enumerable.Repeat((byte)7, 16)]));
+        Assert.Empty(Find([.. "P5 2 2 255\n"u8, 7, 7, 7, 7]));
         Assert.Equal(
             ["the lowest 30 of 100 rows have one colour (128)"],
             Find(ImageBytes.Png(100, 4, y => y < 70 ? [1, 2, 3, 4] : [128, 128, 128, 128]))

@@ -9,6 +9,7 @@ public static class SuspiciousImages
     // Files of a few bytes may end with some zeros, and small pictures with some rows of one colour.
     private const int FewestZeros = 32;
     private const int FewestRows = 16;
+    private const int FewestPixels = 16;
     private const int LowestBright = 256;
 
     /// <summary>What is suspicious of a file, in a few words each; nothing for most.</summary>
@@ -25,7 +26,7 @@ public static class SuspiciousImages
         using var image = ImageDecoder.Load(path, file, new(MaxPixels: maxPixels));
         var found = new List<string>();
         var pixels = new Pixels(image);
-        if (pixels.IsOneColor && image.Height * image.Width > 1)
+        if (pixels.IsOneColor && image.Height * image.Width >= (image.IsWide ? 2 : FewestPixels))
             found.Add($"all pixels have the same value ({pixels.LastColor})");
         else if (pixels.EqualRows >= FewestRows && pixels.EqualRows >= image.Height / 4)
             found.Add($"the lowest {pixels.EqualRows} of {image.Height} rows have one colour ({pixels.LastColor})");
