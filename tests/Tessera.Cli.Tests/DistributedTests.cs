@@ -77,6 +77,7 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [Theory]
+    [Trait("Category", "Long")]
     [InlineData(Kill, "killed")]
     [InlineData(Stop, "stopped")]
     public void A_process_that_is_killed_or_stopped_ends_the_other_with_its_rank_and_the_run_goes_on(int signal, string run)

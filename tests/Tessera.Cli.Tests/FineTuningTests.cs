@@ -101,6 +101,7 @@ public sealed class FineTuningTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void Tuning_on_a_part_held_out_is_measured_on_it_again()
     {
         var trained = place

@@ -93,6 +93,7 @@ public sealed class TextTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void A_stopped_training_of_texts_goes_on_to_the_same_weights()
     {
         Run("train", "text.yaml", "--out", "whole", "--quiet").Succeeded();

@@ -95,6 +95,7 @@ public sealed class TrainingTests : IDisposable
     }
 
     [DeviceFact]
+    [Trait("Category", "Long")]
     public void A_whole_run_trains_evaluates_reports_and_is_read_by_a_machine_without_the_device()
     {
         var data = Path.Combine(folder.Path, "data");
