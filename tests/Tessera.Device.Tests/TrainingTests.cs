@@ -15,6 +15,7 @@ public sealed class TrainingTests : IDisposable
     public static TheoryData<string> MethodNames => [.. Methods.Names];
 
     [DeviceTheory]
+    [Trait("Category", "Long")]
     [MemberData(nameof(MethodNames))]
     public void Every_method_takes_steps_in_all_precisions_and_goes_on_after_a_stop(string name)
     {
