@@ -50,6 +50,7 @@ public sealed class DistributedTests(Workplace place) : IClassFixture<Workplace>
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void Launched_processes_come_to_the_weights_momentum_and_average_of_one_also_when_their_number_changes()
     {
         var recipe = Recipe();

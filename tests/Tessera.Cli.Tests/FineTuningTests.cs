@@ -20,6 +20,7 @@ public sealed class FineTuningTests : IDisposable
     }
 
     [Fact]
+    [Trait("Category", "Long")]
     public void A_run_is_fine_tuned_on_other_classes_at_another_size_and_resumed_from_elsewhere()
     {
         string[] small =

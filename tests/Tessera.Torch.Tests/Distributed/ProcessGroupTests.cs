@@ -118,6 +118,7 @@ public class ProcessGroupTests
 
     // Rank 1 finds out first where rank 0 comes only after it. A process counts as silent after half of the seconds.
     [Theory]
+    [Trait("Category", "Long")]
     [InlineData(false)]
     [InlineData(true)]
     public void Who_lives_but_lags_behind_is_named(bool rank1FindsOut)
