@@ -85,18 +85,20 @@ public static class SampleList
         }
     }
 
-    // Length of the folder that the names of all samples begin with.
+    // Length of the folder that the names of all samples begin with. A name that ends with a slash is no folder of itself: something is
+    // left of every name.
     private static int Common(Dataset data)
     {
         if (data.Count == 0)
             return 0;
-        var folder = data.SampleName(0).AsSpan();
-        folder = folder[..(folder.LastIndexOf('/') + 1)];
+        var folder = Folder(data.SampleName(0));
         for (var i = 1; i < data.Count && folder.Length > 0; i++)
         {
-            folder = folder[..folder.CommonPrefixLength(data.SampleName(i))];
+            folder = folder[..folder.CommonPrefixLength(Folder(data.SampleName(i)))];
             folder = folder[..(folder.LastIndexOf('/') + 1)];
         }
         return folder.Length;
+
+        static ReadOnlySpan<char> Folder(ReadOnlySpan<char> name) => name[..(name.TrimEnd('/').LastIndexOf('/') + 1)];
     }
 }

@@ -225,6 +225,18 @@ public sealed class PartTests
             .NonEmptyListOf()
         select string.Concat(characters);
 
+    [Theory]
+    [InlineData("/data/0/ /")]
+    [InlineData("/data/a/", "/data/a/b")]
+    [InlineData("/data/a/b", "/data/a/", "/data/a//")]
+    public void Something_is_left_of_a_name_that_ends_with_a_slash(params string[] samples)
+    {
+        using var folder = new TempFolder();
+        var data = new Named(samples);
+        File.WriteAllText(folder["list"], SampleList.Write(data, "names"));
+        Assert.Equal(Enumerable.Range(0, data.Count), SampleList.Read(folder["list"], data));
+    }
+
     [Fact]
     public void Lists_of_any_names_read_back()
     {
