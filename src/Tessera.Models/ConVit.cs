@@ -48,7 +48,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
 
     private readonly Parameter clsToken; // [1, 1, D]
     private Parameter posEmbed; // [1, N, D]
-    private Buffer offsets; // [N, N, 3]
+    private ModuleBuffer offsets; // [N, N, 3]
     private readonly PatchEmbed patchEmbed;
     private readonly ModuleList<Block> blocks;
     private readonly LayerNorm norm;
@@ -81,7 +81,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     }
 
     // For every query and key: columns to the right, rows down, squared distance.
-    private static Buffer Offsets((int Height, int Width) grid, Tensor like)
+    private static ModuleBuffer Offsets((int Height, int Width) grid, Tensor like)
     {
         var (width, count) = (grid.Width, grid.Height * grid.Width);
         var values = new float[count * count * 3];
@@ -92,7 +92,7 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
             (values[at], values[at + 1], values[at + 2]) = (right, down, right * right + down * down);
         }
         using var scope = new Scope();
-        return new Buffer(Tensor.From(values, count, count, 3).To(like.Device).To(like.DType), persistent: false, constant: true);
+        return new ModuleBuffer(Tensor.From(values, count, count, 3).To(like.Device).To(like.DType), persistent: false, constant: true);
     }
 
     /// <inheritdoc/>

@@ -81,7 +81,7 @@ public sealed partial class CycleMlp : StagedMlp<CycleMlp.Config>
     {
         private readonly Parameter weight; // [C, C, 1, 1]
         private readonly Parameter bias; // [C]
-        private readonly Buffer offset; // [1, 2 C, 1, 1], pairs (down, across)
+        private readonly ModuleBuffer offset; // [1, 2 C, 1, 1], pairs (down, across)
         private readonly int kernel,
             dim;
 
@@ -94,7 +94,7 @@ public sealed partial class CycleMlp : StagedMlp<CycleMlp.Config>
             for (var c = 0; c < channels; c++)
                 pairs[2 * c + (alongWidth ? 1 : 0)] = Step(c);
             using var scope = new Scope();
-            offset = new Buffer(Tensor.From(pairs).Reshape(1, 2 * channels, 1, 1), constant: true);
+            offset = new ModuleBuffer(Tensor.From(pairs).Reshape(1, 2 * channels, 1, 1), constant: true);
         }
 
         private int Step(int channel) => (channel + kernel / 2) % kernel - kernel / 2;

@@ -327,7 +327,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     /// </summary>
     private sealed partial class Block : Module<(Tensor Tokens, int Height, int Width, Tensor? Mask), Tensor>
     {
-        private Buffer? attnMask; // [windows, w^2, w^2], in shifted blocks of classifiers
+        private ModuleBuffer? attnMask; // [windows, w^2, w^2], in shifted blocks of classifiers
         private readonly LayerNorm norm1;
         private readonly WindowAttention attn;
         private readonly LayerNorm norm2;
@@ -356,7 +356,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
             var (height, width) = config.Grid;
             attnMask =
                 Shift > 0 && !config.Dense
-                    ? new Buffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like), constant: true)
+                    ? new ModuleBuffer(Windows.ShiftMask(height >> stage, width >> stage, Side, Shift, like), constant: true)
                     : null;
         }
 

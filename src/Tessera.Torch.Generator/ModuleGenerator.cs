@@ -162,7 +162,7 @@ public sealed class ModuleGenerator : IIncrementalGenerator
     private static bool IsMember(ITypeSymbol type) =>
         type switch
         {
-            INamedTypeSymbol named => Derives(named, "Module") || Derives(named, "Parameter") || Derives(named, "Buffer"),
+            INamedTypeSymbol named => Derives(named, "Module") || Derives(named, "Parameter") || Derives(named, "ModuleBuffer"),
             ITypeParameterSymbol parameter => parameter.ConstraintTypes.Any(IsMember),
             _ => false,
         };

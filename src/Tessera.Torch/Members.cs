@@ -7,7 +7,7 @@ public sealed class Members
     public List<(string Name, Parameter Value)> Parameters { get; } = [];
 
     /// <summary>Other tensors.</summary>
-    public List<(string Name, Buffer Value)> Buffers { get; } = [];
+    public List<(string Name, ModuleBuffer Value)> Buffers { get; } = [];
 
     /// <summary>Modules.</summary>
     public List<(string Name, Module Value)> Children { get; } = [];
@@ -20,7 +20,7 @@ public sealed class Members
     }
 
     /// <summary>Adds a buffer; null is left out.</summary>
-    public void Add(string name, Buffer? value)
+    public void Add(string name, ModuleBuffer? value)
     {
         if (value is not null)
             Buffers.Add((name, value));

@@ -76,8 +76,8 @@ public abstract class Module
     public IEnumerable<Parameter> Parameters() => NamedParameters().Select(p => p.Parameter);
 
     /// <summary>All buffers with their names, including buffers outside the state dict.</summary>
-    public IEnumerable<(string Name, Buffer Buffer)> NamedBuffers() =>
-        Entries("", _ => true).Where(e => e.Tensor is Buffer).Select(e => (e.Name, (Buffer)e.Tensor));
+    public IEnumerable<(string Name, ModuleBuffer Buffer)> NamedBuffers() =>
+        Entries("", _ => true).Where(e => e.Tensor is ModuleBuffer).Select(e => (e.Name, (ModuleBuffer)e.Tensor));
 
     /// <summary>Number of scalars in all parameters, shared ones counted once.</summary>
     public long ParameterCount => Parameters().Sum(p => p.Elements);
@@ -95,7 +95,7 @@ public abstract class Module
         return result;
     }
 
-    private IEnumerable<(string Name, Tensor Tensor)> Entries(string prefix, Func<Buffer, bool> wanted)
+    private IEnumerable<(string Name, Tensor Tensor)> Entries(string prefix, Func<ModuleBuffer, bool> wanted)
     {
         var own = Own();
         foreach (var (name, parameter) in own.Parameters)
@@ -166,7 +166,7 @@ public abstract class Module
             if (tensor is Parameter parameter)
                 parameter.Replace(converted);
             else
-                ((Buffer)tensor).Replace(converted);
+                ((ModuleBuffer)tensor).Replace(converted);
         }
     }
 

@@ -44,13 +44,13 @@ public sealed class Parameter : Tensor
 }
 
 /// <summary>A tensor that belongs to a module but is not learned: running statistics, tables, masks.</summary>
-public sealed class Buffer : Tensor
+public sealed class ModuleBuffer : Tensor
 {
     /// <summary>A buffer with the values of a tensor, which it shares memory with.</summary>
     /// <param name="values">The values.</param>
     /// <param name="persistent">Whether it is part of the state dict.</param>
     /// <param name="constant">Whether training leaves it as it is.</param>
-    public Buffer(Tensor values, bool persistent = true, bool constant = false)
+    public ModuleBuffer(Tensor values, bool persistent = true, bool constant = false)
         : base(values.Retain())
     {
         (Persistent, Constant) = (persistent, constant);

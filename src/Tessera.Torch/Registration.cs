@@ -101,7 +101,7 @@ internal static class Registration
     private static IEnumerable<object> MembersIn(object value, int depth) =>
         value switch
         {
-            Module or Parameter or Buffer => [value],
+            Module or Parameter or ModuleBuffer => [value],
             Array or IList or IDictionary or ITuple when depth > 0 => Items(value)
                 .OfType<object>()
                 .SelectMany(item => MembersIn(item, depth - 1)),
@@ -123,7 +123,7 @@ internal static class Registration
                 yield return level;
     }
 
-    private static bool IsMember(Type type) => IsA<Module>(type) || IsA<Parameter>(type) || IsA<Buffer>(type);
+    private static bool IsMember(Type type) => IsA<Module>(type) || IsA<Parameter>(type) || IsA<ModuleBuffer>(type);
 
     private static bool IsA<T>(Type type) => type.IsAssignableTo(typeof(T));
 

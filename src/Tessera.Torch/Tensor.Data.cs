@@ -33,7 +33,7 @@ public unsafe partial class Tensor
         var result = new T[dense.Elements];
         var source = (byte*)dense.Info.Data;
         fixed (T* target = result)
-            System.Buffer.MemoryCopy(source, target, (long)result.Length * sizeof(T), (long)result.Length * sizeof(T));
+            Buffer.MemoryCopy(source, target, (long)result.Length * sizeof(T), (long)result.Length * sizeof(T));
         GC.KeepAlive(dense);
         return result;
     }
@@ -60,7 +60,7 @@ public unsafe partial class Tensor
             throw new ShapeException($"{values.Length} values do not fill a tensor of shape {new Shape(shape)}");
         var result = Torch.Empty(size, DTypes.Of<T>());
         fixed (T* source = values)
-            System.Buffer.MemoryCopy(source, result.Info.Data, (long)values.Length * sizeof(T), (long)values.Length * sizeof(T));
+            Buffer.MemoryCopy(source, result.Info.Data, (long)values.Length * sizeof(T), (long)values.Length * sizeof(T));
         GC.KeepAlive(result);
         return result;
     }

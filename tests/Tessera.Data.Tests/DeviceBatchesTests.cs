@@ -174,7 +174,7 @@ public class DeviceBatchesTests
     {
         var pipeline = new Pipeline([new RandomCrop(Pad: 2), new RandomHorizontalFlip()]);
         Same(Images(600), pipeline, 50, sampler: new RepeatedAugmentation(3));
-        Same(Images(40), pipeline, 7, sampler: new Loading.Sequential());
+        Same(Images(40), pipeline, 7, sampler: new InOrder());
         Same(Images(40), pipeline, 7, dropLast: true);
         Same(Images(40).Part([.. Enumerable.Range(3, 30)]).Part([7, 5, 29, 0, 11, 11]), pipeline, 4);
         // Of the last batch, of a single pair, a process gets nothing.

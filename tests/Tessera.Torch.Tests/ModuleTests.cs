@@ -11,8 +11,8 @@ public sealed partial class ModuleTests : LiveTensors
     {
         private readonly Linear fc1 = new(2, 2);
         private readonly Parameter layerScale = Init.Ones(new Parameter(2));
-        private readonly Buffer relativeIndex = Torch.Scope(() => new Buffer(Torch.Arange(4)));
-        private readonly Buffer cache = Torch.Scope(() => new Buffer(Torch.Zeros(3), persistent: false));
+        private readonly ModuleBuffer relativeIndex = Torch.Scope(() => new ModuleBuffer(Torch.Arange(4)));
+        private readonly ModuleBuffer cache = Torch.Scope(() => new ModuleBuffer(Torch.Zeros(3), persistent: false));
 
         [Name("norm_special")]
         private readonly LayerNorm norm = new(2);

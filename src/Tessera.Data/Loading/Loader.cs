@@ -107,7 +107,7 @@ public sealed class Loader : BatchSource
             );
         (Dataset, Pipeline, BatchSize, this.seed, this.dropLast, this.prefetch) = (dataset, pipeline, batchSize, seed, dropLast, prefetch);
         this.workers = workers ?? (loadable.InMemory ? 1 : Environment.ProcessorCount);
-        this.sampler = sampler ?? (shuffle ? new Shuffled() : new Sequential());
+        this.sampler = sampler ?? (shuffle ? new Shuffled() : new InOrder());
         samples = this.sampler.Order(dataset.Count, seed, 0, Replica.Single).Length;
         unreadable = new(dataset, limit);
         builder = loadable.Builders(new(pipeline, seed, replacement, device));

@@ -52,7 +52,7 @@ public abstract record Sampler
 }
 
 /// <summary>In order, as evaluation reads; among several processes nothing is padded, so every sample is read once.</summary>
-public sealed record Sequential : Sampler
+public sealed record InOrder : Sampler
 {
     /// <inheritdoc/>
     public override Draw[] Order(int count, ulong seed, int epoch, Replica replica) =>

@@ -9,7 +9,7 @@ namespace Tessera.Models.Layers;
 public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Mask), Tensor>
 {
     private Parameter relativePositionBiasTable; // [(2 w - 1)^2, heads]
-    private Buffer relativePositionIndex; // [N, N]
+    private ModuleBuffer relativePositionIndex; // [N, N]
     private readonly Linear qkv;
     private readonly Linear proj;
     private readonly Dropout drop;
@@ -37,10 +37,10 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
     /// <summary>Side of a window.</summary>
     public int Side { get; private set; }
 
-    private static Buffer Indices(int side)
+    private static ModuleBuffer Indices(int side)
     {
         using var scope = new Scope();
-        return new Buffer(RelativePositions.Index((side, side)), constant: true);
+        return new ModuleBuffer(RelativePositions.Index((side, side)), constant: true);
     }
 
     /// <summary>Takes windows of another size from now on; the biases are resampled bicubically.</summary>
@@ -54,7 +54,7 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
             RelativePositions.Resize(relativePositionBiasTable, (Side, Side), (side, side)),
             relativePositionBiasTable.RequiresGrad
         );
-        relativePositionIndex = new Buffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device), constant: true);
+        relativePositionIndex = new ModuleBuffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device), constant: true);
         Side = side;
     }
 

@@ -13,7 +13,7 @@ internal static unsafe class StridedCopy
             run *= shape[--outer];
         if (outer == 0)
         {
-            System.Buffer.MemoryCopy(source, destination, run, run);
+            Buffer.MemoryCopy(source, destination, run, run);
             return;
         }
 
@@ -60,7 +60,7 @@ internal static unsafe class StridedCopy
                 break;
             default:
                 for (long i = 0; i < count; i++, source += step, destination += run)
-                    System.Buffer.MemoryCopy(source, destination, run, run);
+                    Buffer.MemoryCopy(source, destination, run, run);
                 break;
         }
     }

@@ -81,9 +81,9 @@ public sealed partial class BatchNorm : Layer
 {
     private readonly Parameter? weight;
     private readonly Parameter? bias;
-    private readonly Buffer? runningMean;
-    private readonly Buffer? runningVar;
-    private readonly Buffer? numBatchesTracked;
+    private readonly ModuleBuffer? runningMean;
+    private readonly ModuleBuffer? runningVar;
+    private readonly ModuleBuffer? numBatchesTracked;
     private readonly double eps;
     private readonly double? momentum;
 
@@ -104,9 +104,9 @@ public sealed partial class BatchNorm : Layer
         if (!trackRunningStats)
             return;
         using var scope = new Scope();
-        runningMean = new Buffer(Torch.Zeros(channels));
-        runningVar = new Buffer(Torch.Ones(channels));
-        numBatchesTracked = new Buffer(Torch.Zeros([], DType.Int64));
+        runningMean = new ModuleBuffer(Torch.Zeros(channels));
+        runningVar = new ModuleBuffer(Torch.Ones(channels));
+        numBatchesTracked = new ModuleBuffer(Torch.Zeros([], DType.Int64));
     }
 
     /// <summary>The scale, or null.</summary>
@@ -116,10 +116,10 @@ public sealed partial class BatchNorm : Layer
     public Parameter? Bias => bias;
 
     /// <summary>Running mean, or null.</summary>
-    public Buffer? RunningMean => runningMean;
+    public ModuleBuffer? RunningMean => runningMean;
 
     /// <summary>Running variance, or null.</summary>
-    public Buffer? RunningVar => runningVar;
+    public ModuleBuffer? RunningVar => runningVar;
 
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;

@@ -7,7 +7,7 @@ namespace Tessera.Training.Loop;
 internal sealed class StepSnapshot
 {
     private readonly RandomState random;
-    private readonly (Buffer Buffer, Tensor Before)[] buffers;
+    private readonly (ModuleBuffer Buffer, Tensor Before)[] buffers;
 
     internal StepSnapshot(Objective objective, Device device)
     {

@@ -6,9 +6,9 @@ namespace Tessera.Training.Objectives;
 /// </summary>
 public sealed partial class FeatureQueue : Module
 {
-    private readonly Buffer queue; // [K, D]
-    private readonly Buffer queuePtr; // [1], int64: where the next batch goes
-    private readonly Buffer filled; // [1], int64: how many features came from batches
+    private readonly ModuleBuffer queue; // [K, D]
+    private readonly ModuleBuffer queuePtr; // [1], int64: where the next batch goes
+    private readonly ModuleBuffer filled; // [1], int64: how many features came from batches
 
     /// <summary>A queue of random directions, which batches replace one after the other.</summary>
     /// <param name="capacity">Number of features K, at least 1.</param>
