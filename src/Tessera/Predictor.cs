@@ -46,22 +46,19 @@ public sealed class Predictor : IDisposable
     /// <param name="meters">Makes the meter; null for one of its own.</param>
     /// <param name="name">Name in messages and metrics; the model's by default.</param>
     /// <exception cref="RunException">The options or the model cannot be used; the message says why.</exception>
-    public Predictor(
+    public static Predictor FromBundle(
         ModelBundle bundle,
         PredictorOptions? options = null,
         ILogger<Predictor>? logger = null,
         IMeterFactory? meters = null,
         string? name = null
     )
-        : this(
-            PredictorOptionsValidator.ProblemsBesideSource(options ?? new()).FirstOrDefault() is { } problem
-                ? throw new RunException(problem)
-                : options ?? new(),
-            bundle,
-            logger,
-            meters,
-            name
-        ) { }
+    {
+        options ??= new();
+        return PredictorOptionsValidator.ProblemsBesideSource(options).FirstOrDefault() is { } problem
+            ? throw new RunException(problem)
+            : new(options, bundle, logger, meters, name);
+    }
 
     private Predictor(PredictorOptions options, ModelBundle? bundle, ILogger? logger, IMeterFactory? meters, string? name)
     {
