@@ -39,7 +39,7 @@ public sealed record FeatureMap(Tensor Map, int Stride);
 /// A model that classifies, and answers the same questions as every other one: its features, a pyramid of maps, the output
 /// of each block, its attention, another head, another resolution. Distillation, dense tasks and pictures stand on these.
 /// </summary>
-public abstract class Backbone : Layer
+public abstract partial class Backbone : Layer
 {
     /// <summary>Size of the images that it was made for: height and width.</summary>
     public abstract (int Height, int Width) ImageSize { get; }
@@ -115,7 +115,7 @@ public abstract class Backbone : Layer
     /// <param name="image">[B, C, H, W].</param>
     /// <param name="remark">What a change of size means for this model.</param>
     /// <exception cref="ShapeException">The image has another size.</exception>
-    private protected void ExpectOwnSize(Tensor image, string remark = "")
+    protected void ExpectOwnSize(Tensor image, string remark = "")
     {
         if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width))
             return;
@@ -217,7 +217,9 @@ public abstract class Backbone : Layer
     }
 
     /// <summary>What was recorded under some names while the model computed an answer.</summary>
-    private protected IReadOnlyDictionary<string, Tensor> RecordDuring(Tensor image, params string[] patterns)
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="patterns">The names, as <see cref="Taps"/> takes them.</param>
+    protected IReadOnlyDictionary<string, Tensor> RecordDuring(Tensor image, params string[] patterns)
     {
         using var taps = new Taps(this, patterns);
         Pool(Features(image));

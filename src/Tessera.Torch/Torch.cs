@@ -12,7 +12,7 @@ public static unsafe partial class Torch
     /// <summary>Runs the body in a scope of its own and hands its result on.</summary>
     public static T Scope<T>(Func<T> body)
     {
-        using var scope = new Scope();
+        using var scope = Tessera.Scope.OfCall();
         return scope.Return(body());
     }
 
@@ -45,7 +45,7 @@ public static unsafe partial class Torch
     /// another core; null if they are not.
     /// </summary>
     /// <param name="core">The other core, as OpenBLAS names it.</param>
-    public static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
+    internal static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
 
     /// <summary>Threads that one operator spreads over.</summary>
     public static int Threads

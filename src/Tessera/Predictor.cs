@@ -41,7 +41,7 @@ public sealed class Predictor : IDisposable
 
     /// <summary>Uses a model that is there already; nothing else may change it from now on.</summary>
     /// <param name="bundle">The model.</param>
-    /// <param name="options">How it computes; the fields that say which model must be left alone. Null for the defaults.</param>
+    /// <param name="options">How it computes; the fields that say which model and where must be left alone. Null for the defaults.</param>
     /// <param name="logger">Told of compiling and failures.</param>
     /// <param name="meters">Makes the meter; null for one of its own.</param>
     /// <param name="name">Name in messages and metrics; the model's by default.</param>
@@ -55,7 +55,7 @@ public sealed class Predictor : IDisposable
     )
     {
         options ??= new();
-        return PredictorOptionsValidator.ProblemsBesideSource(options).FirstOrDefault() is { } problem
+        return PredictorOptionsValidator.ProblemsOfUse(options).FirstOrDefault() is { } problem
             ? throw new RunException(problem)
             : new(options, bundle, logger, meters, name);
     }

@@ -27,8 +27,20 @@ internal sealed class PredictorOptionsValidator : IValidateOptions<PredictorOpti
         return source is null ? ProblemsBesideSource(options) : ProblemsBesideSource(options).Prepend(source);
     }
 
-    /// <summary>Everything that is wrong beside the fields that say which model it is.</summary>
-    internal static IEnumerable<string> ProblemsBesideSource(PredictorOptions options)
+    /// <summary>Everything that is wrong where the model is there already, and options say how it is used alone.</summary>
+    internal static IEnumerable<string> ProblemsOfUse(PredictorOptions options)
+    {
+        var unset = new PredictorOptions();
+        var isSource =
+            options is not { Run: null, Weights: null, Model: null, Classes.Count: 0, Best: false, Ema: false }
+            || options.Device != unset.Device;
+        var problems = ProblemsBesideSource(options);
+        return isSource
+            ? problems.Prepend("Run, Weights, Model, Classes, Best, Ema and Device must be left alone: the model is there already")
+            : problems;
+    }
+
+    private static IEnumerable<string> ProblemsBesideSource(PredictorOptions options)
     {
         if (OfDevice(options) is { } device)
             yield return device;

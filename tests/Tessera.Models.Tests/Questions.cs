@@ -155,7 +155,7 @@ internal static class Questions
         Assert.All(model.ClassifierNames, classifier => Assert.Contains(classifier, state.Keys));
         Checkpoint.SaveSafetensors(folder["model.safetensors"], state.ToCheckpoint());
         var other = Reduced.Create(name);
-        Pretrained.Load(other, folder["model.safetensors"]);
+        other.Load(folder["model.safetensors"]);
         other.To(input.Device);
         other.Eval();
         Near.Identical(Logits(model, input), Logits(other, input));

@@ -221,6 +221,10 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
         Assert.Same(bundle, predictor.Bundle);
         Assert.Equal("mine", predictor.Name);
         Assert.Single(predictor.Predict(run.TestPhotos[0].File).Classes);
+        Assert.Equal(
+            "Run, Weights, Model, Classes, Best, Ema and Device must be left alone: the model is there already",
+            Assert.Throws<RunException>(() => Predictor.FromBundle(bundle, new() { Run = run.Path })).Message
+        );
         bundle.Model.Train();
         Assert.EndsWith(
             "is in training mode: call Eval() first",

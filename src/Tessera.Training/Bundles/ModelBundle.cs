@@ -80,7 +80,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         Backbone model;
         using (Nn.Init.Skip())
             model = task.CreateModel(variant.Name, options);
-        var loaded = Pretrained.Load(model, weights.File, new() { Find = weights.Find });
+        var loaded = model.Load(weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);
@@ -97,7 +97,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <param name="weights">The file.</param>
     public ModelBundle WithWeights(WeightsFile weights)
     {
-        var loaded = Pretrained.Load(Model, weights.File, new() { Find = weights.Find });
+        var loaded = Model.Load(weights.File, new() { Find = weights.Find });
         return this with { Source = weights.File, Content = Content with { TrainedClassifier = true }, Notes = loaded.Notes };
     }
 
