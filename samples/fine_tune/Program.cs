@@ -21,7 +21,7 @@ var recipe = new Recipe
 {
     Model = new("cct_2_3x2_32") { ImageSize = [32], Weights = weights },
     Data = new("image_folder") { Root = photos, Batch = 16 },
-    Augment = new(new RandomResizedCrop(32, MinScale: 0.5), new RandomHorizontalFlip()),
+    Augment = [new RandomResizedCrop(32, MinScale: 0.5), new RandomHorizontalFlip()],
     Objective = new SupervisedOptions(Smoothing: 0.1),
     Optimizer = new AdamWOptions(LearningRate: 2e-3),
     Schedule = new CosineOptions(Epochs: epochs),
@@ -51,6 +51,6 @@ return 0;
 
 static void Report(TrainingEvent happened)
 {
-    if (happened is Evaluated { Epoch: var epoch, Metrics: var metrics })
-        Console.WriteLine($"epoch {epoch + 1}: {metrics.Primary.Name} {metrics.Primary.Value.ToString("0.000", CultureInfo.InvariantCulture)}");
+    if (happened is Evaluated { Epoch: var epoch, Metrics.Score: var score })
+        Console.WriteLine($"epoch {epoch + 1}: {score.Name} {score.Value.ToString("0.000", CultureInfo.InvariantCulture)}");
 }

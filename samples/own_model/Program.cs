@@ -16,14 +16,15 @@ if (args is not [var photos, var output, .. var rest])
 }
 var epochs = rest is [var text] ? int.Parse(text, CultureInfo.InvariantCulture) : 10;
 
-Registry.Add(new Variant("conv_net_32", "a network of my own", options => new ConvNet(options), ImageSize: 32));
+var create = Variant.Configured(new ConvNet.Config((32, 32)), config => new ConvNet(config));
+Registry.Add(new Variant("conv_net_32", "a network of my own", create, ImageSize: 32));
 RecipeParts.Register<FocalOptions>();
 
 var recipe = new Recipe
 {
     Model = new("conv_net_32") { ImageSize = [32] },
     Data = new("image_folder") { Root = photos, Batch = 16 },
-    Augment = new(new Resize(32), new CenterCrop(32), new RandomHorizontalFlip()),
+    Augment = [new Squash(32), new RandomHorizontalFlip()],
     Objective = new FocalOptions(Gamma: 2),
     Optimizer = new AdamWOptions(LearningRate: 5e-3),
     Schedule = new CosineOptions(Epochs: epochs),
@@ -31,7 +32,7 @@ var recipe = new Recipe
 using (var experiment = Experiment.Begin(recipe, output))
 {
     var result = experiment.Train();
-    var score = result.Last!.Primary;
+    var score = result.Last!.Score;
     Console.WriteLine($"{score.Name} {score.Value.ToString("0.000", CultureInfo.InvariantCulture)}");
 }
 
