@@ -6,7 +6,9 @@ namespace Tessera.Models;
 public static class Registry
 {
     /// <summary>Every variant of every architecture, in the order of their files.</summary>
-    public static IReadOnlyList<Variant> All { get; } =
+    public static IReadOnlyList<Variant> All => all;
+
+    private static volatile IReadOnlyList<Variant> all =
     [
         .. Vit.Variants,
         .. Deit.Variants,
@@ -50,6 +52,19 @@ public static class Registry
         .. AgentCnn.Variants,
         .. GuideResNet.Variants,
     ];
+
+    /// <summary>Adds a model of your own.</summary>
+    /// <param name="variant">The model.</param>
+    /// <exception cref="ArgumentException">Another model has the name.</exception>
+    public static void Add(Variant variant)
+    {
+        lock (gate)
+            all = all.All(known => known.Name != variant.Name)
+                ? [.. all, variant]
+                : throw new ArgumentException($"model '{variant.Name}' is there already", nameof(variant));
+    }
+
+    private static readonly Lock gate = new();
 
     /// <summary>Variants whose names match a pattern with wildcards (<c>cct_*</c>); a plain text finds names that contain it.</summary>
     public static IEnumerable<Variant> Find(string pattern) =>

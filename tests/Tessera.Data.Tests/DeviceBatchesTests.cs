@@ -44,14 +44,16 @@ public class DeviceBatchesTests
             new(
                 set,
                 pipeline,
-                batch,
-                seed: 11,
-                shuffle: true,
-                dropLast: dropLast,
-                workers: 0,
-                sampler: sampler,
-                replica: replica,
-                device: place
+                new(batch)
+                {
+                    Seed = 11,
+                    Shuffle = true,
+                    DropLast = dropLast,
+                    Workers = 0,
+                    Sampler = sampler,
+                    Replica = replica ?? Replica.Single,
+                    Device = place,
+                }
             );
         var (expected, found) = (New(null), New(device));
         Assert.Equal(expected.StepsPerEpoch, found.StepsPerEpoch);
@@ -223,7 +225,7 @@ public class DeviceBatchesTests
             using var scope = new Scope();
             return
             [
-                .. new Loader(Images(41), pipeline, 6, seed: 2, shuffle: true, workers: workers, device: device)
+                .. new Loader(Images(41), pipeline, new(6) { Seed = 2, Shuffle = true, Workers = workers, Device = device })
                     .Epoch(3, 2)
                     .Select(batch => batch.Inputs.ToArray<float>()),
             ];
@@ -234,13 +236,7 @@ public class DeviceBatchesTests
     [Fact]
     public void Nothing_but_the_batch_stays_when_one_is_made()
     {
-        var loader = new Loader(
-            Images(40),
-            new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]),
-            8,
-            workers: 0,
-            device: device
-        );
+        var loader = new Loader(Images(40), new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]), new(8) { Workers = 0, Device = device });
         var before = LiveTensors.Settled();
         foreach (var batch in loader.Epoch(0))
         {
@@ -276,7 +272,7 @@ public class DeviceBatchesTests
         Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
         Assert.Equal(
             $"noise: {expected}",
-            Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message
+            Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), new(2) { Device = device })).Message
         );
     }
 

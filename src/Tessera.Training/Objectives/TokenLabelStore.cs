@@ -49,6 +49,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the folder holds nothing of it.</exception>
     public static IReadOnlyList<UnreadableImage> Make(
         Backbone annotator,
         LoadableDataset data,
@@ -68,19 +69,33 @@ public sealed class TokenLabelStore : IDisposable
         // its own size alone, and refuses others.
         var (height, width) = annotator.ImageSize;
         // Another image in the place of an unreadable one keeps the places of the others.
-        var loader = new Loader(
-            data,
-            new(height == width ? [new Squash(height)] : []),
-            batch,
-            unreadableLimit: unreadableLimit,
-            replacement: Replacement.OtherDraw
-        );
+        var loader = new Loader(data, new(height == width ? [new Squash(height)] : []), new(batch) { UnreadableLimit = unreadableLimit ?? UnreadableLimit.Default, Replacement = Replacement.OtherDraw });
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);
         // The first file is written last: a folder without it holds nothing that counts.
         var written = new List<(string Building, string Path)>();
-        foreach (var images in loader.Epoch(0))
+        try
         {
-            stop.ThrowIfCancellationRequested();
+            AnnotateAll();
+        }
+        catch
+        {
+            foreach (var (scores, classes) in gathered)
+            {
+                scores.Dispose();
+                classes.Dispose();
+            }
+            foreach (var (building, _) in written)
+                File.Delete(building);
+            throw;
+        }
+        foreach (var (building, path) in Enumerable.Reverse(written))
+            File.Move(building, path, overwrite: true);
+        return loader.Unreadable;
+
+        void AnnotateAll()
+        {
+        foreach (var images in loader.Epoch(0, stop: stop))
+        {
             using var owned = new OwnedBatch(images, ModuleDevice.Of(annotator));
             gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
             count += images.Count;
@@ -88,9 +103,7 @@ public sealed class TokenLabelStore : IDisposable
             while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
                 Flush();
         }
-        foreach (var (building, path) in Enumerable.Reverse(written))
-            File.Move(building, path, overwrite: true);
-        return loader.Unreadable;
+        }
 
         void Flush()
         {

@@ -43,7 +43,7 @@ internal static class RecipeTypes
         type is { IsClass: true }
         && type != typeof(string)
         && type != typeof(RecipeNode)
-        && type.Namespace!.StartsWith("Tessera", StringComparison.Ordinal);
+        && type.Assembly != typeof(object).Assembly;
 
     private static Type? TypeOf(Type type, RecipeNode? node, ReadOnlySpan<string> path)
     {
