@@ -74,9 +74,8 @@ public sealed record StepDone(
 {
     /// <inheritdoc/>
     protected override string Text() =>
-        Invariant(
-            $"epoch {Epoch + 1} of {Epochs}, step {Step} of {Steps}: loss {Loss:0.0000}, learning rate {LearningRate:0.###e+0}, "
-        ) + Invariant($"{ImagesPerSecond:0} samples per second, {Remaining:d\\.hh\\:mm\\:ss} left");
+        Invariant($"epoch {Epoch + 1} of {Epochs}, step {Step} of {Steps}: loss {Loss:0.0000}, learning rate {LearningRate:0.###e+0}, ")
+        + Invariant($"{ImagesPerSecond:0} samples per second, {Remaining:d\\.hh\\:mm\\:ss} left");
 }
 
 /// <summary>An evaluation is under way.</summary>

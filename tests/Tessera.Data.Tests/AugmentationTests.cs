@@ -238,7 +238,16 @@ public class AugmentationTests
             {
                 var values = new List<float>();
                 foreach (
-                    var batch in new Loader(MadeUp.Noise(33, side: 12), pipeline, new(8) { Seed = 4, Shuffle = true, Workers = workers }).Epoch(1)
+                    var batch in new Loader(
+                        MadeUp.Noise(33, side: 12),
+                        pipeline,
+                        new(8)
+                        {
+                            Seed = 4,
+                            Shuffle = true,
+                            Workers = workers,
+                        }
+                    ).Epoch(1)
                 )
                     using (batch)
                     {

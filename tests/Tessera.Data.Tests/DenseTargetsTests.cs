@@ -141,7 +141,9 @@ public sealed class DenseTargetsTests
         );
 
     private static Batch BatchOf(Annotations annotations, params Transform[] steps) =>
-        new Loader(new MemoryImages("set", "train", annotations, new byte[128], 1, 8, 8), new(steps, raw), new(2) { Workers = 0 }).Epoch(0).Single();
+        new Loader(new MemoryImages("set", "train", annotations, new byte[128], 1, 8, 8), new(steps, raw), new(2) { Workers = 0 })
+            .Epoch(0)
+            .Single();
 
     [Fact]
     public void An_object_is_moved_clipped_and_dropped_with_all_that_belongs_to_it()
@@ -226,10 +228,14 @@ public sealed class DenseTargetsTests
         // Targets follow the first view only.
         var set = new MemoryImages("set", "train", TwoImages(), new byte[128], 1, 8, 8);
         Assert.NotNull(
-            new Loader(set, Pipeline.OfViews([
+            new Loader(
+                set,
+                Pipeline.OfViews([
                     [],
                     [new RandAugment()],
-                ]), new(1))
+                ]),
+                new(1)
+            )
         );
         Assert.Equal(
             "set: augment mixes or smooths targets, but boxes cannot be mixed or smoothed",
@@ -322,7 +328,16 @@ public sealed class DenseTargetsTests
 
         Batch[] Run(Annotations annotations, Device? device) =>
             [
-                .. new Loader(new MemoryImages("set", "train", annotations, pixels, 1, 8, 8), pipeline, new(4) { Shuffle = true, Workers = 0, Device = device }).Epoch(0),
+                .. new Loader(
+                    new MemoryImages("set", "train", annotations, pixels, 1, 8, 8),
+                    pipeline,
+                    new(4)
+                    {
+                        Shuffle = true,
+                        Workers = 0,
+                        Device = device,
+                    }
+                ).Epoch(0),
             ];
 
         static long[] MaskTargetsOf(Batch batch) => MaskTargets.Of(batch).Ids.ToArray<long>();

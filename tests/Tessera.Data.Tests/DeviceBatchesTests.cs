@@ -223,12 +223,17 @@ public class DeviceBatchesTests
         float[][] Run(int workers)
         {
             using var scope = new Scope();
-            return
-            [
-                .. new Loader(Images(41), pipeline, new(6) { Seed = 2, Shuffle = true, Workers = workers, Device = device })
-                    .Epoch(3, 2)
-                    .Select(batch => batch.Inputs.ToArray<float>()),
-            ];
+            return [.. new Loader(
+                    Images(41),
+                    pipeline,
+                    new(6)
+                    {
+                        Seed = 2,
+                        Shuffle = true,
+                        Workers = workers,
+                        Device = device,
+                    }
+                ).Epoch(3, 2).Select(batch => batch.Inputs.ToArray<float>())];
         }
         Assert.Equal(Run(0), Run(3));
     }
@@ -236,7 +241,11 @@ public class DeviceBatchesTests
     [Fact]
     public void Nothing_but_the_batch_stays_when_one_is_made()
     {
-        var loader = new Loader(Images(40), new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]), new(8) { Workers = 0, Device = device });
+        var loader = new Loader(
+            Images(40),
+            new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]),
+            new(8) { Workers = 0, Device = device }
+        );
         var before = LiveTensors.Settled();
         foreach (var batch in loader.Epoch(0))
         {

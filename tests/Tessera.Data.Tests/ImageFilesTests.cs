@@ -57,7 +57,17 @@ public class ImageFilesTests
         var runs = new[] { 0, 1, 4 }
             .Select(workers =>
             {
-                var loader = new Loader(set, Pipeline.Plain, new(16) { Seed = 5, Shuffle = true, Workers = workers, UnreadableLimit = 0.02 });
+                var loader = new Loader(
+                    set,
+                    Pipeline.Plain,
+                    new(16)
+                    {
+                        Seed = 5,
+                        Shuffle = true,
+                        Workers = workers,
+                        UnreadableLimit = 0.02,
+                    }
+                );
                 var (indices, values) = (new List<int>(), new List<float>());
                 foreach (var batch in loader.Epoch(1))
                     using (batch)
@@ -112,7 +122,16 @@ public class ImageFilesTests
         var ends = new[] { 0, 1, 4 }
             .Select(workers =>
             {
-                var loader = new Loader(set, Pipeline.Plain, new(4) { Workers = workers, Prefetch = 8, UnreadableLimit = 0.05 });
+                var loader = new Loader(
+                    set,
+                    Pipeline.Plain,
+                    new(4)
+                    {
+                        Workers = workers,
+                        Prefetch = 8,
+                        UnreadableLimit = 0.05,
+                    }
+                );
                 var listed = new List<string>();
                 var error = Assert.Throws<DataException>(() =>
                 {
@@ -136,7 +155,16 @@ public class ImageFilesTests
         using var folder = new TempFolder();
         for (var i = 0; i < 10; i++)
             folder.Write($"a/{i}.ppm", i is 1 or 4 or 5 ? [] : Ppm((byte)i));
-        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, new(2) { Workers = 2, UnreadableLimit = 0.5, Replacement = Replacement.None });
+        var loader = new Loader(
+            Datasets.Open("image_folder", "train", folder.Path),
+            Pipeline.Plain,
+            new(2)
+            {
+                Workers = 2,
+                UnreadableLimit = 0.5,
+                Replacement = Replacement.None,
+            }
+        );
         var (shapes, indices) = (new List<string>(), new List<int>());
         foreach (var batch in loader.Epoch(0))
             using (batch)
@@ -157,7 +185,11 @@ public class ImageFilesTests
         using var folder = new TempFolder();
         for (var i = 0; i < 200; i++)
             folder.Write($"a/{i}.ppm", []);
-        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, new(10) { Workers = 0, UnreadableLimit = 0.999 });
+        var loader = new Loader(
+            Datasets.Open("image_folder", "train", folder.Path),
+            Pipeline.Plain,
+            new(10) { Workers = 0, UnreadableLimit = 0.999 }
+        );
         Assert.Contains(
             "100 images in a row",
             Assert.Throws<DataException>(() => loader.Epoch(0).First()).Message,

@@ -39,9 +39,53 @@ public class LoaderTests
             {
                 var ((workers, prefetch), (epoch, skip)) = draw;
                 var set = MadeUp.Noise(37);
-                var expected = Run(new Loader(set, augmented, new(5) { Seed = 9, Shuffle = true, Workers = 0 }), epoch);
-                Same(expected, Run(new Loader(set, augmented, new(5) { Seed = 9, Shuffle = true, Workers = workers, Prefetch = prefetch }), epoch));
-                Same(expected[skip..], Run(new Loader(set, augmented, new(5) { Seed = 9, Shuffle = true, Workers = workers }), epoch, skip));
+                var expected = Run(
+                    new Loader(
+                        set,
+                        augmented,
+                        new(5)
+                        {
+                            Seed = 9,
+                            Shuffle = true,
+                            Workers = 0,
+                        }
+                    ),
+                    epoch
+                );
+                Same(
+                    expected,
+                    Run(
+                        new Loader(
+                            set,
+                            augmented,
+                            new(5)
+                            {
+                                Seed = 9,
+                                Shuffle = true,
+                                Workers = workers,
+                                Prefetch = prefetch,
+                            }
+                        ),
+                        epoch
+                    )
+                );
+                Same(
+                    expected[skip..],
+                    Run(
+                        new Loader(
+                            set,
+                            augmented,
+                            new(5)
+                            {
+                                Seed = 9,
+                                Shuffle = true,
+                                Workers = workers,
+                            }
+                        ),
+                        epoch,
+                        skip
+                    )
+                );
             })
             .QuickCheckThrowOnFailure();
 
@@ -61,7 +105,16 @@ public class LoaderTests
     {
         foreach (
             var (inputs, labels, indices) in Run(
-                new Loader(MadeUp.Numbered(50, side: 2), Pipeline.Plain, new(8) { Seed = 3, Shuffle = true, Workers = 3 }),
+                new Loader(
+                    MadeUp.Numbered(50, side: 2),
+                    Pipeline.Plain,
+                    new(8)
+                    {
+                        Seed = 3,
+                        Shuffle = true,
+                        Workers = 3,
+                    }
+                ),
                 0
             )
         )
@@ -160,7 +213,18 @@ public class LoaderTests
     public void Processes_share_every_batch_and_mix_it_as_one_process_does(int processes, int batch)
     {
         var pipeline = new Pipeline([new RandomShift(1), new Mixup(Mode: MixMode.Elem), new CutMix(), new LabelSmoothing()]);
-        Loader New(Replica? replica) => new(MadeUp.Numbered(31), pipeline, new(batch) { Seed = 5, Shuffle = true, Workers = 0, Replica = replica ?? Replica.Single });
+        Loader New(Replica? replica) =>
+            new(
+                MadeUp.Numbered(31),
+                pipeline,
+                new(batch)
+                {
+                    Seed = 5,
+                    Shuffle = true,
+                    Workers = 0,
+                    Replica = replica ?? Replica.Single,
+                }
+            );
         var whole = Read(New(null));
         var parts = Enumerable.Range(0, processes).Select(rank => Read(New(new Replica(rank, processes)))).ToArray();
         foreach (var (number, expected) in whole.Index())

@@ -14,7 +14,19 @@ public sealed class ViewTests
     private static readonly Transform[] second = [new RandomCrop(Pad: 1, Size: 5), new RandomVerticalFlip()];
 
     private static Batch[] Batches(Dataset set, Pipeline pipeline, int workers = 0, Replica? replica = null) =>
-        [.. new Loader(set, pipeline, new(5) { Seed = 3, Shuffle = true, Workers = workers, Replica = replica ?? Replica.Single }).Epoch(1)];
+        [
+            .. new Loader(
+                set,
+                pipeline,
+                new(5)
+                {
+                    Seed = 3,
+                    Shuffle = true,
+                    Workers = workers,
+                    Replica = replica ?? Replica.Single,
+                }
+            ).Epoch(1),
+        ];
 
     [Fact]
     public void Each_view_is_drawn_by_itself_and_the_first_is_that_of_a_pipeline_with_one_view()
@@ -73,13 +85,22 @@ public sealed class ViewTests
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
         var raw = new Normalization([0], [1 / 255f]);
         foreach (
-            var batch in new Loader(set, Pipeline.OfViews(
+            var batch in new Loader(
+                set,
+                Pipeline.OfViews(
                     [
                         [],
                         [],
                     ],
                     raw
-                ), new(5) { Seed = 3, Workers = 0, UnreadableLimit = 0.1 }).Epoch(0)
+                ),
+                new(5)
+                {
+                    Seed = 3,
+                    Workers = 0,
+                    UnreadableLimit = 0.1,
+                }
+            ).Epoch(0)
         )
         {
             Assert.DoesNotContain(7, batch.Indices);
@@ -116,10 +137,14 @@ public sealed class ViewTests
             "noise: batches with several views are made on the processor only",
             Assert
                 .Throws<DataException>(() =>
-                    new Loader(MadeUp.Noise(3), Pipeline.OfViews([
+                    new Loader(
+                        MadeUp.Noise(3),
+                        Pipeline.OfViews([
                             [],
                             [],
-                        ]), new(2) { Device = Device.Cpu })
+                        ]),
+                        new(2) { Device = Device.Cpu }
+                    )
                 )
                 .Message
         );

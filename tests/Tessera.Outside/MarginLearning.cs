@@ -16,7 +16,11 @@ public sealed class MarginLearning(Backbone student, double margin) : BackboneOb
         var labels = ClassTargets.Of(batch).Labels;
         var right = logits.Gather(1, labels.Unsqueeze(1));
         var loss = (logits - right + margin).Relu().Mean();
-        return new(loss) { Scores = Accuracy(logits, batch), Parts = new Dictionary<string, Tensor> { ["margin"] = loss.Detach() } };
+        return new(loss)
+        {
+            Scores = Accuracy(logits, batch),
+            Parts = new Dictionary<string, Tensor> { ["margin"] = loss.Detach() },
+        };
     }
 }
 

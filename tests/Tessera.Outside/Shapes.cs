@@ -12,7 +12,9 @@ public sealed class Shapes(string split, int count)
     public const int Side = 8;
 
     public static DatasetKind Kind { get; } =
-        new("shapes", "squares of which a half is bright", ["train", "test"], "shapes", (split, _) => new Shapes(split, split == "train" ? 48 : 16));
+        new("shapes", "squares of which a half is bright", ["train", "test"], "shapes", (split, _) =>
+            new Shapes(split, split == "train" ? 48 : 16)
+        );
 
     public override int Channels => 3;
 

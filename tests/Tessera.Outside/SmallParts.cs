@@ -36,14 +36,8 @@ public sealed record HalvingOptions([Range(1, 1000)] int Epochs, [Range(0, 1000)
 /// <summary>An optimiser of a program's own: steps by the sign of the gradient.</summary>
 public sealed class SignDescent(IEnumerable<ParameterGroup> groups, double learningRate) : Optimizer(groups, learningRate)
 {
-    protected override void Update(
-        Slot slot,
-        Parameter parameter,
-        Tensor gradient,
-        ParameterGroup group,
-        double learningRate,
-        long step
-    ) => parameter.Add_(gradient.Sign(), -learningRate);
+    protected override void Update(Slot slot, Parameter parameter, Tensor gradient, ParameterGroup group, double learningRate, long step) =>
+        parameter.Add_(gradient.Sign(), -learningRate);
 }
 
 /// <summary>The settings of that optimiser.</summary>

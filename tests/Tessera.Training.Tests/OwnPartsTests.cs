@@ -94,7 +94,11 @@ public sealed class OwnPartsTests : IDisposable
             "--set objective.name=margin_learnin: objective: 'margin_learnin' is unknown; did you mean 'margin_learning'?",
             Refused("objective.name=margin_learnin")
         );
-        Assert.EndsWith("; a part of your own must be registered first with RecipeParts.Register", Refused("objective.name=zzz"), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "; a part of your own must be registered first with RecipeParts.Register",
+            Refused("objective.name=zzz"),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -185,13 +189,29 @@ public sealed class OwnPartsTests : IDisposable
                 + "Tessera.Training.Tests.OwnPartsTests+Taken needs another name ([RecipeName])",
             Refused(RecipeParts.Register<Taken>)
         );
-        Assert.StartsWith("transform 'resize' is Tessera.Data.Transforms.Resize already: ", Refused(RecipeParts.Register<TakenTransform>), StringComparison.Ordinal);
-        Assert.EndsWith("the name 'crop' stands for random_crop in older recipes: choose another", Refused(RecipeParts.Register<OldName>), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "transform 'resize' is Tessera.Data.Transforms.Resize already: ",
+            Refused(RecipeParts.Register<TakenTransform>),
+            StringComparison.Ordinal
+        );
+        Assert.EndsWith(
+            "the name 'crop' stands for random_crop in older recipes: choose another",
+            Refused(RecipeParts.Register<OldName>),
+            StringComparison.Ordinal
+        );
         Assert.EndsWith("a list of these, not Single", Refused(RecipeParts.Register<Narrow>), StringComparison.Ordinal);
-        Assert.EndsWith("a parameter cannot be called name, which chooses the part", Refused(RecipeParts.Register<Named>), StringComparison.Ordinal);
+        Assert.EndsWith(
+            "a parameter cannot be called name, which chooses the part",
+            Refused(RecipeParts.Register<Named>),
+            StringComparison.Ordinal
+        );
         Assert.Contains(" is no part of a recipe: ", Refused(RecipeParts.Register<Half>), StringComparison.Ordinal);
         Assert.Contains(" is no part of a recipe: ", Refused(RecipeParts.Register<TinyModel>), StringComparison.Ordinal);
-        Assert.Contains(" has no part of a recipe: ", Refused(() => RecipeParts.Register(typeof(object).Assembly)), StringComparison.Ordinal);
+        Assert.Contains(
+            " has no part of a recipe: ",
+            Refused(() => RecipeParts.Register(typeof(object).Assembly)),
+            StringComparison.Ordinal
+        );
         // Once more is no contradiction.
         RecipeParts.Register<MarginOptions>();
         RecipeParts.Register(typeof(MarginOptions).Assembly);

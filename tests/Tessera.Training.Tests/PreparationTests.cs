@@ -97,15 +97,12 @@ public sealed class PreparationTests : IDisposable
             },
         ];
         using var image = Image.Open(file);
-        Assert.All(
-            all,
-            preprocessing =>
-            {
-                var prepared = image.ToTensor(preprocessing, 32);
-                Assert.Equal([1, 3, 32, 32], prepared.Shape);
-                Assert.Equal(Published(preprocessing), prepared.ToArray<float>());
-            }
-        );
+        Assert.All(all, preprocessing =>
+        {
+            var prepared = image.ToTensor(preprocessing, 32);
+            Assert.Equal([1, 3, 32, 32], prepared.Shape);
+            Assert.Equal(Published(preprocessing), prepared.ToArray<float>());
+        });
         Assert.Throws<ArgumentOutOfRangeException>(() => image.ToTensor(Preprocessing.Half, 0));
     }
 

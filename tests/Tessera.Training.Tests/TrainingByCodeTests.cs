@@ -56,10 +56,7 @@ public sealed class TrainingByCodeTests : IDisposable
             Assert.True(again.Train().Completed);
         using var scope = new Scope();
         var (expected, found) = (ModelBundle.Load(folder["by_file"]), ModelBundle.Load(folder["by_code"]));
-        Assert.All(
-            expected.Model.StateDict(),
-            entry => Assert.Equal(entry.Value.ToBytes(), found.Model.StateDict()[entry.Key].ToBytes())
-        );
+        Assert.All(expected.Model.StateDict(), entry => Assert.Equal(entry.Value.ToBytes(), found.Model.StateDict()[entry.Key].ToBytes()));
         Assert.Equal(
             BundleMeasurement.OfRun(folder["by_file"], expected, new()).Run().Scalars,
             BundleMeasurement.OfRun(folder["by_code"], found, new()).Run().Scalars
@@ -88,11 +85,17 @@ public sealed class TrainingByCodeTests : IDisposable
         Refused(InCode with { Data = InCode.Data with { Batch = 0 } }, "recipe: data.batch: must be 1 to 1048576, not 0");
         Refused(InCode with { Optimizer = new AdamWOptions(LearningRate: -1) }, "recipe: optimizer.lr: must be 0 to 1000, not -1");
         Refused(
-            InCode with { Train = InCode.Train with { ClipGrad = 1, ClipGradAdaptive = 1 } },
+            InCode with
+            {
+                Train = InCode.Train with { ClipGrad = 1, ClipGradAdaptive = 1 },
+            },
             "recipe: train: only one of clip_grad and clip_grad_adaptive can be given"
         );
         Refused(
-            InCode with { Augment = [new LabelSmoothing()] },
+            InCode with
+            {
+                Augment = [new LabelSmoothing()],
+            },
             "recipe: objective.smoothing: must be 0 where label_smoothing in augment smooths the targets"
         );
     }

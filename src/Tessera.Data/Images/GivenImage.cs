@@ -8,7 +8,8 @@ namespace Tessera.Data.Images;
 /// <param name="image">The image.</param>
 /// <param name="channels">1 to read it as grey, 3 as colours.</param>
 /// <param name="normalization">Mean and deviation.</param>
-internal sealed class GivenImage(Image image, int channels, Normalization normalization) : ImageDataset("images", "given", new Unlabelled(1))
+internal sealed class GivenImage(Image image, int channels, Normalization normalization)
+    : ImageDataset("images", "given", new Unlabelled(1))
 {
     /// <inheritdoc/>
     public override int Channels => channels;

@@ -1,8 +1,8 @@
 namespace Tessera.Data.Imaging;
 
 /// <summary>
-/// An image that a program has: from a file, a stream or bytes, in the formats of <see cref="ImageDecoder"/>. A camera's orientation mark is
-/// followed. The pixels are decoded when they are asked for, each time anew; threads may ask at once.
+/// An image that a program has: from a file, a stream or bytes, in the formats of <see cref="ImageDecoder"/>. A camera's orientation mark
+/// is followed. The pixels are decoded when they are asked for, each time anew; threads may ask at once.
 /// </summary>
 public sealed class Image : IDisposable
 {
@@ -63,8 +63,8 @@ public sealed class Image : IDisposable
     public int Width { get; }
 
     /// <summary>
-    /// The pixels as they are, in RGB: float32 in [0, 1], [3, H, W], on the CPU and owned by the current scope. Grey is repeated, opacity is
-    /// dropped.
+    /// The pixels as they are, in RGB: float32 in [0, 1], [3, H, W], on the CPU and owned by the current scope. Grey is repeated, opacity
+    /// is dropped.
     /// </summary>
     /// <exception cref="UnreadableImageException">A damaged file.</exception>
     public Tensor ToTensor()
@@ -77,8 +77,7 @@ public sealed class Image : IDisposable
 
     /// <summary>Opens the file anew: whoever decodes a part has a decoder of its own.</summary>
     /// <exception cref="ObjectDisposedException">The image was disposed of.</exception>
-    internal ImageFile OpenFile() =>
-        ImageFile.Open(Name, file ?? throw new ObjectDisposedException(Name), orient: true, maxPixels);
+    internal ImageFile OpenFile() => ImageFile.Open(Name, file ?? throw new ObjectDisposedException(Name), orient: true, maxPixels);
 
     /// <summary>Lets go of the bytes.</summary>
     public void Dispose() => file = null;

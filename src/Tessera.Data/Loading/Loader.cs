@@ -95,7 +95,12 @@ public sealed class Loader : BatchSource
         {
             var own = builder();
             return number =>
-                own.Build(order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)), options.Replica, epoch, number);
+                own.Build(
+                    order.AsSpan(number * BatchSize, Math.Min(BatchSize, order.Length - number * BatchSize)),
+                    options.Replica,
+                    epoch,
+                    number
+                );
         }
 
         if (workers == 0)

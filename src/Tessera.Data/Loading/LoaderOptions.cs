@@ -64,8 +64,8 @@ public sealed record LoaderOptions(int BatchSize)
             throw new DataException($"{Workers} workers: there must be 0 to 256");
         if (UnreadableLimit is not { Share: >= 0 and <= 1, Allowed: >= 0 })
             throw new DataException(
-                $"a limit of {UnreadableLimit.Share} unreadable images and {UnreadableLimit.Allowed}: it must be a share from 0 to 1 and no "
-                    + "negative number"
+                $"a limit of {UnreadableLimit.Share} unreadable images and {UnreadableLimit.Allowed}: it must be a share from 0 to 1 and "
+                    + "no negative number"
             );
         if (Prefetch < 1)
             throw new DataException($"prefetch of {Prefetch} batches: it must be at least 1");

@@ -7,7 +7,9 @@ namespace Tessera.Data.Sets;
 internal static class ImageFolders
 {
     internal static DatasetKind ImageNet { get; } =
-        new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", (split, root) => OpenImageNet(split, root))
+        new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", (split, root) =>
+            OpenImageNet(split, root)
+        )
         {
             OpenStoppable = OpenImageNet,
         };

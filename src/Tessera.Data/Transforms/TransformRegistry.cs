@@ -35,7 +35,9 @@ public static class TransformRegistry
         lock (gate)
         {
             if (kinds.TryGetValue(kind.Name, out var taken))
-                throw new ArgumentException($"transform '{kind.Name}' is {taken.Type.FullName} already: {kind.Type.FullName} needs another name");
+                throw new ArgumentException(
+                    $"transform '{kind.Name}' is {taken.Type.FullName} already: {kind.Type.FullName} needs another name"
+                );
             kinds = kinds.Values.Append(kind).ToFrozenDictionary(one => one.Name);
         }
     }

@@ -99,12 +99,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <exception cref="UnknownModelException">The registry has no such name.</exception>
     /// <exception cref="ArgumentException">Number of classes or channels do not fit the model.</exception>
     /// <exception cref="StateDictException">The registry builds another model by this name and the model's sizes.</exception>
-    public static ModelBundle FromModel(
-        Backbone model,
-        string name,
-        IReadOnlyList<string> classes,
-        Preprocessing? preprocessing = null
-    )
+    public static ModelBundle FromModel(Backbone model, string name, IReadOnlyList<string> classes, Preprocessing? preprocessing = null)
     {
         var variant = Registry.Get(name);
         var published = preprocessing ?? variant.Preprocessing ?? Preprocessing.ImageNet;
@@ -243,8 +238,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     /// <exception cref="Data.DataException">The image is damaged.</exception>
     /// <exception cref="RunException">The model takes other samples, or its classifier was never trained.</exception>
-    public Prediction Predict(Image image, int most = 5, Func<Tensor, Tensor>? predict = null) =>
-        Predict(Read(image), most, predict);
+    public Prediction Predict(Image image, int most = 5, Func<Tensor, Tensor>? predict = null) => Predict(Read(image), most, predict);
 
     /// <summary>What the model says of an image file, or of a text.</summary>
     /// <param name="given">The file, or for a model of texts the text.</param>
@@ -264,7 +258,9 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <param name="images">One image or several.</param>
     /// <returns>Float32 [N, D], on the device of the model and owned by the current scope.</returns>
     /// <exception cref="Data.DataException">An image is damaged.</exception>
-    /// <exception cref="RunException">There is no image, they differ in size after their preparation, or the model takes other samples.</exception>
+    /// <exception cref="RunException">
+    /// There is no image, they differ in size after their preparation, or the model takes other samples.
+    /// </exception>
     public Tensor Embed(params IReadOnlyList<Image> images)
     {
         if (images.Count == 0)

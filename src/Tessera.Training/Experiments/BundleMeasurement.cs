@@ -124,6 +124,13 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     {
         var loader = new Loader(Data, Pipeline, new(batch ?? Batch) { UnreadableLimit = UnreadableLimit, Replacement = Replacement.None });
         var evaluator = Bundle.Task.CreateEvaluator(Bundle.Model, Bundle.Facts, predict);
-        return Measurement.Run(Bundle.Model, loader.Epoch(0, stop: stop), evaluator, precision ?? Bundle.Content.Precision, done, stop: stop);
+        return Measurement.Run(
+            Bundle.Model,
+            loader.Epoch(0, stop: stop),
+            evaluator,
+            precision ?? Bundle.Content.Precision,
+            done,
+            stop: stop
+        );
     }
 }

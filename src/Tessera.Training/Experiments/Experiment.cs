@@ -245,10 +245,19 @@ public sealed class Experiment : IDisposable
     )
     {
         string[] given = [.. settings];
-        return Begin(Recipe.Load(recipePath, given), RunRecipe.CommandHead(RunReport.RecipeHead, recipePath, given), folder, report, group, stop);
+        return Begin(
+            Recipe.Load(recipePath, given),
+            RunRecipe.CommandHead(RunReport.RecipeHead, recipePath, given),
+            folder,
+            report,
+            group,
+            stop
+        );
     }
 
-    /// <summary>Begins a run by a recipe that was made in C#. The run holds it as a file and can be resumed, measured and used like any other.</summary>
+    /// <summary>
+    /// Begins a run by a recipe that was made in C#. The run holds it as a file and can be resumed, measured and used like any other.
+    /// </summary>
     /// <param name="recipe">The recipe.</param>
     /// <param name="folder">Where it goes; must not hold a run yet.</param>
     /// <param name="report">Told what happens, on the thread that trains.</param>

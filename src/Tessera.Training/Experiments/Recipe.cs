@@ -99,7 +99,9 @@ public sealed record Recipe
         );
 
     /// <summary>The same recipe, of which every field was looked at as if it had been read from a file.</summary>
-    /// <exception cref="RecipeException">A value out of its range, parts that exclude each other, or a part that no recipe can name.</exception>
+    /// <exception cref="RecipeException">
+    /// A value out of its range, parts that exclude each other, or a part that no recipe can name.
+    /// </exception>
     internal Recipe Validated() => Bind((RecipeMap)RecipeJson.Read(RecipeJson.Write(this), "recipe"));
 
     internal static Recipe Bind(RecipeMap written)

@@ -62,7 +62,8 @@ public sealed record Explanation(
             [
                 Draw("image", null),
                 .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map)),
-                .. Going(() => model.Explain(image)).Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
+                .. Going(() => model.Explain(image))
+                    .Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
             ]
         );
 

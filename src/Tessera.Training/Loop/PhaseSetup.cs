@@ -37,7 +37,9 @@ public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer)
     /// <param name="phase">One of its phases.</param>
     /// <param name="optimizer">How weights change, and the learning rate.</param>
     /// <param name="options">Clipping and precision of the training.</param>
-    /// <param name="batch">Samples of a step over all processes, for a learning rate that is meant for another batch; null takes it as it is.</param>
+    /// <param name="batch">
+    /// Samples of a step over all processes, for a learning rate that is meant for another batch; null takes it as it is.
+    /// </param>
     internal static PhaseSetup Of(Objective objective, Phase phase, OptimizerOptions optimizer, TrainOptions options, int? batch = null)
     {
         var created = optimizer.Create(objective, phase);

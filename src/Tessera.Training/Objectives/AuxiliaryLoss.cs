@@ -64,7 +64,7 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
     /// <inheritdoc/>
     public override double? ForwardPasses => main.ForwardPasses;
 
-    internal override bool IsOfModel(string name) =>
+    protected internal override bool IsOfModel(string name) =>
         base.IsOfModel(name) || (name.StartsWith("main.", StringComparison.Ordinal) && main.IsOfModel(name["main.".Length..]));
 
     /// <inheritdoc/>

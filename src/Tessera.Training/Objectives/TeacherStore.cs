@@ -116,26 +116,26 @@ internal sealed class TeacherStore : IDisposable
 
         void WriteAll()
         {
-        using var outside = Torch.NoGrad();
-        var first = 0;
-        foreach (var loaded in new Loader(data, pipeline, new(ImagesAtATime)).Epoch(0, stop: stop))
-        {
-            using var scope = new Scope();
-            using var batch = new OwnedBatch(loaded, device);
-            if (loaded.Unreadable.Count > 0)
-                throw new RunException(
-                    $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read: leave it out of the data with data.list"
-                );
-            Write(run(batch.Value.Inputs), first);
-            if (mirrored)
-                Write(run(batch.Value.Inputs.Flip(3)), data.Count + first);
-            first += loaded.Count;
-        }
-        foreach (var file in files)
-        {
-            file.Flush();
-            file.Dispose();
-        }
+            using var outside = Torch.NoGrad();
+            var first = 0;
+            foreach (var loaded in new Loader(data, pipeline, new(ImagesAtATime)).Epoch(0, stop: stop))
+            {
+                using var scope = new Scope();
+                using var batch = new OwnedBatch(loaded, device);
+                if (loaded.Unreadable.Count > 0)
+                    throw new RunException(
+                        $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read: leave it out of the data with data.list"
+                    );
+                Write(run(batch.Value.Inputs), first);
+                if (mirrored)
+                    Write(run(batch.Value.Inputs.Flip(3)), data.Count + first);
+                first += loaded.Count;
+            }
+            foreach (var file in files)
+            {
+                file.Flush();
+                file.Dispose();
+            }
         }
 
         void Write(IReadOnlyList<Tensor> values, int row)

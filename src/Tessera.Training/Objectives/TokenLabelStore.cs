@@ -69,7 +69,11 @@ public sealed class TokenLabelStore : IDisposable
         // its own size alone, and refuses others.
         var (height, width) = annotator.ImageSize;
         // Another image in the place of an unreadable one keeps the places of the others.
-        var loader = new Loader(data, new(height == width ? [new Squash(height)] : []), new(batch) { UnreadableLimit = unreadableLimit ?? UnreadableLimit.Default, Replacement = Replacement.OtherDraw });
+        var loader = new Loader(
+            data,
+            new(height == width ? [new Squash(height)] : []),
+            new(batch) { UnreadableLimit = unreadableLimit ?? UnreadableLimit.Default, Replacement = Replacement.OtherDraw }
+        );
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);
         // The first file is written last: a folder without it holds nothing that counts.
         var written = new List<(string Building, string Path)>();
@@ -94,15 +98,15 @@ public sealed class TokenLabelStore : IDisposable
 
         void AnnotateAll()
         {
-        foreach (var images in loader.Epoch(0, stop: stop))
-        {
-            using var owned = new OwnedBatch(images, ModuleDevice.Of(annotator));
-            gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
-            count += images.Count;
-            done?.Invoke(count);
-            while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
-                Flush();
-        }
+            foreach (var images in loader.Epoch(0, stop: stop))
+            {
+                using var owned = new OwnedBatch(images, ModuleDevice.Of(annotator));
+                gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
+                count += images.Count;
+                done?.Invoke(count);
+                while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
+                    Flush();
+            }
         }
 
         void Flush()

@@ -10,7 +10,9 @@ namespace Tessera.Training.Optimization;
 /// <param name="Beta1">Decay of the running mean of the gradients, from 0 to 1.</param>
 /// <param name="Beta2">Decay of the running mean of the squared gradients, from 0 to 1.</param>
 /// <param name="Eps">Constant that is added to the root of the mean square, from 0 to 1.</param>
-/// <param name="LearningRateBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 public abstract record AdaptiveOptions(

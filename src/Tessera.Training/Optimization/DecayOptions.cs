@@ -91,7 +91,8 @@ public sealed record PolynomialOptions(
     protected override ScheduleInterval Interval => Per;
 
     /// <inheritdoc/>
-    protected override double Regular(double top, double epoch) => (top - MinLearningRate) * Math.Pow(Math.Max(0, 1 - epoch / Epochs), Power) + MinLearningRate;
+    protected override double Regular(double top, double epoch) =>
+        (top - MinLearningRate) * Math.Pow(Math.Max(0, 1 - epoch / Epochs), Power) + MinLearningRate;
 }
 
 /// <summary>The learning rate falls to the minimum along a straight line.</summary>

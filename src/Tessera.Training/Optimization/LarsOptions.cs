@@ -12,7 +12,9 @@ namespace Tessera.Training.Optimization;
 /// <param name="Form">Which of the published forms.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
 /// <param name="Eps">Added to the denominator of timm's ratio.</param>
-/// <param name="LearningRateBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("lars")]
@@ -30,5 +32,6 @@ public sealed record LarsOptions(
 ) : OptimizerOptions(LearningRate, WeightDecay, LearningRateBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
-    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Lars(groups, LearningRate, Momentum, Trust, Form, Nesterov, Eps);
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) =>
+        new Lars(groups, LearningRate, Momentum, Trust, Form, Nesterov, Eps);
 }

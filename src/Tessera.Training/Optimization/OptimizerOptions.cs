@@ -10,7 +10,9 @@ namespace Tessera.Training.Optimization;
 /// </summary>
 /// <param name="LearningRate">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
-/// <param name="LearningRateBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
 [RecipePart("optimizer")]
@@ -70,7 +72,9 @@ public abstract record OptimizerOptions(
 /// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
 /// <param name="Momentum">Share of the last update that is kept, from 0 to 1.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
-/// <param name="LearningRateBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("sgd")]

@@ -1,6 +1,8 @@
 namespace Tessera.Training.Recipes;
 
-/// <summary>Marks a base whose records a recipe chooses by name, and of which programs can register their own (<see cref="RecipeParts"/>).</summary>
+/// <summary>
+/// Marks a base whose records a recipe chooses by name, and of which programs can register their own (<see cref="RecipeParts"/>).
+/// </summary>
 /// <param name="kind">As messages call such a part.</param>
 [AttributeUsage(AttributeTargets.Class, Inherited = false)]
 internal sealed class RecipePartAttribute(string kind) : Attribute

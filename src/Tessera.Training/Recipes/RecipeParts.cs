@@ -56,7 +56,8 @@ public static class RecipeParts
             {
                 var (root, name) = (Root(type), NameOf(type));
                 Check(type, root, name);
-                var taken = root == typeof(Transform) && transforms.TryGetValue(name, out var transform) ? transform : Known(root, all, name);
+                var taken =
+                    root == typeof(Transform) && transforms.TryGetValue(name, out var transform) ? transform : Known(root, all, name);
                 if (taken == type)
                     continue;
                 if (taken is not null)
@@ -89,7 +90,9 @@ public static class RecipeParts
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
             if (RecipeShape.FieldName(parameter) == RecipeShape.NameField)
-                throw new ArgumentException($"{type.FullName}: a parameter cannot be called {RecipeShape.NameField}, which chooses the part");
+                throw new ArgumentException(
+                    $"{type.FullName}: a parameter cannot be called {RecipeShape.NameField}, which chooses the part"
+                );
             if (RecipeShape.PropertyOf(parameter) is null)
                 throw new ArgumentException($"{type.FullName} must have a public property for its parameter {parameter.Name}");
             var value = RecipeShape.ElementOf(parameter.ParameterType) ?? parameter.ParameterType;
@@ -108,7 +111,8 @@ public static class RecipeParts
         if (type == typeof(Transform))
             return TransformRegistry.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
         var known = ours.GetOrAdd(type, Ours);
-        var registered = own.GetValueOrDefault(Root(type), ImmutableDictionary<string, Type>.Empty).Where(part => part.Value.IsAssignableTo(type));
+        var registered = own.GetValueOrDefault(Root(type), ImmutableDictionary<string, Type>.Empty)
+            .Where(part => part.Value.IsAssignableTo(type));
         return new Dictionary<string, Type>(known.Concat(registered));
     }
 

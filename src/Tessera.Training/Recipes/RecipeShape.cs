@@ -61,10 +61,7 @@ internal static class RecipeShape
 
     /// <summary>The property that holds what a parameter of the constructor gave; null where there is none.</summary>
     internal static PropertyInfo? PropertyOf(ParameterInfo parameter) =>
-        parameter.Member.DeclaringType!.GetProperty(
-            parameter.Name!,
-            BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase
-        );
+        parameter.Member.DeclaringType!.GetProperty(parameter.Name!, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
 
     internal static string Snake(string name)
     {

@@ -98,23 +98,17 @@ public abstract record ImageTask : TaskKind
     /// <inheritdoc/>
     public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline) =>
         given.Select(file => new GivenSample(file, () =>
-            {
-                using var image = Image.Open(file);
-                return Prepare(image, facts, pipeline);
-            }));
+        {
+            using var image = Image.Open(file);
+            return Prepare(image, facts, pipeline);
+        }));
 
     /// <inheritdoc/>
     public override GivenSample Read(Image image, DataFacts facts, Pipeline pipeline) =>
         new(image.Name, () => Prepare(image, facts, pipeline));
 
     /// <inheritdoc/>
-    public override Explanation Explain(
-        Backbone model,
-        GivenSample sample,
-        DataFacts facts,
-        int? label,
-        CancellationToken stop = default
-    )
+    public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default)
     {
         using var scope = new Scope();
         var image = sample.Read().Inputs.To(ModuleDevice.Of(model));

@@ -116,13 +116,7 @@ public abstract record TaskKind
     /// <param name="label">Number of the class that is explained; null for the likeliest.</param>
     /// <param name="stop">Gives up between two pictures.</param>
     /// <exception cref="RunException">There are no pictures of such samples.</exception>
-    public virtual Explanation Explain(
-        Backbone model,
-        GivenSample sample,
-        DataFacts facts,
-        int? label,
-        CancellationToken stop = default
-    ) =>
+    public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default) =>
         throw new RunException($"task {Name} cannot be explained: explanations need images");
 
     /// <summary>Sections of a report that are the task's own; none where something else was measured.</summary>
@@ -180,7 +174,7 @@ public sealed record EvaluationTransforms(
     /// <param name="published">As the model's variant has it.</param>
     /// <param name="given">Transforms of a recipe; null for the published ones.</param>
     public static EvaluationTransforms Of(Preprocessing published, IReadOnlyList<Transform>? given = null) =>
-        new(given, published.CropRatio, Enum.Parse<Interpolation>(published.Interpolation, ignoreCase: true));
+        new(given, published.CropRatio, ImageExtensions.InterpolationOf(published));
 }
 
 /// <summary>Facts about the training data that a model depends on.</summary>
