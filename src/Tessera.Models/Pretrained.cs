@@ -27,21 +27,21 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>What <see cref="Backbone.Load(string, PretrainedOptions?)"/> does.</summary>
+/// <summary>What <see cref="Backbone.Load(string, PretrainedOptions?, CancellationToken)"/> does.</summary>
 internal static class Pretrained
 {
     /// <summary>Loads a file or folder.</summary>
-    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options)
+    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options, CancellationToken stop)
     {
         using var scope = new Scope();
-        using var checkpoint = Checkpoint.Open(path);
+        using var checkpoint = Checkpoint.Open(path, stop: stop);
         // Arrays of numpy are weights of JAX: the model knows their names.
         if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
             return Load(model, VitNumpy.Convert(checkpoint, vit), options);
 
         var found = checkpoint.FindStateDict(options.Find);
         var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
-        var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors();
+        var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors(stop);
         try
         {
             var report = Load(model, state, options);

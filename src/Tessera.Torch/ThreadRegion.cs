@@ -82,7 +82,6 @@ public abstract class ThreadRegion : IDisposable
             innermost.Value = next;
         }
         Free();
-        GC.SuppressFinalize(this);
     }
 
     // The thread goes from one piece of asynchronous code to another: regions of the one are suspended, those of the other hold again.

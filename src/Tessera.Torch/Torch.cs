@@ -47,11 +47,14 @@ public static unsafe partial class Torch
     /// <param name="core">The other core, as OpenBLAS names it.</param>
     internal static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
 
-    /// <summary>Threads that one operator spreads over.</summary>
+    /// <summary>
+    /// Threads that one operator spreads over, on every thread of the process. By default the least of the processors that affinity
+    /// allows, the quota of the control group and <c>OMP_NUM_THREADS</c>.
+    /// </summary>
     public static int Threads
     {
-        get => Imports.Threads();
-        set => Dispatcher.Check(Imports.SetThreads(value));
+        get => EngineThreads.Count;
+        set => EngineThreads.Count = value;
     }
 
     /// <summary>Threads between operators (asynchronous ones); can be set once, before the first is used.</summary>

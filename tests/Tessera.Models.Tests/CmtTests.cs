@@ -41,7 +41,7 @@ public class CmtTests
         var model = new Cmt(Small);
         model.Eval();
         var refusal = Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 64, 64])));
-        Assert.Contains("32 x 64", refusal.Message, StringComparison.Ordinal);
+        Assert.Contains("[B, 3, 32, 64]", refusal.Message, StringComparison.Ordinal);
         model.Resize(64, 96);
         Assert.Equal(new Shape(1, 5), model.Call(Torch.Zeros([1, 3, 64, 96])).Shape);
         Assert.Equal(new Shape(1, 384, 6), model.StateDict()["relative_pos_a"].Shape);
