@@ -21,8 +21,8 @@ string[] files =
         .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
         .Where(file => ImageDecoder.Extensions.Contains(Path.GetExtension(file).ToLowerInvariant())),
 ];
-var embeddings = await generator.GenerateAsync(files.Select(file => (ImageInput)file));
-var query = await generator.GenerateAsync([(ImageInput)wanted]);
+var embeddings = await generator.GenerateAsync(files.Select(file => Image.Open(file)));
+var query = await generator.GenerateAsync([Image.Open(wanted)]);
 
 var nearest = files
     .Zip(embeddings, (file, embedding) => (File: file, Similarity: Cosine(query[0].Vector.Span, embedding.Vector.Span)))

@@ -16,7 +16,7 @@ app.MapPost(
     {
         try
         {
-            var image = await ImageInput.ReadAsync(request.Body, limit: 20 << 20, cancellation: cancellation);
+            var image = await ImageInput.ReadAsync(request.Body, limit: 20 << 20, cancellation);
             var prediction = await predictor.PredictAsync(image, cancellation);
             return Results.Ok(prediction.Classes.Select(one => new { one.Class, one.Probability }));
         }

@@ -1,53 +1,38 @@
+using System.Collections.Concurrent;
 using Microsoft.Extensions.AI;
 using Tessera.Data;
+using Tessera.Data.Imaging;
 
 namespace Tessera.Hosting;
 
 /// <summary>
-/// The features of images as embeddings, by the contract of Microsoft.Extensions.AI: of <see cref="ImageInput"/>, or of
+/// The features of images as embeddings, by the contract of Microsoft.Extensions.AI: of an <see cref="Image"/>, or of
 /// <see cref="DataContent"/> of a media type <c>image/*</c>. Any number of threads may call it at once.
 /// </summary>
 /// <param name="predictor">Computes them; whoever made it disposes of it.</param>
 public sealed class ImageEmbeddingGenerator(Predictor predictor)
-    : IEmbeddingGenerator<ImageInput, Embedding<float>>,
+    : IEmbeddingGenerator<Image, Embedding<float>>,
         IEmbeddingGenerator<DataContent, Embedding<float>>
 {
     private readonly EmbeddingGeneratorMetadata metadata = new("tessera", null, predictor.Bundle.Content.Model, predictor.EmbeddingSize);
 
     /// <summary>The embeddings of images, in their order.</summary>
-    /// <param name="values">The images.</param>
+    /// <param name="values">The images. They are asked for as their turn comes, so that not all need be in memory at once.</param>
     /// <param name="options">Model and dimensions, where they are given, must be those of the predictor.</param>
     /// <param name="cancellationToken">Ends it before the next image.</param>
     /// <exception cref="DataException">An image cannot be read.</exception>
     /// <exception cref="NotSupportedException">The options ask for another model or another size.</exception>
-    public async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
-        IEnumerable<ImageInput> values,
+    public Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
+        IEnumerable<Image> values,
         EmbeddingGenerationOptions? options = null,
         CancellationToken cancellationToken = default
     )
     {
         ArgumentNullException.ThrowIfNull(values);
-        Check(options);
-        ImageInput[] images = [.. values];
-        var embeddings = new Embedding<float>[images.Length];
-        var limits = new ParallelOptions { MaxDegreeOfParallelism = predictor.Concurrency, CancellationToken = cancellationToken };
-        await Parallel
-            .ForAsync(
-                0,
-                images.Length,
-                limits,
-                async (index, cancellation) =>
-                    embeddings[index] = new(await predictor.EmbedAsync(images[index], cancellation).ConfigureAwait(false))
-                    {
-                        CreatedAt = DateTimeOffset.UtcNow,
-                        ModelId = metadata.DefaultModelId,
-                    }
-            )
-            .ConfigureAwait(false);
-        return new(embeddings);
+        return GenerateAsync(values.Select(ImageInput.FromImage), options, cancellationToken);
     }
 
-    /// <inheritdoc cref="GenerateAsync(IEnumerable{ImageInput}, EmbeddingGenerationOptions?, CancellationToken)"/>
+    /// <inheritdoc cref="GenerateAsync(IEnumerable{Image}, EmbeddingGenerationOptions?, CancellationToken)"/>
     public Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
         IEnumerable<DataContent> values,
         EmbeddingGenerationOptions? options = null,
@@ -55,13 +40,31 @@ public sealed class ImageEmbeddingGenerator(Predictor predictor)
     )
     {
         ArgumentNullException.ThrowIfNull(values);
-        return GenerateAsync([.. values.Select(Input)], options, cancellationToken);
+        return GenerateAsync(values.Select(ImageInput.FromContent), options, cancellationToken);
     }
 
-    private static ImageInput Input(DataContent content) =>
-        content.HasTopLevelMediaType("image")
-            ? ImageInput.FromBytes(content.Data, content.Name ?? "image")
-            : throw new DataException($"{content.Name ?? "content"}: the media type must be image/*, not {content.MediaType}");
+    private async Task<GeneratedEmbeddings<Embedding<float>>> GenerateAsync(
+        IEnumerable<ImageInput> images,
+        EmbeddingGenerationOptions? options,
+        CancellationToken cancellationToken
+    )
+    {
+        Check(options);
+        var found = new ConcurrentDictionary<int, Embedding<float>>();
+        await Parallel
+            .ForEachAsync(
+                images.Index(),
+                new ParallelOptions { MaxDegreeOfParallelism = predictor.Concurrency, CancellationToken = cancellationToken },
+                async (one, cancellation) =>
+                    found[one.Index] = new(await predictor.EmbedAsync(one.Item, cancellation).ConfigureAwait(false))
+                    {
+                        CreatedAt = DateTimeOffset.UtcNow,
+                        ModelId = metadata.DefaultModelId,
+                    }
+            )
+            .ConfigureAwait(false);
+        return new(Enumerable.Range(0, found.Count).Select(index => found[index]));
+    }
 
     private void Check(EmbeddingGenerationOptions? options)
     {

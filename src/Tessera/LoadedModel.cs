@@ -14,14 +14,22 @@ internal sealed class LoadedModel : IDisposable
     private readonly Precision precision;
     private readonly CompiledModel? compiled;
 
-    private LoadedModel(ModelBundle bundle, CompiledModel? compiled, Precision precision, int concurrency) =>
-        (Bundle, this.compiled, this.precision, Concurrency) = (bundle, compiled, precision, concurrency);
+    // What runs operator by operator takes all threads of the engine for each of them, or all of a GPU.
+    private readonly SemaphoreSlim uncompiled;
+
+    private LoadedModel(ModelBundle bundle, CompiledModel? compiled, PredictorOptions options)
+    {
+        (Bundle, this.compiled, precision) = (bundle, compiled, options.Precision);
+        Concurrency = options.Concurrency ?? Math.Max(1, Math.Min(Torch.Threads, Environment.ProcessorCount) / (options.Threads ?? 1));
+        var isOnCpu = DeviceOf(bundle.Model).Type == DeviceType.Cpu;
+        uncompiled = new(options.Concurrency ?? (isOnCpu ? Math.Max(1, Environment.ProcessorCount / Torch.Threads) : 1));
+    }
 
     internal ModelBundle Bundle { get; }
 
     internal bool IsCompiled => compiled is not null;
 
-    /// <summary>Images that are computed at once.</summary>
+    /// <summary>Images that are worked on at once.</summary>
     internal int Concurrency { get; }
 
     /// <summary>Loads and compiles.</summary>
@@ -53,14 +61,10 @@ internal sealed class LoadedModel : IDisposable
         foreach (var note in bundle.Notes)
             Log.Note(logger, name, bundle.Source, note);
         var compiled = Compile(options, model, logger, name);
-        var concurrency = options.Concurrency ?? Room(DeviceOf(model), options.Threads ?? 1);
-        Log.Ready(logger, name, concurrency);
-        return new(bundle, compiled, options.Precision, concurrency);
+        var loaded = new LoadedModel(bundle, compiled, options);
+        Log.Ready(logger, name, loaded.Concurrency);
+        return loaded;
     }
-
-    // A GPU is filled by one call; the engine's threads are those that OMP_NUM_THREADS allows, the runtime's those of affinity and quota.
-    private static int Room(Device device, int threads) =>
-        device.Type == DeviceType.Cpu ? Math.Max(1, Math.Min(Torch.Threads, Environment.ProcessorCount) / threads) : 1;
 
     private static Device DeviceOf(Backbone model) => model.Parameters().First().Device;
 
@@ -107,8 +111,7 @@ internal sealed class LoadedModel : IDisposable
     {
         if (compiled is not null)
             return compiled.Call(images);
-        using var shorter = Shorter();
-        return Bundle.Model.Call(images);
+        return Uncompiled(() => Bundle.Model.Call(images));
     }
 
     /// <summary>Whether it gives numbers for some image.</summary>
@@ -125,8 +128,22 @@ internal sealed class LoadedModel : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = sample.Read().Inputs.To(DeviceOf(Bundle.Model));
-        using var shorter = Shorter();
-        return Bundle.Model.ForwardHead(Bundle.Model.ForwardFeatures(image), preLogits: true).To(DType.Float32).ToArray<float>();
+        var features = Uncompiled(() => Bundle.Model.ForwardHead(Bundle.Model.ForwardFeatures(image), preLogits: true));
+        return features.To(DType.Float32).ToArray<float>();
+    }
+
+    private Tensor Uncompiled(Func<Tensor> compute)
+    {
+        uncompiled.Wait();
+        try
+        {
+            using var shorter = Shorter();
+            return compute();
+        }
+        finally
+        {
+            uncompiled.Release();
+        }
     }
 
     private Autocast? Shorter() =>
@@ -137,5 +154,9 @@ internal sealed class LoadedModel : IDisposable
             _ => null,
         };
 
-    public void Dispose() => compiled?.Dispose();
+    public void Dispose()
+    {
+        compiled?.Dispose();
+        uncompiled.Dispose();
+    }
 }

@@ -75,7 +75,7 @@ public sealed class Predictor : IDisposable
     /// <summary>The model with its classes and preprocessing. It is in use: it must not be changed.</summary>
     public ModelBundle Bundle => loaded.Bundle;
 
-    /// <summary>Images that are computed at once.</summary>
+    /// <summary>Images that are decoded and computed at once.</summary>
     public int Concurrency => loaded.Concurrency;
 
     /// <summary>Whether the model was compiled.</summary>
@@ -90,7 +90,7 @@ public sealed class Predictor : IDisposable
         PredictAsync(image, cancellation).GetAwaiter().GetResult();
 
     /// <summary>Classifies an image.</summary>
-    /// <param name="image">A path, or the bytes of a file.</param>
+    /// <param name="image">An <see cref="Data.Imaging.Image"/>, a path, or the bytes of a file.</param>
     /// <param name="cancellation">Ends waiting at once, and computing before the model runs.</param>
     /// <returns>The likeliest classes, as many as <see cref="PredictorOptions.Top"/>.</returns>
     /// <exception cref="Data.DataException">The image cannot be read.</exception>
@@ -112,7 +112,7 @@ public sealed class Predictor : IDisposable
         EmbedAsync(image, cancellation).GetAwaiter().GetResult();
 
     /// <summary>Gives the features of an image that the classifier would see: images that look alike have features that point alike.</summary>
-    /// <param name="image">A path, or the bytes of a file.</param>
+    /// <param name="image">An <see cref="Data.Imaging.Image"/>, a path, or the bytes of a file.</param>
     /// <param name="cancellation">Ends waiting at once, and computing before the model runs.</param>
     /// <returns>As many values as <see cref="EmbeddingSize"/>, not normalized.</returns>
     /// <exception cref="Data.DataException">The image cannot be read.</exception>

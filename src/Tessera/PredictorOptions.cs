@@ -37,7 +37,11 @@ public sealed class PredictorOptions
     /// <summary>Threads that compute one image of a compiled model, at least 1; null for the fewest that fill the processor.</summary>
     public int? Threads { get; set; }
 
-    /// <summary>Images that are computed at once, at least 1; null for as many as the processor has room for.</summary>
+    /// <summary>
+    /// Images that are decoded and computed at once, at least 1. Null (the default) takes as many as there are processors for by
+    /// <see cref="Threads"/>; a model that is not compiled, and embeddings, then compute fewer at once where <see cref="Torch.Threads"/> is
+    /// more than 1, and one on a GPU.
+    /// </summary>
     public int? Concurrency { get; set; }
 
     /// <summary>

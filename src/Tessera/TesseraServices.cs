@@ -6,6 +6,7 @@ using Microsoft.Extensions.DependencyInjection.Extensions;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Options;
+using Tessera.Data.Imaging;
 
 namespace Tessera.Hosting;
 
@@ -13,7 +14,7 @@ namespace Tessera.Hosting;
 public static class TesseraServices
 {
     /// <summary>
-    /// Adds a model: a <see cref="Predictor"/>, and an <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> of <see cref="ImageInput"/>
+    /// Adds a model: a <see cref="Predictor"/>, and an <see cref="IEmbeddingGenerator{TInput, TEmbedding}"/> of <see cref="Image"/>
     /// and of <see cref="DataContent"/> over it. A host checks the options and loads the model as it starts.
     /// </summary>
     /// <param name="services">The services.</param>
@@ -68,7 +69,7 @@ public static class TesseraServices
     {
         services.AddSingleton(provider => Create(provider, Options.DefaultName));
         services.AddSingleton(provider => new ImageEmbeddingGenerator(provider.GetRequiredService<Predictor>()));
-        services.AddSingleton<IEmbeddingGenerator<ImageInput, Embedding<float>>>(provider =>
+        services.AddSingleton<IEmbeddingGenerator<Image, Embedding<float>>>(provider =>
             provider.GetRequiredService<ImageEmbeddingGenerator>()
         );
         services.AddSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(provider =>
@@ -83,7 +84,7 @@ public static class TesseraServices
             name,
             (provider, _) => new ImageEmbeddingGenerator(provider.GetRequiredKeyedService<Predictor>(name))
         );
-        services.AddKeyedSingleton<IEmbeddingGenerator<ImageInput, Embedding<float>>>(
+        services.AddKeyedSingleton<IEmbeddingGenerator<Image, Embedding<float>>>(
             name,
             (provider, _) => provider.GetRequiredKeyedService<ImageEmbeddingGenerator>(name)
         );

@@ -1,5 +1,6 @@
 using Microsoft.Extensions.AI;
 using Tessera.Data;
+using Tessera.Data.Imaging;
 
 namespace Tessera.Hosting.Tests;
 
@@ -24,10 +25,10 @@ public sealed class EmbeddingTests : IDisposable
     [Fact]
     public async Task Every_image_gets_the_features_that_its_classifier_sees()
     {
-        IEmbeddingGenerator<ImageInput, Embedding<float>> images = generator;
+        IEmbeddingGenerator<Image, Embedding<float>> images = generator;
         IEmbeddingGenerator<DataContent, Embedding<float>> contents = generator;
         string[] files = [.. run.TestPhotos.Select(photo => photo.File)];
-        var embeddings = await images.GenerateAsync(files.Select(file => (ImageInput)file));
+        var embeddings = await images.GenerateAsync(files.Select(file => Image.Open(file)));
         Assert.Equal(files.Length, embeddings.Count);
         foreach (var (file, embedding) in files.Zip(embeddings))
         {
@@ -59,7 +60,7 @@ public sealed class EmbeddingTests : IDisposable
     public async Task Neighbors_are_of_the_same_class()
     {
         var photos = run.TestPhotos;
-        var embeddings = await generator.GenerateAsync(photos.Select(photo => (ImageInput)photo.File));
+        var embeddings = await generator.GenerateAsync(photos.Select(photo => Image.Open(photo.File)));
         var right = Enumerable
             .Range(0, photos.Count)
             .Count(i =>
@@ -89,7 +90,7 @@ public sealed class EmbeddingTests : IDisposable
         var metadata = contents.GetRequiredService<EmbeddingGeneratorMetadata>();
         Assert.Equal(("tessera", "cct_2_3x2_32", 128), (metadata.ProviderName, metadata.DefaultModelId, metadata.DefaultModelDimensions));
         Assert.Same(predictor, contents.GetService<Predictor>());
-        Assert.Same(generator, contents.GetService<IEmbeddingGenerator<ImageInput, Embedding<float>>>());
+        Assert.Same(generator, contents.GetService<IEmbeddingGenerator<Image, Embedding<float>>>());
         Assert.Same(generator, contents.GetService<ImageEmbeddingGenerator>());
         Assert.Null(contents.GetService(typeof(Predictor), "key"));
         Assert.Null(contents.GetService<string>());
@@ -100,7 +101,7 @@ public sealed class EmbeddingTests : IDisposable
     public async Task What_it_cannot_give_is_refused()
     {
         var (file, _) = run.TestPhotos[0];
-        var image = new[] { (ImageInput)file };
+        var image = new[] { Image.Open(file) };
         await generator.GenerateAsync(image, new() { ModelId = "cct_2_3x2_32", Dimensions = 128 });
         Assert.Equal(
             "the model is cct_2_3x2_32: ModelId cannot be clip",
@@ -111,14 +112,14 @@ public sealed class EmbeddingTests : IDisposable
             (await Assert.ThrowsAsync<NotSupportedException>(() => generator.GenerateAsync(image, new() { Dimensions = 64 }))).Message
         );
         Assert.Equal(
-            "content: the media type must be image/*, not text/plain",
+            "the media type must be image/*, not text/plain",
             (await Assert.ThrowsAsync<DataException>(() => generator.GenerateAsync([Content(file, "text/plain")]))).Message
         );
         await Assert.ThrowsAsync<UnreadableImageException>(() =>
             generator.GenerateAsync([Content(file), new DataContent("no image"u8.ToArray(), "image/png")])
         );
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => generator.GenerateAsync(image, null, new(canceled: true)));
-        await Assert.ThrowsAsync<ArgumentNullException>(() => generator.GenerateAsync((IEnumerable<ImageInput>)null!));
+        await Assert.ThrowsAsync<ArgumentNullException>(() => generator.GenerateAsync((IEnumerable<Image>)null!));
     }
 
     [Fact]

@@ -1,5 +1,5 @@
-using Tessera.Checkpoints;
 using Tessera.Data;
+using Tessera.Data.Imaging;
 using Tessera.Models;
 using Tessera.Testing;
 using Tessera.Training;
@@ -81,22 +81,25 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
     }
 
     [Fact]
-    public async Task The_bytes_of_a_file_and_a_stream_of_them_are_the_file()
+    public async Task An_image_the_bytes_of_a_file_and_a_stream_of_them_are_the_file()
     {
         using var predictor = Create();
         var (file, _) = run.TestPhotos[3];
         var expected = predictor.Predict(file).Classes;
         var bytes = await File.ReadAllBytesAsync(file);
         Assert.Equal(expected, predictor.Predict(bytes).Classes);
+        using var image = Image.Open(file);
+        Assert.Equal(expected, predictor.Predict(image).Classes);
+        Assert.Equal(file, predictor.Predict(image).Sample);
         Assert.Equal(expected, (await predictor.PredictAsync(new ReadOnlyMemory<byte>([0, .. bytes], 1, bytes.Length))).Classes);
         using var stream = File.OpenRead(file);
-        var read = await ImageInput.ReadAsync(stream, bytes.Length, "sent");
+        var read = await ImageInput.ReadAsync(stream, bytes.Length);
         var answer = await predictor.PredictAsync(read);
         Assert.Equal(expected, answer.Classes);
-        Assert.Equal("sent", answer.Sample);
+        Assert.Equal("image", answer.Sample);
         stream.Position = 0;
-        var error = await Assert.ThrowsAsync<DataException>(() => ImageInput.ReadAsync(stream, bytes.Length - 1, "sent"));
-        Assert.Equal($"sent: the file must have at most {bytes.Length - 1} bytes", error.Message);
+        var error = await Assert.ThrowsAsync<DataException>(() => ImageInput.ReadAsync(stream, bytes.Length - 1));
+        Assert.Equal($"image: the file must have at most {bytes.Length - 1} bytes", error.Message);
     }
 
     [Fact]
@@ -121,7 +124,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
         using var predictor = Create();
         var error = await Assert.ThrowsAsync<UnreadableImageException>(() => predictor.PredictAsync("nothing"u8.ToArray()));
         Assert.StartsWith("image: not a JPEG", error.Message, StringComparison.Ordinal);
-        await Assert.ThrowsAsync<UnreadableImageException>(() => predictor.PredictAsync(ImageInput.FromBytes(default, "empty")));
+        await Assert.ThrowsAsync<UnreadableImageException>(() => predictor.PredictAsync(ImageInput.FromBytes(default)));
         await Assert.ThrowsAsync<UnreadableImageException>(() => predictor.PredictAsync(folder["missing.png"]));
         Assert.Equal(3, predictor.Predict(run.TestPhotos[0].File).Classes.Count);
     }
@@ -194,7 +197,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
     public void Published_weights_are_used_by_the_name_of_their_model()
     {
         using (new Scope())
-            Checkpoint.SaveSafetensors(folder["micro.safetensors"], Registry.Create("vit_micro_patch4_32").StateDict().ToCheckpoint());
+            Registry.Create("vit_micro_patch4_32").Save(folder["micro.safetensors"]);
         using var predictor = new Predictor(
             new()
             {

@@ -4,6 +4,7 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Diagnostics.HealthChecks;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Options;
+using Tessera.Data.Imaging;
 using Tessera.Training;
 
 namespace Tessera.Hosting.Tests;
@@ -27,7 +28,7 @@ public sealed class ServicesTests(TrainedRun run)
             await host.StartAsync();
             predictor = host.Services.GetRequiredService<Predictor>();
             Assert.Same(predictor, host.Services.GetRequiredService<Predictor>());
-            var images = host.Services.GetRequiredService<IEmbeddingGenerator<ImageInput, Embedding<float>>>();
+            var images = host.Services.GetRequiredService<IEmbeddingGenerator<Image, Embedding<float>>>();
             var contents = host.Services.GetRequiredService<IEmbeddingGenerator<DataContent, Embedding<float>>>();
             Assert.Same(images, contents);
             Assert.Same(predictor, images.GetService<Predictor>());

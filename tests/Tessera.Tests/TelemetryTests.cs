@@ -5,6 +5,7 @@ using Microsoft.Extensions.Diagnostics.Metrics.Testing;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Testing;
 using Tessera.Data;
+using Tessera.Training;
 
 namespace Tessera.Hosting.Tests;
 
@@ -110,5 +111,24 @@ public sealed class TelemetryTests(TrainedRun run)
         Assert.EndsWith(" in float32, 1 threads an image", records[1].Message, StringComparison.Ordinal);
         Assert.Equal("photos: 2 images at once", records[2].Message);
         Assert.IsType<UnreadableImageException>(records[3].Exception);
+    }
+
+    [Fact]
+    public void Events_of_a_training_go_to_a_log_at_their_levels()
+    {
+        var logger = new FakeLogger();
+        logger.ControlLevel(LogLevel.Debug, enabled: false);
+        foreach (var happened in run.Events.Append(new StepSkipped(7, 1, "the loss is NaN")))
+            logger.LogTraining(happened);
+        var records = logger.Collector.GetSnapshot();
+        // Steps are progress, which nobody reads here.
+        Assert.DoesNotContain(records, one => one.Id.Name == nameof(StepDone));
+        Assert.Equal(5, records.Count(one => one.Id.Name == nameof(Evaluated)));
+        Assert.All(
+            records.SkipLast(1).Where(one => one.Id.Name == nameof(Evaluated)),
+            one => Assert.StartsWith("epoch ", one.Message, StringComparison.Ordinal)
+        );
+        Assert.Equal((LogLevel.Warning, "step 7 was skipped (1 in a row): the loss is NaN"), (records[^1].Level, records[^1].Message));
+        Assert.Contains(records, one => one is { Level: LogLevel.Information, Id.Name: nameof(CheckpointWritten) });
     }
 }

@@ -1,5 +1,9 @@
+using Tessera.Data.Transforms;
 using Tessera.Testing;
+using Tessera.Training;
 using Tessera.Training.Experiments;
+using Tessera.Training.Objectives;
+using Tessera.Training.Optimization;
 
 namespace Tessera.Hosting.Tests;
 
@@ -12,21 +16,22 @@ public sealed class TrainedRun : IDisposable
     {
         Torch.Threads = 1;
         Hosting.Tests.Photos.Write(Photos, Hosting.Tests.Photos.Known, train: 24, test: 8);
-        var recipe = folder.Write(
-            "recipe.yaml",
-            $$"""
-            model: { name: cct_2_3x2_32, image_size: 32 }
-            data: { name: image_folder, batch: 12, root: {{Photos}}, workers: 0 }
-            augment: [ { name: resize, size: 32 }, { name: center_crop, size: 32 } ]
-            objective: supervised
-            optimizer: { name: adamw, lr: 2e-3 }
-            schedule: { name: cosine, epochs: 5 }
-            train: { threads: 1 }
-            """
-        );
-        using var experiment = Experiment.Begin(recipe, [], Path);
+        var recipe = new Recipe
+        {
+            Model = new("cct_2_3x2_32") { ImageSize = [32] },
+            Data = new("image_folder") { Root = Photos, Batch = 12, Workers = 0 },
+            Augment = [new Squash(32)],
+            Objective = new SupervisedOptions(),
+            Optimizer = new AdamWOptions(LearningRate: 2e-3),
+            Schedule = new CosineOptions(Epochs: 5),
+            Train = new(Threads: 1),
+        };
+        using var experiment = Experiment.Begin(recipe, Path, happened => Events.Add(happened));
         experiment.Train();
     }
+
+    /// <summary>What happened as it was trained.</summary>
+    public List<TrainingEvent> Events { get; } = [];
 
     /// <summary>The folder of the run.</summary>
     public string Path => folder["run"];
