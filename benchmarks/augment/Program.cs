@@ -56,7 +56,18 @@ foreach (var (name, transforms) in pipelines)
     var (loader, there) = (Median(speeds[0]), Median(speeds[1]));
     Console.WriteLine($"{name} | {loader:0} | {there:0} | {there / loader:0.00}");
 
-    Loader New(Device? where) => new(set, new(transforms), batch, shuffle: true, dropLast: true, workers: workers, device: where);
+    Loader New(Device? where) =>
+        new(
+            set,
+            new(transforms),
+            new(batch)
+            {
+                Shuffle = true,
+                DropLast = true,
+                Workers = workers,
+                Device = where,
+            }
+        );
 }
 
 double Speed(Loader loader)

@@ -16,7 +16,11 @@ Transform[] transforms =
     kind == "augment"
         ? [new RandomResizedCrop(224), new RandomHorizontalFlip(), new RandAugment("rand-m9-n2-p1")]
         : [new RandomResizedCrop(224), new RandomHorizontalFlip()];
-var loader = new Loader(set, new Pipeline(transforms) { ShrinkOnLoad = args is [_, _, _, "shrink"] }, 16, shuffle: true, workers: 0);
+var loader = new Loader(
+    set,
+    new Pipeline(transforms) { ShrinkOnLoad = args is [_, _, _, "shrink"] },
+    new(16) { Shuffle = true, Workers = 0 }
+);
 var (images, started, used) = (0, Stopwatch.GetTimestamp(), TimeSpan.Zero);
 for (var epoch = 0; ; epoch++)
 {

@@ -8,7 +8,7 @@ namespace Tessera.Data;
 /// name; samples of sets in one file by their number. Empty lines and lines that begin with <c>#</c> are left out. Where the file says so
 /// (<see cref="SampleNameEscapes.Notice"/>), names are escaped; else they stand as they are.
 /// </summary>
-public static class SampleList
+internal static class SampleList
 {
     /// <summary>The text of a list.</summary>
     /// <param name="data">Samples to name.</param>

@@ -7,7 +7,7 @@ namespace Tessera.Data;
 /// Names of samples as lines of text that read back to the same: files may have any character in their names, line breaks too, and a file
 /// of text holds no halves of surrogate pairs.
 /// </summary>
-public static class SampleNameEscapes
+internal static class SampleNameEscapes
 {
     private const char Begin = '\\';
 

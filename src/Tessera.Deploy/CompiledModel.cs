@@ -10,7 +10,9 @@ public sealed record CompileOptions
     /// <summary>Type of the products: float32, or bfloat16 with sums in float32. Logits are float32 in both.</summary>
     public DType Precision { get; init; } = DType.Float32;
 
-    /// <summary>Number of threads, at least 1; null (the default) takes <see cref="Torch.Threads"/>.</summary>
+    /// <summary>
+    /// Number of threads, at least 1; null (the default) takes <see cref="Torch.Threads"/>, which is what the machine gives this process.
+    /// </summary>
     public int? Threads { get; init; }
 }
 
@@ -33,7 +35,7 @@ public sealed unsafe class CompiledModel : IDisposable
     private readonly Dictionary<(long Channels, long Height, long Width), Compiled> bySize = [];
     private bool disposed;
 
-    internal CompiledModel(Backbone model, CompileOptions options)
+    internal CompiledModel(Backbone model, CompileOptions options, CancellationToken stop)
     {
         var name = model.GetType().Name;
         if (options.Precision is not (DType.Float32 or DType.BFloat16))
@@ -51,7 +53,7 @@ public sealed unsafe class CompiledModel : IDisposable
                         + $"but {path} is {parameter.DType.Name()} on {parameter.Device}"
                 );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
-        SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+        SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width, stop);
     }
 
     /// <summary>
@@ -72,14 +74,13 @@ public sealed unsafe class CompiledModel : IDisposable
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
     /// <summary>Computes the logits of images.</summary>
-    /// <param name="images">float32, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
+    /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
     /// <returns>float32, [B, classes].</returns>
-    /// <exception cref="ShapeException">Not four dimensions, or other channels.</exception>
+    /// <exception cref="ShapeException">The model cannot take them; see <see cref="Backbone.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
     {
-        if (images.Dim != 4 || images.Size(1) != model.Channels)
-            throw new ShapeException($"images must have the shape [B, {model.Channels}, H, W], not {images.Shape}");
+        model.CheckInput(images);
         var compiled = SizeOf(images.Size(1), images.Size(2), images.Size(3));
         using var scope = new Scope();
         var dense = images.To(DType.Float32).Contiguous();
@@ -97,8 +98,11 @@ public sealed unsafe class CompiledModel : IDisposable
 
     /// <summary>Milliseconds of each step for one image, the fastest of several runs, with the operators that it stands for.</summary>
     /// <param name="repeats">Number of runs of which the fastest counts, at least 1.</param>
-    public IReadOnlyList<StepTime> Profile(int repeats = 20)
+    /// <param name="stop">Ends the work between two runs.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
+    public IReadOnlyList<StepTime> Profile(int repeats = 20, CancellationToken stop = default)
     {
+        ArgumentOutOfRangeException.ThrowIfLessThan(repeats, 1);
         var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
         var times = new long[compiled.Plan.Steps.Count];
         Array.Fill(times, long.MaxValue);
@@ -106,6 +110,7 @@ public sealed unsafe class CompiledModel : IDisposable
         using var rented = compiled.Rent(1);
         for (var r = 0; r < repeats; r++)
         {
+            stop.ThrowIfCancellationRequested();
             fixed (NativeProgram* first = rented.Native)
             fixed (long* into = once)
                 Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
@@ -114,6 +119,9 @@ public sealed unsafe class CompiledModel : IDisposable
         }
         return [.. compiled.Plan.Steps.Select((step, i) => new StepTime(step.Kind.ToString(), step.Label, times[i] / 1e6, step.Macs))];
     }
+
+    /// <summary>Threads that a call spreads over.</summary>
+    public int Threads => threads;
 
     /// <summary>Bytes of memory that the steps share for one image, without the weights.</summary>
     public long WorkingBytes
@@ -138,13 +146,13 @@ public sealed unsafe class CompiledModel : IDisposable
     }
 
     // Under the lock, so that threads that bring the same new size wait for one plan.
-    private Compiled SizeOf(long channels, long height, long width)
+    private Compiled SizeOf(long channels, long height, long width, CancellationToken stop = default)
     {
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(disposed, this);
             if (!bySize.TryGetValue((channels, height, width), out var compiled))
-                bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width);
+                bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width, stop);
             return compiled;
         }
     }
@@ -163,22 +171,36 @@ public sealed unsafe class CompiledModel : IDisposable
         internal long Bytes { get; }
         internal long[] ResultSizes { get; }
 
-        internal Compiled(Backbone model, CompileOptions options, long channels, long height, long width)
+        internal Compiled(
+            Backbone model,
+            CompileOptions options,
+            long channels,
+            long height,
+            long width,
+            CancellationToken stop
+        )
         {
             using var scope = new Scope();
             using var quiet = Torch.NoGrad();
-            var image = Torch.Zeros([1, channels, height, width]);
-            Graph graph;
-            Tensor[] traced;
-            using (var trace = new OperatorTrace())
+            using var trace = new OperatorTrace();
+            try
             {
+                stop.ThrowIfCancellationRequested();
+                var image = Torch.Zeros([1, channels, height, width]);
                 var input = trace.Know(image);
                 var result = trace.Know(model.Call(image));
-                graph = new(trace, input, result);
-                traced = [.. trace.Tensors];
+                trace.Dispose();
+                Graph graph = new(trace, input, result);
+                ResultSizes = graph.Result.Sizes[1..];
+                Plan = new(graph, constants, options.Precision, stop);
             }
-            ResultSizes = graph.Result.Sizes[1..];
-            Plan = new(graph, constants, options.Precision);
+            catch
+            {
+                foreach (var tensor in trace.Tensors)
+                    tensor.Dispose();
+                constants.Dispose();
+                throw;
+            }
             Bytes = CompiledProgram.Arrange(Plan.Roots);
             // What calls of the engine take as constants has to stay; the activations of the trace go.
             var needed = Plan
@@ -187,7 +209,7 @@ public sealed unsafe class CompiledModel : IDisposable
                 .Where(t => t is not null)
                 .Select(t => t!.Tensor)
                 .ToHashSet(ReferenceEqualityComparer.Instance);
-            foreach (var tensor in traced)
+            foreach (var tensor in trace.Tensors)
                 if (needed.Contains(tensor))
                     kept.Add(tensor);
                 else
@@ -272,9 +294,14 @@ public sealed record StepTime(string Kind, string Operators, double Milliseconds
 public static class Compilation
 {
     /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="options">Precision and threads.</param>
+    /// <param name="stop">Ends the work between two of the model's operators.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="InvalidOperationException">The model is in training mode.</exception>
     /// <exception cref="NotSupportedException">
     /// A model of texts, of another type than float32 or on another device; or the model changes tensors in place.
     /// </exception>
-    public static CompiledModel Compile(this Backbone model, CompileOptions? options = null) => new(model, options ?? new());
+    public static CompiledModel Compile(this Backbone model, CompileOptions? options = null, CancellationToken stop = default) =>
+        new(model, options ?? new(), stop);
 }

@@ -19,15 +19,18 @@ internal sealed partial class Lowering
     internal Root InputRoot { get; }
     internal Located Result { get; }
 
-    internal Lowering(Graph graph, Constants constants, DType precision)
+    internal Lowering(Graph graph, Constants constants, DType precision, CancellationToken stop)
     {
         (this.graph, this.constants, half) = (graph, constants, precision == DType.BFloat16);
         InputRoot = NewRoot(graph.Input.Type, graph.Input.Sizes);
         graph.Input.Place = new(InputRoot, 0, Order.RowMajor(graph.Input.Sizes));
         FindAttention();
         foreach (var node in graph.Nodes)
+        {
+            stop.ThrowIfCancellationRequested();
             if (!node.Done)
                 Lower(node);
+        }
         Result = Dense(graph.Result);
         SetLifetimes();
     }

@@ -69,7 +69,8 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
         BootstrapInit Init = BootstrapInit.Reference
     ) : BackboneConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 HiddenDropout = options.Dropout ?? HiddenDropout,
@@ -131,11 +132,14 @@ public sealed partial class AgentCnn : Backbone<AgentCnn.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"layers.{i}")];
 
-    private protected override ref Linear? Classifier => ref linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref linear;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
-    private protected override string ClassifierPath => "linear";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "linear";
 
     /// <summary>The norm after the last block.</summary>
     public BatchNorm FinalNorm => bn;

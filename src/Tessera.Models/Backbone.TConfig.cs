@@ -7,29 +7,37 @@ namespace Tessera.Models;
 /// A model of images whose classifier is one linear map of the pooled features. The model holds the map in a field, which gives it
 /// its name and its place in the state dict.
 /// </summary>
+/// <remarks>
+/// An own model derives from this class: declare it <c>partial</c>, give it the field <c>Linear? head</c> and return that as
+/// <see cref="Classifier"/>, set it to <see cref="InitialClassifier"/> in the constructor, and answer the abstract members.
+/// <see cref="Registry.Add"/> gives it a name.
+/// </remarks>
 /// <typeparam name="TConfig">Sizes and options.</typeparam>
 public abstract class Backbone<TConfig> : ConfiguredBackbone<TConfig>
     where TConfig : BackboneConfig
 {
-    private protected Backbone(TConfig config)
+    /// <summary>A model of these sizes and options.</summary>
+    /// <param name="config">The sizes and options.</param>
+    protected Backbone(TConfig config)
         : base(config) { }
 
     /// <summary>The field of the classifier; it is null for 0 classes.</summary>
-    private protected abstract ref Linear? Classifier { get; }
+    protected abstract ref Linear? Classifier { get; }
 
     /// <summary>Path of the classifier in the state dict.</summary>
-    private protected virtual string ClassifierPath => "head";
+    protected virtual string ClassifierPath => "head";
 
     /// <summary>
     /// A classifier as the model starts with it, on the CPU; by default with the weights of <see cref="TransformerInit"/>.
     /// </summary>
-    private protected virtual Linear NewClassifier(int classes) => TransformerInit.Linears(new Linear(NumFeatures, classes));
+    /// <param name="classes">Number of classes, at least 1.</param>
+    protected virtual Linear NewClassifier(int classes) => TransformerInit.Linears(new Linear(NumFeatures, classes));
 
     /// <summary>The classifier of a model that is being made; null for 0 classes.</summary>
-    private protected Linear? InitialClassifier() => Classes > 0 ? NewClassifier(Classes) : null;
+    protected Linear? InitialClassifier() => Classes > 0 ? NewClassifier(Classes) : null;
 
     /// <summary>Another classifier for a model that is there already: of its type, on its device; null for 0 classes.</summary>
-    private protected Linear? FreshClassifier()
+    protected Linear? FreshClassifier()
     {
         var like = Parameters().First();
         var fresh = InitialClassifier();

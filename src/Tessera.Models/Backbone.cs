@@ -39,7 +39,7 @@ public sealed record FeatureMap(Tensor Map, int Stride);
 /// A model that classifies, and answers the same questions as every other one: its features, a pyramid of maps, the output
 /// of each block, its attention, another head, another resolution. Distillation, dense tasks and pictures stand on these.
 /// </summary>
-public abstract class Backbone : Layer
+public abstract partial class Backbone : Layer
 {
     /// <summary>Size of the images that it was made for: height and width.</summary>
     public abstract (int Height, int Width) ImageSize { get; }
@@ -111,20 +111,6 @@ public abstract class Backbone : Layer
     /// </summary>
     public virtual bool NoWeightDecay(string name) => false;
 
-    /// <summary>Refuses images of another size, for models that are tied to theirs.</summary>
-    /// <param name="image">[B, C, H, W].</param>
-    /// <param name="remark">What a change of size means for this model.</param>
-    /// <exception cref="ShapeException">The image has another size.</exception>
-    private protected void ExpectOwnSize(Tensor image, string remark = "")
-    {
-        if ((image.Size(2), image.Size(3)) == (ImageSize.Height, ImageSize.Width))
-            return;
-        throw new ShapeException(
-            $"the model takes images of {ImageSize.Height} x {ImageSize.Width}, not {image.Size(2)} x {image.Size(3)}: "
-                + $"call Resize first{remark}"
-        );
-    }
-
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
     protected abstract Tensor Features(Tensor input);
 
@@ -138,20 +124,20 @@ public abstract class Backbone : Layer
     protected virtual Tensor Logits(Tensor features) => Classify(Pool(features));
 
     /// <summary>Logits for prediction.</summary>
-    protected override Tensor Forward(Tensor input) => Logits(Features(input));
+    protected sealed override Tensor Forward(Tensor input) => Taking(input, () => Logits(Features(input)));
 
     /// <summary>All outputs; by default only the logits.</summary>
-    protected virtual Outputs ForwardOutputs(ModelInput input) => new(Forward(input.Inputs));
+    protected virtual Outputs ForwardOutputs(ModelInput input) => new(Logits(Features(input.Inputs)));
 
     /// <summary>All outputs for training.</summary>
-    public Outputs Run(ModelInput input)
-    {
-        using var scope = new Scope();
-        return scope.Return(ForwardOutputs(input));
-    }
+    /// <param name="input">Images or word ids, and what else the model is given.</param>
+    /// <exception cref="ShapeException">The model cannot take it; see <see cref="CheckInput"/>.</exception>
+    public Outputs Run(ModelInput input) => Torch.Scope(() => Taking(input.Inputs, () => ForwardOutputs(input)));
 
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
-    public Tensor ForwardFeatures(Tensor input) => Torch.Scope(() => Features(input));
+    /// <param name="input">Images or word ids.</param>
+    /// <exception cref="ShapeException">The model cannot take it; see <see cref="CheckInput"/>.</exception>
+    public Tensor ForwardFeatures(Tensor input) => Torch.Scope(() => Taking(input, () => Features(input)));
 
     /// <summary>The logits, [B, classes], from what <see cref="ForwardFeatures"/> gives.</summary>
     /// <param name="features">Tokens [B, N, D] or a map [B, C, H, W], after the final norm.</param>
@@ -176,7 +162,7 @@ public abstract class Backbone : Layer
             indices.Length == 0 ? [.. BlockPaths] : [.. indices.ToArray().Select(i => BlockPaths[i < 0 ? i + BlockPaths.Count : i])];
         using var scope = new Scope();
         using var taps = new Taps(this, wanted);
-        Features(input);
+        Taking(input, () => Features(input));
         Tensor[] blocks = [.. wanted.Select(path => taps[path])];
         if (!prefixTokens)
             blocks = [.. blocks.Select((block, i) => block.Dim == 3 ? block.Slice(1, NumPrefixTokensAt(wanted[i])) : block)];
@@ -188,7 +174,7 @@ public abstract class Backbone : Layer
     {
         using var scope = new Scope();
         using var taps = new Taps(this, "**.attention");
-        Pool(Features(input));
+        Taking(input, () => Pool(Features(input)));
         // A module that is called attention records its output under that name.
         var modules = NamedModules().Select(entry => entry.Name).ToHashSet(StringComparer.Ordinal);
         return scope.Return(new OrderedDictionary<string, Tensor>(taps.Records.Where(record => !modules.Contains(record.Key))));
@@ -203,7 +189,7 @@ public abstract class Backbone : Layer
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        return [.. Insights(image)];
+        return Taking<Insight[]>(image, () => [.. Insights(image)]);
     }
 
     /// <summary>What <see cref="Explain"/> gives.</summary>
@@ -217,7 +203,9 @@ public abstract class Backbone : Layer
     }
 
     /// <summary>What was recorded under some names while the model computed an answer.</summary>
-    private protected IReadOnlyDictionary<string, Tensor> RecordDuring(Tensor image, params string[] patterns)
+    /// <param name="image">[B, C, H, W].</param>
+    /// <param name="patterns">The names, as <see cref="Taps"/> takes them.</param>
+    protected IReadOnlyDictionary<string, Tensor> RecordDuring(Tensor image, params string[] patterns)
     {
         using var taps = new Taps(this, patterns);
         Pool(Features(image));
@@ -228,7 +216,7 @@ public abstract class Backbone : Layer
     public IReadOnlyList<FeatureMap> ForwardFeatureMaps(Tensor input)
     {
         using var scope = new Scope();
-        var maps = FeatureMaps(input);
+        var maps = Taking(input, () => FeatureMaps(input));
         foreach (var map in maps)
             scope.Return(map.Map);
         return maps;

@@ -12,8 +12,11 @@ public abstract record BackboneConfig
     /// <summary>Channels of the images.</summary>
     public abstract int Channels { get; init; }
 
-    /// <summary>These sizes and options, but for what a user chose.</summary>
-    internal virtual BackboneConfig With(ModelOptions options) =>
+    /// <summary>
+    /// These sizes and options, but for what a user chose. A record with options of its own (dropout, a form for dense tasks) overrides it.
+    /// </summary>
+    /// <param name="options">What the user chose.</param>
+    public virtual BackboneConfig With(ModelOptions options) =>
         this with
         {
             ImageSize = options.ImageSize ?? ImageSize,
@@ -32,7 +35,7 @@ public abstract record RegularizedConfig : BackboneConfig
     public abstract double DropPath { get; init; }
 
     /// <inheritdoc/>
-    internal override BackboneConfig With(ModelOptions options) =>
+    public override BackboneConfig With(ModelOptions options) =>
         (RegularizedConfig)base.With(options) with
         {
             Dropout = options.Dropout ?? Dropout,

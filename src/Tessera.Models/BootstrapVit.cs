@@ -57,7 +57,8 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
         BootstrapInit Init = BootstrapInit.Reference
     ) : BackboneConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 Dropout = options.Dropout ?? Dropout,
@@ -109,11 +110,14 @@ public sealed partial class BootstrapVit : Backbone<BootstrapVit.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"transformer.layers.{i}")];
 
-    private protected override ref Linear? Classifier => ref clsHead;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref clsHead;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
-    private protected override string ClassifierPath => "cls_head";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "cls_head";
 
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. transformer.Layers.Select(block => block.Weights)];

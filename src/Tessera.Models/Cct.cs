@@ -44,7 +44,8 @@ public sealed partial class Cct : ConfiguredBackbone<Cct.Config>
         double DropPath = 0.1
     ) : RegularizedConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 AttentionDropout = options.AttentionDropout ?? AttentionDropout,

@@ -73,7 +73,8 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
         );
     }
 
-    private protected override int FirstStride => 1;
+    /// <inheritdoc/>
+    protected override int FirstStride => 1;
 
     /// <inheritdoc/>
     public override int NumFeatures => 64;
@@ -86,13 +87,17 @@ public sealed partial class CifarResNet : StagedMaps<CifarResNet.Config>
                 .Select(i => $"layer{i / Options.BlocksPerStage + 1}.{i % Options.BlocksPerStage}"),
         ];
 
-    private protected override ref Linear? Classifier => ref linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref linear;
 
-    private protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
 
-    private protected override string ClassifierPath => "linear";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "linear";
 
-    private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
+    /// <inheritdoc/>
+    protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 16 2^i, H / 2^i, W / 2^i]
     {
         var x = bn1.Call(conv1.Call(image)).Relu();
         foreach (var (i, stage) in new[] { layer1, layer2, layer3 }.Index())

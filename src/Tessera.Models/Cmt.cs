@@ -187,7 +187,8 @@ public sealed partial class Cmt : Backbone<Cmt.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Stages.SelectMany(s => Enumerable.Range(0, s.Blocks.Count).Select(i => $"blocks_{s.Name}.{i}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]

@@ -107,7 +107,8 @@ public sealed partial class ConVit : Backbone<ConVit.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name is "pos_embed" or "cls_token";

@@ -5,10 +5,12 @@ namespace Tessera.Models;
 public abstract class ConfiguredBackbone<TConfig> : Backbone
     where TConfig : BackboneConfig
 {
-    private protected ConfiguredBackbone(TConfig config) => Options = config;
+    /// <summary>A model of these sizes and options.</summary>
+    /// <param name="config">The sizes and options.</param>
+    protected ConfiguredBackbone(TConfig config) => Options = config;
 
     /// <summary>Its sizes and options, as they are after another head or resolution.</summary>
-    public TConfig Options { get; private protected set; }
+    public TConfig Options { get; protected set; }
 
     /// <inheritdoc/>
     public override (int Height, int Width) ImageSize => Options.ImageSize;

@@ -49,7 +49,8 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         bool Dense = false
     ) : RegularizedConfig
     {
-        internal override BackboneConfig With(ModelOptions options)
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options)
         {
             var own = (Config)base.With(options with { ImageSize = null }) with
             {
@@ -188,9 +189,14 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         members.Add("head", head);
     }
 
-    private protected override int FirstStride => Options.StemStride;
-    private protected override bool IsDense => Options.Dense;
-    private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
+    /// <inheritdoc/>
+    protected override int FirstStride => Options.StemStride;
+
+    /// <inheritdoc/>
+    protected override bool IsDense => Options.Dense;
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<LayerNorm> StageNorms => norms;
 
     /// <inheritdoc/>
     public override int NumFeatures => Options.Width(Options.Stages - 1);
@@ -199,10 +205,11 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens after the last block of each stage with the size of their map.</summary>
-    private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var size = ((int)image.Size(2), (int)image.Size(3));
         if (!Options.Dense)

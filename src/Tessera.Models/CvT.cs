@@ -51,8 +51,9 @@ public sealed partial class CvT : Backbone<CvT.Config>
         bool Xavier = false
     ) : BackboneConfig
     {
+        /// <inheritdoc/>
         // Stochastic depth is that of the last stage.
-        internal override BackboneConfig With(ModelOptions options) =>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 Dropout = options.Dropout ?? Dropout,
@@ -150,9 +151,11 @@ public sealed partial class CvT : Backbone<CvT.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Stages.Index().SelectMany(s => Enumerable.Range(0, s.Item.Depth).Select(j => $"stage{s.Index}.blocks.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => Initialize(new Linear(NumFeatures, classes));
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name.EndsWith("cls_token", StringComparison.Ordinal);

@@ -85,7 +85,8 @@ public sealed partial class Dhvt : Backbone<Dhvt.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the blocks' embeddings of head tokens do decay, as in the reference.</summary>
     public override bool NoWeightDecay(string name) => name == "cls_token";

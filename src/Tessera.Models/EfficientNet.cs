@@ -103,7 +103,8 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
             }
     }
 
-    private protected override Linear NewClassifier(int classes)
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes)
     {
         var linear = new Linear(NumFeatures, classes);
         var bound = 1 / Math.Sqrt(classes);
@@ -129,7 +130,8 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
         return activated ? new Sequential(conv, norm, new Silu()) : new Sequential(conv, norm);
     }
 
-    private protected override int FirstStride => 2 * Options.StemStride;
+    /// <inheritdoc/>
+    protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
     public override int NumFeatures => 4 * Options.Width(stages[^1].Outputs);
@@ -142,14 +144,16 @@ public sealed partial class EfficientNet : StagedMaps<EfficientNet.Config>
                 .SelectMany(stage => Enumerable.Range(0, Options.Depth(stage.Index)).Select(j => $"features.{stage.Index + 1}.{j}")),
         ];
 
-    private protected override ref Linear? Classifier => ref classifier.Linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref classifier.Linear;
 
-    private protected override string ClassifierPath => "classifier.1";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "classifier.1";
 
     /// <summary>
     /// The maps before the resolution halves, strides 4 to 32; the last one is what the classifier's 1 x 1 convolution makes of it.
     /// </summary>
-    private protected override IEnumerable<Tensor> Maps(Tensor image)
+    protected override IEnumerable<Tensor> Maps(Tensor image)
     {
         var x = image;
         foreach (var (i, layer) in features.Index())

@@ -70,11 +70,14 @@ public sealed partial class GuideResNet : Backbone<GuideResNet.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. stages.Index().SelectMany(s => Enumerable.Range(1, Options.BlocksPerStage).Select(j => $"s{s.Index + 1}.b{j}"))];
 
-    private protected override ref Linear? Classifier => ref head.Linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head.Linear;
 
-    private protected override string ClassifierPath => "head.fc";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "head.fc";
 
-    private protected override Linear NewClassifier(int classes)
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes)
     {
         var linear = new Linear(NumFeatures, classes);
         Init.Normal(linear.Weight, 0.01);

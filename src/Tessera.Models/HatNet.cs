@@ -126,9 +126,11 @@ public sealed partial class HatNet : Backbone<HatNet.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.Index().SelectMany(s => Enumerable.Range(0, s.Item).Select(j => $"blocks.{s.Index}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref classifier.Linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref classifier.Linear;
 
-    private protected override string ClassifierPath => "classifier.1";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "classifier.1";
 
     // Maps as they leave the four stages.
     private Tensor[] Encode(Tensor image) // [B, C, H, W]

@@ -131,7 +131,8 @@ public sealed partial class InternImage : Backbone<InternImage.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"levels.{i}.blocks.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     private static Sequential Norm(int width) => new(new LayerNorm(width, Eps));
 

@@ -87,7 +87,8 @@ public sealed partial class LvVit : Backbone<LvVit.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, blocks.Count).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames =>

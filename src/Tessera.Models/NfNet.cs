@@ -126,7 +126,8 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
         return new Sequential(layers);
     }
 
-    private protected override int FirstStride => 2 * Options.StemStride;
+    /// <inheritdoc/>
+    protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
     public override int NumFeatures => 2 * Options.Widths[^1];
@@ -135,11 +136,14 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head.Linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head.Linear;
 
-    private protected override string ClassifierPath => "head.fc";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "head.fc";
 
-    private protected override Linear NewClassifier(int classes)
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes)
     {
         var linear = new Linear(NumFeatures, classes);
         Init.Normal(linear.Weight, 0.01);
@@ -151,7 +155,7 @@ public sealed partial class NfNet : StagedMaps<NfNet.Config>
     public override bool NoWeightDecay(string name) => name.EndsWith("gain", StringComparison.Ordinal);
 
     /// <summary>The stages, strides 4 to 32; the last one is what the classifier's 1 x 1 convolution makes of it.</summary>
-    private protected override IEnumerable<Tensor> Maps(Tensor image)
+    protected override IEnumerable<Tensor> Maps(Tensor image)
     {
         var x = stem.Call(image);
         foreach (var (i, stage) in stages.Index())

@@ -113,9 +113,11 @@ public sealed partial class Pit : Backbone<Pit.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"transformers.{i}.blocks.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames =>

@@ -27,30 +27,21 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>Loads weights from files of every kind that <see cref="Checkpoint"/> reads.</summary>
-public static class Pretrained
+/// <summary>What <see cref="Backbone.Load(string, PretrainedOptions?, CancellationToken)"/> does.</summary>
+internal static class Pretrained
 {
-    /// <summary>
-    /// Loads a file, or a folder of the Hugging Face hub, into a model. Nothing is loaded partially: every difference that the options do
-    /// not allow is an error. Names of transformers are brought to the model's, and a prefix that all names have in common is taken away.
-    /// </summary>
-    /// <param name="model">The model.</param>
-    /// <param name="path">The file or folder.</param>
-    /// <param name="options">What is looked for, and which differences are allowed.</param>
-    /// <exception cref="CheckpointException">The file cannot be read.</exception>
-    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
-    public static PretrainedReport Load(Backbone model, string path, PretrainedOptions? options = null)
+    /// <summary>Loads a file or folder.</summary>
+    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options, CancellationToken stop)
     {
-        options ??= new();
         using var scope = new Scope();
-        using var checkpoint = Checkpoint.Open(path);
+        using var checkpoint = Checkpoint.Open(path, stop: stop);
         // Arrays of numpy are weights of JAX: the model knows their names.
         if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
             return Load(model, VitNumpy.Convert(checkpoint, vit), options);
 
         var found = checkpoint.FindStateDict(options.Find);
         var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
-        var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors();
+        var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors(stop);
         try
         {
             var report = Load(model, state, options);
@@ -70,12 +61,8 @@ public static class Pretrained
         }
     }
 
-    /// <summary>Loads tensors by name into a model.</summary>
-    /// <param name="model">The model.</param>
-    /// <param name="state">The tensors; names and shapes are fitted to the model in place.</param>
-    /// <param name="options">Which differences are allowed.</param>
-    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
-    public static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
+    /// <summary>Loads tensors by name.</summary>
+    internal static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
         List<string> notes = [];

@@ -49,7 +49,8 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         int StemStride = 4
     ) : RegularizedConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 Dense = options.Dense,
@@ -143,7 +144,8 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the authors let the position tables decay.</summary>
     public override bool NoWeightDecay(string name) => name == "cls_token";

@@ -47,8 +47,9 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
         int StemStride = 4
     ) : RegularizedConfig
     {
+        /// <inheritdoc/>
         // The dense form is the same model without classifier.
-        internal override BackboneConfig With(ModelOptions options) =>
+        public override BackboneConfig With(ModelOptions options) =>
             base.With(options) with
             {
                 Classes = options.Classes ?? (options.Dense ? 0 : Classes),
@@ -118,7 +119,8 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens of each stage after its norm, with the size of their map.</summary>
     private IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)

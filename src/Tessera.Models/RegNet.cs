@@ -114,7 +114,8 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         members.Add("head", head);
     }
 
-    private protected override int FirstStride => 2 * Options.StemStride;
+    /// <inheritdoc/>
+    protected override int FirstStride => 2 * Options.StemStride;
 
     /// <inheritdoc/>
     public override int NumFeatures => Options.Widths[^1];
@@ -123,11 +124,14 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(1, depth).Select(j => $"s{i + 1}.b{j}"))];
 
-    private protected override ref Linear? Classifier => ref head.Linear;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head.Linear;
 
-    private protected override string ClassifierPath => "head.fc";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "head.fc";
 
-    private protected override Linear NewClassifier(int classes)
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes)
     {
         var linear = new Linear(NumFeatures, classes);
         Init.Normal(linear.Weight, 0.01);
@@ -135,7 +139,8 @@ public sealed partial class RegNet : StagedMaps<RegNet.Config>
         return linear;
     }
 
-    private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, W_i, H / (4 2^i), W / (4 2^i)]
+    /// <inheritdoc/>
+    protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, W_i, H / (4 2^i), W / (4 2^i)]
     {
         var x = stem.Call(image).Relu();
         foreach (var stage in stages)

@@ -89,7 +89,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
 
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
-    private protected override int FirstStride => 4;
+    /// <inheritdoc/>
+    protected override int FirstStride => 4;
 
     /// <inheritdoc/>
     public override int NumFeatures => 512 * Options.Expansion;
@@ -98,13 +99,17 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Layers.SelectMany((count, i) => Enumerable.Range(0, count).Select(j => $"layer{i + 1}.{j}"))];
 
-    private protected override ref Linear? Classifier => ref fc;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref fc;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
-    private protected override string ClassifierPath => "fc";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "fc";
 
-    private protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
+    /// <inheritdoc/>
+    protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
     {
         var x = bn1.Call(conv1.Call(image)).Relu().MaxPool2d(3, 2, 1);
         foreach (var (i, stage) in Stages.Index())

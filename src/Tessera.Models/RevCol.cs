@@ -72,7 +72,8 @@ public sealed partial class RevCol : ConfiguredBackbone<RevCol.Config>
         Backpropagation Mode = Backpropagation.Boundary
     ) : BackboneConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 DropPath = options.DropPath ?? DropPath,

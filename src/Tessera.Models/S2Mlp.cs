@@ -70,7 +70,8 @@ public sealed partial class S2Mlp : Backbone<S2Mlp.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stages.{i}.blocks.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>The last map, [B, C, H, W]; there is no final norm.</summary>
     protected override Tensor Features(Tensor input)

@@ -9,7 +9,7 @@ namespace Tessera.Models;
 /// <param name="Channel">specific: other weights for each channel; agnostic: the same for all.</param>
 /// <param name="Parameters">Order of the number of parameters.</param>
 /// <param name="Flops">Order of the number of operations.</param>
-public sealed record OperatorTraits(
+internal sealed record OperatorTraits(
     string Kind,
     string Aggregation,
     string Reach,
@@ -24,7 +24,7 @@ public sealed record OperatorTraits(
 /// <param name="Weights">Without biases and norms.</param>
 /// <param name="Macs">Multiply-accumulates of one image.</param>
 /// <param name="Reach">Positions that reach one position directly, without global gates and statistics.</param>
-public sealed record OperatorCost(long Weights, long Macs, long Reach);
+internal sealed record OperatorCost(long Weights, long Macs, long Reach);
 
 /// <summary>Sizes that the costs depend on.</summary>
 /// <param name="Height">Rows of the map.</param>
@@ -35,7 +35,7 @@ public sealed record OperatorCost(long Weights, long Macs, long Reach);
 /// <param name="Expansion">gMLP's hidden width over the channels.</param>
 /// <param name="Region">Hire-MLP's side of a region.</param>
 /// <param name="ShiftSize">AS-MLP's spread of shifts.</param>
-public sealed record OperatorSizes(
+internal sealed record OperatorSizes(
     int Height,
     int Width,
     int Channels,
@@ -50,7 +50,7 @@ public sealed record OperatorSizes(
 /// The ways to mix positions side by side, after Liu et al., "Are we ready for a new paradigm shift? A Survey on Visual Deep
 /// MLP", 2021, arXiv:2111.04060: their traits by the survey's tables and their exact costs for a map of any size.
 /// </summary>
-public sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<OperatorSizes, OperatorCost> Cost)
+internal sealed record SpatialOperator(string Name, OperatorTraits Traits, Func<OperatorSizes, OperatorCost> Cost)
 {
     private const string Projection = "spatial projection",
         Axial = "axial projection",

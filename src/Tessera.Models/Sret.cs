@@ -94,9 +94,11 @@ public sealed partial class Sret : Backbone<Sret.Config>
                 .SelectMany(stage => Enumerable.Range(0, stage.Item).Select(pass => $"transformers.{stage.Index}.blocks.{2 * pass + 1}")),
         ];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name == "pos_embed";

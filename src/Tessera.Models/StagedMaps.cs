@@ -5,14 +5,17 @@ namespace Tessera.Models;
 public abstract class StagedMaps<TConfig> : Backbone<TConfig>
     where TConfig : BackboneConfig
 {
-    private protected StagedMaps(TConfig config)
+    /// <summary>A network of these sizes and options.</summary>
+    /// <param name="config">The sizes and options.</param>
+    protected StagedMaps(TConfig config)
         : base(config) { }
 
     /// <summary>Pixels of the image per position of the first map.</summary>
-    private protected abstract int FirstStride { get; }
+    protected abstract int FirstStride { get; }
 
     /// <summary>The map of every stage, [B, C, H, W].</summary>
-    private protected abstract IEnumerable<Tensor> Maps(Tensor image);
+    /// <param name="image">[B, C, H, W].</param>
+    protected abstract IEnumerable<Tensor> Maps(Tensor image);
 
     /// <summary>The last map.</summary>
     protected override Tensor Features(Tensor input) => Maps(input).Last();

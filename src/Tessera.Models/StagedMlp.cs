@@ -87,7 +87,8 @@ public abstract partial class StagedMlp<TConfig> : Backbone<TConfig>
                 .SelectMany(m => m.Item is Sequential stage ? Enumerable.Range(0, stage.Count).Select(j => $"network.{m.Index}.{j}") : []),
         ];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <summary>The blocks of all stages in order.</summary>
     private protected IEnumerable<(int Stage, Layer Block)> AllBlocks =>

@@ -11,20 +11,23 @@ namespace Tessera.Models;
 public abstract class StagedTokens<TConfig> : Backbone<TConfig>
     where TConfig : BackboneConfig
 {
-    private protected StagedTokens(TConfig config)
+    /// <summary>A transformer of these sizes and options.</summary>
+    /// <param name="config">The sizes and options.</param>
+    protected StagedTokens(TConfig config)
         : base(config) { }
 
     /// <summary>Pixels of the image per token of the first stage.</summary>
-    private protected abstract int FirstStride { get; }
+    protected abstract int FirstStride { get; }
 
     /// <summary>Whether it is the form for dense tasks.</summary>
-    private protected abstract bool IsDense { get; }
+    protected abstract bool IsDense { get; }
 
     /// <summary>A norm per stage of a dense form, else the last alone.</summary>
-    private protected abstract IReadOnlyList<LayerNorm> StageNorms { get; }
+    protected abstract IReadOnlyList<LayerNorm> StageNorms { get; }
 
     /// <summary>Tokens after the last block of each stage, [B, N, D], with the size of their map.</summary>
-    private protected abstract IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image);
+    /// <param name="image">[B, C, H, W].</param>
+    protected abstract IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image);
 
     /// <inheritdoc/>
     protected override Tensor Features(Tensor input) => StageNorms[^1].Call(Stages(input).Last().Tokens);

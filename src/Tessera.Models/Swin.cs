@@ -49,7 +49,8 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         bool Dense = false
     ) : RegularizedConfig
     {
-        internal override BackboneConfig With(ModelOptions options) =>
+        /// <inheritdoc/>
+        public override BackboneConfig With(ModelOptions options) =>
             (Config)base.With(options) with
             {
                 Dense = options.Dense,
@@ -138,9 +139,14 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         members.Add("drop", drop);
     }
 
-    private protected override int FirstStride => Options.Patch;
-    private protected override bool IsDense => Options.Dense;
-    private protected override IReadOnlyList<LayerNorm> StageNorms => norms;
+    /// <inheritdoc/>
+    protected override int FirstStride => Options.Patch;
+
+    /// <inheritdoc/>
+    protected override bool IsDense => Options.Dense;
+
+    /// <inheritdoc/>
+    protected override IReadOnlyList<LayerNorm> StageNorms => norms;
 
     /// <inheritdoc/>
     public override int NumFeatures => Options.Width(Options.Depths.Count - 1);
@@ -149,7 +155,8 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) =>
@@ -174,7 +181,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     private static int Padding(int size, int multiple) => (multiple - size % multiple) % multiple;
 
     /// <summary>Tokens after the last block of each stage, before they are merged, with the size of their map.</summary>
-    private protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
+    protected override IEnumerable<(Tensor Tokens, int Height, int Width)> Stages(Tensor image)
     {
         var (x, height, width) = Embed(image);
         foreach (var (i, stage) in layers.Index())

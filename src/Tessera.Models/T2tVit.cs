@@ -99,7 +99,8 @@ public sealed partial class T2tVit : Backbone<T2tVit.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name is "cls_token" or "pos_embed";

@@ -87,7 +87,8 @@ public sealed partial class TinyMimStar : Backbone<TinyMimStar.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> ClassifierNames => [.. base.ClassifierNames, "head_dist.weight", "head_dist.bias"];

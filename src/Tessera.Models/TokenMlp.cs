@@ -62,9 +62,11 @@ public abstract partial class TokenMlp<TConfig> : Backbone<TConfig>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
-    private protected override Linear NewClassifier(int classes)
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes)
     {
         var linear = new Linear(NumFeatures, classes);
         Init.Zeros(linear.Weight);

@@ -83,10 +83,11 @@ public sealed record Variant(
     bool TakesImages = true
 )
 {
-    /// <summary>Builds a model of sizes and options, but for what a user chooses.</summary>
+    /// <summary>A <see cref="Create"/> of sizes and options, but for what a user chooses.</summary>
+    /// <typeparam name="TConfig">The record of sizes and options.</typeparam>
     /// <param name="config">The variant's own.</param>
     /// <param name="create">Builds a model of the resulting ones.</param>
-    internal static Func<ModelOptions, Backbone> Configured<TConfig>(TConfig config, Func<TConfig, Backbone> create)
+    public static Func<ModelOptions, Backbone> Configured<TConfig>(TConfig config, Func<TConfig, Backbone> create)
         where TConfig : BackboneConfig => options => create((TConfig)config.With(options));
 
     /// <summary>A size that nobody published, for images of CIFAR: small enough to learn something in minutes.</summary>

@@ -127,7 +127,8 @@ public partial class Vit : Backbone<Vit.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths => [.. Enumerable.Range(0, Options.Depth).Select(i => $"blocks.{i}")];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override IReadOnlyList<TransformerWeights> Transformer => [.. blocks.Select(block => block.Weights)];

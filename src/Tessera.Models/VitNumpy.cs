@@ -5,13 +5,13 @@ namespace Tessera.Models;
 /// <summary>
 /// The weights of Google's JAX code (<c>.npz</c>: the original ViT and augreg ones) under the names and shapes of <see cref="Vit"/>.
 /// </summary>
-public static class VitNumpy
+internal static class VitNumpy
 {
     /// <summary>
     /// Reads the archive's arrays; kernels are transposed, queries, keys and values packed, and three channels summed for grey images.
     /// </summary>
     /// <exception cref="CheckpointException">An array that a ViT needs is missing.</exception>
-    public static OrderedDictionary<string, Tensor> Convert(Checkpoint archive, Vit model)
+    internal static OrderedDictionary<string, Tensor> Convert(Checkpoint archive, Vit model)
     {
         using var scope = new Scope();
         const string prefix = "opt/target/";

@@ -102,11 +102,14 @@ public sealed partial class VtResNet : Backbone<VtResNet.Config>
             .. Enumerable.Range(0, Options.Layers[3]).Select(i => $"vt.{i}.transformer"),
         ];
 
-    private protected override ref Linear? Classifier => ref fc;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref fc;
 
-    private protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
+    /// <inheritdoc/>
+    protected override Linear NewClassifier(int classes) => new(NumFeatures, classes);
 
-    private protected override string ClassifierPath => "fc";
+    /// <inheritdoc/>
+    protected override string ClassifierPath => "fc";
 
     private List<Tensor> Maps(Tensor image)
     {

@@ -108,7 +108,8 @@ public sealed partial class Xcit : Backbone<Xcit.Config>
             .. Enumerable.Range(0, Options.ClassBlocks).Select(i => $"cls_attn_blocks.{i}"),
         ];
 
-    private protected override ref Linear? Classifier => ref head;
+    /// <inheritdoc/>
+    protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
     public override bool NoWeightDecay(string name) => name == "cls_token";

@@ -147,7 +147,7 @@ public sealed class ModuleGenerator : IIncrementalGenerator
                 .Append("\n{\n");
         output.Append(
             "    /// <inheritdoc/>\n    [global::System.CodeDom.Compiler.GeneratedCode(\"Tessera.Torch.Generator\", \"1\")]\n"
-                + "    protected override void ListMembers(global::Tessera.Members members)\n"
+                + "    protected override void ListMembers(global::Tessera.Module.Members members)\n"
                 + "    {\n        base.ListMembers(members);\n"
         );
         foreach (var line in lines)

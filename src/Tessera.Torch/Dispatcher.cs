@@ -12,6 +12,7 @@ internal static unsafe class Dispatcher
         // Two threads may both look the operator up: they find equal ones, and the loser's few bytes stay.
         if (slot == 0)
             slot = Find(name, overload);
+        EngineThreads.Apply();
         Tensor.FreeQueued();
         int returned;
         Check(Imports.Call(slot, arguments, count, results, capacity, &returned));

@@ -2,16 +2,16 @@ namespace Tessera;
 
 /// <summary>Work that one thread at a time may do on an object: a second one is refused instead of making both wrong.</summary>
 /// <param name="refusal">Of a second thread: what is under way, and what to do instead.</param>
-public sealed class Exclusive(string refusal)
+internal sealed class Exclusive(string refusal)
 {
     private int entered;
 
     /// <summary>Begins the work; it ends when the result is disposed.</summary>
     /// <exception cref="InvalidOperationException">It is under way already.</exception>
-    public Region Enter() => Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
+    internal Region Enter() => Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
 
     /// <summary>The work under way.</summary>
-    public readonly struct Region : IDisposable
+    internal readonly struct Region : IDisposable
     {
         private readonly Exclusive owner;
 

@@ -31,7 +31,7 @@ public abstract unsafe class Function
     /// <summary>Applies the function.</summary>
     public Tensor[] Apply(params Tensor[] inputs)
     {
-        using var scope = new Scope();
+        using var scope = Scope.OfCall();
         var context = new Context(this, inputs.Length);
         Tensor[] outputs;
         using (Torch.NoGrad())
@@ -84,7 +84,7 @@ public abstract unsafe class Function
     {
         internal void Run(Context context)
         {
-            using var scope = new Scope();
+            using var scope = Scope.OfCall();
             context.Node = node;
             context.Needed = new Span<byte>(needed, resultCount).ToArray();
             var given = new Tensor?[count];

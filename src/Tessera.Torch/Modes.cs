@@ -37,69 +37,66 @@ public static partial class Torch
 }
 
 /// <summary>A region in which gradients are recorded or not.</summary>
-public readonly struct GradMode : IDisposable
+public sealed class GradMode : ThreadRegion
 {
-    private readonly OwnThread thread;
-    private readonly bool before;
+    private readonly bool enabled;
+    private bool before;
 
     internal GradMode(bool enabled)
+        : base("a region with or without gradients")
     {
-        thread = new("a region with or without gradients");
+        this.enabled = enabled;
+        Begin();
+    }
+
+    private protected override void Enter()
+    {
         before = Torch.GradEnabled;
         Imports.SetGradMode(enabled ? 1 : 0);
     }
 
-    /// <summary>Leaves the region.</summary>
-    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
-    public void Dispose()
-    {
-        thread.CheckEnd();
-        Imports.SetGradMode(before ? 1 : 0);
-    }
+    private protected override void Leave() => Imports.SetGradMode(before ? 1 : 0);
 }
 
 /// <summary>A region of pure inference.</summary>
-public sealed class InferenceMode : IDisposable
+public sealed class InferenceMode : ThreadRegion
 {
-    private readonly OwnThread thread = new("a region of inference");
-    private nint guard = Imports.EnterInference();
+    private nint guard;
 
-    /// <summary>Leaves the region.</summary>
-    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
-    public void Dispose()
-    {
-        if (guard == 0)
-            return;
-        thread.CheckEnd();
-        Imports.LeaveInference(guard);
-        guard = 0;
-    }
+    internal InferenceMode()
+        : base("a region of inference") => Begin();
+
+    private protected override void Enter() => guard = Imports.EnterInference();
+
+    private protected override void Leave() => Imports.LeaveInference(guard);
 }
 
 /// <summary>A region of mixed precision.</summary>
-public sealed class Autocast : IDisposable
+public sealed class Autocast : ThreadRegion
 {
-    private readonly OwnThread thread = new("a region of autocast");
     private readonly int cuda;
-    private readonly int wasEnabled;
-    private readonly int wasType;
-    private bool left;
+    private readonly int enabled;
+    private readonly int type;
+    private int wasEnabled;
+    private int wasType;
 
     internal Autocast(DType type, DeviceType device, bool enabled)
+        : base("a region of autocast")
     {
         cuda = device == DeviceType.Cuda ? 1 : 0;
-        Dispatcher.Check(Imports.SetAutocast(cuda, enabled ? 1 : 0, (int)type, out wasEnabled, out wasType));
+        this.enabled = enabled ? 1 : 0;
+        this.type = (int)type;
+        Begin();
+    }
+
+    private protected override void Enter()
+    {
+        Dispatcher.Check(Imports.SetAutocast(cuda, enabled, type, out wasEnabled, out wasType));
         Imports.AutocastEnter();
     }
 
-    /// <summary>Leaves the region.</summary>
-    /// <exception cref="InvalidOperationException">On another thread than the one that entered it.</exception>
-    public void Dispose()
+    private protected override void Leave()
     {
-        if (left)
-            return;
-        thread.CheckEnd();
-        left = true;
         Imports.AutocastLeave();
         Dispatcher.Check(Imports.SetAutocast(cuda, wasEnabled, wasType, out _, out _));
     }

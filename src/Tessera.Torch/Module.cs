@@ -1,10 +1,12 @@
+using System.ComponentModel;
+
 namespace Tessera;
 
 /// <summary>
 /// A part of a model: parameters, buffers and other modules as fields, registered under the fields' names by a source
 /// generator (declare the class <c>partial</c>).
 /// </summary>
-public abstract class Module
+public abstract partial class Module
 {
     /// <summary>A module of a class whose members are listed.</summary>
     /// <exception cref="InvalidOperationException">
@@ -16,6 +18,8 @@ public abstract class Module
     public bool Training { get; private set; } = true;
 
     /// <summary>Lists the module's own members; written by the generator.</summary>
+    /// <param name="members">Where they are listed.</param>
+    [EditorBrowsable(EditorBrowsableState.Never)]
     protected virtual void ListMembers(Members members) { }
 
     private Members Own()
@@ -241,7 +245,7 @@ public abstract class Module<TIn, TOut> : Module
     /// <summary>Runs the module in a scope of its own, which frees all intermediate tensors when the call returns.</summary>
     public TOut Call(TIn input)
     {
-        using var scope = new Scope();
+        using var scope = Scope.OfCall();
         var output =
             GradientCheckpointing && Torch.GradEnabled && Taps.Current?.WantsInside(this) != true
                 ? (TOut)(object)CheckpointFunction<TIn>.Run(this, given => (Tensor)(object)Forward(given)!, input)

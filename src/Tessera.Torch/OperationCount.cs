@@ -6,15 +6,24 @@ namespace Tessera;
 /// Counts multiply-accumulate operations and activations of the operators that run on its thread while it is open:
 /// convolutions, linear maps and matrix products, as the papers count them.
 /// </summary>
-public sealed unsafe class OperationCount : IDisposable
+public sealed unsafe class OperationCount : ThreadRegion
 {
-    private readonly CallObserver? outer = CallObserver.Current;
-    private readonly OwnThread thread = new("a count of operations");
     private readonly Observer observer;
-    private bool ended;
+    private CallObserver? outer;
 
     /// <summary>Starts counting on this thread.</summary>
-    public OperationCount() => CallObserver.Current = observer = new Observer(this);
+    public OperationCount()
+        : base("a count of operations")
+    {
+        observer = new Observer(this);
+        Begin();
+    }
+
+    private protected override void Enter() => (outer, CallObserver.Current) = (CallObserver.Current, observer);
+
+    private protected override void Leave() => CallObserver.Current = outer;
+
+    private protected override bool IsInnermost => CallObserver.Current == observer;
 
     /// <summary>Multiply-accumulates of convolutions and of maps by weights.</summary>
     public long WeightMacs { get; private set; }
@@ -27,17 +36,6 @@ public sealed unsafe class OperationCount : IDisposable
 
     /// <summary>Elements that the counted operators put out.</summary>
     public long Activations { get; private set; }
-
-    /// <summary>Stops counting.</summary>
-    /// <exception cref="InvalidOperationException">On another thread, or before a count inside of it.</exception>
-    public void Dispose()
-    {
-        if (ended)
-            return;
-        thread.CheckEnd(CallObserver.Current == observer);
-        ended = true;
-        CallObserver.Current = outer;
-    }
 
     private sealed class Observer(OperationCount count) : CallObserver
     {

@@ -32,7 +32,7 @@ internal static class Registration
     {
         foreach (var level in Levels(type))
         {
-            if (level.GetMethod("ListMembers", Own, [typeof(Members)]) is not null)
+            if (level.GetMethod("ListMembers", Own, [typeof(Module.Members)]) is not null)
                 continue;
             // A parameter of a constructor that only the constructor's base class takes is listed there.
             var field = level.GetFields(Own).FirstOrDefault(field => !IsCaptured(field) && !IsExempt(field) && MayHold(field.FieldType));
@@ -84,7 +84,7 @@ internal static class Registration
 
     // A list that somebody wrote leaves out what it means to leave out.
     private static bool ListsItself(Type level) =>
-        level.GetMethod("ListMembers", Own, [typeof(Members)]) is { } list && !list.IsDefined(typeof(GeneratedCodeAttribute));
+        level.GetMethod("ListMembers", Own, [typeof(Module.Members)]) is { } list && !list.IsDefined(typeof(GeneratedCodeAttribute));
 
     private static bool MayHide(FieldInfo field) =>
         IsCaptured(field)

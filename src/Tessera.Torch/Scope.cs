@@ -7,18 +7,37 @@ namespace Tessera;
 /// Owns the tensors that its thread makes while it is the innermost one, and frees them when it ends, but for those
 /// handed on by <see cref="Return{T}"/> or <see cref="Tensor.Keep"/>. Module calls open one, so model code never frees anything.
 /// </summary>
-public sealed class Scope : IDisposable
+public sealed class Scope : ThreadRegion
 {
     [ThreadStatic]
     private static Scope? current;
 
-    private readonly Scope? parent = current;
     private readonly List<Tensor> members = [];
-    private readonly int thread = Environment.CurrentManagedThreadId;
-    private bool ended;
+    private Scope? parent;
+    private Scope inner; // the innermost one when its thread left it
 
     /// <summary>Opens a scope inside the thread's current one.</summary>
-    public Scope() => current = this;
+    public Scope()
+        : this(followed: true) { }
+
+    private Scope(bool followed)
+        : base("a Scope")
+    {
+        inner = this;
+        if (followed)
+            Begin();
+        else
+            Enter();
+    }
+
+    /// <summary>A scope of a call that ends where it began, so that nobody has to follow it: it costs less.</summary>
+    internal static Scope OfCall() => new(followed: false);
+
+    private protected override void Enter() => (parent, current) = (current, inner);
+
+    private protected override void Leave() => (inner, current) = (current!, parent);
+
+    private protected override bool IsInnermost => current == this;
 
     /// <summary>The thread's innermost scope; null outside of all.</summary>
     public static Scope? Current => current;
@@ -33,12 +52,15 @@ public sealed class Scope : IDisposable
     /// Hands the tensors of a result on to the enclosing scope (or, outside of all, to the garbage collector) and gives it back.
     /// Looks into tensors, tuples, lists, dictionaries of tensors and anything that implements <see cref="ITensorBag"/>.
     /// </summary>
+    /// <typeparam name="T">Type of the result.</typeparam>
+    /// <param name="result">What is handed on.</param>
     /// <exception cref="NotSupportedException">The result is of a type that may hide tensors.</exception>
-    /// <exception cref="InvalidOperationException">On another thread than the one that opened the scope.</exception>
+    /// <exception cref="InvalidOperationException">
+    /// On another thread than the one that opened the scope, as happens after an await; or the result is a task.
+    /// </exception>
     public T Return<T>(T result)
     {
-        if (thread != Environment.CurrentManagedThreadId)
-            throw new InvalidOperationException("a scope must return results on the thread that opened it");
+        CheckThread("return results");
         if (result is Tensor tensor)
             Move(tensor);
         else if (result is not null)
@@ -71,6 +93,11 @@ public sealed class Scope : IDisposable
                     if (tuple[i] is { } item)
                         MoveAll(item);
                 break;
+            case Task or ValueTask:
+            case ValueType when result.GetType() is { IsGenericType: true } type && type.GetGenericTypeDefinition() == typeof(ValueTask<>):
+                throw new InvalidOperationException(
+                    "a Scope cannot be held over await, nor return a task: await first, and open a scope around what computes"
+                );
             case string or ValueType:
                 break;
             case IEnumerable list:
@@ -87,16 +114,8 @@ public sealed class Scope : IDisposable
 
     internal void Move(Tensor tensor) => tensor.MoveFrom(this, parent);
 
-    /// <summary>Frees the tensors that the scope still owns.</summary>
-    /// <exception cref="InvalidOperationException">Ended on another thread, or before a scope inside it.</exception>
-    public void Dispose()
+    private protected override void Free()
     {
-        if (ended)
-            return;
-        if (current != this || thread != Environment.CurrentManagedThreadId)
-            throw new InvalidOperationException("scopes must end on the thread that opened them, the innermost first");
-        ended = true;
-        current = parent;
         foreach (var tensor in members)
             if (ReferenceEquals(tensor.Owner, this))
                 tensor.Dispose();

@@ -1,14 +1,14 @@
 namespace Tessera;
 
 /// <summary>Suggestions for misspelt words.</summary>
-public static class Spelling
+internal static class Spelling
 {
     /// <summary>Candidates by their distance to a word, the nearest first.</summary>
-    public static IEnumerable<string> Nearest(string word, IEnumerable<string> candidates) =>
+    internal static IEnumerable<string> Nearest(string word, IEnumerable<string> candidates) =>
         candidates.OrderBy(other => Distance(word, other));
 
     /// <summary>The one candidate that is near enough to be a slip of the pen; null when none is.</summary>
-    public static string? Meant(string word, IEnumerable<string> candidates) =>
+    internal static string? Meant(string word, IEnumerable<string> candidates) =>
         Nearest(word, candidates).FirstOrDefault(other => Distance(word, other) <= Math.Max(2, word.Length / 3));
 
     // Levenshtein's distance by rows.

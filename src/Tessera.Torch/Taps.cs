@@ -5,14 +5,14 @@ namespace Tessera;
 /// <summary>
 /// Records intermediates of a model while it runs: the outputs of modules by their path (<c>blocks.3</c>), and the tensors that modules
 /// record themselves below that path (<c>blocks.3.attn.attention</c>). Only intermediates that match a pattern are computed and kept.
-/// A recording inside another does not stop the outer one.
+/// A recording inside another does not stop the outer one. The records stay when the recording ends.
 /// </summary>
 /// <example><code>
 /// using var taps = new Taps(model, "blocks.*");
 /// model.Call(images);
 /// var third = taps["blocks.3"];
 /// </code></example>
-public sealed class Taps : IDisposable
+public sealed class Taps : ThreadRegion
 {
     [ThreadStatic]
     private static Taps? current;
@@ -21,22 +21,27 @@ public sealed class Taps : IDisposable
     private readonly OrderedDictionary<string, Tensor> records = [];
     private readonly Regex[] patterns;
     private readonly string[] given;
-    private readonly Taps? outer = current;
     private readonly Scope? home = Scope.Current;
-    private readonly OwnThread thread = new("a recording of Taps");
-    private bool ended;
+    private Taps? outer;
 
     /// <summary>Starts recording on this thread.</summary>
     /// <param name="root">The module from which paths count.</param>
     /// <param name="patterns">Names to record; <c>*</c> stands for any text without a dot, <c>**</c> for any text.</param>
     public Taps(Module root, params string[] patterns)
+        : base("a recording of Taps")
     {
         given = patterns;
         this.patterns = Array.ConvertAll(patterns, Compile);
         foreach (var (name, module) in root.NamedModules())
             paths[module] = name;
-        current = this;
+        Begin();
     }
+
+    private protected override void Enter() => (outer, current) = (current, this);
+
+    private protected override void Leave() => current = outer;
+
+    private protected override bool IsInnermost => current == this;
 
     /// <summary>The active recording of this thread.</summary>
     internal static Taps? Current => current;
@@ -104,17 +109,6 @@ public sealed class Taps : IDisposable
         path.Length == 0 ? name
         : name.Length == 0 ? path
         : $"{path}.{name}";
-
-    /// <summary>Stops recording; the records stay.</summary>
-    /// <exception cref="InvalidOperationException">On another thread, or before a recording inside of it.</exception>
-    public void Dispose()
-    {
-        if (ended)
-            return;
-        thread.CheckEnd(current == this);
-        ended = true;
-        current = outer;
-    }
 
     private sealed class Silence : IDisposable
     {

@@ -12,7 +12,7 @@ public static unsafe partial class Torch
     /// <summary>Runs the body in a scope of its own and hands its result on.</summary>
     public static T Scope<T>(Func<T> body)
     {
-        using var scope = new Scope();
+        using var scope = Tessera.Scope.OfCall();
         return scope.Return(body());
     }
 
@@ -45,13 +45,16 @@ public static unsafe partial class Torch
     /// another core; null if they are not.
     /// </summary>
     /// <param name="core">The other core, as OpenBLAS names it.</param>
-    public static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
+    internal static string? BetterBlasCore(string core) => BlasCore.Unforced(core, BlasCore.Features.Here);
 
-    /// <summary>Threads that one operator spreads over.</summary>
+    /// <summary>
+    /// Threads that one operator spreads over, on every thread of the process. By default the least of the processors that affinity
+    /// allows, the quota of the control group and <c>OMP_NUM_THREADS</c>.
+    /// </summary>
     public static int Threads
     {
-        get => Imports.Threads();
-        set => Dispatcher.Check(Imports.SetThreads(value));
+        get => EngineThreads.Count;
+        set => EngineThreads.Count = value;
     }
 
     /// <summary>Threads between operators (asynchronous ones); can be set once, before the first is used.</summary>

@@ -38,7 +38,19 @@ public class TorchException : Exception
 }
 
 /// <summary>Shapes do not fit; the message lists the shapes of all tensors of the call.</summary>
-public sealed class ShapeException(string message) : TorchException(message);
+public sealed class ShapeException : TorchException
+{
+    /// <summary>Creates the exception with its message.</summary>
+    /// <param name="message">The shapes, and what would be right.</param>
+    public ShapeException(string message)
+        : base(message) { }
+
+    /// <summary>Creates the exception with a cause.</summary>
+    /// <param name="message">The shapes, and what would be right.</param>
+    /// <param name="inner">What went wrong.</param>
+    public ShapeException(string message, Exception inner)
+        : base(message, inner) { }
+}
 
 /// <summary>The engine could not allocate memory; the message says how much.</summary>
 public sealed class TorchOutOfMemoryException(string message) : TorchException(message);

@@ -14,7 +14,7 @@ public sealed class FeatureBank(BatchSource samples, Func<Batch, Tensor> feature
     private readonly List<long> indices = [];
 
     /// <summary>The samples.</summary>
-    internal IEnumerable<Batch> Batches => samples.Epoch(0);
+    internal IEnumerable<Batch> Batches(CancellationToken stop) => samples.Epoch(0, stop: stop);
 
     /// <summary>How many features there are.</summary>
     public int Count => labels.Count;

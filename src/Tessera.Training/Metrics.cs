@@ -1,3 +1,4 @@
+using System.Globalization;
 using Tessera.Data;
 
 namespace Tessera.Training;
@@ -67,7 +68,17 @@ public enum MetricFormat
 /// <param name="Name">As in <c>top-1</c>.</param>
 /// <param name="Value">Its value.</param>
 /// <param name="Format">How it is written.</param>
-public sealed record MetricRow(string Name, double Value, MetricFormat Format);
+public sealed record MetricRow(string Name, double Value, MetricFormat Format)
+{
+    /// <summary>Name and value for a log: <c>top-1 91.30 %</c>, <c>loss 0.3214</c>.</summary>
+    public string Describe() =>
+        Format switch
+        {
+            MetricFormat.Share => string.Create(CultureInfo.InvariantCulture, $"{Name} {100 * Value:0.00} %"),
+            MetricFormat.Count => string.Create(CultureInfo.InvariantCulture, $"{Name} {Value:0}"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"{Name} {Value:0.0000}"),
+        };
+}
 
 /// <summary>A figure that is drawn over the epochs.</summary>
 /// <param name="Title">Above the chart.</param>

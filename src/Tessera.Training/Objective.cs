@@ -96,7 +96,7 @@ public abstract class Objective(Module model) : Module
     }
 
     /// <summary>Whether an entry of the objective's state dict belongs to the model.</summary>
-    internal virtual bool IsOfModel(string name) => name.StartsWith($"{ModelName}.", StringComparison.Ordinal);
+    protected internal virtual bool IsOfModel(string name) => name.StartsWith($"{ModelName}.", StringComparison.Ordinal);
 }
 
 /// <summary>What is optimised at once, by an optimiser, clipping and a scaler of its own.</summary>

@@ -8,7 +8,7 @@ namespace Tessera.Training;
 /// <param name="Loss">Sum of the losses of the steps.</param>
 /// <param name="Parts">Sums of the named parts of the loss.</param>
 /// <param name="Scores">Scores of the samples by name, as fractions.</param>
-public sealed record StepMetrics(
+internal sealed record StepMetrics(
     int Steps,
     long Samples,
     double Loss,

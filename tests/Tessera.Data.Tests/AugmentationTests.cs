@@ -238,7 +238,16 @@ public class AugmentationTests
             {
                 var values = new List<float>();
                 foreach (
-                    var batch in new Loader(MadeUp.Noise(33, side: 12), pipeline, 8, seed: 4, shuffle: true, workers: workers).Epoch(1)
+                    var batch in new Loader(
+                        MadeUp.Noise(33, side: 12),
+                        pipeline,
+                        new(8)
+                        {
+                            Seed = 4,
+                            Shuffle = true,
+                            Workers = workers,
+                        }
+                    ).Epoch(1)
                 )
                     using (batch)
                     {
@@ -255,7 +264,7 @@ public class AugmentationTests
     public void Repeated_augmentation_gives_each_copy_its_own_draws()
     {
         var set = MadeUp.Noise(300, side: 8);
-        var loader = new Loader(set, new Pipeline([new RandomCrop(Pad: 4)]), 3, seed: 1, sampler: new RepeatedAugmentation(3));
+        var loader = new Loader(set, new Pipeline([new RandomCrop(Pad: 4)]), new(3) { Seed = 1, Sampler = new RepeatedAugmentation(3) });
         Assert.Equal(86, loader.StepsPerEpoch);
         var different = 0;
         foreach (var batch in loader.Epoch(0).Take(20))

@@ -14,7 +14,16 @@ public class ConcurrencyTests
     [InlineData(2)]
     public void Threads_that_enumerate_a_loader_each_get_all_its_batches(int workers)
     {
-        var loader = new Loader(MadeUp.Noise(23), new([]), 5, seed: 2, shuffle: true, workers: workers);
+        var loader = new Loader(
+            MadeUp.Noise(23),
+            new([]),
+            new(5)
+            {
+                Seed = 2,
+                Shuffle = true,
+                Workers = workers,
+            }
+        );
         int[][] Order() =>
             [
                 .. loader

@@ -69,7 +69,7 @@ public sealed class DenseTargetsTests
                     pixel = (byte)random.Next(1, 250);
                 var maps = new LabelMaps(names, 5, i => new(pixels[(i * height * width)..((i + 1) * height * width)], new(height, width)));
                 var set = new MemoryImages("set", "train", maps, pixels, 1, height, width);
-                var batch = new Loader(set, new(steps, raw), 5, seed, workers: 0).Epoch(0).Single();
+                var batch = new Loader(set, new(steps, raw), new(5) { Seed = seed, Workers = 0 }).Epoch(0).Single();
                 var (inputs, ids) = (batch.Inputs.ToArray<float>(), MaskTargets.Of(batch).Ids.ToArray<long>());
                 var (h, w) = ((int)batch.Inputs.Size(2), (int)batch.Inputs.Size(3));
                 Assert.Equal([5, h, w], MaskTargets.Of(batch).Ids.Shape.ToArray());
@@ -109,7 +109,7 @@ public sealed class DenseTargetsTests
                     minSize: 0
                 );
                 var set = new MemoryImages("set", "train", boxes, pixels, 1, height, width);
-                var batch = new Loader(set, new(steps, raw), 1, seed, workers: 0).Epoch(0).Single();
+                var batch = new Loader(set, new(steps, raw), new(1) { Seed = seed, Workers = 0 }).Epoch(0).Single();
                 var targets = BoxTargets.Of(batch);
                 var box = targets.Boxes.ToArray<float>();
                 var view = batch.Views[0].Images![0];
@@ -141,7 +141,9 @@ public sealed class DenseTargetsTests
         );
 
     private static Batch BatchOf(Annotations annotations, params Transform[] steps) =>
-        new Loader(new MemoryImages("set", "train", annotations, new byte[128], 1, 8, 8), new(steps, raw), 2, workers: 0).Epoch(0).Single();
+        new Loader(new MemoryImages("set", "train", annotations, new byte[128], 1, 8, 8), new(steps, raw), new(2) { Workers = 0 })
+            .Epoch(0)
+            .Single();
 
     [Fact]
     public void An_object_is_moved_clipped_and_dropped_with_all_that_belongs_to_it()
@@ -210,7 +212,7 @@ public sealed class DenseTargetsTests
             foreach (var (annotations, crop, kept) in new[] { (pixel, side, side), (pixel, 1, 1), (beside, 1, 0) })
             {
                 var set = new MemoryImages("set", "train", annotations, new byte[side * side], 1, side, side, raw);
-                var batch = new Loader(set, new([new CenterCrop(crop)]), 1, workers: 0).Epoch(0).Single();
+                var batch = new Loader(set, new([new CenterCrop(crop)]), new(1) { Workers = 0 }).Epoch(0).Single();
                 Assert.Equal(kept, BoxTargets.Of(batch).Boxes.Size(0));
             }
         }
@@ -232,7 +234,7 @@ public sealed class DenseTargetsTests
                     [],
                     [new RandAugment()],
                 ]),
-                1
+                new(1)
             )
         );
         Assert.Equal(
@@ -298,7 +300,7 @@ public sealed class DenseTargetsTests
         });
         var set = new FileImages("files", "train", [.. Enumerable.Range(0, 4).Select(i => folder[$"{i}.ppm"])], maps, new([0], [1 / 255f]));
         Transform[] steps = [new RandomResizedCrop(9, 0.2, 0.9, Interpolation: Interpolation.Nearest), new RandomHorizontalFlip()];
-        var batch = new Loader(set.Part([3, 1]), new(steps), 1, seed: 4, workers: 0).Epoch(0).First();
+        var batch = new Loader(set.Part([3, 1]), new(steps), new(1) { Seed = 4, Workers = 0 }).Epoch(0).First();
         Assert.Equal([3], read);
         var (inputs, ids) = (batch.Inputs.ToArray<float>()[..81], MaskTargets.Of(batch).Ids.ToArray<long>());
         var view = batch.Views[0].Images![0];
@@ -329,10 +331,12 @@ public sealed class DenseTargetsTests
                 .. new Loader(
                     new MemoryImages("set", "train", annotations, pixels, 1, 8, 8),
                     pipeline,
-                    4,
-                    shuffle: true,
-                    workers: 0,
-                    device: device
+                    new(4)
+                    {
+                        Shuffle = true,
+                        Workers = 0,
+                        Device = device,
+                    }
                 ).Epoch(0),
             ];
 

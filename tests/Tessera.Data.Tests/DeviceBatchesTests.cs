@@ -44,14 +44,16 @@ public class DeviceBatchesTests
             new(
                 set,
                 pipeline,
-                batch,
-                seed: 11,
-                shuffle: true,
-                dropLast: dropLast,
-                workers: 0,
-                sampler: sampler,
-                replica: replica,
-                device: place
+                new(batch)
+                {
+                    Seed = 11,
+                    Shuffle = true,
+                    DropLast = dropLast,
+                    Workers = 0,
+                    Sampler = sampler,
+                    Replica = replica ?? Replica.Single,
+                    Device = place,
+                }
             );
         var (expected, found) = (New(null), New(device));
         Assert.Equal(expected.StepsPerEpoch, found.StepsPerEpoch);
@@ -221,12 +223,17 @@ public class DeviceBatchesTests
         float[][] Run(int workers)
         {
             using var scope = new Scope();
-            return
-            [
-                .. new Loader(Images(41), pipeline, 6, seed: 2, shuffle: true, workers: workers, device: device)
-                    .Epoch(3, 2)
-                    .Select(batch => batch.Inputs.ToArray<float>()),
-            ];
+            return [.. new Loader(
+                    Images(41),
+                    pipeline,
+                    new(6)
+                    {
+                        Seed = 2,
+                        Shuffle = true,
+                        Workers = workers,
+                        Device = device,
+                    }
+                ).Epoch(3, 2).Select(batch => batch.Inputs.ToArray<float>())];
         }
         Assert.Equal(Run(0), Run(3));
     }
@@ -237,9 +244,7 @@ public class DeviceBatchesTests
         var loader = new Loader(
             Images(40),
             new([new RandomCrop(Pad: 2), new RandomErasing(1), new Mixup(Mode: MixMode.Elem), new CutMix()]),
-            8,
-            workers: 0,
-            device: device
+            new(8) { Workers = 0, Device = device }
         );
         var before = LiveTensors.Settled();
         foreach (var batch in loader.Epoch(0))
@@ -276,7 +281,7 @@ public class DeviceBatchesTests
         Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
         Assert.Equal(
             $"noise: {expected}",
-            Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), 2, device: device)).Message
+            Assert.Throws<DataException>(() => new Loader(Images(3), new([transform]), new(2) { Device = device })).Message
         );
     }
 

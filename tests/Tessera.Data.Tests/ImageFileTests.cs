@@ -128,7 +128,16 @@ public class ImageFileTests
 
         (float[] Values, ImageView[] Views) Run(Pipeline pipeline)
         {
-            using var batch = new Loader(set, pipeline, 6, seed: 3, shuffle: true, workers: 0).Epoch(2).Single();
+            using var batch = new Loader(
+                set,
+                pipeline,
+                new(6)
+                {
+                    Seed = 3,
+                    Shuffle = true,
+                    Workers = 0,
+                }
+            ).Epoch(2).Single();
             return (batch.Inputs.ToArray<float>(), [.. batch.Views[0].Images!]);
         }
     }

@@ -57,7 +57,17 @@ public class ImageFilesTests
         var runs = new[] { 0, 1, 4 }
             .Select(workers =>
             {
-                var loader = new Loader(set, Pipeline.Plain, 16, seed: 5, shuffle: true, workers: workers, unreadableLimit: 0.02);
+                var loader = new Loader(
+                    set,
+                    Pipeline.Plain,
+                    new(16)
+                    {
+                        Seed = 5,
+                        Shuffle = true,
+                        Workers = workers,
+                        UnreadableLimit = 0.02,
+                    }
+                );
                 var (indices, values) = (new List<int>(), new List<float>());
                 foreach (var batch in loader.Epoch(1))
                     using (batch)
@@ -88,7 +98,7 @@ public class ImageFilesTests
         using var folder = new TempFolder();
         for (var i = 0; i < 50; i++)
             folder.Write($"a/{i}.ppm", i < 12 ? [] : Ppm(1));
-        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, 10);
+        var loader = new Loader(Datasets.Open("image_folder", "train", folder.Path), Pipeline.Plain, new(10));
         var error = Assert.Throws<DataException>(() =>
         {
             foreach (var batch in loader.Epoch(0))
@@ -112,7 +122,16 @@ public class ImageFilesTests
         var ends = new[] { 0, 1, 4 }
             .Select(workers =>
             {
-                var loader = new Loader(set, Pipeline.Plain, 4, workers: workers, prefetch: 8, unreadableLimit: 0.05);
+                var loader = new Loader(
+                    set,
+                    Pipeline.Plain,
+                    new(4)
+                    {
+                        Workers = workers,
+                        Prefetch = 8,
+                        UnreadableLimit = 0.05,
+                    }
+                );
                 var listed = new List<string>();
                 var error = Assert.Throws<DataException>(() =>
                 {
@@ -139,10 +158,12 @@ public class ImageFilesTests
         var loader = new Loader(
             Datasets.Open("image_folder", "train", folder.Path),
             Pipeline.Plain,
-            2,
-            workers: 2,
-            unreadableLimit: 0.5,
-            replacement: Replacement.None
+            new(2)
+            {
+                Workers = 2,
+                UnreadableLimit = 0.5,
+                Replacement = Replacement.None,
+            }
         );
         var (shapes, indices) = (new List<string>(), new List<int>());
         foreach (var batch in loader.Epoch(0))
@@ -167,9 +188,7 @@ public class ImageFilesTests
         var loader = new Loader(
             Datasets.Open("image_folder", "train", folder.Path),
             Pipeline.Plain,
-            10,
-            workers: 0,
-            unreadableLimit: 0.999
+            new(10) { Workers = 0, UnreadableLimit = 0.999 }
         );
         Assert.Contains(
             "100 images in a row",
@@ -185,9 +204,9 @@ public class ImageFilesTests
         folder.Write("a/1.ppm", Ppm(1));
         folder.Write("a/2.ppm", Ppm(1, 7));
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
-        var error = Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 2, workers: 0).Epoch(0).First());
+        var error = Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, new(2) { Workers = 0 }).Epoch(0).First());
         Assert.Contains("add a crop or resize", error.Message, StringComparison.Ordinal);
-        using var batch = new Loader(set, new Pipeline([new EvaluationCrop(4)]), 2, workers: 0).Epoch(0).First();
+        using var batch = new Loader(set, new Pipeline([new EvaluationCrop(4)]), new(2) { Workers = 0 }).Epoch(0).First();
         Assert.Equal([2, 3, 4, 4], batch.Inputs.Shape.ToArray());
     }
 }

@@ -232,7 +232,7 @@ public sealed class ImageKindsTests : IDisposable
         var images = new FileImages("large", "test", [path], new Unlabelled(1));
         foreach (var first in new ImageTransform[] { new EvaluationCrop(32), new Resize(32), new Squash(32) })
         {
-            var loader = new Loader(images, new Pipeline([first]), 1, workers: 0, replacement: Replacement.Never);
+            var loader = new Loader(images, new Pipeline([first]), new(1) { Workers = 0, Replacement = Replacement.Never });
             loader.Epoch(0).First().Dispose();
             var before = GC.GetAllocatedBytesForCurrentThread();
             using var batch = loader.Epoch(0).First();
@@ -254,7 +254,7 @@ public sealed class ImageKindsTests : IDisposable
     public void The_error_of_a_single_image_reaches_who_asked_for_it()
     {
         var images = new FileImages("given", "test", [folder.Write("bad.png", [1, 2, 3])], new Unlabelled(1));
-        var loader = new Loader(images, Pipeline.Plain, 1, workers: 0, replacement: Replacement.Never);
+        var loader = new Loader(images, Pipeline.Plain, new(1) { Workers = 0, Replacement = Replacement.Never });
         Assert.Equal(
             $"{folder["bad.png"]}: not a JPEG, PNG, WebP, GIF, TIFF, BMP or PNM image",
             Assert.Throws<UnreadableImageException>(() => loader.Epoch(0).First()).Message

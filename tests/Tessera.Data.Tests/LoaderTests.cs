@@ -39,16 +39,60 @@ public class LoaderTests
             {
                 var ((workers, prefetch), (epoch, skip)) = draw;
                 var set = MadeUp.Noise(37);
-                var expected = Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: 0), epoch);
-                Same(expected, Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers, prefetch: prefetch), epoch));
-                Same(expected[skip..], Run(new Loader(set, augmented, 5, seed: 9, shuffle: true, workers: workers), epoch, skip));
+                var expected = Run(
+                    new Loader(
+                        set,
+                        augmented,
+                        new(5)
+                        {
+                            Seed = 9,
+                            Shuffle = true,
+                            Workers = 0,
+                        }
+                    ),
+                    epoch
+                );
+                Same(
+                    expected,
+                    Run(
+                        new Loader(
+                            set,
+                            augmented,
+                            new(5)
+                            {
+                                Seed = 9,
+                                Shuffle = true,
+                                Workers = workers,
+                                Prefetch = prefetch,
+                            }
+                        ),
+                        epoch
+                    )
+                );
+                Same(
+                    expected[skip..],
+                    Run(
+                        new Loader(
+                            set,
+                            augmented,
+                            new(5)
+                            {
+                                Seed = 9,
+                                Shuffle = true,
+                                Workers = workers,
+                            }
+                        ),
+                        epoch,
+                        skip
+                    )
+                );
             })
             .QuickCheckThrowOnFailure();
 
     [Fact]
     public void Every_sample_comes_once_per_epoch_in_another_order_each_time()
     {
-        var loader = new Loader(MadeUp.Numbered(100), Pipeline.Plain, 7, seed: 1, shuffle: true);
+        var loader = new Loader(MadeUp.Numbered(100), Pipeline.Plain, new(7) { Seed = 1, Shuffle = true });
         var orders = Enumerable.Range(0, 3).Select(epoch => Run(loader, epoch).SelectMany(batch => batch.Indices).ToArray()).ToArray();
         foreach (var order in orders)
             Assert.Equal(Enumerable.Range(0, 100), order.Order());
@@ -61,7 +105,16 @@ public class LoaderTests
     {
         foreach (
             var (inputs, labels, indices) in Run(
-                new Loader(MadeUp.Numbered(50, side: 2), Pipeline.Plain, 8, seed: 3, shuffle: true, workers: 3),
+                new Loader(
+                    MadeUp.Numbered(50, side: 2),
+                    Pipeline.Plain,
+                    new(8)
+                    {
+                        Seed = 3,
+                        Shuffle = true,
+                        Workers = 3,
+                    }
+                ),
                 0
             )
         )
@@ -80,7 +133,7 @@ public class LoaderTests
     [InlineData(0, 4, false, 0)]
     public void The_last_batch_is_smaller_or_left_out(int samples, int batch, bool dropLast, int steps)
     {
-        var loader = new Loader(MadeUp.Numbered(samples), Pipeline.Plain, batch, dropLast: dropLast);
+        var loader = new Loader(MadeUp.Numbered(samples), Pipeline.Plain, new(batch) { DropLast = dropLast });
         Assert.Equal(steps, loader.StepsPerEpoch);
         Assert.Equal(steps, Run(loader, 0).Count);
     }
@@ -88,7 +141,7 @@ public class LoaderTests
     [Fact]
     public void Live_tensors_return_to_where_they_were_in_scopes_and_by_disposal()
     {
-        var loader = new Loader(MadeUp.Numbered(64), Pipeline.Plain, 8, workers: 2);
+        var loader = new Loader(MadeUp.Numbered(64), Pipeline.Plain, new(8) { Workers = 2 });
         var before = LiveTensors.Settled();
         using (new Scope())
             foreach (var batch in loader.Epoch(0))
@@ -107,7 +160,7 @@ public class LoaderTests
     public void Leaving_early_stops_the_workers()
     {
         var set = new Counting(1000);
-        var loader = new Loader(set, Pipeline.Plain, 1, workers: 3, prefetch: 4);
+        var loader = new Loader(set, Pipeline.Plain, new(1) { Workers = 3, Prefetch = 4 });
         foreach (var batch in loader.Epoch(0))
         {
             batch.Dispose();
@@ -121,7 +174,7 @@ public class LoaderTests
     public void Workers_stay_within_the_prefetch_bound()
     {
         var set = new Counting(1000);
-        using var batches = new Loader(set, Pipeline.Plain, 1, workers: 2, prefetch: 5).Epoch(0).GetEnumerator();
+        using var batches = new Loader(set, Pipeline.Plain, new(1) { Workers = 2, Prefetch = 5 }).Epoch(0).GetEnumerator();
         for (var taken = 1; taken <= 3; taken++)
         {
             // With a batch taken, there is room for another.
@@ -138,7 +191,7 @@ public class LoaderTests
     [Fact]
     public void An_error_in_a_worker_reaches_the_consumer_at_its_batch()
     {
-        var loader = new Loader(new Counting(40, failing: 17), Pipeline.Plain, 5, workers: 3);
+        var loader = new Loader(new Counting(40, failing: 17), Pipeline.Plain, new(5) { Workers = 3 });
         var seen = 0;
         var error = Assert.Throws<DataException>(() =>
         {
@@ -160,7 +213,18 @@ public class LoaderTests
     public void Processes_share_every_batch_and_mix_it_as_one_process_does(int processes, int batch)
     {
         var pipeline = new Pipeline([new RandomShift(1), new Mixup(Mode: MixMode.Elem), new CutMix(), new LabelSmoothing()]);
-        Loader New(Replica? replica) => new(MadeUp.Numbered(31), pipeline, batch, seed: 5, shuffle: true, workers: 0, replica: replica);
+        Loader New(Replica? replica) =>
+            new(
+                MadeUp.Numbered(31),
+                pipeline,
+                new(batch)
+                {
+                    Seed = 5,
+                    Shuffle = true,
+                    Workers = 0,
+                    Replica = replica ?? Replica.Single,
+                }
+            );
         var whole = Read(New(null));
         var parts = Enumerable.Range(0, processes).Select(rank => Read(New(new Replica(rank, processes)))).ToArray();
         foreach (var (number, expected) in whole.Index())
@@ -210,12 +274,12 @@ public class LoaderTests
         var set = MadeUp.Numbered(3);
         Assert.Contains(
             "batch size 0",
-            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 0)).Message,
+            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, new(0))).Message,
             StringComparison.Ordinal
         );
         Assert.Contains(
             "3 batches",
-            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, 1).Epoch(0, 4)).Message,
+            Assert.Throws<DataException>(() => new Loader(set, Pipeline.Plain, new(1)).Epoch(0, 4)).Message,
             StringComparison.Ordinal
         );
     }

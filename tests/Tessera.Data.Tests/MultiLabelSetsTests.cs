@@ -87,7 +87,7 @@ public sealed class MultiLabelSetsTests : IDisposable
         Assert.Equal(["car", "cat", "dog"], set.ClassNames);
         Assert.Equal(["a.ppm: cat, dog", "sub/b.ppm: ", "c.ppm: car"], Samples(set));
         using var scope = new Scope();
-        var batch = new Loader(set, new([], new Normalization([0], [1 / 255f])), 3, workers: 0).Epoch(0).Single();
+        var batch = new Loader(set, new([], new Normalization([0], [1 / 255f])), new(3) { Workers = 0 }).Epoch(0).Single();
         Assert.Equal([0, 1, 1, 0, 0, 0, 1, 0, 0], MultiLabelTargets.Of(batch).Hot.ToArray<float>());
         Assert.Equal([0, 1, 2], batch.Inputs.Mean([1, 2, 3]).ToArray<float>().Select(value => Math.Round(value)));
     }

@@ -20,7 +20,7 @@ public sealed class MultiLabelTests
     {
         using var scope = new Scope();
         var set = Set([2, 0], [], [1], [0, 1, 2]);
-        var batch = new Loader(set, Pipeline.Plain, 4, workers: 0).Epoch(0).Single();
+        var batch = new Loader(set, Pipeline.Plain, new(4) { Workers = 0 }).Epoch(0).Single();
         var targets = MultiLabelTargets.Of(batch);
         Assert.Equal((4, DType.Float32), (targets.Count, targets.Hot.DType));
         Assert.Equal([1, 0, 1, 0, 0, 0, 0, 1, 0, 1, 1, 1], targets.Hot.ToArray<float>());
@@ -121,7 +121,7 @@ public sealed class MultiLabelTests
                 // An image is its own number: the mean of what it is mixed to tells the share.
                 var pixels = Enumerable.Range(0, 9).SelectMany(i => Enumerable.Repeat((byte)(i * 20), 4)).ToArray();
                 var set = new MemoryImages("set", "train", new MultiLabels(names, labels), pixels, 1, 2, 2);
-                var batch = new Loader(set, pipeline, 9, seed: (ulong)seed, workers: 0).Epoch(0).Single();
+                var batch = new Loader(set, pipeline, new(9) { Seed = (ulong)seed, Workers = 0 }).Epoch(0).Single();
                 var (inputs, hot) = (batch.Inputs.ToArray<float>(), MultiLabelTargets.Of(batch).Hot.ToArray<float>());
                 for (var i = 0; i < 9; i++)
                 {
@@ -152,7 +152,7 @@ public sealed class MultiLabelTests
                 ]
             )
         );
-        var loader = new Loader(new EncodedText(texts, Vocabulary.Build(texts.Texts), 4), Pipeline.Plain, 2, workers: 0);
+        var loader = new Loader(new EncodedText(texts, Vocabulary.Build(texts.Texts), 4), Pipeline.Plain, new(2) { Workers = 0 });
         Assert.Equal([1, 0, 0, 0, 1, 1], MultiLabelTargets.Of(loader.Epoch(0).Single()).Hot.ToArray<float>());
     }
 }

@@ -125,7 +125,7 @@ public class SetsTests
         var source = new TextDataset("made up", "train", ["The cat, the dog.", "The bird's", ""], new ClassLabels(["a", "b"], [0, 1, 1]));
         var vocabulary = Vocabulary.Build(source.Texts);
         Assert.Equal(["<unk>", "<pad>", "the", ",", ".", "bird's", "cat", "dog"], vocabulary.Words);
-        var loader = new Loader(new EncodedText(source, vocabulary, 4), Pipeline.Plain, 3, workers: 1);
+        var loader = new Loader(new EncodedText(source, vocabulary, 4), Pipeline.Plain, new(3) { Workers = 1 });
         using var batch = loader.Epoch(0).Single();
         Assert.Equal([3, 4], batch.Inputs.Shape.ToArray());
         Assert.Equal([2, 6, 3, 2, 2, 5, 1, 1, 0, 1, 1, 1], batch.Inputs.ToArray<long>());

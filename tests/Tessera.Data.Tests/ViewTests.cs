@@ -14,7 +14,19 @@ public sealed class ViewTests
     private static readonly Transform[] second = [new RandomCrop(Pad: 1, Size: 5), new RandomVerticalFlip()];
 
     private static Batch[] Batches(Dataset set, Pipeline pipeline, int workers = 0, Replica? replica = null) =>
-        [.. new Loader(set, pipeline, 5, seed: 3, shuffle: true, workers: workers, replica: replica).Epoch(1)];
+        [
+            .. new Loader(
+                set,
+                pipeline,
+                new(5)
+                {
+                    Seed = 3,
+                    Shuffle = true,
+                    Workers = workers,
+                    Replica = replica ?? Replica.Single,
+                }
+            ).Epoch(1),
+        ];
 
     [Fact]
     public void Each_view_is_drawn_by_itself_and_the_first_is_that_of_a_pipeline_with_one_view()
@@ -82,10 +94,12 @@ public sealed class ViewTests
                     ],
                     raw
                 ),
-                5,
-                seed: 3,
-                workers: 0,
-                unreadableLimit: 0.1
+                new(5)
+                {
+                    Seed = 3,
+                    Workers = 0,
+                    UnreadableLimit = 0.1,
+                }
             ).Epoch(0)
         )
         {
@@ -129,8 +143,7 @@ public sealed class ViewTests
                             [],
                             [],
                         ]),
-                        2,
-                        device: Device.Cpu
+                        new(2) { Device = Device.Cpu }
                     )
                 )
                 .Message
@@ -144,12 +157,12 @@ public sealed class ViewTests
         var set = new MemoryImages("plain", "train", new Unlabelled(10), new byte[10 * 4], 1, 2, 2).Part([2, 3, 5, 7]);
         Assert.Equal((4, 4), (set.Count, set.Annotations.Count));
         Assert.Empty(set.ClassNames);
-        var batch = new Loader(set, Pipeline.Plain, 3, workers: 0).Epoch(0).First();
+        var batch = new Loader(set, Pipeline.Plain, new(3) { Workers = 0 }).Epoch(0).First();
         Assert.Equal(new NoTargets(3), batch.Targets);
         Assert.Equal(new NoTargets(2), batch.Slice(1, 2).Targets);
         Assert.Equal(
             "plain: augment mixes or smooths targets, but the samples have no labels that could be mixed or smoothed",
-            Assert.Throws<DataException>(() => new Loader(set, new([new LabelSmoothing()]), 3)).Message
+            Assert.Throws<DataException>(() => new Loader(set, new([new LabelSmoothing()]), new(3))).Message
         );
         Assert.Equal(2, StratifiedSampling.Draw(set, 2, 1).Length);
         Assert.Contains("one class per sample", Assert.Throws<DataException>(() => ClassLabels.Of(set)).Message, StringComparison.Ordinal);

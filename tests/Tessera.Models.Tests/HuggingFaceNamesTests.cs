@@ -122,7 +122,7 @@ public class HuggingFaceNamesTests
             Add(state, Renamed(name, table, type, network), tensor);
         Assert.Contains(state.Keys, name => name.StartsWith(network, StringComparison.Ordinal));
 
-        var report = Pretrained.Load(target, state, new());
+        var report = target.Load(state);
 
         Assert.Contains("transformers", Assert.Single(report.Notes), StringComparison.Ordinal);
         foreach (var (name, tensor) in source.StateDict())

@@ -73,7 +73,7 @@ public class PitTests : LiveTensors
         }
         Assert.NotEqual(source.StateDict().Keys, state.Keys);
         var target = new Pit(config);
-        Pretrained.Load(target, state, new());
+        target.Load(state);
         Assert.All(source.StateDict(), e => Assert.True(target.StateDict()[e.Key].Equal(e.Value), e.Key));
     }
 
@@ -83,7 +83,7 @@ public class PitTests : LiveTensors
         using var scope = Torch.Scope();
         var config = Small;
         var (small, large) = (new Pit(config), new Pit(config with { ImageSize = (56, 64) }));
-        Pretrained.Load(large, new OrderedDictionary<string, Tensor>(small.StateDict()), new());
+        large.Load(new OrderedDictionary<string, Tensor>(small.StateDict()));
         small.Resize(56, 64);
         small.Eval();
         large.Eval();

@@ -38,7 +38,7 @@ public class PretrainedTests
         using var folder = new TempFolder();
         var (source, target) = (Transformer(), Transformer());
         Checkpoint.SaveSafetensors(folder["w.safetensors"], Prefixed(source, prefix).ToCheckpoint());
-        var report = Pretrained.Load(target, folder["w.safetensors"]);
+        var report = target.Load(folder["w.safetensors"]);
         AssertEqual(source, target);
         // What wrappers of PyTorch add is no choice.
         var wrappers = prefix.Replace("module.", "", StringComparison.Ordinal).Replace("_orig_mod.", "", StringComparison.Ordinal);
@@ -58,9 +58,9 @@ public class PretrainedTests
         foreach (var (name, tensor) in Prefixed(second, "teacher."))
             state.Add(name, tensor);
         Checkpoint.SaveSafetensors(folder["w.safetensors"], state.ToCheckpoint());
-        var error = Assert.Throws<StateDictException>(() => Pretrained.Load(target, folder["w.safetensors"]));
+        var error = Assert.Throws<StateDictException>(() => target.Load(folder["w.safetensors"]));
         Assert.Contains("student. or teacher.", error.Message, StringComparison.Ordinal);
-        Pretrained.Load(target, folder["w.safetensors"], new() { Find = new() { Only = "teacher." } });
+        target.Load(folder["w.safetensors"], new() { Find = new() { Only = "teacher." } });
         AssertEqual(second, target);
     }
 
@@ -68,7 +68,7 @@ public class PretrainedTests
     public void A_mismatch_is_told_by_counts_and_the_first_names()
     {
         using var scope = new Scope();
-        var error = Assert.Throws<StateDictException>(() => Pretrained.Load(Net(), Prefixed(Transformer(), ""), new()));
+        var error = Assert.Throws<StateDictException>(() => Net().Load(Prefixed(Transformer(), "")));
         Assert.InRange(error.Message.Length, 50, 800);
         Assert.Matches(@"\d+ missing: .+ and \d+ more", error.Message);
         Assert.Equal(Net().StateDict().Count, error.Report.Missing.Count);
@@ -84,7 +84,7 @@ public class PretrainedTests
             folder["old.safetensors"],
             source.StateDict().Where(entry => !entry.Key.EndsWith("num_batches_tracked", StringComparison.Ordinal)).ToCheckpoint()
         );
-        Assert.Empty(Pretrained.Load(target, folder["old.safetensors"]).Notes);
+        Assert.Empty(target.Load(folder["old.safetensors"]).Notes);
         AssertEqual(source, target);
     }
 
@@ -94,7 +94,7 @@ public class PretrainedTests
     public void A_fresh_classifier_is_said(int classes, string note)
     {
         using var scope = new Scope();
-        var report = Pretrained.Load(Transformer(), Prefixed(Transformer(classes), ""), new() { ReplaceHead = true });
+        var report = Transformer().Load(Prefixed(Transformer(classes), ""), new() { ReplaceHead = true });
         Assert.Contains(note, Assert.Single(report.Notes), StringComparison.Ordinal);
     }
 
@@ -102,7 +102,7 @@ public class PretrainedTests
     public void A_classifier_that_the_model_does_not_have_is_said_to_be_left_out()
     {
         using var scope = new Scope();
-        var report = Pretrained.Load(Transformer(0), Prefixed(Transformer(), ""), new() { ReplaceHead = true });
+        var report = Transformer(0).Load(Prefixed(Transformer(), ""), new() { ReplaceHead = true });
         Assert.Contains("left out", Assert.Single(report.Notes), StringComparison.Ordinal);
     }
 
@@ -129,11 +129,11 @@ public class PretrainedTests
             System.Text.Json.JsonSerializer.Serialize(new { metadata = new { total_size = 1 }, weight_map = map })
         );
         File.WriteAllText(folder["config.json"], "{}");
-        Pretrained.Load(target, file.Length == 0 ? folder.Path : folder[file]);
+        target.Load(file.Length == 0 ? folder.Path : folder[file]);
         AssertEqual(source, target);
 
         File.Delete(folder["model-00002-of-00002.safetensors"]);
-        var error = Assert.Throws<UnsupportedCheckpointException>(() => Pretrained.Load(target, folder["model.safetensors.index.json"]));
+        var error = Assert.Throws<UnsupportedCheckpointException>(() => target.Load(folder["model.safetensors.index.json"]));
         Assert.Contains("model-00002-of-00002.safetensors", error.Message, StringComparison.Ordinal);
     }
 

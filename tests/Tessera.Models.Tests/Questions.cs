@@ -22,6 +22,7 @@ internal static class Questions
         Trains(model, input, Reduced.IsDense(name));
         model.Eval();
         Predicts(model, input);
+        RefusesWhatItCannotTake(model, device);
         Describes(model, input);
         Explains(model, input);
         SavesAndLoads(name, model, input);
@@ -85,6 +86,85 @@ internal static class Questions
         if (model is not (LvVit or DynamicVit { Options.DenseHead: true } or Sret))
             Near.Equal(logits, head, 1e-4);
         Assert.Equal(logits.Shape, head.Shape);
+    }
+
+    private static void RefusesWhatItCannotTake(Backbone model, Device device)
+    {
+        var right = $"[B, {string.Join(", ", model.InputShape)}]";
+        var (channels, height, width) = (model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+        Tensor[] wrong = model.TakesImages
+            ?
+            [
+                Torch.Zeros([1, channels + 1, height, width], device: device),
+                Torch.Zeros([1, 1, height, width], device: device),
+                Torch.Zeros([channels, height, width], device: device),
+                Torch.Zeros([2, 10], device: device),
+                Torch.Zeros([1, channels, 1, height, width], device: device),
+                Torch.Zeros([1, channels, 0, width], device: device),
+                Torch.Zeros([1, channels, height, width], DType.UInt8, device: device),
+                Torch.Zeros([1, channels, height, width], DType.Int64, device: device),
+            ]
+            :
+            [
+                Torch.Zeros([1, height], device: device),
+                Torch.Zeros([height], DType.Int64, device: device),
+                Torch.Zeros([1, 0], DType.Int64, device: device),
+                Torch.Zeros([1, 3, height, height], device: device),
+            ];
+        foreach (var (_, ask) in Ways(model))
+        foreach (var given in wrong)
+            IsRefusal(Assert.Throws<ShapeException>(() => ask(given)), given);
+
+        // Sizes that no layer was made for: an answer that is a number, or the same sentence.
+        (long, long)[] sizes = model.TakesImages ? [(1, 1), (2, 3), (height + 1, width + 3)] : [(1, 0), (2, 0), (height + 1, 0)];
+        foreach (var (rows, columns) in sizes)
+        {
+            var given = model.TakesImages
+                ? Torch.Ones([1, channels, rows, columns], device: device)
+                : Torch.Full([1, rows], 2, DType.Int64, device: device);
+            foreach (var (name, ask) in Ways(model))
+                try
+                {
+                    var answer = ask(given);
+                    if (name is "logits" or "outputs")
+                    {
+                        Assert.Equal(new Shape(1, Reduced.Classes), answer!.Shape);
+                        Assert.True(answer.Isfinite().All().ToDouble() == 1, $"{name} of {given.Shape} are no numbers");
+                    }
+                }
+                catch (ShapeException refusal)
+                {
+                    IsRefusal(refusal, given);
+                }
+        }
+
+        void IsRefusal(ShapeException refusal, Tensor given)
+        {
+            Assert.StartsWith($"{model.GetType().Name} takes ", refusal.Message, StringComparison.Ordinal);
+            Assert.Contains(right, refusal.Message, StringComparison.Ordinal);
+            Assert.Contains(given.Shape.ToString(), refusal.Message, StringComparison.Ordinal);
+            Assert.DoesNotContain("\n", refusal.Message, StringComparison.Ordinal);
+        }
+    }
+
+    private static IEnumerable<(string Name, Func<Tensor, Tensor?> Ask)> Ways(Backbone model)
+    {
+        return
+        [
+            ("logits", model.Call),
+            ("outputs", x => model.Run(new(x)).Logits),
+            ("features", model.ForwardFeatures),
+            ("blocks", x => model.ForwardIntermediates(x)[0]),
+            ("maps", x => model.ForwardFeatureMaps(x)[0].Map),
+            ("attention", x => model.AttentionMaps(x).Values.FirstOrDefault()),
+            .. model.TakesImages ? [("insights", Explained)] : Array.Empty<(string, Func<Tensor, Tensor?>)>(),
+        ];
+
+        Tensor? Explained(Tensor image)
+        {
+            model.Explain(image);
+            return null;
+        }
     }
 
     private static void Describes(Backbone model, Tensor input)
@@ -155,7 +235,7 @@ internal static class Questions
         Assert.All(model.ClassifierNames, classifier => Assert.Contains(classifier, state.Keys));
         Checkpoint.SaveSafetensors(folder["model.safetensors"], state.ToCheckpoint());
         var other = Reduced.Create(name);
-        Pretrained.Load(other, folder["model.safetensors"]);
+        other.Load(folder["model.safetensors"]);
         other.To(input.Device);
         other.Eval();
         Near.Identical(Logits(model, input), Logits(other, input));

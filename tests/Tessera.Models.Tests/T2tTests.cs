@@ -45,7 +45,7 @@ public class T2tTests
         model.Eval();
         var before = model.StateDict()["pos_embed"].Slice(1, 0, 1).Clone();
         Assert.Contains(
-            "48 x 48",
+            "[1, 3, 48, 48]",
             Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 48, 48]))).Message,
             StringComparison.Ordinal
         );

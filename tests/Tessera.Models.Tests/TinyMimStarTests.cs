@@ -37,7 +37,7 @@ public class TinyMimStarTests
         var table = Torch.Randn([15, 3]);
         state["blocks.1.attn.relative_position_bias_table"] = table;
         state["blocks.0.attn.relative_position_index"] = Torch.Zeros([6, 6]);
-        Pretrained.Load(large, state, new());
+        large.Load(state);
         Near.Equal(table.Slice(0, 9), large.StateDict()["blocks.1.attn.relative_position_bias_table"].Slice(0, 25), 0);
         Assert.Equal(new Shape(2, 5), large.Call(Torch.Randn([2, 3, 12, 12])).Shape);
     }

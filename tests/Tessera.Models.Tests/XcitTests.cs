@@ -99,7 +99,7 @@ public class XcitTests
             }
         }
         var target = new Xcit(Small);
-        Pretrained.Load(target, state, new());
+        target.Load(state);
         Assert.All(source.StateDict(), e => Assert.True(target.StateDict()[e.Key].Equal(e.Value), e.Key));
     }
 

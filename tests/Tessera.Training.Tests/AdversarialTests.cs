@@ -59,17 +59,19 @@ public sealed partial class AdversarialTests
         Torch.Seed(5);
         var duel = new Duel(new(2, 2), every);
         OptimizerOptions[] how = [new AdamWOptions(generatorRate), new SgdOptions(criticRate)];
-        var setup = new TrainingSetup(
-            duel,
+        var setup = new TrainingSetup
+        {
+            Objective = duel,
+            Phases =
             [
                 .. duel.Phases.Zip(how, (phase, optimizer) =>
-                    new PhaseSetup(phase, optimizer.Create(duel, phase), optimizer.Lr) { Scaler = new GradientScaler(4, interval: 3) }
+                    new PhaseSetup(phase, optimizer.Create(duel, phase)) { Scaler = new GradientScaler(4, interval: 3) }
                 ),
             ],
-            new CosineOptions(2, 0.5),
-            Points(),
-            options ?? new(Seed: 5, LogEvery: 1)
-        );
+            Schedule = new CosineOptions(2, 0.5),
+            Data = Points(),
+            Options = options ?? new(Seed: 5, LogEvery: 1),
+        };
         return (new(setup, folder is null ? null : new RunFolder(folder), report), duel, setup);
     }
 

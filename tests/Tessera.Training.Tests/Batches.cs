@@ -9,7 +9,8 @@ internal sealed class FunctionSource(int steps, Func<int, int, IEnumerable<Batch
 {
     public override int StepsPerEpoch => steps;
 
-    public override IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0) => batches(epoch, skipBatches);
+    public override IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0, CancellationToken stop = default) =>
+        batches(epoch, skipBatches);
 }
 
 internal static class Batches
@@ -42,7 +43,7 @@ internal static class Phases
         Func<GradientScaler?>? scaler = null
     ) =>
         [
-            .. objective.Phases.Select(phase => new PhaseSetup(phase, how.Create(objective, phase), how.Lr)
+            .. objective.Phases.Select(phase => new PhaseSetup(phase, how.Create(objective, phase))
             {
                 Scaler = scaler?.Invoke(),
                 ClipGrad = options?.ClipGrad,

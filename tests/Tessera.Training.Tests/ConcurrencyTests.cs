@@ -97,7 +97,14 @@ public sealed class ConcurrencyTests
         var model = new TinyModel();
         model.RequireGrad(false);
         var method = new Supervised(model, 0.1);
-        var setup = new TrainingSetup(method, Phases.Of(method, new AdamWOptions(1e-3)), new CosineOptions(1), Tiny.Source(), Tiny.Options);
+        var setup = new TrainingSetup
+        {
+            Objective = method,
+            Phases = Phases.Of(method, new AdamWOptions(1e-3)),
+            Schedule = new CosineOptions(1),
+            Data = Tiny.Source(),
+            Options = Tiny.Options,
+        };
         Assert.Contains(
             "there is nothing to learn",
             Assert.Throws<RunException>(() => new Trainer(setup)).Message,

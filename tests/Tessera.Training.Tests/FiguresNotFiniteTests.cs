@@ -41,14 +41,13 @@ public sealed class FiguresNotFiniteTests
         var options = Tiny.Options with { Ema = null };
         ClassificationEvaluator Evaluator() =>
             new(TinyModel.Labels, predict: batch => Torch.Full([batch.Count, TinyModel.Labels], double.NaN));
-        var setup = new TrainingSetup(
-            method,
-            Phases.Of(method, new AdamWOptions(1e-2), options, () => null),
-            new CosineOptions(1, 0),
-            Tiny.Source(),
-            options
-        )
+        var setup = new TrainingSetup
         {
+            Objective = method,
+            Phases = Phases.Of(method, new AdamWOptions(1e-2), options, () => null),
+            Schedule = new CosineOptions(1, 0),
+            Data = Tiny.Source(),
+            Options = options,
             Test = Tiny.Source(3),
             Evaluator = Evaluator,
         };

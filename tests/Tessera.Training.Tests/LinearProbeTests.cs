@@ -15,7 +15,7 @@ public sealed class LinearProbeTests
         student.Train();
         var method = new LinearProbe(student);
         var before = student.StateDict().ToDictionary(e => e.Key, e => e.Value.ToBytes());
-        var optimizer = new LarsOptions(Lr: 0.5, WeightDecay: 0, Form: Optim.LarsForm.Moco).Optimizer(method);
+        var optimizer = new LarsOptions(LearningRate: 0.5, WeightDecay: 0, Form: Optim.LarsForm.Moco).Optimizer(method);
         Assert.Equal(["objective.head.weight", "objective.head.bias"], optimizer.Groups.SelectMany(g => g.Parameters).Select(p => p.Name));
         foreach (var batch in Small.Source().Epoch(0))
         {

@@ -133,7 +133,7 @@ public sealed class MaskedModelingTests
         state.Add("mask_token", Torch.Zeros([1, 1, 8]));
         state.Add("decoder_embed.weight", Torch.Zeros([8, 24]));
         var classifier = new Vit(encoder.Options with { Pool = "avg", Classes = 5 });
-        var report = Pretrained.Load(classifier, state, new() { ReplaceHead = true });
+        var report = classifier.Load(state, new() { ReplaceHead = true });
         Assert.Equal(["head.weight", "head.bias"], report.ReplacedHead);
         Near.Equal(encoder.Transformer[1].Qkv.Weight, classifier.Transformer[1].Qkv.Weight, 0);
     }

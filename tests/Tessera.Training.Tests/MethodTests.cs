@@ -48,13 +48,14 @@ public sealed class MethodTests : IDisposable
         using var scope = new Scope();
         double? Passes(Objective method, double? sam)
         {
-            var setup = new TrainingSetup(
-                method,
-                Phases.Of(method, new AdamWOptions(1e-3)),
-                new CosineOptions(1),
-                Small.Source(),
-                new(Sam: sam is { } rho ? new(rho) : null)
-            );
+            var setup = new TrainingSetup
+            {
+                Objective = method,
+                Phases = PhaseSetup.Of(method, new AdamWOptions(1e-3)),
+                Schedule = new CosineOptions(1),
+                Data = Small.Source(),
+                Options = new(Sam: sam is { } rho ? new(rho) : null),
+            };
             using var trainer = new Trainer(setup);
             return trainer.ForwardPasses;
         }

@@ -152,7 +152,14 @@ internal static class Methods
         var method = create(model, labels);
         method.To(device);
         var phases = Phases.Of(method, new AdamWOptions(3e-3), options);
-        var setup = new TrainingSetup(method, phases, new CosineOptions(epochs), Small.Source(side), options);
+        var setup = new TrainingSetup
+        {
+            Objective = method,
+            Phases = phases,
+            Schedule = new CosineOptions(epochs),
+            Data = Small.Source(side),
+            Options = options,
+        };
         return (new(setup, run is null ? null : new RunFolder(run), report), model, method, phases[0].Optimizer);
     }
 }

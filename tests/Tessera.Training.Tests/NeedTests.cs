@@ -6,7 +6,7 @@ namespace Tessera.Training.Tests;
 [Collection("engine")]
 public sealed class NeedTests
 {
-    private static readonly RecipeParts plain = new([new RandomHorizontalFlip()], 1, 0, false);
+    private static readonly NeedContext plain = new([new RandomHorizontalFlip()], 1, 0, false);
 
     [Fact]
     public void Each_need_refuses_with_its_reason()
@@ -27,7 +27,7 @@ public sealed class NeedTests
         Assert.StartsWith("augment must have 2 views, not 1: { views: ", new Need.Views(2).Unmet(plain), StringComparison.Ordinal);
         Assert.Null(new Need.Views(2).Unmet(plain with { Views = 2 }));
 
-        static void Refuses(Need need, RecipeParts parts, string reason)
+        static void Refuses(Need need, NeedContext parts, string reason)
         {
             Assert.Null(need.Unmet(plain));
             Assert.Equal(reason, need.Unmet(parts));

@@ -79,6 +79,33 @@ public sealed class PreparationTests : IDisposable
         Assert.Equal(Published(Preprocessing.ImageNet), Published(null));
     }
 
+    [Fact]
+    public void By_code_an_image_is_prepared_bit_for_bit_as_prediction_prepares_it()
+    {
+        Preprocessing[] all =
+        [
+            new([0.4, 0.5, 0.6], [0.2, 0.25, 0.3], 0.8, "bicubic"),
+            Preprocessing.ImageNet,
+            Preprocessing.Cifar10,
+            Preprocessing.Half with
+            {
+                Interpolation = "bilinear",
+            },
+            Preprocessing.Half with
+            {
+                Interpolation = "nearest",
+            },
+        ];
+        using var image = Image.Open(file);
+        Assert.All(all, preprocessing =>
+        {
+            var prepared = image.ToTensor(preprocessing, 32);
+            Assert.Equal([1, 3, 32, 32], prepared.Shape);
+            Assert.Equal(Published(preprocessing), prepared.ToArray<float>());
+        });
+        Assert.Throws<ArgumentOutOfRangeException>(() => image.ToTensor(Preprocessing.Half, 0));
+    }
+
     [Theory]
     [InlineData(32, 32)]
     [InlineData(70, 90)]
@@ -93,7 +120,7 @@ public sealed class PreparationTests : IDisposable
         var ofEvaluation = task.EvaluationPipeline(model, facts, given, task.FactsOf(measured));
         var ofPrediction = new ModelBundle(model, new(Name, new(), task, facts, given, Precision.Fp32), "weights").Read([file]);
         Assert.Equal(
-            new Loader(measured, ofEvaluation, 1, workers: 0).Epoch(0).Single().Inputs.ToArray<float>(),
+            new Loader(measured, ofEvaluation, new(1) { Workers = 0 }).Epoch(0).Single().Inputs.ToArray<float>(),
             ofPrediction.Single().Read().Inputs.ToArray<float>()
         );
     }

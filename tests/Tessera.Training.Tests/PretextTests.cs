@@ -57,7 +57,7 @@ public sealed class PretextTests : IDisposable
     {
         public override int StepsPerEpoch => Samples / size;
 
-        public override IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0) =>
+        public override IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0, CancellationToken stop = default) =>
             Enumerable.Range(skipBatches, StepsPerEpoch - skipBatches).Select(step => All().Slice(step * size, size));
     }
 
@@ -233,8 +233,8 @@ public sealed class PretextTests : IDisposable
             var refused in new Action[]
             {
                 () => BundleMeasurement.OfRun(Run("a"), bundle, new()),
-                () => bundle.Predict(new("x", () => throw new InvalidOperationException("never read"))),
-                () => bundle.Explain(new("x", () => throw new InvalidOperationException("never read"))),
+                () => bundle.Predict(new GivenSample("x", () => throw new InvalidOperationException("never read"))),
+                () => bundle.Explain(new GivenSample("x", () => throw new InvalidOperationException("never read"))),
                 () => new TeacherOptions(Run: Run("a")).Create(new(bundle.Model, Device.Cpu)),
             }
         )

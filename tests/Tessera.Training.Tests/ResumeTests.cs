@@ -96,11 +96,13 @@ public sealed class ResumeTests
         return new(
             images,
             new([new RandomShift(1), new RandomHorizontalFlip()]),
-            Tiny.BatchSize,
-            5,
-            shuffle: true,
-            dropLast: true,
-            workers: workers
+            new(Tiny.BatchSize)
+            {
+                Seed = 5,
+                Shuffle = true,
+                DropLast = true,
+                Workers = workers,
+            }
         );
     }
 

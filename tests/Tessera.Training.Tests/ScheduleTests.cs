@@ -5,7 +5,7 @@ public sealed class ScheduleTests
     [Fact]
     public void The_shifted_cosine_rises_over_the_warm_up_and_falls_to_the_minimum()
     {
-        var schedule = new CosineOptions(5, 0.5, MinLr: 1e-5);
+        var schedule = new CosineOptions(5, 0.5, MinLearningRate: 1e-5);
         double At(long step) => schedule.LearningRate(1e-3, step, 100);
         Assert.Equal(1e-3 / 50, At(0), 1e-12);
         Assert.Equal(1e-3, At(49), 1e-12);
@@ -61,7 +61,7 @@ public sealed class ScheduleTests
     [Fact]
     public void The_rise_of_a_step_schedule_multiplies_what_has_fallen_already()
     {
-        var schedule = new StepOptions(10, At: [2], Warmup: 4, WarmupLr: 0, Per: ScheduleInterval.Step);
+        var schedule = new StepOptions(10, At: [2], Warmup: 4, WarmupLearningRate: 0, Per: ScheduleInterval.Step);
         Assert.Equal(0.25, schedule.LearningRate(1, 10, 10), 1e-12);
         Assert.Equal(0.1 * 0.75, schedule.LearningRate(1, 30, 10), 1e-12);
         Assert.Equal(0.1, schedule.LearningRate(1, 40, 10), 1e-12);
@@ -70,7 +70,7 @@ public sealed class ScheduleTests
     [Fact]
     public void Polynomial_and_linear_end_at_the_minimum_and_stay_there()
     {
-        foreach (var schedule in new ScheduleOptions[] { new PolynomialOptions(5, MinLr: 0.01), new LinearOptions(5, 0.01) })
+        foreach (var schedule in new ScheduleOptions[] { new PolynomialOptions(5, MinLearningRate: 0.01), new LinearOptions(5, 0.01) })
         {
             Assert.Equal(1, schedule.LearningRate(1, 0, 10), 1e-12);
             Assert.Equal(0.01, schedule.LearningRate(1, 50, 10), 1e-12);
@@ -81,7 +81,7 @@ public sealed class ScheduleTests
     [Fact]
     public void The_learning_rate_scales_with_the_batch_where_the_recipe_says_so()
     {
-        Assert.Equal(1e-3, new AdamWOptions(5e-4, LrBatch: 512).LearningRate(1024), 1e-15);
-        Assert.Equal(5e-4, new AdamWOptions(5e-4).LearningRate(1024), 1e-15);
+        Assert.Equal(1e-3, new AdamWOptions(5e-4, LearningRateBatch: 512).TopLearningRate(1024), 1e-15);
+        Assert.Equal(5e-4, new AdamWOptions(5e-4).TopLearningRate(1024), 1e-15);
     }
 }

@@ -38,7 +38,7 @@ public sealed class TeacherStoreTests : IDisposable
             using var store = TeacherStore.OfTraining(Store, teacher, context, images => [teacher.Call(images)]);
             var read = new SoftDistillation(student, store, 2);
             var mirrored = 0;
-            foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(3))
+            foreach (var batch in new Loader(data, new(context.Augment), new(4) { Shuffle = true }).Epoch(3))
             {
                 mirrored += batch.Views[0].Images!.Count(view => view.Width < 0);
                 Assert.Equal(
@@ -59,7 +59,7 @@ public sealed class TeacherStoreTests : IDisposable
         using var store = TeacherStore.OfTraining(Store, teacher, Context(student), images => [teacher.Call(images)]);
         var options = new DistillationOptions(new(Model: "guide_resnet20"), DistillationKind.Soft);
         student.Train();
-        using var batch = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
+        using var batch = new Loader(data, Pipeline.Plain, new(4)).Epoch(0).First();
         var losses = new[] { new Distillation(options, student, teacher), new Distillation(options, student, null, store) }
             .Select(method =>
             {
@@ -80,7 +80,7 @@ public sealed class TeacherStoreTests : IDisposable
         var computed = new LocalityGuidance(options, context.Student, teacher);
         var stored = new LocalityGuidance(options, context.Student, teacher, GuideMaps.Open(Store, teacher, context));
         stored.LoadOwnStateDict(computed.OwnStateDict());
-        foreach (var batch in new Loader(data, new(context.Augment), 4, shuffle: true).Epoch(0))
+        foreach (var batch in new Loader(data, new(context.Augment), new(4) { Shuffle = true }).Epoch(0))
             Assert.Equal(
                 computed.Compute(batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
                 stored.Compute(batch, new(0, 1, 0, 1)).Parts["guidance"].ToDouble(),
@@ -103,7 +103,7 @@ public sealed class TeacherStoreTests : IDisposable
         Near.Equal(map.Slice(1, 7).Slice(2, 7).Expand([2, 8, 8]), GuideMaps.Cut(map, ImageView.Full.Window(0.99, 0.99, 0.01, 0.01)), 1e-6);
         var context = Context(Small.Vit(), new RandomResizedCrop(Small.Side), new RandomHorizontalFlip());
         var maps = GuideMaps.Open(Store, teacher, context);
-        using var whole = new Loader(data, Pipeline.Plain, 4).Epoch(0).First();
+        using var whole = new Loader(data, Pipeline.Plain, new(4)).Epoch(0).First();
         Near.Equal(GuideMaps.Of(teacher, whole.Inputs)[1], maps.Of(whole.Showing([.. Enumerable.Repeat(ImageView.Full, 4)]))[1], 1e-4);
     }
 

@@ -86,8 +86,13 @@ internal static class Tiny
         model.To(Device.Parse(options.Device));
         var method = objective?.Invoke(model) ?? new Supervised(model, 0.1);
         var phases = Phases.Of(method, new AdamWOptions(lr), options, () => scaler);
-        var setup = new TrainingSetup(method, phases, new CosineOptions(epochs, 0.5), data ?? Source(), options)
+        var setup = new TrainingSetup
         {
+            Objective = method,
+            Phases = phases,
+            Schedule = new CosineOptions(epochs, 0.5),
+            Data = data ?? Source(),
+            Options = options,
             Test = test ? Source(3) : null,
             Evaluator = () => new ClassificationEvaluator(model, 15),
         };

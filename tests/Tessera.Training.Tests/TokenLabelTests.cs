@@ -35,7 +35,7 @@ public sealed class TokenLabelTests : IDisposable
         Torch.Seed(1);
         var annotator = Small.Guide();
         annotator.Eval();
-        using var batch = new Loader(data, Pipeline.Plain, 6).Epoch(0).First();
+        using var batch = new Loader(data, Pipeline.Plain, new(6)).Epoch(0).First();
         var map = annotator.ForwardFeatures(batch.Inputs);
         var logits = annotator.ForwardClassifier(map.Permute(0, 2, 3, 1).Reshape(-1, 8)).Reshape(6, 4, 4, 3);
         var (scores, classes) = store.Of([3, 0], [Small.LabelOf(3), Small.LabelOf(0)]);

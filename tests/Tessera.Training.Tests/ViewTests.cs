@@ -25,7 +25,16 @@ public sealed class ViewTests
         random.NextBytes(pixels);
         int[] labels = [.. Enumerable.Range(0, 12).Select(i => i % TinyModel.Labels)];
         var images = new MemoryImages("made up", "train", ["a", "b", "c"], labels, pixels, 1, TinyModel.Side, TinyModel.Side);
-        return new(images, pipeline, 6, seed: 5, shuffle: true, workers: 0);
+        return new(
+            images,
+            pipeline,
+            new(6)
+            {
+                Seed = 5,
+                Shuffle = true,
+                Workers = 0,
+            }
+        );
     }
 
     /// <summary>Brings the features of two views of an image together.</summary>

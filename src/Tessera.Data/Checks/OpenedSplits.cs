@@ -37,11 +37,13 @@ public sealed class OpenedSplits
     /// <summary>Opens all splits that are there.</summary>
     /// <param name="name">Name in <see cref="Datasets.Kinds"/>.</param>
     /// <param name="root">Folder of the files; the usual places when null.</param>
+    /// <param name="stop">Ends a long search through folders.</param>
     /// <exception cref="DataException">An unknown name, a folder that cannot be understood, or no split that can be opened.</exception>
-    public static OpenedSplits Open(string name, string? root = null)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static OpenedSplits Open(string name, string? root = null, CancellationToken stop = default)
     {
         var kind = Datasets.Find(name);
-        var splits = Datasets.Splits(kind.Name, root).Select(split => Open(kind, split, root)).ToArray();
+        var splits = Datasets.Splits(kind.Name, root).Select(split => Open(kind, split, root, stop)).ToArray();
         return splits.Any(split => split.Data is not null)
             ? new(kind, root, splits)
             : throw new DataException(splits.Length > 0 ? splits[0].Problem! : $"{kind.Name}: {root} holds no split");
@@ -53,11 +55,11 @@ public sealed class OpenedSplits
     // Others come after them, as they are.
     private static int Place(string split) => Array.IndexOf(training, split) is >= 0 and var place ? place : training.Length;
 
-    private static OpenedSplit Open(DatasetKind kind, string split, string? root)
+    private static OpenedSplit Open(DatasetKind kind, string split, string? root, CancellationToken stop)
     {
         try
         {
-            return new(split, Datasets.Open(kind.Name, split, root), null);
+            return new(split, Datasets.Open(kind.Name, split, root, stop), null);
         }
         catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
         {

@@ -149,26 +149,33 @@ public static class DatasetDownload
     }
 
     /// <summary>Opens all parts of a data set, counts them and, where the files as fetched are there, compares checksums.</summary>
+    /// <param name="name">Name in <see cref="Datasets.Kinds"/>.</param>
+    /// <param name="root">Folder of the files instead of that in the cache.</param>
+    /// <param name="stop">Gives up between two files.</param>
     /// <returns>Part and number of samples.</returns>
     /// <exception cref="DataException">A part is missing or damaged.</exception>
-    public static IReadOnlyList<(string Split, int Count)> Check(string name, string? root = null)
+    public static IReadOnlyList<(string Split, int Count)> Check(string name, string? root = null, CancellationToken stop = default)
     {
         var kind = Datasets.Find(name);
-        CompareChecksums(kind.Name, root);
-        return [.. kind.Splits.Select(split => (split, Datasets.Open(name, split, root).Count))];
+        CompareChecksums(kind.Name, root, stop);
+        return [.. kind.Splits.Select(split => (split, Datasets.Open(name, split, root, stop).Count))];
     }
 
     /// <summary>Compares the checksums of the files as fetched, where they are still there.</summary>
     /// <param name="name">Name in <see cref="Datasets.Kinds"/>.</param>
     /// <param name="root">Folder of the files instead of that in the cache.</param>
+    /// <param name="stop">Gives up between two files.</param>
     /// <exception cref="DataException">A file is damaged.</exception>
-    public static void CompareChecksums(string name, string? root = null)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static void CompareChecksums(string name, string? root = null, CancellationToken stop = default)
     {
         var kind = Datasets.Find(name);
         var folder = root ?? Path.Combine(Datasets.Cache, kind.Folder);
         // Debian packs the same data anew, so its files have other checksums; gzip's own is compared as they are read.
         if (Plans.TryGetValue(kind.Name, out var plan) && plan.DebianPackage is null)
             foreach (var file in plan.Files.Concat(plan.Fallback?.Files ?? []))
+            {
+                stop.ThrowIfCancellationRequested();
                 if (
                     Path.Combine(folder, file.Name) is var path
                     && System.IO.File.Exists(path)
@@ -176,6 +183,7 @@ public static class DatasetDownload
                     && !Downloader.Matches(path, checksum)
                 )
                     throw new DataException($"{path}: the checksum is not {checksum}: delete the file and fetch it again");
+            }
     }
 
     private static async Task RunAsync(
@@ -215,7 +223,7 @@ public static class DatasetDownload
         try
         {
             if (path.EndsWith(".zip", StringComparison.Ordinal))
-                ZipFile.ExtractToDirectory(path, folder, overwriteFiles: true);
+                await ZipFile.ExtractToDirectoryAsync(path, folder, overwriteFiles: true, stop).ConfigureAwait(false);
             if (!path.EndsWith(".tgz", StringComparison.Ordinal) && !path.EndsWith(".tar.gz", StringComparison.Ordinal))
                 return;
             await using var stream = new GZipStream(System.IO.File.OpenRead(path), CompressionMode.Decompress);

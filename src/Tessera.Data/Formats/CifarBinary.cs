@@ -3,7 +3,7 @@ namespace Tessera.Data.Formats;
 /// <summary>
 /// The binary version of CIFAR: records of one label byte (CIFAR-100: coarse, then fine) and 3072 bytes of red, green and blue planes.
 /// </summary>
-public static class CifarBinary
+internal static class CifarBinary
 {
     /// <summary>Side of the images.</summary>
     public const int Side = 32;

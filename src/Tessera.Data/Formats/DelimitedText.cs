@@ -3,7 +3,7 @@ using System.Text;
 namespace Tessera.Data.Formats;
 
 /// <summary>Comma- or tab-separated text. Fields with commas may be quoted, quotes inside of them doubled.</summary>
-public static class DelimitedText
+internal static class DelimitedText
 {
     private const int LongestField = 1 << 20;
 

@@ -4,7 +4,7 @@ using System.IO.Compression;
 namespace Tessera.Data.Formats;
 
 /// <summary>The IDX format of the MNIST family: a big-endian header, then unsigned bytes; compressed by gzip or not.</summary>
-public static class Idx
+internal static class Idx
 {
     // Deflate cannot shrink more than this: a header that promises more than the file can hold is found before memory is asked for.
     private const long LargestRatio = 1032;

@@ -8,10 +8,10 @@ namespace Tessera.Data.Formats;
 /// <param name="Name">Of the variable.</param>
 /// <param name="Shape">Sizes of the dimensions.</param>
 /// <param name="Values">Column by column.</param>
-public sealed record MatMatrix(string Name, IReadOnlyList<int> Shape, IReadOnlyList<double> Values);
+internal sealed record MatMatrix(string Name, IReadOnlyList<int> Shape, IReadOnlyList<double> Values);
 
 /// <summary>MATLAB files of version 5 to 7: numeric matrices, and lists of structures of numbers and text; cells are left out.</summary>
-public static class MatFile
+internal static class MatFile
 {
     private const int HeaderSize = 128;
     private const int MatrixType = 14;

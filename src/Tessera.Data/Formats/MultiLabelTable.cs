@@ -8,7 +8,7 @@ namespace Tessera.Data.Formats;
 /// <param name="Split">Part of the data set that the image belongs to; null where the table does not say.</param>
 /// <param name="Labels">Names of the classes that are present; empty while <paramref name="List"/> is not taken apart.</param>
 /// <param name="List">The labels as one text, where the table has them in one column.</param>
-public sealed record MultiLabelRow(int Line, string File, string? Split, IReadOnlyList<string> Labels, string? List = null);
+internal sealed record MultiLabelRow(int Line, string File, string? Split, IReadOnlyList<string> Labels, string? List = null);
 
 /// <summary>A table of images with any number of labels each.</summary>
 /// <remarks>
@@ -20,7 +20,7 @@ public sealed record MultiLabelRow(int Line, string File, string? Split, IReadOn
 /// <param name="Path">The file.</param>
 /// <param name="Classes">Every class that the table decides upon; null where absent labels need not be named.</param>
 /// <param name="Rows">The images, in the order of the file; at least one.</param>
-public sealed record MultiLabelTable(string Path, IReadOnlyList<string>? Classes, IReadOnlyList<MultiLabelRow> Rows)
+internal sealed record MultiLabelTable(string Path, IReadOnlyList<string>? Classes, IReadOnlyList<MultiLabelRow> Rows)
 {
     private const string LabelColumn = "labels";
     private const string SplitColumn = "split";

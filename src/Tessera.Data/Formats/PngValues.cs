@@ -9,7 +9,7 @@ namespace Tessera.Data.Formats;
 /// <param name="Channels">1 for grey and palettes, 2 with alpha, 3 or 4 for colours.</param>
 /// <param name="Values">[H, W, C].</param>
 /// <param name="Palette">Red, green and blue of each index; empty without palette.</param>
-public sealed record PngValues(int Height, int Width, int Channels, ushort[] Values, byte[] Palette)
+internal sealed record PngValues(int Height, int Width, int Channels, ushort[] Values, byte[] Palette)
 {
     private const int LargestImage = 1 << 28;
 

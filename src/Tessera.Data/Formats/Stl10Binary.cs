@@ -1,7 +1,7 @@
 namespace Tessera.Data.Formats;
 
 /// <summary>STL-10: images of 96x96 bytes, plane after plane, each stored column by column; labels from 1.</summary>
-public static class Stl10Binary
+internal static class Stl10Binary
 {
     /// <summary>Side of the images.</summary>
     public const int Side = 96;

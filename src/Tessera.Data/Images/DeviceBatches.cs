@@ -3,7 +3,7 @@ using Tessera.Data.Transforms;
 namespace Tessera.Data.Images;
 
 /// <summary>Which transforms batches can be made with on a device.</summary>
-public static class DeviceBatches
+internal static class DeviceBatches
 {
     /// <summary>Names the first transform that works on the processor only, in a sentence; null when there is none.</summary>
     /// <param name="transforms">Of a recipe.</param>

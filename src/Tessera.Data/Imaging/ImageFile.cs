@@ -27,8 +27,11 @@ public sealed class ImageFile : IDisposable
     /// <summary>Reads the header of a file that is in memory.</summary>
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">Its bytes, which have to stay as they are.</param>
+    /// <param name="orient">Whether a camera's orientation mark is followed; that of a TIFF always is.</param>
+    /// <param name="maxPixels">Most pixels that it may have.</param>
     /// <exception cref="UnreadableImageException">Not an image of the formats of <see cref="ImageDecoder"/>.</exception>
-    public static ImageFile Open(string path, byte[] file) => new(path, file, new());
+    public static ImageFile Open(string path, byte[] file, bool orient = false, long maxPixels = ImageDecoder.LargestImage) =>
+        new(path, file, new(Orient: orient, MaxPixels: maxPixels));
 
     /// <summary>Rows.</summary>
     public int Height => image.Height;

@@ -4,7 +4,7 @@ using Tessera.Data.Imaging.Codecs;
 namespace Tessera.Data.Imaging;
 
 /// <summary>Looking for what is odd in image files that can be read: nothing of it is an error, all of it may be one.</summary>
-public static class SuspiciousImages
+internal static class SuspiciousImages
 {
     // Files of a few bytes may end with some zeros, and small pictures with some rows of one colour.
     private const int FewestZeros = 32;

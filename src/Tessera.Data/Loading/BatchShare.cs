@@ -4,7 +4,7 @@ namespace Tessera.Data.Loading;
 /// Which samples of a batch fall to one of several processes. They are taken from both ends alike, so that two images that are
 /// mixed with each other (the first with the last, and so on inwards) are in the same process: mixing is then that of the whole batch.
 /// </summary>
-public static class BatchShare
+internal static class BatchShare
 {
     /// <summary>Positions in the batch, ascending; none where there are fewer pairs than processes and this one gets nothing.</summary>
     /// <param name="count">Samples of the batch.</param>

@@ -12,7 +12,9 @@ public abstract class BatchSource
     /// <summary>The batches of an epoch; order and content depend on the epoch alone.</summary>
     /// <param name="epoch">From 0.</param>
     /// <param name="skipBatches">Batches left out at the start, to go on in the middle of an epoch.</param>
-    public abstract IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0);
+    /// <param name="stop">Ends the enumeration.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public abstract IEnumerable<Batch> Epoch(int epoch, int skipBatches = 0, CancellationToken stop = default);
 
     /// <summary>
     /// Takes note of images that were found unreadable elsewhere (by other processes, or earlier in the same training): they count

@@ -36,19 +36,32 @@ internal sealed class Prefetcher<T> : IDisposable
     }
 
     /// <summary>Waits for the next item.</summary>
-    internal T Take()
+    /// <param name="stop">Ends the wait.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    internal T Take(CancellationToken stop = default)
     {
         (T? Item, Exception? Failure) result;
+        using var wake = stop.Register(Wake);
         lock (gate)
         {
+            stop.ThrowIfCancellationRequested();
             while (!made.Remove(taken, out result))
+            {
                 Monitor.Wait(gate);
+                stop.ThrowIfCancellationRequested();
+            }
             taken++;
             Monitor.PulseAll(gate);
         }
         if (result.Failure is { } failure)
             ExceptionDispatchInfo.Throw(failure);
         return result.Item!;
+    }
+
+    private void Wake()
+    {
+        lock (gate)
+            Monitor.PulseAll(gate);
     }
 
     private void Work(Func<Func<int, T>> worker)

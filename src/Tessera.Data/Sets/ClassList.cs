@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace Tessera.Data.Sets;
 
 /// <summary>Which classes a data set of one's own, or a model from elsewhere, has, in which order.</summary>
-public static class ClassList
+internal static class ClassList
 {
     /// <summary>The classes of <c>classes.txt</c> in its order; without one, all names by code point.</summary>
     internal static string[] Of(string root, IEnumerable<string> names) =>

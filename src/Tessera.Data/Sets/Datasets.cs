@@ -19,17 +19,24 @@ public sealed record DatasetKind(
     string? Elsewhere = null
 )
 {
-    /// <summary>Which of the splits a folder has, for data of one's own; null where all are there.</summary>
-    internal Func<string, IReadOnlyList<string>>? SplitsIn { get; init; }
+    /// <summary>
+    /// Which of the splits a folder has, for data that lies in a folder of the user's own (<see cref="IsOwn"/>); null where all are there.
+    /// </summary>
+    public Func<string, IReadOnlyList<string>>? SplitsIn { get; init; }
 
     /// <summary>Whether it is data of one's own, of which a root must name the folder.</summary>
     public bool IsOwn => SplitsIn is not null;
 
     /// <summary>Opens a split for a look at it, with faults that <see cref="Open"/> refuses; null where that makes no difference.</summary>
-    internal Func<string, string?, Dataset>? OpenLeniently { get; init; }
+    public Func<string, string?, Dataset>? OpenLeniently { get; init; }
+
+    /// <summary>
+    /// The same as <see cref="Open"/> with a token that ends a long search through folders; null where opening takes no time.
+    /// </summary>
+    public Func<string, string?, CancellationToken, Dataset>? OpenStoppable { get; init; }
 
     /// <summary>The splits that share no sample, where others are made of the same samples; null for all.</summary>
-    internal IReadOnlyList<string>? Disjoint { get; init; }
+    public IReadOnlyList<string>? Disjoint { get; init; }
 
     /// <summary>
     /// The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.
@@ -44,11 +51,35 @@ public sealed record DatasetKind(
     }
 }
 
-/// <summary>All data sets by name.</summary>
+/// <summary>All data sets by name. Threads may add and read at once.</summary>
 public static class Datasets
 {
+    private static readonly Lock gate = new();
+    private static volatile FrozenDictionary<string, DatasetKind> kinds = Ours();
+
     /// <summary>Name to data set.</summary>
-    public static IReadOnlyDictionary<string, DatasetKind> Kinds { get; } =
+    public static IReadOnlyDictionary<string, DatasetKind> Kinds => kinds;
+
+    /// <summary>Makes a data set known by its name, for recipes and whatever else opens data by name.</summary>
+    /// <param name="kind">The data set. Its name consists of small letters, digits and underscores.</param>
+    /// <exception cref="DataException">Another data set has the name, or the name or the splits cannot be used.</exception>
+    public static void Add(DatasetKind kind)
+    {
+        if (kind.Name.Length == 0 || !kind.Name.All(c => char.IsAsciiLetterLower(c) || char.IsAsciiDigit(c) || c == '_'))
+            throw new DataException($"data set '{kind.Name}': the name must consist of small letters, digits and _");
+        if (kind.Splits.Count == 0)
+            throw new DataException($"data set '{kind.Name}' must have at least one split");
+        lock (gate)
+        {
+            if (kinds.TryGetValue(kind.Name, out var taken))
+                throw new DataException(
+                    $"data set '{kind.Name}' is there already ({taken.Summary}): the one that is added ({kind.Summary}) needs another name"
+                );
+            kinds = kinds.Values.Append(kind).ToFrozenDictionary(one => one.Name);
+        }
+    }
+
+    private static FrozenDictionary<string, DatasetKind> Ours() =>
         new DatasetKind[]
         {
             MnistFamily.FashionMnist,
@@ -83,7 +114,10 @@ public static class Datasets
         var key = name.ToLowerInvariant().Replace('-', '_');
         return Kinds.TryGetValue(key, out var kind)
             ? kind
-            : throw new DataException($"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}");
+            : throw new DataException(
+                $"data set '{name}' is unknown: there are {string.Join(", ", Kinds.Keys.Order())}; "
+                    + "Datasets.Add makes one of your own known"
+            );
     }
 
     /// <summary>The splits that can be opened: those that a folder of one's own has, or all of a published set.</summary>
@@ -115,14 +149,17 @@ public static class Datasets
     /// <param name="name">Name in <see cref="Kinds"/>.</param>
     /// <param name="split">Part, as in <c>train</c> or <c>test</c>.</param>
     /// <param name="root">Folder that holds its files; the usual places when null.</param>
+    /// <param name="stop">Ends a long search through folders.</param>
     /// <exception cref="DataException">An unknown name or split, or files that are missing or malformed.</exception>
-    public static Dataset Open(string name, string split, string? root = null)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static Dataset Open(string name, string split, string? root = null, CancellationToken stop = default)
     {
         var kind = Find(name);
         if (!kind.Splits.Contains(split))
             throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
         CheckRoot(kind, root);
-        return kind.Open(split, root);
+        stop.ThrowIfCancellationRequested();
+        return kind.OpenStoppable is { } stoppable ? stoppable(split, root, stop) : kind.Open(split, root);
     }
 
     private static void CheckRoot(DatasetKind kind, string? root)
@@ -133,6 +170,6 @@ public static class Datasets
 
     /// <summary>Opens a data set of images.</summary>
     /// <inheritdoc cref="Open"/>
-    public static ImageDataset OpenImages(string name, string split, string? root = null) =>
-        Open(name, split, root) as ImageDataset ?? throw new DataException($"{name} is no set of images");
+    public static ImageDataset OpenImages(string name, string split, string? root = null, CancellationToken stop = default) =>
+        Open(name, split, root, stop) as ImageDataset ?? throw new DataException($"{name} is no set of images");
 }

@@ -16,17 +16,22 @@ internal sealed class FolderScan
 
     private readonly Dictionary<string, string> visited = []; // real path -> path
     private readonly string top;
+    private readonly CancellationToken stop;
     private readonly List<string> repeated = [];
     private readonly List<string> dangling = [];
 
     /// <summary>A scan of the folders of classes in a folder.</summary>
+    /// <param name="folder">The folder.</param>
+    /// <param name="stop">Ends the scan, also while it walks.</param>
     /// <exception cref="DataException">A name is not UTF-8, or two classes are the same folder.</exception>
-    internal FolderScan(string folder)
+    internal FolderScan(string folder, CancellationToken stop = default)
     {
+        this.stop = stop;
         top = RealPath(folder);
         var classes = new List<string>();
         foreach (var name in Subfolders(folder))
         {
+            stop.ThrowIfCancellationRequested();
             var (path, real) = (Path.Combine(folder, name), RealPath(Path.Combine(folder, name)));
             if (LeadsBack(real))
                 repeated.Add(path);
@@ -64,9 +69,11 @@ internal sealed class FolderScan
     /// <summary>Images in a folder and, after them, below it.</summary>
     /// <param name="folder">That of a class.</param>
     /// <exception cref="DataException">A name is not UTF-8.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     internal List<string> Walk(string folder)
     {
         var found = new List<string>();
+        stop.ThrowIfCancellationRequested();
         foreach (var image in Images(folder))
             (image.IsDangling ? dangling : found).Add(image.Path);
         foreach (var name in Subfolders(folder))

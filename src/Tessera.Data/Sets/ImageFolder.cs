@@ -19,25 +19,26 @@ internal static class ImageFolder
             (split, root) => Open(split, root, mayLackImages: false)
         )
         {
+            OpenStoppable = (split, root, stop) => Open(split, root, mayLackImages: false, stop),
             SplitsIn = root => HasSplits(root) ? SplitNames.Present(Name, root) : [Whole],
             OpenLeniently = (split, root) => Open(split, root, mayLackImages: true),
         };
 
-    private static FileImages Open(string split, string? root, bool mayLackImages)
+    private static FileImages Open(string split, string? root, bool mayLackImages, CancellationToken stop = default)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");
         if (!HasSplits(root))
             // Without splits all images are there to learn from; what is measured must be chosen.
             return split is Training or Whole
-                ? Read(Name, split, root, mayLackImages: mayLackImages)
+                ? Read(Name, split, root, mayLackImages: mayLackImages, stop: stop)
                 : throw new DataException(
                     $"{Name}: {root} has no split '{split}', and its folders are taken for classes: hold out a part of the images with "
                         + "data.split=minitrain and evaluation.split=minival, or name all of them with the split all"
                 );
         var folders = SplitNames.Folders(Name, root);
         if (SplitNames.Of(split) is [var part, ..] && folders.TryGetValue(part, out var folder))
-            return Read(Name, split, folder, mayLackImages: mayLackImages);
+            return Read(Name, split, folder, mayLackImages: mayLackImages, stop: stop);
         throw new DataException(
             $"{Name}: {root} has no folder {split}: its splits are {string.Join(", ", SplitNames.Present(Name, root))}"
         );
@@ -66,16 +67,18 @@ internal static class ImageFolder
     /// <param name="folder">The folder of the classes.</param>
     /// <param name="normalization">Mean and deviation; ImageNet's when null.</param>
     /// <param name="mayLackImages">Whether a class without images is let pass in a folder to learn from, too.</param>
+    /// <param name="stop">Ends the search.</param>
     /// <exception cref="DataException">There are no images, or a class to learn from has none.</exception>
     internal static FileImages Read(
         string name,
         string split,
         string folder,
         Normalization? normalization = null,
-        bool mayLackImages = false
+        bool mayLackImages = false,
+        CancellationToken stop = default
     )
     {
-        var scan = new FolderScan(folder);
+        var scan = new FolderScan(folder, stop);
         var classes = scan.Classes;
         if (classes.Length == 0)
             throw new DataException($"{name} ({split}): {folder} must hold one folder per class, and holds none");

@@ -7,7 +7,12 @@ namespace Tessera.Data.Sets;
 internal static class ImageFolders
 {
     internal static DatasetKind ImageNet { get; } =
-        new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", OpenImageNet);
+        new("imagenet", "ImageNet-1k: 1.28 million photographs, 1000 classes", ["train", "val"], "imagenet", (split, root) =>
+            OpenImageNet(split, root)
+        )
+        {
+            OpenStoppable = OpenImageNet,
+        };
 
     internal static DatasetKind TinyImageNet { get; } =
         new("tiny_imagenet", "110,000 photographs, 64x64, 200 classes", ["train", "val"], "tiny-imagenet-200", OpenTiny);
@@ -30,14 +35,14 @@ internal static class ImageFolders
             Disjoint = ["train", "test"],
         };
 
-    private static FileImages OpenImageNet(string split, string? root)
+    private static FileImages OpenImageNet(string split, string? root, CancellationToken stop = default)
     {
         var folder = Folders("imagenet", root, "imagenet", split);
         var images = Path.Combine(folder, split);
         // Flat validation images, as the official archive has them, need the development kit for their labels.
         return split == "val" && FolderScan.Subfolders(images).Length == 0
             ? FlatValidation(folder, images)
-            : ImageFolder.Read("imagenet", split, images);
+            : ImageFolder.Read("imagenet", split, images, stop: stop);
     }
 
     private static FileImages FlatValidation(string folder, string images)

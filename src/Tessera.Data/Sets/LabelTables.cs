@@ -3,7 +3,7 @@ using System.Globalization;
 namespace Tessera.Data.Sets;
 
 /// <summary>A colour, 8 bits per channel.</summary>
-public readonly record struct Color(byte Red, byte Green, byte Blue);
+internal readonly record struct Color(byte Red, byte Green, byte Blue);
 
 /// <summary>A class of Cityscapes.</summary>
 /// <param name="Name">As the data set writes it.</param>
@@ -11,16 +11,16 @@ public readonly record struct Color(byte Red, byte Green, byte Blue);
 /// <param name="TrainId">Index among the 19 trained classes; 255 for those left out, in training and evaluation.</param>
 /// <param name="Category">Group of classes.</param>
 /// <param name="Color">In pictures.</param>
-public sealed record CityscapesClass(string Name, int Id, int TrainId, string Category, Color Color);
+internal sealed record CityscapesClass(string Name, int Id, int TrainId, string Category, Color Color);
 
 /// <summary>A category of COCO.</summary>
 /// <param name="Name">As the data set writes it.</param>
 /// <param name="Id">Number in the annotation files, which has gaps.</param>
 /// <param name="TrainId">Index without gaps.</param>
-public sealed record CocoCategory(string Name, int Id, int TrainId);
+internal sealed record CocoCategory(string Name, int Id, int TrainId);
 
 /// <summary>Class names, numbers and colours of data sets, from their official lists.</summary>
-public static class LabelTables
+internal static class LabelTables
 {
     /// <summary>Cityscapes, in the order of the ids.</summary>
     public static IReadOnlyList<CityscapesClass> Cityscapes { get; } =

@@ -1,7 +1,7 @@
 namespace Tessera.Data.Sets;
 
 /// <summary>From the values of label maps to trained classes; 255 is left out.</summary>
-public static class LabelValues
+internal static class LabelValues
 {
     /// <summary>Value of pixels that count neither in training nor in evaluation.</summary>
     public const byte Void = 255;

@@ -13,13 +13,14 @@ internal static class MultiLabelFolders
             "images of your own with any number of labels each: SPLIT/CLASS/.../FILE, the same file in each of its classes",
             SplitNames.All,
             "multi_label",
-            Open
+            (split, root) => Open(split, root)
         )
         {
+            OpenStoppable = Open,
             SplitsIn = root => SplitNames.Present(Name, root),
         };
 
-    private static FileImages Open(string split, string? root)
+    private static FileImages Open(string split, string? root, CancellationToken stop = default)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");
@@ -31,7 +32,7 @@ internal static class MultiLabelFolders
             throw new DataException($"{Name} ({split}): {loose} lies in no folder of a class");
         // The same name in several classes is one image.
         var images = new SortedDictionary<string, (string Path, List<int> Labels)>(StringComparer.Ordinal);
-        var scan = new FolderScan(own);
+        var scan = new FolderScan(own, stop);
         foreach (var name in scan.Classes)
         {
             var label = Array.IndexOf(classes, name);
@@ -42,6 +43,7 @@ internal static class MultiLabelFolders
                 throw new DataException($"{Name} ({split}): the folder {Path.Combine(own, name)} holds no image");
             foreach (var path in paths)
             {
+                stop.ThrowIfCancellationRequested();
                 var relative = Path.GetRelativePath(Path.Combine(own, name), path);
                 if (!images.TryGetValue(relative, out var known))
                     images[relative] = known = (path, []);

@@ -6,7 +6,7 @@ namespace Tessera.Data.Transforms;
 
 /// <summary>timm's configuration strings, as in <c>rand-m9-mstd0.5-inc1</c> and <c>original-mstd0.5</c>, taken apart.</summary>
 /// <param name="Name">The text before the first hyphen.</param>
-public sealed partial record AugmentPolicy(string Name)
+internal sealed partial record AugmentPolicy(string Name)
 {
     /// <summary>Magnitude, 0 to 10 (m).</summary>
     public double Magnitude { get; init; } = 10;

@@ -5,7 +5,7 @@ namespace Tessera.Data.Transforms;
 /// <summary>
 /// The operations of torchvision's AutoAugment, RandAugment and TrivialAugment: magnitudes in bins. Pixels that enter the image are black.
 /// </summary>
-public static class AugmentSpace
+internal static class AugmentSpace
 {
     /// <summary>
     /// Values of an operation's bins, and whether half of the draws turn the effect around; no values where it takes none.

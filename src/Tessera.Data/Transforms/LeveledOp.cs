@@ -7,14 +7,14 @@ namespace Tessera.Data.Transforms;
 /// <param name="Interpolation">Of geometric operations; not random.</param>
 /// <param name="TranslateShare">Largest relative shift, as a share of the side.</param>
 /// <param name="TranslatePixels">Largest absolute shift.</param>
-public sealed record OpSettings(
+internal sealed record OpSettings(
     Interpolation Interpolation = Interpolation.Bicubic,
     double TranslateShare = 0.45,
     double TranslatePixels = 250
 );
 
 /// <summary>An operation of RandAugment and AutoAugment in timm's form: a level from 0 to 10 gives its argument.</summary>
-public sealed class LeveledOp
+internal sealed class LeveledOp
 {
     /// <summary>The level at which an effect is fullest.</summary>
     public const double Denominator = 10;

@@ -80,7 +80,7 @@ public sealed record RandAugment(
     private readonly AugmentPolicy policy = Check(AugmentPolicy.Parse(Policy));
 
     /// <summary>The policy with the values that override it.</summary>
-    public AugmentPolicy Effective =>
+    internal AugmentPolicy Effective =>
         policy with
         {
             Operations = Ops ?? policy.Operations,

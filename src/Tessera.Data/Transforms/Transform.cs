@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using Tessera.Data.Imaging;
 
 namespace Tessera.Data.Transforms;
@@ -44,8 +45,19 @@ public abstract record BatchTransform : Transform;
 
 /// <summary>What happens to the images of a training: the transforms of each view that a batch has of them.</summary>
 /// <param name="Views">A list of transforms for each view; most methods take one view.</param>
+[CollectionBuilder(typeof(Augmentation), nameof(Create))]
 public sealed record Augmentation(IReadOnlyList<IReadOnlyList<Transform>> Views)
 {
+    /// <summary>One view of every image: <c>[new RandomCrop(Pad: 4), new RandomHorizontalFlip()]</c>.</summary>
+    /// <param name="transforms">In their order.</param>
+    public static Augmentation Create(ReadOnlySpan<Transform> transforms) =>
+        new([
+            [.. transforms],
+        ]);
+
+    /// <summary>The transforms of the first view, one after the other.</summary>
+    public IEnumerator<Transform> GetEnumerator() => First.GetEnumerator();
+
     /// <summary>The transforms of the first view.</summary>
     public IReadOnlyList<Transform> First => Views[0];
 }

@@ -7,7 +7,7 @@ namespace Tessera.Data.Transforms;
 /// <param name="Name">As recipes write it.</param>
 /// <param name="Type">The record; the parameters of its one public constructor are the fields, in snake case.</param>
 /// <param name="Summary">A description in one line.</param>
-public sealed record TransformKind(string Name, Type Type, string Summary)
+public sealed record TransformKind(string Name, Type Type, string Summary = "")
 {
     /// <summary>The fields, in the order of the constructor; a recipe that gives a bare value means the first.</summary>
     public IReadOnlyList<ParameterInfo> Fields => Constructor.GetParameters();
@@ -18,11 +18,31 @@ public sealed record TransformKind(string Name, Type Type, string Summary)
     private ConstructorInfo Constructor => Type.GetConstructors().Single();
 }
 
-/// <summary>All transforms by the name that recipes use.</summary>
+/// <summary>All transforms by the name that recipes use. Threads may add and read at once.</summary>
 public static class TransformRegistry
 {
+    private static readonly Lock gate = new();
+    private static volatile FrozenDictionary<string, TransformKind> kinds = Ours();
+
     /// <summary>Name to transform.</summary>
-    public static IReadOnlyDictionary<string, TransformKind> Kinds { get; } =
+    public static IReadOnlyDictionary<string, TransformKind> Kinds => kinds;
+
+    /// <summary>Makes a transform known by its name.</summary>
+    /// <param name="kind">The transform.</param>
+    /// <exception cref="ArgumentException">Another transform has the name.</exception>
+    internal static void Add(TransformKind kind)
+    {
+        lock (gate)
+        {
+            if (kinds.TryGetValue(kind.Name, out var taken))
+                throw new ArgumentException(
+                    $"transform '{kind.Name}' is {taken.Type.FullName} already: {kind.Type.FullName} needs another name"
+                );
+            kinds = kinds.Values.Append(kind).ToFrozenDictionary(one => one.Name);
+        }
+    }
+
+    private static FrozenDictionary<string, TransformKind> Ours() =>
         new TransformKind[]
         {
             new("random_crop", typeof(RandomCrop), "window at a random position of the padded image"),

@@ -3,7 +3,7 @@ using Tessera.Nn;
 namespace Tessera.Models.Layers;
 
 /// <summary>A layer whose result depends on the mean over all positions, as gates and global norms do.</summary>
-public interface IGlobalGate
+internal interface IGlobalGate
 {
     /// <summary>Whether no gradient flows through the mean: what remains is what single positions give to each other.</summary>
     bool Held { get; set; }
@@ -13,7 +13,7 @@ public interface IGlobalGate
 /// Weighs three branches per channel by a softmax over the branches, computed from the mean of their sum (Hou et al., 2021,
 /// arXiv:2106.12368, section 3.2).
 /// </summary>
-public sealed partial class BranchGate : Module, IGlobalGate
+internal sealed partial class BranchGate : Module, IGlobalGate
 {
     private const int Branches = 3;
     private readonly Layer fc1; // C to C / 4

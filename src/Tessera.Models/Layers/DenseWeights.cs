@@ -1,13 +1,13 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>Weights of a classifier for the dense form of the same architecture.</summary>
-public static class DenseWeights
+internal static class DenseWeights
 {
     /// <summary>
     /// Leaves out the final norm, class token and classifier that the dense form lacks, and lets its stage norms, which a
     /// classifier's file cannot hold, keep their values. Files of dense models stay as they are.
     /// </summary>
-    public static void FromClassifier(Module dense, IDictionary<string, Tensor> state)
+    internal static void FromClassifier(Module dense, IDictionary<string, Tensor> state)
     {
         if (!state.ContainsKey("norm.weight"))
             return;

@@ -1,7 +1,7 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>Names of a DeiT's weights in the published code of locality guidance (tiny-transformers).</summary>
-public static class TinyTransformersNames
+internal static class TinyTransformersNames
 {
     private static readonly (string Ours, string Theirs)[] parts =
     [
@@ -11,7 +11,7 @@ public static class TinyTransformersNames
     ];
 
     /// <summary>That code's name for one of ours.</summary>
-    public static string Of(string name)
+    internal static string Of(string name)
     {
         foreach (var (ours, theirs) in parts)
             name = name.Replace(ours, theirs, StringComparison.Ordinal);

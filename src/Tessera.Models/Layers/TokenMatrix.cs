@@ -3,7 +3,7 @@ using Tessera.Nn;
 namespace Tessera.Models.Layers;
 
 /// <summary>Linear maps over tokens of a grid, carried over to another grid. An approximation: such maps are tied to their grid.</summary>
-public static class TokenMatrix
+internal static class TokenMatrix
 {
     /// <summary>
     /// Resamples the inputs (columns) and the outputs (rows, with the bias) of a map bilinearly, each as an image of the grid.
@@ -15,7 +15,7 @@ public static class TokenMatrix
     /// <param name="inputs">Whether its inputs are tokens.</param>
     /// <param name="outputs">Whether its outputs are tokens.</param>
     /// <returns>A new map.</returns>
-    public static Linear Resample(Linear linear, (int Height, int Width) from, (int Height, int Width) to, bool inputs, bool outputs)
+    internal static Linear Resample(Linear linear, (int Height, int Width) from, (int Height, int Width) to, bool inputs, bool outputs)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -33,11 +33,11 @@ public static class TokenMatrix
     }
 
     /// <summary>[..., h w] of one grid to [..., h' w'] of another, scaled to keep the sum of a row.</summary>
-    public static Tensor Columns(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
+    internal static Tensor Columns(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
         Resize(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
 
     /// <summary>[h w, n] of one grid to [h' w', n] of another.</summary>
-    public static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resize(weight.T(), from, to).T();
+    internal static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resize(weight.T(), from, to).T();
 
     private static Tensor Resize(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
         weight.Reshape(1, -1, from.Height, from.Width).UpsampleBilinear2d((to.Height, to.Width), false).Reshape(weight.Size(0), -1);

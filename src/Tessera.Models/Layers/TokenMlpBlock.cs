@@ -1,7 +1,7 @@
 namespace Tessera.Models.Layers;
 
 /// <summary>A block whose weights are tied to the grid of tokens.</summary>
-public abstract class TokenMlpBlock : Layer
+internal abstract class TokenMlpBlock : Layer
 {
     /// <summary>Resamples the block's maps over tokens to another grid, approximately.</summary>
     public abstract void Resize((int Height, int Width) from, (int Height, int Width) to);

@@ -32,7 +32,7 @@ public sealed record ModelMeasurement(
     /// <param name="options">How it is measured.</param>
     /// <param name="stop">Ends the measurement between two runs.</param>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
-    public static ModelMeasurement Of(Variant variant, MeasurementOptions options, CancellationToken stop)
+    public static ModelMeasurement Of(Variant variant, MeasurementOptions options, CancellationToken stop = default)
     {
         Torch.Threads = options.Threads;
         var device = Device.Parse(options.Device);

@@ -7,6 +7,8 @@ internal static class AtomicFile
     public static void Write(string path, Action<FileStream> write)
     {
         var target = Path.GetFullPath(path);
+        if (!Directory.Exists(Path.GetDirectoryName(target)))
+            throw new DirectoryNotFoundException($"{path} cannot be written: there is no folder {Path.GetDirectoryName(target)}");
         var temporary = $"{target}.{Guid.NewGuid():N}.tmp";
         try
         {

@@ -53,14 +53,18 @@ public sealed class Checkpoint : IDisposable
     /// </summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="options">Strictness and limits.</param>
+    /// <param name="stop">Ends the reading of a large file.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="FileNotFoundException">There is no such file.</exception>
     /// <exception cref="CorruptCheckpointException">The file is damaged or truncated.</exception>
     /// <exception cref="ForbiddenPickleException">Strict mode, and the file names a class or function beyond the allow list.</exception>
     /// <exception cref="UnsupportedCheckpointException">The format is not supported; the message says what to do.</exception>
-    public static Checkpoint Open(string path, CheckpointOptions? options = null)
+    public static Checkpoint Open(string path, CheckpointOptions? options = null, CancellationToken stop = default)
     {
+        stop.ThrowIfCancellationRequested();
+        options = (options ?? new()) with { Stop = stop };
         var (file, note) = Directory.Exists(path) ? WeightsFolder.Choose(path) : (path, null);
-        var checkpoint = ShardIndex.IsIndex(file) ? ShardIndex.Open(file, options) : Read(FileBytes.Map(file), options ?? new());
+        var checkpoint = ShardIndex.IsIndex(file) ? ShardIndex.Open(file, options) : Read(FileBytes.Map(file), options);
         checkpoint.note = note;
         return checkpoint;
     }
@@ -74,22 +78,35 @@ public sealed class Checkpoint : IDisposable
         Read(FileBytes.Wrap(name, bytes), options ?? new());
 
     /// <summary>Writes safetensors, atomically. The metadata holds "format": "pt" in addition to the given entries.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">The tensors by name.</param>
+    /// <param name="metadata">Further entries of the metadata.</param>
+    /// <param name="stop">Ends the writing; the file is then as it was before.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="UnsupportedElementTypeException">The format has no such element type (complex numbers).</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
     public static void SaveSafetensors(
         string path,
         IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
-        IEnumerable<KeyValuePair<string, string>>? metadata = null
-    ) => SafetensorsWriter.Write(path, tensors, metadata);
+        IEnumerable<KeyValuePair<string, string>>? metadata = null,
+        CancellationToken stop = default
+    ) => SafetensorsWriter.Write(path, tensors, metadata, stop);
 
     /// <summary>
     /// Writes a file that PyTorch loads with <c>torch.load(path, weights_only=True)</c>, atomically. Tensors are packed
     /// row-major; tensors that are the same view of the same storage stay tied.
     /// </summary>
+    /// <param name="path">The file.</param>
+    /// <param name="tensors">The tensors by name.</param>
+    /// <param name="stop">Ends the writing; the file is then as it was before.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="UnsupportedElementTypeException">PyTorch's files have no such element type.</exception>
     /// <exception cref="ArgumentException">Two tensors have the same name.</exception>
-    public static void SaveTorch(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors) =>
-        TorchZipWriter.Write(path, tensors);
+    public static void SaveTorch(
+        string path,
+        IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
+        CancellationToken stop = default
+    ) => TorchZipWriter.Write(path, tensors, stop);
 
     /// <summary>The weights by name, as <see cref="FindStateDict"/> finds them.</summary>
     /// <param name="options">Which of several, and under which names.</param>

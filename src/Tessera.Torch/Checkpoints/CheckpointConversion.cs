@@ -45,11 +45,20 @@ public static class CheckpointConversion
     ) => module.LoadStateDict(state, strict, tensor => new Shape(tensor.Shape), (tensor, value) => value.CopyTo(tensor));
 
     /// <summary>All tensors of a state dict, converted one by one; they belong to the current scope.</summary>
-    public static OrderedDictionary<string, Tensor> ToTensors(this IEnumerable<KeyValuePair<string, CheckpointTensor>> source)
+    /// <param name="source">The tensors of a file.</param>
+    /// <param name="stop">Ends the work between two tensors.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
+    public static OrderedDictionary<string, Tensor> ToTensors(
+        this IEnumerable<KeyValuePair<string, CheckpointTensor>> source,
+        CancellationToken stop = default
+    )
     {
         var result = new OrderedDictionary<string, Tensor>();
         foreach (var (name, tensor) in source)
+        {
+            stop.ThrowIfCancellationRequested();
             result.Add(name, tensor.ToTensor());
+        }
         return result;
     }
 

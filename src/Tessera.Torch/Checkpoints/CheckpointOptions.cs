@@ -9,6 +9,8 @@ public sealed record CheckpointOptions(bool Strict = false)
 {
     /// <summary>Limits for pickles.</summary>
     public PickleLimits Limits { get; init; } = new();
+
+    internal CancellationToken Stop { get; init; }
 }
 
 /// <summary>Limits for pickles; published checkpoints stay far below them.</summary>

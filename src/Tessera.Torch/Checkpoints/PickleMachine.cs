@@ -13,12 +13,14 @@ internal delegate object PersistentLoad(CheckpointTuple id, in PickleCursor at);
 /// </summary>
 internal sealed class PickleMachine(string path, CheckpointOptions options, PersistentLoad? persistentLoad = null)
 {
-    const int LongestInteger = 1 << 16;
+    const int LongestInteger = 1 << 16,
+        StepsBetweenLooks = 1 << 14;
 
     readonly PickleLimits limits = options.Limits;
     readonly PickleStack stack = new(options.Limits.MaxValues, options.Limits.MaxNesting);
     readonly PickleMemo memo = new(options.Limits.MaxMemo);
     int containers;
+    int steps;
 
     /// <summary>Reads one pickle with a machine of its own.</summary>
     /// <param name="bytes">Bytes that begin with the pickle.</param>
@@ -47,6 +49,8 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
     {
         while (true)
         {
+            if (++steps % StepsBetweenLooks == 0)
+                options.Stop.ThrowIfCancellationRequested();
             var op = (PickleOp)at.Byte();
             if (op == PickleOp.Stop)
                 return stack.HoldsResult ? stack.Pop(at) : throw at.Corrupt("it must end with exactly one value");

@@ -9,7 +9,8 @@ internal static class SafetensorsWriter
     public static void Write(
         string path,
         IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
-        IEnumerable<KeyValuePair<string, string>>? metadata
+        IEnumerable<KeyValuePair<string, string>>? metadata,
+        CancellationToken stop
     )
     {
         var ordered = tensors
@@ -36,7 +37,7 @@ internal static class SafetensorsWriter
             stream.Write(BitConverter.GetBytes((ulong)header.Length));
             stream.Write(header);
             foreach (var (_, tensor, _) in ordered)
-                TensorBytes.Write(tensor, stream.Write);
+                TensorBytes.Write(tensor, stream.Write, stop);
         });
     }
 

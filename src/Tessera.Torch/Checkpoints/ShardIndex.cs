@@ -15,7 +15,7 @@ internal static class ShardIndex
     /// <summary>Opens all files of an index.</summary>
     /// <exception cref="CorruptCheckpointException">The index is malformed, or a tensor is not where it says.</exception>
     /// <exception cref="UnsupportedCheckpointException">A file of the index is missing or lies elsewhere.</exception>
-    public static Checkpoint Open(string path, CheckpointOptions? options)
+    public static Checkpoint Open(string path, CheckpointOptions options)
     {
         var map = Read(path);
         var folder = Path.GetDirectoryName(Path.GetFullPath(path))!;
@@ -32,7 +32,7 @@ internal static class ShardIndex
         try
         {
             foreach (var name in names)
-                parts.Add(name, Checkpoint.Open(Path.Combine(folder, name), options));
+                parts.Add(name, Checkpoint.Open(Path.Combine(folder, name), options, options.Stop));
             return new Checkpoint(path, [.. parts.Values], Join(path, map, parts));
         }
         catch

@@ -6,7 +6,7 @@ namespace Tessera.Checkpoints;
 /// <summary>Writes an ordered dictionary of tensors as torch.save does, for torch.load(weights_only=True).</summary>
 internal static class TorchZipWriter
 {
-    public static void Write(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors)
+    public static void Write(string path, IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors, CancellationToken stop)
     {
         var entries = new List<(string Name, CheckpointTensor Tensor, int Key)>();
         var names = new HashSet<string>();
@@ -40,7 +40,7 @@ internal static class TorchZipWriter
             zip.Add($"{folder}/data.pkl", Pickle(entries));
             zip.Add($"{folder}/byteorder", "little"u8.ToArray());
             foreach (var (key, tensor) in storages.Index())
-                zip.Add($"{folder}/data/{key}", tensor.ByteLength, take => TensorBytes.Write(tensor, take));
+                zip.Add($"{folder}/data/{key}", tensor.ByteLength, take => TensorBytes.Write(tensor, take, stop));
             zip.Add($"{folder}/version", "3\n"u8.ToArray());
             zip.Finish();
         });

@@ -1,7 +1,7 @@
 namespace Tessera.Checkpoints;
 
 /// <summary>A folder of weights, as the Hugging Face hub and its libraries keep them.</summary>
-public static class WeightsFolder
+internal static class WeightsFolder
 {
     // The first that is there: what its libraries prefer.
     static readonly string[] names =
@@ -18,7 +18,7 @@ public static class WeightsFolder
 
     /// <summary>Whether a folder holds weights under one of the hub's names.</summary>
     /// <param name="folder">The folder.</param>
-    public static bool Holds(string folder) => names.Any(name => File.Exists(Path.Combine(folder, name)));
+    internal static bool Holds(string folder) => names.Any(name => File.Exists(Path.Combine(folder, name)));
 
     /// <summary>The file of a folder's weights, and a sentence where there were others.</summary>
     /// <exception cref="UnsupportedCheckpointException">There is none, or there are several without an order among them.</exception>

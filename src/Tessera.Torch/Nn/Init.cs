@@ -7,20 +7,18 @@ public static class Init
     private static bool skipped;
 
     /// <summary>Until the region ends, initialisers on this thread do nothing: for models whose weights are loaded or never read.</summary>
-    public static IDisposable Skip() => new SkipRegion();
+    public static ThreadRegion Skip() => new SkipRegion();
 
-    private sealed class SkipRegion : IDisposable
+    private sealed class SkipRegion : ThreadRegion
     {
-        private readonly OwnThread thread = new("a region without initialisers");
-        private readonly bool before = skipped;
+        private bool before;
 
-        internal SkipRegion() => skipped = true;
+        internal SkipRegion()
+            : base("a region without initialisers") => Begin();
 
-        public void Dispose()
-        {
-            thread.CheckEnd();
-            skipped = before;
-        }
+        private protected override void Enter() => (before, skipped) = (skipped, true);
+
+        private protected override void Leave() => skipped = before;
     }
 
     private static T Fill<T>(T tensor, Action<Tensor> fill)

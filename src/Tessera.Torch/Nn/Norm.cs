@@ -126,7 +126,7 @@ public sealed partial class BatchNorm : Layer
 
     /// <summary>Normalises training batches by statistics that other processes share; null for statistics of this batch alone.</summary>
     [NotRegistered]
-    public SharedNormalization? Shared { get; set; }
+    internal SharedNormalization? Shared { get; set; }
 
     /// <inheritdoc/>
     protected override Tensor Forward(Tensor input)

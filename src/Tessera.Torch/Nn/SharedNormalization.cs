@@ -6,11 +6,11 @@ namespace Tessera.Nn;
 /// <param name="bias">The shift [C], or null.</param>
 /// <param name="eps">Added to the variance.</param>
 /// <returns>Null when this pass uses the statistics of its own batch.</returns>
-public delegate NormalizedBatch? SharedNormalization(Tensor input, Tensor? weight, Tensor? bias, double eps);
+internal delegate NormalizedBatch? SharedNormalization(Tensor input, Tensor? weight, Tensor? bias, double eps);
 
 /// <summary>A normalised batch and the statistics behind it.</summary>
 /// <param name="Output">[B, C, ...].</param>
 /// <param name="Mean">[C].</param>
 /// <param name="Variance">[C], biased.</param>
 /// <param name="Count">Number of values of a channel.</param>
-public sealed record NormalizedBatch(Tensor Output, Tensor Mean, Tensor Variance, double Count);
+internal sealed record NormalizedBatch(Tensor Output, Tensor Mean, Tensor Variance, double Count);

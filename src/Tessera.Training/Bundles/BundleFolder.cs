@@ -37,14 +37,14 @@ public sealed record BundleContent(
 /// <param name="Sha256">Its checksum, in lower-case hexadecimal.</param>
 /// <param name="Step">Steps of the training.</param>
 /// <param name="Score">Primary score at that step; null where it was not measured.</param>
-public sealed record BundleWeights(string Role, bool Average, string File, long Bytes, string Sha256, long Step, PrimaryScore? Score);
+internal sealed record BundleWeights(string Role, bool Average, string File, long Bytes, string Sha256, long Step, PrimaryScore? Score);
 
 /// <summary>
 /// The folder of a bundle: <c>bundle.json</c> and safetensors files, which hold everything that a program needs to use a model. The format
 /// has a version, which changes with its meaning.
 /// </summary>
 /// <param name="folder">The folder.</param>
-public sealed class BundleFolder(string folder)
+internal sealed class BundleFolder(string folder)
 {
     private const string Format = "tessera-bundle";
     private const int Version = 1;
@@ -101,6 +101,45 @@ public sealed class BundleFolder(string folder)
             weights.AddRange(Take(Last, newest));
         if (checkpoints.BestPath is { } best)
             weights.AddRange(Take(Best, best));
+        WriteJson(content, weights);
+        var kept = weights.Select(entry => entry.File).Append(FileName).ToHashSet(StringComparer.Ordinal);
+        foreach (var file in Directory.EnumerateFiles(Path))
+            if (!kept.Contains(System.IO.Path.GetFileName(file)))
+                File.Delete(file);
+    }
+
+    /// <summary>Writes a bundle of its own, which belongs to no run: whole or not at all.</summary>
+    /// <param name="content">What is said of the model.</param>
+    /// <param name="weights">Its state.</param>
+    /// <exception cref="RunException">There is something in the folder.</exception>
+    internal void Write(BundleContent content, IReadOnlyDictionary<string, Tensor> weights)
+    {
+        if (File.Exists(Path) || (Directory.Exists(Path) && Directory.EnumerateFileSystemEntries(Path).Any()))
+            throw new RunException($"{Path} is there already and not empty: choose another folder for the bundle, or delete it first");
+        var building = new BundleFolder($"{Path}.{Guid.NewGuid():N}.tmp");
+        Directory.CreateDirectory(building.Path);
+        try
+        {
+            var file = System.IO.Path.Combine(building.Path, "model.safetensors");
+            TensorFile.Save(file, weights);
+            using (var stream = File.OpenRead(file))
+                building.WriteJson(
+                    content,
+                    [new(Last, false, "model.safetensors", stream.Length, Convert.ToHexStringLower(SHA256.HashData(stream)), 0, null)]
+                );
+            if (Directory.Exists(Path))
+                Directory.Delete(Path);
+            Directory.Move(building.Path, Path);
+        }
+        catch
+        {
+            Directory.Delete(building.Path, recursive: true);
+            throw;
+        }
+    }
+
+    private void WriteJson(BundleContent content, IReadOnlyList<BundleWeights> weights)
+    {
         var root = new JsonObject
         {
             ["format"] = Format,
@@ -119,10 +158,6 @@ public sealed class BundleFolder(string folder)
             ["weights"] = JsonSerializer.SerializeToNode(weights, json),
         };
         RunFolder.Write(JsonPath, root.ToJsonString(json));
-        var kept = weights.Select(entry => entry.File).Append(FileName).ToHashSet(StringComparer.Ordinal);
-        foreach (var file in Directory.EnumerateFiles(Path))
-            if (!kept.Contains(System.IO.Path.GetFileName(file)))
-                File.Delete(file);
     }
 
     // The file of a checkpoint never changes: a second name for it costs no space.
@@ -156,12 +191,14 @@ public sealed class BundleFolder(string folder)
             if ((int?)root["version"] != Version)
                 throw new JsonException($"it is of version {root["version"]}, and this program reads version {Version}");
             var model = root["model"].Deserialize<ModelEntry>(json) ?? throw new JsonException("model is missing");
-            var task = RecipeBinder.Bind<TaskKind>(RecipeJson.Read(root["task"], $"{JsonPath}: task"));
+            var task = RecipeException.Reading(() => RecipeBinder.Bind<TaskKind>(RecipeJson.Read(root["task"], $"{JsonPath}: task")));
             var facts = (DataFacts?)root["data"].Deserialize(task.FactsType, json) ?? throw new JsonException("data is missing");
             var preparation = root["preprocessing"] as JsonObject ?? throw new JsonException("preprocessing is missing");
             var transforms = preparation["transforms"] is { } given
                 ? (IReadOnlyList<Transform>)
-                    RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                    RecipeException.Reading(() =>
+                        RecipeBinder.Bind(typeof(IReadOnlyList<Transform>), RecipeJson.Read(given, JsonPath), "transforms")!
+                    )
                 : null;
             var precision = RecipeBinder.Bind<Precision>(RecipeJson.Read(root["precision"], $"{JsonPath}: precision"));
             var weights = root["weights"].Deserialize<BundleWeights[]>(json) ?? throw new JsonException("weights are missing");

@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Data.Imaging;
 using Tessera.Data.Sets;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -80,13 +81,80 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         Backbone model;
         using (Nn.Init.Skip())
             model = task.CreateModel(variant.Name, options);
-        var loaded = Pretrained.Load(model, weights.File, new() { Find = weights.Find });
+        var loaded = model.Load(weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);
         var content = new BundleContent(variant.Name, options, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32);
         return new(model, content, weights.File) { Notes = loaded.Notes };
     }
+
+    /// <summary>
+    /// A model that a program has trained in a loop of its own, to be used and saved (<see cref="Save"/>) like that of a run.
+    /// </summary>
+    /// <param name="model">A classifier of images. It computes where it is, and is put into evaluation mode.</param>
+    /// <param name="name">Its name in the registry, by which it is built again.</param>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="preprocessing">How its images were normalised, and the crop for evaluation; null for what its variant says.</param>
+    /// <exception cref="UnknownModelException">The registry has no such name.</exception>
+    /// <exception cref="ArgumentException">Number of classes or channels do not fit the model.</exception>
+    /// <exception cref="StateDictException">The registry builds another model by this name and the model's sizes.</exception>
+    public static ModelBundle FromModel(Backbone model, string name, IReadOnlyList<string> classes, Preprocessing? preprocessing = null)
+    {
+        var variant = Registry.Get(name);
+        var published = preprocessing ?? variant.Preprocessing ?? Preprocessing.ImageNet;
+        if (!model.TakesImages)
+            throw new ArgumentException($"{name} takes texts: a bundle by code is for models of images", nameof(model));
+        if (classes.Count != model.Classes)
+            throw new ArgumentException($"{name} has {model.Classes} classes, and there are {classes.Count} names", nameof(classes));
+        if (published.Mean.Count != model.Channels || published.Std.Count != model.Channels)
+            throw new ArgumentException(
+                $"{name} takes {model.Channels} channels: mean and deviation must have as many values, not {published.Mean.Count} and "
+                    + $"{published.Std.Count}",
+                nameof(preprocessing)
+            );
+        var options = new ModelOptions
+        {
+            Classes = model.Classes,
+            Channels = model.Channels,
+            ImageSize = model.ImageSize,
+        };
+        using (new Scope())
+        {
+            Backbone again;
+            using (Nn.Init.Skip())
+                again = variant.Create(options);
+            var report = StateDictReport.Compare(again.StateDict(), model.StateDict());
+            if (!report.Complete || report.Mismatched.Count > 0)
+                throw new StateDictException(name, report);
+        }
+        model.Eval();
+        var facts = new ImageFacts(
+            classes,
+            model.Channels,
+            null,
+            null,
+            [.. published.Mean.Select(value => (float)value)],
+            [.. published.Std.Select(value => (float)value)]
+        );
+        var content = new BundleContent(
+            name,
+            options,
+            TaskKind.DefaultFor(variant),
+            facts,
+            EvaluationTransforms.Of(published),
+            Precision.Fp32
+        );
+        return new(model, content, name);
+    }
+
+    /// <summary>
+    /// Writes the bundle into a folder of its own, from which <see cref="Load"/>, <c>tessera predict</c> and recipes
+    /// (<c>model.weights</c>) read it like that of a run.
+    /// </summary>
+    /// <param name="folder">The folder, which must be empty or not there yet.</param>
+    /// <exception cref="RunException">There is something in the folder.</exception>
+    public void Save(string folder) => new BundleFolder(folder).Write(Content, Model.StateDict());
 
     private static IReadOnlyList<string> ClassNames(Variant variant, int classes) =>
         PublishedClasses.Of(variant.Dataset) is { } published && published.Count == classes
@@ -97,7 +165,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     /// <param name="weights">The file.</param>
     public ModelBundle WithWeights(WeightsFile weights)
     {
-        var loaded = Pretrained.Load(Model, weights.File, new() { Find = weights.Find });
+        var loaded = Model.Load(weights.File, new() { Find = weights.Find });
         return this with { Source = weights.File, Content = Content with { TrainedClassifier = true }, Notes = loaded.Notes };
     }
 
@@ -139,13 +207,14 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     public IEnumerable<GivenSample> Read(IEnumerable<string> given) => Task.Read(given, Facts, PipelineFor(Facts.OfAnySize()));
 
     /// <summary>Where the model looks in a sample.</summary>
-    /// <param name="sample">Of <see cref="Read"/>.</param>
+    /// <param name="sample">Of <see cref="Read(IEnumerable{string})"/>.</param>
     /// <param name="label">The class that is explained; null for the likeliest.</param>
+    /// <param name="stop">Gives up between two pictures.</param>
     /// <exception cref="RunException">There are no pictures of such samples, or the classifier was never trained.</exception>
-    public Explanation Explain(GivenSample sample, int? label = null)
+    public Explanation Explain(GivenSample sample, int? label = null, CancellationToken stop = default)
     {
         RequireClassifier();
-        return Task.Explain(Model, sample, Facts, label);
+        return Task.Explain(Model, sample, Facts, label, stop);
     }
 
     /// <summary>The number of a class by its name, whatever its capitals, or by the number itself.</summary>
@@ -163,8 +232,52 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         );
     }
 
+    /// <summary>What the model says of an image.</summary>
+    /// <param name="image">The image.</param>
+    /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    /// <exception cref="Data.DataException">The image is damaged.</exception>
+    /// <exception cref="RunException">The model takes other samples, or its classifier was never trained.</exception>
+    public Prediction Predict(Image image, int most = 5, Func<Tensor, Tensor>? predict = null) => Predict(Read(image), most, predict);
+
+    /// <summary>What the model says of an image file, or of a text.</summary>
+    /// <param name="given">The file, or for a model of texts the text.</param>
+    /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    /// <exception cref="Data.DataException">The file cannot be read.</exception>
+    /// <exception cref="RunException">The classifier was never trained.</exception>
+    public Prediction Predict(string given, int most = 5, Func<Tensor, Tensor>? predict = null) =>
+        Predict(Read([given]).First(), most, predict);
+
+    /// <summary>An image as a sample, prepared as the model takes it.</summary>
+    /// <param name="image">The image.</param>
+    /// <exception cref="RunException">The model takes other samples.</exception>
+    public GivenSample Read(Image image) => Task.Read(image, Facts, PipelineFor(Facts.OfAnySize()));
+
+    /// <summary>The pooled features that the classifier sees: images that look alike have features that point the same way.</summary>
+    /// <param name="images">One image or several.</param>
+    /// <returns>Float32 [N, D], on the device of the model and owned by the current scope.</returns>
+    /// <exception cref="Data.DataException">An image is damaged.</exception>
+    /// <exception cref="RunException">
+    /// There is no image, they differ in size after their preparation, or the model takes other samples.
+    /// </exception>
+    public Tensor Embed(params IReadOnlyList<Image> images)
+    {
+        if (images.Count == 0)
+            throw new RunException("embedding needs at least one image");
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        Tensor[] inputs = [.. images.Select(image => Read(image).Read().Inputs)];
+        if (inputs.FirstOrDefault(input => input.Shape != inputs[0].Shape) is { } other)
+            throw new RunException(
+                $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
+            );
+        var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
+        return scope.Return(Model.ForwardHead(Model.ForwardFeatures(batch), preLogits: true));
+    }
+
     /// <summary>What the model says of a sample.</summary>
-    /// <param name="sample">Of <see cref="Read"/>.</param>
+    /// <param name="sample">Of <see cref="Read(IEnumerable{string})"/>.</param>
     /// <param name="most">How many classes are listed at most; what belongs to the answer is listed in any case.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     /// <exception cref="Data.DataException">The sample cannot be read.</exception>

@@ -1,7 +1,7 @@
 namespace Tessera.Training.Drawing;
 
 /// <summary>What none excels in two respects at once.</summary>
-public static class ParetoFront
+internal static class ParetoFront
 {
     /// <summary>Points that none excels in both coordinates, by x.</summary>
     /// <param name="points">x and y; y is the better the higher.</param>

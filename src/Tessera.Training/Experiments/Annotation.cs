@@ -7,7 +7,7 @@ using Tessera.Training.Runs;
 namespace Tessera.Training.Experiments;
 
 /// <summary>The samples that the model of a run annotates.</summary>
-public static class Annotation
+internal static class Annotation
 {
     /// <summary>The samples, and how many of them may be unreadable.</summary>
     /// <param name="folder">Folder of the run.</param>
@@ -26,7 +26,7 @@ public static class Annotation
         var run = new RunFolder(folder);
         if (!run.Exists)
             throw new RunException($"{folder}: this folder holds no run ({Path.GetFileName(run.RecipePath)} is missing)");
-        var recipe = Recipe.Load(run.RecipePath).Data;
+        var recipe = Recipe.OfRun(run.RecipePath).Data;
         var (wanted, part) = (name ?? recipe.Name, split ?? recipe.Split);
         var data =
             wanted != recipe.Name ? Datasets.Open(wanted, part)

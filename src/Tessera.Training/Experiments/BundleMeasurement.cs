@@ -30,22 +30,23 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="folder">Folder of the run, or of a bundle; a bundle alone needs the name of a data set.</param>
     /// <param name="bundle">The model.</param>
     /// <param name="part">Which data.</param>
+    /// <param name="stop">Ends a long search for the data.</param>
     /// <exception cref="RunException">No data is named, the model does not fit it, or its classifier was never trained.</exception>
     /// <exception cref="DataException">
     /// The data is missing or malformed, or has samples of a class that the model does not know.
     /// </exception>
-    public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part)
+    public static BundleMeasurement OfRun(string folder, ModelBundle bundle, MeasuredPart part, CancellationToken stop = default)
     {
         bundle.RequireClassifier();
         var run = new RunFolder(folder);
-        var recipe = run.Exists ? Recipe.Load(run.RecipePath) : null;
+        var recipe = run.Exists ? Recipe.OfRun(run.RecipePath) : null;
         if (recipe is null && part.Name is null)
             throw new RunException($"{folder} is a bundle without a run: a data set must be named");
         var evaluation = recipe?.Evaluation ?? new();
         var source = part is { Name: null, Root: null } ? recipe!.Data : new DataRecipe(part.Name ?? recipe!.Data.Name, Root: part.Root);
         // A split of the run need not be there in other data.
         var split = part.Split ?? (part is { Name: null, Root: null } ? evaluation.Split : null) ?? source.MeasuredSplit();
-        var data = bundle.Task.Prepare(source.Limited(source.Open(split), part.Limit), bundle.Facts);
+        var data = bundle.Task.Prepare(source.Limited(source.Open(split, stop), part.Limit), bundle.Facts);
         return new(bundle, data, evaluation.Batch, source.Unreadable) { Remarks = RemarksOn(data) };
     }
 
@@ -58,6 +59,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// data's, else the data's in their order, which the remarks say.
     /// </param>
     /// <param name="device">Where the model shall compute.</param>
+    /// <param name="stop">Ends a long search for the data.</param>
     /// <exception cref="DataException">
     /// The data is missing or malformed, or has samples of a class that the model does not know.
     /// </exception>
@@ -66,11 +68,12 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         WeightsFile weights,
         MeasuredPart part,
         IReadOnlyList<string>? classes = null,
-        Device? device = null
+        Device? device = null,
+        CancellationToken stop = default
     )
     {
         var source = new DataRecipe(part.Name!, Root: part.Root);
-        var opened = source.Limited(source.Open(part.Split ?? source.MeasuredSplit()), part.Limit);
+        var opened = source.Limited(source.Open(part.Split ?? source.MeasuredSplit(), stop), part.Limit);
         var task = TaskKind.DefaultFor(opened);
         var seen = task.FactsOf(task.Prepare(opened));
         var published = PublishedClasses.Of(variant.Dataset);
@@ -110,6 +113,7 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     /// <param name="done">Told the number of samples so far.</param>
     /// <param name="stop">Gives up between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Metrics Run(
         Precision? precision = null,
         int? batch = null,
@@ -118,8 +122,15 @@ public sealed record BundleMeasurement(ModelBundle Bundle, LoadableDataset Data,
         CancellationToken stop = default
     )
     {
-        var loader = new Loader(Data, Pipeline, batch ?? Batch, unreadableLimit: UnreadableLimit, replacement: Replacement.None);
+        var loader = new Loader(Data, Pipeline, new(batch ?? Batch) { UnreadableLimit = UnreadableLimit, Replacement = Replacement.None });
         var evaluator = Bundle.Task.CreateEvaluator(Bundle.Model, Bundle.Facts, predict);
-        return Measurement.Run(Bundle.Model, loader.Epoch(0), evaluator, precision ?? Bundle.Content.Precision, done, stop: stop);
+        return Measurement.Run(
+            Bundle.Model,
+            loader.Epoch(0, stop: stop),
+            evaluator,
+            precision ?? Bundle.Content.Precision,
+            done,
+            stop: stop
+        );
     }
 }

@@ -135,23 +135,28 @@ public sealed record DataRecipe(
     }
 
     /// <summary>Opens a split; minitrain and minival are two parts of train, with every class in the same share.</summary>
+    /// <param name="split">Name of the split.</param>
+    /// <param name="stop">Ends a long search through folders.</param>
     /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
-    public Dataset Open(string split)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public Dataset Open(string split, CancellationToken stop = default)
     {
         if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
-            return OpenSet(split);
-        var whole = OpenSet(Training);
+            return OpenSet(split, stop);
+        var whole = OpenSet(Training, stop);
         var (rest, heldOut) = StratifiedSampling.Divide(whole, Minival, SubsetSeed);
         return whole.Part(split == HeldOut ? heldOut : rest, split);
     }
 
-    private Dataset OpenSet(string split) => Datasets.Open(Name, split, Root).WithMaxPixels(MaxPixels);
+    private Dataset OpenSet(string split, CancellationToken stop) => Datasets.Open(Name, split, Root, stop).WithMaxPixels(MaxPixels);
 
     /// <summary>Opens what is trained on.</summary>
-    /// <inheritdoc cref="Open"/>
-    public Dataset OpenTraining()
+    /// <param name="stop">Ends a long search through folders.</param>
+    /// <exception cref="DataException">There is no such split, or the files are missing or malformed.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public Dataset OpenTraining(CancellationToken stop = default)
     {
-        var data = Open(Split);
+        var data = Open(Split, stop);
         if (PerClass is { } count)
             data = data.Part(StratifiedSampling.Draw(data, count, SubsetSeed));
         if (Fraction is { } share)

@@ -28,7 +28,8 @@ public sealed class Experiment : IDisposable
         Action<TrainingEvent>? report,
         ProcessGroup? group,
         RunLock? held,
-        Action<DataRecord>? check = null
+        Action<DataRecord>? check = null,
+        CancellationToken stop = default
     )
     {
         this.held = held;
@@ -41,7 +42,7 @@ public sealed class Experiment : IDisposable
         );
         if (recipe.Train.Threads > 0)
             Torch.Threads = recipe.Train.Threads;
-        var data = recipe.Data.OpenTraining();
+        var data = recipe.Data.OpenTraining(stop);
         Task = recipe.Task ?? TaskKind.DefaultFor(data);
         TrainData = Task.Prepare(data);
         Facts = Task.FactsOf(TrainData);
@@ -50,7 +51,7 @@ public sealed class Experiment : IDisposable
             Facts = Facts with { Classes = WithFurtherClasses(Facts.Classes, classes) };
             TrainData = Task.Prepare(data, Facts);
         }
-        TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit()), Facts);
+        TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit(), stop), Facts);
         check?.Invoke(DataRecord.Of(recipe.Data, TrainData, TestData));
         Torch.Seed(recipe.Train.Seed);
         var weights = new InitialWeights(recipe.Model, Task, Facts);
@@ -60,7 +61,7 @@ public sealed class Experiment : IDisposable
         Model.To(device);
         if (recipe.Train.GradCheckpointing)
             CheckpointGradients(Model);
-        var objective = recipe.CreateObjective(ContextFor(device), Task);
+        var objective = recipe.CreateObjective(ContextFor(device) with { Stop = stop }, Task);
         objective.To(device);
         if (recipe.Train.ChannelsLast)
             Model.To(MemoryFormat.ChannelsLast);
@@ -72,8 +73,13 @@ public sealed class Experiment : IDisposable
                 WriteBundle();
         };
         Trainer = new(
-            new(objective, recipe.CreatePhases(objective), recipe.Schedule, train, recipe.Train with { Device = device.ToString() })
+            new()
             {
+                Objective = objective,
+                Phases = recipe.CreatePhases(objective),
+                Schedule = recipe.Schedule,
+                Data = train,
+                Options = recipe.Train with { Device = device.ToString() },
                 Test = TestLoader(Model, recipe, TestData, Facts, Task, group),
                 Evaluator = () => objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
                 EvaluateEvery = recipe.Evaluation.Every,
@@ -152,14 +158,16 @@ public sealed class Experiment : IDisposable
         return new(
             TrainData,
             pipeline,
-            Recipe.Data.Batch,
-            Recipe.Train.Seed,
-            dropLast: TrainData.Count >= Recipe.Data.Batch,
-            workers: Recipe.Data.Workers,
-            replica: ReplicaOf(group),
-            sampler: Recipe.Data.SamplerOf(TrainData),
-            unreadableLimit: Recipe.Data.Unreadable,
-            device: Recipe.Data.BatchDevice(device, TrainData, pipeline)
+            new(Recipe.Data.Batch)
+            {
+                Seed = Recipe.Train.Seed,
+                DropLast = TrainData.Count >= Recipe.Data.Batch,
+                Workers = Recipe.Data.Workers,
+                Replica = ReplicaOf(group),
+                Sampler = Recipe.Data.SamplerOf(TrainData),
+                UnreadableLimit = Recipe.Data.Unreadable,
+                Device = Recipe.Data.BatchDevice(device, TrainData, pipeline),
+            }
         );
     }
 
@@ -177,14 +185,16 @@ public sealed class Experiment : IDisposable
         return new(
             data,
             pipeline,
-            recipe.Evaluation.Batch,
-            recipe.Train.Seed,
-            workers: recipe.Data.Workers,
-            unreadableLimit: recipe.Data.Unreadable,
-            replacement: Replacement.None,
-            replica: ReplicaOf(group),
-            sampler: sampler,
-            device: recipe.Data.BatchDevice(ModuleDevice.Of(model), data, pipeline, measuring: true)
+            new(recipe.Evaluation.Batch)
+            {
+                Seed = recipe.Train.Seed,
+                Workers = recipe.Data.Workers,
+                UnreadableLimit = recipe.Data.Unreadable,
+                Replacement = Replacement.None,
+                Replica = ReplicaOf(group),
+                Sampler = sampler,
+                Device = recipe.Data.BatchDevice(ModuleDevice.Of(model), data, pipeline, measuring: true),
+            }
         );
     }
 
@@ -221,6 +231,7 @@ public sealed class Experiment : IDisposable
     /// <param name="folder">Where it goes; must not hold a run yet.</param>
     /// <param name="report">Told what happens, on the thread that trains.</param>
     /// <param name="group">Processes that train together; rank 0 writes. Null for one process.</param>
+    /// <param name="stop">Ends what comes before the training: a long search for the data, stored answers of a teacher.</param>
     /// <exception cref="RecipeException">The recipe cannot be used.</exception>
     /// <exception cref="RunException">The folder holds a run already.</exception>
     /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
@@ -229,20 +240,58 @@ public sealed class Experiment : IDisposable
         IEnumerable<string> settings,
         string folder,
         Action<TrainingEvent>? report = null,
-        ProcessGroup? group = null
+        ProcessGroup? group = null,
+        CancellationToken stop = default
     )
     {
         string[] given = [.. settings];
-        var recipe = Recipe.Load(recipePath, given);
+        return Begin(
+            Recipe.Load(recipePath, given),
+            RunRecipe.CommandHead(RunReport.RecipeHead, recipePath, given),
+            folder,
+            report,
+            group,
+            stop
+        );
+    }
+
+    /// <summary>
+    /// Begins a run by a recipe that was made in C#. The run holds it as a file and can be resumed, measured and used like any other.
+    /// </summary>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="folder">Where it goes; must not hold a run yet.</param>
+    /// <param name="report">Told what happens, on the thread that trains.</param>
+    /// <param name="group">Processes that train together; rank 0 writes. Null for one process.</param>
+    /// <param name="stop">Ends what comes before the training: a long search for the data, stored answers of a teacher.</param>
+    /// <exception cref="RecipeException">The recipe cannot be used; the message names the field.</exception>
+    /// <exception cref="RunException">The folder holds a run already.</exception>
+    /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
+    public static Experiment Begin(
+        Recipe recipe,
+        string folder,
+        Action<TrainingEvent>? report = null,
+        ProcessGroup? group = null,
+        CancellationToken stop = default
+    ) => Begin(recipe.Validated(), RunRecipe.CodeHead, folder, report, group, stop);
+
+    private static Experiment Begin(
+        Recipe recipe,
+        string head,
+        string folder,
+        Action<TrainingEvent>? report,
+        ProcessGroup? group,
+        CancellationToken stop
+    )
+    {
         var run = new RunFolder(folder);
         if (!Writes(group))
-            return new Experiment(recipe, run, report, group, null);
+            return new Experiment(recipe, run, report, group, null, stop: stop);
         return Holding(folder, held =>
         {
             if (run.Exists)
                 throw new RunException($"{folder} holds a run already: go on with --resume {folder}, or choose another --out");
-            var experiment = new Experiment(recipe, run, report, group, held);
-            experiment.WriteBeginning(recipePath, given);
+            var experiment = new Experiment(recipe, run, report, group, held, stop: stop);
+            experiment.WriteBeginning(head);
             return experiment;
         });
     }
@@ -262,7 +311,7 @@ public sealed class Experiment : IDisposable
         }
     }
 
-    private void WriteBeginning(string recipePath, string[] settings)
+    private void WriteBeginning(string head)
     {
         WriteBundle();
         DataRecord.Of(Recipe.Data, TrainData, TestData).Write(Run.DataPath);
@@ -272,7 +321,7 @@ public sealed class Experiment : IDisposable
                 SampleList.Write(TrainData, $"{TrainData.Count} training samples of {Recipe.Data.Name}; read by data.list")
             );
         // Last: where there is a recipe, there is a run that can be resumed.
-        RunRecipe.Write(Run.RecipePath, Recipe, RunReport.RecipeHead, recipePath, settings);
+        RunRecipe.Write(Run.RecipePath, Recipe, head);
     }
 
     /// <summary>Goes on with a run from its newest checkpoint that is whole.</summary>
@@ -280,28 +329,30 @@ public sealed class Experiment : IDisposable
     /// <param name="report">Told what happens, on the thread that trains.</param>
     /// <param name="group">Processes that train together, as many as before or others. Null for one process.</param>
     /// <param name="options">What may be different now; nothing when null.</param>
+    /// <param name="stop">Ends what comes before the training: a long search for the data, stored answers of a teacher.</param>
     /// <exception cref="RunException">There is no run, another process trains it, or its data has changed.</exception>
     /// <exception cref="DistributedException">The processes disagree, or one is lost.</exception>
     public static Experiment Resume(
         string folder,
         Action<TrainingEvent>? report = null,
         ProcessGroup? group = null,
-        ResumeOptions? options = null
+        ResumeOptions? options = null,
+        CancellationToken stop = default
     )
     {
         var run = new RunFolder(folder);
         if (!run.Exists)
             throw new RunException($"{folder}: there is no run to resume (no {Path.GetFileName(run.RecipePath)})");
         options ??= new();
-        var written = Recipe.Load(run.RecipePath);
+        var written = Recipe.OfRun(run.RecipePath);
         var recipe = options.Root is { } root ? RunRecipe.Moved(written, root) : written;
         if (recipe.Data.Root is { } place && !Directory.Exists(place))
             throw new RunException(
                 $"{folder}: the folder of its data, {place}, does not exist: --root FOLDER names the place of moved data"
             );
         if (Writes(group))
-            return Holding(folder, held => Resume(recipe, run, report, group, options, held));
-        var other = new Experiment(recipe, run, report, group, null);
+            return Holding(folder, held => Resume(recipe, run, report, group, options, held, stop));
+        var other = new Experiment(recipe, run, report, group, null, stop: stop);
         other.Trainer.Resume();
         return other;
     }
@@ -312,14 +363,15 @@ public sealed class Experiment : IDisposable
         Action<TrainingEvent>? report,
         ProcessGroup? group,
         ResumeOptions options,
-        RunLock held
+        RunLock held,
+        CancellationToken stop
     )
     {
         run.RemoveUnfinished();
         DataRecord? before = DataRecord.Read(run.DataPath),
             now = null;
         string? difference = null;
-        var experiment = new Experiment(recipe, run, report, group, held, Check);
+        var experiment = new Experiment(recipe, run, report, group, held, Check, stop);
         var goesOn = experiment.Trainer.Resume();
         if (before is null || difference is not null)
             now!.Write(run.DataPath);
@@ -371,7 +423,7 @@ public sealed class Experiment : IDisposable
     private Metrics MeasureAgain(CancellationToken stop) =>
         Measurement.Run(
             Model,
-            TestLoader(Model, Recipe, TestData, Facts, Task, group).Epoch(0),
+            TestLoader(Model, Recipe, TestData, Facts, Task, group).Epoch(0, stop: group is null ? stop : default),
             Objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
             Recipe.Train.Precision,
             done => report(new Evaluating(done)),

@@ -54,7 +54,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
     private Backbone Load(ModelOptions built, WeightsFile weights, bool? newHead)
     {
         var model = task.CreateModel(recipe.Name, built);
-        var loaded = Pretrained.Load(model, weights.File, new() { Find = weights.Find, ReplaceHead = newHead ?? true });
+        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = newHead ?? true });
         Notes = loaded.Notes;
         if (newHead == true)
         {

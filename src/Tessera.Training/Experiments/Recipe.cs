@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using System.Diagnostics.CodeAnalysis;
 using Tessera.Data.Images;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -10,37 +11,67 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Experiments;
 
-/// <summary>Everything that defines an experiment: one YAML file.</summary>
-/// <param name="Model">What is trained.</param>
-/// <param name="Data">On what.</param>
-/// <param name="Optimizer">How weights change.</param>
-/// <param name="Schedule">How long, at which learning rate.</param>
-/// <param name="Objective">Towards what.</param>
-/// <param name="Augment">What happens to training images, in order: a list, or <c>{ views: [ a list, a list ] }</c>.</param>
-/// <param name="Evaluation">How it is measured.</param>
-/// <param name="Train">Precision, seed, clipping, intervals.</param>
-/// <param name="Task">What the model is for; by default the data decides.</param>
-/// <param name="AuxiliaryLosses">Losses beside that of the objective.</param>
-/// <param name="Phases">How single phases of the objective are optimised, where they differ from the rest.</param>
-public sealed record Recipe(
-    ModelRecipe Model,
-    DataRecipe Data,
-    OptimizerOptions Optimizer,
-    ScheduleOptions Schedule,
-    ObjectiveOptions Objective,
-    Augmentation Augment,
-    EvaluationOptions Evaluation,
-    TrainOptions Train,
-    TaskKind? Task = null,
-    IReadOnlyList<AuxiliaryLossOptions>? AuxiliaryLosses = null,
-    IReadOnlyList<PhaseRecipe>? Phases = null
-)
+/// <summary>Everything that defines an experiment: one YAML file, or the same in C#.</summary>
+public sealed record Recipe
 {
-    /// <summary>Losses beside that of the objective.</summary>
-    public IReadOnlyList<AuxiliaryLossOptions> AuxiliaryLosses { get; init; } = AuxiliaryLosses ?? [];
+    /// <summary>A recipe of which the parts are set by name.</summary>
+    public Recipe() { }
 
-    /// <summary>How single phases of the objective are optimised.</summary>
-    public IReadOnlyList<PhaseRecipe> Phases { get; init; } = Phases ?? [];
+    // By this one recipes are bound: its parameters are the fields.
+    [SetsRequiredMembers]
+    internal Recipe(
+        ModelRecipe model,
+        DataRecipe data,
+        OptimizerOptions optimizer,
+        ScheduleOptions schedule,
+        ObjectiveOptions objective,
+        Augmentation augment,
+        EvaluationOptions evaluation,
+        TrainOptions train,
+        TaskKind? task = null,
+        IReadOnlyList<AuxiliaryLossOptions>? auxiliaryLosses = null,
+        IReadOnlyList<PhaseRecipe>? phases = null
+    )
+    {
+        (Model, Data, Optimizer, Schedule, Objective) = (model, data, optimizer, schedule, objective);
+        (Augment, Evaluation, Train, Task) = (augment, evaluation, train, task);
+        (AuxiliaryLosses, Phases) = (auxiliaryLosses ?? [], phases ?? []);
+    }
+
+    /// <summary>What is trained.</summary>
+    public required ModelRecipe Model { get; init; }
+
+    /// <summary>On what.</summary>
+    public required DataRecipe Data { get; init; }
+
+    /// <summary>How weights change, and the learning rate at the top of the schedule.</summary>
+    public required OptimizerOptions Optimizer { get; init; }
+
+    /// <summary>How long, and how the learning rate changes meanwhile.</summary>
+    public required ScheduleOptions Schedule { get; init; }
+
+    /// <summary>Towards what.</summary>
+    public required ObjectiveOptions Objective { get; init; }
+
+    /// <summary>
+    /// What happens to training images, in order: a list, or <c>{ views: [ a list, a list ] }</c>. In C#, nothing where it is left out.
+    /// </summary>
+    public Augmentation Augment { get; init; } = [];
+
+    /// <summary>How it is measured.</summary>
+    public EvaluationOptions Evaluation { get; init; } = new();
+
+    /// <summary>Precision, seed, clipping, intervals.</summary>
+    public TrainOptions Train { get; init; } = new();
+
+    /// <summary>What the model is for; by default the data decides.</summary>
+    public TaskKind? Task { get; init; }
+
+    /// <summary>Losses beside that of the objective.</summary>
+    public IReadOnlyList<AuxiliaryLossOptions> AuxiliaryLosses { get; init; } = [];
+
+    /// <summary>How single phases of the objective are optimised, where they differ from the rest.</summary>
+    public IReadOnlyList<PhaseRecipe> Phases { get; init; } = [];
 
     /// <summary>Reads a file and sets single fields (<c>optimizer.lr=5e-4</c>).</summary>
     /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
@@ -50,6 +81,10 @@ public sealed record Recipe(
             throw new RecipeException(path, "", "there is no such file");
         return Parse(File.ReadAllText(path), path, settings);
     }
+
+    /// <summary>Reads the recipe that a run keeps.</summary>
+    /// <exception cref="RecipeException">The message is one line that names file, line and field.</exception>
+    internal static Recipe OfRun(string path) => RecipeException.Reading(() => Load(path));
 
     /// <summary>Reads YAML.</summary>
     /// <param name="yaml">The text.</param>
@@ -63,11 +98,17 @@ public sealed record Recipe(
             )
         );
 
+    /// <summary>The same recipe, of which every field was looked at as if it had been read from a file.</summary>
+    /// <exception cref="RecipeException">
+    /// A value out of its range, parts that exclude each other, or a part that no recipe can name.
+    /// </exception>
+    internal Recipe Validated() => Bind((RecipeMap)RecipeJson.Read(RecipeJson.Write(this), "recipe"));
+
     internal static Recipe Bind(RecipeMap written)
     {
         var map = OldNames.Upgrade(written);
         var recipe = RecipeBinder.Bind<Recipe>(map);
-        var parts = new RecipeParts(
+        var parts = new NeedContext(
             recipe.Augment.First,
             recipe.Augment.Views.Count,
             recipe.AuxiliaryLosses.Count,
@@ -133,13 +174,8 @@ public sealed record Recipe(
             .. phases.Select(phase =>
             {
                 var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
-                var optimizer = own?.Optimizer ?? Optimizer;
-                return new PhaseSetup(phase, optimizer.Create(objective, phase), optimizer.LearningRate(Data.Batch * Train.GradAccumSteps))
-                {
-                    Scaler = Train.Precision == Precision.Fp16 ? new Optim.GradientScaler() : null,
-                    ClipGrad = own?.ClipGrad ?? Train.ClipGrad,
-                    ClipGradAdaptive = own?.ClipGrad is null ? Train.ClipGradAdaptive : null,
-                };
+                var all = PhaseSetup.Of(objective, phase, own?.Optimizer ?? Optimizer, Train, Data.Batch * Train.GradAccumSteps);
+                return own?.ClipGrad is { } clip ? all with { ClipGrad = clip, ClipGradAdaptive = null } : all;
             }),
         ];
     }

@@ -7,18 +7,26 @@ internal static class RunRecipe
 {
     private const string Plain = "-_./=,:+@%";
 
-    /// <summary>Writes the recipe of a run that begins.</summary>
-    /// <param name="path">The file.</param>
-    /// <param name="recipe">The recipe.</param>
+    /// <summary>First line of the recipe of a run that a program has begun.</summary>
+    internal const string CodeHead = "# A training that a program began; every field as it was then.";
+
+    /// <summary>First line of the recipe of a run that a command has begun.</summary>
     /// <param name="of">What the first line says that it is the recipe of.</param>
     /// <param name="written">The recipe that the user has named.</param>
     /// <param name="settings">Single fields.</param>
-    internal static void Write(string path, Recipe recipe, string of, string written, IEnumerable<string> settings)
+    internal static string CommandHead(string of, string written, IEnumerable<string> settings)
     {
         string[] command = ["tessera", "train", Word(written), .. settings.SelectMany(setting => new[] { "--set", Word(setting) })];
         // A comment is one line.
-        RunFolder.Write(path, recipe.ToYaml(Message.OneLine($"{of}{string.Join(' ', command)}") + "\n", absolutePaths: true));
+        return Message.OneLine($"{of}{string.Join(' ', command)}");
     }
+
+    /// <summary>Writes the recipe of a run that begins.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="recipe">The recipe.</param>
+    /// <param name="head">First line of the file, a comment.</param>
+    internal static void Write(string path, Recipe recipe, string head) =>
+        RunFolder.Write(path, recipe.ToYaml($"{head}\n", absolutePaths: true));
 
     /// <summary>The recipe of data that has moved.</summary>
     /// <exception cref="RunException">There is no such folder.</exception>

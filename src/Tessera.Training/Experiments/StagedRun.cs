@@ -124,7 +124,7 @@ public sealed class StagedRun
             throw new RunException($"{folder} already holds runs: continue with --resume {folder}, or choose another --out");
         var recipes = Read(recipePath, given, full);
         foreach (var (name, recipe) in recipes)
-            RunRecipe.Write(RecipeOf(full, name), recipe, $"# Stage {name} of ", recipePath, given);
+            RunRecipe.Write(RecipeOf(full, name), recipe, RunRecipe.CommandHead($"# Stage {name} of ", recipePath, given));
         RunFolder.Write(Path.Combine(full, ListName), JsonSerializer.Serialize(recipes.Select(r => r.Name), RunFolder.Json));
         return Of(full, recipes.Select(r => r.Name));
     }
@@ -175,11 +175,13 @@ public sealed class StagedRun
     /// <param name="report">Told what happens.</param>
     /// <param name="group">Processes that train together. Null for one process.</param>
     /// <param name="options">What may be different where the stage goes on.</param>
+    /// <param name="stop">Ends what comes before the training.</param>
     public static Experiment Start(
         Stage stage,
         Action<TrainingEvent>? report = null,
         ProcessGroup? group = null,
-        ResumeOptions? options = null
+        ResumeOptions? options = null,
+        CancellationToken stop = default
     )
     {
         var exists = new RunFolder(stage.Folder).Exists;
@@ -187,7 +189,7 @@ public sealed class StagedRun
         if (group is not null)
             exists = group.Any(group.IsFirst && exists);
         return exists
-            ? Experiment.Resume(stage.Folder, report, group, options)
-            : Experiment.Begin(stage.RecipePath, [], stage.Folder, report, group);
+            ? Experiment.Resume(stage.Folder, report, group, options, stop)
+            : Experiment.Begin(stage.RecipePath, [], stage.Folder, report, group, stop);
     }
 }

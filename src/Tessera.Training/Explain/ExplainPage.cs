@@ -3,7 +3,7 @@ using Tessera.Training.Drawing;
 namespace Tessera.Training.Explain;
 
 /// <summary>Explanations as one self-contained HTML page.</summary>
-public static class ExplainPage
+internal static class ExplainPage
 {
     /// <summary>Renders the page.</summary>
     /// <param name="title">Name of the model or run.</param>

@@ -32,6 +32,8 @@ public sealed record Explanation(
     /// <param name="classes">Name per class.</param>
     /// <param name="label">The class that Grad-CAM explains; null for the likeliest.</param>
     /// <param name="probabilities">What logits, [1, classes], mean as probabilities; their softmax when null.</param>
+    /// <param name="stop">Gives up between two pictures.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static Explanation Of(
         string source,
         Backbone model,
@@ -39,7 +41,8 @@ public sealed record Explanation(
         Normalization normalization,
         IReadOnlyList<string> classes,
         int? label = null,
-        Func<Tensor, Tensor>? probabilities = null
+        Func<Tensor, Tensor>? probabilities = null,
+        CancellationToken stop = default
     )
     {
         using var scope = new Scope();
@@ -51,7 +54,7 @@ public sealed record Explanation(
         var chosen = label ?? ranked[0].Index;
         var pixels = Pixels(image, normalization);
         var (height, width, channels) = ((int)image.Size(2), (int)image.Size(3), (int)image.Size(1));
-        HeatMap?[] maps = [AttentionRollout.Of(model, image), GradCam.Of(model, image, chosen)];
+        HeatMap?[] maps = [Going(() => AttentionRollout.Of(model, image)), Going(() => GradCam.Of(model, image, chosen))];
         return new(
             source,
             classes[chosen],
@@ -59,9 +62,16 @@ public sealed record Explanation(
             [
                 Draw("image", null),
                 .. maps.OfType<HeatMap>().Select(map => Draw(map.Name, map)),
-                .. model.Explain(image).Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
+                .. Going(() => model.Explain(image))
+                    .Select(insight => Draw(insight.Name, HeatMap.Of(insight)) with { Meaning = insight.Meaning }),
             ]
         );
+
+        T Going<T>(Func<T> work)
+        {
+            stop.ThrowIfCancellationRequested();
+            return work();
+        }
 
         ExplanationPicture Draw(string name, HeatMap? map) => new(name, Overlay.Draw(pixels, height, width, channels, map, Side));
     }

@@ -5,7 +5,7 @@ namespace Tessera.Training.Loop;
 /// <summary>How much a training computes, beside what the machine can.</summary>
 /// <param name="GigaOperations">10^9 floating-point operations that a sample costs, forward and backward.</param>
 /// <param name="PeakGflops">Products of matrices, measured, in 10^9 operations a second; null where that is not known.</param>
-public sealed record Arithmetic(double GigaOperations, double? PeakGflops)
+internal sealed record Arithmetic(double GigaOperations, double? PeakGflops)
 {
     /// <summary>Rate of computing in 10^9 operations a second.</summary>
     /// <param name="samplesPerSecond">Measured speed of the training.</param>

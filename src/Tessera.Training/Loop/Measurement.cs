@@ -42,7 +42,7 @@ public static class Measurement
             using var outside = Torch.NoGrad();
             if (evaluator.Bank is { } bank)
             {
-                PassThrough(bank.Batches, bank.Add, _ => { });
+                PassThrough(bank.Batches(group is null ? stop : default), bank.Add, _ => { });
                 if (group is not null)
                     bank.Join(group);
             }

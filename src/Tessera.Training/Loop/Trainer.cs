@@ -126,7 +126,7 @@ public sealed class Trainer : IDisposable
     public long Step => step;
 
     /// <summary>Operations of a sample and peak of the machine, for the log; null leaves them out.</summary>
-    public Arithmetic? Arithmetic { get; set; }
+    internal Arithmetic? Arithmetic { get; set; }
 
     /// <summary>
     /// Forward passes of the model per sample and step (<see cref="Objective.ForwardPasses"/>, twice with sharpness-aware steps); null if

@@ -62,7 +62,8 @@ internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers
     private Metrics Measure(CancellationToken stop) =>
         Measurement.Run(
             setup.Objective.Model,
-            setup.Test!.Epoch(0),
+            // Of several processes, all stop after the same batch.
+            setup.Test!.Epoch(0, stop: workers is null ? stop : default),
             setup.Evaluator!(),
             setup.Options.Precision,
             done => report(new Evaluating(done)),

@@ -1,5 +1,6 @@
 using Tessera.Data;
 using Tessera.Models;
+using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
@@ -39,6 +40,7 @@ public abstract class AuxiliaryLoss : Module
 }
 
 /// <summary>Which auxiliary loss, with its settings.</summary>
+[RecipePart("auxiliary loss")]
 public abstract record AuxiliaryLossOptions
 {
     /// <summary>Builds the loss for the student of the context.</summary>
@@ -47,7 +49,7 @@ public abstract record AuxiliaryLossOptions
 }
 
 /// <summary>A method with auxiliary losses.</summary>
-public sealed partial class WithAuxiliaryLosses : BackboneObjective
+internal sealed partial class WithAuxiliaryLosses : BackboneObjective
 {
     private readonly BackboneObjective main;
     private readonly ModuleList<AuxiliaryLoss> auxiliary;
@@ -62,7 +64,7 @@ public sealed partial class WithAuxiliaryLosses : BackboneObjective
     /// <inheritdoc/>
     public override double? ForwardPasses => main.ForwardPasses;
 
-    internal override bool IsOfModel(string name) =>
+    protected internal override bool IsOfModel(string name) =>
         base.IsOfModel(name) || (name.StartsWith("main.", StringComparison.Ordinal) && main.IsOfModel(name["main.".Length..]));
 
     /// <inheritdoc/>

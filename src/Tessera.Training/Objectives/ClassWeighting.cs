@@ -8,7 +8,7 @@ namespace Tessera.Training.Objectives;
 /// How much the classes count in a loss: <c>balanced</c> (N / (C n) for a class with n of the N training samples of C classes), a list with
 /// a weight for every class, or weights by class name, where classes that are not named have the weight 1.
 /// </summary>
-public abstract record ClassWeighting
+internal abstract record ClassWeighting
 {
     private const string BalancedName = "balanced";
 

@@ -7,14 +7,14 @@ namespace Tessera.Training.Objectives;
 public abstract record Need
 {
     /// <summary>Why the recipe does not have it; null where it does.</summary>
-    public abstract string? Unmet(RecipeParts parts);
+    public abstract string? Unmet(NeedContext parts);
 
     /// <summary>The images of a batch are not mixed with each other.</summary>
     /// <param name="Reason">Why the method cannot use mixed images.</param>
     public sealed record UnmixedImages(string Reason) : Need
     {
         /// <inheritdoc/>
-        public override string? Unmet(RecipeParts parts) =>
+        public override string? Unmet(NeedContext parts) =>
             parts.Augment.FirstOrDefault(transform => transform is Mixup or CutMix) is { } mixing
                 ? $"{TransformRegistry.NameOf(mixing)} in augment: {Reason}"
                 : null;
@@ -29,7 +29,7 @@ public abstract record Need
     public sealed record RepeatableImages(Func<IReadOnlyList<Transform>, string?> Obstacle) : Need
     {
         /// <inheritdoc/>
-        public override string? Unmet(RecipeParts parts) => Obstacle(parts.Augment);
+        public override string? Unmet(NeedContext parts) => Obstacle(parts.Augment);
     }
 
     /// <summary>There are no auxiliary losses, which need a pass of the student over whole images.</summary>
@@ -37,7 +37,7 @@ public abstract record Need
     public sealed record NoAuxiliaryLosses(string Reason) : Need
     {
         /// <inheritdoc/>
-        public override string? Unmet(RecipeParts parts) => parts.AuxiliaryLosses > 0 ? Reason : null;
+        public override string? Unmet(NeedContext parts) => parts.AuxiliaryLosses > 0 ? Reason : null;
     }
 
     /// <summary>No moving average of the weights.</summary>
@@ -45,7 +45,7 @@ public abstract record Need
     public sealed record NoAverage(string Reason) : Need
     {
         /// <inheritdoc/>
-        public override string? Unmet(RecipeParts parts) => parts.Averages ? Reason : null;
+        public override string? Unmet(NeedContext parts) => parts.Averages ? Reason : null;
     }
 
     /// <summary>So many views of every image (<c>augment: { views: [ ..., ... ] }</c>).</summary>
@@ -53,7 +53,7 @@ public abstract record Need
     public sealed record Views(int Count) : Need
     {
         /// <inheritdoc/>
-        public override string? Unmet(RecipeParts parts) =>
+        public override string? Unmet(NeedContext parts) =>
             parts.Views == Count ? null
             : Count == 1 ? $"augment must have one view, not {parts.Views}"
             : $"augment must have {Count} views, not {parts.Views}: {{ views: [ ... ] }} with {Count} lists";
@@ -65,4 +65,4 @@ public abstract record Need
 /// <param name="Views">Number of views of every image.</param>
 /// <param name="AuxiliaryLosses">Number of auxiliary losses.</param>
 /// <param name="Averages">Whether the weights are averaged (<c>train.ema</c>).</param>
-public sealed record RecipeParts(IReadOnlyList<Transform> Augment, int Views, int AuxiliaryLosses, bool Averages);
+public sealed record NeedContext(IReadOnlyList<Transform> Augment, int Views, int AuxiliaryLosses, bool Averages);

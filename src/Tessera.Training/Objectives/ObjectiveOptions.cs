@@ -1,6 +1,7 @@
 using Tessera.Data;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
+using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Objectives;
 
@@ -8,6 +9,7 @@ namespace Tessera.Training.Objectives;
 /// A training method with its settings. Attributes declare the ranges of numbers; a recipe outside of them is refused with a
 /// <see cref="Recipes.RecipeException"/> that names the field.
 /// </summary>
+[RecipePart("objective")]
 public abstract record ObjectiveOptions
 {
     /// <summary>Label smoothing that soft targets of mixed batches have to contain.</summary>
@@ -51,6 +53,9 @@ public sealed record ObjectiveContext(Module Model, Device Device)
 
     /// <summary>Classes of what it is trained on; null where the samples do not have one class each.</summary>
     public ClassLabels? Labels { get; init; }
+
+    /// <summary>Ends long work of making a method, such as the answers of a teacher to all images.</summary>
+    public CancellationToken Stop { get; init; }
 
     /// <summary>How its images are normalised.</summary>
     public Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);

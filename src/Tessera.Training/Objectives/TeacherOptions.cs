@@ -41,7 +41,7 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
             );
         var teacher = Registry.Create(Model!, new() { Classes = context.Student.Classes, Channels = context.Student.Channels });
         if (Weights is not null)
-            Pretrained.Load(teacher, Weights.File, new() { Find = Weights.Find });
+            teacher.Load(Weights.File, new() { Find = Weights.Find });
         teacher.To(context.Device);
         teacher.Eval();
         return teacher;

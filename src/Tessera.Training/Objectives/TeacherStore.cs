@@ -78,7 +78,7 @@ internal sealed class TeacherStore : IDisposable
         var origin = Origin(teacher, data, context.Normalization, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
         if (!File.Exists(PathOf(folder, 0)))
-            Make(folder, origin, data, new(transforms), mirrored, ModuleDevice.Of(teacher), run);
+            Make(folder, origin, data, new(transforms), mirrored, ModuleDevice.Of(teacher), run, context.Stop);
         var files = new List<StoredRows>();
         for (var output = 0; File.Exists(PathOf(folder, output)); output++)
             files.Add(StoredRows.Open(PathOf(folder, output), origin));
@@ -92,33 +92,51 @@ internal sealed class TeacherStore : IDisposable
         Pipeline pipeline,
         bool mirrored,
         Device device,
-        Func<Tensor, IReadOnlyList<Tensor>> run
+        Func<Tensor, IReadOnlyList<Tensor>> run,
+        CancellationToken stop
     )
     {
         Directory.CreateDirectory(folder);
         var files = new List<StoredRows.Writer>();
-        using var outside = Torch.NoGrad();
-        var first = 0;
-        foreach (var loaded in new Loader(data, pipeline, ImagesAtATime).Epoch(0))
+        try
         {
-            using var scope = new Scope();
-            using var batch = new OwnedBatch(loaded, device);
-            if (loaded.Unreadable.Count > 0)
-                throw new RunException(
-                    $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read: leave it out of the data with data.list"
-                );
-            Write(run(batch.Value.Inputs), first);
-            if (mirrored)
-                Write(run(batch.Value.Inputs.Flip(3)), data.Count + first);
-            first += loaded.Count;
+            WriteAll();
         }
-        foreach (var file in files)
+        catch
         {
-            file.Flush();
-            file.Dispose();
+            foreach (var (output, file) in files.Index())
+            {
+                file.Dispose();
+                File.Delete(Building(output));
+            }
+            throw;
         }
         for (var output = files.Count - 1; output >= 0; output--)
             File.Move(Building(output), PathOf(folder, output), overwrite: true);
+
+        void WriteAll()
+        {
+            using var outside = Torch.NoGrad();
+            var first = 0;
+            foreach (var loaded in new Loader(data, pipeline, new(ImagesAtATime)).Epoch(0, stop: stop))
+            {
+                using var scope = new Scope();
+                using var batch = new OwnedBatch(loaded, device);
+                if (loaded.Unreadable.Count > 0)
+                    throw new RunException(
+                        $"objective.stored: image {loaded.Unreadable[0].Index} cannot be read: leave it out of the data with data.list"
+                    );
+                Write(run(batch.Value.Inputs), first);
+                if (mirrored)
+                    Write(run(batch.Value.Inputs.Flip(3)), data.Count + first);
+                first += loaded.Count;
+            }
+            foreach (var file in files)
+            {
+                file.Flush();
+                file.Dispose();
+            }
+        }
 
         void Write(IReadOnlyList<Tensor> values, int row)
         {

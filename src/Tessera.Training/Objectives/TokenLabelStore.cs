@@ -49,6 +49,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped; the folder holds nothing of it.</exception>
     public static IReadOnlyList<UnreadableImage> Make(
         Backbone annotator,
         LoadableDataset data,
@@ -71,26 +72,42 @@ public sealed class TokenLabelStore : IDisposable
         var loader = new Loader(
             data,
             new(height == width ? [new Squash(height)] : []),
-            batch,
-            unreadableLimit: unreadableLimit,
-            replacement: Replacement.OtherDraw
+            new(batch) { UnreadableLimit = unreadableLimit ?? UnreadableLimit.Default, Replacement = Replacement.OtherDraw }
         );
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);
         // The first file is written last: a folder without it holds nothing that counts.
         var written = new List<(string Building, string Path)>();
-        foreach (var images in loader.Epoch(0))
+        try
         {
-            stop.ThrowIfCancellationRequested();
-            using var owned = new OwnedBatch(images, ModuleDevice.Of(annotator));
-            gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
-            count += images.Count;
-            done?.Invoke(count);
-            while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
-                Flush();
+            AnnotateAll();
+        }
+        catch
+        {
+            foreach (var (scores, classes) in gathered)
+            {
+                scores.Dispose();
+                classes.Dispose();
+            }
+            foreach (var (building, _) in written)
+                File.Delete(building);
+            throw;
         }
         foreach (var (building, path) in Enumerable.Reverse(written))
             File.Move(building, path, overwrite: true);
         return loader.Unreadable;
+
+        void AnnotateAll()
+        {
+            foreach (var images in loader.Epoch(0, stop: stop))
+            {
+                using var owned = new OwnedBatch(images, ModuleDevice.Of(annotator));
+                gathered.Add(Annotate(annotator, owned.Value.Inputs, top));
+                count += images.Count;
+                done?.Invoke(count);
+                while (gathered.Sum(g => (int)g.Scores.Size(0)) >= ImagesPerFile || (count == data.Count && gathered.Count > 0))
+                    Flush();
+            }
+        }
 
         void Flush()
         {

@@ -9,8 +9,8 @@ namespace Tessera.Training.Optimization;
 /// </summary>
 /// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
 /// <param name="Warmup">Epochs of warm-up; fractions are allowed.</param>
-/// <param name="WarmupLr">Learning rate at the beginning of the warm-up.</param>
-public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) : ScheduleOptions
+/// <param name="WarmupLearningRate">Learning rate at the beginning of the warm-up.</param>
+public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLearningRate) : ScheduleOptions
 {
     /// <inheritdoc/>
     public override int TotalEpochs => Epochs;
@@ -26,7 +26,7 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
     {
         var epoch = Interval == ScheduleInterval.Epoch ? step / stepsPerEpoch : step / (double)stepsPerEpoch;
         var regular = Regular(top, epoch);
-        return epoch >= Warmup || top == 0 ? regular : regular * (1 - (1 - epoch / Warmup) * (1 - WarmupLr / top));
+        return epoch >= Warmup || top == 0 ? regular : regular * (1 - (1 - epoch / Warmup) * (1 - WarmupLearningRate / top));
     }
 }
 
@@ -36,7 +36,7 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLr) 
 /// <param name="At">Epochs, from 0, at whose beginning the learning rate falls; or <paramref name="Every"/>.</param>
 /// <param name="Rate">Factor of each fall, from 0 to 1; 0.1 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="WarmupLearningRate">Learning rate at the beginning of the rise; 1e-6 by default.</param>
 /// <param name="Per">Steps of the rise: epochs (the default) or steps; falls are at the beginning of epochs.</param>
 /// <param name="Prefix">Whether falls are counted from the end of the warm-up, as in timm's class, instead of from epoch 0.</param>
 [RecipeName("step")]
@@ -46,10 +46,10 @@ public sealed record StepOptions(
     IReadOnlyList<int>? At = null,
     [Range(0, 1)] double Rate = 0.1,
     [Range(0, 1e6)] double Warmup = 0,
-    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    [RecipeName("warmup_lr"), Range(0, 1e3)] double WarmupLearningRate = 1e-6,
     ScheduleInterval Per = ScheduleInterval.Epoch,
     bool Prefix = false
-) : DecayOptions(Epochs, Warmup, WarmupLr)
+) : DecayOptions(Epochs, Warmup, WarmupLearningRate)
 {
     /// <summary>Epochs between two falls.</summary>
     public int? Every { get; init; } =
@@ -73,45 +73,46 @@ public sealed record StepOptions(
 /// <param name="Power">
 /// Power of the remaining share of the time, from 0 to 100: 1 for a straight line; 0.9 (the default) is usual in segmentation.
 /// </param>
-/// <param name="MinLr">Learning rate at the end; 0 by default.</param>
+/// <param name="MinLearningRate">Learning rate at the end; 0 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="WarmupLearningRate">Learning rate at the beginning of the rise; 1e-6 by default.</param>
 /// <param name="Per">Times at which the rate changes: steps (the default) or epochs.</param>
 [RecipeName("polynomial")]
 public sealed record PolynomialOptions(
     [Range(1, 1_000_000)] int Epochs,
     [Range(0, 100)] double Power = 0.9,
-    [Range(0, 1e3)] double MinLr = 0,
+    [RecipeName("min_lr"), Range(0, 1e3)] double MinLearningRate = 0,
     [Range(0, 1e6)] double Warmup = 0,
-    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    [RecipeName("warmup_lr"), Range(0, 1e3)] double WarmupLearningRate = 1e-6,
     ScheduleInterval Per = ScheduleInterval.Step
-) : DecayOptions(Epochs, Warmup, WarmupLr)
+) : DecayOptions(Epochs, Warmup, WarmupLearningRate)
 {
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;
 
     /// <inheritdoc/>
-    protected override double Regular(double top, double epoch) => (top - MinLr) * Math.Pow(Math.Max(0, 1 - epoch / Epochs), Power) + MinLr;
+    protected override double Regular(double top, double epoch) =>
+        (top - MinLearningRate) * Math.Pow(Math.Max(0, 1 - epoch / Epochs), Power) + MinLearningRate;
 }
 
 /// <summary>The learning rate falls to the minimum along a straight line.</summary>
 /// <param name="Epochs">Number of epochs, at least 1, warm-up included.</param>
-/// <param name="MinLr">Learning rate at the end; 0 by default.</param>
+/// <param name="MinLearningRate">Learning rate at the end; 0 by default.</param>
 /// <param name="Warmup">Epochs of a straight rise; fractions are allowed.</param>
-/// <param name="WarmupLr">Learning rate at the beginning of the rise; 1e-6 by default.</param>
+/// <param name="WarmupLearningRate">Learning rate at the beginning of the rise; 1e-6 by default.</param>
 /// <param name="Per">Times at which the rate changes: steps (the default) or epochs.</param>
 [RecipeName("linear")]
 public sealed record LinearOptions(
     [Range(1, 1_000_000)] int Epochs,
-    [Range(0, 1e3)] double MinLr = 0,
+    [RecipeName("min_lr"), Range(0, 1e3)] double MinLearningRate = 0,
     [Range(0, 1e6)] double Warmup = 0,
-    [Range(0, 1e3)] double WarmupLr = 1e-6,
+    [RecipeName("warmup_lr"), Range(0, 1e3)] double WarmupLearningRate = 1e-6,
     ScheduleInterval Per = ScheduleInterval.Step
-) : DecayOptions(Epochs, Warmup, WarmupLr)
+) : DecayOptions(Epochs, Warmup, WarmupLearningRate)
 {
     /// <inheritdoc/>
     protected override ScheduleInterval Interval => Per;
 
     /// <inheritdoc/>
-    protected override double Regular(double top, double epoch) => top + (MinLr - top) * Math.Min(1, epoch / Epochs);
+    protected override double Regular(double top, double epoch) => top + (MinLearningRate - top) * Math.Min(1, epoch / Epochs);
 }

@@ -7,7 +7,7 @@ namespace Tessera.Training.Optimization;
 /// Layer-wise decay of the learning rate (Bao et al., 2021, arXiv:2106.08254, appendix; Clark et al., 2020, arXiv:2003.10555):
 /// the further a layer is from the head, the less a pretrained weight is changed.
 /// </summary>
-public static class LayerDecay
+internal static class LayerDecay
 {
     /// <summary>
     /// The layer of every parameter of a model by name: 0 for embeddings, tokens and positions before the blocks, i + 1 for block i,

@@ -8,15 +8,18 @@ namespace Tessera.Training.Optimization;
 /// <summary>
 /// Settings of an optimiser. A recipe outside of the ranges is refused with a <see cref="RecipeException"/> that names the field.
 /// </summary>
-/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
+/// <param name="LearningRate">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices; vectors, biases, tokens and position tables have none.</param>
-/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether everything decays, as in the basic script of the compact transformers.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it; 1 for the same rate everywhere.</param>
+[RecipePart("optimizer")]
 public abstract record OptimizerOptions(
-    [Range(0, 1e3)] double Lr,
+    [RecipeName("lr"), Range(0, 1e3)] double LearningRate,
     [Range(0, 1e3)] double WeightDecay,
-    [Range(1, int.MaxValue)] int? LrBatch,
+    [RecipeName("lr_batch"), Range(1, int.MaxValue)] int? LearningRateBatch,
     bool DecayAll,
     [Range(0, 1)] double LayerDecay
 )
@@ -26,7 +29,7 @@ public abstract record OptimizerOptions(
 
     /// <summary>The learning rate at the top for a global batch.</summary>
     /// <param name="batch">Samples of a step over all processes, at least 1.</param>
-    public double LearningRate(int batch) => LrBatch is { } per ? Lr * batch / per : Lr;
+    public double TopLearningRate(int batch) => LearningRateBatch is { } per ? LearningRate * batch / per : LearningRate;
 
     /// <summary>
     /// The optimiser of a phase, for the learned parameters of the model and of the objective; the names of the objective's parameters
@@ -65,24 +68,26 @@ public abstract record OptimizerOptions(
 }
 
 /// <inheritdoc cref="Sgd"/>
-/// <param name="Lr">Learning rate at the top of the schedule, from 0 to 1000.</param>
+/// <param name="LearningRate">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
 /// <param name="Momentum">Share of the last update that is kept, from 0 to 1.</param>
 /// <param name="Nesterov">Whether the gradient is taken as if the momentum had been applied already.</param>
-/// <param name="LrBatch">Global batch that the learning rate is meant for: it is scaled in proportion. Null takes it as it is.</param>
+/// <param name="LearningRateBatch">
+/// Batch of all processes that the rate is meant for: it is scaled in proportion. Null takes it as it is.
+/// </param>
 /// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
 [RecipeName("sgd")]
 public sealed record SgdOptions(
-    double Lr = 0.1,
+    double LearningRate = 0.1,
     double WeightDecay = 1e-4,
     [Range(0, 1)] double Momentum = 0.9,
     bool Nesterov = false,
-    int? LrBatch = null,
+    int? LearningRateBatch = null,
     bool DecayAll = false,
     double LayerDecay = 1
-) : OptimizerOptions(Lr, WeightDecay, LrBatch, DecayAll, LayerDecay)
+) : OptimizerOptions(LearningRate, WeightDecay, LearningRateBatch, DecayAll, LayerDecay)
 {
     /// <inheritdoc/>
-    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, Lr, Momentum, Nesterov);
+    protected override Optimizer Create(IEnumerable<ParameterGroup> groups) => new Sgd(groups, LearningRate, Momentum, Nesterov);
 }

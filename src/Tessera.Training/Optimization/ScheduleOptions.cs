@@ -5,6 +5,7 @@ using Tessera.Training.Recipes;
 namespace Tessera.Training.Optimization;
 
 /// <summary>Length of a training, and its learning rate over time.</summary>
+[RecipePart("schedule")]
 public abstract record ScheduleOptions
 {
     /// <summary>Number of epochs, with warm-up, all cycles and cooldown.</summary>
@@ -64,8 +65,8 @@ public enum ScheduleInterval
 /// <param name="Warmup">
 /// Epochs of warm-up; fractions are allowed. It must be less than <paramref name="Epochs"/> except in the form <c>timm_prefix</c>.
 /// </param>
-/// <param name="WarmupLr">Learning rate at the beginning of the warm-up; 0 by default.</param>
-/// <param name="MinLr">Learning rate at the end of the cosine; 0 by default.</param>
+/// <param name="WarmupLearningRate">Learning rate at the beginning of the warm-up; 0 by default.</param>
+/// <param name="MinLearningRate">Learning rate at the end of the cosine; 0 by default.</param>
 /// <param name="Form">Published form of cosine and warm-up; shifted by default.</param>
 /// <param name="Per">
 /// When the rate changes; by default at every epoch in timm's forms, deit and basic, and at every step in the other forms.
@@ -78,8 +79,8 @@ public enum ScheduleInterval
 public sealed record CosineOptions(
     [Range(1, 1_000_000)] int Epochs,
     [Range(0, 1e6)] double Warmup = 0,
-    [Range(0, 1e3)] double WarmupLr = 0,
-    [Range(0, 1e3)] double MinLr = 0,
+    [RecipeName("warmup_lr"), Range(0, 1e3)] double WarmupLearningRate = 0,
+    [RecipeName("min_lr"), Range(0, 1e3)] double MinLearningRate = 0,
     CosineForm Form = CosineForm.Shifted,
     ScheduleInterval? Per = null,
     [Range(0, 1_000_000)] int Cooldown = 0,
@@ -127,8 +128,8 @@ public sealed record CosineOptions(
             CosineForm.Timm or CosineForm.TimmPrefix => Timm(top).At(epoch),
             CosineForm.Deit => Timm(top).At(Math.Max(0, epoch - 1)),
             CosineForm.Basic when epoch < Warmup => top / (Warmup - epoch),
-            _ when epoch < Warmup => WarmupLr
-                + (top - WarmupLr)
+            _ when epoch < Warmup => WarmupLearningRate
+                + (top - WarmupLearningRate)
                     * Math.Min(
                         1,
                         Form switch
@@ -139,13 +140,13 @@ public sealed record CosineOptions(
                             _ => (per == ScheduleInterval.Epoch ? epoch + 1 : (step + 1) / (double)stepsPerEpoch) / Warmup,
                         }
                     ),
-            _ when epoch >= Epochs => MinLr,
-            _ => MinLr + 0.5 * (top - MinLr) * (1 + Math.Cos(Math.PI * (epoch - Warmup) / (Epochs - Warmup))),
+            _ when epoch >= Epochs => MinLearningRate,
+            _ => MinLearningRate + 0.5 * (top - MinLearningRate) * (1 + Math.Cos(Math.PI * (epoch - Warmup) / (Epochs - Warmup))),
         };
     }
 
     private CosineSchedule Timm(double top) =>
-        new(top, Epochs, Warmup, WarmupLr, MinLr, Form == CosineForm.TimmPrefix, Cycles, CycleGrowth, CycleDecay);
+        new(top, Epochs, Warmup, WarmupLearningRate, MinLearningRate, Form == CosineForm.TimmPrefix, Cycles, CycleGrowth, CycleDecay);
 }
 
 /// <summary>The same learning rate throughout, after a straight warm-up.</summary>

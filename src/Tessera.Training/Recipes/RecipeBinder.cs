@@ -122,7 +122,13 @@ internal static class RecipeBinder
         Type Chosen(string name, string place) =>
             choices.TryGetValue(OldNames.Choice(name), out var type)
                 ? type
-                : throw new RecipeException(place, path, $"'{name}' is unknown; {Hint(name, choices.Keys)}");
+                : throw RecipeException.OfUnknownPart(
+                    place,
+                    path,
+                    name,
+                    Hint(name, choices.Keys),
+                    Spelling.Meant(name, choices.Keys) is not null
+                );
     }
 
     private static object BindRecord(Type type, RecipeNode node, string path)

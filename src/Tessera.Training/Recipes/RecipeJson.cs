@@ -1,6 +1,5 @@
 using System.Collections;
 using System.Globalization;
-using System.Reflection;
 using System.Text.Json.Nodes;
 
 namespace Tessera.Training.Recipes;
@@ -34,8 +33,7 @@ internal static class RecipeJson
             result[RecipeShape.NameField] = name;
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
-            const BindingFlags flags = BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase;
-            var property = type.GetProperty(parameter.Name!, flags)
+            var property = RecipeShape.PropertyOf(parameter)
                 ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
             if (property.GetValue(record) is { } value)
                 result[RecipeShape.FieldName(parameter)] = Write(value);

@@ -5,7 +5,7 @@ using YamlDotNet.RepresentationModel;
 namespace Tessera.Training.Recipes;
 
 /// <summary>Reads YAML into nodes that know their lines, and sets fields by dotted paths.</summary>
-public static class RecipeReader
+internal static class RecipeReader
 {
     // YAML's aliases let a short file stand for a huge tree, and nesting could exhaust the stack.
     private const int MaxNodes = 100_000;

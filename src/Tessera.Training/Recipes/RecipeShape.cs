@@ -1,7 +1,5 @@
 using System.Reflection;
 using System.Text;
-using Tessera.Data;
-using Tessera.Data.Transforms;
 
 namespace Tessera.Training.Recipes;
 
@@ -10,14 +8,19 @@ internal static class RecipeShape
 {
     internal const string NameField = "name";
 
-    /// <summary>The constructor that recipes bind to: the one with the most parameters that is no copy constructor.</summary>
+    /// <summary>
+    /// The constructor that recipes bind to: of those that are public or internal, the one with the most parameters that is no copy
+    /// constructor.
+    /// </summary>
     internal static ConstructorInfo Constructor(Type type) =>
-        type.GetConstructors()
+        type.GetConstructors(BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance)
+            .Where(c => c.IsPublic || c.IsAssembly)
             .Where(c => !(c.GetParameters() is [var only] && only.ParameterType == type))
             .MaxBy(c => c.GetParameters().Length)
-        ?? throw new NotSupportedException($"{type.Name} has no public constructor to bind to");
+        ?? throw new NotSupportedException($"{type.Name} has no constructor to bind to");
 
-    internal static string FieldName(ParameterInfo parameter) => Snake(parameter.Name!);
+    internal static string FieldName(ParameterInfo parameter) =>
+        Attributes<RecipeNameAttribute>(parameter).FirstOrDefault()?.Name ?? Snake(parameter.Name!);
 
     /// <summary>What is said of a parameter, also where a base record has one of the same name.</summary>
     internal static IEnumerable<T> Attributes<T>(ParameterInfo parameter)
@@ -35,22 +38,30 @@ internal static class RecipeShape
     {
         if (!type.IsAbstract || !type.IsClass)
             return new Dictionary<string, Type>();
-        if (type == typeof(Transform))
-            return TransformRegistry.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
-        return type
-            .Assembly.GetTypes()
-            .Where(t => !t.IsAbstract && t.IsPublic && t.IsAssignableTo(type))
-            .ToDictionary(t => t.GetCustomAttribute<RecipeNameAttribute>()?.Name ?? Snake(t.Name), t => t);
+        return RecipeParts.Of(type);
     }
 
     /// <summary>The name by which a recipe chooses a record where its topmost base is expected; null for one that stands alone.</summary>
+    /// <exception cref="RecipeException">It is a part of a program's own that is not registered.</exception>
     internal static string? ChoiceName(Type type)
     {
-        var root = type;
-        while (root.BaseType is { IsAbstract: true } parent && parent != typeof(object))
-            root = parent;
-        return root == type ? null : Choices(root).FirstOrDefault(choice => choice.Value == type).Key;
+        var root = RecipeParts.Root(type);
+        if (root == type)
+            return null;
+        return Choices(root).FirstOrDefault(choice => choice.Value == type).Key
+            ?? (
+                RecipeParts.IsBase(root)
+                    ? throw new RecipeException("recipe", "", $"{type.FullName} has no name: {RecipeParts.How}<{type.Name}>()")
+                    : null
+            );
     }
+
+    /// <summary>Values that a field can have, beside texts, enums, records and lists.</summary>
+    internal static IReadOnlyList<Type> Scalars { get; } = [typeof(double), typeof(int), typeof(long), typeof(ulong), typeof(bool)];
+
+    /// <summary>The property that holds what a parameter of the constructor gave; null where there is none.</summary>
+    internal static PropertyInfo? PropertyOf(ParameterInfo parameter) =>
+        parameter.Member.DeclaringType!.GetProperty(parameter.Name!, BindingFlags.Public | BindingFlags.Instance | BindingFlags.IgnoreCase);
 
     internal static string Snake(string name)
     {

@@ -40,10 +40,7 @@ internal static class RecipeTypes
     }
 
     private static bool IsRecord(Type type) =>
-        type is { IsClass: true }
-        && type != typeof(string)
-        && type != typeof(RecipeNode)
-        && type.Namespace!.StartsWith("Tessera", StringComparison.Ordinal);
+        type is { IsClass: true } && type != typeof(string) && type != typeof(RecipeNode) && type.Assembly != typeof(object).Assembly;
 
     private static Type? TypeOf(Type type, RecipeNode? node, ReadOnlySpan<string> path)
     {

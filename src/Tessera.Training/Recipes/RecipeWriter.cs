@@ -88,10 +88,8 @@ internal sealed class RecipeWriter
         var type = record.GetType();
         foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
         {
-            var property = type.GetProperty(
-                parameter.Name!,
-                System.Reflection.BindingFlags.Public | System.Reflection.BindingFlags.Instance | System.Reflection.BindingFlags.IgnoreCase
-            ) ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
+            var property = RecipeShape.PropertyOf(parameter)
+                ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
             var value = property.GetValue(record);
             yield return (
                 RecipeShape.FieldName(parameter),

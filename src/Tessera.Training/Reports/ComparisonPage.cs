@@ -4,7 +4,7 @@ using Tessera.Training.Drawing;
 namespace Tessera.Training.Reports;
 
 /// <summary>Runs side by side as one self-contained HTML page: figures, overlaid curves and the differences of their recipes.</summary>
-public static class ComparisonPage
+internal static class ComparisonPage
 {
     // Colours of the page that lines can be told apart by; 4 is for backgrounds.
     private static readonly int[] colours = [0, 1, 2, 3, 5, 6];

@@ -5,7 +5,7 @@ using Tessera.Training.Drawing;
 namespace Tessera.Training.Reports;
 
 /// <summary>What a check of a data set has found, as one self-contained HTML page with charts and pictures.</summary>
-public static class DataCheckPage
+internal static class DataCheckPage
 {
     private const int MostClasses = 60;
     private const int MostShownClasses = 40;

@@ -5,7 +5,7 @@ namespace Tessera.Training.Reports;
 /// <param name="Architecture">The class that it is a size of.</param>
 /// <param name="Form"><c>plain</c>: one resolution throughout; <c>pyramid</c>: several.</param>
 /// <param name="ImageSize">Height and width that it was measured at.</param>
-public sealed record ModelRow(string Model, string Architecture, string Form, IReadOnlyList<int> ImageSize)
+internal sealed record ModelRow(string Model, string Architecture, string Form, IReadOnlyList<int> ImageSize)
 {
     /// <summary>Numbers that are learned.</summary>
     public long? Parameters { get; init; }
@@ -56,7 +56,7 @@ public sealed record ModelRow(string Model, string Architecture, string Form, IR
 /// <summary>A model at one resolution.</summary>
 /// <param name="Model">Its name.</param>
 /// <param name="ImageSize">Height and width.</param>
-public sealed record ResolutionRow(string Model, IReadOnlyList<int> ImageSize)
+internal sealed record ResolutionRow(string Model, IReadOnlyList<int> ImageSize)
 {
     /// <summary>Numbers that are learned.</summary>
     public long? Parameters { get; init; }
@@ -84,7 +84,7 @@ public sealed record ResolutionRow(string Model, IReadOnlyList<int> ImageSize)
 /// <param name="Configuration">What holds for all: name and value.</param>
 /// <param name="Rows">A model each; none when resolutions are compared.</param>
 /// <param name="Resolutions">A model at a resolution each.</param>
-public sealed record ModelComparison(
+internal sealed record ModelComparison(
     IReadOnlyList<(string Name, string Value)> Configuration,
     IReadOnlyList<ModelRow> Rows,
     IReadOnlyList<ResolutionRow> Resolutions

@@ -6,7 +6,7 @@ namespace Tessera.Training.Reports;
 /// <summary>
 /// Models side by side as one self-contained HTML page: a table, accuracy over costs with the Pareto front, growth with the resolution.
 /// </summary>
-public static class ModelComparisonPage
+internal static class ModelComparisonPage
 {
     private static readonly int[] colours = [0, 1, 2, 3, 5, 6];
 

@@ -14,7 +14,7 @@ namespace Tessera.Training.Reports;
 /// <param name="Log">Lines of the log.</param>
 /// <param name="Results">The measurements and the sections of the task.</param>
 /// <param name="Environment">Versions and machine.</param>
-public sealed record ReportContent(
+internal sealed record ReportContent(
     string Title,
     string Recipe,
     string Command,
@@ -24,7 +24,7 @@ public sealed record ReportContent(
 );
 
 /// <summary>The report of a run: one self-contained HTML page.</summary>
-public static class ReportPage
+internal static class ReportPage
 {
     private const int MostUnreadable = 1000;
     private const int MostRows = 200;

@@ -6,7 +6,7 @@ using System.Runtime.InteropServices;
 namespace Tessera.Training.Reports;
 
 /// <summary>What a result depends on beside the recipe.</summary>
-public static class RunEnvironment
+internal static class RunEnvironment
 {
     /// <summary>Versions, machine, threads, variables that change the speed, and the commit that the working folder is at.</summary>
     public static IReadOnlyList<(string Name, string Value)> Describe()

@@ -10,7 +10,7 @@ namespace Tessera.Training.Reports;
 /// <param name="Classes">Name per class.</param>
 /// <param name="Parameters">Of the model.</param>
 /// <param name="Samples">What the samples are called.</param>
-public sealed record RunResults(
+internal sealed record RunResults(
     Metrics Metrics,
     Metrics? Ema,
     IReadOnlyList<ReportSection> Sections,

@@ -17,7 +17,7 @@ namespace Tessera.Training.Reports;
 /// <param name="TrainLoss">Loss of training, last line of the log.</param>
 /// <param name="ImagesPerSecond">Median over the lines of the log.</param>
 /// <param name="Seconds">Time of training without evaluations.</param>
-public sealed record RunSummary(
+internal sealed record RunSummary(
     string Path,
     IReadOnlyDictionary<string, string> Fields,
     long Epochs,

@@ -11,7 +11,7 @@ namespace Tessera.Training.Runs;
 /// folder gets its name only when all of it is on the disk, so that one with a name is whole unless the disk is at fault.
 /// </summary>
 /// <param name="folder">Folder of the checkpoints, <c>checkpoints</c> of a run.</param>
-public sealed class CheckpointStore(string folder)
+internal sealed class CheckpointStore(string folder)
 {
     private const string Prefix = "step-";
     private const string ManifestName = "manifest.json";
@@ -202,7 +202,7 @@ public sealed class CheckpointStore(string folder)
 /// <summary>A checkpoint that was found whole.</summary>
 /// <param name="Path">Folder of the checkpoint.</param>
 /// <param name="Position">Step and counts of the training when the checkpoint was written.</param>
-public sealed record StoredCheckpoint(string Path, Position Position)
+internal sealed record StoredCheckpoint(string Path, Position Position)
 {
     /// <summary>Whether it has a file of tensors.</summary>
     public bool Has(string file) => File.Exists(FileOf(file));

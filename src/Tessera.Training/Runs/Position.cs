@@ -16,7 +16,7 @@ namespace Tessera.Training.Runs;
 /// Whether it was written because training was stopped: a run that is not stopped has none here, so that none goes back to it.
 /// </param>
 /// <param name="Processes">Number of processes that wrote it together.</param>
-public sealed record Position(
+internal sealed record Position(
     long Step,
     long StepsPerEpoch,
     bool Evaluated,

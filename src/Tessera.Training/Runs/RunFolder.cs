@@ -28,7 +28,7 @@ public sealed class RunFolder(string path)
     public string ReportPath => File("report.html");
 
     /// <summary>The checkpoints of the run.</summary>
-    public CheckpointStore Checkpoints => new(File("checkpoints"));
+    internal CheckpointStore Checkpoints => new(File("checkpoints"));
 
     /// <summary>Whether there is a run in it.</summary>
     public bool Exists => System.IO.File.Exists(RecipePath);

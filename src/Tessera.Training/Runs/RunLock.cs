@@ -6,7 +6,7 @@ namespace Tessera.Training.Runs;
 /// The right of one process to write into a run. The system lets it go when the process ends, however that ends, so nothing is left to be
 /// cleared away. Whoever only reads needs none.
 /// </summary>
-public sealed class RunLock : IDisposable
+internal sealed class RunLock : IDisposable
 {
     private const string LockName = "run.lock",
         OwnerName = "process.json";

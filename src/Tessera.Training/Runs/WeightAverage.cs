@@ -18,9 +18,11 @@ public sealed class WeightAverage
     /// <summary>Adds weights. The sums belong to the current scope, what is loaded is freed at once.</summary>
     /// <param name="source">Name of the weights in errors, such as their file.</param>
     /// <param name="load">Gives tensors by name, on the CPU.</param>
+    /// <param name="stop">Gives up between two tensors; nothing was added then.</param>
     /// <exception cref="InvalidOperationException">Another thread adds to it.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
     /// <exception cref="WeightAverageException">Names or shapes are not those of the first; it lists them.</exception>
-    public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load)
+    public void Add(string source, Func<IReadOnlyDictionary<string, Tensor>> load, CancellationToken stop = default)
     {
         using var alone = adding.Enter();
         using var scope = new Scope();
@@ -28,20 +30,23 @@ public sealed class WeightAverage
         var weights = load();
         if (sources.Count > 0 && StateDictReport.Compare(sums, weights) is var report && (!report.Complete || report.Mismatched.Count > 0))
             throw new WeightAverageException($"{source} must hold weights of the same model as {sources[0]}: {report}");
+        var added = new List<(string Name, Tensor Sum)>();
         foreach (var (name, tensor) in weights)
         {
+            stop.ThrowIfCancellationRequested();
             // In double precision, so that the order of the sources does not show.
             if (sources.Count == 0)
-            {
-                types.Add(name, tensor.DType);
-                sums.Add(name, scope.Return(tensor.DType.IsFloat() ? tensor.To(DType.Float64) : tensor));
-            }
+                added.Add((name, tensor.DType.IsFloat() ? tensor.To(DType.Float64) : tensor));
             else if (types[name].IsFloat())
-            {
-                var before = sums[name];
-                sums[name] = scope.Return(before + tensor.To(DType.Float64));
-                before.Dispose();
-            }
+                added.Add((name, sums[name] + tensor.To(DType.Float64)));
+        }
+        foreach (var (name, sum) in added)
+        {
+            if (sources.Count == 0)
+                types.Add(name, weights[name].DType);
+            else
+                sums[name].Dispose();
+            sums[name] = scope.Return(sum);
         }
         sources.Add(source);
     }

@@ -97,25 +97,32 @@ public abstract record ImageTask : TaskKind
 
     /// <inheritdoc/>
     public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline) =>
-        given.Select(file => new GivenSample(file, () => new(Read(file, (ImageFacts)facts, pipeline))));
+        given.Select(file => new GivenSample(file, () =>
+        {
+            using var image = Image.Open(file);
+            return Prepare(image, facts, pipeline);
+        }));
 
     /// <inheritdoc/>
-    public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label)
+    public override GivenSample Read(Image image, DataFacts facts, Pipeline pipeline) =>
+        new(image.Name, () => Prepare(image, facts, pipeline));
+
+    /// <inheritdoc/>
+    public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default)
     {
         using var scope = new Scope();
         var image = sample.Read().Inputs.To(ModuleDevice.Of(model));
         var normalization = ((ImageFacts)facts).Normalization;
-        return Explanation.Of(Path.GetFileName(sample.Name), model, image, normalization, facts.Classes, label, Probabilities);
+        return Explanation.Of(Path.GetFileName(sample.Name), model, image, normalization, facts.Classes, label, Probabilities, stop);
     }
 
     /// <summary>Turns logits [B, classes] into probabilities of the classes; by default by softmax, for one class per image.</summary>
     protected virtual Tensor Probabilities(Tensor logits) => logits.Softmax(1);
 
-    // Through the same loader as images that are measured.
-    private static Tensor Read(string file, ImageFacts facts, Pipeline pipeline)
+    private static ModelInput Prepare(Image image, DataFacts facts, Pipeline pipeline)
     {
-        var image = new FileImages("images", "given", [file], new Unlabelled(1), facts.Normalization, facts.Channels);
-        return new Loader(image, pipeline, 1, workers: 0, replacement: Replacement.Never).Epoch(0).First().Inputs;
+        var images = (ImageFacts)facts;
+        return new(new GivenImage(image, images.Channels, images.Normalization).Prepare(pipeline));
     }
 }
 

@@ -9,7 +9,7 @@ namespace Tessera.Training.Tasks;
 /// <param name="Transforms">As a recipe writes them; empty for samples as they are.</param>
 /// <param name="Mean">Per channel, of values in [0, 1]; empty where nothing is normalised.</param>
 /// <param name="Std">Deviation per channel.</param>
-public sealed record Preparation(JsonArray Transforms, IReadOnlyList<float> Mean, IReadOnlyList<float> Std)
+internal sealed record Preparation(JsonArray Transforms, IReadOnlyList<float> Mean, IReadOnlyList<float> Std)
 {
     /// <summary>What a pipeline does.</summary>
     public static Preparation Of(Pipeline pipeline) =>

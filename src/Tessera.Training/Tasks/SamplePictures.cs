@@ -19,5 +19,5 @@ internal static class SamplePictures
 
     /// <summary>An image as a model sees it, [1, C, H, W]; owned by the current scope.</summary>
     internal static Tensor Prepare(LoadableDataset data, int index, Pipeline pipeline) =>
-        new Loader(data.Part([index]), pipeline, 1, workers: 0).Epoch(0).First().Inputs;
+        new Loader(data.Part([index]), pipeline, new(1) { Workers = 0 }).Epoch(0).First().Inputs;
 }

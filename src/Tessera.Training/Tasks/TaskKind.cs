@@ -13,6 +13,7 @@ namespace Tessera.Training.Tasks;
 /// report shows. A task is a folder below Tasks that the rest of the library knows by this type alone; a recipe chooses a task by name
 /// (<c>task: multi_label</c>), and where the recipe names none, the data decides.
 /// </summary>
+[RecipePart("task")]
 public abstract record TaskKind
 {
     /// <summary>The name by which recipes choose this task.</summary>
@@ -93,6 +94,14 @@ public abstract record TaskKind
     /// <param name="pipeline">What happens to samples before the model.</param>
     public abstract IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline);
 
+    /// <summary>An image that a program has, as a sample.</summary>
+    /// <param name="image">The image; it must not be disposed of before the sample is read.</param>
+    /// <param name="facts">Of the model's data.</param>
+    /// <param name="pipeline">What happens to samples before the model.</param>
+    /// <exception cref="RunException">The task takes other samples.</exception>
+    public virtual GivenSample Read(Image image, DataFacts facts, Pipeline pipeline) =>
+        throw new RunException($"{image.Name}: a model of task {Name} takes {SampleNoun}, not images");
+
     /// <summary>Turns the logits of a model into a prediction.</summary>
     /// <param name="sample">Name of the sample.</param>
     /// <param name="logits">Answer of the model, [1, classes].</param>
@@ -102,11 +111,12 @@ public abstract record TaskKind
 
     /// <summary>Pictures of the parts of a sample that the model looks at.</summary>
     /// <param name="model">The model, in evaluation mode.</param>
-    /// <param name="sample">A sample of <see cref="Read"/>.</param>
+    /// <param name="sample">A sample of <see cref="Read(IEnumerable{string}, DataFacts, Pipeline)"/>.</param>
     /// <param name="facts">Facts about the model's training data.</param>
     /// <param name="label">Number of the class that is explained; null for the likeliest.</param>
+    /// <param name="stop">Gives up between two pictures.</param>
     /// <exception cref="RunException">There are no pictures of such samples.</exception>
-    public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label) =>
+    public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default) =>
         throw new RunException($"task {Name} cannot be explained: explanations need images");
 
     /// <summary>Sections of a report that are the task's own; none where something else was measured.</summary>
@@ -127,14 +137,18 @@ public abstract record TaskKind
         All.FirstOrDefault(task => task.IsDefaultFor(variant))
         ?? throw new RunException($"{variant.Name}: its weights can only be used with the run that trained them");
 
-    /// <summary>All tasks with their defaults.</summary>
-    public static IReadOnlyList<TaskKind> All { get; } =
-    [
-        .. RecipeShape
-            .Choices(typeof(TaskKind))
-            .OrderBy(choice => choice.Key, StringComparer.Ordinal)
-            .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
-    ];
+    /// <summary>
+    /// All tasks with their defaults, those of programs (<see cref="RecipeParts"/>) first; without tasks whose settings have no defaults.
+    /// </summary>
+    public static IReadOnlyList<TaskKind> All =>
+        [
+            .. RecipeShape
+                .Choices(typeof(TaskKind))
+                .OrderBy(choice => RecipeParts.IsOwn(choice.Value) ? 0 : 1)
+                .ThenBy(choice => choice.Key, StringComparer.Ordinal)
+                .Where(choice => RecipeShape.Constructor(choice.Value).GetParameters().All(parameter => parameter.HasDefaultValue))
+                .Select(choice => (TaskKind)RecipeBinder.Bind(choice.Value, new RecipeMap([], choice.Key), "task")!),
+        ];
 }
 
 /// <summary>The preparation of samples for evaluation and prediction.</summary>
@@ -154,9 +168,13 @@ public sealed record EvaluationTransforms(
     /// <param name="variant">The model.</param>
     /// <param name="given">Transforms of a recipe; null for the published ones.</param>
     public static EvaluationTransforms Of(Variant variant, IReadOnlyList<Transform>? given = null) =>
-        variant.Preprocessing is { } published
-            ? new(given, published.CropRatio, Enum.Parse<Interpolation>(published.Interpolation, ignoreCase: true))
-            : new(given);
+        variant.Preprocessing is { } published ? Of(published, given) : new(given);
+
+    /// <summary>The preparation of published figures.</summary>
+    /// <param name="published">As the model's variant has it.</param>
+    /// <param name="given">Transforms of a recipe; null for the published ones.</param>
+    public static EvaluationTransforms Of(Preprocessing published, IReadOnlyList<Transform>? given = null) =>
+        new(given, published.CropRatio, ImageExtensions.InterpolationOf(published));
 }
 
 /// <summary>Facts about the training data that a model depends on.</summary>
@@ -186,7 +204,21 @@ public sealed record GivenSample(string Name, Func<ModelInput> Read);
 /// <summary>The prediction of a model for a sample.</summary>
 /// <param name="Sample">Name of the sample.</param>
 /// <param name="Classes">Classes with their probabilities, the likeliest first.</param>
-public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes);
+public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes)
+{
+    /// <summary>The likeliest classes by softmax, of which the first is the answer.</summary>
+    /// <param name="sample">Name of the sample.</param>
+    /// <param name="logits">Answer of the model, [1, classes].</param>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="most">Largest number of listed classes.</param>
+    public static Prediction MostLikely(string sample, Tensor logits, IReadOnlyList<string> classes, int most)
+    {
+        using var scope = new Scope();
+        var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
+        var ranked = probabilities.Index().OrderByDescending(p => p.Item).Take(most);
+        return new(sample, [.. ranked.Select((p, rank) => new ScoredClass(classes[p.Index], p.Index, p.Item, Chosen: rank == 0))]);
+    }
+}
 
 /// <summary>A class with its probability.</summary>
 /// <param name="Class">Name of the class.</param>

@@ -114,9 +114,9 @@ internal sealed class MaeTables : GoldenCase
         var cosine = new CosineOptions(
             schedule.Int("epochs"),
             schedule.Double("warmup"),
-            MinLr: schedule.Double("min_lr"),
+            MinLearningRate: schedule.Double("min_lr"),
             Form: CosineForm.Mae,
-            WarmupLr: 0
+            WarmupLearningRate: 0
         );
         var at = schedule.Doubles("at");
         var steps = Schedules.StepsPerUnit(at);

@@ -181,7 +181,7 @@ internal sealed class Schedules : GoldenCase
                     c.Int("decay_t"),
                     Rate: c.Double("decay_rate"),
                     Warmup: c.Double("warmup_t"),
-                    WarmupLr: c.Double("warmup_lr_init"),
+                    WarmupLearningRate: c.Double("warmup_lr_init"),
                     Prefix: true
                 ),
                 top,
@@ -189,7 +189,7 @@ internal sealed class Schedules : GoldenCase
                 1
             ),
             "mae" => (
-                new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLr: c.Double("min_lr"), Form: CosineForm.Mae),
+                new CosineOptions(c.Int("epochs"), c.Double("warmup_epochs"), MinLearningRate: c.Double("min_lr"), Form: CosineForm.Mae),
                 top,
                 finest,
                 finest
@@ -206,7 +206,7 @@ internal sealed class Schedules : GoldenCase
                     At: c.Ints("step"),
                     Rate: c.Double("gamma"),
                     Warmup: c.Double("warmup_iters") / c.Int("steps_per_epoch"),
-                    WarmupLr: c.Double("warmup_ratio") * top,
+                    WarmupLearningRate: c.Double("warmup_ratio") * top,
                     Per: ScheduleInterval.Step
                 ),
                 top,

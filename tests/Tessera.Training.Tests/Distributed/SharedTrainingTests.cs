@@ -109,8 +109,13 @@ public sealed partial class SharedTrainingTests
         var objective = new Supervised(model, 0.1);
         var phases = Phases.Of(objective, how, options);
         var replica = group is null ? Replica.Single : new Replica(group.Rank, group.Size);
-        var setup = new TrainingSetup(objective, phases, new CosineOptions(Epochs, 0.5), Source(type, replica, at), options)
+        var setup = new TrainingSetup
         {
+            Objective = objective,
+            Phases = phases,
+            Schedule = new CosineOptions(Epochs, 0.5),
+            Data = Source(type, replica, at),
+            Options = options,
             Test = Source(type, replica),
             Evaluator = () => new ClassificationEvaluator(model, 15),
             Group = group,

@@ -26,16 +26,7 @@ public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageT
 
     /// <inheritdoc/>
     public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) =>
-        MostLikely(sample, logits, facts, most);
-
-    /// <summary>The likeliest classes by softmax, of which the first is the answer.</summary>
-    internal static Prediction MostLikely(string sample, Tensor logits, DataFacts facts, int most)
-    {
-        using var scope = new Scope();
-        var probabilities = logits.To(DType.Float64).Softmax(1).ToArray<double>();
-        var ranked = probabilities.Index().OrderByDescending(p => p.Item).Take(most);
-        return new(sample, [.. ranked.Select((p, rank) => new ScoredClass(facts.Classes[p.Index], p.Index, p.Item, Chosen: rank == 0))]);
-    }
+        Prediction.MostLikely(sample, logits, facts.Classes, most);
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportContext context)

@@ -118,7 +118,7 @@ public sealed record TextTask(
 
     /// <inheritdoc/>
     public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) =>
-        ClassificationTask.MostLikely(sample, logits, facts, most);
+        Prediction.MostLikely(sample, logits, facts.Classes, most);
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportContext context)

@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace Tessera.Cli.Shell;
+namespace Tessera;
 
 /// <summary>How many threads are of use here, and what says so: the least of all that limits them.</summary>
 /// <param name="Count">At least 1.</param>

@@ -1,8 +1,6 @@
-using Tessera.Cli.Shell;
+namespace Tessera.Tests;
 
-namespace Tessera.Cli.Tests;
-
-public class ThreadLimitTests
+public sealed class ThreadLimitTests
 {
     [Theory]
     [InlineData("0", 1)]
