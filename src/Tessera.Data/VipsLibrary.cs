@@ -4,8 +4,8 @@ using System.Runtime.InteropServices;
 namespace Tessera.Data;
 
 /// <summary>
-/// The libvips of this process: the system's, else that of the package NetVips.Native. All names lead to the one file: its own GLib is found
-/// through it, so a call never gets to another GLib than the one that libvips works with.
+/// The libvips of this process: the system's, else that of the package NetVips.Native. All names lead to the one file: its own GLib is
+/// found through it, so a call never gets to another GLib than the one that libvips works with.
 /// </summary>
 /// <param name="Handle">What the loader gave.</param>
 /// <param name="Name">The name or the path by which it was loaded.</param>
@@ -23,7 +23,12 @@ internal sealed record VipsLibrary(nint Handle, string Name)
 
     // An error is kept: whoever calls later gets the same sentence.
     private static readonly Lazy<VipsLibrary> chosen = new(() =>
-        Choose(Environment.GetEnvironmentVariable(Variable), PackageFolders(), name => NativeLibrary.TryLoad(name, out var handle) ? handle : 0, HasGlobalGLib)
+        Choose(
+            Environment.GetEnvironmentVariable(Variable),
+            PackageFolders(),
+            name => NativeLibrary.TryLoad(name, out var handle) ? handle : 0,
+            HasGlobalGLib
+        )
     );
 
     // Nothing here can fail: an exception of a static constructor would come wrapped in another.
@@ -40,7 +45,7 @@ internal sealed record VipsLibrary(nint Handle, string Name)
     /// <param name="named">The value of <see cref="Variable"/>.</param>
     /// <param name="packages">Folders in which files of packages may lie.</param>
     /// <param name="load">Loads a library by name or path; 0 where that fails.</param>
-    /// <param name="hasGlobalGLib">Whether every library that is loaded from now on would be given the functions of a GLib that is there.</param>
+    /// <param name="hasGlobalGLib">Whether a GLib is there whose functions every library is given that is loaded from now on.</param>
     /// <exception cref="DataException">There is none that may be taken.</exception>
     internal static VipsLibrary Choose(string? named, IEnumerable<string> packages, Func<string, nint> load, Func<bool> hasGlobalGLib)
     {

@@ -32,8 +32,7 @@ public sealed class VipsLibraryTests : IDisposable
     }
 
     [Fact]
-    public void That_of_the_package_is_taken_where_the_system_has_none() =>
-        Assert.Equal(new VipsLibrary(1, Packaged), Choose([Packaged]));
+    public void That_of_the_package_is_taken_where_the_system_has_none() => Assert.Equal(new VipsLibrary(1, Packaged), Choose([Packaged]));
 
     [Fact]
     public void One_can_be_named()
@@ -48,9 +47,8 @@ public sealed class VipsLibraryTests : IDisposable
     public void Without_any_the_message_says_what_to_install_and_where_it_was_looked_for()
     {
         var message = Assert.Throws<DataException>(() => Choose([])).Message;
-        Assert.All(
-            ["libvips42", "NetVips.Native.linux-x64", folder["app/runtimes/libvips.so.42"]],
-            part => Assert.Contains(part, message, StringComparison.Ordinal)
+        Assert.All(["libvips42", "NetVips.Native.linux-x64", folder["app/runtimes/libvips.so.42"]], part =>
+            Assert.Contains(part, message, StringComparison.Ordinal)
         );
     }
 
@@ -66,9 +64,5 @@ public sealed class VipsLibraryTests : IDisposable
 
     [Fact]
     public void One_that_does_not_load_is_named() =>
-        Assert.Contains(
-            $"{Packaged} does not load",
-            Assert.Throws<DataException>(() => Choose([])).Message,
-            StringComparison.Ordinal
-        );
+        Assert.Contains($"{Packaged} does not load", Assert.Throws<DataException>(() => Choose([])).Message, StringComparison.Ordinal);
 }

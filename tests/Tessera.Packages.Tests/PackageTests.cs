@@ -21,7 +21,8 @@ public sealed partial class PackageTests(Feed feed)
         "Tessera.Training",
     ];
 
-    private static string? Field(XElement metadata, string name) => metadata.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value;
+    private static string? Field(XElement metadata, string name) =>
+        metadata.Elements().FirstOrDefault(e => e.Name.LocalName == name)?.Value;
 
     private string[] Dependencies(string package) =>
         [
@@ -40,7 +41,9 @@ public sealed partial class PackageTests(Feed feed)
         [
             .. archive
                 .Entries.Select(entry => entry.FullName)
-                .Where(name => !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal))
+                .Where(name =>
+                    !name.StartsWith("_rels/", StringComparison.Ordinal) && !name.StartsWith("package/", StringComparison.Ordinal)
+                )
                 .Where(name => name != "[Content_Types].xml" && !name.EndsWith(".nuspec", StringComparison.Ordinal))
                 .Order(StringComparer.Ordinal),
         ];
@@ -107,9 +110,8 @@ public sealed partial class PackageTests(Feed feed)
     public void The_notices_name_every_dependency_of_others()
     {
         var notices = File.ReadAllText(Path.Combine(Checkout.Root, "src", "THIRD-PARTY-NOTICES.md"));
-        Assert.All(
-            packages.SelectMany(Dependencies).Where(id => !packages.Contains(id)),
-            id => Assert.Contains(id, notices, StringComparison.Ordinal)
+        Assert.All(packages.SelectMany(Dependencies).Where(id => !packages.Contains(id)), id =>
+            Assert.Contains(id, notices, StringComparison.Ordinal)
         );
         Assert.Contains("LGPL", notices, StringComparison.Ordinal);
     }
@@ -132,9 +134,8 @@ public sealed partial class PackageTests(Feed feed)
                 .Select(information => Encoding.UTF8.GetString(reader.GetBlobBytes(information.Value)));
             Assert.Contains("https://raw.githubusercontent.com/", Assert.Single(links), StringComparison.Ordinal);
             // Names of this machine's folders would make packages of two machines differ.
-            Assert.All(
-                reader.Documents.Select(document => reader.GetString(reader.GetDocument(document).Name)),
-                name => Assert.StartsWith("/_", name, StringComparison.Ordinal)
+            Assert.All(reader.Documents.Select(document => reader.GetString(reader.GetDocument(document).Name)), name =>
+                Assert.StartsWith("/_", name, StringComparison.Ordinal)
             );
         }
     }
@@ -155,7 +156,9 @@ public sealed partial class PackageTests(Feed feed)
             .Where(symbol => symbol.Match.Success && symbol.Match.Groups[1].Value == family)
             .ToArray();
         Assert.NotEmpty(asked);
-        Assert.Empty(asked.Where(symbol => Version.Parse(symbol.Match.Groups[2].Value) > Version.Parse(newest)).Select(symbol => symbol.Line));
+        Assert.Empty(
+            asked.Where(symbol => Version.Parse(symbol.Match.Groups[2].Value) > Version.Parse(newest)).Select(symbol => symbol.Line)
+        );
     }
 
     [GeneratedRegex(@"\b([A-Z]+)_(\d+\.\d+(?:\.\d+)?)\b")]

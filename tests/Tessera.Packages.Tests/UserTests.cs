@@ -2,7 +2,7 @@ using Tessera.Testing;
 
 namespace Tessera.Packages.Tests;
 
-/// <summary>What somebody does who has .NET, a libtorch and our packages: a new program, its code from our pages, run and published.</summary>
+/// <summary>What somebody does who has .NET, a libtorch and our packages: a new program with code from our pages, run and published.</summary>
 [Collection(nameof(Feed))]
 [Trait("Category", "Long")]
 public sealed class UserTests(Feed feed) : IDisposable
@@ -59,11 +59,11 @@ public sealed class UserTests(Feed feed) : IDisposable
             Checkout.CodeOf("Tessera")
                 + """
 
-                    var pixels = new Tessera.Data.Imaging.Raster();
-                    using (var file = Tessera.Data.Imaging.ImageFile.Open(args[0]))
-                        file.Decode(pixels);
-                    Console.WriteLine($"{pixels.Width} x {pixels.Height}");
-                    """,
+                var pixels = new Tessera.Data.Imaging.Raster();
+                using (var file = Tessera.Data.Imaging.ImageFile.Open(args[0]))
+                    file.Decode(pixels);
+                Console.WriteLine($"{pixels.Width} x {pixels.Height}");
+                """,
             "<PropertyGroup><InvariantGlobalization>true</InvariantGlobalization></PropertyGroup>"
         );
         var image = Path.Combine(Checkout.Root, "tests", "samples", "images", "colour.png");
@@ -84,12 +84,18 @@ public sealed class UserTests(Feed feed) : IDisposable
             var files = new DirectoryInfo(elsewhere).GetFiles("*", SearchOption.AllDirectories);
             Assert.Equal(
                 ours.Order(StringComparer.Ordinal),
-                files.Select(file => file.Name).Where(file => file.Contains(".so", StringComparison.Ordinal) && !IsOfRuntime(file)).Order(StringComparer.Ordinal)
+                files
+                    .Select(file => file.Name)
+                    .Where(file => file.Contains(".so", StringComparison.Ordinal) && !IsOfRuntime(file))
+                    .Order(StringComparer.Ordinal)
             );
             Assert.InRange(files.Sum(file => file.Length), 20_000_000, megabytes * 1_000_000);
             if (name == "single")
                 Assert.DoesNotContain(files, file => file.Extension == ".dll");
-            var ended = Commands.Run("/", ["env", "-i", .. Host(name), Path.Combine(elsewhere, name == "dependent" ? "app.dll" : "app"), image]);
+            var ended = Commands.Run(
+                "/",
+                ["env", "-i", .. Host(name), Path.Combine(elsewhere, name == "dependent" ? "app.dll" : "app"), image]
+            );
             Assert.True(ended.Code == 0, $"{name}: {ended.All}");
             Assert.Matches(@"^class \d+ of \d+\n\d+ x \d+\n$", ended.Output);
             Assert.Equal("", ended.Error);
@@ -103,7 +109,9 @@ public sealed class UserTests(Feed feed) : IDisposable
         : ["dotnet"];
 
     private static bool IsOfRuntime(string file) =>
-        new[] { "libSystem.", "libcoreclr", "libclr", "libhost", "libmscor" }.Any(start => file.StartsWith(start, StringComparison.Ordinal));
+        new[] { "libSystem.", "libcoreclr", "libclr", "libhost", "libmscor" }.Any(start =>
+            file.StartsWith(start, StringComparison.Ordinal)
+        );
 
     [Fact]
     public void Without_a_libtorch_there_is_one_flat_error_and_it_stays_the_same()

@@ -23,7 +23,8 @@ internal sealed partial record Libtorch(string Folder, string File, string SoNam
         : Minor().Match(Version).Value + (HasCuda ? "-cuda" : "") + (IsPreCxx11 ? "-precxx11" : "");
 
     /// <summary>The folder that holds include/ with its headers; null where there are none.</summary>
-    internal string? Headers => Roots(Folder).FirstOrDefault(root => System.IO.File.Exists(Path.Combine(root, "include", "ATen", "ATen.h")));
+    internal string? Headers =>
+        Roots(Folder).FirstOrDefault(root => System.IO.File.Exists(Path.Combine(root, "include", "ATen", "ATen.h")));
 
     /// <inheritdoc/>
     public override string ToString() => $"libtorch {Version ?? "of unknown version"} in {Folder}";

@@ -40,11 +40,7 @@ internal static class LibtorchSearch
 
     // The folder of a libtorch or of a Python package holds lib/; one may also name the folder of the libraries itself.
     private static IEnumerable<string> Below(string named) =>
-        [
-            Path.Combine(named, "lib"),
-            .. Directories(Path.Combine(named, "lib"), "*-linux-gnu"),
-            named,
-        ];
+        [Path.Combine(named, "lib"), .. Directories(Path.Combine(named, "lib"), "*-linux-gnu"), named];
 
     private static IEnumerable<string> Everywhere(Places places) =>
         [

@@ -16,11 +16,15 @@ internal sealed record Shim(string Path, Libtorch? Libtorch)
         [
             .. elf.Needed.Reverse().Select(name => InFolder(folder, name) ?? name),
             // A library without a path of its own finds these by their names, as soon as they are loaded.
-            .. Libtorch is null ? [] : new[] { engine }.Concat(new[] { "libc10_cuda.so", "libtorch_cuda.so" }.Select(name => InFolder(folder, name)).OfType<string>()),
+            .. Libtorch is null
+                ? []
+                : new[] { engine }.Concat(
+                    new[] { "libc10_cuda.so", "libtorch_cuda.so" }.Select(name => InFolder(folder, name)).OfType<string>()
+                ),
         ];
     }
 
-    // Another libtorch's c10 under the same name would not fit. What else libtorch needs may be the system's: a second C library may not be.
+    // Another libtorch's c10 under the same name would not fit. What else libtorch needs may be the system's, and the C library has to be.
     private static string? InFolder(string folder, string name) =>
         (name.StartsWith("libc10", StringComparison.Ordinal) || name.StartsWith("libtorch", StringComparison.Ordinal))
         && System.IO.Path.Combine(folder, name) is var path
@@ -33,7 +37,8 @@ internal sealed record Shim(string Path, Libtorch? Libtorch)
         if (ElfFile.Read(Path) is not { } elf || elf.Needed.FirstOrDefault(IsEngine) is not { } name)
             return null;
         var own = System.IO.Path.GetDirectoryName(Path)!;
-        return elf.RunPath.Select(folder => folder.Replace("$ORIGIN", own, StringComparison.Ordinal))
+        return elf
+            .RunPath.Select(folder => folder.Replace("$ORIGIN", own, StringComparison.Ordinal))
             .Concat(places.SystemFolders)
             .Select(folder => System.IO.Path.Combine(folder, name))
             .FirstOrDefault(File.Exists);

@@ -58,9 +58,7 @@ internal sealed class ShimBuild(Places places, Action<string> say, Func<string, 
 
     // The version is a text from a file.
     private string? FolderOf(Libtorch libtorch) =>
-        places.Cache is { } cache
-            ? Path.Combine(cache, $"{libtorch.Key}-{libtorch.Version?.Replace('/', '_')}-{ShimSources.Hash}")
-            : null;
+        places.Cache is { } cache ? Path.Combine(cache, $"{libtorch.Key}-{libtorch.Version?.Replace('/', '_')}-{ShimSources.Hash}") : null;
 
     private void BuildAlone(Libtorch libtorch, string folder)
     {
@@ -106,7 +104,9 @@ internal sealed class ShimBuild(Places places, Action<string> say, Func<string, 
         (int)Math.Clamp(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes / 2_000_000_000, 1, Environment.ProcessorCount);
 
     private bool IsOnPath(string tool) =>
-        (places.Given("PATH") ?? "").Split(':', StringSplitOptions.RemoveEmptyEntries).Any(folder => File.Exists(Path.Combine(folder, tool)));
+        (places.Given("PATH") ?? "")
+            .Split(':', StringSplitOptions.RemoveEmptyEntries)
+            .Any(folder => File.Exists(Path.Combine(folder, tool)));
 
     // A lock on the file itself: it ends with the process, whatever ends that.
     private FileStream Lock(string path)

@@ -15,7 +15,9 @@ internal static class ShimSearch
     /// <param name="places">Where to look.</param>
     /// <param name="build">Builds one where none fits.</param>
     /// <param name="mayBuild">Whether it may.</param>
-    /// <exception cref="DllNotFoundException">There is none; the message says what was found, where it was looked for and what to do.</exception>
+    /// <exception cref="DllNotFoundException">
+    /// There is none; the message says what was found, where it was looked for and what to do.
+    /// </exception>
     internal static Shim Choose(Places places, ShimBuild build, bool mayBuild)
     {
         if (places.Given(Variable) is { } named)
@@ -29,12 +31,11 @@ internal static class ShimSearch
         var buildable = found.FirstOrDefault(libtorch => libtorch.Headers is not null && libtorch.Key is not null);
         if (buildable is not null && mayBuild && build.Missing.Length == 0)
             return new(build.Build(buildable), buildable);
-        throw new DllNotFoundException(
-            found.Count == 0 ? NoLibtorch(places) : NoShim(places, found, buildable, build.Missing, mayBuild)
-        );
+        throw new DllNotFoundException(found.Count == 0 ? NoLibtorch(places) : NoShim(places, found, buildable, build.Missing, mayBuild));
     }
 
-    // A file under the library's own name, where .NET looks too; then what ./tessera and ./test build, for the system's libtorch or for the one that TESSERA_LIBTORCH names.
+    // A file under the library's own name, where .NET looks too; then what ./tessera and ./test build, for the system's libtorch or for the
+    // one that TESSERA_LIBTORCH names.
     private static IEnumerable<string> OfCheckout(Places places)
     {
         var key = "system";
@@ -68,7 +69,8 @@ internal static class ShimSearch
             + $" (looked in {string.Join(", ", places.NativeFolders)}); "
             + (
                 buildable is null ? "one cannot be built, because its headers (include/ATen) or its version are not there"
-                : !mayBuild ? $"one is not built, because {ProcessSetting.BuildNative.Variable} or {ProcessSetting.BuildNative.Switch} says no"
+                : !mayBuild
+                    ? $"one is not built, because {ProcessSetting.BuildNative.Variable} or {ProcessSetting.BuildNative.Switch} says no"
                 : $"one cannot be built, because {missing} is missing (Debian: apt-get install g++ cmake make)"
             )
             + $"; or let {LibtorchSearch.Variable} name another libtorch, or {Variable} a library that was built for it";

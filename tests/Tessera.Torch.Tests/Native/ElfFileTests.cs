@@ -46,9 +46,8 @@ public sealed class ElfFileTests
         Mutations.Check<InvalidDataException>(
             "elf",
             [
-                (
-                    ElfBytes.Of("libtorch_cpu.so.2.6", needed, "/opt/lib"),
-                    file => _ = ElfFile.Read(file) ?? throw new InvalidDataException("this is no library")
+                (ElfBytes.Of("libtorch_cpu.so.2.6", needed, "/opt/lib"), file =>
+                    _ = ElfFile.Read(file) ?? throw new InvalidDataException("this is no library")
                 ),
             ]
         );

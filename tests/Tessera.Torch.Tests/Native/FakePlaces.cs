@@ -28,7 +28,10 @@ internal sealed class FakePlaces : IDisposable
 
     /// <summary>A libtorch of Debian's.</summary>
     internal void Debian(string version) =>
-        folder.Write($"usr/lib/x86_64-linux-gnu/libtorch_cpu.so.{version}", ElfBytes.Of($"libtorch_cpu.so.{version}", ["libc10.so", "libm.so.6"]));
+        folder.Write(
+            $"usr/lib/x86_64-linux-gnu/libtorch_cpu.so.{version}",
+            ElfBytes.Of($"libtorch_cpu.so.{version}", ["libc10.so", "libm.so.6"])
+        );
 
     /// <summary>A libtorch of a Python package; gives the folder of the package.</summary>
     internal string Python(string site, string version, bool headers = true)

@@ -165,7 +165,9 @@ public sealed class ShimSearchTests : IDisposable
         Assert.StartsWith(machine["cache/tessera/native/"], shim.Path, StringComparison.Ordinal);
         Assert.Contains(sources, file => file.EndsWith("/CMakeLists.txt", StringComparison.Ordinal));
         Assert.Contains(sources, file => file.EndsWith("/kernels/avx2.cpp", StringComparison.Ordinal));
-        Assert.Contains(sources, file => file.EndsWith("/compat/torch/csrc/distributed/autograd/context/context.h", StringComparison.Ordinal));
+        Assert.Contains(sources, file =>
+            file.EndsWith("/compat/torch/csrc/distributed/autograd/context/context.h", StringComparison.Ordinal)
+        );
         Assert.DoesNotContain(sources, file => file.Contains("twin", StringComparison.Ordinal));
         Assert.Equal(["libtessera.so"], Directory.GetFileSystemEntries(Path.GetDirectoryName(shim.Path)!).Select(Path.GetFileName));
     }
@@ -211,7 +213,9 @@ public sealed class ShimSearchTests : IDisposable
     {
         machine.Tools("g++", "cmake", "make");
         machine.Python("usr/local/lib/python3.12/dist-packages", "2.11.0+cpu");
-        var message = Assert.Throws<DllNotFoundException>(() => Choose(run: (_, arguments, _) => arguments[0] == "--build" ? 2 : 0)).Message;
+        var message = Assert
+            .Throws<DllNotFoundException>(() => Choose(run: (_, arguments, _) => arguments[0] == "--build" ? 2 : 0))
+            .Message;
         Holds(message, "exit code 2", ".log");
         Assert.NotNull(Choose().Path);
     }
@@ -249,10 +253,7 @@ public sealed class ShimSearchTests : IDisposable
     {
         var torch = machine.Python("usr/local/lib/python3.12/dist-packages", "2.11.0+cpu");
         var packaged = machine.Packaged("2.11");
-        Assert.Equal(
-            ["libm.so.6", $"{torch}/lib/libc10.so", $"{torch}/lib/libtorch_cpu.so"],
-            Choose().LoadedFirst(machine.Places)
-        );
+        Assert.Equal(["libm.so.6", $"{torch}/lib/libc10.so", $"{torch}/lib/libtorch_cpu.so"], Choose().LoadedFirst(machine.Places));
         Assert.Empty(new Shim(packaged, null).LoadedFirst(machine.Places));
     }
 
