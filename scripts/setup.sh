@@ -152,8 +152,16 @@ libtorch_replaced() {
 
 native_stale() { stale "$native/stamp" "$root/native" || [[ ! -e $TESSERA_NATIVE ]] || libtorch_replaced; }
 
+# One compiler takes up to 2 GB.
+build_jobs() {
+    local jobs memory
+    memory=$(awk '/^MemTotal/ { print int($2 / 2000000) }' /proc/meminfo)
+    jobs=$(nproc)
+    echo $((memory < jobs ? (memory > 0 ? memory : 1) : jobs))
+}
+
 build_native() {
-    local build=$native/build jobs memory
+    local build=$native/build jobs
     say 'building the native library'
     # A cache of another libtorch or of a checkout that has been moved is of no use.
     if libtorch_replaced || ! grep -qsx "CMAKE_HOME_DIRECTORY:INTERNAL=$root/native" "$build/CMakeCache.txt"; then
@@ -161,10 +169,7 @@ build_native() {
     fi
     mkdir -p "$build"
     touch "$native/stamp.new"
-    # One compiler takes up to 2 GB.
-    memory=$(awk '/^MemTotal/ { print int($2 / 2000000) }' /proc/meminfo)
-    jobs=$(nproc)
-    jobs=$((memory < jobs ? (memory > 0 ? memory : 1) : jobs))
+    jobs=$(build_jobs)
     quietly 'configuring the native library' "$artifacts/logs/native-configure.log" \
         cmake -S "$root/native" -B "$build" -DCMAKE_BUILD_TYPE=Release "-DCMAKE_LIBRARY_OUTPUT_DIRECTORY=$native" \
         ${TESSERA_LIBTORCH:+"-DTESSERA_LIBTORCH=$TESSERA_LIBTORCH"}
@@ -174,7 +179,8 @@ build_native() {
 }
 
 # What a managed build reads besides the project's own folder.
-managed_inputs() { printf '%s\n' "$root"/{src,global.json,tests/Directory.Build.props} "$root"/Directory.*.props; }
+# The native library's sources ride inside of an assembly.
+managed_inputs() { printf '%s\n' "$root"/{src,native,global.json,tests/Directory.Build.props} "$root"/Directory.*.props; }
 
 # A build of the whole solution serves for each of its projects.
 managed_stale() {

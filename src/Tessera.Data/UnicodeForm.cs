@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace Tessera.Data;
@@ -8,8 +9,10 @@ namespace Tessera.Data;
 /// </summary>
 internal static partial class UnicodeForm
 {
-    private const string GLib = "libglib-2.0.so.0";
+    private const string GLib = VipsLibrary.GLib;
     private const int Composed = 1; // G_NORMALIZE_NFC
+
+    static UnicodeForm() => RuntimeHelpers.RunClassConstructor(typeof(VipsLibrary).TypeHandle);
 
     /// <summary>The composed form of a text; what is no valid UTF-16 stays as it is.</summary>
     internal static string Compose(string text)

@@ -129,33 +129,4 @@ public sealed class OwnProjectTests : IDisposable
         Assert.True(File.Exists(folder["out/own.dll"]), output);
         Assert.Contains("Mine.headFc would be neither trained nor saved", Run(), StringComparison.Ordinal);
     }
-
-    [Fact]
-    public void A_package_of_ours_brings_the_generator_too()
-    {
-        foreach (var project in new[] { "Torch.Generator", "Torch", "Data", "Models", "Training" })
-        {
-            var path = Path.Combine(Checkout, "src", $"Tessera.{project}", $"Tessera.{project}.csproj");
-            var packed = Dotnet("pack", path, "-c", configuration, "--no-build", "-o", folder["feed"], "-nologo", "-v", "quiet", "-tl:off");
-            Assert.True(Directory.GetFiles(folder["feed"], $"Tessera.{project}.0.*.nupkg").Length == 1, packed);
-        }
-        // Packages of others come from where those of this build lie: nothing is fetched.
-        folder.Write(
-            "nuget.config",
-            $"""
-            <configuration>
-              <packageSources><clear /><add key="feed" value="{folder["feed"]}" /></packageSources>
-              <config><add key="globalPackagesFolder" value="{folder["packages"]}" /></config>
-              <fallbackPackageFolders><add key="user" value="{Packages}" /></fallbackPackageFolders>
-            </configuration>
-            """
-        );
-        var output = Built("""<PackageReference Include="Tessera.Training" Version="0.*" />""");
-        Assert.True(File.Exists(folder["out/own.dll"]), output);
-        Assert.Equal("stem.weight stem.bias head_fc.weight head_fc.bias\nlearned\n", Run());
-    }
-
-    private static string Packages =>
-        Environment.GetEnvironmentVariable("NUGET_PACKAGES")
-        ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
 }

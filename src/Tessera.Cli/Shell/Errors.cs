@@ -59,6 +59,6 @@ internal static class Errors
                 or DirectoryNotFoundException;
 
     private static bool IsOwn(Exception error) =>
-        error is IOException or UnauthorizedAccessException or DllNotFoundException
+        error is IOException or UnauthorizedAccessException or DllNotFoundException or PlatformNotSupportedException
         || error.GetType().Assembly.GetName().Name!.StartsWith("Tessera.", StringComparison.Ordinal);
 }

@@ -1,4 +1,3 @@
-using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
@@ -11,19 +10,27 @@ namespace Tessera.Data.Imaging;
 /// </remarks>
 internal static partial class Vips
 {
-    private const string Lib = "vips";
-    private const string GLib = "glib-2.0";
-    private const string GObject = "gobject-2.0";
+    private const string Lib = VipsLibrary.Vips;
+    private const string GLib = VipsLibrary.GLib;
+    private const string GObject = VipsLibrary.GObject;
 
     // What GLib tells of a path.
     private const int IsRegular = 1;
     private const int Exists = 16;
 
-    static unsafe Vips()
+    // An error is kept: whoever calls later gets the same sentence.
+    private static readonly Lazy<bool> started = new(Initialize);
+
+    static Vips() => RuntimeHelpers.RunClassConstructor(typeof(VipsLibrary).TypeHandle);
+
+    /// <summary>Loads the library, or says what to install. Every other call comes after this one.</summary>
+    /// <exception cref="DataException">It is not there or does not start.</exception>
+    internal static void Start() => _ = started.Value;
+
+    private static unsafe bool Initialize()
     {
-        NativeLibrary.SetDllImportResolver(typeof(Vips).Assembly, Resolve);
         if (Init("tessera") != 0)
-            throw new DataException($"libvips does not start: {TakeError()}");
+            throw new DataException($"libvips ({VipsLibrary.OfProcess.Name}) does not start: {TakeError()}");
         // Images are decoded by several workers side by side: threads inside of one image would only be in the way, and no image is asked
         // for twice.
         SetConcurrency(1);
@@ -31,37 +38,7 @@ internal static partial class Vips
         // Loaders that libvips itself does not trust with foreign files stay shut, ImageMagick among them.
         BlockUntrusted(1);
         SetWarningHandler("VIPS", 16, &OnWarning, 0);
-    }
-
-    /// <summary>Loads the library, or says what to install.</summary>
-    /// <exception cref="DataException">It is not there or does not start.</exception>
-    internal static void Start()
-    {
-        try
-        {
-            RuntimeHelpers.RunClassConstructor(typeof(Vips).TypeHandle);
-        }
-        catch (TypeInitializationException error) when (error.InnerException is DllNotFoundException or DataException)
-        {
-            throw new DataException(error.InnerException.Message, error);
-        }
-    }
-
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
-    {
-        string[] candidates = name switch
-        {
-            Lib => ["libvips.so.42", "libvips.so"],
-            GLib => ["libglib-2.0.so.0"],
-            GObject => ["libgobject-2.0.so.0"],
-            _ => [],
-        };
-        foreach (var candidate in candidates)
-            if (NativeLibrary.TryLoad(candidate, out var handle))
-                return handle;
-        return candidates.Length == 0
-            ? 0
-            : throw new DllNotFoundException($"{candidates[0]} was not found: install libvips (Debian: apt-get install libvips42)");
+        return true;
     }
 
     // Most warnings are about labels that nobody needs. libtiff warns of damaged pixels too: those go where errors go.

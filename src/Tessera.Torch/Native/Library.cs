@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Native;
 
-/// <summary>Finds the native shim: where TESSERA_NATIVE says, beside the assembly, or in the checkout's artifacts.</summary>
+/// <summary>Loads the native library when it is first called, and sets the process up the way every use of it wants.</summary>
 internal static unsafe class Library
 {
     internal const string Name = "tessera";
@@ -11,56 +11,60 @@ internal static unsafe class Library
     /// <summary>Number of the ABI that this assembly was written for; native/tessera.h has the shim's.</summary>
     internal const int Abi = 4;
 
-    // Runs once, before the first native call: the engine is set up the way every use of it wants.
-    static Library()
-    {
-        NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
-        // OpenMP's threads wait for each other by spinning; beside a busy neighbour that makes them twenty times slower.
-        // A short spin, then sleep, costs nothing measurable on a quiet machine. Read by libgomp when it is loaded.
-        if (Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
-            _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
-        // UCX, which Debian 13's libtorch brings, would end the process at signals by which .NET finds null references.
-        _ = SetNativeEnvironment("UCX_ERROR_SIGNALS", "", overwrite: 0);
-        // Blocks up to 1 GiB stay with the process: returning them to the kernel costs page faults at every step.
-        Imports.KeepFreedMemory(1L << 30);
-        // The engine's own default lets convolutions on CUDA round to 10 bits.
-        _ = Imports.SetTf32(0);
-    }
+    // An error is kept: whoever calls later gets the same sentence.
+    private static readonly Lazy<nint> loaded = new(() => Load(Places.OfProcess()));
+
+    // Nothing here can fail: an exception of a static constructor would come wrapped in another.
+    static Library() => NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
+
+    // Other names are .NET's own business.
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Name ? loaded.Value : 0;
 
     // Environment.SetEnvironmentVariable changes the managed copy only.
     [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
     private static extern int SetNativeEnvironment(string name, string value, int overwrite);
 
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path)
+    private static nint Load(Places places)
     {
-        if (name != Name)
-            return 0;
-        foreach (var candidate in Candidates())
-        {
-            if (!File.Exists(candidate))
-                continue;
-            LoadFirst(Path.ChangeExtension(candidate, ".first"));
-            return OfThisAbi(NativeLibrary.Load(candidate), candidate);
-        }
-        throw new DllNotFoundException("libtessera.so was not found: run ./tessera once to build it, or set TESSERA_NATIVE to its path");
+        if (places.Unsupported is { } reason)
+            throw new PlatformNotSupportedException(reason);
+        SetEnvironment();
+        var shim = ShimSearch.Choose(places, ShimBuild.OfProcess(places), ProcessSetting.BuildNative.IsOnHere);
+        LoadFirst(places, shim);
+        var library = OfThisAbi(NativeLibrary.Load(shim.Path), shim.Path);
+        if (ProcessSetting.KeepFreedMemory.IsOnHere)
+            // Blocks up to 1 GiB.
+            ((delegate* unmanaged<long, void>)NativeLibrary.GetExport(library, "tessera_keep_freed_memory"))(1L << 30);
+        if (ProcessSetting.FullFloat32.IsOnHere)
+            _ = ((delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "tessera_set_tf32"))(0);
+        return library;
     }
 
-    // Libraries that are better loaded before, which the native build lists: without them all works as well, only later.
-    private static void LoadFirst(string list)
+    // Read by libgomp and by UCX when they are loaded.
+    private static void SetEnvironment()
     {
-        if (!File.Exists(list))
-            return;
-        foreach (var name in File.ReadLines(list))
+        if (ProcessSetting.SpinShortly.IsOnHere && Environment.GetEnvironmentVariable("OMP_WAIT_POLICY") is null)
+            _ = SetNativeEnvironment("GOMP_SPINCOUNT", "10000", overwrite: 0);
+        if (ProcessSetting.QuietUcx.IsOnHere)
+            _ = SetNativeEnvironment("UCX_ERROR_SIGNALS", "", overwrite: 0);
+    }
+
+    // Symbols of libraries that are loaded together are looked up in all of them in turn: 286 with Debian's libtorch. One that is loaded
+    // before, on its own, looks through its own dependencies only; so libtorch's are loaded one by one, the deepest first.
+    private static void LoadFirst(Places places, Shim shim)
+    {
+        foreach (var name in shim.LoadedFirst(places))
         {
             if (name.StartsWith("libblas.", StringComparison.Ordinal) || name.StartsWith("liblapack.", StringComparison.Ordinal))
                 ChooseBlasCore();
+            // Without them all works as well, only later.
             NativeLibrary.TryLoad(name, out _);
         }
     }
 
     private static void ChooseBlasCore()
     {
-        if (string.IsNullOrEmpty(Environment.GetEnvironmentVariable(BlasCore.Variable)))
+        if (ProcessSetting.ChooseBlasCore.IsOnHere && string.IsNullOrEmpty(Environment.GetEnvironmentVariable(BlasCore.Variable)))
             BlasCore.Choose(
                 BlasCore.File,
                 own => BlasCore.Better(own, BlasCore.Features.Here),
@@ -75,16 +79,7 @@ internal static unsafe class Library
             return library;
         throw new DllNotFoundException(
             $"{path} belongs to another version of Tessera (its interface has number {found}, this version needs {Abi}): "
-                + "run ./tessera once to rebuild it"
+                + "in a checkout run ./tessera once to rebuild it, else use the file of the package of the same version"
         );
-    }
-
-    private static IEnumerable<string> Candidates()
-    {
-        if (Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named)
-            yield return named;
-        yield return Path.Combine(AppContext.BaseDirectory, "libtessera.so");
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder != null; folder = folder.Parent)
-            yield return Path.Combine(folder.FullName, "artifacts", "native", "system", "libtessera.so");
     }
 }

@@ -1,0 +1,29 @@
+namespace Tessera.Packages.Tests;
+
+/// <summary>The checkout that these tests were built in.</summary>
+internal static class Checkout
+{
+    /// <summary>Release or Debug: as these tests were built, so are the packages.</summary>
+    internal static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory).Name;
+
+    internal static string Root { get; } = Find();
+
+    /// <summary>The C# of a project's page, as a user copies it.</summary>
+    internal static string CodeOf(string project)
+    {
+        var page = File.ReadAllText(Path.Combine(Root, "src", project, "README.md"));
+        const string Fence = "```";
+        var from = page.IndexOf(Fence + "csharp\n", StringComparison.Ordinal);
+        Assert.True(from >= 0, $"the page of {project} has no C#");
+        from += Fence.Length + "csharp\n".Length;
+        return page[from..page.IndexOf(Fence, from, StringComparison.Ordinal)];
+    }
+
+    private static string Find()
+    {
+        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
+            if (File.Exists(Path.Combine(at.FullName, "Tessera.slnx")))
+                return at.FullName;
+        throw new DirectoryNotFoundException("the tests do not run inside of the checkout");
+    }
+}
