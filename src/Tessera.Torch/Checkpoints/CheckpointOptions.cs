@@ -9,6 +9,9 @@ public sealed record CheckpointOptions(bool Strict = false)
 {
     /// <summary>Limits for pickles.</summary>
     public PickleLimits Limits { get; init; } = new();
+
+    /// <summary>Takes the names beyond the allow list that a pickle mentions.</summary>
+    internal SortedSet<string>? ForeignNames { get; init; }
 }
 
 /// <summary>Limits for pickles; published checkpoints stay far below them.</summary>
