@@ -45,6 +45,8 @@ internal static class CommandLine
             CompareCommand.Create(),
             CompareRunsCommand.Create(),
             AverageCommand.Create(),
+            InspectCommand.Create(),
+            ConvertCommand.Create(),
             TokenLabelsCommand.Create(),
             DataCommand.Create(),
             ModelsCommand.Create(),

@@ -67,16 +67,8 @@ internal static class Pretrained
         using var scope = new Scope();
         List<string> notes = [];
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
-        if (HuggingFaceNames.Convert(state) is { } converted)
-            notes.Add(converted);
-        else if (StatePrefix.Common(names, state.Keys) is { Length: > 0 } prefix)
-        {
-            KeyValuePair<string, Tensor>[] given = [.. state];
-            state.Clear();
-            foreach (var (name, tensor) in given)
-                state[name[prefix.Length..]] = tensor;
-            notes.Add($"all {given.Length} names begin with '{prefix}', which was taken away");
-        }
+        if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(names, state)) is { } brought)
+            notes.Add(brought);
         if (options.ResizePositions)
             model.AdaptStateDict(state);
         var own = model.StateDict();

@@ -7,8 +7,24 @@ internal static class StatePrefix
 {
     private static readonly string[] known = ["module.", "_orig_mod.", "model.", "net.", "network.", "backbone.", "encoder."];
 
+    /// <summary>Takes away the prefix that all names have in common and the model does not.</summary>
+    /// <param name="own">The model's names.</param>
+    /// <param name="state">The tensors by the file's names.</param>
+    /// <returns>A sentence on what was done; null for nothing.</returns>
+    internal static string? TakeAway(IReadOnlySet<string> own, OrderedDictionary<string, Tensor> state)
+    {
+        var prefix = Common(own, state.Keys);
+        if (prefix.Length == 0)
+            return null;
+        KeyValuePair<string, Tensor>[] given = [.. state];
+        state.Clear();
+        foreach (var (name, tensor) in given)
+            state[name[prefix.Length..]] = tensor;
+        return $"all {given.Length} names begin with '{prefix}', which was taken away";
+    }
+
     /// <summary>
-    /// Takes away the prefix that all names have in common and the model does not: as much of it as brings the most names to the
+    /// The prefix that all names have in common and the model does not: as much of it as brings the most names to the
     /// model's; where none fits, what frameworks are known to add.
     /// </summary>
     /// <param name="own">The model's names.</param>

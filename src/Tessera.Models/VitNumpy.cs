@@ -11,17 +11,31 @@ internal static class VitNumpy
     /// Reads the archive's arrays; kernels are transposed, queries, keys and values packed, and three channels summed for grey images.
     /// </summary>
     /// <exception cref="CheckpointException">An array that a ViT needs is missing.</exception>
-    internal static OrderedDictionary<string, Tensor> Convert(Checkpoint archive, Vit model)
+    internal static OrderedDictionary<string, Tensor> Convert(Checkpoint archive, Vit model) =>
+        Convert(archive.Path, archive.StateDict(), CheckpointConversion.ToTensor, model);
+
+    /// <summary>The same of arrays of any kind.</summary>
+    /// <param name="path">The archive, for messages.</param>
+    /// <param name="given">Its arrays by name.</param>
+    /// <param name="read">A tensor of an array's shape, and values where they are wanted.</param>
+    /// <param name="model">The model.</param>
+    internal static OrderedDictionary<string, Tensor> Convert<T>(
+        string path,
+        IEnumerable<KeyValuePair<string, T>> given,
+        Func<T, Tensor> read,
+        Vit model
+    )
     {
         using var scope = new Scope();
         const string prefix = "opt/target/";
-        var arrays = archive
-            .StateDict()
-            .ToDictionary(e => e.Key.StartsWith(prefix, StringComparison.Ordinal) ? e.Key[prefix.Length..] : e.Key, e => e.Value);
+        var arrays = given.ToDictionary(
+            e => e.Key.StartsWith(prefix, StringComparison.Ordinal) ? e.Key[prefix.Length..] : e.Key,
+            e => e.Value
+        );
         Tensor Array(string name) =>
             arrays.TryGetValue(name, out var array)
-                ? array.ToTensor()
-                : throw new CheckpointException(archive.Path, $"the archive lacks '{name}', which a ViT needs");
+                ? read(array)
+                : throw new CheckpointException(path, $"the archive lacks '{name}', which a ViT needs");
 
         var state = new OrderedDictionary<string, Tensor>();
         state["cls_token"] = Array("cls");

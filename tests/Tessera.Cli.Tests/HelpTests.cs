@@ -46,6 +46,8 @@ public class HelpTests
     [InlineData("compare")]
     [InlineData("compare-runs")]
     [InlineData("average")]
+    [InlineData("inspect")]
+    [InlineData("convert")]
     [InlineData("token-labels")]
     [InlineData("data")]
     [InlineData("models")]

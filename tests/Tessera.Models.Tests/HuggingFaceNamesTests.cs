@@ -1,4 +1,7 @@
+using Tessera.Checkpoints;
 using Tessera.Models;
+using Tessera.Models.Fitting;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Models;
 
@@ -122,6 +125,13 @@ public class HuggingFaceNamesTests
             Add(state, Renamed(name, table, type, network), tensor);
         Assert.Contains(state.Keys, name => name.StartsWith(network, StringComparison.Ordinal));
 
+        using (var folder = new TempFolder())
+        {
+            Checkpoint.SaveSafetensors(folder["w.safetensors"], state.ToCheckpoint());
+            using var file = Checkpoint.Open(folder["w.safetensors"]);
+            var shapes = WeightShapes.Of(file, file.FindStateDict());
+            Assert.Equal((FitKind.Complete, true), (ModelFits.Of(type, target, shapes).Kind, shapes.Note is not null));
+        }
         var report = target.Load(state);
 
         Assert.Contains("transformers", Assert.Single(report.Notes), StringComparison.Ordinal);

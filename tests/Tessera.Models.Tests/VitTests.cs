@@ -95,48 +95,10 @@ public class VitTests
         using var scope = Torch.Scope();
         var vit = new Vit(Small);
         var state = vit.StateDict();
-        var arrays = new Dictionary<string, Tensor>
-        {
-            ["cls"] = state["cls_token"],
-            ["Transformer/posembed_input/pos_embedding"] = state["pos_embed"],
-            ["embedding/kernel"] = state["patch_embed.proj.weight"].Permute(2, 3, 1, 0),
-            ["embedding/bias"] = state["patch_embed.proj.bias"],
-            ["Transformer/encoder_norm/scale"] = state["norm.weight"],
-            ["Transformer/encoder_norm/bias"] = state["norm.bias"],
-            ["head/kernel"] = state["head.weight"].T(),
-            ["head/bias"] = state["head.bias"],
-        };
-        for (var i = 0; i < 2; i++)
-        {
-            var (from, to) = ($"blocks.{i}", $"Transformer/encoderblock_{i}");
-            var (norm, attention, mlp) = newer
-                ? ("LayerNorm_1", "MultiHeadDotProductAttention_0", "MlpBlock_0")
-                : ("LayerNorm_2", "MultiHeadDotProductAttention_1", "MlpBlock_3");
-            foreach (var (part, k) in new[] { "query", "key", "value" }.Select((p, k) => (p, k)))
-            {
-                arrays[$"{to}/{attention}/{part}/kernel"] = state[$"{from}.attn.qkv.weight"]
-                    .Slice(0, 24 * k, 24 * (k + 1))
-                    .T()
-                    .Reshape(24, 3, 8);
-                arrays[$"{to}/{attention}/{part}/bias"] = state[$"{from}.attn.qkv.bias"].Slice(0, 24 * k, 24 * (k + 1)).Reshape(3, 8);
-            }
-            arrays[$"{to}/{attention}/out/kernel"] = state[$"{from}.attn.proj.weight"].T().Reshape(3, 8, 24);
-            arrays[$"{to}/{attention}/out/bias"] = state[$"{from}.attn.proj.bias"];
-            foreach (var (theirs, ours) in new[] { ("LayerNorm_0", "norm1"), (norm, "norm2") })
-            {
-                arrays[$"{to}/{theirs}/scale"] = state[$"{from}.{ours}.weight"];
-                arrays[$"{to}/{theirs}/bias"] = state[$"{from}.{ours}.bias"];
-            }
-            foreach (var (theirs, ours) in new[] { ("Dense_0", "fc1"), ("Dense_1", "fc2") })
-            {
-                arrays[$"{to}/{mlp}/{theirs}/kernel"] = state[$"{from}.mlp.{ours}.weight"].T();
-                arrays[$"{to}/{mlp}/{theirs}/bias"] = state[$"{from}.mlp.{ours}.bias"];
-            }
-        }
         var path = Path.Combine(Path.GetTempPath(), $"vit-{Guid.NewGuid():N}.npz");
         try
         {
-            NumpyArchive.Write(path, arrays.ToDictionary(a => $"opt/target/{a.Key}", a => a.Value));
+            NumpyArchive.Write(path, NumpyArchive.OfVit(vit, newer).ToDictionary(a => $"opt/target/{a.Key}", a => a.Value));
             var loaded = new Vit(Small);
             loaded.Load(path);
             Assert.All(state, e => Assert.True(loaded.StateDict()[e.Key].Equal(e.Value), e.Key));

@@ -70,13 +70,7 @@ internal static class InfoCommand
             ),
             .. machine.Environment.Select(variable => ("environment", $"{variable.Key}={variable.Value}")),
         ];
-        foreach (var (name, value) in lines)
-        {
-            if (terminal.IsDrawn)
-                terminal.Drawing.Write(Row(name, value));
-            else
-                terminal.Text.WriteLine(terminal.Quiet ? $"{name}\t{value}" : $"{name, -12}{value}");
-        }
+        FactList.Show(lines, terminal);
         if (terminal.Quiet)
             return;
         terminal.Note("");
@@ -84,24 +78,11 @@ internal static class InfoCommand
         foreach (var line in advice)
         {
             if (terminal.IsDrawn)
-                terminal.Drawing.Write(Row("  -", line, 4));
+                terminal.Drawing.Write(FactList.Row("  -", line, 4));
             else
                 terminal.Note($"- {line}");
         }
     }
-
-    private static Grid Row(string name, string value, int width = 12) =>
-        new Grid()
-            .AddColumn(
-                new GridColumn
-                {
-                    Width = width,
-                    Padding = new(0, 0, 0, 0),
-                    NoWrap = true,
-                }
-            )
-            .AddColumn(new GridColumn { Padding = new(0, 0, 0, 0) })
-            .AddRow(new Text(name, new Style(Color.Grey)), new Text(value));
 
     private static string BlasLine(BlasLibrary blas) =>
         blas switch

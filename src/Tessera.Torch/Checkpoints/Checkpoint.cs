@@ -17,6 +17,7 @@ public sealed class Checkpoint : IDisposable
         Format = format;
         Root = root;
         Metadata = metadata ?? new Dictionary<string, string>();
+        FileLength = file.Length;
     }
 
     internal Checkpoint(string path, IReadOnlyList<Checkpoint> parts, CheckpointDictionary root)
@@ -26,6 +27,8 @@ public sealed class Checkpoint : IDisposable
         Format = parts[0].Format;
         Metadata = parts[0].Metadata;
         Root = root;
+        FileLength = parts.Sum(part => part.FileLength);
+        ForeignNames = [.. parts.SelectMany(part => part.ForeignNames).Distinct().Order(StringComparer.Ordinal)];
     }
 
     /// <summary>The file, or the index of several.</summary>
@@ -33,6 +36,15 @@ public sealed class Checkpoint : IDisposable
 
     /// <summary>The format of the file.</summary>
     public CheckpointFormat Format { get; }
+
+    /// <summary>Bytes of the file, or of all files of an index.</summary>
+    public long FileLength { get; }
+
+    /// <summary>
+    /// Classes and functions beyond the allow list that a pickle in the file names, as <c>module.name</c>, in order; of very many the
+    /// first 256 that were met. None of them was looked up, imported or called; Python may call them when it loads the file.
+    /// </summary>
+    public IReadOnlyList<string> ForeignNames { get; private set; } = [];
 
     /// <summary>The metadata of a safetensors file; empty for others.</summary>
     public IReadOnlyDictionary<string, string> Metadata { get; }
@@ -77,7 +89,7 @@ public sealed class Checkpoint : IDisposable
     public static Checkpoint Read(byte[] bytes, string name = "(in memory)", CheckpointOptions? options = null) =>
         Read(FileBytes.Wrap(name, bytes), options ?? new());
 
-    /// <summary>Writes safetensors, atomically. The metadata holds "format": "pt" in addition to the given entries.</summary>
+    /// <summary>Writes safetensors, atomically. The metadata holds "format": "pt" unless the given entries name another.</summary>
     /// <param name="path">The file.</param>
     /// <param name="tensors">The tensors by name.</param>
     /// <param name="metadata">Further entries of the metadata.</param>
@@ -131,6 +143,15 @@ public sealed class Checkpoint : IDisposable
         return note is null ? found : found with { Notes = [note, .. found.Notes] };
     }
 
+    /// <summary>
+    /// What the file holds, part by part: dictionaries of tensors (a model, a moving average, the state of an optimiser), and the values
+    /// beside them.
+    /// </summary>
+    public IReadOnlyList<CheckpointPart> Outline() => CheckpointOutline.Of(Root);
+
+    /// <summary>All tensors of the file, wherever they lie, under their places with dots between keys.</summary>
+    public IEnumerable<KeyValuePair<string, CheckpointTensor>> AllTensors() => CheckpointOutline.Tensors(Root);
+
     /// <summary>Unmaps the files. Do not use spans over its tensors after this; other accesses throw.</summary>
     public void Dispose()
     {
@@ -142,7 +163,10 @@ public sealed class Checkpoint : IDisposable
     {
         try
         {
-            return Sniff(file, options);
+            var names = new SortedSet<string>(StringComparer.Ordinal);
+            var checkpoint = Sniff(file, options with { ForeignNames = names });
+            checkpoint.ForeignNames = [.. names];
+            return checkpoint;
         }
         catch
         {

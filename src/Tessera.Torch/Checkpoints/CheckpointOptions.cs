@@ -11,6 +11,9 @@ public sealed record CheckpointOptions(bool Strict = false)
     public PickleLimits Limits { get; init; } = new();
 
     internal CancellationToken Stop { get; init; }
+
+    /// <summary>Takes the names beyond the allow list that a pickle mentions.</summary>
+    internal SortedSet<string>? ForeignNames { get; init; }
 }
 
 /// <summary>Limits for pickles; published checkpoints stay far below them.</summary>

@@ -14,6 +14,7 @@ internal delegate object PersistentLoad(CheckpointTuple id, in PickleCursor at);
 internal sealed class PickleMachine(string path, CheckpointOptions options, PersistentLoad? persistentLoad = null)
 {
     const int LongestInteger = 1 << 16,
+        MostForeignNames = 256,
         StepsBetweenLooks = 1 << 14;
 
     readonly PickleLimits limits = options.Limits;
@@ -292,12 +293,17 @@ internal sealed class PickleMachine(string path, CheckpointOptions options, Pers
         if (module.Length == 0 || name.Length == 0 || module.Length > 512 || name.Length > 512)
             throw at.Corrupt("the module and the name of a global must have 1 to 512 characters each");
         var global = new GlobalReference(module, name);
-        if (options.Strict && !Rebuilders.Allows(global))
+        if (Rebuilders.Allows(global))
+            return global;
+        if (options.Strict)
             throw new ForbiddenPickleException(
                 path,
                 global.ToString(),
                 $"the pickle names {global}, which is not on the allow list; nothing was called"
             );
+        // A short file can combine its words to millions of names.
+        if (options.ForeignNames is { Count: < MostForeignNames } names)
+            names.Add(global.ToString());
         return global;
     }
 

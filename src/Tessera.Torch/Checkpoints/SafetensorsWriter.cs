@@ -51,8 +51,7 @@ internal static class SafetensorsWriter
         {
             json.WriteStartObject();
             json.WriteStartObject(SafetensorsReader.MetadataKey);
-            json.WriteString("format", "pt");
-            foreach (var (key, value) in metadata.Where(pair => pair is not { Key: "format", Value: "pt" }))
+            foreach (var (key, value) in metadata.Prepend(new("format", "pt")).Reverse().DistinctBy(pair => pair.Key).Reverse())
                 json.WriteString(key, value);
             json.WriteEndObject();
             var begin = 0L;

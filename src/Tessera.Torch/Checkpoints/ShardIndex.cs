@@ -7,7 +7,7 @@ namespace Tessera.Checkpoints;
 /// </summary>
 internal static class ShardIndex
 {
-    const string Suffix = ".index.json";
+    public const string Suffix = ".index.json";
     const int MaxLength = 100_000_000;
 
     public static bool IsIndex(string path) => path.EndsWith(Suffix, StringComparison.OrdinalIgnoreCase);

@@ -27,7 +27,7 @@ public class RoundTripTests
         from seed in Gen.Choose(0, int.MaxValue)
         select Filled(type, [.. shape.Select(size => (long)size)], seed);
 
-    static readonly Gen<KeyValuePair<string, CheckpointTensor>[]> stateDicts =
+    internal static Gen<KeyValuePair<string, CheckpointTensor>[]> StateDicts { get; } =
         from names in ArbMap.Default.GeneratorFor<NonEmptyString>().ArrayOf()
         let distinct = names.Select(n => new string([.. n.Get.Where(c => !char.IsSurrogate(c))])).Distinct().ToArray()
         from values in tensors.ArrayOf(distinct.Length)
@@ -104,7 +104,7 @@ public class RoundTripTests
     {
         using var folder = new TempFolder();
         var path = folder["w"];
-        Prop.ForAll(stateDicts.ToArbitrary(), weights =>
+        Prop.ForAll(StateDicts.ToArbitrary(), weights =>
             {
                 save(path, weights, null);
                 using var checkpoint = Checkpoint.Open(path, new CheckpointOptions(Strict: true));
