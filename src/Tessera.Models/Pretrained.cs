@@ -30,6 +30,27 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
 /// <summary>Loads weights from files of every kind that <see cref="Checkpoint"/> reads.</summary>
 public static class Pretrained
 {
+    // What weights are loaded into.
+    private sealed record Target(
+        Module Model,
+        IReadOnlyList<string> ClassifierNames,
+        Func<OrderedDictionary<string, Tensor>, IReadOnlyList<string>> Adapt
+    )
+    {
+        internal static Target Of(Backbone model) =>
+            new(
+                model,
+                model.ClassifierNames,
+                state =>
+                {
+                    model.AdaptStateDict(state);
+                    return [];
+                }
+            );
+
+        internal static Target Of(Segmenter model) => new(model, model.ClassifierNames, model.AdaptStateDict);
+    }
+
     /// <summary>
     /// Loads a file, or a folder of the Hugging Face hub, into a model. Nothing is loaded partially: every difference that the options do
     /// not allow is an error. Names of transformers are brought to the model's, and a prefix that all names have in common is taken away.
@@ -39,21 +60,35 @@ public static class Pretrained
     /// <param name="options">What is looked for, and which differences are allowed.</param>
     /// <exception cref="CheckpointException">The file cannot be read.</exception>
     /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
-    public static PretrainedReport Load(Backbone model, string path, PretrainedOptions? options = null)
+    public static PretrainedReport Load(Backbone model, string path, PretrainedOptions? options = null) =>
+        Load(Target.Of(model), path, options ?? new());
+
+    /// <summary>
+    /// Loads a file into a segmenter: its own, or one of mmsegmentation or of the authors. Nothing is loaded partially: every difference
+    /// that the options do not allow is an error.
+    /// </summary>
+    /// <param name="model">The model.</param>
+    /// <param name="path">The file or folder.</param>
+    /// <param name="options">What is looked for, and which differences are allowed.</param>
+    /// <exception cref="CheckpointException">The file cannot be read.</exception>
+    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
+    public static PretrainedReport Load(Segmenter model, string path, PretrainedOptions? options = null) =>
+        Load(Target.Of(model), path, options ?? new());
+
+    private static PretrainedReport Load(Target target, string path, PretrainedOptions options)
     {
-        options ??= new();
         using var scope = new Scope();
         using var checkpoint = Checkpoint.Open(path);
         // Arrays of numpy are weights of JAX: the model knows their names.
-        if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
-            return Load(model, VitNumpy.Convert(checkpoint, vit), options);
+        if (checkpoint.Format == CheckpointFormat.NumpyArchive && target.Model is Vit vit)
+            return Load(target, VitNumpy.Convert(checkpoint, vit), options);
 
         var found = checkpoint.FindStateDict(options.Find);
         var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
         var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors();
         try
         {
-            var report = Load(model, state, options);
+            var report = Load(target, state, options);
             return report with
             {
                 Notes = [.. found.Notes, .. refused.Select(entry => $"left out: {entry.Value.Refusal!.Message}"), .. report.Notes],
@@ -75,10 +110,22 @@ public static class Pretrained
     /// <param name="state">The tensors; names and shapes are fitted to the model in place.</param>
     /// <param name="options">Which differences are allowed.</param>
     /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
-    public static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
+    public static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
+        Load(Target.Of(model), state, options);
+
+    /// <summary>Loads tensors by name into a segmenter.</summary>
+    /// <param name="model">The model.</param>
+    /// <param name="state">The tensors; names and shapes are fitted to the model in place.</param>
+    /// <param name="options">Which differences are allowed.</param>
+    /// <exception cref="StateDictException">Names or shapes do not fit.</exception>
+    public static PretrainedReport Load(Segmenter model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
+        Load(Target.Of(model), state, options);
+
+    private static PretrainedReport Load(Target target, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
         List<string> notes = [];
+        var (model, classifier) = (target.Model, target.ClassifierNames);
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
         if (HuggingFaceNames.Convert(state) is { } converted)
             notes.Add(converted);
@@ -91,12 +138,12 @@ public static class Pretrained
             notes.Add($"all {given.Length} names begin with '{prefix}', which was taken away");
         }
         if (options.ResizePositions)
-            model.AdaptStateDict(state);
+            notes.AddRange(target.Adapt(state));
         var own = model.StateDict();
         string[] head = options.ReplaceHead
             ?
             [
-                .. model.ClassifierNames.Where(name =>
+                .. classifier.Where(name =>
                     own.ContainsKey(name) && (!state.TryGetValue(name, out var given) || given.Shape != own[name].Shape)
                 ),
             ]
@@ -104,13 +151,12 @@ public static class Pretrained
         string[] ignored =
         [
             .. state.Keys.Where(name =>
-                !own.ContainsKey(name)
-                && ((options.ReplaceHead && model.ClassifierNames.Contains(name)) || options.Ignore?.Invoke(name) == true)
+                !own.ContainsKey(name) && ((options.ReplaceHead && classifier.Contains(name)) || options.Ignore?.Invoke(name) == true)
             ),
         ];
         if (head.Length > 0)
             notes.Add(FreshClassifier(head[0], state, own));
-        if (ignored.Any(model.ClassifierNames.Contains))
+        if (ignored.Any(classifier.Contains))
             notes.Add("the classifier of the weights is left out: the model has none");
         foreach (var name in ignored)
             state.Remove(name);

@@ -149,6 +149,9 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     public override IReadOnlyList<string> BlockPaths =>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<string> EmbeddingPaths => [.. Options.Depths.Select((_, i) => i == 0 ? "patch_embed" : $"layers.{i - 1}.downsample")];
+
     private protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>
