@@ -38,6 +38,7 @@ internal sealed class FeaturePyramid
         using var scope = new Scope();
         var (maps, paths, channels) = Ask(backbone);
         coarsest = maps.Max(map => map.Stride);
+        sizes[(backbone.ImageSize, backbone.ImageSize)] = backbone.ImageSize;
         if (maps.Count >= Levels)
         {
             sources = [.. Enumerable.Range(maps.Count - Levels, Levels)];
@@ -199,11 +200,12 @@ internal sealed class FeaturePyramid
         ];
     }
 
-    /// <summary>Until it ends, the model computes as in evaluation and without a graph. It leaves no trace.</summary>
+    /// <summary>Until it ends, the model computes as in evaluation, without a graph and unrecorded. It leaves no trace.</summary>
     private sealed class Still : IDisposable
     {
         private readonly (Module Module, bool Training)[] modes = [];
-        private readonly IDisposable outside = Torch.NoGrad();
+        private readonly IDisposable silence = Taps.Pause();
+        private readonly GradMode outside = Torch.NoGrad();
 
         internal Still(Module model)
         {
@@ -220,6 +222,7 @@ internal sealed class FeaturePyramid
             foreach (var (module, training) in modes)
                 module.Train(training);
             outside.Dispose();
+            silence.Dispose();
         }
     }
 }

@@ -10,17 +10,7 @@ public class SegmenterTests : LiveTensors
 {
     private const int Classes = 3;
 
-    /// <summary>A small head of each kind.</summary>
-    public static IReadOnlyDictionary<string, SegmenterOptions> Heads { get; } =
-        new Dictionary<string, SegmenterOptions>
-        {
-            ["segformer"] = new SegFormerOptions(16),
-            ["semantic_fpn"] = new SemanticFpnOptions(16, 8),
-            ["upernet"] = new UPerNetOptions(8, AuxiliaryChannels: 8),
-            ["vt_fpn"] = new VtFpnOptions(16, 16, 4, 8, 4),
-        };
-
-    public static TheoryData<string> HeadNames => [.. Heads.Keys];
+    public static TheoryData<string> HeadNames => [.. SmallHeads.All.Keys];
 
     private static Mit Encoder() =>
         new(new PvtV2.Config((32, 32), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 7));
@@ -33,7 +23,7 @@ public class SegmenterTests : LiveTensors
     public void Scores_have_the_size_of_the_finest_map_whatever_the_image(string name)
     {
         using var scope = Torch.Scope();
-        var model = Heads[name].Create(Encoder(), Classes);
+        var model = SmallHeads.All[name].Create(Encoder(), Classes);
         model.Eval();
         Assert.Equal(0, model.Backbone.Classes);
         Assert.Equal([4, 8, 16, 32], model.MapStrides);
@@ -48,7 +38,7 @@ public class SegmenterTests : LiveTensors
     public void The_auxiliary_head_of_UPerNet_speaks_in_training_alone()
     {
         using var scope = Torch.Scope();
-        var model = Heads["upernet"].Create(Encoder(), Classes);
+        var model = SmallHeads.All["upernet"].Create(Encoder(), Classes);
         var images = Torch.Randn([2, 3, 64, 96]);
         Assert.Equal(new Shape(2, Classes, 4, 6), model.Run(images).Named[Outputs.Auxiliary].Shape);
         model.Eval();
@@ -63,7 +53,7 @@ public class SegmenterTests : LiveTensors
     public void One_image_alone_cannot_train_a_norm_of_a_single_position()
     {
         using var scope = Torch.Scope();
-        var model = Heads["upernet"].Create(Encoder(), Classes);
+        var model = SmallHeads.All["upernet"].Create(Encoder(), Classes);
         var refusal = Assert.Throws<ShapeException>(() => model.Call(Torch.Randn([1, 3, 64, 64])));
         Assert.Contains("at least 2 images", refusal.Message, StringComparison.Ordinal);
         model.Eval();
@@ -75,7 +65,7 @@ public class SegmenterTests : LiveTensors
     public void Another_number_of_classes_gets_fresh_classifiers_that_a_file_of_the_old_ones_leaves_alone(string name)
     {
         using var scope = Torch.Scope();
-        var (before, model) = (Heads[name].Create(Encoder(), Classes), Heads[name].Create(Encoder(), Classes));
+        var (before, model) = (SmallHeads.All[name].Create(Encoder(), Classes), SmallHeads.All[name].Create(Encoder(), Classes));
         model.ResetClassifier(5);
         Assert.Equal((5, 5L), (model.Classes, model.Run(Torch.Randn([2, 3, 32, 32])).Logits.Size(1)));
         Assert.All(model.ClassifierNames, classifier => Assert.Equal(5, model.StateDict()[classifier].Size(0)));
@@ -92,11 +82,11 @@ public class SegmenterTests : LiveTensors
     public void Names_are_those_of_mmsegmentation()
     {
         using var scope = Torch.Scope();
-        var semantic = Heads["semantic_fpn"].Create(Encoder(), Classes).StateDict();
+        var semantic = SmallHeads.All["semantic_fpn"].Create(Encoder(), Classes).StateDict();
         Assert.Equal(new Shape(16, 8, 1, 1), semantic["neck.lateral_convs.0.conv.weight"].Shape);
         Assert.Equal(new Shape(8, 8, 3, 3), semantic["decode_head.scale_heads.3.4.conv.weight"].Shape);
         Assert.Equal(new Shape(Classes), semantic["decode_head.conv_seg.bias"].Shape);
-        var upernet = Heads["upernet"].Create(Encoder(), Classes).StateDict();
+        var upernet = SmallHeads.All["upernet"].Create(Encoder(), Classes).StateDict();
         Assert.Equal(new Shape(8, 64, 3, 3), upernet["decode_head.bottleneck.conv.weight"].Shape);
         Assert.Equal(new Shape(8), upernet["decode_head.psp_modules.3.1.bn.running_mean"].Shape);
         Assert.Equal(new Shape(8, 24, 3, 3), upernet["auxiliary_head.convs.0.conv.weight"].Shape);
@@ -119,7 +109,7 @@ public class SegmenterTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var published = new SegFormer(Encoder(), new SegFormerHead(new([8, 16, 24, 32], 16, Classes)));
-        var model = Heads["segformer"].Create(Encoder(), Classes);
+        var model = SmallHeads.All["segformer"].Create(Encoder(), Classes);
         var report = Pretrained.Load(model, published.StateDict(), new());
         Assert.Contains("decode_head.conv_seg is left out", Assert.Single(report.Notes), StringComparison.Ordinal);
         foreach (var (name, value) in model.StateDict())
@@ -130,7 +120,7 @@ public class SegmenterTests : LiveTensors
     public void A_file_with_an_auxiliary_head_loads_into_a_model_without_and_says_so()
     {
         using var scope = Torch.Scope();
-        var published = Heads["upernet"].Create(Encoder(), Classes);
+        var published = SmallHeads.All["upernet"].Create(Encoder(), Classes);
         var model = new UPerNetOptions(8, AuxiliaryChannels: 0).Create(Encoder(), Classes);
         var report = Pretrained.Load(model, published.StateDict(), new());
         Assert.Contains("auxiliary head", Assert.Single(report.Notes), StringComparison.Ordinal);
@@ -238,6 +228,16 @@ public class SegmenterTests : LiveTensors
     }
 
     [Fact]
+    public void A_new_size_is_tried_without_a_record()
+    {
+        using var scope = Torch.Scope();
+        var model = SmallHeads.All["segformer"].Create(Encoder(), Classes);
+        using var taps = new Taps(model, "backbone.embed1");
+        model.Call(Torch.Randn([2, 3, 47, 33]));
+        Assert.Equal(new Shape(2, 12 * 9, 8), Assert.Single(taps.Records).Value.Shape);
+    }
+
+    [Fact]
     public void Texts_have_no_maps()
     {
         using var scope = Torch.Scope();
@@ -252,7 +252,7 @@ public class SegmenterTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(4);
-        var model = Heads[name].Create(Encoder(), Classes);
+        var model = SmallHeads.All[name].Create(Encoder(), Classes);
         // Three colours in 4 x 4 fields of 16 pixels.
         var fields = Torch.Randint(0, Classes, [4, 4, 4]);
         var colours = Torch.Randn([Classes, 3]);

@@ -18,7 +18,7 @@ public sealed class TransKdTests
             "pvt" => new Pvt(
                 new((64, 64), [width, 2 * width, 3 * width, 4 * width], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Dense: true)
             ),
-            "swin" => new Swin(new((64, 64), 4, width, [2, 1, 1, 1], [1, 2, 4, 8], 4, Dense: true)),
+            "swin" => new Swin(new((64, 64), width, [2, 1, 1, 1], [1, 2, 4, 8], 4, Dense: true)),
             _ => new CsWin(new((64, 64), width, [1, 1, 1, 1], [1, 2, 2, 2], [2, 2, 4, 4], Dense: true)),
         };
 

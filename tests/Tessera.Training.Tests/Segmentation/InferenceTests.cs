@@ -160,7 +160,7 @@ public sealed class InferenceTests
             {
                 largest = Math.Max(largest, Resident());
                 // The class of a pixel is its column over 700.
-                var columns = Torch.Arange(window.Left, window.Right, dtype: DType.Float32).FloorDivide(700).To(DType.Int64);
+                var columns = Torch.Arange(window.Left, window.Right, 1, DType.Float32).FloorDivide(700).To(DType.Int64);
                 return columns.OneHot(19).To(DType.Float32).Permute(1, 0).Unsqueeze(0).Unsqueeze(2).Expand([1, 19, window.Height, -1]);
             }
         );
