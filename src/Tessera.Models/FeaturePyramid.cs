@@ -125,14 +125,35 @@ internal sealed class FeaturePyramid
 
     private (int Height, int Width) Fitted(Tensor image, (int Height, int Width) size)
     {
+        (int Height, int Width)? second = null;
         foreach (var candidate in Candidates(size))
-            if (Fits(image, candidate))
-                return candidate;
+            switch (Try(image, candidate))
+            {
+                case Fit.Whole:
+                    return candidate;
+                case Fit.Part:
+                    second ??= candidate;
+                    break;
+            }
+        if (second is { } part)
+            return part;
         var (height, width) = backbone.ImageSize;
         throw new ShapeException(
             $"{backbone.GetType().Name} takes images of up to {height} x {width}, not {size.Height} x {size.Width}: "
                 + "call Resize first, or segment the image in windows of that size"
         );
+    }
+
+    private enum Fit
+    {
+        /// <summary>The model refuses the size, or gives maps of another shape.</summary>
+        None,
+
+        /// <summary>Rows or columns at the edge fall to no position.</summary>
+        Part,
+
+        /// <summary>The maps cover the image.</summary>
+        Whole,
     }
 
     private IEnumerable<(int Height, int Width)> Candidates((int Height, int Width) size)
@@ -148,40 +169,42 @@ internal sealed class FeaturePyramid
     }
 
     // A black image shows it: what it does to random numbers and running statistics in training would be done twice.
-    private bool Fits(Tensor image, (int Height, int Width) size)
+    private Fit Try(Tensor image, (int Height, int Width) size)
     {
         using var scope = new Scope();
         using var still = new Still(backbone);
         try
         {
             var maps = backbone.ForwardFeatureMaps(image.NewZeros([1, image.Size(1), size.Height, size.Width]));
-            return maps.All(map => Near(map.Map.Size(2), size.Height, map.Stride) && Near(map.Map.Size(3), size.Width, map.Stride));
+            double[] lacking =
+            [
+                .. maps.SelectMany(map =>
+                    new[] { size.Height / (double)map.Stride - map.Map.Size(2), size.Width / (double)map.Stride - map.Map.Size(3) }
+                ),
+            ];
+            return lacking.Any(positions => Math.Abs(positions) > 1) ? Fit.None
+                : lacking.Max() > 0 ? Fit.Part
+                : Fit.Whole;
         }
         catch (ShapeException)
         {
-            return false;
+            return Fit.None;
         }
-
-        static bool Near(long side, int pixels, int stride) => Math.Abs(side - pixels / (double)stride) <= 1;
     }
 
     private IReadOnlyList<Tensor> Maps(Tensor image, (int Height, int Width) size, (int Height, int Width) fitted)
     {
         var padded = fitted == size ? image : image.ConstantPadNd([0, fitted.Width - size.Width, 0, fitted.Height - size.Height]);
         var all = Sources(padded);
-        Tensor[] maps = [.. sources.Select(source => Cut(all[source]))];
-        return scales is null ? maps : scales.Call(maps);
+        Tensor[] maps = [.. sources.Select(source => all[source])];
+        return [.. (scales is null ? maps : scales.Call(maps)).Select((map, level) => Cut(map, Strides[level]))];
 
-        // What lies wholly in the padding is left out.
-        Tensor Cut(Tensor map)
+        // What lies wholly beyond the image is left out.
+        Tensor Cut(Tensor map, double stride)
         {
-            if (fitted == size)
-                return map;
-            var (rows, columns) = (Share(map.Size(2), size.Height, fitted.Height), Share(map.Size(3), size.Width, fitted.Width));
-            return map.Slice(2, 0, rows).Slice(3, 0, columns);
+            var (rows, columns) = ((long)Math.Ceiling(size.Height / stride), (long)Math.Ceiling(size.Width / stride));
+            return rows < map.Size(2) || columns < map.Size(3) ? map.Slice(2, 0, rows).Slice(3, 0, columns) : map;
         }
-
-        static long Share(long side, int part, int whole) => (side * part + whole - 1) / whole;
     }
 
     private IReadOnlyList<Tensor> Sources(Tensor image)

@@ -17,7 +17,9 @@ internal static partial class FpnNames
     /// <returns>All of the checkpoint where none of it is a pyramid.</returns>
     internal static OrderedDictionary<string, Tensor> Find(IReadOnlyDictionary<string, Tensor> state, int levels)
     {
-        var prefix = Array.Find(prefixes, prefix => state.Keys.Any(name => name.StartsWith(prefix, StringComparison.Ordinal) && Is(name[prefix.Length..])));
+        var prefix = Array.Find(prefixes, prefix =>
+            state.Keys.Any(name => name.StartsWith(prefix, StringComparison.Ordinal) && Is(name[prefix.Length..]))
+        );
         return prefix is null
             ? new(state)
             : new(

@@ -37,16 +37,11 @@ public static class Pretrained
         Func<OrderedDictionary<string, Tensor>, IReadOnlyList<string>> Adapt
     )
     {
-        internal static Target Of(Backbone model) =>
-            new(
-                model,
-                model.ClassifierNames,
-                state =>
-                {
-                    model.AdaptStateDict(state);
-                    return [];
-                }
-            );
+        internal static Target Of(Backbone model) => new(model, model.ClassifierNames, state =>
+            {
+                model.AdaptStateDict(state);
+                return [];
+            });
 
         internal static Target Of(Segmenter model) => new(model, model.ClassifierNames, model.AdaptStateDict);
     }

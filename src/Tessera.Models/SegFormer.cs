@@ -31,8 +31,7 @@ public sealed partial class SegFormer : Segmenter
     /// <param name="options">Sizes of the decoder.</param>
     /// <param name="classes">Number of classes.</param>
     public SegFormer(Backbone backbone, SegFormerOptions options, int classes)
-        : base(backbone) =>
-        decodeHead = new SegFormerHead(new(MapChannels, options.Width, classes, UnusedWidth: null, options.Dropout));
+        : base(backbone) => decodeHead = new SegFormerHead(new(MapChannels, options.Width, classes, UnusedWidth: null, options.Dropout));
 
     /// <summary>The decoder.</summary>
     public SegFormerHead DecodeHead => decodeHead;

@@ -31,9 +31,7 @@ public sealed partial class SemanticFpn : Segmenter
         : base(backbone)
     {
         neck = new Fpn(new(MapChannels, options.Width, MapChannels.Count));
-        decodeHead = new FpnHead(
-            new([.. MapChannels.Select(_ => options.Width)], options.Channels, classes, MapStrides, options.Dropout)
-        );
+        decodeHead = new FpnHead(new([.. MapChannels.Select(_ => options.Width)], options.Channels, classes, MapStrides, options.Dropout));
     }
 
     /// <inheritdoc/>
@@ -57,13 +55,7 @@ public sealed partial class FpnHead : Module<IReadOnlyList<Tensor>, Tensor>
     /// <param name="Classes">Number of classes.</param>
     /// <param name="Strides">Pixels of the image per position of each level: how often a level is doubled follows from them.</param>
     /// <param name="Dropout">Dropout of whole channels before the classifier.</param>
-    public sealed record Config(
-        IReadOnlyList<int> Inputs,
-        int Channels,
-        int Classes,
-        IReadOnlyList<double> Strides,
-        double Dropout = 0.1
-    );
+    public sealed record Config(IReadOnlyList<int> Inputs, int Channels, int Classes, IReadOnlyList<double> Strides, double Dropout = 0.1);
 
     private Conv2d convSeg;
     private readonly ModuleList<Sequential> scaleHeads;

@@ -40,9 +40,7 @@ public sealed partial class UPerNet : Segmenter
     {
         decodeHead = new UPerHead(new(MapChannels, options.Channels, classes, options.PoolScales, options.Dropout));
         if (options.AuxiliaryChannels > 0)
-            auxiliaryHead = new FcnHead(
-                new(MapChannels[AuxiliaryLevel], options.AuxiliaryChannels, classes, Dropout: options.Dropout)
-            );
+            auxiliaryHead = new FcnHead(new(MapChannels[AuxiliaryLevel], options.AuxiliaryChannels, classes, Dropout: options.Dropout));
     }
 
     /// <inheritdoc/>
@@ -95,9 +93,7 @@ public sealed partial class UPerHead : Module<IReadOnlyList<Tensor>, Tensor>
         var scales = config.PoolScales ?? [1, 2, 3, 6];
         var (inputs, channels) = (config.Inputs, config.Channels);
         convSeg = PixelClassifier.Create(channels, config.Classes);
-        pspModules = new(
-            scales.Select(scale => new Sequential([new AdaptiveAvgPool2d(scale), new ConvModule(inputs[^1], channels, 1)]))
-        );
+        pspModules = new(scales.Select(scale => new Sequential([new AdaptiveAvgPool2d(scale), new ConvModule(inputs[^1], channels, 1)])));
         bottleneck = new ConvModule(inputs[^1] + scales.Count * channels, channels, 3);
         lateralConvs = new(inputs.SkipLast(1).Select(input => new ConvModule(input, channels, 1)));
         fpnConvs = new(inputs.SkipLast(1).Select(_ => new ConvModule(channels, channels, 3)));

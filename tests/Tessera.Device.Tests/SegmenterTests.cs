@@ -18,9 +18,7 @@ public sealed class SegmenterTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(1);
-        var model = SmallHeads
-            .All[head]
-            .Create(new Vit(new((32, 32), 16, 24, 3, 3, Classes: 0, DynamicImageSize: true)), Classes);
+        var model = SmallHeads.All[head].Create(new Vit(new((32, 32), 16, 24, 3, 3, Classes: 0, DynamicImageSize: true)), Classes);
         var images = Torch.Randn([2, 3, 37, 45]);
         var labels = Torch.Randint(0, Classes, [2, 37, 45]).MaskedFill(Torch.Uniform([2, 37, 45], 0, 1).Lt(0.3), 255);
         model.Eval();

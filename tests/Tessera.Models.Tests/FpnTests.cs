@@ -58,7 +58,9 @@ public class FpnTests : LiveTensors
         foreach (var indexed in torchvision ? new[] { true, false } : [true])
         {
             OrderedDictionary<string, Tensor> state = new(
-                source.StateDict().Select(entry => KeyValuePair.Create(prefix + (torchvision ? Theirs(entry.Key, indexed) : entry.Key), entry.Value))
+                source
+                    .StateDict()
+                    .Select(entry => KeyValuePair.Create(prefix + (torchvision ? Theirs(entry.Key, indexed) : entry.Key), entry.Value))
             );
             state["rpn_head.rpn_conv.weight"] = Torch.Zeros([1]);
             if (prefix.Length > 0)

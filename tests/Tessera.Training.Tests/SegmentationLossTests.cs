@@ -52,7 +52,10 @@ public sealed class SegmentationLossTests
         using var scope = Torch.Scope();
         var (scores, labels) = Sample();
         labels.Select(0, 0).Fill_(255).Slice(0, 0, 1).Fill_(1); // one row of the first image alone is labelled
-        PixelSum[] halves = [.. Enumerable.Range(0, 2).Select(i => SegmentationLosses.CrossEntropy(scores.Slice(0, i, i + 1), labels.Slice(0, i, i + 1)))];
+        PixelSum[] halves =
+        [
+            .. Enumerable.Range(0, 2).Select(i => SegmentationLosses.CrossEntropy(scores.Slice(0, i, i + 1), labels.Slice(0, i, i + 1))),
+        ];
         var weight = halves[0].Weight + halves[1].Weight;
         Near.Equal(SegmentationLosses.CrossEntropy(scores, labels).Mean(), halves[0].Over(weight) + halves[1].Over(weight), 1e-5);
     }

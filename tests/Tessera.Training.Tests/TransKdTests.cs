@@ -44,9 +44,8 @@ public sealed class TransKdTests
         Near.Equal(loss.Total.Detach(), loss.Parts.Values.Aggregate((a, b) => a + b), 1e-5);
         Assert.All(method.Teacher.Parameters(), parameter => Assert.Null(parameter.Grad));
         // For one image alone there is another map to the shares; final norms of an encoder's classifier are not used.
-        Assert.All(
-            method.NamedParameters().Where(p => !p.Name.Contains(".fc1.", StringComparison.Ordinal)),
-            p => Assert.True(p.Parameter.Grad is { } gradient && gradient.Isfinite().All().ToDouble() == 1, p.Name)
+        Assert.All(method.NamedParameters().Where(p => !p.Name.Contains(".fc1.", StringComparison.Ordinal)), p =>
+            Assert.True(p.Parameter.Grad is { } gradient && gradient.Isfinite().All().ToDouble() == 1, p.Name)
         );
     }
 

@@ -26,13 +26,7 @@ public static class SegmentationLosses
     /// Divides by the number of all pixels, ignored ones included, as mmsegmentation does by default; the loss of sparse labels is smaller
     /// then.
     /// </param>
-    public static PixelSum CrossEntropy(
-        Tensor scores,
-        Tensor labels,
-        Tensor? weights = null,
-        int ignored = Ignored,
-        bool overAll = false
-    )
+    public static PixelSum CrossEntropy(Tensor scores, Tensor labels, Tensor? weights = null, int ignored = Ignored, bool overAll = false)
     {
         using var scope = new Scope();
         var answers = Fit(scores, labels);
@@ -69,10 +63,7 @@ public static class SegmentationLosses
         using (Torch.NoGrad())
         {
             var counted = labels.Ne(ignored);
-            var right = answers
-                .Softmax(1)
-                .Gather(1, labels.MaskedFill(counted.LogicalNot(), 0).Unsqueeze(1))
-                .Squeeze(1);
+            var right = answers.Softmax(1).Gather(1, labels.MaskedFill(counted.LogicalNot(), 0).Unsqueeze(1)).Squeeze(1);
             var limit = Limit(right.MaskedSelect(counted), atLeast * labels.Size(0));
             var hard = right.Lt(threshold).LogicalOr(right.Le(limit)).LogicalAnd(counted);
             labels = labels.MaskedFill(hard.LogicalNot(), ignored);
@@ -93,7 +84,7 @@ public static class SegmentationLosses
     /// </summary>
     /// <param name="scores">[B, C, h, w].</param>
     /// <param name="labels">int64, [B, H, W], each from 0 to C - 1 or ignored.</param>
-    /// <param name="smooth">Added to overlap and sizes, above 0: a class that nowhere occurs costs nothing where it is not predicted.</param>
+    /// <param name="smooth">Added to overlap and sizes, above 0: a class without pixels costs nothing where none is predicted.</param>
     /// <param name="ignored">Label of pixels that do not count.</param>
     public static Tensor Dice(Tensor scores, Tensor labels, double smooth = 1, int ignored = Ignored) =>
         Torch.Scope(() =>

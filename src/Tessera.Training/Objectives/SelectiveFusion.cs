@@ -37,7 +37,7 @@ internal sealed partial class SelectiveFusion : Module<(Tensor Map, Tensor? Deep
         return conv;
     }
 
-    /// <summary>The map of a stage, and what the deeper one handed on, to what this one does and what the teacher's is compared with.</summary>
+    /// <summary>The map of a stage and what the deeper one handed on, to what is handed on and what is compared.</summary>
     protected override (Tensor Handed, Tensor Compared) Forward((Tensor Map, Tensor? Deeper) input)
     {
         var x = conv1.Call(input.Map);

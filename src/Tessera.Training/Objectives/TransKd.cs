@@ -39,7 +39,7 @@ public sealed class TransKd : Module
     /// <param name="student">The segmenter that learns.</param>
     /// <param name="teacher">The segmenter that teaches; frozen and set to evaluation here.</param>
     /// <param name="options">Kind and weights.</param>
-    /// <exception cref="ArgumentException">An encoder has no four stages that begin with embeddings, or there are not four weights.</exception>
+    /// <exception cref="ArgumentException">An encoder has other stages than four with embeddings, or there are not four weights.</exception>
     public TransKd(Segmenter student, Segmenter teacher, TransKdOptions options)
     {
         Check(student, nameof(student));
@@ -194,9 +194,8 @@ public sealed class TransKd : Module
     /// <summary>Loss of the features of each stage, from the first to the last, without weights.</summary>
     /// <param name="outputs">What <see cref="Run"/> gave.</param>
     internal IEnumerable<Tensor> FeatureLosses(TransKdOutputs outputs) =>
-        outputs.Features.Zip(
-            outputs.TeacherFeatures,
-            (ours, theirs) => FeatureDistillation.Of(options.Feature, ours, theirs, options.Temperature)
+        outputs.Features.Zip(outputs.TeacherFeatures, (ours, theirs) =>
+            FeatureDistillation.Of(options.Feature, ours, theirs, options.Temperature)
         );
 
     /// <summary>Loss of the embeddings of each stage, from the first to the last, without weights.</summary>

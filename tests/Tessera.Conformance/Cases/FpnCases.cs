@@ -34,7 +34,9 @@ internal sealed class FpnNeck : GoldenCase
                 "on_input" => FpnExtra.OnInput,
                 "on_lateral" => FpnExtra.OnLateral,
                 "on_output" => FpnExtra.OnOutput,
-                var other => throw new GoldenMismatchException($"'add_extra_convs' is '{other}', a source of extra convolutions was expected"),
+                var other => throw new GoldenMismatchException(
+                    $"'add_extra_convs' is '{other}', a source of extra convolutions was expected"
+                ),
             };
 
     /// <summary>The maps x0, x1, ..., whose sizes the file says twice.</summary>

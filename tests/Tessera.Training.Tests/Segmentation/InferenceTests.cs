@@ -51,10 +51,8 @@ public sealed class InferenceTests
         Near.Identical(naive, sliding.Scores(image, network));
         Near.Identical(
             naive.Argmax(1).To(DType.UInt8).Select(0, 0).Contiguous(),
-            sliding.Classes(
-                height,
-                width,
-                window => network(image.Slice(0, 0, 1).Slice(2, window.Top, window.Bottom).Slice(3, window.Left, window.Right))
+            sliding.Classes(height, width, window =>
+                network(image.Slice(0, 0, 1).Slice(2, window.Top, window.Bottom).Slice(3, window.Left, window.Right))
             )
         );
     }
@@ -103,7 +101,10 @@ public sealed class InferenceTests
         var image = Torch.Randn([1, 2, 32, 32]);
         var scores = new SlidingWindow((16, 16), (16, 16)).Scores(image, window => window.AvgPool2d(4, 4));
         Assert.Equal(image.Shape, scores.Shape);
-        Near.Equal(image.Slice(2, 0, 16).Slice(3, 0, 16).AvgPool2d(4, 4).UpsampleBilinear2d((16, 16), false), scores.Slice(2, 0, 16).Slice(3, 0, 16));
+        Near.Equal(
+            image.Slice(2, 0, 16).Slice(3, 0, 16).AvgPool2d(4, 4).UpsampleBilinear2d((16, 16), false),
+            scores.Slice(2, 0, 16).Slice(3, 0, 16)
+        );
     }
 
     [Fact]
@@ -131,14 +132,11 @@ public sealed class InferenceTests
         Torch.Seed(2);
         var (image, network) = (Torch.Randn([1, 2, 12, 16]), Network());
         var seen = new List<Shape>();
-        var mean = new MultiScale([0.5, 1.25]).Probabilities(
-            image,
-            view =>
-            {
-                seen.Add(view.Shape);
-                return network(view);
-            }
-        );
+        var mean = new MultiScale([0.5, 1.25]).Probabilities(image, view =>
+        {
+            seen.Add(view.Shape);
+            return network(view);
+        });
         Assert.Equal([(6, 8), (6, 8), (15, 20), (15, 20)], seen.Select(shape => (shape[2], shape[3])));
         Near.Equal(mean.Sum([1]), Torch.Ones([1, 12, 16]), 1e-5);
         // The mirror image of an image has the mirror image of its probabilities.
@@ -153,21 +151,14 @@ public sealed class InferenceTests
     {
         using var scope = Torch.Scope();
         long largest = 0;
-        var classes = new SlidingWindow((512, 512), (341, 341)).Classes(
-            9000,
-            12000,
-            window =>
-            {
-                largest = Math.Max(largest, Resident());
-                // The class of a pixel is its column over 700.
-                var columns = Torch.Arange(window.Left, window.Right, 1, DType.Float32).FloorDivide(700).To(DType.Int64);
-                return columns.OneHot(19).To(DType.Float32).Permute(1, 0).Unsqueeze(0).Unsqueeze(2).Expand([1, 19, window.Height, -1]);
-            }
-        );
-        Near.Identical(
-            Torch.Arange(12000, dtype: DType.Float32).FloorDivide(700).To(DType.UInt8),
-            classes.Select(0, 8999).Contiguous()
-        );
+        var classes = new SlidingWindow((512, 512), (341, 341)).Classes(9000, 12000, window =>
+        {
+            largest = Math.Max(largest, Resident());
+            // The class of a pixel is its column over 700.
+            var columns = Torch.Arange(window.Left, window.Right, 1, DType.Float32).FloorDivide(700).To(DType.Int64);
+            return columns.OneHot(19).To(DType.Float32).Permute(1, 0).Unsqueeze(0).Unsqueeze(2).Expand([1, 19, window.Height, -1]);
+        });
+        Near.Identical(Torch.Arange(12000, dtype: DType.Float32).FloorDivide(700).To(DType.UInt8), classes.Select(0, 8999).Contiguous());
         Assert.InRange(largest, 0, 2L << 30);
     }
 

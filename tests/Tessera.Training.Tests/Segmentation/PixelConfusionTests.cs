@@ -54,7 +54,13 @@ public sealed class PixelConfusionTests
             return confusion.Measure().Confusion;
         });
         Assert.Equal(all[0], all[1]);
-        Assert.Equal([[1, 0], [1, 2]], all[0]);
+        Assert.Equal(
+            [
+                [1, 0],
+                [1, 2],
+            ],
+            all[0]
+        );
     }
 
     [Fact]
