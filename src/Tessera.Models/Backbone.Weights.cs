@@ -36,23 +36,5 @@ public abstract partial class Backbone
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="ArgumentException">The name ends with something else.</exception>
     /// <exception cref="DirectoryNotFoundException">The folder does not exist.</exception>
-    public void Save(string path, CancellationToken stop = default)
-    {
-        using var scope = new Scope();
-        var weights = StateDict().ToCheckpoint();
-        switch (Path.GetExtension(path).ToUpperInvariant())
-        {
-            case ".SAFETENSORS":
-                Checkpoint.SaveSafetensors(path, weights, stop: stop);
-                break;
-            case ".PT" or ".PTH":
-                Checkpoint.SaveTorch(path, weights, stop);
-                break;
-            default:
-                throw new ArgumentException(
-                    $"{path}: the name of a file of weights must end with .safetensors, .pt or .pth",
-                    nameof(path)
-                );
-        }
-    }
+    public void Save(string path, CancellationToken stop = default) => Pretrained.Save(this, path, stop);
 }

@@ -17,11 +17,14 @@ public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null)
 }
 
 /// <summary>What a model puts out in training: the logits of its main head, and whatever else it has.</summary>
-/// <param name="Logits">[B, classes].</param>
+/// <param name="Logits">[B, classes], or [B, classes, h, w] where each position has a class.</param>
 public sealed record Outputs(Tensor Logits) : ITensorBag
 {
     /// <summary>Name of the logits of a distillation token, [B, classes].</summary>
     public const string Distillation = "distillation";
+
+    /// <summary>Name of the logits of a head that helps in training alone, [B, classes, h, w].</summary>
+    public const string Auxiliary = "auxiliary";
 
     /// <summary>Further outputs by name: supervision of columns, logits of tokens, masks, decisions which tokens stay.</summary>
     public IReadOnlyDictionary<string, Tensor> Named { get; init; } = new Dictionary<string, Tensor>();
@@ -84,6 +87,12 @@ public abstract partial class Backbone : Layer
 
     /// <summary>Paths of the blocks whose outputs <see cref="ForwardIntermediates"/> gives, in order.</summary>
     public abstract IReadOnlyList<string> BlockPaths { get; }
+
+    /// <summary>
+    /// Paths of the records of the tokens [B, N, D] that each stage begins with, before its blocks; empty for models without stages of
+    /// tokens.
+    /// </summary>
+    public virtual IReadOnlyList<string> EmbeddingPaths => [];
 
     /// <summary>
     /// Lets every block keep only its input for the backward pass and compute the rest again there; see

@@ -206,6 +206,9 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"stage{i + 1}.{j}"))];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> EmbeddingPaths =>
+        [.. Options.Depths.Select((_, i) => i == 0 ? "stage1_conv_embed" : $"merge{i}")];
+
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens after the last block of each stage with the size of their map.</summary>

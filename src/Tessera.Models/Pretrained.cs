@@ -27,24 +27,50 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>What <see cref="Backbone.Load(string, PretrainedOptions?, CancellationToken)"/> does.</summary>
+/// <summary>
+/// What <see cref="Backbone.Load(string, PretrainedOptions?, CancellationToken)"/>, <see cref="Backbone.Save"/> and those of
+/// <see cref="Segmenter"/> do.
+/// </summary>
 internal static class Pretrained
 {
-    /// <summary>Loads a file or folder.</summary>
-    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options, CancellationToken stop)
+    // What weights are loaded into.
+    private sealed record Target(
+        Module Model,
+        IReadOnlyList<string> ClassifierNames,
+        Func<OrderedDictionary<string, Tensor>, IReadOnlyList<string>> Adapt
+    )
+    {
+        internal static Target Of(Backbone model) => new(model, model.ClassifierNames, state =>
+            {
+                model.AdaptStateDict(state);
+                return [];
+            });
+
+        internal static Target Of(Segmenter model) => new(model, model.ClassifierNames, model.AdaptStateDict);
+    }
+
+    /// <summary>Loads a file or folder into a backbone.</summary>
+    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options, CancellationToken stop) =>
+        Load(Target.Of(model), path, options, stop);
+
+    /// <summary>Loads a file into a segmenter: its own, or one of mmsegmentation or of the authors.</summary>
+    internal static PretrainedReport Load(Segmenter model, string path, PretrainedOptions options, CancellationToken stop) =>
+        Load(Target.Of(model), path, options, stop);
+
+    private static PretrainedReport Load(Target target, string path, PretrainedOptions options, CancellationToken stop)
     {
         using var scope = new Scope();
         using var checkpoint = Checkpoint.Open(path, stop: stop);
         // Arrays of numpy are weights of JAX: the model knows their names.
-        if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
-            return Load(model, VitNumpy.Convert(checkpoint, vit), options);
+        if (checkpoint.Format == CheckpointFormat.NumpyArchive && target.Model is Vit vit)
+            return Load(target, VitNumpy.Convert(checkpoint, vit), options);
 
         var found = checkpoint.FindStateDict(options.Find);
         var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
         var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors(stop);
         try
         {
-            var report = Load(model, state, options);
+            var report = Load(target, state, options);
             return report with
             {
                 Notes = [.. found.Notes, .. refused.Select(entry => $"left out: {entry.Value.Refusal!.Message}"), .. report.Notes],
@@ -61,21 +87,29 @@ internal static class Pretrained
         }
     }
 
-    /// <summary>Loads tensors by name.</summary>
-    internal static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
+    /// <summary>Loads tensors by name into a backbone.</summary>
+    internal static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
+        Load(Target.Of(model), state, options);
+
+    /// <summary>Loads tensors by name into a segmenter.</summary>
+    internal static PretrainedReport Load(Segmenter model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
+        Load(Target.Of(model), state, options);
+
+    private static PretrainedReport Load(Target target, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
         List<string> notes = [];
+        var (model, classifier) = (target.Model, target.ClassifierNames);
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
         if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(names, state)) is { } brought)
             notes.Add(brought);
         if (options.ResizePositions)
-            model.AdaptStateDict(state);
+            notes.AddRange(target.Adapt(state));
         var own = model.StateDict();
         string[] head = options.ReplaceHead
             ?
             [
-                .. model.ClassifierNames.Where(name =>
+                .. classifier.Where(name =>
                     own.ContainsKey(name) && (!state.TryGetValue(name, out var given) || given.Shape != own[name].Shape)
                 ),
             ]
@@ -83,13 +117,12 @@ internal static class Pretrained
         string[] ignored =
         [
             .. state.Keys.Where(name =>
-                !own.ContainsKey(name)
-                && ((options.ReplaceHead && model.ClassifierNames.Contains(name)) || options.Ignore?.Invoke(name) == true)
+                !own.ContainsKey(name) && ((options.ReplaceHead && classifier.Contains(name)) || options.Ignore?.Invoke(name) == true)
             ),
         ];
         if (head.Length > 0)
             notes.Add(FreshClassifier(head[0], state, own));
-        if (ignored.Any(model.ClassifierNames.Contains))
+        if (ignored.Any(classifier.Contains))
             notes.Add("the classifier of the weights is left out: the model has none");
         foreach (var name in ignored)
             state.Remove(name);
@@ -114,4 +147,25 @@ internal static class Pretrained
         state.TryGetValue(name, out var given) && given.Dim > 0
             ? $"the classifier starts fresh: that of the weights is for {given.Size(0)} classes, the model's for {own[name].Size(0)}"
             : "the classifier starts fresh: the weights have none";
+
+    /// <summary>Saves weights in the format that the name of the file asks for.</summary>
+    internal static void Save(Module model, string path, CancellationToken stop)
+    {
+        using var scope = new Scope();
+        var weights = model.StateDict().ToCheckpoint();
+        switch (Path.GetExtension(path).ToUpperInvariant())
+        {
+            case ".SAFETENSORS":
+                Checkpoint.SaveSafetensors(path, weights, stop: stop);
+                break;
+            case ".PT" or ".PTH":
+                Checkpoint.SaveTorch(path, weights, stop);
+                break;
+            default:
+                throw new ArgumentException(
+                    $"{path}: the name of a file of weights must end with .safetensors, .pt or .pth",
+                    nameof(path)
+                );
+        }
+    }
 }

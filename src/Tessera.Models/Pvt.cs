@@ -145,6 +145,8 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> EmbeddingPaths => [.. Options.Dims.Select((_, i) => $"patch_embed{i + 1}")];
+
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the authors let the position tables decay.</summary>

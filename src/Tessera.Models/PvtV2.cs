@@ -120,6 +120,8 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"block{i + 1}.{j}"))];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> EmbeddingPaths => [.. Options.Dims.Select((_, i) => $"embed{i + 1}")];
+
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens of each stage after its norm, with the size of their map.</summary>

@@ -3,29 +3,55 @@ using Tessera.Nn;
 
 namespace Tessera.Models;
 
+/// <summary>SegFormer's decoder over any backbone.</summary>
+/// <param name="Width">Width of the decoder: 256 for B0 and B1, 768 for the others.</param>
+/// <param name="Dropout">Dropout of whole channels before the classifier.</param>
+public sealed record SegFormerOptions(int Width = 256, double Dropout = 0.1) : SegmenterOptions
+{
+    /// <inheritdoc/>
+    public override Segmenter Create(Backbone backbone, int classes) => new SegFormer(backbone, this, classes);
+}
+
 /// <summary>
 /// SegFormer: a pyramid encoder and a decoder of linear maps alone. Xie et al., "SegFormer: Simple and Efficient Design for Semantic
-/// Segmentation with Transformers", 2021, arXiv:2105.15203.
+/// Segmentation with Transformers", 2021, arXiv:2105.15203. Names of the weights are those of the authors' code.
 /// </summary>
-public sealed partial class SegFormer : Layer
+public sealed partial class SegFormer : Segmenter
 {
-    private readonly Backbone backbone;
     private readonly SegFormerHead decodeHead;
 
     /// <summary>An encoder with four maps and a decoder that takes them.</summary>
-    public SegFormer(Backbone backbone, SegFormerHead decodeHead) => (this.backbone, this.decodeHead) = (backbone, decodeHead);
+    /// <param name="backbone">The encoder; it loses its classifier.</param>
+    /// <param name="decodeHead">The decoder.</param>
+    public SegFormer(Backbone backbone, SegFormerHead decodeHead)
+        : base(backbone) => this.decodeHead = decodeHead;
 
-    /// <summary>The encoder.</summary>
-    public Backbone Backbone => backbone;
+    /// <summary>A segmenter with a fresh decoder.</summary>
+    /// <param name="backbone">Any model of images; it loses its classifier.</param>
+    /// <param name="options">Sizes of the decoder.</param>
+    /// <param name="classes">Number of classes.</param>
+    public SegFormer(Backbone backbone, SegFormerOptions options, int classes)
+        : base(backbone) => decodeHead = new SegFormerHead(new(MapChannels, options.Width, classes, UnusedWidth: null, options.Dropout));
 
     /// <summary>The decoder.</summary>
     public SegFormerHead DecodeHead => decodeHead;
 
-    /// <summary>
-    /// Scores of the classes, [B, 3, H, W] to [B, classes, H / 4, W / 4]: for a loss or a prediction they are resized bilinearly to the
-    /// labels.
-    /// </summary>
-    protected override Tensor Forward(Tensor input) => decodeHead.Call([.. backbone.ForwardFeatureMaps(input).Select(map => map.Map)]);
+    /// <inheritdoc/>
+    public override int Classes => decodeHead.Classes;
+
+    private protected override IReadOnlyList<string> ClassifierPaths =>
+        decodeHead.HasUnused ? ["decode_head.conv_seg", "decode_head.linear_pred"] : ["decode_head.linear_pred"];
+
+    private protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(maps);
+
+    /// <inheritdoc/>
+    public override void ResetClassifier(int classes) => decodeHead.ResetClassifier(classes);
+
+    internal override IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state) =>
+        [
+            .. base.AdaptStateDict(state),
+            .. LeaveOut(state, StateDict(), "decode_head.conv_seg.", "decode_head.conv_seg is left out: nothing ever used it"),
+        ];
 }
 
 /// <summary>
@@ -51,29 +77,37 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
         double Eps = 1e-5
     );
 
-    private readonly Conv2d? convSeg;
+    private Conv2d? convSeg;
     private readonly Projection[] linears; // from fine to coarse
-    private readonly Fuse linearFuse;
-    private readonly Conv2d linearPred;
-    private readonly double dropout;
+    private readonly ConvModule linearFuse;
+    private Conv2d linearPred;
+    private readonly Dropout2d dropout;
 
     /// <summary>A decoder with the authors' initialisation.</summary>
     public SegFormerHead(Config config)
     {
-        dropout = config.Dropout;
+        dropout = new Dropout2d(config.Dropout);
         if (config.UnusedWidth is { } unused)
-            convSeg = Classifier(unused, config.Classes);
+            convSeg = PixelClassifier.Create(unused, config.Classes);
         linears = [.. config.Channels.Select(channels => new Projection(channels, config.Width))];
-        linearFuse = new Fuse(linears.Length * config.Width, config.Width, config.Eps);
-        linearPred = new Conv2d(config.Width, config.Classes, 1);
+        linearFuse = new ConvModule(linears.Length * config.Width, config.Width, 1, eps: config.Eps);
+        linearPred = Classifier(config.Width, config.Classes);
     }
 
-    private static Conv2d Classifier(int channels, int classes)
+    private static Conv2d Classifier(int channels, int classes) => new(channels, classes, 1);
+
+    /// <summary>Number of classes.</summary>
+    public int Classes => (int)linearPred.Weight.Size(0);
+
+    /// <summary>Whether it has the classifier that published files hold and nothing uses.</summary>
+    internal bool HasUnused => convSeg is not null;
+
+    /// <summary>A fresh classifier for another number of classes.</summary>
+    internal void ResetClassifier(int classes)
     {
-        var conv = new Conv2d(channels, classes, 1);
-        Init.Normal(conv.Weight, 0.01);
-        Init.Zeros(conv.Bias!);
-        return conv;
+        if (convSeg is not null)
+            convSeg = PixelClassifier.Like(convSeg, classes, PixelClassifier.Create);
+        linearPred = PixelClassifier.Like(linearPred, classes, Classifier);
     }
 
     /// <inheritdoc/>
@@ -84,6 +118,7 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
             members.Add($"linear_c{i + 1}", linears[i]);
         members.Add("linear_fuse", linearFuse);
         members.Add("linear_pred", linearPred);
+        members.Add("dropout", dropout);
     }
 
     /// <summary>
@@ -94,15 +129,11 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
     {
         if (input.Count != linears.Length)
             throw new ShapeException($"the decoder takes {linears.Length} maps, not {input.Count}");
-        var (height, width) = (input[0].Size(2), input[0].Size(3));
         var maps = new List<Tensor>();
         for (var i = linears.Length - 1; i >= 0; i--)
-        {
-            var map = linears[i].Call(input[i]);
-            maps.Add(i == 0 ? map : map.UpsampleBilinear2d((height, width), false));
-        }
+            maps.Add(linears[i].Call(input[i]).ResizeTo(input[0]));
         var fused = Record("fused", linearFuse.Call(Torch.Cat([.. maps], 1)));
-        return linearPred.Call(dropout > 0 && Training ? Torch.FeatureDropout(fused, dropout, true) : fused);
+        return linearPred.Call(dropout.Call(fused));
     }
 
     /// <summary>A linear map of each position.</summary>
@@ -111,21 +142,5 @@ public sealed partial class SegFormerHead : Module<IReadOnlyList<Tensor>, Tensor
         private readonly Linear proj = new(channels, width);
 
         protected override Tensor Forward(Tensor input) => proj.Call(input.ToTokens()).ToMap(input.Size(2), input.Size(3));
-    }
-
-    /// <summary>1 x 1 convolution without bias, batch norm, ReLU.</summary>
-    private sealed partial class Fuse : Layer
-    {
-        private readonly Conv2d conv;
-        private readonly BatchNorm bn;
-
-        public Fuse(int inputs, int outputs, double eps)
-        {
-            conv = new Conv2d(inputs, outputs, 1, bias: false);
-            Init.KaimingNormal(conv.Weight, fanOut: true);
-            bn = new BatchNorm(outputs, eps);
-        }
-
-        protected override Tensor Forward(Tensor input) => bn.Call(conv.Call(input)).Relu();
     }
 }

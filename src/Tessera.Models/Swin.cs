@@ -156,6 +156,9 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
         [.. Options.Depths.SelectMany((depth, i) => Enumerable.Range(0, depth).Select(j => $"layers.{i}.blocks.{j}"))];
 
     /// <inheritdoc/>
+    public override IReadOnlyList<string> EmbeddingPaths =>
+        [.. Options.Depths.Select((_, i) => i == 0 ? "patch_embed" : $"layers.{i - 1}.downsample")];
+
     protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>

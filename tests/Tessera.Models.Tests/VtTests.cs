@@ -78,7 +78,7 @@ public class VtTests
     public void The_segmentation_network_gives_logits_at_the_size_of_the_image_whatever_it_is()
     {
         using var scope = Torch.Scope();
-        var model = new VtFpn(new(new ResNet.Config((64, 64), [1, 1, 1, 1], false), 3, 32, 32, 4, 32, 8));
+        var model = new VtFpn(new ResNet(new((64, 64), [1, 1, 1, 1], false)), new(32, 32, 4, 32, 8), classes: 3);
         model.Eval();
         Assert.Equal(new Shape(1, 3, 64, 96), model.Call(Torch.Randn([1, 3, 64, 96])).Shape);
         Assert.Equal(new Shape(1, 3, 72, 90), model.Call(Torch.Randn([1, 3, 72, 90])).Shape);

@@ -88,16 +88,18 @@ internal sealed class VtFpnNetwork : GoldenCase
         c.ExpectOneOf("block", "basic", "bottleneck");
         var model = run.Load(
             new VtFpn(
-                new VtFpn.Config(
-                    new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", 0, c.Int("in_channels")),
-                    c.Int("num_classes"),
+                new ResNet(
+                    new ResNet.Config(c.Size("image_size"), c.Ints("layers"), c.String("block") == "bottleneck", 0, c.Int("in_channels"))
+                ),
+                new VtFpnOptions(
                     c.Int("fpn_channels"),
                     c.Int("token_channels"),
                     c.Int("num_tokens_per_level"),
                     c.Int("head_channels"),
                     c.Int("groupnorm_groups"),
                     c.Bool("scale_logits")
-                )
+                ),
+                c.Int("num_classes")
             )
         );
         using var taps = new Taps(model, "tokens", "p*");
