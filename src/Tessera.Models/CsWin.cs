@@ -209,6 +209,7 @@ public sealed partial class CsWin : StagedTokens<CsWin.Config>
     public override IReadOnlyList<string> EmbeddingPaths =>
         [.. Options.Depths.Select((_, i) => i == 0 ? "stage1_conv_embed" : $"merge{i}")];
 
+    /// <inheritdoc/>
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens after the last block of each stage with the size of their map.</summary>

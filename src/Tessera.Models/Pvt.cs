@@ -147,6 +147,7 @@ public sealed partial class Pvt : Backbone<Pvt.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> EmbeddingPaths => [.. Options.Dims.Select((_, i) => $"patch_embed{i + 1}")];
 
+    /// <inheritdoc/>
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>The class token alone: the authors let the position tables decay.</summary>

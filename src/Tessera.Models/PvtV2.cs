@@ -122,6 +122,7 @@ public partial class PvtV2 : Backbone<PvtV2.Config>
     /// <inheritdoc/>
     public override IReadOnlyList<string> EmbeddingPaths => [.. Options.Dims.Select((_, i) => $"embed{i + 1}")];
 
+    /// <inheritdoc/>
     protected override ref Linear? Classifier => ref head;
 
     /// <summary>Tokens of each stage after its norm, with the size of their map.</summary>

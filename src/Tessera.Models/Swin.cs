@@ -159,6 +159,7 @@ public sealed partial class Swin : StagedTokens<Swin.Config>
     public override IReadOnlyList<string> EmbeddingPaths =>
         [.. Options.Depths.Select((_, i) => i == 0 ? "patch_embed" : $"layers.{i - 1}.downsample")];
 
+    /// <inheritdoc/>
     protected override ref Linear? Classifier => ref head;
 
     /// <inheritdoc/>

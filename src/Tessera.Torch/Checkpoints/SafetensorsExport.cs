@@ -48,6 +48,8 @@ public static class SafetensorsExport
     /// </param>
     /// <param name="tensors">The weights by name, in the order in which they are spread over files.</param>
     /// <param name="options">Type, sizes and metadata.</param>
+    /// <param name="stop">Ends the writing; nothing is left of it then.</param>
+    /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="FileExistsException">A file is there already.</exception>
     /// <exception cref="IOException">A file cannot be written.</exception>
     /// <exception cref="CheckpointException">
@@ -57,7 +59,8 @@ public static class SafetensorsExport
     public static SafetensorsExportResult Write(
         string path,
         IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
-        SafetensorsExportOptions? options = null
+        SafetensorsExportOptions? options = null,
+        CancellationToken stop = default
     )
     {
         options ??= new();
@@ -83,7 +86,7 @@ public static class SafetensorsExport
         try
         {
             foreach (var (name, shard) in names.Zip(shards))
-                WriteChecked(name + mark, name, shard, options);
+                WriteChecked(name + mark, name, shard, options, stop);
             if (shards.Count > 1)
                 AtomicFile.Write(index + mark, stream => WriteIndex(stream, names, shards, options));
             // The index comes last: it is what a reader begins with.
@@ -144,7 +147,8 @@ public static class SafetensorsExport
         string temporary,
         string path,
         IEnumerable<KeyValuePair<string, CheckpointTensor>> tensors,
-        SafetensorsExportOptions options
+        SafetensorsExportOptions options,
+        CancellationToken stop
     )
     {
         // Converted values live until the file is written.
@@ -153,13 +157,13 @@ public static class SafetensorsExport
         [
             .. tensors.Select(entry => KeyValuePair.Create(entry.Key, Converted(entry.Key, entry.Value, TypeOf(entry.Value, options)))),
         ];
-        SafetensorsWriter.Write(temporary, converted, options.Metadata);
+        SafetensorsWriter.Write(temporary, converted, options.Metadata, stop);
         using var written = Checkpoint.Open(temporary);
         var root = (CheckpointDictionary)written.Root!;
         if (root.Count != converted.Length)
             throw new CheckpointException(path, $"{converted.Length} tensors were written, and {root.Count} read back");
         foreach (var (name, expected) in converted)
-            if (!root.TryGetValue(name, out var value) || value is not CheckpointTensor tensor || !Equal(expected, tensor))
+            if (!root.TryGetValue(name, out var value) || value is not CheckpointTensor tensor || !Equal(expected, tensor, stop))
                 throw new CheckpointException(path, $"tensor {name} does not read back as it was written");
     }
 
@@ -178,16 +182,20 @@ public static class SafetensorsExport
         return converted.ToCheckpoint();
     }
 
-    static bool Equal(CheckpointTensor expected, CheckpointTensor written)
+    static bool Equal(CheckpointTensor expected, CheckpointTensor written, CancellationToken stop)
     {
         if (expected.DType != written.DType || !expected.Shape.SequenceEqual(written.Shape))
             return false;
         var (position, equal) = (written.StorageOffset * written.DType.Size(), true);
-        TensorBytes.Write(expected, part =>
-        {
-            equal &= part.SequenceEqual(written.Storage.Slice(position, part.Length));
-            position += part.Length;
-        });
+        TensorBytes.Write(
+            expected,
+            part =>
+            {
+                equal &= part.SequenceEqual(written.Storage.Slice(position, part.Length));
+                position += part.Length;
+            },
+            stop
+        );
         return equal;
     }
 
