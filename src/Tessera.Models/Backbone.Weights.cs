@@ -49,10 +49,7 @@ public abstract partial class Backbone
                 Checkpoint.SaveTorch(path, weights, stop);
                 break;
             default:
-                throw new ArgumentException(
-                    $"{path}: the name of a file of weights must end with .safetensors, .pt or .pth",
-                    nameof(path)
-                );
+                throw new ArgumentException($"{path}: the name of a file of weights must end with .safetensors, .pt or .pth", nameof(path));
         }
     }
 }
