@@ -171,14 +171,7 @@ public sealed unsafe class CompiledModel : IDisposable
         internal long Bytes { get; }
         internal long[] ResultSizes { get; }
 
-        internal Compiled(
-            Backbone model,
-            CompileOptions options,
-            long channels,
-            long height,
-            long width,
-            CancellationToken stop
-        )
+        internal Compiled(Backbone model, CompileOptions options, long channels, long height, long width, CancellationToken stop)
         {
             using var scope = new Scope();
             using var quiet = Torch.NoGrad();

@@ -34,11 +34,7 @@ public sealed class RegionAnalyzer : DiagnosticAnalyzer
         {
             if (start.Compilation.GetTypeByMetadataName("Tessera.ThreadRegion") is not { } region)
                 return;
-            start.RegisterSyntaxNodeAction(
-                node => Look(node, region),
-                SyntaxKind.LocalDeclarationStatement,
-                SyntaxKind.UsingStatement
-            );
+            start.RegisterSyntaxNodeAction(node => Look(node, region), SyntaxKind.LocalDeclarationStatement, SyntaxKind.UsingStatement);
         });
     }
 

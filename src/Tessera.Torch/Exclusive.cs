@@ -8,7 +8,8 @@ internal sealed class Exclusive(string refusal)
 
     /// <summary>Begins the work; it ends when the result is disposed.</summary>
     /// <exception cref="InvalidOperationException">It is under way already.</exception>
-    internal Region Enter() => Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
+    internal Region Enter() =>
+        Interlocked.CompareExchange(ref entered, 1, 0) == 0 ? new(this) : throw new InvalidOperationException(refusal);
 
     /// <summary>The work under way.</summary>
     internal readonly struct Region : IDisposable

@@ -22,7 +22,18 @@ public sealed class OwnModelTests : LiveTensors
     public void The_registry_knows_it_and_follows_the_options()
     {
         using var scope = new Scope();
-        var model = Assert.IsType<PatchNet>(Made("own_net", new() { Classes = 4, ImageSize = (8, 12), Channels = 1, Dropout = 0.5 }));
+        var model = Assert.IsType<PatchNet>(
+            Made(
+                "own_net",
+                new()
+                {
+                    Classes = 4,
+                    ImageSize = (8, 12),
+                    Channels = 1,
+                    Dropout = 0.5,
+                }
+            )
+        );
         Assert.Equal((4, 1, 0.5), (model.Classes, model.Channels, model.Options.Dropout));
         Assert.Equal(new Shape(2, 4), model.Call(Torch.Randn([2, 1, 8, 12])).Shape);
         Assert.Equal("own_net", Assert.Single(Registry.Find("own_n*")).Name);
@@ -56,7 +67,11 @@ public sealed class OwnModelTests : LiveTensors
 
     [Fact]
     public void An_unknown_name_is_told_how_own_models_are_added() =>
-        Assert.Contains("Registry.Add", Assert.Throws<UnknownModelException>(() => Registry.Get("nobodys_net")).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "Registry.Add",
+            Assert.Throws<UnknownModelException>(() => Registry.Get("nobodys_net")).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void Threads_that_add_at_once_lose_none()
@@ -80,7 +95,10 @@ public sealed class OwnModelTests : LiveTensors
         Near.Equal(model.Call(image), model.ForwardHead(features), 1e-6);
         Assert.Equal([new Shape(2, 16, 16), new Shape(2, 16, 16)], model.ForwardIntermediates(image).Select(block => block.Shape));
         Near.Identical(model.ForwardIntermediates(image)[1], model.ForwardIntermediates(image, indices: -1)[0]);
-        Assert.Equal((new Shape(2, 16, 4, 4), 4), (model.ForwardFeatureMaps(image)[0].Map.Shape, model.ForwardFeatureMaps(image)[0].Stride));
+        Assert.Equal(
+            (new Shape(2, 16, 4, 4), 4),
+            (model.ForwardFeatureMaps(image)[0].Map.Shape, model.ForwardFeatureMaps(image)[0].Stride)
+        );
         Assert.Equal(new Shape(2, 10), model.Run(new(image)).Logits.Shape);
         Assert.Empty(model.AttentionMaps(image));
         Assert.NotEmpty(model.Explain(image.Slice(0, 0, 1)));

@@ -27,7 +27,8 @@ public sealed class PublicNameTests
                 .Where(assembly => assembly.GetName().Name is not "Tessera.Cli"),
         ];
 
-    private static IEnumerable<Type> PublicTypes => Libraries.SelectMany(library => library.GetExportedTypes()).Where(type => !type.IsNested);
+    private static IEnumerable<Type> PublicTypes =>
+        Libraries.SelectMany(library => library.GetExportedTypes()).Where(type => !type.IsNested);
 
     // Types of a name that differ in their parameters do not clash: Backbone and Backbone<TConfig>.
     private static Dictionary<string, string> OfDotNet()
@@ -51,7 +52,10 @@ public sealed class PublicNameTests
     public void None_is_that_of_a_type_of_the_implicit_usings()
     {
         var taken = OfDotNet();
-        Assert.Superset(new HashSet<string> { "Buffer", "Range", "File", "Enumerable", "HttpClient", "Lock", "Task", "List`1" }, [.. taken.Keys]);
+        Assert.Superset(
+            new HashSet<string> { "Buffer", "Range", "File", "Enumerable", "HttpClient", "Lock", "Task", "List`1" },
+            [.. taken.Keys]
+        );
         Assert.Empty(PublicTypes.Where(type => taken.ContainsKey(type.Name)).Select(type => $"{type.FullName} and {taken[type.Name]}"));
     }
 

@@ -18,7 +18,8 @@ internal static class Compiled
 
     private static readonly CSharpParseOptions language = new(LanguageVersion.Preview);
 
-    private const string Usings = "global using System; global using System.Collections.Generic; global using System.Threading.Tasks; "
+    private const string Usings =
+        "global using System; global using System.Collections.Generic; global using System.Threading.Tasks; "
         + "global using Tessera; global using Tessera.Nn;";
 
     private static CSharpCompilation Parsed(string code, OutputKind kind) =>
@@ -58,7 +59,12 @@ internal static class Compiled
             .Create([new ModuleGenerator().AsSourceGenerator()], parseOptions: language)
             .RunGeneratorsAndUpdateCompilation(Parsed(code, OutputKind.DynamicallyLinkedLibrary), out var output, out var problems);
         return (
-            [.. problems.Concat(output.GetDiagnostics()).Where(found => found.Severity == DiagnosticSeverity.Error).Select(found => found.Id)],
+            [
+                .. problems
+                    .Concat(output.GetDiagnostics())
+                    .Where(found => found.Severity == DiagnosticSeverity.Error)
+                    .Select(found => found.Id),
+            ],
             output.SyntaxTrees.FirstOrDefault(tree => tree.FilePath.EndsWith(".g.cs", StringComparison.Ordinal))?.ToString()
         );
     }

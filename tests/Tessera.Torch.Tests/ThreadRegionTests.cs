@@ -202,18 +202,26 @@ public sealed class ThreadRegionTests : LiveTensors
     [Fact]
     public void A_task_is_no_result()
     {
-        async Task<Tensor> Made()
+        List<Task<Tensor>> started = [];
+        async Task<Tensor> Make()
         {
             await AnotherThread;
             return Torch.Zeros([1]);
+        }
+
+        Task<Tensor> Made()
+        {
+            started.Add(Make());
+            return started[^1];
         }
 
         async ValueTask<Tensor> Valued() => await Made();
 
         foreach (var compute in new Func<object>[] { () => Torch.Scope(Made), () => Torch.Scope(Valued) })
             Assert.Contains("nor return a task", Assert.Throws<InvalidOperationException>(compute).Message, StringComparison.Ordinal);
-        using var made = Made().GetAwaiter().GetResult();
-        Torch.Collect();
+        Assert.Equal(2, started.Count);
+        foreach (var task in started)
+            task.GetAwaiter().GetResult().Dispose();
     }
 
     [Fact]

@@ -328,14 +328,12 @@ public sealed partial class MemoryTests
         public override IReadOnlyList<string> BlockPaths => [];
         public override IReadOnlyList<string> ClassifierNames => [];
 
-        protected override Tensor Forward(Tensor input)
+        protected override Tensor Features(Tensor input)
         {
             if (input.Size(0) > Most)
                 Torch.Empty([1L << 47]);
             return inner.Call(input);
         }
-
-        protected override Tensor Features(Tensor input) => inner.ForwardFeatures(input);
 
         protected override Tensor Pool(Tensor features) => features;
 

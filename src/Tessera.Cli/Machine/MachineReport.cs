@@ -1,7 +1,6 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
-using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Machine;
 

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Machine;
 

@@ -37,7 +37,8 @@ internal static class TokenMatrix
         Resize(weight, from, to) * ((double)from.Height * from.Width / ((double)to.Height * to.Width));
 
     /// <summary>[h w, n] of one grid to [h' w', n] of another.</summary>
-    internal static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) => Resize(weight.T(), from, to).T();
+    internal static Tensor Rows(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
+        Resize(weight.T(), from, to).T();
 
     private static Tensor Resize(Tensor weight, (int Height, int Width) from, (int Height, int Width) to) =>
         weight.Reshape(1, -1, from.Height, from.Width).UpsampleBilinear2d((to.Height, to.Width), false).Reshape(weight.Size(0), -1);

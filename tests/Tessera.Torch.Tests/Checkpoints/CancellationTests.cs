@@ -11,25 +11,11 @@ public sealed class CancellationTests
     private static IEnumerable<KeyValuePair<string, CheckpointTensor>> Stopping(CancellationTokenSource stop)
     {
         yield return new("a", CheckpointTensor.Create<float>([1, 2], 2));
-        yield return new(
-            "b",
-            CheckpointTensor.View(
-                "b",
-                CheckpointStorage.Packed(
-                    "b",
-                    8,
-                    () =>
-                    {
-                        stop.Cancel();
-                        return new byte[8];
-                    }
-                ),
-                new ElementType(DType.Float32),
-                0,
-                [2],
-                [1]
-            )
-        );
+        yield return new("b", CheckpointTensor.View("b", CheckpointStorage.Packed("b", 8, () =>
+                {
+                    stop.Cancel();
+                    return new byte[8];
+                }), new ElementType(DType.Float32), 0, [2], [1]));
         yield return new("c", CheckpointTensor.Create<float>([5, 6], 2));
     }
 
@@ -67,9 +53,7 @@ public sealed class CancellationTests
         source.Cancel();
         Assert.ThrowsAny<OperationCanceledException>(() => Checkpoint.Open(folder["long.pkl"], stop: source.Token));
         var bytes = File.ReadAllBytes(folder["long.pkl"]);
-        Assert.ThrowsAny<OperationCanceledException>(() =>
-            Checkpoint.Read(bytes, options: new CheckpointOptions { Stop = source.Token })
-        );
+        Assert.ThrowsAny<OperationCanceledException>(() => Checkpoint.Read(bytes, options: new CheckpointOptions { Stop = source.Token }));
     }
 
     [Fact]
