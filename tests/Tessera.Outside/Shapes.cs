@@ -5,14 +5,14 @@ using Tessera.Data.Sets;
 
 namespace Tessera.Outside;
 
-/// <summary>A data set of a program's own, which makes its images itself: the left or the right half is bright.</summary>
+/// <summary>A data set of a program's own, which makes its images itself: stripes that lie or stand.</summary>
 public sealed class Shapes(string split, int count)
-    : ImageDataset("shapes", split, ["left", "right"], [.. Enumerable.Range(0, count).Select(index => index % 2)])
+    : ImageDataset("shapes", split, ["lying", "standing"], [.. Enumerable.Range(0, count).Select(index => index % 2)])
 {
     public const int Side = 8;
 
     public static DatasetKind Kind { get; } =
-        new("shapes", "squares of which a half is bright", ["train", "test"], "shapes", (split, _) =>
+        new("shapes", "stripes that lie or stand", ["train", "test"], "shapes", (split, _) =>
             new Shapes(split, split == "train" ? 48 : 16)
         );
 
@@ -33,7 +33,7 @@ public sealed class Shapes(string split, int count)
         {
             var row = target.Row(channel, y);
             for (var x = 0; x < Side; x++)
-                row[x] = (byte)((x < Side / 2 == (index % 2 == 0) ? 200 : 40) + random.Below(30));
+                row[x] = (byte)(((index % 2 == 0 ? y : x) % 2 == 0 ? 200 : 40) + random.Below(30));
         }
     }
 }

@@ -101,6 +101,53 @@ public sealed class TrainingByCodeTests : IDisposable
     }
 
     [Fact]
+    public void Fields_of_several_forms_are_made_in_code_as_well()
+    {
+        static void Same(RecipeNode inCode, string written)
+        {
+            var yaml = SmallMnist.Recipe("data").Replace("smoothing: 0.1", $"class_weights: {written}", StringComparison.Ordinal);
+            var recipe = Recipe.Parse(yaml, "r.yaml");
+            Assert.Equal(recipe.ToYaml(), (recipe with { Objective = new SupervisedOptions(ClassWeights: inCode) }).Validated().ToYaml());
+        }
+        Same(RecipeNode.Of("balanced"), "balanced");
+        Same(RecipeNode.Of(1, 2.5), "[1, 2.5]");
+        Same(RecipeNode.Of(new Dictionary<string, double> { ["Bag"] = 3 }), "{ Bag: 3 }");
+    }
+
+    [Fact]
+    public void A_run_that_is_stopped_before_it_begins_leaves_nothing()
+    {
+        using var stop = new CancellationTokenSource();
+        stop.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => Experiment.Begin(InCode, folder["run"], stop: stop.Token));
+        Assert.False(new RunFolder(folder["run"]).Exists);
+        using var experiment = Experiment.Begin(InCode, folder["run"]);
+        Assert.False(experiment.Train(stop.Token).Completed);
+    }
+
+    [Fact]
+    public void Measuring_explaining_and_averaging_end_when_they_are_asked_to()
+    {
+        using var scope = new Scope();
+        using var stop = new CancellationTokenSource();
+        var model = Registry.Create("vit_2_4_32", new() { Classes = 3 });
+        var bundle = ModelBundle.FromModel(model, "vit_2_4_32", ["cat", "dog", "hen"], Preprocessing.Cifar10);
+        var mean = new WeightAverage();
+        mean.Add("first", model.StateDict);
+        stop.Cancel();
+        Assert.ThrowsAny<OperationCanceledException>(() => mean.Add("second", model.StateDict, stop.Token));
+        Assert.Equal(["first"], mean.Sources);
+        Assert.All(mean.Mean(), entry => Assert.Equal(model.StateDict()[entry.Key].ToBytes(), entry.Value.ToBytes()));
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            bundle.Explain(bundle.Read([Picture("a.ppm", 1)]).Single(), stop: stop.Token)
+        );
+        var images = new MemoryImages("made up", "test", ["cat", "dog", "hen"], [0, 1, 2], new byte[3 * 3 * 32 * 32], 3, 32, 32);
+        Assert.ThrowsAny<OperationCanceledException>(() =>
+            new BundleMeasurement(bundle, images, 2, UnreadableLimit.Default).Run(stop: stop.Token)
+        );
+    }
+
+    [Fact]
     public void A_loop_of_ones_own_gives_the_learning_rate_once()
     {
         using var scope = new Scope();

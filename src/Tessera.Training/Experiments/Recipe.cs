@@ -102,7 +102,7 @@ public sealed record Recipe
     /// <exception cref="RecipeException">
     /// A value out of its range, parts that exclude each other, or a part that no recipe can name.
     /// </exception>
-    internal Recipe Validated() => Bind((RecipeMap)RecipeJson.Read(RecipeJson.Write(this), "recipe"));
+    internal Recipe Validated() => Bind((RecipeMap)RecipeJson.Read(RecipeJson.Write(this), "recipe", named: false));
 
     internal static Recipe Bind(RecipeMap written)
     {

@@ -44,13 +44,14 @@ internal static class RecipeJson
     /// <summary>JSON as a part of a recipe, which the binder makes into a record.</summary>
     /// <param name="node">The JSON; null stands for nothing.</param>
     /// <param name="place">What messages call its place.</param>
-    internal static RecipeNode Read(JsonNode? node, string place) =>
+    /// <param name="named">Whether the places of fields have their names, because messages name no path from the top.</param>
+    internal static RecipeNode Read(JsonNode? node, string place, bool named = true) =>
         node switch
         {
             null => new RecipeValue("", false, place),
-            JsonArray list => new RecipeList([.. list.Select(item => Read(item, place))], place),
+            JsonArray list => new RecipeList([.. list.Select(item => Read(item, place, named))], place),
             JsonObject map => new RecipeMap(
-                [.. map.Select(field => (field.Key, place, Read(field.Value, $"{place}: {field.Key}")))],
+                [.. map.Select(field => (field.Key, place, Read(field.Value, named ? $"{place}: {field.Key}" : place, named)))],
                 place
             ),
             JsonValue value when value.TryGetValue<string>(out var text) => new RecipeValue(text, true, place),
