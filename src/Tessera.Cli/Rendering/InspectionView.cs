@@ -52,7 +52,7 @@ internal static class InspectionView
             CheckpointTensor[] readable = [.. found.Tensors.Values.Where(tensor => tensor.Refusal is null)];
             yield return (
                 "weights",
-                $"{(found.Key is { } key ? $"'{key}', " : "")}{found.Tensors.Count:N0} tensors, "
+                $"{(found.Key is { } key ? $"'{key}', " : "")}{found.Tensors.Count:N0} {(found.Tensors.Count == 1 ? "tensor" : "tensors")}, "
                     + $"{Figures.Large(readable.Sum(tensor => tensor.Count))} values, "
                     + Figures.Bytes(readable.Sum(tensor => tensor.ByteLength))
             );

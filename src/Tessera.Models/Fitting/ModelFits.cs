@@ -66,7 +66,10 @@ public static class ModelFits
         ];
         var report = StateDictReport.Compare(own, state);
         var classes = Classes(model, state, own, ref report);
-        var agreeing = own.Count - report.Missing.Count - report.Mismatched.Count - (classes is null ? 0 : model.ClassifierNames.Count);
+        // Values that the model puts in itself (tables that it computes) say nothing of the file.
+        var agreeing = state.Count(entry =>
+            own.TryGetValue(entry.Key, out var expected) && !ReferenceEquals(expected, entry.Value) && expected.Shape == entry.Value.Shape
+        );
         var kind =
             report is { Complete: true, Mismatched.Count: 0 }
                 ? classes is null && resized.Length == 0
