@@ -63,14 +63,7 @@ public sealed class InspectTests(TrainedRun run) : IClassFixture<TrainedRun>
         state["classifier.norm.weight"] = Torch.Zeros(3);
         var file = WriteSafetensors("changed.safetensors", state);
         string[] rows = Place.Run("inspect", file, "--model", "cct_2_3x2_32", "--quiet").Succeeded().Lines;
-        Assert.Equal(
-            [
-                "missing\tclassifier.fc.bias\t\t",
-                "unexpected\tmore\t\t",
-                "other shape\tclassifier.norm.weight\t[128]\t[3]",
-            ],
-            rows
-        );
+        Assert.Equal(["missing\tclassifier.fc.bias\t\t", "unexpected\tmore\t\t", "other shape\tclassifier.norm.weight\t[128]\t[3]"], rows);
         Assert.Contains("cct_7_3x1_32", Place.Run("inspect", file, "--model", "cct_7_3x1_31").UserError(), StringComparison.Ordinal);
     }
 

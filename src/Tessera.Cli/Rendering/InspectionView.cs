@@ -73,7 +73,9 @@ internal static class InspectionView
             (string[])
                 [
                     $"{content.Facts.Classes.Count} classes",
-                    .. options.Channels is { } channels ? [$"{channels} {(channels == 1 ? "channel" : "channels")}"] : Array.Empty<string>(),
+                    .. options.Channels is { } channels
+                        ? [$"{channels} {(channels == 1 ? "channel" : "channels")}"]
+                        : Array.Empty<string>(),
                     .. options.ImageSize is var (height, width) ? [$"{height} x {width} pixels"] : Array.Empty<string>(),
                     .. options.Vocabulary is { } words ? [$"{words} words"] : Array.Empty<string>(),
                 ]
