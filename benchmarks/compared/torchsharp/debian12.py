@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Lets TorchSharp 0.107 load on Debian 12, whose libstdc++ is of GCC 12.
 
 libLibTorchSharp.so asks for version GLIBCXX_3.4.32 of libstdc++ (GCC 13) because of one function that starts iostreams. This marks the
