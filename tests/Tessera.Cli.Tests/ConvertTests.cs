@@ -28,7 +28,11 @@ public sealed class ConvertTests(TrainedRun run) : IClassFixture<TrainedRun>
         using var scope = new Scope();
         var state = Weights();
         Checkpoint.SaveTorch(At("a.pth"), state.ToCheckpoint());
-        Assert.Contains("read back and compared", Place.Run("convert", "a.pth", "a.safetensors").Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "read back and compared",
+            Place.Run("convert", "a.pth", "a.safetensors").Succeeded().Output,
+            StringComparison.Ordinal
+        );
         AssertHolds(At("a.safetensors"), state);
         Place.Run("convert", "a.safetensors", "half.safetensors", "--dtype", "bfloat16").Succeeded();
         AssertHolds(At("half.safetensors"), state, DType.BFloat16);

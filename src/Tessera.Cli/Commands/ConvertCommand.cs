@@ -59,7 +59,10 @@ internal static class ConvertCommand
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("convert", "Convert weights to safetensors; the result is read back and compared before it is put in place.")
+        var command = new ExampleCommand(
+            "convert",
+            "Convert weights to safetensors; the result is read back and compared before it is put in place."
+        )
         {
             Examples =
             [

@@ -55,9 +55,8 @@ internal static class InspectCommand
             {
                 // Whoever looks at some tensors, or takes their names from the output, does not ask for models.
                 Fits =
-                    found is null || parsed.GetValue(Keys) is not null || terminal.Quiet && variant is null ? null
-                    : terminal.IsDrawn
-                        ? terminal.Drawing.Status().Start("Comparing with models ...", _ => Fits(weights, found, variant))
+                    found is null || parsed.GetValue(Keys) is not null || (terminal.Quiet && variant is null) ? null
+                    : terminal.IsDrawn ? terminal.Drawing.Status().Start("Comparing with models ...", _ => Fits(weights, found, variant))
                     : Fits(weights, found, variant),
                 Compared = variant is not null || weights.Content is not null,
             };

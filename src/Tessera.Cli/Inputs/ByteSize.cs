@@ -22,12 +22,7 @@ internal static class ByteSize
     {
         var (unit, bytes) = units.First(entry => text.EndsWith(entry.Unit, StringComparison.OrdinalIgnoreCase));
         return
-            decimal.TryParse(
-                text[..^unit.Length].TrimEnd(),
-                NumberStyles.AllowDecimalPoint,
-                CultureInfo.InvariantCulture,
-                out var number
-            )
+            decimal.TryParse(text[..^unit.Length].TrimEnd(), NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number)
             && number * bytes is >= 1 and <= long.MaxValue
             ? (long)(number * bytes)
             : null;

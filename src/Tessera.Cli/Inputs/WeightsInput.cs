@@ -32,12 +32,7 @@ internal static class WeightsInput
     /// <summary>The open weights.</summary>
     internal static StoredWeights Open(ParseResult parsed) =>
         StoredWeights.Open(
-            new(
-                parsed.GetRequiredValue(Source),
-                parsed.GetValue(Key),
-                parsed.GetValue(Prefix),
-                parsed.GetValue(Averaged) ? true : null
-            ),
+            new(parsed.GetRequiredValue(Source), parsed.GetValue(Key), parsed.GetValue(Prefix), parsed.GetValue(Averaged) ? true : null),
             parsed.GetValue(Best)
         );
 }

@@ -25,7 +25,8 @@ internal static class Figures
         {
             >= 1L << 30 => Digits(value / (1L << 30)) + " GiB",
             >= 1L << 20 => Digits(value / (1L << 20)) + " MiB",
-            _ => Digits(value / 1024) + " KiB",
+            >= 1 << 10 => Digits(value / 1024) + " KiB",
+            _ => value.ToString("0", CultureInfo.InvariantCulture) + " B",
         };
 
     /// <summary>A fraction as percent.</summary>

@@ -52,7 +52,7 @@ internal static class InspectionView
             CheckpointTensor[] readable = [.. found.Tensors.Values.Where(tensor => tensor.Refusal is null)];
             yield return (
                 "weights",
-                $"{(found.Key is { } key ? $"'{key}', " : "")}{found.Tensors.Count:N0} tensors, "
+                $"{(found.Key is { } key ? $"'{key}', " : "")}{found.Tensors.Count:N0} {(found.Tensors.Count == 1 ? "tensor" : "tensors")}, "
                     + $"{Figures.Large(readable.Sum(tensor => tensor.Count))} values, "
                     + Figures.Bytes(readable.Sum(tensor => tensor.ByteLength))
             );
@@ -73,7 +73,9 @@ internal static class InspectionView
             (string[])
                 [
                     $"{content.Facts.Classes.Count} classes",
-                    .. options.Channels is { } channels ? [$"{channels} {(channels == 1 ? "channel" : "channels")}"] : Array.Empty<string>(),
+                    .. options.Channels is { } channels
+                        ? [$"{channels} {(channels == 1 ? "channel" : "channels")}"]
+                        : Array.Empty<string>(),
                     .. options.ImageSize is var (height, width) ? [$"{height} x {width} pixels"] : Array.Empty<string>(),
                     .. options.Vocabulary is { } words ? [$"{words} words"] : Array.Empty<string>(),
                 ]

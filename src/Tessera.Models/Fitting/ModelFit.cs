@@ -20,7 +20,7 @@ public enum FitKind
 /// <param name="Model">Name in the registry.</param>
 /// <param name="Kind">How well.</param>
 /// <param name="Differences">What differs in names and shapes, classifier and position tables of another size apart.</param>
-/// <param name="Agreeing">Tensors whose names and shapes agree.</param>
+/// <param name="Agreeing">Tensors of the weights whose names and shapes agree.</param>
 public sealed record ModelFit(string Model, FitKind Kind, StateDictReport Differences, int Agreeing)
 {
     /// <summary>Classes of the weights, where the model's own number is another; 0 for weights without a classifier.</summary>

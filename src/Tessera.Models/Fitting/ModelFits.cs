@@ -66,14 +66,17 @@ public static class ModelFits
         ];
         var report = StateDictReport.Compare(own, state);
         var classes = Classes(model, state, own, ref report);
-        var agreeing = own.Count - report.Missing.Count - report.Mismatched.Count - (classes is null ? 0 : model.ClassifierNames.Count);
-        var kind =
-            report is { Complete: true, Mismatched.Count: 0 }
-                ? classes is null && resized.Length == 0
-                    ? FitKind.Complete
-                    : FitKind.WithOptions
-            : agreeing > 0 ? FitKind.Partial
-            : FitKind.None;
+        // Values that the model puts in itself (tables that it computes) say nothing of the file.
+        var agreeing = state.Count(entry =>
+            own.TryGetValue(entry.Key, out var expected) && !ReferenceEquals(expected, entry.Value) && expected.Shape == entry.Value.Shape
+        );
+        var kind = report is { Complete: true, Mismatched.Count: 0 }
+            ? classes is null && resized.Length == 0
+                ? FitKind.Complete
+                : FitKind.WithOptions
+            : agreeing > 0
+                ? FitKind.Partial
+                : FitKind.None;
         return new(name, kind, report, agreeing)
         {
             Classes = classes,
@@ -146,11 +149,7 @@ public static class ModelFits
 
     /// <summary>The channels of images of the weights, as the one convolution whose inputs differ tells them.</summary>
     private static int? Channels(Backbone model, StateDictReport report) =>
-        report.Mismatched is [var (_, own, given)]
-        && own.Count == 4
-        && given.Count == 4
-        && own[1] == model.Channels
-        && given[1] != own[1]
+        report.Mismatched is [var (_, own, given)] && own.Count == 4 && given.Count == 4 && own[1] == model.Channels && given[1] != own[1]
             ? (int)given[1]
             : null;
 }

@@ -15,7 +15,14 @@ public sealed class WeightShapes
         (this.path, this.given, this.fromNumpy) = (path, given, fromNumpy);
         using var scope = new Scope();
         var state = Tensors(given);
-        Note = HuggingFaceNames.Convert(state);
+        try
+        {
+            Note = HuggingFaceNames.Convert(state);
+        }
+        catch (TorchException)
+        {
+            // Maps that should be joined do not go together: whatever has such names, it is not that library's model.
+        }
         brought = Note is null ? given : [.. state.Select(entry => KeyValuePair.Create(entry.Key, entry.Value.Shape))];
     }
 
@@ -53,9 +60,9 @@ public sealed class WeightShapes
             {
                 return VitNumpy.Convert(path, given, OnMeta, vit);
             }
-            catch (CheckpointException)
+            catch (Exception error) when (error is CheckpointException or TorchException)
             {
-                // An array that this model needs is missing: all names differ.
+                // An array that this model needs is missing, or of another kind: all names differ.
             }
         }
         var state = Tensors(brought);

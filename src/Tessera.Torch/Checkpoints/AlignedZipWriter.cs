@@ -1,3 +1,4 @@
+using System.IO.Hashing;
 using System.Text;
 
 namespace Tessera.Checkpoints;
@@ -20,9 +21,14 @@ internal sealed class AlignedZipWriter(Stream stream)
     /// once for the checksum, which precedes them, and once for the file.</summary>
     public void Add(string name, long length, Action<TensorBytes.SpanAction> write)
     {
-        var checksum = 0u;
+        var crc = new Crc32();
         var counted = 0L;
-        write(part => (checksum, counted) = (Crc32.Append(checksum, part), counted + part.Length));
+        write(part =>
+        {
+            crc.Append(part);
+            counted += part.Length;
+        });
+        var checksum = crc.GetCurrentHashAsUInt32();
         if (counted != length)
             throw new ArgumentException($"entry {name} must have {length} bytes, not {counted}", nameof(length));
 

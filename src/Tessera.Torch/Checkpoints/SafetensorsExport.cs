@@ -119,7 +119,10 @@ public static class SafetensorsExport
         SafetensorsExportOptions options
     )
     {
-        List<List<KeyValuePair<string, CheckpointTensor>>> shards = [[]];
+        List<List<KeyValuePair<string, CheckpointTensor>>> shards =
+        [
+            [],
+        ];
         var bytes = 0L;
         foreach (var entry in tensors)
         {

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Compression;
+using System.IO.Hashing;
 using System.Text;
 
 namespace Tessera.Checkpoints;
@@ -72,10 +73,10 @@ internal sealed class ZipDirectory
     void Check(ZipEntry entry)
     {
         const int part = 1 << 26;
-        var checksum = 0u;
+        var checksum = new Crc32();
         for (var done = 0L; done < entry.Length; done += part)
-            checksum = Crc32.Append(checksum, file.Slice(entry.DataOffset + done, (int)Math.Min(part, entry.Length - done)));
-        Compare(entry, checksum);
+            checksum.Append(file.Slice(entry.DataOffset + done, (int)Math.Min(part, entry.Length - done)));
+        Compare(entry, checksum.GetCurrentHashAsUInt32());
     }
 
     void Compare(ZipEntry entry, uint checksum)
@@ -100,7 +101,7 @@ internal sealed class ZipDirectory
             var read = inflate.ReadAtLeast(bytes, bytes.Length, throwOnEndOfStream: false);
             if (read < bytes.Length || inflate.ReadByte() >= 0)
                 throw Corrupt($"entry {entry.Name} does not unpack to the {bytes.Length} bytes that it declares");
-            Compare(entry, Crc32.Append(0, bytes));
+            Compare(entry, Crc32.HashToUInt32(bytes));
             return bytes;
         }
         catch (InvalidDataException e)

@@ -40,7 +40,10 @@ public sealed class StoredWeights : IDisposable
         var (content, entries) = bundle.Read();
         return new(
             // The bundle has chosen the average already.
-            source with { Ema = null },
+            source with
+            {
+                Ema = null,
+            },
             Checkpoint.Open(bundle.WeightsPath(entries, best, source.Ema == true)),
             content,
             entries

@@ -75,7 +75,17 @@ public class OutlineTests
     [Fact]
     public void Code_that_a_pickle_names_is_listed_also_where_its_result_is_thrown_away()
     {
-        using var checkpoint = Read("cos\nsystem\n(", Text("true"), "tR0", "}(", Text("a"), Four(), Text("cfg"), "cmy.pkg\nConfig\n)R", "u");
+        using var checkpoint = Read(
+            "cos\nsystem\n(",
+            Text("true"),
+            "tR0",
+            "}(",
+            Text("a"),
+            Four(),
+            Text("cfg"),
+            "cmy.pkg\nConfig\n)R",
+            "u"
+        );
         Assert.Equal(["my.pkg.Config", "os.system"], checkpoint.ForeignNames);
         Assert.Equal("<my.pkg.Config>", checkpoint.Outline()[1].Kind);
     }

@@ -91,9 +91,17 @@ public class SafetensorsExportTests
     {
         using var folder = new TempFolder();
         var error = Assert.Throws<CheckpointException>(() =>
-            SafetensorsExport.Write(folder["w.safetensors"], [Floats("fine", 1), Floats("large", 1e5f)], new() { FloatType = DType.Float16 })
+            SafetensorsExport.Write(
+                folder["w.safetensors"],
+                [Floats("fine", 1), Floats("large", 1e5f)],
+                new() { FloatType = DType.Float16 }
+            )
         );
-        Assert.Contains("tensor large has values of float32 that float16 cannot hold: bfloat16 can", error.Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "tensor large has values of float32 that float16 cannot hold: bfloat16 can",
+            error.Message,
+            StringComparison.Ordinal
+        );
         Assert.Empty(Directory.EnumerateFileSystemEntries(folder.Path));
     }
 
@@ -107,7 +115,9 @@ public class SafetensorsExportTests
             Assert.Contains(
                 "model.safetensors",
                 Assert
-                    .Throws<FileExistsException>(() => SafetensorsExport.Write(path, [Floats("c", 1), Floats("d", 2)], new() { ShardBytes = most }))
+                    .Throws<FileExistsException>(() =>
+                        SafetensorsExport.Write(path, [Floats("c", 1), Floats("d", 2)], new() { ShardBytes = most })
+                    )
                     .Path,
                 StringComparison.Ordinal
             );
@@ -155,11 +165,15 @@ public class SafetensorsExportTests
         var complex = CheckpointTensor.FromBytes(DType.Complex64, new byte[8], 1);
         Assert.Equal(
             "z",
-            Assert.Throws<UnsupportedElementTypeException>(() => SafetensorsExport.Write(folder["w.safetensors"], [new("z", complex)])).Tensor
+            Assert
+                .Throws<UnsupportedElementTypeException>(() => SafetensorsExport.Write(folder["w.safetensors"], [new("z", complex)]))
+                .Tensor
         );
         Assert.Throws<CheckpointException>(() => SafetensorsExport.Write(folder["w.safetensors"], [Floats("__metadata__", 1)]));
         Assert.Throws<ArgumentException>(() => SafetensorsExport.Write(folder["w.pth"], [Floats("a", 1)]));
-        Assert.Throws<ArgumentException>(() => SafetensorsExport.Write(folder["w.safetensors"], [Floats("a", 1)], new() { ShardBytes = 0 }));
+        Assert.Throws<ArgumentException>(() =>
+            SafetensorsExport.Write(folder["w.safetensors"], [Floats("a", 1)], new() { ShardBytes = 0 })
+        );
         Assert.Throws<ArgumentException>(() =>
             SafetensorsExport.Write(folder["w.safetensors"], [Floats("a", 1)], new() { FloatType = DType.Int64 })
         );
