@@ -49,9 +49,31 @@ public sealed partial class SegFormer : Segmenter
 
     internal override IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state) =>
         [
+            .. Separate(state),
             .. base.AdaptStateDict(state),
             .. LeaveOut(state, StateDict(), "decode_head.conv_seg.", "decode_head.conv_seg is left out: nothing ever used it"),
         ];
+
+    // The authors of TransKD hold encoder and decoder in one, and keep all that was trained along with a student.
+    private static IReadOnlyList<string> Separate(OrderedDictionary<string, Tensor> state)
+    {
+        const string student = "student.",
+            decoder = "linear_";
+        var prefix =
+            state.ContainsKey($"{student}linear_fuse.conv.weight") ? student
+            : state.ContainsKey("linear_fuse.conv.weight") ? ""
+            : null;
+        if (prefix is null)
+            return [];
+        KeyValuePair<string, Tensor>[] given = [.. state];
+        state.Clear();
+        foreach (var (name, tensor) in given.Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal)))
+        {
+            var own = name[prefix.Length..];
+            state[(own.StartsWith(decoder, StringComparison.Ordinal) ? "decode_head." : "backbone.") + own] = tensor;
+        }
+        return prefix.Length > 0 ? ["the weights are those of a distillation: its student alone is taken"] : [];
+    }
 }
 
 /// <summary>

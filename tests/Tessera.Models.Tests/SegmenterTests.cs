@@ -115,6 +115,29 @@ public class SegmenterTests : LiveTensors
             Near.Identical(published.StateDict()[name], value);
     }
 
+    [Theory]
+    [InlineData("")]
+    [InlineData("student.")]
+    public void Networks_of_TransKD_load_by_themselves_and_out_of_a_whole_distillation(string prefix)
+    {
+        using var scope = Torch.Scope();
+        var source = SmallHeads.All["segformer"].Create(Encoder(), Classes);
+        OrderedDictionary<string, Tensor> state = new(
+            source
+                .StateDict()
+                .Select(entry =>
+                    KeyValuePair.Create(prefix + entry.Key[(entry.Key.IndexOf('.', StringComparison.Ordinal) + 1)..], entry.Value)
+                )
+        );
+        if (prefix.Length > 0)
+            state["skfs.0.conv1.0.weight"] = Torch.Zeros([1]);
+        var model = SmallHeads.All["segformer"].Create(Encoder(), Classes);
+        var report = Pretrained.Load(model, state, new());
+        Assert.Equal(prefix.Length > 0 ? 1 : 0, report.Notes.Count);
+        foreach (var (name, value) in source.StateDict())
+            Near.Identical(value, model.StateDict()[name]);
+    }
+
     [Fact]
     public void A_file_with_an_auxiliary_head_loads_into_a_model_without_and_says_so()
     {

@@ -1,4 +1,6 @@
 using System.Diagnostics;
+using FsCheck;
+using FsCheck.Fluent;
 using Tessera.Testing;
 using Tessera.Training.Tasks.Segmentation;
 
@@ -55,6 +57,30 @@ public sealed class InferenceTests
                 network(image.Slice(0, 0, 1).Slice(2, window.Top, window.Bottom).Slice(3, window.Left, window.Right))
             )
         );
+    }
+
+    [Fact]
+    public void Windows_cover_every_pixel_and_none_lies_outside()
+    {
+        var cases =
+            from height in Gen.Choose(1, 40)
+            from width in Gen.Choose(1, 40)
+            from crop in Gen.Choose(1, 15)
+            from stride in Gen.Choose(1, crop)
+            select (height, width, crop, stride);
+        Prop.ForAll(cases.ToArbitrary(), c =>
+            {
+                var seen = new bool[c.height, c.width];
+                foreach (var window in new SlidingWindow((c.crop, c.crop), (c.stride, c.stride)).Windows(c.height, c.width))
+                {
+                    Assert.Equal((Math.Min(c.crop, c.height), Math.Min(c.crop, c.width)), (window.Height, window.Width));
+                    for (var y = window.Top; y < window.Bottom; y++)
+                    for (var x = window.Left; x < window.Right; x++)
+                        seen[y, x] = true;
+                }
+                Assert.DoesNotContain(false, seen.Cast<bool>());
+            })
+            .QuickCheckThrowOnFailure();
     }
 
     [Fact]

@@ -53,8 +53,8 @@ public sealed class PixelConfusion
         var (least, most) = (truth.Min().ToDouble(), truth.Max().ToDouble());
         if (least < 0 || most >= classes)
             throw new ArgumentException(
-                $"a label is {(long)(least < 0 ? least : most)}: labels must be from 0 to {classes - 1}, or {ignored} for pixels that do not "
-                    + "count",
+                $"a label is {(long)(least < 0 ? least : most)}: labels must be from 0 to {classes - 1}, or {ignored} "
+                    + "for pixels that do not count",
                 nameof(labels)
             );
         var answer = prediction.To(DType.Int64).MaskedSelect(counted);
