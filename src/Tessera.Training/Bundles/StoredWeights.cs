@@ -4,7 +4,7 @@ using Tessera.Training.Runs;
 namespace Tessera.Training.Bundles;
 
 /// <summary>Weights where they lie: in a file, in a folder of the Hugging Face hub, in a run or in a bundle.</summary>
-public sealed class StoredWeights : IDisposable
+internal sealed class StoredWeights : IDisposable
 {
     private readonly WeightsFile source;
 
