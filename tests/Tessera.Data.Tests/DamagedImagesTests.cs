@@ -56,8 +56,12 @@ public sealed class DamagedImagesTests : IDisposable
     [Fact]
     public void Codes_that_a_jpeg_does_not_have_are_damage()
     {
-        Refused(WithBadCodes(), "damaged JPEG: Corrupt JPEG data: bad Huffman code");
+        RefusedForItsCodes(WithBadCodes());
     }
+
+    // libjpeg-turbo says the first, mozjpeg (in the package NetVips.Native) the second.
+    private void RefusedForItsCodes(byte[] file) =>
+        Assert.Matches("Corrupt JPEG data: (bad Huffman code|premature end of data segment)", Refused(file, "damaged JPEG: ").Problem);
 
     // No code is nothing but ones.
     private static byte[] WithBadCodes()
@@ -87,12 +91,12 @@ public sealed class DamagedImagesTests : IDisposable
     {
         var table = scene.AsSpan().IndexOf([(byte)0xFF, (byte)0xDB]);
         var damaged = WithBadCodes();
-        Refused([.. damaged[..table], 1, 2, 3, .. damaged[table..]], "bad Huffman code");
+        RefusedForItsCodes([.. damaged[..table], 1, 2, 3, .. damaged[table..]]);
         // A version of JFIF that is not known.
         var version = scene.AsSpan().IndexOf("JFIF\0"u8) + 5;
         Assert.True(version > 5);
         Assert.Equal(Decode(scene), Decode(Filled(scene, version, 1, 3)));
-        Refused(Filled(damaged, version, 1, 3), "bad Huffman code");
+        RefusedForItsCodes(Filled(damaged, version, 1, 3));
     }
 
     [Fact]

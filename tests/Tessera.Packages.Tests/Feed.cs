@@ -26,20 +26,19 @@ public sealed class Feed : IDisposable
             "Packages.slnf",
             "-c",
             Checkout.Configuration,
-            "-o",
-            Path,
             "-v",
             "quiet",
             "-nologo",
             "-tl:off",
             "-nodeReuse:false",
+            $"-p:PackageOutputPath={Folder}",
             $"-p:PackageVersion={Version}",
             $"-p:NativeLibraries={folder["native"]}"
         );
     }
 
     /// <summary>Where the packages lie.</summary>
-    public string Path => folder["feed"];
+    public string Folder => folder["feed"];
 
     /// <summary>The version of all packages.</summary>
     public string Version { get; } = $"0.1.0-test.{Guid.NewGuid():N}";
@@ -51,10 +50,10 @@ public sealed class Feed : IDisposable
     /// <param name="project">The folder that asks for packages.</param>
     internal void Configure(string project) =>
         File.WriteAllText(
-            System.IO.Path.Combine(project, "nuget.config"),
+            Path.Combine(project, "nuget.config"),
             $"""
             <configuration>
-              <packageSources><add key="tessera" value="{Path}" /></packageSources>
+              <packageSources><add key="tessera" value="{Folder}" /></packageSources>
               <config><add key="globalPackagesFolder" value="{folder["packages"]}" /></config>
               <fallbackPackageFolders><add key="user" value="{UsersPackages}" /></fallbackPackageFolders>
             </configuration>
@@ -62,7 +61,7 @@ public sealed class Feed : IDisposable
         );
 
     internal ZipArchive Open(string package, string extension = "nupkg") =>
-        ZipFile.OpenRead(System.IO.Path.Combine(Path, $"{package}.{Version}.{extension}"));
+        ZipFile.OpenRead(Path.Combine(Folder, $"{package}.{Version}.{extension}"));
 
     internal XElement Metadata(string package)
     {
@@ -86,7 +85,7 @@ public sealed class Feed : IDisposable
     // What is there already need not be fetched.
     private static string UsersPackages =>
         Environment.GetEnvironmentVariable("NUGET_PACKAGES")
-        ?? System.IO.Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
+        ?? Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".nuget", "packages");
 }
 
 /// <summary>Tests that share the packages.</summary>

@@ -53,7 +53,7 @@ public sealed partial class PackageTests(Feed feed)
     public void There_is_a_package_per_project_and_no_other() =>
         Assert.Equal(
             packages.SelectMany(package => new[] { $"{package}.{feed.Version}.nupkg", $"{package}.{feed.Version}.snupkg" }).Order(),
-            Directory.GetFiles(feed.Path).Select(Path.GetFileName).Order()
+            Directory.GetFiles(feed.Folder).Select(Path.GetFileName).Order()
         );
 
     [Fact]

@@ -2,7 +2,7 @@ using Tessera.Testing;
 
 namespace Tessera.Packages.Tests;
 
-/// <summary>What somebody does who has .NET, a libtorch and our packages: a new program with code from our pages, run and published.</summary>
+/// <summary>What a user does who has .NET, a libtorch and our packages: a new program with code of our pages, run and published.</summary>
 [Collection(nameof(Feed))]
 [Trait("Category", "Long")]
 public sealed class UserTests(Feed feed) : IDisposable

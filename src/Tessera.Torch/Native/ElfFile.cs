@@ -93,7 +93,7 @@ internal sealed record ElfFile(string? SoName, IReadOnlyList<string> Needed, IRe
         int size = BinaryPrimitives.ReadUInt16LittleEndian(header[54..]);
         int count = BinaryPrimitives.ReadUInt16LittleEndian(header[56..]);
         List<SegmentHeader> segments = [];
-        if (size < ProgramHeaderBytes || size * count > LargestTable)
+        if (size < ProgramHeaderBytes || (long)size * count > LargestTable)
             return segments;
         var table = read(offset, size * count).Span;
         for (; table.Length >= size; table = table[size..])

@@ -57,8 +57,8 @@ internal static class ShimSearch
         return places.Given(LibtorchSearch.Variable) is { } named
             ? $"{LibtorchSearch.Variable} names {named}, where no libtorch is ({looked}): "
                 + "let it name a folder that holds lib/libtorch_cpu.so, that of a Python torch package, for example"
-            : "Tessera found no libtorch: install it (Debian: apt-get install libtorch-dev libopenblas0-openmp; Python: pip install torch), "
-                + $"or let {LibtorchSearch.Variable} name its folder ({looked})";
+            : "Tessera found no libtorch: install it (Debian: apt-get install libtorch-dev libopenblas0-openmp; Python: pip install "
+                + $"torch), or let {LibtorchSearch.Variable} name its folder ({looked})";
     }
 
     private static string NoShim(Places places, IReadOnlyList<Libtorch> found, Libtorch? buildable, string missing, bool mayBuild)
@@ -71,7 +71,7 @@ internal static class ShimSearch
                 buildable is null ? "one cannot be built, because its headers (include/ATen) or its version are not there"
                 : !mayBuild
                     ? $"one is not built, because {ProcessSetting.BuildNative.Variable} or {ProcessSetting.BuildNative.Switch} says no"
-                : $"one cannot be built, because {missing} is missing (Debian: apt-get install g++ cmake make)"
+                : $"one cannot be built without {missing} (Debian: apt-get install g++ cmake make)"
             )
             + $"; or let {LibtorchSearch.Variable} name another libtorch, or {Variable} a library that was built for it";
     }
