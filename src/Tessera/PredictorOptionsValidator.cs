@@ -1,7 +1,6 @@
 using Microsoft.Extensions.Options;
 using Tessera.Models;
 using Tessera.Training;
-using Tessera.Training.Bundles;
 
 namespace Tessera.Hosting;
 
@@ -63,15 +62,7 @@ internal sealed class PredictorOptionsValidator : IValidateOptions<PredictorOpti
     {
         if (options.Model is not null || options.Classes.Count > 0)
             return "Model and Classes are for Weights: a run has its own";
-        try
-        {
-            BundleFolder.Find(run);
-            return null;
-        }
-        catch (RunException error)
-        {
-            return error.Message;
-        }
+        return Directory.Exists(run) ? null : $"{run}: there is no such folder of a run or bundle";
     }
 
     private static string? OfWeights(string weights, PredictorOptions options)

@@ -241,7 +241,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
         {
             { options => options.Run = null, "Run (the folder of a run or bundle) or Weights (a file of weights) must be given" },
             { options => options.Weights = "w.safetensors", "only one of Run and Weights can be given" },
-            { options => options.Run = "/nowhere", "/nowhere: there is neither a run (no recipe.yaml) nor a bundle (no bundle.json)" },
+            { options => options.Run = "/nowhere", "/nowhere: there is no such folder of a run or bundle" },
             { options => options.Model = "cct_2_3x2_32", "Model and Classes are for Weights: a run has its own" },
             { options => options.Classes.Add("one"), "Model and Classes are for Weights: a run has its own" },
             { options => (options.Run, options.Weights) = (null, "w"), "Model must be given with Weights: the name of the model that they are for" },

@@ -102,7 +102,7 @@ public sealed class ServicesTests(TrainedRun run)
         Assert.Equal(
             [
                 "Tessera model 'flowers': Threads must be at least 1, not 0",
-                "Tessera: /nowhere: there is neither a run (no recipe.yaml) nor a bundle (no bundle.json)",
+                "Tessera: /nowhere: there is no such folder of a run or bundle",
             ],
             failures.Order(StringComparer.Ordinal)
         );

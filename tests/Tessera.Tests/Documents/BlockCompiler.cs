@@ -52,7 +52,8 @@ internal sealed class BlockCompiler
             .. files
                 .Where(file => IsOurs(Path.GetFileNameWithoutExtension(file)))
                 .SelectMany(file => Assembly.LoadFrom(file).GetExportedTypes())
-                .Select(type => type.Namespace!)
+                .Select(type => type.Namespace)
+                .OfType<string>()
                 .Distinct(),
         ];
         // The tests lie in artifacts/bin/Tessera.Tests/CONFIGURATION.
