@@ -72,8 +72,16 @@ public abstract partial class Backbone
     private string? Misfit(Tensor input, Exception error)
     {
         if (
-            error is not (TorchException or ArgumentException or ArithmeticException or IndexOutOfRangeException)
-            || error is TorchOutOfMemoryException
+            error
+                is not (
+                    TorchException
+                    or ArgumentException
+                    or ArithmeticException
+                    or IndexOutOfRangeException
+                    or InvalidOperationException
+                    or KeyNotFoundException
+                )
+            || error is TorchOutOfMemoryException or ObjectDisposedException
             || error.Message.StartsWith($"{Name} takes", StringComparison.Ordinal)
         )
             return null;
