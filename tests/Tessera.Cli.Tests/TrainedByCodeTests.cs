@@ -29,17 +29,11 @@ public sealed class TrainedByCodeTests : IDisposable
         };
         var run = Path.Combine(place.Folder, "run");
         using (var stop = new CancellationTokenSource())
-        using (
-            var experiment = Experiment.Begin(
-                recipe,
-                run,
-                happened =>
-                {
-                    if (happened is Training.StepDone { Step: 2 })
-                        stop.Cancel();
-                }
-            )
-        )
+        using (var experiment = Experiment.Begin(recipe, run, happened =>
+            {
+                if (happened is Training.StepDone { Step: 2 })
+                    stop.Cancel();
+            }))
             Assert.False(experiment.Train(stop.Token).Completed);
         var trained = place.Run("train", "--resume", "run", "--json").Succeeded().Json;
         Assert.True(trained.GetProperty("completed").GetBoolean());

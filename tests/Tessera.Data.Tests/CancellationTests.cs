@@ -44,7 +44,7 @@ public sealed class CancellationTests : IDisposable
     }
 
     [Fact]
-    public void It_ends_while_it_waits_for_a_batch()
+    public async Task It_ends_while_it_waits_for_a_batch()
     {
         using var stop = new CancellationTokenSource();
         using var reading = new ManualResetEventSlim();
@@ -64,10 +64,10 @@ public sealed class CancellationTests : IDisposable
             }
         });
         reading.Wait();
-        stop.Cancel();
+        await stop.CancelAsync();
         // The sample in the making is read to its end before the worker goes.
         goOn.Set();
-        Assert.True(consumer.GetAwaiter().GetResult());
+        Assert.True(await consumer);
     }
 
     private sealed class Slow(ManualResetEventSlim reading, ManualResetEventSlim goOn) : ImageDataset("slow", "train", ["a"], [0, 0])

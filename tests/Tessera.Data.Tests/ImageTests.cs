@@ -76,7 +76,11 @@ public sealed class ImageTests : IDisposable
         Assert.Equal("an empty file", Refused(() => Image.Open(folder.Write("empty.png", ""))).Problem);
         Assert.StartsWith("not a JPEG, PNG", Refused(() => Image.Decode("text"u8)).Problem, StringComparison.Ordinal);
         Assert.Equal("an empty file", Refused(() => Image.Open(new MemoryStream())).Problem);
-        Assert.Contains("2x2 pixels: more than 3", Refused(() => Image.Decode(Ppm(2, 2, new byte[12]), maxPixels: 3)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "2x2 pixels: more than 3",
+            Refused(() => Image.Decode(Ppm(2, 2, new byte[12]), maxPixels: 3)).Message,
+            StringComparison.Ordinal
+        );
         var cut = File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "images"), "baseline.jpg"))[..^400];
         using var image = Image.Decode(cut);
         Refused(() => image.ToTensor());

@@ -138,9 +138,7 @@ public sealed class TrainingByCodeTests : IDisposable
         Assert.ThrowsAny<OperationCanceledException>(() => mean.Add("second", model.StateDict, stop.Token));
         Assert.Equal(["first"], mean.Sources);
         Assert.All(mean.Mean(), entry => Assert.Equal(model.StateDict()[entry.Key].ToBytes(), entry.Value.ToBytes()));
-        Assert.ThrowsAny<OperationCanceledException>(() =>
-            bundle.Explain(bundle.Read([Picture("a.ppm", 1)]).Single(), stop: stop.Token)
-        );
+        Assert.ThrowsAny<OperationCanceledException>(() => bundle.Explain(bundle.Read([Picture("a.ppm", 1)]).Single(), stop: stop.Token));
         var images = new MemoryImages("made up", "test", ["cat", "dog", "hen"], [0, 1, 2], new byte[3 * 3 * 32 * 32], 3, 32, 32);
         Assert.ThrowsAny<OperationCanceledException>(() =>
             new BundleMeasurement(bundle, images, 2, UnreadableLimit.Default).Run(stop: stop.Token)

@@ -42,8 +42,8 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
         var run = RunOf(model);
         var view = TrainingView.For(terminal);
         using var experiment = run.Exists
-            ? Experiment.Resume(run.Path, view.Handle)
-            : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle);
+            ? Experiment.Resume(run.Path, view.Handle, stop: stop)
+            : Experiment.Begin(Recipe, SettingsOf(model), run.Path, view.Handle, stop: stop);
         if (experiment.Recipe.Train.Threads == 0)
             Torch.Threads = ThreadLimit.Here.Count;
         if (!File.Exists(run.ResultsPath))

@@ -231,7 +231,12 @@ public sealed class Trainer : IDisposable
     private bool TrainEpoch(int epoch, long until, CancellationToken stop)
     {
         var place = step + ahead;
-        var data = setup.Data.Epoch((int)(place / StepsPerEpoch), (int)(place % StepsPerEpoch) * setup.Options.GradAccumSteps);
+        // The step at hand is done before the training stops.
+        var data = setup.Data.Epoch(
+            (int)(place / StepsPerEpoch),
+            (int)(place % StepsPerEpoch) * setup.Options.GradAccumSteps,
+            CancellationToken.None
+        );
         using var batches = recorder.Watch(data, setup.Data.Split).GetEnumerator();
         do
         {
