@@ -1,5 +1,3 @@
-using Tessera.Checkpoints;
-
 namespace Tessera.Models.Fitting;
 
 /// <summary>Finds the models that weights fit.</summary>
