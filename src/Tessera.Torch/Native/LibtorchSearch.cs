@@ -6,6 +6,9 @@ internal static class LibtorchSearch
     /// <summary>The variable that names one; nothing else is taken then.</summary>
     internal const string Variable = "TESSERA_LIBTORCH";
 
+    // Python's folders of packages: its own, and those that Debian looks after.
+    private static readonly string[] packages = ["site-packages", "dist-packages"];
+
     /// <summary>The folders in which libraries of libtorch may lie, the better ones first, and each once.</summary>
     /// <param name="places">Where to look.</param>
     internal static IReadOnlyList<string> Folders(Places places) =>
@@ -57,7 +60,7 @@ internal static class LibtorchSearch
                 .OfType<string>()
                 .SelectMany(prefix => Directories(Path.Combine(prefix, "lib"), "python3*"))
                 .Append(places.At("usr", "lib", "python3"))
-                .SelectMany(python => new[] { "site-packages", "dist-packages" }.Select(kind => Path.Combine(python, kind, "torch", "lib")))
+                .SelectMany(python => packages.Select(kind => Path.Combine(python, kind, "torch", "lib")))
                 .Where(Directory.Exists),
         ];
 

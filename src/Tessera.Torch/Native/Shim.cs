@@ -5,6 +5,8 @@ namespace Tessera.Native;
 /// <param name="Libtorch">The libtorch that it was chosen for; null where it says itself where that lies.</param>
 internal sealed record Shim(string Path, Libtorch? Libtorch)
 {
+    private static readonly string[] cuda = ["libc10_cuda.so", "libtorch_cuda.so"];
+
     /// <summary>What is to be loaded before it, in order: names, or paths where a name could lead to another libtorch.</summary>
     /// <param name="places">Where the loader looks.</param>
     internal IEnumerable<string> LoadedFirst(Places places)
@@ -16,11 +18,7 @@ internal sealed record Shim(string Path, Libtorch? Libtorch)
         [
             .. elf.Needed.Reverse().Select(name => InFolder(folder, name) ?? name),
             // A library without a path of its own finds these by their names, as soon as they are loaded.
-            .. Libtorch is null
-                ? []
-                : new[] { engine }.Concat(
-                    new[] { "libc10_cuda.so", "libtorch_cuda.so" }.Select(name => InFolder(folder, name)).OfType<string>()
-                ),
+            .. Libtorch is null ? [] : cuda.Select(name => InFolder(folder, name)).OfType<string>().Prepend(engine),
         ];
     }
 

@@ -65,7 +65,7 @@ internal static class ShimSearch
     {
         var held = Held(places);
         return $"Tessera found {string.Join(" and ", found)}, but {Package} has a native library for "
-            + (held.Count == 0 ? "none" : string.Join(", ", held) + " only")
+            + (held.Length == 0 ? "none" : string.Join(", ", held) + " only")
             + $" (looked in {string.Join(", ", places.NativeFolders)}); "
             + (
                 buildable is null ? "one cannot be built, because its headers (include/ATen) or its version are not there"
@@ -85,7 +85,7 @@ internal static class ShimSearch
         }
     }
 
-    private static IReadOnlyList<string> Held(Places places) =>
+    private static string[] Held(Places places) =>
         [
             .. places
                 .NativeFolders.Where(Directory.Exists)
