@@ -1,5 +1,4 @@
 using Tessera.Deploy;
-using Tessera.Models;
 
 namespace Tessera.Outside.Tests;
 

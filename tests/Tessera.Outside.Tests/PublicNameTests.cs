@@ -54,7 +54,7 @@ public sealed class PublicNameTests
         var taken = OfDotNet();
         Assert.Superset(
             new HashSet<string> { "Buffer", "Range", "File", "Enumerable", "HttpClient", "Lock", "Task", "List`1" },
-            [.. taken.Keys]
+            taken.Keys.ToHashSet(StringComparer.Ordinal)
         );
         Assert.Empty(PublicTypes.Where(type => taken.ContainsKey(type.Name)).Select(type => $"{type.FullName} and {taken[type.Name]}"));
     }
