@@ -138,7 +138,7 @@ public sealed record Recipe
     {
         if (Objective.TargetsType is { } wanted && !task.TargetsType.IsAssignableTo(wanted))
             throw new RunException(
-                $"objective: {RecipeShape.ChoiceName(Objective.GetType())} needs {wanted.Name}, "
+                $"objective: {RecipeShape.MessageName(Objective.GetType())} needs {wanted.Name}, "
                     + $"but task {task.Name} has {task.TargetsType.Name}"
             );
         try

@@ -48,13 +48,18 @@ internal static class RecipeShape
         var root = RecipeParts.Root(type);
         if (root == type)
             return null;
-        return Choices(root).FirstOrDefault(choice => choice.Value == type).Key
+        return NameAmong(root, type)
             ?? (
                 RecipeParts.IsBase(root)
                     ? throw new RecipeException("recipe", "", $"{type.FullName} has no name: {RecipeParts.How}<{type.Name}>()")
                     : null
             );
     }
+
+    /// <summary>What messages call a part: the name by which recipes choose it, or that of its type where it is not registered.</summary>
+    internal static string MessageName(Type type) => NameAmong(RecipeParts.Root(type), type) ?? type.Name;
+
+    private static string? NameAmong(Type root, Type type) => Choices(root).FirstOrDefault(choice => choice.Value == type).Key;
 
     /// <summary>Values that a field can have, beside texts, enums, records and lists.</summary>
     internal static IReadOnlyList<Type> Scalars { get; } = [typeof(double), typeof(int), typeof(long), typeof(ulong), typeof(bool)];

@@ -16,8 +16,8 @@ namespace Tessera.Training.Tasks;
 [RecipePart("task")]
 public abstract record TaskKind
 {
-    /// <summary>The name by which recipes choose this task.</summary>
-    public string Name => RecipeShape.ChoiceName(GetType())!;
+    /// <summary>The name by which recipes choose this task; that of its type where it is not registered.</summary>
+    public string Name => RecipeShape.MessageName(GetType());
 
     /// <summary>Whether this is the default task of a data set.</summary>
     public abstract bool IsDefaultFor(Dataset data);
