@@ -31,6 +31,8 @@ public sealed class Feed : IDisposable
             "-nologo",
             "-tl:off",
             "-nodeReuse:false",
+            // What was built with them is packed.
+            "-p:RunAnalyzers=false",
             $"-p:PackageOutputPath={Folder}",
             $"-p:PackageVersion={Version}",
             $"-p:NativeLibraries={folder["native"]}"
