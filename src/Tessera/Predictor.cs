@@ -30,6 +30,7 @@ public sealed class Predictor : IDisposable
     /// <param name="meters">Makes the meter; null for one of its own.</param>
     /// <param name="name">Name in messages and metrics; the model's by default.</param>
     /// <exception cref="RunException">The options or the files cannot be used; the message says why.</exception>
+    /// <exception cref="StateDictException">The weights are not those of the model.</exception>
     public Predictor(PredictorOptions options, ILogger<Predictor>? logger = null, IMeterFactory? meters = null, string? name = null)
         : this(
             PredictorOptionsValidator.Problems(options).FirstOrDefault() is { } problem ? throw new RunException(problem) : options,

@@ -221,7 +221,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
     public void Published_weights_are_used_by_the_name_of_their_model()
     {
         using (new Scope())
-            Registry.Create("vit_micro_patch4_32").Save(folder["micro.safetensors"]);
+            Registry.Create("vit_micro_patch4_32", new() { Classes = 10 }).Save(folder["micro.safetensors"]);
         using var predictor = new Predictor(
             new()
             {
