@@ -63,11 +63,8 @@ static byte[] Photo(int side)
 }
 
 static Task Ask(Predictor predictor, byte[] photo, int callers, int calls) =>
-    Parallel.ForAsync(
-        0,
-        calls,
-        new ParallelOptions { MaxDegreeOfParallelism = callers },
-        async (_, cancellation) => await predictor.PredictAsync(photo, cancellation)
+    Parallel.ForAsync(0, calls, new ParallelOptions { MaxDegreeOfParallelism = callers }, async (_, cancellation) =>
+        await predictor.PredictAsync(photo, cancellation)
     );
 
 static Task Repeat(Func<Tensor> call, int count)

@@ -1,7 +1,6 @@
 // Finds the images of a folder that look most like one image:
 //   dotnet run --project samples/neighbors -- RUN FOLDER IMAGE [COUNT]
 using System.Globalization;
-using Microsoft.Extensions.AI;
 using Tessera.Data.Imaging;
 using Tessera.Hosting;
 

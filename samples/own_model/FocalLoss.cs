@@ -1,5 +1,4 @@
 using System.ComponentModel.DataAnnotations;
-using Tessera;
 using Tessera.Data;
 using Tessera.Models;
 using Tessera.Training;
@@ -8,10 +7,10 @@ using Tessera.Training.Recipes;
 
 namespace OwnModel;
 
-/// <summary>Settings of the focal loss (Lin et al., 2017, arXiv:1708.02002). In YAML: <c>objective: { name: focal, gamma: 2 }</c>.</summary>
+/// <summary>The focal loss (Lin et al., 2017, arXiv:1708.02002). In YAML: <c>objective: { name: focal, gamma: 2 }</c>.</summary>
 /// <param name="Gamma">How much less samples count that are classified well already, from 0 (cross-entropy) to 10.</param>
 [RecipeName("focal")]
-public sealed record FocalOptions([Range(0, 10)] double Gamma = 2) : ObjectiveOptions
+internal sealed record FocalOptions([Range(0, 10)] double Gamma = 2) : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override Objective Create(ObjectiveContext context) => new FocalLoss(context.Student, Gamma);

@@ -10,24 +10,21 @@ builder.Services.AddHealthChecks().AddCheck<PredictorHealthCheck>("model");
 
 var app = builder.Build();
 app.MapHealthChecks("/health");
-app.MapPost(
-    "/classify",
-    async (HttpRequest request, Predictor predictor, CancellationToken cancellation) =>
+app.MapPost("/classify", async (HttpRequest request, Predictor predictor, CancellationToken cancellation) =>
+{
+    try
     {
-        try
-        {
-            var image = await ImageInput.ReadAsync(request.Body, limit: 20 << 20, cancellation);
-            var prediction = await predictor.PredictAsync(image, cancellation);
-            return Results.Ok(prediction.Classes.Select(one => new { one.Class, one.Probability }));
-        }
-        catch (DataException error)
-        {
-            return Results.Problem(error.Message, statusCode: StatusCodes.Status400BadRequest);
-        }
-        catch (PredictorBusyException error)
-        {
-            return Results.Problem(error.Message, statusCode: StatusCodes.Status503ServiceUnavailable);
-        }
+        var image = await ImageInput.ReadAsync(request.Body, limit: 20 << 20, cancellation);
+        var prediction = await predictor.PredictAsync(image, cancellation);
+        return Results.Ok(prediction.Classes.Select(one => new { one.Class, one.Probability }));
     }
-);
+    catch (DataException error)
+    {
+        return Results.Problem(error.Message, statusCode: StatusCodes.Status400BadRequest);
+    }
+    catch (PredictorBusyException error)
+    {
+        return Results.Problem(error.Message, statusCode: StatusCodes.Status503ServiceUnavailable);
+    }
+});
 await app.RunAsync();

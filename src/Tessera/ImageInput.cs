@@ -8,8 +8,8 @@ using Tessera.Training.Tasks;
 namespace Tessera.Hosting;
 
 /// <summary>
-/// An image for a <see cref="Predictor"/>, which reads and decodes it when its turn comes: an <see cref="Image"/>, the path of a file, or the
-/// bytes of one. Each becomes an input by itself where a method takes one.
+/// An image for a <see cref="Predictor"/>, which reads and decodes it when its turn comes: an <see cref="Image"/>, the path of a file, or
+/// the bytes of one. Each becomes an input by itself where a method takes one.
 /// </summary>
 public sealed class ImageInput
 {

@@ -20,7 +20,11 @@ internal static partial class Log
         int classes
     );
 
-    [LoggerMessage(2, LogLevel.Information, "{Name}: compiled in {Milliseconds} ms for {Kernels} in {Precision}, {Threads} threads an image")]
+    [LoggerMessage(
+        2,
+        LogLevel.Information,
+        "{Name}: compiled in {Milliseconds} ms for {Kernels} in {Precision}, {Threads} threads an image"
+    )]
     internal static partial void Compiled(ILogger logger, string name, long milliseconds, string kernels, string precision, int threads);
 
     [LoggerMessage(3, LogLevel.Warning, "{Name}: the model runs uncompiled: {Reason}")]

@@ -30,6 +30,7 @@ public sealed class Predictor : IDisposable
     /// <param name="meters">Makes the meter; null for one of its own.</param>
     /// <param name="name">Name in messages and metrics; the model's by default.</param>
     /// <exception cref="RunException">The options or the files cannot be used; the message says why.</exception>
+    /// <exception cref="StateDictException">The weights are not those of the model.</exception>
     public Predictor(PredictorOptions options, ILogger<Predictor>? logger = null, IMeterFactory? meters = null, string? name = null)
         : this(
             PredictorOptionsValidator.Problems(options).FirstOrDefault() is { } problem ? throw new RunException(problem) : options,
@@ -99,19 +100,14 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The predictor was disposed.</exception>
     public Task<Prediction> PredictAsync(ImageInput image, CancellationToken cancellation = default) =>
-        RunAsync(
-            PredictOperation,
-            image,
-            sample => Bundle.Predict(sample, limits.Top, loaded.Logits),
-            cancellation
-        );
+        RunAsync(PredictOperation, image, sample => Bundle.Predict(sample, limits.Top, loaded.Logits), cancellation);
 
     /// <summary>Gives the features of an image and waits for them.</summary>
     /// <inheritdoc cref="EmbedAsync"/>
     public ReadOnlyMemory<float> Embed(ImageInput image, CancellationToken cancellation = default) =>
         EmbedAsync(image, cancellation).GetAwaiter().GetResult();
 
-    /// <summary>Gives the features of an image that the classifier would see: images that look alike have features that point alike.</summary>
+    /// <summary>Gives the features that the classifier sees: images that look alike have features that point the same way.</summary>
     /// <param name="image">An <see cref="Data.Imaging.Image"/>, a path, or the bytes of a file.</param>
     /// <param name="cancellation">Ends waiting at once, and computing before the model runs.</param>
     /// <returns>As many values as <see cref="EmbeddingSize"/>, not normalized.</returns>
@@ -124,9 +120,9 @@ public sealed class Predictor : IDisposable
 
     /// <summary>Whether the model answers with numbers, in its turn and without being counted.</summary>
     internal async Task<bool> AnswersAsync(CancellationToken cancellation) =>
-        await (queue.TryRun(loaded.Answers, cancellation) ?? throw new PredictorBusyException(Name, limits.QueueLimit!.Value)).ConfigureAwait(
-            false
-        );
+        await (
+            queue.TryRun(loaded.Answers, cancellation) ?? throw new PredictorBusyException(Name, limits.QueueLimit!.Value)
+        ).ConfigureAwait(false);
 
     private async Task<T> RunAsync<T>(string operation, ImageInput image, Func<GivenSample, T> answer, CancellationToken cancellation)
     {
@@ -136,8 +132,7 @@ public sealed class Predictor : IDisposable
         metrics.Queued(operation);
         try
         {
-            var running =
-                queue.TryRun(Work, cancellation) ?? throw new PredictorBusyException(Name, limits.QueueLimit!.Value);
+            var running = queue.TryRun(Work, cancellation) ?? throw new PredictorBusyException(Name, limits.QueueLimit!.Value);
             var result = await running.ConfigureAwait(false);
             metrics.Answered(operation, Stopwatch.GetElapsedTime(asked));
             return result;

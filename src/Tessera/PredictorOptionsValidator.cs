@@ -90,7 +90,9 @@ internal sealed class PredictorOptionsValidator : IValidateOptions<PredictorOpti
             var onCpu = device.Type == DeviceType.Cpu;
             if (!onCpu && options.Compiled == true)
                 return $"Compiled is for the CPU: it cannot be true with Device {device}";
-            return onCpu && options.Precision == Precision.Fp16 ? "Precision Fp16 needs Device cuda: on the CPU it must be Fp32 or Bf16" : null;
+            return onCpu && options.Precision == Precision.Fp16
+                ? "Precision Fp16 needs Device cuda: on the CPU it must be Fp32 or Bf16"
+                : null;
         }
         catch (FormatException error)
         {

@@ -4,8 +4,8 @@ using System.Diagnostics.Metrics;
 namespace Tessera.Hosting;
 
 /// <summary>
-/// Names under which a <see cref="Predictor"/> tells how it fares: those of a meter with its instruments and of a source of activities. Every
-/// measurement has the tags <see cref="ModelTag"/> and <see cref="OperationTag"/>.
+/// Names under which a <see cref="Predictor"/> tells how it fares: those of a meter with its instruments and of a source of activities.
+/// Every measurement has the tags <see cref="ModelTag"/> and <see cref="OperationTag"/>.
 /// </summary>
 public static class Telemetry
 {

@@ -53,7 +53,9 @@ public static class TesseraServices
     {
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IValidateOptions<PredictorOptions>, PredictorOptionsValidator>());
         services.TryAddEnumerable(ServiceDescriptor.Singleton<IHostedService, ModelStart>());
-        var isNew = !services.Any(service => service is { IsKeyedService: false, ImplementationInstance: ModelName known } && known.Name == name);
+        var isNew = !services.Any(service =>
+            service is { IsKeyedService: false, ImplementationInstance: ModelName known } && known.Name == name
+        );
         if (isNew)
         {
             services.AddSingleton(new ModelName(name));
@@ -80,17 +82,12 @@ public static class TesseraServices
     private static void AddKeyed(IServiceCollection services, string name)
     {
         services.AddKeyedSingleton(name, (provider, _) => Create(provider, name));
-        services.AddKeyedSingleton(
-            name,
-            (provider, _) => new ImageEmbeddingGenerator(provider.GetRequiredKeyedService<Predictor>(name))
+        services.AddKeyedSingleton(name, (provider, _) => new ImageEmbeddingGenerator(provider.GetRequiredKeyedService<Predictor>(name)));
+        services.AddKeyedSingleton<IEmbeddingGenerator<Image, Embedding<float>>>(name, (provider, _) =>
+            provider.GetRequiredKeyedService<ImageEmbeddingGenerator>(name)
         );
-        services.AddKeyedSingleton<IEmbeddingGenerator<Image, Embedding<float>>>(
-            name,
-            (provider, _) => provider.GetRequiredKeyedService<ImageEmbeddingGenerator>(name)
-        );
-        services.AddKeyedSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(
-            name,
-            (provider, _) => provider.GetRequiredKeyedService<ImageEmbeddingGenerator>(name)
+        services.AddKeyedSingleton<IEmbeddingGenerator<DataContent, Embedding<float>>>(name, (provider, _) =>
+            provider.GetRequiredKeyedService<ImageEmbeddingGenerator>(name)
         );
     }
 

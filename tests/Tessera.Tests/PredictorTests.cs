@@ -109,7 +109,34 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
         // An Exif segment that says: turned by 90 degrees.
         byte[] mark =
         [
-            0xFF, 0xE1, 0, 34, .. "Exif\0\0"u8, .. "II*\0"u8, 8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0,
+            0xFF,
+            0xE1,
+            0,
+            34,
+            .. "Exif\0\0"u8,
+            .. "II*\0"u8,
+            8,
+            0,
+            0,
+            0,
+            1,
+            0,
+            0x12,
+            1,
+            3,
+            0,
+            1,
+            0,
+            0,
+            0,
+            6,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
+            0,
         ];
         byte[] turned = [.. bytes[..2], .. mark, .. bytes[2..]];
         var file = folder.Write("turned.jpg", turned);
@@ -142,10 +169,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
             if (i % 2 == 1)
                 Equal(expected, await call);
             else
-                await call.ContinueWith(
-                    done => Assert.True(done.IsCanceled || done.IsCompletedSuccessfully),
-                    TaskScheduler.Default
-                );
+                await call.ContinueWith(done => Assert.True(done.IsCanceled || done.IsCompletedSuccessfully), TaskScheduler.Default);
         Assert.Contains(calls, call => call.IsCanceled);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => predictor.EmbedAsync(file, source.Token));
     }
@@ -197,7 +221,7 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
     public void Published_weights_are_used_by_the_name_of_their_model()
     {
         using (new Scope())
-            Registry.Create("vit_micro_patch4_32").Save(folder["micro.safetensors"]);
+            Registry.Create("vit_micro_patch4_32", new() { Classes = 10 }).Save(folder["micro.safetensors"]);
         using var predictor = new Predictor(
             new()
             {
@@ -244,18 +268,36 @@ public sealed class PredictorTests(TrainedRun run) : IDisposable
             { options => options.Run = "/nowhere", "/nowhere: there is no such folder of a run or bundle" },
             { options => options.Model = "cct_2_3x2_32", "Model and Classes are for Weights: a run has its own" },
             { options => options.Classes.Add("one"), "Model and Classes are for Weights: a run has its own" },
-            { options => (options.Run, options.Weights) = (null, "w"), "Model must be given with Weights: the name of the model that they are for" },
-            { options => (options.Run, options.Weights, options.Model) = (null, "w", "cct_2_3x2"), "unknown model 'cct_2_3x2'; the nearest names are" },
-            { options => (options.Run, options.Weights, options.Model) = (null, "/w", "cct_2_3x2_32"), "/w: there is no such file of weights" },
-            { options => (options.Run, options.Weights, options.Model, options.Best) = (null, "/w", "cct_2_3x2_32", true), "Best is for Run: a file has one set of weights" },
+            {
+                options => (options.Run, options.Weights) = (null, "w"),
+                "Model must be given with Weights: the name of the model that they are for"
+            },
+            {
+                options => (options.Run, options.Weights, options.Model) = (null, "w", "cct_2_3x2"),
+                "unknown model 'cct_2_3x2'; the nearest names are"
+            },
+            {
+                options => (options.Run, options.Weights, options.Model) = (null, "/w", "cct_2_3x2_32"),
+                "/w: there is no such file of weights"
+            },
+            {
+                options => (options.Run, options.Weights, options.Model, options.Best) = (null, "/w", "cct_2_3x2_32", true),
+                "Best is for Run: a file has one set of weights"
+            },
             { options => options.Device = "gpu", "'gpu' is not a device: it must be cpu, cuda or cuda:N" },
-            { options => (options.Device, options.Compiled) = ("cuda", true), "Compiled is for the CPU: it cannot be true with Device cuda" },
+            {
+                options => (options.Device, options.Compiled) = ("cuda", true),
+                "Compiled is for the CPU: it cannot be true with Device cuda"
+            },
             { options => options.Precision = Precision.Fp16, "Precision Fp16 needs Device cuda: on the CPU it must be Fp32 or Bf16" },
             { options => options.Threads = 0, "Threads must be at least 1, not 0" },
             { options => options.Concurrency = 0, "Concurrency must be at least 1, not 0" },
             { options => options.QueueLimit = -1, "QueueLimit must be at least 1, not -1" },
             { options => options.Top = 0, "Top must be at least 1, not 0" },
-            { options => (options.Threads, options.Compiled) = (2, false), "Threads is for compiled models: Torch.Threads sets the threads of others" },
+            {
+                options => (options.Threads, options.Compiled) = (2, false),
+                "Threads is for compiled models: Torch.Threads sets the threads of others"
+            },
         };
 
     [Theory]

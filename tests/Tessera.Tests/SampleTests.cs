@@ -29,8 +29,7 @@ public sealed partial class SampleTests(TrainedRun run) : IDisposable
             Environment =
             {
                 ["OMP_NUM_THREADS"] = "1",
-                ["TESSERA_NATIVE"] =
-                    Environment.GetEnvironmentVariable("TESSERA_NATIVE")
+                ["TESSERA_NATIVE"] = Environment.GetEnvironmentVariable("TESSERA_NATIVE")
                     ?? Path.Combine(Repository.Root, "artifacts", "native", "system", "libtessera.so"),
             },
         };
@@ -98,7 +97,10 @@ public sealed partial class SampleTests(TrainedRun run) : IDisposable
         Photos.Write(folder["photos"], Photos.New, train: 24, test: 8);
         var (code, lines, errors) = Run("FineTune", folder["photos"], folder["run"], run.Path, "5");
         Assert.True(code == 0, errors);
-        Assert.Equal(["epoch 1", "epoch 2", "epoch 3", "epoch 4", "epoch 5"], lines[..5].Select(line => line[..line.IndexOf(':', StringComparison.Ordinal)]));
+        Assert.Equal(
+            ["epoch 1", "epoch 2", "epoch 3", "epoch 4", "epoch 5"],
+            lines[..5].Select(line => line[..line.IndexOf(':', StringComparison.Ordinal)])
+        );
         var accuracy = Number(lines[4][(lines[4].LastIndexOf(' ') + 1)..]);
         Assert.InRange(accuracy, 0.9, 1);
         Assert.Equal(Photos.New, ModelBundle.Load(folder["run"]).Classes);

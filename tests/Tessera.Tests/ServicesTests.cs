@@ -100,10 +100,7 @@ public sealed class ServicesTests(TrainedRun run)
             ? all.InnerExceptions.Cast<OptionsValidationException>().SelectMany(one => one.Failures)
             : ((OptionsValidationException)error).Failures;
         Assert.Equal(
-            [
-                "Tessera model 'flowers': Threads must be at least 1, not 0",
-                "Tessera: /nowhere: there is no such folder of a run or bundle",
-            ],
+            ["Tessera model 'flowers': Threads must be at least 1, not 0", "Tessera: /nowhere: there is no such folder of a run or bundle"],
             failures.Order(StringComparer.Ordinal)
         );
     }
@@ -145,7 +142,10 @@ public sealed class ServicesTests(TrainedRun run)
         using (new Scope())
             Nn.Init.Constant(bundle.Model.Parameters().Last(), double.NaN);
         using var predictor = Predictor.FromBundle(bundle);
-        var context = new HealthCheckContext { Registration = new("tessera", new PredictorHealthCheck(predictor), HealthStatus.Degraded, null) };
+        var context = new HealthCheckContext
+        {
+            Registration = new("tessera", new PredictorHealthCheck(predictor), HealthStatus.Degraded, null),
+        };
         var result = await new PredictorHealthCheck(predictor).CheckHealthAsync(context);
         Assert.Equal((HealthStatus.Degraded, "cct_2_3x2_32: the logits are not finite"), (result.Status, result.Description));
     }

@@ -101,7 +101,18 @@ public sealed class TelemetryTests(TrainedRun run)
     public async Task Loading_compiling_and_failures_are_logged()
     {
         var logger = new FakeLogger<Predictor>();
-        using (var predictor = new Predictor(new() { Run = run.Path, Threads = 1, Concurrency = 2 }, logger, name: "photos"))
+        using (
+            var predictor = new Predictor(
+                new()
+                {
+                    Run = run.Path,
+                    Threads = 1,
+                    Concurrency = 2,
+                },
+                logger,
+                name: "photos"
+            )
+        )
             await Assert.ThrowsAsync<UnreadableImageException>(() => predictor.PredictAsync("no image"u8.ToArray()));
         var records = logger.Collector.GetSnapshot();
         Assert.Equal([LogLevel.Information, LogLevel.Information, LogLevel.Information, LogLevel.Debug], records.Select(one => one.Level));
@@ -124,9 +135,8 @@ public sealed class TelemetryTests(TrainedRun run)
         // Steps are progress, which nobody reads here.
         Assert.DoesNotContain(records, one => one.Id.Name == nameof(StepDone));
         Assert.Equal(5, records.Count(one => one.Id.Name == nameof(Evaluated)));
-        Assert.All(
-            records.SkipLast(1).Where(one => one.Id.Name == nameof(Evaluated)),
-            one => Assert.StartsWith("epoch ", one.Message, StringComparison.Ordinal)
+        Assert.All(records.SkipLast(1).Where(one => one.Id.Name == nameof(Evaluated)), one =>
+            Assert.StartsWith("epoch ", one.Message, StringComparison.Ordinal)
         );
         Assert.Equal((LogLevel.Warning, "step 7 was skipped (1 in a row): the loss is NaN"), (records[^1].Level, records[^1].Message));
         Assert.Contains(records, one => one is { Level: LogLevel.Information, Id.Name: nameof(CheckpointWritten) });

@@ -19,7 +19,12 @@ public sealed class TrainedRun : IDisposable
         var recipe = new Recipe
         {
             Model = new("cct_2_3x2_32") { ImageSize = [32] },
-            Data = new("image_folder") { Root = Photos, Batch = 12, Workers = 0 },
+            Data = new("image_folder")
+            {
+                Root = Photos,
+                Batch = 12,
+                Workers = 0,
+            },
             Augment = [new Squash(32)],
             Objective = new SupervisedOptions(),
             Optimizer = new AdamWOptions(LearningRate: 2e-3),

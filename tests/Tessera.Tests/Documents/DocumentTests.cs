@@ -32,8 +32,7 @@ public sealed class DocumentTests
     [InlineData("docs/systems/vit.md")]
     public void Documents_with_code_are_found(string file) => Assert.Contains(Blocks, block => block.File == file);
 
-    private static IReadOnlyList<string> Errors(string document) =>
-        [.. CodeBlock.In("a.md", document).SelectMany(compiler.Value.Errors)];
+    private static IReadOnlyList<string> Errors(string document) => [.. CodeBlock.In("a.md", document).SelectMany(compiler.Value.Errors)];
 
     [Fact]
     public void An_error_is_told_with_document_and_line()
@@ -127,11 +126,7 @@ public sealed class DocumentTests
             ```
             """;
         Assert.Empty(Errors(Code.Replace("PARTIAL", "partial", StringComparison.Ordinal)));
-        Assert.Contains(
-            "TSR002",
-            Assert.Single(Errors(Code.Replace("PARTIAL ", "", StringComparison.Ordinal))),
-            StringComparison.Ordinal
-        );
+        Assert.Contains("TSR002", Assert.Single(Errors(Code.Replace("PARTIAL ", "", StringComparison.Ordinal))), StringComparison.Ordinal);
     }
 
     [Fact]
