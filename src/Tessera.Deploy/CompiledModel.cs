@@ -103,7 +103,7 @@ public sealed unsafe class CompiledModel : IDisposable
     public IReadOnlyList<StepTime> Profile(int repeats = 20, CancellationToken stop = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(repeats, 1);
-        var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width);
+        var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width, stop);
         var times = new long[compiled.Plan.Steps.Count];
         Array.Fill(times, long.MaxValue);
         var once = new long[times.Length];

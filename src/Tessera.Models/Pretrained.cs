@@ -162,10 +162,7 @@ internal static class Pretrained
                 Checkpoint.SaveTorch(path, weights, stop);
                 break;
             default:
-                throw new ArgumentException(
-                    $"{path}: the name of a file of weights must end with .safetensors, .pt or .pth",
-                    nameof(path)
-                );
+                throw new ArgumentException($"{path}: the name of a file of weights must end with .safetensors, .pt or .pth", nameof(path));
         }
     }
 }

@@ -15,7 +15,7 @@ public sealed class RegionAnalyzer : DiagnosticAnalyzer
     private static readonly DiagnosticDescriptor HeldOver = new(
         "TSR005",
         "A region is held over await or yield",
-        "{0} is held over {1}: the code after it may run on another thread, where the region does not hold and cannot end. End it before, "
+        "{0} is held over {1}: the code after it may run on another thread, where the region does not hold and cannot end; end it before, "
             + "and begin another after it",
         "Tessera",
         DiagnosticSeverity.Warning,

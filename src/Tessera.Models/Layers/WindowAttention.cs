@@ -54,7 +54,10 @@ public sealed partial class WindowAttention : Module<(Tensor Windows, Tensor? Ma
             RelativePositions.Resize(relativePositionBiasTable, (Side, Side), (side, side)),
             relativePositionBiasTable.RequiresGrad
         );
-        relativePositionIndex = new ModuleBuffer(RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device), constant: true);
+        relativePositionIndex = new ModuleBuffer(
+            RelativePositions.Index((side, side)).To(relativePositionBiasTable.Device),
+            constant: true
+        );
         Side = side;
     }
 

@@ -161,7 +161,7 @@ public static class SafetensorsExport
             .. tensors.Select(entry => KeyValuePair.Create(entry.Key, Converted(entry.Key, entry.Value, TypeOf(entry.Value, options)))),
         ];
         SafetensorsWriter.Write(temporary, converted, options.Metadata, stop);
-        using var written = Checkpoint.Open(temporary);
+        using var written = Checkpoint.Open(temporary, stop: stop);
         var root = (CheckpointDictionary)written.Root!;
         if (root.Count != converted.Length)
             throw new CheckpointException(path, $"{converted.Length} tensors were written, and {root.Count} read back");

@@ -28,9 +28,9 @@ public static class AveragedWeights
         }
         if (!Path.Exists(source.File))
             throw new RunException($"{source.File}: there is neither a run nor a file of weights");
-        using var file = Checkpoint.Open(source.File);
+        using var file = Checkpoint.Open(source.File, stop: stop);
         var found = file.FindStateDict(source.Find);
-        mean.Add(source.File, () => found.Tensors.ToTensors(), stop);
+        mean.Add(source.File, () => found.Tensors.ToTensors(stop), stop);
         return found.Notes;
     }
 }
