@@ -8,6 +8,12 @@ internal static class Checkout
 
     internal static string Root { get; } = Find();
 
+    /// <summary>The native library that was built in it, or the one that the tests are told to use.</summary>
+    internal static string NativeLibrary { get; } =
+        Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named
+            ? named
+            : Path.Combine(Root, "artifacts", "native", "system", "libtessera.so");
+
     /// <summary>The C# of a project's page, as a user copies it.</summary>
     internal static string CodeOf(string project)
     {

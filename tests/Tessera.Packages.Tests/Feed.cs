@@ -13,9 +13,7 @@ public sealed class Feed : IDisposable
     /// <summary>Packs them, with the native library of this checkout.</summary>
     public Feed()
     {
-        var library = Environment.GetEnvironmentVariable("TESSERA_NATIVE") is { Length: > 0 } named
-            ? named
-            : Path.Combine(Checkout.Root, "artifacts", "native", "system", "libtessera.so");
+        var library = Checkout.NativeLibrary;
         NativeName = $"libtessera-{KeyOf(library)}.so";
         Directory.CreateDirectory(folder["native"]);
         File.Copy(library, folder[$"native/{NativeName}"]);

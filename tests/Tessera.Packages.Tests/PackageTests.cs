@@ -1,7 +1,6 @@
 using System.IO.Compression;
 using System.Reflection.Metadata;
 using System.Text;
-using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using Tessera.Testing;
 
@@ -9,7 +8,8 @@ namespace Tessera.Packages.Tests;
 
 /// <summary>What lies in the packages, read as NuGet and a lawyer read it.</summary>
 [Collection(nameof(Feed))]
-public sealed partial class PackageTests(Feed feed)
+[Trait("Category", "Long")]
+public sealed class PackageTests(Feed feed)
 {
     private static readonly string[] packages =
     [
@@ -139,28 +139,4 @@ public sealed partial class PackageTests(Feed feed)
             );
         }
     }
-
-    [Theory]
-    [InlineData("GLIBC", "2.27")]
-    // GCC 12's libstdc++, that of Debian 12.
-    [InlineData("GLIBCXX", "3.4.30")]
-    [InlineData("CXXABI", "1.3.13")]
-    public void The_native_library_asks_for_no_symbol_that_is_newer_than(string family, string newest)
-    {
-        using var folder = new TempFolder();
-        using var archive = feed.Open("Tessera.Torch");
-        archive.GetEntry($"runtimes/linux-x64/native/{feed.NativeName}")!.ExtractToFile(folder["library.so"]);
-        var symbols = Commands.Output(folder.Path, "objdump", "-T", folder["library.so"]).Split('\n');
-        var asked = symbols
-            .Select(line => (Line: line, Match: Versions().Match(line)))
-            .Where(symbol => symbol.Match.Success && symbol.Match.Groups[1].Value == family)
-            .ToArray();
-        Assert.NotEmpty(asked);
-        Assert.Empty(
-            asked.Where(symbol => Version.Parse(symbol.Match.Groups[2].Value) > Version.Parse(newest)).Select(symbol => symbol.Line)
-        );
-    }
-
-    [GeneratedRegex(@"\b([A-Z]+)_(\d+\.\d+(?:\.\d+)?)\b")]
-    private static partial Regex Versions();
 }
