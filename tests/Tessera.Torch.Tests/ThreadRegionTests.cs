@@ -125,7 +125,7 @@ public sealed class ThreadRegionTests : LiveTensors
     }
 
     [Fact]
-    public void On_the_same_thread_a_region_holds_again()
+    public async Task On_the_same_thread_a_region_holds_again()
     {
         List<Action> waiting = [];
         (Scope?, bool)? after = null;
@@ -145,7 +145,8 @@ public sealed class ThreadRegionTests : LiveTensors
         Assert.Null(Scope.Current);
         using (new Scope())
             waiting[0]();
-        task.GetAwaiter().GetResult();
+        Assert.True(task.IsCompleted);
+        await task;
         Assert.False(after!.Value.Item2);
         Assert.Null(Scope.Current);
         Assert.True(Torch.GradEnabled);
@@ -200,7 +201,7 @@ public sealed class ThreadRegionTests : LiveTensors
     }
 
     [Fact]
-    public void A_task_is_no_result()
+    public async Task A_task_is_no_result()
     {
         List<Task<Tensor>> started = [];
         async Task<Tensor> Make()
@@ -223,7 +224,7 @@ public sealed class ThreadRegionTests : LiveTensors
 #pragma warning restore CA2012
         Assert.Equal(2, started.Count);
         foreach (var task in started)
-            task.GetAwaiter().GetResult().Dispose();
+            (await task).Dispose();
     }
 
     [Fact]
