@@ -42,8 +42,22 @@ internal static class Pretrained
     {
         internal static Target Of(Backbone model) => new(model, model.ClassifierNames, state =>
             {
+                var given = state.Keys.ToHashSet(StringComparer.Ordinal);
                 model.AdaptStateDict(state);
-                return [];
+                var own = model.StateDict();
+                // What a model fills in by itself is what it began with.
+                string[] filled =
+                [
+                    .. state
+                        .Where(entry => !given.Contains(entry.Key) && ReferenceEquals(own.GetValueOrDefault(entry.Key), entry.Value))
+                        .Select(entry => entry.Key),
+                ];
+                return filled.Length == 0
+                    ? []
+                    :
+                    [
+                        $"the weights lack {filled[0]}{(filled.Length == 1 ? "" : $" and {filled.Length - 1} more")}, which the model begins anew",
+                    ];
             });
 
         internal static Target Of(Segmenter model) => new(model, model.ClassifierNames, model.AdaptStateDict);

@@ -35,7 +35,7 @@ public sealed class PublicNameTests
     {
         var names = new Dictionary<string, string>(StringComparer.Ordinal);
         foreach (var file in Directory.EnumerateFiles(RuntimeEnvironment.GetRuntimeDirectory(), "System*.dll"))
-        foreach (var type in Assembly.LoadFrom(file).GetExportedTypes())
+        foreach (var type in Assembly.Load(Path.GetFileNameWithoutExtension(file)).GetExportedTypes())
             if (!type.IsNested && implicitUsings.Contains(type.Namespace))
                 names[type.Name] = type.FullName!;
         return names;

@@ -78,9 +78,8 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     {
         task ??= TaskKind.DefaultFor(variant);
         var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
-        Backbone model;
-        using (Nn.Init.Skip())
-            model = task.CreateModel(variant.Name, options);
+        // With initial values: a model may fill in what the weights lack.
+        var model = task.CreateModel(variant.Name, options);
         var loaded = model.Load(weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
