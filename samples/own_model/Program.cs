@@ -37,5 +37,5 @@ using (var experiment = Experiment.Begin(recipe, output))
 }
 
 var bundle = ModelBundle.Load(output);
-Console.WriteLine($"{bundle.Content.Model} tells {string.Join(", ", bundle.Classes)} apart");
+Console.WriteLine($"{bundle.Content.Model.Title} tells {string.Join(", ", bundle.Classes)} apart");
 return 0;

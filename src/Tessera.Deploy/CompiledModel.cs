@@ -28,14 +28,14 @@ public sealed record CompileOptions
 /// </remarks>
 public sealed unsafe class CompiledModel : IDisposable
 {
-    private readonly Backbone model;
+    private readonly Model model;
     private readonly CompileOptions options;
     private readonly int threads;
     private readonly Lock gate = new();
     private readonly Dictionary<(long Channels, long Height, long Width), Compiled> bySize = [];
     private bool disposed;
 
-    internal CompiledModel(Backbone model, CompileOptions options, CancellationToken stop)
+    internal CompiledModel(Model model, CompileOptions options, CancellationToken stop)
     {
         var name = model.GetType().Name;
         if (options.Precision is not (DType.Float32 or DType.BFloat16))
@@ -76,7 +76,7 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Computes the logits of images.</summary>
     /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
     /// <returns>float32, [B, classes].</returns>
-    /// <exception cref="ShapeException">The model cannot take them; see <see cref="Backbone.CheckInput"/>.</exception>
+    /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
     {
@@ -171,7 +171,7 @@ public sealed unsafe class CompiledModel : IDisposable
         internal long Bytes { get; }
         internal long[] ResultSizes { get; }
 
-        internal Compiled(Backbone model, CompileOptions options, long channels, long height, long width, CancellationToken stop)
+        internal Compiled(Model model, CompileOptions options, long channels, long height, long width, CancellationToken stop)
         {
             using var scope = new Scope();
             using var quiet = Torch.NoGrad();
@@ -295,6 +295,6 @@ public static class Compilation
     /// <exception cref="NotSupportedException">
     /// A model of texts, of another type than float32 or on another device; or the model changes tensors in place.
     /// </exception>
-    public static CompiledModel Compile(this Backbone model, CompileOptions? options = null, CancellationToken stop = default) =>
+    public static CompiledModel Compile(this Model model, CompileOptions? options = null, CancellationToken stop = default) =>
         new(model, options ?? new(), stop);
 }

@@ -2,37 +2,6 @@ using Tessera.Models.Layers;
 
 namespace Tessera.Models;
 
-/// <summary>What a model is given.</summary>
-/// <param name="Inputs">Images [B, C, H, W], or word ids [B, S] for text models.</param>
-/// <param name="Mask">Text: true for real words, [B, S].</param>
-public sealed record ModelInput(Tensor Inputs, Tensor? Mask = null)
-{
-    /// <summary>Training with mixed tokens: the region, in tokens, in which each sample shows its partner of the reversed batch.</summary>
-    public TokenBox? MixBox { get; init; }
-
-    /// <summary>
-    /// Random draws by name that a model would otherwise make itself (Gumbel noise, permutations), so that a step can be replayed.
-    /// </summary>
-    public IReadOnlyDictionary<string, Tensor> Draws { get; init; } = new Dictionary<string, Tensor>();
-}
-
-/// <summary>What a model puts out in training: the logits of its main head, and whatever else it has.</summary>
-/// <param name="Logits">[B, classes], or [B, classes, h, w] where each position has a class.</param>
-public sealed record Outputs(Tensor Logits) : ITensorBag
-{
-    /// <summary>Name of the logits of a distillation token, [B, classes].</summary>
-    public const string Distillation = "distillation";
-
-    /// <summary>Name of the logits of a head that helps in training alone, [B, classes, h, w].</summary>
-    public const string Auxiliary = "auxiliary";
-
-    /// <summary>Further outputs by name: supervision of columns, logits of tokens, masks, decisions which tokens stay.</summary>
-    public IReadOnlyDictionary<string, Tensor> Named { get; init; } = new Dictionary<string, Tensor>();
-
-    /// <inheritdoc/>
-    public IEnumerable<Tensor> Tensors => Named.Values.Prepend(Logits);
-}
-
 /// <summary>A map of features.</summary>
 /// <param name="Map">[B, C, H / stride, W / stride].</param>
 /// <param name="Stride">Pixels of the image per position.</param>
@@ -42,38 +11,8 @@ public sealed record FeatureMap(Tensor Map, int Stride);
 /// A model that classifies, and answers the same questions as every other one: its features, a pyramid of maps, the output
 /// of each block, its attention, another head, another resolution. Distillation, dense tasks and pictures stand on these.
 /// </summary>
-public abstract partial class Backbone : Layer
+public abstract class Backbone : Model
 {
-    /// <summary>Size of the images that it was made for: height and width.</summary>
-    public abstract (int Height, int Width) ImageSize { get; }
-
-    /// <summary>Channels of its images.</summary>
-    public abstract int Channels { get; }
-
-    /// <summary>Shape of one sample: channels, height and width of an image, or the number of words of a text.</summary>
-    public virtual IReadOnlyList<long> InputShape => [Channels, ImageSize.Height, ImageSize.Width];
-
-    /// <summary>Whether a sample is an image, [C, H, W].</summary>
-    public bool TakesImages => InputShape.Count == 3;
-
-    /// <summary>
-    /// Samples that the model can run on, on its device and in its type. They are all the same, and the same in every call, and no
-    /// generator is asked for them. Images are a wave in [-1, 1].
-    /// </summary>
-    /// <param name="batch">Number of samples.</param>
-    /// <returns>[B, C, H, W], or word ids [B, S].</returns>
-    public virtual Tensor ExampleInput(int batch = 1) =>
-        Torch.Scope(() =>
-        {
-            var like = Parameters().First();
-            var count = InputShape.Aggregate(1L, (product, size) => product * size);
-            var sample = (Torch.Arange(count, dtype: DType.Float64) * 0.37).Sin().To(like.DType).To(like.Device);
-            return sample.Reshape([1, .. InputShape]).Expand([batch, .. InputShape]).Contiguous();
-        });
-
-    /// <summary>Number of classes; 0 without a classifier.</summary>
-    public abstract int Classes { get; }
-
     /// <summary>Width of the pooled features that the classifier sees.</summary>
     public abstract int NumFeatures { get; }
 
@@ -94,12 +33,8 @@ public abstract partial class Backbone : Layer
     /// </summary>
     public virtual IReadOnlyList<string> EmbeddingPaths => [];
 
-    /// <summary>
-    /// Lets every block keep only its input for the backward pass and compute the rest again there; see
-    /// <see cref="Module.GradientCheckpointing"/>.
-    /// </summary>
-    /// <exception cref="NotSupportedException">The model's blocks do not turn a tensor into a tensor.</exception>
-    public void SetGradientCheckpointing(bool enable = true)
+    /// <inheritdoc/>
+    public sealed override void SetGradientCheckpointing(bool enable = true)
     {
         var modules = NamedModules().ToDictionary(m => m.Name, m => m.Module);
         if (BlockPaths.FirstOrDefault(path => !modules[path].SupportsGradientCheckpointing) is { } other)
@@ -114,11 +49,6 @@ public abstract partial class Backbone : Layer
     /// The maps of every block of a plain transformer, for networks that use them in another role; empty for other models.
     /// </summary>
     public virtual IReadOnlyList<TransformerWeights> Transformer => [];
-
-    /// <summary>
-    /// Names of parameters that get no weight decay although they have more than one dimension (position tables, tokens).
-    /// </summary>
-    public virtual bool NoWeightDecay(string name) => false;
 
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
     protected abstract Tensor Features(Tensor input);
@@ -136,16 +66,11 @@ public abstract partial class Backbone : Layer
     protected sealed override Tensor Forward(Tensor input) => Taking(input, () => Logits(Features(input)));
 
     /// <summary>All outputs; by default only the logits.</summary>
-    protected virtual Outputs ForwardOutputs(ModelInput input) => new(Logits(Features(input.Inputs)));
-
-    /// <summary>All outputs for training.</summary>
-    /// <param name="input">Images or word ids, and what else the model is given.</param>
-    /// <exception cref="ShapeException">The model cannot take it; see <see cref="CheckInput"/>.</exception>
-    public Outputs Run(ModelInput input) => Torch.Scope(() => Taking(input.Inputs, () => ForwardOutputs(input)));
+    protected override Outputs ForwardOutputs(ModelInput input) => new(Logits(Features(input.Inputs)));
 
     /// <summary>Tokens [B, N, D] or the last map [B, C, H, W], after the final norm.</summary>
     /// <param name="input">Images or word ids.</param>
-    /// <exception cref="ShapeException">The model cannot take it; see <see cref="CheckInput"/>.</exception>
+    /// <exception cref="ShapeException">The model cannot take it; see <see cref="Model.CheckInput"/>.</exception>
     public Tensor ForwardFeatures(Tensor input) => Torch.Scope(() => Taking(input, () => Features(input)));
 
     /// <summary>The logits, [B, classes], from what <see cref="ForwardFeatures"/> gives.</summary>
@@ -234,21 +159,28 @@ public abstract partial class Backbone : Layer
     /// <summary>What <see cref="ForwardFeatureMaps"/> gives.</summary>
     protected abstract IReadOnlyList<FeatureMap> FeatureMaps(Tensor input);
 
-    /// <summary>A fresh classifier for another number of classes; 0 takes it away.</summary>
-    public abstract void ResetClassifier(int classes);
-
-    /// <summary>Takes images of another size from now on: position tables are resampled as the paper does.</summary>
-    /// <exception cref="ShapeException">The model cannot take this size.</exception>
-    public abstract void Resize(int height, int width);
-
     /// <summary>
     /// Fits the weights of a checkpoint to this model before they are loaded: names of other versions, position tables of
     /// another grid. By default they are taken as they are.
     /// </summary>
     public virtual void AdaptStateDict(IDictionary<string, Tensor> state) { }
 
-    /// <summary>Names of the classifier's parameters in the state dict, which a checkpoint of other classes cannot fill.</summary>
-    public abstract IReadOnlyList<string> ClassifierNames { get; }
+    // What a model fills in by itself is what it began with.
+    internal sealed override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state)
+    {
+        var given = state.Keys.ToHashSet(StringComparer.Ordinal);
+        AdaptStateDict(state);
+        var own = StateDict();
+        string[] filled =
+        [
+            .. state
+                .Where(entry => !given.Contains(entry.Key) && ReferenceEquals(own.GetValueOrDefault(entry.Key), entry.Value))
+                .Select(entry => entry.Key),
+        ];
+        return filled.Length == 0
+            ? []
+            : [$"the weights lack {filled[0]}{(filled.Length == 1 ? "" : $" and {filled.Length - 1} more")}, which the model begins anew"];
+    }
 
     /// <summary>
     /// Whether a parameter outside of the blocks works on their result although it is declared before them; those declared

@@ -123,7 +123,33 @@ internal sealed class FeaturePyramid
         return Maps(image, size, fitted);
     }
 
+    /// <summary>Whether there are maps of images of a size.</summary>
+    internal bool Takes(int height, int width)
+    {
+        var key = ((height, width), backbone.ImageSize);
+        if (sizes.ContainsKey(key))
+            return true;
+        using var scope = new Scope();
+        var image = backbone.Parameters().First().NewEmpty([1, backbone.Channels, 1, 1]);
+        if (FirstFit(image, (height, width)) is not { } fitted)
+            return false;
+        sizes[key] = fitted;
+        return true;
+    }
+
     private (int Height, int Width) Fitted(Tensor image, (int Height, int Width) size)
+    {
+        if (FirstFit(image, size) is { } fitted)
+            return fitted;
+        var (height, width) = backbone.ImageSize;
+        throw new ShapeException(
+            $"{backbone.GetType().Name} takes images of up to {height} x {width}, not {size.Height} x {size.Width}: "
+                + "call Resize first, or segment the image in windows of that size"
+        );
+    }
+
+    // The size that covers the image, else the first that nearly does; null where the model takes none.
+    private (int Height, int Width)? FirstFit(Tensor image, (int Height, int Width) size)
     {
         (int Height, int Width)? second = null;
         foreach (var candidate in Candidates(size))
@@ -135,13 +161,7 @@ internal sealed class FeaturePyramid
                     second ??= candidate;
                     break;
             }
-        if (second is { } part)
-            return part;
-        var (height, width) = backbone.ImageSize;
-        throw new ShapeException(
-            $"{backbone.GetType().Name} takes images of up to {height} x {width}, not {size.Height} x {size.Width}: "
-                + "call Resize first, or segment the image in windows of that size"
-        );
+        return second;
     }
 
     private enum Fit

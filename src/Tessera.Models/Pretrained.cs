@@ -27,64 +27,24 @@ public sealed record PretrainedReport(IReadOnlyList<string> ReplacedHead, IReadO
     public IReadOnlyList<string> Notes { get; init; } = [];
 }
 
-/// <summary>
-/// What <see cref="Backbone.Load(string, PretrainedOptions?, CancellationToken)"/>, <see cref="Backbone.Save"/> and those of
-/// <see cref="Segmenter"/> do.
-/// </summary>
+/// <summary>What <see cref="Model.Load(string, PretrainedOptions?, CancellationToken)"/> and <see cref="Model.Save"/> do.</summary>
 internal static class Pretrained
 {
-    // What weights are loaded into.
-    private sealed record Target(
-        Module Model,
-        IReadOnlyList<string> ClassifierNames,
-        Func<OrderedDictionary<string, Tensor>, IReadOnlyList<string>> Adapt
-    )
-    {
-        internal static Target Of(Backbone model) => new(model, model.ClassifierNames, state =>
-            {
-                var given = state.Keys.ToHashSet(StringComparer.Ordinal);
-                model.AdaptStateDict(state);
-                var own = model.StateDict();
-                // What a model fills in by itself is what it began with.
-                string[] filled =
-                [
-                    .. state
-                        .Where(entry => !given.Contains(entry.Key) && ReferenceEquals(own.GetValueOrDefault(entry.Key), entry.Value))
-                        .Select(entry => entry.Key),
-                ];
-                return filled.Length == 0
-                    ? []
-                    :
-                    [
-                        $"the weights lack {filled[0]}{(filled.Length == 1 ? "" : $" and {filled.Length - 1} more")}, which the model begins anew",
-                    ];
-            });
-
-        internal static Target Of(Segmenter model) => new(model, model.ClassifierNames, model.AdaptStateDict);
-    }
-
-    /// <summary>Loads a file or folder into a backbone.</summary>
-    internal static PretrainedReport Load(Backbone model, string path, PretrainedOptions options, CancellationToken stop) =>
-        Load(Target.Of(model), path, options, stop);
-
-    /// <summary>Loads a file into a segmenter: its own, or one of mmsegmentation or of the authors.</summary>
-    internal static PretrainedReport Load(Segmenter model, string path, PretrainedOptions options, CancellationToken stop) =>
-        Load(Target.Of(model), path, options, stop);
-
-    private static PretrainedReport Load(Target target, string path, PretrainedOptions options, CancellationToken stop)
+    /// <summary>Loads a file or folder into a model.</summary>
+    internal static PretrainedReport Load(Model model, string path, PretrainedOptions options, CancellationToken stop)
     {
         using var scope = new Scope();
         using var checkpoint = Checkpoint.Open(path, stop: stop);
         // Arrays of numpy are weights of JAX: the model knows their names.
-        if (checkpoint.Format == CheckpointFormat.NumpyArchive && target.Model is Vit vit)
-            return Load(target, VitNumpy.Convert(checkpoint, vit), options);
+        if (checkpoint.Format == CheckpointFormat.NumpyArchive && model is Vit vit)
+            return Load(model, VitNumpy.Convert(checkpoint, vit), options);
 
         var found = checkpoint.FindStateDict(options.Find);
         var refused = found.Tensors.Where(entry => entry.Value.Refusal is not null).ToArray();
         var state = found.Tensors.Where(entry => entry.Value.Refusal is null).ToTensors(stop);
         try
         {
-            var report = Load(target, state, options);
+            var report = Load(model, state, options);
             return report with
             {
                 Notes = [.. found.Notes, .. refused.Select(entry => $"left out: {entry.Value.Refusal!.Message}"), .. report.Notes],
@@ -101,24 +61,17 @@ internal static class Pretrained
         }
     }
 
-    /// <summary>Loads tensors by name into a backbone.</summary>
-    internal static PretrainedReport Load(Backbone model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
-        Load(Target.Of(model), state, options);
-
-    /// <summary>Loads tensors by name into a segmenter.</summary>
-    internal static PretrainedReport Load(Segmenter model, OrderedDictionary<string, Tensor> state, PretrainedOptions options) =>
-        Load(Target.Of(model), state, options);
-
-    private static PretrainedReport Load(Target target, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
+    /// <summary>Loads tensors by name into a model.</summary>
+    internal static PretrainedReport Load(Model model, OrderedDictionary<string, Tensor> state, PretrainedOptions options)
     {
         using var scope = new Scope();
         List<string> notes = [];
-        var (model, classifier) = (target.Model, target.ClassifierNames);
+        var classifier = model.ClassifierNames;
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
         if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(names, state)) is { } brought)
             notes.Add(brought);
         if (options.ResizePositions)
-            notes.AddRange(target.Adapt(state));
+            notes.AddRange(model.Fit(state));
         var own = model.StateDict();
         string[] head = options.ReplaceHead
             ?

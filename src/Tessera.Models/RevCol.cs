@@ -10,7 +10,7 @@ namespace Tessera.Models;
 /// </summary>
 /// <remarks>
 /// With intermediate supervision a head stands behind every quarter of the columns and a decoder that paints the image again
-/// behind all but the last; <see cref="Backbone.Run"/> gives their outputs as <see cref="Head"/> and <see cref="Image"/>. Factors
+/// behind all but the last; <see cref="Model.Run(ModelInput)"/> gives their outputs as <see cref="Head"/> and <see cref="Image"/>. Factors
 /// nearer to zero than 0.001 are moved there before a forward pass, as the columns could not be reversed otherwise. Names and
 /// order of the weights are the authors'; heads and decoders of training may be missing where a single head is asked for.
 /// </remarks>

@@ -39,15 +39,18 @@ public sealed partial class SegFormer : Segmenter
     /// <inheritdoc/>
     public override int Classes => decodeHead.Classes;
 
-    private protected override IReadOnlyList<string> ClassifierPaths =>
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> ClassifierPaths =>
         decodeHead.HasUnused ? ["decode_head.conv_seg", "decode_head.linear_pred"] : ["decode_head.linear_pred"];
 
-    private protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(maps);
+    /// <inheritdoc/>
+    protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(maps);
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes) => decodeHead.ResetClassifier(classes);
 
-    internal override IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state) =>
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state) =>
         [
             .. Separate(state),
             .. base.AdaptStateDict(state),

@@ -8,16 +8,17 @@ namespace Tessera.Models;
 /// The backbone lies below <c>backbone.</c> in the state dict, as in mmsegmentation. Its classifier is taken away. Backbones with fewer
 /// than four maps, plain transformers among them, get the rest from learned rescaling (<c>backbone.fpn1</c>, ...), as in BEiT.
 /// </remarks>
-public abstract partial class Segmenter : Layer
+public abstract class Segmenter : Model
 {
-    private const string BackboneName = "backbone.";
+    /// <summary>What the names of the backbone begin with in the state dict.</summary>
+    public const string BackbonePrefix = "backbone.";
 
     private readonly Backbone backbone;
     private readonly FeaturePyramid pyramid;
 
     /// <summary>A segmenter over a backbone.</summary>
     /// <param name="backbone">Any model of images; it loses its classifier.</param>
-    private protected Segmenter(Backbone backbone)
+    protected Segmenter(Backbone backbone)
     {
         this.backbone = backbone;
         if (backbone.Classes > 0)
@@ -30,7 +31,7 @@ public abstract partial class Segmenter : Layer
     {
         members.Add("backbone", backbone);
         foreach (var (name, scale) in pyramid.Scales)
-            members.Add(BackboneName + name, scale);
+            members.Add(BackbonePrefix + name, scale);
     }
 
     /// <summary>The encoder.</summary>
@@ -42,17 +43,23 @@ public abstract partial class Segmenter : Layer
     /// <summary>Pixels of the image per position of each of the four maps.</summary>
     public IReadOnlyList<double> MapStrides => pyramid.Strides;
 
-    /// <summary>Number of classes.</summary>
-    public abstract int Classes { get; }
+    /// <summary>Images that the backbone was made for; others are padded or refused as <see cref="Resize"/> says.</summary>
+    public override (int Height, int Width) ImageSize => backbone.ImageSize;
+
+    /// <inheritdoc/>
+    public override int Channels => backbone.Channels;
+
+    private protected override string Expected => $"images [B, {Channels}, H, W]";
 
     /// <summary>Pixels of the image per position of the scores.</summary>
     public virtual double Stride => pyramid.Strides[0];
 
     /// <summary>Paths of the classifiers, of which there may be several, in the state dict.</summary>
-    private protected abstract IReadOnlyList<string> ClassifierPaths { get; }
+    protected abstract IReadOnlyList<string> ClassifierPaths { get; }
 
-    /// <summary>Names of the classifiers' parameters in the state dict, which a checkpoint of other classes cannot fill.</summary>
-    public IReadOnlyList<string> ClassifierNames => [.. ClassifierPaths.SelectMany(path => new[] { $"{path}.weight", $"{path}.bias" })];
+    /// <inheritdoc/>
+    public sealed override IReadOnlyList<string> ClassifierNames =>
+        [.. ClassifierPaths.SelectMany(path => new[] { $"{path}.weight", $"{path}.bias" })];
 
     /// <summary>The four maps of images, [B, C_i, H / s_i, W / s_i] from fine to coarse.</summary>
     /// <param name="images">[B, C, H, W].</param>
@@ -68,32 +75,39 @@ public abstract partial class Segmenter : Layer
     /// <param name="image">Height and width of the images.</param>
     public Tensor ForwardHead(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => Torch.Scope(() => Decode(maps, image));
 
-    /// <summary>All outputs for training: the scores and, in training, those of an auxiliary head if there is one.</summary>
-    /// <param name="images">[B, C, H, W].</param>
-    public Outputs Run(Tensor images)
+    /// <summary>The scores and, in training, those of an auxiliary head if there is one.</summary>
+    protected override Outputs ForwardOutputs(ModelInput input)
     {
-        using var scope = new Scope();
+        var images = input.Inputs;
         var maps = pyramid.Maps(images);
         var outputs = new Outputs(Decode(maps, (images.Size(2), images.Size(3))));
-        if (Training && DecodeAuxiliary(maps) is { } auxiliary)
-            outputs = outputs with { Named = new Dictionary<string, Tensor> { [Outputs.Auxiliary] = auxiliary } };
-        return scope.Return(outputs);
+        return Training && DecodeAuxiliary(maps) is { } auxiliary
+            ? outputs with
+            {
+                Named = new Dictionary<string, Tensor> { [Outputs.Auxiliary] = auxiliary },
+            }
+            : outputs;
     }
 
     /// <summary>Scores of the classes, [B, C, H, W] to [B, classes, h, w].</summary>
-    protected override Tensor Forward(Tensor input) => Decode(pyramid.Maps(input), (input.Size(2), input.Size(3)));
+    protected override Tensor Forward(Tensor input)
+    {
+        CheckInput(input);
+        return Decode(pyramid.Maps(input), (input.Size(2), input.Size(3)));
+    }
 
     /// <summary>The head.</summary>
     /// <param name="maps">Four maps from fine to coarse.</param>
     /// <param name="image">Height and width of the images.</param>
-    private protected abstract Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image);
+    protected abstract Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image);
 
     /// <summary>The auxiliary head; null without one.</summary>
-    private protected virtual Tensor? DecodeAuxiliary(IReadOnlyList<Tensor> maps) => null;
+    protected virtual Tensor? DecodeAuxiliary(IReadOnlyList<Tensor> maps) => null;
 
-    /// <summary>Fresh classifiers for another number of classes.</summary>
-    /// <param name="classes">At least 1.</param>
-    public abstract void ResetClassifier(int classes);
+    /// <summary>Whether the backbone takes images of a size as they are, or padded.</summary>
+    /// <param name="height">Height of the images.</param>
+    /// <param name="width">Width of the images.</param>
+    public bool Takes(int height, int width) => pyramid.Takes(height, width);
 
     /// <summary>
     /// Brings a backbone that is tied to a size of images, by positions or windows, to another one. Smaller images are padded to it.
@@ -101,12 +115,16 @@ public abstract partial class Segmenter : Layer
     /// <param name="height">Height of the images.</param>
     /// <param name="width">Width of the images.</param>
     /// <exception cref="ShapeException">The backbone cannot take this size.</exception>
-    public void Resize(int height, int width) => backbone.Resize(height, width);
+    public override void Resize(int height, int width) => backbone.Resize(height, width);
 
-    /// <summary>Whether a parameter gets no weight decay although it has more than one dimension.</summary>
-    /// <param name="name">Its name in the state dict.</param>
-    public bool NoWeightDecay(string name) =>
-        name.StartsWith(BackboneName, StringComparison.Ordinal) && backbone.NoWeightDecay(name[BackboneName.Length..]);
+    /// <inheritdoc/>
+    public override void SetGradientCheckpointing(bool enable = true) => backbone.SetGradientCheckpointing(enable);
+
+    /// <inheritdoc/>
+    public override bool NoWeightDecay(string name) =>
+        name.StartsWith(BackbonePrefix, StringComparison.Ordinal) && backbone.NoWeightDecay(name[BackbonePrefix.Length..]);
+
+    internal sealed override IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state) => AdaptStateDict(state);
 
     /// <summary>
     /// Fits the weights of a checkpoint to this model before they are loaded: the backbone's own versions, the rescaling of
@@ -114,23 +132,23 @@ public abstract partial class Segmenter : Layer
     /// </summary>
     /// <param name="state">The tensors by name; changed in place.</param>
     /// <returns>A sentence for everything that was left out.</returns>
-    internal virtual IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state)
+    protected virtual IReadOnlyList<string> AdaptStateDict(OrderedDictionary<string, Tensor> state)
     {
         var own = StateDict();
         Rescaling(state);
         OrderedDictionary<string, Tensor> inner = new(
             state
                 .Where(entry =>
-                    entry.Key.StartsWith(BackboneName, StringComparison.Ordinal)
-                    && !pyramid.Scales.Any(scale => entry.Key.StartsWith($"{BackboneName}{scale.Name}.", StringComparison.Ordinal))
+                    entry.Key.StartsWith(BackbonePrefix, StringComparison.Ordinal)
+                    && !pyramid.Scales.Any(scale => entry.Key.StartsWith($"{BackbonePrefix}{scale.Name}.", StringComparison.Ordinal))
                 )
-                .Select(entry => KeyValuePair.Create(entry.Key[BackboneName.Length..], entry.Value))
+                .Select(entry => KeyValuePair.Create(entry.Key[BackbonePrefix.Length..], entry.Value))
         );
         foreach (var name in inner.Keys)
-            state.Remove(BackboneName + name);
+            state.Remove(BackbonePrefix + name);
         backbone.AdaptStateDict(inner);
         foreach (var (name, value) in inner)
-            state[BackboneName + name] = value;
+            state[BackbonePrefix + name] = value;
         // The maps of blocks lie before the final norm, which published files then lack.
         if (pyramid.IsOfBlocks)
             foreach (var (name, value) in own)
@@ -151,7 +169,7 @@ public abstract partial class Segmenter : Layer
     }
 
     /// <summary>Leaves out what a checkpoint holds below a prefix and the model does not.</summary>
-    private protected static IReadOnlyList<string> LeaveOut(
+    protected static IReadOnlyList<string> LeaveOut(
         OrderedDictionary<string, Tensor> state,
         IReadOnlyDictionary<string, Tensor> own,
         string prefix,
@@ -168,10 +186,8 @@ public abstract partial class Segmenter : Layer
 }
 
 /// <summary>Sizes and options of a segmentation head, from which it is built over any backbone.</summary>
-public abstract record SegmenterOptions
+public abstract record SegmenterOptions : HeadOptions
 {
-    /// <summary>A segmenter with a fresh head.</summary>
-    /// <param name="backbone">Any model of images; it loses its classifier.</param>
-    /// <param name="classes">Number of classes, at least 1.</param>
-    public abstract Segmenter Create(Backbone backbone, int classes);
+    /// <inheritdoc/>
+    public abstract override Segmenter Create(Backbone backbone, int classes);
 }

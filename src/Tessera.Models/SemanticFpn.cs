@@ -37,10 +37,11 @@ public sealed partial class SemanticFpn : Segmenter
     /// <inheritdoc/>
     public override int Classes => decodeHead.Classes;
 
-    private protected override IReadOnlyList<string> ClassifierPaths => ["decode_head.conv_seg"];
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> ClassifierPaths => ["decode_head.conv_seg"];
 
-    private protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) =>
-        decodeHead.Call(neck.Call(maps));
+    /// <inheritdoc/>
+    protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(neck.Call(maps));
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes) => decodeHead.ResetClassifier(classes);

@@ -46,12 +46,15 @@ public sealed partial class UPerNet : Segmenter
     /// <inheritdoc/>
     public override int Classes => decodeHead.Classes;
 
-    private protected override IReadOnlyList<string> ClassifierPaths =>
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> ClassifierPaths =>
         auxiliaryHead is null ? ["decode_head.conv_seg"] : ["decode_head.conv_seg", "auxiliary_head.conv_seg"];
 
-    private protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(maps);
+    /// <inheritdoc/>
+    protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => decodeHead.Call(maps);
 
-    private protected override Tensor? DecodeAuxiliary(IReadOnlyList<Tensor> maps) => auxiliaryHead?.Call(maps[AuxiliaryLevel]);
+    /// <inheritdoc/>
+    protected override Tensor? DecodeAuxiliary(IReadOnlyList<Tensor> maps) => auxiliaryHead?.Call(maps[AuxiliaryLevel]);
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes)

@@ -68,7 +68,8 @@ public sealed partial class VtFpn : Segmenter
     /// <summary>One: the scores have the size of the image.</summary>
     public override double Stride => 1;
 
-    private protected override IReadOnlyList<string> ClassifierPaths => ["head.predictor"];
+    /// <inheritdoc/>
+    protected override IReadOnlyList<string> ClassifierPaths => ["head.predictor"];
 
     /// <inheritdoc/>
     public override void ResetClassifier(int classes) => head.ResetClassifier(classes);
@@ -85,7 +86,8 @@ public sealed partial class VtFpn : Segmenter
     /// The pyramid and the head. Records <c>tokens</c> (all levels from fine to coarse, after the transformer) and <c>p0</c> to
     /// <c>p3</c>, the levels with tokens written back.
     /// </summary>
-    private protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image)
+    /// <inheritdoc/>
+    protected override Tensor Decode(IReadOnlyList<Tensor> maps, (long Height, long Width) image)
     {
         Tensor[] levels = [.. maps.Select((map, i) => lateral[i].Call(map))];
         Tensor[] pixels = [.. levels.Select(level => level.ToTokens())];

@@ -51,6 +51,13 @@ public abstract class Objective(Module model) : Module
     public virtual bool MeanOverSamples => true;
 
     /// <summary>
+    /// What the loss of a batch is a mean over, where that is not its samples: labelled pixels, for instance. The batches of a step, and
+    /// those of several processes, count in proportion to it, and one with 0 counts nothing. Null counts samples.
+    /// </summary>
+    /// <param name="batch">The batch.</param>
+    public virtual double? WeightOf(Batch batch) => null;
+
+    /// <summary>
     /// Forward passes of the model that a step of a sample costs, a backward pass counting as two; null where the cost depends on more than
     /// the model, as with teachers, masks or several views.
     /// </summary>

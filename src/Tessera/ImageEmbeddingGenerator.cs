@@ -14,7 +14,12 @@ public sealed class ImageEmbeddingGenerator(Predictor predictor)
     : IEmbeddingGenerator<Image, Embedding<float>>,
         IEmbeddingGenerator<DataContent, Embedding<float>>
 {
-    private readonly EmbeddingGeneratorMetadata metadata = new("tessera", null, predictor.Bundle.Content.Model, predictor.EmbeddingSize);
+    private readonly EmbeddingGeneratorMetadata metadata = new(
+        "tessera",
+        null,
+        predictor.Bundle.Content.Model.Title,
+        predictor.EmbeddingSize
+    );
 
     /// <summary>The embeddings of images, in their order.</summary>
     /// <param name="values">The images. They are asked for as their turn comes, so that not all need be in memory at once.</param>

@@ -43,7 +43,7 @@ internal sealed class LoadedModel : IDisposable
         var clock = Stopwatch.StartNew();
         var bundle = given ?? Load(options);
         var model = bundle.Model;
-        name ??= bundle.Content.Model;
+        name ??= bundle.Content.Model.Title;
         if (!model.TakesImages)
             throw new RunException($"{name} takes texts: a predictor is for models of images; ModelBundle.Predict takes texts");
         if (model.Training)
@@ -52,7 +52,7 @@ internal sealed class LoadedModel : IDisposable
             Log.Loaded(
                 logger,
                 name,
-                bundle.Content.Model,
+                bundle.Content.Model.Title,
                 model.ParameterCount,
                 bundle.Source,
                 clock.ElapsedMilliseconds,
@@ -66,7 +66,7 @@ internal sealed class LoadedModel : IDisposable
         return loaded;
     }
 
-    private static Device DeviceOf(Backbone model) => model.Parameters().First().Device;
+    private static Device DeviceOf(Model model) => model.Parameters().First().Device;
 
     private static ModelBundle Load(PredictorOptions options)
     {
@@ -82,7 +82,7 @@ internal sealed class LoadedModel : IDisposable
         );
     }
 
-    private static CompiledModel? Compile(PredictorOptions options, Backbone model, ILogger logger, string name)
+    private static CompiledModel? Compile(PredictorOptions options, Model model, ILogger logger, string name)
     {
         if (options.Compiled == false || (options.Compiled is null && DeviceOf(model).Type != DeviceType.Cpu))
             return null;
@@ -128,7 +128,7 @@ internal sealed class LoadedModel : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = sample.Read().Inputs.To(DeviceOf(Bundle.Model));
-        var features = Uncompiled(() => Bundle.Model.ForwardHead(Bundle.Model.ForwardFeatures(image), preLogits: true));
+        var features = Uncompiled(() => Bundle.Backbone.ForwardHead(Bundle.Backbone.ForwardFeatures(image), preLogits: true));
         return features.To(DType.Float32).ToArray<float>();
     }
 

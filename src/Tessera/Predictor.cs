@@ -65,7 +65,7 @@ public sealed class Predictor : IDisposable
     {
         (limits, this.logger) = ((options.Top, options.QueueLimit), logger ?? NullLogger.Instance);
         loaded = LoadedModel.Load(options, bundle, this.logger, name);
-        Name = name ?? Bundle.Content.Model;
+        Name = name ?? Bundle.Content.Model.Title;
         metrics = new(Name, meters);
         queue = new($"Tessera {Name}", loaded.Concurrency, options.QueueLimit);
     }
@@ -83,7 +83,7 @@ public sealed class Predictor : IDisposable
     public bool IsCompiled => loaded.IsCompiled;
 
     /// <summary>Values of an embedding.</summary>
-    public int EmbeddingSize => Bundle.Model.NumFeatures;
+    public int EmbeddingSize => Bundle.Backbone.NumFeatures;
 
     /// <summary>Classifies an image and waits for the answer.</summary>
     /// <inheritdoc cref="PredictAsync"/>

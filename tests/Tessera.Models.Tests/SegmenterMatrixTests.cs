@@ -44,7 +44,7 @@ public class SegmenterMatrixTests : LiveTensors
         // Smaller than its own size, which some models are tied to.
         var (height, width) = (backbone.ImageSize.Height - 3, backbone.ImageSize.Width - 5);
         var images = Torch.Randn([2, backbone.Channels, height, width]);
-        var outputs = model.Run(images);
+        var outputs = model.Run(new(images));
         Assert.Equal(new Shape(2, Classes), outputs.Logits.Shape.ToArray()[..2]);
         // The scores cover the image, and nothing beyond the position at its edge. PiT's patches stay within theirs.
         if (backbone is not Pit)

@@ -31,7 +31,7 @@ public class SegmenterTests : LiveTensors
         var images = Torch.Randn([2, 3, 39, 53]);
         Assert.Equal(size, model.Call(images).Shape);
         Near.Identical(model.Call(images), model.ForwardHead(model.ForwardMaps(images), (39, 53)));
-        Near.Identical(model.Call(images), model.Run(images).Logits);
+        Near.Identical(model.Call(images), model.Run(new(images)).Logits);
     }
 
     [Fact]
@@ -40,9 +40,9 @@ public class SegmenterTests : LiveTensors
         using var scope = Torch.Scope();
         var model = SmallHeads.All["upernet"].Create(Encoder(), Classes);
         var images = Torch.Randn([2, 3, 64, 96]);
-        Assert.Equal(new Shape(2, Classes, 4, 6), model.Run(images).Named[Outputs.Auxiliary].Shape);
+        Assert.Equal(new Shape(2, Classes, 4, 6), model.Run(new(images)).Named[Outputs.Auxiliary].Shape);
         model.Eval();
-        Assert.Empty(model.Run(images).Named);
+        Assert.Empty(model.Run(new(images)).Named);
         Assert.DoesNotContain(new UPerNetOptions(8, AuxiliaryChannels: 0).Create(Encoder(), Classes).StateDict().Keys, key =>
             key.StartsWith("auxiliary_head", StringComparison.Ordinal)
         );
@@ -66,7 +66,7 @@ public class SegmenterTests : LiveTensors
         using var scope = Torch.Scope();
         var (before, model) = (SmallHeads.All[name].Create(Encoder(), Classes), SmallHeads.All[name].Create(Encoder(), Classes));
         model.ResetClassifier(5);
-        Assert.Equal((5, 5L), (model.Classes, model.Run(Torch.Randn([2, 3, 32, 32])).Logits.Size(1)));
+        Assert.Equal((5, 5L), (model.Classes, model.Run(new(Torch.Randn([2, 3, 32, 32]))).Logits.Size(1)));
         Assert.All(model.ClassifierNames, classifier => Assert.Equal(5, model.StateDict()[classifier].Size(0)));
         using var folder = new TempFolder();
         Checkpoint.SaveSafetensors(folder["a.safetensors"], before.StateDict().ToCheckpoint());

@@ -16,7 +16,7 @@ public sealed record SidesTask(string Unit = "side") : ImageTask
 
     public override Type TargetsType => typeof(ClassTargets);
 
-    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+    public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
         new SidesEvaluator(predict ?? (images => model.Call(images)));
 
     public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) =>

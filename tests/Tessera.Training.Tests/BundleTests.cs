@@ -19,13 +19,15 @@ public sealed class BundleTests : IDisposable
 
     private static BundleContent Content =>
         new(
-            Name,
-            new()
-            {
-                Classes = 3,
-                Channels = 3,
-                ImageSize = (32, 32),
-            },
+            new(
+                Name,
+                new()
+                {
+                    Classes = 3,
+                    Channels = 3,
+                    ImageSize = (32, 32),
+                }
+            ),
             new ClassificationTask(7),
             new ImageFacts(["a", "b", "c"], 3, 32, null, [0.5f, 0.25f, 0.125f], [1, 2, 3]),
             new([new Squash(32)], 0.9),
@@ -37,7 +39,7 @@ public sealed class BundleTests : IDisposable
     {
         using var scope = new Scope();
         using var skip = Nn.Init.Skip();
-        var state = Content.Task.CreateModel(Name, Content.Options).StateDict();
+        var state = Content.Task.CreateModel(Content.Model).StateDict();
         var files = new OrderedDictionary<string, IReadOnlyDictionary<string, Tensor>> { ["model"] = Filled(step) };
         if (ema)
             files["ema"] = Filled(-step);
@@ -103,7 +105,7 @@ public sealed class BundleTests : IDisposable
         Save(3);
         Write();
         var (found, weights) = new BundleFolder(Run.BundlePath).Read();
-        Assert.Equal((Name, Content.Options, Content.Task), (found.Model, found.Options, found.Task));
+        Assert.Equal((Content.Model, Content.Task), (found.Model, found.Task));
         Assert.Equivalent(Content.Facts, found.Facts, strict: true);
         Assert.Equal((Content.Preprocessing.CropRatio, Content.Precision), (found.Preprocessing.CropRatio, found.Precision));
         Assert.Equal(Content.Preprocessing.Given!, found.Preprocessing.Given!);

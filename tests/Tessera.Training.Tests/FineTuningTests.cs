@@ -30,8 +30,7 @@ public sealed class FineTuningTests
             files["ema"] = model.StateDict().ToDictionary(e => e.Key, e => e.Value + 1);
         run.Checkpoints.Save(new(3, 3, false, 0, 0, StepMetrics.Empty, null), files);
         var content = new BundleContent(
-            Name,
-            recipe.Model.Options(facts.ModelDefaults),
+            new(Name, recipe.Model.Options(facts.ModelDefaults)),
             new ClassificationTask(),
             facts,
             recipe.EvaluationTransforms,
@@ -41,7 +40,7 @@ public sealed class FineTuningTests
         return folder;
     }
 
-    private static Backbone Begin(string weights, ImageFacts facts, ModelRecipe? recipe = null)
+    private static Model Begin(string weights, ImageFacts facts, ModelRecipe? recipe = null)
     {
         Torch.Seed(2);
         return new InitialWeights((recipe ?? new(Name)) with { Weights = weights }, new ClassificationTask(), facts).Create();

@@ -69,7 +69,7 @@ public sealed class NeedTests
 
         public override bool IsDefaultFor(Dataset data) => false;
 
-        public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+        public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
             throw new NotSupportedException();
 
         public override Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most) => throw new NotSupportedException();

@@ -38,7 +38,7 @@ public sealed class PreparationTests : IDisposable
     {
         var variant = Registry.Get(Name) with { Preprocessing = preprocessing };
         var task = new ClassificationTask();
-        var model = task.CreateModel(Name, new());
+        var model = task.CreateModel(new(Name, new()));
         var facts = task.FactsOfWeights(variant, model, ["a", "b"]);
         var pipeline = task.EvaluationPipeline(model, facts, EvaluationTransforms.Of(variant));
         return task.Read([file], facts, pipeline).Single().Read().Inputs.ToArray<float>();
@@ -113,12 +113,12 @@ public sealed class PreparationTests : IDisposable
     public void A_predicted_image_is_prepared_as_a_measured_one(int? height, int? width)
     {
         var task = new ClassificationTask();
-        var model = task.CreateModel(Name, new());
+        var model = task.CreateModel(new(Name, new()));
         var facts = new ImageFacts(["a", "b"], 3, height, width, [0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]);
         var given = new EvaluationTransforms(null);
         var measured = new FileImages("images", "test", ["a", "b"], [file], [0], facts.Normalization);
         var ofEvaluation = task.EvaluationPipeline(model, facts, given, task.FactsOf(measured));
-        var ofPrediction = new ModelBundle(model, new(Name, new(), task, facts, given, Precision.Fp32), "weights").Read([file]);
+        var ofPrediction = new ModelBundle(model, new(new(Name, new()), task, facts, given, Precision.Fp32), "weights").Read([file]);
         Assert.Equal(
             new Loader(measured, ofEvaluation, new(1) { Workers = 0 }).Epoch(0).Single().Inputs.ToArray<float>(),
             ofPrediction.Single().Read().Inputs.ToArray<float>()
@@ -129,9 +129,9 @@ public sealed class PreparationTests : IDisposable
     public void Each_part_can_be_changed_and_the_line_says_what_is_done()
     {
         var task = new ClassificationTask();
-        var model = task.CreateModel(Name, new());
+        var model = task.CreateModel(new(Name, new()));
         var facts = new ImageFacts(["a", "b"], 3, 32, 32, [0.1f, 0.2f, 0.3f], [0.5f, 0.6f, 0.7f]);
-        var content = new BundleContent(Name, new(), task, facts, new([new CenterCrop(32)]), Precision.Fp32);
+        var content = new BundleContent(new(Name, new()), task, facts, new([new CenterCrop(32)]), Precision.Fp32);
         var bundle = new ModelBundle(model, content, "weights");
         string Line(PreparationChanges changes) => Preparation.Of(bundle.With(changes).PipelineFor()).ToString();
         Assert.Equal("center_crop (size 32); mean 0.1, 0.2, 0.3; deviation 0.5, 0.6, 0.7", Line(new()));

@@ -93,7 +93,7 @@ internal static class ExplainCommand
         }
         var page = Path.Combine(folder, PageName);
         if (explanations.Count > 0)
-            AtomicFile.Write(page, System.Text.Encoding.UTF8.GetBytes(ExplainPage.Render(bundle.Content.Model, explanations)));
+            AtomicFile.Write(page, System.Text.Encoding.UTF8.GetBytes(ExplainPage.Render(bundle.Content.Model.Title, explanations)));
         Show(terminal, results, page);
         return code;
     }

@@ -105,7 +105,7 @@ internal static class InspectCommand
         // A bundle says which model it is.
         if (weights.Content is { } content)
             using (Nn.Init.Skip())
-                return [ModelFits.Of(content.Model, content.Task.CreateModel(content.Model, content.Options), shapes)];
+                return [ModelFits.Of(content.Model.Title, content.Task.CreateModel(content.Model), shapes)];
         return ModelFits.Find(shapes);
     }
 }

@@ -71,7 +71,7 @@ internal static class TokenLabelsCommand
             using var interruption = new Interruption(() => { });
             var started = Stopwatch.GetTimestamp();
             var unreadable = TokenLabelStore.Make(
-                bundle.Model,
+                bundle.Backbone,
                 data,
                 folder,
                 top,

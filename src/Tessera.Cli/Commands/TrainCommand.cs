@@ -259,7 +259,7 @@ internal static class TrainCommand
         if (terminal.Quiet)
             return;
         var recipe = experiment.Recipe;
-        terminal.Heading($"{recipe.Model.Name} on {recipe.Data.Name}");
+        terminal.Heading($"{recipe.Model.Title} on {recipe.Data.Name}");
         var samples = experiment.Task.SampleNoun;
         terminal.Note(
             $"{Figures.Large(cost.Parameters)} parameters, {Figures.Large(cost.Macs)} MACs per sample of {string.Join("x", cost.Input)}; "
@@ -280,7 +280,7 @@ internal static class TrainCommand
     private static void Show(Outcome outcome, Terminal terminal)
     {
         var (experiment, result) = (outcome.Experiment, outcome.Result);
-        var table = MetricsTable.Create($"{experiment.Recipe.Model.Name} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
+        var table = MetricsTable.Create($"{experiment.Recipe.Model.Title} on {experiment.Recipe.Data.Name}", result.LastEma is not null);
         if (result.Last is { } last)
             MetricsTable.AddTo(table, last, experiment.Task.SampleNoun, result.LastEma);
         Add("time", Figures.Time(outcome.Time));
@@ -313,7 +313,7 @@ internal static class TrainCommand
                     Report = File.Exists(experiment.Run.ReportPath) ? experiment.Run.ReportPath : null,
                     Bundle = experiment.Run.BundlePath,
                     Task = experiment.Task.Name,
-                    Model = recipe.Model.Name,
+                    Model = recipe.Model.Title,
                     Data = recipe.Data.Name,
                     result.Steps,
                     TotalSteps = experiment.Trainer.TotalSteps,

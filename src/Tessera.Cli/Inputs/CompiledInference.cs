@@ -13,7 +13,7 @@ internal static class CompiledInference
         new("--eager") { Description = "Run the model operator by operator instead of compiling it for the CPU." };
 
     /// <summary>Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, or in float16.</summary>
-    internal static CompiledModel? Of(Backbone model, Precision precision, Terminal terminal)
+    internal static CompiledModel? Of(Model model, Precision precision, Terminal terminal)
     {
         if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || !model.TakesImages)
             return null;

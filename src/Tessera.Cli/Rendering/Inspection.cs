@@ -1,4 +1,5 @@
 using Tessera.Checkpoints;
+using Tessera.Models;
 using Tessera.Models.Fitting;
 using Tessera.Training.Bundles;
 
@@ -60,8 +61,9 @@ internal sealed record Inspection(
             Bundle = Weights.Content is { } content
                 ? new
                 {
-                    content.Model,
-                    content.Options,
+                    Model = content.Model.Name,
+                    content.Model.Options,
+                    Head = content.Model.Head is { } head ? Heads.NameOf(head) : null,
                     Task = content.Task.Name,
                     content.Facts.Classes,
                     content.Precision,

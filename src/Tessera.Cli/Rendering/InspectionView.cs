@@ -43,7 +43,7 @@ internal static class InspectionView
         yield return ("format", $"{Inspection.Name(file.Format)}, {Figures.Bytes(file.FileLength)}");
         if (inspection.Weights.Content is { } content)
         {
-            yield return ("model", $"{content.Model}, {Options(content)}");
+            yield return ("model", $"{content.Model.Title}, {Options(content)}");
             yield return ("task", content.Task.Name + (content.TrainedClassifier ? "" : "; its classifier was never trained"));
             yield return ("precision", content.Precision.ToString().ToLowerInvariant());
         }
@@ -67,7 +67,7 @@ internal static class InspectionView
 
     private static string Options(BundleContent content)
     {
-        var options = content.Options;
+        var options = content.Model.Options;
         return string.Join(
             ", ",
             (string[])

@@ -47,7 +47,7 @@ public static class ModelFits
     /// <param name="name">Name of the model.</param>
     /// <param name="model">The model.</param>
     /// <param name="weights">Names and shapes.</param>
-    public static ModelFit Of(string name, Backbone model, WeightShapes weights)
+    public static ModelFit Of(string name, Model model, WeightShapes weights)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -95,12 +95,12 @@ public static class ModelFits
     }
 
     // A model refuses tables that are no grid: the weights are another's, which their names and shapes tell.
-    private static void Adapt(Backbone model, OrderedDictionary<string, Tensor> state)
+    private static void Adapt(Model model, OrderedDictionary<string, Tensor> state)
     {
         KeyValuePair<string, Tensor>[] given = [.. state];
         try
         {
-            model.AdaptStateDict(state);
+            model.Fit(state);
         }
         catch (TorchException)
         {
@@ -114,7 +114,7 @@ public static class ModelFits
     /// The number of classes where it is all that is wrong with the classifier, whose names the report then no longer holds; null otherwise.
     /// </summary>
     private static int? Classes(
-        Backbone model,
+        Model model,
         OrderedDictionary<string, Tensor> state,
         IReadOnlyDictionary<string, Tensor> own,
         ref StateDictReport report
@@ -146,7 +146,7 @@ public static class ModelFits
         given.Count == own.Count && given.Count > 0 && given[0] != own[0] && given.Skip(1).SequenceEqual(own.Skip(1));
 
     /// <summary>The channels of images of the weights, as the one convolution whose inputs differ tells them.</summary>
-    private static int? Channels(Backbone model, StateDictReport report) =>
+    private static int? Channels(Model model, StateDictReport report) =>
         report.Mismatched is [var (_, own, given)] && own.Count == 4 && given.Count == 4 && own[1] == model.Channels && given[1] != own[1]
             ? (int)given[1]
             : null;

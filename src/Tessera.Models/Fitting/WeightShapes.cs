@@ -52,7 +52,7 @@ public sealed class WeightShapes
     public int Count => given.Count;
 
     /// <summary>Tensors without memory under a model's names, as far as the names can be brought to it; they belong to the scope.</summary>
-    internal OrderedDictionary<string, Tensor> For(Backbone model, IReadOnlySet<string> names)
+    internal OrderedDictionary<string, Tensor> For(Model model, IReadOnlySet<string> names)
     {
         if (fromNumpy && model is Vit vit)
         {

@@ -21,7 +21,7 @@ public sealed record ModelCost(long Parameters, long Macs, long AttentionMacs, l
     }
 
     /// <summary>Counts a model at its current size. It runs once in evaluation, and returns to training if it was there.</summary>
-    public static ModelCost Count(Backbone model)
+    public static ModelCost Count(Model model)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();

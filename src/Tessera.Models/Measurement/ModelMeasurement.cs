@@ -67,7 +67,7 @@ public sealed record ModelMeasurement(
         );
     }
 
-    private static double Rate(Backbone model, int batch, MeasurementOptions options, Device device, CancellationToken stop)
+    private static double Rate(Model model, int batch, MeasurementOptions options, Device device, CancellationToken stop)
     {
         var input = model.ExampleInput(batch);
         var started = Stopwatch.GetTimestamp();

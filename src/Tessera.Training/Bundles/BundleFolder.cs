@@ -12,16 +12,14 @@ using Tessera.Training.Tasks;
 namespace Tessera.Training.Bundles;
 
 /// <summary>What a bundle says of its model, beside the weights.</summary>
-/// <param name="Model">Name in the registry.</param>
-/// <param name="Options">What the model was built with.</param>
+/// <param name="Model">What the model is built from.</param>
 /// <param name="Task">What it is for.</param>
 /// <param name="Facts">What it knows of its data: classes, sizes, normalisation.</param>
 /// <param name="Preprocessing">What happens to samples before the model.</param>
 /// <param name="Precision">Type of products that it was trained in.</param>
 /// <param name="TrainedClassifier">Whether its classifier was trained; false after pre-training without one.</param>
 public sealed record BundleContent(
-    string Model,
-    ModelOptions Options,
+    ModelSpec Model,
     TaskKind Task,
     DataFacts Facts,
     EvaluationTransforms Preprocessing,
@@ -213,7 +211,17 @@ internal sealed class BundleFolder(string folder)
                 Untrained => false,
                 var other => throw new JsonException($"classifier must be {Trained} or {Untrained}, not {other ?? "missing"}"),
             };
-            return (new(model.Name, model.Options, task, facts, new(transforms, crop, interpolation), precision, trained), weights);
+            return (
+                new(
+                    new(model.Name, model.Options, model.HeadOptions(JsonPath)),
+                    task,
+                    facts,
+                    new(transforms, crop, interpolation),
+                    precision,
+                    trained
+                ),
+                weights
+            );
         }
         // The last is what facts throw that check themselves.
         catch (Exception error)
@@ -259,16 +267,30 @@ internal sealed class BundleFolder(string folder)
     }
 
     // What a model is built with; null takes the variant's own.
-    private sealed record ModelEntry(string Name, int? Classes, int? Channels, IReadOnlyList<int>? ImageSize, int? Vocabulary)
+    private sealed record ModelEntry(
+        string Name,
+        int? Classes,
+        int? Channels,
+        IReadOnlyList<int>? ImageSize,
+        int? Vocabulary,
+        // Of a model with a head for another task; bundles of classifiers do not have the field.
+        [property: JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)] JsonNode? Head = null
+    )
     {
         internal static ModelEntry Of(BundleContent content) =>
             new(
-                content.Model,
-                content.Options.Classes,
-                content.Options.Channels,
-                content.Options.ImageSize is var (height, width) ? [height, width] : null,
-                content.Options.Vocabulary
+                content.Model.Name,
+                content.Model.Options.Classes,
+                content.Model.Options.Channels,
+                content.Model.Options.ImageSize is var (height, width) ? [height, width] : null,
+                content.Model.Options.Vocabulary,
+                RecipeJson.Write(content.Model.Head)
             );
+
+        internal HeadOptions? HeadOptions(string path) =>
+            Head is null
+                ? null
+                : RecipeException.Reading(() => RecipeBinder.Bind<HeadOptions>(RecipeJson.Read(Head, $"{path}: model.head")));
 
         internal ModelOptions Options =>
             new()

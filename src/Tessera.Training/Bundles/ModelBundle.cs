@@ -13,13 +13,19 @@ namespace Tessera.Training.Bundles;
 /// <param name="Model">In evaluation mode.</param>
 /// <param name="Content">What is said of it.</param>
 /// <param name="Source">File that its weights are from.</param>
-public sealed record ModelBundle(Backbone Model, BundleContent Content, string Source)
+public sealed record ModelBundle(Model Model, BundleContent Content, string Source)
 {
     /// <summary>A sentence for every choice that was made with the weights without having been asked for.</summary>
     public IReadOnlyList<string> Notes { get; init; } = [];
 
     /// <summary>What it is for.</summary>
     public TaskKind Task => Content.Task;
+
+    /// <summary>The model as a backbone, of which features can be asked.</summary>
+    /// <exception cref="RunException">It is a head for another task over one.</exception>
+    public Backbone Backbone =>
+        Model as Backbone
+        ?? throw new RunException($"{Source}: {Content.Model.Title} is no backbone with a classifier, which is needed here");
 
     /// <summary>What it knows of its data.</summary>
     public DataFacts Facts => Content.Facts;
@@ -38,11 +44,11 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         var bundle = BundleFolder.Find(folder);
         var (content, weights) = bundle.Read();
         var path = bundle.WeightsPath(weights, best, ema);
-        Backbone model;
+        Model model;
         try
         {
             using (Nn.Init.Skip())
-                model = content.Task.CreateModel(content.Model, content.Options);
+                model = content.Task.CreateModel(content.Model);
         }
         catch (UnknownModelException error)
         {
@@ -79,12 +85,12 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
         task ??= TaskKind.DefaultFor(variant);
         var options = (data?.ModelDefaults ?? new()) with { Classes = classes?.Count };
         // With initial values: a model may fill in what the weights lack.
-        var model = task.CreateModel(variant.Name, options);
+        var model = task.CreateModel(new(variant.Name, options));
         var loaded = model.Load(weights.File, new() { Find = weights.Find });
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, classes ?? ClassNames(variant, model.Classes), data);
-        var content = new BundleContent(variant.Name, options, task, facts, EvaluationTransforms.Of(variant), Precision.Fp32);
+        var content = new BundleContent(new(variant.Name, options), task, facts, EvaluationTransforms.Of(variant), Precision.Fp32);
         return new(model, content, weights.File) { Notes = loaded.Notes };
     }
 
@@ -137,8 +143,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
             [.. published.Std.Select(value => (float)value)]
         );
         var content = new BundleContent(
-            name,
-            options,
+            new(name, options),
             TaskKind.DefaultFor(variant),
             facts,
             EvaluationTransforms.Of(published),
@@ -272,7 +277,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
                 $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
             );
         var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
-        return scope.Return(Model.ForwardHead(Model.ForwardFeatures(batch), preLogits: true));
+        return scope.Return(Backbone.ForwardHead(Backbone.ForwardFeatures(batch), preLogits: true));
     }
 
     /// <summary>What the model says of a sample.</summary>
@@ -284,12 +289,6 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
     public Prediction Predict(GivenSample sample, int most = 5, Func<Tensor, Tensor>? predict = null)
     {
         RequireClassifier();
-        using var scope = new Scope();
-        using var outside = Torch.NoGrad();
-        var device = ModuleDevice.Of(Model);
-        var input = sample.Read();
-        var placed = input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) };
-        var logits = predict is not null && input.Mask is null ? predict(placed.Inputs) : Model.Run(placed).Logits;
-        return Task.Interpret(sample.Name, logits, Facts, most);
+        return Task.Predict(Model, sample, Facts, most, predict);
     }
 }

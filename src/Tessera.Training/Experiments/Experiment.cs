@@ -91,7 +91,7 @@ public sealed class Experiment : IDisposable
         );
         Objective = objective;
         if (weights.Notes.Count > 0)
-            Trainer.Announce(new WeightsLoaded(recipe.Model.Weights!.File, weights.Notes));
+            Trainer.Announce(new WeightsLoaded(weights.Source, weights.Notes));
     }
 
     private static bool Writes(ProcessGroup? group) => group is null or { IsFirst: true };
@@ -109,7 +109,7 @@ public sealed class Experiment : IDisposable
     private static bool NoCheckpoints(RunFolder run, ProcessGroup? group) =>
         group is null ? run.Checkpoints.All.Count == 0 : group.Any(group.IsFirst && run.Checkpoints.All.Count == 0);
 
-    private static void CheckpointGradients(Backbone model)
+    private static void CheckpointGradients(Model model)
     {
         try
         {
@@ -124,7 +124,7 @@ public sealed class Experiment : IDisposable
     private ObjectiveContext ContextFor(Device device) =>
         new(Model, device)
         {
-            Pretrained = Recipe.Model.Weights is not null,
+            Pretrained = (Recipe.Model.Weights ?? Recipe.Model.Backbone?.Weights) is not null,
             Classes = Facts.Classes,
             Normalization = Facts.Normalization ?? new([0], [1]),
             Data = TrainData,
@@ -172,7 +172,7 @@ public sealed class Experiment : IDisposable
     }
 
     private static Loader TestLoader(
-        Backbone model,
+        Model model,
         Recipe recipe,
         LoadableDataset data,
         DataFacts facts,
@@ -217,7 +217,7 @@ public sealed class Experiment : IDisposable
     public DataFacts Facts { get; private set; }
 
     /// <summary>The model that is kept.</summary>
-    public Backbone Model { get; }
+    public Model Model { get; }
 
     /// <summary>What trains it.</summary>
     public Objective Objective { get; }
@@ -460,23 +460,17 @@ public sealed class Experiment : IDisposable
             .. Task.Report(new(Model, TestData, Facts, pipeline, last)),
             .. Objective.Report(new(TestData, pipeline, Recipe.Train.Seed)),
         ];
-        var title = $"{Recipe.Model.Name} on {TestData.Name}";
+        var title = $"{Spec.Title} on {TestData.Name}";
         return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun));
     }
+
+    private ModelSpec Spec => new(Recipe.Model.BackboneName, Recipe.Model.Options(Facts.ModelDefaults), Recipe.Model.Head);
 
     private void WriteBundle()
     {
         if (Writes(group))
             new BundleFolder(Run.BundlePath).Write(
-                new(
-                    Recipe.Model.Name,
-                    Recipe.Model.Options(Facts.ModelDefaults),
-                    Task,
-                    Facts,
-                    Recipe.EvaluationTransforms,
-                    Recipe.Train.Precision,
-                    Objective.TrainsClassifier
-                ),
+                new(Spec, Task, Facts, Recipe.EvaluationTransforms, Recipe.Train.Precision, Objective.TrainsClassifier),
                 Run.Checkpoints
             );
     }

@@ -12,60 +12,87 @@ namespace Tessera.Training.Experiments;
 internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFacts facts)
 {
     private readonly ModelOptions options = recipe.Options(facts.ModelDefaults);
+    private readonly List<string> notes = [];
 
     /// <summary>A sentence for everything that loading did and nobody asked for, once the model is there.</summary>
-    internal IReadOnlyList<string> Notes { get; private set; } = [];
+    internal IReadOnlyList<string> Notes => notes;
+
+    /// <summary>File of the weights, for messages.</summary>
+    internal string Source => (recipe.Weights ?? recipe.Backbone?.Weights)?.File ?? "";
 
     /// <summary>The model, fresh or with the recipe's weights.</summary>
     /// <param name="load">False leaves the weights alone, where a checkpoint of the run will fill the model.</param>
     /// <exception cref="RunException">The folder of the weights holds no run that can be used.</exception>
     /// <exception cref="StateDictException">The weights are not those of this model.</exception>
-    internal Backbone Create(bool load = true)
+    internal Model Create(bool load = true)
     {
-        if (recipe.Weights is not { } weights || !load)
-            return task.CreateModel(recipe.Name, options);
+        var (whole, under) = (recipe.Weights, recipe.Backbone?.Weights);
+        if (whole is not null && under is not null)
+            throw new RunException(
+                $"model.weights ({whole.File}) holds the backbone too: model.backbone.weights ({under.File}) must be left out"
+            );
+        if (whole is not null && load)
+            return Filled(recipe, whole, Build);
+        var model = Build(options);
+        if (under is not null && load && model is Segmenter over)
+            // They come at their own size, whatever their classes, before they are the backbone's.
+            over.Backbone.LoadStateDict(
+                Filled(recipe.Backbone!, under, built => Registry.Create(recipe.BackboneName, built with { Classes = 0 })).StateDict()
+            );
+        return model;
+    }
+
+    private Model Build(ModelOptions built) => task.CreateModel(new(recipe.BackboneName, built, recipe.Head));
+
+    // With weights of a file or a run.
+    private Model Filled(ModelRecipe part, WeightsFile weights, Func<ModelOptions, Model> build)
+    {
         if (Directory.Exists(weights.File) && !WeightsFolder.Holds(weights.File))
-            return FromRun(weights);
-        if (recipe.WeightsEma)
+            return FromRun(part, weights, build);
+        if (part.WeightsEma)
             throw new RunException($"model.weights_ema needs a run folder in model.weights, and {weights.File} is not a folder");
-        var native = Registry.Get(recipe.Name).ImageSize;
+        var native = Registry.Get(recipe.BackboneName).ImageSize;
         try
         {
-            return Load(options, weights, recipe.NewHead);
+            return Load(build(options), weights, part.NewHead);
         }
         catch (StateDictException) when (options.ImageSize is { } size && size != (native, native))
         {
             // Where the table alone does not tell which size it is for: that of the published weights.
-            return Resize(Load(options with { ImageSize = (native, native) }, weights, recipe.NewHead));
+            return Resize(Load(build(options with { ImageSize = (native, native) }), weights, part.NewHead));
         }
     }
 
-    private Backbone FromRun(WeightsFile weights)
+    private Model FromRun(ModelRecipe part, WeightsFile weights, Func<ModelOptions, Model> build)
     {
         if (weights.IsPart)
             throw new RunException($"model.weights: key and prefix are for files, and {weights.File} is a run");
         var bundle = BundleFolder.Find(weights.File);
         var (content, named) = bundle.Read();
-        var newHead = recipe.NewHead ?? !content.Facts.Classes.SequenceEqual(facts.Classes);
-        var path = bundle.WeightsPath(named, ema: recipe.WeightsEma || weights.Ema == true);
-        return Resize(Load(options with { ImageSize = content.Options.ImageSize }, path, newHead));
+        if (part != recipe && content.Model.Head is not null)
+            throw new RunException(
+                $"model.backbone.weights: {weights.File} is a run of {content.Model.Title}, and must be one of a backbone alone: "
+                    + "a whole model goes to model.weights"
+            );
+        var newHead = part.NewHead ?? !content.Facts.Classes.SequenceEqual(facts.Classes);
+        var path = bundle.WeightsPath(named, ema: part.WeightsEma || weights.Ema == true);
+        return Resize(Load(build(options with { ImageSize = content.Model.Options.ImageSize }), path, newHead));
     }
 
-    private Backbone Load(ModelOptions built, WeightsFile weights, bool? newHead)
+    private Model Load(Model model, WeightsFile weights, bool? newHead)
     {
-        var model = task.CreateModel(recipe.Name, built);
         var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = newHead ?? true });
-        Notes = loaded.Notes;
-        if (newHead == true)
+        notes.AddRange(loaded.Notes);
+        if (newHead == true && model.Classes > 0)
         {
             model.ResetClassifier(model.Classes);
             if (loaded.ReplacedHead.Count == 0)
-                Notes = [.. Notes, "the classifier starts fresh: its classes are not those of the weights, or model.new_head says so"];
+                notes.Add("the classifier starts fresh: its classes are not those of the weights, or model.new_head says so");
         }
         return model;
     }
 
-    private Backbone Resize(Backbone model)
+    private Model Resize(Model model)
     {
         if (options.ImageSize is { } size && size != model.ImageSize)
             model.Resize(size.Height, size.Width);

@@ -1,11 +1,12 @@
 using System.ComponentModel.DataAnnotations;
 using Tessera.Models;
 using Tessera.Training.Bundles;
+using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Experiments;
 
 /// <summary>The model of a training.</summary>
-/// <param name="Name">Name in the registry.</param>
+/// <param name="Name">Name in the registry; or, with a backbone, that of a head (<see cref="Heads"/>), whose fields stand beside.</param>
 /// <param name="Classes">By default as many as the data has.</param>
 /// <param name="Channels">By default as many as the data's images have.</param>
 /// <param name="ImageSize">Side, or height and width; by default the common size of the data's images, or else the model's.</param>
@@ -21,6 +22,10 @@ namespace Tessera.Training.Experiments;
 /// <param name="NewHead">
 /// Whether the classifier starts fresh; by default if its classes differ from those of the weights (for a file, if their number differs).
 /// </param>
+/// <param name="Backbone">
+/// The model under a head: its name, options and weights. Weights beside the head are those of the whole model instead.
+/// </param>
+/// <param name="Head">The head of another task than classification; null for the backbone's own classifier.</param>
 public sealed record ModelRecipe(
     string Name,
     [Range(1, 1_000_000)] int? Classes = null,
@@ -31,9 +36,63 @@ public sealed record ModelRecipe(
     [Range(0, 0.999)] double? AttentionDropout = null,
     WeightsFile? Weights = null,
     bool WeightsEma = false,
-    bool? NewHead = null
+    bool? NewHead = null,
+    ModelRecipe? Backbone = null,
+    [RecipeBeside] HeadOptions? Head = null
 )
 {
+    /// <summary>A head over a backbone.</summary>
+    /// <param name="head">The head.</param>
+    /// <param name="backbone">The model under it.</param>
+    public ModelRecipe(HeadOptions head, ModelRecipe backbone)
+        : this(
+            RecipeShape.ChoiceName(head.GetType())
+                ?? throw new ArgumentException($"{head.GetType().Name} has no name: Heads.Add makes it known", nameof(head)),
+            Backbone: backbone,
+            Head: head
+        ) { }
+
+    /// <summary>The head of another task than classification; null for the backbone's own classifier.</summary>
+    public HeadOptions? Head { get; init; } =
+        Checked(
+            Head,
+            Backbone,
+            Name,
+            [
+                ("channels", Channels is not null),
+                ("image_size", ImageSize is { Count: > 0 }),
+                ("dropout", Dropout is not null),
+                ("drop_path", DropPath is not null),
+                ("attention_dropout", AttentionDropout is not null),
+            ]
+        );
+
+    // A head and its backbone come together, and each has fields of its own.
+    private static HeadOptions? Checked(HeadOptions? head, ModelRecipe? backbone, string name, (string Field, bool Given)[] ofBackbone)
+    {
+        if (head is null)
+            return backbone is null
+                ? null
+                : throw new ArgumentException(
+                    $"backbone needs a head in model.name ({string.Join(", ", Heads.All.Select(kind => kind.Name))}), and {name} is none"
+                );
+        if (backbone is null)
+            throw new ArgumentException($"{name} needs the field backbone, which names a model of the registry");
+        if (backbone.Head is not null)
+            throw new ArgumentException($"backbone.name must be a model of the registry, and {backbone.Name} is a head");
+        if (backbone.Classes is not null || backbone.NewHead is not null)
+            throw new ArgumentException("classes and new_head belong beside the head's name, not into backbone");
+        return ofBackbone.FirstOrDefault(field => field.Given).Field is { } field
+            ? throw new ArgumentException($"{field} belongs into backbone: the head {name} has no such field")
+            : head;
+    }
+
+    /// <summary>What people call it: the backbone, or the head and its backbone.</summary>
+    public string Title => Backbone is null ? Name : $"{Name} over {Backbone.Name}";
+
+    /// <summary>Name of the backbone in the registry.</summary>
+    internal string BackboneName => Backbone?.Name ?? Name;
+
     /// <summary>Side, or height and width.</summary>
     public IReadOnlyList<int>? ImageSize { get; init; } =
         ImageSize switch
@@ -46,7 +105,8 @@ public sealed record ModelRecipe(
     /// <summary>As models take it.</summary>
     /// <param name="defaults">Of the data, where the recipe does not say.</param>
     public ModelOptions Options(ModelOptions defaults) =>
-        defaults with
+        Backbone?.Options(defaults with { Classes = Classes ?? defaults.Classes })
+        ?? defaults with
         {
             Classes = Classes ?? defaults.Classes,
             Channels = Channels ?? defaults.Channels,

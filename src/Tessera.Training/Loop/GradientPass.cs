@@ -57,12 +57,19 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
 
     private StepMetrics Attempt(IReadOnlyList<Batch> batches, Progress progress)
     {
-        var total = batches.Sum(batch => (double)batch.Count);
         var metrics = StepMetrics.Empty;
-        foreach (var part in batches.SelectMany(batch => MicroBatches.Split(batch, Largest)))
-            metrics = Add(part, part.Count / total, progress, metrics);
+        Batch[] parts = [.. batches.SelectMany(batch => MicroBatches.Split(batch, Largest))];
+        double[] weights = [.. parts.Select(WeightOf)];
+        var total = weights.Sum();
+        foreach (var (part, weight) in parts.Zip(weights))
+            metrics = Add(part, Share(weight, total), progress, metrics);
         return metrics;
     }
+
+    private double WeightOf(Batch part) => part.IsPlaceholder ? 0 : setup.Objective.WeightOf(part) ?? part.Count;
+
+    // Where nothing counts, all have the loss 0.
+    private static double Share(double weight, double total) => total == 0 ? 0 : weight / total;
 
     // The same over the samples of all processes. A step cannot begin again in one of them alone, so running out of memory ends it.
     private StepMetrics Together(IReadOnlyList<Batch> batches, Progress progress, Workers all)
@@ -70,15 +77,17 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
         problem = null;
         unreadable.Clear();
         unreadable.AddRange(batches.SelectMany(batch => batch.Unreadable));
-        var total = batches.Sum(batch => (double)batch.GlobalCount);
         var metrics = StepMetrics.Empty;
         Batch[] parts = [.. batches.SelectMany(batch => all.Split(batch, Largest))];
+        double[] weights = [.. parts.Select(WeightOf)];
+        // How many samples the others have is known; what else a loss is a mean over, only they know.
+        var total = setup.Objective.WeightOf(parts[0]) is null ? batches.Sum(batch => (double)batch.GlobalCount) : all.Sum(weights.Sum());
         try
         {
             foreach (var (i, part) in parts.Index())
                 all.Guard(() =>
                 {
-                    var (share, last) = (part.IsPlaceholder ? 0 : part.Count / total, i == parts.Length - 1);
+                    var (share, last) = (Share(weights[i], total), i == parts.Length - 1);
                     metrics = all.Pass(part, () => Add(part, share, progress, metrics, last));
                 });
         }

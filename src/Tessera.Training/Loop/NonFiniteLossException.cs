@@ -109,7 +109,7 @@ public sealed class NonFiniteLossException : Exception
             if (!IsFinite(parameter))
                 return (name, $"parameter {name} is not finite since an earlier step");
         using var taps = new Taps(objective.Model, "**");
-        if (objective.Model is Backbone model)
+        if (objective.Model is Model model)
             model.Run(new(batch.Inputs, batch.Mask));
         else
             objective.Compute(batch, progress, phase);

@@ -24,7 +24,7 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
             .Except(phase.Learned.Select(entry => entry.Parameter)),
     ];
 
-    private readonly Parameter[] classifier = setup.Objective.Model is Backbone model
+    private readonly Parameter[] classifier = setup.Objective.Model is Model model
         ? [.. model.NamedParameters().Where(entry => model.ClassifierNames.Contains(entry.Name)).Select(entry => entry.Parameter)]
         : [];
 

@@ -84,6 +84,9 @@ internal sealed class Workers : IDisposable
     /// <summary>Exchanges tensors; whoever fails is named.</summary>
     internal void Guard(Action exchange) => group.Guard(exchange);
 
+    /// <summary>The sum of a figure over all processes.</summary>
+    internal double Sum(double own) => group.Sum([own])[0];
+
     /// <summary>Joins the figures and problems of all processes for one step.</summary>
     /// <param name="own">Figures of this process; a loss counts by its share of the samples.</param>
     /// <param name="problem">The problem of this process in one line; null without one.</param>

@@ -15,7 +15,25 @@ internal abstract record ClassWeighting
     /// <summary>The weight of each class.</summary>
     /// <param name="labels">Of the training samples.</param>
     /// <exception cref="ArgumentException">The weights are not for these classes.</exception>
-    public abstract float[] Of(ClassLabels labels);
+    public float[] Of(ClassLabels labels) =>
+        Of(
+            labels.ClassNames,
+            () =>
+            {
+                var counts = new long[labels.ClassNames.Count];
+                foreach (var label in labels.Labels)
+                    counts[label]++;
+                return counts;
+            },
+            "samples"
+        );
+
+    /// <summary>The weight of each class.</summary>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="count">Counts what each class has in training, if that matters; it may take time.</param>
+    /// <param name="noun">What is counted: samples or pixels.</param>
+    /// <exception cref="ArgumentException">The weights are not for these classes.</exception>
+    public abstract float[] Of(IReadOnlyList<string> classes, Func<IReadOnlyList<long>> count, string noun);
 
     /// <summary>What a recipe says.</summary>
     /// <exception cref="ArgumentException">It says something else.</exception>
@@ -41,44 +59,42 @@ internal abstract record ClassWeighting
 
     private sealed record Balanced : ClassWeighting
     {
-        public override float[] Of(ClassLabels labels)
+        public override float[] Of(IReadOnlyList<string> classes, Func<IReadOnlyList<long>> count, string noun)
         {
-            var counts = new int[labels.ClassNames.Count];
-            foreach (var label in labels.Labels)
-                counts[label]++;
+            long[] counts = [.. count()];
             if (Array.IndexOf(counts, 0) is >= 0 and var missing)
                 throw new ArgumentException(
-                    $"objective.class_weights cannot be balanced: class '{labels.ClassNames[missing]}' has no training samples"
+                    $"objective.class_weights cannot be balanced: class '{classes[missing]}' has no training {noun}"
                 );
-            return [.. counts.Select(count => (float)(labels.Count / ((double)counts.Length * count)))];
+            return [.. counts.Select(own => (float)(counts.Sum() / ((double)counts.Length * own)))];
         }
     }
 
     private sealed record Listed(double[] Weights) : ClassWeighting
     {
-        public override float[] Of(ClassLabels labels) =>
-            Weights.Length == labels.ClassNames.Count
+        public override float[] Of(IReadOnlyList<string> classes, Func<IReadOnlyList<long>> count, string noun) =>
+            Weights.Length == classes.Count
                 ? [.. Weights.Select(weight => (float)weight)]
                 : throw new ArgumentException(
-                    $"objective.class_weights must have {labels.ClassNames.Count} weights, one for each class, not {Weights.Length}"
+                    $"objective.class_weights must have {classes.Count} weights, one for each class, not {Weights.Length}"
                 );
     }
 
     private sealed record Named((string Class, double Weight)[] Weights) : ClassWeighting
     {
-        public override float[] Of(ClassLabels labels)
+        public override float[] Of(IReadOnlyList<string> classes, Func<IReadOnlyList<long>> count, string noun)
         {
-            var result = new float[labels.ClassNames.Count];
+            var result = new float[classes.Count];
             Array.Fill(result, 1);
             foreach (var (name, weight) in Weights)
             {
-                int[] places = [.. labels.ClassNames.Index().Where(known => known.Item == name).Select(known => known.Index)];
+                int[] places = [.. classes.Index().Where(known => known.Item == name).Select(known => known.Index)];
                 if (places.Length != 1)
                     throw new ArgumentException(
                         places.Length > 1
                             ? $"objective.class_weights: {places.Length} classes are called '{name}': give a list of weights"
                             : $"objective.class_weights: there is no class '{name}'"
-                                + (Spelling.Meant(name, labels.ClassNames) is { } meant ? $"; did you mean '{meant}'?" : "")
+                                + (Spelling.Meant(name, classes) is { } meant ? $"; did you mean '{meant}'?" : "")
                     );
                 result[places[0]] = (float)weight;
             }

@@ -32,7 +32,7 @@ public sealed record TeacherOptions([RecipePath] string? Run = null, string? Mod
                 bundle.RequireClassifier();
                 CheckClasses(bundle.Classes, context.Classes);
             }
-            return bundle.Model;
+            return bundle.Backbone;
         }
         if (Weights is not null && !Path.Exists(Weights.File))
             throw new RunException(

@@ -12,9 +12,33 @@ internal static class LayerDecay
     /// <summary>
     /// The layer of every parameter of a model by name: 0 for embeddings, tokens and positions before the blocks, i + 1 for block i,
     /// depth + 1 for parameters after the blocks. A parameter between two blocks (merging of patches) belongs to the layer before it.
+    /// A head over a backbone comes after the blocks.
     /// </summary>
-    /// <param name="model">The model whose <see cref="Backbone.BlockPaths"/> count as blocks.</param>
-    public static IReadOnlyDictionary<string, int> Layers(Backbone model)
+    /// <param name="model">The model; the <see cref="Backbone.BlockPaths"/> of its backbone count as blocks.</param>
+    public static IReadOnlyDictionary<string, int> Layers(Model model)
+    {
+        var (backbone, prefix) = BackboneOf(model);
+        var own = OfBackbone(backbone);
+        return model
+            .NamedParameters()
+            .ToDictionary(
+                p => p.Name,
+                p =>
+                    p.Name.StartsWith(prefix, StringComparison.Ordinal) && own.TryGetValue(p.Name[prefix.Length..], out var layer)
+                        ? layer
+                        : backbone.BlockPaths.Count + 1
+            );
+    }
+
+    private static (Backbone Backbone, string Prefix) BackboneOf(Model model) =>
+        model switch
+        {
+            Backbone backbone => (backbone, ""),
+            Segmenter segmenter => (segmenter.Backbone, Segmenter.BackbonePrefix),
+            _ => throw new RunException($"optimizer.layer_decay must be 1 for a {model.GetType().Name}, which has no blocks"),
+        };
+
+    private static Dictionary<string, int> OfBackbone(Backbone model)
     {
         var blocks = model.BlockPaths.Index().ToDictionary(b => b.Item, b => b.Index);
         var last = blocks.Count + 1;
@@ -39,10 +63,10 @@ internal static class LayerDecay
     public static double Scale(double decay, int depth, int layer) => Math.Pow(decay, depth + 1 - layer);
 
     /// <summary>Splits groups by layer.</summary>
-    internal static IEnumerable<ParameterGroup> Apply(IEnumerable<ParameterGroup> groups, Backbone model, double decay)
+    internal static IEnumerable<ParameterGroup> Apply(IEnumerable<ParameterGroup> groups, Model model, double decay)
     {
         var layers = Layers(model);
-        var depth = model.BlockPaths.Count;
+        var depth = BackboneOf(model).Backbone.BlockPaths.Count;
         return groups.SelectMany(group =>
             group
                 .Parameters.GroupBy(p => layers[p.Name])

@@ -38,12 +38,12 @@ public abstract record OptimizerOptions(
     public Optimizer Create(Objective objective, Phase phase)
     {
         var learned = new HashSet<Parameter>(phase.Learned.SelectMany(module => module.Parameters()), ReferenceEqualityComparer.Instance);
-        var backbone = objective.Model as Backbone;
-        IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, backbone is null ? _ => false : backbone.NoWeightDecay);
+        var model = objective.Model as Model;
+        IEnumerable<ParameterGroup> ofModel = Groups(objective.Model, model is null ? _ => false : model.NoWeightDecay);
         if (LayerDecay != 1)
-            ofModel = backbone is null
+            ofModel = model is null
                 ? throw new RunException("optimizer.layer_decay must be 1 for a model without blocks")
-                : Optimization.LayerDecay.Apply(ofModel, backbone, LayerDecay);
+                : Optimization.LayerDecay.Apply(ofModel, model, LayerDecay);
         ofModel = ofModel.SelectMany(group =>
             group
                 .Parameters.GroupBy(p => objective.LearningRateScale(p.Name))

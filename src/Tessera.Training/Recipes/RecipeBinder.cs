@@ -144,10 +144,29 @@ internal static class RecipeBinder
             _ when parameters.Length > 0 => new RecipeMap([(RecipeShape.FieldName(parameters[0]), node.Place, node)], node.Place),
             _ => throw new RecipeException(node.Place, path, $"must have no value, not {node.Kind}"),
         };
-        foreach (var (name, place, _) in map.Fields)
+        var beside = BesideOf(type, map);
+        var own = beside is null
+            ? map
+            : map with
+            {
+                Fields = [.. map.Fields.Where(field => field.Name == RecipeShape.NameField || !beside.Value.Fields.Contains(field.Name))],
+            };
+        if (RecipeShape.Beside(type) is { } parts)
+            fields.Remove(RecipeShape.FieldName(parts));
+        foreach (var (name, place, _) in own.Fields)
             if (!fields.ContainsKey(name))
-                throw new RecipeException(place, Join(path, name), $"unknown field; {Hint(name, fields.Keys)}");
-        var arguments = parameters.Select(parameter => Argument(parameter, map, path)).ToArray();
+                throw new RecipeException(
+                    place,
+                    Join(path, name),
+                    $"unknown field; {Hint(name, beside is null ? fields.Keys : beside.Value.Fields.Concat(fields.Keys))}"
+                );
+        var arguments = parameters
+            .Select(parameter =>
+                !RecipeShape.Attributes<RecipeBesideAttribute>(parameter).Any() ? Argument(parameter, own, path)
+                : beside is { } part ? BindRecord(part.Type, part.Map, path)
+                : null
+            )
+            .ToArray();
         try
         {
             return constructor.Invoke(arguments);
@@ -156,6 +175,19 @@ internal static class RecipeBinder
         {
             throw new RecipeException(map.Place, path, refused.Message, refused);
         }
+    }
+
+    // The part whose fields stand beside those of the record, where the record's name is one of its names.
+    private static (Type Type, IReadOnlyCollection<string> Fields, RecipeMap Map)? BesideOf(Type type, RecipeMap map)
+    {
+        if (
+            RecipeShape.Beside(type) is not { } beside
+            || map[RecipeShape.NameField] is not RecipeValue { IsNull: false } name
+            || !RecipeShape.Choices(beside.ParameterType).TryGetValue(name.Text, out var part)
+        )
+            return null;
+        HashSet<string> fields = [.. RecipeShape.Constructor(part).GetParameters().Select(RecipeShape.FieldName)];
+        return (part, fields, map with { Fields = [.. map.Fields.Where(field => fields.Contains(field.Name))] });
     }
 
     private static object? Argument(ParameterInfo parameter, RecipeMap map, string path)

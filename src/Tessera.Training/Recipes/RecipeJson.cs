@@ -31,13 +31,9 @@ internal static class RecipeJson
         var (type, result) = (record.GetType(), new JsonObject());
         if (RecipeShape.ChoiceName(type) is { } name)
             result[RecipeShape.NameField] = name;
-        foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
-        {
-            var property = RecipeShape.PropertyOf(parameter)
-                ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
-            if (property.GetValue(record) is { } value)
+        foreach (var (parameter, value) in RecipeShape.Fields(record))
+            if (value is not null)
                 result[RecipeShape.FieldName(parameter)] = Write(value);
-        }
         return result;
     }
 

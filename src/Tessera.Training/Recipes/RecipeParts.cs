@@ -2,11 +2,12 @@ using System.Collections.Concurrent;
 using System.Collections.Immutable;
 using System.Reflection;
 using Tessera.Data.Transforms;
+using Tessera.Models;
 
 namespace Tessera.Training.Recipes;
 
 /// <summary>
-/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules and transforms. Those of Tessera are
+/// The parts that recipes choose by name: tasks, objectives, auxiliary losses, optimisers, schedules, transforms and heads. Those of Tessera are
 /// known; a program registers its own once, before it reads recipes, runs or bundles that name them. The name is that of
 /// <see cref="RecipeNameAttribute"/>, or else the name of the type in snake case; the parameters of the constructor are the fields.
 /// Threads may register and read at once.
@@ -28,7 +29,7 @@ public static class RecipeParts
     /// <summary>Makes a part known by its name. A second time changes nothing.</summary>
     /// <typeparam name="T">
     /// A record that derives from <c>TaskKind</c>, <c>ObjectiveOptions</c>, <c>AuxiliaryLossOptions</c>, <c>OptimizerOptions</c>,
-    /// <c>ScheduleOptions</c> or <c>Transform</c>.
+    /// <c>ScheduleOptions</c>, <c>Transform</c> or <c>HeadOptions</c>.
     /// </typeparam>
     /// <exception cref="ArgumentException">
     /// It is no part of a recipe, has a field that no recipe can hold, or another part of this kind has the name.
@@ -51,32 +52,35 @@ public static class RecipeParts
     {
         lock (gate)
         {
-            var (all, transforms) = (own, new Dictionary<string, Type>());
+            // Transforms and heads have registries of their own.
+            var (all, elsewhere) = (own, new Dictionary<(Type Root, string Name), Type>());
             foreach (var type in types)
             {
                 var (root, name) = (Root(type), NameOf(type));
                 Check(type, root, name);
-                var taken =
-                    root == typeof(Transform) && transforms.TryGetValue(name, out var transform) ? transform : Known(root, all, name);
+                var taken = elsewhere.TryGetValue((root, name), out var other) ? other : Known(root, all, name);
                 if (taken == type)
                     continue;
                 if (taken is not null)
                     throw new ArgumentException(
                         $"{KindOf(root)} '{name}' is {taken.FullName} already: {type.FullName} needs another name ([RecipeName])"
                     );
-                if (root == typeof(Transform))
-                    transforms.Add(name, type);
+                if (root == typeof(Transform) || root == typeof(HeadOptions))
+                    elsewhere.Add((root, name), type);
                 else
                     all = all.SetItem(root, all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).Add(name, type));
             }
-            foreach (var (name, type) in transforms)
-                TransformRegistry.Add(new(name, type));
+            foreach (var ((root, name), type) in elsewhere)
+                if (root == typeof(Transform))
+                    TransformRegistry.Add(new(name, type));
+                else
+                    Heads.Add(new(name, type));
             own = all;
         }
     }
 
     private const string Bases =
-        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, OptimizerOptions, ScheduleOptions or Transform";
+        "it must derive from TaskKind, ObjectiveOptions, AuxiliaryLossOptions, OptimizerOptions, ScheduleOptions, Transform or HeadOptions";
 
     // What would go wrong only when a recipe is read or written.
     private static void Check(Type type, Type root, string name)
@@ -110,6 +114,8 @@ public static class RecipeParts
     {
         if (type == typeof(Transform))
             return TransformRegistry.Kinds.ToDictionary(kind => kind.Key, kind => kind.Value.Type);
+        if (type.IsAssignableTo(typeof(HeadOptions)))
+            return Heads.All.Where(kind => kind.Type.IsAssignableTo(type)).ToDictionary(kind => kind.Name, kind => kind.Type);
         var known = ours.GetOrAdd(type, Ours);
         var registered = own.GetValueOrDefault(Root(type), ImmutableDictionary<string, Type>.Empty)
             .Where(part => part.Value.IsAssignableTo(type));
@@ -124,11 +130,13 @@ public static class RecipeParts
 
     private static Type? Known(Type root, ImmutableDictionary<Type, ImmutableDictionary<string, Type>> all, string name) =>
         root == typeof(Transform) ? TransformRegistry.Kinds.GetValueOrDefault(name)?.Type
+        : root == typeof(HeadOptions) ? Heads.All.FirstOrDefault(kind => kind.Name == name)?.Type
         : ours.GetOrAdd(root, Ours).TryGetValue(name, out var type) ? type
         : all.GetValueOrDefault(root, ImmutableDictionary<string, Type>.Empty).GetValueOrDefault(name);
 
     /// <summary>Whether own records of a base can be registered.</summary>
-    internal static bool IsBase(Type root) => root == typeof(Transform) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
+    internal static bool IsBase(Type root) =>
+        root == typeof(Transform) || root == typeof(HeadOptions) || root.GetCustomAttribute<RecipePartAttribute>() is not null;
 
     /// <summary>The topmost abstract base of a record.</summary>
     internal static Type Root(Type type)
@@ -139,7 +147,8 @@ public static class RecipeParts
         return root;
     }
 
-    private static string KindOf(Type root) => root.GetCustomAttribute<RecipePartAttribute>()?.Kind ?? "transform";
+    private static string KindOf(Type root) =>
+        root == typeof(HeadOptions) ? "head" : root.GetCustomAttribute<RecipePartAttribute>()?.Kind ?? "transform";
 
     private static string NameOf(Type type) => type.GetCustomAttribute<RecipeNameAttribute>()?.Name ?? RecipeShape.Snake(type.Name);
 }

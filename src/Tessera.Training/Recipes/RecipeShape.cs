@@ -22,6 +22,29 @@ internal static class RecipeShape
     internal static string FieldName(ParameterInfo parameter) =>
         Attributes<RecipeNameAttribute>(parameter).FirstOrDefault()?.Name ?? Snake(parameter.Name!);
 
+    /// <summary>The parameter whose fields stand beside those of a record; null for none.</summary>
+    internal static ParameterInfo? Beside(Type type) =>
+        Constructor(type).GetParameters().FirstOrDefault(parameter => Attributes<RecipeBesideAttribute>(parameter).Any());
+
+    /// <summary>The fields of a record with their values, in the order of its constructor; those that stand beside them come last.</summary>
+    internal static IEnumerable<(ParameterInfo Parameter, object? Value)> Fields(object record)
+    {
+        var type = record.GetType();
+        object? beside = null;
+        foreach (var parameter in Constructor(type).GetParameters())
+        {
+            var property = PropertyOf(parameter)
+                ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
+            if (Attributes<RecipeBesideAttribute>(parameter).Any())
+                beside = property.GetValue(record);
+            else
+                yield return (parameter, property.GetValue(record));
+        }
+        if (beside is not null)
+            foreach (var field in Fields(beside))
+                yield return field;
+    }
+
     /// <summary>What is said of a parameter, also where a base record has one of the same name.</summary>
     internal static IEnumerable<T> Attributes<T>(ParameterInfo parameter)
         where T : Attribute

@@ -76,10 +76,21 @@ internal static class RecipeTypes
         return fields.Count == 1 ? fields.Single() : null;
     }
 
-    private static Type? OfField(Type record, RecipeNode? node, string name, ReadOnlySpan<string> rest) =>
-        RecipeShape.Constructor(record).GetParameters().FirstOrDefault(parameter => RecipeShape.FieldName(parameter) == name) is { } field
+    private static Type? OfField(Type record, RecipeNode? node, string name, ReadOnlySpan<string> rest)
+    {
+        if (
+            RecipeShape.Beside(record) is { } beside
+            && Chosen(node) is { } chosen
+            && RecipeShape.Choices(beside.ParameterType).TryGetValue(chosen, out var part)
+            && OfField(part, node, name, rest) is { } besides
+        )
+            return besides;
+        return
+            RecipeShape.Constructor(record).GetParameters().FirstOrDefault(parameter => RecipeShape.FieldName(parameter) == name)
+                is { } field
             ? TypeOf(field.ParameterType, Below(node, name), rest)
             : null;
+    }
 
     private static RecipeNode? Below(RecipeNode? node, string name) => (node as RecipeMap)?[name];
 

@@ -83,22 +83,17 @@ internal sealed class RecipeWriter
     private IEnumerable<(string Name, object? Value)> NamedFields(object record) =>
         RecipeShape.ChoiceName(record.GetType()) is { } name ? Fields(record).Prepend((RecipeShape.NameField, name)) : Fields(record);
 
-    private IEnumerable<(string Name, object? Value)> Fields(object record)
-    {
-        var type = record.GetType();
-        foreach (var parameter in RecipeShape.Constructor(type).GetParameters())
-        {
-            var property = RecipeShape.PropertyOf(parameter)
-                ?? throw new NotSupportedException($"{type.Name} has no property for its parameter {parameter.Name}");
-            var value = property.GetValue(record);
-            yield return (
-                RecipeShape.FieldName(parameter),
-                absolutePaths && value is string path && RecipeShape.Attributes<RecipePathAttribute>(parameter).Any()
-                    ? Path.GetFullPath(path)
-                    : value
+    private IEnumerable<(string Name, object? Value)> Fields(object record) =>
+        RecipeShape
+            .Fields(record)
+            .Select(field =>
+                (
+                    RecipeShape.FieldName(field.Parameter),
+                    absolutePaths && field.Value is string path && RecipeShape.Attributes<RecipePathAttribute>(field.Parameter).Any()
+                        ? Path.GetFullPath(path)
+                        : field.Value
+                )
             );
-        }
-    }
 
     private static string Text(string value)
     {

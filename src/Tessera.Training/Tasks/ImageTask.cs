@@ -49,7 +49,7 @@ public abstract record ImageTask : TaskKind
     /// another number of channels.
     /// </summary>
     /// <inheritdoc/>
-    public override DataFacts FactsOfWeights(Variant variant, Backbone model, IReadOnlyList<string> classes, DataFacts? seen = null)
+    public override DataFacts FactsOfWeights(Variant variant, Model model, IReadOnlyList<string> classes, DataFacts? seen = null)
     {
         var (images, published) = (seen as ImageFacts, variant.Preprocessing ?? Preprocessing.ImageNet);
         var isPublished = published.Mean.Count == model.Channels || images is null;
@@ -64,12 +64,14 @@ public abstract record ImageTask : TaskKind
     }
 
     /// <inheritdoc/>
-    public override Backbone CreateModel(string name, ModelOptions options)
+    public override Model CreateModel(ModelSpec spec)
     {
-        var model = Registry.Create(name, options);
-        return model is TextCct
-            ? throw new RunException($"model.name: {name} takes texts, but task {Name} needs a model for images")
-            : model;
+        if (spec.Head is not null)
+            throw new RunException($"model.name: task {Name} needs a model with a classifier, not a head of another task over {spec.Name}");
+        var model = Registry.Create(spec.Name, spec.Options);
+        return model.TakesImages
+            ? model
+            : throw new RunException($"model.name: {spec.Name} takes texts, but task {Name} needs a model for images");
     }
 
     /// <summary>
@@ -77,7 +79,7 @@ public abstract record ImageTask : TaskKind
     /// others resized so that the shorter side fits, and for other models the resize and centre crop of the published figures.
     /// </summary>
     /// <inheritdoc/>
-    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null)
+    public override Pipeline EvaluationPipeline(Model model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null)
     {
         var (training, seen) = ((ImageFacts)facts, (ImageFacts)(samples ?? facts));
         if (given.Given is { } transforms)
@@ -108,12 +110,14 @@ public abstract record ImageTask : TaskKind
         new(image.Name, () => Prepare(image, facts, pipeline));
 
     /// <inheritdoc/>
-    public override Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default)
+    public override Explanation Explain(Model model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default)
     {
         using var scope = new Scope();
         var image = sample.Read().Inputs.To(ModuleDevice.Of(model));
         var normalization = ((ImageFacts)facts).Normalization;
-        return Explanation.Of(Path.GetFileName(sample.Name), model, image, normalization, facts.Classes, label, Probabilities, stop);
+        if (model is not Backbone backbone)
+            throw new RunException($"task {Name} cannot be explained: explanations need a classifier");
+        return Explanation.Of(Path.GetFileName(sample.Name), backbone, image, normalization, facts.Classes, label, Probabilities, stop);
     }
 
     /// <summary>Turns logits [B, classes] into probabilities of the classes; by default by softmax, for one class per image.</summary>

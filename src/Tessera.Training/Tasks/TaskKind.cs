@@ -57,19 +57,19 @@ public abstract record TaskKind
     /// <param name="classes">Name per class.</param>
     /// <param name="seen">Of the data that they are used on; null for the size of published images.</param>
     /// <exception cref="RunException">Weights of this task say nothing without a run.</exception>
-    public virtual DataFacts FactsOfWeights(Variant variant, Backbone model, IReadOnlyList<string> classes, DataFacts? seen = null) =>
+    public virtual DataFacts FactsOfWeights(Variant variant, Model model, IReadOnlyList<string> classes, DataFacts? seen = null) =>
         throw new RunException($"{variant.Name}: weights for task {Name} can only be used with the run that trained them");
 
     /// <summary>The type of <see cref="FactsOf"/>, by which a bundle is read.</summary>
     public abstract Type FactsType { get; }
 
-    /// <summary>Builds a model of the registry.</summary>
+    /// <summary>Builds a model of the registry, or a head over one.</summary>
     /// <exception cref="UnknownModelException">No model has that name.</exception>
-    /// <exception cref="RunException">The model takes other samples.</exception>
-    public abstract Backbone CreateModel(string name, ModelOptions options);
+    /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
+    public abstract Model CreateModel(ModelSpec spec);
 
     /// <summary>Fills a fresh model with initial values of the task, such as word vectors.</summary>
-    public virtual void Initialize(Backbone model, LoadableDataset training) { }
+    public virtual void Initialize(Model model, LoadableDataset training) { }
 
     /// <summary>The pipeline of samples for evaluation and prediction.</summary>
     /// <param name="model">The model.</param>
@@ -77,13 +77,13 @@ public abstract record TaskKind
     /// <param name="given">The preparation for evaluation.</param>
     /// <param name="samples">Facts of the samples; null where they are the training data's.</param>
     /// <exception cref="RunException">The samples are not of the model's size, and no transforms are given.</exception>
-    public abstract Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null);
+    public abstract Pipeline EvaluationPipeline(Model model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null);
 
     /// <summary>Makes an evaluator for a model.</summary>
     /// <param name="model">The model that is measured.</param>
     /// <param name="facts">Facts about the model's training data.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
-    public abstract Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
+    public abstract Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
 
     /// <summary>Adds results of the evaluation to the facts for the bundle, such as thresholds.</summary>
     public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
@@ -102,6 +102,24 @@ public abstract record TaskKind
     public virtual GivenSample Read(Image image, DataFacts facts, Pipeline pipeline) =>
         throw new RunException($"{image.Name}: a model of task {Name} takes {SampleNoun}, not images");
 
+    /// <summary>What a model says of a sample.</summary>
+    /// <param name="model">The model, in evaluation mode.</param>
+    /// <param name="sample">A sample of <see cref="Read(IEnumerable{string}, DataFacts, Pipeline)"/>.</param>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <param name="most">Largest number of listed classes; the classes of the answer are listed in any case.</param>
+    /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
+    /// <exception cref="DataException">The sample cannot be read.</exception>
+    public virtual Prediction Predict(Model model, GivenSample sample, DataFacts facts, int most, Func<Tensor, Tensor>? predict = null)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var device = ModuleDevice.Of(model);
+        var input = sample.Read();
+        var placed = input with { Inputs = input.Inputs.To(device), Mask = input.Mask?.To(device) };
+        var logits = predict is not null && input.Mask is null ? predict(placed.Inputs) : model.Run(placed).Logits;
+        return Interpret(sample.Name, logits, facts, most);
+    }
+
     /// <summary>Turns the logits of a model into a prediction.</summary>
     /// <param name="sample">Name of the sample.</param>
     /// <param name="logits">Answer of the model, [1, classes].</param>
@@ -116,7 +134,7 @@ public abstract record TaskKind
     /// <param name="label">Number of the class that is explained; null for the likeliest.</param>
     /// <param name="stop">Gives up between two pictures.</param>
     /// <exception cref="RunException">There are no pictures of such samples.</exception>
-    public virtual Explanation Explain(Backbone model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default) =>
+    public virtual Explanation Explain(Model model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default) =>
         throw new RunException($"task {Name} cannot be explained: explanations need images");
 
     /// <summary>Sections of a report that are the task's own; none where something else was measured.</summary>
@@ -233,4 +251,4 @@ public sealed record ScoredClass(string Class, int Label, double Probability, bo
 /// <param name="Facts">Facts about the model's training data.</param>
 /// <param name="Pipeline">Transforms of samples before the model.</param>
 /// <param name="Metrics">The metrics of the evaluation.</param>
-public sealed record ReportContext(Backbone Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);
+public sealed record ReportContext(Model Model, LoadableDataset Data, DataFacts Facts, Pipeline Pipeline, Metrics Metrics);

@@ -29,11 +29,11 @@ public sealed class ClassificationEvaluator(int classes, int bins = 15, int mist
     /// <param name="model">The model that is measured.</param>
     /// <param name="bins">Number of bins of the calibration error, at least 1.</param>
     /// <param name="predict">Gives the logits of inputs without a mask instead of the model; null for the model.</param>
-    public ClassificationEvaluator(Backbone model, int bins, Func<Tensor, Tensor>? predict = null)
+    public ClassificationEvaluator(Model model, int bins, Func<Tensor, Tensor>? predict = null)
         : this(model.Classes, bins, predict: batch => Logits(model, batch, predict)) { }
 
     /// <summary>Logits for prediction, [B, classes].</summary>
-    internal static Tensor Logits(Backbone model, Batch batch, Func<Tensor, Tensor>? predict) =>
+    internal static Tensor Logits(Model model, Batch batch, Func<Tensor, Tensor>? predict) =>
         batch.Mask is not null ? model.Run(new(batch.Inputs, batch.Mask)).Logits
         : predict is null ? model.Call(batch.Inputs)
         : predict(batch.Inputs);

@@ -93,7 +93,7 @@ internal static class ClassificationReport
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = SamplePictures.Prepare(data, index, context.Pipeline).To(ModuleDevice.Of(context.Model));
-        var maps = AttentionPictures.Of(context.Model, image);
+        var maps = AttentionPictures.Of((Backbone)context.Model, image);
         if (maps.Count == 0)
             return null;
         var (_, channels, height, width) = image.Shape;

@@ -21,7 +21,7 @@ public sealed record ClassificationTask([Range(1, 1000)] int Bins = 15) : ImageT
     public override Type TargetsType => typeof(ClassTargets);
 
     /// <inheritdoc/>
-    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+    public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
         new ClassificationEvaluator(model, Bins, predict);
 
     /// <inheritdoc/>

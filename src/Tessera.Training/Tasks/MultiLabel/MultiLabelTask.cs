@@ -42,7 +42,7 @@ public sealed record MultiLabelTask([Range(0.0, 1)] double Threshold = 0.5, bool
     }
 
     /// <inheritdoc/>
-    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null)
+    public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null)
     {
         var known = (MultiLabelFacts)facts;
         return new MultiLabelEvaluator(known.Thresholds, tune: TuneThresholds && !known.Tuned, batch =>

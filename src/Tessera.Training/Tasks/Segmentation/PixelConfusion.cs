@@ -65,6 +65,14 @@ public sealed class PixelConfusion
                 counts[i] += found[i];
     }
 
+    /// <summary>Adds the counts of others over the same classes.</summary>
+    internal void Add(PixelConfusion other)
+    {
+        lock (gate)
+            for (var i = 0; i < counts.Length; i++)
+                counts[i] += other.counts[i];
+    }
+
     /// <summary>Adds what the other processes have counted; all have the same afterwards.</summary>
     /// <param name="group">The processes.</param>
     public void Join(ProcessGroup group)
@@ -92,6 +100,7 @@ public sealed class SegmentationScores
         double[] hits = [.. Enumerable.Range(0, classes).Select(c => (double)counts[c][c])];
         double[] labels = [.. counts.Select(row => (double)row.Sum())];
         double[] predictions = [.. Enumerable.Range(0, classes).Select(c => (double)counts.Sum(row => row[c]))];
+        Labels = [.. counts.Select(row => row.Sum())];
         Iou = [.. hits.Select((hit, c) => hit / (labels[c] + predictions[c] - hit))];
         Accuracy = [.. hits.Select((hit, c) => hit / labels[c])];
         Dice = [.. hits.Select((hit, c) => 2 * hit / (labels[c] + predictions[c]))];
@@ -100,6 +109,9 @@ public sealed class SegmentationScores
 
     /// <summary>Pixels by true and predicted class; predictions of no class are left out.</summary>
     public IReadOnlyList<IReadOnlyList<long>> Confusion { get; }
+
+    /// <summary>Labelled pixels of each class.</summary>
+    public IReadOnlyList<long> Labels { get; }
 
     /// <summary>Intersection over union of each class.</summary>
     public IReadOnlyList<double> Iou { get; }

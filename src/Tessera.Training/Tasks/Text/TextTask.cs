@@ -61,20 +61,20 @@ public sealed record TextTask(
     }
 
     /// <inheritdoc/>
-    public override Backbone CreateModel(string name, ModelOptions options)
+    public override Model CreateModel(ModelSpec spec)
     {
-        var model = Registry.Create(name, options);
+        var model = spec.Create();
         return model is TextCct
             ? model
             : throw new RunException(
-                $"model.name: {name} takes images, but task text needs a model for texts: choose one of 'tessera models text_*'"
+                $"model.name: {spec.Title} takes images, but task text needs a model for texts: choose one of 'tessera models text_*'"
             );
     }
 
     /// <summary>Begins with published word vectors, where a file of them is given.</summary>
     /// <exception cref="RunException">The vectors are not as long as the model's.</exception>
     /// <exception cref="DataFormatException">The file is malformed.</exception>
-    public override void Initialize(Backbone model, LoadableDataset training)
+    public override void Initialize(Model model, LoadableDataset training)
     {
         if (WordVectors is not { } path)
             return;
@@ -90,13 +90,13 @@ public sealed record TextTask(
     }
 
     /// <inheritdoc/>
-    public override Pipeline EvaluationPipeline(Backbone model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null) =>
+    public override Pipeline EvaluationPipeline(Model model, DataFacts facts, EvaluationTransforms given, DataFacts? samples = null) =>
         given.Given is null or []
             ? Pipeline.Plain
             : throw new RunException("evaluation.transforms must be left out: they apply to images, and task text has texts");
 
     /// <inheritdoc/>
-    public override Evaluator CreateEvaluator(Backbone model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
+    public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
         new ClassificationEvaluator(model, Bins, predict);
 
     /// <inheritdoc/>

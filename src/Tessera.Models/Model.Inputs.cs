@@ -1,6 +1,6 @@
 namespace Tessera.Models;
 
-public abstract partial class Backbone
+public abstract partial class Model
 {
     // Texts of engine errors may go on with the shapes of a dozen tensors.
     private const int LongestReason = 200;
@@ -8,7 +8,7 @@ public abstract partial class Backbone
     private string Name => GetType().Name;
 
     // [B, 3, 224, 224]
-    private string Expected => $"{(TakesImages ? "images" : "word ids")} [B, {string.Join(", ", InputShape)}]";
+    private protected virtual string Expected => $"{(TakesImages ? "images" : "word ids")} [B, {string.Join(", ", InputShape)}]";
 
     /// <summary>
     /// Refuses what no size of this model could take: other channels, other dimensions, or another kind of numbers. Every way to run the
@@ -55,7 +55,7 @@ public abstract partial class Backbone
     }
 
     /// <summary>Runs the model on an input, and says in a sentence why it cannot.</summary>
-    private T Taking<T>(Tensor input, Func<T> compute)
+    private protected T Taking<T>(Tensor input, Func<T> compute)
     {
         CheckInput(input);
         try

@@ -2,11 +2,12 @@ using Tessera.Checkpoints;
 
 namespace Tessera.Models;
 
-public abstract partial class Segmenter
+public abstract partial class Model
 {
     /// <summary>
-    /// Loads weights from a file of any kind that <see cref="Checkpoint"/> reads: the model's own, or one of mmsegmentation or of the
-    /// authors. Nothing is loaded partially: every difference that the options do not allow is an error.
+    /// Loads weights from a file of any kind that <see cref="Checkpoint"/> reads, or from a folder of the Hugging Face hub. Nothing is
+    /// loaded partially: every difference that the options do not allow is an error. Names of transformers are brought to the model's, a
+    /// prefix that all names have in common is taken away, and a segmenter reads files of mmsegmentation and of the authors too.
     /// </summary>
     /// <param name="path">The file or folder.</param>
     /// <param name="options">What is looked for, and which differences are allowed.</param>
