@@ -37,6 +37,27 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
         }
     }
 
+    /// <summary>Counts the classes of a view of the image, pixel by pixel as <see cref="Follow"/> gives them.</summary>
+    /// <param name="image">Where the view comes from.</param>
+    /// <param name="size">Its size.</param>
+    /// <param name="counts">Takes the pixels per value, 256 of them; what is not visible counts nowhere.</param>
+    internal void Count(PreparedImage image, ImageSize size, Span<int> counts)
+    {
+        var (view, visible) = (image.View, image.Visible);
+        var rows = Places(view.Top, view.Height, visible.Top, visible.Height, Size.Height, size.Height);
+        var columns = Places(view.Left, view.Width, visible.Left, visible.Width, Size.Width, size.Width);
+        counts.Clear();
+        foreach (var row in rows)
+        {
+            if (row < 0)
+                continue;
+            var source = Ids.AsSpan(row * Size.Width, Size.Width);
+            foreach (var column in columns)
+                if (column >= 0)
+                    counts[source[column]]++;
+        }
+    }
+
     // Which pixel of the original lies under the centre of each pixel; -1 for none.
     private static int[] Places(double start, double length, double visible, double visibleLength, int original, int count)
     {
@@ -80,6 +101,9 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override string MixingObstacle => "label maps cannot be mixed or smoothed";
 
+    /// <summary>Classes that are each other's mirror image, such as the left and the right arm: mirroring an image exchanges them.</summary>
+    public IReadOnlyList<(int First, int Second)> FlipPairs { get; init; } = [];
+
     /// <summary>The map of a sample, read anew.</summary>
     /// <exception cref="DataException">The map does not have as many pixels as its size says.</exception>
     public LabelMap this[int index]
@@ -94,14 +118,15 @@ public sealed class LabelMaps : Annotations
     }
 
     /// <inheritdoc/>
-    public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
+    public override LabelMaps Part(IReadOnlyList<int> indices) =>
+        new(ClassNames, indices.Count, index => read(indices[index])) { FlipPairs = FlipPairs };
 
     /// <inheritdoc/>
     public override LabelMaps Renumbered(ClassMapping mapping) => new(mapping.Onto, Count, index =>
         {
             var map = read(index);
             return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
-        });
+        }) { FlipPairs = [.. FlipPairs.Select(pair => (First: mapping.Numbers[pair.First], Second: mapping.Numbers[pair.Second])).Where(pair => pair is { First: >= 0, Second: >= 0 })] };
 
     private static byte Renumbered(byte id, int index, ClassMapping mapping) =>
         id >= mapping.Numbers.Count ? id
@@ -125,17 +150,17 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override Func<MaskTargets> Gather(TargetRequest request)
     {
-        var (images, size) = (request.ImagesOf("label maps"), request.Size);
+        var images = request.ImagesOf("label maps");
+        // As many positions as a network of that stride has, whose last may reach over the edge.
+        var scale = request.LabelScale;
+        var size = new ImageSize((request.Size.Height + scale - 1) / scale, (request.Size.Width + scale - 1) / scale);
+        var mirrored = FlipPairs.Count > 0 ? Mirrored() : [];
         var area = checked(size.Height * size.Width);
         var ids = new long[checked(images.Count * area)];
         for (var i = 0; i < images.Count; i++)
         {
             var index = request.Indices[i];
-            var map = this[index];
-            if (map.Size != images[i].Original)
-                throw new DataException(
-                    $"sample {index}: its label map is {map.Size} and its image {images[i].Original}; they must be equal"
-                );
+            var map = request.LookedAt.Count > 0 && request.LookedAt[i] is { } known ? known : Of(index, images[i].Original);
             var target = ids.AsSpan(i * area, area);
             map.Follow(images[i], size, target);
             foreach (var id in target)
@@ -143,8 +168,27 @@ public sealed class LabelMaps : Annotations
                     throw new DataException(
                         $"sample {index}: its label map holds {id}; it must hold classes below {ClassNames.Count} and {LabelMap.Ignored}"
                     );
+            if (FlipPairs.Count > 0 && images[i].View.IsMirrored)
+                foreach (ref var id in target)
+                    id = mirrored[id];
         }
         return () => new(Tensor.From(ids, images.Count, size.Height, size.Width));
+    }
+
+    /// <summary>The map of a sample, which must be as large as its image.</summary>
+    /// <exception cref="DataException">It is not, or it does not have as many pixels as its size says.</exception>
+    internal LabelMap Of(int index, ImageSize image) =>
+        this[index] is var map && map.Size == image
+            ? map
+            : throw new DataException($"sample {index}: its label map is {map.Size} and its image {image}; they must be equal");
+
+    // The class of every id in a mirror image.
+    private byte[] Mirrored()
+    {
+        byte[] classes = [.. Enumerable.Range(0, LabelMap.Ignored + 1).Select(id => (byte)id)];
+        foreach (var (first, second) in FlipPairs)
+            (classes[first], classes[second]) = ((byte)second, (byte)first);
+        return classes;
     }
 }
 
