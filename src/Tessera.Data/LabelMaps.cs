@@ -101,7 +101,7 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override string MixingObstacle => "label maps cannot be mixed or smoothed";
 
-    /// <summary>Classes that are each other's mirror image, such as the left and the right arm: mirroring an image exchanges them.</summary>
+    /// <summary>Pairs of classes that mirroring an image exchanges, such as the left and the right arm.</summary>
     public IReadOnlyList<(int First, int Second)> FlipPairs { get; init; } = [];
 
     /// <summary>The map of a sample, read anew.</summary>
@@ -126,7 +126,15 @@ public sealed class LabelMaps : Annotations
         {
             var map = read(index);
             return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
-        }) { FlipPairs = [.. FlipPairs.Select(pair => (First: mapping.Numbers[pair.First], Second: mapping.Numbers[pair.Second])).Where(pair => pair is { First: >= 0, Second: >= 0 })] };
+        })
+        {
+            FlipPairs =
+            [
+                .. FlipPairs
+                    .Select(pair => (First: mapping.Numbers[pair.First], Second: mapping.Numbers[pair.Second]))
+                    .Where(pair => pair is { First: >= 0, Second: >= 0 }),
+            ],
+        };
 
     private static byte Renumbered(byte id, int index, ClassMapping mapping) =>
         id >= mapping.Numbers.Count ? id

@@ -394,7 +394,8 @@ public sealed class DenseTransformsTests
         );
         Refused("label_scale needs label maps to make smaller, and the samples have none", new LabelScale());
         Refused(
-            "pad_batch pads images of different sizes, which only label maps and boxes can be told apart from: bring images to one size by a resize or a crop",
+            "pad_batch pads images of different sizes, and only label maps and boxes say where the padding is: bring images to one size by a "
+                + "resize or a crop",
             new PadBatch()
         );
         Assert.NotNull(new Loader(classes, new([new RandomDenseCrop(4), new RandomShift(2)]), new(1)));

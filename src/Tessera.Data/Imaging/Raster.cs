@@ -113,7 +113,7 @@ public sealed class Canvas
     private Func<LabelMap>? readLabels;
 
     /// <summary>
-    /// The label map of the original, for steps that look at it before they decide: read when one first asks. Null where the image has none.
+    /// The label map of the original, for steps that look at it before they decide: read when one first asks; null where there is none.
     /// Steps that only move pixels need none: the map follows <see cref="View"/>.
     /// </summary>
     /// <exception cref="DataException">The map cannot be read, or is not as large as the image.</exception>
@@ -141,7 +141,8 @@ public sealed class Canvas
     /// <param name="height">Of the window.</param>
     /// <param name="width">Of the window.</param>
     /// <param name="counts">
-    /// Takes the pixels of each class, 256 of them, ignored ones at <see cref="LabelMap.Ignored"/>; pixels outside of the image count nowhere.
+    /// Takes the pixels of each class, 256 of them, ignored ones at <see cref="LabelMap.Ignored"/>; pixels outside of the image count
+    /// nowhere.
     /// </param>
     /// <exception cref="DataException">The image has no label map, or it cannot be read.</exception>
     public void CountLabels(int top, int left, int height, int width, Span<int> counts)

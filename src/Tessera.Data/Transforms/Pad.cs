@@ -34,7 +34,7 @@ public sealed record Pad(int Size = 1, int? Width = null, int Multiple = 1, int?
 }
 
 /// <summary>
-/// Images of different sizes in one batch: they are padded below and to the right to the largest of the batch once they are normalized, with
+/// Images of different sizes in one batch: once normalized, they are padded below and to the right to the largest of the batch, with
 /// 0, and label maps are ignored there. <see cref="BatchView.Sizes"/> has the sizes before. Without this step, such a batch is refused.
 /// </summary>
 /// <param name="Multiple">The sides of the batch become multiples of it.</param>
@@ -47,6 +47,6 @@ public sealed record PadBatch(int Multiple = 1) : Transform
     public override string? Obstacle(Annotations annotations) =>
         annotations.FollowsView || annotations is Unlabelled
             ? null
-            : "pads images of different sizes, which only label maps and boxes can be told apart from: bring images to one size by a resize or "
-                + "a crop";
+            : "pads images of different sizes, and only label maps and boxes say where the padding is: bring images to one size by a "
+                + "resize or a crop";
 }

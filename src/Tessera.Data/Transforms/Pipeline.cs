@@ -24,8 +24,8 @@ public sealed class Pipeline
             && Transforms.OfType<BatchTransform>().FirstOrDefault(step => step is not LabelSmoothing) is { } mixing
         )
             throw new DataException(
-                $"augment: {TransformRegistry.NameOf(mixing)} mixes images of one size, and {TransformRegistry.NameOf(padding)} is for images of "
-                    + "different sizes: leave one of them out"
+                $"augment: {TransformRegistry.NameOf(mixing)} mixes images of one size, and {TransformRegistry.NameOf(padding)} is for "
+                    + "images of different sizes: leave one of them out"
             );
     }
 

@@ -7,8 +7,8 @@ namespace Tessera.Data.Transforms;
 /// whose labels are ignored.
 /// </summary>
 /// <remarks>
-/// With <paramref name="MaxShare"/>, as <c>cat_max_ratio</c> in mmsegmentation: windows are drawn until one has at least two classes of which
-/// none has that share of its pixels or more, ignored ones left out. Ten windows are tried; the one that is drawn then is taken as it is.
+/// With <paramref name="MaxShare"/>, as <c>cat_max_ratio</c> in mmsegmentation: windows are drawn until one has at least two classes, none
+/// of which has that share of its pixels or more, ignored ones left out. Ten windows are tried; the one that is drawn then is taken as it is.
 /// </remarks>
 /// <param name="Size">Of both sides, in pixels; of the height where <paramref name="Width"/> is given.</param>
 /// <param name="Width">Of the width, in pixels; <paramref name="Size"/> when null.</param>

@@ -13,7 +13,8 @@ public abstract record Transform
     public virtual string? TrackingObstacle() => null;
 
     /// <summary>
-    /// Why this step cannot be taken with samples of such annotations, as the end of a sentence that begins with its name; null where it can.
+    /// Why this step cannot be taken with samples of such annotations, as the end of a sentence that begins with its name; null where it
+    /// can.
     /// </summary>
     /// <param name="annotations">Of the data set.</param>
     public virtual string? Obstacle(Annotations annotations) => null;
