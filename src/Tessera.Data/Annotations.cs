@@ -62,6 +62,15 @@ public sealed record TargetRequest(
     MixPlan? Mixing = null
 )
 {
+    /// <summary>How many times smaller than the images label maps are wanted (<c>label_scale</c>).</summary>
+    public int LabelScale { get; init; } = 1;
+
+    /// <summary>
+    /// The label maps of samples whose transforms have looked at them, so that none is read twice: null for others, empty where no
+    /// transform looks at maps.
+    /// </summary>
+    public IReadOnlyList<LabelMap?> LookedAt { get; init; } = [];
+
     /// <summary>The images, for annotations that lie in them.</summary>
     /// <param name="what">The annotations, for the message.</param>
     /// <exception cref="DataException">The samples are not images.</exception>

@@ -9,8 +9,16 @@ public sealed record BatchView(Tensor Inputs) : ITensorBag
     /// <summary>Which positions of the inputs are real, where some are padding: true for real words, [B, S].</summary>
     public Tensor? Mask { get; init; }
 
-    /// <summary>Which part of its original each image shows; null where that is not known.</summary>
+    /// <summary>
+    /// Which part of its original each image shows, its padding included (<see cref="Sizes"/>); null where that is not known.
+    /// </summary>
     public IReadOnlyList<ImageView>? Images { get; init; }
+
+    /// <summary>
+    /// Size of each image where images of different sizes are in the batch (<c>pad_batch</c>): it lies at the upper left of the inputs, and
+    /// what is below and to the right of it is padding. Null where all images are as large as the inputs.
+    /// </summary>
+    public IReadOnlyList<ImageSize>? Sizes { get; init; }
 
     /// <inheritdoc/>
     public IEnumerable<Tensor> Tensors => Mask is null ? [Inputs] : [Inputs, Mask];
@@ -22,6 +30,7 @@ public sealed record BatchView(Tensor Inputs) : ITensorBag
             Inputs = Inputs.Slice(0, start, start + count),
             Mask = Mask?.Slice(0, start, start + count),
             Images = Images is null ? null : [.. Images.Skip(start).Take(count)],
+            Sizes = Sizes is null ? null : [.. Sizes.Skip(start).Take(count)],
         };
 
     /// <summary>The same view on a device.</summary>

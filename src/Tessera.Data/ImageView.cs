@@ -38,6 +38,9 @@ public readonly record struct ImageView(double Top, double Left, double Height, 
         return (low, Math.Max(0, high - low));
     }
 
+    /// <summary>Whether it is a mirror image of the original, and no turned one: one of the two axes is exchanged, not both.</summary>
+    public bool IsMirrored => Height < 0 != Width < 0;
+
     /// <summary>Left and right exchanged.</summary>
     public ImageView Mirrored => this with { Left = Left + Width, Width = -Width };
 

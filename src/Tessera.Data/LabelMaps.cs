@@ -37,6 +37,27 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
         }
     }
 
+    /// <summary>Counts the classes of a view of the image, pixel by pixel as <see cref="Follow"/> gives them.</summary>
+    /// <param name="image">Where the view comes from.</param>
+    /// <param name="size">Its size.</param>
+    /// <param name="counts">Takes the pixels per value, 256 of them; what is not visible counts nowhere.</param>
+    internal void Count(PreparedImage image, ImageSize size, Span<int> counts)
+    {
+        var (view, visible) = (image.View, image.Visible);
+        var rows = Places(view.Top, view.Height, visible.Top, visible.Height, Size.Height, size.Height);
+        var columns = Places(view.Left, view.Width, visible.Left, visible.Width, Size.Width, size.Width);
+        counts.Clear();
+        foreach (var row in rows)
+        {
+            if (row < 0)
+                continue;
+            var source = Ids.AsSpan(row * Size.Width, Size.Width);
+            foreach (var column in columns)
+                if (column >= 0)
+                    counts[source[column]]++;
+        }
+    }
+
     // Which pixel of the original lies under the centre of each pixel; -1 for none.
     private static int[] Places(double start, double length, double visible, double visibleLength, int original, int count)
     {
@@ -57,6 +78,7 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
 public sealed class LabelMaps : Annotations
 {
     private readonly Func<int, LabelMap> read;
+    private readonly IReadOnlyList<string>? files;
 
     /// <summary>The maps of samples.</summary>
     /// <param name="classNames">Name per class; the position is the id.</param>
@@ -71,6 +93,18 @@ public sealed class LabelMaps : Annotations
         (Count, this.read) = (count, read);
     }
 
+    /// <summary>The maps of samples that lie in files.</summary>
+    /// <param name="classNames">Name per class; the position is the id.</param>
+    /// <param name="files">A file per sample.</param>
+    /// <param name="rule">What the values in the files mean.</param>
+    /// <param name="read">Reads a file by the rule. It is called on several threads.</param>
+    /// <exception cref="DataException">There are more classes than ids.</exception>
+    public LabelMaps(IReadOnlyList<string> classNames, IReadOnlyList<string> files, LabelRule rule, Func<string, LabelRule, LabelMap> read)
+        : this(classNames, files.Count, index => read(files[index], rule)) => (this.files, Rule) = (files, rule);
+
+    private LabelMaps(IReadOnlyList<string> classNames, IReadOnlyList<string>? files, int count, Func<int, LabelMap> read)
+        : this(classNames, count, read) => this.files = files;
+
     /// <inheritdoc/>
     public override int Count { get; }
 
@@ -79,6 +113,41 @@ public sealed class LabelMaps : Annotations
 
     /// <inheritdoc/>
     public override string MixingObstacle => "label maps cannot be mixed or smoothed";
+
+    /// <summary>What the values in the files mean; null where maps come from elsewhere.</summary>
+    public LabelRule? Rule { get; private init; }
+
+    /// <summary>The colour that pictures give each class; null where none are known.</summary>
+    /// <exception cref="ArgumentException">Not one colour per class.</exception>
+    public IReadOnlyList<(byte R, byte G, byte B)>? Palette
+    {
+        get;
+        init =>
+            field =
+                value is null || value.Count == ClassNames.Count
+                    ? value
+                    : throw new ArgumentException($"{value.Count} colours for {ClassNames.Count} classes", nameof(value));
+    }
+
+    /// <summary>Pairs of classes that a horizontal flip exchanges, such as the left and the right arm.</summary>
+    /// <exception cref="ArgumentException">A class that does not exist, or one that is in two pairs.</exception>
+    public IReadOnlyList<(int First, int Second)> FlipPairs
+    {
+        get;
+        init
+        {
+            var own = value.SelectMany(pair => (int[])[pair.First, pair.Second]).ToArray();
+            if (own.Any(id => id < 0 || id >= ClassNames.Count) || own.Distinct().Count() != own.Length)
+                throw new ArgumentException(
+                    $"{string.Join(", ", value)}: pairs must be of classes below {ClassNames.Count}, and a class must be in one alone",
+                    nameof(value)
+                );
+            field = value;
+        }
+    } = [];
+
+    /// <summary>The file of the map of a sample; null where it lies in none.</summary>
+    public string? MapFile(int index) => files?[index];
 
     /// <summary>The map of a sample, read anew.</summary>
     /// <exception cref="DataException">The map does not have as many pixels as its size says.</exception>
@@ -89,24 +158,66 @@ public sealed class LabelMaps : Annotations
             var map = read(index);
             return map.Ids.Length == (long)map.Size.Height * map.Size.Width
                 ? map
-                : throw new DataException($"sample {index}: its label map has {map.Ids.Length} pixels and must have {map.Size}");
+                : throw new DataException($"{Name(index)}: its label map has {map.Ids.Length} pixels and must have {map.Size}");
         }
     }
 
     /// <inheritdoc/>
-    public override LabelMaps Part(IReadOnlyList<int> indices) => new(ClassNames, indices.Count, index => read(indices[index]));
+    public override LabelMaps Part(IReadOnlyList<int> indices) =>
+        new(
+            ClassNames,
+            files is null ? null : [.. indices.Select(index => files[index])],
+            indices.Count,
+            index => read(indices[index])
+        )
+        {
+            Rule = Rule,
+            Palette = Palette,
+            FlipPairs = FlipPairs,
+        };
 
     /// <inheritdoc/>
-    public override LabelMaps Renumbered(ClassMapping mapping) => new(mapping.Onto, Count, index =>
+    public override LabelMaps Renumbered(ClassMapping mapping)
+    {
+        return new(mapping.Onto, files, Count, Read)
+        {
+            Rule = Rule?.Renumbered(mapping),
+            Palette = Palette is null ? null : Recolored(Palette, mapping),
+            FlipPairs =
+            [
+                .. FlipPairs
+                    .Select(pair => (First: mapping.Numbers[pair.First], Second: mapping.Numbers[pair.Second]))
+                    .Where(pair => pair is { First: >= 0, Second: >= 0 }),
+            ],
+        };
+
+        LabelMap Read(int index)
         {
             var map = read(index);
-            return map with { Ids = [.. map.Ids.Select(id => Renumbered(id, index, mapping))] };
-        });
+            var ids = new byte[map.Ids.Length];
+            for (var i = 0; i < ids.Length; i++)
+                ids[i] = Number(map.Ids[i], index);
+            return map with { Ids = ids };
+        }
 
-    private static byte Renumbered(byte id, int index, ClassMapping mapping) =>
-        id >= mapping.Numbers.Count ? id
-        : mapping.Numbers[id] >= 0 ? (byte)mapping.Numbers[id]
-        : throw new DataException($"label maps: sample {index} has pixels of class {mapping.From[id]}, which the model does not know");
+        byte Number(byte id, int index) =>
+            id >= mapping.Numbers.Count ? id
+            : mapping.Numbers[id] >= 0 ? (byte)mapping.Numbers[id]
+            : throw new DataException($"{Name(index)}: its label map has pixels of class {mapping.From[id]}, which the model does not know");
+    }
+
+    // A class that the data lacks gets a colour that no other has.
+    private static (byte R, byte G, byte B)[] Recolored(IReadOnlyList<(byte R, byte G, byte B)> palette, ClassMapping mapping)
+    {
+        var colors = new (byte R, byte G, byte B)?[mapping.Onto.Count];
+        foreach (var (from, number) in mapping.Numbers.Index())
+            if (number >= 0)
+                colors[number] = palette[from];
+        var free = new Queue<(byte R, byte G, byte B)>(Enumerable.Range(1, 255).Select(LabelPalette.Color).Except(palette));
+        return [.. colors.Select((color, id) => color ?? (free.TryDequeue(out var own) ? own : LabelPalette.Color(id)))];
+    }
+
+    private string Name(int index) => MapFile(index) ?? $"sample {index}";
 
     /// <summary>All samples are of one stratum: balanced draws know nothing of the classes of pixels.</summary>
     /// <inheritdoc/>
@@ -125,26 +236,45 @@ public sealed class LabelMaps : Annotations
     /// <inheritdoc/>
     public override Func<MaskTargets> Gather(TargetRequest request)
     {
-        var (images, size) = (request.ImagesOf("label maps"), request.Size);
+        var images = request.ImagesOf("label maps");
+        // As many positions as a network of that stride has, whose last may reach over the edge.
+        var scale = request.LabelScale;
+        var size = new ImageSize((request.Size.Height + scale - 1) / scale, (request.Size.Width + scale - 1) / scale);
+        var mirrored = FlipPairs.Count > 0 ? Mirrored() : [];
         var area = checked(size.Height * size.Width);
         var ids = new long[checked(images.Count * area)];
         for (var i = 0; i < images.Count; i++)
         {
             var index = request.Indices[i];
-            var map = this[index];
-            if (map.Size != images[i].Original)
-                throw new DataException(
-                    $"sample {index}: its label map is {map.Size} and its image {images[i].Original}; they must be equal"
-                );
+            var map = request.LookedAt.Count > 0 && request.LookedAt[i] is { } known ? known : Of(index, images[i].Original);
             var target = ids.AsSpan(i * area, area);
             map.Follow(images[i], size, target);
             foreach (var id in target)
                 if (id >= ClassNames.Count && id != LabelMap.Ignored)
                     throw new DataException(
-                        $"sample {index}: its label map holds {id}; it must hold classes below {ClassNames.Count} and {LabelMap.Ignored}"
+                        $"{Name(index)}: its label map holds {id}; it must hold classes below {ClassNames.Count} and {LabelMap.Ignored}"
                     );
+            if (FlipPairs.Count > 0 && images[i].View.IsMirrored)
+                foreach (ref var id in target)
+                    id = mirrored[id];
         }
         return () => new(Tensor.From(ids, images.Count, size.Height, size.Width));
+    }
+
+    /// <summary>The map of a sample, which must be as large as its image.</summary>
+    /// <exception cref="DataException">It is not, or it does not have as many pixels as its size says.</exception>
+    internal LabelMap Of(int index, ImageSize image) =>
+        this[index] is var map && map.Size == image
+            ? map
+            : throw new DataException($"{Name(index)}: its label map is {map.Size} and its image {image}; they must be equal");
+
+    // The class of every id in a mirror image.
+    private byte[] Mirrored()
+    {
+        byte[] classes = [.. Enumerable.Range(0, LabelMap.Ignored + 1).Select(id => (byte)id)];
+        foreach (var (first, second) in FlipPairs)
+            (classes[first], classes[second]) = ((byte)second, (byte)first);
+        return classes;
     }
 }
 

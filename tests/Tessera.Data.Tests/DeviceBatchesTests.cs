@@ -271,12 +271,19 @@ public class DeviceBatchesTests
     [InlineData("squash", 32)]
     [InlineData("random_resized_crop")]
     [InlineData("evaluation_crop")]
+    [InlineData("resize_within", 32)]
+    [InlineData("resize_to_multiple")]
+    [InlineData("random_scale")]
+    [InlineData("random_dense_crop", 32)]
+    [InlineData("pad")]
+    [InlineData("photometric_distortion")]
+    [InlineData("pad_batch")]
     public void A_transform_that_works_on_the_processor_only_is_named(string name, params object[] first)
     {
         var kind = TransformRegistry.Kinds[name];
         var transform = kind.Create([.. kind.Fields.Select((field, i) => i < first.Length ? first[i] : field.DefaultValue)]);
         var expected =
-            $"{name} works on the processor only; on a device there are center_crop, cutmix, label_smoothing, mixup, "
+            $"{name} works on the processor only; on a device there are center_crop, cutmix, label_scale, label_smoothing, mixup, "
             + "random_crop, random_erasing, random_horizontal_flip, random_shift, random_vertical_flip";
         Assert.Equal(expected, DeviceBatches.Obstacle([new RandomHorizontalFlip(), transform, new Mixup()]));
         Assert.Equal(

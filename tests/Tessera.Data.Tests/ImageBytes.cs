@@ -17,17 +17,131 @@ internal static class ImageBytes
                 stream.WriteByte(0);
                 stream.Write(row(y));
             }
-        byte[] size = [.. Big((uint)width), .. Big((uint)height)];
-        return
+        return PngFile(height, width, kind: 0, depth, palette: null, interlaced: false, packed.ToArray());
+    }
+
+    /// <summary>Channels of a kind of PNG: 0 grey, 2 colours, 3 palette, 4 grey with alpha, 6 colours with alpha.</summary>
+    internal static int ChannelsOf(int kind) =>
+        kind switch
+        {
+            2 => 3,
+            4 => 2,
+            6 => 4,
+            _ => 1,
+        };
+
+    /// <summary>A PNG of any kind.</summary>
+    /// <param name="height">Rows.</param>
+    /// <param name="width">Columns.</param>
+    /// <param name="kind">As in <see cref="ChannelsOf"/>.</param>
+    /// <param name="depth">Bits per value.</param>
+    /// <param name="values">[H, W, C].</param>
+    /// <param name="palette">Red, green and blue of each index.</param>
+    /// <param name="interlaced">Whether it comes in seven passes.</param>
+    /// <param name="filters">Draws the filter of each row; none without.</param>
+    internal static byte[] Png(
+        int height,
+        int width,
+        int kind,
+        int depth,
+        ushort[] values,
+        byte[]? palette = null,
+        bool interlaced = false,
+        Random? filters = null
+    )
+    {
+        var channels = ChannelsOf(kind);
+        (int Top, int Left, int Down, int Right)[] passes = interlaced
+            ? [(0, 0, 8, 8), (0, 4, 8, 8), (4, 0, 8, 4), (0, 2, 4, 4), (2, 0, 4, 2), (0, 1, 2, 2), (1, 0, 2, 1)]
+            : [(0, 0, 1, 1)];
+        var rows = new List<byte>();
+        foreach (var (top, left, down, right) in passes)
+        {
+            byte[]? above = null;
+            for (var y = top; y < height && left < width; y += down)
+            {
+                var own = new List<ushort>();
+                for (var x = left; x < width; x += right)
+                    own.AddRange(values.AsSpan((y * width + x) * channels, channels));
+                var bytes = Bits(own, depth);
+                var filter = filters?.Next(5) ?? 0;
+                rows.Add((byte)filter);
+                rows.AddRange(Filtered(bytes, above ?? new byte[bytes.Length], filter, Math.Max(1, channels * depth / 8)));
+                above = bytes;
+            }
+        }
+        return PngOf(height, width, kind, depth, palette, interlaced, [.. rows]);
+    }
+
+    /// <summary>A PNG of rows as they are before they are packed, right or wrong.</summary>
+    internal static byte[] PngOf(int height, int width, int kind, int depth, byte[]? palette, bool interlaced, byte[] rows)
+    {
+        using var packed = new MemoryStream();
+        using (var stream = new ZLibStream(packed, CompressionLevel.Fastest, leaveOpen: true))
+            stream.Write(rows);
+        return PngFile(height, width, kind, depth, palette, interlaced, packed.ToArray());
+    }
+
+    private static byte[] PngFile(int height, int width, int kind, int depth, byte[]? palette, bool interlaced, byte[] packed) =>
         [
             0x89,
             .. "PNG\r\n"u8,
             26,
             10,
-            .. Chunk("IHDR", [.. size, (byte)depth, 0, 0, 0, 0]),
-            .. Chunk("IDAT", packed.ToArray()),
+            .. Chunk("IHDR", [.. Big((uint)width), .. Big((uint)height), (byte)depth, (byte)kind, 0, 0, interlaced ? (byte)1 : (byte)0]),
+            .. Chunk("tEXt", [.. "Comment\0none"u8]),
+            .. palette is null ? [] : Chunk("PLTE", palette),
+            .. Chunk("IDAT", packed[..(packed.Length / 2)]),
+            .. Chunk("IDAT", packed[(packed.Length / 2)..]),
             .. Chunk("IEND", []),
         ];
+
+    private static byte[] Bits(List<ushort> values, int depth)
+    {
+        if (depth == 16)
+            return [.. values.SelectMany(value => (byte[])[(byte)(value >> 8), (byte)value])];
+        var bytes = new byte[(values.Count * depth + 7) / 8];
+        foreach (var (i, value) in values.Index())
+            bytes[i * depth / 8] |= (byte)(value << (8 - depth - i * depth % 8));
+        return bytes;
+    }
+
+    private static byte[] Filtered(byte[] row, byte[] above, int filter, int step) =>
+        [
+            .. row.Select(
+                (value, i) =>
+                {
+                    var (left, up, corner) = (i >= step ? row[i - step] : 0, (int)above[i], i >= step ? above[i - step] : 0);
+                    return (byte)(
+                        value
+                        - filter switch
+                        {
+                            0 => 0,
+                            1 => left,
+                            2 => up,
+                            3 => (left + up) / 2,
+                            // The one of the three that is nearest to left + up - corner, of equals the first.
+                            _ => ((int[])[left, up, corner]).MinBy(near => Math.Abs(left + up - corner - near)),
+                        }
+                    );
+                }
+            ),
+        ];
+
+    /// <summary>The same file with right checksums, as far as its chunks can be told apart.</summary>
+    internal static byte[] WithChecksums(byte[] png)
+    {
+        var result = png.ToArray();
+        for (var place = 8; place + 12 <= result.Length; )
+        {
+            var length = BinaryPrimitives.ReadUInt32BigEndian(result.AsSpan(place));
+            if (length > result.Length - place - 12)
+                break;
+            var named = result.AsSpan(place + 4, (int)length + 4);
+            Big(Checksum(named)).CopyTo(result, place + 8 + (int)length);
+            place += 12 + (int)length;
+        }
+        return result;
     }
 
     private static byte[] Chunk(string name, byte[] content)

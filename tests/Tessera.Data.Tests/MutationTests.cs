@@ -62,6 +62,37 @@ public sealed class MutationTests : IDisposable
     public void Damaged_label_images() =>
         Check("png_values", Files(Repository.GoldenFolder("datasets"), "png"), path => PngValues.Read(path));
 
+    // Behind the checksums, which find nearly all of it otherwise.
+    [Fact]
+    public void Damaged_label_images_with_right_checksums()
+    {
+        var rule = LabelRule.Plain(200).WithColors([((1, 2, 3), 0)], byColor: false);
+        (int Kind, int Depth, bool Interlaced)[] kinds = [(0, 8, false), (3, 4, true), (0, 16, true), (2, 8, true), (6, 16, false)];
+        (byte[], Action<byte[]>)[] cases =
+        [
+            .. kinds.Select(one =>
+                (Make(one.Kind, one.Depth, one.Interlaced), (Action<byte[]>)(bytes => LabelFile.Raw(Written(bytes))))
+            ),
+            (Make(0, 8, false), bytes => LabelFile.Read(Written(bytes), rule)),
+            (Make(3, 8, false), bytes => LabelFile.Head(Written(bytes))),
+        ];
+        Mutations.Check<DataException>("label_files", cases);
+
+        string Written(byte[] bytes) => folder.Write("file", ImageBytes.WithChecksums(bytes));
+
+        static byte[] Make(int kind, int depth, bool interlaced) =>
+            ImageBytes.Png(
+                5,
+                7,
+                kind,
+                depth,
+                new ushort[5 * 7 * ImageBytes.ChannelsOf(kind)],
+                kind == 3 ? [1, 2, 3, 4, 5, 6] : null,
+                interlaced,
+                new(1)
+            );
+    }
+
     [Fact]
     public void Damaged_matlab_files() =>
         Check(
@@ -69,6 +100,7 @@ public sealed class MutationTests : IDisposable
             (Golden("imagelabels.mat"), path => MatFile.Read(path)),
             (Golden("setid.mat"), path => MatFile.Read(path)),
             (Golden("plain_double.mat"), path => MatFile.Read(path)),
+            (MatWriter.Matrix("S", 3, 4, new double[12]), path => LabelFile.Raw(path)),
             (MatWriter.Structures("synsets", [("a", 1.0), ("b", "text")]), path => MatFile.Structures(path, "synsets"))
         );
 

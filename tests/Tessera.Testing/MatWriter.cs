@@ -47,6 +47,26 @@ public static class MatWriter
         return [.. header, .. Element(14, body)];
     }
 
+    /// <summary>A file with one matrix.</summary>
+    /// <param name="name">Of the variable.</param>
+    /// <param name="rows">Rows.</param>
+    /// <param name="columns">Columns.</param>
+    /// <param name="values">Column by column.</param>
+    public static byte[] Matrix(string name, int rows, int columns, double[] values)
+    {
+        byte[] body =
+        [
+            .. Flags(6),
+            .. Element(5, Ints(rows, columns)),
+            .. Element(1, Encoding.ASCII.GetBytes(name)),
+            .. Element(9, [.. values.SelectMany(BitConverter.GetBytes)]),
+        ];
+        var header = new byte[128];
+        Encoding.ASCII.GetBytes("MATLAB 5.0 MAT-file").CopyTo(header, 0);
+        (header[125], header[126], header[127]) = (1, (byte)'I', (byte)'M');
+        return [.. header, .. Element(14, body)];
+    }
+
     private static byte[] Flags(byte kind) => Element(6, [kind, 0, 0, 0, 0, 0, 0, 0]);
 
     private static byte[] Ints(params int[] values) => [.. values.SelectMany(BitConverter.GetBytes)];

@@ -18,14 +18,15 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages devi
     protected override BatchData Build(ReadOnlySpan<Draw> draws, int[] share, bool placeholder, int epoch, int step)
     {
         var indices = new int[share.Length];
-        var images = new PreparedImage[share.Length];
+        var sights = new Sight[share.Length];
+        var original = new ImageSize(dataset.Height!.Value, dataset.Width!.Value);
         var places = new List<long>(share.Length * (1 + dataset.Height!.Value + dataset.Width!.Value));
         var (positions, values) = (new List<long>(), new List<float>());
         for (var i = 0; i < share.Length; i++)
         {
             var draw = draws[share[i]];
             var random = draw.Random(seed, epoch);
-            (indices[i], images[i]) = (draw.Index, Move(ref random));
+            (indices[i], sights[i]) = (draw.Index, Move(ref random));
             places.Add(draw.Index);
             foreach (var row in rows.Places)
                 places.Add(row);
@@ -39,32 +40,36 @@ internal sealed class DeviceBatchBuilder(ImageDataset dataset, DeviceImages devi
         var mixing = mixes is null ? null : new MixPlan(mixes, pipeline.Mixing!.Smoothing);
         return new()
         {
-            Views = [new(() => device.Make(plan), [.. images.Select(image => image.View)])],
-            Targets = dataset.Annotations.Gather(new(indices, images, new(height, width), mixing)),
+            Views = [new(() => device.Make(plan), [.. sights.Select(sight => sight.View)])],
+            Targets = dataset.Annotations.Gather(
+                new(indices, [.. sights.Select(sight => sight.Targets(original))], new(height, width), mixing)
+                {
+                    LabelScale = pipeline.LabelScale,
+                }
+            ),
             Indices = indices,
             GlobalCount = draws.Length,
             IsPlaceholder = placeholder,
         };
     }
 
-    private PreparedImage Move(ref SampleRandom random)
+    private Sight Move(ref SampleRandom random)
     {
         rows.Reset();
         columns.Reset();
-        var (view, visible) = (ImageView.Full, ImageView.Full);
+        var sight = Sight.Full;
         var borders = 0;
         foreach (var transform in moves)
         {
             var (height, width) = (rows.Length, columns.Length);
             var move = transform.Draw(height, width, ref random);
-            view = move.Apply(view, height, width);
-            visible = visible.Intersect(view);
+            sight = move.Apply(sight, height, width);
             rows.Move(move.Top, move.Height, move.Overturned, transform.Border, borders);
             columns.Move(move.Left, move.Width, move.Mirrored, transform.Border, borders);
             if (transform.Border is not null)
                 borders++;
         }
-        return new(view, visible, new(dataset.Height!.Value, dataset.Width!.Value));
+        return sight;
     }
 
     // On an image of NaN: values that are no NaN afterwards go into the model's image.

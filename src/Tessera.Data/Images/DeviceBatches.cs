@@ -18,5 +18,6 @@ internal static class DeviceBatches
     private static bool IsPossible(Type transform) =>
         transform.IsAssignableTo(typeof(MovingTransform))
         || transform == typeof(RandomErasing)
+        || transform == typeof(LabelScale)
         || transform.IsAssignableTo(typeof(BatchTransform));
 }

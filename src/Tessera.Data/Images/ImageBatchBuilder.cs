@@ -32,13 +32,20 @@ internal sealed class ImageBatchBuilder : BatchBuilder
             if (Show(draws[position], epoch) is { } index)
                 indices.Add(index);
         var mixing = Mix(indices.Count, share, draws.Length, epoch, step);
+        ViewData[] made = [.. views.Select(view => view.End())];
         // Targets follow the first view: methods with several views compare them with each other.
         var first = views[0];
         int[] read = [.. indices];
         return new()
         {
-            Views = [.. views.Select(view => view.End())],
-            Targets = dataset.Annotations.Gather(new(read, first.Images, new(first.Height, first.Width), mixing)),
+            Views = made,
+            Targets = dataset.Annotations.Gather(
+                new(read, first.Images, new(first.Height, first.Width), mixing)
+                {
+                    LabelScale = pipeline.LabelScale,
+                    LookedAt = first.LookedAt,
+                }
+            ),
             Indices = read,
             GlobalCount = draws.Length - (share.Length - read.Length),
             IsPlaceholder = placeholder,

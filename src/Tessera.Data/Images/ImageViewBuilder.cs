@@ -24,8 +24,11 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     };
     private readonly ImageTransform[] imageTransforms = [.. pipeline.Views[number].OfType<ImageTransform>()];
     private readonly FloatTransform[] floatTransforms = [.. pipeline.Views[number].OfType<FloatTransform>()];
+    private readonly PaddedImages? padded = pipeline.Views[number].OfType<PadBatch>().FirstOrDefault() is { } padding ? new(padding) : null;
     private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
-    private readonly List<PreparedImage> images = [];
+    private readonly LabelMaps? maps = dataset.Annotations as LabelMaps;
+    private readonly List<(Sight Sight, ImageSize Original)> images = [];
+    private readonly List<LabelMap?> lookedAt = [];
     private float[] table = [];
     private float[]? inputs;
     private SampleRandom random;
@@ -34,16 +37,19 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
         channels,
         current;
 
-    /// <summary>Rows of the images of the batch.</summary>
+    /// <summary>Rows of the images of the batch; with padding, once it has ended.</summary>
     internal int Height { get; private set; }
 
-    /// <summary>Columns of the images of the batch.</summary>
+    /// <summary>Columns of the images of the batch; with padding, once it has ended.</summary>
     internal int Width { get; private set; }
 
-    /// <summary>Where each image comes from that was taken.</summary>
-    internal IReadOnlyList<PreparedImage> Images => [.. images];
+    /// <summary>Where the targets of each image come from that was taken.</summary>
+    internal IReadOnlyList<PreparedImage> Images => [.. images.Select(image => image.Sight.Targets(image.Original))];
 
-    /// <summary>All values that were taken, [B, C, H, W].</summary>
+    /// <summary>The label maps that transforms have looked at.</summary>
+    internal IReadOnlyList<LabelMap?> LookedAt => [.. lookedAt];
+
+    /// <summary>All values that were taken, [B, C, H, W], of images of one size.</summary>
     internal Span<float> Values => inputs.AsSpan(0, images.Count * channels * Height * Width);
 
     /// <summary>Begins a batch.</summary>
@@ -52,6 +58,8 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     {
         (capacity, inputs, channels, Height, Width) = (most, null, 0, 0, 0);
         images.Clear();
+        lookedAt.Clear();
+        padded?.Clear();
     }
 
     /// <summary>Reads an image and transforms it; it is part of the batch after <see cref="Take"/>.</summary>
@@ -59,7 +67,7 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     internal void Show(int index, SampleRandom draws)
     {
         (random, current) = (draws, index);
-        canvas.Begin();
+        canvas.Begin(maps is null ? null : () => maps.Of(index, original));
         var done = 0;
         // Of a file, only what the first transform wants is decoded.
         if (imageTransforms is [var first, ..] && dataset.Open(index) is { } file)
@@ -81,36 +89,61 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     }
 
     /// <summary>Makes the image that was shown last part of the batch.</summary>
-    /// <exception cref="DataException">The image is not as large as the others.</exception>
+    /// <exception cref="DataException">The image is not as large as the others, and the batch is not padded.</exception>
     internal void Take()
     {
         var image = canvas.Image;
-        if (inputs is null)
-        {
+        if (images.Count == 0)
             (channels, Height, Width) = (image.Channels, image.Height, image.Width);
-            inputs = memory.Rent(checked(capacity * channels * Height * Width));
-        }
-        else if ((channels, Height, Width) != (image.Channels, image.Height, image.Width))
-        {
+        var isOther = padded is null && (Height, Width) != (image.Height, image.Width);
+        if (isOther || channels != image.Channels)
             throw new DataException(
                 $"{dataset.Name}: image {dataset.SampleName(current)} is {image.Channels}x{image.Height}x{image.Width} "
                     + "after its transforms, "
                     + $"others of the batch are {channels}x{Height}x{Width}: add a crop or resize that makes them equal"
             );
+        Span<float> target;
+        if (padded is not null)
+        {
+            target = padded.Add(new(image.Height, image.Width), channels);
         }
-        var target = inputs.AsSpan(images.Count * image.Values.Length, image.Values.Length);
+        else
+        {
+            inputs ??= memory.Rent(checked(capacity * channels * Height * Width));
+            target = inputs.AsSpan(images.Count * image.Values.Length, image.Values.Length);
+        }
         Normalize(image, target);
         foreach (var transform in floatTransforms)
-            transform.Apply(target, channels, Height, Width, ref random);
-        images.Add(new(canvas.View, canvas.Visible, original));
+            transform.Apply(target, channels, image.Height, image.Width, ref random);
+        images.Add((canvas.Sight, original));
+        lookedAt.Add(canvas.ReadLabels);
     }
 
     /// <summary>The view with all images that were taken.</summary>
     internal ViewData End()
     {
+        if (padded is not null)
+            Join(padded);
         long[] shape = [images.Count, channels, Height, Width];
         var made = inputs ?? memory.Rent(0);
-        return new(() => memory.Wrap(made, shape), [.. images.Select(image => image.View)]);
+        return new(
+            () => memory.Wrap(made, shape),
+            [.. images.Select(image => image.Sight.View)],
+            Sizes: padded is null ? null : [.. padded.Sizes]
+        );
+    }
+
+    // Padding is a window that reaches over the lower and the right edge, so targets know of it as of any other.
+    private void Join(PaddedImages waiting)
+    {
+        (Height, Width) = waiting.Largest;
+        inputs = memory.Rent(checked(capacity * channels * Height * Width));
+        waiting.CopyTo(Values, channels);
+        for (var i = 0; i < images.Count; i++)
+        {
+            var ((sight, from), size) = (images[i], waiting.Sizes[i]);
+            images[i] = (sight.Show(sight.View.Cut(0, 0, Height, Width, size.Height, size.Width)), from);
+        }
     }
 
     private void Normalize(Raster image, Span<float> target)

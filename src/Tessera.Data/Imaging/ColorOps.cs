@@ -117,6 +117,9 @@ public static class ColorOps
     private static Vector256<int> Three(ref byte row, int x) =>
         Lanes.Load(ref row, x - 1) + Lanes.Load(ref row, x) + Lanes.Load(ref row, x + 1);
 
+    /// <summary>Every value times a factor, plus a number, cut to a byte; what is behind the point is dropped.</summary>
+    internal static void Linear(Raster image, float factor, float addend) => Map(image.Values, value => (int)(value * factor + addend));
+
     /// <summary>255 minus the value.</summary>
     public static void Invert(Raster image) => Map(image.Values, value => 255 - value);
 

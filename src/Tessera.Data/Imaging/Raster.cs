@@ -102,22 +102,64 @@ public sealed class Canvas
     /// Which part of the original the image shows: cuts, resizes and flips keep account of it, geometric operations of
     /// augmentation policies (rotation, shear) do not.
     /// </summary>
-    public ImageView View { get; private set; } = ImageView.Full;
+    public ImageView View => Sight.View;
 
     /// <summary>Which part of the original is left, not mirrored: a part that was cut off does not come back when its place does.</summary>
-    public ImageView Visible { get; private set; } = ImageView.Full;
+    public ImageView Visible => Sight.Visible;
+
+    /// <summary>Both, and where the label map is seen.</summary>
+    internal Sight Sight { get; private set; } = Sight.Full;
+
+    private Func<LabelMap>? readLabels;
+
+    /// <summary>
+    /// The label map of the original, for steps that look at it before they decide: read when one first asks; null where there is none.
+    /// Steps that only move pixels need none: the map follows <see cref="View"/>.
+    /// </summary>
+    /// <exception cref="DataException">The map cannot be read, or is not as large as the image.</exception>
+    public LabelMap? Labels => ReadLabels ??= readLabels?.Invoke();
+
+    /// <summary>The label map of the original where a step has asked for it.</summary>
+    internal LabelMap? ReadLabels { get; private set; }
 
     /// <summary>Says that another image comes, of which all is seen.</summary>
-    public void Begin() => View = Visible = ImageView.Full;
+    public void Begin() => Begin(null);
+
+    /// <summary>Says that another image comes, of which all is seen.</summary>
+    /// <param name="labels">Reads its label map; null where it has none.</param>
+    internal void Begin(Func<LabelMap>? labels) => (Sight, readLabels, ReadLabels) = (Sight.Full, labels, null);
 
     /// <summary>Says which part of the original the image shows now.</summary>
-    public void Show(ImageView view) => (View, Visible) = (view, Visible.Intersect(view));
+    public void Show(ImageView view) => Sight = Sight.Show(view);
+
+    /// <summary>Says that the label map is shifted further than the image, in heights and widths of the image.</summary>
+    internal void ShiftLabels(double down, double right) => Sight = Sight.ShiftLabels(down, right);
+
+    /// <summary>Counts the classes in a window of the image, which may reach over its edges.</summary>
+    /// <param name="top">First row.</param>
+    /// <param name="left">First column.</param>
+    /// <param name="height">Of the window.</param>
+    /// <param name="width">Of the window.</param>
+    /// <param name="counts">
+    /// Takes the pixels of each class, 256 of them, ignored ones at <see cref="LabelMap.Ignored"/>; pixels outside of the image count
+    /// nowhere.
+    /// </param>
+    /// <exception cref="DataException">The image has no label map, or it cannot be read.</exception>
+    public void CountLabels(int top, int left, int height, int width, Span<int> counts)
+    {
+        var map = Labels ?? throw new DataException("the classes of a part of an image were asked for, and the image has no label map");
+        var window = Sight.Show(View.Cut(top, left, height, width, Image.Height, Image.Width));
+        map.Count(window.Targets(map.Size), new(height, width), counts);
+    }
 
     /// <summary>Value per channel of pixels that an operation finds outside of the image: the data set's mean.</summary>
     public IReadOnlyList<byte> Fill { get; init; } = [];
 
-    /// <summary>The fill of a channel; 128 where none is given.</summary>
-    internal byte FillOf(int channel) => channel < Fill.Count ? Fill[channel] : (byte)128;
+    /// <summary>The fill of a channel: a single one serves all; 128 where none is given.</summary>
+    internal byte FillOf(int channel) =>
+        Fill is [var only] ? only
+        : channel < Fill.Count ? Fill[channel]
+        : (byte)128;
 
     /// <summary>Makes <see cref="Scratch"/> the image.</summary>
     public void Swap() => (Image, Scratch) = (Scratch, Image);

@@ -33,7 +33,19 @@ internal sealed class BatchData
 /// <param name="Inputs">Makes the tensor of images [B, C, H, W] or of word ids [B, S].</param>
 /// <param name="Images">Which part of its original each image shows.</param>
 /// <param name="Mask">Makes the mask of word ids [B, S].</param>
-internal sealed record ViewData(Func<Tensor> Inputs, ImageView[]? Images = null, Func<Tensor>? Mask = null)
+/// <param name="Sizes">Size of each image without padding; null where none is padded.</param>
+internal sealed record ViewData(
+    Func<Tensor> Inputs,
+    ImageView[]? Images = null,
+    Func<Tensor>? Mask = null,
+    IReadOnlyList<ImageSize>? Sizes = null
+)
 {
-    internal BatchView ToView() => new(Inputs()) { Images = Images, Mask = Mask?.Invoke() };
+    internal BatchView ToView() =>
+        new(Inputs())
+        {
+            Images = Images,
+            Mask = Mask?.Invoke(),
+            Sizes = Sizes,
+        };
 }

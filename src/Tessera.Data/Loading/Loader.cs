@@ -41,6 +41,9 @@ public sealed class Loader : BatchSource
                 $"{dataset.Name}: label maps and boxes cannot follow an image through {TransformRegistry.NameOf(untracked)}: "
                     + untracked.TrackingObstacle()
             );
+        foreach (var transform in pipeline.Views.SelectMany(view => view))
+            if (transform.Obstacle(dataset.Annotations) is { } problem)
+                throw new DataException($"{dataset.Name}: {TransformRegistry.NameOf(transform)} {problem}");
         (Dataset, Pipeline, this.options) = (dataset, pipeline, options);
         workers = options.Workers ?? (loadable.InMemory ? 1 : Environment.ProcessorCount);
         sampler = options.Sampler ?? (options.Shuffle ? new Shuffled() : new InOrder());

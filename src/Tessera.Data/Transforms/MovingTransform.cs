@@ -26,12 +26,25 @@ public abstract record MovingTransform : ImageTransform
 /// <param name="Width">Columns.</param>
 /// <param name="Overturned">Whether top and bottom are exchanged.</param>
 /// <param name="Mirrored">Whether left and right are exchanged.</param>
-internal readonly record struct PixelMove(int Top, int Left, int Height, int Width, bool Overturned = false, bool Mirrored = false)
+/// <param name="LabelDown">How many pixels of the image further down label maps are seen.</param>
+/// <param name="LabelRight">How many pixels of the image further to the right.</param>
+internal readonly record struct PixelMove(
+    int Top,
+    int Left,
+    int Height,
+    int Width,
+    bool Overturned = false,
+    bool Mirrored = false,
+    int LabelDown = 0,
+    int LabelRight = 0
+)
 {
     /// <summary>Makes it the image.</summary>
     internal void Apply(Canvas canvas, byte? border)
     {
         Window.Cut(canvas, Top, Left, Height, Width, border);
+        if (LabelDown != 0 || LabelRight != 0)
+            canvas.ShiftLabels((double)LabelDown / Height, (double)LabelRight / Width);
         if (!Overturned && !Mirrored)
             return;
         canvas.Show(Turned(canvas.View));
@@ -47,8 +60,14 @@ internal readonly record struct PixelMove(int Top, int Left, int Height, int Wid
         }
     }
 
-    /// <summary>Which part of the original the result shows, of an image of a size that shows another part.</summary>
-    internal ImageView Apply(ImageView view, int height, int width) => Turned(view.Cut(Top, Left, Height, Width, height, width));
+    /// <summary>What is seen of the original in the result, of an image of a size that shows another part.</summary>
+    internal Sight Apply(Sight sight, int height, int width)
+    {
+        var cut = sight.Show(sight.View.Cut(Top, Left, Height, Width, height, width));
+        if (LabelDown != 0 || LabelRight != 0)
+            cut = cut.ShiftLabels((double)LabelDown / Height, (double)LabelRight / Width);
+        return cut.Show(Turned(cut.View));
+    }
 
     private ImageView Turned(ImageView view)
     {

@@ -18,6 +18,15 @@ public sealed class Pipeline
         ];
         Normalization = normalization;
         Mixing = Mixing.Of([.. Transforms.OfType<BatchTransform>()]);
+        LabelScale = Only<LabelScale>(Transforms)?.Factor ?? 1;
+        if (
+            Only<PadBatch>(Transforms) is { } padding
+            && Transforms.OfType<BatchTransform>().FirstOrDefault(step => step is not LabelSmoothing) is { } mixing
+        )
+            throw new DataException(
+                $"augment: {TransformRegistry.NameOf(mixing)} mixes images of one size, and {TransformRegistry.NameOf(padding)} is for "
+                    + "images of different sizes: leave one of them out"
+            );
     }
 
     /// <summary>A pipeline that makes several views of every image, each in its own way.</summary>
@@ -37,8 +46,19 @@ public sealed class Pipeline
             throw new DataException(
                 $"augment: {TransformRegistry.NameOf(mixing)} works on batches with one view, and there are {views.Count} views"
             );
+        if (views.Skip(1).SelectMany(view => view).OfType<LabelScale>().Any())
+            throw new DataException("augment: label_scale must be in the first view, which targets follow");
         return new(views[0], normalization) { Views = views, ShrinkOnLoad = shrinkOnLoad };
     }
+
+    private static T? Only<T>(IEnumerable<Transform> transforms)
+        where T : Transform =>
+        transforms.OfType<T>().ToArray() switch
+        {
+            [] => null,
+            [var only] => only,
+            [var first, ..] => throw new DataException($"augment: {TransformRegistry.NameOf(first)} is there twice"),
+        };
 
     /// <summary>Nothing but normalisation.</summary>
     public static Pipeline Plain { get; } = new([]);
@@ -57,6 +77,9 @@ public sealed class Pipeline
     /// transform) are shrunk as they are decoded: faster, and close to decoding them whole. The random draws are the same.
     /// </summary>
     public bool ShrinkOnLoad { get; init; }
+
+    /// <summary>How many times smaller than the images label maps are.</summary>
+    public int LabelScale { get; }
 
     /// <summary>The batch transforms together; null for none.</summary>
     public Mixing? Mixing { get; }

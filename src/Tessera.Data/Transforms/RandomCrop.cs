@@ -37,13 +37,27 @@ public sealed record RandomCrop(int Pad = 0, int? Size = null, int Fill = 0, Pad
     }
 }
 
-/// <summary>A shift by whole pixels; pixels that enter have one value.</summary>
+/// <summary>A shift by whole pixels; pixels that enter have one value, and are ignored in label maps.</summary>
 /// <param name="Pixels">Largest shift in each direction.</param>
 /// <param name="Fill">Value of pixels that enter, 0 to 255.</param>
-public sealed record RandomShift(int Pixels, int Fill = 0) : MovingTransform
+/// <param name="LabelFactor">
+/// How many times as far label maps are shifted, at least 1. TransKD's reference shifts its maps, a quarter as large as the images, by as
+/// many of their own pixels as the image is shifted by: that is 4.
+/// </param>
+public sealed record RandomShift(int Pixels, int Fill = 0, int LabelFactor = 1) : MovingTransform
 {
+    /// <summary>How many times as far label maps are shifted.</summary>
+    public int LabelFactor { get; init; } = AtLeastOne(LabelFactor, "random_shift", "label_factor");
+
+    /// <inheritdoc/>
+    public override string? Obstacle(Annotations annotations) =>
+        LabelFactor == 1 ? null : NeedLabelMaps(annotations, "to shift them otherwise than images (label_factor)");
+
     internal override byte? Border => (byte)Fill;
 
-    internal override PixelMove Draw(int height, int width, ref SampleRandom random) =>
-        new(random.Between(-Pixels, Pixels), random.Between(-Pixels, Pixels), height, width);
+    internal override PixelMove Draw(int height, int width, ref SampleRandom random)
+    {
+        var (down, right) = (random.Between(-Pixels, Pixels), random.Between(-Pixels, Pixels));
+        return new(down, right, height, width, LabelDown: (LabelFactor - 1) * down, LabelRight: (LabelFactor - 1) * right);
+    }
 }

@@ -35,21 +35,24 @@ public sealed record Resize(int Size, Interpolation Interpolation = Interpolatio
 }
 
 /// <summary>Height and width brought to a size, whatever their ratio was.</summary>
-/// <param name="Size">Of both sides, in pixels.</param>
+/// <param name="Size">Of both sides, in pixels; of the height where <paramref name="Width"/> is given.</param>
 /// <param name="Interpolation">Filter.</param>
-public sealed record Squash(int Size, Interpolation Interpolation = Interpolation.Bicubic) : ImageTransform
+/// <param name="Width">Of the width, in pixels; <paramref name="Size"/> when null.</param>
+public sealed record Squash(int Size, Interpolation Interpolation = Interpolation.Bicubic, int? Width = null) : ImageTransform
 {
+    private int Columns => Width ?? Size;
+
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
         var interpolation = Interpolation.Draw(ref random);
-        if ((canvas.Image.Height, canvas.Image.Width) != (Size, Size))
-            Resampling.Resize(canvas, Size, Size, interpolation);
+        if ((canvas.Image.Height, canvas.Image.Width) != (Size, Columns))
+            Resampling.Resize(canvas, Size, Columns, interpolation);
     }
 
     // Some rows at a time.
     internal override void Apply(Canvas canvas, ImageFile file, int channels, bool shrink, ref SampleRandom random) =>
-        file.Resize(canvas, new(0, 0, file.Height, file.Width), Size, Size, Interpolation.Draw(ref random), false, channels);
+        file.Resize(canvas, new(0, 0, file.Height, file.Width), Size, Columns, Interpolation.Draw(ref random), false, channels);
 }
 
 /// <summary>The square in the middle; black where the image ends before.</summary>

@@ -11,6 +11,29 @@ public abstract record Transform
     /// Null where they can.
     /// </summary>
     public virtual string? TrackingObstacle() => null;
+
+    /// <summary>
+    /// Why this step cannot be taken with samples of such annotations, as the end of a sentence that begins with its name; null where it
+    /// can.
+    /// </summary>
+    /// <param name="annotations">Of the data set.</param>
+    public virtual string? Obstacle(Annotations annotations) => null;
+
+    /// <summary>Refuses a field that is 0 or negative.</summary>
+    private protected static int AtLeastOne(int value, string transform, string field) =>
+        value >= 1 ? value : throw new DataException($"{transform}: {field} of {value}: it must be at least 1");
+
+    /// <summary>Refuses a value of pixels that is none.</summary>
+    private protected static int? Byte(int? value, string transform) =>
+        value is null or (>= 0 and <= 255)
+            ? value
+            : throw new DataException($"{transform}: a fill of {value}: it must be from 0 to 255, or left out for the mean of the data");
+
+    /// <summary>That a step needs a class per pixel, as <see cref="Obstacle"/> says it.</summary>
+    /// <param name="annotations">Of the data set.</param>
+    /// <param name="purpose">What the label maps are for, in a few words.</param>
+    protected static string? NeedLabelMaps(Annotations annotations, string purpose) =>
+        annotations is LabelMaps ? null : $"needs label maps {purpose}, and the samples have none";
 }
 
 /// <summary>A step on one 8-bit image.</summary>

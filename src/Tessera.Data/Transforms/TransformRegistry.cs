@@ -51,13 +51,19 @@ public static class TransformRegistry
             new("random_shift", typeof(RandomShift), "shift by whole pixels"),
             new("resize", typeof(Resize), "shorter side brought to a size"),
             new("squash", typeof(Squash), "both sides brought to a size"),
+            new("resize_within", typeof(ResizeWithin), "resized to fit, in proportion"),
+            new("resize_to_multiple", typeof(ResizeToMultiple), "sides resized up to multiples"),
+            new("random_scale", typeof(RandomScale), "resized by a random ratio, in proportion"),
             new("center_crop", typeof(CenterCrop), "square in the middle"),
             new("evaluation_crop", typeof(EvaluationCrop), "resize and centre crop, as evaluation does"),
             new("random_resized_crop", typeof(RandomResizedCrop), "part of random area and shape, resized"),
+            new("random_dense_crop", typeof(RandomDenseCrop), "window at a random position, mixed in its classes"),
+            new("pad", typeof(Pad), "padded below and right to a size or a multiple"),
             new("rand_augment", typeof(RandAugment), "RandAugment in timm's form"),
             new("auto_augment", typeof(AutoAugment), "AutoAugment with a table of torchvision or timm"),
             new("three_augment", typeof(ThreeAugment), "grey, solarised or blurred (DeiT III)"),
             new("color_jitter", typeof(ColorJitter), "brightness, contrast, saturation and hue changed at random"),
+            new("photometric_distortion", typeof(PhotometricDistortion), "brightness, contrast, saturation and hue, each with chance 1/2"),
             new("random_grayscale", typeof(RandomGrayscale), "grey in all channels"),
             new("random_solarize", typeof(RandomSolarize), "values inverted from a threshold on"),
             new("gaussian_blur", typeof(RandomBlur), "Gaussian blur of random radius"),
@@ -66,6 +72,8 @@ public static class TransformRegistry
             new("mixup", typeof(Mixup), "images and targets mixed"),
             new("cutmix", typeof(CutMix), "a box of another image pasted in"),
             new("label_smoothing", typeof(LabelSmoothing), "targets spread over all classes"),
+            new("label_scale", typeof(LabelScale), "label maps smaller than the images"),
+            new("pad_batch", typeof(PadBatch), "images of different sizes padded to the largest of a batch"),
         }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>The name by which recipes choose a transform.</summary>

@@ -12,7 +12,21 @@ internal static class Window
     /// <param name="height">Of the window.</param>
     /// <param name="width">Of the window.</param>
     /// <param name="border">Value of pixels outside of the image; null mirrors the image there.</param>
-    internal static void Cut(Canvas canvas, int top, int left, int height, int width, byte? border = 0)
+    internal static void Cut(Canvas canvas, int top, int left, int height, int width, byte? border = 0) =>
+        Cut(canvas, top, left, height, width, _ => border);
+
+    /// <summary>Makes a window the image, which the mean of the data set surrounds where no value is given.</summary>
+    /// <inheritdoc cref="Cut(Canvas, int, int, int, int, byte?)"/>
+    /// <param name="canvas">The image.</param>
+    /// <param name="top">First row.</param>
+    /// <param name="left">First column.</param>
+    /// <param name="height">Of the window.</param>
+    /// <param name="width">Of the window.</param>
+    /// <param name="fill">Value of pixels outside of the image; the mean of the data set when null.</param>
+    internal static void CutFilled(Canvas canvas, int top, int left, int height, int width, int? fill) =>
+        Cut(canvas, top, left, height, width, channel => (byte?)fill ?? canvas.FillOf(channel));
+
+    private static void Cut(Canvas canvas, int top, int left, int height, int width, Func<int, byte?> borderOf)
     {
         var source = canvas.Image;
         if (top == 0 && left == 0 && height == source.Height && width == source.Width)
@@ -22,23 +36,26 @@ internal static class Window
         target.Resize(source.Channels, height, width);
         var (from, to) = (Math.Clamp(-left, 0, width), Math.Clamp(source.Width - left, 0, width));
         for (var c = 0; c < source.Channels; c++)
-        for (var y = 0; y < height; y++)
         {
-            var row = target.Row(c, y);
-            if (Source(y + top, source.Height, border) is not { } sourceY)
+            var border = borderOf(c);
+            for (var y = 0; y < height; y++)
             {
-                row.Fill(border.GetValueOrDefault());
-                continue;
+                var row = target.Row(c, y);
+                if (Source(y + top, source.Height, border) is not { } sourceY)
+                {
+                    row.Fill(border.GetValueOrDefault());
+                    continue;
+                }
+                var sourceRow = source.Row(c, sourceY);
+                if (from < to)
+                    sourceRow[(left + from)..(left + to)].CopyTo(row[from..]);
+                Outside(row, sourceRow, border, 0, from);
+                Outside(row, sourceRow, border, to, width);
             }
-            var sourceRow = source.Row(c, sourceY);
-            if (from < to)
-                sourceRow[(left + from)..(left + to)].CopyTo(row[from..]);
-            Outside(row, sourceRow, 0, from);
-            Outside(row, sourceRow, to, width);
         }
         canvas.Swap();
 
-        void Outside(Span<byte> row, ReadOnlySpan<byte> sourceRow, int start, int end)
+        void Outside(Span<byte> row, ReadOnlySpan<byte> sourceRow, byte? border, int start, int end)
         {
             if (border is { } value)
                 row[start..end].Fill(value);
