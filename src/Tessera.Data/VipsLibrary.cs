@@ -9,7 +9,8 @@ namespace Tessera.Data;
 /// </summary>
 /// <param name="Handle">What the loader gave.</param>
 /// <param name="Name">The name or the path by which it was loaded.</param>
-internal sealed record VipsLibrary(nint Handle, string Name)
+/// <param name="Origin">Whose it is, in a word: the system's, the package's, or that of <see cref="Variable"/>.</param>
+internal sealed record VipsLibrary(nint Handle, string Name, string Origin)
 {
     internal const string Vips = "vips";
     internal const string GLib = "glib-2.0";
@@ -17,6 +18,10 @@ internal sealed record VipsLibrary(nint Handle, string Name)
 
     /// <summary>Names a file that is to be taken, and no other.</summary>
     internal const string Variable = "TESSERA_LIBVIPS";
+
+    /// <summary>Values of <see cref="Origin"/>.</summary>
+    internal const string OfSystem = "system",
+        OfPackage = "package";
 
     // Of the system, and in the package.
     private const string FileName = "libvips.so.42";
@@ -51,11 +56,11 @@ internal sealed record VipsLibrary(nint Handle, string Name)
     {
         if (!string.IsNullOrEmpty(named))
             return load(named) is not 0 and var own
-                ? new(own, named)
+                ? new(own, named, Variable)
                 : throw new DataException($"{Variable} names {named}, which does not load: it must be a libvips.so.42");
         foreach (var name in new[] { FileName, "libvips.so" })
             if (load(name) is not 0 and var handle)
-                return new(handle, name);
+                return new(handle, name, OfSystem);
         var tried = packages.Select(folder => Path.Combine(folder, FileName)).Distinct(StringComparer.Ordinal).ToArray();
         if (tried.FirstOrDefault(File.Exists) is not { } file)
             throw new DataException(
@@ -69,7 +74,7 @@ internal sealed record VipsLibrary(nint Handle, string Name)
                     + "install the system's libvips, which uses the same (Debian: apt-get install libvips42)"
             );
         return load(file) is not 0 and var packaged
-            ? new(packaged, file)
+            ? new(packaged, file, OfPackage)
             : throw new DataException($"{file} does not load: it needs glibc 2.28 and libstdc++, or install libvips (Debian: libvips42)");
     }
 

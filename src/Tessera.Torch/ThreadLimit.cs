@@ -13,7 +13,7 @@ internal sealed record ThreadLimit(int Count, string Source)
     internal static ThreadLimit Here => Least(All());
 
     /// <summary>Processors that this process may use, whatever it is told to use of them.</summary>
-    internal static int Processors => Least(OfProcessors()).Count;
+    internal static int Processors => Least(OfProcessors("/")).Count;
 
     /// <summary>Threads of one of several processes on this machine. Started by us, each has its share in the variable already.</summary>
     /// <param name="processes">How many share the processors.</param>
@@ -27,19 +27,21 @@ internal sealed record ThreadLimit(int Count, string Source)
     // In the order in which they are named where several are equal.
     private static IEnumerable<ThreadLimit> All() =>
         OfOpenMp(Environment.GetEnvironmentVariable(Variable)) is { } openMp
-            ? OfProcessors().Append(new(openMp, Variable))
-            : OfProcessors();
+            ? OfProcessors("/").Append(new(openMp, Variable))
+            : OfProcessors("/");
 
-    private static IEnumerable<ThreadLimit> OfProcessors()
+    /// <summary>What limits this process by hardware, affinity and control groups.</summary>
+    /// <param name="root">The root of the file system in which the kernel tells of the last two.</param>
+    internal static IEnumerable<ThreadLimit> OfProcessors(string root)
     {
         // The runtime's own count knows of affinity, too, and of DOTNET_PROCESSOR_COUNT, which may be higher than all others.
         yield return new(Environment.ProcessorCount, "processors");
         if (
-            Lines("/proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) is
+            Lines(root, "proc/self/status").FirstOrDefault(line => line.StartsWith("Cpus_allowed_list:", StringComparison.Ordinal)) is
             { } allowed
         )
             yield return new(InList(allowed[(allowed.IndexOf(':', StringComparison.Ordinal) + 1)..]), "affinity");
-        if (Quota(Lines("/proc/self/cgroup"), path => File.Exists(path) ? File.ReadAllText(path) : null) is { } quota)
+        if (Quota(Lines(root, "proc/self/cgroup"), path => Content(root, path.TrimStart('/'))) is { } quota)
             yield return new(quota, "cgroup quota");
     }
 
@@ -108,5 +110,8 @@ internal sealed record ThreadLimit(int Count, string Source)
             ? microseconds / (double)of
             : null;
 
-    private static string[] Lines(string path) => File.Exists(path) ? File.ReadAllLines(path) : [];
+    private static string[] Lines(string root, string path) => Content(root, path)?.Split('\n') ?? [];
+
+    private static string? Content(string root, string path) =>
+        Path.Combine(root, path) is var file && File.Exists(file) ? File.ReadAllText(file) : null;
 }

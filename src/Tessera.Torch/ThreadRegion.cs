@@ -8,7 +8,8 @@ namespace Tessera;
 /// A region cannot be held over <c>await</c> or <c>yield return</c>: the code that comes then may run on another thread, where the region
 /// does not hold and cannot end. End it before the await, and begin another after it; an analyzer warns where a program does not. Where
 /// code goes on on another thread nevertheless, the end of the region throws. The first thread, which has gone on to other work, is then as
-/// it was before the region.
+/// it was before the region. Where code happens to go on on the same thread, the region holds again and ends as usual: that cannot be told
+/// from a thread that has waited for a task and run it meanwhile.
 /// </remarks>
 public abstract class ThreadRegion : IDisposable
 {

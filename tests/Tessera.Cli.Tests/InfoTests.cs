@@ -48,6 +48,41 @@ public class InfoTests
     }
 
     [Fact]
+    public void Info_names_the_files_that_were_chosen()
+    {
+        var (text, machine) = Info([]);
+        var native = machine.GetProperty("native_library").GetString()!;
+        Assert.True(File.Exists(native));
+        Assert.StartsWith("libtorch_cpu.so", Path.GetFileName(machine.GetProperty("libtorch_path").GetString()), StringComparison.Ordinal);
+        var vips = machine.GetProperty("libvips");
+        var path = vips.GetProperty("path").GetString()!;
+        Assert.Contains(vips.GetProperty("origin").GetString(), (string?[])["system", "package"]);
+        Assert.Matches(@"^\d+\.\d+", vips.GetProperty("version").GetString()!);
+        Assert.All([native, machine.GetProperty("libtorch_path").GetString()!, path], file =>
+        {
+            Assert.True(File.Exists(file));
+            Assert.Contains(file, text, StringComparison.Ordinal);
+        });
+        (text, machine) = Info(new() { ["TESSERA_LIBVIPS"] = path });
+        Assert.Equal("TESSERA_LIBVIPS", machine.GetProperty("libvips").GetProperty("origin").GetString());
+        Assert.Contains($"by TESSERA_LIBVIPS, {path}", text, StringComparison.Ordinal);
+        // Who trains on texts needs none.
+        (text, machine) = Info(new() { ["TESSERA_LIBVIPS"] = "/no/libvips.so.42" });
+        var problem = machine.GetProperty("libvips").GetProperty("problem").GetString()!;
+        Assert.Contains("TESSERA_LIBVIPS names /no/libvips.so.42", problem, StringComparison.Ordinal);
+        Assert.Contains($"none: {problem}", text, StringComparison.Ordinal);
+
+        static (string Text, JsonElement Machine) Info(Dictionary<string, string> environment) =>
+            (
+                CommandLineTool.Run(Path.GetTempPath(), ["info", "--no-measure", "--quiet"], environment).Succeeded().Output,
+                CommandLineTool
+                    .Run(Path.GetTempPath(), ["info", "--no-measure", "--json"], environment)
+                    .Succeeded()
+                    .Json.GetProperty("machine")
+            );
+    }
+
+    [Fact]
     public void A_shim_of_another_version_is_refused_by_name()
     {
         var other = Path.Combine(System.Runtime.InteropServices.RuntimeEnvironment.GetRuntimeDirectory(), "libSystem.Native.so");

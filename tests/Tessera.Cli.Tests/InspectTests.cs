@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Tessera.Checkpoints;
 using Tessera.Models;
+using Tessera.Testing;
 
 namespace Tessera.Cli.Tests;
 
@@ -124,11 +125,5 @@ public sealed class InspectTests(TrainedRun run) : IClassFixture<TrainedRun>
     private static IEnumerable<KeyValuePair<string, Tensor>> Prefixed(string prefix, IEnumerable<KeyValuePair<string, Tensor>> state) =>
         state.Select(entry => KeyValuePair.Create(prefix + entry.Key, entry.Value));
 
-    private static string Golden(string name)
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!File.Exists(Path.Combine(folder!.FullName, "Tessera.slnx")))
-            folder = folder.Parent;
-        return Path.Combine(folder.FullName, "tests", "goldens", "checkpoints", name);
-    }
+    private static string Golden(string name) => Repository.Tests("goldens", "checkpoints", name);
 }

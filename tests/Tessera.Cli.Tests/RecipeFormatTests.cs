@@ -10,18 +10,10 @@ public sealed class RecipeFormatTests : IDisposable
     private readonly string folder = Directory.CreateTempSubdirectory("tessera-formats-").FullName;
     private readonly byte[][] photographs =
     [
-        .. Directory.GetFiles(Below("samples", "images"), "*.jpg").Order(StringComparer.Ordinal).Select(File.ReadAllBytes),
+        .. Directory.GetFiles(Repository.Tests("samples", "images"), "*.jpg").Order(StringComparer.Ordinal).Select(File.ReadAllBytes),
     ];
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
-
-    private static string Below(params string[] names)
-    {
-        for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-            if (Path.Combine([above.FullName, "tests", .. names]) is var found && Directory.Exists(found))
-                return found;
-        throw new DirectoryNotFoundException(Path.Combine(["tests", .. names]));
-    }
 
     private void Write(string path, byte[] content) => File.WriteAllBytes(Place(path), content);
 
@@ -125,7 +117,7 @@ public sealed class RecipeFormatTests : IDisposable
     public void Flowers_with_their_matlab_files()
     {
         foreach (var file in new[] { "imagelabels.mat", "setid.mat" })
-            Write($"flowers-102/{file}", File.ReadAllBytes(Path.Combine(Below("goldens", "datasets"), file)));
+            Write($"flowers-102/{file}", File.ReadAllBytes(Repository.Tests("goldens", "datasets", file)));
         for (var i = 1; i <= 12; i++)
             Write($"flowers-102/jpg/image_{i:D5}.jpg", photographs[i % photographs.Length]);
         var (tested, classes) = Train(

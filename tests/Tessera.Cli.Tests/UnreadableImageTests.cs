@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Testing;
 
 namespace Tessera.Cli.Tests;
 
@@ -13,13 +14,13 @@ public sealed class UnreadableImageTests : IDisposable
 
     public UnreadableImageTests()
     {
-        string[] files = [.. Directory.GetFiles(Samples()).Order(StringComparer.Ordinal)];
+        string[] files = [.. Directory.GetFiles(Repository.Tests("samples", "images")).Order(StringComparer.Ordinal)];
         (good, extensions) = ([.. files.Select(File.ReadAllBytes)], [.. files.Select(file => Path.GetExtension(file))]);
         for (var i = 0; i < Train - 5; i++)
             WriteGood("train", i);
         for (var i = 0; i < Test - 2; i++)
             WriteGood("test", i);
-        var jpeg = File.ReadAllBytes(Path.Combine(Samples(), "baseline.jpg"));
+        var jpeg = File.ReadAllBytes(Repository.Tests("samples", "images", "baseline.jpg"));
         WriteBad("train", "empty.jpg", []);
         WriteBad("train", "truncated.jpg", jpeg[..(jpeg.Length / 2)]);
         WriteBad("train", "text.png", "this is no picture"u8.ToArray());
@@ -49,14 +50,6 @@ public sealed class UnreadableImageTests : IDisposable
 
     public void Dispose() => Directory.Delete(folder, recursive: true);
 
-    private static string Samples()
-    {
-        for (var above = new DirectoryInfo(AppContext.BaseDirectory); above is not null; above = above.Parent)
-            if (Path.Combine(above.FullName, "tests", "samples", "images") is var found && Directory.Exists(found))
-                return found;
-        throw new DirectoryNotFoundException("tests/samples/images");
-    }
-
     private void WriteGood(string split, int i) =>
         Write(split, i % 2 == 0 ? "a" : "b", $"{i:D3}{extensions[i % good.Length]}", good[i % good.Length]);
 
@@ -72,7 +65,7 @@ public sealed class UnreadableImageTests : IDisposable
     // A header that announces 60,000 x 60,000 pixels.
     private static byte[] HugePng()
     {
-        var png = File.ReadAllBytes(Path.Combine(Samples(), "colour.png"));
+        var png = File.ReadAllBytes(Repository.Tests("samples", "images", "colour.png"));
         (png[16], png[17], png[18], png[19]) = (0, 0, 0xEA, 0x60);
         (png[20], png[21], png[22], png[23]) = (0, 0, 0xEA, 0x60);
         return png;

@@ -47,9 +47,8 @@ public sealed class CancellationTests : IDisposable
     public async Task It_ends_while_it_waits_for_a_batch()
     {
         using var stop = new CancellationTokenSource();
-        using var reading = new ManualResetEventSlim();
-        using var goOn = new ManualResetEventSlim();
-        var loader = new Loader(new Slow(reading, goOn), Pipeline.Plain, new(1) { Workers = 1 });
+        using var reading = new Gate();
+        var loader = new Loader(new Slow(reading), Pipeline.Plain, new(1) { Workers = 1 });
         var consumer = Task.Run(() =>
         {
             using var batches = loader.Epoch(0, stop: stop.Token).GetEnumerator();
@@ -63,14 +62,14 @@ public sealed class CancellationTests : IDisposable
                 return true;
             }
         });
-        reading.Wait();
+        reading.WaitForOne();
         await stop.CancelAsync();
         // The sample in the making is read to its end before the worker goes.
-        goOn.Set();
+        reading.Open();
         Assert.True(await consumer);
     }
 
-    private sealed class Slow(ManualResetEventSlim reading, ManualResetEventSlim goOn) : ImageDataset("slow", "train", ["a"], [0, 0])
+    private sealed class Slow(Gate reading) : ImageDataset("slow", "train", ["a"], [0, 0])
     {
         public override int Channels => 1;
 
@@ -82,8 +81,7 @@ public sealed class CancellationTests : IDisposable
 
         public override void Read(int index, Raster target)
         {
-            reading.Set();
-            goOn.Wait();
+            reading.Pass();
             target.Resize(1, 1, 1);
         }
     }
@@ -92,7 +90,7 @@ public sealed class CancellationTests : IDisposable
     public void A_search_through_folders_ends()
     {
         for (var label = 0; label < 3; label++)
-            folder.Write($"class{label}/deep/a.ppm", [.. "P6\n1 1\n255\n"u8, 1, 2, 3]);
+            folder.Write($"class{label}/deep/a.ppm", Pnm.Pixels(1, 1, 1, 2, 3));
         using var stop = new CancellationTokenSource();
         Assert.Equal(3, Datasets.Open("image_folder", "train", folder.Path, stop.Token).Count);
         stop.Cancel();

@@ -72,7 +72,7 @@ public class ConcurrencyTests
     [Fact]
     public void A_file_that_threads_share_gives_right_pixels_or_an_error()
     {
-        var path = Path.Combine(Repository.Folder("samples", "scene"), "scene.jpg");
+        var path = Repository.Tests("samples", "scene", "scene.jpg");
         var expected = new Raster();
         ImageDecoder.Decode(path, expected);
         for (var again = 0; again < 5; again++)

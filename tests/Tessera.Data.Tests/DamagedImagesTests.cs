@@ -6,8 +6,8 @@ namespace Tessera.Data.Tests;
 /// <summary>Damage is found in every format, and what does no harm is no damage.</summary>
 public sealed class DamagedImagesTests : IDisposable
 {
-    private static readonly string images = Repository.Folder("samples", "images");
-    private static readonly byte[] scene = File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "scene"), "scene.jpg"));
+    private static readonly string images = Repository.Tests("samples", "images");
+    private static readonly byte[] scene = File.ReadAllBytes(Repository.Tests("samples", "scene", "scene.jpg"));
     private readonly TempFolder folder = new();
 
     public void Dispose() => folder.Dispose();

@@ -1,20 +1,13 @@
-using System.Text;
 using System.Text.Json;
 using Tessera.Data.Checks;
 using Tessera.Data.Sets;
 using Tessera.Testing;
+using static Tessera.Testing.Pnm;
 
 namespace Tessera.Data.Tests;
 
 public class DatasetCheckTests
 {
-    /// <summary>A grey image of one value.</summary>
-    private static byte[] Grey(int value, int width = 2, int height = 2) =>
-        [.. Encoding.ASCII.GetBytes($"P5 {width} {height} 255\n"), .. Enumerable.Repeat((byte)value, width * height)];
-
-    private static byte[] Colored(int value, int width, int height) =>
-        [.. Encoding.ASCII.GetBytes($"P6 {width} {height} 255\n"), .. Enumerable.Repeat((byte)value, 3 * width * height)];
-
     /// <summary>A folder with different images.</summary>
     private static TempFolder With(params string[] files)
     {
@@ -201,41 +194,9 @@ public class DatasetCheckTests
     public void Marks_of_orientation_are_counted()
     {
         using var folder = new TempFolder();
-        var jpeg = File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "images"), "baseline.jpg"));
-        // A segment that says in a directory of one entry: orientation (0x112), a short, once, 6.
-        byte[] mark =
-        [
-            0xFF,
-            0xE1,
-            0,
-            34,
-            .. "Exif\0\0"u8,
-            .. "II*\0"u8,
-            8,
-            0,
-            0,
-            0,
-            1,
-            0,
-            0x12,
-            1,
-            3,
-            0,
-            1,
-            0,
-            0,
-            0,
-            6,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ];
+        var jpeg = File.ReadAllBytes(Repository.Tests("samples", "images", "baseline.jpg"));
         folder.Write("train/a/plain.jpg", jpeg);
-        folder.Write("train/a/turned.jpg", [.. jpeg[..2], .. mark, .. jpeg[2..]]);
+        folder.Write("train/a/turned.jpg", TurnedJpeg.Of(jpeg));
         var report = Check(folder);
         Assert.Equal([(6, 1)], Split(report, "train").Images!.Orientations.Select(entry => (entry.Key, entry.Value)));
         Finding(report, Severity.Warning, "1 image has a mark of the camera's orientation other than 1");
@@ -245,7 +206,7 @@ public class DatasetCheckTests
     public void A_suspicious_image_is_told_by_file()
     {
         using var folder = With("train/a/1.pgm", "train/b/2.pgm");
-        folder.Write("train/b/3.pgm", [.. "P5 20 20 255\n"u8, .. new byte[400]]);
+        folder.Write("train/b/3.pgm", Grey(0, 20, 20));
         Assert.Equal(
             [$"{folder["train/b/3.pgm"]}: all pixels have the same value (0)"],
             Finding(Check(folder), Severity.Warning, "1 image looks damaged").Examples

@@ -290,7 +290,7 @@ public sealed class DenseTargetsTests
             random.NextBytes(values[i] = new byte[30 * 20]);
             foreach (ref var value in values[i].AsSpan())
                 value = (byte)(value % 250);
-            folder.Write($"{i}.ppm", [.. "P6 20 30 255\n"u8, .. values[i].SelectMany(value => Enumerable.Repeat(value, 3))]);
+            folder.Write($"{i}.ppm", Pnm.Pixels(20, 30, values[i].SelectMany(value => Enumerable.Repeat(value, 3))));
         }
         var read = new List<int>();
         var maps = new LabelMaps(names, 4, i =>

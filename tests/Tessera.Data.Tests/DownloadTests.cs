@@ -1,4 +1,6 @@
+using System.IO.Compression;
 using System.Net;
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using Tessera.Data.Downloads;
 using Tessera.Data.Sets;
@@ -8,7 +10,7 @@ namespace Tessera.Data.Tests;
 
 public sealed class DownloadTests : IDisposable
 {
-    private readonly byte[] content = new byte[300_000];
+    private byte[] content = new byte[300_000];
     private readonly HttpListener server = new();
     private readonly string address;
     private readonly List<string?> ranges = [];
@@ -56,11 +58,19 @@ public sealed class DownloadTests : IDisposable
             response.StatusCode = range is null ? 200 : 206;
             response.ContentLength64 = content.Length - start;
             var broken = failures-- > 0;
-            await response.OutputStream.WriteAsync(content.AsMemory(start, broken ? 100_000 : content.Length - start));
+            try
+            {
+                await response.OutputStream.WriteAsync(content.AsMemory(start, broken ? 100_000 : content.Length - start));
+                if (!broken)
+                    response.Close();
+            }
+            catch (HttpListenerException)
+            {
+                // The client has had enough.
+                broken = true;
+            }
             if (broken)
                 response.Abort();
-            else
-                response.Close();
         }
     }
 
@@ -97,6 +107,74 @@ public sealed class DownloadTests : IDisposable
         Assert.Equal(["bytes=123456-"], ranges);
         Assert.Equal(new DownloadProgress("file", content.Length, content.Length), last);
     }
+
+    [Fact]
+    public async Task A_transfer_that_is_stopped_keeps_what_it_has_for_the_next_time()
+    {
+        using var stop = new CancellationTokenSource();
+        var error = await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            new Downloader(client).FetchAsync(
+                new("file", [address + "file", address + "missing"], Checksum),
+                folder.Path,
+                new Reporter(_ => stop.Cancel()),
+                stop.Token
+            )
+        );
+        Assert.Equal(stop.Token, error.CancellationToken);
+        Assert.Equal(["file.part"], folder.Names);
+        var there = File.ReadAllBytes(folder["file.part"]);
+        Assert.NotEmpty(there);
+        Assert.Equal(content[..there.Length], there);
+        var path = await new Downloader(client).FetchAsync(new("file", [address + "file"], Checksum), folder.Path);
+        Assert.Equal(content, File.ReadAllBytes(path));
+        Assert.Equal([null, $"bytes={there.Length}-"], ranges);
+    }
+
+    [Fact]
+    public async Task Checksums_are_compared_until_somebody_stops_it()
+    {
+        folder.Write("file", content);
+        Assert.True(Downloader.Matches(folder["file"], Checksum));
+        Assert.True(Downloader.Matches(folder["file"], Convert.ToHexStringLower(MD5.HashData(content))));
+        Assert.ThrowsAny<OperationCanceledException>(() => Downloader.Matches(folder["file"], Checksum, new(canceled: true)));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            new Downloader(client).FetchAsync(new("file", [address + "file"], Checksum), folder.Path, stop: new(canceled: true))
+        );
+        Assert.Empty(ranges);
+    }
+
+    [Fact]
+    public async Task What_a_plan_fetches_is_unpacked_beside_the_archive()
+    {
+        using (var archive = new MemoryStream())
+        {
+            using (var zip = new ZipArchive(archive, ZipArchiveMode.Create))
+            using (var entry = zip.CreateEntry("set/a.txt").Open())
+                entry.Write("whole"u8);
+            content = archive.ToArray();
+        }
+        var plan = new DownloadPlan("any", [new("set.zip", [address + "file"], Checksum)]);
+        await DatasetDownload.RunAsync(plan, new Downloader(client), folder.Path, null, default);
+        Assert.Equal("whole", File.ReadAllText(folder["set/a.txt"]));
+        Assert.Equal(["set.zip"], folder.Names);
+    }
+
+    [Fact]
+    public async Task A_program_that_fetches_ends_with_the_wish_to_stop()
+    {
+        Assert.Equal(0, CreatePipe(folder["pipe"], Convert.ToUInt32("600", 8)));
+        using var stop = new CancellationTokenSource();
+        // It holds the pipe open while it lives.
+        var running = DebianPackage.RunAsync("sh", ["-c", "exec >pipe; echo begun; sleep 100; echo lived"], folder.Path, stop.Token);
+        using var pipe = new StreamReader(folder["pipe"]);
+        Assert.Equal("begun", await pipe.ReadLineAsync());
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        Assert.Null(await pipe.ReadLineAsync());
+    }
+
+    [DllImport("libc", EntryPoint = "mkfifo", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
+    private static extern int CreatePipe(string path, uint mode);
 
     [Fact]
     public async Task The_next_address_serves_when_one_does_not()

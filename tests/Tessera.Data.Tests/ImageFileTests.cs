@@ -8,7 +8,7 @@ namespace Tessera.Data.Tests;
 
 public class ImageFileTests
 {
-    private static readonly string scene = Path.Combine(Repository.Folder("samples", "scene"), "scene.jpg");
+    private static readonly string scene = Repository.Tests("samples", "scene", "scene.jpg");
 
     private static Raster Decoded(string path)
     {
@@ -37,7 +37,7 @@ public class ImageFileTests
     [Fact]
     public void A_part_of_a_file_equals_that_part_of_the_decoded_image_byte_for_byte()
     {
-        foreach (var path in Directory.GetFiles(Repository.Folder("samples", "images")).Append(scene))
+        foreach (var path in Directory.GetFiles(Repository.Tests("samples", "images")).Append(scene))
         {
             var whole = Decoded(path);
             var random = new Random(1);

@@ -8,8 +8,7 @@ namespace Tessera.Data.Tests;
 
 public class ImageFilesTests
 {
-    private static byte[] Ppm(byte value, int height = 6, int width = 5) =>
-        [.. System.Text.Encoding.ASCII.GetBytes($"P6 {width} {height} 255\n"), .. Enumerable.Repeat(value, 3 * height * width)];
+    private static byte[] Ppm(byte value, int height = 6, int width = 5) => Pnm.Colored(value, width, height);
 
     [Fact]
     public void An_image_folder_sorts_classes_and_files_by_code_point_at_any_depth()

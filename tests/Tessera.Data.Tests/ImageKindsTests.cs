@@ -210,7 +210,7 @@ public sealed class ImageKindsTests : IDisposable
     [Fact]
     public void More_pixels_than_the_limit_are_an_unreadable_image_in_every_format()
     {
-        var folders = Repository.Folder("samples", "images");
+        var folders = Repository.Tests("samples", "images");
         foreach (var path in Directory.GetFiles(folders))
         {
             using var image = ImageFile.Open(path);

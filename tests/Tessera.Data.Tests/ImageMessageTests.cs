@@ -1,12 +1,13 @@
 using System.Collections.Concurrent;
 using Tessera.Data.Imaging;
+using Tessera.Testing;
 
 namespace Tessera.Data.Tests;
 
 /// <summary>The messages of decoders, which libvips keeps for all threads in one place.</summary>
 public class ImageMessageTests
 {
-    private static byte[] Sample(string name) => File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "images"), name));
+    private static byte[] Sample(string name) => File.ReadAllBytes(Repository.Tests("samples", "images", name));
 
     [Fact]
     public void Each_message_belongs_to_its_file_when_many_threads_decode()

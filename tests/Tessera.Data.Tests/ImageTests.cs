@@ -10,19 +10,16 @@ public sealed class ImageTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private static byte[] Ppm(int width, int height, params byte[] pixels) =>
-        [.. System.Text.Encoding.ASCII.GetBytes($"P6\n{width} {height}\n255\n"), .. pixels];
-
     [Fact]
     public void The_pixels_are_those_of_the_file_in_0_to_1()
     {
         using var scope = new Scope();
-        using var image = Image.Decode(Ppm(2, 1, 0, 51, 102, 153, 204, 255));
+        using var image = Image.Decode(Pnm.Pixels(2, 1, 0, 51, 102, 153, 204, 255));
         Assert.Equal((1, 2, "image"), (image.Height, image.Width, image.Name));
         var values = image.ToTensor();
         Assert.Equal([3, 1, 2], values.Shape);
         Assert.Equal([0, 153 / 255f, 51 / 255f, 204 / 255f, 102 / 255f, 1], values.ToArray<float>());
-        using var grey = Image.Decode([.. "P5\n1 1\n255\n"u8, 51]);
+        using var grey = Image.Decode(Pnm.Grey(51, 1, 1));
         Assert.Equal([51 / 255f, 51 / 255f, 51 / 255f], grey.ToTensor().ToArray<float>());
     }
 
@@ -30,7 +27,7 @@ public sealed class ImageTests : IDisposable
     public void Files_streams_and_bytes_give_the_same()
     {
         using var scope = new Scope();
-        foreach (var path in Directory.GetFiles(Repository.Folder("samples", "images")))
+        foreach (var path in Directory.GetFiles(Repository.Tests("samples", "images")))
         {
             using var byPath = Image.Open(path);
             using var stream = File.OpenRead(path);
@@ -50,7 +47,7 @@ public sealed class ImageTests : IDisposable
     public void A_stream_is_read_from_where_it_stands_and_stays_open()
     {
         using var scope = new Scope();
-        using var stream = new MemoryStream([1, 2, 3, .. Ppm(1, 1, 255, 0, 0)]);
+        using var stream = new MemoryStream([1, 2, 3, .. Pnm.Pixels(1, 1, 255, 0, 0)]);
         stream.Position = 3;
         using var image = Image.Open(stream);
         Assert.Equal([1f, 0, 0], image.ToTensor().ToArray<float>());
@@ -78,10 +75,10 @@ public sealed class ImageTests : IDisposable
         Assert.Equal("an empty file", Refused(() => Image.Open(new MemoryStream())).Problem);
         Assert.Contains(
             "2x2 pixels: more than 3",
-            Refused(() => Image.Decode(Ppm(2, 2, new byte[12]), maxPixels: 3)).Message,
+            Refused(() => Image.Decode(Pnm.Colored(0), maxPixels: 3)).Message,
             StringComparison.Ordinal
         );
-        var cut = File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "images"), "baseline.jpg"))[..^400];
+        var cut = File.ReadAllBytes(Repository.Tests("samples", "images", "baseline.jpg"))[..^400];
         Refused(() =>
         {
             using var image = Image.Decode(cut);
@@ -92,7 +89,7 @@ public sealed class ImageTests : IDisposable
     [Fact]
     public void Threads_may_share_one()
     {
-        using var image = Image.Open(Path.Combine(Repository.Folder("samples", "images"), "progressive.jpg"));
+        using var image = Image.Open(Repository.Tests("samples", "images", "progressive.jpg"));
         byte[] expected;
         using (new Scope())
             expected = image.ToTensor().ToBytes();
@@ -106,7 +103,7 @@ public sealed class ImageTests : IDisposable
     [Fact]
     public void One_that_was_disposed_of_says_so()
     {
-        var image = Image.Decode(Ppm(1, 1, 1, 2, 3));
+        var image = Image.Decode(Pnm.Pixels(1, 1, 1, 2, 3));
         image.Dispose();
         Assert.Throws<ObjectDisposedException>(image.ToTensor);
     }

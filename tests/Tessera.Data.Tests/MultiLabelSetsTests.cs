@@ -17,10 +17,8 @@ public sealed class MultiLabelSetsTests : IDisposable
     private void Images(params string[] names)
     {
         foreach (var (number, name) in names.Index())
-            folder.Write(name, Ppm((byte)number));
+            folder.Write(name, Pnm.Colored(number));
     }
-
-    private static byte[] Ppm(byte value) => [.. "P6 2 2 255\n"u8, .. Enumerable.Repeat(value, 12)];
 
     private ImageDataset Open(string split = "train", string name = "multi_label") => Datasets.OpenImages(name, split, folder.Path);
 
@@ -233,12 +231,12 @@ public sealed class MultiLabelSetsTests : IDisposable
     [Fact]
     public void An_image_in_several_class_folders_is_one_sample()
     {
-        folder.Write("train/dog/1.ppm", Ppm(1));
-        folder.Write("train/cat/1.ppm", Ppm(1));
-        folder.Write("train/cat/sub/2.ppm", Ppm(2));
-        folder.Write("train/car/3.ppm", Ppm(3));
+        folder.Write("train/dog/1.ppm", Pnm.Colored(1));
+        folder.Write("train/cat/1.ppm", Pnm.Colored(1));
+        folder.Write("train/cat/sub/2.ppm", Pnm.Colored(2));
+        folder.Write("train/car/3.ppm", Pnm.Colored(3));
         File.CreateSymbolicLink(folder["train/dog/3.ppm"], folder["train/car/3.ppm"]);
-        folder.Write("valid/bus/1.ppm", Ppm(4));
+        folder.Write("valid/bus/1.ppm", Pnm.Colored(4));
         var set = Open(name: "multi_label_folder");
         Assert.Equal(["bus", "car", "cat", "dog"], set.ClassNames);
         Assert.Equal(["train/cat/1.ppm: cat, dog", "train/car/3.ppm: car, dog", "train/cat/sub/2.ppm: cat"], Samples(set));
@@ -252,8 +250,8 @@ public sealed class MultiLabelSetsTests : IDisposable
     {
         const string Name = "multi_label_folder";
         Refused($"{Name}: {folder.Path} must hold a folder train with a folder per class", name: Name);
-        folder.Write("train/dog/1.ppm", Ppm(1));
-        folder.Write("train/cat/1.ppm", Ppm(2));
+        folder.Write("train/dog/1.ppm", Pnm.Colored(1));
+        folder.Write("train/cat/1.ppm", Pnm.Colored(2));
         Refused(
             $"{Name} (train): train/cat/1.ppm and train/dog/1.ppm have the same name but not the same bytes: "
                 + "an image with several labels must be the same file in each folder, other images must have other names",
@@ -261,15 +259,15 @@ public sealed class MultiLabelSetsTests : IDisposable
         );
         File.Delete(folder["train/cat/1.ppm"]);
         Refused($"{Name} (train): the folder train/cat holds no image", name: Name);
-        folder.Write("train/cat/2.ppm", Ppm(2));
-        folder.Write("train/3.ppm", Ppm(3));
+        folder.Write("train/cat/2.ppm", Pnm.Colored(2));
+        folder.Write("train/3.ppm", Pnm.Colored(3));
         Refused($"{Name} (train): train/3.ppm lies in no folder of a class", name: Name);
         File.Delete(folder["train/3.ppm"]);
         folder.Write("classes.txt", "dog\n");
         Refused($"{Name} (train): the folder train/cat is none of the classes of classes.txt", name: Name);
         File.Delete(folder["classes.txt"]);
-        folder.Write("val/dog/1.ppm", Ppm(1));
-        folder.Write("validation/dog/1.ppm", Ppm(1));
+        folder.Write("val/dog/1.ppm", Pnm.Colored(1));
+        folder.Write("validation/dog/1.ppm", Pnm.Colored(1));
         Refused($"{Name}: val and validation are both there: one of them must go", name: Name);
     }
 }

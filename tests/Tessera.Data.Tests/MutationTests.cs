@@ -52,7 +52,7 @@ public sealed class MutationTests : IDisposable
         // An image of the largest size that is decoded takes three bytes a pixel, whatever the size of its file.
         Check(
             $"decoder_{extension}",
-            Files(Repository.Folder("samples", "images"), extension),
+            Files(Repository.Tests("samples", "images"), extension),
             path => ImageDecoder.Decode(path, new Raster()),
             4L * ImageDecoder.LargestImage
         );
@@ -60,7 +60,7 @@ public sealed class MutationTests : IDisposable
 
     [Fact]
     public void Damaged_label_images() =>
-        Check("png_values", Files(Repository.GoldenFolder("datasets"), "png"), path => PngValues.Read(path));
+        Check("png_values", Files(Repository.Tests("goldens", "datasets"), "png"), path => PngValues.Read(path));
 
     // Behind the checksums, which find nearly all of it otherwise.
     [Fact]
@@ -190,7 +190,7 @@ public sealed class MutationTests : IDisposable
 
     private static byte[] Golden(string name, bool unpack = false)
     {
-        var bytes = File.ReadAllBytes(Path.Combine(Repository.GoldenFolder("datasets"), name));
+        var bytes = File.ReadAllBytes(Repository.Tests("goldens", "datasets", name));
         if (!unpack)
             return bytes;
         using var result = new MemoryStream();

@@ -34,7 +34,7 @@ public class SetsTests
     {
         using var folder = new TempFolder();
         foreach (var name in new[] { "imagelabels.mat", "setid.mat" })
-            File.Copy(Path.Combine(Repository.GoldenFolder("datasets"), name), Path.Combine(folder.Path, name));
+            File.Copy(Repository.Tests("goldens", "datasets", name), Path.Combine(folder.Path, name));
         var train = Datasets.OpenImages("flowers102", "train", folder.Path);
         Assert.Equal(["image_00006.jpg", "image_00002.jpg"], Enumerable.Range(0, 2).Select(i => Path.GetFileName(train.SampleName(i))));
         Assert.Equal([49, 76], ClassLabels.Of(train).Labels);

@@ -14,21 +14,21 @@ public sealed class SuspiciousImagesTests : IDisposable
     [Fact]
     public void Nothing_is_suspicious_of_usual_images()
     {
-        foreach (var path in Directory.GetFiles(Repository.Folder("samples", "images")))
+        foreach (var path in Directory.GetFiles(Repository.Tests("samples", "images")))
             // One of them is.
             Assert.Equal(
                 Path.GetFileName(path) == "grey16.png" ? ["all pixels have the same value (4660)"] : [],
                 SuspiciousImages.Find(path)
             );
-        Assert.Empty(SuspiciousImages.Find(Path.Combine(Repository.Folder("samples", "scene"), "scene.jpg")));
+        Assert.Empty(SuspiciousImages.Find(Repository.Tests("samples", "scene", "scene.jpg")));
     }
 
     [Fact]
     public void One_colour_all_over_or_in_the_lower_part_is_found()
     {
         Assert.Equal(["all pixels have the same value (4660)"], Find(ImageBytes.Png(2, 2, _ => [0x12, 0x34, 0x12, 0x34], depth: 16)));
-        Assert.Equal(["all pixels have the same value (7)"], Find([.. "P5 4 4 255\n"u8, .. Enumerable.Repeat((byte)7, 16)]));
-        Assert.Empty(Find([.. "P5 2 2 255\n"u8, 7, 7, 7, 7]));
+        Assert.Equal(["all pixels have the same value (7)"], Find(Pnm.Grey(7, 4, 4)));
+        Assert.Empty(Find(Pnm.Grey(7)));
         Assert.Equal(
             ["the lowest 30 of 100 rows have one colour (128)"],
             Find(ImageBytes.Png(100, 4, y => y < 70 ? [1, 2, 3, 4] : [128, 128, 128, 128]))
@@ -46,7 +46,7 @@ public sealed class SuspiciousImagesTests : IDisposable
     [Fact]
     public void Zeros_and_bytes_that_are_skipped_are_found()
     {
-        var jpeg = File.ReadAllBytes(Path.Combine(Repository.Folder("samples", "images"), "baseline.jpg"));
+        var jpeg = File.ReadAllBytes(Repository.Tests("samples", "images", "baseline.jpg"));
         Assert.Equal([$"the last 64 of {jpeg.Length + 64} bytes are 0"], Find([.. jpeg, .. new byte[64]]));
         var table = jpeg.AsSpan().IndexOf([(byte)0xFF, (byte)0xDB]);
         Assert.Equal(["3 bytes of the header belong to no segment"], Find([.. jpeg[..table], 1, 2, 3, .. jpeg[table..]]));

@@ -80,7 +80,7 @@ public sealed class ViewTests
     {
         using var folder = new TempFolder();
         for (var i = 0; i < 20; i++)
-            folder.Write($"a/{i:D2}.ppm", i == 7 ? [] : [.. "P6 2 2 255\n"u8, .. Enumerable.Repeat((byte)i, 12)]);
+            folder.Write($"a/{i:D2}.ppm", i == 7 ? [] : Pnm.Colored(i));
         using var scope = new Scope();
         var set = Datasets.OpenImages("image_folder", "train", folder.Path);
         var raw = new Normalization([0], [1 / 255f]);

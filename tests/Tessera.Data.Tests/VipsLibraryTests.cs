@@ -27,17 +27,20 @@ public sealed class VipsLibraryTests : IDisposable
     [Fact]
     public void The_systems_is_taken_where_it_is_there()
     {
-        Assert.Equal(new VipsLibrary(1, "libvips.so.42"), Choose(["libvips.so.42", Packaged], hasGlobalGLib: true));
+        Assert.Equal(new VipsLibrary(1, "libvips.so.42", "system"), Choose(["libvips.so.42", Packaged], hasGlobalGLib: true));
         Assert.Equal(["libvips.so.42"], asked);
     }
 
     [Fact]
-    public void That_of_the_package_is_taken_where_the_system_has_none() => Assert.Equal(new VipsLibrary(1, Packaged), Choose([Packaged]));
+    public void That_of_the_package_is_taken_where_the_system_has_none() => Assert.Equal(new VipsLibrary(1, Packaged, "package"), Choose([Packaged]));
 
     [Fact]
     public void One_can_be_named()
     {
-        Assert.Equal(new VipsLibrary(2, "/opt/libvips.so.42"), Choose(["libvips.so.42", "/opt/libvips.so.42"], "/opt/libvips.so.42"));
+        Assert.Equal(
+            new VipsLibrary(2, "/opt/libvips.so.42", "TESSERA_LIBVIPS"),
+            Choose(["libvips.so.42", "/opt/libvips.so.42"], "/opt/libvips.so.42")
+        );
         Assert.Equal(["/opt/libvips.so.42"], asked);
         var message = Assert.Throws<DataException>(() => Choose(["libvips.so.42"], "/opt/other.so")).Message;
         Assert.Contains("TESSERA_LIBVIPS names /opt/other.so", message, StringComparison.Ordinal);

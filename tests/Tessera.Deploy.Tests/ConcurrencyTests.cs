@@ -1,5 +1,6 @@
 using Tessera.Deploy;
 using Tessera.Models;
+using Tessera.Native;
 using Tessera.Testing;
 using Tessera.Tests.Models;
 
@@ -144,6 +145,59 @@ public class ConcurrencyTests : LiveTensors
 
     private static Tensor Sample(Backbone model) =>
         model.TakesImages ? Torch.Randn([1, .. model.InputShape]) : Torch.Uniform([1, .. model.InputShape], 2, 50).To(DType.Int64);
+
+    /// <summary>Counts the engine's calls.</summary>
+    private sealed unsafe class Counting(Action<int> called) : CallObserver
+    {
+        internal int Calls { get; private set; }
+
+        internal override void Called(string name, string overload, Value* arguments, int count, Value* results, int returned) =>
+            called(++Calls);
+    }
+
+    private static int Counted(Action action, Action<int> called)
+    {
+        var counting = new Counting(called);
+        CallObserver.Current = counting;
+        try
+        {
+            action();
+        }
+        finally
+        {
+            CallObserver.Current = null;
+        }
+        return counting.Calls;
+    }
+
+    // Its calls of the engine are those of the model first, then those that prepare the weights.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.3)]
+    [InlineData(0.6)]
+    [InlineData(0.9)]
+    public void A_compilation_that_is_stopped_in_its_middle_leaves_nothing_behind(double share)
+    {
+        using var scope = Torch.Scope();
+        var model = Registry.Create("resnet20_cifar");
+        model.Eval();
+        var all = Counted(() => model.Compile().Dispose(), _ => { });
+        var last = 1 + (int)(share * all);
+        using var stop = new CancellationTokenSource();
+        var before = Settled();
+        var calls = Counted(
+            () => Assert.ThrowsAny<OperationCanceledException>(() => model.Compile(stop: stop.Token)),
+            count =>
+            {
+                if (count == last)
+                    stop.Cancel();
+            }
+        );
+        Assert.InRange(calls, last, all);
+        Assert.Equal(before, Settled());
+        using var compiled = model.Compile();
+        Assert.Equal(10, compiled.Call(Torch.Zeros([1, 3, 32, 32])).Size(1));
+    }
 
     [Fact]
     public void A_compilation_that_is_stopped_leaves_nothing_behind()

@@ -1,5 +1,3 @@
-using Tessera.Deploy;
-
 namespace Tessera.Outside.Tests;
 
 /// <summary>What a test asks of a process of its own, in which nothing has set anything yet.</summary>
@@ -7,20 +5,16 @@ internal static class Program
 {
     private static void Main(string[] arguments)
     {
-        if (arguments is not ["threads"])
-            throw new ArgumentException($"the program knows the word threads alone, not {string.Join(' ', arguments)}");
-        var another = 0;
-        var thread = new Thread(() =>
+        switch (arguments)
         {
-            using (Torch.Ones([2])) { }
-            another = Torch.Threads;
-        });
-        thread.Start();
-        thread.Join();
-        using var scope = new Scope();
-        var model = new PatchNet(new((8, 8)));
-        model.Eval();
-        using var compiled = model.Compile();
-        Console.WriteLine($"{another} {Torch.Threads} {compiled.Threads}");
+            case ["threads"]:
+                ThreadTests.Tell();
+                break;
+            case ["settings", .. var off]:
+                ProcessSettingTests.Tell(off);
+                break;
+            default:
+                throw new ArgumentException($"the program knows the words threads and settings, not {string.Join(' ', arguments)}");
+        }
     }
 }

@@ -1,25 +1,36 @@
-using System.Diagnostics;
 using System.Globalization;
+using Tessera.Deploy;
 
 namespace Tessera.Outside.Tests;
 
 /// <summary>Threads that a program takes which sets nothing: as many as the machine gives it.</summary>
 public sealed class ThreadTests
 {
-    // Of another thread, of the first one, and of a compiled model.
-    private static int[] Threads(string? openMp, params string[] before)
+    /// <summary>Writes how many are taken: on another thread, on the first one, and by a compiled model.</summary>
+    internal static void Tell()
     {
-        string[] command = [.. before, "dotnet", typeof(ThreadTests).Assembly.Location, "threads"];
-        var start = new ProcessStartInfo(command[0], command[1..]) { RedirectStandardOutput = true };
-        start.Environment.Remove("OMP_NUM_THREADS");
-        if (openMp is not null)
-            start.Environment["OMP_NUM_THREADS"] = openMp;
-        using var process = Process.Start(start)!;
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        Assert.Equal(0, process.ExitCode);
-        return [.. output.Split(' ').Select(number => int.Parse(number, CultureInfo.InvariantCulture))];
+        var another = 0;
+        var thread = new Thread(() =>
+        {
+            using (Torch.Ones([2])) { }
+            another = Torch.Threads;
+        });
+        thread.Start();
+        thread.Join();
+        using var scope = new Scope();
+        var model = new PatchNet(new((8, 8)));
+        model.Eval();
+        using var compiled = model.Compile();
+        Console.WriteLine($"{another} {Torch.Threads} {compiled.Threads}");
     }
+
+    private static int[] Threads(string? openMp, params string[] before) =>
+        [
+            .. OwnProcess
+                .Run(["threads"], [("OMP_NUM_THREADS", openMp)], before)
+                .Split(' ')
+                .Select(number => int.Parse(number, CultureInfo.InvariantCulture)),
+        ];
 
     [Fact]
     public void The_least_of_processors_affinity_and_the_variable_of_OpenMP_counts()

@@ -1,3 +1,5 @@
+using Tessera.Testing;
+
 namespace Tessera.Packages.Tests;
 
 /// <summary>The checkout that these tests were built in.</summary>
@@ -6,7 +8,7 @@ internal static class Checkout
     /// <summary>Release or Debug: as these tests were built, so are the packages.</summary>
     internal static string Configuration { get; } = new DirectoryInfo(AppContext.BaseDirectory).Name;
 
-    internal static string Root { get; } = Find();
+    internal static string Root => Repository.Root;
 
     /// <summary>The native library that was built in it, or the one that the tests are told to use.</summary>
     internal static string NativeLibrary { get; } =
@@ -23,13 +25,5 @@ internal static class Checkout
         Assert.True(from >= 0, $"the page of {project} has no C#");
         from += Fence.Length + "csharp\n".Length;
         return page[from..page.IndexOf(Fence, from, StringComparison.Ordinal)];
-    }
-
-    private static string Find()
-    {
-        for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-            if (File.Exists(Path.Combine(at.FullName, "Tessera.slnx")))
-                return at.FullName;
-        throw new DirectoryNotFoundException("the tests do not run inside of the checkout");
     }
 }

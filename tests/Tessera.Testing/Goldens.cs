@@ -5,14 +5,8 @@ namespace Tessera.Testing;
 /// <summary>The recorded files under tests/goldens.</summary>
 public static class Goldens
 {
-    /// <summary>The path of a file, found from where the tests run.</summary>
-    public static string Path(string relative)
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (System.IO.Path.Combine(folder.FullName, "tests", "goldens", relative) is var path && File.Exists(path))
-                return path;
-        throw new FileNotFoundException($"tests/goldens/{relative} is missing");
-    }
+    /// <summary>The path of a file.</summary>
+    public static string Path(string relative) => Repository.Tests("goldens", relative);
 
     /// <summary>A file's content.</summary>
     public static JsonElement Read(string relative)

@@ -171,13 +171,10 @@ public static class Mutations
         return bytes;
     }
 
-    private static string[] Regressions(string parser)
-    {
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Path.Combine(folder.FullName, "tests", "regressions", parser) is var found && Directory.Exists(found))
-                return [.. Directory.GetFiles(found).Order(StringComparer.Ordinal)];
-        return [];
-    }
+    private static string[] Regressions(string parser) =>
+        Repository.Tests("regressions", parser) is var found && Directory.Exists(found)
+            ? [.. Directory.GetFiles(found).Order(StringComparer.Ordinal)]
+            : [];
 
     // Linux keeps the largest resident size of a process, and forgets it when told to.
     private static void ResetPeak()

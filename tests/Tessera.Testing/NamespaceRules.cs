@@ -17,20 +17,11 @@ public static partial class NamespaceRules
     public static void Check(Assembly assembly, string? root = null)
     {
         var name = assembly.GetName().Name!;
-        if (Misplaced(Path.Combine(Repository, "src", name), root ?? name).FirstOrDefault() is { } misplaced)
+        if (Misplaced(Path.Combine(Repository.Root, "src", name), root ?? name).FirstOrDefault() is { } misplaced)
             Assert.Fail(misplaced);
         using var compiled = AssemblyDefinition.ReadAssembly(assembly.Location);
         if (Circle(compiled.MainModule, root ?? name) is { } circle)
             Assert.Fail($"the namespaces of {name} form a circle: {circle}");
-    }
-
-    private static string Repository =>
-        new DirectoryInfo(AppContext.BaseDirectory).Ancestors().First(folder => File.Exists(Path.Combine(folder, "Tessera.slnx")));
-
-    private static IEnumerable<string> Ancestors(this DirectoryInfo? folder)
-    {
-        for (; folder is not null; folder = folder.Parent)
-            yield return folder.FullName;
     }
 
     [GeneratedRegex(@"^namespace ([\w.]+)", RegexOptions.Multiline)]

@@ -1,5 +1,4 @@
-using System.Globalization;
-using System.Text;
+using Tessera.Testing;
 
 namespace Tessera.Hosting.Tests;
 
@@ -56,7 +55,6 @@ internal static class Photos
         var (red, green, blue) = colors[name];
         // The rest of the photo is grey of any brightness.
         var (grey, edge, isUpper) = ((byte)random.Next(60, 200), random.Next(height / 4, height * 3 / 4), random.Next(2) == 0);
-        byte[] head = Encoding.ASCII.GetBytes(string.Create(CultureInfo.InvariantCulture, $"P6\n{width} {height}\n255\n"));
         var pixels = new byte[width * height * 3];
         for (var i = 0; i < width * height; i++)
         {
@@ -65,7 +63,7 @@ internal static class Photos
             pixels[3 * i + 1] = Noisy(isColored ? green : grey);
             pixels[3 * i + 2] = Noisy(isColored ? blue : grey);
         }
-        return [.. head, .. pixels];
+        return Pnm.Pixels(width, height, pixels);
 
         byte Noisy(byte value) => (byte)Math.Clamp(value + random.Next(-25, 26), 0, 255);
     }

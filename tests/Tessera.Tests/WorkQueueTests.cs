@@ -1,7 +1,16 @@
+using Tessera.Testing;
+
 namespace Tessera.Hosting.Tests;
 
 public class WorkQueueTests
 {
+    // Work that has begun and ends when the test wants it to.
+    private static int Passed(Gate gate, int result)
+    {
+        gate.Pass();
+        return result;
+    }
+
     [Fact]
     public async Task Work_is_done_in_order_by_threads_of_its_own()
     {
@@ -44,27 +53,18 @@ public class WorkQueueTests
     public async Task Cancelled_work_that_waits_ends_at_once_and_is_never_done()
     {
         using var queue = new WorkQueue("test", 1, null);
-        using var blocked = new ManualResetEventSlim();
-        using var begun = new ManualResetEventSlim();
+        using var gate = new Gate();
         using var source = new CancellationTokenSource();
-        var first = queue.TryRun(
-            () =>
-            {
-                begun.Set();
-                blocked.Wait();
-                return 1;
-            },
-            source.Token
-        )!;
+        var first = queue.TryRun(() => Passed(gate, 1), source.Token)!;
         var done = false;
         var second = queue.TryRun(() => done = true, source.Token)!;
         var third = queue.TryRun(() => 3, default)!;
-        begun.Wait();
+        gate.WaitForOne();
         await source.CancelAsync();
         var error = await Assert.ThrowsAsync<TaskCanceledException>(() => second);
         Assert.Equal(source.Token, error.CancellationToken);
         Assert.False(first.IsCompleted);
-        blocked.Set();
+        gate.Open();
         // What has begun looks at its token by itself, and this did not.
         Assert.Equal((1, 3), (await first, await third));
         Assert.False(done);
@@ -75,21 +75,12 @@ public class WorkQueueTests
     public async Task No_more_may_wait_than_the_limit()
     {
         using var queue = new WorkQueue("test", 1, 2);
-        using var blocked = new ManualResetEventSlim();
-        using var begun = new ManualResetEventSlim();
-        var first = queue.TryRun(
-            () =>
-            {
-                begun.Set();
-                blocked.Wait();
-                return 0;
-            },
-            default
-        )!;
-        begun.Wait();
+        using var gate = new Gate();
+        var first = queue.TryRun(() => Passed(gate, 0), default)!;
+        gate.WaitForOne();
         Task<int>?[] others = [.. Enumerable.Range(1, 3).Select(i => queue.TryRun(() => i, default))];
         Assert.Null(others[2]);
-        blocked.Set();
+        gate.Open();
         Assert.Equal(Enumerable.Range(0, 3), await Task.WhenAll(first, others[0]!, others[1]!));
         Assert.Equal(5, await queue.TryRun(() => 5, default)!);
     }
@@ -107,19 +98,10 @@ public class WorkQueueTests
     public async Task What_has_begun_is_finished_at_the_end_and_what_waits_is_refused()
     {
         var queue = new WorkQueue("test", 1, null);
-        using var blocked = new ManualResetEventSlim();
-        using var begun = new ManualResetEventSlim();
-        var first = queue.TryRun(
-            () =>
-            {
-                begun.Set();
-                blocked.Wait();
-                return 1;
-            },
-            default
-        )!;
+        using var gate = new Gate();
+        var first = queue.TryRun(() => Passed(gate, 1), default)!;
         var second = queue.TryRun(() => 2, default)!;
-        begun.Wait();
+        gate.WaitForOne();
         var ending = Task.Run(queue.Dispose);
         // From when the end has begun nothing is taken in; until then it may be.
         while (!ending.IsCompleted)
@@ -133,7 +115,7 @@ public class WorkQueueTests
                 break;
             }
         }
-        blocked.Set();
+        gate.Open();
         await ending;
         Assert.Equal(1, await first);
         await Assert.ThrowsAsync<ObjectDisposedException>(() => second);

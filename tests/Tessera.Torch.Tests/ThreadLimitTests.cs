@@ -1,3 +1,5 @@
+using Tessera.Testing;
+
 namespace Tessera.Tests;
 
 public sealed class ThreadLimitTests
@@ -76,6 +78,28 @@ public sealed class ThreadLimitTests
             )
         );
         Assert.Null(Quota(groups, ("/sys/fs/cgroup/cpuset/docker/x/cpu.cfs_quota_us", "200000")));
+    }
+
+    [Theory]
+    [InlineData("0::/app/a", "sys/fs/cgroup/app/cpu.max", "150000 100000\n", 2)]
+    [InlineData("0::/", "sys/fs/cgroup/cpu.max", "300000 100000\n", 3)]
+    [InlineData("0::/app", "sys/fs/cgroup/app/cpu.max", "max 100000\n", null)]
+    [InlineData("4:cpu,cpuacct:/app\n0::/", "sys/fs/cgroup/cpu,cpuacct/app/cpu.cfs_quota_us", "400000\n", 4)]
+    public void What_the_kernel_tells_in_its_files_limits_the_threads(string groups, string file, string content, int? quota)
+    {
+        using var root = new TempFolder();
+        root.Write("proc/self/status", "Name:\tx\nCpus_allowed_list:\t0-4,8\nMems_allowed_list:\t0\n");
+        root.Write("proc/self/cgroup", groups + "\n");
+        root.Write(file, content);
+        root.Write(Path.Combine(Path.GetDirectoryName(file)!, "cpu.cfs_period_us"), "100000\n");
+        ThreadLimit[] expected =
+        [
+            new(Environment.ProcessorCount, "processors"),
+            new(6, "affinity"),
+            .. quota is { } processors ? [new ThreadLimit(processors, "cgroup quota")] : Array.Empty<ThreadLimit>(),
+        ];
+        Assert.Equal(expected, ThreadLimit.OfProcessors(root.Path));
+        Assert.Equal([new(Environment.ProcessorCount, "processors")], ThreadLimit.OfProcessors(root["nowhere"]));
     }
 
     [Fact]

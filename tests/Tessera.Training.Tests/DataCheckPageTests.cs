@@ -1,4 +1,3 @@
-using System.Text;
 using System.Xml.Linq;
 using Tessera.Data.Checks;
 using Tessera.Testing;
@@ -8,7 +7,7 @@ namespace Tessera.Training.Tests;
 public sealed class DataCheckPageTests
 {
     private static void Write(TempFolder folder, string name, int value, int width = 8, int height = 8) =>
-        folder.Write(name, [.. Encoding.ASCII.GetBytes($"P5 {width} {height} 255\n"), .. Enumerable.Repeat((byte)value, width * height)]);
+        folder.Write(name, Pnm.Grey(value, width, height));
 
     private static string Render(TempFolder folder)
     {

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json.Nodes;
+using Tessera.Testing;
 
 namespace Tessera.Training.Tests;
 
@@ -8,13 +9,7 @@ internal sealed class Golden
 {
     private readonly JsonNode root;
 
-    internal Golden(string file)
-    {
-        var folder = new DirectoryInfo(AppContext.BaseDirectory);
-        while (!Directory.Exists(Path.Combine(folder.FullName, "tests", "goldens")))
-            folder = folder.Parent!;
-        root = JsonNode.Parse(File.ReadAllText(Path.Combine(folder.FullName, "tests", "goldens", file)))!;
-    }
+    internal Golden(string file) => root = JsonNode.Parse(File.ReadAllText(Goldens.Path(file)))!;
 
     internal JsonNode Config => root["config"]!;
 

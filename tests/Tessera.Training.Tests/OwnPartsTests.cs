@@ -69,7 +69,7 @@ public sealed class OwnPartsTests : IDisposable
         Assert.Equal(new SidesTask(), bundle.Task);
         Assert.Equal(last, Right(BundleMeasurement.OfRun(folder["by_code"], bundle, new()).Run()));
         byte[] pixels = [.. Enumerable.Range(0, 8 * 8).SelectMany(i => Enumerable.Repeat((byte)(i % 2 == 0 ? 220 : 50), 3))];
-        Assert.Equal("standing", bundle.Predict(folder.Write("standing.ppm", [.. "P6\n8 8\n255\n"u8, .. pixels])).Classes[0].Class);
+        Assert.Equal("standing", bundle.Predict(folder.Write("standing.ppm", Pnm.Pixels(8, 8, pixels))).Classes[0].Class);
         var log = RunLog.Read(new RunFolder(folder["by_code"]).LogPath).First(line => (string?)line["kind"] == "step");
         Assert.True((double)log["short_features"]! > 0);
         Assert.True((double)log["margin"]! > 0);

@@ -47,17 +47,6 @@ public sealed class OwnProjectTests : IDisposable
 
     public void Dispose() => folder.Dispose();
 
-    private static string Checkout
-    {
-        get
-        {
-            for (var at = new DirectoryInfo(AppContext.BaseDirectory); at is not null; at = at.Parent)
-                if (File.Exists(Path.Combine(at.FullName, "Tessera.slnx")))
-                    return at.FullName;
-            throw new DirectoryNotFoundException("the tests do not run inside of the checkout");
-        }
-    }
-
     private string Dotnet(params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet", arguments)
@@ -71,7 +60,7 @@ public sealed class OwnProjectTests : IDisposable
                 ["DOTNET_NOLOGO"] = "1",
                 ["MSBUILDDISABLENODEREUSE"] = "1",
                 ["TESSERA_NATIVE"] = Environment.GetEnvironmentVariable("TESSERA_NATIVE")
-                    ?? Path.Combine(Checkout, "artifacts", "native", "system", "libtessera.so"),
+                    ?? Path.Combine(Repository.Root, "artifacts", "native", "system", "libtessera.so"),
             },
         };
         using var process = Process.Start(start)!;
@@ -108,7 +97,7 @@ public sealed class OwnProjectTests : IDisposable
     private string Run() => Dotnet(folder["out/own.dll"]);
 
     private static string Reference(string project) =>
-        $"<ProjectReference Include=\"{Path.Combine(Checkout, "src", project, project + ".csproj")}\" />";
+        $"<ProjectReference Include=\"{Path.Combine(Repository.Root, "src", project, project + ".csproj")}\" />";
 
     private static readonly string[] asBuilt = ["-p:BuildProjectReferences=false"];
 

@@ -131,6 +131,34 @@ public sealed class TeacherStoreTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Stopped_after_some_images_it_leaves_nothing_and_the_next_training_makes_all()
+    {
+        using var scope = Torch.Scope();
+        // More than the teacher sees at a time.
+        const int many = 300;
+        var images = Small.Images(many, (index, target) => target.Values.Fill((byte)index));
+        using var stop = new CancellationTokenSource();
+        var context = new ObjectiveContext(Small.Vit(), Device.Cpu) { Data = images, Stop = stop.Token };
+        var seen = new List<long>();
+        TeacherStore Open(ObjectiveContext context) =>
+            TeacherStore.OfTraining(Store, teacher, context, inputs =>
+            {
+                seen.Add(inputs.Size(0));
+                if (seen.Count == 2)
+                    stop.Cancel();
+                return [teacher.Call(inputs), inputs.Mean([1, 2, 3])];
+            });
+        var error = Assert.ThrowsAny<OperationCanceledException>(() => Open(context));
+        Assert.Equal(stop.Token, error.CancellationToken);
+        Assert.Equal([128, 128], seen);
+        Assert.Empty(Directory.GetFileSystemEntries(Store));
+        using var store = Open(context with { Stop = default });
+        Assert.Equal(many, seen.Skip(2).Sum());
+        using var last = new Loader(images, Pipeline.Plain, new(many)).Epoch(0).First();
+        Near.Equal(last.Inputs.Mean([1, 2, 3]), store.Of(last)[1], 1e-6);
+    }
+
     [Theory]
     [InlineData("soft_distillation", "teacher", "random_horizontal_flip, squash: 32", null)]
     [InlineData("soft_distillation", "teacher", "random_crop: { pad: 4 }, random_horizontal_flip", "random_crop in augment")]

@@ -71,6 +71,36 @@ public sealed class TokenLabelTests : IDisposable
     }
 
     [Fact]
+    public void Stopped_after_some_images_it_leaves_nothing_and_the_next_time_makes_all()
+    {
+        using var scope = Torch.Scope();
+        using var stop = new CancellationTokenSource();
+        var seen = new List<int>();
+        var error = Assert.ThrowsAny<OperationCanceledException>(() =>
+            TokenLabelStore.Make(
+                Small.Guide(),
+                Halves(6),
+                folder.Path,
+                batch: 2,
+                done: count =>
+                {
+                    seen.Add(count);
+                    if (count == 4)
+                        stop.Cancel();
+                },
+                stop: stop.Token
+            )
+        );
+        Assert.Equal(stop.Token, error.CancellationToken);
+        Assert.Equal([2, 4], seen);
+        Assert.False(TokenLabelStore.Exists(folder.Path));
+        Assert.Empty(Directory.GetFileSystemEntries(folder.Path));
+        var (store, _) = Made();
+        Assert.Equal(2, store.Of([0, 5], [Small.LabelOf(0), Small.LabelOf(5)]).Scores.Size(0));
+        store.Dispose();
+    }
+
+    [Fact]
     public void An_image_that_cannot_be_read_has_no_labels_and_moves_no_others()
     {
         using var scope = Torch.Scope();

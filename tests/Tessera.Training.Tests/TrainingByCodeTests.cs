@@ -20,7 +20,7 @@ public sealed class TrainingByCodeTests : IDisposable
     {
         var pixels = new byte[3 * 40 * 50];
         new Random(seed).NextBytes(pixels);
-        return folder.Write(name, [.. "P6\n50 40\n255\n"u8, .. pixels]);
+        return folder.Write(name, Pnm.Pixels(50, 40, pixels));
     }
 
     private Recipe InCode =>

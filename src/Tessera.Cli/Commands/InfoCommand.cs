@@ -4,6 +4,7 @@ using Spectre.Console;
 using Tessera.Cli.Machine;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
+using Tessera.Data;
 
 namespace Tessera.Cli.Commands;
 
@@ -51,7 +52,9 @@ internal static class InfoCommand
         (string Name, string Value)[] lines =
         [
             ("tessera", $"{machine.Version} on {machine.Runtime}, {machine.System}"),
-            ("libtorch", machine.Libtorch),
+            ("libtorch", machine.LibtorchPath is { } engine ? $"{machine.Libtorch}, {engine}" : machine.Libtorch),
+            ("native", machine.NativeLibrary),
+            ("libvips", VipsLine(machine.Libvips)),
             ("processor", $"{machine.Processor.Name}, {machine.Processor.Count} usable; {string.Join(", ", machine.Processor.Vectors)}"),
             (
                 "kernels",
@@ -83,6 +86,12 @@ internal static class InfoCommand
                 terminal.Note($"- {line}");
         }
     }
+
+    private static string VipsLine(ImageLibrary vips) =>
+        vips.Problem is { } problem ? $"none: {problem}"
+        : vips.Origin == VipsLibrary.OfSystem ? $"{vips.Version} of the system, {vips.Path}"
+        : vips.Origin == VipsLibrary.OfPackage ? $"{vips.Version} of the package NetVips.Native, {vips.Path}"
+        : $"{vips.Version} by {vips.Origin}, {vips.Path}";
 
     private static string BlasLine(BlasLibrary blas) =>
         blas switch

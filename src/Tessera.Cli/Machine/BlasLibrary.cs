@@ -16,23 +16,12 @@ internal sealed record BlasLibrary(string? Path, string? Description, string? Co
     /// <summary>Looks among the loaded libraries: the engine must have been used before.</summary>
     internal static BlasLibrary Find()
     {
-        var loaded = File.Exists("/proc/self/maps")
-            ? File.ReadLines("/proc/self/maps")
-                .Select(line => line.IndexOf('/', StringComparison.Ordinal) is >= 0 and var at ? line[at..] : "")
-                .Where(path => path.Contains(".so", StringComparison.Ordinal))
-                .Distinct()
-                .ToArray()
-            : [];
-        var path = loaded.FirstOrDefault(p => IsNamed(p, "libopenblas"))
-            ?? loaded.FirstOrDefault(p => IsNamed(p, "libblas"))
-            ?? loaded.FirstOrDefault(p => IsNamed(p, "libmkl_rt") || IsNamed(p, "libmkl_core"));
+        var path = LoadedLibraries.Find("libopenblas", "libblas", "libmkl_rt", "libmkl_core");
         if (path is null)
             return new(null, null, null);
         var handle = NativeLibrary.Load(path);
         return new(path, Text(handle, "openblas_get_config"), Text(handle, "openblas_get_corename"));
     }
-
-    private static bool IsNamed(string path, string name) => System.IO.Path.GetFileName(path).StartsWith(name, StringComparison.Ordinal);
 
     private static unsafe string? Text(nint library, string function) =>
         NativeLibrary.TryGetExport(library, function, out var address)

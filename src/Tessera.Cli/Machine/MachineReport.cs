@@ -1,6 +1,7 @@
 using System.Reflection;
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using Tessera.Native;
 
 namespace Tessera.Cli.Machine;
 
@@ -22,6 +23,13 @@ internal sealed partial record MachineReport
     public required string Runtime { get; init; }
     public required string System { get; init; }
     public required string Libtorch { get; init; }
+
+    /// <summary>The file of libtorch that was loaded; null where the system does not tell.</summary>
+    public required string? LibtorchPath { get; init; }
+
+    /// <summary>The file of our native library.</summary>
+    public required string NativeLibrary { get; init; }
+    public required ImageLibrary Libvips { get; init; }
     public required Processor Processor { get; init; }
 
     /// <summary>Instruction set of libtorch's own kernels.</summary>
@@ -67,6 +75,9 @@ internal sealed partial record MachineReport
             Runtime = RuntimeInformation.FrameworkDescription,
             System = RuntimeInformation.OSDescription,
             Libtorch = Torch.Version,
+            LibtorchPath = LoadedLibraries.Find("libtorch_cpu.so"),
+            NativeLibrary = Library.File,
+            Libvips = ImageLibrary.Find(),
             Processor = processor,
             Kernels = Match(Capability(), build) ?? "unknown",
             OneDnn = Torch.HasOneDnn ? Match(DnnVersion(), build) ?? "of unknown version" : null,

@@ -1,6 +1,4 @@
 using System.Collections.Frozen;
-using System.Formats.Tar;
-using System.IO.Compression;
 using Tessera.Data.Sets;
 
 namespace Tessera.Data.Downloads;
@@ -164,7 +162,7 @@ public static class DatasetDownload
     /// <summary>Compares the checksums of the files as fetched, where they are still there.</summary>
     /// <param name="name">Name in <see cref="Datasets.Kinds"/>.</param>
     /// <param name="root">Folder of the files instead of that in the cache.</param>
-    /// <param name="stop">Gives up between two files.</param>
+    /// <param name="stop">Gives up.</param>
     /// <exception cref="DataException">A file is damaged.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public static void CompareChecksums(string name, string? root = null, CancellationToken stop = default)
@@ -180,13 +178,14 @@ public static class DatasetDownload
                     Path.Combine(folder, file.Name) is var path
                     && System.IO.File.Exists(path)
                     && file.Checksum is { } checksum
-                    && !Downloader.Matches(path, checksum)
+                    && !Downloader.Matches(path, checksum, stop)
                 )
                     throw new DataException($"{path}: the checksum is not {checksum}: delete the file and fetch it again");
             }
     }
 
-    private static async Task RunAsync(
+    /// <summary>Fetches and unpacks the files of a plan.</summary>
+    internal static async Task RunAsync(
         DownloadPlan plan,
         Downloader downloader,
         string folder,
@@ -199,7 +198,8 @@ public static class DatasetDownload
             foreach (var file in plan.Files)
             {
                 var path = await downloader.FetchAsync(file, folder, progress, stop).ConfigureAwait(false);
-                await UnpackAsync(path, folder, stop).ConfigureAwait(false);
+                if (Archive.Is(path))
+                    await Archive.UnpackAsync(path, stop).ConfigureAwait(false);
             }
         }
         catch (DataException error) when (plan.Fallback is not null || plan.DebianPackage is not null)
@@ -215,23 +215,6 @@ public static class DatasetDownload
             {
                 throw new DataException($"{error.Message}; instead: {second.Message}", second);
             }
-        }
-    }
-
-    private static async Task UnpackAsync(string path, string folder, CancellationToken stop)
-    {
-        try
-        {
-            if (path.EndsWith(".zip", StringComparison.Ordinal))
-                await ZipFile.ExtractToDirectoryAsync(path, folder, overwriteFiles: true, stop).ConfigureAwait(false);
-            if (!path.EndsWith(".tgz", StringComparison.Ordinal) && !path.EndsWith(".tar.gz", StringComparison.Ordinal))
-                return;
-            await using var stream = new GZipStream(System.IO.File.OpenRead(path), CompressionMode.Decompress);
-            await TarFile.ExtractToDirectoryAsync(stream, folder, overwriteFiles: true, stop).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is InvalidDataException or IOException)
-        {
-            throw new DataException($"{path} cannot be unpacked: {error.Message}", error);
         }
     }
 

@@ -17,7 +17,12 @@ internal static class DebianPackage
             await RunAsync("dpkg-deb", ["--extract", archive.FullName, "files"], work.FullName, stop).ConfigureAwait(false);
             Directory.CreateDirectory(folder);
             foreach (var file in new DirectoryInfo(Path.Combine(work.FullName, "files", packageFolder)).EnumerateFiles())
-                file.CopyTo(Path.Combine(folder, file.Name), overwrite: true);
+            {
+                // The package was unpacked elsewhere: what is copied in part gets no name under which it would be read.
+                var copy = Path.Combine(folder, file.Name + ".copy");
+                file.CopyTo(copy, overwrite: true);
+                File.Move(copy, Path.Combine(folder, file.Name), overwrite: true);
+            }
         }
         catch (DirectoryNotFoundException error)
         {
@@ -29,7 +34,13 @@ internal static class DebianPackage
         }
     }
 
-    private static async Task RunAsync(string program, string[] arguments, string folder, CancellationToken stop)
+    /// <summary>Runs a program to its end.</summary>
+    /// <param name="program">Its name.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="folder">Where it runs.</param>
+    /// <param name="stop">Ends it, and the programs that it has started.</param>
+    /// <exception cref="DataException">It cannot be run, or it failed.</exception>
+    internal static async Task RunAsync(string program, string[] arguments, string folder, CancellationToken stop)
     {
         try
         {
@@ -41,8 +52,19 @@ internal static class DebianPackage
                     RedirectStandardOutput = true,
                 }
             )!;
-            var (output, errors) = (process.StandardOutput.ReadToEndAsync(stop), process.StandardError.ReadToEndAsync(stop));
-            await process.WaitForExitAsync(stop).ConfigureAwait(false);
+            var output = process.StandardOutput.ReadToEndAsync(CancellationToken.None);
+            var errors = process.StandardError.ReadToEndAsync(CancellationToken.None);
+            try
+            {
+                await process.WaitForExitAsync(stop).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException)
+            {
+                // It works in a folder that is deleted next.
+                process.Kill(entireProcessTree: true);
+                await process.WaitForExitAsync(CancellationToken.None).ConfigureAwait(false);
+                throw;
+            }
             await output.ConfigureAwait(false);
             var text = await errors.ConfigureAwait(false);
             if (process.ExitCode == 0)

@@ -38,7 +38,7 @@ public sealed class Downloader(HttpClient client)
     {
         Directory.CreateDirectory(folder);
         var target = Path.Combine(folder, file.Name);
-        if (File.Exists(target) && (file.Checksum is null || Matches(target, file.Checksum)))
+        if (File.Exists(target) && (file.Checksum is null || Matches(target, file.Checksum, stop)))
             return target;
         var part = target + ".part";
         var problems = new List<string>();
@@ -49,7 +49,7 @@ public sealed class Downloader(HttpClient client)
                 try
                 {
                     await TransferAsync(address, part, file.Name, progress, stop).ConfigureAwait(false);
-                    if (file.Checksum is null || Matches(part, file.Checksum))
+                    if (file.Checksum is null || Matches(part, file.Checksum, stop))
                     {
                         File.Move(part, target, overwrite: true);
                         return target;
@@ -77,14 +77,22 @@ public sealed class Downloader(HttpClient client)
     }
 
     /// <summary>Whether a file has a checksum.</summary>
-    public static bool Matches(string path, string checksum)
+    /// <param name="path">The file.</param>
+    /// <param name="checksum">MD5 (32 hexadecimal digits) or SHA-256 (64).</param>
+    /// <param name="stop">Ends reading.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static bool Matches(string path, string checksum, CancellationToken stop = default)
     {
         using var stream = File.OpenRead(path);
         // These data sets publish MD5: it tells damage, not malice.
-#pragma warning disable CA5351
-        var hash = checksum.Length == 32 ? MD5.HashData(stream) : SHA256.HashData(stream);
-#pragma warning restore CA5351
-        return Convert.ToHexStringLower(hash) == checksum;
+        using var hash = IncrementalHash.CreateHash(checksum.Length == 32 ? HashAlgorithmName.MD5 : HashAlgorithmName.SHA256);
+        var buffer = new byte[1 << 18];
+        for (int read; (read = stream.Read(buffer)) > 0; )
+        {
+            stop.ThrowIfCancellationRequested();
+            hash.AppendData(buffer, 0, read);
+        }
+        return Convert.ToHexStringLower(hash.GetHashAndReset()) == checksum;
     }
 
     private async Task TransferAsync(

@@ -53,6 +53,17 @@ internal static partial class Vips
     // Of its decoders of fax, of JPEG inside of TIFF.
     private static readonly string[] damage = ["Premature EO", "Line length mismatch", "Corrupt JPEG data", "Premature end of JPEG"];
 
+    /// <summary>Its version.</summary>
+    /// <exception cref="DataException">It is not there or does not start.</exception>
+    internal static string Version
+    {
+        get
+        {
+            Start();
+            return Marshal.PtrToStringUTF8(VersionText()) ?? "";
+        }
+    }
+
     /// <summary>Whether a message lies in the buffer that all threads share.</summary>
     internal static unsafe bool HasError => *(byte*)ErrorBuffer() != 0;
 
@@ -69,6 +80,9 @@ internal static partial class Vips
 
     [LibraryImport(Lib, EntryPoint = "vips_init", StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Init(string program);
+
+    [LibraryImport(Lib, EntryPoint = "vips_version_string")]
+    private static partial nint VersionText();
 
     [LibraryImport(Lib, EntryPoint = "vips_concurrency_set")]
     private static partial void SetConcurrency(int threads);

@@ -12,19 +12,22 @@ internal static unsafe class Library
     internal const int Abi = 4;
 
     // An error is kept: whoever calls later gets the same sentence.
-    private static readonly Lazy<nint> loaded = new(() => Load(Places.OfProcess()));
+    private static readonly Lazy<(nint Handle, string File)> loaded = new(() => Load(Places.OfProcess()));
 
     // Nothing here can fail: an exception of a static constructor would come wrapped in another.
     static Library() => NativeLibrary.SetDllImportResolver(typeof(Library).Assembly, Resolve);
 
     // Other names are .NET's own business.
-    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Name ? loaded.Value : 0;
+    private static nint Resolve(string name, Assembly assembly, DllImportSearchPath? path) => name == Name ? loaded.Value.Handle : 0;
+
+    /// <summary>The path of the native library of this process; it is loaded first where it has not been.</summary>
+    internal static string File => loaded.Value.File;
 
     // Environment.SetEnvironmentVariable changes the managed copy only.
     [DllImport("libc", EntryPoint = "setenv", CharSet = CharSet.Ansi, BestFitMapping = false, ThrowOnUnmappableChar = true)]
     private static extern int SetNativeEnvironment(string name, string value, int overwrite);
 
-    private static nint Load(Places places)
+    private static (nint Handle, string File) Load(Places places)
     {
         if (places.Unsupported is { } reason)
             throw new PlatformNotSupportedException(reason);
@@ -37,7 +40,7 @@ internal static unsafe class Library
             ((delegate* unmanaged<long, void>)NativeLibrary.GetExport(library, "tessera_keep_freed_memory"))(1L << 30);
         if (ProcessSetting.FullFloat32.IsOnHere)
             _ = ((delegate* unmanaged<int, int>)NativeLibrary.GetExport(library, "tessera_set_tf32"))(0);
-        return library;
+        return (library, shim.Path);
     }
 
     // Read by libgomp and by UCX when they are loaded.

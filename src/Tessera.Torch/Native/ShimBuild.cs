@@ -108,20 +108,16 @@ internal sealed class ShimBuild(Places places, Action<string> say, Func<string, 
             .Split(':', StringSplitOptions.RemoveEmptyEntries)
             .Any(folder => File.Exists(Path.Combine(folder, tool)));
 
-    // A lock on the file itself: it ends with the process, whatever ends that.
     private FileStream Lock(string path)
     {
         for (var told = false; ; told = true)
-            try
-            {
-                return new(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None);
-            }
-            catch (IOException) when (File.Exists(path))
-            {
-                if (!told)
-                    say("waits for another process that builds the native library");
-                Thread.Sleep(200);
-            }
+        {
+            if (FileLock.TryTake(path) is { } mine)
+                return mine;
+            if (!told)
+                say("waits for another process that builds the native library");
+            Thread.Sleep(200);
+        }
     }
 
     private static int Run(string program, IReadOnlyList<string> arguments, string log)

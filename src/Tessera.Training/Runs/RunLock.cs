@@ -1,4 +1,5 @@
 using System.Text.Json;
+using Tessera.Native;
 
 namespace Tessera.Training.Runs;
 
@@ -10,9 +11,6 @@ internal sealed class RunLock : IDisposable
 {
     private const string LockName = "run.lock",
         OwnerName = "process.json";
-
-    // What .NET gives as the result of an error on Linux: EAGAIN, another process holds the lock.
-    private const int WouldBlock = 11;
 
     private readonly string folder;
     private readonly bool isNew;
@@ -37,11 +35,11 @@ internal sealed class RunLock : IDisposable
             {
                 Directory.CreateDirectory(full);
                 var path = Path.Combine(full, LockName);
-                var taken = new RunLock(
-                    full,
-                    isNew,
-                    new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None, bufferSize: 0)
-                );
+                var held = FileLock.TryTake(path)
+                    ?? throw new RunException(
+                        $"{folder}: {OwnerOf(full)} is training this run: wait for its end, or stop it with Ctrl-C or kill"
+                    );
+                var taken = new RunLock(full, isNew, held);
                 // A process that gave it up in between may have deleted the file: another one could then take a file of the same name.
                 if (!File.Exists(path))
                 {
@@ -53,10 +51,6 @@ internal sealed class RunLock : IDisposable
                     JsonSerializer.Serialize(new Owner(Environment.ProcessId, Environment.MachineName), RunFolder.Json)
                 );
                 return taken;
-            }
-            catch (IOException error) when (error.HResult == WouldBlock)
-            {
-                throw new RunException($"{folder}: {OwnerOf(full)} is training this run: wait for its end, or stop it with Ctrl-C or kill");
             }
             catch (UnauthorizedAccessException error)
             {

@@ -1,3 +1,5 @@
+using Tessera.Testing;
+
 namespace Tessera.Hosting.Tests.Documents;
 
 /// <summary>The C# in the documents is compiled: what a reader copies works.</summary>
@@ -30,6 +32,12 @@ public sealed class DocumentTests
     [InlineData("docs/library.md")]
     [InlineData("docs/inference.md")]
     [InlineData("docs/systems/vit.md")]
+    [InlineData("src/Tessera/README.md")]
+    [InlineData("src/Tessera.Data/README.md")]
+    [InlineData("src/Tessera.Deploy/README.md")]
+    [InlineData("src/Tessera.Models/README.md")]
+    [InlineData("src/Tessera.Torch/README.md")]
+    [InlineData("src/Tessera.Training/README.md")]
     public void Documents_with_code_are_found(string file) => Assert.Contains(Blocks, block => block.File == file);
 
     private static IReadOnlyList<string> Errors(string document) => [.. CodeBlock.In("a.md", document).SelectMany(compiler.Value.Errors)];

@@ -1,21 +1,14 @@
 using System.IO.Compression;
-using System.Runtime.CompilerServices;
 using System.Text;
 using Tessera.Checkpoints;
+using Tessera.Testing;
 
 namespace Tessera.Tests.Checkpoints;
 
 /// <summary>Files to test with: the recorded samples, and ones put together here.</summary>
 static class CheckpointFiles
 {
-    public static string Golden(string name, [CallerFilePath] string here = "")
-    {
-        // The path is mapped in deterministic builds, so look from where the tests run, too.
-        for (var folder = new DirectoryInfo(AppContext.BaseDirectory); folder is not null; folder = folder.Parent)
-            if (Path.Combine(folder.FullName, "tests", "goldens", "checkpoints", name) is var path && File.Exists(path))
-                return path;
-        return Path.Combine(Path.GetDirectoryName(here)!, "..", "..", "goldens", "checkpoints", name);
-    }
+    public static string Golden(string name) => Repository.Tests("goldens", "checkpoints", name);
 
     /// <summary>Text as Latin-1 and numbers as bytes, one after another.</summary>
     public static byte[] Bytes(params object[] parts) =>

@@ -1,3 +1,4 @@
+using System.Net.Sockets;
 using Tessera.Native;
 
 namespace Tessera.Tests.Native;
@@ -209,6 +210,24 @@ public sealed class ShimSearchTests : IDisposable
         var other = await Task.Run(() => ShimSearch.Choose(machine.Places, second, true).Path);
         Assert.Equal(await one, other);
         Assert.Equal(1, builds);
+    }
+
+    [Fact]
+    public void A_lock_that_cannot_be_opened_is_an_error_and_not_another_process()
+    {
+        machine.Tools("g++", "cmake", "make");
+        machine.Python("usr/local/lib/python3.12/dist-packages", "2.11.0+cpu");
+        machine.Variables["XDG_CACHE_HOME"] = machine["cache"];
+        var built = new ShimBuild(machine.Places, said.Add, Compile).PathOf(LibtorchSearch.Found(machine.Places)[0])!;
+        var path = Path.GetDirectoryName(built) + ".lock";
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        // A socket is a file that is there and that nobody can open.
+        using var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        socket.Bind(new UnixDomainSocketEndPoint(machine["socket"]));
+        File.CreateSymbolicLink(path, machine["socket"]);
+        Assert.True(File.Exists(path));
+        Holds(Refusal(), "cannot build its native library", path);
+        Assert.Empty(said);
     }
 
     [Fact]

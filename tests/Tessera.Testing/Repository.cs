@@ -1,10 +1,14 @@
-namespace Tessera.Hosting.Tests;
+namespace Tessera.Testing;
 
 /// <summary>The checkout that the tests run in.</summary>
-internal static class Repository
+public static class Repository
 {
     /// <summary>Its folder.</summary>
-    internal static string Root { get; } = Find();
+    public static string Root { get; } = Find();
+
+    /// <summary>A file or a folder below tests.</summary>
+    /// <param name="names">The folders that lead to it, and its own name.</param>
+    public static string Tests(params string[] names) => Path.Combine([Root, "tests", .. names]);
 
     private static string Find()
     {
