@@ -10,7 +10,8 @@ public sealed class LabelMapsTests
 
     private static LabelMaps Maps() =>
         new(["hat", "left", "right"], ["a.png", "b.png"], LabelRule.Plain(3), (path, rule) =>
-            new([(byte)rule.ClassOf(path[0] - 'a'), 2, LabelMap.Ignored, 0], new(2, 2)))
+            new([(byte)rule.ClassOf(path[0] - 'a'), 2, LabelMap.Ignored, 0], new(2, 2))
+        )
         {
             Palette = colors,
             FlipPairs = [(1, 2)],

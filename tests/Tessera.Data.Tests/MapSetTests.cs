@@ -106,7 +106,11 @@ public sealed class MapSetTests : IDisposable
     public void Nyu_depth_has_forty_classes_or_thirteen()
     {
         folder.Write("nyu_depth_v2_labeled.mat", "");
-        Assert.Contains("is a file of MATLAB 7.3 (HDF5), which is not read: extract it to", Refusal("nyuv2", "train"), StringComparison.Ordinal);
+        Assert.Contains(
+            "is a file of MATLAB 7.3 (HDF5), which is not read: extract it to",
+            Refusal("nyuv2", "train"),
+            StringComparison.Ordinal
+        );
         Image("image/1.png", "image/2.png", "image/3.png");
         Map("label40/1.png", 0, 40);
         Map("label40/3.png", 4, 22);
@@ -192,7 +196,10 @@ public sealed class MapSetTests : IDisposable
         Assert.Equal(["1: 0 170", "2: 80 255"], Samples(set));
         Assert.Equal(171, set.ClassNames.Count);
         Assert.Equal(171, set.ClassNames.Distinct().Count());
-        Assert.Equal(("person", "toothbrush", "banner", "wood"), (set.ClassNames[0], set.ClassNames[79], set.ClassNames[80], set.ClassNames[170]));
+        Assert.Equal(
+            ("person", "toothbrush", "banner", "wood"),
+            (set.ClassNames[0], set.ClassNames[79], set.ClassNames[80], set.ClassNames[170])
+        );
         // Every value is the class of its category.
         var rule = ((LabelMaps)set.Annotations).Rule!;
         Assert.All(LabelTables.Coco, category => Assert.Equal(category.Name, set.ClassNames[rule.ClassOf(category.Id - 1)]));
@@ -225,7 +232,11 @@ public sealed class MapSetTests : IDisposable
         Assert.Equal(["a: 10 255"], Samples(set));
         Assert.Equal(11, set.ClassNames.Count);
         folder.Write("train.txt", "b\n");
-        Assert.Contains("value 12 (1 pixel)", Assert.ThrowsAny<DataException>(() => Samples(Open("camvid", "train"))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "value 12 (1 pixel)",
+            Assert.ThrowsAny<DataException>(() => Samples(Open("camvid", "train"))).Message,
+            StringComparison.Ordinal
+        );
         folder.Write("train.txt", "a b c\n");
         Assert.Contains("line 1 is 'a b c'", Refusal("camvid", "train"), StringComparison.Ordinal);
         folder.Write("train.txt", "a\na\n");

@@ -40,7 +40,7 @@ public sealed class SegmentationFolderTests : IDisposable
                 .Range(0, set.Count)
                 .Select(i =>
                     $"{Path.GetFileName(set.SampleName(i))} {Path.GetFileName(((LabelMaps)set.Annotations).MapFile(i))}: "
-                        + string.Join(' ', ((LabelMaps)set.Annotations)[i].Ids)
+                    + string.Join(' ', ((LabelMaps)set.Annotations)[i].Ids)
                 ),
         ];
 
@@ -138,8 +138,11 @@ public sealed class SegmentationFolderTests : IDisposable
         Assert.Contains("masks holds no image (.jpg", Refusal(), StringComparison.Ordinal);
         Directory.CreateDirectory(folder["labels"]);
         Assert.Contains("are both there: one of them must go", Refusal(), StringComparison.Ordinal);
-        Assert.Contains("data.root must name the folder", Assert.Throws<DataException>(() => Datasets.Open("segmentation_folder", "train")).Message,
-            StringComparison.Ordinal);
+        Assert.Contains(
+            "data.root must name the folder",
+            Assert.Throws<DataException>(() => Datasets.Open("segmentation_folder", "train")).Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -197,7 +200,11 @@ public sealed class SegmentationFolderTests : IDisposable
         var set = Open();
         // A class of the other split is one too.
         Assert.Equal(["class 0", "class 1", "class 2"], set.ClassNames);
-        Assert.StartsWith("the classes are the values in the masks, 0 to 2; 255 does not count: ", Assert.Single(set.Remarks), StringComparison.Ordinal);
+        Assert.StartsWith(
+            "the classes are the values in the masks, 0 to 2; 255 does not count: ",
+            Assert.Single(set.Remarks),
+            StringComparison.Ordinal
+        );
         Assert.Equal(["a.ppm a.png: 0 1", "b.ppm b.png: 1 255"], Samples(set));
         Mask("masks/val/c.png", 0, 5);
         Assert.Contains("the masks hold 0, 1 and 5, and classes that are not named must be 0, 1, 2", Refusal(), StringComparison.Ordinal);
@@ -227,7 +234,11 @@ public sealed class SegmentationFolderTests : IDisposable
         Classes("background\ncar\n");
         var message = Refusal();
         Assert.Contains($"{folder["masks/a.png"]} and others hold 255 and no 1: ", message, StringComparison.Ordinal);
-        Assert.Contains("'0: background' and '255: car', or '0: background', '1: car' and '255: ignored'", message, StringComparison.Ordinal);
+        Assert.Contains(
+            "'0: background' and '255: car', or '0: background', '1: car' and '255: ignored'",
+            message,
+            StringComparison.Ordinal
+        );
         Classes("0: background\n255: car\n");
         Assert.Equal(["a.ppm a.png: 0 1", "b.ppm b.png: 0 0"], Samples(Open()));
         Classes("0: background\n1: car\n255: ignored\n");

@@ -12,12 +12,8 @@ internal static class Ade20k
     private static readonly MapSet set = new("ade20k", LabelTables.Ade20k, Rule, LabelTables.Tuples(LabelTables.Ade20kPalette));
 
     internal static DatasetKind Kind { get; } =
-        new(
-            set.Name,
-            "ADE20K: 22,210 photographs of scenes with label maps, 150 classes",
-            ["train", "val"],
-            Folder,
-            (split, root) => Open(split, root)
+        new(set.Name, "ADE20K: 22,210 photographs of scenes with label maps, 150 classes", ["train", "val"], Folder, (split, root) =>
+            Open(split, root)
         )
         {
             OpenStoppable = Open,

@@ -10,7 +10,11 @@ internal static class CamVid
     private static readonly MapSet set = new(
         "camvid",
         LabelTables.CamVid,
-        LabelRule.Of(value => value < Void ? value : value is Void or LabelMap.Ignored ? LabelMap.Ignored : LabelRule.Unknown),
+        LabelRule.Of(value =>
+            value < Void ? value
+            : value is Void or LabelMap.Ignored ? LabelMap.Ignored
+            : LabelRule.Unknown
+        ),
         LabelTables.Tuples(LabelTables.CamVidPalette)
     );
 

@@ -3,8 +3,8 @@ using Tessera.Data.Images;
 namespace Tessera.Data.Sets;
 
 /// <summary>
-/// Cityscapes (Cordts et al., 2016) and ACDC (Sakaridis et al., 2021): streets, in 19 classes. Label maps hold ids, of which most stand for no
-/// class, or the classes themselves.
+/// Cityscapes (Cordts et al., 2016) and ACDC (Sakaridis et al., 2021): streets, in 19 classes. Label maps hold ids, of which most stand for
+/// no class, or the classes themselves.
 /// </summary>
 internal static class Cityscapes
 {
@@ -34,7 +34,9 @@ internal static class Cityscapes
         )
         {
             OpenStoppable = OpenStreets,
-            Withheld = MapSet.Test("its label maps hold nothing but ignored pixels; measure on val, or send predictions to the authors' server"),
+            Withheld = MapSet.Test(
+                "its label maps hold nothing but ignored pixels; measure on val, or send predictions to the authors' server"
+            ),
         };
 
     internal static DatasetKind Acdc { get; } =
@@ -48,16 +50,13 @@ internal static class Cityscapes
         {
             OpenStoppable = OpenAcdc,
             Disjoint = ["train", "val"],
-            Withheld = MapSet.Test("the labels of its images are not published; measure on val, or send predictions to the authors' server"),
+            Withheld = MapSet.Test(
+                "the labels of its images are not published; measure on val, or send predictions to the authors' server"
+            ),
         };
 
     private static MapSet Set(string name, LabelRule rule) =>
-        new(
-            name,
-            [.. trained.Select(entry => entry.Name)],
-            rule,
-            LabelTables.Tuples([.. trained.Select(entry => entry.Color)])
-        );
+        new(name, [.. trained.Select(entry => entry.Name)], rule, LabelTables.Tuples([.. trained.Select(entry => entry.Color)]));
 
     private static FileImages OpenStreets(string split, string? root, CancellationToken stop = default)
     {

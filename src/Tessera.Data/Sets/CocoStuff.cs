@@ -12,11 +12,7 @@ internal static class CocoStuff
     private const int Categories = 182;
     private const string Prepared = "_labelTrainIds";
 
-    private static readonly IReadOnlyList<string> names =
-    [
-        .. LabelTables.Coco.Select(category => category.Name),
-        .. LabelTables.CocoStuff,
-    ];
+    private static readonly IReadOnlyList<string> names = [.. LabelTables.Coco.Select(category => category.Name), .. LabelTables.CocoStuff];
     private static readonly int[] classes =
     [
         .. Enumerable
@@ -37,12 +33,8 @@ internal static class CocoStuff
         : LabelRule.Unknown;
 
     internal static DatasetKind Large { get; } =
-        new(
-            "coco_stuff",
-            "COCO-Stuff: 123,287 photographs with label maps, 171 classes",
-            ["train", "val"],
-            "coco",
-            (split, root) => OpenLarge(split, root)
+        new("coco_stuff", "COCO-Stuff: 123,287 photographs with label maps, 171 classes", ["train", "val"], "coco", (split, root) =>
+            OpenLarge(split, root)
         )
         {
             OpenStoppable = OpenLarge,
@@ -72,7 +64,12 @@ internal static class CocoStuff
         foreach (var images in (string[])[$"images/{part}", part])
         foreach (
             var maps in (string[])
-                [$"stuffthingmaps/{part}", $"stuffthingmaps_trainval2017/{part}", $"annotations/stuffthingmaps/{part}", $"annotations/{part}"]
+                [
+                    $"stuffthingmaps/{part}",
+                    $"stuffthingmaps_trainval2017/{part}",
+                    $"annotations/stuffthingmaps/{part}",
+                    $"annotations/{part}",
+                ]
         )
         {
             var (ours, theirs) = (Path.Combine(folder, images), Path.Combine(folder, maps));
@@ -86,15 +83,21 @@ internal static class CocoStuff
             return (set with { Rule = isPrepared ? prepared : byValue }).Open(split, pairs, theirs, split == "train" ? 118_287 : 5_000);
         }
         throw new DataException(
-            $"{set.Name}: no images/{part} with stuffthingmaps/{part} in {string.Join(" or ", folders)}: let data.root name the folder that "
-                + "holds images and stuffthingmaps"
+            $"{set.Name}: no images/{part} with stuffthingmaps/{part} in {string.Join(" or ", folders)}: let data.root name the folder "
+                + "that holds images and stuffthingmaps"
         );
     }
 
     private static FileImages OpenSmall(string split, string? root)
     {
         var set = new MapSet("coco_stuff_10k", names, byNumber, palette);
-        var folder = set.Find(root, ["cocostuff-10k", "coco_stuff10k", "coco_stuff_10k"], "images", "annotations", $"imageLists/{split}.txt");
+        var folder = set.Find(
+            root,
+            ["cocostuff-10k", "coco_stuff10k", "coco_stuff_10k"],
+            "images",
+            "annotations",
+            $"imageLists/{split}.txt"
+        );
         var pairs = MapSet.Listed(
             Path.Combine(folder, "imageLists", $"{split}.txt"),
             Path.Combine(folder, "images"),

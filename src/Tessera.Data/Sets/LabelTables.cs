@@ -227,9 +227,7 @@ internal static class LabelTables
 
     /// <summary>Colours of CamVid's classes.</summary>
     public static IReadOnlyList<Color> CamVidPalette { get; } =
-        [
-            .. "808080 800000 c0c080 804080 3c28de 808000 c08080 404080 400080 404000 0080c0".Split(' ').Select(ColorOf),
-        ];
+    [.. "808080 800000 c0c080 804080 3c28de 808000 c08080 404080 400080 404000 0080c0".Split(' ').Select(ColorOf)];
 
     /// <summary>Colours without their type.</summary>
     public static IReadOnlyList<(byte R, byte G, byte B)> Tuples(IReadOnlyList<Color> colors) =>

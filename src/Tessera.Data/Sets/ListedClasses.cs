@@ -94,7 +94,11 @@ internal sealed partial record ListedClasses(
             colors.Add((color, id));
         }
         if (names.Count < 2)
-            throw new DataFormatException(path, null, $"there must be at least 2 classes, and the background is one: here is {names.Count}");
+            throw new DataFormatException(
+                path,
+                null,
+                $"there must be at least 2 classes, and the background is one: here is {names.Count}"
+            );
         if (names.Count > LabelMap.Ignored)
             throw new DataFormatException(path, null, $"{names.Count} classes: there must be at most {LabelMap.Ignored}");
         return new(path, names, values, byValue, colors);

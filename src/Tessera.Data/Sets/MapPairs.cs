@@ -17,8 +17,16 @@ internal sealed record MapPairs(IReadOnlyList<(string Image, string Map)> Pairs,
         return new(
             [.. images.Where(image => theirs.ContainsKey(image.Key)).Select(image => (image.Path, theirs[image.Key]))],
             [
-                .. LeftOut(images.Where(image => !theirs.ContainsKey(image.Key)), "image has no label map and was", "images have no label map and were"),
-                .. LeftOut(maps.Where(map => !own.ContainsKey(map.Key)), "label map has no image and was", "label maps have no image and were"),
+                .. LeftOut(
+                    images.Where(image => !theirs.ContainsKey(image.Key)),
+                    "image has no label map and was",
+                    "images have no label map and were"
+                ),
+                .. LeftOut(
+                    maps.Where(map => !own.ContainsKey(map.Key)),
+                    "label map has no image and was",
+                    "label maps have no image and were"
+                ),
             ]
         );
     }

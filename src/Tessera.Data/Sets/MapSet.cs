@@ -8,12 +8,7 @@ namespace Tessera.Data.Sets;
 /// <param name="Classes">Name per class.</param>
 /// <param name="Rule">What values of the maps mean.</param>
 /// <param name="Palette">Colour per class.</param>
-internal sealed record MapSet(
-    string Name,
-    IReadOnlyList<string> Classes,
-    LabelRule Rule,
-    IReadOnlyList<(byte R, byte G, byte B)> Palette
-)
+internal sealed record MapSet(string Name, IReadOnlyList<string> Classes, LabelRule Rule, IReadOnlyList<(byte R, byte G, byte B)> Palette)
 {
     /// <summary>Pairs of classes that a horizontal flip exchanges.</summary>
     internal IReadOnlyList<(int, int)> FlipPairs { get; init; } = [];
@@ -33,7 +28,8 @@ internal sealed record MapSet(
         string[] candidates = [.. root is null ? [] : (string[])[start], .. names.Select(name => Path.Combine(start, name))];
         return candidates.FirstOrDefault(candidate => markers.All(marker => Path.Exists(Path.Combine(candidate, marker))))
             ?? throw new DataException(
-                $"{Name}: no {string.Join(" with ", markers)} in {string.Join(" or ", candidates)}: let data.root name the folder that holds "
+                $"{Name}: no {string.Join(" with ", markers)} in {string.Join(" or ", candidates)}: let data.root name the folder "
+                    + "that holds "
                     + string.Join(" and ", markers.Select(marker => marker.Split('/')[0]).Distinct())
             );
     }
@@ -91,7 +87,11 @@ internal sealed record MapSet(
             pairs.Add(
                 (
                     own.GetValueOrDefault(name)
-                        ?? throw new DataFormatException(list, null, $"'{name}' is named, and there is no image {Path.Combine(images, name)}"),
+                        ?? throw new DataFormatException(
+                            list,
+                            null,
+                            $"'{name}' is named, and there is no image {Path.Combine(images, name)}"
+                        ),
                     maps.Select(folder => Path.Combine(folder, name + ending)).FirstOrDefault(File.Exists)
                         ?? throw new DataFormatException(
                             list,

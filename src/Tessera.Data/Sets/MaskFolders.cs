@@ -37,13 +37,15 @@ internal sealed record MaskFolders(
             .Where(part => Subfolder(part.Value, imageNames) is not null || Subfolder(part.Value, maskNames) is not null)
             .ToDictionary();
         if (around.Count > 0 && (images ?? masks) is { } both)
-            throw new DataException($"{name}: {root} holds {around.Values.First()} and {both}: splits must be around images and masks, or in them");
+            throw new DataException(
+                $"{name}: {root} holds {around.Values.First()} and {both}: splits must be around images and masks, or in them"
+            );
         if (around.Count > 0)
             return Around(name, root, around);
         if (images is null || masks is null)
             throw new DataException(
                 $"{name}: {root} must hold folders images and masks, or a folder for each split with these in it; "
-                    + $"{(images is null ? $"there is no folder {string.Join(" or ", imageNames)}" : $"there is no folder {string.Join(" or ", maskNames)}")}"
+                    + $"there is no folder {string.Join(" or ", images is null ? imageNames : maskNames)}"
             );
         var (inside, lists) = (SplitNames.Folders(name, images), Lists(root));
         if (inside.Count > 0 && lists.Count > 0)
@@ -72,11 +74,7 @@ internal sealed record MaskFolders(
         }
         if (parts.Count == 0)
             throw new DataException($"{name}: {around.Values.First()} holds no folder {string.Join(" or ", maskNames)}");
-        return new(
-            parts,
-            bare,
-            [.. Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]
-        );
+        return new(parts, bare, [.. Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]);
     }
 
     private static MaskFolders Inside(string name, string images, string masks, Dictionary<string, string> inside)
@@ -86,7 +84,9 @@ internal sealed record MaskFolders(
             .Where(part => theirs.ContainsKey(part.Key))
             .ToDictionary(part => part.Key, part => new MaskFolder(part.Value, theirs[part.Key]));
         if (parts.Count == 0)
-            throw new DataException($"{name}: {images} holds {Path.GetFileName(inside.Values.First())}, and {masks} holds no folder of this name");
+            throw new DataException(
+                $"{name}: {images} holds {Path.GetFileName(inside.Values.First())}, and {masks} holds no folder of this name"
+            );
         var other = FolderScan.Subfolders(images).FirstOrDefault(folder => SplitNames.Of(folder.ToLowerInvariant()) is null);
         var loose = FolderScan.Files(images).FirstOrDefault();
         return new(
@@ -122,6 +122,8 @@ internal sealed record MaskFolders(
         string[] found = [.. FolderScan.Subfolders(folder).Where(name => names.Contains(name.ToLowerInvariant()))];
         return found.Length <= 1
             ? found.Select(name => Path.Combine(folder, name)).FirstOrDefault()
-            : throw new DataException($"{Path.Combine(folder, found[0])} and {Path.Combine(folder, found[1])} are both there: one of them must go");
+            : throw new DataException(
+                $"{Path.Combine(folder, found[0])} and {Path.Combine(folder, found[1])} are both there: one of them must go"
+            );
     }
 }

@@ -4,20 +4,7 @@ namespace Tessera.Data.Sets;
 internal static class MaskPairs
 {
     private static readonly string[] maskEnds =
-        [
-            "_mask",
-            "_masks",
-            "_label",
-            "_labels",
-            "_seg",
-            "_segmentation",
-            "_gt",
-            "_annotation",
-            "_annotations",
-            "_L",
-            "-mask",
-            "-label",
-        ],
+        ["_mask", "_masks", "_label", "_labels", "_seg", "_segmentation", "_gt", "_annotation", "_annotations", "_L", "-mask", "-label"],
         imageEnds = ["", "_image", "_img", "_rgb", "_sat", "-image"];
 
     /// <summary>The samples of a split.</summary>
@@ -54,7 +41,9 @@ internal static class MaskPairs
         [.. files.Select(path => (MapPairs.StemBelow(folder, path), path))];
 
     private static (string Key, string Path)[] Without((string Key, string Path)[] files, string end) =>
-        end.Length == 0 ? files : [.. files.Select(file => (file.Key.EndsWith(end, StringComparison.Ordinal) ? file.Key[..^end.Length] : file.Key, file.Path))];
+        end.Length == 0
+            ? files
+            : [.. files.Select(file => (file.Key.EndsWith(end, StringComparison.Ordinal) ? file.Key[..^end.Length] : file.Key, file.Path))];
 
     // Suffixes are taken away where names as they are do not pair all masks, and names without a suffix do.
     private static (string OfImages, string OfMasks) Ends((string Key, string Path)[] images, (string Key, string Path)[] masks)
@@ -121,7 +110,7 @@ internal static class MaskPairs
         }
     }
 
-    /// <summary>Files of a folder by the names that lists give them: below the folder or with it in front, with or without ending.</summary>
+    /// <summary>Files of a folder by the names that lists give them: below the folder or with it, with or without ending.</summary>
     private sealed class NameIndex
     {
         private readonly Dictionary<string, string> names = new(StringComparer.Ordinal);

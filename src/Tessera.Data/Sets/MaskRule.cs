@@ -45,11 +45,13 @@ internal sealed record MaskRule(
         {
             if (colors.Length > 0)
                 remarks.Add(
-                    $"{Some(colors, "mask has", "masks have")} three channels: the level of grey is taken for the number of the class, and a "
-                        + $"mask with colours is refused unless {listed.Path} gives each class its colour"
+                    $"{Some(colors, "mask has", "masks have")} three channels: the level of grey is taken for the number of the class, and "
+                        + $"a mask with colours is refused unless {listed.Path} gives each class its colour"
                 );
             if (Differing(palettes) is var (first, second))
-                remarks.Add($"the palettes of {first.Path} and {second.Path} differ: the index is taken for the class, whatever its colour");
+                remarks.Add(
+                    $"the palettes of {first.Path} and {second.Path} differ: the index is taken for the class, whatever its colour"
+                );
             if (!listed.HasValues && listed.Names.Count == 2)
                 CheckTwo(name, listed, all, lenient, stop);
         }
@@ -59,8 +61,8 @@ internal sealed record MaskRule(
             byColor = colors.Length > 0 || (palettes.Length > 0 ? !agree : gray.Length > 0 && listed.IsGray);
             if (colors.Length > 0 && gray.Length + palettes.Length > 0)
                 remarks.Add(
-                    $"some masks hold colours and others, as {gray.Concat(palettes).First().Path}, numbers: classes go by the colours that are "
-                        + "shown, in all of them"
+                    $"some masks hold colours and others, as {gray.Concat(palettes).First().Path}, numbers: classes go by the colours that "
+                        + "are shown, in all of them"
                 );
             else if (byColor && colors.Length == 0)
                 remarks.Add(
@@ -112,14 +114,14 @@ internal sealed record MaskRule(
         const string write = "write a file classes.txt beside the folders";
         var counts = new SortedDictionary<int, long>();
         foreach (var (path, labels) in raw)
-            foreach (
-                var (value, count) in Levels(labels)
-                    ?? throw new DataException(
-                        $"{name}: {path} is an image of colours, and no table says which class each is: {write} with a name and a colour per "
-                            + $"line, as in 'tree #00ff00'; it holds {Colors(labels)}"
-                    )
-            )
-                counts[value] = counts.GetValueOrDefault(value) + count;
+        foreach (
+            var (value, count) in Levels(labels)
+                ?? throw new DataException(
+                    $"{name}: {path} is an image of colours, and no table says which class each is: {write} with a name and a colour per "
+                        + $"line, as in 'tree #00ff00'; it holds {Colors(labels)}"
+                )
+        )
+            counts[value] = counts.GetValueOrDefault(value) + count;
         if (OtherColor(raw) is var (index, one, other))
             throw new DataException(
                 $"{name}: the index {index} has another colour in {one} than in {other}: {write} with a name per line if the index is the "
@@ -131,13 +133,13 @@ internal sealed record MaskRule(
             throw TwoLevels(name, "the masks hold 0,", "a file classes.txt beside the folders", "background", "NAME");
         if (values.Length < 2)
             throw new DataException(
-                $"{name}: the masks hold {(values.Length == 0 ? "255" : $"the value {values[0]}")} alone, and at least 2 classes are needed: {write} "
-                    + "with a class per line, as in '0: background'"
+                $"{name}: the masks hold {(values.Length == 0 ? "255" : $"the value {values[0]}")} alone, and at least 2 classes are needed: "
+                    + $"{write} with a class per line, as in '0: background'"
             );
         if (values[0] != 0 || values[^1] != values.Length - 1)
             throw new DataException(
-                $"{name}: the masks hold {List(values)}, and classes that are not named must be 0, 1, 2 and so on without gaps: {write} with "
-                    + $"lines as in '{values[0]}: NAME', and '{values[0]}: ignored' for pixels that do not count"
+                $"{name}: the masks hold {List(values)}, and classes that are not named must be 0, 1, 2 and so on without gaps: {write} "
+                    + $"with lines as in '{values[0]}: NAME', and '{values[0]}: ignored' for pixels that do not count"
             );
         var palettes = all.Where(mask => mask.Head.Kind == LabelFileKind.Palette).ToArray();
         var shown = palettes.FirstOrDefault()?.Head.Palette;
@@ -155,7 +157,8 @@ internal sealed record MaskRule(
     // Numbers that a mask holds: its values, or the levels of grey of three channels; null where there are colours.
     private static IReadOnlyDictionary<int, long>? Levels(RawLabels labels) =>
         labels.Head.Kind != LabelFileKind.Color ? labels.Counts
-        : labels.Counts.Keys.All(color => color % 0x010101 == 0) ? labels.Counts.ToDictionary(entry => entry.Key & 255, entry => entry.Value)
+        : labels.Counts.Keys.All(color => color % 0x010101 == 0)
+            ? labels.Counts.ToDictionary(entry => entry.Key & 255, entry => entry.Value)
         : null;
 
     private static string Colors(RawLabels labels) =>
@@ -222,22 +225,17 @@ internal sealed record MaskRule(
         where T : class
     {
         var (results, errors) = (new T?[paths.Count], new DataException?[paths.Count]);
-        Parallel.For(
-            0,
-            paths.Count,
-            new ParallelOptions { CancellationToken = stop },
-            i =>
+        Parallel.For(0, paths.Count, new ParallelOptions { CancellationToken = stop }, i =>
+        {
+            try
             {
-                try
-                {
-                    results[i] = read(paths[i]);
-                }
-                catch (DataException error)
-                {
-                    errors[i] = error;
-                }
+                results[i] = read(paths[i]);
             }
-        );
+            catch (DataException error)
+            {
+                errors[i] = error;
+            }
+        });
         if (!lenient && Array.Find(errors, error => error is not null) is { } first)
             throw new DataException(first.Message, first);
         return [.. results.Index().Where(entry => entry.Item is not null).Select(entry => (paths[entry.Index], entry.Item!))];

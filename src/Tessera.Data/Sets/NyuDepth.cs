@@ -23,12 +23,7 @@ internal static class NyuDepth
 
     internal static DatasetKind Forty { get; } =
         Kind(
-            new(
-                "nyuv2",
-                LabelTables.Nyu40,
-                LabelRule.FromOne(LabelTables.Nyu40.Count),
-                LabelPalette.Of(LabelTables.Nyu40.Count, first: 1)
-            ),
+            new("nyuv2", LabelTables.Nyu40, LabelRule.FromOne(LabelTables.Nyu40.Count), LabelPalette.Of(LabelTables.Nyu40.Count, first: 1)),
             [("label40", null), ("labels_40", null)]
         );
 
@@ -60,11 +55,7 @@ internal static class NyuDepth
         foreach (var (maps, rule) in labels)
         foreach (var images in (string[])["image", "images", "rgb"])
         {
-            var (list, ours, theirs) = (
-                Path.Combine(folder, $"{split}.txt"),
-                Path.Combine(folder, images),
-                Path.Combine(folder, maps)
-            );
+            var (list, ours, theirs) = (Path.Combine(folder, $"{split}.txt"), Path.Combine(folder, images), Path.Combine(folder, maps));
             if (File.Exists(list) && Directory.Exists(ours) && Directory.Exists(theirs))
                 return (set with { Rule = rule ?? set.Rule }).Open(
                     split,
@@ -73,7 +64,8 @@ internal static class NyuDepth
                     split == "train" ? 795 : 654
                 );
         }
-        var unpacked = $"PNG files in image and {labels[0].Folder} (0 where there is no label) with lists train.txt and test.txt of their names";
+        var unpacked =
+            $"PNG files in image and {labels[0].Folder} (0 where there is no label) with lists train.txt and test.txt of their names";
         throw new DataException(
             folders.Select(folder => Path.Combine(folder, Original)).FirstOrDefault(File.Exists) is { } file
                 ? $"{set.Name}: {file} is a file of MATLAB 7.3 (HDF5), which is not read: extract it to {unpacked}"

@@ -3,8 +3,8 @@ using Tessera.Data.Images;
 namespace Tessera.Data.Sets;
 
 /// <summary>
-/// Pascal VOC 2012 (Everingham et al., 2015): 20 kinds of objects and the background. Maps are palette files whose index is the class; borders
-/// do not count.
+/// Pascal VOC 2012 (Everingham et al., 2015): 20 kinds of objects and the background. Maps are palette files whose index is the class;
+/// borders do not count.
 /// </summary>
 internal static class PascalVoc
 {
@@ -62,10 +62,7 @@ internal static class PascalVoc
         var held = MapSet.Names(measured).ToHashSet(StringComparer.Ordinal);
         var (own, theirs) = (Keys(FolderScan.Files(images)), Keys(FolderScan.Files(maps)));
         var pairs = MapPairs.Match([.. own.Where(file => theirs.Any(map => map.Key == file.Key))], theirs);
-        return pairs with
-        {
-            Remarks = [$"there is no list of {Augmented}: it is all of {maps} but val", .. pairs.Remarks],
-        };
+        return pairs with { Remarks = [$"there is no list of {Augmented}: it is all of {maps} but val", .. pairs.Remarks] };
 
         (string Key, string Path)[] Keys(IEnumerable<string> files) =>
             [.. files.Select(path => (Path.GetFileNameWithoutExtension(path), path)).Where(file => !held.Contains(file.Item1))];
