@@ -208,8 +208,8 @@ public sealed class LabelFileTests : IDisposable
 
     [Theory]
     [InlineData(new byte[] { 0xFF, 0xD8, 0xFF, 0xE0 }, "a label map in a JPEG file: values change at the borders of classes")]
-    [InlineData(new byte[] { (byte)'G', (byte)'I', (byte)'F', (byte)'8' }, "a label map in a GIF file, which is not read: store it as PNG")]
-    [InlineData(new byte[] { 1, 2, 3 }, "not a PNG file: label maps must be PNG, TIFF or MATLAB files")]
+    [InlineData(new byte[] { (byte)'P', (byte)'5', (byte)' ', (byte)'1' }, "a label map in a PNM file, which is not read: store it as PNG")]
+    [InlineData(new byte[] { 1, 2, 3 }, "not a PNG file: label maps must be PNG files, or TIFF, BMP, GIF or MATLAB files")]
     [InlineData(new byte[0], "an empty file")]
     public void Formats_that_do_not_keep_labels_are_refused(byte[] start, string expected)
     {
@@ -237,6 +237,25 @@ public sealed class LabelFileTests : IDisposable
             StringComparison.Ordinal
         );
         Assert.Contains("1 bits per value", Error(Tiff([0, 1], (258, [1]), (262, [1])), LabelRule.Plain(3)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bmp_and_gif_maps_give_their_indices()
+    {
+        byte[] palette = [9, 9, 9, 0, 1, 2, 3, 0, 7, 7, 7, 0];
+        byte[] between = [.. palette, .. new byte[4 * 252]];
+        var eight = Write(ImageBytes.Bmp(3, 2, 8, [2, 1, 0, 0, 0, 1, 2, 0], between: between));
+        Assert.Equal([0, 1, 2, 2, 1, 0], LabelFile.Read(eight, LabelRule.Plain(3)).Ids);
+        Assert.Equal([(9, 9, 9), (3, 2, 1), (7, 7, 7)], LabelFile.PaletteOf(eight)!.Take(3));
+        var one = Write(ImageBytes.Bmp(3, -1, 1, [0b1010_0000, 0, 0, 0], between: [0, 0, 0, 0, 255, 255, 255, 0]));
+        Assert.Equal([1, 0, 1], LabelFile.Read(one, LabelRule.Plain(2)).Ids);
+        var runs = Write(ImageBytes.Bmp(4, 1, 8, [3, 2, 1, 0, 0, 1], compression: 1, between: between));
+        Assert.Equal([2, 2, 2, 0], LabelFile.Read(runs, LabelRule.Plain(3)).Ids);
+        var colors = Write(ImageBytes.Bmp(1, 1, 24, [3, 2, 1, 0]));
+        Assert.Equal([0x010203], LabelFile.Raw(colors).Counts.Keys);
+        var gif = Write(ImageBytes.Gif(2, 2, [0, 3, 2, 1], transparent: 3));
+        Assert.Equal([0, 3, 2, 1], LabelFile.Read(gif, LabelRule.Plain(4)).Ids);
+        Assert.Equal([(10, 20, 30), (40, 50, 60)], LabelFile.PaletteOf(gif)!.Take(2));
     }
 
     [Fact]
