@@ -126,6 +126,7 @@ public sealed class LabelMaps : Annotations
     } = [];
 
     /// <summary>The file of the map of a sample; null where it lies in none.</summary>
+    /// <param name="index">The sample.</param>
     public string? MapFile(int index) => files?[index];
 
     /// <summary>The map of a sample, read anew.</summary>

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data.Formats;
@@ -280,6 +281,17 @@ public sealed class LabelFileTests : IDisposable
             Error(folder.Write("d.mat", "MATLAB 7.3 MAT-file"), LabelRule.Plain(1)),
             StringComparison.Ordinal
         );
+    }
+
+    [Fact]
+    public void Pipes_are_refused_without_waiting_for_their_other_end()
+    {
+        var pipe = folder["pipe.png"];
+        using (var made = Process.Start("mkfifo", [pipe]))
+            made.WaitForExit();
+        Assert.Equal("an empty file", Error(pipe, LabelRule.Plain(2)));
+        Assert.Throws<DataFormatException>(() => LabelFile.Head(pipe));
+        Assert.Throws<DataFormatException>(() => LabelFile.Raw(pipe));
     }
 
     [Fact]

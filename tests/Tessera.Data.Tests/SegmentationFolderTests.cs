@@ -262,6 +262,13 @@ public sealed class SegmentationFolderTests : IDisposable
         var set = Open();
         Assert.Equal(["person", "stop sign"], set.ClassNames);
         Assert.Equal(["a.ppm a.png: 255 0", "b.ppm b.png: 1 0"], Samples(set));
+        // Every line begins with a number: it is none of the name, whatever stands behind it.
+        Classes("0 ignored\n1\tperson\n13=stop sign\n");
+        Assert.Equal(["person", "stop sign"], Open().ClassNames);
+        Classes("0 stop sign\n1 2nd lane\n13 lane 3\n44 0 lanes\n");
+        Assert.Equal(["stop sign", "2nd lane", "lane 3", "0 lanes"], Open().ClassNames);
+        Classes("3 way junction\nroad\n");
+        Assert.Equal(["3 way junction", "road"], Open().ClassNames);
         Classes("ignored\nsky\ntree\n");
         Assert.Equal([255, 0], ((LabelMaps)Open().Annotations)[0].Ids);
         Assert.Contains(

@@ -45,12 +45,18 @@ public static class LabelFile
     private static readonly string[] matrices = ["S", "LabelMap"];
 
     /// <summary>Size, kind and palette of a file.</summary>
+    /// <param name="path">The file.</param>
     /// <exception cref="DataException">The file cannot be read, or is of a format that does not keep labels.</exception>
     public static LabelFileHead Head(string path)
     {
-        var start = new byte[16];
-        using (var file = DataFiles.Open(path))
-            start = start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+        byte[] start = [];
+        // Opening a pipe or a device may wait for ever; to the system they are as empty as an empty file.
+        if (new FileInfo(path) is not { Exists: true, Length: 0 })
+            using (var file = DataFiles.Open(path))
+            {
+                start = new byte[16];
+                start = start[..file.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)];
+            }
         return FormatOf(path, start) == ImageFormat.Png ? HeadOf(PngValues.Head(path)) : Read(path, static _ => static (_, _, _, _) => { });
     }
 
@@ -59,6 +65,7 @@ public static class LabelFile
     public static IReadOnlyList<(byte R, byte G, byte B)>? PaletteOf(string path) => Head(path).Palette;
 
     /// <summary>Counts the values that a file holds.</summary>
+    /// <param name="path">The file.</param>
     /// <exception cref="DataException">The file cannot be read, is damaged, or is of a format that does not keep labels.</exception>
     public static RawLabels Raw(string path)
     {

@@ -25,6 +25,10 @@ internal sealed partial record ListedClasses(
     [GeneratedRegex(@"^(\d+)\s*:\s*(.*)$")]
     private static partial Regex Value { get; }
 
+    // As in many lists: it counts where every line has it.
+    [GeneratedRegex(@"^(\d+)[\s=,;:]+(.*[^\d\s].*)$")]
+    private static partial Regex AnyValue { get; }
+
     [GeneratedRegex(@"^(?:(?<name>.*?)[\s,;:]+)?#(?<hex>[0-9a-fA-F]{6})(?:[\s,;:]+(?<name>.*))?$")]
     private static partial Regex HexColor { get; }
 
@@ -63,7 +67,9 @@ internal sealed partial record ListedClasses(
         var path = System.IO.Path.Combine(root, "classes.txt");
         if (!File.Exists(path))
             return null;
-        Line[] lines = [.. DataFiles.Lines(path).Select((line, i) => Parse(path, i + 1, line.Trim()))];
+        string[] texts = [.. DataFiles.Lines(path).Select(line => line.Trim())];
+        var numbered = texts.All(text => AnyValue.IsMatch(text) && !ColorFirst.IsMatch(text));
+        Line[] lines = [.. texts.Select((text, i) => Parse(path, i + 1, text, numbered ? AnyValue : Value))];
         if (lines.Length == 0)
             throw new DataFormatException(path, null, "the file must name a class a line");
         Same(lines, line => line.Value is not null, "a value in front, as in 3: tree");
@@ -112,10 +118,10 @@ internal sealed partial record ListedClasses(
         DataFormatException Wrong(Line line, string problem) => new(path, null, $"line {line.Number}: {problem}");
     }
 
-    private static Line Parse(string path, int number, string text)
+    private static Line Parse(string path, int number, string text, Regex valueForm)
     {
         int? value = null;
-        if (Value.Match(text) is { Success: true } valued)
+        if (valueForm.Match(text) is { Success: true } valued)
         {
             value = Number(valued.Groups[1].Value, ushort.MaxValue);
             text = valued.Groups[2].Value.Trim();
