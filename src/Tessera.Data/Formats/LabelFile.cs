@@ -23,12 +23,7 @@ public enum LabelFileKind
 /// <param name="Bits">Bits per value.</param>
 /// <param name="Size">Of the map.</param>
 /// <param name="Palette">Colour of each index; null where pixels are no indices.</param>
-public sealed record LabelFileHead(
-    LabelFileKind Kind,
-    int Bits,
-    ImageSize Size,
-    IReadOnlyList<(byte R, byte G, byte B)>? Palette = null
-);
+public sealed record LabelFileHead(LabelFileKind Kind, int Bits, ImageSize Size, IReadOnlyList<(byte R, byte G, byte B)>? Palette = null);
 
 /// <summary>All that a file of a label map holds, before anything is made of it.</summary>
 /// <param name="Head">What it says of itself.</param>
@@ -69,19 +64,15 @@ public static class LabelFile
     {
         var numbers = new long[1 << 16];
         var colors = new Dictionary<int, long>();
-        var head = Read(
-            path,
-            head =>
-                (values, _, _, _) =>
-                {
-                    if (head.Kind == LabelFileKind.Color)
-                        foreach (var color in values)
-                            CollectionsMarshal.GetValueRefOrAddDefault(colors, color, out _)++;
-                    else
-                        foreach (var value in values)
-                            numbers[value]++;
-                }
-        );
+        var head = Read(path, head => (values, _, _, _) =>
+            {
+                if (head.Kind == LabelFileKind.Color)
+                    foreach (var color in values)
+                        CollectionsMarshal.GetValueRefOrAddDefault(colors, color, out _)++;
+                else
+                    foreach (var value in values)
+                        numbers[value]++;
+            });
         if (head.Kind != LabelFileKind.Color)
             colors = numbers.Index().Where(entry => entry.Item > 0).ToDictionary(entry => entry.Index, entry => entry.Item);
         return new(head, new SortedDictionary<int, long>(colors));
@@ -98,27 +89,29 @@ public static class LabelFile
     {
         byte[] ids = [];
         var unknown = new UnknownLabels();
-        var head = Read(
-            path,
-            head =>
+        var head = Read(path, head =>
+        {
+            ids = new byte[checked(head.Size.Height * head.Size.Width)];
+            var lookup = Lookup(head, rule);
+            return (values, y, left, step) =>
             {
-                ids = new byte[checked(head.Size.Height * head.Size.Width)];
-                var lookup = Lookup(head, rule);
-                return (values, y, left, step) =>
+                var row = ids.AsSpan(y * head.Size.Width, head.Size.Width);
+                for (var (i, x) = (0, left); i < values.Length; i++, x += step)
                 {
-                    var row = ids.AsSpan(y * head.Size.Width, head.Size.Width);
-                    for (var (i, x) = (0, left); i < values.Length; i++, x += step)
-                    {
-                        var id = lookup.ClassOf(values[i]);
-                        if (id < 0)
-                            unknown.Add(values[i]);
-                        row[x] = (byte)id;
-                    }
-                };
-            }
-        );
+                    var id = lookup.ClassOf(values[i]);
+                    if (id < 0)
+                        unknown.Add(values[i]);
+                    row[x] = (byte)id;
+                }
+            };
+        });
         return unknown.IsEmpty ? new(ids, head.Size) : throw new DataFormatException(path, null, unknown.Explain(head, rule));
     }
+
+    /// <summary>The class of a value of a file, as <see cref="Read(string, LabelRule)"/> takes it; negative for none.</summary>
+    /// <param name="head">What the file says of itself.</param>
+    /// <param name="rule">What its values mean.</param>
+    internal static Func<int, int> Classes(LabelFileHead head, LabelRule rule) => Lookup(head, rule).ClassOf;
 
     // Numbers have a table; colours are looked up, and neighbours mostly have the same.
     private sealed class Labels(int[]? table, LabelRule rule, bool byColor)
@@ -186,7 +179,10 @@ public static class LabelFile
                     + "table that says which class each colour is";
             var what = isColor && byColor ? "colour" : "value";
             var list = string.Join(", ", listed.Select(entry => $"{Name(entry.Key)} ({Pixels(entry.Value)})"));
-            var rest = counts.Count > listed.Length ? $" and {(counts.Count < MostCounted ? "" : "at least ")}{counts.Count - listed.Length} more" : "";
+            var rest =
+                counts.Count > listed.Length
+                    ? $" and {(counts.Count < MostCounted ? "" : "at least ")}{counts.Count - listed.Length} more"
+                    : "";
             var one = counts.Count == 1;
             return $"{what}{(one ? "" : "s")} {list}{rest} {(one ? "is" : "are")} no class"
                 + (byColor ? Nearest(listed[0].Key) : $": values must be {rule}");
@@ -226,7 +222,8 @@ public static class LabelFile
         if (start.StartsWith(MatlabStart))
             return null;
         const string lost = "values change at the borders of classes, so that labels cannot be read from it: store it as PNG";
-        return start.IsEmpty ? throw new DataFormatException(path, null, "an empty file")
+        return start.IsEmpty
+            ? throw new DataFormatException(path, null, "an empty file")
             : ImageFormats.Of(start) switch
             {
                 ImageFormat.Png => ImageFormat.Png,
@@ -264,23 +261,17 @@ public static class LabelFile
         );
 
     private static LabelFileHead ReadPng(string path, byte[] file, Func<LabelFileHead, LabelRow> begin) =>
-        HeadOf(
-            PngValues.Read(
-                path,
-                file,
-                png =>
+        HeadOf(PngValues.Read(path, file, png =>
+            {
+                var take = begin(HeadOf(png));
+                var labels = new int[png.Width];
+                return (values, y, left, step) =>
                 {
-                    var take = begin(HeadOf(png));
-                    var labels = new int[png.Width];
-                    return (values, y, left, step) =>
-                    {
-                        var row = labels.AsSpan(0, values.Length / png.Channels);
-                        Gather(path, values, png.Channels, png.Depth == 16, row);
-                        take(row, y, left, step);
-                    };
-                }
-            )
-        );
+                    var row = labels.AsSpan(0, values.Length / png.Channels);
+                    Gather(path, values, png.Channels, png.Depth == 16, row);
+                    take(row, y, left, step);
+                };
+            }));
 
     // One number per pixel, without alpha.
     private static void Gather(string path, ReadOnlySpan<ushort> values, int channels, bool wide, Span<int> row)
@@ -317,22 +308,19 @@ public static class LabelFile
         var head = new LabelFileHead(channels > 2 ? LabelFileKind.Color : LabelFileKind.Gray, wide ? 16 : 8, new(image.Height, width));
         var take = begin(head);
         var (labels, values) = (new int[width], new ushort[width * channels]);
-        image.Read(
-            new(0, 0, image.Height, width),
-            (bytes, top, count) =>
+        image.Read(new(0, 0, image.Height, width), (bytes, top, count) =>
+        {
+            for (var y = 0; y < count; y++)
             {
-                for (var y = 0; y < count; y++)
-                {
-                    if (wide)
-                        MemoryMarshal.Cast<byte, ushort>(bytes).Slice(y * values.Length, values.Length).CopyTo(values);
-                    else
-                        for (var i = 0; i < values.Length; i++)
-                            values[i] = bytes[y * values.Length + i];
-                    Gather(path, values, channels, wide, labels);
-                    take(labels, top + y, 0, 1);
-                }
+                if (wide)
+                    MemoryMarshal.Cast<byte, ushort>(bytes).Slice(y * values.Length, values.Length).CopyTo(values);
+                else
+                    for (var i = 0; i < values.Length; i++)
+                        values[i] = bytes[y * values.Length + i];
+                Gather(path, values, channels, wide, labels);
+                take(labels, top + y, 0, 1);
             }
-        );
+        });
         return head;
     }
 
@@ -340,25 +328,29 @@ public static class LabelFile
     private static LabelFileHead ReadMatrix(string path, Func<LabelFileHead, LabelRow> begin)
     {
         var found = MatFile.Read(path);
-        var matrix =
-            matrices.Select(name => found.GetValueOrDefault(name)).FirstOrDefault(matrix => matrix is not null)
+        var matrix = matrices.Select(name => found.GetValueOrDefault(name)).FirstOrDefault(matrix => matrix is not null)
             ?? throw new DataFormatException(path, null, $"no matrix {string.Join(" or ", matrices)} with labels");
         if (matrix.Shape is not [var height, var width] || height < 1 || width < 1)
-            throw new DataFormatException(path, null, $"'{matrix.Name}' is {string.Join("x", matrix.Shape)}: it must have rows and columns");
+            throw new DataFormatException(
+                path,
+                null,
+                $"'{matrix.Name}' is {string.Join("x", matrix.Shape)}: it must have rows and columns"
+            );
         var head = new LabelFileHead(LabelFileKind.Gray, 16, new(height, width));
         var take = begin(head);
         var row = new int[width];
         for (var y = 0; y < height; y++)
         {
             for (var x = 0; x < width; x++)
-                row[x] = matrix.Values[x * height + y] is >= 0 and <= ushort.MaxValue and var value && value == Math.Floor(value)
-                    ? (int)value
-                    : throw new DataFormatException(
-                        path,
-                        null,
-                        $"'{matrix.Name}' holds {matrix.Values[x * height + y].ToString(CultureInfo.InvariantCulture)}: it must hold "
-                            + $"integers from 0 to {ushort.MaxValue}"
-                    );
+                row[x] =
+                    matrix.Values[x * height + y] is >= 0 and <= ushort.MaxValue and var value && value == Math.Floor(value)
+                        ? (int)value
+                        : throw new DataFormatException(
+                            path,
+                            null,
+                            $"'{matrix.Name}' holds {matrix.Values[x * height + y].ToString(CultureInfo.InvariantCulture)}: it must hold "
+                                + $"integers from 0 to {ushort.MaxValue}"
+                        );
             take(row, y, 0, 1);
         }
         return head;
