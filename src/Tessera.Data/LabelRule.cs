@@ -29,12 +29,21 @@ public sealed class LabelRule
 
     /// <summary>Each value is its class, and <see cref="LabelMap.Ignored"/> is ignored.</summary>
     /// <param name="count">Number of classes.</param>
-    public static LabelRule Plain(int count) => Of(value => value < count ? value : value == LabelMap.Ignored ? value : Unknown);
+    public static LabelRule Plain(int count) =>
+        Of(value =>
+            value < count ? value
+            : value == LabelMap.Ignored ? value
+            : Unknown
+        );
 
     /// <summary>Classes count from 1; 0 and <see cref="LabelMap.Ignored"/> are ignored (ADE20K, NYUv2).</summary>
     /// <param name="count">Number of classes.</param>
     public static LabelRule FromOne(int count) =>
-        Of(value => value is 0 or LabelMap.Ignored ? LabelMap.Ignored : value <= count ? value - 1 : Unknown);
+        Of(value =>
+            value is 0 or LabelMap.Ignored ? LabelMap.Ignored
+            : value <= count ? value - 1
+            : Unknown
+        );
 
     /// <summary>Any rule.</summary>
     /// <param name="classOf">The class of each value from 0 to 255, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</param>

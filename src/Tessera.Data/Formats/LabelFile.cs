@@ -31,8 +31,8 @@ public sealed record LabelFileHead(LabelFileKind Kind, int Bits, ImageSize Size,
 public sealed record RawLabels(LabelFileHead Head, IReadOnlyDictionary<int, long> Counts);
 
 /// <summary>
-/// Files of label maps: PNG of any kind, TIFF with 8 or 16 bits per value, and MATLAB files with a matrix <c>S</c> or <c>LabelMap</c>. They
-/// give the numbers that are stored and not colours that a decoder makes of them; alpha is left out.
+/// Files of label maps: PNG of any kind, TIFF with 8 or 16 bits per value, BMP, GIF, and MATLAB files with a matrix <c>S</c> or
+/// <c>LabelMap</c>. They give the numbers that are stored and not colours that a decoder makes of them; alpha is left out.
 /// </summary>
 public static class LabelFile
 {
@@ -62,17 +62,23 @@ public static class LabelFile
     /// <exception cref="DataException">The file cannot be read, is damaged, or is of a format that does not keep labels.</exception>
     public static RawLabels Raw(string path)
     {
-        var numbers = new long[1 << 16];
+        long[] numbers = [];
         var colors = new Dictionary<int, long>();
-        var head = Read(path, head => (values, _, _, _) =>
-            {
-                if (head.Kind == LabelFileKind.Color)
+        var head = Read(path, head =>
+        {
+            if (head.Kind == LabelFileKind.Color)
+                return (values, _, _, _) =>
+                {
                     foreach (var color in values)
                         CollectionsMarshal.GetValueRefOrAddDefault(colors, color, out _)++;
-                else
-                    foreach (var value in values)
-                        numbers[value]++;
-            });
+                };
+            numbers = new long[1 << head.Bits];
+            return (values, _, _, _) =>
+            {
+                foreach (var value in values)
+                    numbers[value]++;
+            };
+        });
         if (head.Kind != LabelFileKind.Color)
             colors = numbers.Index().Where(entry => entry.Item > 0).ToDictionary(entry => entry.Index, entry => entry.Item);
         return new(head, new SortedDictionary<int, long>(colors));
@@ -82,8 +88,8 @@ public static class LabelFile
     /// <param name="path">The file.</param>
     /// <param name="rule">What its values mean.</param>
     /// <exception cref="DataException">
-    /// The file cannot be read, is damaged, or is of a format that does not keep labels; or it holds a value that means nothing: the message
-    /// names it and says how often it is there.
+    /// The file cannot be read, is damaged, or is of a format that does not keep labels; or it holds a value that means nothing: the
+    /// message names it and says how often it is there.
     /// </exception>
     public static LabelMap Read(string path, LabelRule rule)
     {
@@ -228,6 +234,8 @@ public static class LabelFile
             {
                 ImageFormat.Png => ImageFormat.Png,
                 ImageFormat.Tiff => ImageFormat.Tiff,
+                ImageFormat.Bmp => ImageFormat.Bmp,
+                ImageFormat.Gif => ImageFormat.Gif,
                 ImageFormat.Jpeg => throw new DataFormatException(path, null, $"a label map in a JPEG file: {lost}"),
                 ImageFormat.WebP => throw new DataFormatException(path, null, $"a label map in a WebP file: {lost}"),
                 { } other => throw new DataFormatException(
@@ -235,7 +243,11 @@ public static class LabelFile
                     null,
                     $"a label map in a {other.ToString().ToUpperInvariant()} file, which is not read: store it as PNG"
                 ),
-                null => throw new DataFormatException(path, 0, "not a PNG file: label maps must be PNG, TIFF or MATLAB files"),
+                null => throw new DataFormatException(
+                    path,
+                    0,
+                    "not a PNG file: label maps must be PNG files, or TIFF, BMP, GIF or MATLAB files"
+                ),
             };
     }
 
@@ -246,6 +258,7 @@ public static class LabelFile
         {
             ImageFormat.Png => ReadPng(path, file, begin),
             ImageFormat.Tiff => ReadTiff(path, file, begin),
+            ImageFormat.Bmp or ImageFormat.Gif => ReadBlock(path, file, begin),
             _ => ReadMatrix(path, begin),
         };
     }
@@ -257,7 +270,7 @@ public static class LabelFile
                 : LabelFileKind.Gray,
             png.Depth,
             new(png.Height, png.Width),
-            png.Palette?.Chunk(3).Select(color => (color[0], color[1], color[2])).ToArray()
+            Colors(png.Palette)
         );
 
     private static LabelFileHead ReadPng(string path, byte[] file, Func<LabelFileHead, LabelRow> begin) =>
@@ -323,6 +336,35 @@ public static class LabelFile
         });
         return head;
     }
+
+    private static LabelFileHead ReadBlock(string path, byte[] file, Func<LabelFileHead, LabelRow> begin)
+    {
+        Span<byte> palette = stackalloc byte[3 * 256];
+        using var block =
+            ImageFormats.Of(file) is ImageFormat.Bmp
+                ? Bmp.Read(path, file, ImageDecoder.LargestImage, palette)
+                : Gif.Read(path, file, ImageDecoder.LargestImage, palette);
+        var isColor = block.Bands == 3;
+        var head = new LabelFileHead(
+            isColor ? LabelFileKind.Color : LabelFileKind.Palette,
+            8,
+            new(block.Height, block.Width),
+            isColor ? null : Colors(palette.ToArray())
+        );
+        var take = begin(head);
+        var (labels, values) = (new int[block.Width], new ushort[block.Width * block.Bands]);
+        for (var y = 0; y < block.Height; y++)
+        {
+            for (var i = 0; i < values.Length; i++)
+                values[i] = block.Values[y * values.Length + i];
+            Gather(path, values, block.Bands, wide: false, labels);
+            take(labels, y, 0, 1);
+        }
+        return head;
+    }
+
+    private static (byte R, byte G, byte B)[]? Colors(byte[]? palette) =>
+        palette?.Chunk(3).Select(color => (color[0], color[1], color[2])).ToArray();
 
     // Column by column.
     private static LabelFileHead ReadMatrix(string path, Func<LabelFileHead, LabelRow> begin)
