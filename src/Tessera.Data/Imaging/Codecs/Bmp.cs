@@ -126,7 +126,8 @@ internal static class Bmp
 
     private static void Draw(PixelBlock block, Header header, ReadOnlySpan<byte> indices, ReadOnlySpan<byte> colors)
     {
-        var (values, rowLength) = (block.Values, block.Bands * header.Width);
+        var values = block.Values;
+        var rowLength = block.Bands * header.Width;
         for (var row = 0; row < header.Height; row++)
         {
             var to = values.Slice((header.Height - 1 - row) * rowLength, rowLength);

@@ -91,7 +91,8 @@ internal static class Gif
         if (!shown.IsEmpty)
             colors.CopyTo(shown);
         var block = PixelBlock.Of(rows, columns, shown.IsEmpty ? 3 : 1);
-        var (values, bands) = (block.Values, block.Bands);
+        var values = block.Values;
+        var bands = block.Bands;
         if (bands == 1)
             values.Fill((byte)background);
         else if (frame.Height != rows || frame.Width != columns)
