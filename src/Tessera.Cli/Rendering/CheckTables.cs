@@ -204,7 +204,7 @@ internal static class CheckTables
         return table;
     }
 
-    private static string Share(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.##} %");
+    private static string Share(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.00} %");
 
     private static void List(Terminal terminal, string title, IReadOnlyList<Finding> findings)
     {
