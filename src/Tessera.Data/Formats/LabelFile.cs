@@ -121,6 +121,11 @@ public static class LabelFile
         return unknown.IsEmpty ? new(ids, head.Size) : throw new DataFormatException(path, null, unknown.Explain(head, rule));
     }
 
+    /// <summary>The class of a value of a file, as <see cref="Read(string, LabelRule)"/> takes it; negative for none.</summary>
+    /// <param name="head">What the file says of itself.</param>
+    /// <param name="rule">What its values mean.</param>
+    internal static Func<int, int> Classes(LabelFileHead head, LabelRule rule) => Lookup(head, rule).ClassOf;
+
     // Numbers have a table; colours are looked up, and neighbours mostly have the same.
     private sealed class Labels(int[]? table, LabelRule rule, bool byColor)
     {
