@@ -4,7 +4,7 @@ using Tessera.Native;
 
 namespace Tessera.Deploy;
 
-/// <summary>Precision and threads of a compiled model.</summary>
+/// <summary>What a compiled model computes, its precision and its threads.</summary>
 public sealed record CompileOptions
 {
     /// <summary>Type of the products: float32, or bfloat16 with sums in float32. Logits are float32 in both.</summary>
@@ -14,6 +14,9 @@ public sealed record CompileOptions
     /// Number of threads, at least 1; null (the default) takes <see cref="Torch.Threads"/>, which is what the machine gives this process.
     /// </summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether it gives a vector for each image (<see cref="ModelEmbedding.Embed"/>) instead of the logits.</summary>
+    public bool Embedding { get; init; }
 }
 
 /// <summary>
@@ -73,9 +76,9 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Chooses kernels by name, an empty one the fastest; models compiled before must not be called any more.</summary>
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
-    /// <summary>Computes the logits of images.</summary>
+    /// <summary>Computes the logits of images, or their embeddings: see <see cref="CompileOptions.Embedding"/>.</summary>
     /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
-    /// <returns>float32, [B, classes].</returns>
+    /// <returns>float32, [B, classes] or [B, D].</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Backbone.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
@@ -181,7 +184,7 @@ public sealed unsafe class CompiledModel : IDisposable
                 stop.ThrowIfCancellationRequested();
                 var image = Torch.Zeros([1, channels, height, width]);
                 var input = trace.Know(image);
-                var result = trace.Know(model.Call(image));
+                var result = trace.Know(options.Embedding ? model.Embed(image) : model.Call(image));
                 trace.Dispose();
                 Graph graph = new(trace, input, result);
                 ResultSizes = graph.Result.Sizes[1..];
@@ -288,7 +291,7 @@ public static class Compilation
 {
     /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="options">Precision and threads.</param>
+    /// <param name="options">What it computes, precision and threads.</param>
     /// <param name="stop">Ends the work between two of the model's operators.</param>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="InvalidOperationException">The model is in training mode.</exception>

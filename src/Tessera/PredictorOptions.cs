@@ -28,6 +28,7 @@ public sealed class PredictorOptions
 
     /// <summary>
     /// Whether the model is compiled for the CPU. Null (the default) compiles it where that is possible and logs why where it is not.
+    /// Embeddings are compiled as well, when the first is asked for: with weights of their own.
     /// </summary>
     public bool? Compiled { get; set; }
 
@@ -39,8 +40,8 @@ public sealed class PredictorOptions
 
     /// <summary>
     /// Images that are decoded and computed at once, at least 1. Null (the default) takes as many as there are processors for by
-    /// <see cref="Threads"/>; a model that is not compiled, and embeddings, then compute fewer at once where <see cref="Torch.Threads"/> is
-    /// more than 1, and one on a GPU.
+    /// <see cref="Threads"/>; a model that is not compiled then computes fewer at once where <see cref="Torch.Threads"/> is more than 1, and
+    /// one on a GPU.
     /// </summary>
     public int? Concurrency { get; set; }
 

@@ -272,7 +272,7 @@ public sealed record ModelBundle(Backbone Model, BundleContent Content, string S
                 $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
             );
         var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
-        return scope.Return(Model.ForwardHead(Model.ForwardFeatures(batch), preLogits: true));
+        return scope.Return(Model.Embed(batch));
     }
 
     /// <summary>What the model says of a sample.</summary>
