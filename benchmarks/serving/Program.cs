@@ -34,15 +34,15 @@ foreach (var predictor in predictors)
 Console.WriteLine("processor,processors,model,callers,threads,concurrency,round,images_per_second,median_ms,p99_ms,processor_ms,load");
 for (var round = 0; round < rounds; round++)
     foreach (var callers in new[] { 1, 32 })
-        foreach (var ((threads, concurrency), predictor) in settings.Zip(predictors))
-        {
-            var (speed, waits, used) = await Measure(predictor, callers);
-            var load = File.ReadAllText("/proc/loadavg").Split(' ')[0];
-            Console.WriteLine(
-                $"{processor},{processors},{name},{callers},{threads},{concurrency},{round},"
-                    + $"{speed:0.0},{At(waits, 0.5):0.0},{At(waits, 0.99):0.0},{used:0.0},{load}"
-            );
-        }
+    foreach (var ((threads, concurrency), predictor) in settings.Zip(predictors))
+    {
+        var (speed, waits, used) = await Measure(predictor, callers);
+        var load = File.ReadAllText("/proc/loadavg").Split(' ')[0];
+        Console.WriteLine(
+            $"{processor},{processors},{name},{callers},{threads},{concurrency},{round},"
+                + $"{speed:0.0},{At(waits, 0.5):0.0},{At(waits, 0.99):0.0},{used:0.0},{load}"
+        );
+    }
 foreach (var predictor in predictors)
     predictor.Dispose();
 
