@@ -15,7 +15,7 @@ public sealed record CompileOptions
     /// </summary>
     public int? Threads { get; init; }
 
-    /// <summary>Whether it gives a vector for each image (<see cref="Backbone.Embed"/>, of a backbone alone) instead of the logits.</summary>
+    /// <summary>Whether it gives a vector for each image (<see cref="Backbone.ForwardEmbedding"/>, of a backbone alone) instead of the logits.</summary>
     public bool Embedding { get; init; }
 }
 
@@ -210,7 +210,7 @@ public sealed unsafe class CompiledModel : IDisposable
             try
             {
                 stop.ThrowIfCancellationRequested();
-                var graph = Trace(options.Embedding ? ((Backbone)model).Embed : model.Call, image, trace);
+                var graph = Trace(options.Embedding ? ((Backbone)model).ForwardEmbedding : model.Call, image, trace);
                 ResultSizes = graph.Result.Sizes[1..];
                 plan = new(graph, constants, options.Precision, stop);
             }

@@ -85,7 +85,7 @@ public abstract class Backbone : Model
     /// <param name="input">Images [B, C, H, W], or word ids [B, S].</param>
     /// <returns>[B, D], of which D is <see cref="NumFeatures"/>.</returns>
     /// <exception cref="ShapeException">The model cannot take it; see <see cref="Model.CheckInput"/>.</exception>
-    public Tensor Embed(Tensor input) =>
+    public Tensor ForwardEmbedding(Tensor input) =>
         Torch.Scope(() =>
         {
             var pooled = ForwardHead(ForwardFeatures(input), preLogits: true);

@@ -141,7 +141,7 @@ internal sealed class LoadedModel : IDisposable
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = sample.Read().Inputs.To(DeviceOf(Bundle.Model));
-        var vector = compiledEmbedding.Value is { } fast ? fast.Call(image) : Uncompiled(() => Bundle.Backbone.Embed(image));
+        var vector = compiledEmbedding.Value is { } fast ? fast.Call(image) : Uncompiled(() => Bundle.Backbone.ForwardEmbedding(image));
         return vector.To(DType.Float32).ToArray<float>();
     }
 

@@ -37,7 +37,7 @@ public class CompiledModelTests : LiveTensors
     {
         using var scope = Torch.Scope();
         var (model, images) = Prepared(Reduced.Create(name), 3);
-        var expected = model.Embed(images);
+        var expected = model.ForwardEmbedding(images);
         Assert.Equal([3, model.NumFeatures], expected.Shape);
         foreach (var threads in new[] { 1, 2 })
         {
