@@ -11,7 +11,7 @@ public class DatasetsTests
     public void Unknown_names_splits_and_folders_are_named()
     {
         Assert.Contains(
-            "there are ag_news, cifar10",
+            "there are acdc, ade20k, ag_news, camvid, cifar10",
             Assert.Throws<DataException>(() => Datasets.Open("imagnet", "train")).Message,
             StringComparison.Ordinal
         );
