@@ -163,7 +163,7 @@ public sealed class MapCheckTests
             else
             {
                 Assert.Equal(
-                    [$"{folder["train/2.map"]}: 3x2, and the image is 2x3"],
+                    [$"{folder["train/2.map"]}: 2x3, and the image is 3x2"],
                     Found(report, Severity.Problem, "1 of 5 label maps is not as large as the image").Examples
                 );
             }
@@ -186,7 +186,7 @@ public sealed class MapCheckTests
         Sample(folder, "train/5", [0, 1, 2, 0, 1, 2]);
         report = Check(folder);
         Assert.Equal(
-            [$"{folder["train/1.map"]} and 2 more", $"{folder["train/4.map"]} and 0 more: 1 has another colour"],
+            [$"{folder["train/1.map"]} and 2 more", $"{folder["train/4.map"]}: 1 has another colour"],
             Found(report, Severity.Warning, "palettes of label maps differ, 2 in all").Examples
         );
         Found(report, Severity.Remark, "label maps are of several kinds: 1 of gray, 4 of palette");

@@ -70,14 +70,13 @@ public sealed class RecipeTests
         var recipe = Parse(Valid, $"augment=[{{ {transform} }}]");
         var read = Assert.Single(recipe.Augment.First);
         Assert.Equal(transform.Split(':')[0], TransformRegistry.NameOf(read));
-        Assert.Contains(transform, recipe.ToYaml(), StringComparison.Ordinal);
         Assert.Equal(read, Assert.Single(Parse(recipe.ToYaml()).Augment.First));
     }
 
     [Fact]
     public void A_transform_that_refuses_a_field_is_named_with_the_place() =>
         Assert.Equal(
-            "r.yaml:4: augment.2: random_dense_crop: max_share of 2: it must be above 0 and at most 1",
+            "r.yaml:4: augment.2.random_dense_crop: random_dense_crop: max_share of 2: it must be above 0 and at most 1",
             Error(Valid.Replace("random_shift: 2", "random_dense_crop: { size: 4, max_share: 2 }", StringComparison.Ordinal))
         );
 

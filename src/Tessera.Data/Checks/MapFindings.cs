@@ -25,7 +25,7 @@ internal sealed class MapFindings(Action<Severity, string, IReadOnlyList<NamedMa
             $"{map.Name}: {((UnreadableMap)map).Problem}"
         );
         add(Severity.Problem, $"{Of(maps.Unequal.Count)} not as large as the image", maps.Unequal, map =>
-            $"{map.Name}: {((UnequalMap)map).Map}, and the image is {((UnequalMap)map).Image}"
+            $"{map.Name}: {Size(((UnequalMap)map).Map)}, and the image is {Size(((UnequalMap)map).Image)}"
         );
         if (maps.CountsFromOne)
             say(
@@ -46,7 +46,8 @@ internal sealed class MapFindings(Action<Severity, string, IReadOnlyList<NamedMa
                 $"palettes of label maps differ, {maps.Palettes.Count} in all: a value may be another class in files of another palette",
                 [
                     .. maps.Palettes.Select(palette =>
-                        $"{palette.First} and {palette.Maps - 1} more"
+                        palette.First
+                        + (palette.Maps > 1 ? $" and {palette.Maps - 1} more" : "")
                         + (palette.Conflict is { } value ? $": {value} has another colour" : "")
                     ),
                 ]
@@ -78,6 +79,9 @@ internal sealed class MapFindings(Action<Severity, string, IReadOnlyList<NamedMa
 
         string Of(int count) => $"{count} of {samples} label maps {Plural(count, "is", "are")}";
     }
+
+    // Width first, as in the tables of a check.
+    private static string Size(ImageSize size) => string.Create(CultureInfo.InvariantCulture, $"{size.Width}x{size.Height}");
 
     private static string Values(ForeignValues map)
     {
