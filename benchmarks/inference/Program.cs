@@ -94,6 +94,9 @@ static (Layer Model, int Channels, int Side, int Classes) Prepared(string name)
             tensor.Uniform_(0.5, 1.5);
         else
             tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
+        // Scores over thousands of pixels: far apart, rounding would choose other ones.
+        if (path.StartsWith("tokenizer.", StringComparison.Ordinal) || path.EndsWith("query.weight", StringComparison.Ordinal))
+            tensor.Mul_(0.05);
     }
     return (subject.Model, subject.Channels, subject.Side, subject.Classes);
 }

@@ -141,6 +141,9 @@ public sealed unsafe class CompiledModel : IDisposable
         }
     }
 
+    /// <summary>Bytes of weights and other constants of all plans together.</summary>
+    internal long ConstantBytes => constants.Bytes;
+
     /// <summary>Frees weights and memory; what calls on other threads still use, the last of them frees.</summary>
     public void Dispose()
     {
