@@ -83,7 +83,9 @@ public sealed unsafe class CompiledModel : IDisposable
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
     /// <summary>Computes the logits of images, or the scores of their positions.</summary>
-    /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
+    /// <param name="images">
+    /// Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.
+    /// </param>
     /// <returns>float32, [B, classes], of a segmenter [B, classes, h, w].</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Backbone.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>

@@ -5,8 +5,8 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>
-/// Packed weights and other constants of a compiled model. Plans for different sizes of images share those that are equal, and each is freed
-/// with the last plan that uses it.
+/// Packed weights and other constants of a compiled model. Plans for different sizes of images share those that are equal, and each is
+/// freed with the last plan that uses it.
 /// </summary>
 internal sealed unsafe class ConstantPool
 {

@@ -101,7 +101,9 @@ internal sealed unsafe partial class Lowering
             activation
         );
 
-    /// <summary>The activation that is all that happens to a buffer, whose result then is the same memory; none where it is another call.</summary>
+    /// <summary>
+    /// The activation that alone takes a buffer: the step that fills it applies it too. None where another call or several take it.
+    /// </summary>
     private static Activation JoinActivation(GraphBuffer buffer)
     {
         if (
@@ -227,8 +229,8 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>
-    /// A transposed convolution whose squares do not overlap: each row of pixels gives as many rows of the result as the kernel has, each of
-    /// them by one product. A 1 x 1 convolution right behind it is multiplied in where that is less work.
+    /// A transposed convolution whose squares do not overlap: each row of pixels gives as many rows of the result as the kernel has, each
+    /// of them by one product. A 1 x 1 convolution right behind it is multiplied in where that is less work.
     /// </summary>
     private bool LowerConvTranspose(Node node)
     {

@@ -3,8 +3,8 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>
-/// A 1 x 1 convolution over maps of several resolutions, as SegFormer's decoder has it. It sums a product for each of them, and a linear map
-/// of positions and a resize may change places: so each product is computed at its own map's resolution, and the sums resized.
+/// A 1 x 1 convolution over maps of several resolutions, as SegFormer's decoder has it. It sums a product for each of them, and a linear
+/// map of positions and a resize may change places: so each product is computed at its own map's resolution, and the sums resized.
 /// </summary>
 /// <param name="Parts">The maps with their parts of the weights.</param>
 /// <param name="Shift">Sum of all biases in float64; null for none.</param>

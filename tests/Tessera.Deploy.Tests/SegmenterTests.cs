@@ -10,7 +10,7 @@ public class SegmenterTests : LiveTensors
 {
     private const int Classes = 3;
 
-    /// <summary>The families that a head meets in practice, of each its first structure, for dense tasks where there is such a form.</summary>
+    /// <summary>The families that a head meets in practice, of each its structure for dense tasks, or the first.</summary>
     private static readonly string[] families =
     [
         "Mit",
