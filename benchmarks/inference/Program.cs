@@ -4,7 +4,7 @@ using Tessera;
 using Tessera.Benchmarks;
 using Tessera.Checkpoints;
 using Tessera.Deploy;
-using Tessera.Models;
+using Tessera.Nn;
 using Tessera.Training;
 using Tessera.Training.Bundles;
 using Tessera.Training.Experiments;
@@ -33,35 +33,35 @@ if (args is ["agree", var folderOfRun])
 
 var (mode, name, weights, input) = (args[0], args[1], args[2], args[3]);
 Torch.Threads = int.Parse(args[5]);
-var model = Load(name, weights);
+var subject = Load(name, weights);
 var images = Tensor.From(
     MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(input)),
     int.Parse(args[4]),
-    model.Channels,
-    model.ImageSize.Height,
-    model.ImageSize.Width
+    subject.Channels,
+    subject.Side,
+    subject.Side
 );
 Func<Tensor> run;
 if (mode == "eager")
-    run = () => model.Call(images);
+    run = () => subject.Model.Call(images);
 else
 {
-    var compiled = Compile(model, mode);
+    var compiled = Compile(subject, mode);
     run = () => compiled.Call(images);
 }
 Protocol.Serve(() => Torch.Scope(run).Dispose(), () => Torch.Scope(run).ToArray<float>());
 
-static Backbone Load(string name, string weights)
+static Subject Load(string name, string weights)
 {
-    var model = Registry.Create(name);
+    var subject = Subject.Create(name);
     using (var file = Checkpoint.Open(weights))
-        model.LoadStateDict(file.StateDict());
-    model.Eval();
-    return model;
+        subject.Model.LoadStateDict(file.StateDict());
+    subject.Model.Eval();
+    return subject;
 }
 
-static CompiledModel Compile(Backbone model, string precision) =>
-    model.Compile(new() { Precision = Enum.Parse<DType>(precision, ignoreCase: true), Threads = Torch.Threads });
+static CompiledModel Compile(Subject subject, string precision) =>
+    subject.Compile(new() { Precision = Enum.Parse<DType>(precision, ignoreCase: true), Threads = Torch.Threads });
 
 // What a step computes with is its kind; what it stands for tells products of one depth from those of another, which run at other speeds.
 static void Breakdown(string precision, string name, string weights, int threads)
@@ -82,10 +82,10 @@ static void Breakdown(string precision, string name, string weights, int threads
 }
 
 // Freshly initialised, biases are 0, norms the identity and position tables next to nothing: what is wrong with them would not show.
-static Backbone Prepared(string name)
+static (Layer Model, int Channels, int Side, int Classes) Prepared(string name)
 {
-    var model = Registry.Create(name);
-    foreach (var (path, tensor) in model.StateDict())
+    var subject = Subject.Create(name);
+    foreach (var (path, tensor) in subject.Model.StateDict())
     {
         if (!tensor.DType.IsFloat() || path.EndsWith("attn_mask", StringComparison.Ordinal))
             continue;
@@ -94,8 +94,11 @@ static Backbone Prepared(string name)
             tensor.Uniform_(0.5, 1.5);
         else
             tensor.Add_(Torch.Randn(tensor.Shape) * (tensor.Dim == 1 ? 0.1 : 0.02));
+        // Scores over thousands of pixels: far apart, rounding would choose other ones.
+        if (path.StartsWith("tokenizer.", StringComparison.Ordinal) || path.EndsWith("query.weight", StringComparison.Ordinal))
+            tensor.Mul_(0.05);
     }
-    return model;
+    return (subject.Model, subject.Channels, subject.Side, subject.Classes);
 }
 
 static void Agree(string folder)

@@ -31,6 +31,10 @@ CONFIGURATIONS = {
     "cvt_13": (1,),
     "pvt_v2_b0": (1,),
     "swin_tiny_patch4_window7_224": (1,),
+    "segformer_mit_b0": (1,),
+    "upernet_swin_tiny": (1,),
+    "semantic_fpn_pvt_v2_b0": (1,),
+    "vt_fpn_resnet18": (1,),
 }
 PEERS = ["python", "onnxruntime"]
 TESSERA = ["eager", "float32", "bfloat16"]
@@ -70,6 +74,7 @@ def measure(model, batch, threads, files, args, peaks):
         differences = outputs(workers)
         load = sbs.load()
         medians = sbs.alternate(workers, args.rounds, args.seconds)
+        memory = {worker.name: worker.memory() for worker in workers if worker.name != "onnxruntime"}
     finally:
         for worker in workers:
             worker.close()
@@ -82,7 +87,7 @@ def measure(model, batch, threads, files, args, peaks):
         kind = "bfloat16" if worker.name == "bfloat16" else "float32"
         rows.append({"model": model, "batch": batch, "threads": threads, "side": worker.name, "ms": round(ms, 3), "ms_lowest": round(min(times), 3), "ms_highest": round(max(times), 3),
                      "images_per_second": round(1000 * batch / ms, 1), "gflops": round(gflops, 1), "share_of_peak": round(gflops / peaks[threads][kind], 3),
-                     "difference": f"{differences[worker.name]:.2e}", "load_before": load})
+                     "difference": f"{differences[worker.name]:.2e}", "peak_mb": round(memory[worker.name]) if worker.name in memory else "", "load_before": load})
         limit = TOLERANCE.get(worker.name, args.tolerance)
         if limit is not None and differences[worker.name] > limit:
             sys.exit(f"{model}, batch {batch}: {worker.name} differs by {differences[worker.name]:.2e} from {workers[0].name}; up to {limit:g} is right")

@@ -20,6 +20,10 @@ MODELS = {
     "cvt_13": ("cvt", "Cvt", {}),
     "pvt_v2_b0": ("pvt", "PvtV2", {}),
     "swin_tiny_patch4_window7_224": ("swin", "Swin", {}),
+    "segformer_mit_b0": ("segmenters", "segformer_mit_b0", {}),
+    "upernet_swin_tiny": ("segmenters", "upernet_swin_tiny", {}),
+    "semantic_fpn_pvt_v2_b0": ("segmenters", "semantic_fpn_pvt_v2_b0", {}),
+    "vt_fpn_resnet18": ("segmenters", "vt_fpn_resnet18", {}),
 }
 
 

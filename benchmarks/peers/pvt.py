@@ -60,14 +60,20 @@ class PvtV2(nn.Module):
             setattr(self, f"patch_embed{i + 1}", embed)
             setattr(self, f"block{i + 1}", nn.ModuleList([PvtBlock(dim, heads[i], ratios[i], reductions[i]) for _ in range(depths[i])]))
             setattr(self, f"norm{i + 1}", nn.LayerNorm(dim, eps=1e-6))
-        self.head = nn.Linear(dims[-1], classes)
+        if classes > 0:
+            self.head = nn.Linear(dims[-1], classes)
 
-    def forward(self, x):
+    def maps(self, x):
+        """The map of each stage, from fine to coarse."""
+        maps = []
         for i in range(1, 5):
             x, h, w = getattr(self, f"patch_embed{i}")(x)
             for block in getattr(self, f"block{i}"):
                 x = block(x, h, w)
             x = getattr(self, f"norm{i}")(x)
-            if i < 4:
-                x = x.reshape(x.shape[0], h, w, -1).permute(0, 3, 1, 2).contiguous()
-        return self.head(x.mean(dim=1))
+            x = x.reshape(x.shape[0], h, w, -1).permute(0, 3, 1, 2).contiguous()
+            maps.append(x)
+        return maps
+
+    def forward(self, x):
+        return self.head(self.maps(x)[-1].flatten(2).mean(dim=2))

@@ -132,3 +132,82 @@ class Swin(nn.Module):
         for layer in self.layers:
             x = layer(x)
         return self.head(self.norm(x).mean(dim=1))
+
+
+class DenseBlock(nn.Module):
+    """A block for maps of any size, as the authors' segmentation code has it: padded to whole windows."""
+
+    def __init__(self, dim, heads, window, shift):
+        super().__init__()
+        self.window, self.shift = window, shift
+        self.norm1, self.attn = nn.LayerNorm(dim), WindowAttention(dim, window, heads)
+        self.norm2, self.mlp = nn.LayerNorm(dim), Mlp(dim, 4 * dim)
+
+    def forward(self, x, h, w, mask):
+        b, n, c = x.shape
+        y = self.norm1(x).view(b, h, w, c)
+        y = F.pad(y, (0, 0, 0, -w % self.window, 0, -h % self.window))
+        high, wide = y.shape[1], y.shape[2]
+        if self.shift > 0:
+            y = torch.roll(y, shifts=(-self.shift, -self.shift), dims=(1, 2))
+        y = self.attn(window_partition(y, self.window).view(-1, self.window * self.window, c), mask if self.shift > 0 else None)
+        y = window_reverse(y.view(-1, self.window, self.window, c), self.window, high, wide)
+        if self.shift > 0:
+            y = torch.roll(y, shifts=(self.shift, self.shift), dims=(1, 2))
+        x = x + y[:, :h, :w].reshape(b, n, c)
+        return x + self.mlp(self.norm2(x))
+
+
+class DenseMerging(nn.Module):
+    def __init__(self, dim):
+        super().__init__()
+        self.reduction, self.norm = nn.Linear(4 * dim, 2 * dim, bias=False), nn.LayerNorm(4 * dim)
+
+    def forward(self, x, h, w):
+        b, _, c = x.shape
+        x = F.pad(x.view(b, h, w, c), (0, 0, 0, w % 2, 0, h % 2))
+        x = torch.cat([x[:, 0::2, 0::2], x[:, 1::2, 0::2], x[:, 0::2, 1::2], x[:, 1::2, 1::2]], -1)
+        return self.reduction(self.norm(x.view(b, -1, 4 * c)))
+
+
+class DenseStage(nn.Module):
+    def __init__(self, dim, depth, heads, window, last):
+        super().__init__()
+        self.window = window
+        self.blocks = nn.ModuleList([DenseBlock(dim, heads, window, 0 if i % 2 == 0 else window // 2) for i in range(depth)])
+        self.downsample = None if last else DenseMerging(dim)
+
+    def forward(self, x, h, w):
+        window, shift = self.window, self.window // 2
+        regions = torch.zeros(1, h + -h % window, w + -w % window, 1, device=x.device)
+        slices = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
+        for i, (rows, columns) in enumerate((r, c) for r in slices for c in slices):
+            regions[:, rows, columns] = i
+        regions = window_partition(regions, window).view(-1, window * window)
+        mask = (regions.unsqueeze(1) - regions.unsqueeze(2)).ne(0).float() * -100.0
+        for block in self.blocks:
+            x = block(x, h, w, mask)
+        return x
+
+
+class DenseSwin(nn.Module):
+    """The backbone of the authors' segmentation code: a norm for each stage's map, images of any size."""
+
+    def __init__(self, dim=96, depths=(2, 2, 6, 2), heads=(3, 6, 12, 24), window=7):
+        super().__init__()
+        self.patch_embed = SwinPatchEmbed(dim)
+        self.layers = nn.ModuleList([DenseStage(dim << i, depth, head, window, i == len(depths) - 1) for i, (depth, head) in enumerate(zip(depths, heads))])
+        for i in range(len(depths)):
+            setattr(self, f"norm{i}", nn.LayerNorm(dim << i))
+
+    def maps(self, x):
+        """The map of each stage, from fine to coarse."""
+        h, w = x.shape[2] // 4, x.shape[3] // 4
+        x, maps = self.patch_embed(x), []
+        for i, layer in enumerate(self.layers):
+            x = layer(x, h, w)
+            maps.append(getattr(self, f"norm{i}")(x).view(x.shape[0], h, w, -1).permute(0, 3, 1, 2).contiguous())
+            if layer.downsample is not None:
+                x = layer.downsample(x, h, w)
+                h, w = (h + 1) // 2, (w + 1) // 2
+        return maps

@@ -88,7 +88,9 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>
     /// Computes the logits of images, the scores of their positions, or their embeddings: see <see cref="CompileOptions.Embedding"/>.
     /// </summary>
-    /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
+    /// <param name="images">
+    /// Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.
+    /// </param>
     /// <returns>float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w].</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
@@ -145,6 +147,9 @@ public sealed unsafe class CompiledModel : IDisposable
                 return plans.Select(plan => plan.Bytes).DefaultIfEmpty().Max();
         }
     }
+
+    /// <summary>Bytes of weights and other constants of all plans together.</summary>
+    internal long ConstantBytes => constants.Bytes;
 
     /// <summary>Frees weights and memory; what calls on other threads still use, the last of them frees.</summary>
     public void Dispose()

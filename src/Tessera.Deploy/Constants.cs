@@ -5,22 +5,37 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>
-/// Packed weights and other constants of a compiled model. Plans for different sizes of images share those that are equal, and each is freed
-/// with the last plan that uses it.
+/// Packed weights and other constants of a compiled model. Plans for different sizes of images share those that are equal, and each is
+/// freed with the last plan that uses it.
 /// </summary>
 internal sealed unsafe class ConstantPool
 {
     private readonly Lock gate = new();
-    private readonly Dictionary<(string Content, long Depth, long Columns, bool Half), (nint Block, int Uses)> blocks = [];
+    private readonly Dictionary<(string Content, long Depth, long Columns, bool Half), (Memory Memory, int Uses)> blocks = [];
+
+    /// <summary>Bytes of all that it holds.</summary>
+    internal long Bytes
+    {
+        get
+        {
+            lock (gate)
+                return blocks.Values.Sum(one => one.Memory.Bytes);
+        }
+    }
 
     /// <summary>Memory with a content, made by <paramref name="fill"/> where no plan has it yet.</summary>
-    internal nint Take((string Content, long Depth, long Columns, bool Half) key, Func<nint> fill)
+    internal nint Take((string Content, long Depth, long Columns, bool Half) key, Func<Memory> fill)
     {
         lock (gate)
         {
-            var (block, uses) = blocks.TryGetValue(key, out var found) ? found : (fill(), 0);
-            blocks[key] = (block, uses + 1);
-            return block;
+            if (!blocks.TryGetValue(key, out var found))
+            {
+                found = (fill(), 0);
+                // What is packed was an array before, and those are large: they shall go as this memory comes.
+                GC.AddMemoryPressure(found.Memory.Bytes);
+            }
+            blocks[key] = (found.Memory, found.Uses + 1);
+            return found.Memory.Address;
         }
     }
 
@@ -29,15 +44,26 @@ internal sealed unsafe class ConstantPool
         lock (gate)
             foreach (var key in keys)
             {
-                var (block, uses) = blocks[key];
+                var (memory, uses) = blocks[key];
                 if (uses > 1)
                 {
-                    blocks[key] = (block, uses - 1);
+                    blocks[key] = (memory, uses - 1);
                     continue;
                 }
                 blocks.Remove(key);
-                NativeMemory.AlignedFree((void*)block);
+                NativeMemory.AlignedFree((void*)memory.Address);
+                GC.RemoveMemoryPressure(memory.Bytes);
             }
+    }
+
+    /// <summary>Memory outside of the garbage collector's.</summary>
+    internal readonly record struct Memory(nint Address, long Bytes)
+    {
+        internal static Memory Allocate(long bytes)
+        {
+            var rounded = Math.Max(64, bytes);
+            return new((nint)NativeMemory.AlignedAlloc((nuint)rounded, 64), rounded);
+        }
     }
 }
 
@@ -46,9 +72,7 @@ internal sealed unsafe class Constants(ConstantPool pool) : IDisposable
 {
     private readonly List<(string Content, long Depth, long Columns, bool Half)> taken = [];
 
-    private static nint Allocate(long bytes) => (nint)NativeMemory.AlignedAlloc((nuint)Math.Max(64, bytes), 64);
-
-    private nint Take<T>(ReadOnlySpan<T> content, long depth, long columns, bool half, Func<nint> fill)
+    private nint Take<T>(ReadOnlySpan<T> content, long depth, long columns, bool half, Func<ConstantPool.Memory> fill)
         where T : unmanaged
     {
         var hash = Convert.ToHexString(SHA256.HashData(MemoryMarshal.AsBytes(content)));
@@ -58,12 +82,12 @@ internal sealed unsafe class Constants(ConstantPool pool) : IDisposable
         return block;
     }
 
-    private nint Copied<T>(ReadOnlySpan<T> values)
+    private static ConstantPool.Memory Copied<T>(ReadOnlySpan<T> values)
         where T : unmanaged
     {
         var padded = (values.Length + 15) / 16 * 16;
-        var block = Allocate(padded * sizeof(T));
-        var target = new Span<T>((void*)block, padded);
+        var block = ConstantPool.Memory.Allocate(padded * sizeof(T));
+        var target = new Span<T>((void*)block.Address, padded);
         target.Clear();
         values.CopyTo(target);
         return block;
@@ -86,14 +110,14 @@ internal sealed unsafe class Constants(ConstantPool pool) : IDisposable
     internal nint Packed(float[] weights, long depth, long columns, bool half) =>
         Take<float>(weights, depth, columns, half, () => Pack(weights, depth, columns, half));
 
-    private static nint Pack(float[] weights, long depth, long columns, bool half)
+    private static ConstantPool.Memory Pack(float[] weights, long depth, long columns, bool half)
     {
         var type = half ? 1 : 0;
         fixed (float* values = weights)
         {
             Dispatcher.Check(KernelImports.Pack(values, 1, depth, depth, columns, type, null, out var bytes));
-            var block = Allocate(bytes);
-            Dispatcher.Check(KernelImports.Pack(values, 1, depth, depth, columns, type, (void*)block, out _));
+            var block = ConstantPool.Memory.Allocate(bytes);
+            Dispatcher.Check(KernelImports.Pack(values, 1, depth, depth, columns, type, (void*)block.Address, out _));
             return block;
         }
     }

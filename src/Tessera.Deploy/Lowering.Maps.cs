@@ -68,7 +68,9 @@ internal sealed unsafe partial class Lowering
         node.Name == "aten::add"
         && (node.Arguments.Length < 3 || node.Arguments[2].Tag == Tag.Default || node.Arguments[2].Real == 1)
         && node.Output is { Type: DType.Float32, Sizes: [1, _, _, _] }
-        && new[] { node.Input(0), node.Input(1) }.All(view => view is not null && IsMap(view) && view.Sizes.SequenceEqual(node.Output.Sizes));
+        && new[] { node.Input(0), node.Input(1) }.All(view =>
+            view is not null && IsMap(view) && view.Sizes.SequenceEqual(node.Output.Sizes)
+        );
 
     /// <summary>Leaves a sum to the only call that takes it, where that one can compute it on its way; else computes it.</summary>
     private void Hold(GraphBuffer buffer, ResizedSum sum)
@@ -99,7 +101,9 @@ internal sealed unsafe partial class Lowering
             activation
         );
 
-    /// <summary>The activation that is all that happens to a buffer, whose result then is the same memory; none where it is another call.</summary>
+    /// <summary>
+    /// The activation that alone takes a buffer: the step that fills it applies it too. None where another call or several take it.
+    /// </summary>
     private static Activation JoinActivation(GraphBuffer buffer)
     {
         if (
@@ -225,8 +229,8 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>
-    /// A transposed convolution whose squares do not overlap: each row of pixels gives as many rows of the result as the kernel has, each of
-    /// them by one product. A 1 x 1 convolution right behind it is multiplied in where that is less work.
+    /// A transposed convolution whose squares do not overlap: each row of pixels gives as many rows of the result as the kernel has, each
+    /// of them by one product. A 1 x 1 convolution right behind it is multiplied in where that is less work.
     /// </summary>
     private bool LowerConvTranspose(Node node)
     {
@@ -266,11 +270,7 @@ internal sealed unsafe partial class Lowering
         var left = Pixels(view, HalfPixels(last, depth));
         for (var i = 0; i < high; i++)
         {
-            var (values, shifts) = Scaled(
-                taps.Select(0, i).Contiguous().ToArray<float>(),
-                Repeat(shift?.ToArray<float>(), wide),
-                repeated
-            );
+            var (values, shifts) = Scaled(taps.Select(0, i).Contiguous().ToArray<float>(), Repeat(shift?.ToArray<float>(), wide), repeated);
             for (var y = 0L; y < view.Sizes[2]; y++)
             {
                 var from = left.At with { Offset = left.At.Offset + (y * view.Sizes[3] * left.Stride) };

@@ -3,8 +3,8 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>
-/// A 1 x 1 convolution over maps of several resolutions, as SegFormer's decoder has it. It sums a product for each of them, and a linear map
-/// of positions and a resize may change places: so each product is computed at its own map's resolution, and the sums resized.
+/// A 1 x 1 convolution over maps of several resolutions, as SegFormer's decoder has it. It sums a product for each of them, and a linear
+/// map of positions and a resize may change places: so each product is computed at its own map's resolution, and the sums resized.
 /// </summary>
 /// <param name="Parts">The maps with their parts of the weights.</param>
 /// <param name="Shift">Sum of all biases in float64; null for none.</param>
@@ -61,7 +61,8 @@ internal sealed unsafe partial class Lowering
             }
             parts.Add(new(source, own, resize));
         }
-        return parts.Count(part => part.Resize is not null) is > 0 and <= ResizeArguments.MostSources
+        return
+            parts.Count(part => part.Resize is not null) is > 0 and <= ResizeArguments.MostSources
             && parts.Select(part => part.Resize?.Name).OfType<string>().Distinct().Count() == 1
             ? (new([.. parts], shift), members)
             : null;
@@ -71,10 +72,7 @@ internal sealed unsafe partial class Lowering
     private static Node? Made(View map, Node user) => IsIdentity(map) && ReferenceEquals(OnlyUse(map.Of), user) ? map.Of.Producer : null;
 
     private static bool Enlarges(Node resize) =>
-        resize.Input(0)!.Sizes is var from
-        && resize.Output.Sizes is var to
-        && from[2] <= to[2]
-        && from[3] <= to[3];
+        resize.Input(0)!.Sizes is var from && resize.Output.Sizes is var to && from[2] <= to[2] && from[3] <= to[3];
 
     /// <summary>Whether the product of two maps, [out, middle] and [middle, in], takes no more work than one after the other.</summary>
     private static bool IsLess(Tensor outer, Tensor inner) =>
@@ -128,6 +126,12 @@ internal sealed unsafe partial class Lowering
             Multiply(node.Name, left, values, shifts, new(null, 0), new(product, columns), Activation.None);
             resized.Add((part.Resize, product));
         }
-        Resize([.. resized], sum, target, $"{mix.Parts.First(part => part.Resize is not null).Resize!.Name}+{ending.Label}", ending.Activation);
+        Resize(
+            [.. resized],
+            sum,
+            target,
+            $"{mix.Parts.First(part => part.Resize is not null).Resize!.Name}+{ending.Label}",
+            ending.Activation
+        );
     }
 }

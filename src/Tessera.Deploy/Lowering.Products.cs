@@ -335,19 +335,7 @@ internal sealed unsafe partial class Lowering
         if (kernel is [1, 1] && step is [1, 1] && pad is [0, 0] && channels > 1)
         {
             var left = Pixels(view, HalfPixels(node, channels));
-            Product(
-                node,
-                left.At,
-                left.Rows,
-                left.Stride,
-                channels,
-                outChannels,
-                weight,
-                node.Constant(2),
-                left.Type,
-                channels: 1,
-                order
-            );
+            Product(node, left.At, left.Rows, left.Stride, channels, outChannels, weight, node.Constant(2), left.Type, channels: 1, order);
             return true;
         }
         var input = Float(Find(view));

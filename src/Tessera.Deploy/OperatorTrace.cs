@@ -12,15 +12,7 @@ namespace Tessera.Deploy;
 /// <param name="Storage">Address of the tensor's storage, which another one may have had before.</param>
 /// <param name="Memory">Number of the storage: equal for tensors that share one.</param>
 /// <param name="Type">Type of its elements.</param>
-internal sealed record TracedTensor(
-    Tensor? Constant,
-    long[] Sizes,
-    long[] Strides,
-    long Offset,
-    nint Storage,
-    long Memory,
-    DType Type
-)
+internal sealed record TracedTensor(Tensor? Constant, long[] Sizes, long[] Strides, long Offset, nint Storage, long Memory, DType Type)
 {
     internal long Elements => Sizes.Aggregate(1L, (product, size) => product * size);
 

@@ -10,7 +10,7 @@ public class SegmenterTests : LiveTensors
 {
     private const int Classes = 3;
 
-    /// <summary>The families that a head meets in practice, of each its first structure, for dense tasks where there is such a form.</summary>
+    /// <summary>The families that a head meets in practice, of each its structure for dense tasks, or the first.</summary>
     private static readonly string[] families =
     [
         "Mit",
@@ -26,6 +26,14 @@ public class SegmenterTests : LiveTensors
         "Cct",
         "Xcit",
     ];
+
+    private static readonly Dictionary<string, SegmenterOptions> widths = new()
+    {
+        ["segformer"] = new SegFormerOptions(),
+        ["semantic_fpn"] = new SemanticFpnOptions(64, 32),
+        ["upernet"] = new UPerNetOptions(32),
+        ["vt_fpn"] = new VtFpnOptions(64, 128, 8, 32, 8),
+    };
 
     public static TheoryData<string> Heads => [.. SmallHeads.All.Keys];
 
@@ -49,7 +57,10 @@ public class SegmenterTests : LiveTensors
         {
             using var scope = Torch.Scope();
             var family = Reduced.Create(name).GetType().Name;
-            if (Array.Exists(families, one => one.Equals(family, StringComparison.OrdinalIgnoreCase)) && (Reduced.IsDense(name) || !found.ContainsKey(family)))
+            if (
+                Array.Exists(families, one => one.Equals(family, StringComparison.OrdinalIgnoreCase))
+                && (Reduced.IsDense(name) || !found.ContainsKey(family))
+            )
                 found[family] = name;
         }
         return found.Values;
@@ -66,7 +77,8 @@ public class SegmenterTests : LiveTensors
     private static Tensor Odd(Segmenter model, int count) =>
         Torch.Randn([count, model.Backbone.Channels, model.Backbone.ImageSize.Height - 3, model.Backbone.ImageSize.Width - 5]);
 
-    private static Segmenter Encoded(string head) => Create(head, Reduced.Names.First(name => name.StartsWith("mit_", StringComparison.Ordinal)));
+    private static Segmenter Encoded(string head) =>
+        Create(head, Reduced.Names.First(name => name.StartsWith("mit_", StringComparison.Ordinal)));
 
     [Theory]
     [MemberData(nameof(Pairs))]
@@ -90,7 +102,11 @@ public class SegmenterTests : LiveTensors
     [Trait("Category", "Long")]
     public void A_head_over_every_structure_gives_the_scores_that_it_gave_before()
     {
-        foreach (var name in Reduced.Names.Where(name => !name.StartsWith("sret", StringComparison.Ordinal) && !name.StartsWith("text", StringComparison.Ordinal)))
+        foreach (
+            var name in Reduced.Names.Where(name =>
+                !name.StartsWith("sret", StringComparison.Ordinal) && !name.StartsWith("text", StringComparison.Ordinal)
+            )
+        )
         foreach (var head in SmallHeads.All.Keys)
         {
             using var scope = Torch.Scope();
@@ -224,6 +240,47 @@ public class SegmenterTests : LiveTensors
         var images = Torch.Randn([1, 3, 64, 96]);
         using var compiled = model.Compile();
         Near.Equal(model.Call(images), compiled.Call(images), 1e-5);
+    }
+
+    // The memory of a call, and that of a compilation, beside what the model holds while it runs by itself.
+    [Theory]
+    [MemberData(nameof(Heads))]
+    public void Compiled_it_takes_no_more_memory(string head)
+    {
+        using var scope = Torch.Scope();
+        using var quiet = Torch.NoGrad();
+        // The widths of B0, on which it depends which map is the largest.
+        var encoder = new Mit(new((512, 512), [32, 64, 160, 256], [1, 1, 1, 1], [1, 2, 5, 8], [4, 4, 4, 4], [8, 4, 2, 1]));
+        var model = widths[head].Create(encoder, 19);
+        Nontrivial.Prepare(model);
+        var image = Torch.Randn([1, 3, 512, 512]);
+        model.Call(image).Dispose();
+        using var eager = new LiveMemory();
+        model.Call(image).Dispose();
+        eager.Dispose();
+        using var compiling = new LiveMemory();
+        using var compiled = model.Compile(new() { Threads = 1 });
+        compiling.Dispose();
+        Assert.InRange(compiled.WorkingBytes, 1, eager.MostBytes);
+        // Beside the trace stand its input and results that depend on the weights alone, and weights that are multiplied in.
+        Assert.InRange(compiling.MostBytes, 1, eager.MostBytes + (eager.MostBytes / 8));
+    }
+
+    [Theory]
+    [MemberData(nameof(Heads))]
+    public void Plans_for_other_sizes_share_the_weights_and_go_in_the_end(string head)
+    {
+        using var scope = Torch.Scope();
+        var model = Encoded(head);
+        using var compiled = model.Compile(new() { Threads = 1 });
+        var alone = compiled.ConstantBytes;
+        Assert.True(alone > 0);
+        for (var i = 0; i < 20; i++)
+            compiled.Call(Torch.Randn([1, 3, 32 + (3 * i), 32])).Dispose();
+        // Beside the weights there are tables of positions for each of the sizes kept.
+        Assert.InRange(compiled.ConstantBytes, alone, 2 * alone);
+        compiled.Dispose();
+        Assert.Equal(0, compiled.ConstantBytes);
     }
 
     [Fact]
