@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using Tessera.Data.Imaging;
@@ -52,19 +53,24 @@ public sealed class ImagePixels
     {
         if (top < 0 || left < 0 || height < 1 || width < 1 || top > image.Height - height || left > image.Width - width)
             throw new ArgumentOutOfRangeException(nameof(top), $"{height}x{width} at {top}, {left} is not inside of an image of {Size}");
-        var values = new float[checked(image.Channels * height * width)];
+        var length = checked(image.Channels * height * width);
+        // Windows come by the hundred.
+        var rented = ArrayPool<float>.Shared.Rent(length);
+        var values = rented.AsSpan(0, length);
         for (var c = 0; c < image.Channels; c++)
         {
             ref var first = ref MemoryMarshal.GetReference(table.AsSpan(c * 256, 256));
             for (var y = 0; y < height; y++)
             {
                 var source = image.Row(c, top + y).Slice(left, width);
-                var target = values.AsSpan((c * height + y) * width, width);
+                var target = values.Slice((c * height + y) * width, width);
                 // A byte is always inside of the table.
                 for (var x = 0; x < source.Length && x < target.Length; x++)
                     target[x] = Unsafe.Add(ref first, source[x]);
             }
         }
-        return Tensor.From(values, 1, image.Channels, height, width);
+        var window = Tensor.From<float>(values, 1, image.Channels, height, width);
+        ArrayPool<float>.Shared.Return(rented);
+        return window;
     }
 }
