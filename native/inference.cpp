@@ -9,6 +9,7 @@
 #include <cstring>
 #include <mutex>
 #include <omp.h>
+#include <vector>
 
 TESSERA_API int32_t tessera_call(
     void* op, const tessera::Value* arguments, int32_t count, tessera::Value* returns, int32_t capacity, int32_t* returned);
@@ -17,7 +18,7 @@ TESSERA_API const char* tessera_last_error();
 namespace tessera {
 
 // Mirrored by Tessera.Deploy.StepKind.
-enum class StepKind : int32_t { Gemm, Conv, Depthwise, Attention, LayerNorm, Binary, Map, Engine };
+enum class StepKind : int32_t { Gemm, Conv, Depthwise, Attention, LayerNorm, Binary, Map, Resize, GroupNorm, Engine };
 
 struct Step {
     StepKind kind;
@@ -38,6 +39,8 @@ struct Program {
     const Step* steps;
     void* input;
     const void* output;
+    // Where the last step keeps the address of its result, if it writes to the caller's memory itself; then output is nothing.
+    void** target;
     int64_t input_bytes;
     int64_t output_bytes;
     int32_t count;
@@ -113,14 +116,18 @@ void run_step(const kernels::Table& table, const Step& step, int threads) {
     case StepKind::LayerNorm: return table.layer_norm(*static_cast<const kernels::LayerNorm*>(step.arguments), threads);
     case StepKind::Binary: return table.binary(*static_cast<const kernels::Binary*>(step.arguments), threads);
     case StepKind::Map: return table.map(*static_cast<const kernels::Map*>(step.arguments), threads);
+    case StepKind::Resize: return table.resize(*static_cast<const kernels::Resize*>(step.arguments), threads);
+    case StepKind::GroupNorm: return table.group_norm(*static_cast<const kernels::GroupNorm*>(step.arguments), threads);
     case StepKind::Engine: return run_engine(*static_cast<const EngineCall*>(step.arguments));
     }
 }
 
 void run_image(const kernels::Table& table, const Program& program, int64_t image, const char* images, char* results, int threads) {
     std::memcpy(program.input, images + image * program.input_bytes, static_cast<size_t>(program.input_bytes));
+    char* result = results + image * program.output_bytes;
+    if (program.target != nullptr) *program.target = result;
     for (int32_t i = 0; i < program.count; i++) run_step(table, program.steps[i], threads);
-    std::memcpy(results + image * program.output_bytes, program.output, static_cast<size_t>(program.output_bytes));
+    if (program.target == nullptr) std::memcpy(result, program.output, static_cast<size_t>(program.output_bytes));
 }
 
 }  // namespace
@@ -179,6 +186,11 @@ TESSERA_API int32_t tessera_program_profile(const Program* program, int32_t thre
     return guarded([&] {
         c10::InferenceMode inference;
         const auto& table = kernels::current();
+        std::vector<char> result;
+        if (program->target != nullptr) {
+            result.resize(static_cast<size_t>(program->output_bytes));
+            *program->target = result.data();
+        }
         for (int32_t i = 0; i < program->count; i++) {
             double start = omp_get_wtime();
             run_step(table, program->steps[i], threads);

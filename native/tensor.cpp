@@ -31,6 +31,11 @@ TESSERA_API void tessera_tensor_free(Handle handle) {
 
 TESSERA_API void tessera_tensor_retain(Handle handle) { c10::raw::intrusive_ptr::incref(handle); }
 
+// As long as it is watched, no other tensor gets its handle, although its memory goes with its last owner.
+TESSERA_API void tessera_tensor_watch(Handle handle) { c10::raw::weak_intrusive_ptr::incref(handle); }
+
+TESSERA_API void tessera_tensor_unwatch(Handle handle) { c10::raw::weak_intrusive_ptr::decref(handle); }
+
 TESSERA_API int32_t tessera_tensor_uses(Handle handle) { return static_cast<int32_t>(c10::raw::intrusive_ptr::use_count(handle)); }
 
 // Sizes and strides point into the tensor: valid while it lives and is not resized.

@@ -147,6 +147,41 @@ struct Map {
     int32_t a_type, out_type;
 };
 
+// A map that Resize reads, its channels together. Every row of the result lies between two rows of the map, and every column between two of
+// its columns: their offsets in elements, the lower and the higher one in turn, and the share of the higher one.
+struct ResizeSource {
+    const float* input;
+    const int64_t* rows;         // [height, 2]
+    const int64_t* columns;      // [width, 2]
+    const float* row_shares;     // [height], or null: the lower one alone counts
+    const float* column_shares;  // [width], or null like row_shares
+};
+
+constexpr int max_sources = 4;
+
+// out = activation(add + the sum of the sources, each brought to the size of out); add may be out.
+struct Resize {
+    ResizeSource sources[max_sources];
+    const float* add;  // channels together, or null
+    float* out;
+    int64_t channels, height, width;
+    int64_t add_stride[2];  // of row and column
+    int64_t out_stride[3];  // of channel, row, column; either channels or columns lie together
+    int32_t count;          // of sources
+    Activation activation;
+};
+
+// activation((x - mean) / sqrt(variance + eps) * weight + bias), with mean and variance over all positions and the channels of a group.
+struct GroupNorm {
+    const float* input;
+    const float* weight;  // or null
+    const float* bias;    // or null
+    float* out;
+    int64_t positions, channels, groups, input_stride, out_stride;
+    double eps;
+    Activation activation;
+};
+
 // The kernels of one instruction set. threads: how many may take part.
 struct Table {
     const char* name;
@@ -161,6 +196,8 @@ struct Table {
     void (*layer_norm)(const LayerNorm&, int threads);
     void (*binary)(const Binary&, int threads);
     void (*map)(const Map&, int threads);
+    void (*resize)(const Resize&, int threads);
+    void (*group_norm)(const GroupNorm&, int threads);
     void (*attention_backward)(const AttentionBackward&, int threads);
     void (*gelu)(const void* input, void* out, int64_t count, int32_t type, int threads);
     void (*gelu_backward)(const void* gradient, const void* input, void* out, int64_t count, int32_t type, int threads);

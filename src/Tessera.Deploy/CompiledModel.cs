@@ -22,17 +22,22 @@ public sealed record CompileOptions
 /// over the threads, one image is shared by all of them.
 /// </summary>
 /// <remarks>
-/// It holds the weights as they were when it was compiled; another size of image takes them as they are when it is first seen. Any number
-/// of threads may call it at once: each call works in memory of its own, <see cref="WorkingBytes"/> for each of its threads, and leaves it
-/// to the calls after it. So the memory is that of the most calls that ran at once.
+/// It holds the weights as they were when it was compiled; another size of image takes them as they are when it is first seen. It keeps the
+/// plans of the 8 sizes used last, which share equal weights. Any number of threads may call it at once: each call works in memory of its
+/// own, <see cref="WorkingBytes"/> for each of its threads, and leaves it to the calls after it with images of the same size, as long as
+/// there are no two newer sizes. So the memory is that of the most calls that ran at once.
 /// </remarks>
 public sealed unsafe class CompiledModel : IDisposable
 {
+    private const int MostSizes = 8,
+        MostSizesReady = 2; // with memory that calls left to later ones
+
     private readonly Model model;
     private readonly CompileOptions options;
     private readonly int threads;
     private readonly Lock gate = new();
-    private readonly Dictionary<(long Channels, long Height, long Width), Compiled> bySize = [];
+    private readonly ConstantPool constants = new();
+    private readonly List<Compiled> plans = []; // the one used last at the end
     private bool disposed;
 
     internal CompiledModel(Model model, CompileOptions options, CancellationToken stop)
@@ -53,8 +58,10 @@ public sealed unsafe class CompiledModel : IDisposable
                         + $"but {path} is {parameter.DType.Name()} on {parameter.Device}"
                 );
         (this.model, this.options, threads) = (model, options, options.Threads ?? Torch.Threads);
-        SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width, stop);
+        Enter(OwnSize, stop).Dispose();
     }
+
+    private (long Channels, long Height, long Width) OwnSize => (model.Channels, model.ImageSize.Height, model.ImageSize.Width);
 
     /// <summary>
     /// The kernels in use: the fastest that the processor runs of avx512_bf16, avx512, avx2 and plain, or those that the
@@ -73,24 +80,23 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Chooses kernels by name, an empty one the fastest; models compiled before must not be called any more.</summary>
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
-    /// <summary>Computes the logits of images.</summary>
+    /// <summary>Computes the logits of images, or the scores of their positions.</summary>
     /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
-    /// <returns>float32, [B, classes].</returns>
+    /// <returns>float32, [B, classes], of a segmenter [B, classes, h, w].</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
     {
         model.CheckInput(images);
-        var compiled = SizeOf(images.Size(1), images.Size(2), images.Size(3));
+        using var use = Enter((images.Size(1), images.Size(2), images.Size(3)));
         using var scope = new Scope();
         var dense = images.To(DType.Float32).Contiguous();
         var count = dense.Size(0);
-        var result = Torch.Empty([count, .. compiled.ResultSizes]);
+        var result = Torch.Empty([count, .. use.ResultSizes]);
         if (count == 0)
             return scope.Return(result);
         var spread = count > 1 && threads > 1 ? (int)Math.Min(count, threads) : 1;
-        using var rented = compiled.Rent(spread);
-        fixed (NativeProgram* first = rented.Native)
+        fixed (NativeProgram* first = use.Take(spread))
             Dispatcher.Check(KernelImports.ProgramRun(first, spread, threads, dense.Info.Data, result.Info.Data, count));
         GC.KeepAlive(dense);
         return scope.Return(result);
@@ -103,21 +109,21 @@ public sealed unsafe class CompiledModel : IDisposable
     public IReadOnlyList<StepTime> Profile(int repeats = 20, CancellationToken stop = default)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(repeats, 1);
-        var compiled = SizeOf(model.Channels, model.ImageSize.Height, model.ImageSize.Width, stop);
-        var times = new long[compiled.Plan.Steps.Count];
+        using var use = Enter(OwnSize, stop);
+        var times = new long[use.Steps.Count];
         Array.Fill(times, long.MaxValue);
         var once = new long[times.Length];
-        using var rented = compiled.Rent(1);
+        var programs = use.Take(1);
         for (var r = 0; r < repeats; r++)
         {
             stop.ThrowIfCancellationRequested();
-            fixed (NativeProgram* first = rented.Native)
+            fixed (NativeProgram* first = programs)
             fixed (long* into = once)
                 Dispatcher.Check(KernelImports.ProgramProfile(first, threads, into));
             for (var i = 0; i < times.Length; i++)
                 times[i] = Math.Min(times[i], once[i]);
         }
-        return [.. compiled.Plan.Steps.Select((step, i) => new StepTime(step.Kind.ToString(), step.Label, times[i] / 1e6, step.Macs))];
+        return [.. use.Steps.Select((step, i) => new StepTime(step.Kind.ToString(), step.Label, times[i] / 1e6, step.Macs))];
     }
 
     /// <summary>Threads that a call spreads over.</summary>
@@ -129,7 +135,7 @@ public sealed unsafe class CompiledModel : IDisposable
         get
         {
             lock (gate)
-                return bySize.Values.Select(c => c.Bytes).DefaultIfEmpty().Max();
+                return plans.Select(plan => plan.Bytes).DefaultIfEmpty().Max();
         }
     }
 
@@ -139,92 +145,120 @@ public sealed unsafe class CompiledModel : IDisposable
         lock (gate)
         {
             disposed = true;
-            foreach (var compiled in bySize.Values)
-                compiled.Dispose();
-            bySize.Clear();
+            foreach (var plan in plans)
+                plan.Dispose();
+            plans.Clear();
         }
     }
 
-    // Under the lock, so that threads that bring the same new size wait for one plan.
-    private Compiled SizeOf(long channels, long height, long width, CancellationToken stop = default)
+    // Under the lock, so that threads that bring the same new size wait for one plan, and no plan goes before it is used.
+    private Holding Enter((long Channels, long Height, long Width) size, CancellationToken stop = default)
     {
         lock (gate)
         {
             ObjectDisposedException.ThrowIf(disposed, this);
-            if (!bySize.TryGetValue((channels, height, width), out var compiled))
-                bySize[(channels, height, width)] = compiled = new(model, options, channels, height, width, stop);
-            return compiled;
+            var plan = plans.Find(plan => plan.Size == size) ?? new(model, options, constants, size, stop);
+            plans.Remove(plan);
+            plans.Add(plan);
+            if (plans.Count > MostSizes)
+            {
+                plans[0].Dispose();
+                plans.RemoveAt(0);
+            }
+            foreach (var other in plans.SkipLast(MostSizesReady))
+                other.Rest();
+            return plan.Enter();
         }
     }
 
     /// <summary>The plan for one size of image, and the programs that run it.</summary>
     private sealed class Compiled : IDisposable
     {
-        private readonly Constants constants = new();
         private readonly Lock gate = new();
+        private readonly Constants constants;
+        private readonly Lowering plan;
         private readonly Stack<CompiledProgram> idle = new();
         private readonly List<Tensor> kept = [];
-        private int calls;
+        private int uses;
         private bool disposed;
 
-        internal Lowering Plan { get; }
+        internal (long Channels, long Height, long Width) Size { get; }
         internal long Bytes { get; }
         internal long[] ResultSizes { get; }
+        internal IReadOnlyList<Step> Steps => plan.Steps;
 
-        internal Compiled(Model model, CompileOptions options, long channels, long height, long width, CancellationToken stop)
+        internal Compiled(
+            Model model,
+            CompileOptions options,
+            ConstantPool pool,
+            (long Channels, long Height, long Width) size,
+            CancellationToken stop
+        )
         {
             using var scope = new Scope();
             using var quiet = Torch.NoGrad();
-            using var trace = new OperatorTrace();
+            (Size, constants) = (size, new(pool));
+            var image = Torch.Zeros([1, size.Channels, size.Height, size.Width]);
+            using var trace = new OperatorTrace(image);
             try
             {
                 stop.ThrowIfCancellationRequested();
-                var image = Torch.Zeros([1, channels, height, width]);
-                var input = trace.Know(image);
-                var result = trace.Know(model.Call(image));
-                trace.Dispose();
-                Graph graph = new(trace, input, result);
+                var graph = Trace(model, image, trace);
                 ResultSizes = graph.Result.Sizes[1..];
-                Plan = new(graph, constants, options.Precision, stop);
+                plan = new(graph, constants, options.Precision, stop);
             }
             catch
             {
-                foreach (var tensor in trace.Tensors)
+                foreach (var tensor in trace.Constants)
                     tensor.Dispose();
                 constants.Dispose();
                 throw;
             }
-            Bytes = CompiledProgram.Arrange(Plan.Roots);
-            // What calls of the engine take as constants has to stay; the activations of the trace go.
-            var needed = Plan
+            Bytes = CompiledProgram.Arrange(plan.Roots);
+            // What calls of the engine take as constants has to stay.
+            var needed = plan
                 .EngineCalls.SelectMany(c => c.Values)
                 .SelectMany(v => v.Tensors)
-                .Where(t => t is not null)
-                .Select(t => t!.Tensor)
+                .Select(t => t?.Constant)
+                .OfType<Tensor>()
                 .ToHashSet(ReferenceEqualityComparer.Instance);
-            foreach (var tensor in trace.Tensors)
+            foreach (var tensor in trace.Constants)
                 if (needed.Contains(tensor))
                     kept.Add(tensor);
                 else
                     tensor.Dispose();
         }
 
-        /// <summary>Programs that belong to the caller alone until it returns them.</summary>
-        internal Rented Rent(int count)
+        // The result goes with the scope, before kernels take its memory's place.
+        private static Graph Trace(Model model, Tensor image, OperatorTrace trace)
+        {
+            using var scope = new Scope();
+            var result = model.Call(image);
+            var found = trace.Find(result);
+            trace.Dispose();
+            return new(trace, found, result.Shape);
+        }
+
+        /// <summary>One use, during which the plan stays.</summary>
+        internal Holding Enter()
+        {
+            lock (gate)
+                uses++;
+            return new(this);
+        }
+
+        /// <summary>Programs that belong to the caller alone until it leaves with them.</summary>
+        internal CompiledProgram[] Take(int count)
         {
             var programs = new CompiledProgram[count];
             lock (gate)
-            {
-                ObjectDisposedException.ThrowIf(disposed, typeof(CompiledModel));
-                calls++;
                 for (var i = 0; i < count && idle.TryPop(out var program); i++)
                     programs[i] = program;
-            }
             try
             {
                 for (var i = 0; i < count; i++)
-                    programs[i] ??= new(Plan, Bytes);
-                return new(this, programs);
+                    programs[i] ??= new(plan, Bytes);
+                return programs;
             }
             catch
             {
@@ -236,13 +270,27 @@ public sealed unsafe class CompiledModel : IDisposable
         private void Return(IEnumerable<CompiledProgram?> programs)
         {
             lock (gate)
-            {
                 foreach (var program in programs.OfType<CompiledProgram>())
                     idle.Push(program);
-                calls--;
-                if (disposed && calls == 0)
+        }
+
+        internal void Leave(IEnumerable<CompiledProgram> programs)
+        {
+            lock (gate)
+            {
+                Return(programs);
+                uses--;
+                if (disposed && uses == 0)
                     Free();
             }
+        }
+
+        /// <summary>Frees the memory of calls that have ended.</summary>
+        internal void Rest()
+        {
+            lock (gate)
+                while (idle.TryPop(out var program))
+                    program.Dispose();
         }
 
         public void Dispose()
@@ -252,27 +300,31 @@ public sealed unsafe class CompiledModel : IDisposable
                 if (disposed)
                     return;
                 disposed = true;
-                if (calls == 0)
+                if (uses == 0)
                     Free();
             }
         }
 
         private void Free()
         {
-            while (idle.TryPop(out var program))
-                program.Dispose();
+            Rest();
             foreach (var tensor in kept)
                 tensor.Dispose();
             constants.Dispose();
         }
+    }
 
-        /// <summary>The programs of one call.</summary>
-        internal readonly struct Rented(Compiled owner, CompiledProgram[] programs) : IDisposable
-        {
-            internal NativeProgram[] Native { get; } = Array.ConvertAll(programs, program => program.Native);
+    /// <summary>A plan in use, with the programs of one call.</summary>
+    private sealed class Holding(Compiled plan) : IDisposable
+    {
+        private CompiledProgram[] programs = [];
 
-            public void Dispose() => owner.Return(programs);
-        }
+        internal long[] ResultSizes => plan.ResultSizes;
+        internal IReadOnlyList<Step> Steps => plan.Steps;
+
+        internal NativeProgram[] Take(int count) => Array.ConvertAll(programs = plan.Take(count), program => program.Native);
+
+        public void Dispose() => plan.Leave(programs);
     }
 }
 
@@ -286,7 +338,7 @@ public sealed record StepTime(string Kind, string Operators, double Milliseconds
 /// <summary>Compiles models for inference.</summary>
 public static class Compilation
 {
-    /// <summary>Compiles a model in evaluation mode for inference on the CPU.</summary>
+    /// <summary>Compiles a model in evaluation mode for inference on the CPU, without what helps in training alone.</summary>
     /// <param name="model">The model.</param>
     /// <param name="options">Precision and threads.</param>
     /// <param name="stop">Ends the work between two of the model's operators.</param>

@@ -9,7 +9,8 @@ internal struct NativeProgram
 {
     internal nint Steps,
         Input,
-        Output;
+        Output,
+        Target;
     internal long InputBytes,
         OutputBytes;
     internal int Count;
@@ -50,6 +51,7 @@ internal sealed unsafe class CompiledProgram : IDisposable
                 ? 0
                 : (located.Root is { } root ? memory + (nint)root.Address : located.Constant)
                     + (nint)(located.Offset * located.Type.Size());
+        nint target = 0;
         var steps = (NativeStep*)Allocate(plan.Steps.Count * sizeof(NativeStep));
         for (var i = 0; i < plan.Steps.Count; i++)
         {
@@ -59,6 +61,8 @@ internal sealed unsafe class CompiledProgram : IDisposable
             var block = Allocate(Marshal.SizeOf(arguments));
             Marshal.StructureToPtr(arguments, block, false);
             steps[i] = new() { Kind = plan.Steps[i].Kind, Arguments = block };
+            if (plan.WritesResult && i == plan.Steps.Count - 1)
+                target = block + Marshal.OffsetOf(arguments.GetType(), "Out");
         }
         Native = new()
         {
@@ -67,6 +71,7 @@ internal sealed unsafe class CompiledProgram : IDisposable
             Input = memory + (nint)plan.InputRoot.Address,
             InputBytes = plan.InputRoot.Bytes,
             Output = At(plan.Result),
+            Target = target,
             OutputBytes = plan.Result.Elements * plan.Result.Type.Size(),
         };
     }
@@ -78,7 +83,7 @@ internal sealed unsafe class CompiledProgram : IDisposable
         var placed = new List<Root>();
         var bytes = Alignment;
         // The largest first: the small ones fit between them.
-        foreach (var root in roots.Where(r => r.Last >= 0).OrderByDescending(r => r.Bytes).ThenBy(r => r.First))
+        foreach (var root in roots.Where(r => r.Last >= 0 && !r.IsCallers).OrderByDescending(r => r.Bytes).ThenBy(r => r.First))
         {
             var address = 0L;
             foreach (var other in placed.Where(o => o.First <= root.Last && root.First <= o.Last).OrderBy(o => o.Address))
@@ -121,7 +126,7 @@ internal sealed unsafe class CompiledProgram : IDisposable
             nint Handle(TracedTensor? tensor) =>
                 tensor is null ? 0
                 : template.Arguments.TryGetValue(tensor, out var located) ? Bound(located)
-                : tensor.Tensor.Handle;
+                : tensor.Constant!.Handle;
             values[i] = value.Tag switch
             {
                 Tag.Tensor => new() { Tag = Tag.Tensor, Payload = Handle(value.Tensor) },

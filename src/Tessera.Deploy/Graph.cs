@@ -54,7 +54,7 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
 
     /// <summary>The argument's value where it does not depend on the model's input.</summary>
     internal Tensor? Constant(int argument) =>
-        call.Arguments.Length > argument && call.Arguments[argument].Tensor is { } tensor && Input(tensor) is null ? tensor.Tensor : null;
+        call.Arguments.Length > argument && call.Arguments[argument].Tensor is { } tensor && Input(tensor) is null ? tensor.Constant : null;
 
     internal long Int(int argument, long missing) =>
         argument < call.Arguments.Length && call.Arguments[argument] is { Tag: Tag.Int or Tag.Bool or Tag.Double } value
@@ -83,7 +83,7 @@ internal sealed class Node(TracedCall call, IReadOnlyDictionary<TracedTensor, Vi
 internal sealed class Graph
 {
     private readonly Dictionary<TracedTensor, View> views = new(ReferenceEqualityComparer.Instance);
-    private readonly Dictionary<nint, GraphBuffer> buffers = [];
+    private readonly Dictionary<long, GraphBuffer> buffers = [];
 
     private static readonly HashSet<string> random =
     [
@@ -97,31 +97,54 @@ internal sealed class Graph
         "aten::multinomial",
     ];
 
+    /// <summary>Whether an operator draws at random, so that its results differ although its arguments do not.</summary>
+    internal static bool IsRandom(string name) => random.Contains(name);
+
     internal List<Node> Nodes { get; } = [];
     internal GraphBuffer Input { get; }
     internal View Result { get; }
 
     /// <summary>Builds the graph of a trace.</summary>
     /// <exception cref="NotSupportedException">A call changes memory that depends on the input.</exception>
-    internal Graph(OperatorTrace trace, TracedTensor input, TracedTensor result)
+    internal Graph(OperatorTrace trace, TracedTensor? result, Shape shape)
     {
-        Input = Fill(input);
+        Input = Fill(trace.Input);
         foreach (var call in trace.Calls)
             Add(call);
-        if (!views.TryGetValue(result, out var view))
+        if (result is null || !views.TryGetValue(result, out var view))
             throw new NotSupportedException(
-                $"the model's result of shape {new Shape(result.Sizes)} does not depend on its images, which cannot be compiled: "
+                $"the model's result of shape {shape} does not depend on its images, which cannot be compiled: "
                     + "it must be computed from them"
             );
         Result = view;
         Result.Of.IsResult = true;
+        LeaveOutUnused();
+    }
+
+    // A backbone also computes what a head does not ask for: its last norm, maps that nobody takes.
+    private void LeaveOutUnused()
+    {
+        var needed = new HashSet<GraphBuffer>(ReferenceEqualityComparer.Instance) { Result.Of };
+        for (var i = Nodes.Count - 1; i >= 0; i--)
+        {
+            var node = Nodes[i];
+            // Random numbers are drawn whether they are needed or not, so that those after them stay the same.
+            if (node.Outputs.Any(needed.Contains) || IsRandom(node.Name))
+            {
+                needed.UnionWith(node.Inputs.Select(view => view.Of));
+                continue;
+            }
+            foreach (var input in node.Inputs)
+                input.Of.Uses.Remove(node);
+            Nodes.RemoveAt(i);
+        }
     }
 
     private GraphBuffer Fill(TracedTensor tensor)
     {
         var buffer = new GraphBuffer(tensor.Sizes, tensor.Strides, tensor.Type);
         views[tensor] = buffer.FullView;
-        buffers[tensor.Storage] = buffer;
+        buffers[tensor.Memory] = buffer;
         return buffer;
     }
 
@@ -130,7 +153,7 @@ internal sealed class Graph
         var node = new Node(call, views);
         var inputs = node.Inputs.ToArray();
         // What is drawn at random has to be drawn anew for every image.
-        if (inputs.Length == 0 && !random.Contains(call.Name))
+        if (inputs.Length == 0 && !IsRandom(call.Name))
             return;
         if (call.Name.EndsWith('_'))
             throw new NotSupportedException(
@@ -142,7 +165,7 @@ internal sealed class Graph
         {
             if (tensor is null || views.ContainsKey(tensor))
                 continue;
-            if (buffers.TryGetValue(tensor.Storage, out var seen))
+            if (buffers.TryGetValue(tensor.Memory, out var seen))
                 views[tensor] = new(seen, tensor.Sizes, tensor.Strides, tensor.Offset);
             else
                 outputs.Add(Fill(tensor));

@@ -105,20 +105,29 @@ internal sealed unsafe partial class Lowering
         var dim = (int)node.Int(1, 0);
         if (dim < 0)
             dim += sizes.Length;
-        Located Part(TracedTensor tensor) => node.Input(tensor) is { } view ? Find(view) : constants.Floats(tensor.Tensor);
+        // A map that is still to be resized is written to its place in the whole at once.
+        (Located? Map, ResizedSum? Sum, long Size) Part(TracedTensor tensor) =>
+            node.Input(tensor) is not { } view ? (constants.Floats(tensor.Constant!), null, tensor.Sizes[dim])
+            : sums.Remove(view.Of, out var sum) ? (null, sum, view.Sizes[dim])
+            : (Find(view), null, view.Sizes[dim]);
         var located = parts.Where(p => p!.Elements > 0).Select(p => Part(p!)).ToArray();
         // Maps stay with their channels together, tokens in rows.
-        var channelsLast = sizes.Length == 4 && located.All(p => p.Strides[1] == 1 || p.Sizes[1] == 1);
+        var channelsLast = sizes.Length == 4 && located.All(p => p.Map is null || p.Map.Strides[1] == 1 || p.Map.Sizes[1] == 1);
+        var half = TakesHalf(node.Output) && located.All(p => p.Sum is null);
         var target = Fill(
             node.Output,
             channelsLast ? Order.ChannelsLast(sizes) : Order.RowMajor(sizes),
-            TakesHalf(node.Output) ? DType.BFloat16 : DType.Float32
+            half ? DType.BFloat16 : DType.Float32
         );
         var start = 0L;
-        foreach (var part in located)
+        foreach (var (map, sum, size) in located)
         {
-            Move(part, target.Narrow(dim, start, part.Sizes[dim]), "cat");
-            start += part.Sizes[dim];
+            var place = target.Narrow(dim, start, size);
+            if (sum is null)
+                Move(map!, place, "cat");
+            else
+                Emit(sum, place, sum.Label + "+cat", Activation.None);
+            start += size;
         }
         return true;
     }

@@ -46,8 +46,7 @@ internal sealed partial class Lowering
 
     private void MoveByEngine(Located from, Located to)
     {
-        using var scope = new Scope();
-        var key = TracedTensor.Of(Torch.Zeros([]).Keep());
+        var key = new TracedTensor(null, from.Sizes, from.Strides, 0, 0, 0, from.Type);
         AddEngine(
             "aten::alias",
             "",

@@ -61,27 +61,49 @@ internal sealed unsafe partial class Lowering
     )
     {
         var ending = End(node, channels, order, joinsResidual: true);
-        var (values, shifts) = Scaled(weight, bias, ending);
-        var packed = constants.Packed(values, depth, columns, type == DType.BFloat16);
-        nint shift = shifts is null ? 0 : constants.Floats(shifts);
+        var (values, shifts) = Scaled(weight.ToArray<float>(), bias?.ToArray<float>(), ending);
         var target = Placed(node.Output, ending, order);
         var (outStride, residualStride) = RowStrides(target, ending.Residual, columns);
-        Add(StepKind.Gemm, ending.Label, rows * columns * depth, [input, ending.Residual, target], at => new GemmArguments
+        Multiply(
+            ending.Label,
+            new(input, rows, stride, depth, type),
+            values,
+            shifts,
+            new(ending.Residual, residualStride),
+            new(target, outStride),
+            ending.Activation
+        );
+    }
+
+    /// <summary>The left side of a product: rows of depth elements that lie together.</summary>
+    private sealed record Left(Located At, long Rows, long Stride, long Depth, DType Type);
+
+    /// <summary>Rows a step apart; none where nothing is there.</summary>
+    private sealed record Spaced(Located? At, long Stride);
+
+    // out = activation(input weights + shifts) + residual; weights [columns, depth].
+    private void Multiply(string label, Left left, float[] weights, float[]? shifts, Spaced residual, Spaced target, Activation activation)
+    {
+        var (rows, depth, columns) = (left.Rows, left.Depth, weights.Length / left.Depth);
+        var isHalf = left.Type == DType.BFloat16;
+        var packed = constants.Packed(weights, depth, columns, isHalf);
+        nint shift = shifts is null ? 0 : constants.Floats(shifts);
+        Add(StepKind.Gemm, label, rows * columns * depth, [left.At, residual.At, target.At], at => new GemmArguments
         {
-            A = at(input),
+            A = at(left.At),
             B = packed,
             Bias = shift,
-            Residual = at(ending.Residual),
-            Out = at(target),
+            Residual = at(residual.At),
+            Out = at(target.At),
             Rows = rows,
             Columns = columns,
             Depth = depth,
-            AStride = stride,
-            ResidualStride = residualStride,
-            OutStride = outStride,
-            BType = type == DType.BFloat16 ? 1 : 0,
-            OutType = target.IsHalf ? 1 : 0,
-            Activation = ending.Activation,
+            AStride = left.Stride,
+            ResidualStride = residual.Stride,
+            OutStride = target.Stride,
+            BType = isHalf ? 1 : 0,
+            OutType = target.At!.IsHalf ? 1 : 0,
+            Activation = activation,
         });
     }
 
@@ -254,10 +276,9 @@ internal sealed unsafe partial class Lowering
         return product;
     }
 
-    private static (float[] Weights, float[]? Shifts) Scaled(Tensor weight, Tensor? bias, Ending ending)
+    /// <summary>Weights [out, depth] and biases with what follows the product multiplied in; weights are changed in place.</summary>
+    private static (float[] Weights, float[]? Shifts) Scaled(float[] values, float[]? shifts, Ending ending)
     {
-        var values = weight.ToArray<float>();
-        var shifts = bias?.ToArray<float>();
         if (ending.Scale is { } scale)
         {
             var depth = values.Length / scale.Length;
@@ -270,9 +291,9 @@ internal sealed unsafe partial class Lowering
     }
 
     /// <summary>Memory for what a product and its ending fill: one for all buffers on the way, in the order of the product.</summary>
-    private Located Placed(GraphBuffer first, Ending ending, long[] order)
+    private Located Placed(GraphBuffer first, Ending ending, long[] order, bool mayBeHalf = true)
     {
-        var target = Fresh(first.Sizes, order, TakesHalf(ending.Output) ? DType.BFloat16 : DType.Float32);
+        var target = Fresh(first.Sizes, order, mayBeHalf && TakesHalf(ending.Output) ? DType.BFloat16 : DType.Float32);
         first.Place = new(target.Root!, 0, order);
         if (!ReferenceEquals(first, ending.Output))
         {
@@ -306,26 +327,33 @@ internal sealed unsafe partial class Lowering
 
         var sizes = node.Output.Sizes; // [B, C, H, W]
         var order = Order.ChannelsLast(sizes);
-        var input = Find(view);
-        if (kernel is [1, 1] && step is [1, 1] && pad is [0, 0] && channels > 1)
+        if (mixes.TryGetValue(node, out var mix))
         {
-            var type = half && channels % 2 == 0 ? DType.BFloat16 : DType.Float32;
-            var pixels = new Located(
-                input.Root,
-                input.Constant,
-                input.Offset,
-                [view.Sizes[0], view.Sizes[2], view.Sizes[3], channels],
-                [input.Strides[0], input.Strides[2], input.Strides[3], input.Strides[1]],
-                input.Type
-            );
-            var (rowsOf, rows, stride) = Rows(pixels, channels, type);
-            Product(node, rowsOf, rows, stride, channels, outChannels, weight, node.Constant(2), type, channels: 1, order);
+            LowerMix(node, mix);
             return true;
         }
-        input = Float(input);
+        if (kernel is [1, 1] && step is [1, 1] && pad is [0, 0] && channels > 1)
+        {
+            var left = Pixels(view, HalfPixels(node, channels));
+            Product(
+                node,
+                left.At,
+                left.Rows,
+                left.Stride,
+                channels,
+                outChannels,
+                weight,
+                node.Constant(2),
+                left.Type,
+                channels: 1,
+                order
+            );
+            return true;
+        }
+        var input = Float(Find(view));
         var together = input.Strides[1] == 1;
         var ending = End(node, 1, order, joinsResidual: true);
-        var (values, shifts) = Scaled(weight, node.Constant(2), ending);
+        var (values, shifts) = Scaled(weight.ToArray<float>(), node.Constant(2)?.ToArray<float>(), ending);
         var depth = channels * kernel[0] * kernel[1];
         if (together)
             values = ChannelsInside(values, (int)outChannels, (int)channels, kernel[0] * kernel[1]);
@@ -368,6 +396,26 @@ internal sealed unsafe partial class Lowering
         return true;
     }
 
+    /// <summary>The positions of a map as the left side of a product.</summary>
+    private Left Pixels(View map, DType type)
+    {
+        var (sizes, input) = (map.Sizes, Find(map));
+        var pixels = input with
+        {
+            Sizes = [sizes[0], sizes[2], sizes[3], sizes[1]],
+            Strides = [input.Strides[0], input.Strides[2], input.Strides[3], input.Strides[1]],
+        };
+        var (at, rows, stride) = Rows(pixels, sizes[1], type);
+        return new(at, rows, stride, sizes[1], type);
+    }
+
+    /// <summary>Type of a product over the positions of a map: not of the classifier, whose scores are compared with each other.</summary>
+    private DType HalfPixels(Node conv, long channels) =>
+        half && channels % 2 == 0 && !BecomesResult(conv.Output) ? DType.BFloat16 : DType.Float32;
+
+    private static bool BecomesResult(GraphBuffer buffer) =>
+        buffer.IsResult || (OnlyUse(buffer) is { } use && IsResize(use) && BecomesResult(use.Output));
+
     // [out, in, kernel] -> [out, kernel, in]
     private static float[] ChannelsInside(float[] weights, int outChannels, int channels, int kernel)
     {
@@ -388,7 +436,7 @@ internal sealed unsafe partial class Lowering
             input = Copied(input, Order.ChannelsLast(view.Sizes), DType.Float32);
         var order = Order.ChannelsLast(sizes);
         var ending = End(node, 1, order, joinsResidual: false);
-        var (values, shifts) = Scaled(weight, node.Constant(2), ending);
+        var (values, shifts) = Scaled(weight.ToArray<float>(), node.Constant(2)?.ToArray<float>(), ending);
         var taps = kernel[0] * kernel[1];
         var moved = new float[values.Length];
         for (var c = 0; c < channels; c++)

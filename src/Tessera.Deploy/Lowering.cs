@@ -12,6 +12,8 @@ internal sealed partial class Lowering
     private readonly Constants constants;
     private readonly bool half;
     private readonly Dictionary<Node, AttentionMatch> attentions = [];
+    private readonly Dictionary<Node, Mix> mixes = [];
+    private readonly Dictionary<GraphBuffer, ResizedSum> sums = new(ReferenceEqualityComparer.Instance);
 
     internal List<Step> Steps { get; } = [];
     internal List<Root> Roots { get; } = [];
@@ -19,12 +21,16 @@ internal sealed partial class Lowering
     internal Root InputRoot { get; }
     internal Located Result { get; }
 
+    /// <summary>Whether the last step can write the result to any memory, because no other one needs it.</summary>
+    internal bool WritesResult { get; }
+
     internal Lowering(Graph graph, Constants constants, DType precision, CancellationToken stop)
     {
         (this.graph, this.constants, half) = (graph, constants, precision == DType.BFloat16);
         InputRoot = NewRoot(graph.Input.Type, graph.Input.Sizes);
         graph.Input.Place = new(InputRoot, 0, Order.RowMajor(graph.Input.Sizes));
         FindAttention();
+        FindMixes();
         foreach (var node in graph.Nodes)
         {
             stop.ThrowIfCancellationRequested();
@@ -32,8 +38,16 @@ internal sealed partial class Lowering
                 Lower(node);
         }
         Result = Dense(graph.Result);
+        WritesResult = OnlyTheLastStepNeeds(Result.Root!);
         SetLifetimes();
+        Result.Root!.IsCallers = WritesResult;
     }
+
+    private bool OnlyTheLastStepNeeds(Root root) =>
+        Steps[^1] is { Kind: StepKind.Map or StepKind.Resize } last
+        && Steps.SelectMany(step => step.Operands).Count(operand => operand?.Root == root) == 1
+        && last.Operands[^1]!.Root == root
+        && root != InputRoot;
 
     private void Lower(Node node)
     {
@@ -50,9 +64,12 @@ internal sealed partial class Lowering
         {
             "aten::linear" => LowerLinear(node),
             "aten::conv2d" => LowerConv(node),
+            "aten::conv_transpose2d" => LowerConvTranspose(node),
+            "aten::upsample_bilinear2d" or "aten::upsample_nearest2d" => LowerResize(node),
+            "aten::group_norm" => LowerGroupNorm(node),
             "aten::layer_norm" => LowerLayerNorm(node),
             "aten::batch_norm" => LowerBatchNorm(node),
-            "aten::add" or "aten::sub" or "aten::mul" => LowerArithmetic(node),
+            "aten::add" or "aten::sub" or "aten::mul" => LowerResizedSum(node) || LowerArithmetic(node),
             "aten::cat" => LowerCat(node),
             "aten::roll" => LowerRoll(node),
             _ => LowerActivation(node),

@@ -3,29 +3,36 @@ using Tessera.Native;
 namespace Tessera.Deploy;
 
 /// <summary>One tensor that an operator took or gave while a model was traced.</summary>
-/// <param name="Tensor">The tensor itself, kept so that neither its address nor its memory is used again.</param>
+/// <param name="Constant">
+/// The tensor itself, where it does not depend on the model's input; null for the others, whose memory goes as it does without a trace.
+/// </param>
 /// <param name="Sizes">Sizes of the tensor.</param>
 /// <param name="Strides">Strides of the tensor, in elements.</param>
 /// <param name="Offset">Position of the tensor's first element in its storage, in elements.</param>
-/// <param name="Storage">Address of the tensor's storage.</param>
+/// <param name="Storage">Address of the tensor's storage, which another one may have had before.</param>
+/// <param name="Memory">Number of the storage: equal for tensors that share one.</param>
 /// <param name="Type">Type of its elements.</param>
-internal sealed record TracedTensor(Tensor Tensor, long[] Sizes, long[] Strides, long Offset, nint Storage, DType Type)
+internal sealed record TracedTensor(
+    Tensor? Constant,
+    long[] Sizes,
+    long[] Strides,
+    long Offset,
+    nint Storage,
+    long Memory,
+    DType Type
+)
 {
     internal long Elements => Sizes.Aggregate(1L, (product, size) => product * size);
 
-    internal static unsafe TracedTensor Of(Tensor tensor)
+    /// <summary>The record of a tensor that lives, not kept, in memory of a number.</summary>
+    internal static unsafe TracedTensor Of(nint handle, Func<nint, long> memory)
     {
-        var info = tensor.Info;
+        TensorInfo info;
+        Dispatcher.Check(Imports.TensorInfo(handle, &info));
         var sizes = new ReadOnlySpan<long>(info.Sizes, info.Dimensions).ToArray();
         var strides = new ReadOnlySpan<long>(info.Strides, info.Strides is null ? 0 : info.Dimensions).ToArray();
-        return new(
-            tensor,
-            sizes,
-            strides,
-            info.Storage == 0 ? 0 : ((nint)info.Data - info.Storage) / info.ItemBytes,
-            info.Storage,
-            (DType)info.DType
-        );
+        var offset = info.Storage == 0 ? 0 : ((nint)info.Data - info.Storage) / info.ItemBytes;
+        return new(null, sizes, strides, offset, info.Storage, memory(info.Storage), (DType)info.DType);
     }
 }
 
@@ -44,50 +51,86 @@ internal sealed record TracedValue(Tag Tag, long Number, long[] Items, TracedTen
 /// <summary>One operator call of a trace.</summary>
 internal sealed record TracedCall(string Name, string Overload, TracedValue[] Arguments, TracedValue[] Results);
 
-/// <summary>Writes down every operator call of its thread while it is open, with the tensors themselves.</summary>
+/// <summary>
+/// Writes down every operator call of its thread while it is open. It keeps the tensors that do not depend on the model's input; the
+/// others it only watches, so that a trace takes no more memory than the model does by itself.
+/// </summary>
 internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
 {
     private readonly CallObserver? outer = Current;
     private readonly Dictionary<nint, TracedTensor> tensors = [];
+    private readonly List<nint> watched = [];
+    private long memories;
 
-    internal OperatorTrace() => Current = this;
+    /// <summary>Begins a trace.</summary>
+    /// <param name="image">What the model is given; it must outlive the trace.</param>
+    internal OperatorTrace(Tensor image)
+    {
+        Input = Watch(image.Handle, _ => memories++);
+        Current = this;
+    }
+
+    /// <summary>The model's input.</summary>
+    internal TracedTensor Input { get; }
 
     internal List<TracedCall> Calls { get; } = [];
 
-    /// <summary>All tensors seen, each with a life of its own.</summary>
-    internal IEnumerable<Tensor> Tensors => tensors.Values.Select(t => t.Tensor);
+    /// <summary>All tensors that it keeps, each with a life of its own.</summary>
+    internal IEnumerable<Tensor> Constants => tensors.Values.Select(t => t.Constant).OfType<Tensor>();
 
-    /// <summary>The record of a tensor; the same for the same native tensor.</summary>
-    internal TracedTensor Know(Tensor tensor)
-    {
-        if (!tensors.TryGetValue(tensor.Handle, out var known))
-            tensors[tensor.Handle] = known = TracedTensor.Of(tensor.Share().Keep());
-        return known;
-    }
+    /// <summary>The record of a tensor of which a call told; null for any other.</summary>
+    internal TracedTensor? Find(Tensor tensor) => tensors.GetValueOrDefault(tensor.Handle);
 
     internal override void Called(string name, string overload, Value* arguments, int count, Value* results, int returned)
     {
         outer?.Called(name, overload, arguments, count, results, returned);
-        Calls.Add(new(name, overload, Copy(name, arguments, count), Copy(name, results, returned)));
+        var given = Copy(name, arguments, count, Keep);
+        List<TracedTensor> alive = [.. given.SelectMany(value => value.Tensors).OfType<TracedTensor>()];
+        var depends = Graph.IsRandom(name) || alive.Any(tensor => tensor.Constant is null);
+        Calls.Add(new(name, overload, given, Copy(name, results, returned, depends ? Result : Keep)));
+
+        // Arguments and results live until the call ends: where two have one storage, one is a view of the other. Before and after,
+        // other tensors may have its address.
+        TracedTensor Result(nint handle)
+        {
+            var result = Watch(handle, storage => alive.Find(one => one.Storage == storage && storage != 0)?.Memory ?? memories++);
+            alive.Add(result);
+            return result;
+        }
     }
 
-    private TracedValue[] Copy(string name, Value* values, int count)
+    private TracedTensor Watch(nint handle, Func<nint, long> memory)
+    {
+        var record = TracedTensor.Of(handle, memory);
+        Imports.TensorWatch(handle);
+        watched.Add(handle);
+        return tensors[handle] = record;
+    }
+
+    private TracedTensor Keep(nint handle)
+    {
+        var record = TracedTensor.Of(handle, _ => memories++);
+        Imports.TensorRetain(handle);
+        return tensors[handle] = record with { Constant = new Tensor(handle).Keep() };
+    }
+
+    private TracedValue[] Copy(string name, Value* values, int count, Func<nint, TracedTensor> record)
     {
         var copies = new TracedValue[count];
         for (var i = 0; i < count; i++)
-            copies[i] = Copy(name, values[i]);
+            copies[i] = Copy(name, values[i], record);
         return copies;
     }
 
-    private TracedValue Copy(string name, Value value) =>
+    private TracedValue Copy(string name, Value value, Func<nint, TracedTensor> record) =>
         value.Tag switch
         {
-            Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload)]),
+            Tag.Tensor => new(Tag.Tensor, 0, [], [Known((nint)value.Payload, record)]),
             Tag.TensorList => new(
                 Tag.TensorList,
                 0,
                 [],
-                [.. new ReadOnlySpan<nint>((void*)value.Payload, value.Count).ToArray().Select(Known)]
+                [.. new ReadOnlySpan<nint>((void*)value.Payload, value.Count).ToArray().Select(handle => Known(handle, record))]
             ),
             Tag.IntList or Tag.DoubleList => new(value.Tag, 0, new ReadOnlySpan<long>((void*)value.Payload, value.Count).ToArray(), []),
             Tag.BoolList or Tag.String => new(
@@ -103,16 +146,18 @@ internal sealed unsafe class OperatorTrace : CallObserver, IDisposable
             ),
         };
 
-    private TracedTensor? Known(nint handle)
-    {
-        if (handle == 0)
-            return null;
-        if (tensors.TryGetValue(handle, out var known))
-            return known;
-        Imports.TensorRetain(handle);
-        return tensors[handle] = TracedTensor.Of(new Tensor(handle).Keep());
-    }
+    private TracedTensor? Known(nint handle, Func<nint, TracedTensor> record) =>
+        handle == 0 ? null
+        : tensors.TryGetValue(handle, out var known) ? known
+        : record(handle);
 
-    /// <summary>Ends the tracing; what was written down stays.</summary>
-    public void Dispose() => Current = outer;
+    /// <summary>Ends the tracing; what was written down stays, and the tensors that it keeps.</summary>
+    public void Dispose()
+    {
+        if (ReferenceEquals(Current, this))
+            Current = outer;
+        foreach (var handle in watched)
+            Imports.TensorUnwatch(handle);
+        watched.Clear();
+    }
 }

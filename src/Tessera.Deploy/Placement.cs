@@ -11,6 +11,9 @@ internal sealed class Root(DType type, long elements)
     internal int First { get; set; } = int.MaxValue;
     internal int Last { get; set; } = -1;
 
+    /// <summary>Whether it is memory of the caller's, which each call brings.</summary>
+    internal bool IsCallers { get; set; }
+
     /// <summary>Address of the first byte, from the beginning of a program's memory.</summary>
     internal long Address { get; set; }
 }

@@ -12,6 +12,8 @@ internal enum StepKind
     LayerNorm,
     Binary,
     Map,
+    Resize,
+    GroupNorm,
     Engine,
 }
 
@@ -193,4 +195,50 @@ internal unsafe struct MapArguments
     internal Activation Activation;
     internal int AType,
         OutType;
+}
+
+/// <summary>A map that is brought to another size; mirrors <c>ResizeSource</c> in native/kernels/kernels.h.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct ResizeSource
+{
+    internal nint Input,
+        Rows,
+        Columns,
+        RowShares,
+        ColumnShares;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal unsafe struct ResizeArguments
+{
+    internal const int MostSources = 4;
+    internal ResizeSource First,
+        Second,
+        Third,
+        Fourth;
+    internal nint Add,
+        Out;
+    internal long Channels,
+        Height,
+        Width;
+    internal fixed long AddStride[2],
+        OutStride[3];
+    internal int Count;
+    internal Activation Activation;
+}
+
+[StructLayout(LayoutKind.Sequential)]
+internal struct GroupNormArguments
+{
+    internal nint Input,
+        Weight,
+        Bias,
+        Out;
+    internal long Positions,
+        Channels,
+        Groups,
+        InputStride,
+        OutStride;
+    internal double Eps;
+    internal Activation Activation;
 }

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using Tessera.Models.Layers;
+using Tessera.Native;
 
 namespace Tessera.Models;
 
@@ -243,15 +244,19 @@ internal sealed class FeaturePyramid
         ];
     }
 
-    /// <summary>Until it ends, the model computes as in evaluation, without a graph and unrecorded. It leaves no trace.</summary>
+    /// <summary>
+    /// Until it ends, the model computes as in evaluation, without a graph, unrecorded and uncounted. It leaves no trace.
+    /// </summary>
     private sealed class Still : IDisposable
     {
         private readonly (Module Module, bool Training)[] modes = [];
         private readonly IDisposable silence = Taps.Pause();
         private readonly GradMode outside = Torch.NoGrad();
+        private readonly CallObserver? observer = CallObserver.Current;
 
         internal Still(Module model)
         {
+            CallObserver.Current = null;
             // Several threads may evaluate a model at once: nobody touches its mode then.
             if (!model.NamedModules().Any(entry => entry.Module.Training))
                 return;
@@ -264,6 +269,7 @@ internal sealed class FeaturePyramid
             // From the outside in: a module passes its mode on to all inside it.
             foreach (var (module, training) in modes)
                 module.Train(training);
+            CallObserver.Current = observer;
             outside.Dispose();
             silence.Dispose();
         }

@@ -123,14 +123,14 @@ public sealed class CompareTests(Workplace place) : IClassFixture<Workplace>
         {
             var results = Path.Combine(place.Folder, "runs", row.GetProperty("model").GetString()!, "results.json");
             var evaluation = JsonDocument.Parse(File.ReadAllText(results)).RootElement.GetProperty("evaluation");
-            Assert.Equal(evaluation.GetProperty("top1").GetDouble(), row.GetProperty("top1").GetDouble());
+            Assert.Equal(evaluation.GetProperty("top1").GetDouble(), row.GetProperty("score").GetDouble());
         }
         // At the data's size and channels.
         Assert.Equal(Workplace.Side, first[0].GetProperty("image_size")[0].GetInt32());
         var log = Path.Combine(place.Folder, "runs", "resnet20_cifar", "log.jsonl");
         var written = File.ReadAllText(log);
         var again = place.Run(arguments).Succeeded().Json.GetProperty("models");
-        Assert.Equal(first[1].GetProperty("top1").GetDouble(), again[1].GetProperty("top1").GetDouble());
+        Assert.Equal(first[1].GetProperty("score").GetDouble(), again[1].GetProperty("score").GetDouble());
         Assert.Equal(written, File.ReadAllText(log));
         Assert.Contains("another recipe", place.Run([.. arguments, "--set", "schedule.epochs=2"]).UserError(), StringComparison.Ordinal);
     }

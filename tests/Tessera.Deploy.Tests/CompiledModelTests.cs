@@ -225,26 +225,7 @@ public class CompiledModelTests : LiveTensors
     /// <summary>A model in evaluation whose parameters and statistics are none of them trivial, and images of its size.</summary>
     private static (Backbone Model, Tensor Images) Prepared(Backbone model, int count)
     {
-        Torch.Seed(1);
-        using (Torch.NoGrad())
-        {
-            foreach (var (name, buffer) in model.NamedBuffers())
-            {
-                if (name.EndsWith("running_mean", StringComparison.Ordinal))
-                    buffer.Normal_(0, 0.2);
-                else if (name.EndsWith("running_var", StringComparison.Ordinal))
-                    buffer.Uniform_(0.5, 1.5);
-            }
-            foreach (var (name, parameter) in model.NamedParameters())
-            {
-                if (parameter.Elements > 0 && parameter.Abs().Max().ToDouble() < 1e-4)
-                    parameter.Normal_(0, 0.05);
-                // Scores of tokens far apart: rounding shall not choose other ones.
-                if (name.StartsWith("score_predictor", StringComparison.Ordinal))
-                    parameter.Mul_(10);
-            }
-        }
-        model.Eval();
+        Nontrivial.Prepare(model);
         return (model, Torch.Randn([count, model.Channels, model.ImageSize.Height, model.ImageSize.Width]));
     }
 }

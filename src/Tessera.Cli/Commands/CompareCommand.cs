@@ -250,9 +250,10 @@ internal static class CompareCommand
             ? null
             : new TrainedRows(
                 recipe,
-                [.. parsed.GetValue(Set)!, .. side is { } own ? [$"model.image_size=[{own}]"] : Array.Empty<string>()],
+                [.. parsed.GetValue(Set)!, .. side is { } own ? [$"{TrainedRows.PartOf(recipe)}.image_size=[{own}]"] : Array.Empty<string>()],
                 parsed.GetValue(Out) ?? Path.Combine("compare", Path.GetFileNameWithoutExtension(recipe))
             );
+        var underHead = recipe is not null && TrainedRows.PartOf(recipe) != TrainedRows.Model;
         var options = new MeasurementOptions(
             side is { } given ? [given] : null,
             null,
@@ -302,6 +303,9 @@ internal static class CompareCommand
                 ]
                 : Array.Empty<(string, string)>(),
             Convention[0],
+            .. underHead
+                ? [("cost", "of the backbone alone, with a classifier: the recipe's head is the same over all")]
+                : Array.Empty<(string, string)>(),
         ];
         return new(facts, rows, []);
     }
@@ -328,8 +332,9 @@ internal static class CompareCommand
                 var (summary, model) = training.Train(variant.Name, terminal, stop);
                 row = row with
                 {
-                    Top1 = summary.Last,
-                    BestTop1 = summary.Best,
+                    Score = summary.Last,
+                    BestScore = summary.Best,
+                    ScoreName = summary.Primary,
                     TrainSeconds = Math.Round(summary.Seconds, 1),
                     TrainLoss = summary.TrainLoss,
                 };

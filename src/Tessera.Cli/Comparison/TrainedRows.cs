@@ -14,6 +14,15 @@ namespace Tessera.Cli.Comparison;
 /// <param name="Folder">Folder of the runs.</param>
 internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings, string Folder)
 {
+    /// <summary>The section of a recipe that names the model.</summary>
+    internal const string Model = "model";
+
+    private readonly string part = PartOf(Recipe);
+
+    /// <summary>The section of a recipe that names what differs from row to row: the model, or the backbone under its head.</summary>
+    internal static string PartOf(string recipe) =>
+        Training.Experiments.Recipe.Load(recipe).Model.Head is null ? Model : $"{Model}.backbone";
+
     /// <summary>A complete run of another recipe would be taken for this one.</summary>
     /// <exception cref="UserException">There is one for one of the models.</exception>
     internal void Check(IEnumerable<string> models)
@@ -31,7 +40,7 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
 
     private RunFolder RunOf(string model) => new(Path.Combine(Folder, model));
 
-    private string[] SettingsOf(string model) => [.. Settings, $"model.name={model}"];
+    private string[] SettingsOf(string model) => [.. Settings, $"{part}.name={model}"];
 
     /// <summary>Trains a model, goes on with its run, or takes its figures when it is complete.</summary>
     /// <param name="model">Its name.</param>

@@ -11,7 +11,7 @@ internal static class ComparisonTable
         if (comparison.Rows.Count == 0)
             return Resolutions(comparison.Resolutions);
         var rows = comparison.Rows;
-        var (timed, trained) = (rows.Any(r => r.ImagesPerSecond is not null), rows.Any(r => r.Top1 is not null));
+        var (timed, trained) = (rows.Any(r => r.ImagesPerSecond is not null), rows.Any(r => r.Score is not null));
         var table = new TextTable([
             new("model"),
             new("form"),
@@ -20,7 +20,7 @@ internal static class ComparisonTable
             new("MACs", true),
             new("activations", true),
             .. timed ? [new("images/s, 1", true), new("images/s", true), new("memory", true)] : Array.Empty<Column>(),
-            .. trained ? [new("top-1", true), new("best", true), new("time", true)] : Array.Empty<Column>(),
+            .. trained ? [new(rows.ScoreTitle(), true), new("best", true), new("time", true)] : Array.Empty<Column>(),
             new("published", true),
             new("on"),
         ]);
@@ -43,8 +43,8 @@ internal static class ComparisonTable
                 .. trained
                     ?
                     [
-                        Share(row.Top1),
-                        Share(row.BestTop1),
+                        Share(row.Score),
+                        Share(row.BestScore),
                         row.TrainSeconds is { } seconds ? Figures.Time(TimeSpan.FromSeconds(seconds)) : Figures.None,
                     ]
                     : Array.Empty<string>(),
@@ -97,8 +97,9 @@ internal static class ComparisonTable
                     "images_per_second_single",
                     "images_per_second",
                     "peak_memory",
-                    "top1",
-                    "best_top1",
+                    "score",
+                    "best_score",
+                    "score_name",
                     "train_seconds",
                     "train_loss",
                     "published_top1",
@@ -121,8 +122,9 @@ internal static class ComparisonTable
                             r.ImagesPerSecondSingle,
                             r.ImagesPerSecond,
                             r.PeakMemory,
-                            r.Top1,
-                            r.BestTop1,
+                            r.Score,
+                            r.BestScore,
+                            r.ScoreName,
                             r.TrainSeconds,
                             r.TrainLoss,
                             r.PublishedTop1,

@@ -37,6 +37,12 @@ internal static unsafe partial class Imports
     [LibraryImport(Lib, EntryPoint = "tessera_tensor_retain")]
     internal static partial void TensorRetain(nint handle);
 
+    [LibraryImport(Lib, EntryPoint = "tessera_tensor_watch")]
+    internal static partial void TensorWatch(nint handle);
+
+    [LibraryImport(Lib, EntryPoint = "tessera_tensor_unwatch")]
+    internal static partial void TensorUnwatch(nint handle);
+
     [LibraryImport(Lib, EntryPoint = "tessera_tensor_info")]
     internal static partial int TensorInfo(nint handle, TensorInfo* info);
 

@@ -38,10 +38,13 @@ internal sealed record ModelRow(string Model, string Architecture, string Form, 
     public string? PublishedSetting { get; init; }
 
     /// <summary>Accuracy after the last epoch under the comparison's recipe, a fraction.</summary>
-    public double? Top1 { get; init; }
+    public double? Score { get; init; }
 
     /// <summary>Highest accuracy of an epoch under the comparison's recipe.</summary>
-    public double? BestTop1 { get; init; }
+    public double? BestScore { get; init; }
+
+    /// <summary>Name of that score: top1, miou.</summary>
+    public string? ScoreName { get; init; }
 
     /// <summary>Seconds of training, without evaluations.</summary>
     public double? TrainSeconds { get; init; }
@@ -89,3 +92,17 @@ internal sealed record ModelComparison(
     IReadOnlyList<ModelRow> Rows,
     IReadOnlyList<ResolutionRow> Resolutions
 );
+
+/// <summary>What the rows of a comparison have in common.</summary>
+internal static class ModelRows
+{
+    /// <summary>What people call the score of the rows: top-1, mIoU.</summary>
+    internal static string ScoreTitle(this IEnumerable<ModelRow> rows) =>
+        rows.FirstOrDefault(row => row.ScoreName is not null)?.ScoreName switch
+        {
+            "top1" or null => "top-1",
+            "miou" => "mIoU",
+            "map" => "mAP",
+            var name => name,
+        };
+}

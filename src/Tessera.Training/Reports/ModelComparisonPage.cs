@@ -35,8 +35,8 @@ internal static class ModelComparisonPage
     // Accuracies on different data must not share a chart.
     private static string Charts(IReadOnlyList<ModelRow> rows, Func<ModelRow, int> colour)
     {
-        var groups = rows.Where(row => row.Top1 is not null)
-            .Select(row => (Of: "under the recipe", Row: row, Accuracy: row.Top1!.Value))
+        var groups = rows.Where(row => row.Score is not null)
+            .Select(row => (Of: "under the recipe", Row: row, Accuracy: row.Score!.Value))
             .Concat(
                 rows.Where(row => row.PublishedTop1 is not null)
                     .Select(row => (Of: $"published on {row.PublishedOn}", Row: row, Accuracy: row.PublishedTop1!.Value))
@@ -102,7 +102,7 @@ internal static class ModelComparisonPage
 
     private static string Figures(IReadOnlyList<ModelRow> rows)
     {
-        var (timed, trained) = (rows.Any(row => row.ImagesPerSecond is not null), rows.Any(row => row.Top1 is not null));
+        var (timed, trained) = (rows.Any(row => row.ImagesPerSecond is not null), rows.Any(row => row.Score is not null));
         string[] heads =
         [
             "model",
@@ -112,7 +112,7 @@ internal static class ModelComparisonPage
             "MACs",
             "activations",
             .. timed ? new[] { "images per second, one at a time", "images per second", "peak memory" } : [],
-            .. trained ? new[] { "top-1", "best top-1", "training" } : [],
+            .. trained ? new[] { rows.ScoreTitle(), $"best {rows.ScoreTitle()}", "training" } : [],
             "published",
             "on",
         ];
@@ -138,8 +138,8 @@ internal static class ModelComparisonPage
                         .. trained
                             ? new[]
                             {
-                                Share(row.Top1),
-                                Share(row.BestTop1),
+                                Share(row.Score),
+                                Share(row.BestScore),
                                 row.TrainSeconds is { } seconds ? Html.Duration(TimeSpan.FromSeconds(seconds)) : "–",
                             }
                             : [],
