@@ -32,13 +32,10 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
     {
         var own = new PixelConfusion(classes);
         var (sum, count) = (0.0, 0L);
-        inference.Run(measured.Image, measured.Origin, (row, column, band) =>
-        {
-            var truth = measured.Truth.Slice(1, row, row + band.Size(2)).Slice(2, column, column + band.Size(3)).To(DType.Int64);
-            own.Add(band.Argmax(1), truth);
-            sum += band.To(DType.Float32).CrossEntropyLoss(truth, null, reduction: 2, ignoreIndex: LabelMap.Ignored).ToDouble();
-            count += truth.Ne(LabelMap.Ignored).Sum().ToInt64();
-        });
+        if (measured.Origin is { } origin)
+            inference.Run(measured.Image, origin, Count);
+        else
+            inference.Run(measured.Image, (measured.Truth.Size(1), measured.Truth.Size(2)), (row, band) => Count(row, 0, band));
         var scores = own.Measure();
         lock (images)
         {
@@ -47,13 +44,21 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
             loss += sum;
             pixels += count;
         }
+
+        void Count(int row, int column, Tensor band)
+        {
+            var truth = measured.Truth.Slice(1, row, row + band.Size(2)).Slice(2, column, column + band.Size(3)).To(DType.Int64);
+            own.Add(band.Argmax(1), truth);
+            sum += band.To(DType.Float32).CrossEntropyLoss(truth, null, reduction: 2, ignoreIndex: LabelMap.Ignored).ToDouble();
+            count += truth.Ne(LabelMap.Ignored).Sum().ToInt64();
+        }
     }
 
     /// <summary>An image of a batch with the labels that it is measured by.</summary>
     /// <param name="Image">[1, C, H, W], without the padding of its batch: what it is measured at does not depend on the others.</param>
-    /// <param name="Origin">Where the pixels of the labels lie in it.</param>
+    /// <param name="Origin">Where the pixels of the labels lie in it; null where these are of another scale.</param>
     /// <param name="Truth">[1, h, w].</param>
-    private sealed record Measured(Tensor Image, PreparedImage Origin, Tensor Truth)
+    private sealed record Measured(Tensor Image, PreparedImage? Origin, Tensor Truth)
     {
         internal static Measured Of(Batch batch, int place)
         {
@@ -63,14 +68,9 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
                 new ImageSize((int)image.Size(2), (int)image.Size(3)),
                 new ImageSize((int)labels.Size(1), (int)labels.Size(2))
             );
-            // Maps of a scale of their own (label_scale) were asked for: they are the measure.
+            // Maps of a scale of their own (label_scale) were asked for: they are the measure, and the model's scores are resized to them.
             if (labelled != padded)
-                return IsScaled(padded, labelled)
-                    ? new(image, Whole(labelled), labels)
-                    : throw new ShapeException(
-                        $"an image {image.Shape} and a label map {labels.Shape}: their sizes must be equal, or the map a whole number of times "
-                            + "smaller"
-                    );
+                return new(image, null, labels);
             var size = batch.Views[0].Sizes?[place] ?? padded;
             image = image.Slice(2, 0, size.Height).Slice(3, 0, size.Width);
             if (targets.Originals.Count > 0)
@@ -94,14 +94,6 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
             Near(view.Top, 0) && Near(view.Left, 0) && Near(view.Height, 1) && Near(view.Width, 1);
 
         private static bool Near(double value, double expected) => Math.Abs(value - expected) < 1e-9;
-
-        private static bool IsScaled(ImageSize image, ImageSize labels)
-        {
-            for (var factor = 2; factor <= Math.Max(image.Height, image.Width); factor++)
-                if (labels == new ImageSize((image.Height + factor - 1) / factor, (image.Width + factor - 1) / factor))
-                    return true;
-            return false;
-        }
     }
 
     /// <inheritdoc/>

@@ -6,7 +6,7 @@ using Tessera.Models.Layers;
 namespace Tessera.Training.Tasks.Segmentation;
 
 /// <summary>How large images are segmented.</summary>
-public enum InferenceMode
+public enum SegmentationMode
 {
     /// <summary>
     /// Whole where the model takes images of the size, otherwise in windows of the model's own size. Images of more than 16 million pixels
@@ -64,27 +64,47 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
         );
     }
 
+    /// <summary>The same at another size than the image's, as label maps of another scale have it.</summary>
+    /// <param name="image">[1, C, H, W].</param>
+    /// <param name="size">Height and width of the scores; another than the image's needs the image at once.</param>
+    /// <param name="band">Takes the first row and the scores [1, classes, rows, width] of a band, which are freed afterwards.</param>
+    /// <exception cref="RunException">The image is segmented in windows, and the scores shall have another size.</exception>
+    internal void Run(Tensor image, (long Height, long Width) size, Action<int, Tensor> band)
+    {
+        var (height, width) = ((int)image.Size(2), (int)image.Size(3));
+        if (size != (height, width) && !IsAveraged && Window(height, width) is not null)
+            throw new RunException(
+                $"label maps of {size.Height}x{size.Width} cannot be measured with images of {height}x{width} in windows: leave label_scale "
+                    + "out of evaluation.transforms, or set task.inference to whole"
+            );
+        Run(new ImageSize(height, width), Cutting(image), band, size);
+    }
+
+    private bool IsAveraged => task.Scales is { Count: > 0 } || task.Flip;
+
     private void Run(ImageSize size, Func<ImageWindow, Tensor> part, PreparedImage origin, Action<int, int, Tensor> band)
     {
         using var original = new OriginalScores(origin, size, band);
         Run(size, part, original.Add);
     }
 
-    private void Run(ImageSize size, Func<ImageWindow, Tensor> part, Action<int, Tensor> band)
+    // Scores at the image's size, or resized from the model's to another.
+    private void Run(ImageSize size, Func<ImageWindow, Tensor> part, Action<int, Tensor> band, (long Height, long Width)? other = null)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var (height, width) = size;
+        var (rows, columns) = other ?? (height, width);
         var whole = new ImageWindow(0, 0, height, width);
-        if (task.Scales is { Count: > 0 } || task.Flip)
+        if (IsAveraged)
         {
             var views = new MultiScale(task.Scales is { Count: > 0 } given ? given : [1], task.Flip);
-            Give(views.Probabilities(part(whole), view => Scores(view)).Log(), band);
+            Give(views.Probabilities(part(whole), view => Scores(view)).ResizeTo(rows, columns).Log(), band);
         }
         else if (Window(height, width) is { } window)
             window.Run(height, width, place => scores(part(place)), band);
         else
-            Give(scores(part(whole)).ResizeTo(height, width), band);
+            Give(scores(part(whole)).ResizeTo(rows, columns), band);
     }
 
     private static ImageSize SizeOf(Tensor image) => new((int)image.Size(2), (int)image.Size(3));
@@ -112,9 +132,9 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     internal SlidingWindow? Window(int height, int width)
     {
         var own = model.ImageSize;
-        if (task.Inference == InferenceMode.Whole)
+        if (task.Inference == SegmentationMode.Whole)
             return null;
-        if (task.Inference == InferenceMode.Auto && model.Takes(height, width))
+        if (task.Inference == SegmentationMode.Auto && model.Takes(height, width))
         {
             if ((long)height * width <= MostAtOnce)
                 return null;

@@ -18,7 +18,7 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// <param name="Flip">Whether each image is segmented once more in mirror image.</param>
 [RecipeName("segmentation")]
 public sealed record SegmentationTask(
-    InferenceMode Inference = InferenceMode.Auto,
+    SegmentationMode Inference = SegmentationMode.Auto,
     IReadOnlyList<int>? Crop = null,
     IReadOnlyList<int>? Stride = null,
     IReadOnlyList<double>? Scales = null,
@@ -103,7 +103,7 @@ public sealed record SegmentationTask(
             throw new RunException($"{sample.Name}: task {Name} needs an image");
         var (pixels, inference) = (read(), new SegmentationInference(this, (Segmenter)model, predict));
         var found = SegmentationPrediction.Of(sample.Name, Segment(inference, pixels), facts.Classes);
-        return Inference == InferenceMode.Auto && inference.Window(pixels.Size.Height, pixels.Size.Width) is { } window
+        return Inference == SegmentationMode.Auto && inference.Window(pixels.Size.Height, pixels.Size.Width) is { } window
             ? found with
             {
                 Remarks =
