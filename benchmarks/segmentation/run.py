@@ -3,7 +3,7 @@
 
     benchmarks/segmentation/run.py [--quick] [--only TEXT] [--seeds 3] [--out FOLDER] [--set FIELD=VALUE]
 
-Trains the recipes segmentation/*_camvid.yaml one after the other on all processors: what is done already is not done again, and what
+Trains the recipes segmentation/camvid_*.yaml one after the other on all processors: what is done already is not done again, and what
 was stopped in the middle goes on there. TransKD is judged against the student alone only if the teacher is at least 3 points better.
 Writes results-PROCESSOR.md and .svg beside this file; --quick trains every row for two epochs to see that it works (under 15 minutes)
 and writes nothing. Needs ./tessera built once and the folder of CamVid: $TESSERA_DATA/camvid, or --set data.root=FOLDER.
@@ -26,7 +26,7 @@ TEACHER, STUDENT = "transkd_teacher", "transkd_student"
 ROWS = [
     ("segformer_b0", "SegFormer-B0", False),
     ("semantic_fpn_pvt_v2_b0", "semantic FPN, PVTv2-B0", False),
-    ("upernet_swin", "UPerNet of 64 channels, small Swin", False),
+    ("upernet_swin_micro", "UPerNet of 64 channels, small Swin", False),
     ("fpn_resnet18", "FPN, ResNet-18", False),
     ("vt_fpn_resnet18", "VT-FPN, ResNet-18", False),
     (TEACHER, "teacher", True),
@@ -39,7 +39,7 @@ LEAD = 3  # points that the teacher must be ahead
 
 
 def recipe_of(name):
-    return f"segmentation/{name}_camvid"
+    return f"segmentation/camvid_{name}"
 
 
 def folder_of(name, seed, out):

@@ -147,6 +147,7 @@ public sealed class LabelMaps : Annotations
     } = [];
 
     /// <summary>The file of the map of a sample; null where it lies in none.</summary>
+    /// <param name="index">The sample.</param>
     public string? MapFile(int index) => files?[index];
 
     /// <summary>The map of a sample, read anew.</summary>
@@ -164,12 +165,7 @@ public sealed class LabelMaps : Annotations
 
     /// <inheritdoc/>
     public override LabelMaps Part(IReadOnlyList<int> indices) =>
-        new(
-            ClassNames,
-            files is null ? null : [.. indices.Select(index => files[index])],
-            indices.Count,
-            index => read(indices[index])
-        )
+        new(ClassNames, files is null ? null : [.. indices.Select(index => files[index])], indices.Count, index => read(indices[index]))
         {
             Rule = Rule,
             Palette = Palette,
@@ -203,7 +199,9 @@ public sealed class LabelMaps : Annotations
         byte Number(byte id, int index) =>
             id >= mapping.Numbers.Count ? id
             : mapping.Numbers[id] >= 0 ? (byte)mapping.Numbers[id]
-            : throw new DataException($"{Name(index)}: its label map has pixels of class {mapping.From[id]}, which the model does not know");
+            : throw new DataException(
+                $"{Name(index)}: its label map has pixels of class {mapping.From[id]}, which the model does not know"
+            );
     }
 
     // A class that the data lacks gets a colour that no other has.

@@ -23,6 +23,5 @@ public static class LabelPalette
     /// <summary>Colours of classes that follow each other.</summary>
     /// <param name="count">How many.</param>
     /// <param name="first">The first number; 1 leaves out black, which is the background's.</param>
-    public static IReadOnlyList<(byte R, byte G, byte B)> Of(int count, int first = 0) =>
-        [.. Enumerable.Range(first, count).Select(Color)];
+    public static IReadOnlyList<(byte R, byte G, byte B)> Of(int count, int first = 0) => [.. Enumerable.Range(first, count).Select(Color)];
 }

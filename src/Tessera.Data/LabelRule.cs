@@ -29,12 +29,21 @@ public sealed class LabelRule
 
     /// <summary>Each value is its class, and <see cref="LabelMap.Ignored"/> is ignored.</summary>
     /// <param name="count">Number of classes.</param>
-    public static LabelRule Plain(int count) => Of(value => value < count ? value : value == LabelMap.Ignored ? value : Unknown);
+    public static LabelRule Plain(int count) =>
+        Of(value =>
+            value < count ? value
+            : value == LabelMap.Ignored ? value
+            : Unknown
+        );
 
     /// <summary>Classes count from 1; 0 and <see cref="LabelMap.Ignored"/> are ignored (ADE20K, NYUv2).</summary>
     /// <param name="count">Number of classes.</param>
     public static LabelRule FromOne(int count) =>
-        Of(value => value is 0 or LabelMap.Ignored ? LabelMap.Ignored : value <= count ? value - 1 : Unknown);
+        Of(value =>
+            value is 0 or LabelMap.Ignored ? LabelMap.Ignored
+            : value <= count ? value - 1
+            : Unknown
+        );
 
     /// <summary>Any rule.</summary>
     /// <param name="classOf">The class of each value from 0 to 255, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</param>
@@ -59,10 +68,14 @@ public sealed class LabelRule
     public LabelRule WithColors(IEnumerable<((byte R, byte G, byte B) Color, int Class)> table, bool byColor) =>
         new(classes, table.ToDictionary(entry => Pack(entry.Color), entry => Checked(entry.Class)), byColor);
 
-    /// <summary>The class of a value, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</summary>
+    /// <summary>The class of a number.</summary>
+    /// <param name="value">What a mask holds.</param>
+    /// <returns>The class, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</returns>
     public int ClassOf(int value) => (uint)value < (uint)classes.Length ? classes[value] : Unknown;
 
-    /// <summary>The class of a colour, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</summary>
+    /// <summary>The class of a colour.</summary>
+    /// <param name="color">What a mask holds.</param>
+    /// <returns>The class, <see cref="LabelMap.Ignored"/> or <see cref="Unknown"/>.</returns>
     public int ClassOf((byte R, byte G, byte B) color) => OfPacked(Pack(color));
 
     /// <summary>The same values with a model's numbers of classes; a class that the model does not have is unknown.</summary>

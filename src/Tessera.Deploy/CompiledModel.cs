@@ -4,7 +4,7 @@ using Tessera.Native;
 
 namespace Tessera.Deploy;
 
-/// <summary>Precision and threads of a compiled model.</summary>
+/// <summary>What a compiled model computes, its precision and its threads.</summary>
 public sealed record CompileOptions
 {
     /// <summary>Type of the products: float32, or bfloat16 with sums in float32. Logits are float32 in both.</summary>
@@ -14,6 +14,9 @@ public sealed record CompileOptions
     /// Number of threads, at least 1; null (the default) takes <see cref="Torch.Threads"/>, which is what the machine gives this process.
     /// </summary>
     public int? Threads { get; init; }
+
+    /// <summary>Whether it gives a vector for each image (<see cref="Backbone.ForwardEmbedding"/>, of a backbone alone) instead of the logits.</summary>
+    public bool Embedding { get; init; }
 }
 
 /// <summary>
@@ -47,6 +50,8 @@ public sealed unsafe class CompiledModel : IDisposable
             throw new ArgumentException($"precision must be float32 or bfloat16, not {options.Precision.Name()}", nameof(options));
         if (options.Threads is < 1)
             throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "threads must be at least 1");
+        if (options.Embedding && model is not Backbone)
+            throw new NotSupportedException($"{name} cannot be compiled for embeddings: it is no backbone, and gives no vector for an image");
         if (model.Training)
             throw new InvalidOperationException($"{name} is in training mode: call Eval() before it is compiled");
         if (!model.TakesImages)
@@ -80,9 +85,11 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <summary>Chooses kernels by name, an empty one the fastest; models compiled before must not be called any more.</summary>
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
-    /// <summary>Computes the logits of images, or the scores of their positions.</summary>
+    /// <summary>
+    /// Computes the logits of images, the scores of their positions, or their embeddings: see <see cref="CompileOptions.Embedding"/>.
+    /// </summary>
     /// <param name="images">Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.</param>
-    /// <returns>float32, [B, classes], of a segmenter [B, classes, h, w].</returns>
+    /// <returns>float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w].</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)
@@ -203,7 +210,7 @@ public sealed unsafe class CompiledModel : IDisposable
             try
             {
                 stop.ThrowIfCancellationRequested();
-                var graph = Trace(model, image, trace);
+                var graph = Trace(options.Embedding ? ((Backbone)model).ForwardEmbedding : model.Call, image, trace);
                 ResultSizes = graph.Result.Sizes[1..];
                 plan = new(graph, constants, options.Precision, stop);
             }
@@ -230,10 +237,10 @@ public sealed unsafe class CompiledModel : IDisposable
         }
 
         // The result goes with the scope, before kernels take its memory's place.
-        private static Graph Trace(Model model, Tensor image, OperatorTrace trace)
+        private static Graph Trace(Func<Tensor, Tensor> compute, Tensor image, OperatorTrace trace)
         {
             using var scope = new Scope();
-            var result = model.Call(image);
+            var result = compute(image);
             var found = trace.Find(result);
             trace.Dispose();
             return new(trace, found, result.Shape);
@@ -340,7 +347,7 @@ public static class Compilation
 {
     /// <summary>Compiles a model in evaluation mode for inference on the CPU, without what helps in training alone.</summary>
     /// <param name="model">The model.</param>
-    /// <param name="options">Precision and threads.</param>
+    /// <param name="options">What it computes, precision and threads.</param>
     /// <param name="stop">Ends the work between two of the model's operators.</param>
     /// <exception cref="OperationCanceledException"><paramref name="stop"/> was signalled.</exception>
     /// <exception cref="InvalidOperationException">The model is in training mode.</exception>

@@ -79,6 +79,20 @@ public abstract class Backbone : Model
     public Tensor ForwardHead(Tensor features, bool preLogits = false) => Torch.Scope(() => preLogits ? Pool(features) : Logits(features));
 
     /// <summary>
+    /// One vector for each image, the pooled features that the classifier sees: images that look alike have vectors that point the same
+    /// way. Where the classifier sees several tokens of an image, as that of a distilled model does, it is their mean.
+    /// </summary>
+    /// <param name="input">Images [B, C, H, W], or word ids [B, S].</param>
+    /// <returns>[B, D], of which D is <see cref="NumFeatures"/>.</returns>
+    /// <exception cref="ShapeException">The model cannot take it; see <see cref="Model.CheckInput"/>.</exception>
+    public Tensor ForwardEmbedding(Tensor input) =>
+        Torch.Scope(() =>
+        {
+            var pooled = ForwardHead(ForwardFeatures(input), preLogits: true);
+            return pooled.Dim == 3 ? pooled.Mean([1]) : pooled;
+        });
+
+    /// <summary>
     /// The classifier alone: pooled features [B, D], as <see cref="ForwardHead"/> gives them before the logits, to [B, classes].
     /// </summary>
     public Tensor ForwardClassifier(Tensor pooled) => Torch.Scope(() => Classify(pooled));

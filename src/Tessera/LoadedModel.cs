@@ -14,12 +14,15 @@ internal sealed class LoadedModel : IDisposable
     private readonly Precision precision;
     private readonly CompiledModel? compiled;
 
+    // It has weights of its own: who only classifies does without.
+    private readonly Lazy<CompiledModel?> compiledEmbedding;
+
     // What runs operator by operator takes all threads of the engine for each of them, or all of a GPU.
     private readonly SemaphoreSlim uncompiled;
 
-    private LoadedModel(ModelBundle bundle, CompiledModel? compiled, PredictorOptions options)
+    private LoadedModel(ModelBundle bundle, CompiledModel? compiled, Func<CompiledModel?> compileEmbedding, PredictorOptions options)
     {
-        (Bundle, this.compiled, precision) = (bundle, compiled, options.Precision);
+        (Bundle, this.compiled, compiledEmbedding, precision) = (bundle, compiled, new(compileEmbedding), options.Precision);
         Concurrency = options.Concurrency ?? Math.Max(1, Math.Min(Torch.Threads, Environment.ProcessorCount) / (options.Threads ?? 1));
         var isOnCpu = DeviceOf(bundle.Model).Type == DeviceType.Cpu;
         uncompiled = new(options.Concurrency ?? (isOnCpu ? Math.Max(1, Environment.ProcessorCount / Torch.Threads) : 1));
@@ -60,8 +63,9 @@ internal sealed class LoadedModel : IDisposable
             );
         foreach (var note in bundle.Notes)
             Log.Note(logger, name, bundle.Source, note);
-        var compiled = Compile(options, model, logger, name);
-        var loaded = new LoadedModel(bundle, compiled, options);
+        CompiledModel? Compiled(bool embedding) => Compile(options, model, embedding, logger, name);
+        var compiled = Compiled(embedding: false);
+        var loaded = new LoadedModel(bundle, compiled, () => compiled is null ? null : Compiled(embedding: true), options);
         Log.Ready(logger, name, loaded.Concurrency);
         return loaded;
     }
@@ -82,7 +86,7 @@ internal sealed class LoadedModel : IDisposable
         );
     }
 
-    private static CompiledModel? Compile(PredictorOptions options, Model model, ILogger logger, string name)
+    private static CompiledModel? Compile(PredictorOptions options, Model model, bool embedding, ILogger logger, string name)
     {
         if (options.Compiled == false || (options.Compiled is null && DeviceOf(model).Type != DeviceType.Cpu))
             return null;
@@ -91,13 +95,20 @@ internal sealed class LoadedModel : IDisposable
         var precision = options.Precision == Precision.Bf16 ? DType.BFloat16 : DType.Float32;
         try
         {
-            var compiled = model.Compile(new() { Precision = precision, Threads = threads });
-            Log.Compiled(logger, name, clock.ElapsedMilliseconds, CompiledModel.Kernels, precision.Name(), threads);
+            var compiled = model.Compile(
+                new()
+                {
+                    Precision = precision,
+                    Threads = threads,
+                    Embedding = embedding,
+                }
+            );
+            Log.Compiled(logger, name, Output(embedding), clock.ElapsedMilliseconds, CompiledModel.Kernels, precision.Name(), threads);
             return compiled;
         }
         catch (NotSupportedException error) when (options.Compiled is null)
         {
-            Log.Uncompiled(logger, name, error.Message);
+            Log.Uncompiled(logger, name, Output(embedding), error.Message);
             return null;
         }
         catch (NotSupportedException error)
@@ -105,6 +116,8 @@ internal sealed class LoadedModel : IDisposable
             throw new RunException($"{name}: Compiled cannot be true: {error.Message}");
         }
     }
+
+    private static string Output(bool embedding) => embedding ? "embeddings" : "logits";
 
     /// <summary>The logits of prepared images.</summary>
     internal Tensor Logits(Tensor images)
@@ -122,14 +135,14 @@ internal sealed class LoadedModel : IDisposable
         return Logits(Bundle.Model.ExampleInput()).ToArray<float>().All(float.IsFinite);
     }
 
-    /// <summary>The pooled features of a sample.</summary>
-    internal ReadOnlyMemory<float> Features(GivenSample sample)
+    /// <summary>The embedding of a sample.</summary>
+    internal ReadOnlyMemory<float> Embed(GivenSample sample)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var image = sample.Read().Inputs.To(DeviceOf(Bundle.Model));
-        var features = Uncompiled(() => Bundle.Backbone.ForwardHead(Bundle.Backbone.ForwardFeatures(image), preLogits: true));
-        return features.To(DType.Float32).ToArray<float>();
+        var vector = compiledEmbedding.Value is { } fast ? fast.Call(image) : Uncompiled(() => Bundle.Backbone.ForwardEmbedding(image));
+        return vector.To(DType.Float32).ToArray<float>();
     }
 
     private Tensor Uncompiled(Func<Tensor> compute)
@@ -157,6 +170,8 @@ internal sealed class LoadedModel : IDisposable
     public void Dispose()
     {
         compiled?.Dispose();
+        if (compiledEmbedding.IsValueCreated)
+            compiledEmbedding.Value?.Dispose();
         uncompiled.Dispose();
     }
 }

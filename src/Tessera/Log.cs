@@ -23,12 +23,20 @@ internal static partial class Log
     [LoggerMessage(
         2,
         LogLevel.Information,
-        "{Name}: compiled in {Milliseconds} ms for {Kernels} in {Precision}, {Threads} threads an image"
+        "{Name}: {Output} compiled in {Milliseconds} ms for {Kernels} in {Precision}, {Threads} threads an image"
     )]
-    internal static partial void Compiled(ILogger logger, string name, long milliseconds, string kernels, string precision, int threads);
+    internal static partial void Compiled(
+        ILogger logger,
+        string name,
+        string output,
+        long milliseconds,
+        string kernels,
+        string precision,
+        int threads
+    );
 
-    [LoggerMessage(3, LogLevel.Warning, "{Name}: the model runs uncompiled: {Reason}")]
-    internal static partial void Uncompiled(ILogger logger, string name, string reason);
+    [LoggerMessage(3, LogLevel.Warning, "{Name}: {Output} are computed uncompiled: {Reason}")]
+    internal static partial void Uncompiled(ILogger logger, string name, string output, string reason);
 
     [LoggerMessage(4, LogLevel.Warning, "{Name}: weights of {Source}: {Note}")]
     internal static partial void Note(ILogger logger, string name, string source, string note);

@@ -116,7 +116,7 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The predictor was disposed.</exception>
     public Task<ReadOnlyMemory<float>> EmbedAsync(ImageInput image, CancellationToken cancellation = default) =>
-        RunAsync(EmbedOperation, image, loaded.Features, cancellation);
+        RunAsync(EmbedOperation, image, loaded.Embed, cancellation);
 
     /// <summary>Whether the model answers with numbers, in its turn and without being counted.</summary>
     internal async Task<bool> AnswersAsync(CancellationToken cancellation) =>

@@ -28,19 +28,20 @@ public sealed class PredictorOptions
 
     /// <summary>
     /// Whether the model is compiled for the CPU. Null (the default) compiles it where that is possible and logs why where it is not.
+    /// Embeddings are compiled as well, when the first is asked for: with weights of their own.
     /// </summary>
     public bool? Compiled { get; set; }
 
     /// <summary>Type of the products: <see cref="Training.Precision.Fp32"/> by default.</summary>
     public Precision Precision { get; set; }
 
-    /// <summary>Threads that compute one image of a compiled model, at least 1; null for the fewest that fill the processor.</summary>
+    /// <summary>Threads that compute one image of a compiled model, at least 1; null (the default) for 1.</summary>
     public int? Threads { get; set; }
 
     /// <summary>
     /// Images that are decoded and computed at once, at least 1. Null (the default) takes as many as there are processors for by
-    /// <see cref="Threads"/>; a model that is not compiled, and embeddings, then compute fewer at once where <see cref="Torch.Threads"/> is
-    /// more than 1, and one on a GPU.
+    /// <see cref="Threads"/>; a model that is not compiled then computes fewer at once where <see cref="Torch.Threads"/> is more than 1,
+    /// and one on a GPU.
     /// </summary>
     public int? Concurrency { get; set; }
 

@@ -2,6 +2,7 @@ using System.Text;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Testing;
+using Tessera.Training.Drawing;
 
 namespace Tessera.Cli.Tests;
 
@@ -121,6 +122,30 @@ public sealed class DataCheckTests : IDisposable
         var ended = Check("--page", folder["file/page.html"]);
         Assert.NotEqual(ExitCode.Success, ended.Code);
         Assert.Matches("(?m)^train +24 ", ended.Output);
+        Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+    }
+
+    private void WriteMap(string split, string name, int grey, params byte[] ids)
+    {
+        folder.Write($"{split}/images/{name}.png", Png.Encode([.. ids.Select((_, i) => (byte)(grey + i))], 2, ids.Length / 2, 1));
+        folder.Write($"{split}/masks/{name}.png", Png.Encode(ids, 2, ids.Length / 2, 1));
+    }
+
+    [Fact]
+    public void Label_maps_are_counted_and_wrong_values_fail_after_the_report()
+    {
+        folder.Write("classes.txt", "sky\nroad\n");
+        WriteMap("train", "a", 10, 0, 0, 0, 1, 1, 255);
+        WriteMap("train", "b", 20, 0, 0, 0, 0, 0, 0);
+        WriteMap("val", "c", 30, 0, 0, 1, 1, 1, 1);
+        var ended = CommandLineTool.Run("data", "check", "segmentation_folder", "--root", folder.Path).Succeeded();
+        Assert.Matches(@"(?m)^train +2 +12 +8\.33 % +1 +0 +0$", ended.Output);
+        Assert.Matches(@"(?m)^road +1 +1$", ended.Output);
+        Assert.Matches(@"(?m)^road +18\.18 % +66\.67 %$", ended.Output);
+        WriteMap("val", "c", 30, 0, 0, 7, 7, 1, 1);
+        ended = CommandLineTool.Run("data", "check", "segmentation_folder", "--root", folder.Path);
+        Assert.Equal(ExitCode.UserError, ended.Code);
+        Assert.Contains($"{folder["val/masks/c.png"]}: 7 (2 pixels)", ended.Output, StringComparison.Ordinal);
         Assert.Single(ended.Error.Split('\n', StringSplitOptions.RemoveEmptyEntries));
     }
 

@@ -91,16 +91,14 @@ public sealed class ArchiveTests : IDisposable
         var path = folder.Write(name, packed);
         using var stop = new CancellationTokenSource();
         var unpacked = 0;
-        using (
-            var content = new Watched(packed, at =>
+        using (var content = new Watched(packed, at =>
             {
                 // In the second of three files; a zip file has its table of contents at its end.
                 if (at * 10 < packed.Length * 4L || at * 10 > packed.Length * 6L)
                     return;
                 unpacked = Directory.GetFiles(folder.Path, "*.bin", SearchOption.AllDirectories).Length;
                 stop.Cancel();
-            })
-        )
+            }))
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Archive.UnpackAsync(path, content, stop.Token));
         Assert.InRange(unpacked, 1, 2);
         Assert.Equal([name], There);

@@ -399,6 +399,9 @@ public sealed class DenseTransformsTests
             new PadBatch()
         );
         Assert.NotNull(new Loader(classes, new([new RandomDenseCrop(4), new RandomShift(2)]), new(1)));
+        // Images that are only predicted are prepared as those that were measured.
+        var unlabelled = classes.Relabelled(new Unlabelled(2));
+        Assert.NotNull(new Loader(unlabelled, new([new LabelScale(), new PadBatch(32)]), new(1)));
         Assert.Equal(
             "set: pad_batch works on the processor only",
             Error(() => new Loader(Set(2, 2, (_, _) => 0), new([new PadBatch()]), new(1) { Device = Device.Cpu })).Split(';')[0]

@@ -135,7 +135,9 @@ public sealed class DownloadTests : IDisposable
     {
         folder.Write("file", content);
         Assert.True(Downloader.Matches(folder["file"], Checksum));
-        Assert.True(Downloader.Matches(folder["file"], Convert.ToHexStringLower(MD5.HashData(content))));
+        Assert.True(
+            Downloader.Matches(folder["file"], Convert.ToHexStringLower(CryptographicOperations.HashData(HashAlgorithmName.MD5, content)))
+        );
         Assert.ThrowsAny<OperationCanceledException>(() => Downloader.Matches(folder["file"], Checksum, new(canceled: true)));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
             new Downloader(client).FetchAsync(new("file", [address + "file"], Checksum), folder.Path, stop: new(canceled: true))

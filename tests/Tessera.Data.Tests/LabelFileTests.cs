@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data.Formats;
@@ -53,21 +54,36 @@ public sealed class LabelFileTests : IDisposable
     [Theory]
     [MemberData(nameof(Kinds))]
     public void Every_kind_of_png_gives_the_values_that_were_stored(int kind, int depth) =>
-        Prop.ForAll(
-                Gen.Choose(1, 19).Two().Zip(Gen.Choose(0, 9_999)).Zip(Gen.Elements(false, true)).ToArbitrary(),
-                draw =>
-                {
-                    var (((height, width), seed), interlaced) = draw;
-                    var channels = ImageBytes.ChannelsOf(kind);
-                    var values = Noise(height * width * channels, depth, seed);
-                    var palette = kind == 3 ? PaletteOf(1 << depth) : null;
-                    var png = PngValues.Read("file", ImageBytes.Png(height, width, kind, depth, values, palette, interlaced, new(seed)));
-                    Assert.Equal((height, width, channels), (png.Height, png.Width, png.Channels));
-                    Assert.Equal(values, png.Values);
-                    Assert.Equal(palette ?? [], png.Palette);
-                }
-            )
+        Prop.ForAll(Gen.Choose(1, 19).Two().Zip(Gen.Choose(0, 9_999)).Zip(Gen.Elements(false, true)).ToArbitrary(), draw =>
+            {
+                var (((height, width), seed), interlaced) = draw;
+                var channels = ImageBytes.ChannelsOf(kind);
+                var values = Noise(height * width * channels, depth, seed);
+                var palette = kind == 3 ? PaletteOf(1 << depth) : null;
+                var png = PngValues.Read("file", ImageBytes.Png(height, width, kind, depth, values, palette, interlaced, new(seed)));
+                Assert.Equal((height, width, channels), (png.Height, png.Width, png.Channels));
+                Assert.Equal(values, png.Values);
+                Assert.Equal(palette ?? [], png.Palette);
+            })
             .QuickCheckThrowOnFailure();
+
+    /// <summary>The files that are written here are read by libvips too: writer and reader do not share a mistake.</summary>
+    [Theory]
+    [InlineData(0, false)]
+    [InlineData(0, true)]
+    [InlineData(2, true)]
+    [InlineData(4, true)]
+    [InlineData(6, true)]
+    public void Another_decoder_reads_the_same(int kind, bool interlaced)
+    {
+        foreach (var (height, width) in ((int, int)[])[(1, 1), (3, 2), (5, 9), (16, 17)])
+        {
+            var values = Noise(height * width * ImageBytes.ChannelsOf(kind), 8, height);
+            var path = Write(ImageBytes.Png(height, width, kind, 8, values, interlaced: interlaced, filters: new(width)));
+            Assert.Equal(values, Imaging.ImageDecoder.DecodeBytes(path).Pixels.Select(value => (ushort)value));
+            Assert.Equal(values, PngValues.Read(path).Values);
+        }
+    }
 
     [Theory]
     [InlineData(0)]
@@ -83,9 +99,14 @@ public sealed class LabelFileTests : IDisposable
             Assert.Equal(new(3, 5), map.Size);
             Assert.Equal(values, map.Ids.Select(id => (ushort)id));
             var raw = LabelFile.Raw(path);
-            Assert.Equal(values.CountBy(value => (int)value).OrderBy(entry => entry.Key).Select(e => (e.Key, (long)e.Value)),
-                raw.Counts.Select(entry => (entry.Key, entry.Value)));
-            Assert.Equal((kind == 3 ? LabelFileKind.Palette : LabelFileKind.Gray, depth, new(3, 5)), (raw.Head.Kind, raw.Head.Bits, raw.Head.Size));
+            Assert.Equal(
+                values.CountBy(value => (int)value).OrderBy(entry => entry.Key).Select(e => (e.Key, (long)e.Value)),
+                raw.Counts.Select(entry => (entry.Key, entry.Value))
+            );
+            Assert.Equal(
+                (kind == 3 ? LabelFileKind.Palette : LabelFileKind.Gray, depth, new(3, 5)),
+                (raw.Head.Kind, raw.Head.Bits, raw.Head.Size)
+            );
             Assert.Equal(raw.Head.Palette, LabelFile.PaletteOf(path));
             Assert.Equal(kind == 3 ? count : null, raw.Head.Palette?.Count);
         }
@@ -188,8 +209,8 @@ public sealed class LabelFileTests : IDisposable
 
     [Theory]
     [InlineData(new byte[] { 0xFF, 0xD8, 0xFF, 0xE0 }, "a label map in a JPEG file: values change at the borders of classes")]
-    [InlineData(new byte[] { (byte)'G', (byte)'I', (byte)'F', (byte)'8' }, "a label map in a GIF file, which is not read: store it as PNG")]
-    [InlineData(new byte[] { 1, 2, 3 }, "not a PNG file: label maps must be PNG, TIFF or MATLAB files")]
+    [InlineData(new byte[] { (byte)'P', (byte)'5', (byte)' ', (byte)'1' }, "a label map in a PNM file, which is not read: store it as PNG")]
+    [InlineData(new byte[] { 1, 2, 3 }, "not a PNG file: label maps must be PNG files, or TIFF, BMP, GIF or MATLAB files")]
     [InlineData(new byte[0], "an empty file")]
     public void Formats_that_do_not_keep_labels_are_refused(byte[] start, string expected)
     {
@@ -206,10 +227,36 @@ public sealed class LabelFileTests : IDisposable
         var wide = Tiff([0, 0, 44, 1, 2, 0, 0, 0], (258, [16]), (262, [1]));
         Assert.Equal([0, 2, 300], LabelFile.Raw(wide).Counts.Keys);
         var palette = new int[768];
-        Assert.Contains("a TIFF with a palette", Error(Tiff([0, 1, 2, 3], (258, [8]), (262, [3]), (320, palette)), LabelRule.Plain(3)),
-            StringComparison.Ordinal);
-        Assert.Contains("values decoders convert", Error(Tiff([0, 1, 2, 3], (258, [8]), (262, [0])), LabelRule.Plain(3)), StringComparison.Ordinal);
+        Assert.Contains(
+            "a TIFF with a palette",
+            Error(Tiff([0, 1, 2, 3], (258, [8]), (262, [3]), (320, palette)), LabelRule.Plain(3)),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "values decoders convert",
+            Error(Tiff([0, 1, 2, 3], (258, [8]), (262, [0])), LabelRule.Plain(3)),
+            StringComparison.Ordinal
+        );
         Assert.Contains("1 bits per value", Error(Tiff([0, 1], (258, [1]), (262, [1])), LabelRule.Plain(3)), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Bmp_and_gif_maps_give_their_indices()
+    {
+        byte[] palette = [9, 9, 9, 0, 1, 2, 3, 0, 7, 7, 7, 0];
+        byte[] between = [.. palette, .. new byte[4 * 252]];
+        var eight = Write(ImageBytes.Bmp(3, 2, 8, [2, 1, 0, 0, 0, 1, 2, 0], between: between));
+        Assert.Equal([0, 1, 2, 2, 1, 0], LabelFile.Read(eight, LabelRule.Plain(3)).Ids);
+        Assert.Equal([(9, 9, 9), (3, 2, 1), (7, 7, 7)], LabelFile.PaletteOf(eight)!.Take(3));
+        var one = Write(ImageBytes.Bmp(3, -1, 1, [0b1010_0000, 0, 0, 0], between: [0, 0, 0, 0, 255, 255, 255, 0]));
+        Assert.Equal([1, 0, 1], LabelFile.Read(one, LabelRule.Plain(2)).Ids);
+        var runs = Write(ImageBytes.Bmp(4, 1, 8, [3, 2, 1, 0, 0, 1], compression: 1, between: between));
+        Assert.Equal([2, 2, 2, 0], LabelFile.Read(runs, LabelRule.Plain(3)).Ids);
+        var colors = Write(ImageBytes.Bmp(1, 1, 24, [3, 2, 1, 0]));
+        Assert.Equal([0x010203], LabelFile.Raw(colors).Counts.Keys);
+        var gif = Write(ImageBytes.Gif(2, 2, [0, 3, 2, 1], transparent: 3));
+        Assert.Equal([0, 3, 2, 1], LabelFile.Read(gif, LabelRule.Plain(4)).Ids);
+        Assert.Equal([(10, 20, 30), (40, 50, 60)], LabelFile.PaletteOf(gif)!.Take(2));
     }
 
     [Fact]
@@ -234,6 +281,17 @@ public sealed class LabelFileTests : IDisposable
             Error(folder.Write("d.mat", "MATLAB 7.3 MAT-file"), LabelRule.Plain(1)),
             StringComparison.Ordinal
         );
+    }
+
+    [Fact]
+    public void Pipes_are_refused_without_waiting_for_their_other_end()
+    {
+        var pipe = folder["pipe.png"];
+        using (var made = Process.Start("mkfifo", [pipe]))
+            made.WaitForExit();
+        Assert.Equal("an empty file", Error(pipe, LabelRule.Plain(2)));
+        Assert.Throws<DataFormatException>(() => LabelFile.Head(pipe));
+        Assert.Throws<DataFormatException>(() => LabelFile.Raw(pipe));
     }
 
     [Fact]
@@ -265,11 +323,27 @@ public sealed class LabelFileTests : IDisposable
             Message(ImageBytes.PngOf(100_000, 100_000, 0, 8, null, false, [])),
             StringComparison.Ordinal
         );
-        Assert.Contains("cannot hold 9999x9999 pixels", Message(ImageBytes.PngOf(9_999, 9_999, 0, 8, null, true, [])), StringComparison.Ordinal);
+        Assert.Contains(
+            "cannot hold 9999x9999 pixels",
+            Message(ImageBytes.PngOf(9_999, 9_999, 0, 8, null, true, [])),
+            StringComparison.Ordinal
+        );
         Assert.Contains("a palette is announced", Message(ImageBytes.PngOf(1, 1, 3, 8, null, false, [0, 0])), StringComparison.Ordinal);
-        Assert.Contains("a palette of 4 bytes", Message(ImageBytes.PngOf(1, 1, 3, 8, [1, 2, 3, 4], false, [0, 0])), StringComparison.Ordinal);
-        Assert.Contains("a palette of 771 bytes", Message(ImageBytes.PngOf(1, 1, 3, 8, new byte[771], false, [0, 0])), StringComparison.Ordinal);
-        Assert.Contains("4 bits per value with colour type 2", Message(ImageBytes.PngOf(1, 1, 2, 4, null, false, [0, 0])), StringComparison.Ordinal);
+        Assert.Contains(
+            "a palette of 4 bytes",
+            Message(ImageBytes.PngOf(1, 1, 3, 8, [1, 2, 3, 4], false, [0, 0])),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "a palette of 771 bytes",
+            Message(ImageBytes.PngOf(1, 1, 3, 8, new byte[771], false, [0, 0])),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "4 bits per value with colour type 2",
+            Message(ImageBytes.PngOf(1, 1, 2, 4, null, false, [0, 0])),
+            StringComparison.Ordinal
+        );
         Assert.Contains("row filter 5", Message(ImageBytes.PngOf(1, 1, 0, 8, null, false, [5, 0])), StringComparison.Ordinal);
         Assert.Contains("cut off in row 1 of 2", Message(ImageBytes.PngOf(2, 1, 0, 8, null, false, [0, 0])), StringComparison.Ordinal);
     }
@@ -279,7 +353,10 @@ public sealed class LabelFileTests : IDisposable
     {
         var good = ImageBytes.Png(40, 30, 3, 4, Noise(1200, 2, 1), PaletteOf(4));
         var path = Write(good[..^200]);
-        Assert.Equal((LabelFileKind.Palette, 4, new(40, 30)), LabelFile.Head(path) is var head ? (head.Kind, head.Bits, head.Size) : default);
+        Assert.Equal(
+            (LabelFileKind.Palette, 4, new(40, 30)),
+            LabelFile.Head(path) is var head ? (head.Kind, head.Bits, head.Size) : default
+        );
         Assert.Equal(PaletteOf(4).Chunk(3).Select(color => (color[0], color[1], color[2])), LabelFile.PaletteOf(path));
         Assert.Null(LabelFile.PaletteOf(Write(ImageBytes.Png(2, 2, 0, 8, [0, 0, 0, 0]))));
     }

@@ -70,9 +70,7 @@ public sealed class MutationTests : IDisposable
         (int Kind, int Depth, bool Interlaced)[] kinds = [(0, 8, false), (3, 4, true), (0, 16, true), (2, 8, true), (6, 16, false)];
         (byte[], Action<byte[]>)[] cases =
         [
-            .. kinds.Select(one =>
-                (Make(one.Kind, one.Depth, one.Interlaced), (Action<byte[]>)(bytes => LabelFile.Raw(Written(bytes))))
-            ),
+            .. kinds.Select(one => (Make(one.Kind, one.Depth, one.Interlaced), (Action<byte[]>)(bytes => LabelFile.Raw(Written(bytes))))),
             (Make(0, 8, false), bytes => LabelFile.Read(Written(bytes), rule)),
             (Make(3, 8, false), bytes => LabelFile.Head(Written(bytes))),
         ];

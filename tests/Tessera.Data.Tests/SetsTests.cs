@@ -144,6 +144,7 @@ public class SetsTests
         Assert.Equal([0, 0, 1.5f, -2], vectors.Values[2..6]);
         Assert.NotEqual(0, vectors.Values[6]);
         Assert.Equal(vectors.Values, WordVectors.Read(path, vocabulary).Values);
+        Assert.ThrowsAny<OperationCanceledException>(() => WordVectors.Read(path, vocabulary, stop: new(canceled: true)));
         Assert.Contains(
             "line 2",
             Assert

@@ -32,7 +32,8 @@ public sealed class VipsLibraryTests : IDisposable
     }
 
     [Fact]
-    public void That_of_the_package_is_taken_where_the_system_has_none() => Assert.Equal(new VipsLibrary(1, Packaged, "package"), Choose([Packaged]));
+    public void That_of_the_package_is_taken_where_the_system_has_none() =>
+        Assert.Equal(new VipsLibrary(1, Packaged, "package"), Choose([Packaged]));
 
     [Fact]
     public void One_can_be_named()

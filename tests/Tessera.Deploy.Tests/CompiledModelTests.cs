@@ -33,6 +33,21 @@ public class CompiledModelTests : LiveTensors
 
     [Theory]
     [MemberData(nameof(Names))]
+    public void Every_model_gives_the_embeddings_that_it_gave_before(string name)
+    {
+        using var scope = Torch.Scope();
+        var (model, images) = Prepared(Reduced.Create(name), 3);
+        var expected = model.ForwardEmbedding(images);
+        Assert.Equal([3, model.NumFeatures], expected.Shape);
+        foreach (var threads in new[] { 1, 2 })
+        {
+            using var compiled = model.Compile(new() { Threads = threads, Embedding = true });
+            Near.Equal(expected, compiled.Call(images), 1e-5);
+        }
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
     public void Every_model_gives_about_the_same_logits_in_bfloat16(string name)
     {
         using var scope = Torch.Scope();

@@ -6,7 +6,14 @@ namespace Tessera.Outside.Tests;
 internal static class OwnProcess
 {
     // What the machine of the tests may have set, and what the program is asked about.
-    private static readonly string[] settings = ["OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "UCX_ERROR_SIGNALS", "OPENBLAS_CORETYPE"];
+    private static readonly string[] settings =
+    [
+        "OMP_NUM_THREADS",
+        "OMP_WAIT_POLICY",
+        "GOMP_SPINCOUNT",
+        "UCX_ERROR_SIGNALS",
+        "OPENBLAS_CORETYPE",
+    ];
 
     /// <summary>Its standard output.</summary>
     /// <param name="words">What it is asked.</param>

@@ -40,7 +40,8 @@ public sealed partial class ProcessSettingTests
         Write("core", BlasCore() is { } core ? $"'{core}'" : None);
     }
 
-    private static void Write(string name, IConvertible value) => Console.WriteLine($"{name} {value.ToString(CultureInfo.InvariantCulture)}");
+    private static void Write(string name, IConvertible value) =>
+        Console.WriteLine($"{name} {value.ToString(CultureInfo.InvariantCulture)}");
 
     // Whether convolutions on CUDA may round, as the engine has it; null where it cannot be asked (its versions from 2.9 on).
     private static unsafe bool? Tf32()

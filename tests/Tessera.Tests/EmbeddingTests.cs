@@ -1,6 +1,8 @@
 using Microsoft.Extensions.AI;
 using Tessera.Data;
 using Tessera.Data.Imaging;
+using Tessera.Models;
+using Tessera.Training.Bundles;
 
 namespace Tessera.Hosting.Tests;
 
@@ -41,6 +43,26 @@ public sealed class EmbeddingTests : IDisposable
         Assert.Empty(await images.GenerateAsync([]));
         // By the extension methods of the contract, too.
         Assert.Equal(embeddings[0].Vector.ToArray(), (await contents.GenerateVectorAsync(Content(files[0]))).ToArray());
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData(false)]
+    public void A_model_whose_classifier_sees_two_tokens_gives_their_mean(bool? compiled)
+    {
+        using var scope = new Scope();
+        const string Name = "deit_tiny_distilled_patch16_224";
+        var model = Registry.Create(Name, new() { Classes = 3, ImageSize = (32, 32) });
+        var bundle = ModelBundle.FromModel(model, Name, ["brick", "grass", "sky"]);
+        using var two = Predictor.FromBundle(bundle, new() { Compiled = compiled });
+        var (file, _) = run.TestPhotos[0];
+        var found = two.Embed(file).ToArray();
+        Assert.Equal(two.EmbeddingSize, found.Length);
+        using var quiet = Torch.NoGrad();
+        var tokens = model.ForwardFeatures(bundle.Read([file]).Single().Read().Inputs);
+        Testing.Near.Equal((tokens.Select(1, 0) + tokens.Select(1, 1)) / 2, Tensor.From(found, 1, found.Length), 1e-5);
+        using var image = Image.Open(file);
+        Testing.Near.Equal(bundle.Embed(image), Tensor.From(found, 1, found.Length), 1e-5);
     }
 
     [Fact]

@@ -118,7 +118,7 @@ public sealed class TelemetryTests(TrainedRun run)
         Assert.Equal([LogLevel.Information, LogLevel.Information, LogLevel.Information, LogLevel.Debug], records.Select(one => one.Level));
         Assert.StartsWith("photos: loaded cct_2_3x2_32 with ", records[0].Message, StringComparison.Ordinal);
         Assert.EndsWith(" ms, 3 classes", records[0].Message, StringComparison.Ordinal);
-        Assert.StartsWith("photos: compiled in ", records[1].Message, StringComparison.Ordinal);
+        Assert.StartsWith("photos: logits compiled in ", records[1].Message, StringComparison.Ordinal);
         Assert.EndsWith(" in float32, 1 threads an image", records[1].Message, StringComparison.Ordinal);
         Assert.Equal("photos: 2 images at once", records[2].Message);
         Assert.IsType<UnreadableImageException>(records[3].Exception);

@@ -55,6 +55,33 @@ public sealed class RecipeTests
         Assert.Contains(expected, Parse(Valid, setting).ToYaml(), StringComparison.Ordinal);
 
     [Theory]
+    [InlineData("random_scale: { shorter: 512, longer: 2048 }")]
+    [InlineData("resize_within: 512")]
+    [InlineData("resize_to_multiple: 16")]
+    [InlineData("squash: { size: 360, width: 480, interpolation: bilinear }")]
+    [InlineData("random_dense_crop: { size: 512, max_share: 0.75 }")]
+    [InlineData("pad: { multiple: 32, fill: 0 }")]
+    [InlineData("random_shift: { pixels: 2, label_factor: 4 }")]
+    [InlineData("photometric_distortion: { hue: 9 }")]
+    [InlineData("label_scale: 2")]
+    [InlineData("pad_batch: 32")]
+    public void Transforms_for_a_class_per_pixel_are_chosen_by_name(string transform)
+    {
+        var recipe = Parse(Valid, $"augment=[{{ {transform} }}]");
+        var read = Assert.Single(recipe.Augment.First);
+        Assert.Equal(transform.Split(':')[0], TransformRegistry.NameOf(read));
+        Assert.Contains(transform, recipe.ToYaml(), StringComparison.Ordinal);
+        Assert.Equal(read, Assert.Single(Parse(recipe.ToYaml()).Augment.First));
+    }
+
+    [Fact]
+    public void A_transform_that_refuses_a_field_is_named_with_the_place() =>
+        Assert.Equal(
+            "r.yaml:4: augment.2: random_dense_crop: max_share of 2: it must be above 0 and at most 1",
+            Error(Valid.Replace("random_shift: 2", "random_dense_crop: { size: 4, max_share: 2 }", StringComparison.Ordinal))
+        );
+
+    [Theory]
     [InlineData("adam", "Adam")]
     [InlineData("lamb, max_norm: 0", "Lamb")]
     [InlineData("lars, form: simclr, lr_batch: 256", "Lars")]

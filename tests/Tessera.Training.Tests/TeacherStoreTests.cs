@@ -141,8 +141,7 @@ public sealed class TeacherStoreTests : IDisposable
         using var stop = new CancellationTokenSource();
         var context = new ObjectiveContext(Small.Vit(), Device.Cpu) { Data = images, Stop = stop.Token };
         var seen = new List<long>();
-        TeacherStore Open(ObjectiveContext context) =>
-            TeacherStore.OfTraining(Store, teacher, context, inputs =>
+        TeacherStore Open(ObjectiveContext context) => TeacherStore.OfTraining(Store, teacher, context, inputs =>
             {
                 seen.Add(inputs.Size(0));
                 if (seen.Count == 2)

@@ -18,7 +18,7 @@ internal static class DataCheckCommand
 
     private static readonly Option<bool> Quick = new("--quick")
     {
-        Description = "Decode and hash nothing: splits, classes, names and links only.",
+        Description = "Decode and hash nothing: splits, classes, names and links only, and what files of label maps say of themselves.",
     };
     private static readonly Option<string?> Page = new("--page")
     {
@@ -30,7 +30,7 @@ internal static class DataCheckCommand
     {
         var command = new ExampleCommand(
             "check",
-            "Say everything about a data set before a training: splits, classes, repeated and unreadable images, sizes, names."
+            "Say everything about a data set before a training: splits, classes, repeated and unreadable images, label maps, sizes, names."
         )
         {
             Examples =

@@ -23,6 +23,10 @@ internal static class CheckTables
             Below(terminal, Texts(report));
         if (report.Splits.Any(split => split.Labels is not null))
             Below(terminal, Labels(report));
+        if (report.Splits.Any(split => split.Maps is { Read: > 0 }))
+            Below(terminal, Maps(report));
+        if (Pixels(report) is { } pixels)
+            Below(terminal, pixels);
         List(terminal, "problems: a training fails", report.Of(Severity.Problem));
         List(terminal, "warnings", report.Of(Severity.Warning));
         List(terminal, "remarks", report.Of(Severity.Remark));
@@ -75,7 +79,8 @@ internal static class CheckTables
         var names = counted.SelectMany(split => split.Classes.Select(own => own.Trained ?? own.Name)).Distinct().ToArray();
         if (names.Length is 0 or > MostClasses)
             return null;
-        var table = new TextTable([new("class"), .. counted.Select(split => new Column(split.Name, true))]);
+        var maps = counted.All(split => split.Maps is not null);
+        var table = new TextTable([new(maps ? "images of each class" : "class"), .. counted.Select(split => new Column(split.Name, true))]);
         foreach (var name in names)
             table.Add([
                 Tessera.Message.OneLine(name),
@@ -153,6 +158,53 @@ internal static class CheckTables
                 );
         return table;
     }
+
+    private static TextTable Maps(CheckReport report)
+    {
+        var table = new TextTable(
+            new("label maps"),
+            new("read", true),
+            new("pixels", true),
+            new("ignored", true),
+            new("of one class", true),
+            new("with other values", true),
+            new("of another size", true)
+        );
+        foreach (var split in report.Splits)
+            if (split.Maps is { Read: > 0 } own)
+                table.Add(
+                    split.Name,
+                    Number(own.Read),
+                    Number(own.Pixels),
+                    Share(own.IgnoredShare),
+                    Number(own.Single.Count),
+                    Number(own.Foreign.Count),
+                    Number(own.Unequal.Count)
+                );
+        return table;
+    }
+
+    // Of the pixels that count.
+    private static TextTable? Pixels(CheckReport report)
+    {
+        var splits = report.Splits.Where(split => split.Maps is { Read: > 0 }).ToArray();
+        var names = splits.SelectMany(split => split.Classes.Select(own => own.Trained ?? own.Name)).Distinct().ToArray();
+        if (names.Length is 0 or > MostClasses)
+            return null;
+        var table = new TextTable([new("pixels of each class"), .. splits.Select(split => new Column(split.Name, true))]);
+        foreach (var name in names)
+            table.Add([
+                Tessera.Message.OneLine(name),
+                .. splits.Select(split =>
+                    split.Classes.Index().FirstOrDefault(own => (own.Item.Trained ?? own.Item.Name) == name) is { Item: not null } own
+                        ? Share(split.Maps!.Classes[own.Index].Pixels / (double)Math.Max(1, split.Maps.Pixels - split.Maps.Ignored))
+                        : Figures.None
+                ),
+            ]);
+        return table;
+    }
+
+    private static string Share(double share) => string.Create(CultureInfo.InvariantCulture, $"{100 * share:0.00} %");
 
     private static void List(Terminal terminal, string title, IReadOnlyList<Finding> findings)
     {

@@ -59,6 +59,7 @@ public sealed record Finding(Severity Severity, string? Split, string Text, int 
 /// <param name="Unreadable">Images that cannot be decoded, by position.</param>
 /// <param name="Suspicious">Images that can be decoded and look wrong, by position.</param>
 /// <param name="Remarks">What was out of the ordinary as its files were listed.</param>
+/// <param name="Maps">Its label maps; null where samples have none. Classes count the images that they occur in.</param>
 public sealed record SplitReport(
     string Name,
     int Samples,
@@ -70,7 +71,8 @@ public sealed record SplitReport(
     TextLengths? Texts,
     IReadOnlyList<UnreadableImage> Unreadable,
     IReadOnlyList<SuspiciousImage> Suspicious,
-    IReadOnlyList<string> Remarks
+    IReadOnlyList<string> Remarks,
+    LabelMapsReport? Maps = null
 );
 
 /// <summary>An image that can be decoded and looks wrong.</summary>

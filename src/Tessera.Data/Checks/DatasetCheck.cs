@@ -54,7 +54,8 @@ public static class DatasetCheck
     {
         var data = split.Data!;
         var mapping = new ClassMapping(data.ClassNames, trained ?? data.ClassNames);
-        var counts = data.Annotations.SamplesPerClass;
+        var maps = data.Annotations is LabelMaps own ? new MapSummary(data, own, scanned).Report() : null;
+        var counts = maps is { Read: > 0 } ? [.. maps.Classes.Select(one => one.Images)] : data.Annotations.SamplesPerClass;
         return new(
             split.Name,
             data.Count,
@@ -87,7 +88,8 @@ public static class DatasetCheck
                     .Where(entry => entry.Item.Suspicions.Count > 0)
                     .Select(entry => new SuspiciousImage(entry.Index, data.SampleName(entry.Index), entry.Item.Suspicions)),
             ],
-            data.Remarks
+            data.Remarks,
+            maps
         );
     }
 }

@@ -29,6 +29,7 @@ internal sealed class FindingList(
             FindClasses(split);
             FindMatches(split);
             FindSamples(split);
+            FindMaps(split);
             FindNames(split);
             foreach (var remark in split.Remarks)
                 Add(Severity.Remark, split.Name, remark, 1);
@@ -68,13 +69,13 @@ internal sealed class FindingList(
             Add(
                 Severity.Warning,
                 split.Name,
-                $"{Classes(empty.Length)} of {split.Classes.Count} {Plural(empty.Length, "has no sample", "have no samples")}",
+                $"{Classes(empty.Length)} of {split.Classes.Count} {Empty(split, empty.Length)}",
                 empty,
                 own => OddNames.Quoted(own.Name)
             );
             if (split.Classes.Count == 1 && split.Labels is null)
                 Add(Severity.Warning, split.Name, "there is one class, so there is nothing to tell apart", 1);
-            FindBalance(split.Name, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
+            FindBalance(split, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
         }
         var missing = split.Match?.Missing.Concat(empty.Where(own => own.Trained is not null).Select(own => own.Trained!)).ToArray();
         // A part that is made of other parts may have some classes only, by design.
@@ -82,14 +83,19 @@ internal sealed class FindingList(
             Add(
                 Severity.Warning,
                 split.Name,
-                $"{Classes(missing.Length)} of {opened.Training!.Name} {Plural(missing.Length, "has no sample", "have no samples")} here",
+                $"{Classes(missing.Length)} of {opened.Training!.Name} {Empty(split, missing.Length)} here",
                 missing,
                 OddNames.Quoted
             );
     }
 
-    private void FindBalance(string split, ClassReport[] sorted)
+    // The samples of a class are the images that it occurs in.
+    private static string Empty(SplitReport split, int count) =>
+        split.Maps is null ? Plural(count, "has no sample", "have no samples") : Plural(count, "occurs in no image", "occur in no image");
+
+    private void FindBalance(SplitReport report, ClassReport[] sorted)
     {
+        var (split, samples) = (report.Name, report.Maps is null ? "samples" : "images");
         if (sorted.Length == 0)
             return;
         var (least, most) = (sorted[0], sorted[^1]);
@@ -99,7 +105,7 @@ internal sealed class FindingList(
                 split,
                 string.Create(
                     CultureInfo.InvariantCulture,
-                    $"the largest class has {(double)most.Samples! / least.Samples!:0.#} times as many samples as the smallest: "
+                    $"the largest class has {(double)most.Samples! / least.Samples!:0.#} times as many {samples} as the smallest: "
                         + $"{OddNames.Quoted(most.Name)} {most.Samples}, {OddNames.Quoted(least.Name)} {least.Samples}"
                 ),
                 1
@@ -108,7 +114,7 @@ internal sealed class FindingList(
         Add(
             Severity.Warning,
             split,
-            $"{Classes(few.Length)} {Plural(few.Length, "has", "have")} fewer than {options.FewSamples} samples",
+            $"{Classes(few.Length)} {Plural(few.Length, "has", "have")} fewer than {options.FewSamples} {samples}",
             few,
             own => $"{OddNames.Quoted(own.Name)}: {own.Samples}"
         );
@@ -174,7 +180,7 @@ internal sealed class FindingList(
                 Severity.Warning,
                 split.Name,
                 $"{count} {Plural(count, "image has a mark", "images have marks")} of the camera's orientation other than 1, which "
-                    + $"training does not follow ({kinds})",
+                    + $"training follows ({kinds}){(split.Maps is null ? "" : ": their label maps must be of the turned images")}",
                 count
             );
         }
@@ -188,6 +194,18 @@ internal sealed class FindingList(
                 empty,
                 index => string.Create(CultureInfo.InvariantCulture, $"sample {index}")
             );
+    }
+
+    private void FindMaps(SplitReport split)
+    {
+        if (split.Maps is not { } maps)
+            return;
+        new MapFindings((severity, text, own, example) => Add(severity, split.Name, text, own, example)).Find(
+            maps,
+            split.Samples,
+            (severity, text, examples) =>
+                found.Add(new(severity, split.Name, Message.OneLine(text), 1, [.. examples.Take(MostExamples).Select(Short)]))
+        );
     }
 
     private void FindNames(SplitReport split)

@@ -18,7 +18,7 @@ internal static class RepeatedSamples
         // What cannot be read is no copy of anything, unless it is the same file.
         var groups = Groups((s, i) => (scanned[s][i].Content is not null, scanned[s][i].Content.GetValueOrDefault()))
             .Concat(Groups((s, i) => (scanned[s][i].Content is null && splits[s].File(i) is not null, splits[s].File(i) ?? "")));
-        var names = splits.Select(split => new SampleLabels(split.Data, classes)).ToArray();
+        var names = splits.Select((split, s) => new SampleLabels(split.Data, classes, scanned[s])).ToArray();
         return
         [
             .. groups

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tessera.Data.Checks;
 
 /// <summary>The classes of samples as text, by the names of the training split, so that several splits can be compared.</summary>
@@ -5,10 +7,11 @@ internal sealed class SampleLabels
 {
     private readonly Annotations annotations;
     private readonly string[] names;
+    private readonly IReadOnlyList<ScannedSample> scanned;
 
-    internal SampleLabels(Dataset data, IReadOnlyList<string> classes)
+    internal SampleLabels(Dataset data, IReadOnlyList<string> classes, IReadOnlyList<ScannedSample> scanned)
     {
-        annotations = data.Annotations;
+        (annotations, this.scanned) = (data.Annotations, scanned);
         var mapping = new ClassMapping(data.ClassNames, classes);
         names = [.. mapping.Numbers.Select((number, i) => number >= 0 ? classes[number] : data.ClassNames[i])];
     }
@@ -18,6 +21,15 @@ internal sealed class SampleLabels
         {
             ClassLabels labels => names[labels.Labels[index]],
             MultiLabels labels => string.Join(", ", labels[index].ToArray().Select(label => names[label]).Order(StringComparer.Ordinal)),
+            // Its pixels of each class: maps of the same image that differ mostly differ in these.
+            LabelMaps => string.Join(
+                ", ",
+                (scanned[index].Map?.Classes ?? [])
+                    .OrderByDescending(own => own.Pixels)
+                    .Select(own => string.Create(CultureInfo.InvariantCulture, $"{NameOf(own.Class)} {own.Pixels}"))
+            ),
             _ => annotations.Describe(index),
         };
+
+    private string NameOf(int id) => id < names.Length ? names[id] : "ignored";
 }

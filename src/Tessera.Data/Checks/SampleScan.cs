@@ -5,13 +5,17 @@ using Tessera.Data.Text;
 
 namespace Tessera.Data.Checks;
 
-/// <summary>Reads every sample of some splits once: hashes it, and decodes it where it is an image in a file.</summary>
+/// <summary>
+/// Reads every sample of some splits once: hashes it, decodes it where it is an image in a file, and counts the classes of its label map.
+/// </summary>
 /// <param name="options">How.</param>
 /// <param name="progress">Told now and then, by any thread.</param>
 /// <param name="stop">Ends the scan.</param>
 internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>? progress, CancellationToken stop)
 {
     private const int Interval = 64;
+
+    private readonly MapScan maps = new(options.Quick);
 
     /// <summary>What is known of each sample, per split.</summary>
     /// <param name="splits">Their files; samples of the same file are read once.</param>
@@ -29,7 +33,10 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
             () => new Raster(),
             (i, _, raster) =>
             {
-                found[i] = Read(items[i].Split, items[i].Index, raster);
+                var (split, index) = items[i];
+                found[i] = Read(split, index, raster);
+                if (split.Data.Annotations is LabelMaps own)
+                    found[i] = found[i] with { Map = maps.Read(own, index) };
                 if (Interlocked.Increment(ref done) is var count && (count % Interval == 0 || count == items.Count))
                     progress?.Report(new(count, items.Count));
                 return raster;
@@ -40,7 +47,7 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
 
         int Place(SplitSamples split, int index)
         {
-            if (split.File(index) is not { } file)
+            if (split.Key(index) is not { } file)
             {
                 items.Add((split, index));
                 return items.Count - 1;

@@ -34,4 +34,7 @@ internal sealed record ScannedSample(
 )
 {
     internal static ScannedSample Unknown { get; } = new(null, 0, 0, 0, 1, null, []);
+
+    /// <summary>Its label map; null where the samples have none.</summary>
+    internal ScannedMap? Map { get; init; }
 }

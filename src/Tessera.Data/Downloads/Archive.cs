@@ -13,7 +13,7 @@ internal static class Archive
     /// <param name="path">The file.</param>
     internal static bool Is(string path) => IsZip(path) || IsTar(path);
 
-    /// <summary>Unpacks one into the folder in which it lies. A file or folder of the same name is replaced by that of the archive.</summary>
+    /// <summary>Unpacks one beside itself. A file or folder that is there already is replaced by that of the archive.</summary>
     /// <param name="path">The archive.</param>
     /// <param name="stop">Ends it; the folder then is as it was before.</param>
     /// <exception cref="DataException">It is damaged, or the disk is full; the folder is as it was before.</exception>

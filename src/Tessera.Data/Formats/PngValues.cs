@@ -60,24 +60,20 @@ internal sealed record PngValues(int Height, int Width, int Channels, ushort[] V
     internal static PngValues Read(string path, byte[] file)
     {
         ushort[] all = [];
-        var head = Read(
-            path,
-            file,
-            head =>
+        var head = Read(path, file, head =>
+        {
+            all = new ushort[checked(head.Height * head.Width * head.Channels)];
+            return (values, y, left, step) =>
             {
-                all = new ushort[checked(head.Height * head.Width * head.Channels)];
-                return (values, y, left, step) =>
-                {
-                    var channels = head.Channels;
-                    var row = all.AsSpan(y * head.Width * channels, head.Width * channels);
-                    if (step == 1)
-                        values.CopyTo(row[(left * channels)..]);
-                    else
-                        for (var (from, to) = (0, left * channels); from < values.Length; from += channels, to += step * channels)
-                            values.Slice(from, channels).CopyTo(row[to..]);
-                };
-            }
-        );
+                var channels = head.Channels;
+                var row = all.AsSpan(y * head.Width * channels, head.Width * channels);
+                if (step == 1)
+                    values.CopyTo(row[(left * channels)..]);
+                else
+                    for (var (from, to) = (0, left * channels); from < values.Length; from += channels, to += step * channels)
+                        values.Slice(from, channels).CopyTo(row[to..]);
+            };
+        });
         return new(head.Height, head.Width, head.Channels, all, head.Palette ?? []);
     }
 
@@ -167,10 +163,7 @@ internal sealed record PngValues(int Height, int Width, int Channels, ushort[] V
         internal PngHead Head =>
             head is null ? throw new DataFormatException(path, HeaderPlace, "no header")
             : isPalette && palette is null ? throw new DataFormatException(path, null, "a palette is announced, and there is none")
-            : head with
-            {
-                Palette = isPalette ? palette : null,
-            };
+            : head with { Palette = isPalette ? palette : null };
 
         internal static bool Wants(int kind) => kind is HeaderChunk or PaletteChunk or DataChunk or EndChunk;
 
@@ -190,7 +183,11 @@ internal sealed record PngValues(int Height, int Width, int Channels, ushort[] V
                     return [];
                 case PaletteChunk:
                     if (data.Length % 3 != 0 || data.Length is 0 or > 768)
-                        throw new DataFormatException(path, place, $"a palette of {data.Length} bytes: it must have 3 for each of 1 to 256");
+                        throw new DataFormatException(
+                            path,
+                            place,
+                            $"a palette of {data.Length} bytes: it must have 3 for each of 1 to 256"
+                        );
                     palette = data.ToArray();
                     return [];
                 case DataChunk:

@@ -38,6 +38,9 @@ public sealed record DatasetKind(
     /// <summary>The splits that share no sample, where others are made of the same samples; null for all.</summary>
     public IReadOnlyList<string>? Disjoint { get; init; }
 
+    /// <summary>Splits whose labels are not published, each with the reason and what to do instead; null where there are none.</summary>
+    public IReadOnlyDictionary<string, string>? Withheld { get; init; }
+
     /// <summary>
     /// The folder that it is in when no root is given, or below a root; null where it is absent. Its files are not looked into.
     /// </summary>
@@ -99,6 +102,17 @@ public static class Datasets
             ImageTables.OneClass,
             ImageTables.MultiLabel,
             MultiLabelFolders.Kind,
+            Ade20k.Kind,
+            Cityscapes.Streets,
+            Cityscapes.Acdc,
+            NyuDepth.Forty,
+            NyuDepth.Thirteen,
+            PascalVoc.Kind,
+            Lip.Kind,
+            CocoStuff.Large,
+            CocoStuff.Small,
+            CamVid.Kind,
+            SegmentationFolder.Kind,
         }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>
@@ -155,6 +169,8 @@ public static class Datasets
     public static Dataset Open(string name, string split, string? root = null, CancellationToken stop = default)
     {
         var kind = Find(name);
+        if (kind.Withheld?.TryGetValue(split, out var reason) == true)
+            throw new DataException($"{kind.Name} has no labels for the split '{split}': {reason}");
         if (!kind.Splits.Contains(split))
             throw new DataException($"{kind.Name} has no split '{split}': there are {string.Join(", ", kind.Splits)}");
         CheckRoot(kind, root);

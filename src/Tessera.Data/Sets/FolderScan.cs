@@ -15,7 +15,9 @@ internal sealed class FolderScan
     private static readonly string[] foreign = ["__MACOSX", "@eaDir", "lost+found", "$RECYCLE.BIN", "System Volume Information"];
 
     private readonly Dictionary<string, string> visited = []; // real path -> path
+    private readonly string folder;
     private readonly string top;
+    private readonly IReadOnlyList<string> endings;
     private readonly CancellationToken stop;
     private readonly List<string> repeated = [];
     private readonly List<string> dangling = [];
@@ -23,10 +25,11 @@ internal sealed class FolderScan
     /// <summary>A scan of the folders of classes in a folder.</summary>
     /// <param name="folder">The folder.</param>
     /// <param name="stop">Ends the scan, also while it walks.</param>
+    /// <param name="endings">Of the files that are looked for, in small letters; those of images when null.</param>
     /// <exception cref="DataException">A name is not UTF-8, or two classes are the same folder.</exception>
-    internal FolderScan(string folder, CancellationToken stop = default)
+    internal FolderScan(string folder, CancellationToken stop = default, IReadOnlyList<string>? endings = null)
     {
-        this.stop = stop;
+        (this.folder, this.stop, this.endings) = (folder, stop, endings ?? ImageDecoder.Extensions);
         top = RealPath(folder);
         var classes = new List<string>();
         foreach (var name in Subfolders(folder))
@@ -64,18 +67,26 @@ internal sealed class FolderScan
     /// <summary>Paths of the images that lie in a folder itself, by code point.</summary>
     /// <exception cref="DataException">A name is not UTF-8.</exception>
     internal static IEnumerable<string> Files(string folder) =>
-        Images(folder).Where(image => !image.IsDangling).Select(image => image.Path);
+        Found(folder, ImageDecoder.Extensions).Where(file => !file.IsDangling).Select(file => file.Path);
 
-    /// <summary>Images in a folder and, after them, below it.</summary>
+    /// <summary>Files in the folder itself and, after them, below it.</summary>
+    /// <exception cref="DataException">A name is not UTF-8.</exception>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    internal List<string> All()
+    {
+        var found = Own(folder);
+        foreach (var name in Classes)
+            found.AddRange(Walk(Path.Combine(folder, name)));
+        return found;
+    }
+
+    /// <summary>Files in a folder and, after them, below it.</summary>
     /// <param name="folder">That of a class.</param>
     /// <exception cref="DataException">A name is not UTF-8.</exception>
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     internal List<string> Walk(string folder)
     {
-        var found = new List<string>();
-        stop.ThrowIfCancellationRequested();
-        foreach (var image in Images(folder))
-            (image.IsDangling ? dangling : found).Add(image.Path);
+        var found = Own(folder);
         foreach (var name in Subfolders(folder))
         {
             var (below, real) = (Path.Combine(folder, name), RealPath(Path.Combine(folder, name)));
@@ -87,12 +98,21 @@ internal sealed class FolderScan
         return found;
     }
 
+    private List<string> Own(string folder)
+    {
+        var found = new List<string>();
+        stop.ThrowIfCancellationRequested();
+        foreach (var (path, isDangling) in Found(folder, endings))
+            (isDangling ? dangling : found).Add(path);
+        return found;
+    }
+
     // To the folder of the classes, or to one that it lies in.
     private bool LeadsBack(string real) => $"{top}/".StartsWith($"{real.TrimEnd('/')}/", StringComparison.Ordinal);
 
-    private static IEnumerable<(string Path, bool IsDangling)> Images(string folder) =>
+    private static IEnumerable<(string Path, bool IsDangling)> Found(string folder, IReadOnlyList<string> endings) =>
         Entries(folder)
-            .Where(entry => !entry.IsFolder && ImageDecoder.Extensions.Contains(Path.GetExtension(entry.Name).ToLowerInvariant()))
+            .Where(entry => !entry.IsFolder && endings.Contains(Path.GetExtension(entry.Name).ToLowerInvariant()))
             .OrderBy(entry => entry.Name, StringComparer.Ordinal)
             .Select(entry => (Path.Combine(folder, entry.Name), entry.IsLink && !LeadsToFile(Path.Combine(folder, entry.Name))));
 

@@ -194,6 +194,45 @@ internal static class LabelTables
             """
         );
 
+    /// <summary>NYUv2 in 13 classes.</summary>
+    public static IReadOnlyList<string> Nyu13 { get; } =
+        Names(
+            """
+            bed; books; ceiling; chair; floor; furniture; objects; picture; sofa; table; tv; wall; window
+            """
+        );
+
+    /// <summary>COCO-Stuff's 91 kinds of stuff, categories 92 to 182, which follow the objects of COCO.</summary>
+    public static IReadOnlyList<string> CocoStuff { get; } =
+        Names(
+            """
+            banner; blanket; branch; bridge; building-other; bush; cabinet; cage; cardboard; carpet; ceiling-other; ceiling-tile;
+            cloth; clothes; clouds; counter; cupboard; curtain; desk-stuff; dirt; door-stuff; fence; floor-marble; floor-other;
+            floor-stone; floor-tile; floor-wood; flower; fog; food-other; fruit; furniture-other; grass; gravel; ground-other;
+            hill; house; leaves; light; mat; metal; mirror-stuff; moss; mountain; mud; napkin; net; paper; pavement; pillow;
+            plant-other; plastic; platform; playingfield; railing; railroad; river; road; rock; roof; rug; salad; sand; sea;
+            shelf; sky-other; skyscraper; snow; solid-other; stairs; stone; straw; structural-other; table; tent; textile-other;
+            towel; tree; vegetable; wall-brick; wall-concrete; wall-other; wall-panel; wall-stone; wall-tile; wall-wood;
+            water-other; waterdrops; window-blind; window-other; wood
+            """
+        );
+
+    /// <summary>CamVid in the 11 classes of SegNet.</summary>
+    public static IReadOnlyList<string> CamVid { get; } =
+        Names(
+            """
+            sky; building; pole; road; pavement; tree; sign; fence; car; pedestrian; bicyclist
+            """
+        );
+
+    /// <summary>Colours of CamVid's classes.</summary>
+    public static IReadOnlyList<Color> CamVidPalette { get; } =
+    [.. "808080 800000 c0c080 804080 3c28de 808000 c08080 404080 400080 404000 0080c0".Split(' ').Select(ColorOf)];
+
+    /// <summary>Colours without their type.</summary>
+    public static IReadOnlyList<(byte R, byte G, byte B)> Tuples(IReadOnlyList<Color> colors) =>
+        [.. colors.Select(color => (color.Red, color.Green, color.Blue))];
+
     private static string[] Names(string text) => text.Replace('\n', ' ').Split("; ", StringSplitOptions.TrimEntries);
 
     private static Color ColorOf(string hex)

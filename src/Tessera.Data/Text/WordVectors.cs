@@ -14,13 +14,16 @@ public sealed record WordVectors(int Dimension, int Found, float[] Values)
     /// <param name="path">The file.</param>
     /// <param name="vocabulary">Words that are wanted.</param>
     /// <param name="deviation">Of the normal draws for words that the file lacks.</param>
+    /// <param name="stop">Gives up between two lines.</param>
     /// <exception cref="DataFormatException">A line without numbers, or with more or fewer than the first.</exception>
-    public static WordVectors Read(string path, Vocabulary vocabulary, double deviation = 0.1)
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    public static WordVectors Read(string path, Vocabulary vocabulary, double deviation = 0.1, CancellationToken stop = default)
     {
         using var reader = new StreamReader(DataFiles.Open(path));
         var (values, known, dimension, number) = (Array.Empty<float>(), new bool[vocabulary.Count], 0, 0);
         while (reader.ReadLine() is { } line)
         {
+            stop.ThrowIfCancellationRequested();
             number++;
             if (line.Length == 0)
                 continue;

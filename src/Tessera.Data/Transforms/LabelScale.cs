@@ -12,5 +12,9 @@ public sealed record LabelScale(int Factor = 4) : Transform
     public int Factor { get; init; } = AtLeastOne(Factor, "label_scale", "factor");
 
     /// <inheritdoc/>
-    public override string? Obstacle(Annotations annotations) => NeedLabelMaps(annotations, "to make smaller");
+    public override string? Obstacle(Annotations annotations) =>
+        // Images that are only predicted have no maps, and are prepared as those that were measured.
+        annotations is Unlabelled
+            ? null
+            : NeedLabelMaps(annotations, "to make smaller");
 }

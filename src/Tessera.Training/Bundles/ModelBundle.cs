@@ -277,7 +277,7 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
                 $"images must be of one size to be embedded together, not {inputs[0].Shape} and {other.Shape}: embed them one by one"
             );
         var batch = Torch.Cat(inputs).To(ModuleDevice.Of(Model));
-        return scope.Return(Backbone.ForwardHead(Backbone.ForwardFeatures(batch), preLogits: true));
+        return scope.Return(Backbone.ForwardEmbedding(batch));
     }
 
     /// <summary>What the model says of a sample.</summary>

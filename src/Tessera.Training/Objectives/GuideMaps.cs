@@ -35,7 +35,7 @@ internal sealed class GuideMaps
     internal static string? Obstacle(IReadOnlyList<Transform> augment) =>
         TeacherStore.Obstacle(augment) is null ? null
         : augment.FirstOrDefault(transform =>
-            transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomShift or RandomVerticalFlip
+            transform is BatchTransform and not LabelSmoothing or RandomCrop or RandomDenseCrop or Pad or RandomShift or RandomVerticalFlip
         )
             is { } other
             ? $"{TransformRegistry.NameOf(other)} in augment: stored maps of a guide can follow only random_resized_crop and "

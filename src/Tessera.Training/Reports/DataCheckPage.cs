@@ -1,3 +1,4 @@
+using Tessera.Data;
 using Tessera.Data.Checks;
 using Tessera.Data.Images;
 using Tessera.Training.Drawing;
@@ -28,6 +29,10 @@ internal static class DataCheckPage
         .shown{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(540px,100%),1fr));gap:14px 34px}
         .shown>div{display:grid;grid-template-columns:minmax(0,1fr) repeat(4,96px);gap:8px 10px;align-items:center;overflow-wrap:anywhere}
         .shown figcaption{display:none}
+        .names{display:flex;flex-wrap:wrap;gap:4px 16px;margin-bottom:16px;font-size:12.5px}
+        .names i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;border:1px solid var(--line)}
+        .pairs.maps{grid-template-columns:repeat(auto-fill,minmax(min(480px,100%),1fr))}
+        .pairs.maps figcaption{grid-column:1/-1;margin:-2px 0 0}
         ul{margin:0;padding-left:18px}
         li{margin-bottom:6px}
         li small{display:block;color:var(--soft);overflow-wrap:anywhere}
@@ -49,6 +54,11 @@ internal static class DataCheckPage
             {Findings(report)}
             {Section("Splits", SplitTable(report))}
             {Balance(report)}
+            {Section("Pixels and images of each class", DataCheckMaps.Table(report))}
+            {Section(
+                $"Label maps of {report.Training}",
+                DataCheckMaps.Samples(report, opened, pictures)
+            )}
             {Sizes(report)}
             {Repeats(report, pictures)}
             {Extremes(report, pictures)}
@@ -107,6 +117,7 @@ internal static class DataCheckPage
         var images = report.Splits.Any(split => split.Images is not null);
         var texts = report.Splits.Any(split => split.Texts is not null);
         var labels = report.Splits.Any(split => split.Labels is not null);
+        var maps = report.Splits.Any(split => split.Maps is { Read: > 0 });
         string[] head =
         [
             "split",
@@ -115,6 +126,7 @@ internal static class DataCheckPage
             .. images ? (string[])["sizes", "smallest", "median", "largest", "widest", "tallest", "grey", "colour"] : [],
             .. texts ? (string[])["shortest", "median", "longest", "words"] : [],
             .. labels ? (string[])["classes per sample", "without a class"] : [],
+            .. maps ? (string[])["label maps", "ignored pixels", "maps of one class"] : [],
         ];
         var titles = string.Concat(head.Select((name, i) => Cell("th", name, i)));
         return $"<table><tr>{titles}</tr>{string.Concat(report.Splits.Select(Row))}</table>";
@@ -157,6 +169,11 @@ internal static class DataCheckPage
                         ? (string[])[Html.Fixed(several.Mean, 2), Html.Integer(several.Without)]
                         : ["", ""]
                     : [],
+                .. maps
+                    ? split.Maps is { Read: > 0 } read
+                        ? (string[])[Html.Integer(read.Read), Html.Percent(read.IgnoredShare), Html.Integer(read.Single.Count)]
+                        : ["", "", ""]
+                    : [],
             ];
             return $"<tr>{string.Concat(cells.Select((cell, i) => Cell("td", cell, i)))}</tr>";
         }
@@ -190,7 +207,7 @@ internal static class DataCheckPage
         string[] series = [.. splits.Select(split => split.Name)];
         var left = rows.Length - 2 * most;
         return Section(
-            "Samples per class",
+            splits.All(split => split.Maps is not null) ? "Images per class" : "Samples per class",
             $"""
             <p>Each split has a scale of its own, so that its balance can be seen.{(
                 left > 0 ? $" Of {Html.Integer(rows.Length)} classes, {most} at either end are drawn." : ""
@@ -315,7 +332,7 @@ internal static class DataCheckPage
     // Images of each class that can be read, evenly over the class: files in a row are often alike.
     private static string Samples(CheckReport report, OpenedSplits opened, DataCheckPictures pictures)
     {
-        if (opened.Training is not { Data: ImageDataset data } training || data.ClassNames.Count == 0)
+        if (opened.Training is not { Data: ImageDataset { Annotations: not LabelMaps } data } training || data.ClassNames.Count == 0)
             return "";
         var unreadable = report.Splits[0].Unreadable.Select(image => image.Index).ToHashSet();
         var classes = ClassMembers.Of(data, unreadable);

@@ -2,6 +2,7 @@ using Tessera.Data;
 using Tessera.Data.Checks;
 using Tessera.Data.Images;
 using Tessera.Data.Imaging;
+using Tessera.Data.Transforms;
 using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Reports;
@@ -11,6 +12,7 @@ namespace Tessera.Training.Reports;
 internal sealed class DataCheckPictures(OpenedSplits opened)
 {
     private const int Side = 96;
+    private const int MapSide = 300;
 
     private readonly Dictionary<string, ImageDataset> splits = opened
         .Splits.Where(split => split.Data is ImageDataset)
@@ -41,14 +43,12 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
             using (var file = data.Open(index))
                 if (file is not null)
                 {
-                    var (height, width) = Fitting(file.Height, file.Width);
+                    var (height, width) = Fitting(file.Height, file.Width, Side);
                     file.Resize(canvas, new(0, 0, file.Height, file.Width), height, width, Interpolation.Bilinear, shrink: true);
                 }
                 else
                     data.Read(index, canvas.Image);
-            var image = canvas.Image;
-            var source = Png.DataUri(image.ToInterleaved(), image.Height, image.Width, image.Channels);
-            return $"""<img class="sample" src="{source}" alt="{Html.Encode(Path.GetFileName(data.SampleName(index)))}">""";
+            return Element(canvas.Image, data.SampleName(index), "sample");
         }
         catch (UnreadableImageException error)
         {
@@ -56,10 +56,50 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
         }
     }
 
-    // Small images stay as they are: the page magnifies them.
-    private static (int Height, int Width) Fitting(int height, int width)
+    private static string Element(Raster image, string name, string style) =>
+        $"""<img class="{style}" src="{Png.DataUri(image.ToInterleaved(), image.Height, image.Width, image.Channels)}" alt="{Html.Encode(
+            Path.GetFileName(name)
+        )}">""";
+
+    /// <summary>A sample beside its label map, which is laid over it, and the classes that are seen.</summary>
+    /// <param name="split">Its split.</param>
+    /// <param name="index">Position in it.</param>
+    /// <param name="maps">The maps of the split.</param>
+    /// <param name="colors">Colour of each class.</param>
+    internal (string Html, IReadOnlyList<int> Classes) Overlay(
+        string split,
+        int index,
+        LabelMaps maps,
+        IReadOnlyList<(byte R, byte G, byte B)> colors
+    )
     {
-        var factor = Math.Min(1.0, (double)Side / Math.Max(height, width));
+        var data = splits[split];
+        var name = data.SampleName(index);
+        try
+        {
+            var (canvas, random) = (new Canvas(), new SampleRandom());
+            data.Read(index, canvas.Image);
+            new ResizeWithin(MapSide, MapSide).Apply(canvas, ref random);
+            var (image, map) = (canvas.Image, maps[index]);
+            var ids = new long[image.PlaneSize];
+            map.Follow(new(ImageView.Full, ImageView.Full, map.Size), new(image.Height, image.Width), ids);
+            var caption = $"<figcaption><small>{Html.Encode(Path.GetFileName(name))}</small></figcaption>";
+            var pictures = Element(image, name, "") + Element(MapOverlay.Of(image, ids, colors), name, "");
+            return (
+                $"""<figure class="pair">{pictures}{caption}</figure>""",
+                [.. ids.Distinct().Where(id => id < colors.Count).Select(id => (int)id)]
+            );
+        }
+        catch (DataException error)
+        {
+            return ($"<p>{Html.Encode(Message.OneLine(error.Message))}</p>", []);
+        }
+    }
+
+    // Small images stay as they are: the page magnifies them.
+    private static (int Height, int Width) Fitting(int height, int width, int side)
+    {
+        var factor = Math.Min(1.0, (double)side / Math.Max(height, width));
         return (Math.Max(1, (int)Math.Round(height * factor)), Math.Max(1, (int)Math.Round(width * factor)));
     }
 }

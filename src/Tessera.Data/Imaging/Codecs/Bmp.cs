@@ -21,8 +21,11 @@ internal static class Bmp
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">All of it.</param>
     /// <param name="most">Most pixels that it may have.</param>
+    /// <param name="palette">
+    /// Takes red, green and blue of each of 256 indices: the pixels of a file of at most 8 bits are its indices then, in one band.
+    /// </param>
     /// <exception cref="UnreadableImageException">A damaged file, one that was cut off, or one of a kind that is not read.</exception>
-    internal static PixelBlock Read(string path, ReadOnlySpan<byte> file, long most)
+    internal static PixelBlock Read(string path, ReadOnlySpan<byte> file, long most, Span<byte> palette = default)
     {
         var reader = new ByteReader(path, "BMP", file);
         reader.Skip(10);
@@ -45,7 +48,9 @@ internal static class Bmp
         if (start > file.Length)
             throw new UnreadableImageException(path, $"cut off: the pixels of the BMP begin at byte {start} of {file.Length}");
         var data = file[(int)start..];
-        var block = PixelBlock.Of(header.Height, header.Width, 3);
+        if (!palette.IsEmpty)
+            colors.CopyTo(palette);
+        var block = PixelBlock.Of(header.Height, header.Width, palette.IsEmpty || header.Bits > 8 ? 3 : 1);
         try
         {
             if (header.Compression is RunLength8 or RunLength4)
@@ -122,11 +127,16 @@ internal static class Bmp
     private static void Draw(PixelBlock block, Header header, ReadOnlySpan<byte> indices, ReadOnlySpan<byte> colors)
     {
         var values = block.Values;
+        var rowLength = block.Bands * header.Width;
         for (var row = 0; row < header.Height; row++)
         {
-            var to = values.Slice(3 * (header.Height - 1 - row) * header.Width, 3 * header.Width);
-            for (var x = 0; x < header.Width; x++)
-                colors.Slice(3 * indices[row * header.Width + x], 3).CopyTo(to[(3 * x)..]);
+            var to = values.Slice((header.Height - 1 - row) * rowLength, rowLength);
+            var from = indices.Slice(row * header.Width, header.Width);
+            if (block.Bands == 1)
+                from.CopyTo(to);
+            else
+                for (var x = 0; x < header.Width; x++)
+                    colors.Slice(3 * from[x], 3).CopyTo(to[(3 * x)..]);
         }
     }
 
@@ -151,7 +161,8 @@ internal static class Bmp
         for (var row = 0; row < header.Height; row++)
         {
             var from = data[(int)(row * stride)..];
-            var to = values.Slice(3 * (header.TopDown ? row : header.Height - 1 - row) * header.Width, 3 * header.Width);
+            var rowLength = block.Bands * header.Width;
+            var to = values.Slice((header.TopDown ? row : header.Height - 1 - row) * rowLength, rowLength);
             switch (header.Bits)
             {
                 case 24:
@@ -171,7 +182,10 @@ internal static class Bmp
                     {
                         var bit = x * header.Bits;
                         var index = (from[bit / 8] >> (8 - header.Bits - bit % 8)) & ((1 << header.Bits) - 1);
-                        colors.Slice(3 * index, 3).CopyTo(to[(3 * x)..]);
+                        if (block.Bands == 1)
+                            to[x] = (byte)index;
+                        else
+                            colors.Slice(3 * index, 3).CopyTo(to[(3 * x)..]);
                     }
                     break;
             }

@@ -16,8 +16,9 @@ internal static class Gif
     /// <param name="path">Names the image in errors.</param>
     /// <param name="file">All of it.</param>
     /// <param name="most">Most pixels that it may have.</param>
+    /// <param name="palette">Takes red, green and blue of each of 256 indices: the pixels are indices then, in one band.</param>
     /// <exception cref="UnreadableImageException">A damaged file, or one that was cut off.</exception>
-    internal static PixelBlock Read(string path, ReadOnlySpan<byte> file, long most)
+    internal static PixelBlock Read(string path, ReadOnlySpan<byte> file, long most, Span<byte> palette = default)
     {
         var reader = new ByteReader(path, "GIF", file);
         reader.Skip(6);
@@ -48,7 +49,16 @@ internal static class Gif
                     Lzw.Unpack(path, Blocks(ref reader), bits, indices);
                     SkipRest(ref reader);
                     var colors = local.IsEmpty ? global : local;
-                    return Draw(indices, new(top, left, height, width), (flags & 0x40) != 0, rows, columns, colors, transparent ?? 0);
+                    return Draw(
+                        indices,
+                        new(top, left, height, width),
+                        (flags & 0x40) != 0,
+                        rows,
+                        columns,
+                        colors,
+                        transparent ?? 0,
+                        palette
+                    );
                 case Trailer:
                     throw reader.Damaged("it holds no image");
                 case 0:
@@ -69,7 +79,8 @@ internal static class Gif
         int rows,
         int columns,
         ReadOnlySpan<byte> palette,
-        int background
+        int background,
+        Span<byte> shown
     )
     {
         Span<byte> colors = stackalloc byte[3 * 256];
@@ -77,18 +88,26 @@ internal static class Gif
         for (var i = 0; i < 256; i++)
             colors.Slice(3 * i, 3).Fill((byte)i);
         palette.CopyTo(colors);
-        var block = PixelBlock.Of(rows, columns, 3);
+        if (!shown.IsEmpty)
+            colors.CopyTo(shown);
+        var block = PixelBlock.Of(rows, columns, shown.IsEmpty ? 3 : 1);
         var values = block.Values;
-        if (frame.Height != rows || frame.Width != columns)
+        var bands = block.Bands;
+        if (bands == 1)
+            values.Fill((byte)background);
+        else if (frame.Height != rows || frame.Width != columns)
             for (var i = 0; i < values.Length; i += 3)
                 colors.Slice(3 * background, 3).CopyTo(values[i..]);
         var (row, step, pass) = (0, interlaced ? 8 : 1, 0);
         for (var number = 0; number < frame.Height; number++)
         {
-            var to = values.Slice(3 * ((frame.Top + row) * columns + frame.Left), 3 * frame.Width);
+            var to = values.Slice(bands * ((frame.Top + row) * columns + frame.Left), bands * frame.Width);
             var from = indices.AsSpan(number * frame.Width, frame.Width);
-            for (var x = 0; x < from.Length; x++)
-                colors.Slice(3 * from[x], 3).CopyTo(to[(3 * x)..]);
+            if (bands == 1)
+                from.CopyTo(to);
+            else
+                for (var x = 0; x < from.Length; x++)
+                    colors.Slice(3 * from[x], 3).CopyTo(to[(3 * x)..]);
             row += step;
             // Every 8th row from 0 and from 4, every 4th from 2, every 2nd from 1.
             while (interlaced && row >= frame.Height && pass < 3)

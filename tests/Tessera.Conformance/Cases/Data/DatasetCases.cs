@@ -115,8 +115,8 @@ internal sealed class DatasetSamples : GoldenCase
                 Same(
                     "train",
                     image.Values.Select(value =>
-                        format.Contains("ADE20K", StringComparison.Ordinal) ? LabelValues.FromOne(value)
-                        : Begins("Cityscapes") ? LabelValues.Cityscapes(value)
+                        format.Contains("ADE20K", StringComparison.Ordinal) ? Ade20k.Rule.ClassOf(value)
+                        : Begins("Cityscapes") ? Cityscapes.Ids.ClassOf(value)
                         : throw new NotSupportedException($"{file}: trained classes of {format}")
                     )
                 );

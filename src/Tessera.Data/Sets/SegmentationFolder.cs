@@ -1,0 +1,77 @@
+using Tessera.Data.Formats;
+using Tessera.Data.Images;
+
+namespace Tessera.Data.Sets;
+
+/// <summary>Images of one's own with a mask each.</summary>
+internal static class SegmentationFolder
+{
+    private const string Name = "segmentation_folder",
+        Training = "train";
+
+    internal static DatasetKind Kind { get; } =
+        new(
+            Name,
+            "images of your own with masks of classes: SPLIT/images and SPLIT/masks, or images and masks with SPLIT in them or in lists",
+            [.. SplitNames.All, MaskFolders.Whole],
+            "segmentation",
+            (split, root) => Open(split, root, lenient: false)
+        )
+        {
+            OpenStoppable = (split, root, stop) => Open(split, root, lenient: false, stop),
+            SplitsIn = root =>
+            {
+                var folders = MaskFolders.Find(Name, root);
+                return folders.HasSplits
+                    ? [.. SplitNames.Groups.Select(names => names[0]).Where(folders.Parts.ContainsKey)]
+                    : [MaskFolders.Whole];
+            },
+            OpenLeniently = (split, root) => Open(split, root, lenient: true),
+        };
+
+    private static FileImages Open(string split, string? root, bool lenient, CancellationToken stop = default)
+    {
+        if (root is null)
+            throw new DataException($"{Name}: data.root must name the folder");
+        var folders = MaskFolders.Find(Name, root);
+        var part = Part(split, root, folders);
+        // A rule holds for all splits: what a value is must not depend on the split that is opened.
+        var samples = folders.Parts.ToDictionary(one => one.Key, one => MaskPairs.Of(Name, one.Value, stop));
+        var rule = MaskRule.Of(
+            Name,
+            ListedClasses.Read(root),
+            [.. samples.OrderBy(one => one.Key, StringComparer.Ordinal).SelectMany(one => one.Value.Pairs).Select(pair => pair.Map)],
+            lenient,
+            stop
+        );
+        var own = samples[part];
+        return new(
+            Name,
+            split,
+            [.. own.Pairs.Select(pair => pair.Image)],
+            new LabelMaps(rule.Names, [.. own.Pairs.Select(pair => pair.Map)], rule.Rule, LabelFile.Read) { Palette = rule.Palette }
+        )
+        {
+            Remarks = [.. rule.Remarks, .. own.Remarks, .. folders.Remarks],
+        };
+    }
+
+    private static string Part(string split, string root, MaskFolders folders)
+    {
+        // Without splits all images are there to learn from; what is measured must be chosen.
+        if (!folders.HasSplits)
+            return split is Training or MaskFolders.Whole
+                ? MaskFolders.Whole
+                : throw new DataException(
+                    $"{Name}: {root} has no split '{split}': hold out a part of the images with data.split=minitrain and "
+                        + "evaluation.split=minival, divide them by folders or lists, or name all of them with the split all"
+                );
+        if (SplitNames.Of(split) is [var part, ..] && folders.Parts.ContainsKey(part))
+            return part;
+        throw new DataException(
+            SplitNames.Of(split) is [var bare, ..] && folders.WithoutMasks.Contains(bare)
+                ? $"{Name}: the split '{split}' in {root} has images and no masks: nothing can be learned from it or measured on it"
+                : $"{Name}: {root} has no split '{split}': its splits are {string.Join(", ", folders.Parts.Keys)}"
+        );
+    }
+}
