@@ -256,7 +256,13 @@ public sealed class LabelMaps : Annotations
                 foreach (ref var id in target)
                     id = mirrored[id];
         }
-        return () => new(Tensor.From(ids, images.Count, size.Height, size.Width));
+        return () => new(Tensor.From(ids, images.Count, size.Height, size.Width)) { Originals = [.. images.Select(Original)] };
+
+        OriginalLabels Original(PreparedImage image, int place)
+        {
+            var index = request.Indices[place];
+            return new(image, () => Of(index, image.Original));
+        }
     }
 
     /// <summary>The map of a sample, which must be as large as its image.</summary>
@@ -282,6 +288,11 @@ public sealed class LabelMaps : Annotations
 /// </param>
 public sealed record MaskTargets(Tensor Ids) : Targets
 {
+    /// <summary>
+    /// The label map of each sample at its own size, for measuring there; empty where the targets come from elsewhere.
+    /// </summary>
+    public IReadOnlyList<OriginalLabels> Originals { get; init; } = [];
+
     /// <inheritdoc/>
     public override int Count => (int)Ids.Size(0);
 
@@ -289,10 +300,15 @@ public sealed record MaskTargets(Tensor Ids) : Targets
     public override IEnumerable<Tensor> Tensors => [Ids];
 
     /// <inheritdoc/>
-    public override MaskTargets Slice(int start, int count) => new(Ids.Slice(0, start, start + count));
+    public override MaskTargets Slice(int start, int count) =>
+        this with
+        {
+            Ids = Ids.Slice(0, start, start + count),
+            Originals = [.. Originals.Skip(start).Take(count)],
+        };
 
     /// <inheritdoc/>
-    public override MaskTargets To(Device device) => new(Ids.To(device));
+    public override MaskTargets To(Device device) => this with { Ids = Ids.To(device) };
 
     /// <summary>The mask targets of a batch.</summary>
     /// <exception cref="DataException">The batch has targets of another kind.</exception>
@@ -300,3 +316,8 @@ public sealed record MaskTargets(Tensor Ids) : Targets
         batch.Targets as MaskTargets
         ?? throw new DataException($"a class per pixel is needed, and the batch has {batch.Targets.GetType().Name}");
 }
+
+/// <summary>The label map of a sample at the size of its original.</summary>
+/// <param name="Image">Which part of it the prepared image shows, the padding of its batch included.</param>
+/// <param name="Read">Reads the map anew.</param>
+public sealed record OriginalLabels(PreparedImage Image, Func<LabelMap> Read);

@@ -83,16 +83,11 @@ public sealed class ImageInput
     internal GivenSample Sample(ModelBundle bundle, Action decoded, CancellationToken cancellation)
     {
         cancellation.ThrowIfCancellationRequested();
-        var sample = open(bundle);
-        return sample with
-        {
-            Read = () =>
+        return open(bundle)
+            .Then(() =>
             {
-                var input = sample.Read();
                 decoded();
                 cancellation.ThrowIfCancellationRequested();
-                return input;
-            },
-        };
+            });
     }
 }

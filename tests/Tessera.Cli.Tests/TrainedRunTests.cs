@@ -90,6 +90,14 @@ public sealed class TrainedRunTests(TrainedRun run) : IClassFixture<TrainedRun>
     }
 
     [Fact]
+    public void Pictures_of_answers_that_are_classes_are_refused() =>
+        Assert.Contains(
+            "--out is for models whose answers are pictures: those of task classification are classes",
+            run.Place.Run("predict", TrainedRun.Name, run.Place.WriteImage("two.png", 2), "--out", "maps").UserError(),
+            StringComparison.Ordinal
+        );
+
+    [Fact]
     public void A_file_that_is_no_image_costs_only_its_own_answer()
     {
         var good = run.Place.WriteImage("good.png", 1);

@@ -19,6 +19,18 @@ public sealed class PngTests
     }
 
     [Fact]
+    public void Indices_stand_with_their_palette()
+    {
+        byte[] indices = [0, 1, 1, 0, 1, 0];
+        using var image = Image.Decode(Png.Encode(indices, 2, 3, [(10, 20, 30), (200, 100, 50)]));
+        using var scope = new Scope();
+        var (first, second) = (new float[] { 10 / 255f, 20 / 255f, 30 / 255f }, new float[] { 200 / 255f, 100 / 255f, 50 / 255f });
+        var pixels = image.ToTensor();
+        for (var i = 0; i < indices.Length; i++)
+            Assert.Equal(indices[i] == 0 ? first : second, pixels.Select(1, i / 3).Select(1, i % 3).ToArray<float>());
+    }
+
+    [Fact]
     public void The_end_has_the_checksum_of_the_standard() =>
         Assert.Equal([0, 0, 0, 0, 0x49, 0x45, 0x4E, 0x44, 0xAE, 0x42, 0x60, 0x82], Png.Encode([0], 1, 1, 1)[^12..]);
 }

@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
+using System.Text.Json.Nodes;
 using Tessera.Cli.Inputs;
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
@@ -9,7 +10,7 @@ using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Commands;
 
-/// <summary><c>tessera predict</c>: classifies image files or texts with a trained model.</summary>
+/// <summary><c>tessera predict</c>: classifies image files, their pixels, or texts with a trained model.</summary>
 internal static class PredictCommand
 {
     private const int BarWidth = 20;
@@ -28,11 +29,22 @@ internal static class PredictCommand
         DefaultValueFactory = _ => 5,
     };
 
+    private static readonly Option<string?> Out = new("--out")
+    {
+        Description =
+            "Folder for pictures of the answers, of models that give a class for each pixel: NAME.png holds the number of the class of each "
+            + "pixel, NAME_overlay.png the image under the colours of its classes.",
+        HelpName = "folder",
+    };
+
     private static readonly Option<bool> Eager = CompiledInference.EagerOption();
 
     internal static Command Create()
     {
-        var command = new ExampleCommand("predict", "Show the most likely classes of image files or texts.")
+        var command = new ExampleCommand(
+            "predict",
+            "Show the most likely classes of image files or texts, or the class of each pixel of images."
+        )
         {
             Examples =
             [
@@ -41,10 +53,11 @@ internal static class PredictCommand
                 ("tessera predict runs/mine *.png --top 1 --json", "print JSON for a program"),
                 ("tessera predict runs/mine *.png --best --ema", "use the averaged weights of the best checkpoint"),
                 ("tessera predict deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "use published weights"),
+                ("tessera predict runs/streets *.jpg --out maps", "write the class of each pixel and overlays as pictures"),
                 ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "classify a text and the lines of a file"),
             ],
             Arguments = { Files },
-            Options = { Top, Eager },
+            Options = { Top, Out, Eager },
         };
         ModelSource.AddTo(command);
         Top.Validators.Add(result =>
@@ -58,17 +71,21 @@ internal static class PredictCommand
             var bundle = ModelSource.Open(parsed);
             ModelLoading.ShowNotes(bundle.Notes, terminal);
             var given = parsed.GetRequiredValue(Files);
+            var suffixes = bundle.Task.PictureSuffixes;
+            var pictures = parsed.GetValue(Out) is { } folder ? PictureFolder.For(folder, given, bundle.Task) : null;
             Torch.Threads = ThreadLimit.Here.Count;
             // Tracing costs a prediction of its own: it pays from the second file on.
             using var compiled =
                 parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
-            List<Prediction> predictions = [];
+            List<Answer> answers = [];
             var code = ExitCode.Success;
             foreach (var sample in bundle.Read(given))
             {
                 try
                 {
-                    predictions.Add(bundle.Predict(sample, parsed.GetValue(Top), compiled is null ? null : compiled.Call));
+                    var prediction = bundle.Predict(sample, parsed.GetValue(Top), compiled is null ? null : compiled.Call);
+                    var files = pictures?.Write(sample.Name, bundle.Draw(prediction, sample)) ?? [];
+                    answers.Add(new(prediction.Sample, prediction.Measure, prediction.Classes, prediction.Remarks, files));
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
@@ -77,29 +94,49 @@ internal static class PredictCommand
                     code = ExitCode.UserError;
                 }
             }
-            Show(predictions, terminal);
+            Show(answers, terminal);
+            if (pictures is null && suffixes.Count > 0)
+                terminal.Note(
+                    $"--out FOLDER writes the answers as pictures: {string.Join(" and ", suffixes.Select(suffix => $"NAME{suffix}"))}"
+                );
             return code;
         });
         return command;
     }
 
-    private static void Show(IReadOnlyList<Prediction> predictions, Terminal terminal)
+    // What is kept of a prediction: the map of a large image is large too.
+    private sealed record Answer(
+        string Sample,
+        string Measure,
+        IReadOnlyList<ScoredClass> Classes,
+        IReadOnlyList<string> Remarks,
+        IReadOnlyList<string> Files
+    );
+
+    private static JsonObject ToJson(Answer one)
+    {
+        var result = new JsonObject { ["file"] = one.Sample };
+        result["choices"] = new JsonArray([
+            .. one.Classes.Select(choice => new JsonObject
+            {
+                ["class"] = choice.Class,
+                ["label"] = choice.Label,
+                [one.Measure] = choice.Probability,
+                ["chosen"] = choice.Chosen,
+            }),
+        ]);
+        if (one.Files.Count > 0)
+            result["pictures"] = Terminal.ToJson(one.Files);
+        if (one.Remarks.Count > 0)
+            result["remarks"] = Terminal.ToJson(one.Remarks);
+        return result;
+    }
+
+    private static void Show(IReadOnlyList<Answer> predictions, Terminal terminal)
     {
         if (terminal.Json)
         {
-            Terminal.WriteJson(
-                predictions.Select(one => new
-                {
-                    File = one.Sample,
-                    Choices = one.Classes.Select(c => new
-                    {
-                        c.Class,
-                        c.Label,
-                        c.Probability,
-                        c.Chosen,
-                    }),
-                })
-            );
+            Terminal.WriteJson(predictions.Select(ToJson));
             return;
         }
         if (terminal.Quiet)
@@ -116,12 +153,12 @@ internal static class PredictCommand
         if (predictions.Count == 0)
             return;
         // Where an answer may hold several classes or none, each class says whether it is part of it.
-        var several = predictions.Any(one => one.Classes.Count(c => c.Chosen) != 1);
+        var several = predictions.Any(one => one.Classes.Count(c => c.Chosen) != 1 && one.Classes.Any(c => !c.Chosen));
         Column[] columns =
         [
             new("file"),
             new("class"),
-            new("probability", true),
+            new(predictions[0].Measure, true),
             .. several ? [new Column("in the answer")] : Array.Empty<Column>(),
             .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
         ];
@@ -140,5 +177,9 @@ internal static class PredictCommand
                 .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
             ]);
         table.Show(terminal);
+        foreach (var remark in predictions.SelectMany(one => one.Remarks))
+            terminal.Note(remark);
+        if (predictions.Sum(one => one.Files.Count) is > 0 and var count)
+            terminal.Note($"{count} pictures in {Path.GetDirectoryName(predictions.SelectMany(one => one.Files).First())}");
     }
 }

@@ -41,4 +41,9 @@ internal sealed class GivenImage(Image image, int channels, Normalization normal
     /// <exception cref="UnreadableImageException">A damaged file.</exception>
     public Tensor Prepare(Pipeline pipeline) =>
         new Loader(this, pipeline, new(1) { Workers = 0, Replacement = Replacement.Never }).Epoch(0).First().Inputs;
+
+    /// <summary>The image as a model sees it, before it is normalized.</summary>
+    /// <param name="pipeline">What happens to it.</param>
+    /// <exception cref="UnreadableImageException">A damaged file.</exception>
+    public ImagePixels Pixels(Pipeline pipeline) => ImagePixels.Of(this, 0, pipeline);
 }

@@ -49,6 +49,12 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     /// <summary>The label maps that transforms have looked at.</summary>
     internal IReadOnlyList<LabelMap?> LookedAt => [.. lookedAt];
 
+    /// <summary>The image that was shown last, which the next one takes the place of.</summary>
+    internal Raster Shown => canvas.Image;
+
+    /// <summary>Which part of its original that image shows.</summary>
+    internal PreparedImage Origin => new(canvas.View, canvas.Visible, original);
+
     /// <summary>All values that were taken, [B, C, H, W], of images of one size.</summary>
     internal Span<float> Values => inputs.AsSpan(0, images.Count * channels * Height * Width);
 

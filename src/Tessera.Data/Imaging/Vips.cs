@@ -3,7 +3,7 @@ using System.Runtime.InteropServices;
 
 namespace Tessera.Data.Imaging;
 
-/// <summary>The calls of libvips and GLib that decoding needs.</summary>
+/// <summary>The calls of libvips and GLib that decoding and drawing of text need.</summary>
 /// <remarks>
 /// Several take a list of options that ends with a null pointer; on the platforms that .NET runs on under Linux such a call
 /// is made like one of fixed arguments as long as only pointers and integers are passed.
@@ -162,6 +162,9 @@ internal static partial class Vips
         nint value2,
         nint end
     );
+
+    [LibraryImport(Lib, EntryPoint = "vips_text", StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int Text(out nint image, string text, string name1, string value1, string name2, nint value2, nint end);
 
     [LibraryImport(Lib, EntryPoint = "vips_image_new_from_memory")]
     internal static partial nint FromMemory(nint pixels, nuint length, int width, int height, int bands, int format);

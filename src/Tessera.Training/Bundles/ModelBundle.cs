@@ -291,4 +291,10 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         RequireClassifier();
         return Task.Predict(Model, sample, Facts, most, predict);
     }
+
+    /// <summary>Draws a prediction; nothing where answers are no pictures.</summary>
+    /// <param name="prediction">Of <see cref="Predict(GivenSample, int, Func{Tensor, Tensor})"/>.</param>
+    /// <param name="sample">The sample that it is of, which is read again.</param>
+    /// <exception cref="Data.DataException">The sample cannot be read any more.</exception>
+    public IEnumerable<PredictionPicture> Draw(Prediction prediction, GivenSample sample) => Task.Draw(prediction, sample, Facts);
 }

@@ -99,15 +99,28 @@ public abstract record ImageTask : TaskKind
 
     /// <inheritdoc/>
     public override IEnumerable<GivenSample> Read(IEnumerable<string> given, DataFacts facts, Pipeline pipeline) =>
-        given.Select(file => new GivenSample(file, () =>
+        given.Select(file =>
         {
-            using var image = Image.Open(file);
-            return Prepare(image, facts, pipeline);
-        }));
+            return new GivenSample(file, () => Opened(image => Prepare(image, facts, pipeline)))
+            {
+                Pixels = () => Opened(image => Given(image, facts).Pixels(pipeline)),
+                Picture = longest => Opened(image => SamplePictures.Fitting(Given(image, facts), 0, longest)),
+            };
+
+            T Opened<T>(Func<Image, T> read)
+            {
+                using var image = Image.Open(file);
+                return read(image);
+            }
+        });
 
     /// <inheritdoc/>
     public override GivenSample Read(Image image, DataFacts facts, Pipeline pipeline) =>
-        new(image.Name, () => Prepare(image, facts, pipeline));
+        new(image.Name, () => Prepare(image, facts, pipeline))
+        {
+            Pixels = () => Given(image, facts).Pixels(pipeline),
+            Picture = longest => SamplePictures.Fitting(Given(image, facts), 0, longest),
+        };
 
     /// <inheritdoc/>
     public override Explanation Explain(Model model, GivenSample sample, DataFacts facts, int? label, CancellationToken stop = default)
@@ -123,11 +136,10 @@ public abstract record ImageTask : TaskKind
     /// <summary>Turns logits [B, classes] into probabilities of the classes; by default by softmax, for one class per image.</summary>
     protected virtual Tensor Probabilities(Tensor logits) => logits.Softmax(1);
 
-    private static ModelInput Prepare(Image image, DataFacts facts, Pipeline pipeline)
-    {
-        var images = (ImageFacts)facts;
-        return new(new GivenImage(image, images.Channels, images.Normalization).Prepare(pipeline));
-    }
+    private static ModelInput Prepare(Image image, DataFacts facts, Pipeline pipeline) => new(Given(image, facts).Prepare(pipeline));
+
+    private static GivenImage Given(Image image, DataFacts facts) =>
+        new(image, ((ImageFacts)facts).Channels, ((ImageFacts)facts).Normalization);
 }
 
 /// <summary>Facts about the images that a model depends on.</summary>

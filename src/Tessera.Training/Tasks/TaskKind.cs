@@ -1,4 +1,5 @@
 using Tessera.Data;
+using Tessera.Data.Images;
 using Tessera.Data.Imaging;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
@@ -127,6 +128,17 @@ public abstract record TaskKind
     /// <param name="most">Largest number of listed classes; the classes of the answer are listed in any case.</param>
     public abstract Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most);
 
+    /// <summary>Ends of the names of the files that predictions can be drawn into; empty where answers are no pictures.</summary>
+    public virtual IReadOnlyList<string> PictureSuffixes => [];
+
+    /// <summary>Draws a prediction.</summary>
+    /// <param name="prediction">The prediction.</param>
+    /// <param name="sample">The sample that it is of, which is read again.</param>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <returns>A picture for each of <see cref="PictureSuffixes"/>.</returns>
+    /// <exception cref="DataException">The sample cannot be read any more.</exception>
+    public virtual IEnumerable<PredictionPicture> Draw(Prediction prediction, GivenSample sample, DataFacts facts) => [];
+
     /// <summary>Pictures of the parts of a sample that the model looks at.</summary>
     /// <param name="model">The model, in evaluation mode.</param>
     /// <param name="sample">A sample of <see cref="Read(IEnumerable{string}, DataFacts, Pipeline)"/>.</param>
@@ -217,13 +229,45 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
 /// <summary>A sample that a user has given.</summary>
 /// <param name="Name">Name of the sample: its file, or the text.</param>
 /// <param name="Read">Reads and prepares it as a batch of one.</param>
-public sealed record GivenSample(string Name, Func<ModelInput> Read);
+public sealed record GivenSample(string Name, Func<ModelInput> Read)
+{
+    /// <summary>
+    /// Reads and prepares an image without normalizing it, for answers at the pixels of the original; null for samples that are no images.
+    /// </summary>
+    public Func<ImagePixels>? Pixels { get; init; }
+
+    /// <summary>
+    /// Reads an image without any transform, shrunk so that no side is longer than a number of pixels; null for samples that are no images.
+    /// </summary>
+    public Func<int, Raster>? Picture { get; init; }
+
+    /// <summary>The same sample with something that happens each time that it has been read.</summary>
+    /// <param name="done">What happens.</param>
+    public GivenSample Then(Action done)
+    {
+        return this with { Read = After(Read), Pixels = Pixels is null ? null : After(Pixels) };
+
+        Func<T> After<T>(Func<T> read) =>
+            () =>
+            {
+                var result = read();
+                done();
+                return result;
+            };
+    }
+}
 
 /// <summary>The prediction of a model for a sample.</summary>
 /// <param name="Sample">Name of the sample.</param>
 /// <param name="Classes">Classes with their probabilities, the likeliest first.</param>
 public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes)
 {
+    /// <summary>What <see cref="ScoredClass.Probability"/> is here, in a word: a probability, or a share of the pixels.</summary>
+    public virtual string Measure => "probability";
+
+    /// <summary>What a user should know of the answer, a sentence each.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
     /// <summary>The likeliest classes by softmax, of which the first is the answer.</summary>
     /// <param name="sample">Name of the sample.</param>
     /// <param name="logits">Answer of the model, [1, classes].</param>
@@ -238,10 +282,15 @@ public record Prediction(string Sample, IReadOnlyList<ScoredClass> Classes)
     }
 }
 
+/// <summary>A picture of a prediction.</summary>
+/// <param name="Suffix">End of its file's name behind the name of the sample: one of <see cref="TaskKind.PictureSuffixes"/>.</param>
+/// <param name="File">The file's bytes.</param>
+public sealed record PredictionPicture(string Suffix, byte[] File);
+
 /// <summary>A class with its probability.</summary>
 /// <param name="Class">Name of the class.</param>
 /// <param name="Label">Number of the class, from 0.</param>
-/// <param name="Probability">Probability of the class, in [0, 1].</param>
+/// <param name="Probability">Probability of the class, in [0, 1]; or what else the prediction measures.</param>
 /// <param name="Chosen">Whether the model's answer contains it.</param>
 public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
 

@@ -77,6 +77,13 @@ public sealed class SegmentationRunTests : IDisposable
         }
         Assert.InRange(last.MeanIou, 0.8, 1);
         Assert.Equal(Count, last.Images.Count);
+        var page = File.ReadAllText(new RunFolder(folder["run"]).ReportPath);
+        foreach (var title in (string[])["IoU per class", "Confusion", "Truth and prediction", "Worst images", "Per class", "Mean IoU"])
+            Assert.Contains(title, page, StringComparison.Ordinal);
+        foreach (var what in (string[])["image", "labels", "prediction"])
+            Assert.Equal(12, page.Split($"alt=\"{what} of ").Length - 1);
+        // The colours of the classes are in the bundle.
+        Assert.Equal(["#000000", "#800000"], ((SegmentationFacts)ModelBundle.Load(folder["run"]).Facts).Palette);
 
         using var scope = new Scope();
         var bundle = ModelBundle.Load(folder["run"]);

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json.Serialization;
+using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Tasks.Segmentation;
 
@@ -9,6 +10,8 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// <param name="Scores">Counts of the pixels and what follows from them.</param>
 public sealed record SegmentationMetrics(int Count, double Loss, SegmentationScores Scores) : Metrics(Count)
 {
+    private const int MostPairs = 12;
+
     /// <summary>Mean intersection over union of the classes that occur, in truth or prediction.</summary>
     public double MeanIou => Scores.MeanIou;
 
@@ -62,14 +65,36 @@ public sealed record SegmentationMetrics(int Count, double Loss, SegmentationSco
         [new("Mean IoU", "miou", MetricFormat.Share), new("Pixel accuracy", "pixel_accuracy", MetricFormat.Share)];
 
     /// <inheritdoc/>
-    public override IReadOnlyList<MetricTable> Tables(IReadOnlyList<string> classes) =>
+    public override IReadOnlyList<MetricTable> Tables(IReadOnlyList<string> classes)
+    {
+        IReadOnlyList<string>[] confused = [.. ConfusionChart.Confused(Scores.Confusion, MostPairs).Select(Confused)];
+        return
         [
             new(
                 "per class",
                 [("class", false), ("pixels", true), ("IoU", true), ("accuracy", true), ("Dice", true)],
                 [.. classes.Select((name, i) => Row(name, i))]
             ),
+            .. confused.Length == 0
+                ? (MetricTable[])[]
+                :
+                [
+                    new(
+                        "most frequent confusions",
+                        [("class", false), ("taken for", false), ("pixels", true), ("of the class", true)],
+                        confused
+                    ),
+                ],
         ];
+
+        IReadOnlyList<string> Confused((int Label, int Predicted, long Count, long Total) pair) =>
+            [
+                classes[pair.Label],
+                classes[pair.Predicted],
+                pair.Count.ToString("N0", CultureInfo.InvariantCulture),
+                Percent(pair.Count / (double)pair.Total),
+            ];
+    }
 
     private IReadOnlyList<string> Row(string name, int i) =>
         [

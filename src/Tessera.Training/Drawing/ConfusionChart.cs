@@ -1,6 +1,6 @@
-using Tessera.Training.Drawing;
+using System.Numerics;
 
-namespace Tessera.Training.Tasks.Classification;
+namespace Tessera.Training.Drawing;
 
 /// <summary>The confusion matrix as SVG: rows are true classes, columns predictions, shades are shares of the row.</summary>
 internal static class ConfusionChart
@@ -10,7 +10,12 @@ internal static class ConfusionChart
 
     private const int NumberedClasses = 20;
 
-    internal static string ToSvg(IReadOnlyList<IReadOnlyList<int>> confusion, IReadOnlyList<string> classes)
+    /// <summary>The matrix; empty with more than <see cref="MostClasses"/>.</summary>
+    /// <param name="confusion">How often, by true and predicted class.</param>
+    /// <param name="classes">Name per class.</param>
+    /// <param name="percent">Whether cells name shares of their row, where counts are too long to read.</param>
+    internal static string ToSvg<T>(IReadOnlyList<IReadOnlyList<T>> confusion, IReadOnlyList<string> classes, bool percent = false)
+        where T : IBinaryInteger<T>
     {
         var count = classes.Count;
         if (count > MostClasses)
@@ -25,7 +30,7 @@ internal static class ConfusionChart
         return $"""
             <svg viewBox="0 0 {Html.At(width)} {Html.At(height)}" role="img" aria-label="Confusion matrix" class="confusion">
             {Svg.Lines(classes.Index(), entry => Names(entry.Item, (entry.Index + 0.5) * cell))}
-            {Svg.Lines(cells.Where(at => numbered || confusion[at.label][at.predicted] > 0), at => Cell(at.label, at.predicted))}
+            {Svg.Lines(cells.Where(at => numbered || !T.IsZero(confusion[at.label][at.predicted])), at => Cell(at.label, at.predicted))}
             </svg>
             """;
 
@@ -44,8 +49,8 @@ internal static class ConfusionChart
 
         string Cell(int label, int predicted)
         {
-            var found = confusion[label][predicted];
-            var share = found / (double)Math.Max(1, confusion[label].Sum());
+            var found = long.CreateChecked(confusion[label][predicted]);
+            var share = found / (double)Math.Max(1, Total(confusion[label]));
             // The root makes the few mistakes visible beside the many right answers.
             var strength = Html.Fixed(found == 0 ? 0 : 0.08 + 0.92 * Math.Sqrt(share), 3);
             var (x, y, side) = (Html.At(left + predicted * cell), Html.At(top + label * cell), Html.At(cell - 1));
@@ -58,34 +63,41 @@ internal static class ConfusionChart
                 """;
         }
 
-        string Number(int label, int predicted, int found, double share)
+        string Number(int label, int predicted, long found, double share)
         {
+            // A share that rounds to nothing says nothing.
+            var text = !percent ? $"{found}" : share < 0.005 ? "" : Html.Fixed(100 * share, 0);
             var (x, y) = (Html.At(left + (predicted + 0.5) * cell), Html.At(top + (label + 0.5) * cell + 4));
-            return $"""<text class="{(share > 0.3 ? "cell strong" : "cell")}" x="{x}" y="{y}" text-anchor="middle">{found}</text>""";
+            return $"""<text class="{(share > 0.3 ? "cell strong" : "cell")}" x="{x}" y="{y}" text-anchor="middle">{text}</text>""";
         }
     }
 
     /// <summary>Table rows of the pairs of classes that the model confuses most often.</summary>
-    internal static string WorstPairs(IReadOnlyList<IReadOnlyList<int>> confusion, IReadOnlyList<string> classes, int most)
-    {
-        var pairs = Enumerable
-            .Range(0, classes.Count)
-            .SelectMany(label =>
-                Enumerable
-                    .Range(0, classes.Count)
-                    .Where(predicted => predicted != label && confusion[label][predicted] > 0)
-                    .Select(predicted =>
-                        (Label: label, Predicted: predicted, Count: confusion[label][predicted], Total: confusion[label].Sum())
-                    )
+    internal static string WorstPairs<T>(IReadOnlyList<IReadOnlyList<T>> confusion, IReadOnlyList<string> classes, int most)
+        where T : IBinaryInteger<T> =>
+        Svg.Lines(Confused(confusion, most), pair => PairRow(classes[pair.Label], classes[pair.Predicted], pair.Count, pair.Total));
+
+    /// <summary>The pairs of classes that the model confuses most often, and the samples of the true class.</summary>
+    internal static IEnumerable<(int Label, int Predicted, long Count, long Total)> Confused<T>(
+        IReadOnlyList<IReadOnlyList<T>> confusion,
+        int most
+    )
+        where T : IBinaryInteger<T> =>
+        confusion
+            .SelectMany(
+                (row, label) =>
+                    row.Select((count, predicted) => (label, predicted, Count: long.CreateChecked(count), Total: Total(row)))
+                        .Where(pair => pair.predicted != label && pair.Count > 0)
             )
             .OrderByDescending(pair => pair.Count)
-            .ThenBy(pair => pair.Label)
-            .ThenBy(pair => pair.Predicted)
+            .ThenBy(pair => pair.label)
+            .ThenBy(pair => pair.predicted)
             .Take(most);
-        return Svg.Lines(pairs, pair => PairRow(classes[pair.Label], classes[pair.Predicted], pair.Count, pair.Total));
-    }
 
-    private static string PairRow(string label, string predicted, int count, int total) =>
+    private static long Total<T>(IReadOnlyList<T> row)
+        where T : IBinaryInteger<T> => row.Sum(long.CreateChecked);
+
+    private static string PairRow(string label, string predicted, long count, long total) =>
         $"""
             <tr><td>{Html.Encode(label)}</td><td>{Html.Encode(predicted)}</td>
             <td class="number">{count}</td><td class="number">{Html.Percent(count / (double)total, 1)}</td></tr>

@@ -1,0 +1,66 @@
+using System.Globalization;
+using Tessera.Data;
+using Tessera.Models;
+
+namespace Tessera.Training.Tasks.Segmentation;
+
+/// <summary>Facts about images with label maps. The model is built for its own size of images, not for that of the data.</summary>
+/// <param name="Classes">Names of the classes, by number.</param>
+/// <param name="Channels">Channels of an image.</param>
+/// <param name="Height">Height of the images in pixels; null when they differ.</param>
+/// <param name="Width">Width of the images in pixels; null when they differ.</param>
+/// <param name="Mean">Mean of each channel, of values in [0, 1].</param>
+/// <param name="Deviation">Standard deviation of each channel, of values in [0, 1].</param>
+/// <param name="Palette">The colour of each class in pictures, as <c>#rrggbb</c>.</param>
+public sealed record SegmentationFacts(
+    IReadOnlyList<string> Classes,
+    int Channels,
+    int? Height,
+    int? Width,
+    IReadOnlyList<float> Mean,
+    IReadOnlyList<float> Deviation,
+    IReadOnlyList<string> Palette
+) : ImageFacts(Classes, Channels, Height, Width, Mean, Deviation)
+{
+    /// <summary>The colour of each class in pictures, as <c>#rrggbb</c>.</summary>
+    /// <exception cref="ArgumentException">There is not one for every class, or one is no colour.</exception>
+    public IReadOnlyList<string> Palette
+    {
+        get;
+        init => field = Check(value, Classes);
+    } = Check(Palette, Classes);
+
+    /// <summary>The same as red, green and blue.</summary>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public IReadOnlyList<(byte R, byte G, byte B)> Colors => [.. Palette.Select(text => Parse(text)!.Value)];
+
+    /// <inheritdoc/>
+    [System.Text.Json.Serialization.JsonIgnore]
+    public override ModelOptions ModelDefaults => base.ModelDefaults with { ImageSize = null };
+
+    /// <summary>The colours of a data set as text; those of Pascal VOC where it has none of its own.</summary>
+    /// <param name="maps">Its label maps.</param>
+    internal static IReadOnlyList<string> PaletteOf(LabelMaps maps) =>
+        [
+            .. (maps.Palette ?? LabelPalette.Of(maps.ClassNames.Count)).Select(color =>
+                string.Create(CultureInfo.InvariantCulture, $"#{color.R:x2}{color.G:x2}{color.B:x2}")
+            ),
+        ];
+
+    private static IReadOnlyList<string> Check(IReadOnlyList<string>? palette, IReadOnlyList<string>? classes)
+    {
+        if (palette is null || palette.Count != classes?.Count)
+            throw new ArgumentException(
+                $"the palette must have a colour for each of {classes?.Count ?? 0} classes, not {palette?.Count ?? 0}"
+            );
+        return palette.FirstOrDefault(text => Parse(text) is null) is { } wrong
+            ? throw new ArgumentException($"the palette holds '{wrong}': a colour must be #rrggbb")
+            : palette;
+    }
+
+    private static (byte R, byte G, byte B)? Parse(string text) =>
+        text is ['#', _, _, _, _, _, _]
+        && uint.TryParse(text.AsSpan(1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number)
+            ? ((byte)(number >> 16), (byte)(number >> 8), (byte)number)
+            : null;
+}
