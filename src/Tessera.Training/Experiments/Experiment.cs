@@ -46,6 +46,8 @@ public sealed class Experiment : IDisposable
         Task = recipe.Task ?? TaskKind.DefaultFor(data);
         TrainData = Task.Prepare(data);
         Facts = Task.FactsOf(TrainData);
+        if (recipe.Data.Normalization is { } normalization)
+            Facts = Facts.With(normalization);
         if (recipe.Model.Classes is { } classes && classes != Facts.Classes.Count)
         {
             Facts = Facts with { Classes = WithFurtherClasses(Facts.Classes, classes) };

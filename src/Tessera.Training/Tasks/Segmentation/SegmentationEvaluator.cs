@@ -11,7 +11,8 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// </summary>
 /// <param name="classes">Number of classes of the labels.</param>
 /// <param name="inference">Segments images of any size.</param>
-public sealed class SegmentationEvaluator(int classes, SegmentationInference inference) : Evaluator
+/// <param name="labelled">Number of classes that the labels are of, where the model has more; null for all.</param>
+public sealed class SegmentationEvaluator(int classes, SegmentationInference inference, int? labelled = null) : Evaluator
 {
     private readonly PixelConfusion confusion = new(classes);
     private readonly List<SegmentedImage> images = [];
@@ -32,18 +33,16 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
 
     private void Add(int index, Tensor image, Tensor labels)
     {
-        if (labels.Size(1) != image.Size(2) || labels.Size(2) != image.Size(3))
-            throw new ShapeException($"an image {image.Shape} and a label map {labels.Shape}: their sizes must be equal");
         var own = new PixelConfusion(classes);
         var (sum, count) = (0.0, 0L);
-        inference.Run(image, (row, band) =>
+        inference.Run(image, (labels.Size(1), labels.Size(2)), (row, band) =>
         {
             var truth = labels.Slice(1, row, row + band.Size(2));
             own.Add(band.Argmax(1), truth);
             sum += band.To(DType.Float32).CrossEntropyLoss(truth, null, reduction: 2, ignoreIndex: LabelMap.Ignored).ToDouble();
             count += truth.Ne(LabelMap.Ignored).Sum().ToInt64();
         });
-        var scores = own.Measure();
+        var scores = own.Measure(labelled);
         lock (images)
         {
             confusion.Add(own);
@@ -84,6 +83,6 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
             throw new InvalidOperationException("there are no samples to measure");
         if (pixels == 0)
             throw new DataException("no pixel of the label maps counts: all are ignored, and there is nothing to measure");
-        return new(images.Count, loss / pixels, confusion.Measure()) { Images = [.. images.OrderBy(image => image.Index)] };
+        return new(images.Count, loss / pixels, confusion.Measure(labelled)) { Images = [.. images.OrderBy(image => image.Index)] };
     }
 }

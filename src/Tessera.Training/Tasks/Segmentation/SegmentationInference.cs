@@ -27,7 +27,14 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     /// <summary>Scores of the classes in bands of whole rows from top to bottom: their softmax over the classes are probabilities.</summary>
     /// <param name="image">[1, C, H, W].</param>
     /// <param name="band">Takes the first row and the scores [1, classes, rows, W] of a band, which are freed afterwards.</param>
-    public void Run(Tensor image, Action<int, Tensor> band)
+    public void Run(Tensor image, Action<int, Tensor> band) => Run(image, (image.Size(2), image.Size(3)), band);
+
+    /// <summary>The same at another size than the image's, as label maps of another scale have it.</summary>
+    /// <param name="image">[1, C, H, W].</param>
+    /// <param name="size">Height and width of the scores; another than the image's needs the image at once.</param>
+    /// <param name="band">Takes the first row and the scores [1, classes, rows, width] of a band, which are freed afterwards.</param>
+    /// <exception cref="RunException">The image is segmented in windows, and the scores shall have another size.</exception>
+    internal void Run(Tensor image, (long Height, long Width) size, Action<int, Tensor> band)
     {
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
@@ -36,12 +43,17 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
         if (task.Scales is { Count: > 0 } || task.Flip)
         {
             var views = new MultiScale(task.Scales is { Count: > 0 } given ? given : [1], task.Flip);
-            Give(views.Probabilities(image, view => Scores(view)).Log(), band);
+            Give(views.Probabilities(image, view => Scores(view)).ResizeTo(size.Height, size.Width).Log(), band);
         }
+        else if (window is not null && size != (height, width))
+            throw new RunException(
+                $"label maps of {size.Height}x{size.Width} cannot be measured with images of {height}x{width} in windows: leave label_scale "
+                    + "out of evaluation.transforms, or set task.inference to whole"
+            );
         else if (window is not null)
             window.Run(height, width, part => scores(image.Slice(2, part.Top, part.Bottom).Slice(3, part.Left, part.Right)), band);
         else
-            Give(scores(image).ResizeTo(height, width), band);
+            Give(scores(image).ResizeTo(size.Height, size.Width), band);
     }
 
     /// <summary>The class of each pixel.</summary>

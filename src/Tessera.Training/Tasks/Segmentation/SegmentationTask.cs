@@ -55,7 +55,15 @@ public sealed record SegmentationTask(
     public override DataFacts FactsOf(LoadableDataset training)
     {
         var facts = (ImageFacts)base.FactsOf(training);
-        return new SegmentationFacts(facts.Classes, facts.Channels, facts.Height, facts.Width, facts.Mean, facts.Deviation);
+        return new SegmentationFacts(
+            facts.Classes,
+            facts.Channels,
+            facts.Height,
+            facts.Width,
+            facts.Mean,
+            facts.Deviation,
+            facts.Classes.Count
+        );
     }
 
     /// <inheritdoc/>
@@ -75,7 +83,7 @@ public sealed record SegmentationTask(
 
     /// <inheritdoc/>
     public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
-        new SegmentationEvaluator(facts.Classes.Count, new(this, (Segmenter)model, predict));
+        new SegmentationEvaluator(facts.Classes.Count, new(this, (Segmenter)model, predict), (facts as SegmentationFacts)?.Labelled);
 
     /// <summary>The classes by the share of the pixels that they have.</summary>
     /// <inheritdoc/>
@@ -102,14 +110,21 @@ public sealed record SegmentationTask(
 }
 
 /// <summary>Facts about images with label maps. The model is built for its own size of images, not for that of the data.</summary>
-/// <inheritdoc/>
+/// <param name="Classes">Names of the classes, by number.</param>
+/// <param name="Channels">Channels of an image.</param>
+/// <param name="Height">Height of the images in pixels; null when they differ.</param>
+/// <param name="Width">Width of the images in pixels; null when they differ.</param>
+/// <param name="Mean">Mean of each channel, of values in [0, 1].</param>
+/// <param name="Deviation">Standard deviation of each channel, of values in [0, 1].</param>
+/// <param name="Labelled">Classes that the data has; further ones are the model's alone. Null for all.</param>
 public sealed record SegmentationFacts(
     IReadOnlyList<string> Classes,
     int Channels,
     int? Height,
     int? Width,
     IReadOnlyList<float> Mean,
-    IReadOnlyList<float> Deviation
+    IReadOnlyList<float> Deviation,
+    int? Labelled = null
 ) : ImageFacts(Classes, Channels, Height, Width, Mean, Deviation)
 {
     /// <inheritdoc/>
