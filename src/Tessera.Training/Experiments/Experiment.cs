@@ -129,6 +129,7 @@ public sealed class Experiment : IDisposable
             Pretrained = (Recipe.Model.Weights ?? Recipe.Model.Backbone?.Weights) is not null,
             Classes = Facts.Classes,
             Normalization = Facts.Normalization ?? new([0], [1]),
+            OtherNormalization = Recipe.Data.Normalization,
             Data = TrainData,
             Augment = Recipe.Augment.First,
             UnreadableLimit = Recipe.Data.Unreadable,
