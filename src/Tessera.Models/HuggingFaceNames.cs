@@ -3,7 +3,7 @@ using System.Text.RegularExpressions;
 namespace Tessera.Models;
 
 /// <summary>
-/// The names that Hugging Face's transformers give to the weights of ViT, DeiT, Swin, CvT, PVT and SegFormer's encoder, and the authors'
+/// The names that Hugging Face's transformers give to the weights of ViT, DeiT, Swin, CvT, PVT and SegFormer, and the authors'
 /// names, which the models here have.
 /// </summary>
 internal static partial class HuggingFaceNames
@@ -128,6 +128,10 @@ internal static partial class HuggingFaceNames
                 (@"^encoder\.patch_embeddings\.(\d+)\.layer_norm\.", "patch_embed{1}.norm."),
                 .. pyramid,
                 (@"^encoder\.layer_norm\.(\d+)\.", "norm{1}."),
+                (@"^decode_head\.linear_c\.(\d+)\.", "decode_head.linear_c{1}."),
+                (@"^decode_head\.linear_fuse\.", "decode_head.linear_fuse.conv."),
+                (@"^decode_head\.batch_norm\.", "decode_head.linear_fuse.bn."),
+                (@"^decode_head\.classifier\.", "decode_head.linear_pred."),
                 .. head,
             ],
             ("kv", ["key", "value"])
@@ -172,6 +176,14 @@ internal static partial class HuggingFaceNames
         }
         if (family.Packed is { } packed)
             Pack(state, packed.Name, packed.Parts);
+        // Encoder and decoder lie beside each other.
+        const string decoder = "decode_head.";
+        if (!state.Keys.Any(name => name.StartsWith(decoder, StringComparison.Ordinal)))
+            return;
+        given = [.. state];
+        state.Clear();
+        foreach (var (name, tensor) in given)
+            state[name.StartsWith(decoder, StringComparison.Ordinal) ? name : Segmenter.BackbonePrefix + name] = tensor;
     }
 
     private static string? Renamed(string name, (string Pattern, string? Replacement)[] rules)

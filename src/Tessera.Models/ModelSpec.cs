@@ -18,6 +18,7 @@ public sealed record ModelSpec(string Name, ModelOptions Options, HeadOptions? H
             return Registry.Create(Name, Options);
         var classes = Options.Classes
             ?? throw new ArgumentException($"a head over {Name} must be told its number of classes", nameof(Options));
-        return Head.Create(Registry.Create(Name, Options with { Classes = 0 }), classes);
+        // The form for images of any size, where the backbone has one.
+        return Head.Create(Registry.Create(Name, Options with { Classes = 0, Dense = true }), classes);
     }
 }

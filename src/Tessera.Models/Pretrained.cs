@@ -68,6 +68,8 @@ internal static class Pretrained
         List<string> notes = [];
         var classifier = model.ClassifierNames;
         var names = model.StateDict().Keys.ToHashSet(StringComparer.Ordinal);
+        if (MmsegNames.Convert(state) is { } renamed)
+            notes.Add(renamed);
         if ((HuggingFaceNames.Convert(state) ?? StatePrefix.TakeAway(names, state)) is { } brought)
             notes.Add(brought);
         if (options.ResizePositions)

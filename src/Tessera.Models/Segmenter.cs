@@ -75,12 +75,18 @@ public abstract class Segmenter : Model
     /// <param name="image">Height and width of the images.</param>
     public Tensor ForwardHead(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => Torch.Scope(() => Decode(maps, image));
 
+    /// <summary>All outputs for training from what <see cref="ForwardMaps"/> gives.</summary>
+    /// <param name="maps">Four maps.</param>
+    /// <param name="image">Height and width of the images.</param>
+    public Outputs RunHead(IReadOnlyList<Tensor> maps, (long Height, long Width) image) => Torch.Scope(() => DecodeAll(maps, image));
+
     /// <summary>The scores and, in training, those of an auxiliary head if there is one.</summary>
-    protected override Outputs ForwardOutputs(ModelInput input)
+    protected override Outputs ForwardOutputs(ModelInput input) =>
+        DecodeAll(pyramid.Maps(input.Inputs), (input.Inputs.Size(2), input.Inputs.Size(3)));
+
+    private Outputs DecodeAll(IReadOnlyList<Tensor> maps, (long Height, long Width) image)
     {
-        var images = input.Inputs;
-        var maps = pyramid.Maps(images);
-        var outputs = new Outputs(Decode(maps, (images.Size(2), images.Size(3))));
+        var outputs = new Outputs(Decode(maps, image));
         return Training && DecodeAuxiliary(maps) is { } auxiliary
             ? outputs with
             {

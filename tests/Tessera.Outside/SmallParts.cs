@@ -28,7 +28,7 @@ public sealed record Negative([Range(0.0, 1)] double Probability = 0.5) : ImageT
 [RecipeName("halving")]
 public sealed record HalvingOptions([Range(1, 1000)] int Epochs, [Range(0, 1000)] int From = 1) : ScheduleOptions
 {
-    public override int TotalEpochs => Epochs;
+    public override int TotalEpochs(long stepsPerEpoch) => Epochs;
 
     public override double LearningRate(double top, long step, long stepsPerEpoch) => step / stepsPerEpoch >= From ? top / 2 : top;
 }

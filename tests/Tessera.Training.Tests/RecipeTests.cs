@@ -145,6 +145,7 @@ public sealed class RecipeTests
             folder = folder.Parent!;
         var files = Directory.GetFiles(Path.Combine(folder.FullName, "recipes"), "*.yaml", SearchOption.AllDirectories);
         Assert.NotEmpty(files);
+        var built = new HashSet<string>();
         foreach (
             var (file, recipe) in files.SelectMany(file =>
                 StagedRun.IsStaged(file)
@@ -153,7 +154,24 @@ public sealed class RecipeTests
             )
         )
         {
-            Assert.NotNull(Models.Registry.Get(recipe.Model.Name));
+            Assert.NotNull(Models.Registry.Get(recipe.Model.BackboneName));
+            // A head says only over its backbone whether it can stand there.
+            if (recipe.Model.Head is { } head && built.Add($"{head} {recipe.Model.BackboneName}"))
+                using (new Scope())
+                using (Nn.Init.Skip())
+                    Assert.Equal(
+                        7,
+                        new Models.ModelSpec(
+                            recipe.Model.BackboneName,
+                            recipe.Model.Options(new() { Classes = 7 }) with
+                            {
+                                Classes = 7,
+                            },
+                            head
+                        )
+                            .Create()
+                            .Classes
+                    );
             Assert.Contains(recipe.Data.Name, Data.Sets.Datasets.Kinds.Keys);
             Assert.Equal(recipe.ToYaml(), Recipe.Parse(recipe.ToYaml(), file).ToYaml());
         }

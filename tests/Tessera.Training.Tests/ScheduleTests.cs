@@ -23,7 +23,7 @@ public sealed class ScheduleTests
         Assert.Equal(1e-6 + 9 * (1e-3 - 1e-6) / 10, Epoch(9), 1e-12);
         Assert.Equal(1e-5 + 0.5 * (1e-3 - 1e-5) * (1 + Math.Cos(Math.PI * 0.1)), Epoch(10), 1e-12);
         Assert.Equal(1e-5, Epoch(102), 1e-15);
-        Assert.Equal(103, schedule.TotalEpochs);
+        Assert.Equal(103, schedule.TotalEpochs(1));
     }
 
     [Fact]
@@ -50,11 +50,49 @@ public sealed class ScheduleTests
         Assert.Equal(5e-4 * 0.5 * (1 + Math.Cos(Math.PI * 95 / 195)), schedule.LearningRate(5e-4, 300, 3), 1e-12);
     }
 
+    [Theory]
+    [InlineData(1.0, 0.0)]
+    [InlineData(0.9, 1e-4)]
+    public void Mmsegmentations_schedule_counts_in_steps(double power, double least)
+    {
+        const double top = 6e-3;
+        var schedule = new PolyOptions(Steps: 1600, Power: power, Warmup: 150, MinLearningRate: least);
+        foreach (var step in new long[] { 0, 1, 75, 149, 150, 151, 800, 1599 })
+        {
+            var regular = (top - least) * Math.Pow(1 - step / 1600.0, power) + least;
+            var expected = step < 150 ? regular * (1 - (1 - step / 150.0) * (1 - 1e-6)) : regular;
+            // Steps count, however long an epoch is.
+            Assert.All([1L, 7, 5000], perEpoch => Assert.Equal(expected, schedule.LearningRate(top, step, perEpoch), 1e-15));
+        }
+        Assert.Equal((229, 1600), (schedule.TotalEpochs(7), schedule.TotalSteps(7)));
+        var epochs = new PolyOptions(Epochs: 16, Power: power, Warmup: 150, MinLearningRate: least);
+        Assert.Equal(schedule.LearningRate(top, 700, 100), epochs.LearningRate(top, 700, 100), 1e-15);
+        Assert.Equal((16, 1600), (epochs.TotalEpochs(100), epochs.TotalSteps(100)));
+    }
+
+    [Theory]
+    [InlineData("{ name: poly }")]
+    [InlineData("{ name: poly, steps: 10, epochs: 2 }")]
+    public void A_length_is_given_in_steps_or_in_epochs(string schedule) =>
+        Assert.EndsWith(
+            "a poly schedule must be { steps: 160000 } or { epochs: 100 }",
+            Assert
+                .Throws<RecipeException>(() =>
+                    Recipe.Parse(
+                        "{ model: vit_micro_patch4_32, data: mnist, objective: supervised, optimizer: sgd, augment: [] }",
+                        "r.yaml",
+                        $"schedule={schedule}"
+                    )
+                )
+                .Message,
+            StringComparison.Ordinal
+        );
+
     [Fact]
     public void Cycles_and_a_warm_up_before_them_add_to_the_length()
     {
-        Assert.Equal(4 + 8 + 16 + 2, new CosineOptions(4, Form: CosineForm.Timm, Cycles: 3, CycleGrowth: 2, Cooldown: 2).TotalEpochs);
-        Assert.Equal(3 + 20, new CosineOptions(20, 3, Form: CosineForm.TimmPrefix).TotalEpochs);
+        Assert.Equal(4 + 8 + 16 + 2, new CosineOptions(4, Form: CosineForm.Timm, Cycles: 3, CycleGrowth: 2, Cooldown: 2).TotalEpochs(1));
+        Assert.Equal(3 + 20, new CosineOptions(20, 3, Form: CosineForm.TimmPrefix).TotalEpochs(1));
         Assert.Equal(1e-3, new CosineOptions(20, 30, Form: CosineForm.TimmPrefix).LearningRate(1e-3, 30, 1), 1e-15);
     }
 

@@ -47,7 +47,7 @@ public sealed class StagedRunTests : IDisposable
         var (first, second) = (stages[0].Recipe, stages[1].Recipe);
         Assert.Equal(new AdamWOptions(1e-3, Beta2: 0.95), first.Optimizer);
         Assert.Equal(new SgdOptions(1e-2), second.Optimizer);
-        Assert.Equal((3, 1), (first.Schedule.TotalEpochs, second.Schedule.TotalEpochs));
+        Assert.Equal((3, 1), (first.Schedule.TotalEpochs(1), second.Schedule.TotalEpochs(1)));
         Assert.Null(first.Model.Weights);
         Assert.Equal(("vit_micro_patch4_32", Path.Combine(Runs("a"), "pretrain")), (second.Model.Name, second.Model.Weights));
     }

@@ -77,7 +77,8 @@ internal static class Tiny
         BatchSource? data = null,
         Action<TrainingEvent>? report = null,
         bool test = true,
-        Optim.GradientScaler? scaler = null
+        Optim.GradientScaler? scaler = null,
+        ScheduleOptions? schedule = null
     )
     {
         options ??= Options;
@@ -90,7 +91,7 @@ internal static class Tiny
         {
             Objective = method,
             Phases = phases,
-            Schedule = new CosineOptions(epochs, 0.5),
+            Schedule = schedule ?? new CosineOptions(epochs, 0.5),
             Data = data ?? Source(),
             Options = options,
             Test = test ? Source(3) : null,

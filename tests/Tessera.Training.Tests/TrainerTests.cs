@@ -22,6 +22,39 @@ public sealed class TrainerTests
         Assert.True(last.ImagesPerSecond > 0);
     }
 
+    // Five steps are an epoch.
+    [Theory]
+    [InlineData(7)]
+    [InlineData(10)]
+    [InlineData(3)]
+    public void A_training_measured_in_steps_ends_within_an_epoch(int steps)
+    {
+        using var folder = new TempFolder();
+        var events = new List<TrainingEvent>();
+        var schedule = new PolyOptions(steps);
+        using (var training = Tiny.Training(folder["whole"], schedule: schedule, report: events.Add).Trainer)
+        {
+            var result = training.Train();
+            Assert.Equal((true, (long)steps), (result.Completed, result.Steps));
+            Assert.Equal((steps + 4) / 5, events.OfType<Evaluated>().Count());
+            Assert.Equal((steps - 1) / 5, events.OfType<Evaluated>().Last().Epoch);
+            var last = events.OfType<StepDone>().Last();
+            Assert.Equal(((long)steps, (long)steps, (steps + 4) / 5), (last.Step, last.Steps, last.Epochs));
+        }
+        using (var first = Tiny.Training(folder["halves"], schedule: schedule).Trainer)
+            first.Train(until: steps - 1);
+        var (second, resumed, _) = Tiny.Training(folder["halves"], schedule: schedule);
+        using var going = second;
+        Assert.True(second.Resume());
+        Assert.Equal(steps, second.Train().Steps);
+        var (third, ended, _) = Tiny.Training(folder["whole"], schedule: schedule);
+        using var done = third;
+        Assert.True(third.Resume());
+        Assert.Equal(steps, third.Step);
+        foreach (var (name, tensor) in ended.StateDict())
+            Near.Identical(tensor, resumed.StateDict()[name]);
+    }
+
     [Fact]
     public void No_tensor_is_left_over_after_training()
     {

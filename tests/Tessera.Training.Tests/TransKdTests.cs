@@ -28,10 +28,10 @@ public sealed class TransKdTests
 
     [Theory]
     [InlineData("mit", "cswin", TransKdKind.Base)]
-    [InlineData("mit", "swin", TransKdKind.EmbeddingAssistant)]
-    [InlineData("pvt", "mit", TransKdKind.GlobalLocal)]
-    [InlineData("swin", "mit", TransKdKind.EmbeddingAssistant)]
-    [InlineData("swin", "cswin", TransKdKind.GlobalLocal)]
+    [InlineData("mit", "swin", TransKdKind.Ea)]
+    [InlineData("pvt", "mit", TransKdKind.Gl)]
+    [InlineData("swin", "mit", TransKdKind.Ea)]
+    [InlineData("swin", "cswin", TransKdKind.Gl)]
     [InlineData("cswin", "pvt", TransKdKind.Base)]
     public void Any_pair_of_encoders_with_four_stages_learns(string student, string teacher, TransKdKind kind)
     {
@@ -55,7 +55,7 @@ public sealed class TransKdTests
         using var scope = Torch.Scope();
         Torch.Seed(2);
         var (student, teacher) = (Network("mit", 8), Network("mit", 16));
-        var method = new TransKd(student, teacher, small with { Kind = TransKdKind.GlobalLocal });
+        var method = new TransKd(student, teacher, small with { Kind = TransKdKind.Gl });
         var before = teacher.StateDict().Select(entry => entry.Value.Clone()).ToArray();
         var optimizer = new AdamW([new ParameterGroup([.. method.NamedParameters()])], 3e-3);
         var (images, labels) = (Torch.Randn([2, 3, 64, 64]), Torch.Randint(0, Classes, [2, 16, 16]));
@@ -101,21 +101,37 @@ public sealed class TransKdTests
         var resnet = new SegFormerOptions(16).Create(new ResNet(new((64, 64), [1, 1, 1, 1], false)), Classes);
         var refusal = Assert.Throws<ArgumentException>(() => new TransKd(resnet, Network("mit", 16), small));
         Assert.Contains("ResNet has 0 stages", refusal.Message, StringComparison.Ordinal);
-        Assert.Throws<ArgumentException>(() => new TransKd(Network("mit", 8), Network("mit", 16), small with { EmbeddingWeights = [1] }));
+        Assert.Throws<ArgumentException>(() => small with { EmbeddingWeights = [1] });
+        Assert.Throws<ArgumentException>(() => new TransKdOptions(EmbeddingWeights: [1, 1, 1, -1]));
         var finer = new SegFormerOptions(16).Create(
             new Mit(new PvtV2.Config((64, 64), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], StemStride: 2)),
             Classes
         );
+        var strides = Assert.Throws<ArgumentException>(() => new TransKd(finer, Network("swin", 16), small)).Message;
+        Assert.Equal(
+            "the maps of the student's Mit have the strides 2, 4, 8, 16, and those of the teacher's Swin 4, 8, 16, 32: both must have the same",
+            strides
+        );
+        var wider = new SegFormerOptions(16).Create(Encoder("mit", 8), Classes + 1);
         Assert.Contains(
-            "same strides",
-            Assert.Throws<ShapeException>(() => new TransKd(finer, Network("mit", 16), small).Run(Torch.Randn([2, 3, 64, 64]))).Message,
+            "the student over Mit has 4 classes, and the teacher over Swin 3",
+            Assert.Throws<ArgumentException>(() => new TransKd(wider, Network("swin", 16), small)).Message,
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "mixer_heads must divide the 32 channels",
+            Assert
+                .Throws<ArgumentException>(() =>
+                    new TransKd(Network("mit", 8), Network("mit", 16), small with { Kind = TransKdKind.Gl, MixerHeads = 5 })
+                )
+                .Message,
             StringComparison.Ordinal
         );
     }
 
     [Theory]
     [InlineData(FeatureLoss.Pyramid)]
-    [InlineData(FeatureLoss.ChannelWise)]
+    [InlineData(FeatureLoss.Channel)]
     [InlineData(FeatureLoss.Spatial)]
     public void A_student_that_equals_its_teacher_has_no_feature_loss(FeatureLoss kind)
     {

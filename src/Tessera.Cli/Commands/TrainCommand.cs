@@ -269,7 +269,12 @@ internal static class TrainCommand
         var device = recipe.Train.Device == "cpu" ? $"{Torch.Threads} threads" : recipe.Train.Device;
         var place = group is null ? device : $"{group.Size} processes of {device}";
         terminal.Note(
-            $"{recipe.Schedule.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps, "
+            $"{experiment.Trainer.TotalEpochs} epochs of {experiment.Trainer.StepsPerEpoch} steps"
+                + (
+                    experiment.Trainer.TotalSteps % experiment.Trainer.StepsPerEpoch == 0
+                        ? ", "
+                        : $", {experiment.Trainer.TotalSteps} steps in all, "
+                )
                 + $"{RecipeValue.Of(recipe.Train.Precision)} on {place}; run folder {Shown(experiment.Run.Path)}"
         );
         if (Advice.OfCore() is { } advice)
@@ -317,7 +322,7 @@ internal static class TrainCommand
                     Data = recipe.Data.Name,
                     result.Steps,
                     TotalSteps = experiment.Trainer.TotalSteps,
-                    Epochs = recipe.Schedule.TotalEpochs,
+                    Epochs = experiment.Trainer.TotalEpochs,
                     Seconds = Math.Round(outcome.Time.TotalSeconds, 3),
                     ImagesPerSecond = Math.Round(outcome.ImagesPerSecond, 1),
                     Gflops = outcome.Arithmetic is { } arithmetic

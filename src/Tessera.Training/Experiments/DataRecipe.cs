@@ -67,6 +67,10 @@ public enum DataSampling
 /// Number of unreadable images that never ends the run, however large their share is, up to half of the images.
 /// </param>
 /// <param name="Sampling">Which samples an epoch reads: shuffled (each once) or balanced (as many of every class).</param>
+/// <param name="Mean">
+/// Mean of each channel, of values in [0, 1], that is taken from images; by default what is known of the set, ImageNet's for own images.
+/// </param>
+/// <param name="Std">What they are divided by then; given with the mean: <c>mean: [0, 0, 0], std: [1, 1, 1]</c> leaves values in [0, 1].</param>
 public sealed record DataRecipe(
     string Name,
     [Range(1, 1 << 20)] int Batch = 128,
@@ -85,7 +89,9 @@ public sealed record DataRecipe(
     bool ShrinkOnLoad = true,
     OnDevice OnDevice = OnDevice.Auto,
     [Range(0, int.MaxValue)] int UnreadableAllowed = 9,
-    DataSampling Sampling = DataSampling.Shuffled
+    DataSampling Sampling = DataSampling.Shuffled,
+    IReadOnlyList<double>? Mean = null,
+    IReadOnlyList<double>? Std = null
 )
 {
     private const string Training = "train",
@@ -103,6 +109,27 @@ public sealed record DataRecipe(
         Sampling == DataSampling.Shuffled || Repeats == 1
             ? Sampling
             : throw new ArgumentException("only one of repeats and sampling: balanced can be given");
+
+    /// <summary>Mean of each channel; null for what is known of the set.</summary>
+    public IReadOnlyList<double>? Mean { get; init; } =
+        (Mean ?? []).Count == (Std ?? []).Count
+            ? Mean is { Count: > 0 }
+                ? Mean
+                : null
+            : throw new ArgumentException("mean and std must be given together, with a value for each channel");
+
+    /// <summary>Deviation of each channel; null for what is known of the set.</summary>
+    public IReadOnlyList<double>? Std { get; init; } =
+        Std switch
+        {
+            null or [] => null,
+            _ when Std.Any(value => value <= 0) => throw new ArgumentException("std must be above 0"),
+            _ => Std,
+        };
+
+    /// <summary>How images are normalised; null for what is known of the set.</summary>
+    internal Normalization? Normalization =>
+        Mean is { } mean && Std is { } std ? new([.. mean.Select(value => (float)value)], [.. std.Select(value => (float)value)]) : null;
 
     /// <summary>How many images may be unreadable.</summary>
     internal Data.Loading.UnreadableLimit Unreadable => new(UnreadableLimit, UnreadableAllowed);

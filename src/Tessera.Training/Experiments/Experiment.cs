@@ -46,9 +46,11 @@ public sealed class Experiment : IDisposable
         Task = recipe.Task ?? TaskKind.DefaultFor(data);
         TrainData = Task.Prepare(data);
         Facts = Task.FactsOf(TrainData);
+        if (recipe.Data.Normalization is { } normalization)
+            Facts = Facts.With(normalization);
         if (recipe.Model.Classes is { } classes && classes != Facts.Classes.Count)
         {
-            Facts = Facts with { Classes = WithFurtherClasses(Facts.Classes, classes) };
+            Facts = Facts.WithFurther(FurtherClasses(Facts.Classes, classes));
             TrainData = Task.Prepare(data, Facts);
         }
         TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit(), stop), Facts);
@@ -127,6 +129,7 @@ public sealed class Experiment : IDisposable
             Pretrained = (Recipe.Model.Weights ?? Recipe.Model.Backbone?.Weights) is not null,
             Classes = Facts.Classes,
             Normalization = Facts.Normalization ?? new([0], [1]),
+            OtherNormalization = Recipe.Data.Normalization,
             Data = TrainData,
             Augment = Recipe.Augment.First,
             UnreadableLimit = Recipe.Data.Unreadable,
@@ -134,14 +137,14 @@ public sealed class Experiment : IDisposable
         };
 
     // A model may have more classes than the data: for data that is still to come, or for weights that are kept as they are.
-    private static IReadOnlyList<string> WithFurtherClasses(IReadOnlyList<string> own, int count)
+    private static IReadOnlyList<string> FurtherClasses(IReadOnlyList<string> own, int count)
     {
         if (count < own.Count)
             throw new RunException($"model.classes must be at least {own.Count}, the number of classes of the data, not {count}");
         var further = Enumerable.Range(own.Count, count - own.Count).Select(label => $"class {label}").ToArray();
         return further.FirstOrDefault(own.Contains) is { } taken
             ? throw new RunException($"model.classes: '{taken}' is a class of the data already, and would be the name of a further one")
-            : [.. own, .. further];
+            : further;
     }
 
     private EvaluatorContext EvaluatorContext() =>

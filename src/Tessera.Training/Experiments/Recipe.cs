@@ -152,7 +152,7 @@ public sealed record Recipe
         }
         catch (ArgumentException error)
         {
-            throw new RunException($"{Model.Name} cannot be trained this way: {error.Message}");
+            throw new RunException($"{Model.Title} cannot be trained this way: {error.Message}");
         }
     }
 
@@ -193,7 +193,7 @@ public sealed record Recipe
                     .. Augment.Views.Skip(1),
                 ]
                 : Augment.Views;
-        return Pipeline.OfViews(views, shrinkOnLoad: Data.ShrinkOnLoad);
+        return Pipeline.OfViews(views, Data.Normalization, Data.ShrinkOnLoad);
     }
 
     /// <summary>What happens to samples that a model is measured on.</summary>

@@ -56,7 +56,7 @@ public sealed class Trainer : IDisposable
         StepsPerEpoch = (setup.Data.StepsPerEpoch + setup.Options.GradAccumSteps - 1) / setup.Options.GradAccumSteps;
         // While an evaluation is due, the epoch that has ended is the one at hand.
         recorder = new(setup, run, workers, device, report, () => ((int)((EvaluationDue ? step - 1 : step) / StepsPerEpoch), step));
-        validation = new(setup, Ema, workers, report);
+        validation = new(setup, TotalEpochs, Ema, workers, report);
         nonFinite = new(setup.Options);
         gradients = [.. setup.Phases.Select(phase => new GradientPass(setup, phase, device, HalveMicroBatch, workers))];
         updates = [.. setup.Phases.Zip(gradients, (phase, pass) => new StepUpdate(setup, phase, pass, device, LogScale))];
@@ -119,8 +119,11 @@ public sealed class Trainer : IDisposable
     /// <summary>Steps of the optimiser in one epoch.</summary>
     public long StepsPerEpoch { get; }
 
-    /// <summary>Steps of the whole training: <see cref="StepsPerEpoch"/> times the epochs of the schedule.</summary>
-    public long TotalSteps => StepsPerEpoch * setup.Schedule.TotalEpochs;
+    /// <summary>Epochs of the whole training; its end may cut the last one short (<see cref="TotalSteps"/>).</summary>
+    public int TotalEpochs => setup.Schedule.TotalEpochs(StepsPerEpoch);
+
+    /// <summary>Steps of the whole training.</summary>
+    public long TotalSteps => setup.Schedule.TotalSteps(StepsPerEpoch);
 
     /// <summary>Steps done so far, over all epochs.</summary>
     public long Step => step;
@@ -248,8 +251,8 @@ public sealed class Trainer : IDisposable
             TrainStep(batches, epoch);
             if (setup.Options.CheckpointEvery is { } every && step % every == 0 && !EvaluationDue)
                 SaveCheckpoint(null);
-        } while (step % StepsPerEpoch != 0 && (step + ahead) % StepsPerEpoch != 0);
-        if (step % StepsPerEpoch == 0 && !EvaluationDue)
+        } while (!EpochEnded && (step + ahead) % StepsPerEpoch != 0);
+        if (EpochEnded && !EvaluationDue)
             SaveCheckpoint(null);
         return true;
     }
@@ -257,7 +260,7 @@ public sealed class Trainer : IDisposable
     private void TrainStep(IEnumerator<Batch> batches, int epoch)
     {
         var started = Stopwatch.GetTimestamp();
-        var progress = new Progress(epoch, setup.Schedule.TotalEpochs, step, StepsPerEpoch);
+        var progress = new Progress(epoch, TotalEpochs, step, StepsPerEpoch);
         using var scope = new Scope();
         List<OwnedBatch> parts = [];
         while (parts.Count < setup.Options.GradAccumSteps && batches.MoveNext())
@@ -299,13 +302,13 @@ public sealed class Trainer : IDisposable
             interval = interval.Add(metrics);
             throughput.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
         }
-        if (step % setup.Options.LogEvery == 0 || step % StepsPerEpoch == 0)
+        if (step % setup.Options.LogEvery == 0 || EpochEnded)
             LogInterval(epoch);
         if (metrics is not null)
             recorder.Report(
                 new StepDone(
                     epoch,
-                    setup.Schedule.TotalEpochs,
+                    TotalEpochs,
                     step,
                     TotalSteps,
                     metrics.Loss,
@@ -386,7 +389,12 @@ public sealed class Trainer : IDisposable
 
     private double LearningRate => setup.Phases[0].Optimizer.LearningRate;
 
-    private bool EvaluationDue => !evaluated && step > 0 && step % StepsPerEpoch == 0 && validation.IsDueAfter(step / StepsPerEpoch);
+    // The last epoch ends where the training does.
+    private bool EpochEnded => step % StepsPerEpoch == 0 || step == TotalSteps;
+
+    private int EpochsBegun => (int)((step + StepsPerEpoch - 1) / StepsPerEpoch);
+
+    private bool EvaluationDue => !evaluated && step > 0 && EpochEnded && validation.IsDueAfter(EpochsBegun);
 
     // False when it was stopped; it is done again after resuming then.
     private bool Evaluate(CancellationToken stop)
@@ -396,10 +404,15 @@ public sealed class Trainer : IDisposable
         recorder.Note(validation.Last!.Unreadable, setup.Test!.Split);
         throughput.Evaluation(time);
         evaluated = true;
-        recorder.Write("evaluation", Epoch - 1, step, [.. validation.Fields(), ("seconds", Math.Round(throughput.EvaluationSeconds, 3))]);
-        recorder.Report(new Evaluated(Epoch - 1, validation.Last, validation.LastEma));
+        recorder.Write(
+            "evaluation",
+            EpochsBegun - 1,
+            step,
+            [.. validation.Fields(), ("seconds", Math.Round(throughput.EvaluationSeconds, 3))]
+        );
+        recorder.Report(new Evaluated(EpochsBegun - 1, validation.Last, validation.LastEma));
         if (validation.NotFinite is { Count: > 0 } names)
-            recorder.Report(new FiguresNotFinite(Epoch - 1, names));
+            recorder.Report(new FiguresNotFinite(EpochsBegun - 1, names));
         // A score that is no number is none to choose by.
         SaveCheckpoint(double.IsFinite(validation.Last.Score.Value) ? validation.Last.Score : null);
         return true;

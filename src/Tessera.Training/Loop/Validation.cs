@@ -6,10 +6,11 @@ namespace Tessera.Training.Loop;
 
 /// <summary>Measures the model at the end of epochs, with its own weights and with their moving average.</summary>
 /// <param name="setup">Objective, evaluator and test batches of the training.</param>
+/// <param name="totalEpochs">Epochs of the whole training.</param>
 /// <param name="ema">The moving average of the weights; null where there is none.</param>
 /// <param name="workers">The processes that share the samples; null for one.</param>
 /// <param name="report">Receives the progress of a measurement.</param>
-internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers, Action<TrainingEvent> report)
+internal sealed class Validation(TrainingSetup setup, int totalEpochs, Ema? ema, Workers? workers, Action<TrainingEvent> report)
 {
     /// <summary>The last measurement of the weights in this process.</summary>
     internal Metrics? Last { get; private set; }
@@ -17,15 +18,15 @@ internal sealed class Validation(TrainingSetup setup, Ema? ema, Workers? workers
     /// <summary>The last measurement of the moving average of the weights in this process.</summary>
     internal Metrics? LastEma { get; private set; }
 
-    /// <summary>Whether a measurement follows so many epochs.</summary>
+    /// <summary>Whether a measurement follows so many epochs, the last of which may be cut short by the end of the training.</summary>
     internal bool IsDueAfter(long epochs) =>
-        setup.Test is not null && (epochs == setup.Schedule.TotalEpochs || (setup.EvaluateEvery > 0 && epochs % setup.EvaluateEvery == 0));
+        setup.Test is not null && (epochs == totalEpochs || (setup.EvaluateEvery > 0 && epochs % setup.EvaluateEvery == 0));
 
     /// <summary>How many measurements are left after so many epochs.</summary>
     internal int Left(long epochs)
     {
         var left = 0;
-        for (var epoch = epochs + 1; epoch <= setup.Schedule.TotalEpochs; epoch++)
+        for (var epoch = epochs + 1; epoch <= totalEpochs; epoch++)
             left += IsDueAfter(epoch) ? 1 : 0;
         return left;
     }

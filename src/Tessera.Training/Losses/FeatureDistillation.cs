@@ -7,7 +7,7 @@ public enum FeatureLoss
     Pyramid,
 
     /// <summary>Where each channel is large (Shu et al., 2021, arXiv:2011.13256).</summary>
-    ChannelWise,
+    Channel,
 
     /// <summary>Which channels are large at each position.</summary>
     Spatial,
@@ -27,7 +27,7 @@ public static class FeatureDistillation
         kind switch
         {
             FeatureLoss.Pyramid => Pyramid(student, teacher),
-            FeatureLoss.ChannelWise => ChannelWise(student, teacher, temperature),
+            FeatureLoss.Channel => ChannelWise(student, teacher, temperature),
             _ => Spatial(student, teacher, temperature),
         };
 

@@ -57,6 +57,9 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <summary>Ends long work of making a method, such as the answers of a teacher to all images.</summary>
     public CancellationToken Stop { get; init; }
 
+    /// <summary>How its images are normalised where that is not the data's own mean and deviation; null where it is.</summary>
+    public Normalization? OtherNormalization { get; init; }
+
     /// <summary>How its images are normalised.</summary>
     public Normalization Normalization { get; init; } = new([0, 0, 0], [1, 1, 1]);
 }

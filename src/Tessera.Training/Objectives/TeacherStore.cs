@@ -78,7 +78,7 @@ internal sealed class TeacherStore : IDisposable
         var origin = Origin(teacher, data, context.Normalization, transforms, mirrored);
         // The first file is written last: a folder without it holds nothing that counts.
         if (!File.Exists(PathOf(folder, 0)))
-            Make(folder, origin, data, new(transforms), mirrored, ModuleDevice.Of(teacher), run, context.Stop);
+            Make(folder, origin, data, new(transforms, context.OtherNormalization), mirrored, ModuleDevice.Of(teacher), run, context.Stop);
         var files = new List<StoredRows>();
         for (var output = 0; File.Exists(PathOf(folder, output)); output++)
             files.Add(StoredRows.Open(PathOf(folder, output), origin));

@@ -46,6 +46,7 @@ public sealed class TokenLabelStore : IDisposable
     /// <param name="batch">Images that the annotator sees at a time, at least 1.</param>
     /// <param name="done">Receives the number of images so far.</param>
     /// <param name="unreadableLimit">How many images may be unreadable; they get no labels.</param>
+    /// <param name="normalization">How the images are normalised; null for the set's own.</param>
     /// <param name="stop">Gives up between two batches.</param>
     /// <returns>The images that could not be read.</returns>
     /// <exception cref="RunException">The folder has some already, or the annotator has no scores per position.</exception>
@@ -58,6 +59,7 @@ public sealed class TokenLabelStore : IDisposable
         int batch = 128,
         Action<int>? done = null,
         UnreadableLimit? unreadableLimit = null,
+        Normalization? normalization = null,
         CancellationToken stop = default
     )
     {
@@ -71,7 +73,7 @@ public sealed class TokenLabelStore : IDisposable
         // Another image in the place of an unreadable one keeps the places of the others.
         var loader = new Loader(
             data,
-            new(height == width ? [new Squash(height)] : []),
+            new(height == width ? [new Squash(height)] : [], normalization),
             new(batch) { UnreadableLimit = unreadableLimit ?? UnreadableLimit.Default, Replacement = Replacement.OtherDraw }
         );
         var (part, gathered, count) = (0, new List<(Tensor Scores, Tensor Classes)>(), 0);

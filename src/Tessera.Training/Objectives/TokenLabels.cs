@@ -142,7 +142,13 @@ public sealed record TokenLabelOptions(
     public override Objective Create(ObjectiveContext context)
     {
         if (Annotator is not null && context.Data is { } data && !TokenLabelStore.Exists(Labels))
-            TokenLabelStore.Make(Annotator.Create(context), data, Labels, unreadableLimit: context.UnreadableLimit);
+            TokenLabelStore.Make(
+                Annotator.Create(context),
+                data,
+                Labels,
+                unreadableLimit: context.UnreadableLimit,
+                normalization: context.OtherNormalization
+            );
         return new TokenLabels(this, context.Student, TokenLabelStore.Open(Labels));
     }
 }

@@ -39,15 +39,17 @@ public sealed class TransKd : Module
     /// <param name="student">The segmenter that learns.</param>
     /// <param name="teacher">The segmenter that teaches; frozen and set to evaluation here.</param>
     /// <param name="options">Kind and weights.</param>
-    /// <exception cref="ArgumentException">An encoder has other stages than four with embeddings, or there are not four weights.</exception>
+    /// <exception cref="ArgumentException">
+    /// An encoder has other stages than four with embeddings, or strides, classes or images of the two differ.
+    /// </exception>
     public TransKd(Segmenter student, Segmenter teacher, TransKdOptions options)
     {
         Check(student, nameof(student));
         Check(teacher, nameof(teacher));
-        if (options.Weights.Count != Stages)
+        Check(student, teacher);
+        if (options.Kind == TransKdKind.Gl && student.MapChannels[^1] % options.MixerHeads != 0)
             throw new ArgumentException(
-                $"{options.Weights.Count} weights of embeddings were given: there must be {Stages}, one for each stage",
-                nameof(options)
+                $"mixer_heads must divide the {student.MapChannels[^1]} channels of the student's last stage, which {options.MixerHeads} does not"
             );
         (this.student, this.teacher, this.options) = (student, teacher, options);
         teacher.RequireGrad(false);
@@ -60,7 +62,7 @@ public sealed class TransKd : Module
                 .Select(i => new SelectiveFusion(ours[i], options.Middle, options.ReducedWidth, theirs[i], deepest: i + 1 == Stages))
         );
         projections = [.. ours.Zip(theirs, (from, to) => new Linear(from, to))];
-        if (options.Kind == TransKdKind.GlobalLocal)
+        if (options.Kind == TransKdKind.Gl)
         {
             attenWeight = Init.Ones(new Parameter(1));
             convWeight = Init.Ones(new Parameter(1));
@@ -68,7 +70,7 @@ public sealed class TransKd : Module
             conv1 = new Conv1d(ours[^1], ours[^1], 3, 1, 1);
             conv2 = new Conv1d(ours[^1], ours[^1], 3, 1, 1);
         }
-        if (options.Kind == TransKdKind.EmbeddingAssistant)
+        if (options.Kind == TransKdKind.Ea)
         {
             patchEmbeds =
             [
@@ -91,6 +93,28 @@ public sealed class TransKd : Module
                     + $"{role} must have {Stages}, as MiT, PVT, PVT v2, Swin and CSWin do",
                 role
             );
+    }
+
+    private static void Check(Segmenter student, Segmenter teacher)
+    {
+        var (ours, theirs) = (student.Backbone.GetType().Name, teacher.Backbone.GetType().Name);
+        if (!student.MapStrides.SequenceEqual(teacher.MapStrides))
+            throw new ArgumentException(
+                $"the maps of the student's {ours} have the strides {Strides(student)}, and those of the teacher's {theirs} "
+                    + $"{Strides(teacher)}: both must have the same"
+            );
+        if (student.Classes != teacher.Classes)
+            throw new ArgumentException(
+                $"the student over {ours} has {student.Classes} classes, and the teacher over {theirs} {teacher.Classes}: both must have the same"
+            );
+        if (student.Channels != teacher.Channels)
+            throw new ArgumentException(
+                $"the student's {ours} takes images of {student.Channels} channels, and the teacher's {theirs} of {teacher.Channels}: both "
+                    + "must take the same"
+            );
+
+        static string Strides(Segmenter model) =>
+            string.Join(", ", model.MapStrides.Select(stride => stride.ToString(System.Globalization.CultureInfo.InvariantCulture)));
     }
 
     /// <inheritdoc/>
@@ -124,7 +148,7 @@ public sealed class TransKd : Module
         using var scope = new Scope();
         var size = (images.Size(2), images.Size(3));
         var (maps, embeddings) = Describe(student, images);
-        var logits = student.ForwardHead(maps, size);
+        var answers = student.RunHead(maps, size);
         IReadOnlyList<Tensor> teacherMaps,
             teacherEmbeddings;
         using (Torch.NoGrad())
@@ -141,7 +165,7 @@ public sealed class TransKd : Module
                     $"embeddings of stage {i + 1} are {aligned[i].Shape} of the student and {teacherEmbeddings[i].Shape} of the teacher: "
                         + "both must have the same strides"
                 );
-        return scope.Return(new TransKdOutputs(logits, fused, teacherMaps, aligned, teacherEmbeddings));
+        return scope.Return(new TransKdOutputs(answers, fused, teacherMaps, aligned, teacherEmbeddings));
     }
 
     // The four maps and what each stage begins with, [B, N, C].
@@ -176,8 +200,7 @@ public sealed class TransKd : Module
     {
         using var scope = new Scope();
         var own = SegmentationLosses.CrossEntropy(outputs.Logits, labels, weights, ignored).Mean();
-        var features = FeatureLosses(outputs).Aggregate((a, b) => a + b) * options.FeatureWeight;
-        var embeddings = EmbeddingLosses(outputs).Select((loss, i) => loss * options.Weights[i]).Aggregate((a, b) => a + b);
+        var (features, embeddings) = (FeatureLoss(outputs), EmbeddingLoss(outputs));
         return scope.Return(
             new Loss(own + features + embeddings)
             {
@@ -190,6 +213,16 @@ public sealed class TransKd : Module
             }
         );
     }
+
+    /// <summary>Loss of the features of all stages, by its weight.</summary>
+    /// <param name="outputs">What <see cref="Run"/> gave.</param>
+    internal Tensor FeatureLoss(TransKdOutputs outputs) =>
+        Torch.Scope(() => FeatureLosses(outputs).Aggregate((a, b) => a + b) * options.FeatureWeight);
+
+    /// <summary>Loss of the embeddings of all stages, each by its weight.</summary>
+    /// <param name="outputs">What <see cref="Run"/> gave.</param>
+    internal Tensor EmbeddingLoss(TransKdOutputs outputs) =>
+        Torch.Scope(() => EmbeddingLosses(outputs).Select((loss, i) => loss * options.Weights[i]).Aggregate((a, b) => a + b));
 
     /// <summary>Loss of the features of each stage, from the first to the last, without weights.</summary>
     /// <param name="outputs">What <see cref="Run"/> gave.</param>
@@ -219,19 +252,22 @@ public sealed class TransKd : Module
 }
 
 /// <summary>What a student and its teacher make of images, from the first stage to the last.</summary>
-/// <param name="Logits">The student's scores, [B, classes, h, w].</param>
+/// <param name="Answers">The student's scores and, in training, those of its auxiliary head.</param>
 /// <param name="Features">The student's maps after their fusion, of the teacher's widths.</param>
 /// <param name="TeacherFeatures">The teacher's maps.</param>
 /// <param name="Embeddings">The student's patch embeddings, brought to the teacher's widths, [B, N, C] each.</param>
 /// <param name="TeacherEmbeddings">The teacher's.</param>
 public sealed record TransKdOutputs(
-    Tensor Logits,
+    Outputs Answers,
     IReadOnlyList<Tensor> Features,
     IReadOnlyList<Tensor> TeacherFeatures,
     IReadOnlyList<Tensor> Embeddings,
     IReadOnlyList<Tensor> TeacherEmbeddings
 ) : ITensorBag
 {
+    /// <summary>The student's scores, [B, classes, h, w].</summary>
+    public Tensor Logits => Answers.Logits;
+
     /// <inheritdoc/>
-    public IEnumerable<Tensor> Tensors => [Logits, .. Features, .. TeacherFeatures, .. Embeddings, .. TeacherEmbeddings];
+    public IEnumerable<Tensor> Tensors => [.. Answers.Tensors, .. Features, .. TeacherFeatures, .. Embeddings, .. TeacherEmbeddings];
 }

@@ -13,7 +13,7 @@ namespace Tessera.Training.Optimization;
 public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLearningRate) : ScheduleOptions
 {
     /// <inheritdoc/>
-    public override int TotalEpochs => Epochs;
+    public override int TotalEpochs(long stepsPerEpoch) => Epochs;
 
     /// <summary>The learning rate without warm-up at a time in epochs.</summary>
     protected abstract double Regular(double top, double epoch);

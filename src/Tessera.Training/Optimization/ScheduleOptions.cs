@@ -9,7 +9,12 @@ namespace Tessera.Training.Optimization;
 public abstract record ScheduleOptions
 {
     /// <summary>Number of epochs, with warm-up, all cycles and cooldown.</summary>
-    public abstract int TotalEpochs { get; }
+    /// <param name="stepsPerEpoch">Steps per epoch, at least 1.</param>
+    public abstract int TotalEpochs(long stepsPerEpoch);
+
+    /// <summary>Number of steps; a training that is measured in steps may end within its last epoch.</summary>
+    /// <param name="stepsPerEpoch">Steps per epoch, at least 1.</param>
+    public virtual long TotalSteps(long stepsPerEpoch) => TotalEpochs(stepsPerEpoch) * stepsPerEpoch;
 
     /// <summary>The learning rate of a step.</summary>
     /// <param name="top">Highest learning rate of the schedule.</param>
@@ -115,7 +120,7 @@ public sealed record CosineOptions(
             : throw new ArgumentException("cycles need the form timm or timm_prefix");
 
     /// <inheritdoc/>
-    public override int TotalEpochs =>
+    public override int TotalEpochs(long stepsPerEpoch) =>
         (int)Math.Min(int.MaxValue, Math.Ceiling(Form is CosineForm.Timm or CosineForm.TimmPrefix ? Timm(1).Length : Epochs) + Cooldown);
 
     /// <inheritdoc/>
@@ -156,7 +161,7 @@ public sealed record CosineOptions(
 public sealed record ConstantOptions([Range(1, 1_000_000)] int Epochs, [Range(0, 1e6)] double Warmup = 0) : ScheduleOptions
 {
     /// <inheritdoc/>
-    public override int TotalEpochs => Epochs;
+    public override int TotalEpochs(long stepsPerEpoch) => Epochs;
 
     /// <inheritdoc/>
     public override double LearningRate(double top, long step, long stepsPerEpoch) =>

@@ -221,6 +221,10 @@ public abstract record DataFacts(IReadOnlyList<string> Classes)
     /// <summary>These facts without the size that all training samples had.</summary>
     public virtual DataFacts OfAnySize() => this;
 
+    /// <summary>These facts with further classes after those of the data.</summary>
+    /// <param name="classes">Their names.</param>
+    public virtual DataFacts WithFurther(IReadOnlyList<string> classes) => this with { Classes = [.. Classes, .. classes] };
+
     /// <summary>These facts with another mean and deviation.</summary>
     /// <exception cref="RunException">The samples are no numbers, or have another number of channels.</exception>
     public virtual DataFacts With(Normalization normalization) => throw new RunException("mean and deviation are for images");

@@ -16,11 +16,11 @@ internal sealed class TransKdStep : GoldenCase
         var kind = c.String("variant") switch
         {
             "base" => TransKdKind.Base,
-            "gl" => TransKdKind.GlobalLocal,
-            "ea" => TransKdKind.EmbeddingAssistant,
+            "gl" => TransKdKind.Gl,
+            "ea" => TransKdKind.Ea,
             var other => throw new GoldenMismatchException($"'variant' is '{other}', base, gl or ea was expected"),
         };
-        if (kind != TransKdKind.GlobalLocal)
+        if (kind != TransKdKind.Gl)
             c.ExpectNone("gl_mixer_heads");
         var (dropout, dropPath) = (run.Rate("dropout"), run.Rate("drop_path"));
         var student = Network(c.Object("student"), x, dropout, dropPath);

@@ -83,17 +83,24 @@ public sealed class PixelConfusion
     }
 
     /// <summary>All figures of the pixels so far.</summary>
-    public SegmentationScores Measure()
+    /// <param name="labelled">
+    /// Number of classes that the labels are of: a class behind them without a pixel has no figures of its own, and predictions of it are
+    /// wrong answers. Null for all classes.
+    /// </param>
+    public SegmentationScores Measure(int? labelled = null)
     {
         lock (gate)
-            return new([.. Enumerable.Range(0, classes).Select(label => counts[(label * (classes + 1))..((label + 1) * (classes + 1))])]);
+            return new(
+                [.. Enumerable.Range(0, classes).Select(label => counts[(label * (classes + 1))..((label + 1) * (classes + 1))])],
+                labelled ?? classes
+            );
     }
 }
 
 /// <summary>How well pixels were classified; all figures are fractions. A class for which one is undefined (0 / 0) has NaN.</summary>
 public sealed class SegmentationScores
 {
-    internal SegmentationScores(long[][] counts)
+    internal SegmentationScores(long[][] counts, int labelled)
     {
         var classes = counts.Length;
         Confusion = [.. counts.Select(row => row[..classes])];
@@ -101,10 +108,12 @@ public sealed class SegmentationScores
         double[] labels = [.. counts.Select(row => (double)row.Sum())];
         double[] predictions = [.. Enumerable.Range(0, classes).Select(c => (double)counts.Sum(row => row[c]))];
         Labels = [.. counts.Select(row => row.Sum())];
-        Iou = [.. hits.Select((hit, c) => hit / (labels[c] + predictions[c] - hit))];
+        Iou = [.. hits.Select((hit, c) => IsOwn(c) ? hit / (labels[c] + predictions[c] - hit) : double.NaN)];
         Accuracy = [.. hits.Select((hit, c) => hit / labels[c])];
-        Dice = [.. hits.Select((hit, c) => 2 * hit / (labels[c] + predictions[c]))];
+        Dice = [.. hits.Select((hit, c) => IsOwn(c) ? 2 * hit / (labels[c] + predictions[c]) : double.NaN)];
         PixelAccuracy = hits.Sum() / labels.Sum();
+
+        bool IsOwn(int c) => c < labelled || labels[c] > 0;
     }
 
     /// <summary>Pixels by true and predicted class; predictions of no class are left out.</summary>

@@ -10,7 +10,8 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// </summary>
 /// <param name="classes">Number of classes of the labels.</param>
 /// <param name="inference">Segments images of any size.</param>
-public sealed class SegmentationEvaluator(int classes, SegmentationInference inference) : Evaluator
+/// <param name="labelled">Number of classes that the labels are of, where the model has more; null for all.</param>
+public sealed class SegmentationEvaluator(int classes, SegmentationInference inference, int? labelled = null) : Evaluator
 {
     private readonly PixelConfusion confusion = new(classes);
     private readonly List<SegmentedImage> images = [];
@@ -36,7 +37,7 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
             inference.Run(measured.Image, origin, Count);
         else
             inference.Run(measured.Image, (measured.Truth.Size(1), measured.Truth.Size(2)), (row, band) => Count(row, 0, band));
-        var scores = own.Measure();
+        var scores = own.Measure(labelled);
         lock (images)
         {
             confusion.Add(own);
@@ -127,6 +128,6 @@ public sealed class SegmentationEvaluator(int classes, SegmentationInference inf
             throw new InvalidOperationException("there are no samples to measure");
         if (pixels == 0)
             throw new DataException("no pixel of the label maps counts: all are ignored, and there is nothing to measure");
-        return new(images.Count, loss / pixels, confusion.Measure()) { Images = [.. images.OrderBy(image => image.Index)] };
+        return new(images.Count, loss / pixels, confusion.Measure(labelled)) { Images = [.. images.OrderBy(image => image.Index)] };
     }
 }

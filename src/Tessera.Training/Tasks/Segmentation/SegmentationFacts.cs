@@ -12,6 +12,7 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// <param name="Mean">Mean of each channel, of values in [0, 1].</param>
 /// <param name="Deviation">Standard deviation of each channel, of values in [0, 1].</param>
 /// <param name="Palette">The colour of each class in pictures, as <c>#rrggbb</c>.</param>
+/// <param name="Labelled">Classes that the data has; further ones are the model's alone. Null for all.</param>
 public sealed record SegmentationFacts(
     IReadOnlyList<string> Classes,
     int Channels,
@@ -19,7 +20,8 @@ public sealed record SegmentationFacts(
     int? Width,
     IReadOnlyList<float> Mean,
     IReadOnlyList<float> Deviation,
-    IReadOnlyList<string> Palette
+    IReadOnlyList<string> Palette,
+    int? Labelled = null
 ) : ImageFacts(Classes, Channels, Height, Width, Mean, Deviation)
 {
     /// <summary>The colour of each class in pictures, as <c>#rrggbb</c>.</summary>
@@ -38,14 +40,21 @@ public sealed record SegmentationFacts(
     [System.Text.Json.Serialization.JsonIgnore]
     public override ModelOptions ModelDefaults => base.ModelDefaults with { ImageSize = null };
 
+    /// <inheritdoc/>
+    public override DataFacts WithFurther(IReadOnlyList<string> classes) =>
+        this with
+        {
+            Classes = [.. Classes, .. classes],
+            Palette = [.. Palette, .. classes.Select((_, i) => Text(LabelPalette.Color(Classes.Count + i)))],
+        };
+
     /// <summary>The colours of a data set as text; those of Pascal VOC where it has none of its own.</summary>
     /// <param name="maps">Its label maps.</param>
     internal static IReadOnlyList<string> PaletteOf(LabelMaps maps) =>
-        [
-            .. (maps.Palette ?? LabelPalette.Of(maps.ClassNames.Count)).Select(color =>
-                string.Create(CultureInfo.InvariantCulture, $"#{color.R:x2}{color.G:x2}{color.B:x2}")
-            ),
-        ];
+        [.. (maps.Palette ?? LabelPalette.Of(maps.ClassNames.Count)).Select(Text)];
+
+    private static string Text((byte R, byte G, byte B) color) =>
+        string.Create(CultureInfo.InvariantCulture, $"#{color.R:x2}{color.G:x2}{color.B:x2}");
 
     private static IReadOnlyList<string> Check(IReadOnlyList<string>? palette, IReadOnlyList<string>? classes)
     {

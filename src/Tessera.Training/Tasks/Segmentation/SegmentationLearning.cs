@@ -11,7 +11,7 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// Learning from label maps. The loss of a step is that of all its labelled pixels together, however they are spread over batches and
 /// processes; a batch without any has loss 0 and gradient 0, and the log's <c>unlabelled</c> says how many of these there are.
 /// </summary>
-public sealed class SegmentationLearning : Objective
+public class SegmentationLearning : Objective
 {
     private readonly IReadOnlyList<SegmentationLoss> losses;
     private readonly IReadOnlyList<float[]?> classWeights;
@@ -77,7 +77,16 @@ public sealed class SegmentationLearning : Objective
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var outputs = Student.Run(new ModelInput(batch.Inputs));
+        var loss = LossOf(Student.Run(new ModelInput(batch.Inputs)), batch);
+        // With one loss and no auxiliary head, the loss itself says it.
+        return loss.Parts.Count > 1 ? loss : loss with { Parts = new Dictionary<string, Tensor>() };
+    }
+
+    /// <summary>The losses of the model's outputs for a batch, with all their parts.</summary>
+    /// <param name="outputs">Scores and, in training, those of an auxiliary head.</param>
+    /// <param name="batch">The batch with its label maps.</param>
+    private protected Loss LossOf(Outputs outputs, Batch batch)
+    {
         var labels = MaskTargets.Of(batch).Ids;
         var (total, parts) = Sum(outputs.Logits, labels);
         if (outputs.Named.GetValueOrDefault(Outputs.Auxiliary) is { } auxiliary)
@@ -89,8 +98,7 @@ public sealed class SegmentationLearning : Objective
         var accuracy = batch.IsPlaceholder ? default : SegmentationLosses.Accuracy(outputs.Logits, labels);
         return new(total)
         {
-            // With one loss and no auxiliary head, the loss itself says it.
-            Parts = parts.Count > 1 ? parts : new Dictionary<string, Tensor>(),
+            Parts = parts,
             Scores = new Dictionary<string, Score>
             {
                 ["pixel_accuracy"] = accuracy,
@@ -137,30 +145,36 @@ public sealed record SegmentationOptions(
 ) : ObjectiveOptions
 {
     /// <summary>How scores are held against the maps.</summary>
-    public IReadOnlyList<SegmentationLoss> Loss { get; init; } =
-        Loss is null or [] ? [new PixelCrossEntropy()]
-        : Loss.GroupBy(loss => loss.Name).FirstOrDefault(same => same.Count() > 1) is { Key: var name }
+    public IReadOnlyList<SegmentationLoss> Loss { get; init; } = Losses(Loss);
+
+    /// <summary>The losses that a recipe names; without any, cross-entropy.</summary>
+    /// <exception cref="ArgumentException">One is given twice.</exception>
+    internal static IReadOnlyList<SegmentationLoss> Losses(IReadOnlyList<SegmentationLoss>? given) =>
+        given is null or [] ? [new PixelCrossEntropy()]
+        : given.GroupBy(loss => loss.Name).FirstOrDefault(same => same.Count() > 1) is { Key: var name }
             ? throw new ArgumentException($"loss: {name} is given twice")
-        : Loss;
+        : given;
 
     /// <inheritdoc/>
     public override Type TargetsType => typeof(MaskTargets);
 
     /// <inheritdoc/>
-    public override Objective Create(ObjectiveContext context)
-    {
-        if (context.Model is not Segmenter student)
-            throw new ArgumentException(
-                $"objective segmentation needs a model with a head for segmentation, not a {context.Model.GetType().Name}"
-            );
-        long[]? counted = null;
-        return new SegmentationLearning(
-            student,
-            Loss,
-            [.. Loss.Select(loss => loss.Weighting?.Of(context.Classes ?? [], () => counted ??= Pixels(context), "pixels"))],
-            AuxiliaryWeight,
-            HeadLrScale
+    public override Objective Create(ObjectiveContext context) =>
+        new SegmentationLearning(StudentOf(context, "segmentation"), Loss, ClassWeights(Loss, context), AuxiliaryWeight, HeadLrScale);
+
+    /// <summary>The model of a context as a segmenter.</summary>
+    /// <exception cref="ArgumentException">It is another one.</exception>
+    internal static Segmenter StudentOf(ObjectiveContext context, string objective) =>
+        context.Model as Segmenter
+        ?? throw new ArgumentException(
+            $"objective {objective} needs a model with a head for segmentation, not a {context.Model.GetType().Name}"
         );
+
+    /// <summary>Weights of the classes for each loss; null for none.</summary>
+    internal static IReadOnlyList<float[]?> ClassWeights(IReadOnlyList<SegmentationLoss> losses, ObjectiveContext context)
+    {
+        long[]? counted = null;
+        return [.. losses.Select(loss => loss.Weighting?.Of(context.Classes ?? [], () => counted ??= Pixels(context), "pixels"))];
     }
 
     // Pixels of each class in all training maps.

@@ -65,7 +65,8 @@ public sealed record SegmentationTask(
             facts.Width,
             facts.Mean,
             facts.Deviation,
-            SegmentationFacts.PaletteOf(maps)
+            SegmentationFacts.PaletteOf(maps),
+            facts.Classes.Count
         );
     }
 
@@ -93,7 +94,7 @@ public sealed record SegmentationTask(
 
     /// <inheritdoc/>
     public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null) =>
-        new SegmentationEvaluator(facts.Classes.Count, new(this, (Segmenter)model, predict));
+        new SegmentationEvaluator(facts.Classes.Count, new(this, (Segmenter)model, predict), (facts as SegmentationFacts)?.Labelled);
 
     /// <summary>A class for each pixel of the original, whatever size its transforms have brought it to.</summary>
     /// <inheritdoc/>
