@@ -32,7 +32,7 @@ public sealed class MeasuredScaleTests
         var expected = new PixelConfusion(3);
         expected.Add(scores.ResizeTo(8, 8).Argmax(1), labels);
         Assert.Equal(expected.Measure().Confusion, evaluator.Measure().Scores.Confusion);
-        var windows = new SegmentationEvaluator(3, new(new SegmentationTask(Tasks.Segmentation.InferenceMode.Slide, [16]), model));
+        var windows = new SegmentationEvaluator(3, new(new SegmentationTask(SegmentationMode.Slide, [16]), model));
         var error = Assert.Throws<RunException>(() => windows.Add(new(image, new MaskTargets(labels), [0])));
         Assert.Contains("label maps of 8x8 cannot be measured with images of 32x32 in windows", error.Message, StringComparison.Ordinal);
     }
