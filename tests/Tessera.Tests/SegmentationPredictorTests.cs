@@ -41,7 +41,6 @@ public sealed class SegmentationPredictorTests : IDisposable
     public async Task Every_thread_gets_the_map_of_its_own_image(bool? compiled)
     {
         Torch.Threads = 1;
-        using var scope = new Scope();
         using var predictor = Predictor.FromBundle(Bundle(), new() { Compiled = compiled, Concurrency = 2 });
         string[] files = ["brick.ppm", "grass.ppm", "sky.ppm"];
         foreach (var (i, file) in files.Index())

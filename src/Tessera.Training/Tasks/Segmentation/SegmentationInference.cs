@@ -35,7 +35,7 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     // Side of the windows of larger images.
     private const int LargeWindow = 1024;
 
-    /// <summary>Scores of the classes in bands of whole rows from top to bottom; their softmax over the classes are probabilities.</summary>
+    /// <summary>Scores of the classes in bands of whole rows from top to bottom; their softmax over the classes is probabilities.</summary>
     /// <param name="image">[1, C, H, W].</param>
     /// <param name="band">Takes the first row and the scores [1, classes, rows, W] of a band, which are freed afterwards.</param>
     public void Run(Tensor image, Action<int, Tensor> band) => Run(SizeOf(image), Cutting(image), band);
