@@ -22,8 +22,17 @@ public sealed class SegmentationPredictorTests : IDisposable
         var spec = new ModelSpec("mit_micro_32", new() { Classes = 3 }, new SegFormerOptions(8));
         var model = spec.Create();
         model.Eval();
-        var facts = new SegmentationFacts(["a", "b", "c"], 3, null, null, [0.5f, 0.5f, 0.5f], [0.2f, 0.2f, 0.2f], ["#000000", "#ff0000", "#00ff00"]);
-        return new(model, new(spec, new SegmentationTask(), facts, new EvaluationTransforms([new ResizeWithin(32)]), Precision.Fp32), "test");
+        var facts = new SegmentationFacts(
+            ["a", "b", "c"],
+            3,
+            null,
+            null,
+            [0.5f, 0.5f, 0.5f],
+            [0.2f, 0.2f, 0.2f],
+            ["#000000", "#ff0000", "#00ff00"]
+        );
+        var preparation = new EvaluationTransforms([new ResizeWithin(32)]);
+        return new(model, new(spec, new SegmentationTask(), facts, preparation, Precision.Fp32), "test");
     }
 
     [Theory]
@@ -32,7 +41,6 @@ public sealed class SegmentationPredictorTests : IDisposable
     public async Task Every_thread_gets_the_map_of_its_own_image(bool? compiled)
     {
         Torch.Threads = 1;
-        using var scope = new Scope();
         using var predictor = Predictor.FromBundle(Bundle(), new() { Compiled = compiled, Concurrency = 2 });
         string[] files = ["brick.ppm", "grass.ppm", "sky.ppm"];
         foreach (var (i, file) in files.Index())

@@ -32,8 +32,8 @@ internal static class PredictCommand
     private static readonly Option<string?> Out = new("--out")
     {
         Description =
-            "Folder for pictures of the answers, of models that give a class for each pixel: NAME.png holds the number of the class of each "
-            + "pixel, NAME_overlay.png the image under the colours of its classes.",
+            "Folder for pictures of the answers, of models that give a class for each pixel: NAME.png holds the number of the class of "
+            + "each pixel, NAME_overlay.png the image under the colours of its classes.",
         HelpName = "folder",
     };
 

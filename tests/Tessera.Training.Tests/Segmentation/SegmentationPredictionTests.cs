@@ -173,7 +173,10 @@ public sealed class SegmentationPredictionTests : IDisposable
         var map = folder.Write("photo.png", pictures[".png"]);
         var head = LabelFile.Head(map);
         Assert.Equal((LabelFileKind.Palette, found.Map.Size), (head.Kind, head.Size));
-        Assert.Equal([(0x80, 0x40, 0x80), (0x6b, 0x8e, 0x23), (0x46, 0x82, 0xb4)], head.Palette!.Take(3).Select(c => ((int)c.R, (int)c.G, (int)c.B)));
+        Assert.Equal(
+            [(0x80, 0x40, 0x80), (0x6b, 0x8e, 0x23), (0x46, 0x82, 0xb4)],
+            head.Palette!.Take(3).Select(color => ((int)color.R, (int)color.G, (int)color.B))
+        );
         Assert.Equal(256, head.Palette!.Count);
         Assert.Equal(
             found.Map.Ids.GroupBy(id => (int)id).OrderBy(group => group.Key).Select(group => (group.Key, (long)group.Count())),

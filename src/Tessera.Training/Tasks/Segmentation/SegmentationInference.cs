@@ -35,7 +35,7 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     // Side of the windows of larger images.
     private const int LargeWindow = 1024;
 
-    /// <summary>Scores of the classes in bands of whole rows from top to bottom: their softmax over the classes are probabilities.</summary>
+    /// <summary>Scores of the classes in bands of whole rows from top to bottom; their softmax over the classes is probabilities.</summary>
     /// <param name="image">[1, C, H, W].</param>
     /// <param name="band">Takes the first row and the scores [1, classes, rows, W] of a band, which are freed afterwards.</param>
     public void Run(Tensor image, Action<int, Tensor> band) => Run(SizeOf(image), Cutting(image), band);
@@ -44,8 +44,8 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     /// <param name="image">[1, C, H, W].</param>
     /// <param name="origin">Which part of the original it shows.</param>
     /// <param name="band">
-    /// Takes the first row and column in the original and the scores [1, classes, rows, columns] of a band, which are freed afterwards. Parts
-    /// of the original that the image does not show are in no band.
+    /// Takes the first row and column in the original and the scores [1, classes, rows, columns] of a band, which are freed afterwards.
+    /// Parts of the original that the image does not show are in no band.
     /// </param>
     public void Run(Tensor image, PreparedImage origin, Action<int, int, Tensor> band) =>
         Run(SizeOf(image), Cutting(image), origin, band);
@@ -74,8 +74,8 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
         var (height, width) = ((int)image.Size(2), (int)image.Size(3));
         if (size != (height, width) && !IsAveraged && Window(height, width) is not null)
             throw new RunException(
-                $"label maps of {size.Height}x{size.Width} cannot be measured with images of {height}x{width} in windows: leave label_scale "
-                    + "out of evaluation.transforms, or set task.inference to whole"
+                $"label maps of {size.Height}x{size.Width} cannot be measured with images of {height}x{width} in windows: leave "
+                    + "label_scale out of evaluation.transforms, or set task.inference to whole"
             );
         Run(new ImageSize(height, width), Cutting(image), band, size);
     }

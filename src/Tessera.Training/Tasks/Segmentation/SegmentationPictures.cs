@@ -34,9 +34,14 @@ internal sealed class SegmentationPictures(IReadOnlyList<(byte R, byte G, byte B
     internal Raster Colors(LabelMap map, int height, int width)
     {
         var result = new Raster(3, height, width);
+        result.Values.Fill(byte.MaxValue);
         for (var y = 0; y < height; y++)
         for (var x = 0; x < width; x++)
-            Set(result, y, x, At(map, y, x, height, width) is var id && id < colors.Count ? colors[id] : (byte.MaxValue, byte.MaxValue, byte.MaxValue));
+        {
+            var id = At(map, y, x, height, width);
+            if (id < colors.Count)
+                Set(result, y, x, colors[id]);
+        }
         return result;
     }
 

@@ -30,7 +30,9 @@ public sealed record SegmentationPrediction(string Sample, IReadOnlyList<ScoredC
             sample,
             [
                 .. classes
-                    .Select((name, label) => new ScoredClass(name, label, counts[label] / (double)(all - unseen), Chosen: counts[label] > 0))
+                    .Select(
+                        (name, label) => new ScoredClass(name, label, counts[label] / (double)(all - unseen), Chosen: counts[label] > 0)
+                    )
                     .Where(one => one.Chosen)
                     .OrderByDescending(one => one.Probability),
             ],

@@ -122,8 +122,8 @@ internal static class SegmentationReport
         {
             var (r, g, b) = colors[label];
             return $"""
-                <span style="display:inline-block;margin-right:14px"><i style="display:inline-block;width:11px;height:11px;border-radius:3px;
-                border:1px solid var(--line);margin-right:5px;background:rgb({r},{g},{b})"></i>{Html.Encode(
+                <span style="display:inline-block;margin-right:14px"><i style="display:inline-block;width:11px;height:11px;
+                border-radius:3px;border:1px solid var(--line);margin-right:5px;background:rgb({r},{g},{b})"></i>{Html.Encode(
                     context.Facts.Classes[label]
                 )}</span>
                 """;

@@ -110,7 +110,8 @@ public sealed record SegmentationTask(
                 Remarks =
                 [
                     .. found.Remarks,
-                    $"{sample.Name}: segmented in windows of {window.Crop.Height}x{window.Crop.Width}, which overlap: the image has {pixels.Size}",
+                    $"{sample.Name}: segmented in windows of {window.Crop.Height}x{window.Crop.Width}, which overlap: the image has "
+                        + $"{pixels.Size}",
                 ],
             }
             : found;
