@@ -51,7 +51,9 @@ public sealed unsafe class CompiledModel : IDisposable
         if (options.Threads is < 1)
             throw new ArgumentOutOfRangeException(nameof(options), options.Threads, "threads must be at least 1");
         if (options.Embedding && model is not Backbone)
-            throw new NotSupportedException($"{name} cannot be compiled for embeddings: it is no backbone, and gives no vector for an image");
+            throw new NotSupportedException(
+                $"{name} cannot be compiled for embeddings: it is no backbone, and gives no vector for an image"
+            );
         if (model.Training)
             throw new InvalidOperationException($"{name} is in training mode: call Eval() before it is compiled");
         if (!model.TakesImages)

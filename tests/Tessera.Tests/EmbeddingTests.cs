@@ -71,7 +71,7 @@ public sealed class EmbeddingTests : IDisposable
         using var scope = new Scope();
         using var quiet = Torch.NoGrad();
         var (file, _) = run.TestPhotos[5];
-        var model = predictor.Bundle.Model;
+        var model = predictor.Bundle.Backbone;
         var features = predictor.Embed(file).ToArray();
         var logits = model.ForwardClassifier(Tensor.From(features, 1, features.Length));
         var expected = model.Call(predictor.Bundle.Read([file]).Single().Read().Inputs);

@@ -250,7 +250,10 @@ internal static class CompareCommand
             ? null
             : new TrainedRows(
                 recipe,
-                [.. parsed.GetValue(Set)!, .. side is { } own ? [$"{TrainedRows.PartOf(recipe)}.image_size=[{own}]"] : Array.Empty<string>()],
+                [
+                    .. parsed.GetValue(Set)!,
+                    .. side is { } own ? [$"{TrainedRows.PartOf(recipe)}.image_size=[{own}]"] : Array.Empty<string>(),
+                ],
                 parsed.GetValue(Out) ?? Path.Combine("compare", Path.GetFileNameWithoutExtension(recipe))
             );
         var underHead = recipe is not null && TrainedRows.PartOf(recipe) != TrainedRows.Model;

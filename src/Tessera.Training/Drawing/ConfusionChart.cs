@@ -66,7 +66,10 @@ internal static class ConfusionChart
         string Number(int label, int predicted, long found, double share)
         {
             // A share that rounds to nothing says nothing.
-            var text = !percent ? $"{found}" : share < 0.005 ? "" : Html.Fixed(100 * share, 0);
+            var text =
+                !percent ? $"{found}"
+                : share < 0.005 ? ""
+                : Html.Fixed(100 * share, 0);
             var (x, y) = (Html.At(left + (predicted + 0.5) * cell), Html.At(top + (label + 0.5) * cell + 4));
             return $"""<text class="{(share > 0.3 ? "cell strong" : "cell")}" x="{x}" y="{y}" text-anchor="middle">{text}</text>""";
         }

@@ -13,13 +13,11 @@ public sealed class OriginalScoresTests
         var (height, width) = origin.Original;
         var all = Torch.Full([1, scores.Size(1), height, width], double.NaN);
         var prepared = new ImageSize((int)scores.Size(2), (int)scores.Size(3));
-        using (
-            var original = new OriginalScores(origin, prepared, (row, column, band) =>
+        using (var original = new OriginalScores(origin, prepared, (row, column, band) =>
             {
                 Assert.InRange(band.Size(2), 1, 64);
                 all.Slice(2, row, row + band.Size(2)).Slice(3, column, column + band.Size(3)).Copy_(band);
-            })
-        )
+            }))
             for (var row = 0; row < prepared.Height; row += rows)
                 original.Add(row, scores.Slice(2, row, Math.Min(row + rows, prepared.Height)));
         return all;

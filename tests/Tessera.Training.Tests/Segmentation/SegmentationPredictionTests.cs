@@ -66,9 +66,8 @@ public sealed class SegmentationPredictionTests : IDisposable
         Assert.Equal("share", found.Measure);
         Assert.Equal(1, found.Classes.Sum(one => one.Probability), 1e-9);
         Assert.Equal(found.Classes.OrderByDescending(one => one.Probability), found.Classes);
-        Assert.All(
-            found.Classes,
-            one => Assert.Equal(found.Map.Ids.Count(id => id == one.Label) / (double)found.Map.Ids.Length, one.Probability, 1e-9)
+        Assert.All(found.Classes, one =>
+            Assert.Equal(found.Map.Ids.Count(id => id == one.Label) / (double)found.Map.Ids.Length, one.Probability, 1e-9)
         );
         Assert.Empty(found.Remarks);
         using var image = Image.Open(file);
@@ -81,15 +80,12 @@ public sealed class SegmentationPredictionTests : IDisposable
         var bundle = Bundle(new(SegmentationMode.Slide, Crop: [32], Stride: [20]));
         var file = Photo("photo.ppm", 75, 98);
         var windows = 0;
-        var found = (SegmentationPrediction)bundle.Predict(
-            file,
-            predict: input =>
+        var found = (SegmentationPrediction)bundle.Predict(file, predict: input =>
             {
                 windows++;
                 Assert.Equal(new Shape(1, 3, 32, 32), input.Shape);
                 return bundle.Model.Call(input);
-            }
-        );
+            });
         using var outside = Torch.NoGrad();
         var sliding = new SlidingWindow((32, 32), (20, 20));
         Assert.Equal(sliding.Windows(75, 98).Count, windows);
@@ -142,16 +138,13 @@ public sealed class SegmentationPredictionTests : IDisposable
         answer.Slice(1, 2).Fill_(1);
         long first = 0,
             most = 0;
-        var found = (SegmentationPrediction)bundle.Predict(
-            file,
-            predict: _ =>
+        var found = (SegmentationPrediction)bundle.Predict(file, predict: _ =>
             {
                 // The bytes of the image are there with the first window.
                 first = first == 0 ? Environment.WorkingSet : first;
                 most = Math.Max(most, Environment.WorkingSet);
                 return answer;
-            }
-        );
+            });
         Assert.Equal("sky", Assert.Single(found.Classes).Class);
         const long sums = 3L * crop * width * sizeof(float),
             map = height * width,
@@ -244,10 +237,7 @@ public sealed class SegmentationPredictionTests : IDisposable
         Assert.Equal(expected.Measure().Confusion, alone.Scores.Confusion);
         Assert.Equal(alone.Scores.Confusion, together.Scores.Confusion);
         Assert.Equal(alone.Loss, together.Loss, 1e-5);
-        Assert.Equal(
-            Enumerable.Range(0, data.Count).Sum(i => maps[i].Ids.Count(id => id != LabelMap.Ignored)),
-            alone.Scores.Labels.Sum()
-        );
+        Assert.Equal(Enumerable.Range(0, data.Count).Sum(i => maps[i].Ids.Count(id => id != LabelMap.Ignored)), alone.Scores.Labels.Sum());
 
         static Tensor Pixels(LabelMap map) => Tensor.From(map.Ids, map.Size.Height, map.Size.Width);
     }

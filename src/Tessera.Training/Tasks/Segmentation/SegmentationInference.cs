@@ -47,8 +47,7 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     /// Takes the first row and column in the original and the scores [1, classes, rows, columns] of a band, which are freed afterwards.
     /// Parts of the original that the image does not show are in no band.
     /// </param>
-    public void Run(Tensor image, PreparedImage origin, Action<int, int, Tensor> band) =>
-        Run(SizeOf(image), Cutting(image), origin, band);
+    public void Run(Tensor image, PreparedImage origin, Action<int, int, Tensor> band) => Run(SizeOf(image), Cutting(image), origin, band);
 
     /// <summary>The same of pixels that are normalized when their window comes.</summary>
     /// <param name="pixels">The image.</param>
@@ -56,12 +55,7 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
     public void Run(ImagePixels pixels, Action<int, int, Tensor> band)
     {
         var device = ModuleDevice.Of(model);
-        Run(
-            pixels.Size,
-            window => pixels.Window(window.Top, window.Left, window.Height, window.Width).To(device),
-            pixels.Origin,
-            band
-        );
+        Run(pixels.Size, window => pixels.Window(window.Top, window.Left, window.Height, window.Width).To(device), pixels.Origin, band);
     }
 
     /// <summary>The same at another size than the image's, as label maps of another scale have it.</summary>
