@@ -39,8 +39,6 @@ public sealed record Outputs(Tensor Logits) : ITensorBag
 /// </summary>
 public abstract partial class Model : Layer
 {
-    private protected Model() { }
-
     /// <summary>Size of the images that it was made for: height and width.</summary>
     public abstract (int Height, int Width) ImageSize { get; }
 

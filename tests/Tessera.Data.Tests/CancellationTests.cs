@@ -95,7 +95,7 @@ public sealed class CancellationTests : IDisposable
         Assert.Equal(3, Datasets.Open("image_folder", "train", folder.Path, stop.Token).Count);
         stop.Cancel();
         Assert.ThrowsAny<OperationCanceledException>(() => Datasets.Open("image_folder", "train", folder.Path, stop.Token));
-        Assert.ThrowsAny<OperationCanceledException>(() => new FolderScan(folder.Path, stop.Token));
+        Assert.ThrowsAny<OperationCanceledException>(() => new FolderScan(folder.Path, stop: stop.Token));
         Assert.ThrowsAny<OperationCanceledException>(() => OpenedSplits.Open("image_folder", folder.Path, stop.Token));
     }
 
@@ -104,7 +104,7 @@ public sealed class CancellationTests : IDisposable
     {
         folder.Write("a/x.ppm", "");
         using var stop = new CancellationTokenSource();
-        var scan = new FolderScan(folder.Path, stop.Token);
+        var scan = new FolderScan(folder.Path, stop: stop.Token);
         Assert.Single(scan.Walk(folder["a"]));
         stop.Cancel();
         Assert.ThrowsAny<OperationCanceledException>(() => scan.Walk(folder["a"]));

@@ -30,7 +30,7 @@ public sealed class LabelFileTests : IDisposable
 
     private string Write(byte[] file) => folder.Write($"{Guid.NewGuid():N}.png", file);
 
-    private string Error(string path, LabelRule rule)
+    private static string Error(string path, LabelRule rule)
     {
         var error = Assert.ThrowsAny<DataException>(() => LabelFile.Read(path, rule));
         Assert.StartsWith(path + ": ", error.Message, StringComparison.Ordinal);

@@ -23,7 +23,7 @@ public sealed class MapSetTests : IDisposable
 
     private Dataset Open(string name, string split) => Datasets.Open(name, split, folder.Path);
 
-    private string[] Samples(Dataset set) =>
+    private static string[] Samples(Dataset set) =>
         [
             .. Enumerable
                 .Range(0, set.Count)

@@ -118,7 +118,7 @@ public sealed class PhotometricDistortionTests
             var pixels = canvas.Image.ToInterleaved();
             Assert.Equal([90, 90, 90], pixels[3..]);
             Assert.Equal(200, pixels.Max());
-            if (pixels[..3].SequenceEqual((byte[])[200, 100, 50]))
+            if (pixels.AsSpan(0, 3).SequenceEqual((byte[])[200, 100, 50]))
                 kept++;
             else
                 changed++;

@@ -24,10 +24,10 @@ internal sealed class FolderScan
 
     /// <summary>A scan of the folders of classes in a folder.</summary>
     /// <param name="folder">The folder.</param>
-    /// <param name="stop">Ends the scan, also while it walks.</param>
     /// <param name="endings">Of the files that are looked for, in small letters; those of images when null.</param>
+    /// <param name="stop">Ends the scan, also while it walks.</param>
     /// <exception cref="DataException">A name is not UTF-8, or two classes are the same folder.</exception>
-    internal FolderScan(string folder, CancellationToken stop = default, IReadOnlyList<string>? endings = null)
+    internal FolderScan(string folder, IReadOnlyList<string>? endings = null, CancellationToken stop = default)
     {
         (this.folder, this.stop, this.endings) = (folder, stop, endings ?? ImageDecoder.Extensions);
         top = RealPath(folder);

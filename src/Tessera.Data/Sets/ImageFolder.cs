@@ -78,7 +78,7 @@ internal static class ImageFolder
         CancellationToken stop = default
     )
     {
-        var scan = new FolderScan(folder, stop);
+        var scan = new FolderScan(folder, stop: stop);
         var classes = scan.Classes;
         if (classes.Length == 0)
             throw new DataException($"{name} ({split}): {folder} must hold one folder per class, and holds none");

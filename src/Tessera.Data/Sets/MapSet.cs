@@ -50,8 +50,8 @@ internal sealed record MapSet(string Name, IReadOnlyList<string> Classes, LabelR
         CancellationToken stop = default
     )
     {
-        var found = new FolderScan(images, stop);
-        var theirs = new FolderScan(maps, stop, [".png"]);
+        var found = new FolderScan(images, stop: stop);
+        var theirs = new FolderScan(maps, [".png"], stop);
         var keys = Keys(maps, theirs.All(), mapEnd);
         if (skippedEnd is not null)
             keys = [.. keys.Where(file => !file.Key.EndsWith(skippedEnd, StringComparison.Ordinal))];

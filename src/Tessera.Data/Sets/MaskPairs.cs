@@ -14,7 +14,7 @@ internal static class MaskPairs
     /// <exception cref="DataException">There are none, or a list names what is not there.</exception>
     internal static MapPairs Of(string name, MaskFolder folder, CancellationToken stop)
     {
-        var (ours, theirs) = (new FolderScan(folder.Images, stop), new FolderScan(folder.Masks, stop));
+        var (ours, theirs) = (new FolderScan(folder.Images, stop: stop), new FolderScan(folder.Masks, stop: stop));
         var images = Keys(folder.Images, ours.All());
         var masks = Keys(folder.Masks, theirs.All());
         foreach (var (path, count) in ((string, int)[])[(folder.Images, images.Length), (folder.Masks, masks.Length)])

@@ -32,7 +32,7 @@ internal static class MultiLabelFolders
             throw new DataException($"{Name} ({split}): {loose} lies in no folder of a class");
         // The same name in several classes is one image.
         var images = new SortedDictionary<string, (string Path, List<int> Labels)>(StringComparer.Ordinal);
-        var scan = new FolderScan(own, stop);
+        var scan = new FolderScan(own, stop: stop);
         foreach (var name in scan.Classes)
         {
             var label = Array.IndexOf(classes, name);
