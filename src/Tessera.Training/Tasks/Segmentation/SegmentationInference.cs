@@ -128,11 +128,15 @@ public sealed class SegmentationInference(SegmentationTask task, Segmenter model
         var own = model.ImageSize;
         if (task.Inference == SegmentationMode.Whole)
             return null;
-        if (task.Inference == SegmentationMode.Auto && model.Takes(height, width))
+        if (task.Inference == SegmentationMode.Auto)
         {
-            if ((long)height * width <= MostAtOnce)
+            // Whether a model takes a size is tried out: a large image would cost more than it is worth.
+            var isLarge = (long)height * width > MostAtOnce;
+            if (!isLarge && model.Takes(height, width))
                 return null;
-            own = (Math.Max(own.Height, LargeWindow), Math.Max(own.Width, LargeWindow));
+            var larger = (Height: Math.Max(own.Height, LargeWindow), Width: Math.Max(own.Width, LargeWindow));
+            if (isLarge && model.Takes(larger.Height, larger.Width))
+                own = larger;
         }
         var crop = task.Crop is { Count: > 0 } given ? (given[0], given[^1]) : own;
         // Two thirds, as in published recipes.
