@@ -43,8 +43,11 @@ internal static partial class VipsRemarks
         public LoneCalls()
         {
             held.EnterWriteLock();
-            if (Vips.TakeError().Length > 0)
-                Interlocked.Increment(ref discarded);
+            if (!Vips.HasError)
+                return;
+            // In this order: who looks in between, without the lock, sees at least one of the two.
+            Interlocked.Increment(ref discarded);
+            Vips.TakeError();
         }
 
         /// <summary>The messages that came, each once.</summary>
