@@ -77,6 +77,9 @@ public sealed class SegmentationRunTests : IDisposable
         }
         Assert.InRange(last.MeanIou, 0.8, 1);
         Assert.Equal(Count, last.Images.Count);
+        // By the name that the log and eval have.
+        var results = System.Text.Json.Nodes.JsonNode.Parse(File.ReadAllText(new RunFolder(folder["run"]).ResultsPath))!;
+        Assert.Equal(last.MeanIou, (double)results["evaluation"]!["miou"]!);
         var page = File.ReadAllText(new RunFolder(folder["run"]).ReportPath);
         foreach (var title in (string[])["IoU per class", "Confusion", "Truth and prediction", "Worst images", "Per class", "Mean IoU"])
             Assert.Contains(title, page, StringComparison.Ordinal);

@@ -13,6 +13,7 @@ public sealed record SegmentationMetrics(int Count, double Loss, SegmentationSco
     private const int MostPairs = 12;
 
     /// <summary>Mean intersection over union of the classes that occur, in truth or prediction.</summary>
+    [JsonPropertyName("miou")]
     public double MeanIou => Scores.MeanIou;
 
     /// <summary>Share of the pixels that are right.</summary>
