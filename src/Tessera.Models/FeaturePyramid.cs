@@ -119,10 +119,39 @@ internal sealed class FeaturePyramid
     {
         var size = ((int)image.Size(2), (int)image.Size(3));
         var key = (size, backbone.ImageSize);
-        if (!sizes.TryGetValue(key, out var fitted))
-            sizes[key] = fitted = Fitted(image, size);
-        return Maps(image, size, fitted);
+        if (sizes.TryGetValue(key, out var fitted))
+            return Maps(Run(image, size, fitted), size);
+        if (MayBeTried && FirstThatCovers(image, size) is var (own, answer))
+        {
+            sizes[key] = own;
+            return Maps(answer, size);
+        }
+        sizes[key] = fitted = Fitted(image, size);
+        return Maps(Run(image, size, fitted), size);
     }
+
+    // In evaluation, images may be tried themselves: a size that covers them, as nearly all do, costs no second run of the model.
+    private bool MayBeTried =>
+        Taps.Current is null && CallObserver.Current is null && !backbone.NamedModules().Any(entry => entry.Module.Training);
+
+    private ((int Height, int Width) Size, Answer Answer)? FirstThatCovers(Tensor image, (int Height, int Width) size)
+    {
+        foreach (var candidate in Candidates(size))
+            try
+            {
+                var answer = Run(image, size, candidate);
+                if (FitOf(answer.Maps, candidate) == Fit.Whole)
+                    return (candidate, answer);
+            }
+            catch (ShapeException)
+            {
+                // The next candidate is larger; where there is none, Fitted says it.
+            }
+        return null;
+    }
+
+    // The model's own maps, and the sources of the levels.
+    private sealed record Answer(IReadOnlyList<FeatureMap> Maps, IReadOnlyList<Tensor> Sources);
 
     /// <summary>Whether there are maps of images of a size.</summary>
     internal bool Takes(int height, int width)
@@ -196,16 +225,7 @@ internal sealed class FeaturePyramid
         using var still = new Still(backbone);
         try
         {
-            var maps = backbone.ForwardFeatureMaps(image.NewZeros([1, image.Size(1), size.Height, size.Width]));
-            double[] lacking =
-            [
-                .. maps.SelectMany(map =>
-                    new[] { size.Height / (double)map.Stride - map.Map.Size(2), size.Width / (double)map.Stride - map.Map.Size(3) }
-                ),
-            ];
-            return lacking.Any(positions => Math.Abs(positions) > 1) ? Fit.None
-                : lacking.Max() > 0 ? Fit.Part
-                : Fit.Whole;
+            return FitOf(backbone.ForwardFeatureMaps(image.NewZeros([1, image.Size(1), size.Height, size.Width])), size);
         }
         catch (ShapeException)
         {
@@ -213,11 +233,22 @@ internal sealed class FeaturePyramid
         }
     }
 
-    private IReadOnlyList<Tensor> Maps(Tensor image, (int Height, int Width) size, (int Height, int Width) fitted)
+    private static Fit FitOf(IReadOnlyList<FeatureMap> maps, (int Height, int Width) size)
     {
-        var padded = fitted == size ? image : image.ConstantPadNd([0, fitted.Width - size.Width, 0, fitted.Height - size.Height]);
-        var all = Sources(padded);
-        Tensor[] maps = [.. sources.Select(source => all[source])];
+        double[] lacking =
+        [
+            .. maps.SelectMany(map =>
+                new[] { size.Height / (double)map.Stride - map.Map.Size(2), size.Width / (double)map.Stride - map.Map.Size(3) }
+            ),
+        ];
+        return lacking.Any(positions => Math.Abs(positions) > 1) ? Fit.None
+            : lacking.Max() > 0 ? Fit.Part
+            : Fit.Whole;
+    }
+
+    private IReadOnlyList<Tensor> Maps(Answer answer, (int Height, int Width) size)
+    {
+        Tensor[] maps = [.. sources.Select(source => answer.Sources[source])];
         return [.. (scales is null ? maps : scales.Call(maps)).Select((map, level) => Cut(map, Strides[level]))];
 
         // What lies wholly beyond the image is left out.
@@ -228,20 +259,28 @@ internal sealed class FeaturePyramid
         }
     }
 
-    private IReadOnlyList<Tensor> Sources(Tensor image)
+    // The model's answer to images that are padded to a size.
+    private Answer Run(Tensor image, (int Height, int Width) size, (int Height, int Width) fitted)
     {
+        var padded = fitted == size ? image : image.ConstantPadNd([0, fitted.Width - size.Width, 0, fitted.Height - size.Height]);
         if (blocks is null)
-            return [.. backbone.ForwardFeatureMaps(image).Select(map => map.Map)];
+        {
+            var own = backbone.ForwardFeatureMaps(padded);
+            return new(own, [.. own.Select(map => map.Map)]);
+        }
         using var taps = new Taps(backbone, blocks);
-        var grid = backbone.ForwardFeatureMaps(image)[0].Map;
-        return
-        [
-            .. blocks.Select(path =>
-                taps[path] is { Dim: 3 } tokens
-                    ? tokens.Slice(1, backbone.NumPrefixTokensAt(path)).ToMap(grid.Size(2), grid.Size(3))
-                    : taps[path]
-            ),
-        ];
+        var maps = backbone.ForwardFeatureMaps(padded);
+        var grid = maps[0].Map;
+        return new(
+            maps,
+            [
+                .. blocks.Select(path =>
+                    taps[path] is { Dim: 3 } tokens
+                        ? tokens.Slice(1, backbone.NumPrefixTokensAt(path)).ToMap(grid.Size(2), grid.Size(3))
+                        : taps[path]
+                ),
+            ]
+        );
     }
 
     /// <summary>

@@ -183,7 +183,7 @@ internal static partial class HuggingFaceNames
         given = [.. state];
         state.Clear();
         foreach (var (name, tensor) in given)
-            state[name.StartsWith(decoder, StringComparison.Ordinal) ? name : Segmenter.BackbonePrefix + name] = tensor;
+            state[name.StartsWith(decoder, StringComparison.Ordinal) ? name : PyramidModel.BackbonePrefix + name] = tensor;
     }
 
     private static string? Renamed(string name, (string Pattern, string? Replacement)[] rules)

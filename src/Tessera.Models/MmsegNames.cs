@@ -71,7 +71,7 @@ internal static class MmsegNames
     internal static string? Convert(OrderedDictionary<string, Tensor> state)
     {
         foreach (var family in families)
-        foreach (var prefix in new[] { Segmenter.BackbonePrefix, "" })
+        foreach (var prefix in new[] { PyramidModel.BackbonePrefix, "" })
         {
             if (!state.ContainsKey(prefix + family.Signature))
                 continue;

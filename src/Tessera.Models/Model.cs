@@ -26,6 +26,9 @@ public sealed record Outputs(Tensor Logits) : ITensorBag
     /// <summary>Name of the logits of a head that helps in training alone, [B, classes, h, w].</summary>
     public const string Auxiliary = "auxiliary";
 
+    /// <summary>Name of the differences of boxes from the anchors of a detector, [B, n, 4].</summary>
+    public const string Differences = "differences";
+
     /// <summary>Further outputs by name: supervision of columns, logits of tokens, masks, decisions which tokens stay.</summary>
     public IReadOnlyDictionary<string, Tensor> Named { get; init; } = new Dictionary<string, Tensor>();
 
@@ -35,7 +38,7 @@ public sealed record Outputs(Tensor Logits) : ITensorBag
 
 /// <summary>
 /// A network with weights, classes and a size of images: a <see cref="Backbone"/>, or a head for another task over one
-/// (<see cref="Segmenter"/>). Training, bundles and compilation know models by this type.
+/// (<see cref="PyramidModel"/>). Training, bundles and compilation know models by this type.
 /// </summary>
 public abstract partial class Model : Layer
 {

@@ -34,7 +34,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
         if (whole is not null && load)
             return Filled(recipe, whole, Build);
         var model = Build(options);
-        if (under is not null && load && model is Segmenter over)
+        if (under is not null && load && model is PyramidModel over)
             // They come at their own size, whatever their classes, before they are the backbone's.
             over.Backbone.LoadStateDict(
                 Filled(recipe.Backbone!, under, built => Registry.Create(recipe.BackboneName, built with { Classes = 0, Dense = true }))

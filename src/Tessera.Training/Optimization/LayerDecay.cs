@@ -34,7 +34,7 @@ internal static class LayerDecay
         model switch
         {
             Backbone backbone => (backbone, ""),
-            Segmenter segmenter => (segmenter.Backbone, Segmenter.BackbonePrefix),
+            PyramidModel over => (over.Backbone, PyramidModel.BackbonePrefix),
             _ => throw new RunException($"optimizer.layer_decay must be 1 for a {model.GetType().Name}, which has no blocks"),
         };
 

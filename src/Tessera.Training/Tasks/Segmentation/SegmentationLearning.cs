@@ -72,7 +72,7 @@ public class SegmentationLearning : Objective
 
     /// <inheritdoc/>
     public override double LearningRateScale(string parameter) =>
-        parameter.StartsWith(Segmenter.BackbonePrefix, StringComparison.Ordinal) ? 1 : headScale;
+        parameter.StartsWith(PyramidModel.BackbonePrefix, StringComparison.Ordinal) ? 1 : headScale;
 
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)

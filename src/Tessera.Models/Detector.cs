@@ -1,0 +1,159 @@
+using System.Globalization;
+
+namespace Tessera.Models;
+
+/// <summary>
+/// A model that finds objects: a backbone of any kind, a pyramid over its four maps, and heads that give boxes with classes, and perhaps
+/// masks. Boxes are left, top, right and bottom in pixels of the images that it is given.
+/// </summary>
+public abstract class Detector : PyramidModel
+{
+    /// <summary>A detector over a backbone.</summary>
+    /// <param name="backbone">Any model of images; it loses its classifier.</param>
+    protected Detector(Backbone backbone)
+        : base(backbone) { }
+
+    /// <summary>Whether objects get masks, and training needs them.</summary>
+    public virtual bool HasMasks => false;
+
+    /// <summary>What the convolutions give for images, before any box is chosen.</summary>
+    /// <param name="images">[B, C, H, W].</param>
+    /// <exception cref="ShapeException">The model cannot take them.</exception>
+    public DenseOutputs Dense(Tensor images) => Torch.Scope(() => Taking(images, () => ForwardDense(Maps(images))));
+
+    /// <summary>The named losses of a batch, each with its weight; the training loss is their sum.</summary>
+    /// <param name="images">[B, C, H, W], padded below and on the right to one size.</param>
+    /// <param name="targets">The objects of each image; there may be none.</param>
+    public OrderedDictionary<string, Tensor> Losses(Tensor images, IReadOnlyList<DetectorTargets> targets)
+    {
+        Expect(images, targets.Count, "targets");
+        using var scope = new Scope();
+        return scope.Return(ForwardLosses(Taking(images, () => ForwardDense(Maps(images))), SizeOf(images), targets));
+    }
+
+    /// <summary>The objects that the model sees, the likeliest first.</summary>
+    /// <param name="images">[B, C, H, W], padded below and on the right to one size.</param>
+    /// <param name="sizes">Height and width of each image without its padding, to which boxes are clipped; null without padding.</param>
+    public IReadOnlyList<Detections> Detect(Tensor images, IReadOnlyList<(int Height, int Width)>? sizes = null) =>
+        Detect(images, Dense, sizes);
+
+    /// <summary>The same with the convolutions computed elsewhere.</summary>
+    /// <param name="images">[B, C, H, W], padded below and on the right to one size.</param>
+    /// <param name="dense">Gives what <see cref="Dense"/> does.</param>
+    /// <param name="sizes">Height and width of each image without its padding; null without padding.</param>
+    public IReadOnlyList<Detections> Detect(
+        Tensor images,
+        Func<Tensor, DenseOutputs> dense,
+        IReadOnlyList<(int Height, int Width)>? sizes = null
+    )
+    {
+        sizes ??= [.. Enumerable.Repeat(SizeOf(images), (int)images.Size(0))];
+        Expect(images, sizes.Count, "sizes");
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        return scope.Return(ForwardDetections(dense(images), SizeOf(images), sizes));
+    }
+
+    private static (int Height, int Width) SizeOf(Tensor images) => ((int)images.Size(2), (int)images.Size(3));
+
+    private static void Expect(Tensor images, int count, string what)
+    {
+        if (images.Dim == 4 && images.Size(0) != count)
+            throw new ShapeException(
+                string.Create(CultureInfo.InvariantCulture, $"{images.Size(0)} images and the {what} of {count} were given")
+            );
+    }
+
+    /// <summary>What the convolutions give for the maps of images.</summary>
+    /// <param name="maps">Four maps from fine to coarse.</param>
+    protected abstract DenseOutputs ForwardDense(IReadOnlyList<Tensor> maps);
+
+    /// <summary>What <see cref="Losses"/> gives.</summary>
+    /// <param name="dense">Outputs of the convolutions.</param>
+    /// <param name="image">Height and width of the images with their padding.</param>
+    /// <param name="targets">The objects of each image.</param>
+    protected abstract OrderedDictionary<string, Tensor> ForwardLosses(
+        DenseOutputs dense,
+        (int Height, int Width) image,
+        IReadOnlyList<DetectorTargets> targets
+    );
+
+    /// <summary>What <see cref="Detect(Tensor, IReadOnlyList{ValueTuple{int, int}})"/> gives.</summary>
+    /// <param name="dense">Outputs of the convolutions.</param>
+    /// <param name="image">Height and width of the images with their padding.</param>
+    /// <param name="sizes">Height and width of each image without its padding.</param>
+    protected abstract IReadOnlyList<Detections> ForwardDetections(
+        DenseOutputs dense,
+        (int Height, int Width) image,
+        IReadOnlyList<(int Height, int Width)> sizes
+    );
+
+    /// <summary>Number of scores of an anchor.</summary>
+    protected abstract int ScoresPerAnchor { get; }
+
+    /// <summary>Scores of all anchors, [B, n, scores], and what <see cref="Outputs.Differences"/> names, [B, n, 4].</summary>
+    protected override Outputs ForwardOutputs(ModelInput input)
+    {
+        var dense = ForwardDense(Maps(input.Inputs));
+        return new(dense.Flat(dense.Scores, ScoresPerAnchor))
+        {
+            Named = new Dictionary<string, Tensor> { [Outputs.Differences] = dense.Flat(dense.Differences, 4) },
+        };
+    }
+
+    /// <summary>Scores of all anchors, and behind them the differences of their boxes: [B, C, H, W] to [B, n, scores + 4].</summary>
+    protected override Tensor Forward(Tensor input)
+    {
+        CheckInput(input);
+        var dense = ForwardDense(Maps(input));
+        return Torch.Cat([dense.Flat(dense.Scores, ScoresPerAnchor), dense.Flat(dense.Differences, 4)], -1);
+    }
+}
+
+/// <summary>What the convolutions of a detector give for images.</summary>
+/// <param name="Scores">Of each level, logits of the anchors at each position, [B, A * scores, h, w], those of an anchor together.</param>
+/// <param name="Differences">Of each level, the differences of boxes from anchors, [B, A * 4, h, w].</param>
+/// <param name="Levels">Maps of the pyramid that a second stage reads, [B, C, h, w]; empty without one.</param>
+public sealed record DenseOutputs(IReadOnlyList<Tensor> Scores, IReadOnlyList<Tensor> Differences, IReadOnlyList<Tensor> Levels)
+    : ITensorBag
+{
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors => Scores.Concat(Differences).Concat(Levels).Distinct();
+
+    /// <summary>The values of all anchors of a level, in the order of rows, columns and base boxes.</summary>
+    /// <param name="map">[B, A * values, h, w].</param>
+    /// <param name="values">Number of values of an anchor.</param>
+    /// <returns>[B, h * w * A, values].</returns>
+    public static Tensor Flat(Tensor map, int values) => Torch.Scope(() => map.Permute(0, 2, 3, 1).Reshape(map.Size(0), -1, values));
+
+    /// <summary>The values of all anchors of all levels.</summary>
+    internal Tensor Flat(IReadOnlyList<Tensor> maps, int values) => Torch.Cat([.. maps.Select(map => Flat(map, values))], 1);
+}
+
+/// <summary>The objects of an image, for training.</summary>
+/// <param name="Size">Height and width of the image without the padding of its batch.</param>
+/// <param name="Boxes">[n, 4], float32.</param>
+/// <param name="Classes">[n], int64.</param>
+/// <param name="Masks">[n, H, W], uint8, at the size of the padded image; null where they are not known.</param>
+public sealed record DetectorTargets((int Height, int Width) Size, Tensor Boxes, Tensor Classes, Tensor? Masks = null);
+
+/// <summary>Objects that a detector sees in an image, the likeliest first.</summary>
+/// <param name="Boxes">[n, 4].</param>
+/// <param name="Scores">Their probabilities, [n].</param>
+/// <param name="Classes">[n], int64.</param>
+/// <param name="Masks">Probability that each of S x S cells of its box belongs to the object, [n, S, S]; null without masks.</param>
+public sealed record Detections(Tensor Boxes, Tensor Scores, Tensor Classes, Tensor? Masks = null) : ITensorBag
+{
+    /// <inheritdoc/>
+    public IEnumerable<Tensor> Tensors => Masks is null ? [Boxes, Scores, Classes] : [Boxes, Scores, Classes, Masks];
+
+    /// <summary>Number of objects.</summary>
+    public int Count => (int)Boxes.Size(0);
+}
+
+/// <summary>Sizes and options of a detection head, from which it is built over any backbone.</summary>
+public abstract record DetectorOptions : HeadOptions
+{
+    /// <inheritdoc/>
+    public abstract override Detector Create(Backbone backbone, int classes);
+}
