@@ -110,10 +110,17 @@ public class SegmenterTests : LiveTensors
         foreach (var head in SmallHeads.All.Keys)
         {
             using var scope = Torch.Scope();
+            Torch.Seed(0);
             var model = Create(head, name);
             var images = Odd(model, 1);
             using var compiled = model.Compile(new() { Threads = 1 });
-            Near.Equal(model.Call(images), compiled.Call(images), 1e-5);
+            var (before, after) = (model.Call(images).To(DType.Float64), compiled.Call(images).To(DType.Float64));
+            // Random weights amplify rounding in some networks: it is the engine's own error that says how much.
+            model.To(DType.Float64);
+            var exact = model.Call(images.To(DType.Float64));
+            var scale = Math.Max(1, exact.Abs().Max().ToDouble());
+            var (own, ours) = ((before - exact).Abs().Max().ToDouble() / scale, (after - exact).Abs().Max().ToDouble() / scale);
+            Assert.True(ours <= Math.Max(1e-5, 2 * own), $"{head} over {name}: {ours:G3} from the exact scores, the engine {own:G3}");
         }
     }
 
@@ -122,18 +129,7 @@ public class SegmenterTests : LiveTensors
     [InlineData("avx512")]
     [InlineData("avx2")]
     [InlineData("plain")]
-    public void All_kernels_that_the_processor_runs_agree(string kernels)
-    {
-        try
-        {
-            CompiledModel.Use(kernels);
-        }
-        catch (TorchException error)
-        {
-            Assert.Contains("plain", error.Message, StringComparison.Ordinal);
-            return;
-        }
-        try
+    public void All_kernels_that_the_processor_runs_agree(string kernels) => WithKernels.Run(kernels, () =>
         {
             using var scope = Torch.Scope();
             foreach (var head in SmallHeads.All.Keys)
@@ -143,12 +139,7 @@ public class SegmenterTests : LiveTensors
                 using var compiled = model.Compile(new() { Threads = 1 });
                 Near.Equal(model.Call(images), compiled.Call(images), 1e-5);
             }
-        }
-        finally
-        {
-            CompiledModel.Use("");
-        }
-    }
+        });
 
     // More classes than a vector has lanes, by one and by many; fewer; one.
     [Theory]

@@ -16,6 +16,7 @@ namespace Tessera.Training.Experiments;
 /// <summary>A recipe brought to life: data, model, method, trainer, and the folder that it all goes to.</summary>
 public sealed class Experiment : IDisposable
 {
+    private readonly ExperimentParts parts;
     private readonly Action<TrainingEvent> report;
     private readonly Loader train;
     private readonly ProcessGroup? group;
@@ -42,32 +43,9 @@ public sealed class Experiment : IDisposable
         );
         if (recipe.Train.Threads > 0)
             Torch.Threads = recipe.Train.Threads;
-        var data = recipe.Data.OpenTraining(stop);
-        Task = recipe.Task ?? TaskKind.DefaultFor(data);
-        TrainData = Task.Prepare(data);
-        Facts = Task.FactsOf(TrainData);
-        if (recipe.Data.Normalization is { } normalization)
-            Facts = Facts.With(normalization);
-        if (recipe.Model.Classes is { } classes && classes != Facts.Classes.Count)
-        {
-            Facts = Facts.WithFurther(FurtherClasses(Facts.Classes, classes));
-            TrainData = Task.Prepare(data, Facts);
-        }
-        TestData = Task.Prepare(recipe.Data.Open(recipe.Evaluation.Split ?? recipe.Data.MeasuredSplit(), stop), Facts);
-        check?.Invoke(DataRecord.Of(recipe.Data, TrainData, TestData));
-        Torch.Seed(recipe.Train.Seed);
-        var weights = new InitialWeights(recipe.Model, Task, Facts);
-        Model = weights.Create(load: NoCheckpoints(run, group));
-        Task.Initialize(Model, TrainData);
-        var device = DeviceFor(recipe, group);
-        Model.To(device);
-        if (recipe.Train.GradCheckpointing)
-            CheckpointGradients(Model);
-        var objective = recipe.CreateObjective(ContextFor(device) with { Stop = stop }, Task);
-        objective.To(device);
-        if (recipe.Train.ChannelsLast)
-            Model.To(MemoryFormat.ChannelsLast);
-        train = TrainLoader(device);
+        parts = new(recipe, group, load: NoCheckpoints(run, group), check, stop);
+        Facts = parts.Facts;
+        train = parts.TrainingLoader();
         this.report = happened =>
         {
             report?.Invoke(happened);
@@ -77,13 +55,13 @@ public sealed class Experiment : IDisposable
         Trainer = new(
             new()
             {
-                Objective = objective,
-                Phases = recipe.CreatePhases(objective),
+                Objective = Objective,
+                Phases = recipe.CreatePhases(Objective),
                 Schedule = recipe.Schedule,
                 Data = train,
-                Options = recipe.Train with { Device = device.ToString() },
-                Test = TestLoader(Model, recipe, TestData, Facts, Task, group),
-                Evaluator = () => objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
+                Options = recipe.Train with { Device = parts.Device.ToString() },
+                Test = parts.EvaluationLoader(TestData),
+                Evaluator = parts.CreateEvaluator,
                 EvaluateEvery = recipe.Evaluation.Every,
                 Remarks = [.. new DataRemarks(recipe, TrainData, TestData).All],
                 Group = group,
@@ -91,115 +69,15 @@ public sealed class Experiment : IDisposable
             Writes(group) ? run : null,
             this.report
         );
-        Objective = objective;
-        if (weights.Notes.Count > 0)
-            Trainer.Announce(new WeightsLoaded(weights.Source, weights.Notes));
+        if (parts.Weights.Notes.Count > 0)
+            Trainer.Announce(new WeightsLoaded(parts.Weights.Source, parts.Weights.Notes));
     }
 
     private static bool Writes(ProcessGroup? group) => group is null or { IsFirst: true };
 
-    private static Replica ReplicaOf(ProcessGroup? group) => group is null ? Replica.Single : new(group.Rank, group.Size);
-
-    // Each process of a machine has a GPU of its own.
-    private static Device DeviceFor(Recipe recipe, ProcessGroup? group)
-    {
-        var device = Device.Parse(recipe.Train.Device);
-        return group is not null && device is { Type: DeviceType.Cuda, Index: < 0 } ? Device.Parse($"cuda:{group.LocalRank}") : device;
-    }
-
     // As rank 0 finds it.
     private static bool NoCheckpoints(RunFolder run, ProcessGroup? group) =>
         group is null ? run.Checkpoints.All.Count == 0 : group.Any(group.IsFirst && run.Checkpoints.All.Count == 0);
-
-    private static void CheckpointGradients(Model model)
-    {
-        try
-        {
-            model.SetGradientCheckpointing();
-        }
-        catch (NotSupportedException error)
-        {
-            throw new RunException($"train.grad_checkpointing: {error.Message}");
-        }
-    }
-
-    private ObjectiveContext ContextFor(Device device) =>
-        new(Model, device)
-        {
-            Pretrained = (Recipe.Model.Weights ?? Recipe.Model.Backbone?.Weights) is not null,
-            Classes = Facts.Classes,
-            Normalization = Facts.Normalization ?? new([0], [1]),
-            OtherNormalization = Recipe.Data.Normalization,
-            Data = TrainData,
-            Augment = Recipe.Augment.First,
-            UnreadableLimit = Recipe.Data.Unreadable,
-            Labels = TrainData.Annotations as ClassLabels,
-        };
-
-    // A model may have more classes than the data: for data that is still to come, or for weights that are kept as they are.
-    private static IReadOnlyList<string> FurtherClasses(IReadOnlyList<string> own, int count)
-    {
-        if (count < own.Count)
-            throw new RunException($"model.classes must be at least {own.Count}, the number of classes of the data, not {count}");
-        var further = Enumerable.Range(own.Count, count - own.Count).Select(label => $"class {label}").ToArray();
-        return further.FirstOrDefault(own.Contains) is { } taken
-            ? throw new RunException($"model.classes: '{taken}' is a class of the data already, and would be the name of a further one")
-            : further;
-    }
-
-    private EvaluatorContext EvaluatorContext() =>
-        new(Facts.Classes, Recipe.Train.Seed)
-        {
-            Bank = (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
-                ? most => TestLoader(Model, Recipe, TrainData, Facts, Task, group, new EvenlySpaced(most))
-                : null,
-        };
-
-    private Loader TrainLoader(Device device)
-    {
-        var pipeline = Recipe.TrainingPipeline();
-        return new(
-            TrainData,
-            pipeline,
-            new(Recipe.Data.Batch)
-            {
-                Seed = Recipe.Train.Seed,
-                DropLast = TrainData.Count >= Recipe.Data.Batch,
-                Workers = Recipe.Data.Workers,
-                Replica = ReplicaOf(group),
-                Sampler = Recipe.Data.SamplerOf(TrainData),
-                UnreadableLimit = Recipe.Data.Unreadable,
-                Device = Recipe.Data.BatchDevice(device, TrainData, pipeline),
-            }
-        );
-    }
-
-    private static Loader TestLoader(
-        Model model,
-        Recipe recipe,
-        LoadableDataset data,
-        DataFacts facts,
-        TaskKind task,
-        ProcessGroup? group = null,
-        Sampler? sampler = null
-    )
-    {
-        var pipeline = task.EvaluationPipeline(model, facts, recipe.EvaluationTransforms, task.FactsOf(data));
-        return new(
-            data,
-            pipeline,
-            new(recipe.Evaluation.Batch)
-            {
-                Seed = recipe.Train.Seed,
-                Workers = recipe.Data.Workers,
-                UnreadableLimit = recipe.Data.Unreadable,
-                Replacement = Replacement.None,
-                Replica = ReplicaOf(group),
-                Sampler = sampler,
-                Device = recipe.Data.BatchDevice(ModuleDevice.Of(model), data, pipeline, measuring: true),
-            }
-        );
-    }
 
     /// <summary>The resolved recipe.</summary>
     public Recipe Recipe { get; }
@@ -208,22 +86,22 @@ public sealed class Experiment : IDisposable
     public RunFolder Run { get; }
 
     /// <summary>What the model is for.</summary>
-    public TaskKind Task { get; }
+    public TaskKind Task => parts.Task;
 
     /// <summary>What is learned from.</summary>
-    public LoadableDataset TrainData { get; }
+    public LoadableDataset TrainData => parts.TrainData;
 
     /// <summary>What is measured on.</summary>
-    public LoadableDataset TestData { get; }
+    public LoadableDataset TestData => parts.TestData;
 
     /// <summary>What the model knows of the data.</summary>
     public DataFacts Facts { get; private set; }
 
     /// <summary>The model that is kept.</summary>
-    public Model Model { get; }
+    public Model Model => parts.Model;
 
     /// <summary>What trains it.</summary>
-    public Objective Objective { get; }
+    public Objective Objective => parts.Objective;
 
     /// <summary>Runs the training.</summary>
     public Trainer Trainer { get; }
@@ -426,8 +304,8 @@ public sealed class Experiment : IDisposable
     private Metrics MeasureAgain(CancellationToken stop) =>
         Measurement.Run(
             Model,
-            TestLoader(Model, Recipe, TestData, Facts, Task, group).Epoch(0, stop: group is null ? stop : default),
-            Objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
+            parts.EvaluationLoader(TestData).Epoch(0, stop: group is null ? stop : default),
+            parts.CreateEvaluator(),
             Recipe.Train.Precision,
             done => report(new Evaluating(done)),
             group,
