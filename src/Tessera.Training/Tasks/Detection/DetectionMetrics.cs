@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text.Json.Serialization;
 
 namespace Tessera.Training.Tasks.Detection;
 
@@ -9,6 +10,18 @@ namespace Tessera.Training.Tasks.Detection;
 public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? Masks = null) : Metrics(Count)
 {
     private const string MaskPrefix = "mask_";
+
+    /// <summary>Figures of single images, by their positions; a mean of these is no average precision.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<DetectedImage> Images { get; init; } = [];
+
+    /// <summary>Some of the surest detections that found nothing.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<DetectionError> FalseAlarms { get; init; } = [];
+
+    /// <summary>Some of the largest objects that were not found.</summary>
+    [JsonIgnore]
+    public IReadOnlyList<DetectionError> Misses { get; init; } = [];
 
     /// <inheritdoc/>
     public override string Primary => "ap";
