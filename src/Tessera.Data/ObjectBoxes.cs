@@ -18,6 +18,19 @@ public readonly record struct ObjectBox(double Left, double Top, double Right, d
     /// <summary>In square pixels.</summary>
     public double Area => Width * Height;
 
+    /// <summary>Common area as a share of that of either box.</summary>
+    /// <param name="other">Another box of the image.</param>
+    /// <param name="isCrowd">Whether the other box is around a crowd: the share is of this box alone then.</param>
+    public double Iou(ObjectBox other, bool isCrowd = false)
+    {
+        var width = Math.Min(Right, other.Right) - Math.Max(Left, other.Left);
+        var height = Math.Min(Bottom, other.Bottom) - Math.Max(Top, other.Top);
+        if (width <= 0 || height <= 0)
+            return 0;
+        var common = width * height;
+        return common / (isCrowd ? Area : Area + other.Area - common);
+    }
+
     /// <summary>Where the box lies in a prepared image, clipped to the visible part: of no width or height where none is.</summary>
     /// <param name="image">Where the prepared image comes from.</param>
     /// <param name="size">Its size.</param>
