@@ -48,8 +48,11 @@ internal sealed class PictureNames
     }
 
     /// <summary>The name of the pictures of a sample, without their endings.</summary>
-    internal string Of(AskedSample asked) =>
-        stems[Path.GetFullPath(asked.File.Path)] is var stem && asked.Frame is { } frame ? $"{stem}/{frame.Name}" : stem;
+    internal string Of(AskedSample asked)
+    {
+        var stem = stems[Path.GetFullPath(asked.File.Path)];
+        return asked.Frame is { } frame ? $"{stem}/{frame.Name}" : stem;
+    }
 
     /// <summary>The file whose picture has a name; null for none.</summary>
     internal string? Owner(string name) =>
