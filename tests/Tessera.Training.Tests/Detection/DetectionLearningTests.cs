@@ -59,7 +59,7 @@ public sealed class DetectionLearningTests
         var learning = new DetectionLearning(new Oracle(), headScale: 10);
         Assert.Equal((1, 10), (learning.LearningRateScale("backbone.blocks.0.norm1.weight"), learning.LearningRateScale("neck.conv.weight")));
         Assert.False(learning.MeanOverSamples);
-        var boxes = Triangles.Images([new(new(4, 6, 24, 30), 2)]);
+        var boxes = Triangles.Images([new ImageObject(new(4, 6, 24, 30), 2)]);
         var context = new ObjectiveContext(new Oracle(masks: true), Device.Cpu) { Data = boxes };
         var refused = Assert.Throws<ArgumentException>(() => new DetectionOptions().Create(context));
         Assert.Contains("the model learns masks, and triangles (test) has objects without", refused.Message, StringComparison.Ordinal);

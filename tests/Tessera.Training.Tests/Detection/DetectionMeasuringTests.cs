@@ -99,9 +99,9 @@ public sealed class DetectionMeasuringTests
         using var scope = new Scope();
         var images = Triangles.Images(
             [
-                new(new(4, 6, 24, 30), 0),
-                new(new(30, 10, 60, 40), 0, IsCrowd: true),
-                new(new(2, 34, 20, 46), 1, IsIgnored: true),
+                new ImageObject(new(4, 6, 24, 30), 0),
+                new ImageObject(new(30, 10, 60, 40), 0, IsCrowd: true),
+                new ImageObject(new(2, 34, 20, 46), 1, IsIgnored: true),
             ]
         );
         var oracle = new Oracle();
@@ -131,5 +131,31 @@ public sealed class DetectionMeasuringTests
         foreach (var own in oracle.Inference.Run(batch))
             seen.Add($"{Assert.Single(own).Box}");
         Assert.Equal([$"{new ObjectBox(4, 6, 24, 30)}", $"{new ObjectBox(8, 6, 24, 30)}"], seen);
+    }
+
+    // A byte for each pixel of each mask would be 1.2 GB.
+    [Fact]
+    public void A_hundred_masks_of_a_large_image_take_little_memory()
+    {
+        using var scope = new Scope();
+        const int Masks = 100,
+            Cells = 28;
+        var oracle = new Oracle(masks: true);
+        oracle.Eval();
+        float[] boxes = [.. Enumerable.Range(0, Masks).SelectMany(i => (float[])[i, i, 240 + i % 16, 180 + i % 12])];
+        oracle.Known.Enqueue(
+            new(
+                Tensor.From(boxes, Masks, 4),
+                Torch.Full([Masks], 0.5),
+                Torch.Zeros([Masks], DType.Int64),
+                Torch.Rand([Masks, Cells, Cells]) * 0.2 + 0.5
+            )
+        );
+        PreparedImage origin = new(ImageView.Full, ImageView.Full, new(3000, 4000));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        var found = oracle.Inference.Run(Torch.Zeros([1, 3, 192, 256]), [origin])[0];
+        Assert.Equal(Masks, found.Count);
+        Assert.All(found, one => Assert.True(one.Mask!.Area > 0));
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 64 << 20);
     }
 }

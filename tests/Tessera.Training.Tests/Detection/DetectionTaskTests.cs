@@ -23,7 +23,8 @@ public sealed class DetectionTaskTests
             new byte[2 * 3 * Triangles.Height * Triangles.Width],
             3,
             Triangles.Height,
-            Triangles.Width
+            Triangles.Width,
+            new([0.5f, 0.5f, 0.5f], [0.25f, 0.25f, 0.25f])
         );
 
     [Fact]

@@ -16,7 +16,7 @@ internal sealed class Oracle : Detector
     private readonly bool masks;
 
     internal Oracle(bool masks = false)
-        : base(Registry.Create("vit_micro_patch4_32", new() { Classes = 3 })) => this.masks = masks;
+        : base(Registry.Create("mit_micro_32", new() { Classes = 3 })) => this.masks = masks;
 
     /// <summary>What it finds in the images that it is given next, in their order.</summary>
     internal Queue<Detections> Known { get; } = [];

@@ -47,9 +47,10 @@ internal sealed class DetectionPictures(IReadOnlyList<string> classes, IReadOnly
         var scale = Math.Max(1, side / Math.Max(image.Height, image.Width));
         var result = Magnified(image, scale);
         var line = Math.Max(1, Math.Max(result.Height, result.Width) / SidePerLine);
+        var covered = objects.Any(one => one.Mask is not null) ? new byte[result.PlaneSize] : [];
         foreach (var one in objects.Reverse())
             if (one.Mask is { } mask)
-                Tint(result, mask, ColorOf(one));
+                Tint(result, mask, ColorOf(one), covered);
         foreach (var one in objects.Reverse())
         {
             var place = Place(one.Box, original, result);
@@ -92,11 +93,10 @@ internal sealed class DetectionPictures(IReadOnlyList<string> classes, IReadOnly
         );
     }
 
-    private static void Tint(Raster picture, InstanceMask mask, (byte R, byte G, byte B) color)
+    // The memory for what a mask covers is used again: there may be a hundred of them.
+    private static void Tint(Raster picture, InstanceMask mask, (byte R, byte G, byte B) color, byte[] covered)
     {
-        var size = new ImageSize(picture.Height, picture.Width);
-        var covered = new byte[picture.PlaneSize];
-        mask.Follow(new PreparedImage(ImageView.Full, ImageView.Full, mask.Size), size, covered);
+        mask.Follow(new PreparedImage(ImageView.Full, ImageView.Full, mask.Size), new(picture.Height, picture.Width), covered);
         for (var c = 0; c < 3; c++)
         {
             var plane = picture.Plane(c);
