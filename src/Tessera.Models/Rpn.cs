@@ -71,7 +71,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
     protected override (IReadOnlyList<Tensor> Scores, IReadOnlyList<Tensor> Differences) Forward(IReadOnlyList<Tensor> input)
     {
         Tensor[] hidden = [.. input.Select(level => rpnConv.Call(level).Relu())];
-        return ([.. hidden.Select(rpnCls.Call)], [.. hidden.Select(rpnReg.Call)]);
+        return ([.. hidden.Select(map => rpnCls.Call(map))], [.. hidden.Select(map => rpnReg.Call(map))]);
     }
 
     // mmdetection's strides are given, torchvision's are whole pixels of the padded image for each map.
