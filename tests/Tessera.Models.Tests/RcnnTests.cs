@@ -226,6 +226,7 @@ public class RcnnTests : LiveTensors
         Assert.Throws<StateDictException>(() => model.Load(folder["a.safetensors"]));
         var report = model.Load(folder["a.safetensors"], new() { ReplaceHead = true });
         Assert.Equal(model.ClassifierNames, report.ReplacedHead);
+        Assert.Contains("that of the weights is for 3 classes, the model's for 5", Assert.Single(report.Notes), StringComparison.Ordinal);
         foreach (var (key, value) in before.StateDict().Where(entry => !model.ClassifierNames.Contains(entry.Key)))
             Near.Identical(value, model.StateDict()[key]);
     }
