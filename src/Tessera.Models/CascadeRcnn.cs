@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Tessera.Models.Detection;
 
 namespace Tessera.Models;
 
@@ -66,7 +67,7 @@ public sealed class CascadeRcnn : TwoStageDetector
 {
     private static readonly IReadOnlyList<CascadeStage> published =
     [
-        new(0.5, [0.1, 0.1, 0.2, 0.2]),
+        new(0.5, BoxCoder.SecondStage),
         new(0.6, [0.05, 0.05, 0.1, 0.1], 0.5),
         new(0.7, [0.033, 0.033, 0.067, 0.067], 0.25),
     ];

@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using Tessera.Models.Detection;
 
 namespace Tessera.Models;
 
@@ -55,7 +56,7 @@ public sealed class FasterRcnn : TwoStageDetector
             classes,
             fcWidth,
             OptionRanges.Checked(rois ?? new()),
-            [new(0.5, [0.1, 0.1, 0.2, 0.2])],
+            [new(0.5, BoxCoder.SecondStage)],
             Beta: style == DetectorStyle.Torchvision ? 1.0 / 9 : 0,
             Style: style
         );

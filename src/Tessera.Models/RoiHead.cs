@@ -185,6 +185,8 @@ internal sealed class RoiHead : Module
         if (differences.Size(0) == 0)
             return Precision.Nothing(boxHeads[stage]);
         var own = Own(boxHeads[stage], differences, sample.Positives, sample.Classes);
+        if (own.Size(0) == 0)
+            return own.Sum();
         var rois = sample.Rois.IndexSelect(0, sample.Positives).Slice(1, 1);
         // Differences are taken in float32, as the reference does.
         var sum = config.ByIou
@@ -287,9 +289,11 @@ internal sealed class RoiHead : Module
         using var scope = new Scope();
         int[] counts = [.. proposals.Select(boxes => (int)boxes.Size(0))];
         var rois = Joined(proposals);
+        if (rois.Size(0) == 0)
+            return scope.Return<IReadOnlyList<Detections>>([.. counts.Select(_ => None(rois))]);
         var (logits, differences) = RunBoxes(0, levels, rois);
         var sum = logits;
-        for (var k = 1; k < config.Stages.Count && rois.Size(0) > 0; k++)
+        for (var k = 1; k < config.Stages.Count; k++)
         {
             // Each stage's own answer moves its boxes; the mean of all answers is the class.
             rois = Joined(Moved(k - 1, rois, differences, Likeliest(logits), counts, sizes));
@@ -319,6 +323,14 @@ internal sealed class RoiHead : Module
         }
         return scope.Return<IReadOnlyList<Detections>>(detections);
     }
+
+    private Detections None(Tensor like) =>
+        new(
+            like.NewZeros([0, 4]),
+            like.NewZeros([0]),
+            like.NewZeros([0], DType.Int64),
+            HasMasks ? like.NewZeros([0, 2 * MaskSize, 2 * MaskSize]) : null
+        );
 
     // Probabilities of the regions' own classes, the mean over the stages, [n, S, S].
     private Tensor Masks(IReadOnlyList<Tensor> levels, Tensor rois, Tensor classes)

@@ -52,8 +52,8 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         rpnCls = Create(config.Anchors.PerPosition, 1);
         rpnReg = Create(4 * config.Anchors.PerPosition, 1);
         coder = new(ClampsBelow: !IsTorchvision);
-        // torchvision has no least IoU: whatever overlaps an object most stands for it.
-        assigner = new(options.Positive, options.Negative, IsTorchvision ? 0 : options.LeastPositive);
+        // torchvision has no least IoU: what overlaps an object most stands for one in any case.
+        assigner = new(options.Positive, options.Negative, IsTorchvision ? 0 : options.LeastPositive, NearestWins: IsTorchvision);
         sampler = new(options.Sampled, options.PositiveShare);
     }
 
@@ -71,7 +71,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
     protected override (IReadOnlyList<Tensor> Scores, IReadOnlyList<Tensor> Differences) Forward(IReadOnlyList<Tensor> input)
     {
         Tensor[] hidden = [.. input.Select(level => rpnConv.Call(level).Relu())];
-        return ([.. hidden.Select(rpnCls.Call)], [.. hidden.Select(rpnReg.Call)]);
+        return ([.. hidden.Select(map => rpnCls.Call(map))], [.. hidden.Select(map => rpnReg.Call(map))]);
     }
 
     // mmdetection's strides are given, torchvision's are whole pixels of the padded image for each map.

@@ -61,6 +61,12 @@ public abstract partial class TwoStageDetector : Detector
     /// <inheritdoc/>
     protected override IReadOnlyList<string> ClassifierPaths => [.. roiHead.ClassifierPaths.Select(path => $"roi_head.{path}")];
 
+    // Background is a class of its own there, and a box has four numbers.
+    internal override long ClassesOf(string name, Tensor tensor) =>
+        name.Contains(".fc_cls.", StringComparison.Ordinal) ? tensor.Size(0) - 1
+        : name.Contains(".fc_reg.", StringComparison.Ordinal) ? tensor.Size(0) / 4
+        : tensor.Size(0);
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes) => roiHead.ResetClassifier(classes);
 
