@@ -63,10 +63,10 @@ internal sealed class LoadedModel : IDisposable
             );
         foreach (var note in bundle.Notes)
             Log.Note(logger, name, bundle.Source, note);
-        CompiledModel? Compiled(bool embedding) =>
-            bundle.Task.CompilingObstacle(model) is not { } obstacle ? Compile(options, model, embedding, logger, name)
-            : options.Compiled == true ? throw new RunException($"{name}: Compiled cannot be true: {obstacle}")
-            : null;
+        var obstacle = bundle.Task.CompilingObstacle(model);
+        if (obstacle is not null && options.Compiled == true)
+            throw new RunException($"{name}: Compiled cannot be true: {obstacle}");
+        CompiledModel? Compiled(bool embedding) => obstacle is null ? Compile(options, model, embedding, logger, name) : null;
         var compiled = Compiled(embedding: false);
         var loaded = new LoadedModel(bundle, compiled, () => compiled is null ? null : Compiled(embedding: true), options);
         Log.Ready(logger, name, loaded.Concurrency);

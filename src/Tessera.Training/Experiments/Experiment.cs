@@ -85,7 +85,7 @@ public sealed class Experiment : IDisposable
                 Test = TestLoader(Model, recipe, TestData, Facts, Task, group),
                 Evaluator = () => objective.CreateEvaluator(EvaluatorContext()) ?? Task.CreateEvaluator(Model, Facts),
                 EvaluateEvery = recipe.Evaluation.Every,
-                Remarks = [.. new DataRemarks(recipe, TrainData, TestData).All, .. Task.Remarks(TrainData, recipe.EvaluationTransforms)],
+                Remarks = [.. new DataRemarks(recipe, TrainData, TestData).All],
                 Group = group,
             },
             Writes(group) ? run : null,
