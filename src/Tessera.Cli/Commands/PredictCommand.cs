@@ -131,7 +131,12 @@ internal static class PredictCommand
                 : CompiledInference.Of(bundle.Task, bundle.Model, Precision.Fp32, terminal);
         List<Answer> answers = [];
         var code = ExitCode.Success;
-        SampleProgress.Show(terminal, files, seen =>
+        // Nobody knows the number of a video's frames, and texts are quick.
+        int? count =
+            !bundle.Model.TakesImages ? 1
+            : files.Any(file => file.IsVideo) ? null
+            : files.Count;
+        SampleProgress.Show(terminal, count, seen =>
         {
             foreach (var file in files)
             {

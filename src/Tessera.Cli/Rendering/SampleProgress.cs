@@ -1,6 +1,5 @@
 using System.Globalization;
 using Spectre.Console;
-using Tessera.Cli.Inputs;
 using Tessera.Cli.Shell;
 
 namespace Tessera.Cli.Rendering;
@@ -14,11 +13,10 @@ internal static class SampleProgress
 
     /// <summary>Does the work and shows how many samples are done: live on a terminal, else a line for each tenth of many.</summary>
     /// <param name="terminal">Where it shows.</param>
-    /// <param name="files">What was given; the number of a video's frames is not known.</param>
+    /// <param name="all">Number of samples; null where it is not known.</param>
     /// <param name="work">Tells the number of samples that are done.</param>
-    internal static void Show(Terminal terminal, IReadOnlyList<GivenFile> files, Action<Action<int>> work)
+    internal static void Show(Terminal terminal, int? all, Action<Action<int>> work)
     {
-        var all = files.Any(file => file.IsVideo) ? null : (int?)files.Count;
         if (terminal.IsDrawn && (all ?? int.MaxValue) > 1)
             terminal.Drawing.Status().Start("Predicting ...", status => work(done => status.Status = $"Predicting ... {Text(done)}"));
         else

@@ -92,9 +92,9 @@ public sealed class DetectionInference(Detector model)
         // The grid lies in the box as the network saw it.
         var turned = probabilities.To(DType.Float32);
         if (back.IsMirrored)
-            turned = turned.Flip([2]);
+            turned = turned.Flip(2);
         if (back.IsOverturned)
-            turned = turned.Flip([1]);
+            turned = turned.Flip(1);
         float[] edges = [.. boxes.SelectMany(box => (float[])[(float)box.Left, (float)box.Top, (float)box.Right, (float)box.Bottom])];
         var size = back.Size;
         return
