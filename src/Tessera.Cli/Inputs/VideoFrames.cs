@@ -52,18 +52,20 @@ internal static class VideoFrames
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(stop);
         var decoding = Decode(path, rate, pipe.Writer, ended.Token);
         var number = 0L;
-        using (var frames = pipe.Reader.AsStream())
-            try
-            {
-                while (Next(frames, path) is { } frame)
-                    if (number++ % every == 0)
-                        yield return (new(number, (number - 1) / rate), Image.Decode(frame));
-            }
-            finally
-            {
-                ended.Cancel();
-                decoding.GetAwaiter().GetResult();
-            }
+        var frames = pipe.Reader.AsStream();
+        try
+        {
+            while (Next(frames, path) is { } frame)
+                if (number++ % every == 0)
+                    yield return (new(number, (number - 1) / rate), Image.Decode(frame));
+        }
+        finally
+        {
+            ended.Cancel();
+            // Whoever waits for room in the pipe goes on.
+            frames.Dispose();
+            decoding.GetAwaiter().GetResult();
+        }
         if (number == 0)
             throw new DataException($"{path}: ffmpeg finds no frame in it");
     }
@@ -81,7 +83,7 @@ internal static class VideoFrames
                 ? rate
                 : throw new DataException($"{path}: ffprobe finds no pictures in it");
         }
-        catch (FFMpegException error)
+        catch (Exception error) when (error is FFProbeException or FFMpegException)
         {
             throw new DataException($"{path}: ffprobe cannot read it: {LineOf(error)}");
         }
