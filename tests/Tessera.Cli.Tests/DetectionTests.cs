@@ -162,6 +162,11 @@ public sealed class DetectionTests : IDisposable
 
         Assert.Contains("explanations need a classifier", Run("explain", "run", Path.Combine("images", "000100.ppm")).UserError(), StringComparison.Ordinal);
         Assert.Contains("--threshold must be from 0 to 1", Run("predict", "run", "x.png", "--threshold", "2").Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "--every is for the frames of videos",
+            Run("predict", "run", Path.Combine("images", "000100.ppm"), "--every", "2").UserError(),
+            StringComparison.Ordinal
+        );
         Videos();
     }
 

@@ -119,6 +119,8 @@ internal static class PredictCommand
             bundle = bundle.WithThreshold(threshold);
         var given = parsed.GetRequiredValue(Files);
         var files = bundle.Model.TakesImages ? GivenFile.Of(given) : [.. given.Select(text => new GivenFile(text))];
+        if (parsed.GetValue(Every) > 1 && !files.Any(file => file.IsVideo))
+            throw new UserException("--every is for the frames of videos, and none of the files is one");
         var pictures = parsed.GetValue(Out) is { } folder ? PictureFolder.For(folder, files, bundle.Task) : null;
         using var results = parsed.GetValue(Coco) is { } coco
             ? ResultFile.Begin(coco, bundle, ImageNumbers.Of(files, parsed.GetValue(CocoIds)))
