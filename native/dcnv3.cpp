@@ -1,6 +1,7 @@
 // The core of a deformable convolution of the third version (Wang et al., 2022, arXiv:2211.05778, section 3.1): every output
 // pixel and group sums P bilinear samples of its group's channels, each times a modulation. Both passes run point by point
 // into registers, so nothing of P times the size of the features is ever stored. Reached as tessera::dcnv3.
+#include "clones.h"
 #include "tessera.h"
 
 #include <ATen/Parallel.h>
@@ -11,14 +12,6 @@
 #include <algorithm>
 #include <cmath>
 #include <sstream>
-
-// One library for every processor: the loader picks the widest version that it has.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
-#define TESSERA_CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define TESSERA_CLONES
-#endif
-#define TESSERA_INLINE inline __attribute__((always_inline))
 
 namespace tessera {
 namespace {
@@ -175,7 +168,7 @@ TESSERA_INLINE void backward_groups(const Pass<T, Acc>& pass, int64_t begin, int
     }
 }
 
-// Plain functions of one type each: templates cannot be cloned per processor, what is inlined into them can.
+// Plain functions of one type each, as clones have to be.
 #define TESSERA_DCNV3(T, Acc)                                                                                                              \
     TESSERA_CLONES void forward(const Pass<T, Acc>& pass, int64_t begin, int64_t end) {                                                    \
         switch (pass.at.depth) {                                                                                                           \

@@ -26,9 +26,12 @@ foreach (var (file, answer) in answers)
 {
     try
     {
-        var likeliest = (await answer).Classes[0];
-        var probability = likeliest.Probability.ToString("0.0000", CultureInfo.InvariantCulture);
-        Console.WriteLine($"{Path.GetRelativePath(folder, file)}\t{likeliest.Class}\t{probability}");
+        // One class, or as many as the model finds: a detector may find nothing.
+        foreach (var one in (await answer).Classes.Where(one => one.Chosen))
+        {
+            var probability = one.Probability.ToString("0.0000", CultureInfo.InvariantCulture);
+            Console.WriteLine($"{Path.GetRelativePath(folder, file)}\t{one.Class}\t{probability}");
+        }
     }
     catch (UnreadableImageException error)
     {

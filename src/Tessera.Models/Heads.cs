@@ -14,6 +14,10 @@ public static class Heads
     // Replaced as a whole, so that readers need no lock.
     private static volatile IReadOnlyList<HeadKind> all =
     [
+        new("cascade_mask_rcnn", typeof(CascadeMaskRcnnOptions), "Cascade R-CNN, 2019, arXiv:1906.09756"),
+        new("cascade_rcnn", typeof(CascadeRcnnOptions), "Cascade R-CNN, 2018, arXiv:1712.00726"),
+        new("faster_rcnn", typeof(FasterRcnnOptions), "Faster R-CNN, 2015, arXiv:1506.01497"),
+        new("mask_rcnn", typeof(MaskRcnnOptions), "Mask R-CNN, 2017, arXiv:1703.06870"),
         new("segformer", typeof(SegFormerOptions), "SegFormer, 2021, arXiv:2105.15203"),
         new("semantic_fpn", typeof(SemanticFpnOptions), "Panoptic Feature Pyramid Networks, 2019, arXiv:1901.02446"),
         new("upernet", typeof(UPerNetOptions), "Unified Perceptual Parsing for Scene Understanding, 2018, arXiv:1807.10221"),

@@ -104,6 +104,11 @@ public abstract partial class Model : Layer
     /// <returns>A sentence for everything that was left out or filled in.</returns>
     internal abstract IReadOnlyList<string> Fit(OrderedDictionary<string, Tensor> state);
 
+    /// <summary>Number of classes that a tensor of a classifier is for.</summary>
+    /// <param name="name">One of <see cref="ClassifierNames"/>.</param>
+    /// <param name="tensor">Of this model or of a checkpoint.</param>
+    internal virtual long ClassesOf(string name, Tensor tensor) => tensor.Size(0);
+
     /// <summary>Names of the classifier's parameters in the state dict, which a checkpoint of other classes cannot fill.</summary>
     public abstract IReadOnlyList<string> ClassifierNames { get; }
 }

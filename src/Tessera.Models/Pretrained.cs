@@ -90,7 +90,7 @@ internal static class Pretrained
             ),
         ];
         if (head.Length > 0)
-            notes.Add(FreshClassifier(head[0], state, own));
+            notes.Add(FreshClassifier(model, head[0], state, own));
         if (ignored.Any(classifier.Contains))
             notes.Add("the classifier of the weights is left out: the model has none");
         foreach (var name in ignored)
@@ -112,9 +112,15 @@ internal static class Pretrained
         return new(head, ignored) { Notes = notes };
     }
 
-    private static string FreshClassifier(string name, OrderedDictionary<string, Tensor> state, IReadOnlyDictionary<string, Tensor> own) =>
+    private static string FreshClassifier(
+        Model model,
+        string name,
+        OrderedDictionary<string, Tensor> state,
+        IReadOnlyDictionary<string, Tensor> own
+    ) =>
         state.TryGetValue(name, out var given) && given.Dim > 0
-            ? $"the classifier starts fresh: that of the weights is for {given.Size(0)} classes, the model's for {own[name].Size(0)}"
+            ? $"the classifier starts fresh: that of the weights is for {model.ClassesOf(name, given)} classes, the model's for "
+                + $"{model.ClassesOf(name, own[name])}"
             : "the classifier starts fresh: the weights have none";
 
     /// <summary>Saves weights in the format that the name of the file asks for.</summary>

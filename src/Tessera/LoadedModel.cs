@@ -63,7 +63,10 @@ internal sealed class LoadedModel : IDisposable
             );
         foreach (var note in bundle.Notes)
             Log.Note(logger, name, bundle.Source, note);
-        CompiledModel? Compiled(bool embedding) => Compile(options, model, embedding, logger, name);
+        var obstacle = bundle.Task.CompilingObstacle(model);
+        if (obstacle is not null && options.Compiled == true)
+            throw new RunException($"{name}: Compiled cannot be true: {obstacle}");
+        CompiledModel? Compiled(bool embedding) => obstacle is null ? Compile(options, model, embedding, logger, name) : null;
         var compiled = Compiled(embedding: false);
         var loaded = new LoadedModel(bundle, compiled, () => compiled is null ? null : Compiled(embedding: true), options);
         Log.Ready(logger, name, loaded.Concurrency);
@@ -119,6 +122,15 @@ internal sealed class LoadedModel : IDisposable
 
     private static string Output(bool embedding) => embedding ? "embeddings" : "logits";
 
+    /// <summary>What the model says of a sample.</summary>
+    /// <param name="sample">The sample.</param>
+    /// <param name="most">How many classes are listed at most.</param>
+    internal Prediction Predict(GivenSample sample, int most) =>
+        // Where the task takes more of the model than its logits, all of the answer waits for its turn.
+        Bundle.Task.CompilingObstacle(Bundle.Model) is null
+            ? Bundle.Predict(sample, most, Logits)
+            : Uncompiled(() => Bundle.Predict(sample, most));
+
     /// <summary>The logits of prepared images.</summary>
     internal Tensor Logits(Tensor images)
     {
@@ -145,7 +157,7 @@ internal sealed class LoadedModel : IDisposable
         return vector.To(DType.Float32).ToArray<float>();
     }
 
-    private Tensor Uncompiled(Func<Tensor> compute)
+    private T Uncompiled<T>(Func<T> compute)
     {
         uncompiled.Wait();
         try

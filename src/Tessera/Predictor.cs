@@ -100,7 +100,7 @@ public sealed class Predictor : IDisposable
     /// <exception cref="OperationCanceledException">It was cancelled.</exception>
     /// <exception cref="ObjectDisposedException">The predictor was disposed.</exception>
     public Task<Prediction> PredictAsync(ImageInput image, CancellationToken cancellation = default) =>
-        RunAsync(PredictOperation, image, sample => Bundle.Predict(sample, limits.Top, loaded.Logits), cancellation);
+        RunAsync(PredictOperation, image, sample => loaded.Predict(sample, limits.Top), cancellation);
 
     /// <summary>Gives the features of an image and waits for them.</summary>
     /// <inheritdoc cref="EmbedAsync"/>

@@ -100,16 +100,13 @@ public sealed class SegmentationTests : IDisposable
         File.Copy(Path.Combine(folder.Path, images[0]), Path.Combine(folder.Path, "16.ppm"));
         File.Copy(Path.Combine(folder.Path, images[0]), Path.Combine(folder.Path, "16_overlay.ppm"));
         File.Copy(Path.Combine(folder.Path, "maps", "16.png"), Path.Combine(folder.Path, "16.png"));
-        Assert.Contains(
-            "would both be written to 16.png: give each its own folder, or rename one",
-            Run("predict", "run", images[1], "16.ppm", images[0], "--out", "maps").UserError(),
-            StringComparison.Ordinal
-        );
-        Assert.Contains(
-            "16.ppm and 16_overlay.ppm would both be written to 16_overlay.png",
-            Run("predict", "run", "16.ppm", "16_overlay.ppm", "--out", "maps").UserError(),
-            StringComparison.Ordinal
-        );
+        // Files of one name do not overwrite each other's pictures.
+        var apart = Run("predict", "run", "16.ppm", images[0], "--out", "apart").Succeeded().Output;
+        Assert.Contains("pictures lie in the folders of their files", apart, StringComparison.Ordinal);
+        string[] written = ["16.png", "16_overlay.png", Path.Combine("val", "images", "16.png"), Path.Combine("val", "images", "16_overlay.png")];
+        Assert.Equal(written, Pictures("apart"));
+        Run("predict", "run", "16.ppm", "16_overlay.ppm", "--out", "whole").Succeeded();
+        Assert.Equal(["16.ppm.png", "16.ppm_overlay.png", "16_overlay.ppm.png", "16_overlay.ppm_overlay.png"], Pictures("whole"));
         Assert.Contains(
             "the picture 16.png of 16.png would take the place of 16.png, which was given: choose another folder",
             Run("predict", "run", "16.png", "--out", ".").UserError(),
@@ -117,5 +114,16 @@ public sealed class SegmentationTests : IDisposable
         );
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(folder.Path, "maps", "16.png")));
         Assert.Contains("explanations need a classifier", Run("explain", "run", images[0]).UserError(), StringComparison.Ordinal);
+        Assert.Contains("task segmentation has no threshold", Run("predict", "run", "16.ppm", "--threshold", "0.5").UserError(), StringComparison.Ordinal);
+        Assert.Contains("--coco is for models that find objects", Run("predict", "run", "16.ppm", "--coco", "x.json").UserError(), StringComparison.Ordinal);
+        Assert.Contains("--coco-ids needs --coco", Run("predict", "run", "16.ppm", "--coco-ids", "x.json").UserError(), StringComparison.Ordinal);
     }
+
+    private string[] Pictures(string name) =>
+        [
+            .. Directory
+                .GetFiles(Path.Combine(folder.Path, name), "*", SearchOption.AllDirectories)
+                .Select(file => Path.GetRelativePath(Path.Combine(folder.Path, name), file))
+                .Order(StringComparer.Ordinal),
+        ];
 }

@@ -18,7 +18,9 @@ internal static class PredictCommand
     private static readonly Argument<string[]> Files = new("files")
     {
         HelpName = "file|text",
-        Description = "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP); for a text model, texts or files with one text per line.",
+        Description =
+            "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP), folders of images, or videos, whose frames are looked at one after the other; "
+            + "for a text model, texts or files with one text per line.",
         Arity = ArgumentArity.OneOrMore,
     };
 
@@ -29,12 +31,40 @@ internal static class PredictCommand
         DefaultValueFactory = _ => 5,
     };
 
+    private static readonly Option<double?> Threshold = new("--threshold")
+    {
+        Description =
+            "Probability or score from which a class or an object belongs to the answer, of models that find several; by default that of "
+            + "the run.",
+        HelpName = "share",
+    };
+
     private static readonly Option<string?> Out = new("--out")
     {
         Description =
-            "Folder for pictures of the answers, of models that give a class for each pixel: NAME.png holds the number of the class of "
-            + "each pixel, NAME_overlay.png the image under the colours of its classes.",
+            "Folder for pictures of the answers. Of models that give a class for each pixel: NAME.png holds the number of the class of "
+            + "each pixel, NAME_overlay.png the image under the colours of its classes. Of models that find objects: NAME_objects.png "
+            + "shows them in the image.",
         HelpName = "folder",
+    };
+
+    private static readonly Option<string?> Coco = new("--coco")
+    {
+        Description = "File for all objects that are found, with their masks, in the form of COCO's results.",
+        HelpName = "file",
+    };
+
+    private static readonly Option<string?> CocoIds = new("--coco-ids")
+    {
+        Description = "With --coco: an annotation file in COCO's form, whose ids the images get by their file names.",
+        HelpName = "file",
+    };
+
+    private static readonly Option<int> Every = new("--every")
+    {
+        Description = "Of videos, look at each frame of such a number.",
+        HelpName = "frames",
+        DefaultValueFactory = _ => 1,
     };
 
     private static readonly Option<bool> Eager = CompiledInference.EagerOption();
@@ -43,7 +73,7 @@ internal static class PredictCommand
     {
         var command = new ExampleCommand(
             "predict",
-            "Show the most likely classes of image files or texts, or the class of each pixel of images."
+            "Show the most likely classes of image files or texts, the class of each pixel of images, or the objects in them."
         )
         {
             Examples =
@@ -54,38 +84,77 @@ internal static class PredictCommand
                 ("tessera predict runs/mine *.png --best --ema", "use the averaged weights of the best checkpoint"),
                 ("tessera predict deit_tiny_patch16_224 cat.jpg --checkpoint deit_tiny.pth", "use published weights"),
                 ("tessera predict runs/streets *.jpg --out maps", "write the class of each pixel and overlays as pictures"),
+                ("tessera predict runs/cells photos --out found --coco found.json", "find objects in all images of a folder"),
+                ("tessera predict runs/cars crossing.mp4 --every 5 --out frames", "find objects in each fifth frame of a video"),
                 ("tessera predict runs/questions \"Who wrote Hamlet?\" more.txt", "classify a text and the lines of a file"),
             ],
             Arguments = { Files },
-            Options = { Top, Out, Eager },
+            Options = { Top, Threshold, Out, Coco, CocoIds, Every, Eager },
         };
         ModelSource.AddTo(command);
-        Top.Validators.Add(result =>
-        {
-            if (result.GetValueOrDefault<int>() < 1)
-                result.AddError("--top must be at least 1");
-        });
-        command.SetAction(parsed =>
-        {
-            var terminal = parsed.Terminal();
-            var bundle = ModelSource.Open(parsed);
-            ModelLoading.ShowNotes(bundle.Notes, terminal);
-            var given = parsed.GetRequiredValue(Files);
-            var suffixes = bundle.Task.PictureSuffixes;
-            var pictures = parsed.GetValue(Out) is { } folder ? PictureFolder.For(folder, given, bundle.Task) : null;
-            Torch.Threads = ThreadLimit.Here.Count;
-            // Tracing costs a prediction of its own: it pays from the second file on.
-            using var compiled =
-                parsed.GetValue(Eager) || given.Length < 2 ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
-            List<Answer> answers = [];
-            var code = ExitCode.Success;
-            foreach (var sample in bundle.Read(given))
+        foreach (var positive in new[] { Top, Every })
+            positive.Validators.Add(result =>
             {
+                if (result.GetValueOrDefault<int>() < 1)
+                    result.AddError($"{positive.Name} must be at least 1");
+            });
+        Threshold.Validators.Add(result =>
+        {
+            if (result.GetValueOrDefault<double?>() is not (null or (>= 0 and <= 1)))
+                result.AddError("--threshold must be from 0 to 1");
+        });
+        command.SetAction(Run);
+        return command;
+    }
+
+    private static int Run(ParseResult parsed)
+    {
+        var terminal = parsed.Terminal();
+        if (parsed.GetValue(CocoIds) is not null && parsed.GetValue(Coco) is null)
+            throw new UserException("--coco-ids needs --coco: it numbers the images of that file");
+        using var interruption = new Interruption();
+        var bundle = ModelSource.Open(parsed);
+        ModelLoading.ShowNotes(bundle.Notes, terminal);
+        if (parsed.GetValue(Threshold) is { } threshold)
+            bundle = bundle.WithThreshold(threshold);
+        var given = parsed.GetRequiredValue(Files);
+        var files = bundle.Model.TakesImages ? GivenFile.Of(given) : [.. given.Select(text => new GivenFile(text))];
+        if (parsed.GetValue(Every) > 1 && !files.Any(file => file.IsVideo))
+            throw new UserException("--every is for the frames of videos, and none of the files is one");
+        var pictures = parsed.GetValue(Out) is { } folder ? PictureFolder.For(folder, files, bundle.Task) : null;
+        using var results = parsed.GetValue(Coco) is { } coco
+            ? ResultFile.Begin(coco, bundle, ImageNumbers.Of(files, parsed.GetValue(CocoIds)))
+            : null;
+        Torch.Threads = ThreadLimit.Here.Count;
+        // Tracing costs a prediction of its own: it pays from the second file on.
+        using var compiled =
+            parsed.GetValue(Eager) || files is [{ IsVideo: false }]
+                ? null
+                : CompiledInference.Of(bundle.Task, bundle.Model, Precision.Fp32, terminal);
+        List<Answer> answers = [];
+        var code = ExitCode.Success;
+        // Nobody knows the number of a video's frames, and texts are quick.
+        int? count =
+            !bundle.Model.TakesImages ? 1
+            : files.Any(file => file.IsVideo) ? null
+            : files.Count;
+        SampleProgress.Show(terminal, count, seen =>
+        {
+            foreach (var file in files)
+            {
+                if (interruption.Token.IsCancellationRequested)
+                    return;
                 try
                 {
-                    var prediction = bundle.Predict(sample, parsed.GetValue(Top), compiled is null ? null : compiled.Call);
-                    var files = pictures?.Write(sample.Name, bundle.Draw(prediction, sample)) ?? [];
-                    answers.Add(new(prediction.Sample, prediction.Measure, prediction.Classes, prediction.Remarks, files));
+                    foreach (var asked in Samples(file))
+                    {
+                        answers.Add(Answered(asked));
+                        seen(answers.Count);
+                    }
+                }
+                catch (OperationCanceledException) when (interruption.Token.IsCancellationRequested)
+                {
+                    return;
                 }
                 catch (Exception error) when (error is DataException or IOException or UnauthorizedAccessException)
                 {
@@ -94,19 +163,42 @@ internal static class PredictCommand
                     code = ExitCode.UserError;
                 }
             }
-            Show(answers, terminal);
-            if (pictures is null && suffixes.Count > 0)
-                terminal.Note(
-                    $"--out FOLDER writes the answers as pictures: {string.Join(" and ", suffixes.Select(suffix => $"NAME{suffix}"))}"
-                );
-            return code;
         });
-        return command;
+        Show(answers, terminal, parsed.GetValue(Out));
+        if (pictures is null && bundle.Task.PictureSuffixes is { Count: > 0 } suffixes)
+            terminal.Note(
+                $"--out FOLDER writes the answers as pictures: {string.Join(" and ", suffixes.Select(suffix => $"NAME{suffix}"))}"
+            );
+        if (pictures?.Remark is { } remark)
+            terminal.Note(remark);
+        if (interruption.Token.IsCancellationRequested)
+            return ExitCode.Interrupted;
+        if (results is not null)
+        {
+            results.Complete();
+            terminal.Note($"results in {parsed.GetValue(Coco)}: {string.Join("; ", results.Remarks)}");
+        }
+        return code;
+
+        IEnumerable<AskedSample> Samples(GivenFile file) =>
+            bundle.Model.TakesImages
+                ? file.Read(bundle, parsed.GetValue(Every), interruption.Token)
+                : bundle.Read([file.Path]).Select(sample => new AskedSample(file, sample));
+
+        Answer Answered(AskedSample asked)
+        {
+            var prediction = bundle.Predict(asked.Sample, parsed.GetValue(Top), compiled is null ? null : compiled.Call);
+            var drawn = pictures?.Write(asked, bundle.Draw(prediction, asked.Sample)) ?? [];
+            results?.Write(asked, prediction);
+            return new(prediction.Sample, asked.File, asked.Frame, prediction.Measure, prediction.Classes, prediction.Remarks, drawn);
+        }
     }
 
     // What is kept of a prediction: the map of a large image is large too.
     private sealed record Answer(
         string Sample,
+        GivenFile File,
+        VideoFrame? Frame,
         string Measure,
         IReadOnlyList<ScoredClass> Classes,
         IReadOnlyList<string> Remarks,
@@ -115,24 +207,44 @@ internal static class PredictCommand
 
     private static JsonObject ToJson(Answer one)
     {
-        var result = new JsonObject { ["file"] = one.Sample };
-        result["choices"] = new JsonArray([
-            .. one.Classes.Select(choice => new JsonObject
-            {
-                ["class"] = choice.Class,
-                ["label"] = choice.Label,
-                [one.Measure] = choice.Probability,
-                ["chosen"] = choice.Chosen,
-            }),
-        ]);
+        var result = new JsonObject { ["file"] = one.Frame is null ? one.Sample : one.File.Path };
+        if (one.Frame is { } frame)
+            (result["frame"], result["seconds"]) = (frame.Number, frame.Seconds);
+        result["choices"] = new JsonArray([.. one.Classes.Select(Choice)]);
         if (one.Files.Count > 0)
             result["pictures"] = Terminal.ToJson(one.Files);
         if (one.Remarks.Count > 0)
             result["remarks"] = Terminal.ToJson(one.Remarks);
         return result;
+
+        JsonObject Choice(ScoredClass choice)
+        {
+            var written = new JsonObject
+            {
+                ["class"] = choice.Class,
+                ["label"] = choice.Label,
+                [one.Measure] = choice.Probability,
+                ["chosen"] = choice.Chosen,
+            };
+            if (choice.Box is { } box)
+                written["box"] = new JsonObject
+                {
+                    ["left"] = box.Left,
+                    ["top"] = box.Top,
+                    ["right"] = box.Right,
+                    ["bottom"] = box.Bottom,
+                };
+            return written;
+        }
     }
 
-    private static void Show(IReadOnlyList<Answer> predictions, Terminal terminal)
+    // Whole pixels: left and top, right and bottom.
+    private static string Place(ScoredClass choice) =>
+        choice.Box is { } box
+            ? string.Create(CultureInfo.InvariantCulture, $"{box.Left:0}, {box.Top:0} - {box.Right:0}, {box.Bottom:0}")
+            : "";
+
+    private static void Show(IReadOnlyList<Answer> predictions, Terminal terminal, string? folder)
     {
         if (terminal.Json)
         {
@@ -147,6 +259,7 @@ internal static class PredictCommand
                     Printable.Of(one.Sample),
                     Printable.Of(chosen.Class),
                     chosen.Probability.ToString("0.0000", CultureInfo.InvariantCulture),
+                    .. chosen.Box is null ? Array.Empty<string>() : [Place(chosen)],
                 ]);
             return;
         }
@@ -154,12 +267,14 @@ internal static class PredictCommand
             return;
         // Where an answer may hold several classes or none, each class says whether it is part of it.
         var several = predictions.Any(one => one.Classes.Count(c => c.Chosen) != 1 && one.Classes.Any(c => !c.Chosen));
+        var placed = predictions.Any(one => one.Classes.Any(c => c.Box is not null));
         Column[] columns =
         [
             new("file"),
             new("class"),
             new(predictions[0].Measure, true),
             .. several ? [new Column("in the answer")] : Array.Empty<Column>(),
+            .. placed ? [new Column("box")] : Array.Empty<Column>(),
             .. terminal.IsDrawn ? [new Column("")] : Array.Empty<Column>(),
         ];
         var table = new TextTable(columns);
@@ -174,12 +289,20 @@ internal static class PredictCommand
                 choice.Class,
                 Figures.Percent(choice.Probability),
                 .. several ? [choice.Chosen ? "yes" : "no"] : Array.Empty<string>(),
+                .. placed ? [Place(choice)] : Array.Empty<string>(),
                 .. terminal.IsDrawn ? [new string('█', (int)Math.Round(choice.Probability * BarWidth))] : Array.Empty<string>(),
             ]);
         table.Show(terminal);
+        if (predictions.Where(one => one.Classes.Count == 0).Select(one => one.Sample).ToArray() is { Length: > 0 } empty)
+            terminal.Note($"nothing was found in {Some(empty)}");
         foreach (var remark in predictions.SelectMany(one => one.Remarks))
             terminal.Note(remark);
         if (predictions.Sum(one => one.Files.Count) is > 0 and var count)
-            terminal.Note($"{count} pictures in {Path.GetDirectoryName(predictions.SelectMany(one => one.Files).First())}");
+            terminal.Note($"{count} pictures in {folder}");
     }
+
+    private const int MostNamed = 5;
+
+    private static string Some(string[] names) =>
+        string.Join(", ", names.Take(MostNamed)) + (names.Length > MostNamed ? $" and {names.Length - MostNamed} more" : "");
 }

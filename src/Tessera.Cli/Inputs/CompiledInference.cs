@@ -3,6 +3,7 @@ using Tessera.Cli.Shell;
 using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Training;
+using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Inputs;
 
@@ -12,10 +13,15 @@ internal static class CompiledInference
     internal static Option<bool> EagerOption() =>
         new("--eager") { Description = "Run the model operator by operator instead of compiling it for the CPU." };
 
-    /// <summary>Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, or in float16.</summary>
-    internal static CompiledModel? Of(Model model, Precision precision, Terminal terminal)
+    /// <summary>
+    /// Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, in float16, or where the task needs more than
+    /// a compiled model gives.
+    /// </summary>
+    internal static CompiledModel? Of(TaskKind task, Model model, Precision precision, Terminal terminal)
     {
         if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || !model.TakesImages)
+            return null;
+        if (task.CompilingObstacle(model) is not null)
             return null;
         model.Eval();
         try

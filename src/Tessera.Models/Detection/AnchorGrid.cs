@@ -21,11 +21,20 @@ public sealed class AnchorGrid
     /// <param name="strides">Pixels of the image per position of each level, which are also the sizes that scales multiply.</param>
     /// <param name="scales">Sides in strides.</param>
     /// <param name="ratios">Height over width.</param>
-    public static AnchorGrid Of(IReadOnlyList<double> strides, IReadOnlyList<double> scales, IReadOnlyList<double> ratios) =>
+    /// <param name="center">Where in its cell the centre of an anchor lies, in strides: 0 for the corner, 0.5 for the middle.</param>
+    public static AnchorGrid Of(
+        IReadOnlyList<double> strides,
+        IReadOnlyList<double> scales,
+        IReadOnlyList<double> ratios,
+        double center = 0
+    ) =>
         new(
             strides.Select(stride =>
-                Base(ratios, (height, width) =>
-                    scales.Select(scale => ((float)stride * height * (float)scale, (float)stride * width * (float)scale))
+                Base(
+                    ratios,
+                    (height, width) =>
+                        scales.Select(scale => ((float)stride * height * (float)scale, (float)stride * width * (float)scale)),
+                    (float)(center * stride)
                 )
             )
         );
@@ -45,15 +54,22 @@ public sealed class AnchorGrid
         );
 
     // Of a ratio, the factors of height and width.
-    private static float[] Base(IReadOnlyList<double> ratios, Func<float, float, IEnumerable<(float Height, float Width)>> sizes) =>
+    private static float[] Base(
+        IReadOnlyList<double> ratios,
+        Func<float, float, IEnumerable<(float Height, float Width)>> sizes,
+        float center = 0
+    ) =>
         [
             .. ratios.SelectMany(ratio =>
             {
                 var root = MathF.Sqrt((float)ratio);
                 return sizes(root, 1 / root)
-                    .SelectMany(size => (float[])[-0.5f * size.Width, -0.5f * size.Height, 0.5f * size.Width, 0.5f * size.Height]);
+                    .SelectMany(size => Around(center, 0.5f * size.Height, 0.5f * size.Width));
             }),
         ];
+
+    private static float[] Around(float center, float height, float width) =>
+        [center - width, center - height, center + width, center + height];
 
     /// <summary>Number of levels.</summary>
     public int Levels => bases.Length;

@@ -1,8 +1,10 @@
+using System.Numerics;
+
 namespace Tessera.Models.Detection;
 
 /// <summary>
-/// Says of each box which object it stands for, by the greatest IoU. Overlaps are computed in float32, as the published detectors do: of
-/// boxes that meet an object equally, all stand for it, and equality is a matter of rounding.
+/// Says of each box which object it stands for, by the greatest IoU. Of boxes that meet an object equally all stand for it, and equality
+/// is a matter of rounding: overlaps are computed in the boxes' own type, float32 in detectors, with the published order of operations.
 /// </summary>
 /// <param name="Positive">From this IoU, a box stands for the object that it overlaps most.</param>
 /// <param name="Negative">Below this IoU with all objects, a box is background. What lies between counts for nothing.</param>
@@ -10,7 +12,16 @@ namespace Tessera.Models.Detection;
 /// <param name="LowQuality">
 /// Whether the boxes that overlap an object most stand for it in any case, also where another object claims them. Later objects win.
 /// </param>
-public sealed record BoxAssigner(double Positive, double Negative, double LeastPositive, bool LowQuality = true)
+/// <param name="NearestWins">
+/// Whether such a box stands for the object that it overlaps most instead, as in torchvision.
+/// </param>
+public sealed record BoxAssigner(
+    double Positive,
+    double Negative,
+    double LeastPositive,
+    bool LowQuality = true,
+    bool NearestWins = false
+)
 {
     /// <summary>Of a box that counts for nothing.</summary>
     public const int Neither = -1;
@@ -22,69 +33,123 @@ public sealed record BoxAssigner(double Positive, double Negative, double LeastP
     /// <param name="boxes">[n, 4], on the processor.</param>
     /// <param name="objects">[k, 4], on the processor.</param>
     /// <returns>For each box <see cref="Neither"/>, <see cref="Background"/>, or the object's number from 1; and its greatest IoU.</returns>
-    public (int[] Objects, float[] Overlaps) Assign(Tensor boxes, Tensor objects)
+    public (int[] Objects, double[] Overlaps) Assign(Tensor boxes, Tensor objects)
     {
-        var (all, truth) = (Columns.Of(boxes), Columns.Of(objects));
-        var (assigned, best) = (new int[all.Count], new float[all.Count]);
-        if (truth.Count == 0)
+        if (boxes.DType == DType.Float64)
+            return Assign(Columns<double>.Of(boxes), Columns<double>.Of(objects), 1e-6);
+        var (assigned, best) = Assign(Columns<float>.Of(boxes), Columns<float>.Of(objects), 1e-6f);
+        return (assigned, Array.ConvertAll(best, overlap => (double)overlap));
+    }
+
+    private (int[], T[]) Assign<T>(Columns<T> boxes, Columns<T> objects, T least)
+        where T : unmanaged, INumber<T>
+    {
+        var (assigned, best) = (new int[boxes.Count], new T[boxes.Count]);
+        if (objects.Count == 0 || boxes.Count == 0)
             return (assigned, best);
-        var overlaps = new float[all.Count];
-        var most = new float[truth.Count]; // greatest IoU of each object
-        var which = new int[all.Count];
-        best.AsSpan().Fill(-1);
-        for (var k = 0; k < truth.Count; k++)
+        var (own, overlaps, nearest) = (boxes.Areas(), new T[boxes.Count], new int[boxes.Count]);
+        var most = new T[objects.Count]; // greatest IoU of each object
+        for (var k = 0; k < objects.Count; k++)
         {
-            Overlaps(all, truth, k, overlaps);
-            most[k] = overlaps.Length == 0 ? 0 : overlaps.Max();
-            // The first of equal objects stays.
-            for (var i = 0; i < overlaps.Length; i++)
-                if (overlaps[i] > best[i])
-                    (best[i], which[i]) = (overlaps[i], k);
+            most[k] = Overlaps(boxes, own, objects, k, least, overlaps);
+            Rise(overlaps, best, nearest, k);
         }
+        var (positive, negative, leastPositive) = (T.CreateChecked(Positive), T.CreateChecked(Negative), T.CreateChecked(LeastPositive));
         for (var i = 0; i < assigned.Length; i++)
             assigned[i] =
-                best[i] >= (float)Positive ? which[i] + 1
-                : best[i] < (float)Negative ? Background
+                best[i] >= positive ? nearest[i] + 1
+                : best[i] < negative ? Background
                 : Neither;
-        // An object that no box meets has no best one.
-        for (var k = 0; LowQuality && k < truth.Count; k++)
+        for (var k = 0; LowQuality && k < objects.Count; k++)
         {
-            if (most[k] < (float)LeastPositive || most[k] <= 0)
+            if (most[k] < leastPositive)
                 continue;
-            Overlaps(all, truth, k, overlaps);
-            for (var i = 0; i < overlaps.Length; i++)
-                if (overlaps[i] == most[k])
-                    assigned[i] = k + 1;
+            Overlaps(boxes, own, objects, k, least, overlaps);
+            for (var i = Find(overlaps, most[k], 0); i >= 0; i = Find(overlaps, most[k], i + 1))
+                assigned[i] = (NearestWins ? nearest[i] : k) + 1;
         }
         return (assigned, best);
     }
 
-    private static void Overlaps(Columns boxes, Columns objects, int k, float[] overlaps)
+    private static int Find<T>(T[] values, T wanted, int from)
+        where T : unmanaged, INumber<T>
     {
-        const float Least = 1e-6f;
+        var place = values.AsSpan(from).IndexOf(wanted);
+        return place < 0 ? -1 : from + place;
+    }
+
+    // IoUs with an object, and the greatest of them.
+    private static T Overlaps<T>(Columns<T> boxes, T[] areas, Columns<T> objects, int k, T least, T[] overlaps)
+        where T : unmanaged, INumber<T>
+    {
         var (left, top, right, bottom) = (objects.Left[k], objects.Top[k], objects.Right[k], objects.Bottom[k]);
         var area = (right - left) * (bottom - top);
-        for (var i = 0; i < overlaps.Length; i++)
+        var most = T.Zero;
+        var i = 0;
+        if (overlaps.Length >= Vector<T>.Count)
         {
-            var width = Math.Max(Math.Min(right, boxes.Right[i]) - Math.Max(left, boxes.Left[i]), 0);
-            var height = Math.Max(Math.Min(bottom, boxes.Bottom[i]) - Math.Max(top, boxes.Top[i]), 0);
+            var (lefts, tops, rights, bottoms) = (new Vector<T>(left), new Vector<T>(top), new Vector<T>(right), new Vector<T>(bottom));
+            var (wide, floor, greatest) = (new Vector<T>(area), new Vector<T>(least), Vector<T>.Zero);
+            for (; i <= overlaps.Length - Vector<T>.Count; i += Vector<T>.Count)
+            {
+                var width = Vector.Min(rights, new Vector<T>(boxes.Right, i)) - Vector.Max(lefts, new Vector<T>(boxes.Left, i));
+                var height = Vector.Min(bottoms, new Vector<T>(boxes.Bottom, i)) - Vector.Max(tops, new Vector<T>(boxes.Top, i));
+                var common = Vector.Max(width, Vector<T>.Zero) * Vector.Max(height, Vector<T>.Zero);
+                var overlap = common / Vector.Max(wide + new Vector<T>(areas, i) - common, floor);
+                greatest = Vector.Max(greatest, overlap);
+                overlap.CopyTo(overlaps, i);
+            }
+            for (var lane = 0; lane < Vector<T>.Count; lane++)
+                most = T.Max(most, greatest[lane]);
+        }
+        for (; i < overlaps.Length; i++)
+        {
+            var width = T.Max(T.Min(right, boxes.Right[i]) - T.Max(left, boxes.Left[i]), T.Zero);
+            var height = T.Max(T.Min(bottom, boxes.Bottom[i]) - T.Max(top, boxes.Top[i]), T.Zero);
             var common = width * height;
-            var own = (boxes.Right[i] - boxes.Left[i]) * (boxes.Bottom[i] - boxes.Top[i]);
-            overlaps[i] = common / Math.Max(area + own - common, Least);
+            overlaps[i] = common / T.Max(area + areas[i] - common, least);
+            most = T.Max(most, overlaps[i]);
+        }
+        return most;
+    }
+
+    // Takes over what is greater; the first of equal objects stays. Most boxes do not meet an object: they are passed over together.
+    private static void Rise<T>(T[] overlaps, T[] best, int[] nearest, int k)
+        where T : unmanaged, INumber<T>
+    {
+        var i = 0;
+        for (; i <= overlaps.Length - Vector<T>.Count; i += Vector<T>.Count)
+            if (Vector.GreaterThanAny(new Vector<T>(overlaps, i), new Vector<T>(best, i)))
+                Each(i, i + Vector<T>.Count);
+        Each(i, overlaps.Length);
+
+        void Each(int from, int to)
+        {
+            for (var j = from; j < to; j++)
+                if (overlaps[j] > best[j])
+                    (best[j], nearest[j]) = (overlaps[j], k);
         }
     }
 
-    private readonly record struct Columns(float[] Left, float[] Top, float[] Right, float[] Bottom)
+    private readonly record struct Columns<T>(T[] Left, T[] Top, T[] Right, T[] Bottom)
+        where T : unmanaged, INumber<T>
     {
         internal int Count => Left.Length;
 
-        internal static Columns Of(Tensor boxes)
+        internal static Columns<T> Of(Tensor boxes)
         {
             using var scope = new Scope();
-            var wide = boxes.To(DType.Float32);
             return new(Column(0), Column(1), Column(2), Column(3));
 
-            float[] Column(int place) => wide.Select(1, place).ToArray<float>();
+            T[] Column(int place) => boxes.Select(1, place).ToArray<T>();
+        }
+
+        internal T[] Areas()
+        {
+            var areas = new T[Count];
+            for (var i = 0; i < areas.Length; i++)
+                areas[i] = (Right[i] - Left[i]) * (Bottom[i] - Top[i]);
+            return areas;
         }
     }
 }

@@ -6,15 +6,19 @@ namespace Tessera.Models.Detection;
 /// </summary>
 /// <param name="Deviations">What each of the four differences is divided by; null for 1.</param>
 /// <param name="ClampsBelow">
-/// Whether the logarithms are held above ln(16 / 1000) as well as below its opposite, as in mmdetection; torchvision holds them below alone.
+/// Whether width and height are kept from shrinking too much, as in mmdetection, and not only from growing, as in torchvision.
 /// </param>
-public sealed record BoxCoder(IReadOnlyList<double>? Deviations = null, bool ClampsBelow = true)
+/// <param name="Means">What each difference is before it is divided, on average; null for 0.</param>
+/// <param name="MostGrowth">The most that width and height grow by, and its reciprocal the most that they shrink by: above 1.</param>
+public sealed record BoxCoder(
+    IReadOnlyList<double>? Deviations = null,
+    bool ClampsBelow = true,
+    IReadOnlyList<double>? Means = null,
+    double MostGrowth = 1000.0 / 16
+)
 {
     /// <summary>The deviations of torchvision's second stage, whose reciprocals it calls weights.</summary>
     public static readonly IReadOnlyList<double> SecondStage = [0.1, 0.1, 0.2, 0.2];
-
-    // A box may grow to some 62 times its size.
-    private static readonly double largest = Math.Log(1000.0 / 16);
 
     /// <summary>The differences of boxes from proposals.</summary>
     /// <param name="proposals">[n, 4].</param>
@@ -33,7 +37,9 @@ public sealed record BoxCoder(IReadOnlyList<double>? Deviations = null, bool Cla
                 ],
                 -1
             );
-            return Deviations is null ? differences : differences / Scale(differences);
+            if (Means is not null)
+                differences = differences - Four(Means, differences);
+            return Deviations is null ? differences : differences / Four(Deviations, differences);
         });
 
     /// <summary>Boxes from proposals and differences.</summary>
@@ -46,7 +52,9 @@ public sealed record BoxCoder(IReadOnlyList<double>? Deviations = null, bool Cla
         {
             var each = differences.Reshape(differences.Size(0), -1, 4); // [n, k, 4]
             if (Deviations is not null)
-                each = each * Scale(each);
+                each = each * Four(Deviations, each);
+            if (Means is not null)
+                each = each + Four(Means, each);
             var from = Parts.Of(proposals.Unsqueeze(1)); // [n, 1]
             var (width, height) = (from.Width * Limited(each.Select(-1, 2)).Exp(), from.Height * Limited(each.Select(-1, 3)).Exp());
             var (x, y) = (from.X + from.Width * each.Select(-1, 0), from.Y + from.Height * each.Select(-1, 1));
@@ -54,9 +62,13 @@ public sealed record BoxCoder(IReadOnlyList<double>? Deviations = null, bool Cla
             return (image is { } size ? Boxes.Clip(boxes, size) : boxes).Reshape([.. differences.Shape]);
         });
 
-    private Tensor Limited(Tensor logarithms) => ClampsBelow ? logarithms.Clamp(-largest, largest) : logarithms.ClampMax(largest);
+    private Tensor Limited(Tensor logarithms)
+    {
+        var most = Math.Log(MostGrowth);
+        return ClampsBelow ? logarithms.Clamp(-most, most) : logarithms.ClampMax(most);
+    }
 
-    private Tensor Scale(Tensor like) => Tensor.From([.. Deviations!], 4).To(like.DType).To(like.Device);
+    private static Tensor Four(IReadOnlyList<double> values, Tensor like) => Tensor.From([.. values], 4).To(like.DType).To(like.Device);
 
     private readonly record struct Parts(Tensor X, Tensor Y, Tensor Width, Tensor Height)
     {

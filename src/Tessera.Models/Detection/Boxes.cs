@@ -6,8 +6,8 @@ namespace Tessera.Models.Detection;
 /// </summary>
 public static class Boxes
 {
-    // Areas of a union or of a hull are at least this, as in mmdetection.
-    private const double Least = 1e-6;
+    /// <summary>Areas that something is divided by are at least this, as in mmdetection.</summary>
+    public const double Least = 1e-6;
 
     /// <summary>Areas of boxes, [..., 4] to [...].</summary>
     public static Tensor Areas(Tensor boxes) => Torch.Scope(() => (Edge(boxes, 2) - Edge(boxes, 0)) * (Edge(boxes, 3) - Edge(boxes, 1)));
@@ -27,16 +27,19 @@ public static class Boxes
     /// Generalized IoU: the IoU, less the share of the smallest box around both that neither covers. Rezatofighi et al., 2019,
     /// arXiv:1902.09630.
     /// </summary>
-    public static Tensor GIou(Tensor a, Tensor b) =>
+    /// <param name="a">[..., 4].</param>
+    /// <param name="b">[..., 4].</param>
+    /// <param name="least">Least area of the union and of the box around both.</param>
+    public static Tensor GIou(Tensor a, Tensor b, double least = Least) =>
         Torch.Scope(() =>
         {
             var common = Intersection(a, b);
-            var union = (Areas(a) + Areas(b) - common).ClampMin(Least);
+            var union = (Areas(a) + Areas(b) - common).ClampMin(least);
             var (width, height) = (
                 Edge(a, 2).Maximum(Edge(b, 2)) - Edge(a, 0).Minimum(Edge(b, 0)),
                 Edge(a, 3).Maximum(Edge(b, 3)) - Edge(a, 1).Minimum(Edge(b, 1))
             );
-            var hull = (width.ClampMin(0) * height.ClampMin(0)).ClampMin(Least);
+            var hull = (width.ClampMin(0) * height.ClampMin(0)).ClampMin(least);
             return common / union - (hull - union) / hull;
         });
 

@@ -18,6 +18,8 @@ public static class DetectionLosses
     /// <summary>1 less the generalized IoU. Rezatofighi et al., 2019, arXiv:1902.09630.</summary>
     /// <param name="predicted">[n, 4].</param>
     /// <param name="truth">[n, 4].</param>
+    /// <param name="least">Least area of the union and of the box around both.</param>
     /// <returns>[n].</returns>
-    public static Tensor GIou(Tensor predicted, Tensor truth) => Torch.Scope(() => 1 - Boxes.GIou(predicted, truth));
+    public static Tensor GIou(Tensor predicted, Tensor truth, double least = Boxes.Least) =>
+        Torch.Scope(() => 1 - Boxes.GIou(predicted, truth, least));
 }

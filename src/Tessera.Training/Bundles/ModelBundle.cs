@@ -203,6 +203,15 @@ public sealed record ModelBundle(Model Model, BundleContent Content, string Sour
         return this with { Content = Content with { Facts = facts, Preprocessing = preparation } };
     }
 
+    /// <summary>The same with another probability or score from which something belongs to an answer.</summary>
+    /// <param name="threshold">In [0, 1].</param>
+    /// <exception cref="RunException">Answers of the task do not depend on a threshold.</exception>
+    public ModelBundle WithThreshold(double threshold)
+    {
+        var (task, facts) = Task.WithThreshold(threshold, Facts);
+        return this with { Content = Content with { Task = task, Facts = facts } };
+    }
+
     /// <summary>What happens to samples before the model, the same whether they are measured, predicted or explained.</summary>
     /// <param name="samples">Facts of the samples; null where they are the training data's.</param>
     public Pipeline PipelineFor(DataFacts? samples = null) => Task.EvaluationPipeline(Model, Facts, Content.Preprocessing, samples);

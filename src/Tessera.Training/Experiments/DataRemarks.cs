@@ -1,4 +1,6 @@
 using Tessera.Data;
+using Tessera.Data.Loading;
+using Tessera.Training.Tasks;
 
 namespace Tessera.Training.Experiments;
 
@@ -6,11 +8,13 @@ namespace Tessera.Training.Experiments;
 /// <param name="recipe">The training.</param>
 /// <param name="train">What is learned from.</param>
 /// <param name="test">What is measured on, with the classes of the model.</param>
-internal sealed class DataRemarks(Recipe recipe, Dataset train, Dataset test)
+internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset test)
 {
     /// <summary>All remarks; none where there is nothing out of the ordinary.</summary>
     internal IEnumerable<string> All =>
-        [.. Own(train), .. test.Split == train.Split ? [] : Own(test), .. MeasuredOnTraining(), .. ChosenSplit(), .. Absent()];
+        [.. Own(train), .. test.Split == train.Split ? [] : Own(test), .. MeasuredOnTraining(), .. ChosenSplit(), .. Absent(), .. OfTask()];
+
+    private IEnumerable<string> OfTask() => (recipe.Task ?? TaskKind.DefaultFor(train)).Remarks(train, recipe.EvaluationTransforms);
 
     private static IEnumerable<string> Own(Dataset data) => data.Remarks.Select(remark => $"{data.Name} ({data.Split}): {remark}");
 

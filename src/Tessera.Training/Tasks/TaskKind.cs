@@ -69,6 +69,11 @@ public abstract record TaskKind
     /// <exception cref="RunException">The model takes other samples, or gives other answers.</exception>
     public abstract Model CreateModel(ModelSpec spec);
 
+    /// <summary>What a user should know of the data and its preparation before training begins, a line each.</summary>
+    /// <param name="training">The prepared training samples.</param>
+    /// <param name="given">The preparation for evaluation.</param>
+    public virtual IReadOnlyList<string> Remarks(LoadableDataset training, EvaluationTransforms given) => [];
+
     /// <summary>Fills a fresh model with initial values of the task, such as word vectors.</summary>
     public virtual void Initialize(Model model, LoadableDataset training) { }
 
@@ -85,6 +90,10 @@ public abstract record TaskKind
     /// <param name="facts">Facts about the model's training data.</param>
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     public abstract Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
+
+    /// <summary>Why a compiled model cannot stand in for a model in this task, in a sentence; null where it can.</summary>
+    /// <param name="model">The model.</param>
+    public virtual string? CompilingObstacle(Model model) => null;
 
     /// <summary>Adds results of the evaluation to the facts for the bundle, such as thresholds.</summary>
     public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
@@ -127,6 +136,19 @@ public abstract record TaskKind
     /// <param name="facts">Facts about the model's training data.</param>
     /// <param name="most">Largest number of listed classes; the classes of the answer are listed in any case.</param>
     public abstract Prediction Interpret(string sample, Tensor logits, DataFacts facts, int most);
+
+    /// <summary>The same task with another probability or score from which something belongs to the answer.</summary>
+    /// <param name="threshold">In [0, 1].</param>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <returns>The task, and the facts that go with it.</returns>
+    /// <exception cref="RunException">Answers do not depend on a threshold.</exception>
+    public virtual (TaskKind Task, DataFacts Facts) WithThreshold(double threshold, DataFacts facts) =>
+        throw new RunException($"task {Name} has no threshold: its answers do not depend on one");
+
+    /// <summary>Writes predictions into one file that other programs read; null where there is no such form.</summary>
+    /// <param name="facts">Facts about the model's training data.</param>
+    /// <param name="target">The file, which stays open.</param>
+    public virtual ResultWriter? CreateResultWriter(DataFacts facts, Stream target) => null;
 
     /// <summary>Ends of the names of the files that predictions can be drawn into; empty where answers are no pictures.</summary>
     public virtual IReadOnlyList<string> PictureSuffixes => [];
@@ -296,7 +318,26 @@ public sealed record PredictionPicture(string Suffix, byte[] File);
 /// <param name="Label">Number of the class, from 0.</param>
 /// <param name="Probability">Probability of the class, in [0, 1]; or what else the prediction measures.</param>
 /// <param name="Chosen">Whether the model's answer contains it.</param>
-public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen);
+public sealed record ScoredClass(string Class, int Label, double Probability, bool Chosen)
+{
+    /// <summary>Where the class was found, in pixels of the image; null where an answer is of the whole.</summary>
+    public ObjectBox? Box { get; init; }
+}
+
+/// <summary>Writes predictions into a file in the form of other programs, one after the other.</summary>
+public abstract class ResultWriter : IDisposable
+{
+    /// <summary>What a user should know of what is written, in a sentence; null for nothing.</summary>
+    public virtual string? Remark => null;
+
+    /// <summary>Writes a prediction.</summary>
+    /// <param name="id">Number of the sample.</param>
+    /// <param name="prediction">The prediction.</param>
+    public abstract void Write(long id, Prediction prediction);
+
+    /// <summary>Ends the file; the stream stays open.</summary>
+    public abstract void Dispose();
+}
 
 /// <summary>The input of a report.</summary>
 /// <param name="Model">The model, in evaluation mode.</param>

@@ -1,4 +1,3 @@
-using System.Globalization;
 using Tessera.Data;
 using Tessera.Models;
 
@@ -29,12 +28,12 @@ public sealed record SegmentationFacts(
     public IReadOnlyList<string> Palette
     {
         get;
-        init => field = Check(value, Classes);
-    } = Check(Palette, Classes);
+        init => field = ClassPalette.Check(value, Classes);
+    } = ClassPalette.Check(Palette, Classes);
 
     /// <summary>The same as red, green and blue.</summary>
     [System.Text.Json.Serialization.JsonIgnore]
-    public IReadOnlyList<(byte R, byte G, byte B)> Colors => [.. Palette.Select(text => Parse(text)!.Value)];
+    public IReadOnlyList<(byte R, byte G, byte B)> Colors => ClassPalette.Colors(Palette);
 
     /// <inheritdoc/>
     [System.Text.Json.Serialization.JsonIgnore]
@@ -45,31 +44,11 @@ public sealed record SegmentationFacts(
         this with
         {
             Classes = [.. Classes, .. classes],
-            Palette = [.. Palette, .. classes.Select((_, i) => Text(LabelPalette.Color(Classes.Count + i)))],
+            Palette = [.. Palette, .. ClassPalette.Of(classes.Count, Classes.Count)],
         };
 
     /// <summary>The colours of a data set as text; those of Pascal VOC where it has none of its own.</summary>
     /// <param name="maps">Its label maps.</param>
     internal static IReadOnlyList<string> PaletteOf(LabelMaps maps) =>
-        [.. (maps.Palette ?? LabelPalette.Of(maps.ClassNames.Count)).Select(Text)];
-
-    private static string Text((byte R, byte G, byte B) color) =>
-        string.Create(CultureInfo.InvariantCulture, $"#{color.R:x2}{color.G:x2}{color.B:x2}");
-
-    private static IReadOnlyList<string> Check(IReadOnlyList<string>? palette, IReadOnlyList<string>? classes)
-    {
-        if (palette is null || palette.Count != classes?.Count)
-            throw new ArgumentException(
-                $"the palette must have a colour for each of {classes?.Count ?? 0} classes, not {palette?.Count ?? 0}"
-            );
-        return palette.FirstOrDefault(text => Parse(text) is null) is { } wrong
-            ? throw new ArgumentException($"the palette holds '{wrong}': a colour must be #rrggbb")
-            : palette;
-    }
-
-    private static (byte R, byte G, byte B)? Parse(string text) =>
-        text is ['#', _, _, _, _, _, _]
-        && uint.TryParse(text.AsSpan(1), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var number)
-            ? ((byte)(number >> 16), (byte)(number >> 8), (byte)number)
-            : null;
+        [.. (maps.Palette ?? LabelPalette.Of(maps.ClassNames.Count)).Select(ClassPalette.Text)];
 }
