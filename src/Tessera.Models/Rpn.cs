@@ -113,31 +113,20 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                     objects.IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
                 )
             );
+            Spread(positives, learned);
+            Spread(negatives, null);
+
             // Places ascend, so those of a level lie together.
-            long begin = 0;
-            var taken = 0;
-            foreach (var level in levels)
+            void Spread(int[] chosen, Tensor? differences)
             {
-                long[] own =
-                [
-                    .. positives.Skip(taken).Select(Place).TakeWhile(place => place < begin + level.Count).Select(place => place - begin),
-                ];
-                level.Add(i, own, positive: true);
-                level.Learned.Add(learned.Slice(0, taken, taken + own.Length));
-                taken += own.Length;
-                begin += level.Count;
-            }
-            begin = 0;
-            taken = 0;
-            foreach (var level in levels)
-            {
-                long[] own =
-                [
-                    .. negatives.Skip(taken).Select(Place).TakeWhile(place => place < begin + level.Count).Select(place => place - begin),
-                ];
-                level.Add(i, own, positive: false);
-                taken += own.Length;
-                begin += level.Count;
+                var (begin, taken) = (0L, 0);
+                foreach (var level in levels)
+                {
+                    var end = begin + level.Count;
+                    long[] own = [.. chosen.Skip(taken).Select(Place).TakeWhile(place => place < end).Select(place => place - begin)];
+                    level.Add(i, own, differences?.Slice(0, taken, taken + own.Length));
+                    (begin, taken) = (end, taken + own.Length);
+                }
             }
 
             long Place(int place) => usable is null ? place : usable[place];
@@ -150,7 +139,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                 (level, k) =>
                 {
                     var logits = DenseOutputs.Flat(dense.Scores[k], 1).Flatten().IndexSelect(0, level.Chosen).Wide();
-                    return logits.BinaryCrossEntropyWithLogits(level.IsObject.To(logits.DType).To(logits.Device), reduction: 2) / divisor;
+                    return logits.BinaryCrossEntropyWithLogits(level.IsObject.To(logits.DType), reduction: 2) / divisor;
                 }
             ),
         ];
@@ -160,8 +149,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                 (level, k) =>
                 {
                     var differences = DenseOutputs.Flat(dense.Differences[k], 4).Reshape(-1, 4).IndexSelect(0, level.Objects).Wide();
-                    return DetectionLosses.SmoothL1(differences, Torch.Cat([.. level.Learned]).To(differences.Device), beta).Sum()
-                        / divisor;
+                    return DetectionLosses.SmoothL1(differences, level.Learned, beta).Sum() / divisor;
                 }
             ),
         ];
@@ -174,27 +162,30 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         private readonly List<long> chosen = [];
         private readonly List<long> objects = [];
         private readonly List<float> isObject = [];
+        private readonly List<Tensor> learned = [];
 
         internal int Count => count;
 
-        internal List<Tensor> Learned { get; } = [];
+        internal Tensor Learned => Torch.Cat([.. learned]).To(scores.Device);
 
         internal Tensor Chosen => Numbers([.. chosen]).To(scores.Device);
 
         internal Tensor Objects => Numbers([.. objects]).To(scores.Device);
 
-        internal Tensor IsObject => Tensor.From(isObject.ToArray(), isObject.Count);
+        internal Tensor IsObject => Tensor.From(isObject.ToArray(), isObject.Count).To(scores.Device);
 
-        internal void Add(int image, long[] places, bool positive)
+        // With differences, the places are of objects.
+        internal void Add(int image, long[] places, Tensor? differences)
         {
-            var first = (long)image * count;
             foreach (var place in places)
             {
-                chosen.Add(first + place);
-                isObject.Add(positive ? 1 : 0);
-                if (positive)
-                    objects.Add(first + place);
+                chosen.Add((long)image * count + place);
+                isObject.Add(differences is null ? 0 : 1);
+                if (differences is not null)
+                    objects.Add(chosen[^1]);
             }
+            if (differences is not null)
+                learned.Add(differences);
         }
     }
 
