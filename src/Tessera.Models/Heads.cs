@@ -14,6 +14,7 @@ public static class Heads
     // Replaced as a whole, so that readers need no lock.
     private static volatile IReadOnlyList<HeadKind> all =
     [
+        new("retinanet", typeof(RetinaNetOptions), "Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002"),
         new("segformer", typeof(SegFormerOptions), "SegFormer, 2021, arXiv:2105.15203"),
         new("semantic_fpn", typeof(SemanticFpnOptions), "Panoptic Feature Pyramid Networks, 2019, arXiv:1901.02446"),
         new("upernet", typeof(UPerNetOptions), "Unified Perceptual Parsing for Scene Understanding, 2018, arXiv:1807.10221"),
