@@ -85,7 +85,6 @@ public abstract partial class TwoStageDetector : Detector
         IReadOnlyList<DetectorTargets> targets
     )
     {
-        targets = [.. targets.Select(WithArea)];
         var (scores, boxes) = rpnHead.Losses(dense, image, targets);
         var proposals = rpnHead.Propose(dense, image, [.. targets.Select(target => target.Size)], learning: true);
         OrderedDictionary<string, Tensor> losses = new() { ["loss_rpn_cls"] = Sum(scores), ["loss_rpn_bbox"] = Sum(boxes) };
@@ -98,21 +97,6 @@ public abstract partial class TwoStageDetector : Detector
                 losses[$"{prefix}loss_mask"] = loss.Mask;
         }
         return losses;
-    }
-
-    // A box without area has no place in relation to which another one is found.
-    private static DetectorTargets WithArea(DetectorTargets target)
-    {
-        var sides = (target.Boxes.Slice(1, 2) - target.Boxes.Slice(1, 0, 2)).Gt(0).All(1);
-        if (sides.All().ToDouble() == 1)
-            return target;
-        var kept = sides.Nonzero().Flatten();
-        return target with
-        {
-            Boxes = target.Boxes.IndexSelect(0, kept),
-            Classes = target.Classes.IndexSelect(0, kept.To(target.Classes.Device)),
-            Masks = target.Masks?.IndexSelect(0, kept.To(target.Masks.Device)),
-        };
     }
 
     private static Tensor Sum(IReadOnlyList<Tensor> losses) => losses.Aggregate((sum, next) => sum + next);

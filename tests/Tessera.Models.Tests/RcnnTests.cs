@@ -329,6 +329,17 @@ public class RcnnTests : LiveTensors
     }
 
     [Fact]
+    public void A_class_that_the_model_does_not_have_is_refused()
+    {
+        using var scope = Torch.Scope();
+        var (images, targets) = SmallRcnns.Batch(1);
+        var refusal = Assert.Throws<ArgumentException>(() =>
+            Create("faster_rcnn").Losses(images, [targets[0] with { Classes = targets[0].Classes + 3 }])
+        );
+        Assert.Contains("classes must be 0 to 2", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void Options_out_of_range_are_refused_by_name()
     {
         using var scope = Torch.Scope();
