@@ -20,9 +20,7 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
     /// </param>
     public void Follow(PreparedImage image, ImageSize size, Span<long> target)
     {
-        var (view, visible) = (image.View, image.Visible);
-        var rows = Places(view.Top, view.Height, visible.Top, visible.Height, Size.Height, size.Height);
-        var columns = Places(view.Left, view.Width, visible.Left, visible.Width, Size.Width, size.Width);
+        var (rows, columns) = ViewPlaces.Of(image, size, Size);
         for (var y = 0; y < size.Height; y++)
         {
             var row = target.Slice(y * size.Width, size.Width);
@@ -43,9 +41,7 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
     /// <param name="counts">Takes the pixels per value, 256 of them; what is not visible counts nowhere.</param>
     internal void Count(PreparedImage image, ImageSize size, Span<int> counts)
     {
-        var (view, visible) = (image.View, image.Visible);
-        var rows = Places(view.Top, view.Height, visible.Top, visible.Height, Size.Height, size.Height);
-        var columns = Places(view.Left, view.Width, visible.Left, visible.Width, Size.Width, size.Width);
+        var (rows, columns) = ViewPlaces.Of(image, size, Size);
         counts.Clear();
         foreach (var row in rows)
         {
@@ -56,21 +52,6 @@ public sealed record LabelMap(byte[] Ids, ImageSize Size)
                 if (column >= 0)
                     counts[source[column]]++;
         }
-    }
-
-    // Which pixel of the original lies under the centre of each pixel; -1 for none.
-    private static int[] Places(double start, double length, double visible, double visibleLength, int original, int count)
-    {
-        // Fractions are rounded: a centre on the border of two pixels, up to that, belongs to the latter.
-        const double Rounding = 1e-6;
-        var places = new int[count];
-        for (var i = 0; i < count; i++)
-        {
-            var place = (start + (i + 0.5) / count * length) * original + Rounding;
-            var isVisible = place >= visible * original && place < (visible + visibleLength) * original + Rounding;
-            places[i] = isVisible ? Math.Min((int)place, original - 1) : -1;
-        }
-        return places;
     }
 }
 

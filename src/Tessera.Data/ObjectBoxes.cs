@@ -45,7 +45,20 @@ public readonly record struct ObjectBox(double Left, double Top, double Right, d
 /// <param name="IsCrowd">Whether the box is around a group, of which nothing is told apart.</param>
 /// <param name="IsIgnored">Whether the object counts neither in training nor in measuring.</param>
 /// <param name="Area">Of the object in square pixels of the original, which may be less than the box; that of the box when null.</param>
-public sealed record ImageObject(ObjectBox Box, int Class, long Id = 0, bool IsCrowd = false, bool IsIgnored = false, double? Area = null);
+/// <param name="Mask">Which pixels of the original belong to the object; null where that is not known.</param>
+public sealed record ImageObject(
+    ObjectBox Box,
+    int Class,
+    long Id = 0,
+    bool IsCrowd = false,
+    bool IsIgnored = false,
+    double? Area = null,
+    InstanceMask? Mask = null
+)
+{
+    /// <summary>Whether training learns from the object, as it does not from groups and what is ignored.</summary>
+    public bool IsTrained => !IsCrowd && !IsIgnored;
+}
 
 /// <summary>Objects with boxes, any number per sample, also none.</summary>
 public sealed class ObjectBoxes : Annotations
@@ -56,7 +69,8 @@ public sealed class ObjectBoxes : Annotations
     /// <param name="classNames">Name per class; the position is the class.</param>
     /// <param name="objects">Objects per sample.</param>
     /// <param name="minSize">
-    /// Width and height in pixels of the prepared image that an object needs to be kept; one without an area never is.
+    /// Width and height that an object needs to be kept, in pixels of the original and of the prepared image; one without an area never
+    /// is.
     /// </param>
     /// <param name="source">Name of the data set in messages.</param>
     /// <exception cref="DataException">A class that does not exist, or a box whose edges are exchanged or no numbers.</exception>
@@ -82,10 +96,44 @@ public sealed class ObjectBoxes : Annotations
                     );
             }
         (this.objects, MinSize) = (objects, minSize);
+        var trained = objects.SelectMany(own => own).Where(one => one.IsTrained);
+        HasMasks = trained.Any() && trained.All(one => one.Mask is not null);
     }
 
-    /// <summary>Width and height in pixels of the prepared image that an object needs to be kept.</summary>
+    /// <summary>Width and height that an object needs to be kept, in pixels of the original and of the prepared image.</summary>
     public double MinSize { get; }
+
+    /// <summary>Whether every object that training learns from has a mask.</summary>
+    public bool HasMasks { get; private init; }
+
+    /// <summary>Number of each image in the source of the data set; null where the source has none.</summary>
+    /// <exception cref="ArgumentException">Not one number per sample.</exception>
+    public IReadOnlyList<long>? ImageIds
+    {
+        get;
+        init => field = Checked(value, Count, "samples");
+    }
+
+    /// <summary>
+    /// Number of each class in the source of the data set; null where the source has none, and for a class that the source lacks.
+    /// </summary>
+    /// <exception cref="ArgumentException">Not one number per class.</exception>
+    public IReadOnlyList<long?>? CategoryIds
+    {
+        get;
+        init => field = Checked(value, ClassNames.Count, "classes");
+    }
+
+    /// <summary>Size of each image as the source states it; null where it states none.</summary>
+    /// <exception cref="ArgumentException">Not one size per sample.</exception>
+    public IReadOnlyList<ImageSize?>? Sizes
+    {
+        get;
+        init => field = Checked(value, Count, "samples");
+    }
+
+    /// <summary>What was found out of the ordinary in the annotations as they were read.</summary>
+    public IReadOnlyList<AnnotationFinding> Findings { get; init; } = [];
 
     /// <inheritdoc/>
     public override int Count => objects.Count;
@@ -100,7 +148,15 @@ public sealed class ObjectBoxes : Annotations
     public IReadOnlyList<ImageObject> this[int index] => objects[index];
 
     /// <inheritdoc/>
-    public override ObjectBoxes Part(IReadOnlyList<int> indices) => new(ClassNames, [.. indices.Select(index => objects[index])], MinSize);
+    public override ObjectBoxes Part(IReadOnlyList<int> indices) =>
+        new(ClassNames, [.. indices.Select(index => objects[index])], MinSize)
+        {
+            HasMasks = HasMasks,
+            ImageIds = ImageIds is null ? null : [.. indices.Select(index => ImageIds[index])],
+            CategoryIds = CategoryIds,
+            Sizes = Sizes is null ? null : [.. indices.Select(index => Sizes[index])],
+            Findings = Findings,
+        };
 
     /// <inheritdoc/>
     public override ObjectBoxes Renumbered(ClassMapping mapping) =>
@@ -108,7 +164,26 @@ public sealed class ObjectBoxes : Annotations
             mapping.Onto,
             [.. objects.Select(own => (IReadOnlyList<ImageObject>)[.. own.Select(one => one with { Class = mapping.Numbers[one.Class] })])],
             MinSize
-        );
+        )
+        {
+            HasMasks = HasMasks,
+            ImageIds = ImageIds,
+            CategoryIds = CategoryIds is null ? null : Renumbered(CategoryIds, mapping),
+            Sizes = Sizes,
+            Findings = Findings,
+        };
+
+    private static long?[] Renumbered(IReadOnlyList<long?> ids, ClassMapping mapping)
+    {
+        var renumbered = new long?[mapping.Onto.Count];
+        foreach (var (from, number) in mapping.Numbers.Index())
+            if (number >= 0)
+                renumbered[number] = ids[from];
+        return renumbered;
+    }
+
+    private static IReadOnlyList<T>? Checked<T>(IReadOnlyList<T>? values, int count, string of) =>
+        values is null || values.Count == count ? values : throw new ArgumentException($"{values.Count} values for {count} {of}", nameof(values));
 
     /// <inheritdoc/>
     public override IReadOnlyList<int> SamplesPerClass
@@ -151,7 +226,9 @@ public sealed class ObjectBoxes : Annotations
         var offsets = new int[images.Count + 1];
         for (var i = 0; i < images.Count; i++)
         {
-            kept.AddRange(objects[request.Indices[i]].Select(one => Follow(one, images[i], request.Size)).OfType<ImageObject>());
+            var own = objects[request.Indices[i]];
+            CheckSizes(request.Indices[i], own, images[i].Original);
+            kept.AddRange(own.Select(one => Follow(one, images[i], request.Size)).OfType<ImageObject>());
             offsets[i + 1] = kept.Count;
         }
         float[] boxes =
@@ -168,6 +245,21 @@ public sealed class ObjectBoxes : Annotations
                 Tensor.From([.. kept.Select(one => (float)one.Area!.Value)], kept.Count),
                 offsets,
                 images
+            )
+            {
+                Originals = [.. request.Indices.Select(index => objects[index])],
+                Size = request.Size,
+                Masks = HasMasks ? [.. kept.Select(one => one.Mask)] : null,
+            };
+    }
+
+    // Boxes of an image of another size lie elsewhere, and nothing would show it.
+    private void CheckSizes(int index, IReadOnlyList<ImageObject> own, ImageSize image)
+    {
+        if ((own.FirstOrDefault(one => one.Mask is not null)?.Mask?.Size ?? Sizes?[index]) is { } stated && stated != image)
+            throw new DataException(
+                $"sample {index}{(ImageIds is null ? "" : $" (image {ImageIds[index]})")}: its annotations are of an image of {stated}, "
+                    + $"and the image is {image}; they must be equal"
             );
     }
 
@@ -178,7 +270,7 @@ public sealed class ObjectBoxes : Annotations
         const double Rounding = 1e-6;
         var least = Math.Max(MinSize - Rounding, Rounding);
         // The area of the object shrinks and grows as its box does.
-        return box.Width >= least && box.Height >= least
+        return Math.Min(box.Width, box.Height) >= least && Math.Min(one.Box.Width, one.Box.Height) >= least && one.Area is not <= 0
             ? one with
             {
                 Box = box,
@@ -208,6 +300,17 @@ public sealed record BoxTargets(
     IReadOnlyList<PreparedImage> Images
 ) : Targets
 {
+    /// <summary>
+    /// All objects of each sample in pixels of the original, also those that were dropped: what predictions are measured by.
+    /// </summary>
+    public IReadOnlyList<IReadOnlyList<ImageObject>> Originals { get; init; } = [];
+
+    /// <summary>Size of the prepared images, the padding of the batch included.</summary>
+    public ImageSize Size { get; init; }
+
+    /// <summary>The mask of each row, of the original, where there is one; null where the data has no masks.</summary>
+    internal IReadOnlyList<InstanceMask?>? Masks { get; init; }
+
     /// <inheritdoc/>
     public override int Count => Images.Count;
 
@@ -222,7 +325,30 @@ public sealed record BoxTargets(
         {
             Offsets = [.. Offsets.Skip(start).Take(count + 1).Select(offset => offset - first)],
             Images = [.. Images.Skip(start).Take(count)],
+            Originals = [.. Originals.Skip(start).Take(count)],
+            Masks = Masks is null ? null : [.. Masks.Skip(first).Take(end - first)],
         };
+    }
+
+    /// <summary>
+    /// The masks of the rows as they lie in the prepared images, made anew: [n, H, W], uint8, on the device of the boxes. A group, or what
+    /// is ignored, may have no mask, and its row is 0 then.
+    /// </summary>
+    /// <returns>Null where the data has no masks.</returns>
+    public Tensor? Bitmaps()
+    {
+        if (Masks is null)
+            return null;
+        var area = Size.Height * Size.Width;
+        var bitmaps = new byte[checked(Masks.Count * area)];
+        for (var sample = 0; sample < Images.Count; sample++)
+        {
+            ViewPlaces? places = null;
+            for (var row = Offsets[sample]; row < Offsets[sample + 1]; row++)
+                if (Masks[row] is { } mask)
+                    mask.Follow(places ??= ViewPlaces.Of(Images[sample], Size, mask.Size), bitmaps.AsSpan(row * area, area));
+        }
+        return Tensor.From(bitmaps, Masks.Count, Size.Height, Size.Width).To(Boxes.Device);
     }
 
     /// <inheritdoc/>
