@@ -40,9 +40,7 @@ public class AugmentationTests
                 var ((chosen, (height, width)), channels) = draw;
                 ImageTransform[] chain =
                 [
-                    .. chosen.Select(i =>
-                        (ImageTransform)kinds[i].Create([.. kinds[i].Fields.Select(field => Value(field, 5))])
-                    ),
+                    .. chosen.Select(i => (ImageTransform)kinds[i].Create([.. kinds[i].Fields.Select(field => Value(field, 5))])),
                 ];
                 var results = Enumerable
                     .Range(0, 2)

@@ -73,21 +73,7 @@ public sealed class DetectionTransformsTests
     }
 
     private static MemoryImages Boxes(int height, int width, params ImageObject[] objects) =>
-        new(
-            "set",
-            "train",
-            new ObjectBoxes(
-                ["a", "b"],
-                [
-                    objects,
-                ]
-            ),
-            new byte[height * width],
-            1,
-            height,
-            width,
-            raw
-        );
+        new("set", "train", new ObjectBoxes(["a", "b"], [objects]), new byte[height * width], 1, height, width, raw);
 
     private static BoxTargets One(ImageDataset set, ulong seed, params Transform[] steps) =>
         BoxTargets.Of(new Loader(set, new(steps), new(set.Count) { Workers = 0, Seed = seed }).Epoch(0).Single());
@@ -102,7 +88,22 @@ public sealed class DetectionTransformsTests
     {
         using var scope = new Scope();
         var one = new ImageObject(new(left, top, right, bottom), 0, 1);
-        var set = new MemoryImages("set", "train", new ObjectBoxes(["a"], [[one]], minSize: 0), new byte[1600], 1, 40, 40, raw);
+        var set = new MemoryImages(
+            "set",
+            "train",
+            new ObjectBoxes(
+                ["a"],
+                [
+                    [one],
+                ],
+                minSize: 0
+            ),
+            new byte[1600],
+            1,
+            40,
+            40,
+            raw
+        );
         var positions = new HashSet<(double, double)>();
         var empty = 0;
         for (var seed = 0UL; seed < 200; seed++)
@@ -122,11 +123,7 @@ public sealed class DetectionTransformsTests
     public void Crowds_and_ignored_objects_do_not_count_and_an_image_without_others_is_cut_anywhere()
     {
         using var scope = new Scope();
-        ImageObject[] others =
-        [
-            new(new(0, 0, 40, 4), 0, 1, IsCrowd: true),
-            new(new(0, 4, 40, 10), 0, 2, IsIgnored: true),
-        ];
+        ImageObject[] others = [new(new(0, 0, 40, 4), 0, 1, IsCrowd: true), new(new(0, 4, 40, 10), 0, 2, IsIgnored: true)];
         var (with, without) = (Boxes(40, 40, [.. others, new(new(10, 30, 12, 32), 1, 3)]), Boxes(40, 40, others));
         var tops = new HashSet<double>();
         for (var seed = 0UL; seed < 100; seed++)
@@ -181,7 +178,12 @@ public sealed class DetectionTransformsTests
     [Fact]
     public void Lists_are_drawn_by_their_weights()
     {
-        Transform[][] lists = [[new CenterCrop(1)], [], [new CenterCrop(5), new CenterCrop(3)]];
+        Transform[][] lists =
+        [
+            [new CenterCrop(1)],
+            [],
+            [new CenterCrop(5), new CenterCrop(3)],
+        ];
         Shares(new RandomChoice(lists), 1 / 3.0, 1 / 3.0, 1 / 3.0);
         Shares(new RandomChoice(lists, [3, 1, 0]), 0.75, 0.25, 0);
         Shares(new RandomChoice(lists, [0, 0, 2]), 0, 0, 1);
@@ -213,6 +215,90 @@ public sealed class DetectionTransformsTests
         }
         Assert.InRange(whole, 18, 42);
         Assert.Equal(60, whole + cut);
+    }
+
+    // Each object is a blob of a value of its own, and its mask has the same pixels; nearest pixels keep them equal.
+    [Theory]
+    [InlineData("choice")]
+    [InlineData("jitter")]
+    [InlineData("crops")]
+    public void Masks_and_boxes_follow_into_a_padded_batch(string which)
+    {
+        using var scope = new Scope();
+        const int Count = 6,
+            Height = 23,
+            Width = 31;
+        Transform[] steps = which switch
+        {
+            "choice" =>
+            [
+                new RandomChoice([
+                    [new RandomResize([15, 40], 50, 5, Interpolation.Nearest)],
+                    [new RandomSizeCrop(9, 20, AllowEmpty: false), new RandomHorizontalFlip()],
+                ]),
+            ],
+            "jitter" => [new RandomVerticalFlip(), new LargeScaleJitter(24, 20, 0.3, 2, 0, Interpolation.Nearest)],
+            _ => [new RandomSizeCrop(6, 25), new RandomShift(4), new Pad(12, 14, Fill: 0), new RandomHorizontalFlip()],
+        };
+        for (var seed = 0UL; seed < 25; seed++)
+        {
+            var random = new Random((int)seed);
+            var pixels = new byte[Count * Height * Width];
+            var objects = new ImageObject[Count][];
+            for (var i = 0; i < Count; i++)
+            {
+                objects[i] = new ImageObject[2];
+                for (var k = 0; k < 2; k++)
+                {
+                    // The second lies to the right of the first.
+                    var (left, right) = (k * 15 + random.Next(7), k * 15 + random.Next(8, 16));
+                    var (top, bottom) = (random.Next(11), random.Next(12, Height + 1));
+                    var bitmap = new byte[Height * Width];
+                    for (var y = top; y < bottom; y++)
+                    for (var x = left; x < right; x++)
+                        if ((x - left) * (bottom - top) <= (y - top + 1) * (right - left))
+                        {
+                            bitmap[y * Width + x] = 1;
+                            pixels[(i * Height + y) * Width + x] = (byte)(100 + k);
+                        }
+                    objects[i][k] = new(
+                        new(left, top, right, bottom),
+                        k,
+                        100 + k,
+                        Mask: InstanceMask.FromBitmap(new(Height, Width), bitmap)
+                    );
+                }
+            }
+            var set = new MemoryImages("set", "train", new ObjectBoxes(["a", "b"], objects), pixels, 1, Height, Width, raw);
+            var batch = new Loader(set, new([.. steps, new PadBatch(8)]), new(Count) { Workers = 0, Seed = seed }).Epoch(0).Single();
+            var targets = BoxTargets.Of(batch);
+            var (h, w) = ((int)batch.Inputs.Size(2), (int)batch.Inputs.Size(3));
+            Assert.Equal((0, 0), (h % 8, w % 8));
+            var (inputs, masks, boxes, ids) = (
+                batch.Inputs.ToArray<float>(),
+                targets.Bitmaps()!.ToArray<byte>(),
+                targets.Boxes.ToArray<float>(),
+                targets.Ids.ToArray<long>()
+            );
+            for (var i = 0; i < Count; i++)
+            for (var row = targets.Offsets[i]; row < targets.Offsets[i + 1]; row++)
+            for (var y = 0; y < h; y++)
+            for (var x = 0; x < w; x++)
+            {
+                var isObject = (long)Math.Round(inputs[(i * h + y) * w + x]) == ids[row];
+                var view = targets.Images[i].View;
+                // On a border of two pixels of the original either is the nearest.
+                if (IsClear(view.Top + (y + 0.5) / h * view.Height, Height) && IsClear(view.Left + (x + 0.5) / w * view.Width, Width))
+                    Assert.Equal(isObject, masks[(row * h + y) * w + x] == 1);
+                if (isObject)
+                    Assert.True(
+                        x + 1 > boxes[4 * row] && x < boxes[4 * row + 2] && y + 1 > boxes[4 * row + 1] && y < boxes[4 * row + 3],
+                        $"{x}, {y} is outside of the box of object {row}"
+                    );
+            }
+        }
+
+        static bool IsClear(double place, int length) => Math.Abs(place * length - Math.Round(place * length)) > 1e-4;
     }
 
     [Fact]
@@ -253,13 +339,18 @@ public sealed class DetectionTransformsTests
         Refused(
             set,
             "set: label maps and boxes cannot follow an image through random_choice: rand_augment: it rotates and shears images",
-            new RandomChoice([[], [new RandAugment()]])
+            new RandomChoice([
+                [],
+                [new RandAugment()],
+            ])
         );
         Refused(
             MadeUp.Noise(2),
             "noise: random_choice has random_size_crop, which needs boxes to keep an object in every window (allow_empty: false), and the "
                 + "samples have none",
-            new RandomChoice([[new RandomSizeCrop(4, 8, AllowEmpty: false)]])
+            new RandomChoice([
+                [new RandomSizeCrop(4, 8, AllowEmpty: false)],
+            ])
         );
         Refused(
             MadeUp.Noise(2),
@@ -287,19 +378,28 @@ public sealed class DetectionTransformsTests
         Error("random_size_crop: max_size of 3: it must be at least min_size, 4", () => new RandomSizeCrop(4, 3));
         Error("large_scale_jitter: size of 0: it must be at least 1", () => new LargeScaleJitter(0));
         Error("large_scale_jitter: width of -1: it must be at least 1", () => new LargeScaleJitter(4, -1));
-        Error(
-            "large_scale_jitter: ratios from 0 to 2: min_ratio must be above 0 and at most max_ratio",
-            () => new LargeScaleJitter(MinRatio: 0)
+        Error("large_scale_jitter: ratios from 0 to 2: min_ratio must be above 0 and at most max_ratio", () =>
+            new LargeScaleJitter(MinRatio: 0)
         );
         Error("random_choice: of is an empty list: it must have at least one list of transforms", () => new RandomChoice([]));
-        Error("random_choice: 1 weights for 2 lists: there must be one for each", () => new RandomChoice([[], []], [1]));
-        Error(
-            "random_choice: weights of [0, 0]: each must be at least 0, and one above it",
-            () => new RandomChoice([[], []], [0, 0])
-        );
-        Error(
-            "random_choice: random_erasing works on normalized images or on batches: it must stand outside of the choice",
-            () => new RandomChoice([[new RandomErasing()]])
+        Error("random_choice: 1 weights for 2 lists: there must be one for each", () => new RandomChoice(
+                [
+                    [],
+                    [],
+                ],
+                [1]
+            ));
+        Error("random_choice: weights of [0, 0]: each must be at least 0, and one above it", () => new RandomChoice(
+                [
+                    [],
+                    [],
+                ],
+                [0, 0]
+            ));
+        Error("random_choice: random_erasing works on normalized images or on batches: it must stand outside of the choice", () =>
+            new RandomChoice([
+                [new RandomErasing()],
+            ])
         );
 
         static void Error(string message, Func<object> act) => Assert.Equal(message, Assert.Throws<DataException>(act).Message);

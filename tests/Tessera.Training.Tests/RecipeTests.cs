@@ -88,9 +88,7 @@ public sealed class RecipeTests
         Check(Parse(recipe.ToYaml(), "augment.0.random_choice.weights=[1, 2]"));
         Assert.Contains(
             "augment.0.random_choice: random_choice: random_erasing works on normalized images or on batches",
-            Assert
-                .Throws<RecipeException>(() => Parse(Valid, "augment=[{ random_choice: { of: [[random_erasing]] } }]"))
-                .Message,
+            Assert.Throws<RecipeException>(() => Parse(Valid, "augment=[{ random_choice: { of: [[random_erasing]] } }]")).Message,
             StringComparison.Ordinal
         );
 
@@ -98,7 +96,7 @@ public sealed class RecipeTests
         {
             var choice = Assert.IsType<RandomChoice>(recipe.Augment.First[0]);
             Assert.IsType<RandomHorizontalFlip>(recipe.Augment.First[1]);
-            Assert.Equal([1, 2], choice.Weights!);
+            Assert.Equal([1.0, 2.0], choice.Weights!);
             var scales = Assert.IsType<RandomResize>(Assert.Single(choice.Of[0]));
             Assert.Equal([480, 800], scales.Shorter);
             Assert.Equal((1333, 32), (scales.Longer, scales.Step));

@@ -135,13 +135,7 @@ public sealed class Canvas
             if (objects?.Invoke() is not { } found)
                 return null;
             var (image, size) = (Sight.Targets(found.Original), new ImageSize(Image.Height, Image.Width));
-            return
-            [
-                .. found
-                    .Objects.Where(one => !one.IsCrowd && !one.IsIgnored)
-                    .Select(one => one.Box.Follow(image, size))
-                    .Where(box => box.Area > 0),
-            ];
+            return [.. found.Objects.Where(one => one.IsTrained).Select(one => one.Box.Follow(image, size)).Where(box => box.Area > 0)];
         }
     }
 

@@ -54,8 +54,7 @@ public sealed record LargeScaleJitter(
         Crop.Apply(canvas, ref random);
     }
 
-    private RandomScale Scale =>
-        new(MinRatio, MaxRatio, Math.Min(Size, Width ?? Size), Math.Max(Size, Width ?? Size), Interpolation);
+    private RandomScale Scale => new(MinRatio, MaxRatio, Math.Min(Size, Width ?? Size), Math.Max(Size, Width ?? Size), Interpolation);
 
     private RandomDenseCrop Crop => new(Size, Width, Fill: Fill);
 }

@@ -68,7 +68,8 @@ public sealed record RandomChoice(IReadOnlyList<IReadOnlyList<Transform>> Of, IR
             throw new DataException("random_choice: of is an empty list: it must have at least one list of transforms");
         return lists.SelectMany(list => list).FirstOrDefault(transform => transform is not ImageTransform) is { } other
             ? throw new DataException(
-                $"random_choice: {TransformRegistry.NameOf(other)} works on normalized images or on batches: it must stand outside of the choice"
+                $"random_choice: {TransformRegistry.NameOf(other)} works on normalized images or on batches: it must stand outside of "
+                    + "the choice"
             )
             : lists;
     }

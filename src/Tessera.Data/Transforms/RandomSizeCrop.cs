@@ -3,8 +3,8 @@ using Tessera.Data.Imaging;
 namespace Tessera.Data.Transforms;
 
 /// <summary>
-/// A window of random height and width at a random position, as detectors are trained (<c>absolute_range</c> in mmdetection, DETR). Where an
-/// image is smaller than a limit, its own side takes the place of it.
+/// A window of random height and width at a random position, as detectors are trained (<c>absolute_range</c> in mmdetection, DETR). Where
+/// an image is smaller than a limit, its own side takes the place of it.
 /// </summary>
 /// <remarks>
 /// With <paramref name="AllowEmpty"/> off, windows are drawn until one shows a pixel's width and height of an object that counts. Ten are
@@ -58,8 +58,7 @@ public sealed record RandomSizeCrop(int MinSize = 384, int MaxSize = 600, bool A
         Shared(box.Left, box.Right, window.Left, window.Width) >= Math.Min(1, box.Width)
         && Shared(box.Top, box.Bottom, window.Top, window.Height) >= Math.Min(1, box.Height);
 
-    private static double Shared(double low, double high, int start, int length) =>
-        Math.Min(high, start + length) - Math.Max(low, start);
+    private static double Shared(double low, double high, int start, int length) => Math.Min(high, start + length) - Math.Max(low, start);
 
     private static Part Around(ObjectBox box, Part window, ImageSize image, ref SampleRandom random) =>
         window with

@@ -151,7 +151,9 @@ public sealed record RandomResize(
     private protected override ImageSize NewSize(ImageSize image, ref SampleRandom random) =>
         Fit(
             image,
-            Step is { } step ? Shorter[0] + step * random.Below((Shorter[1] - Shorter[0]) / step + 1) : Shorter[random.Below(Shorter.Count)],
+            Step is { } step
+                ? Shorter[0] + step * random.Below((Shorter[1] - Shorter[0]) / step + 1)
+                : Shorter[random.Below(Shorter.Count)],
             Longer
         );
 
@@ -163,8 +165,8 @@ public sealed record RandomResize(
             throw new DataException("random_resize: shorter is an empty list: it must have at least one size");
         if (step is > 0 && (sizes is not [var first, var last] || last < first || (last - first) % step != 0))
             throw new DataException(
-                $"random_resize: shorter of [{string.Join(", ", sizes)}] with a step of {step}: it must have the first and the last size, a "
-                    + "whole number of steps above it"
+                $"random_resize: shorter of [{string.Join(", ", sizes)}] with a step of {step}: it must have the first and the last size, "
+                    + "a whole number of steps above it"
             );
         return sizes;
     }

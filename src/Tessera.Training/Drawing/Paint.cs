@@ -70,7 +70,8 @@ internal static class Paint
         for (var c = 0; c < 3; c++)
         for (var y = 0; y < height; y++)
         {
-            var (source, row) = (image.Row(image.Channels < 3 ? 0 : c, y / scale), result.Row(c, y));
+            ReadOnlySpan<byte> source = image.Row(image.Channels < 3 ? 0 : c, y / scale);
+            var row = result.Row(c, y);
             for (var x = 0; x < used; x++)
                 row[x] = source[x / scale];
         }

@@ -1,3 +1,4 @@
+using Tessera.Data;
 using Tessera.Data.Images;
 using Tessera.Data.Imaging;
 
@@ -10,8 +11,12 @@ internal static class SmallPicture
     /// <param name="data">The data set.</param>
     /// <param name="index">Position of the image.</param>
     /// <param name="longest">Most pixels of a side.</param>
-    /// <exception cref="Tessera.Data.Imaging.UnreadableImageException">The file cannot be decoded.</exception>
-    internal static Raster Of(ImageDataset data, int index, int longest)
+    /// <exception cref="UnreadableImageException">The file cannot be decoded.</exception>
+    internal static Raster Of(ImageDataset data, int index, int longest) => WithSize(data, index, longest).Image;
+
+    /// <summary>The same, and the size of the image as it was.</summary>
+    /// <inheritdoc cref="Of"/>
+    internal static (Raster Image, ImageSize Original) WithSize(ImageDataset data, int index, int longest)
     {
         var canvas = new Canvas();
         using var file = data.Open(index);
@@ -24,6 +29,6 @@ internal static class SmallPicture
             file.Resize(canvas, new(0, 0, height, width), h, w, Interpolation.Bilinear, shrink: true, data.Channels);
         else if ((h, w) != (height, width))
             Resampling.Resize(canvas, h, w, Interpolation.Bilinear);
-        return canvas.Image;
+        return (canvas.Image, new(height, width));
     }
 }

@@ -12,6 +12,7 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
 {
     private const int Side = 96;
     private const int MapSide = 300;
+    private const int BoxSide = 420;
 
     private readonly Dictionary<string, ImageDataset> splits = opened
         .Splits.Where(split => split.Data is ImageDataset)
@@ -79,6 +80,47 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
         catch (DataException error)
         {
             return ($"<p>{Html.Encode(Message.OneLine(error.Message))}</p>", []);
+        }
+    }
+
+    /// <summary>A sample under the boxes of its objects.</summary>
+    /// <param name="split">Its split.</param>
+    /// <param name="index">Position in it.</param>
+    /// <param name="objects">In pixels of the original.</param>
+    /// <param name="classes">Name of each class.</param>
+    /// <param name="caption">What is said of it.</param>
+    internal string Objects(string split, int index, IReadOnlyList<ImageObject> objects, IReadOnlyList<string> classes, string caption)
+    {
+        var data = splits[split];
+        var name = data.SampleName(index);
+        try
+        {
+            var (image, original) = SmallPicture.WithSize(data, index, BoxSide);
+            DrawnObject[] drawn =
+            [
+                // Small ones lie above large ones.
+                .. objects
+                    .OrderByDescending(one => one.Box.Area)
+                    .Select(one => new DrawnObject(
+                        one.Box,
+                        classes[one.Class],
+                        ObjectOverlay.ColorOf(one.Class),
+                        !one.IsTrained,
+                        one.Mask?.Size == original ? one.Mask : null
+                    )),
+            ];
+            var scale = Math.Max(1, BoxSide / Math.Max(image.Height, image.Width));
+            return $"""
+                <figure>{Element(
+                    ObjectOverlay.Of(image, original, drawn, scale),
+                    name,
+                    "boxed"
+                )}<figcaption><small>{Html.Encode(Path.GetFileName(name))}: {Html.Encode(caption)}</small></figcaption></figure>
+                """;
+        }
+        catch (DataException error)
+        {
+            return $"<p>{Html.Encode(Message.OneLine(error.Message))}</p>";
         }
     }
 }

@@ -4,7 +4,9 @@ using Tessera.Data.Transforms;
 
 namespace Tessera.Conformance.Cases.Data;
 
-/// <summary>Sizes of images that are resized in proportion: rows of width, height, and the limits of the longer and the shorter side.</summary>
+/// <summary>
+/// Sizes of images that are resized in proportion: rows of width, height, and the limits of the longer and the shorter side.
+/// </summary>
 [Case("detection.keep-ratio-sizes", OnCpu = true)]
 internal sealed class KeepRatioSizes : GoldenCase
 {
