@@ -59,7 +59,7 @@ internal sealed class BoxFindings(Action<Severity, string, int, IReadOnlyList<st
         Named(
             Severity.Warning,
             boxes.Tiny,
-            $"{boxes.Tiny.Count} of {all} objects {Plural(boxes.Tiny.Count, "is", "are")} too small to be learned from"
+            $"{boxes.Tiny.Count} of {all} objects {Plural(boxes.Tiny.Count, "is", "are")} at most a pixel wide or high"
         );
         Named(
             Severity.Warning,

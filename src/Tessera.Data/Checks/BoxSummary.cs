@@ -10,6 +10,9 @@ internal sealed class BoxSummary(Dataset data, ObjectBoxes boxes, IReadOnlyList<
     private const double Rounding = 0.5;
     private const double ManyLeaving = 0.2;
 
+    // What is as narrow is a slip of the mouse, mostly: formats whose last pixel is inside write such boxes for a point.
+    private const double Pixel = 1;
+
     // The box around a mask may be that much larger or smaller than the box at each edge, in pixels and as a share of the side.
     private const double MaskPixels = 2,
         MaskShare = 0.1;
@@ -118,7 +121,7 @@ internal sealed class BoxSummary(Dataset data, ObjectBoxes boxes, IReadOnlyList<
                 Compare(index, one, size);
             if (one.Box.Area <= 0 || one.Area <= 0)
                 flat.Add(Named(index, one));
-            else if (Math.Min(one.Box.Width, one.Box.Height) < boxes.MinSize)
+            else if (Math.Min(one.Box.Width, one.Box.Height) <= Pixel)
                 tiny.Add(Named(index, one));
             if (one.IsTrained && !known.Add((one.Class, one.Box)))
                 doubled.Add(Named(index, one));

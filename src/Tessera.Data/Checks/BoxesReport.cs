@@ -13,7 +13,7 @@ namespace Tessera.Data.Checks;
 /// </param>
 /// <param name="Outside">Objects whose boxes have nothing in common with their images.</param>
 /// <param name="Flat">Objects without an area: a box of no width or height, or an area of 0 that is stated.</param>
-/// <param name="Tiny">Objects with an area that are too small to be kept at the size of the original.</param>
+/// <param name="Tiny">Objects with an area that are at most a pixel wide or high.</param>
 /// <param name="Doubled">Objects with the class and the box of an earlier one of their image.</param>
 /// <param name="Blank">Objects whose masks have no pixel.</param>
 /// <param name="Unfit">Objects whose masks do not fit their boxes.</param>
