@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using Tessera.Data.Checks;
 using Tessera.Data.Images;
+using Tessera.Data.Imaging;
 using Tessera.Data.Sets;
 using Tessera.Testing;
 
@@ -108,7 +109,18 @@ public sealed class BoxCheckTests
         Found(report, Severity.Remark, "2 of 4 images have no objects: they teach what is none");
         Found(report, Severity.Remark, "1 of 7 boxes is around crowds");
         Found(report, Severity.Remark, "1 of 7 objects is ignored");
-        Silent(report, "leave", "reach", "outside", "no area", "at most a pixel", "class and the box", "mask", "another size", "tell apart");
+        Silent(
+            report,
+            "leave",
+            "reach",
+            "outside",
+            "no area",
+            "at most a pixel",
+            "class and the box",
+            "mask",
+            "another size",
+            "tell apart"
+        );
         Assert.False(report.HasProblems);
     }
 
@@ -285,6 +297,38 @@ public sealed class BoxCheckTests
             });
         Silent(report, "another size");
         Found(report, Severity.Warning, "1 of 1 boxes reaches over the edge");
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void An_image_with_a_mark_of_the_camera_has_the_size_that_training_sees(bool orient)
+    {
+        using var folder = new TempFolder();
+        var jpeg = File.ReadAllBytes(Repository.Tests("samples", "images", "baseline.jpg"));
+        var path = folder.Write("turned.jpg", TurnedJpeg.Of(jpeg));
+        using var file = ImageFile.Open(path, orient);
+        var (size, other) = (new ImageSize(file.Height, file.Width), new ImageSize(file.Width, file.Height));
+        Assert.NotEqual(size, other);
+        foreach (var (stated, count) in new[] { (size, 0), (other, 1) })
+        {
+            var boxes = new ObjectBoxes(
+                names,
+                [
+                    [],
+                ]
+            )
+            {
+                Sizes = [stated],
+            };
+            Assert.Equal(count, new BoxSummary(Set(boxes), boxes, Scanned(Set(boxes))).Report().Unequal.Count);
+            var maps = new LabelMaps(names, 1, _ => new(new byte[stated.Height * stated.Width], stated));
+            Assert.Equal(count, new MapSummary(Set(maps), maps, Scanned(Set(maps).Part([0]))).Report().Unequal.Count);
+        }
+
+        FileImages Set(Annotations annotations) => new("turned", "train", [path], annotations) { Orient = orient };
+
+        static IReadOnlyList<ScannedSample> Scanned(Dataset set) => new SampleScan(new(), null, default).Read([new("train", set)])[0];
     }
 
     [Fact]

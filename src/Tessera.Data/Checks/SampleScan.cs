@@ -99,6 +99,14 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
         };
     }
 
+    private static ImageSize Seen(string path, byte[] bytes, ImageFile file, bool orient)
+    {
+        if (!orient || file.Orientation == 1)
+            return new(file.Height, file.Width);
+        using var turned = ImageFile.Open(path, bytes, orient: true);
+        return new(turned.Height, turned.Width);
+    }
+
     private static ScannedSample OfFile(string path, bool orient)
     {
         try
@@ -106,11 +114,9 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
             var bytes = ImageDecoder.ReadFile(path);
             using var file = ImageFile.Open(path, bytes);
             file.Verify();
-            // Marks of the camera from 5 on turn an image by a quarter.
-            var isTurned = orient && file.Orientation >= 5;
             return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, SuspiciousImages.Find(path))
             {
-                Seen = isTurned ? new(file.Width, file.Height) : new(file.Height, file.Width),
+                Seen = Seen(path, bytes, file, orient),
             };
         }
         catch (UnreadableImageException error)
