@@ -42,9 +42,7 @@ internal sealed class RcnnNetwork : GoldenCase
         if (!c.String("sampler").StartsWith("all", StringComparison.Ordinal))
             throw new GoldenMismatchException($"'sampler' is '{c.String("sampler")}', all was expected");
         var neck = new Fpn(new(inputs, width, outputs));
-        var rpn = new RpnHead(
-            new(width, strides, AnchorGrid.Of(strides, c.Doubles("anchor_scales"), c.Doubles("anchor_ratios")), Rpn(c))
-        );
+        var rpn = new RpnHead(new(width, strides, AnchorGrid.Of(strides, c.Doubles("anchor_scales"), c.Doubles("anchor_ratios")), Rpn(c)));
         var roi = new RoiHead(Heads(c, width, strides[..levels]));
         run.Load(new Joined(neck, rpn, roi));
 
@@ -130,12 +128,7 @@ internal sealed class RcnnNetwork : GoldenCase
         };
     }
 
-    private static DetectorTargets[] Targets(
-        GoldenRun run,
-        (int Height, int Width)[] sizes,
-        (int Height, int Width) image,
-        bool withMasks
-    )
+    private static DetectorTargets[] Targets(GoldenRun run, (int Height, int Width)[] sizes, (int Height, int Width) image, bool withMasks)
     {
         if (withMasks)
             run.Config.Expect("gt_masks", Ellipses);
@@ -241,7 +234,11 @@ internal sealed class RcnnOfTorchvision : GoldenCase
                 DetectorStyle.Torchvision
             )
         );
-        var rois = new RoiOptions(Score: c.Double("box_score_thresh"), Overlap: c.Double("box_nms"), Detections: c.Int("detections_per_img"));
+        var rois = new RoiOptions(
+            Score: c.Double("box_score_thresh"),
+            Overlap: c.Double("box_nms"),
+            Detections: c.Int("detections_per_img")
+        );
         var fc = (int)run.File.Parameters.First(rule => rule.Name == "roi_heads.box_head.fc6.weight").Shape[0];
         var convolutions = run.File.Parameters.Count(rule => rule.Name.StartsWith(MaskConvolution, StringComparison.Ordinal)) / 2;
         // The coarsest level is for proposals alone.
