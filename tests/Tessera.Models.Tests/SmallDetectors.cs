@@ -1,0 +1,23 @@
+using Tessera.Models;
+
+namespace Tessera.Tests.Models;
+
+/// <summary>A small detection head of each kind.</summary>
+internal static class SmallDetectors
+{
+    /// <summary>Their options by name.</summary>
+    public static IReadOnlyDictionary<string, DetectorOptions> All { get; } =
+        new Dictionary<string, DetectorOptions>
+        {
+            ["retinanet"] = new RetinaNetOptions(16, 1),
+            ["retinanet_torchvision"] = new RetinaNetOptions(16, 1, DetectorStyle.Torchvision),
+        };
+
+    /// <summary>The objects of an image.</summary>
+    public static DetectorTargets Targets((int Height, int Width) size, params (float[] Box, long Class)[] objects) =>
+        new(
+            size,
+            Tensor.From((float[])[.. objects.SelectMany(entry => entry.Box)]).Reshape(objects.Length, 4),
+            Tensor.From((long[])[.. objects.Select(entry => entry.Class)])
+        );
+}
