@@ -92,6 +92,9 @@ internal sealed partial class RetinaHead : Module<IReadOnlyList<Tensor>, DenseOu
     /// <summary>Number of classes.</summary>
     internal int Classes => (int)retinaCls.Weight.Size(0) / anchors.PerPosition;
 
+    /// <summary>Number of anchors at a position.</summary>
+    internal int AnchorsPerPosition => anchors.PerPosition;
+
     /// <summary>A fresh classifier for another number of classes.</summary>
     internal void ResetClassifier(int classes)
     {

@@ -126,6 +126,9 @@ public sealed partial class RetinaNet : Detector
     /// <inheritdoc/>
     protected override IReadOnlyList<string> ClassifierPaths => ["bbox_head.retina_cls"];
 
+    // Every anchor has scores of all classes.
+    internal override long ClassesOf(string name, Tensor tensor) => tensor.Size(0) / bboxHead.AnchorsPerPosition;
+
     /// <inheritdoc/>
     public override void ResetClassifier(int classes) => bboxHead.ResetClassifier(classes);
 

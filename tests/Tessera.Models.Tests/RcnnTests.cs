@@ -135,6 +135,30 @@ public class RcnnTests : LiveTensors
         Assert.All(model.Detect(images, [(0, 0), (0, 0)]), found => Assert.Equal(0, found.Count));
     }
 
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void An_object_without_area_is_left_out(string name)
+    {
+        using var scope = Torch.Scope();
+        var (images, targets) = SmallRcnns.Batch(1);
+        var (boxes, kinds, masks) = (targets[0].Boxes, targets[0].Classes, targets[0].Masks!);
+        var line = Tensor.From<float>([5, 9, 30, 9], 1, 4);
+        DetectorTargets[] more =
+        [
+            new((64, 64), Torch.Cat([line, boxes]), Torch.Cat([kinds[..1], kinds]), Torch.Cat([masks[..1].ZerosLike(), masks])),
+        ];
+        var (expected, actual) = (Losses(targets), Losses(more));
+        foreach (var (key, loss) in expected)
+            Near.Identical(loss, actual[key]);
+
+        OrderedDictionary<string, Tensor> Losses(DetectorTargets[] given)
+        {
+            var model = Create(name);
+            Torch.Seed(8);
+            return model.Losses(images, given);
+        }
+    }
+
     private static DetectorTargets Emptied(DetectorTargets target, (int Height, int Width) size) =>
         new(size, target.Boxes[..0], target.Classes[..0], target.Masks![..0]);
 
@@ -302,6 +326,17 @@ public class RcnnTests : LiveTensors
         var (images, targets) = SmallRcnns.Batch(1);
         var refusal = Assert.Throws<ArgumentException>(() => Create("mask_rcnn").Losses(images, [targets[0] with { Masks = null }]));
         Assert.Contains("masks", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_class_that_the_model_does_not_have_is_refused()
+    {
+        using var scope = Torch.Scope();
+        var (images, targets) = SmallRcnns.Batch(1);
+        var refusal = Assert.Throws<ArgumentException>(() =>
+            Create("faster_rcnn").Losses(images, [targets[0] with { Classes = targets[0].Classes + 3 }])
+        );
+        Assert.Contains("classes must be 0 to 2", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -46,7 +46,7 @@ internal sealed class RcnnNetwork : GoldenCase
         var roi = new RoiHead(Heads(c, width, strides[..levels]));
         run.Load(new Joined(neck, rpn, roi));
 
-        var (image, sizes) = (c.Size("image_size"), Sizes(c, "image_shapes"));
+        var (image, sizes) = (c.Size("image_size"), RetinaNetNetwork.Sizes(c, "image_shapes"));
         var pyramid = neck.Call([.. Enumerable.Range(0, inputs.Length).Select(i => run.Input($"x{i}"))]);
         var (scores, differences) = rpn.Call(pyramid);
         var dense = new DenseOutputs(scores, differences, [.. pyramid.Take(levels)]);
@@ -196,9 +196,6 @@ internal sealed class RcnnNetwork : GoldenCase
             run.Differentiate(all.Aggregate((sum, next) => sum + next.Reshape()));
     }
 
-    internal static (int Height, int Width)[] Sizes(Config c, string key) =>
-        [.. c[key].EnumerateArray().Select(size => (size[0].GetInt32(), size[1].GetInt32()))];
-
     private sealed class Joined(Fpn neck, RpnHead rpn, RoiHead roi) : Module
     {
         protected override void ListMembers(Members members)
@@ -251,7 +248,7 @@ internal sealed class RcnnOfTorchvision : GoldenCase
         var model = new Joined(rpn, roi);
         Load(run, model);
 
-        var (image, sizes) = (c.Size("image_size"), RcnnNetwork.Sizes(c, "image_sizes"));
+        var (image, sizes) = (c.Size("image_size"), RetinaNetNetwork.Sizes(c, "image_sizes"));
         Tensor[] maps = [.. strides.Select((_, i) => run.Input($"f{i}"))];
         var (scores, differences) = rpn.Call(maps);
         var dense = new DenseOutputs(scores, differences, maps[..^1]);
