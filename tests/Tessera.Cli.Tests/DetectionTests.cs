@@ -117,10 +117,12 @@ public sealed class DetectionTests(TrainedDetector trained) : IClassFixture<Trai
     private static bool IsInstalled(string program) =>
         (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(place => File.Exists(Path.Combine(place, program)));
 
-    [Fact]
-    public void Boxes_alone_are_learned_by_another_head()
+    [Theory]
+    [InlineData("faster_rcnn")]
+    [InlineData("retinanet")]
+    public void Boxes_alone_are_learned_by_other_heads(string head)
     {
-        var boxes = Run("train", "faster_rcnn.yaml", "--out", "boxes", "--json").Succeeded().Json;
+        var boxes = Run("train", $"{head}.yaml", "--out", head, "--json").Succeeded().Json;
         Assert.InRange(boxes.GetProperty("ap50").GetDouble(), 0.3, 1);
         Assert.False(boxes.TryGetProperty("mask_ap50", out _));
     }

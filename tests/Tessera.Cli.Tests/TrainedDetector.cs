@@ -23,8 +23,11 @@ public sealed class TrainedDetector : IDisposable
     {
         Write("train", 0, Training);
         Write("val", 100, Measured);
-        folder.Write("faster_rcnn.yaml", Recipe("faster_rcnn", ""));
-        folder.Write("mask_rcnn.yaml", Recipe("mask_rcnn", "mask_convolutions: 1"));
+        const string TwoStages = "fc_width: 48, rois: { sampled: 32 }, "
+            + "rpn: { training_candidates: 200, training_proposals: 80, candidates: 200, proposals: 60 }";
+        folder.Write("retinanet.yaml", Recipe("retinanet", "convs: 1, candidates: 200"));
+        folder.Write("faster_rcnn.yaml", Recipe("faster_rcnn", TwoStages));
+        folder.Write("mask_rcnn.yaml", Recipe("mask_rcnn", $"mask_convolutions: 1, {TwoStages}"));
         Trained = Run("train", "mask_rcnn.yaml", "--out", "run", "--json").Succeeded().Json;
     }
 
@@ -45,14 +48,7 @@ public sealed class TrainedDetector : IDisposable
 
     private string Recipe(string head, string more) =>
         $$"""
-            model:
-              name: {{head}}
-              width: 24
-              fc_width: 48
-              {{more}}
-              rois: { sampled: 32 }
-              rpn: { training_candidates: 200, training_proposals: 80, candidates: 200, proposals: 60 }
-              backbone: { name: mit_micro_32, drop_path: 0 }
+            model: { name: {{head}}, width: 24, {{more}}, backbone: { name: mit_micro_32, drop_path: 0 } }
             data: { name: coco_json, root: {{folder.Path}}, batch: 4 }
             augment: [ random_horizontal_flip, pad_batch: 32 ]
             objective: detection
