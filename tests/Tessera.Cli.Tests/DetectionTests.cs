@@ -55,10 +55,7 @@ public sealed class DetectionTests(TrainedDetector trained) : IClassFixture<Trai
         // Files are named by their numbers.
         Assert.All(results, one => Assert.InRange(one.GetProperty("image_id").GetInt64(), 0, 100 + TrainedDetector.Measured - 1));
         var shape = results[0].GetProperty("segmentation");
-        Assert.Equal(
-            Height * Width,
-            InstanceMask.FromText(new(Height, Width), shape.GetProperty("counts").GetString()!).ToCounts().Sum()
-        );
+        Assert.Equal(Height * Width, InstanceMask.FromText(new(Height, Width), shape.GetProperty("counts").GetString()!).ToCounts().Sum());
         Assert.Empty(Directory.GetFiles(trained["."], "*.tmp"));
     }
 
@@ -68,7 +65,11 @@ public sealed class DetectionTests(TrainedDetector trained) : IClassFixture<Trai
         var said = Run("predict", "run", some, none, "--threshold", "0").Succeeded();
         Assert.Matches(@"000100\.ppm +(rectangle|triangle) +\d+\.\d+ % +\d+, \d+ - \d+, \d+", said.Output);
         Assert.Contains("--out FOLDER writes the answers as pictures: NAME_objects.png", said.Output, StringComparison.Ordinal);
-        Assert.Contains("nothing was found in", Run("predict", "run", none, "--threshold", "1").Succeeded().Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "nothing was found in",
+            Run("predict", "run", none, "--threshold", "1").Succeeded().Output,
+            StringComparison.Ordinal
+        );
         Assert.Contains("explanations need a classifier", Run("explain", "run", some).UserError(), StringComparison.Ordinal);
         Assert.Contains("--threshold must be from 0 to 1", Run("predict", "run", some, "--threshold", "2").Error, StringComparison.Ordinal);
         Assert.Contains(
@@ -115,7 +116,9 @@ public sealed class DetectionTests(TrainedDetector trained) : IClassFixture<Trai
     }
 
     private static bool IsInstalled(string program) =>
-        (Environment.GetEnvironmentVariable("PATH") ?? "").Split(Path.PathSeparator).Any(place => File.Exists(Path.Combine(place, program)));
+        (Environment.GetEnvironmentVariable("PATH") ?? "")
+            .Split(Path.PathSeparator)
+            .Any(place => File.Exists(Path.Combine(place, program)));
 
     [Theory]
     [InlineData("faster_rcnn")]

@@ -23,7 +23,8 @@ public sealed class TrainedDetector : IDisposable
     {
         Write("train", 0, Training);
         Write("val", 100, Measured);
-        const string TwoStages = "fc_width: 48, rois: { sampled: 32 }, "
+        const string TwoStages =
+            "fc_width: 48, rois: { sampled: 32 }, "
             + "rpn: { training_candidates: 200, training_proposals: 80, candidates: 200, proposals: 60 }";
         folder.Write("retinanet.yaml", Recipe("retinanet", "convs: 1, candidates: 200"));
         folder.Write("faster_rcnn.yaml", Recipe("faster_rcnn", TwoStages));
@@ -78,7 +79,15 @@ public sealed class TrainedDetector : IDisposable
             }
             var name = string.Create(CultureInfo.InvariantCulture, $"{i:000000}.ppm");
             folder.Write($"images/{name}", Pnm.Pixels(Width, Height, pixels));
-            images.Add(new JsonObject { ["id"] = i, ["file_name"] = name, ["height"] = Height, ["width"] = Width });
+            images.Add(
+                new JsonObject
+                {
+                    ["id"] = i,
+                    ["file_name"] = name,
+                    ["height"] = Height,
+                    ["width"] = Width,
+                }
+            );
             if (label < 0)
                 continue;
             double[] points =
