@@ -127,7 +127,8 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="most">How many classes are listed at most.</param>
     internal Prediction Predict(GivenSample sample, int most) =>
         // Where the task takes more of the model than its logits, all of the answer waits for its turn.
-        Bundle.Task.CompilingObstacle(Bundle.Model) is null
+        Bundle.Task.CompilingObstacle(Bundle.Model)
+            is null
             ? Bundle.Predict(sample, most, Logits)
             : Uncompiled(() => Bundle.Predict(sample, most));
 
