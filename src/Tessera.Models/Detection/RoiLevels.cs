@@ -15,7 +15,7 @@ public static class RoiLevels
     /// <param name="rois">[n, 5]: image, left, top, right, bottom.</param>
     /// <param name="levels">Number of levels, of which the first has stride 4.</param>
     /// <returns>[n] int64, from 0 for the finest.</returns>
-    public static Tensor Torchvision(Tensor rois, int levels) => 
+    public static Tensor Torchvision(Tensor rois, int levels) =>
         Torch.Scope(() => Limited((4 + (Side(rois) / 224).Log2() + 1e-6).Floor() - 2, levels));
 
     private static Tensor Side(Tensor rois)
@@ -25,6 +25,5 @@ public static class RoiLevels
     }
 
     // An empty region has the logarithm of 0.
-    private static Tensor Limited(Tensor level, int levels) =>
-        level.Floor().NanToNum(0).Clamp(0, levels - 1).To(DType.Int64);
+    private static Tensor Limited(Tensor level, int levels) => level.Floor().NanToNum(0).Clamp(0, levels - 1).To(DType.Int64);
 }
