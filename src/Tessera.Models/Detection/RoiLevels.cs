@@ -1,9 +1,13 @@
 namespace Tessera.Models.Detection;
 
-/// <summary>Which level of a pyramid a region is taken from: small ones from the finest. Lin et al., 2017, arXiv:1612.03144, equation 1.</summary>
+/// <summary>
+/// Which level of a pyramid a region is taken from: small ones from the finest. Lin et al., 2017, arXiv:1612.03144, equation 1.
+/// </summary>
 public static class RoiLevels
 {
-    /// <summary>The rule of mmdetection: a region of twice <paramref name="finest"/> a side or more is of the second level, and so on.</summary>
+    /// <summary>
+    /// The rule of mmdetection: a region of twice <paramref name="finest"/> a side or more is of the second level, and so on.
+    /// </summary>
     /// <param name="rois">[n, 5]: image, left, top, right, bottom.</param>
     /// <param name="levels">Number of levels.</param>
     /// <param name="finest">Side of a square of the first level, in pixels of the image.</param>
