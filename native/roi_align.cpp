@@ -64,6 +64,28 @@ template <typename Acc> struct Axis {
         return static_cast<Acc>(samples);
     }
 
+    // The same with as many pixels for every bin and bins in groups of `group`: what is added has no weight. Entry d of bin b is number
+    // d * groups() * group + b.
+    static constexpr int64_t group = 8;
+    std::vector<int32_t> even_index;
+    std::vector<Acc> even_weight;
+    int64_t depth = 0;
+
+    int64_t groups() const { return (static_cast<int64_t>(start.size()) + group - 2) / group; }
+
+    void even() {
+        const auto bins = static_cast<int64_t>(start.size()) - 1, lanes = groups() * group;
+        for (int64_t b = 0; b < bins; b++) depth = std::max<int64_t>(depth, start[b + 1] - start[b]);
+        even_index.assign(depth * lanes, low);
+        even_weight.assign(depth * lanes, Acc(0));
+        for (int64_t b = 0; b < bins; b++)
+            for (int64_t d = 0; d < depth && start[b] < start[b + 1]; d++) {
+                const auto e = std::min<int64_t>(start[b] + d, start[b + 1] - 1);
+                even_index[d * lanes + b] = index[e];
+                if (start[b] + d == e) even_weight[d * lanes + b] = weight[e];
+            }
+    }
+
 private:
     // Samples ascend: a pixel that is known to the bin is one of the last two.
     void add(int32_t pixel, Acc share) {
@@ -99,12 +121,14 @@ template <typename T, typename Acc, typename Out> struct Pass {
 constexpr int64_t part = 64;   // regions of a unit of the forward pass
 constexpr int64_t block = 16;  // pixels that are summed at a time
 
-// What a bin takes of each column of the map, for the columns that the region reads.
+// What a bin takes of each column of the map, for the columns that the region reads and some more where the memory has them.
 template <typename T, typename Acc>
-TESSERA_INLINE void sum_rows(const T* plane, int64_t stride, const Axis<Acc>& down, int64_t row, int32_t width, Acc* __restrict sums) {
+TESSERA_INLINE void sum_rows(
+    const T* plane, const T* limit, int64_t stride, const Axis<Acc>& down, int64_t row, int32_t width, Acc* __restrict sums) {
     const auto begin = down.start[row], end = down.start[row + 1];
+    const auto safe = limit - plane - (down.low + down.count - 1) * stride;
     int32_t x = 0;
-    for (; x + block <= width; x += block) {
+    for (; x < width && x + block <= safe; x += block) {
         Acc sum[block] = {};
         for (auto e = begin; e < end; e++) {
             const T* __restrict pixels = plane + down.index[e] * stride + x;
@@ -114,13 +138,10 @@ TESSERA_INLINE void sum_rows(const T* plane, int64_t stride, const Axis<Acc>& do
         }
         for (int64_t k = 0; k < block; k++) sums[x + k] = sum[k];
     }
-    if (x == width) return;
-    std::fill(sums + x, sums + width, Acc(0));
-    for (auto e = begin; e < end; e++) {
-        const T* __restrict pixels = plane + down.index[e] * stride;
-        const Acc share = down.weight[e];
-#pragma omp simd
-        for (int32_t k = x; k < width; k++) sums[k] += share * static_cast<Acc>(pixels[k]);
+    for (; x < width; x++) {
+        Acc sum = 0;
+        for (auto e = begin; e < end; e++) sum += down.weight[e] * static_cast<Acc>(plane[down.index[e] * stride + x]);
+        sums[x] = sum;
     }
 }
 
@@ -128,7 +149,9 @@ TESSERA_INLINE void sum_rows(const T* plane, int64_t stride, const Axis<Acc>& do
 template <typename T, typename Acc, typename Out>
 TESSERA_INLINE void forward_units(const Pass<T, Acc, Out>& pass, int64_t begin, int64_t end) {
     const auto& s = pass.at;
-    std::vector<Acc> line(s.width);
+    constexpr auto group = Axis<Acc>::group;
+    const auto limit = pass.maps + s.batch * s.channels * s.height * s.width;
+    std::vector<Acc> line(s.width + block);
     for (int64_t unit = begin; unit < end; unit++) {
         const auto image = unit / pass.parts / s.channels, channel = unit / pass.parts % s.channels;
         const auto first = pass.image_start[image] + unit % pass.parts * part, last = std::min(first + part, pass.image_start[image + 1]);
@@ -136,15 +159,22 @@ TESSERA_INLINE void forward_units(const Pass<T, Acc, Out>& pass, int64_t begin, 
             const auto& region = pass.regions[pass.of_image[k]];
             const auto &down = region.down, &across = region.across;
             auto plane = pass.maps + (image * s.channels + channel) * s.height * s.width + across.low;
-            const int32_t *starts = across.start.data(), *index = across.index.data();
-            const Acc *weights = across.weight.data(), *sums = line.data() - across.low;
+            const int32_t* indices = across.even_index.data();
+            const Acc *weights = across.even_weight.data(), *sums = line.data() - across.low;
+            const auto groups = across.groups(), depth = across.depth;
             auto target = pass.output + (pass.of_image[k] * s.channels + channel) * s.rows * s.columns;
             for (int64_t row = 0; row < s.rows; row++, target += s.columns) {
-                sum_rows(plane, s.width, down, row, across.count, line.data());
-                for (int64_t column = 0; column < s.columns; column++) {
-                    Acc sum = 0;
-                    for (auto e = starts[column]; e < starts[column + 1]; e++) sum += weights[e] * sums[index[e]];
-                    target[column] = static_cast<Out>(sum * region.share);
+                sum_rows(plane, limit, s.width, down, row, across.count, line.data());
+                for (int64_t g = 0; g < groups; g++) {
+                    Acc bins[group] = {};
+                    for (int64_t d = 0; d < depth; d++) {
+                        const int32_t* __restrict index = indices + (d * groups + g) * group;
+                        const Acc* __restrict weight = weights + (d * groups + g) * group;
+#pragma omp simd
+                        for (int64_t k = 0; k < group; k++) bins[k] += weight[k] * sums[index[k]];
+                    }
+                    const auto count = std::min(group, s.columns - g * group);
+                    for (int64_t k = 0; k < count; k++) target[g * group + k] = static_cast<Out>(bins[k] * region.share);
                 }
             }
         }
@@ -257,6 +287,7 @@ std::vector<Region<Acc>> plan(const Shape& s, const at::Tensor& rois, double sca
             }
             auto x = region.across.plan(roi[1] * scale - offset, roi[3] * scale - offset, s.columns, s.width, sampling, aligned);
             auto y = region.down.plan(roi[2] * scale - offset, roi[4] * scale - offset, s.rows, s.height, sampling, aligned);
+            region.across.even();
             region.share = 1 / std::max(y * x, Acc(1));
         }
     });
