@@ -31,7 +31,7 @@ internal sealed class RcnnNetwork : GoldenCase
     private const int MostLevels = 4;
 
     // What the file's "all" draws.
-    private const int All = int.MaxValue;
+    private const int Everything = int.MaxValue;
 
     public override void Run(GoldenRun run)
     {
@@ -80,7 +80,7 @@ internal sealed class RcnnNetwork : GoldenCase
 
     private static RpnOptions Rpn(Config c) =>
         new(
-            Sampled: All,
+            Sampled: Everything,
             PositiveShare: 1,
             InsideOnly: c.Int("rpn_allowed_border") switch
             {
@@ -112,7 +112,7 @@ internal sealed class RcnnNetwork : GoldenCase
 
     private static RoiHead.Config Heads(Config c, int width, double[] strides)
     {
-        var rois = new RoiOptions(All, 1, c.Double("score_thr"), c.Double("rcnn_nms"), c.Int("max_per_img"));
+        var rois = new RoiOptions(Everything, 1, c.Double("score_thr"), c.Double("rcnn_nms"), c.Int("max_per_img"));
         var (classes, fc) = (c.Int("num_classes"), c.Int("fc_out_channels"));
         int? masks = c.Has("mask_convs") ? c.Int("mask_convs") : null;
         return c.String("cascade", "") switch
