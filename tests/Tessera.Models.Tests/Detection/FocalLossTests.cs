@@ -6,13 +6,7 @@ namespace Tessera.Tests.Models.Detection;
 public sealed class FocalLossTests : LiveTensors
 {
     public static TheoryData<FocalLoss> Settings =>
-        new()
-        {
-            new FocalLoss(),
-            new FocalLoss(0.4, 1.5),
-            new FocalLoss(0.75, 0),
-            new FocalLoss(1, 3),
-        };
+        new() { new FocalLoss(), new FocalLoss(0.4, 1.5), new FocalLoss(0.75, 0), new FocalLoss(1, 3) };
 
     // Easy and hard logits, every class and background.
     private static (Tensor Logits, Tensor Labels, Tensor Weights) Rows(int count, int classes)
@@ -34,7 +28,11 @@ public sealed class FocalLossTests : LiveTensors
             var own = labels[i / classes] == i % classes;
             sum +=
                 weights[i / classes]
-                * (own ? -loss.Alpha * Math.Pow(1 - p, loss.Gamma) * Math.Log(p) : -(1 - loss.Alpha) * Math.Pow(p, loss.Gamma) * Math.Log(1 - p));
+                * (
+                    own
+                        ? -loss.Alpha * Math.Pow(1 - p, loss.Gamma) * Math.Log(p)
+                        : -(1 - loss.Alpha) * Math.Pow(p, loss.Gamma) * Math.Log(1 - p)
+                );
         }
         return sum;
     }
