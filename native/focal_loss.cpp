@@ -222,13 +222,13 @@ using BackwardType = decltype(focal_loss_backward_cpu);
 
 struct FocalLoss : torch::autograd::Function<FocalLoss> {
     static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& logits, const at::Tensor& labels,
-        const at::Tensor& weights, double alpha, double gamma) {
-        context->save_for_backward({logits, labels, weights});
+        const Optional<at::Tensor>& weights, double alpha, double gamma) {
+        context->save_for_backward({logits, labels, weights.has_value() ? *weights : at::Tensor()});
         context->saved_data["alpha"] = alpha;
         context->saved_data["gamma"] = gamma;
         at::AutoDispatchBelowADInplaceOrView below;
         static auto op = c10::Dispatcher::singleton().findSchemaOrThrow("tessera::focal_loss", "").typed<ForwardType>();
-        return op.call(logits, labels, weights.defined() ? Optional<at::Tensor>(weights) : Optional<at::Tensor>(), alpha, gamma);
+        return op.call(logits, labels, weights, alpha, gamma);
     }
 
     static torch::autograd::variable_list backward(
@@ -245,7 +245,7 @@ struct FocalLoss : torch::autograd::Function<FocalLoss> {
 
 at::Tensor focal_loss_autograd(
     const at::Tensor& logits, const at::Tensor& labels, const Optional<at::Tensor>& weights, double alpha, double gamma) {
-    return FocalLoss::apply(logits, labels, weights.has_value() ? *weights : at::Tensor(), alpha, gamma);
+    return FocalLoss::apply(logits, labels, weights, alpha, gamma);
 }
 
 // The backward has no backward: a graph through it would silently lose its gradient, so it is refused.

@@ -11,14 +11,18 @@
 #include <limits>
 #include <numeric>
 #include <sstream>
+#include <type_traits>
 
 namespace tessera {
 namespace {
 
+// As wide as a number, so that both fill a register alike.
+template <typename T> using Flag = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
+
 // The boxes of a group in the order of their scores, each coordinate for itself.
 template <typename T> struct Columns {
     const T *x1, *y1, *x2, *y2, *area;
-    uint8_t* dropped;
+    Flag<T>* dropped;
 };
 
 // Drops what overlaps box i among the boxes from begin to end.
@@ -26,13 +30,13 @@ template <typename T> TESSERA_INLINE void drop_boxes(const Columns<T>& boxes, in
     const T left = boxes.x1[i], top = boxes.y1[i], right = boxes.x2[i], bottom = boxes.y2[i], area = boxes.area[i];
     const T *__restrict x1 = boxes.x1, *__restrict y1 = boxes.y1, *__restrict x2 = boxes.x2, *__restrict y2 = boxes.y2,
                        *__restrict areas = boxes.area;
-    uint8_t* __restrict dropped = boxes.dropped;
+    Flag<T>* __restrict dropped = boxes.dropped;
 #pragma omp simd
     for (int64_t j = begin; j < end; j++) {
         const T width = std::max(std::min(right, x2[j]) - std::max(left, x1[j]), T(0)),
                 height = std::max(std::min(bottom, y2[j]) - std::max(top, y1[j]), T(0));
         const T both = width * height, either = std::max(area + areas[j] - both, T(1e-6));
-        dropped[j] |= both / either > most;
+        dropped[j] |= both / either > most ? 1 : 0;
     }
 }
 
@@ -45,12 +49,12 @@ TESSERA_CLONES void drop(const Columns<double>& boxes, int64_t i, int64_t begin,
 
 // Keeps what is left of the boxes from begin to end: tile by tile, first among the tile's own, then all later ones against those.
 template <typename T> void suppress(const Columns<T>& boxes, int64_t begin, int64_t end, T most) {
-    constexpr int64_t tile = 64;
+    constexpr int64_t tile = 256;
     for (auto first = begin; first < end; first += tile) {
         auto last = std::min(first + tile, end);
         for (auto i = first; i < last; i++)
             if (!boxes.dropped[i]) drop(boxes, i, i + 1, last, most);
-        at::parallel_for(last, end, 2048, [&](int64_t from, int64_t to) {
+        at::parallel_for(last, end, 4096, [&](int64_t from, int64_t to) {
             // A stretch that stays in the nearest cache while the tile's boxes pass over it.
             for (auto part = from; part < to; part += 1024)
                 for (auto i = first; i < last; i++)
@@ -84,7 +88,7 @@ template <typename T> at::Tensor keep(const at::Tensor& boxes_, const at::Tensor
         [&](int64_t a, int64_t b) { return group && group[a] != group[b] ? group[a] < group[b] : better(a, b); });
 
     std::vector<T> columns(5 * n);
-    std::vector<uint8_t> dropped(n);
+    std::vector<Flag<T>> dropped(n);
     auto column = [&](int64_t c) { return columns.data() + c * n; };
     for (int64_t i = 0; i < n; i++) {
         auto box = corners + 4 * order[i];

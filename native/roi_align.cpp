@@ -64,6 +64,28 @@ template <typename Acc> struct Axis {
         return static_cast<Acc>(samples);
     }
 
+    // The same with as many pixels for every bin and bins in groups of `group`: what is added has no weight. Entry d of bin b is number
+    // d * groups() * group + b.
+    static constexpr int64_t group = 8;
+    std::vector<int32_t> even_index;
+    std::vector<Acc> even_weight;
+    int64_t depth = 0;
+
+    int64_t groups() const { return (static_cast<int64_t>(start.size()) + group - 2) / group; }
+
+    void even() {
+        const auto bins = static_cast<int64_t>(start.size()) - 1, lanes = groups() * group;
+        for (int64_t b = 0; b < bins; b++) depth = std::max<int64_t>(depth, start[b + 1] - start[b]);
+        even_index.assign(depth * lanes, low);
+        even_weight.assign(depth * lanes, Acc(0));
+        for (int64_t b = 0; b < bins; b++)
+            for (int64_t d = 0; d < depth && start[b] < start[b + 1]; d++) {
+                const auto e = std::min<int64_t>(start[b] + d, start[b + 1] - 1);
+                even_index[d * lanes + b] = index[e];
+                if (start[b] + d == e) even_weight[d * lanes + b] = weight[e];
+            }
+    }
+
 private:
     // Samples ascend: a pixel that is known to the bin is one of the last two.
     void add(int32_t pixel, Acc share) {
@@ -80,46 +102,80 @@ private:
 template <typename Acc> struct Region {
     int64_t image;
     Axis<Acc> down, across;
-    Acc samples;  // of a bin, at least 1; not a number where the region is none
+    Acc share;  // of a sample in its bin; not a number where the region is none
 };
 
 // T: the type of the maps, Out: that of the result.
 template <typename T, typename Acc, typename Out> struct Pass {
     Shape at;
     const Region<Acc>* regions;
+    const int64_t* of_image;     // the regions, image by image,
+    const int64_t* image_start;  // and where each image's begin
+    int64_t parts;               // of an image's regions, for the forward pass
     const T* maps;               // forward
     Out* output;                 // forward
     const T* gradient;           // backward: of the output
     Acc* map_gradient;           // backward: zero at first
-    const int64_t* of_image;     // backward: the regions, image by image,
-    const int64_t* image_start;  // and where each image's begin
 };
 
-// One unit is a channel of a region.
+constexpr int64_t part = 64;   // regions of a unit of the forward pass
+constexpr int64_t block = 16;  // pixels that are summed at a time
+
+// What a bin takes of each column of the map, for the columns that the region reads and some more where the memory has them.
+template <typename T, typename Acc>
+TESSERA_INLINE void sum_rows(
+    const T* plane, const T* limit, int64_t stride, const Axis<Acc>& down, int64_t row, int32_t width, Acc* __restrict sums) {
+    const auto begin = down.start[row], end = down.start[row + 1];
+    const auto safe = limit - plane - (down.low + down.count - 1) * stride;
+    int32_t x = 0;
+    for (; x < width && x + block <= safe; x += block) {
+        Acc sum[block] = {};
+        for (auto e = begin; e < end; e++) {
+            const T* __restrict pixels = plane + down.index[e] * stride + x;
+            const Acc share = down.weight[e];
+#pragma omp simd
+            for (int64_t k = 0; k < block; k++) sum[k] += share * static_cast<Acc>(pixels[k]);
+        }
+        for (int64_t k = 0; k < block; k++) sums[x + k] = sum[k];
+    }
+    for (; x < width; x++) {
+        Acc sum = 0;
+        for (auto e = begin; e < end; e++) sum += down.weight[e] * static_cast<Acc>(plane[down.index[e] * stride + x]);
+        sums[x] = sum;
+    }
+}
+
+// One unit is a channel of an image for some of the image's regions: the plane stays in the cache while they pass over it.
 template <typename T, typename Acc, typename Out>
 TESSERA_INLINE void forward_units(const Pass<T, Acc, Out>& pass, int64_t begin, int64_t end) {
     const auto& s = pass.at;
-    std::vector<Acc> line(s.width);
+    constexpr auto group = Axis<Acc>::group;
+    const auto limit = pass.maps + s.batch * s.channels * s.height * s.width;
+    std::vector<Acc> line(s.width + block);
     for (int64_t unit = begin; unit < end; unit++) {
-        const auto& region = pass.regions[unit / s.channels];
-        const auto &down = region.down, &across = region.across;
-        auto plane = pass.maps + (region.image * s.channels + unit % s.channels) * s.height * s.width + across.low;
-        auto target = pass.output + unit * s.rows * s.columns;
-        const int32_t width = across.count;
-        for (int64_t row = 0; row < s.rows; row++, target += s.columns) {
-            Acc* __restrict sums = line.data();
-            std::fill(sums, sums + width, Acc(0));
-            for (auto e = down.start[row]; e < down.start[row + 1]; e++) {
-                const T* __restrict pixels = plane + down.index[e] * s.width;
-                const Acc share = down.weight[e];
+        const auto image = unit / pass.parts / s.channels, channel = unit / pass.parts % s.channels;
+        const auto first = pass.image_start[image] + unit % pass.parts * part, last = std::min(first + part, pass.image_start[image + 1]);
+        for (auto k = first; k < last; k++) {
+            const auto& region = pass.regions[pass.of_image[k]];
+            const auto &down = region.down, &across = region.across;
+            auto plane = pass.maps + (image * s.channels + channel) * s.height * s.width + across.low;
+            const int32_t* indices = across.even_index.data();
+            const Acc *weights = across.even_weight.data(), *sums = line.data() - across.low;
+            const auto groups = across.groups(), depth = across.depth;
+            auto target = pass.output + (pass.of_image[k] * s.channels + channel) * s.rows * s.columns;
+            for (int64_t row = 0; row < s.rows; row++, target += s.columns) {
+                sum_rows(plane, limit, s.width, down, row, across.count, line.data());
+                for (int64_t g = 0; g < groups; g++) {
+                    Acc bins[group] = {};
+                    for (int64_t d = 0; d < depth; d++) {
+                        const int32_t* __restrict index = indices + (d * groups + g) * group;
+                        const Acc* __restrict weight = weights + (d * groups + g) * group;
 #pragma omp simd
-                for (int32_t x = 0; x < width; x++) sums[x] += share * static_cast<Acc>(pixels[x]);
-            }
-            for (int64_t column = 0; column < s.columns; column++) {
-                Acc sum = 0;
-                for (auto e = across.start[column]; e < across.start[column + 1]; e++)
-                    sum += across.weight[e] * sums[across.index[e] - across.low];
-                target[column] = static_cast<Out>(sum / region.samples);
+                        for (int64_t k = 0; k < group; k++) bins[k] += weight[k] * sums[index[k]];
+                    }
+                    const auto count = std::min(group, s.columns - g * group);
+                    for (int64_t k = 0; k < count; k++) target[g * group + k] = static_cast<Out>(bins[k] * region.share);
+                }
             }
         }
     }
@@ -137,6 +193,8 @@ TESSERA_INLINE void backward_units(const Pass<T, Acc, Out>& pass, int64_t begin,
             const auto& region = pass.regions[pass.of_image[k]];
             const auto &down = region.down, &across = region.across;
             auto plane = pass.map_gradient + unit * s.height * s.width + across.low;
+            const int32_t *starts = across.start.data(), *index = across.index.data();
+            const Acc* weights = across.weight.data();
             auto source = pass.gradient + (pass.of_image[k] * s.channels + channel) * s.rows * s.columns;
             const int32_t width = across.count;
             for (int64_t row = 0; row < s.rows; row++, source += s.columns) {
@@ -144,9 +202,8 @@ TESSERA_INLINE void backward_units(const Pass<T, Acc, Out>& pass, int64_t begin,
                 Acc* __restrict sums = line.data();
                 std::fill(sums, sums + width, Acc(0));
                 for (int64_t column = 0; column < s.columns; column++) {
-                    const Acc share = static_cast<Acc>(source[column]) / region.samples;
-                    for (auto e = across.start[column]; e < across.start[column + 1]; e++)
-                        sums[across.index[e] - across.low] += across.weight[e] * share;
+                    const Acc share = static_cast<Acc>(source[column]) * region.share;
+                    for (auto e = starts[column]; e < starts[column + 1]; e++) sums[index[e] - across.low] += weights[e] * share;
                 }
                 for (auto e = down.start[row]; e < down.start[row + 1]; e++) {
                     Acc* __restrict pixels = plane + down.index[e] * s.width;
@@ -225,15 +282,27 @@ std::vector<Region<Acc>> plan(const Shape& s, const at::Tensor& rois, double sca
             if (!std::isfinite(roi[1] + roi[2] + roi[3] + roi[4])) {
                 region.down.start.assign(s.rows + 1, 0);
                 region.across.start.assign(s.columns + 1, 0);
-                region.samples = std::numeric_limits<Acc>::quiet_NaN();
+                region.share = std::numeric_limits<Acc>::quiet_NaN();
                 continue;
             }
             auto x = region.across.plan(roi[1] * scale - offset, roi[3] * scale - offset, s.columns, s.width, sampling, aligned);
             auto y = region.down.plan(roi[2] * scale - offset, roi[4] * scale - offset, s.rows, s.height, sampling, aligned);
-            region.samples = std::max(y * x, Acc(1));
+            region.across.even();
+            region.share = 1 / std::max(y * x, Acc(1));
         }
     });
     return regions;
+}
+
+// The numbers of the regions image by image, and where each image's begin.
+template <typename Acc>
+std::pair<std::vector<int64_t>, std::vector<int64_t>> by_image(const std::vector<Region<Acc>>& regions, int64_t batch) {
+    std::vector<int64_t> starts(batch + 1), order(regions.size());
+    for (auto& region : regions) starts[region.image + 1]++;
+    for (int64_t image = 0; image < batch; image++) starts[image + 1] += starts[image];
+    auto next = starts;
+    for (size_t n = 0; n < regions.size(); n++) order[next[regions[n].image]++] = static_cast<int64_t>(n);
+    return {std::move(order), std::move(starts)};
 }
 
 at::Tensor roi_align_cpu(
@@ -247,11 +316,14 @@ at::Tensor roi_align_cpu(
         using Acc = decltype(accumulator);
         using Out = decltype(result);
         auto regions = plan<Acc>(s, rois, scale, sampling_ratio, aligned);
-        Pass<T, Acc, Out> pass{
-            s, regions.data(), m.template data_ptr<T>(), output.template data_ptr<Out>(), nullptr, nullptr, nullptr, nullptr};
+        auto [order, starts] = by_image(regions, s.batch);
+        int64_t largest = 0;
+        for (int64_t image = 0; image < s.batch; image++) largest = std::max(largest, starts[image + 1] - starts[image]);
+        Pass<T, Acc, Out> pass{s, regions.data(), order.data(), starts.data(), (largest + part - 1) / part, m.template data_ptr<T>(),
+            output.template data_ptr<Out>(), nullptr, nullptr};
         // Some tenth of a millisecond of work at least per thread.
-        auto grain = std::max<int64_t>(1, 65536 / (height * width));
-        at::parallel_for(0, rois.size(0) * s.channels, grain, [&](int64_t begin, int64_t end) { forward(pass, begin, end); });
+        auto grain = std::max<int64_t>(1, 65536 / (height * width * std::min(std::max(largest, int64_t(1)), part)));
+        at::parallel_for(0, s.batch * s.channels * pass.parts, grain, [&](int64_t begin, int64_t end) { forward(pass, begin, end); });
     };
     if (bits)
         run(uint8_t(), float(), float());
@@ -272,14 +344,10 @@ at::Tensor roi_align_backward_cpu(
         using T = decltype(element);
         using Acc = decltype(accumulator);
         auto regions = plan<Acc>(s, rois, scale, sampling_ratio, aligned);
-        std::vector<int64_t> starts(s.batch + 1), order(regions.size());
-        for (auto& region : regions) starts[region.image + 1]++;
-        for (int64_t image = 0; image < s.batch; image++) starts[image + 1] += starts[image];
-        auto next = starts;
-        for (size_t n = 0; n < regions.size(); n++) order[next[regions[n].image]++] = static_cast<int64_t>(n);
+        auto [order, starts] = by_image(regions, s.batch);
         result = at::zeros(size, g.options().dtype(c10::CppTypeToScalarType<Acc>::value));
         Pass<T, Acc, T> pass{
-            s, regions.data(), nullptr, nullptr, g.template data_ptr<T>(), result.template data_ptr<Acc>(), order.data(), starts.data()};
+            s, regions.data(), order.data(), starts.data(), 1, nullptr, nullptr, g.template data_ptr<T>(), result.template data_ptr<Acc>()};
         at::parallel_for(0, s.batch * s.channels, 1, [&](int64_t begin, int64_t end) { backward(pass, begin, end); });
     });
     return result.to(g.scalar_type());

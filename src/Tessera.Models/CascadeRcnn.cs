@@ -78,15 +78,9 @@ public sealed class CascadeRcnn : TwoStageDetector
     /// <param name="classes">Number of classes.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public CascadeRcnn(Backbone backbone, CascadeRcnnOptions options, int classes)
-        : base(
-            backbone,
-            OptionRanges.Checked(options).Width,
-            Proposing(options.Rpn),
-            DetectorStyle.Mmdetection,
-            strides => new RoiHead(
-                Plan(strides, options.Width, options.FcWidth, options.BoxHead, options.Stages, options.Rois, null, classes)
-            )
-        ) { }
+        : base(backbone, OptionRanges.Checked(options).Width, Proposing(options.Rpn), DetectorStyle.Mmdetection, strides => new RoiHead(
+            Plan(strides, options.Width, options.FcWidth, options.BoxHead, options.Stages, options.Rois, null, classes)
+        )) { }
 
     /// <summary>A detector of masks with fresh heads.</summary>
     /// <param name="backbone">Any model of images; it loses its classifier.</param>
@@ -94,24 +88,9 @@ public sealed class CascadeRcnn : TwoStageDetector
     /// <param name="classes">Number of classes.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public CascadeRcnn(Backbone backbone, CascadeMaskRcnnOptions options, int classes)
-        : base(
-            backbone,
-            OptionRanges.Checked(options).Width,
-            Proposing(options.Rpn),
-            DetectorStyle.Mmdetection,
-            strides => new RoiHead(
-                Plan(
-                    strides,
-                    options.Width,
-                    options.FcWidth,
-                    options.BoxHead,
-                    options.Stages,
-                    options.Rois,
-                    options.MaskConvolutions,
-                    classes
-                )
-            )
-        ) { }
+        : base(backbone, OptionRanges.Checked(options).Width, Proposing(options.Rpn), DetectorStyle.Mmdetection, strides => new RoiHead(
+            Plan(strides, options.Width, options.FcWidth, options.BoxHead, options.Stages, options.Rois, options.MaskConvolutions, classes)
+        )) { }
 
     /// <summary>The published network of proposals, where options do not say otherwise.</summary>
     internal static RpnOptions Proposing(RpnOptions? options)

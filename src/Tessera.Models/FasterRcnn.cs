@@ -33,12 +33,8 @@ public sealed class FasterRcnn : TwoStageDetector
     /// <param name="classes">Number of classes.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public FasterRcnn(Backbone backbone, FasterRcnnOptions options, int classes)
-        : base(
-            backbone,
-            OptionRanges.Checked(options).Width,
-            options.Rpn ?? new(),
-            options.Style,
-            strides => Heads(strides, options, classes)
+        : base(backbone, OptionRanges.Checked(options).Width, options.Rpn ?? new(), options.Style, strides =>
+            Heads(strides, options, classes)
         ) { }
 
     // One stage, as Mask R-CNN has it too.

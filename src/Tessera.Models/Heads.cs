@@ -18,6 +18,7 @@ public static class Heads
         new("cascade_rcnn", typeof(CascadeRcnnOptions), "Cascade R-CNN, 2018, arXiv:1712.00726"),
         new("faster_rcnn", typeof(FasterRcnnOptions), "Faster R-CNN, 2015, arXiv:1506.01497"),
         new("mask_rcnn", typeof(MaskRcnnOptions), "Mask R-CNN, 2017, arXiv:1703.06870"),
+        new("retinanet", typeof(RetinaNetOptions), "Focal Loss for Dense Object Detection, 2017, arXiv:1708.02002"),
         new("segformer", typeof(SegFormerOptions), "SegFormer, 2021, arXiv:2105.15203"),
         new("semantic_fpn", typeof(SemanticFpnOptions), "Panoptic Feature Pyramid Networks, 2019, arXiv:1901.02446"),
         new("upernet", typeof(UPerNetOptions), "Unified Perceptual Parsing for Scene Understanding, 2018, arXiv:1807.10221"),

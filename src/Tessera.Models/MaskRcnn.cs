@@ -34,12 +34,8 @@ public sealed class MaskRcnn : TwoStageDetector
     /// <param name="classes">Number of classes.</param>
     /// <exception cref="ArgumentException">An option is out of range.</exception>
     public MaskRcnn(Backbone backbone, MaskRcnnOptions options, int classes)
-        : base(
-            backbone,
-            OptionRanges.Checked(options).Width,
-            options.Rpn ?? new(),
-            options.Style,
-            strides => Heads(strides, options, classes)
+        : base(backbone, OptionRanges.Checked(options).Width, options.Rpn ?? new(), options.Style, strides =>
+            Heads(strides, options, classes)
         ) { }
 
     private static RoiHead Heads(IReadOnlyList<double> strides, MaskRcnnOptions options, int classes) =>

@@ -4,15 +4,16 @@ using System.Text.RegularExpressions;
 namespace Tessera.Models;
 
 /// <summary>
-/// The names that mmsegmentation gives, since version 0.20, to the weights of its own Swin, MiT and ViT, and the authors' names, which the
-/// models here have. Its heads have the names that the heads here have, except for SegFormer's, which is another network there.
+/// The names that mmsegmentation gives, since version 0.20, to the weights of its own Swin, MiT and ViT, and mmdetection to those of its
+/// Swin and PVT, and the authors' names, which the models here have. Their heads have the names that the heads here have, except for
+/// SegFormer's, which is another network there.
 /// </summary>
 internal static class MmsegNames
 {
     /// <summary>A family of models.</summary>
     /// <param name="Name">For people.</param>
     /// <param name="Signature">What only its names contain, behind <c>backbone.</c> if that is there.</param>
-    /// <param name="Rules">Patterns of names and what takes their place; of a number that stages are counted by, 1 more.</param>
+    /// <param name="Rules">Patterns of names and what takes their place; <c>{+1}</c> is 1 more than the number of the first group.</param>
     /// <param name="Values">Puts the values of renamed tensors into the authors' order.</param>
     private sealed record Family(
         string Name,
@@ -28,6 +29,14 @@ internal static class MmsegNames
         (@"\.ffn\.layers\.1\.", ".mlp.fc2."),
     ];
 
+    private static readonly (string, string)[] pyramid =
+    [
+        (@"^layers\.(\d+)\.0\.projection\.", "patch_embed{+1}.proj."),
+        (@"^layers\.(\d+)\.0\.norm\.", "patch_embed{+1}.norm."),
+        (@"\.attn\.attn\.out_proj\.", ".attn.proj."),
+        (@"\.ffn\.layers\.0\.", ".mlp.fc1."),
+    ];
+
     private static readonly Family[] families =
     [
         new(
@@ -37,17 +46,25 @@ internal static class MmsegNames
             Merging
         ),
         new(
+            "PVT",
+            "layers.0.1.0.pos_embed",
+            [
+                (@"^layers\.(\d+)\.1\.0\.pos_embed$", "pos_embed{+1}"),
+                (@"^layers\.(\d+)\.1\.(\d+)\.", "block{+1}.{-2}."),
+                (@"\.ffn\.layers\.3\.", ".mlp.fc2."),
+                .. pyramid,
+            ],
+            Pyramid
+        ),
+        new(
             "MiT",
             "layers.0.1.0.attn.attn.in_proj_weight",
             [
-                (@"^layers\.(\d+)\.0\.projection\.", "patch_embed{1}.proj."),
-                (@"^layers\.(\d+)\.0\.norm\.", "patch_embed{1}.norm."),
-                (@"^layers\.(\d+)\.1\.", "block{1}."),
-                (@"^layers\.(\d+)\.2\.", "norm{1}."),
-                (@"\.attn\.attn\.out_proj\.", ".attn.proj."),
-                (@"\.ffn\.layers\.0\.", ".mlp.fc1."),
+                (@"^layers\.(\d+)\.1\.", "block{+1}."),
+                (@"^layers\.(\d+)\.2\.", "norm{+1}."),
                 (@"\.ffn\.layers\.1\.", ".mlp.dwconv.dwconv."),
                 (@"\.ffn\.layers\.4\.", ".mlp.fc2."),
+                .. pyramid,
             ],
             Pyramid
         ),
@@ -81,31 +98,29 @@ internal static class MmsegNames
                 state[name.StartsWith(prefix, StringComparison.Ordinal) ? prefix + Renamed(name[prefix.Length..], family.Rules) : name] =
                     tensor;
             family.Values?.Invoke(state, prefix);
-            return $"the names are those of mmsegmentation's {family.Name}, and were brought to the authors'";
+            return $"the names are those of OpenMMLab's {family.Name}, and were brought to the authors'";
         }
         return null;
     }
 
     private static string Renamed(string name, (string Pattern, string Replacement)[] rules) =>
         rules.Aggregate(name, (current, rule) =>
-            Regex.Replace(
-                current,
-                rule.Pattern,
-                match =>
-                    match.Result(
-                        rule.Replacement.Contains("{1}", StringComparison.Ordinal)
-                            ? rule.Replacement.Replace(
-                                "{1}",
-                                (int.Parse(match.Groups[1].ValueSpan, CultureInfo.InvariantCulture) + 1).ToString(
-                                    CultureInfo.InvariantCulture
-                                ),
-                                StringComparison.Ordinal
-                            )
-                            : rule.Replacement
-                    ),
-                RegexOptions.CultureInvariant
-            )
+            Regex.Replace(current, rule.Pattern, match => Counted(match, match.Result(rule.Replacement)), RegexOptions.CultureInvariant)
         );
+
+    // Stages are counted from 0 there and from 1 here; blocks are behind a table of positions there.
+    private static string Counted(Match match, string replacement) =>
+        Regex.Replace(
+            replacement,
+            @"\{(?<sign>[+-])(?<group>\d)\}",
+            place =>
+                (Number(match.Groups[Number(place.Groups["group"])]) + (place.Groups["sign"].Value == "+" ? 1 : -1)).ToString(
+                    CultureInfo.InvariantCulture
+                ),
+            RegexOptions.CultureInvariant
+        );
+
+    private static int Number(Group digits) => int.Parse(digits.ValueSpan, CultureInfo.InvariantCulture);
 
     // The four neighbours that are merged: there channel by channel, row before column; here one after the other, column before row.
     private static void Merging(OrderedDictionary<string, Tensor> state, string prefix)

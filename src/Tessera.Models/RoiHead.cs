@@ -176,9 +176,7 @@ internal sealed class RoiHead : Module
     }
 
     private Tensor ClassLoss(int stage, RoiSample sample, Tensor logits) =>
-        logits.Size(0) == 0
-            ? Precision.Nothing(boxHeads[stage])
-            : logits.CrossEntropyLoss(sample.Labels, reduction: 2) / logits.Size(0);
+        logits.Size(0) == 0 ? Precision.Nothing(boxHeads[stage]) : logits.CrossEntropyLoss(sample.Labels, reduction: 2) / logits.Size(0);
 
     private Tensor BoxLoss(int stage, RoiSample sample, Tensor differences)
     {
@@ -214,10 +212,11 @@ internal sealed class RoiHead : Module
             var count = image.Assigned.Length;
             if (count == 0)
                 continue;
-            var masks =
-                target.Masks
+            var masks = target.Masks
                 ?? throw new ArgumentException("a model with masks learns from objects with masks, and an image has none", nameof(targets));
-            parts.Add(MaskTarget(masks.To(rois.Device), rois.Slice(0, first, first + count).Slice(1, 1), image.Assigned, (int)logits.Size(-1)));
+            parts.Add(
+                MaskTarget(masks.To(rois.Device), rois.Slice(0, first, first + count).Slice(1, 1), image.Assigned, (int)logits.Size(-1))
+            );
             first += count;
         }
         return MaskTargets.Loss(logits, Torch.Cat([.. parts]), sample.Classes);
@@ -236,13 +235,7 @@ internal sealed class RoiHead : Module
 
     // The boxes that the next stage starts from: those of the label, or of the likeliest class for background. Boxes of objects go, for
     // they come again.
-    private Tensor[] Refined(
-        int stage,
-        RoiSample sample,
-        Tensor logits,
-        Tensor differences,
-        IReadOnlyList<(int Height, int Width)> sizes
-    )
+    private Tensor[] Refined(int stage, RoiSample sample, Tensor logits, Tensor differences, IReadOnlyList<(int Height, int Width)> sizes)
     {
         using var outside = Torch.NoGrad();
         if (logits.Size(0) == 0)
@@ -251,7 +244,9 @@ internal sealed class RoiHead : Module
         var boxes = Moved(stage, sample.Rois, differences, labels, [.. sample.Images.Select(image => image.Count)], sizes);
         return
         [
-            .. boxes.Select((own, i) => own.IndexSelect(0, Tensor.From(sample.Images[i].Proposed, sample.Images[i].Proposed.Length).To(own.Device))),
+            .. boxes.Select(
+                (own, i) => own.IndexSelect(0, Tensor.From(sample.Images[i].Proposed, sample.Images[i].Proposed.Length).To(own.Device))
+            ),
         ];
     }
 

@@ -76,18 +76,12 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
 
     // mmdetection's strides are given, torchvision's are whole pixels of the padded image for each map.
     private (float Down, float Across) Stride(int level, (int Rows, int Columns) map, (int Height, int Width) image) =>
-        IsTorchvision
-            ? (image.Height / map.Rows, image.Width / map.Columns)
-            : ((float)config.Strides[level], (float)config.Strides[level]);
+        IsTorchvision ? (image.Height / map.Rows, image.Width / map.Columns) : ((float)config.Strides[level], (float)config.Strides[level]);
 
     private static (int Rows, int Columns) MapOf(Tensor scores) => ((int)scores.Size(2), (int)scores.Size(3));
 
     private Tensor[] Anchors(DenseOutputs dense, (int Height, int Width) image) =>
-        [
-            .. dense.Scores.Select(
-                (scores, level) => config.Anchors.Grid(level, MapOf(scores), Stride(level, MapOf(scores), image))
-            ),
-        ];
+        [.. dense.Scores.Select((scores, level) => config.Anchors.Grid(level, MapOf(scores), Stride(level, MapOf(scores), image)))];
 
     /// <summary>The losses of each level: of what is an object, and of where it is.</summary>
     /// <param name="dense">Logits and differences of each level.</param>
@@ -119,25 +113,20 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                     objects.IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
                 )
             );
+            Spread(positives, learned);
+            Spread(negatives, null);
+
             // Places ascend, so those of a level lie together.
-            long begin = 0;
-            var taken = 0;
-            foreach (var level in levels)
+            void Spread(int[] chosen, Tensor? differences)
             {
-                long[] own = [.. positives.Skip(taken).Select(Place).TakeWhile(place => place < begin + level.Count).Select(place => place - begin)];
-                level.Add(i, own, positive: true);
-                level.Learned.Add(learned.Slice(0, taken, taken + own.Length));
-                taken += own.Length;
-                begin += level.Count;
-            }
-            begin = 0;
-            taken = 0;
-            foreach (var level in levels)
-            {
-                long[] own = [.. negatives.Skip(taken).Select(Place).TakeWhile(place => place < begin + level.Count).Select(place => place - begin)];
-                level.Add(i, own, positive: false);
-                taken += own.Length;
-                begin += level.Count;
+                var (begin, taken) = (0L, 0);
+                foreach (var level in levels)
+                {
+                    var end = begin + level.Count;
+                    long[] own = [.. chosen.Skip(taken).Select(Place).TakeWhile(place => place < end).Select(place => place - begin)];
+                    level.Add(i, own, differences?.Slice(0, taken, taken + own.Length));
+                    (begin, taken) = (end, taken + own.Length);
+                }
             }
 
             long Place(int place) => usable is null ? place : usable[place];
@@ -150,7 +139,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                 (level, k) =>
                 {
                     var logits = DenseOutputs.Flat(dense.Scores[k], 1).Flatten().IndexSelect(0, level.Chosen).Wide();
-                    return logits.BinaryCrossEntropyWithLogits(level.IsObject.To(logits.DType).To(logits.Device), reduction: 2) / divisor;
+                    return logits.BinaryCrossEntropyWithLogits(level.IsObject.To(logits.DType), reduction: 2) / divisor;
                 }
             ),
         ];
@@ -160,7 +149,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
                 (level, k) =>
                 {
                     var differences = DenseOutputs.Flat(dense.Differences[k], 4).Reshape(-1, 4).IndexSelect(0, level.Objects).Wide();
-                    return DetectionLosses.SmoothL1(differences, Torch.Cat([.. level.Learned]).To(differences.Device), beta).Sum() / divisor;
+                    return DetectionLosses.SmoothL1(differences, level.Learned, beta).Sum() / divisor;
                 }
             ),
         ];
@@ -173,27 +162,30 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         private readonly List<long> chosen = [];
         private readonly List<long> objects = [];
         private readonly List<float> isObject = [];
+        private readonly List<Tensor> learned = [];
 
         internal int Count => count;
 
-        internal List<Tensor> Learned { get; } = [];
+        internal Tensor Learned => Torch.Cat([.. learned]).To(scores.Device);
 
         internal Tensor Chosen => Numbers([.. chosen]).To(scores.Device);
 
         internal Tensor Objects => Numbers([.. objects]).To(scores.Device);
 
-        internal Tensor IsObject => Tensor.From(isObject.ToArray(), isObject.Count);
+        internal Tensor IsObject => Tensor.From(isObject.ToArray(), isObject.Count).To(scores.Device);
 
-        internal void Add(int image, long[] places, bool positive)
+        // With differences, the places are of objects.
+        internal void Add(int image, long[] places, Tensor? differences)
         {
-            var first = (long)image * count;
             foreach (var place in places)
             {
-                chosen.Add(first + place);
-                isObject.Add(positive ? 1 : 0);
-                if (positive)
-                    objects.Add(first + place);
+                chosen.Add((long)image * count + place);
+                isObject.Add(differences is null ? 0 : 1);
+                if (differences is not null)
+                    objects.Add(chosen[^1]);
             }
+            if (differences is not null)
+                learned.Add(differences);
         }
     }
 
@@ -208,9 +200,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
             return null;
         bool[] valid =
         [
-            .. dense.Scores.SelectMany(
-                (scores, level) => config.Anchors.Valid(MapOf(scores), padded, Stride(level, MapOf(scores), image))
-            ),
+            .. dense.Scores.SelectMany((scores, level) => config.Anchors.Valid(MapOf(scores), padded, Stride(level, MapOf(scores), image))),
         ];
         for (var i = 0; i < edges.Length / 4; i++)
             valid[i] &= edges[4 * i] >= 0 && edges[4 * i + 1] >= 0 && edges[4 * i + 2] < size.Width && edges[4 * i + 3] < size.Height;
@@ -241,30 +231,25 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         {
             var all = DenseOutputs.Flat(dense.Scores[level], 1).Squeeze(-1).Wide(); // [B, n]
             var (best, places) = all.Topk(Math.Min(candidates, all.Size(1)), 1); // [B, k]
-            var differences = DenseOutputs
-                .Flat(dense.Differences[level], 4)
-                .Wide()
-                .Gather(1, places.Unsqueeze(-1).Expand([-1, -1, 4]));
+            var differences = DenseOutputs.Flat(dense.Differences[level], 4).Wide().Gather(1, places.Unsqueeze(-1).Expand([-1, -1, 4]));
             var anchors = grid.To(places.Device).IndexSelect(0, places.Flatten());
             boxes.Add(coder.Decode(anchors, differences.Reshape(-1, 4)).Reshape(all.Size(0), -1, 4));
             logits.Add(best);
             groups.Add(Torch.Full([best.Size(1)], level, dtype: DType.Int64, device: best.Device));
         }
         var (allBoxes, allScores, allGroups) = (Torch.Cat([.. boxes], 1), Torch.Cat([.. logits], 1).Sigmoid(), Torch.Cat([.. groups]));
-        return scope.Return<IReadOnlyList<Proposals>>(
-            [
-                .. sizes.Select(
-                    (size, i) =>
-                    {
-                        var clipped = Boxes.Clip(allBoxes.Select(0, i), size);
-                        var sides = (clipped.Slice(1, 2) - clipped.Slice(1, 0, 2)).Amin(1);
-                        var whole = (IsTorchvision ? sides.Ge(1e-3) : sides.Gt(0)).Nonzero().Flatten();
-                        var (box, score) = (clipped.IndexSelect(0, whole), allScores.Select(0, i).IndexSelect(0, whole));
-                        var kept = Nms.Keep(box, score, options.Overlap, allGroups.IndexSelect(0, whole)).Slice(0, 0, count);
-                        return new Proposals(box.IndexSelect(0, kept), score.IndexSelect(0, kept));
-                    }
-                ),
-            ]
-        );
+        return scope.Return<IReadOnlyList<Proposals>>([
+            .. sizes.Select(
+                (size, i) =>
+                {
+                    var clipped = Boxes.Clip(allBoxes.Select(0, i), size);
+                    var sides = (clipped.Slice(1, 2) - clipped.Slice(1, 0, 2)).Amin(1);
+                    var whole = (IsTorchvision ? sides.Ge(1e-3) : sides.Gt(0)).Nonzero().Flatten();
+                    var (box, score) = (clipped.IndexSelect(0, whole), allScores.Select(0, i).IndexSelect(0, whole));
+                    var kept = Nms.Keep(box, score, options.Overlap, allGroups.IndexSelect(0, whole)).Slice(0, 0, count);
+                    return new Proposals(box.IndexSelect(0, kept), score.IndexSelect(0, kept));
+                }
+            ),
+        ]);
     }
 }

@@ -18,7 +18,9 @@ namespace Tessera.Models;
 /// torchvision, 0 otherwise.
 /// </param>
 /// <param name="TrainingCandidates">In training, the likeliest anchors of each level that are looked at.</param>
-/// <param name="TrainingProposals">In training, proposals of an image; null for what is published with the head: 2000 in a cascade, else 1000.</param>
+/// <param name="TrainingProposals">
+/// In training, proposals of an image; null for what is published with the head: 2000 in a cascade, else 1000.
+/// </param>
 /// <param name="Candidates">In evaluation, the likeliest anchors of each level that are looked at.</param>
 /// <param name="Proposals">In evaluation, proposals of an image.</param>
 /// <param name="Overlap">Of boxes of one level that overlap by more than this IoU, the likeliest is proposed.</param>

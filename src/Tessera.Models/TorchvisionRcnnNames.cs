@@ -60,14 +60,12 @@ internal static partial class TorchvisionRcnnNames
 
     // Background goes from the first place to the last of the classes, and has neither box nor mask.
     private static Tensor InOurOrder(string name, Tensor value) =>
-        name.StartsWith("roi_heads.box_predictor.cls_score.", StringComparison.Ordinal) ? Torch.Cat([value.Slice(0, 1), value.Slice(0, 0, 1)])
+        name.StartsWith("roi_heads.box_predictor.cls_score.", StringComparison.Ordinal)
+            ? Torch.Cat([value.Slice(0, 1), value.Slice(0, 0, 1)])
         : name.StartsWith("roi_heads.box_predictor.bbox_pred.", StringComparison.Ordinal) ? value.Slice(0, 4)
         : name.StartsWith("roi_heads.mask_predictor.mask_fcn_logits.", StringComparison.Ordinal) ? value.Slice(0, 1)
         : value;
 
-    [GeneratedRegex(
-        @"^roi_heads\.mask_head\.(?:(?<new>\d+)\.0|mask_fcn(?<old>\d+))\.(?<rest>weight|bias)$",
-        RegexOptions.CultureInvariant
-    )]
+    [GeneratedRegex(@"^roi_heads\.mask_head\.(?:(?<new>\d+)\.0|mask_fcn(?<old>\d+))\.(?<rest>weight|bias)$", RegexOptions.CultureInvariant)]
     private static partial Regex MaskConvolution();
 }

@@ -39,7 +39,10 @@ public sealed class PictureNamesTests
 
     [Fact]
     public void Files_of_a_folder_keep_their_places_in_it() =>
-        Assert.Equal(["x/one", "y/one", "two"], Names([new("/in/x/one.png", "x/one.png"), new("/in/y/one.png", "y/one.png"), new("/two.png")]));
+        Assert.Equal(
+            ["x/one", "y/one", "two"],
+            Names([new("/in/x/one.png", "x/one.png"), new("/in/y/one.png", "y/one.png"), new("/two.png")])
+        );
 
     [Fact]
     public void Names_are_never_equal_whatever_is_given()

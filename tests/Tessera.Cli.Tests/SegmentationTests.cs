@@ -103,7 +103,13 @@ public sealed class SegmentationTests : IDisposable
         // Files of one name do not overwrite each other's pictures.
         var apart = Run("predict", "run", "16.ppm", images[0], "--out", "apart").Succeeded().Output;
         Assert.Contains("pictures lie in the folders of their files", apart, StringComparison.Ordinal);
-        string[] written = ["16.png", "16_overlay.png", Path.Combine("val", "images", "16.png"), Path.Combine("val", "images", "16_overlay.png")];
+        string[] written =
+        [
+            "16.png",
+            "16_overlay.png",
+            Path.Combine("val", "images", "16.png"),
+            Path.Combine("val", "images", "16_overlay.png"),
+        ];
         Assert.Equal(written, Pictures("apart"));
         Run("predict", "run", "16.ppm", "16_overlay.ppm", "--out", "whole").Succeeded();
         Assert.Equal(["16.ppm.png", "16.ppm_overlay.png", "16_overlay.ppm.png", "16_overlay.ppm_overlay.png"], Pictures("whole"));
@@ -114,9 +120,21 @@ public sealed class SegmentationTests : IDisposable
         );
         Assert.Equal(before, File.ReadAllBytes(Path.Combine(folder.Path, "maps", "16.png")));
         Assert.Contains("explanations need a classifier", Run("explain", "run", images[0]).UserError(), StringComparison.Ordinal);
-        Assert.Contains("task segmentation has no threshold", Run("predict", "run", "16.ppm", "--threshold", "0.5").UserError(), StringComparison.Ordinal);
-        Assert.Contains("--coco is for models that find objects", Run("predict", "run", "16.ppm", "--coco", "x.json").UserError(), StringComparison.Ordinal);
-        Assert.Contains("--coco-ids needs --coco", Run("predict", "run", "16.ppm", "--coco-ids", "x.json").UserError(), StringComparison.Ordinal);
+        Assert.Contains(
+            "task segmentation has no threshold",
+            Run("predict", "run", "16.ppm", "--threshold", "0.5").UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "--coco is for models that find objects",
+            Run("predict", "run", "16.ppm", "--coco", "x.json").UserError(),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "--coco-ids needs --coco",
+            Run("predict", "run", "16.ppm", "--coco-ids", "x.json").UserError(),
+            StringComparison.Ordinal
+        );
     }
 
     private string[] Pictures(string name) =>

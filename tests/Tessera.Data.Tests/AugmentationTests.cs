@@ -1,3 +1,4 @@
+using System.Reflection;
 using FsCheck;
 using FsCheck.Fluent;
 using Tessera.Data.Imaging;
@@ -17,10 +18,16 @@ public class AugmentationTests
         {
             Assert.Matches("^[a-z_]+$", kind.Name);
             Assert.NotEmpty(kind.Summary);
-            var transform = kind.Create([.. kind.Fields.Select(field => field.HasDefaultValue ? field.DefaultValue : 4)]);
+            var transform = kind.Create([.. kind.Fields.Select(field => Value(field, 4))]);
             Assert.Equal(kind.Type, transform.GetType());
         }
     }
+
+    private static object? Value(ParameterInfo field, int size) =>
+        field.HasDefaultValue ? field.DefaultValue
+        : field.ParameterType == typeof(int) ? size
+        : field.ParameterType == typeof(IReadOnlyList<int>) ? new[] { size, 2 * size }
+        : new Transform[][] { [new RandomHorizontalFlip(1)], [new CenterCrop(size), new RandomGrayscale()] };
 
     [Fact]
     public void Any_chain_of_image_transforms_works_on_any_image_and_depends_on_its_key_alone()
@@ -33,10 +40,7 @@ public class AugmentationTests
                 var ((chosen, (height, width)), channels) = draw;
                 ImageTransform[] chain =
                 [
-                    .. chosen.Select(i =>
-                        (ImageTransform)
-                            kinds[i].Create([.. kinds[i].Fields.Select(field => field.HasDefaultValue ? field.DefaultValue : 5)])
-                    ),
+                    .. chosen.Select(i => (ImageTransform)kinds[i].Create([.. kinds[i].Fields.Select(field => Value(field, 5))])),
                 ];
                 var results = Enumerable
                     .Range(0, 2)

@@ -23,6 +23,12 @@ public sealed class DenseTargetsTests
         new RandomCrop(Pad: 1, Size: 4, Fill: 255),
         new RandomShift(2, Fill: 255),
         new CenterCrop(4),
+        new RandomSizeCrop(3, 7),
+        new Pad(9, 8, Fill: 255),
+        new RandomChoice([
+            [new RandomSizeCrop(2, 5), new RandomHorizontalFlip()],
+            [new RandomShift(1, Fill: 255)],
+        ]),
     ];
     private static readonly ImageTransform[] resizes =
     [
@@ -30,6 +36,8 @@ public sealed class DenseTargetsTests
         new Squash(13, Interpolation.Nearest),
         new Resize(7, Interpolation.Nearest),
         new RandomResizedCrop(6, 0.3, 1, Interpolation: Interpolation.Nearest),
+        new RandomResize([5, 17], 20, 4, Interpolation.Nearest),
+        new LargeScaleJitter(11, 9, 0.3, 2, Fill: 255, Interpolation.Nearest),
     ];
 
     /// <summary>
@@ -69,7 +77,8 @@ public sealed class DenseTargetsTests
                     pixel = (byte)random.Next(1, 250);
                 var maps = new LabelMaps(names, 5, i => new(pixels[(i * height * width)..((i + 1) * height * width)], new(height, width)));
                 var set = new MemoryImages("set", "train", maps, pixels, 1, height, width);
-                var batch = new Loader(set, new(steps, raw), new(5) { Seed = seed, Workers = 0 }).Epoch(0).Single();
+                // Sizes may be drawn for each image.
+                var batch = new Loader(set, new([.. steps, new PadBatch()], raw), new(5) { Seed = seed, Workers = 0 }).Epoch(0).Single();
                 var (inputs, ids) = (batch.Inputs.ToArray<float>(), MaskTargets.Of(batch).Ids.ToArray<long>());
                 var (h, w) = ((int)batch.Inputs.Size(2), (int)batch.Inputs.Size(3));
                 Assert.Equal([5, h, w], MaskTargets.Of(batch).Ids.Shape.ToArray());
@@ -81,7 +90,7 @@ public sealed class DenseTargetsTests
                     for (var x = 0; x < w; x++)
                     {
                         var (value, id) = ((int)Math.Round(inputs[(i * h + y) * w + x]), ids[(i * h + y) * w + x]);
-                        // CenterCrop fills with black.
+                        // CenterCrop fills with black, and so is a batch.
                         if (rows[y] && columns[x])
                             Assert.Equal(value == 0 ? LabelMap.Ignored : value, id);
                     }

@@ -10,24 +10,28 @@ public class DetectorTests : LiveTensors
 {
     private const int Classes = 3;
 
+    private static readonly Dictionary<string, DetectorOptions> heads = new(
+        SmallRcnns.All.Concat(SmallDetectors.All.Where(head => head.Value is RetinaNetOptions))
+    );
+
     public static TheoryData<string, string> Pairs
     {
         get
         {
             var pairs = new TheoryData<string, string>();
-            foreach (var head in SmallRcnns.All.Keys)
+            foreach (var head in heads.Keys)
             foreach (var backbone in SmallRcnns.Backbones.Keys)
                 pairs.Add(head, backbone);
             return pairs;
         }
     }
 
-    public static TheoryData<string> Heads => [.. SmallRcnns.All.Keys];
+    public static TheoryData<string> Heads => [.. heads.Keys];
 
     private static Detector Create(string head, string backbone = "resnet")
     {
         Torch.Seed(3);
-        var model = SmallRcnns.All[head].Create(SmallRcnns.Backbones[backbone](), Classes);
+        var model = heads[head].Create(SmallRcnns.Backbones[backbone](), Classes);
         Nontrivial.Prepare(model);
         return model;
     }

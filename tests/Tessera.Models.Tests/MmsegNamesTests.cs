@@ -1,10 +1,11 @@
+using System.Globalization;
 using System.Text.RegularExpressions;
 using Tessera.Models;
 using Tessera.Testing;
 
 namespace Tessera.Tests.Models;
 
-/// <summary>Weights by the names that mmsegmentation gives to its own Swin, MiT and ViT, made here from ours.</summary>
+/// <summary>Weights by the names that mmsegmentation and mmdetection give to their own Swin, MiT, PVT and ViT, made here from ours.</summary>
 public sealed class MmsegNamesTests : LiveTensors
 {
     private const int Classes = 3;
@@ -16,25 +17,35 @@ public sealed class MmsegNamesTests : LiveTensors
             "MiT" => new Mit(
                 new PvtV2.Config((64, 64), [8, 16, 24, 32], [1, 2, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 0)
             ),
+            "PVT" => new Pvt(
+                new((64, 64), [8, 16, 24, 32], [1, 2, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 0, Dense: true)
+            ),
             _ => new Vit(new((32, 32), 8, 24, 3, 3, 0)),
         };
 
     [Theory]
-    [InlineData("Swin", true)]
-    [InlineData("Swin", false)]
-    [InlineData("MiT", true)]
-    [InlineData("MiT", false)]
-    [InlineData("ViT", true)]
-    public void A_model_by_their_names_computes_what_it_computed_by_ours(string family, bool whole)
+    [InlineData("Swin", "upernet")]
+    [InlineData("Swin", "retinanet")]
+    [InlineData("Swin", null)]
+    [InlineData("MiT", "upernet")]
+    [InlineData("MiT", "retinanet")]
+    [InlineData("MiT", null)]
+    [InlineData("PVT", "retinanet")]
+    [InlineData("PVT", null)]
+    [InlineData("ViT", "upernet")]
+    public void A_model_by_their_names_computes_what_it_computed_by_ours(string family, string? head)
     {
         using var scope = Torch.Scope();
         Torch.Seed(7);
-        Model Build() => whole ? new UPerNetOptions(8, AuxiliaryChannels: 8).Create(Encoder(family), Classes) : Encoder(family);
+        Model Build() =>
+            head is null ? Encoder(family)
+            : head == "upernet" ? SmallHeads.All[head].Create(Encoder(family), Classes)
+            : SmallDetectors.All[head].Create(Encoder(family), Classes);
         var source = Build();
         foreach (var parameter in source.Parameters())
             using (Torch.NoGrad())
                 parameter.Add_(Torch.Randn([.. parameter.Shape]) * 0.1);
-        var prefix = whole ? "backbone." : "";
+        var prefix = head is null ? "" : "backbone.";
         OrderedDictionary<string, Tensor> theirs = [];
         foreach (var (name, value) in source.StateDict())
             if (!name.StartsWith(prefix, StringComparison.Ordinal))
@@ -42,10 +53,13 @@ public sealed class MmsegNamesTests : LiveTensors
             else
                 foreach (var (inner, tensor) in Theirs(family, name[prefix.Length..], value, source.StateDict(), prefix))
                     theirs[prefix + inner] = tensor;
-        Assert.DoesNotContain($"{prefix}{(family == "MiT" ? "block1.0.norm1.weight" : "layers.0.blocks.0.norm1.weight")}", theirs.Keys);
+        Assert.DoesNotContain(
+            $"{prefix}{(family is "MiT" or "PVT" ? "block1.0.norm1.weight" : "layers.0.blocks.0.norm1.weight")}",
+            theirs.Keys
+        );
         var model = Build();
         var report = model.Load(theirs, new());
-        Assert.Contains($"mmsegmentation's {family}", report.Notes[0], StringComparison.Ordinal);
+        Assert.Contains($"OpenMMLab's {family}", report.Notes[0], StringComparison.Ordinal);
         foreach (var (name, value) in source.StateDict())
             Near.Identical(value, model.StateDict()[name]);
     }
@@ -80,7 +94,7 @@ public sealed class MmsegNamesTests : LiveTensors
                     value
                 );
                 break;
-            case "MiT":
+            case "MiT" or "PVT":
                 if (name.Contains(".attn.kv.", StringComparison.Ordinal))
                     yield break;
                 if (name.Contains(".attn.q.", StringComparison.Ordinal))
@@ -92,8 +106,14 @@ public sealed class MmsegNamesTests : LiveTensors
                         name,
                         ($"^patch_embed{stage}.proj", $"layers.{stage - 1}.0.projection"),
                         ($"^patch_embed{stage}.norm", $"layers.{stage - 1}.0.norm"),
+                        ($"^pos_embed{stage}$", $"layers.{stage - 1}.1.0.pos_embed"),
                         ($"^block{stage}", $"layers.{stage - 1}.1"),
                         ($"^norm{stage}", $"layers.{stage - 1}.2")
+                    );
+                // The table of positions is the first of a stage's layers.
+                if (family == "PVT" && !name.EndsWith("pos_embed", StringComparison.Ordinal))
+                    name = Regex.Replace(name, @"(?<=^layers\.\d\.1\.)\d", match =>
+                        (int.Parse(match.ValueSpan, CultureInfo.InvariantCulture) + 1).ToString(CultureInfo.InvariantCulture)
                     );
                 yield return (
                     Replaced(
@@ -102,7 +122,7 @@ public sealed class MmsegNamesTests : LiveTensors
                         (@"\.attn\.proj\.", ".attn.attn.out_proj."),
                         (@"\.mlp\.fc1\.", ".ffn.layers.0."),
                         (@"\.mlp\.dwconv\.dwconv\.", ".ffn.layers.1."),
-                        (@"\.mlp\.fc2\.", ".ffn.layers.4.")
+                        (@"\.mlp\.fc2\.", family == "PVT" ? ".ffn.layers.3." : ".ffn.layers.4.")
                     ),
                     value
                 );

@@ -69,10 +69,7 @@ public class RcnnTests : LiveTensors
     [Theory]
     [InlineData("faster_rcnn", "loss_rpn_cls loss_rpn_bbox loss_cls loss_bbox")]
     [InlineData("mask_rcnn", "loss_rpn_cls loss_rpn_bbox loss_cls loss_bbox loss_mask")]
-    [InlineData(
-        "cascade_rcnn",
-        "loss_rpn_cls loss_rpn_bbox s0.loss_cls s0.loss_bbox s1.loss_cls s1.loss_bbox s2.loss_cls s2.loss_bbox"
-    )]
+    [InlineData("cascade_rcnn", "loss_rpn_cls loss_rpn_bbox s0.loss_cls s0.loss_bbox s1.loss_cls s1.loss_bbox s2.loss_cls s2.loss_bbox")]
     public void Losses_have_the_names_of_mmdetection(string name, string expected)
     {
         using var scope = Torch.Scope();
@@ -136,6 +133,30 @@ public class RcnnTests : LiveTensors
         EveryParameterLearns(model);
         model.Eval();
         Assert.All(model.Detect(images, [(0, 0), (0, 0)]), found => Assert.Equal(0, found.Count));
+    }
+
+    [Theory]
+    [MemberData(nameof(Names))]
+    public void An_object_without_area_is_left_out(string name)
+    {
+        using var scope = Torch.Scope();
+        var (images, targets) = SmallRcnns.Batch(1);
+        var (boxes, kinds, masks) = (targets[0].Boxes, targets[0].Classes, targets[0].Masks!);
+        var line = Tensor.From<float>([5, 9, 30, 9], 1, 4);
+        DetectorTargets[] more =
+        [
+            new((64, 64), Torch.Cat([line, boxes]), Torch.Cat([kinds[..1], kinds]), Torch.Cat([masks[..1].ZerosLike(), masks])),
+        ];
+        var (expected, actual) = (Losses(targets), Losses(more));
+        foreach (var (key, loss) in expected)
+            Near.Identical(loss, actual[key]);
+
+        OrderedDictionary<string, Tensor> Losses(DetectorTargets[] given)
+        {
+            var model = Create(name);
+            Torch.Seed(8);
+            return model.Losses(images, given);
+        }
     }
 
     private static DetectorTargets Emptied(DetectorTargets target, (int Height, int Width) size) =>
@@ -208,7 +229,9 @@ public class RcnnTests : LiveTensors
             options
                 .Create(SmallRcnns.Backbones["pvt_v2"](), 80)
                 .NamedParameters()
-                .Where(p => p.Name.StartsWith("rpn_head.", StringComparison.Ordinal) || p.Name.StartsWith("roi_head.", StringComparison.Ordinal))
+                .Where(p =>
+                    p.Name.StartsWith("rpn_head.", StringComparison.Ordinal) || p.Name.StartsWith("roi_head.", StringComparison.Ordinal)
+                )
                 .Sum(p => p.Parameter.Elements);
     }
 
@@ -283,7 +306,9 @@ public class RcnnTests : LiveTensors
                 [_, _, "fc_cls", _] => ($"roi_heads.box_predictor.cls_score.{rest}", Torch.Cat([value[^1..], value[..^1]])),
                 [_, _, "fc_reg", _] => ($"roi_heads.box_predictor.bbox_pred.{rest}", Torch.Cat([value[..4], value])),
                 [_, _, "convs", var i, ..] => (
-                    old ? $"roi_heads.mask_head.mask_fcn{int.Parse(i, CultureInfo.InvariantCulture) + 1}.{rest}" : $"roi_heads.mask_head.{i}.0.{rest}",
+                    old
+                        ? $"roi_heads.mask_head.mask_fcn{int.Parse(i, CultureInfo.InvariantCulture) + 1}.{rest}"
+                        : $"roi_heads.mask_head.{i}.0.{rest}",
                     value
                 ),
                 [_, _, "upsample", _] => ($"roi_heads.mask_predictor.conv5_mask.{rest}", value),
@@ -301,6 +326,17 @@ public class RcnnTests : LiveTensors
         var (images, targets) = SmallRcnns.Batch(1);
         var refusal = Assert.Throws<ArgumentException>(() => Create("mask_rcnn").Losses(images, [targets[0] with { Masks = null }]));
         Assert.Contains("masks", refusal.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_class_that_the_model_does_not_have_is_refused()
+    {
+        using var scope = Torch.Scope();
+        var (images, targets) = SmallRcnns.Batch(1);
+        var refusal = Assert.Throws<ArgumentException>(() =>
+            Create("faster_rcnn").Losses(images, [targets[0] with { Classes = targets[0].Classes + 3 }])
+        );
+        Assert.Contains("classes must be 0 to 2", refusal.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -329,10 +365,7 @@ public class RcnnTests : LiveTensors
         var features = new RoiExtractor([4, 8, 16], 3).Apply(maps, rois);
         int[] levels = [2, 0, 1, 0];
         for (var i = 0; i < levels.Length; i++)
-            Near.Equal(
-                new RoiAlign(3, 3, 0.25 / (1 << levels[i])).Apply(maps[levels[i]], rois[i..(i + 1)]),
-                features[i..(i + 1)]
-            );
+            Near.Equal(new RoiAlign(3, 3, 0.25 / (1 << levels[i])).Apply(maps[levels[i]], rois[i..(i + 1)]), features[i..(i + 1)]);
         Assert.Equal(new Shape(0, 2, 3, 3), new RoiExtractor([4, 8, 16], 3).Apply(maps, rois[..0]).Shape);
         Assert.Throws<ShapeException>(() => new RoiExtractor([4, 8], 3).Apply(maps, rois));
     }

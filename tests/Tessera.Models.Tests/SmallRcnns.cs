@@ -33,7 +33,8 @@ internal static class SmallRcnns
         {
             ["resnet"] = () => new ResNet(new((64, 64), [1, 1, 1, 1], false, 5)),
             ["swin"] = () => new Swin(new((64, 64), 8, [1, 1, 1, 1], [1, 1, 2, 2], 4, Classes: 5, Dense: true)),
-            ["pvt_v2"] = () => new PvtV2(new((64, 64), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 5)),
+            ["pvt_v2"] = () =>
+                new PvtV2(new((64, 64), [8, 16, 24, 32], [1, 1, 1, 1], [1, 2, 3, 4], [2, 2, 2, 2], [8, 4, 2, 1], Classes: 5)),
             ["vit"] = () => new Vit(new((64, 64), 16, 24, 4, 3, Classes: 5, DynamicImageSize: true)),
         };
 

@@ -91,11 +91,17 @@ public sealed class DataCheckMapsTests
     }
 
     [Fact]
-    public void A_tint_is_three_fifths_of_the_color_and_ignored_pixels_have_none()
+    public void A_tint_is_more_than_half_of_the_color_and_ignored_pixels_have_none()
     {
         var image = new Raster(1, 1, 3);
         (image.Values[0], image.Values[1], image.Values[2]) = (100, 100, 100);
-        var tinted = MapOverlay.Of(image, [0, 255, 1], [(200, 0, 100), (0, 0, 0)]);
-        Assert.Equal([160, 100, 40, 40, 100, 40, 100, 100, 40], tinted.Values.ToArray());
+        var map = new LabelMap([0, 255, 1], new(1, 3));
+        var tinted = MapOverlay.Of(image, map, [(200, 0, 100), (0, 0, 0)]);
+        Assert.Equal([155, 100, 45, 45, 100, 45, 100, 100, 45], tinted.Values.ToArray());
+        // Enlarged, each pixel of the picture has the class under its centre; what is added is white.
+        var larger = MapOverlay.Of(image, map, [(200, 0, 100), (0, 0, 0)], 2, 1, 7);
+        Assert.Equal((3, 7), (larger.Height, larger.Width));
+        Assert.Equal([155, 155, 100, 100, 45, 45, 255], larger.Row(0, 1).ToArray());
+        Assert.Equal([255, 255, 255, 255, 255, 255, 255], larger.Row(0, 2).ToArray());
     }
 }

@@ -63,6 +63,8 @@ public sealed class RecipeTests
     [InlineData("pad: { multiple: 32, fill: 0 }")]
     [InlineData("random_shift: { pixels: 2, label_factor: 4 }")]
     [InlineData("photometric_distortion: { hue: 9 }")]
+    [InlineData("random_size_crop: { min_size: 384, max_size: 600 }")]
+    [InlineData("large_scale_jitter: 640")]
     [InlineData("label_scale: 2")]
     [InlineData("pad_batch: 32")]
     public void Transforms_for_a_class_per_pixel_are_chosen_by_name(string transform)
@@ -71,6 +73,36 @@ public sealed class RecipeTests
         var read = Assert.Single(recipe.Augment.First);
         Assert.Equal(transform.Split(':')[0], TransformRegistry.NameOf(read));
         Assert.Equal(read, Assert.Single(Parse(recipe.ToYaml()).Augment.First));
+    }
+
+    [Fact]
+    public void Choices_and_lists_of_sizes_are_read_and_written()
+    {
+        var recipe = Parse(
+            Valid,
+            "augment=[{ random_choice: { of: [[random_resize: { shorter: [480, 800], step: 32, longer: 1333 }], [random_resize: 600, "
+                + "random_size_crop]], weights: [1, 2] } }, random_horizontal_flip]"
+        );
+        Check(recipe);
+        Check(Parse(recipe.ToYaml()));
+        Check(Parse(recipe.ToYaml(), "augment.0.random_choice.weights=[1, 2]"));
+        Assert.Contains(
+            "augment.0.random_choice: random_choice: random_erasing works on normalized images or on batches",
+            Assert.Throws<RecipeException>(() => Parse(Valid, "augment=[{ random_choice: { of: [[random_erasing]] } }]")).Message,
+            StringComparison.Ordinal
+        );
+
+        static void Check(Recipe recipe)
+        {
+            var choice = Assert.IsType<RandomChoice>(recipe.Augment.First[0]);
+            Assert.IsType<RandomHorizontalFlip>(recipe.Augment.First[1]);
+            Assert.Equal([1.0, 2.0], choice.Weights!);
+            var scales = Assert.IsType<RandomResize>(Assert.Single(choice.Of[0]));
+            Assert.Equal([480, 800], scales.Shorter);
+            Assert.Equal((1333, 32), (scales.Longer, scales.Step));
+            Assert.Equal([600], Assert.IsType<RandomResize>(choice.Of[1][0]).Shorter);
+            Assert.Equal(new RandomSizeCrop(), choice.Of[1][1]);
+        }
     }
 
     [Fact]

@@ -30,7 +30,8 @@ internal static class DataCheckCommand
     {
         var command = new ExampleCommand(
             "check",
-            "Say everything about a data set before a training: splits, classes, repeated and unreadable images, label maps, sizes, names."
+            "Say everything about a data set before a training: splits, classes, repeated and unreadable images, label maps, boxes, sizes, "
+                + "names."
         )
         {
             Examples =

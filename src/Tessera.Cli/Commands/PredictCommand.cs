@@ -19,8 +19,8 @@ internal static class PredictCommand
     {
         HelpName = "file|text",
         Description =
-            "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP), folders of images, or videos, whose frames are looked at one after the other; "
-            + "for a text model, texts or files with one text per line.",
+            "Image files (JPEG, PNG, WebP, GIF, TIFF or BMP), folders of images, or videos, whose frames are looked at one after the "
+            + "other; for a text model, texts or files with one text per line.",
         Arity = ArgumentArity.OneOrMore,
     };
 

@@ -49,7 +49,9 @@ internal sealed record GivenFile(string Path, string? InFolder = null)
         ];
         return found.Length > 0
             ? found
-            : throw new UserException($"{folder}: there is no image in this folder (endings: {string.Join(", ", ImageDecoder.Extensions)})");
+            : throw new UserException(
+                $"{folder}: there is no image in this folder (endings: {string.Join(", ", ImageDecoder.Extensions)})"
+            );
     }
 
     private static bool Has(string file, IReadOnlyList<string> endings) =>

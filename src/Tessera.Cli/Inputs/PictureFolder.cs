@@ -26,8 +26,8 @@ internal sealed class PictureFolder
         foreach (var file in given)
             if (names.Owner(Path.GetRelativePath(folder, file.Path)) is { } owner)
                 throw new UserException(
-                    $"--out {folder}: the picture {Path.GetRelativePath(folder, file.Path)} of {owner} would take the place of {file.Path}, "
-                        + "which was given: choose another folder"
+                    $"--out {folder}: the picture {Path.GetRelativePath(folder, file.Path)} of {owner} would take the place of "
+                        + $"{file.Path}, which was given: choose another folder"
                 );
         return new(folder, names);
     }

@@ -66,7 +66,10 @@ internal sealed class PictureNames
     // The deepest folder that holds all files.
     private static string Root(GivenFile[] files)
     {
-        string[][] parts = [.. files.Select(file => Path.GetDirectoryName(Path.GetFullPath(file.Path))!.Split(Path.DirectorySeparatorChar))];
+        string[][] parts =
+        [
+            .. files.Select(file => Path.GetDirectoryName(Path.GetFullPath(file.Path))!.Split(Path.DirectorySeparatorChar)),
+        ];
         var common = 0;
         while (parts.All(own => own.Length > common && own[common] == parts[0][common]))
             common++;

@@ -58,7 +58,9 @@ internal sealed class ResultFile : IDisposable
     }
 }
 
-/// <summary>Numbers of images in results: those of an annotation file, those that files are named by, or the order in which they come.</summary>
+/// <summary>
+/// Numbers of images in results: those of an annotation file, those that files are named by, or the order in which they come.
+/// </summary>
 internal sealed class ImageNumbers
 {
     private readonly IReadOnlyDictionary<string, long>? listed; // by file name

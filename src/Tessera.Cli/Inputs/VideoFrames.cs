@@ -99,9 +99,8 @@ internal static class VideoFrames
         {
             await FFMpegArguments
                 .FromFileInput(path)
-                .OutputToPipe(
-                    new StreamPipeSink(frames.AsStream(leaveOpen: true)),
-                    options => options.WithFrameRate(rate).WithVideoCodec("ppm").ForceFormat("image2pipe")
+                .OutputToPipe(new StreamPipeSink(frames.AsStream(leaveOpen: true)), options =>
+                    options.WithFrameRate(rate).WithVideoCodec("ppm").ForceFormat("image2pipe")
                 )
                 .CancellableThrough(stop, TimeSpan.Zero)
                 .ProcessAsynchronously()
@@ -144,7 +143,8 @@ internal static class VideoFrames
             spaces += char.IsWhiteSpace((char)value) ? 1 : 0;
         }
         var words = Encoding.ASCII.GetString([.. bytes]).Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries);
-        return words is ["P6", var width, var height, "255"]
+        return
+            words is ["P6", var width, var height, "255"]
             && int.TryParse(width, NumberStyles.None, CultureInfo.InvariantCulture, out var columns)
             && int.TryParse(height, NumberStyles.None, CultureInfo.InvariantCulture, out var rows)
             ? ([.. bytes], checked(3 * columns * rows))

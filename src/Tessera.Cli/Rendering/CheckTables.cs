@@ -27,6 +27,10 @@ internal static class CheckTables
             Below(terminal, Maps(report));
         if (Pixels(report) is { } pixels)
             Below(terminal, pixels);
+        if (report.Splits.Any(split => split.Boxes is not null))
+            Below(terminal, Boxes(report));
+        if (Objects(report) is { } objects)
+            Below(terminal, objects);
         List(terminal, "problems: a training fails", report.Of(Severity.Problem));
         List(terminal, "warnings", report.Of(Severity.Warning));
         List(terminal, "remarks", report.Of(Severity.Remark));
@@ -79,7 +83,7 @@ internal static class CheckTables
         var names = counted.SelectMany(split => split.Classes.Select(own => own.Trained ?? own.Name)).Distinct().ToArray();
         if (names.Length is 0 or > MostClasses)
             return null;
-        var maps = counted.All(split => split.Maps is not null);
+        var maps = counted.All(split => split.CountsImages);
         var table = new TextTable([new(maps ? "images of each class" : "class"), .. counted.Select(split => new Column(split.Name, true))]);
         foreach (var name in names)
             table.Add([
@@ -198,6 +202,56 @@ internal static class CheckTables
                 .. splits.Select(split =>
                     split.Classes.Index().FirstOrDefault(own => (own.Item.Trained ?? own.Item.Name) == name) is { Item: not null } own
                         ? Share(split.Maps!.Classes[own.Index].Pixels / (double)Math.Max(1, split.Maps.Pixels - split.Maps.Ignored))
+                        : Figures.None
+                ),
+            ]);
+        return table;
+    }
+
+    private static TextTable Boxes(CheckReport report)
+    {
+        var table = new TextTable(
+            new("objects"),
+            new("all", true),
+            new("small", true),
+            new("medium", true),
+            new("large", true),
+            new("per image", true),
+            new("most", true),
+            new("images without", true),
+            new("crowds", true),
+            new("masks", true)
+        );
+        foreach (var split in report.Splits)
+            if (split.Boxes is { } own)
+                table.Add(
+                    split.Name,
+                    Number(own.Objects),
+                    Number(own.Small),
+                    Number(own.Medium),
+                    Number(own.Large),
+                    own.Mean.ToString("0.##", CultureInfo.InvariantCulture),
+                    Number(own.Most),
+                    Number(own.Without),
+                    Number(own.Crowds),
+                    Number(own.Masks)
+                );
+        return table;
+    }
+
+    private static TextTable? Objects(CheckReport report)
+    {
+        var splits = report.Splits.Where(split => split.Boxes is not null).ToArray();
+        var names = splits.SelectMany(split => split.Classes.Select(own => own.Trained ?? own.Name)).Distinct().ToArray();
+        if (names.Length is 0 or > MostClasses)
+            return null;
+        var table = new TextTable([new("objects of each class"), .. splits.Select(split => new Column(split.Name, true))]);
+        foreach (var name in names)
+            table.Add([
+                Tessera.Message.OneLine(name),
+                .. splits.Select(split =>
+                    split.Classes.Index().FirstOrDefault(own => (own.Item.Trained ?? own.Item.Name) == name) is { Item: not null } own
+                        ? Number(split.Boxes!.Classes[own.Index].Objects)
                         : Figures.None
                 ),
             ]);

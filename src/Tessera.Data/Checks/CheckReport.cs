@@ -60,6 +60,7 @@ public sealed record Finding(Severity Severity, string? Split, string Text, int 
 /// <param name="Suspicious">Images that can be decoded and look wrong, by position.</param>
 /// <param name="Remarks">What was out of the ordinary as its files were listed.</param>
 /// <param name="Maps">Its label maps; null where samples have none. Classes count the images that they occur in.</param>
+/// <param name="Boxes">Its objects; null where samples have no boxes. Classes count the images that they occur in.</param>
 public sealed record SplitReport(
     string Name,
     int Samples,
@@ -72,8 +73,13 @@ public sealed record SplitReport(
     IReadOnlyList<UnreadableImage> Unreadable,
     IReadOnlyList<SuspiciousImage> Suspicious,
     IReadOnlyList<string> Remarks,
-    LabelMapsReport? Maps = null
-);
+    LabelMapsReport? Maps = null,
+    BoxesReport? Boxes = null
+)
+{
+    /// <summary>Whether the samples of a class are the images that it occurs in.</summary>
+    internal bool CountsImages => Maps is not null || Boxes is not null;
+}
 
 /// <summary>An image that can be decoded and looks wrong.</summary>
 /// <param name="Index">Position in the split.</param>

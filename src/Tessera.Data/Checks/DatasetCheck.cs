@@ -55,7 +55,11 @@ public static class DatasetCheck
         var data = split.Data!;
         var mapping = new ClassMapping(data.ClassNames, trained ?? data.ClassNames);
         var maps = data.Annotations is LabelMaps own ? new MapSummary(data, own, scanned).Report() : null;
-        var counts = maps is { Read: > 0 } ? [.. maps.Classes.Select(one => one.Images)] : data.Annotations.SamplesPerClass;
+        var boxes = data.Annotations is ObjectBoxes objects ? new BoxSummary(data, objects, scanned).Report() : null;
+        var counts =
+            maps is { Read: > 0 } ? [.. maps.Classes.Select(one => one.Images)]
+            : boxes is not null ? [.. boxes.Classes.Select(one => one.Images)]
+            : data.Annotations.SamplesPerClass;
         return new(
             split.Name,
             data.Count,
@@ -89,7 +93,8 @@ public static class DatasetCheck
                     .Select(entry => new SuspiciousImage(entry.Index, data.SampleName(entry.Index), entry.Item.Suspicions)),
             ],
             data.Remarks,
-            maps
+            maps,
+            boxes
         );
     }
 }

@@ -24,19 +24,33 @@ internal sealed class FindingList(
         FindWholes();
         foreach (var split in splits)
         {
-            if (split.Problem is not null)
+            var read = DataOf(split)?.Annotations is ObjectBoxes boxes ? boxes.Findings : [];
+            // What a reader has counted is said with its number, not by its first example.
+            if (
+                split.Problem is { } problem
+                && !read.Any(own => own.IsProblem && own.Places.Any(place => problem.StartsWith(place, StringComparison.Ordinal)))
+            )
                 Add(Severity.Problem, split.Name, split.Problem, 1);
             FindClasses(split);
             FindMatches(split);
             FindSamples(split);
             FindMaps(split);
+            FindBoxes(split);
             FindNames(split);
-            foreach (var remark in split.Remarks)
+            // What is counted above need not be said a second time.
+            var said = found
+                .Where(own => own.Split == split.Name && own.Severity == Severity.Remark)
+                .Select(own => Start(own.Text))
+                .ToHashSet(StringComparer.Ordinal);
+            foreach (var remark in split.Remarks.Where(remark => !said.Contains(Start(remark))))
                 Add(Severity.Remark, split.Name, remark, 1);
         }
         FindRepeats();
         return [.. found.OrderBy(finding => finding.Severity)];
     }
+
+    // Numbers come first, and then what follows from them or where it is.
+    private static string Start(string text) => text.Split(": ")[0];
 
     private void FindWholes()
     {
@@ -73,7 +87,7 @@ internal sealed class FindingList(
                 empty,
                 own => OddNames.Quoted(own.Name)
             );
-            if (split.Classes.Count == 1 && split.Labels is null)
+            if (split is { Classes.Count: 1, Labels: null, Boxes: null })
                 Add(Severity.Warning, split.Name, "there is one class, so there is nothing to tell apart", 1);
             FindBalance(split, [.. counted.Where(own => own.Samples > 0).OrderBy(own => own.Samples)]);
         }
@@ -91,11 +105,11 @@ internal sealed class FindingList(
 
     // The samples of a class are the images that it occurs in.
     private static string Empty(SplitReport split, int count) =>
-        split.Maps is null ? Plural(count, "has no sample", "have no samples") : Plural(count, "occurs in no image", "occur in no image");
+        split.CountsImages ? Plural(count, "occurs in no image", "occur in no image") : Plural(count, "has no sample", "have no samples");
 
     private void FindBalance(SplitReport report, ClassReport[] sorted)
     {
-        var (split, samples) = (report.Name, report.Maps is null ? "samples" : "images");
+        var (split, samples) = (report.Name, report.CountsImages ? "images" : "samples");
         if (sorted.Length == 0)
             return;
         var (least, most) = (sorted[0], sorted[^1]);
@@ -180,7 +194,11 @@ internal sealed class FindingList(
                 Severity.Warning,
                 split.Name,
                 $"{count} {Plural(count, "image has a mark", "images have marks")} of the camera's orientation other than 1, which "
-                    + $"training follows ({kinds}){(split.Maps is null ? "" : ": their label maps must be of the turned images")}",
+                    + (
+                        DataOf(split) is ImageDataset { FollowsOrientation: false }
+                            ? $"training leaves as they are, as this set's annotations do ({kinds})"
+                            : $"training follows ({kinds}){Turned(split)}"
+                    ),
                 count
             );
         }
@@ -208,12 +226,28 @@ internal sealed class FindingList(
         );
     }
 
+    private void FindBoxes(SplitReport split)
+    {
+        if (split.Boxes is { } boxes && DataOf(split)?.Annotations is ObjectBoxes read)
+            new BoxFindings((severity, text, count, examples) => Add(severity, split.Name, text, examples, example => example, count)).Find(
+                boxes,
+                read.Findings
+            );
+    }
+
+    private static string Turned(SplitReport split) =>
+        split.Maps is not null ? ": their label maps must be of the turned images"
+        : split.Boxes is not null ? ": their boxes must be of the turned images"
+        : "";
+
+    private Dataset? DataOf(SplitReport split) => opened.Splits.First(own => own.Name == split.Name).Data;
+
     private void FindNames(SplitReport split)
     {
         var classes = split.Classes.Select(own => own.Name).ToArray();
         AddOdd(split.Name, "class name", classes, name => name);
         AddAlike(split.Name, "class names", "differ by capitals, spaces, underscores or hyphens alone", classes, ClassMapping.Normalize);
-        if (opened.Splits.First(own => own.Name == split.Name).Data is not ImageDataset { InMemory: false } data)
+        if (DataOf(split) is not ImageDataset { InMemory: false } data)
             return;
         var paths = Enumerable.Range(0, data.Count).Select(data.SampleName).ToArray();
         AddOdd(split.Name, "file name", paths, path => Path.GetFileName(path));
@@ -312,12 +346,12 @@ internal sealed class FindingList(
     // Nothing is said of nothing.
     private void Add<T>(Severity severity, string? split, string text, IReadOnlyList<T> items, Func<T, string> example, int? count = null)
     {
-        if (items.Count > 0)
+        if ((count ?? items.Count) > 0)
             found.Add(
                 new(
                     severity,
                     split,
-                    text,
+                    Message.OneLine(text),
                     count ?? items.Count,
                     [.. items.Take(MostExamples).Select(item => Short(Message.OneLine(example(item))))]
                 )

@@ -44,8 +44,8 @@ internal sealed class MapSummary(Dataset data, LabelMaps maps, IReadOnlyList<Sca
             ],
             [
                 .. scanned
-                    .Where(own => own.Map.Size is { } size && ImageOf(own.Sample) is { } image && size != image)
-                    .Select(own => new UnequalMap(own.Index, Name(own.Index), own.Map.Size!.Value, ImageOf(own.Sample)!.Value)),
+                    .Where(own => own.Map.Size is { } size && own.Sample.Seen is { } image && size != image)
+                    .Select(own => new UnequalMap(own.Index, Name(own.Index), own.Map.Size!.Value, own.Sample.Seen!.Value)),
             ],
             [.. Failed(scanned.Where(own => own.Map is { Problem: not null, IsLossy: false }))],
             [.. Failed(scanned.Where(own => own.Map is { Problem: not null, IsLossy: true }))],
@@ -75,12 +75,6 @@ internal sealed class MapSummary(Dataset data, LabelMaps maps, IReadOnlyList<Sca
 
     private IEnumerable<UnreadableMap> Failed(IEnumerable<(int Index, ScannedSample Sample, ScannedMap Map)> scanned) =>
         scanned.Select(own => new UnreadableMap(own.Index, Name(own.Index), own.Map.Problem!));
-
-    // Marks of the camera from 5 on turn an image by a quarter.
-    private static ImageSize? ImageOf(ScannedSample sample) =>
-        sample is not { Problem: null, Width: > 0 } ? null
-        : sample.Orientation >= 5 ? new(sample.Width, sample.Height)
-        : new(sample.Height, sample.Width);
 
     // Files list as many colours as they use: palettes are the same as long as no value has two colours.
     private List<PaletteUse> Palettes(IEnumerable<(int Index, IReadOnlyList<(int Index, int Color)> Used)> maps)

@@ -28,6 +28,14 @@ internal sealed class SampleLabels
                     .OrderByDescending(own => own.Pixels)
                     .Select(own => string.Create(CultureInfo.InvariantCulture, $"{NameOf(own.Class)} {own.Pixels}"))
             ),
+            // Its objects of each class: numbers of annotations differ from split to split.
+            ObjectBoxes boxes => string.Join(
+                ", ",
+                boxes[index]
+                    .CountBy(one => names[one.Class])
+                    .OrderBy(own => own.Key, StringComparer.Ordinal)
+                    .Select(own => string.Create(CultureInfo.InvariantCulture, $"{own.Key} {own.Value}"))
+            ),
             _ => annotations.Describe(index),
         };
 

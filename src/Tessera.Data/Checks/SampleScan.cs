@@ -6,7 +6,8 @@ using Tessera.Data.Text;
 namespace Tessera.Data.Checks;
 
 /// <summary>
-/// Reads every sample of some splits once: hashes it, decodes it where it is an image in a file, and counts the classes of its label map.
+/// Reads every sample of some splits once: hashes it, decodes it where it is an image in a file, counts the classes of its label map and
+/// looks at the masks of its objects.
 /// </summary>
 /// <param name="options">How.</param>
 /// <param name="progress">Told now and then, by any thread.</param>
@@ -37,6 +38,8 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
                 found[i] = Read(split, index, raster);
                 if (split.Data.Annotations is LabelMaps own)
                     found[i] = found[i] with { Map = maps.Read(own, index) };
+                if (split.Data.Annotations is ObjectBoxes boxes && !options.Quick)
+                    found[i] = found[i] with { Objects = ScannedObjects.Of(boxes[index]) };
                 if (Interlocked.Increment(ref done) is var count && (count % Interval == 0 || count == items.Count))
                     progress?.Report(new(count, items.Count));
                 return raster;
@@ -67,7 +70,7 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
         {
             ImageDataset { InMemory: true } images => OfPixels(images, index, raster),
             ImageDataset when options.Quick => ScannedSample.Unknown,
-            ImageDataset images => OfFile(images.SampleName(index)),
+            ImageDataset images => OfFile(images.SampleName(index), images.FollowsOrientation),
             TextDataset texts when !options.Quick => ScannedSample.Unknown with
             {
                 Content = Fingerprint.Of(MemoryMarshal.AsBytes(texts.Texts[index].AsSpan())),
@@ -78,7 +81,13 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
     private ScannedSample OfPixels(ImageDataset images, int index, Raster raster)
     {
         if (options.Quick)
-            return ScannedSample.Unknown with { Height = images.Height ?? 0, Width = images.Width ?? 0, Channels = images.Channels };
+            return ScannedSample.Unknown with
+            {
+                Height = images.Height ?? 0,
+                Width = images.Width ?? 0,
+                Channels = images.Channels,
+                Seen = images is { Height: { } rows, Width: { } columns } ? new(rows, columns) : null,
+            };
         images.Read(index, raster);
         return ScannedSample.Unknown with
         {
@@ -86,17 +95,29 @@ internal sealed class SampleScan(CheckOptions options, IProgress<CheckProgress>?
             Height = raster.Height,
             Width = raster.Width,
             Channels = raster.Channels,
+            Seen = new(raster.Height, raster.Width),
         };
     }
 
-    private static ScannedSample OfFile(string path)
+    private static ImageSize Seen(string path, byte[] bytes, ImageFile file, bool orient)
+    {
+        if (!orient || file.Orientation == 1)
+            return new(file.Height, file.Width);
+        using var turned = ImageFile.Open(path, bytes, orient: true);
+        return new(turned.Height, turned.Width);
+    }
+
+    private static ScannedSample OfFile(string path, bool orient)
     {
         try
         {
             var bytes = ImageDecoder.ReadFile(path);
             using var file = ImageFile.Open(path, bytes);
             file.Verify();
-            return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, SuspiciousImages.Find(path));
+            return new(Fingerprint.Of(bytes), file.Height, file.Width, file.Channels, file.Orientation, null, SuspiciousImages.Find(path))
+            {
+                Seen = Seen(path, bytes, file, orient),
+            };
         }
         catch (UnreadableImageException error)
         {

@@ -35,6 +35,12 @@ internal sealed record ScannedSample(
 {
     internal static ScannedSample Unknown { get; } = new(null, 0, 0, 0, 1, null, []);
 
+    /// <summary>Its size as training sees it; null where that is not known.</summary>
+    internal ImageSize? Seen { get; init; }
+
+    /// <summary>Its masks; null where the samples have no boxes, or masks were not looked at.</summary>
+    internal ScannedObjects? Objects { get; init; }
+
     /// <summary>Its label map; null where the samples have none.</summary>
     internal ScannedMap? Map { get; init; }
 }

@@ -28,9 +28,14 @@ internal sealed class SplitSamples
     /// <summary>The file of a sample without links in its path; null where samples are not files.</summary>
     internal string? File(int index) => files?[index];
 
-    /// <summary>Equal for samples that need not be read twice: the file, and that of the label map. Null where samples are not files.</summary>
+    /// <summary>
+    /// Equal for samples that need not be read twice: the file, and that of the label map. Null where samples are not files, or have
+    /// objects of their own.
+    /// </summary>
     internal string? Key(int index) =>
-        Data.Annotations is LabelMaps maps && File(index) is { } file ? $"{file}\n{maps.MapFile(index)}" : File(index);
+        Data.Annotations is ObjectBoxes ? null
+        : Data.Annotations is LabelMaps maps && File(index) is { } file ? $"{file}\n{maps.MapFile(index)}"
+        : File(index);
 
     private static string RealPath(string path, Dictionary<string, string> folders)
     {

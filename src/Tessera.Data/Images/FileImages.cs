@@ -60,6 +60,8 @@ public sealed class FileImages : ImageDataset
     /// </summary>
     public bool Orient { get; init; } = true;
 
+    internal override bool FollowsOrientation => Orient;
+
     /// <summary>Most pixels that an image may have; a larger one is unreadable.</summary>
     public long MaxPixels { get; init; } = ImageDecoder.LargestImage;
 

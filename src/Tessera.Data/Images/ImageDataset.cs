@@ -29,6 +29,9 @@ public abstract class ImageDataset(string name, string split, Annotations annota
     /// <summary>Mean and deviation of the training images.</summary>
     public abstract Normalization Normalization { get; }
 
+    /// <summary>Whether images are turned as a camera's mark says.</summary>
+    internal virtual bool FollowsOrientation => true;
+
     /// <summary>
     /// Reads an image, decoded and in <see cref="Channels"/> channels, into a raster, which takes on its size. May be called on several
     /// threads.
@@ -80,6 +83,8 @@ internal sealed class ImageSubset(ImageDataset whole, IReadOnlyList<int> indices
     public override Normalization Normalization => whole.Normalization;
 
     public override bool InMemory => whole.InMemory;
+
+    internal override bool FollowsOrientation => whole.FollowsOrientation;
 
     public override string SampleName(int index) => whole.SampleName(indices[index]);
 

@@ -27,6 +27,7 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     private readonly PaddedImages? padded = pipeline.Views[number].OfType<PadBatch>().FirstOrDefault() is { } padding ? new(padding) : null;
     private readonly Normalization normalization = pipeline.Normalization ?? dataset.Normalization;
     private readonly LabelMaps? maps = dataset.Annotations as LabelMaps;
+    private readonly ObjectBoxes? boxes = dataset.Annotations as ObjectBoxes;
     private readonly List<(Sight Sight, ImageSize Original)> images = [];
     private readonly List<LabelMap?> lookedAt = [];
     private float[] table = [];
@@ -73,7 +74,7 @@ internal sealed class ImageViewBuilder(ImageDataset dataset, Pipeline pipeline, 
     internal void Show(int index, SampleRandom draws)
     {
         (random, current) = (draws, index);
-        canvas.Begin(maps is null ? null : () => maps.Of(index, original));
+        canvas.Begin(maps is null ? null : () => maps.Of(index, original), boxes is null ? null : () => (boxes[index], original));
         var done = 0;
         // Of a file, only what the first transform wants is decoded.
         if (imageTransforms is [var first, ..] && dataset.Open(index) is { } file)

@@ -122,12 +122,31 @@ public sealed class Canvas
     /// <summary>The label map of the original where a step has asked for it.</summary>
     internal LabelMap? ReadLabels { get; private set; }
 
+    private Func<(IReadOnlyList<ImageObject> Objects, ImageSize Original)>? objects;
+
+    /// <summary>
+    /// The boxes of the objects that count, neither crowds nor ignored, as far as they are seen, in pixels of the image as it is now; null
+    /// where samples have no boxes. Steps that only move pixels need none: boxes follow <see cref="View"/>.
+    /// </summary>
+    public IReadOnlyList<ObjectBox>? Boxes
+    {
+        get
+        {
+            if (objects?.Invoke() is not { } found)
+                return null;
+            var (image, size) = (Sight.Targets(found.Original), new ImageSize(Image.Height, Image.Width));
+            return [.. found.Objects.Where(one => one.IsTrained).Select(one => one.Box.Follow(image, size)).Where(box => box.Area > 0)];
+        }
+    }
+
     /// <summary>Says that another image comes, of which all is seen.</summary>
     public void Begin() => Begin(null);
 
     /// <summary>Says that another image comes, of which all is seen.</summary>
     /// <param name="labels">Reads its label map; null where it has none.</param>
-    internal void Begin(Func<LabelMap>? labels) => (Sight, readLabels, ReadLabels) = (Sight.Full, labels, null);
+    /// <param name="objects">Gives its objects and its size once it is open; null where samples have no boxes.</param>
+    internal void Begin(Func<LabelMap>? labels, Func<(IReadOnlyList<ImageObject> Objects, ImageSize Original)>? objects = null) =>
+        (Sight, readLabels, ReadLabels, this.objects) = (Sight.Full, labels, null, objects);
 
     /// <summary>Says which part of the original the image shows now.</summary>
     public void Show(ImageView view) => Sight = Sight.Show(view);

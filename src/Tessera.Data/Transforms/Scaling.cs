@@ -123,6 +123,55 @@ public sealed record RandomScale(
     }
 }
 
+/// <summary>
+/// <see cref="ResizeWithin"/> with a limit of the shorter side that is drawn for each image, as detectors are trained at several scales.
+/// </summary>
+/// <param name="Shorter">
+/// Most pixels of the shorter side: one of these is drawn, each as often. With <paramref name="Step"/> the first and the last of them.
+/// </param>
+/// <param name="Longer">Most pixels of the longer side; null for any number.</param>
+/// <param name="Step">From each to the next, in pixels; null where all are listed.</param>
+/// <param name="Interpolation">Filter.</param>
+public sealed record RandomResize(
+    IReadOnlyList<int> Shorter,
+    int? Longer = null,
+    int? Step = null,
+    Interpolation Interpolation = Interpolation.Bilinear
+) : WholeResize(Interpolation)
+{
+    /// <summary>Most pixels of the shorter side, one of which is drawn; with <see cref="Step"/> the first and the last of them.</summary>
+    public IReadOnlyList<int> Shorter { get; init; } = Sizes(Shorter, Step);
+
+    /// <summary>Most pixels of the longer side; null for any number.</summary>
+    public int? Longer { get; init; } = Side(Longer, "random_resize", "longer");
+
+    /// <summary>From each to the next, in pixels; null where all are listed.</summary>
+    public int? Step { get; init; } = Side(Step, "random_resize", "step");
+
+    private protected override ImageSize NewSize(ImageSize image, ref SampleRandom random) =>
+        Fit(
+            image,
+            Step is { } step
+                ? Shorter[0] + step * random.Below((Shorter[1] - Shorter[0]) / step + 1)
+                : Shorter[random.Below(Shorter.Count)],
+            Longer
+        );
+
+    private static IReadOnlyList<int> Sizes(IReadOnlyList<int> sizes, int? step)
+    {
+        foreach (var size in sizes)
+            AtLeastOne(size, "random_resize", "shorter");
+        if (sizes.Count == 0)
+            throw new DataException("random_resize: shorter is an empty list: it must have at least one size");
+        if (step is > 0 && (sizes is not [var first, var last] || last < first || (last - first) % step != 0))
+            throw new DataException(
+                $"random_resize: shorter of [{string.Join(", ", sizes)}] with a step of {step}: it must have the first and the last size, "
+                    + "a whole number of steps above it"
+            );
+        return sizes;
+    }
+}
+
 /// <summary>Both sides resized up to the next multiple, as SegFormer is measured on ADE20K; the ratio may change a little.</summary>
 /// <param name="Multiple">Of so many pixels.</param>
 /// <param name="Interpolation">Filter.</param>

@@ -63,8 +63,7 @@ public sealed class AnchorGrid
             .. ratios.SelectMany(ratio =>
             {
                 var root = MathF.Sqrt((float)ratio);
-                return sizes(root, 1 / root)
-                    .SelectMany(size => Around(center, 0.5f * size.Height, 0.5f * size.Width));
+                return sizes(root, 1 / root).SelectMany(size => Around(center, 0.5f * size.Height, 0.5f * size.Width));
             }),
         ];
 

@@ -15,13 +15,7 @@ namespace Tessera.Models.Detection;
 /// <param name="NearestWins">
 /// Whether such a box stands for the object that it overlaps most instead, as in torchvision.
 /// </param>
-public sealed record BoxAssigner(
-    double Positive,
-    double Negative,
-    double LeastPositive,
-    bool LowQuality = true,
-    bool NearestWins = false
-)
+public sealed record BoxAssigner(double Positive, double Negative, double LeastPositive, bool LowQuality = true, bool NearestWins = false)
 {
     /// <summary>Of a box that counts for nothing.</summary>
     public const int Neither = -1;
@@ -32,7 +26,7 @@ public sealed record BoxAssigner(
     /// <summary>Assigns boxes to objects.</summary>
     /// <param name="boxes">[n, 4], on the processor.</param>
     /// <param name="objects">[k, 4], on the processor.</param>
-    /// <returns>For each box <see cref="Neither"/>, <see cref="Background"/>, or the object's number from 1; and its greatest IoU.</returns>
+    /// <returns>For each box <see cref="Neither"/>, <see cref="Background"/>, or its object's number from 1; and its greatest IoU.</returns>
     public (int[] Objects, double[] Overlaps) Assign(Tensor boxes, Tensor objects)
     {
         if (boxes.DType == DType.Float64)

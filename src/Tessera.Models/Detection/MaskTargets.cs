@@ -1,7 +1,7 @@
 namespace Tessera.Models.Detection;
 
 /// <summary>What a head of masks learns: the part of an object's mask in a region, at the size of the head's result.</summary>
-public static class MaskTargets
+internal static class MaskTargets
 {
     /// <summary>The parts of bit masks in regions; a pixel is set where at least half of it is.</summary>
     /// <param name="masks">[k, H, W] of the image's objects: 0 and 1, of bytes or real numbers.</param>

@@ -15,8 +15,15 @@ public sealed record MulticlassNms(double Score, double Overlap, int Count, doub
     public (Tensor Boxes, Tensor Scores, Tensor Classes) Choose(Tensor boxes, Tensor scores)
     {
         var classes = scores.Size(-1);
-        if (scores.Dim != 2 || boxes.Dim != 2 || boxes.Size(0) != scores.Size(0) || boxes.Size(1) is var width && width != 4 && width != 4 * classes)
-            throw new ShapeException($"scores must be [n, classes] and boxes [n, 4 * classes] or [n, 4], not {scores.Shape} and {boxes.Shape}");
+        if (
+            scores.Dim != 2
+            || boxes.Dim != 2
+            || boxes.Size(0) != scores.Size(0)
+            || boxes.Size(1) is var width && width != 4 && width != 4 * classes
+        )
+            throw new ShapeException(
+                $"scores must be [n, classes] and boxes [n, 4 * classes] or [n, 4], not {scores.Shape} and {boxes.Shape}"
+            );
         return Torch.Scope(() =>
         {
             var found = scores.Gt(Score).Nonzero(); // [m, 2]: box and class

@@ -1,3 +1,5 @@
+using System.Globalization;
+
 namespace Tessera.Models.Detection;
 
 /// <summary>
@@ -69,10 +71,12 @@ public sealed record RoiAlign(int Height, int Width, double Scale, int SamplingR
             var images = regions.Select(1, 0).ToArray<double>();
             for (var n = 0; n < images.Length; n++)
                 if (!(images[n] >= 0 && images[n] < maps.Size(0) && images[n] == Math.Floor(images[n])))
-                    throw new TorchIndexException($"region {n} is of image {images[n]}, there are {maps.Size(0)}");
+                    throw new TorchIndexException(
+                        string.Create(CultureInfo.InvariantCulture, $"region {n} is of image {images[n]}, there are {maps.Size(0)}")
+                    );
             var corners = regions.Slice(1, 1) * Scale;
             if (corners.Abs().NanToNum(0, 0, 0).Max().ToDouble() >= Farthest)
-                throw new TorchValueException($"a region reaches {Farthest} pixels from its map");
+                throw new TorchValueException("a region reaches ten million pixels from its map");
             var (down, rows) = Shares(corners.Select(1, 1), corners.Select(1, 3), Height, maps.Size(2)); // [n, Height, H], [n]
             var (across, columns) = Shares(corners.Select(1, 0), corners.Select(1, 2), Width, maps.Size(3)); // [n, Width, W], [n]
             var samples = Torch.Where(corners.Sum(1).Isfinite(), (rows * columns).ClampMin(1), double.NaN);
@@ -83,7 +87,7 @@ public sealed record RoiAlign(int Height, int Width, double Scale, int SamplingR
             var parts = order
                 .GroupBy(n => (long)images[n])
                 .SelectMany(image => image.Chunk(step).Select(chunk => (image.Key, Chosen: Numbers(chunk))))
-                .Select(part => Sums(maps[part.Key], down.IndexSelect(0, part.Chosen), across.IndexSelect(0, part.Chosen)));
+                .Select(part => Sums(maps.Select(0, part.Key), down.IndexSelect(0, part.Chosen), across.IndexSelect(0, part.Chosen)));
             return Torch.Cat([.. parts]).IndexSelect(0, Numbers(order).Argsort()) / samples.Reshape(-1, 1, 1, 1);
         });
 

@@ -1,6 +1,8 @@
 namespace Tessera.Models.Detection;
 
-/// <summary>What a pyramid shows in regions, each seen on the level that fits its size. Lin et al., 2017, arXiv:1612.03144, section 4.2.</summary>
+/// <summary>
+/// What a pyramid shows in regions, each seen on the level that fits its size. Lin et al., 2017, arXiv:1612.03144, section 4.2.
+/// </summary>
 /// <param name="Strides">Pixels of the image per position of each level.</param>
 /// <param name="Size">Height and width of the result.</param>
 /// <param name="Torchvision">Whether levels and samples are those of torchvision instead of mmdetection.</param>

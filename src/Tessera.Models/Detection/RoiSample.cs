@@ -46,11 +46,7 @@ internal sealed record RoiSample(
             var truth = objects[i].To(like.Device).To(like.DType);
             var count = (int)truth.Size(0);
             var kinds = classes[i].ToArray<long>();
-            int[] assigned =
-            [
-                .. Enumerable.Range(1, count),
-                .. assigner.Assign(like.To(Device.Cpu), objects[i].To(Device.Cpu)).Objects,
-            ];
+            int[] assigned = [.. Enumerable.Range(1, count), .. assigner.Assign(like.To(Device.Cpu), objects[i].To(Device.Cpu)).Objects];
             var (own, others) = sampler.Sample(assigned);
             long[] stands = [.. own.Select(place => assigned[place] - 1L)];
             positives.AddRange(Enumerable.Range(labels.Count, own.Length).Select(place => (long)place));
@@ -73,8 +69,7 @@ internal sealed record RoiSample(
     }
 
     /// <summary>Boxes [n, 4] of an image as regions [n, 5].</summary>
-    internal static Tensor OfImage(int image, Tensor boxes) =>
-        Torch.Cat([boxes.NewFull([boxes.Size(0), 1], image), boxes], 1);
+    internal static Tensor OfImage(int image, Tensor boxes) => Torch.Cat([boxes.NewFull([boxes.Size(0), 1], image), boxes], 1);
 
     private static Tensor Numbers(long[] values, Tensor like) => Tensor.From(values, values.Length).To(like.Device);
 }

@@ -32,6 +32,9 @@ internal static class DataCheckPage
         .names{display:flex;flex-wrap:wrap;gap:4px 16px;margin-bottom:16px;font-size:12.5px}
         .names i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;border:1px solid var(--line)}
         .pairs.maps{grid-template-columns:repeat(auto-fill,minmax(min(480px,100%),1fr))}
+        .pairs.boxes{grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}
+        img.boxed{image-rendering:auto}
+        .wide{overflow-x:auto}
         .pairs.maps figcaption{grid-column:1/-1;margin:-2px 0 0}
         ul{margin:0;padding-left:18px}
         li{margin-bottom:6px}
@@ -59,6 +62,10 @@ internal static class DataCheckPage
                 $"Label maps of {report.Training}",
                 DataCheckMaps.Samples(report, opened, pictures)
             )}
+            {Section("Objects of each class", DataCheckBoxes.Table(report))}
+            {Section("Objects and images", DataCheckBoxes.Charts(report))}
+            {Section($"Boxes of {report.Training}", DataCheckBoxes.Samples(report, opened, pictures))}
+            {Section("Boxes to look at", DataCheckBoxes.Odd(report, opened, pictures))}
             {Sizes(report)}
             {Repeats(report, pictures)}
             {Extremes(report, pictures)}
@@ -118,6 +125,7 @@ internal static class DataCheckPage
         var texts = report.Splits.Any(split => split.Texts is not null);
         var labels = report.Splits.Any(split => split.Labels is not null);
         var maps = report.Splits.Any(split => split.Maps is { Read: > 0 });
+        var boxes = report.Splits.Any(split => split.Boxes is not null);
         string[] head =
         [
             "split",
@@ -127,6 +135,7 @@ internal static class DataCheckPage
             .. texts ? (string[])["shortest", "median", "longest", "words"] : [],
             .. labels ? (string[])["classes per sample", "without a class"] : [],
             .. maps ? (string[])["label maps", "ignored pixels", "maps of one class"] : [],
+            .. boxes ? (string[])["objects", "per image", "most", "images without", "crowds", "masks"] : [],
         ];
         var titles = string.Concat(head.Select((name, i) => Cell("th", name, i)));
         return $"<table><tr>{titles}</tr>{string.Concat(report.Splits.Select(Row))}</table>";
@@ -174,6 +183,19 @@ internal static class DataCheckPage
                         ? (string[])[Html.Integer(read.Read), Html.Percent(read.IgnoredShare), Html.Integer(read.Single.Count)]
                         : ["", "", ""]
                     : [],
+                .. boxes
+                    ? split.Boxes is { } found
+                        ? (string[])
+                            [
+                                Html.Integer(found.Objects),
+                                Html.Fixed(found.Mean, 2),
+                                Html.Integer(found.Most),
+                                Html.Integer(found.Without),
+                                Html.Integer(found.Crowds),
+                                Html.Integer(found.Masks),
+                            ]
+                        : ["", "", "", "", "", ""]
+                    : [],
             ];
             return $"<tr>{string.Concat(cells.Select((cell, i) => Cell("td", cell, i)))}</tr>";
         }
@@ -207,7 +229,7 @@ internal static class DataCheckPage
         string[] series = [.. splits.Select(split => split.Name)];
         var left = rows.Length - 2 * most;
         return Section(
-            splits.All(split => split.Maps is not null) ? "Images per class" : "Samples per class",
+            splits.All(split => split.CountsImages) ? "Images per class" : "Samples per class",
             $"""
             <p>Each split has a scale of its own, so that its balance can be seen.{(
                 left > 0 ? $" Of {Html.Integer(rows.Length)} classes, {most} at either end are drawn." : ""
@@ -332,7 +354,10 @@ internal static class DataCheckPage
     // Images of each class that can be read, evenly over the class: files in a row are often alike.
     private static string Samples(CheckReport report, OpenedSplits opened, DataCheckPictures pictures)
     {
-        if (opened.Training is not { Data: ImageDataset { Annotations: not LabelMaps } data } training || data.ClassNames.Count == 0)
+        if (
+            opened.Training is not { Data: ImageDataset { Annotations: not (LabelMaps or ObjectBoxes) } data } training
+            || data.ClassNames.Count == 0
+        )
             return "";
         var unreadable = report.Splits[0].Unreadable.Select(image => image.Index).ToHashSet();
         var classes = ClassMembers.Of(data, unreadable);

@@ -2,7 +2,6 @@ using Tessera.Data;
 using Tessera.Data.Checks;
 using Tessera.Data.Images;
 using Tessera.Data.Imaging;
-using Tessera.Data.Transforms;
 using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Reports;
@@ -13,6 +12,7 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
 {
     private const int Side = 96;
     private const int MapSide = 300;
+    private const int BoxSide = 420;
 
     private readonly Dictionary<string, ImageDataset> splits = opened
         .Splits.Where(split => split.Data is ImageDataset)
@@ -39,16 +39,7 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
         var data = splits[split];
         try
         {
-            var canvas = new Canvas();
-            using (var file = data.Open(index))
-                if (file is not null)
-                {
-                    var (height, width) = Fitting(file.Height, file.Width, Side);
-                    file.Resize(canvas, new(0, 0, file.Height, file.Width), height, width, Interpolation.Bilinear, shrink: true);
-                }
-                else
-                    data.Read(index, canvas.Image);
-            return Element(canvas.Image, data.SampleName(index), "sample");
+            return Element(SmallPicture.Of(data, index, Side), data.SampleName(index), "sample");
         }
         catch (UnreadableImageException error)
         {
@@ -77,17 +68,13 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
         var name = data.SampleName(index);
         try
         {
-            var (canvas, random) = (new Canvas(), new SampleRandom());
-            data.Read(index, canvas.Image);
-            new ResizeWithin(MapSide, MapSide).Apply(canvas, ref random);
-            var (image, map) = (canvas.Image, maps[index]);
-            var ids = new long[image.PlaneSize];
-            map.Follow(new(ImageView.Full, ImageView.Full, map.Size), new(image.Height, image.Width), ids);
+            var (image, map) = (SmallPicture.Of(data, index, MapSide), maps[index]);
             var caption = $"<figcaption><small>{Html.Encode(Path.GetFileName(name))}</small></figcaption>";
-            var pictures = Element(image, name, "") + Element(MapOverlay.Of(image, ids, colors), name, "");
+            var scale = Math.Max(1, MapSide / Math.Max(image.Height, image.Width));
+            var pictures = Element(image, name, "") + Element(MapOverlay.Of(image, map, colors, scale), name, "");
             return (
                 $"""<figure class="pair">{pictures}{caption}</figure>""",
-                [.. ids.Distinct().Where(id => id < colors.Count).Select(id => (int)id)]
+                [.. map.Ids.Distinct().Where(id => id < colors.Count).Select(id => (int)id)]
             );
         }
         catch (DataException error)
@@ -96,10 +83,44 @@ internal sealed class DataCheckPictures(OpenedSplits opened)
         }
     }
 
-    // Small images stay as they are: the page magnifies them.
-    private static (int Height, int Width) Fitting(int height, int width, int side)
+    /// <summary>A sample under the boxes of its objects.</summary>
+    /// <param name="split">Its split.</param>
+    /// <param name="index">Position in it.</param>
+    /// <param name="objects">In pixels of the original.</param>
+    /// <param name="classes">Name of each class.</param>
+    /// <param name="caption">What is said of it.</param>
+    internal string Objects(string split, int index, IReadOnlyList<ImageObject> objects, IReadOnlyList<string> classes, string caption)
     {
-        var factor = Math.Min(1.0, (double)side / Math.Max(height, width));
-        return (Math.Max(1, (int)Math.Round(height * factor)), Math.Max(1, (int)Math.Round(width * factor)));
+        var data = splits[split];
+        var name = data.SampleName(index);
+        try
+        {
+            var (image, original) = SmallPicture.WithSize(data, index, BoxSide);
+            DrawnObject[] drawn =
+            [
+                // Small ones lie above large ones.
+                .. objects
+                    .OrderByDescending(one => one.Box.Area)
+                    .Select(one => new DrawnObject(
+                        one.Box,
+                        classes[one.Class],
+                        ObjectOverlay.ColorOf(one.Class),
+                        !one.IsTrained,
+                        one.Mask?.Size == original ? one.Mask : null
+                    )),
+            ];
+            var scale = Math.Max(1, BoxSide / Math.Max(image.Height, image.Width));
+            return $"""
+                <figure>{Element(
+                    ObjectOverlay.Of(image, original, drawn, scale),
+                    name,
+                    "boxed"
+                )}<figcaption><small>{Html.Encode(Path.GetFileName(name))}: {Html.Encode(caption)}</small></figcaption></figure>
+                """;
+        }
+        catch (DataException error)
+        {
+            return $"<p>{Html.Encode(Message.OneLine(error.Message))}</p>";
+        }
     }
 }

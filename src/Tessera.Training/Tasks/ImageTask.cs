@@ -4,6 +4,7 @@ using Tessera.Data.Imaging;
 using Tessera.Data.Loading;
 using Tessera.Data.Transforms;
 using Tessera.Models;
+using Tessera.Training.Drawing;
 using Tessera.Training.Explain;
 
 namespace Tessera.Training.Tasks;
@@ -104,7 +105,7 @@ public abstract record ImageTask : TaskKind
             return new GivenSample(file, () => Opened(image => Prepare(image, facts, pipeline)))
             {
                 Pixels = () => Opened(image => Given(image, facts).Pixels(pipeline)),
-                Picture = longest => Opened(image => SamplePictures.Fitting(Given(image, facts), 0, longest)),
+                Picture = longest => Opened(image => SmallPicture.Of(Given(image, facts), 0, longest)),
             };
 
             T Opened<T>(Func<Image, T> read)
@@ -119,7 +120,7 @@ public abstract record ImageTask : TaskKind
         new(image.Name, () => Prepare(image, facts, pipeline))
         {
             Pixels = () => Given(image, facts).Pixels(pipeline),
-            Picture = longest => SamplePictures.Fitting(Given(image, facts), 0, longest),
+            Picture = longest => SmallPicture.Of(Given(image, facts), 0, longest),
         };
 
     /// <inheritdoc/>

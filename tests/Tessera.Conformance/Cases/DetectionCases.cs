@@ -10,12 +10,14 @@ internal sealed class BoxOverlaps : GoldenCase
     {
         var (a, b) = (run.Input("a"), run.Input("b"));
         var pairs = Math.Min(a.Size(0), b.Size(0));
-        foreach (var (name, measure) in new (string, Func<Tensor, Tensor, Tensor>)[]
-        {
-            ("iou", Boxes.Iou),
-            ("iof", Boxes.Iof),
-            ("giou", (first, second) => Boxes.GIou(first, second)),
-        })
+        foreach (
+            var (name, measure) in new (string, Func<Tensor, Tensor, Tensor>)[]
+            {
+                ("iou", Boxes.Iou),
+                ("iof", Boxes.Iof),
+                ("giou", (first, second) => Boxes.GIou(first, second)),
+            }
+        )
         {
             run.Output(name, measure(a.Unsqueeze(1), b.Unsqueeze(0)));
             run.Output($"{name}_aligned", measure(a.Slice(0, 0, pairs), b.Slice(0, 0, pairs)));
@@ -29,11 +31,7 @@ internal sealed class BoxCoding : GoldenCase
     public override void Run(GoldenRun run)
     {
         var c = run.Config;
-        var coder = new BoxCoder(
-            c.Doubles("target_stds"),
-            Means: c.Doubles("target_means"),
-            MostGrowth: 1 / c.Double("wh_ratio_clip")
-        );
+        var coder = new BoxCoder(c.Doubles("target_stds"), Means: c.Doubles("target_means"), MostGrowth: 1 / c.Double("wh_ratio_clip"));
         var (proposals, image) = (run.Input("proposals"), c.Size("image_size"));
         var encoded = run.Output("encoded", coder.Encode(proposals, run.Input("targets")));
         run.Output("roundtrip", coder.Decode(proposals, encoded));

@@ -26,7 +26,7 @@ internal sealed class FpnNeck : GoldenCase
             run.Output($"out.{i}", output);
     }
 
-    private static FpnExtra Extra(Config c) =>
+    internal static FpnExtra Extra(Config c) =>
         !c.Has("add_extra_convs")
             ? FpnExtra.None
             : c.String("add_extra_convs") switch

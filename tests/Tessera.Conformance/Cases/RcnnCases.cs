@@ -31,7 +31,7 @@ internal sealed class RcnnNetwork : GoldenCase
     private const int MostLevels = 4;
 
     // What the file's "all" draws.
-    private const int All = int.MaxValue;
+    private const int Everything = int.MaxValue;
 
     public override void Run(GoldenRun run)
     {
@@ -42,13 +42,11 @@ internal sealed class RcnnNetwork : GoldenCase
         if (!c.String("sampler").StartsWith("all", StringComparison.Ordinal))
             throw new GoldenMismatchException($"'sampler' is '{c.String("sampler")}', all was expected");
         var neck = new Fpn(new(inputs, width, outputs));
-        var rpn = new RpnHead(
-            new(width, strides, AnchorGrid.Of(strides, c.Doubles("anchor_scales"), c.Doubles("anchor_ratios")), Rpn(c))
-        );
+        var rpn = new RpnHead(new(width, strides, AnchorGrid.Of(strides, c.Doubles("anchor_scales"), c.Doubles("anchor_ratios")), Rpn(c)));
         var roi = new RoiHead(Heads(c, width, strides[..levels]));
         run.Load(new Joined(neck, rpn, roi));
 
-        var (image, sizes) = (c.Size("image_size"), Sizes(c, "image_shapes"));
+        var (image, sizes) = (c.Size("image_size"), RetinaNetNetwork.Sizes(c, "image_shapes"));
         var pyramid = neck.Call([.. Enumerable.Range(0, inputs.Length).Select(i => run.Input($"x{i}"))]);
         var (scores, differences) = rpn.Call(pyramid);
         var dense = new DenseOutputs(scores, differences, [.. pyramid.Take(levels)]);
@@ -82,7 +80,7 @@ internal sealed class RcnnNetwork : GoldenCase
 
     private static RpnOptions Rpn(Config c) =>
         new(
-            Sampled: All,
+            Sampled: Everything,
             PositiveShare: 1,
             InsideOnly: c.Int("rpn_allowed_border") switch
             {
@@ -114,7 +112,7 @@ internal sealed class RcnnNetwork : GoldenCase
 
     private static RoiHead.Config Heads(Config c, int width, double[] strides)
     {
-        var rois = new RoiOptions(All, 1, c.Double("score_thr"), c.Double("rcnn_nms"), c.Int("max_per_img"));
+        var rois = new RoiOptions(Everything, 1, c.Double("score_thr"), c.Double("rcnn_nms"), c.Int("max_per_img"));
         var (classes, fc) = (c.Int("num_classes"), c.Int("fc_out_channels"));
         int? masks = c.Has("mask_convs") ? c.Int("mask_convs") : null;
         return c.String("cascade", "") switch
@@ -130,12 +128,7 @@ internal sealed class RcnnNetwork : GoldenCase
         };
     }
 
-    private static DetectorTargets[] Targets(
-        GoldenRun run,
-        (int Height, int Width)[] sizes,
-        (int Height, int Width) image,
-        bool withMasks
-    )
+    private static DetectorTargets[] Targets(GoldenRun run, (int Height, int Width)[] sizes, (int Height, int Width) image, bool withMasks)
     {
         if (withMasks)
             run.Config.Expect("gt_masks", Ellipses);
@@ -203,9 +196,6 @@ internal sealed class RcnnNetwork : GoldenCase
             run.Differentiate(all.Aggregate((sum, next) => sum + next.Reshape()));
     }
 
-    internal static (int Height, int Width)[] Sizes(Config c, string key) =>
-        [.. c[key].EnumerateArray().Select(size => (size[0].GetInt32(), size[1].GetInt32()))];
-
     private sealed class Joined(Fpn neck, RpnHead rpn, RoiHead roi) : Module
     {
         protected override void ListMembers(Members members)
@@ -241,7 +231,11 @@ internal sealed class RcnnOfTorchvision : GoldenCase
                 DetectorStyle.Torchvision
             )
         );
-        var rois = new RoiOptions(Score: c.Double("box_score_thresh"), Overlap: c.Double("box_nms"), Detections: c.Int("detections_per_img"));
+        var rois = new RoiOptions(
+            Score: c.Double("box_score_thresh"),
+            Overlap: c.Double("box_nms"),
+            Detections: c.Int("detections_per_img")
+        );
         var fc = (int)run.File.Parameters.First(rule => rule.Name == "roi_heads.box_head.fc6.weight").Shape[0];
         var convolutions = run.File.Parameters.Count(rule => rule.Name.StartsWith(MaskConvolution, StringComparison.Ordinal)) / 2;
         // The coarsest level is for proposals alone.
@@ -254,7 +248,7 @@ internal sealed class RcnnOfTorchvision : GoldenCase
         var model = new Joined(rpn, roi);
         Load(run, model);
 
-        var (image, sizes) = (c.Size("image_size"), RcnnNetwork.Sizes(c, "image_sizes"));
+        var (image, sizes) = (c.Size("image_size"), RetinaNetNetwork.Sizes(c, "image_sizes"));
         Tensor[] maps = [.. strides.Select((_, i) => run.Input($"f{i}"))];
         var (scores, differences) = rpn.Call(maps);
         var dense = new DenseOutputs(scores, differences, maps[..^1]);

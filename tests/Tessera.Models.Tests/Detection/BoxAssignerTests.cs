@@ -35,7 +35,15 @@ public sealed class BoxAssignerTests : LiveTensors
         double[][] overlaps = [.. boxes.Select(box => objects.Select(thing => Overlap(thing, box)).ToArray())];
         double[] best = [.. overlaps.Select(row => row.Max())];
         int[] nearest = [.. overlaps.Select((row, i) => Array.IndexOf(row, best[i]))];
-        int[] assigned = [.. best.Select((value, i) => value >= (float)rule.Positive ? nearest[i] + 1 : value < (float)rule.Negative ? 0 : -1)];
+        int[] assigned =
+        [
+            .. best.Select(
+                (value, i) =>
+                    value >= (float)rule.Positive ? nearest[i] + 1
+                    : value < (float)rule.Negative ? 0
+                    : -1
+            ),
+        ];
         for (var k = 0; k < objects.Length; k++)
         {
             var most = overlaps.Max(row => row[k]);

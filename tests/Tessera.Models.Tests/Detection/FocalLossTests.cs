@@ -5,12 +5,19 @@ namespace Tessera.Tests.Models.Detection;
 
 public sealed class FocalLossTests : LiveTensors
 {
-    public static TheoryData<FocalLoss> Settings => [new FocalLoss(), new FocalLoss(0.4, 1.5), new FocalLoss(0.75, 0), new FocalLoss(1, 3)];
+    public static TheoryData<FocalLoss> Settings =>
+        new()
+        {
+            new FocalLoss(),
+            new FocalLoss(0.4, 1.5),
+            new FocalLoss(0.75, 0),
+            new FocalLoss(1, 3),
+        };
 
     // Easy and hard logits, every class and background.
     private static (Tensor Logits, Tensor Labels, Tensor Weights) Rows(int count, int classes)
     {
-        Torch.Seed(count + classes);
+        Torch.Seed((ulong)(count + classes));
         var logits = Torch.Randn([count, classes], DType.Float64) * 6;
         var labels = Torch.Randint(0, classes + 1, [count], dtype: DType.Int64);
         return (logits.Detach(), labels, Torch.Rand([count], DType.Float64));

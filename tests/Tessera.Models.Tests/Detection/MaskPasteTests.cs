@@ -20,7 +20,7 @@ public sealed class MaskPasteTests : LiveTensors
 
     private static (Tensor Masks, Tensor Boxes) Given(int size)
     {
-        Torch.Seed(size);
+        Torch.Seed((ulong)size);
         return (Torch.Rand([boxes.Length / 4, size, size]), Tensor.From(boxes).Reshape(-1, 4));
     }
 
@@ -84,7 +84,7 @@ public sealed class MaskPasteTests : LiveTensors
     public void Boxes_without_width_or_that_are_no_numbers_set_nothing()
     {
         using var scope = Torch.Scope();
-        var corners = Tensor.From([2f, 1, 2, 3, float.NaN, 0, 5, 4, 0, 0, float.PositiveInfinity, 4]).Reshape(-1, 4);
+        var corners = Tensor.From([2f, 1, 2, 3, float.NaN, 0, 5, 4, float.PositiveInfinity, 0, float.PositiveInfinity, 4]).Reshape(-1, 4);
         Assert.All(MaskPaste.Runs(Torch.Ones([3, 28, 28]), corners, 4, 5), runs => Assert.Equal([20], runs));
         Assert.Empty(MaskPaste.Runs(Torch.Zeros([0, 28, 28]), Torch.Zeros([0, 4]), 4, 5));
         Assert.Equal(new Shape(0, 4, 5), MaskPaste.Probabilities(Torch.Zeros([0, 28, 28]), Torch.Zeros([0, 4]), 4, 5).Shape);

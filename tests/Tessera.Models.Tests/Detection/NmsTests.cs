@@ -51,7 +51,7 @@ public sealed class NmsTests : LiveTensors
         ];
         double[] scores = [.. Enumerable.Range(0, count).Select(_ => random.Next(0, 50) / 64.0)];
         long[] labels = [.. Enumerable.Range(0, count).Select(_ => (long)random.Next(0, groups) * 7 - 3)];
-        foreach (var iou in (double[])[0, 0.3, 0.5, 1])
+        foreach (var iou in (double[])[0, 0.25, 0.5, 1])
         {
             var expected = Expected(boxes, scores, iou, labels);
             var (corners, points) = (Boxes([.. boxes.SelectMany(box => box)]), Tensor.From(scores));
@@ -105,7 +105,7 @@ public sealed class NmsTests : LiveTensors
         {
             var (one, two) = OneAndTwo.Threads(() => [Nms.Keep(boxes, scores, 0.5, labels)]);
             Near.Identical(one[0], two[0]);
-            Assert.InRange(one[0].Elements, 1000, 19_999);
+            Assert.InRange(one[0].Elements, 200, 19_999);
         }
     }
 

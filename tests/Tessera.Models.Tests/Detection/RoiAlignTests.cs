@@ -6,13 +6,14 @@ namespace Tessera.Tests.Models.Detection;
 public sealed class RoiAlignTests : LiveTensors
 {
     public static TheoryData<RoiAlign> Settings =>
-        [
+        new()
+        {
             new RoiAlign(3, 4, 0.25),
             new RoiAlign(7, 7, 0.25, Aligned: false),
             new RoiAlign(2, 5, 0.5, 2),
             new RoiAlign(3, 3, 0.25, 3, Aligned: false),
             new RoiAlign(1, 1, 1),
-        ];
+        };
 
     // Inside, over the whole map, tiny, partly and wholly outside, turned around, of no size, far larger than the map.
     private static Tensor Regions(DType type) =>

@@ -16,11 +16,7 @@ public sealed class DetectionLearningTests
     {
         using var scope = new Scope();
         var images = Triangles.Images(
-            [
-                Triangles.In(new(4, 6, 24, 30), 2),
-                Triangles.In(new(30, 10, 60, 40), 0, isCrowd: true),
-                Triangles.In(new(2, 34, 20, 46), 1),
-            ],
+            [Triangles.In(new(4, 6, 24, 30), 2), Triangles.In(new(30, 10, 60, 40), 0, isCrowd: true), Triangles.In(new(2, 34, 20, 46), 1)],
             [],
             [Triangles.In(new(2, 34, 20, 46), 1, isIgnored: true)]
         );
@@ -57,7 +53,10 @@ public sealed class DetectionLearningTests
     {
         using var scope = new Scope();
         var learning = new DetectionLearning(new Oracle(), headScale: 10);
-        Assert.Equal((1, 10), (learning.LearningRateScale("backbone.blocks.0.norm1.weight"), learning.LearningRateScale("neck.conv.weight")));
+        Assert.Equal(
+            (1, 10),
+            (learning.LearningRateScale("backbone.blocks.0.norm1.weight"), learning.LearningRateScale("neck.conv.weight"))
+        );
         Assert.False(learning.MeanOverSamples);
         var boxes = Triangles.Images([new ImageObject(new(4, 6, 24, 30), 2)]);
         var context = new ObjectiveContext(new Oracle(masks: true), Device.Cpu) { Data = boxes };

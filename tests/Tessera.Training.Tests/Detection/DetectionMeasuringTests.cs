@@ -97,13 +97,11 @@ public sealed class DetectionMeasuringTests
     public void Groups_and_ignored_objects_count_neither_way_and_data_without_masks_measures_boxes()
     {
         using var scope = new Scope();
-        var images = Triangles.Images(
-            [
-                new ImageObject(new(4, 6, 24, 30), 0),
-                new ImageObject(new(30, 10, 60, 40), 0, IsCrowd: true),
-                new ImageObject(new(2, 34, 20, 46), 1, IsIgnored: true),
-            ]
-        );
+        var images = Triangles.Images([
+            new ImageObject(new(4, 6, 24, 30), 0),
+            new ImageObject(new(30, 10, 60, 40), 0, IsCrowd: true),
+            new ImageObject(new(2, 34, 20, 46), 1, IsIgnored: true),
+        ]);
         var oracle = new Oracle();
         oracle.Eval();
         var batch = Triangles.Batch(images);

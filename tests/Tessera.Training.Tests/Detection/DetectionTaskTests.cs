@@ -16,7 +16,13 @@ public sealed class DetectionTaskTests
         new(
             "triangles",
             "train",
-            new ObjectBoxes(Triangles.Classes, [[new(new(4, 6, 24, 30), 2), new(new(1, 1, 9, 9), 0, IsCrowd: true)], []])
+            new ObjectBoxes(
+                Triangles.Classes,
+                [
+                    [new(new(4, 6, 24, 30), 2), new(new(1, 1, 9, 9), 0, IsCrowd: true)],
+                    [],
+                ]
+            )
             {
                 CategoryIds = categories,
             },
@@ -77,7 +83,9 @@ public sealed class DetectionTaskTests
         );
         Assert.Contains(
             "finds no objects",
-            Assert.Throws<RunException>(() => task.CreateModel(new("mit_micro_32", new() { Classes = 3 }, new SegFormerOptions(8)))).Message,
+            Assert
+                .Throws<RunException>(() => task.CreateModel(new("mit_micro_32", new() { Classes = 3 }, new SegFormerOptions(8))))
+                .Message,
             StringComparison.Ordinal
         );
         using var scope = new Scope();
@@ -136,7 +144,10 @@ public sealed class DetectionTaskTests
         Assert.Equal((100, 100, 100), Pixel(46, 60));
         // A box over the edge, and one of no size, are drawn where they can be.
         pictures.Draw(image, size, [new(new(-5, -5, 200, 200), 0, 0.5), new(new(64, 48, 64, 48), 1)], 0);
-        Assert.Equal((2 * Triangles.Height, 2 * Triangles.Width), (pictures.Draw(image, size, [], 128).Height, pictures.Draw(image, size, [], 128).Width));
+        Assert.Equal(
+            (2 * Triangles.Height, 2 * Triangles.Width),
+            (pictures.Draw(image, size, [], 128).Height, pictures.Draw(image, size, [], 128).Width)
+        );
 
         (int R, int G, int B) Pixel(int y, int x) => (drawn.Row(0, y)[x], drawn.Row(1, y)[x], drawn.Row(2, y)[x]);
     }

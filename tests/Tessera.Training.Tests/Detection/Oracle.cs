@@ -60,9 +60,7 @@ internal sealed class Oracle : Detector
         var (boxes, classes) = (targets.Boxes.ToArray<float>(), targets.Classes.ToArray<long>());
         var bitmaps = masks ? targets.Bitmaps()! : null;
         var padded = new ImageSize((int)batch.Inputs.Size(2), (int)batch.Inputs.Size(3));
-        foreach (
-            var place in Enumerable.Range(0, batch.Count).GroupBy(i => batch.Views[0].Sizes?[i] ?? padded).SelectMany(same => same)
-        )
+        foreach (var place in Enumerable.Range(0, batch.Count).GroupBy(i => batch.Views[0].Sizes?[i] ?? padded).SelectMany(same => same))
         {
             var (first, end) = (targets.Offsets[place], targets.Offsets[place + 1]);
             var count = end - first;

@@ -12,7 +12,9 @@ public sealed record DetectedImage(int Index, int Objects, int Found, int FalseA
     /// <summary>Objects that were not found.</summary>
     public int Missed => Objects - Found;
 
-    /// <summary>Twice what was found over what was there and what was said to be there; 1 where there is nothing and nothing was said.</summary>
+    /// <summary>
+    /// Twice what was found over what was there and what was said to be there; 1 where there is nothing and nothing was said.
+    /// </summary>
     public double F1 => Objects + Found + FalseAlarms == 0 ? 1 : 2.0 * Found / (Objects + Found + FalseAlarms);
 }
 

@@ -109,8 +109,7 @@ public sealed class DetectionEvaluator(int classes, DetectionInference inference
         return
         [
             .. counts.SelectMany(
-                (count, rank) =>
-                    Enumerable.Range(0, (int)count).Select(i => all.AsSpan((rank * most + i) * width, width).ToArray())
+                (count, rank) => Enumerable.Range(0, (int)count).Select(i => all.AsSpan((rank * most + i) * width, width).ToArray())
             ),
         ];
     }

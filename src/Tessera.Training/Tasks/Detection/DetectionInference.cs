@@ -76,14 +76,23 @@ public sealed class DetectionInference(Detector model, Func<Tensor, Tensor>? pre
         var classes = found.Classes.ToArray<long>();
         ObjectBox[] whole =
         [
-            .. Enumerable.Range(0, scores.Length).Select(i => back.Whole(edges[4 * i], edges[4 * i + 1], edges[4 * i + 2], edges[4 * i + 3])),
+            .. Enumerable
+                .Range(0, scores.Length)
+                .Select(i => back.Whole(edges[4 * i], edges[4 * i + 1], edges[4 * i + 2], edges[4 * i + 3])),
         ];
         var masks = found.Masks is { } probabilities ? Masks(probabilities, whole, back) : null;
         var result = new List<DetectedObject>(whole.Length);
         for (var i = 0; i < whole.Length; i++)
             if (back.Seen(whole[i]) is { } seen)
                 result.Add(
-                    new(seen, (int)classes[i], scores[i], masks is null ? null : seen == whole[i] ? masks[i] : Within(masks[i], seen))
+                    new(
+                        seen,
+                        (int)classes[i],
+                        scores[i],
+                        masks is null ? null
+                            : seen == whole[i] ? masks[i]
+                            : Within(masks[i], seen)
+                    )
                 );
         return [.. result];
     }

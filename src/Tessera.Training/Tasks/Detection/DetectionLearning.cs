@@ -62,8 +62,8 @@ public sealed record DetectionOptions([Range(1e-6, 1e6)] double HeadLrScale = 1)
             );
         if (detector.HasMasks && context.Data?.Annotations is ObjectBoxes { HasMasks: false })
             throw new ArgumentException(
-                $"the model learns masks, and {context.Data.Name} ({context.Data.Split}) has objects without: choose a head for boxes alone, "
-                    + "such as faster_rcnn in place of mask_rcnn"
+                $"the model learns masks, and {context.Data.Name} ({context.Data.Split}) has objects without: choose a head for boxes "
+                    + "alone, such as faster_rcnn in place of mask_rcnn"
             );
         return new DetectionLearning(detector, HeadLrScale);
     }

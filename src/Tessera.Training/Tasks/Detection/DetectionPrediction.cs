@@ -6,7 +6,9 @@ namespace Tessera.Training.Tasks.Detection;
 /// <param name="Sample">Name of the image.</param>
 /// <param name="Classes">The objects that are shown, the likeliest first: class, score and box of each.</param>
 /// <param name="Size">Height and width of the image.</param>
-/// <param name="Objects">All objects, also those with scores below the threshold, the likeliest first; boxes in pixels of the image.</param>
+/// <param name="Objects">
+/// All objects, also those with scores below the threshold, the likeliest first; boxes in pixels of the image.
+/// </param>
 /// <param name="Threshold">Score from which objects are shown.</param>
 public sealed record DetectionPrediction(
     string Sample,

@@ -7,7 +7,9 @@ using Tessera.Training.Drawing;
 
 namespace Tessera.Training.Tasks.Detection;
 
-/// <summary>Sections of a detector's report: precision over recall, truth beside prediction, the worst images, misses and false alarms.</summary>
+/// <summary>
+/// Sections of a detector's report: precision over recall, truth beside prediction, the worst images, misses and false alarms.
+/// </summary>
 internal static class DetectionReport
 {
     private const int Images = 6;

@@ -63,16 +63,7 @@ public sealed record MultiLabelTask([Range(0.0, 1)] double Threshold = 0.5, bool
     /// <summary>The same threshold for all classes.</summary>
     /// <inheritdoc/>
     public override (TaskKind Task, DataFacts Facts) WithThreshold(double threshold, DataFacts facts) =>
-        (
-            this with
-            {
-                Threshold = threshold,
-            },
-            (MultiLabelFacts)facts with
-            {
-                Thresholds = [.. facts.Classes.Select(_ => threshold)],
-            }
-        );
+        (this with { Threshold = threshold }, (MultiLabelFacts)facts with { Thresholds = [.. facts.Classes.Select(_ => threshold)] });
 
     /// <summary>
     /// The likeliest classes. The answer is the classes with a probability of at least their threshold; it may be empty, and it is listed

@@ -9,8 +9,6 @@ namespace Tessera.Training.Tasks.Segmentation;
 /// <param name="colors">Colour of each class.</param>
 internal sealed class SegmentationPictures(IReadOnlyList<(byte R, byte G, byte B)> colors)
 {
-    // Of the colour; the rest is the image.
-    private const double Strength = 0.55;
     private const int Swatch = 14,
         Gap = 8,
         Line = 24;
@@ -38,9 +36,9 @@ internal sealed class SegmentationPictures(IReadOnlyList<(byte R, byte G, byte B
         for (var y = 0; y < height; y++)
         for (var x = 0; x < width; x++)
         {
-            var id = At(map, y, x, height, width);
+            var id = MapOverlay.At(map, y, x, height, width);
             if (id < colors.Count)
-                Set(result, y, x, colors[id]);
+                Paint.Set(result, y, x, colors[id]);
         }
         return result;
     }
@@ -55,18 +53,7 @@ internal sealed class SegmentationPictures(IReadOnlyList<(byte R, byte G, byte B
         var scale = Math.Max(1, side / Math.Max(image.Height, image.Width));
         var (height, width) = (image.Height * scale, image.Width * scale);
         var entries = Legend(classes, width, out var legendWidth, out var legendHeight);
-        var result = new Raster(3, height + legendHeight, Math.Max(width, legendWidth));
-        result.Values.Fill(byte.MaxValue);
-        for (var y = 0; y < height; y++)
-        for (var x = 0; x < width; x++)
-        {
-            var id = At(map, y, x, height, width);
-            for (var c = 0; c < 3; c++)
-            {
-                var pixel = image.Row(image.Channels < 3 ? 0 : c, y / scale)[x / scale];
-                result.Row(c, y)[x] = id < colors.Count ? Mixed(pixel, Part(colors[id], c), Strength) : pixel;
-            }
-        }
+        var result = MapOverlay.Of(image, map, colors, scale, legendHeight, legendWidth);
         foreach (var (top, left, color, text) in entries)
             Draw(result, height + top, left, color, text);
         return result;
@@ -99,42 +86,9 @@ internal sealed class SegmentationPictures(IReadOnlyList<(byte R, byte G, byte B
 
     private static void Draw(Raster target, int top, int left, (byte R, byte G, byte B) color, Raster text)
     {
-        for (var y = 0; y < Swatch; y++)
-        for (var x = 0; x < Swatch; x++)
-            // An edge, so that a light swatch is seen on the page too.
-            Set(target, top + y, left + x, y is 0 or Swatch - 1 || x is 0 or Swatch - 1 ? ink : color);
-        var (shiftY, shiftX) = (top + (Swatch - text.Height) / 2, left + Swatch + Gap);
-        for (var y = 0; y < text.Height; y++)
-        for (var x = 0; x < text.Width; x++)
-        {
-            var (row, column) = (y + shiftY, x + shiftX);
-            if (row < 0 || row >= target.Height || column >= target.Width)
-                continue;
-            var cover = text.Row(0, y)[x] / 255.0;
-            for (var c = 0; c < 3; c++)
-                target.Row(c, row)[column] = Mixed(target.Row(c, row)[column], Part(ink, c), cover);
-        }
+        // An edge, so that a light swatch is seen on the page too.
+        Paint.Fill(target, top, left, Swatch, Swatch, ink);
+        Paint.Fill(target, top + 1, left + 1, Swatch - 2, Swatch - 2, color);
+        Paint.Text(target, top + (Swatch - text.Height) / 2, left + Swatch + Gap, text, ink);
     }
-
-    private static void Set(Raster target, int y, int x, (byte R, byte G, byte B) color)
-    {
-        for (var c = 0; c < 3; c++)
-            target.Row(c, y)[x] = Part(color, c);
-    }
-
-    // The class under the centre of a pixel of a picture of some size.
-    private static byte At(LabelMap map, int y, int x, int height, int width) =>
-        map.Ids[
-            (int)((2L * y + 1) * map.Size.Height / (2L * height)) * map.Size.Width + (int)((2L * x + 1) * map.Size.Width / (2L * width))
-        ];
-
-    private static byte Part((byte R, byte G, byte B) color, int channel) =>
-        channel switch
-        {
-            0 => color.R,
-            1 => color.G,
-            _ => color.B,
-        };
-
-    private static byte Mixed(byte below, byte above, double share) => (byte)Math.Round(below + share * (above - below));
 }

@@ -88,7 +88,7 @@ internal static class SegmentationReport
         private string Figure(SegmentedImage image, SegmentationPictures pictures, SortedSet<int> seen)
         {
             using var scope = new Scope();
-            var small = SamplePictures.Fitting(data, image.Index, Side);
+            var small = SmallPicture.Of(data, image.Index, Side);
             var (truth, found) = (
                 maps[image.Index],
                 SegmentationTask.Segment(inference, ImagePixels.Of(data, image.Index, context.Pipeline))
