@@ -88,12 +88,13 @@ public sealed unsafe class CompiledModel : IDisposable
     internal static void Use(string kernels) => Dispatcher.Check(KernelImports.KernelsUse(kernels));
 
     /// <summary>
-    /// Computes the logits of images, the scores of their positions, or their embeddings: see <see cref="CompileOptions.Embedding"/>.
+    /// Computes the logits of images, the scores of their positions, the maps of a detector, or their embeddings: see
+    /// <see cref="CompileOptions.Embedding"/>.
     /// </summary>
     /// <param name="images">
     /// Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.
     /// </param>
-    /// <returns>float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w].</returns>
+    /// <returns>float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w], of a detector [B, n]: see <see cref="DenseOutputs.Unpack"/>.</returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)

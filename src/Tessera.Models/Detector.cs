@@ -50,6 +50,8 @@ public abstract class Detector : PyramidModel
     {
         sizes ??= [.. Enumerable.Repeat(SizeOf(images), (int)images.Size(0))];
         Expect(images, sizes.Count, "sizes");
+        if (sizes.Count == 0)
+            return [];
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         return scope.Return(ForwardDetections(dense(images), SizeOf(images), sizes));
@@ -102,12 +104,11 @@ public abstract class Detector : PyramidModel
         };
     }
 
-    /// <summary>Scores of all anchors, and behind them the differences of their boxes: [B, C, H, W] to [B, n, scores + 4].</summary>
+    /// <summary>[B, C, H, W] to what <see cref="Dense"/> gives in one tensor, [B, n]; see <see cref="DenseOutputs.Pack"/>.</summary>
     protected override Tensor Forward(Tensor input)
     {
         CheckInput(input);
-        var dense = ForwardDense(Maps(input));
-        return Torch.Cat([dense.Flat(dense.Scores, ScoresPerAnchor), dense.Flat(dense.Differences, 4)], -1);
+        return ForwardDense(Maps(input)).Pack();
     }
 }
 
@@ -126,6 +127,68 @@ public sealed record DenseOutputs(IReadOnlyList<Tensor> Scores, IReadOnlyList<Te
     /// <param name="values">Number of values of an anchor.</param>
     /// <returns>[B, h * w * A, values].</returns>
     public static Tensor Flat(Tensor map, int values) => Torch.Scope(() => map.Permute(0, 2, 3, 1).Reshape(map.Size(0), -1, values));
+
+    // Numbers before the maps say how many of each kind there are, and channels, rows and columns of each.
+    private const int Kinds = 3,
+        Sides = 3;
+
+    /// <summary>All maps in one tensor, which also says what they are: what a detector gives when it is called, compiled or not.</summary>
+    /// <returns>[B, n], of the type of the maps, but at least float32.</returns>
+    public Tensor Pack() =>
+        Torch.Scope(() =>
+        {
+            Tensor[] maps = [.. Scores, .. Differences, .. Levels];
+            float[] header =
+            [
+                Scores.Count,
+                Differences.Count,
+                Levels.Count,
+                .. maps.SelectMany(map => (float[])[map.Size(1), map.Size(2), map.Size(3)]),
+            ];
+            var first = Tensor.From(header, 1, header.Length).To(maps[0].Device).Expand([maps[0].Size(0), -1]);
+            // Channels together, as compiled models lay maps out.
+            return Torch.Cat([first, .. maps.Select(map => map.Permute(0, 2, 3, 1).Flatten(1))], 1);
+        });
+
+    /// <summary>The maps of a tensor that <see cref="Pack"/> made: <c>detector.Detect(images, x => DenseOutputs.Unpack(compiled.Call(x)))</c>.</summary>
+    /// <param name="packed">[B, n], of at least one image.</param>
+    /// <exception cref="ShapeException">It was not made by <see cref="Pack"/>.</exception>
+    public static DenseOutputs Unpack(Tensor packed)
+    {
+        using var scope = new Scope();
+        if (packed.Dim != 2 || packed.Size(0) == 0 || packed.Size(1) < Kinds)
+            throw NotPacked(packed);
+        int[] counts = [.. Header(0, Kinds).Select(value => (int)value)];
+        if (counts.Any(count => count < 0) || Kinds + (long)Sides * counts.Sum(count => (long)count) > packed.Size(1))
+            throw NotPacked(packed);
+        var sides = Header(Kinds, Sides * counts.Sum());
+        long start = Kinds + sides.Length;
+        if (sides.Any(side => side is < 0 or > int.MaxValue) || start + sides.Chunk(Sides).Sum(Elements) != packed.Size(1))
+            throw NotPacked(packed);
+        Tensor[] maps = [.. sides.Chunk(Sides).Select(Next)];
+        return scope.Return(
+            new DenseOutputs(
+                maps[..counts[0]],
+                maps[counts[0]..(counts[0] + counts[1])],
+                // Regions are read from maps in the order of the engine.
+                [.. maps[(counts[0] + counts[1])..].Select(map => map.Contiguous())]
+            )
+        );
+
+        long[] Header(int first, int count) =>
+            [.. packed.Slice(0, 0, 1).Slice(1, first, first + count).To(DType.Float64).ToArray<double>().Select(value => (long)value)];
+
+        static long Elements(long[] map) => map[0] * map[1] * map[2];
+
+        Tensor Next(long[] map)
+        {
+            var (first, end) = (start, start += Elements(map));
+            return packed.Slice(1, first, end).Reshape(-1, map[1], map[2], map[0]).Permute(0, 3, 1, 2);
+        }
+    }
+
+    private static ShapeException NotPacked(Tensor packed) =>
+        new($"the tensor of shape {packed.Shape} does not hold a detector's maps: it must be what a detector gives for at least one image");
 
     /// <summary>The values of all anchors of all levels.</summary>
     internal Tensor Flat(IReadOnlyList<Tensor> maps, int values) => Torch.Cat([.. maps.Select(map => Flat(map, values))], 1);

@@ -63,10 +63,7 @@ internal sealed class LoadedModel : IDisposable
             );
         foreach (var note in bundle.Notes)
             Log.Note(logger, name, bundle.Source, note);
-        var obstacle = bundle.Task.CompilingObstacle(model);
-        if (obstacle is not null && options.Compiled == true)
-            throw new RunException($"{name}: Compiled cannot be true: {obstacle}");
-        CompiledModel? Compiled(bool embedding) => obstacle is null ? Compile(options, model, embedding, logger, name) : null;
+        CompiledModel? Compiled(bool embedding) => Compile(options, model, embedding, logger, name);
         var compiled = Compiled(embedding: false);
         var loaded = new LoadedModel(bundle, compiled, () => compiled is null ? null : Compiled(embedding: true), options);
         Log.Ready(logger, name, loaded.Concurrency);
@@ -126,11 +123,10 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="sample">The sample.</param>
     /// <param name="most">How many classes are listed at most.</param>
     internal Prediction Predict(GivenSample sample, int most) =>
-        // Where the task takes more of the model than its logits, all of the answer waits for its turn.
-        Bundle.Task.CompilingObstacle(Bundle.Model)
-            is null
-            ? Bundle.Predict(sample, most, Logits)
-            : Uncompiled(() => Bundle.Predict(sample, most));
+        // A detector computes behind its maps too: without a compiled model, all of the answer waits for its turn.
+        compiled is null && Bundle.Model is Detector
+            ? Uncompiled(() => Bundle.Predict(sample, most))
+            : Bundle.Predict(sample, most, Logits);
 
     /// <summary>The logits of prepared images.</summary>
     internal Tensor Logits(Tensor images)

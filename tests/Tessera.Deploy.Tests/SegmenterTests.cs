@@ -116,7 +116,7 @@ public class SegmenterTests : LiveTensors
             using var compiled = model.Compile(new() { Threads = 1 });
             var (before, after) = (model.Call(images).To(DType.Float64), compiled.Call(images).To(DType.Float64));
             // Random weights amplify rounding in some networks: it is the engine's own error that says how much.
-            model.To(DType.Float64);
+            model.To(dtype: DType.Float64);
             var exact = model.Call(images.To(DType.Float64));
             var scale = Math.Max(1, exact.Abs().Max().ToDouble());
             var (own, ours) = ((before - exact).Abs().Max().ToDouble() / scale, (after - exact).Abs().Max().ToDouble() / scale);

@@ -130,7 +130,7 @@ internal static class PredictCommand
         using var compiled =
             parsed.GetValue(Eager) || files is [{ IsVideo: false }]
                 ? null
-                : CompiledInference.Of(bundle.Task, bundle.Model, Precision.Fp32, terminal);
+                : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
         List<Answer> answers = [];
         var code = ExitCode.Success;
         // Nobody knows the number of a video's frames, and texts are quick.

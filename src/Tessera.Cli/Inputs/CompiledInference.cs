@@ -3,7 +3,6 @@ using Tessera.Cli.Shell;
 using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Training;
-using Tessera.Training.Tasks;
 
 namespace Tessera.Cli.Inputs;
 
@@ -14,14 +13,11 @@ internal static class CompiledInference
         new("--eager") { Description = "Run the model operator by operator instead of compiling it for the CPU." };
 
     /// <summary>
-    /// Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, in float16, or where the task needs more than
-    /// a compiled model gives.
+    /// Compiles a model for the CPU; null for models that run uncompiled: on a GPU, on texts, in float16, or where it cannot be compiled.
     /// </summary>
-    internal static CompiledModel? Of(TaskKind task, Model model, Precision precision, Terminal terminal)
+    internal static CompiledModel? Of(Model model, Precision precision, Terminal terminal)
     {
         if (precision == Precision.Fp16 || model.Parameters().Any(p => p.Device.Type != DeviceType.Cpu) || !model.TakesImages)
-            return null;
-        if (task.CompilingObstacle(model) is not null)
             return null;
         model.Eval();
         try

@@ -91,10 +91,6 @@ public abstract record TaskKind
     /// <param name="predict">Gives the logits of inputs instead of the model: the same, compiled. Null for the model.</param>
     public abstract Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null);
 
-    /// <summary>Why a compiled model cannot stand in for a model in this task, in a sentence; null where it can.</summary>
-    /// <param name="model">The model.</param>
-    public virtual string? CompilingObstacle(Model model) => null;
-
     /// <summary>Adds results of the evaluation to the facts for the bundle, such as thresholds.</summary>
     public virtual DataFacts Refine(DataFacts facts, Metrics measured) => facts;
 

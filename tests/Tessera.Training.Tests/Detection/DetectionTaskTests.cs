@@ -94,7 +94,6 @@ public sealed class DetectionTaskTests
             Assert.Throws<RunException>(() => task.Interpret("a.png", Torch.Zeros([1, 3]), task.FactsOf(Data()), 5)).Message,
             StringComparison.Ordinal
         );
-        Assert.NotNull(task.CompilingObstacle(new Oracle()));
     }
 
     [Fact]

@@ -9,8 +9,11 @@ namespace Tessera.Training.Tasks.Detection;
 /// lengths: no map of the size of a large original exists as a whole.
 /// </summary>
 /// <param name="model">The model, in evaluation mode.</param>
-public sealed class DetectionInference(Detector model)
+/// <param name="predict">Gives what the model does when it is called: the same, compiled. Null for the model.</param>
+public sealed class DetectionInference(Detector model, Func<Tensor, Tensor>? predict = null)
 {
+    private readonly Func<Tensor, DenseOutputs> dense = predict is null ? model.Dense : images => DenseOutputs.Unpack(predict(images));
+
     // As published detectors pad. Each image is padded by itself, so that no answer depends on the other images of a batch.
     private const int Multiple = 32;
 
@@ -22,7 +25,7 @@ public sealed class DetectionInference(Detector model)
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
         var size = new ImageSize((int)images.Size(2), (int)images.Size(3));
-        var found = model.Detect(Padded(images), [.. origins.Select(_ => (size.Height, size.Width))]);
+        var found = model.Detect(Padded(images), dense, [.. origins.Select(_ => (size.Height, size.Width))]);
         return [.. found.Zip(origins, (own, origin) => Originals(own, new(origin, size)))];
     }
 

@@ -118,12 +118,8 @@ public sealed record DetectionTask(IReadOnlyList<int>? Size = null, [Range(0.0, 
     public override Evaluator CreateEvaluator(Model model, DataFacts facts, Func<Tensor, Tensor>? predict = null)
     {
         var detector = (Detector)model;
-        return new DetectionEvaluator(facts.Classes.Count, new(detector), detector.HasMasks, Threshold);
+        return new DetectionEvaluator(facts.Classes.Count, new(detector, predict), detector.HasMasks, Threshold);
     }
-
-    /// <inheritdoc/>
-    public override string? CompilingObstacle(Model model) =>
-        "boxes are chosen out of the maps of the network, and a compiled model gives their values without the maps";
 
     /// <inheritdoc/>
     public override (TaskKind Task, DataFacts Facts) WithThreshold(double threshold, DataFacts facts) =>
@@ -141,7 +137,7 @@ public sealed record DetectionTask(IReadOnlyList<int>? Size = null, [Range(0.0, 
         return DetectionPrediction.Of(
             sample.Name,
             pixels.Origin.Original,
-            new DetectionInference(detector).Run(image, [pixels.Origin])[0],
+            new DetectionInference(detector, predict).Run(image, [pixels.Origin])[0],
             (DetectionFacts)facts,
             Threshold
         );
