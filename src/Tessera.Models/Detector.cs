@@ -28,6 +28,7 @@ public abstract class Detector : PyramidModel
     {
         Expect(images, targets.Count, "targets");
         using var scope = new Scope();
+        targets = [.. targets.Select(target => target.Checked(Classes))];
         return scope.Return(ForwardLosses(Taking(images, () => ForwardDense(Maps(images))), SizeOf(images), targets));
     }
 
@@ -135,7 +136,27 @@ public sealed record DenseOutputs(IReadOnlyList<Tensor> Scores, IReadOnlyList<Te
 /// <param name="Boxes">[n, 4], float32.</param>
 /// <param name="Classes">[n], int64.</param>
 /// <param name="Masks">[n, H, W], uint8, at the size of the padded image; null where they are not known.</param>
-public sealed record DetectorTargets((int Height, int Width) Size, Tensor Boxes, Tensor Classes, Tensor? Masks = null);
+public sealed record DetectorTargets((int Height, int Width) Size, Tensor Boxes, Tensor Classes, Tensor? Masks = null)
+{
+    /// <summary>The same without objects that have no area: no other box has a place in relation to them.</summary>
+    /// <exception cref="ArgumentException">A class is none of the model's: the one behind the last would pass for background.</exception>
+    internal DetectorTargets Checked(int classes)
+    {
+        foreach (var one in Classes.ToArray<long>())
+            if (one < 0 || one >= classes)
+                throw new ArgumentException($"an object has class {one}: classes must be 0 to {classes - 1}");
+        var area = (Boxes.Slice(1, 2) - Boxes.Slice(1, 0, 2)).Gt(0).All(1);
+        if (area.All().ToDouble() == 1)
+            return this;
+        var kept = area.Nonzero().Flatten();
+        return this with
+        {
+            Boxes = Boxes.IndexSelect(0, kept),
+            Classes = Classes.IndexSelect(0, kept.To(Classes.Device)),
+            Masks = Masks?.IndexSelect(0, kept.To(Masks.Device)),
+        };
+    }
+}
 
 /// <summary>Objects that a detector sees in an image, the likeliest first.</summary>
 /// <param name="Boxes">[n, 4].</param>
