@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 
 namespace Tessera.Data;
@@ -30,7 +31,12 @@ internal static class MaskPolygon
         for (var i = 0; i < points.Length; i++)
         {
             if (!(Math.Abs(coordinates[i]) <= Farthest))
-                throw new DataException($"a polygon has the coordinate {coordinates[i]}: it must be within {Farthest} pixels");
+                throw new DataException(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"a polygon has the coordinate {coordinates[i]}: it must be within {Farthest} pixels"
+                    )
+                );
             points[i] = (int)(Scale * coordinates[i] + 0.5);
         }
         return points;

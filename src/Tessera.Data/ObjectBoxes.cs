@@ -196,7 +196,9 @@ public sealed class ObjectBoxes : Annotations
     }
 
     private static IReadOnlyList<T>? Checked<T>(IReadOnlyList<T>? values, int count, string of) =>
-        values is null || values.Count == count ? values : throw new ArgumentException($"{values.Count} values for {count} {of}", nameof(values));
+        values is null || values.Count == count
+            ? values
+            : throw new ArgumentException($"{values.Count} values for {count} {of}", nameof(values));
 
     /// <inheritdoc/>
     public override IReadOnlyList<int> SamplesPerClass
@@ -226,7 +228,7 @@ public sealed class ObjectBoxes : Annotations
                     string.Create(
                         CultureInfo.InvariantCulture,
                         $"{one.Id} {one.Class} {one.Box.Left} {one.Box.Top} {one.Box.Right} {one.Box.Bottom} "
-                            + $"{one.IsCrowd} {one.IsIgnored} {one.Area}"
+                            + $"{one.IsCrowd} {one.IsIgnored} {one.Area} {one.Mask?.ToText()}"
                     )
                 )
         );

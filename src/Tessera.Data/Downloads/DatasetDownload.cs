@@ -119,6 +119,14 @@ public static class DatasetDownload
                     File("TREC_10.label", "https://cogcomp.seas.upenn.edu/Data/QA/QC/", null),
                 ]
             ),
+            new DownloadPlan(
+                "coco",
+                [
+                    File("annotations_trainval2017.zip", "http://images.cocodataset.org/annotations/", "f4bbac642086de4f52a3fdda2de5fa2c"),
+                    File("val2017.zip", "http://images.cocodataset.org/zips/", "442b8da7639aecaf257c1dceb8ba8c80"),
+                    File("train2017.zip", "http://images.cocodataset.org/zips/", "cced6f7f71b7629ddf16f17bbcfab6b2"),
+                ]
+            ),
             new DownloadPlan("sst2", [File("SST-2.zip", "https://dl.fbaipublicfiles.com/glue/data/", "9f81648d4199384278b86e315dac217c")]),
         }.ToFrozenDictionary(plan => plan.Name);
 

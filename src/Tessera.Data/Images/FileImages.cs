@@ -66,12 +66,17 @@ public sealed class FileImages : ImageDataset
     public long MaxPixels { get; init; } = ImageDecoder.LargestImage;
 
     /// <inheritdoc/>
-    public override FileImages WithMaxPixels(long most) =>
+    public override FileImages WithMaxPixels(long most) => With(Remarks, most);
+
+    /// <summary>The same images with other remarks.</summary>
+    internal FileImages With(IReadOnlyList<string> remarks) => With(remarks, MaxPixels);
+
+    private FileImages With(IReadOnlyList<string> remarks, long most) =>
         new(Name, Split, paths, Annotations, Normalization, Channels)
         {
             Orient = Orient,
             MaxPixels = most,
-            Remarks = Remarks,
+            Remarks = remarks,
         };
 
     /// <inheritdoc/>

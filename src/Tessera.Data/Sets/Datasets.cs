@@ -113,6 +113,12 @@ public static class Datasets
             CocoStuff.Small,
             CamVid.Kind,
             SegmentationFolder.Kind,
+            Coco.Kind,
+            CocoFolder.Kind,
+            VocFolder.Kind,
+            VocFolder.ZeroBased,
+            YoloFolder.Kind,
+            DetectionFolder.Kind,
         }.ToFrozenDictionary(kind => kind.Name);
 
     /// <summary>Where data sets lie when no root is given: <c>$TESSERA_DATA</c>, else <c>~/.cache/tessera</c>.</summary>

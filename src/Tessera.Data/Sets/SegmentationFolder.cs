@@ -6,26 +6,19 @@ namespace Tessera.Data.Sets;
 /// <summary>Images of one's own with a mask each.</summary>
 internal static class SegmentationFolder
 {
-    private const string Name = "segmentation_folder",
-        Training = "train";
+    private const string Name = "segmentation_folder";
 
     internal static DatasetKind Kind { get; } =
         new(
             Name,
             "images of your own with masks of classes: SPLIT/images and SPLIT/masks, or images and masks with SPLIT in them or in lists",
-            [.. SplitNames.All, MaskFolders.Whole],
+            OwnParts.Splits,
             "segmentation",
             (split, root) => Open(split, root, lenient: false)
         )
         {
             OpenStoppable = (split, root, stop) => Open(split, root, lenient: false, stop),
-            SplitsIn = root =>
-            {
-                var folders = MaskFolders.Find(Name, root);
-                return folders.HasSplits
-                    ? [.. SplitNames.Groups.Select(names => names[0]).Where(folders.Parts.ContainsKey)]
-                    : [MaskFolders.Whole];
-            },
+            SplitsIn = root => OwnParts.InOrder([.. MaskFolders.Find(Name, root).Parts.Keys]),
             OpenLeniently = (split, root) => Open(split, root, lenient: true),
         };
 
@@ -56,22 +49,10 @@ internal static class SegmentationFolder
         };
     }
 
-    private static string Part(string split, string root, MaskFolders folders)
-    {
-        // Without splits all images are there to learn from; what is measured must be chosen.
-        if (!folders.HasSplits)
-            return split is Training or MaskFolders.Whole
-                ? MaskFolders.Whole
-                : throw new DataException(
-                    $"{Name}: {root} has no split '{split}': hold out a part of the images with data.split=minitrain and "
-                        + "evaluation.split=minival, divide them by folders or lists, or name all of them with the split all"
-                );
-        if (SplitNames.Of(split) is [var part, ..] && folders.Parts.ContainsKey(part))
-            return part;
-        throw new DataException(
-            SplitNames.Of(split) is [var bare, ..] && folders.WithoutMasks.Contains(bare)
-                ? $"{Name}: the split '{split}' in {root} has images and no masks: nothing can be learned from it or measured on it"
-                : $"{Name}: {root} has no split '{split}': its splits are {string.Join(", ", folders.Parts.Keys)}"
-        );
-    }
+    private static string Part(string split, string root, MaskFolders folders) =>
+        SplitNames.Of(split) is [var bare, ..] && folders.WithoutMasks.Contains(bare)
+            ? throw new DataException(
+                $"{Name}: the split '{split}' in {root} has images and no masks: nothing can be learned from it or measured on it"
+            )
+            : OwnParts.Choose(Name, root, split, [.. folders.Parts.Keys]);
 }
