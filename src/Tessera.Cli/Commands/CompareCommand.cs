@@ -307,7 +307,14 @@ internal static class CompareCommand
                 : Array.Empty<(string, string)>(),
             Convention[0],
             .. underHead
-                ? [("cost", "of the backbone alone, with a classifier: the recipe's head is the same over all")]
+                ?
+                [
+                    (
+                        "cost",
+                        "of the backbone alone, with a classifier; whole: with the recipe's head, of a detector up to its maps, "
+                            + "without the heads that see single regions"
+                    ),
+                ]
                 : Array.Empty<(string, string)>(),
         ];
         return new(facts, rows, []);
@@ -332,12 +339,16 @@ internal static class CompareCommand
         {
             if (training is not null)
             {
-                var (summary, model) = training.Train(variant.Name, terminal, stop);
+                var trained = training.Train(variant.Name, terminal, stop);
+                var (summary, model) = (trained.Summary, trained.Options);
                 row = row with
                 {
                     Score = summary.Last,
                     BestScore = summary.Best,
                     ScoreName = summary.Primary,
+                    Further = trained.Further is { Count: > 0 } further ? further : null,
+                    WholeParameters = trained.Whole?.Parameters,
+                    WholeMacs = trained.Whole?.Macs,
                     TrainSeconds = Math.Round(summary.Seconds, 1),
                     TrainLoss = summary.TrainLoss,
                 };

@@ -1,6 +1,7 @@
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
 using Tessera.Models;
+using Tessera.Models.Measurement;
 using Tessera.Training;
 using Tessera.Training.Experiments;
 using Tessera.Training.Reports;
@@ -46,7 +47,7 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
     /// <param name="model">Its name.</param>
     /// <param name="terminal">Where progress goes.</param>
     /// <param name="stop">Ends it with a checkpoint.</param>
-    internal (RunSummary Summary, ModelOptions Options) Train(string model, Terminal terminal, CancellationToken stop)
+    internal TrainedRow Train(string model, Terminal terminal, CancellationToken stop)
     {
         var run = RunOf(model);
         var view = TrainingView.For(terminal);
@@ -61,7 +62,11 @@ internal sealed record TrainedRows(string Recipe, IReadOnlyList<string> Settings
             if (!result.Completed)
                 throw new OperationCanceledException(stop);
         }
-        return (RunSummary.Of(run.Path), experiment.Recipe.Model.Options(experiment.Facts.ModelDefaults));
+        return new(
+            RunSummary.Of(run.Path),
+            experiment.Recipe.Model.Options(experiment.Facts.ModelDefaults),
+            experiment.Recipe.Model.Head is null ? null : ModelCost.Count(experiment.Model)
+        );
     }
 
     private List<string> Differences(RunFolder run, string[] settings)

@@ -12,6 +12,7 @@ internal static class ComparisonTable
             return Resolutions(comparison.Resolutions);
         var rows = comparison.Rows;
         var (timed, trained) = (rows.Any(r => r.ImagesPerSecond is not null), rows.Any(r => r.Score is not null));
+        var (whole, further) = (rows.Any(r => r.WholeParameters is not null), rows.FurtherNames());
         var table = new TextTable([
             new("model"),
             new("form"),
@@ -19,8 +20,10 @@ internal static class ComparisonTable
             new("parameters", true),
             new("MACs", true),
             new("activations", true),
+            .. whole ? [new("whole, parameters", true), new("whole, MACs", true)] : Array.Empty<Column>(),
             .. timed ? [new("images/s, 1", true), new("images/s", true), new("memory", true)] : Array.Empty<Column>(),
             .. trained ? [new(rows.ScoreTitle(), true), new("best", true), new("time", true)] : Array.Empty<Column>(),
+            .. further.Select(name => new Column(name, true)),
             new("published", true),
             new("on"),
         ]);
@@ -32,6 +35,7 @@ internal static class ComparisonTable
                 Large(row.Parameters),
                 Large(row.Macs),
                 Large(row.Activations),
+                .. whole ? [Large(row.WholeParameters), Large(row.WholeMacs)] : Array.Empty<string>(),
                 .. timed
                     ?
                     [
@@ -48,6 +52,7 @@ internal static class ComparisonTable
                         row.TrainSeconds is { } seconds ? Figures.Time(TimeSpan.FromSeconds(seconds)) : Figures.None,
                     ]
                     : Array.Empty<string>(),
+                .. further.Select(name => Share(row.FurtherOf(name))),
                 Share(row.PublishedTop1),
                 row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
             ]);
@@ -106,6 +111,8 @@ internal static class ComparisonTable
                     "published_on",
                     "published_setting",
                     "deviation",
+                    .. comparison.Rows.Any(r => r.WholeParameters is not null) ? ["whole_parameters", "whole_macs"] : Array.Empty<string>(),
+                    .. comparison.Rows.FurtherNames(),
                 ],
                 comparison.Rows.Select(r =>
                     (object?[])
@@ -131,6 +138,10 @@ internal static class ComparisonTable
                             r.PublishedOn,
                             r.PublishedSetting,
                             r.Deviation,
+                            .. comparison.Rows.Any(one => one.WholeParameters is not null)
+                                ? [r.WholeParameters, r.WholeMacs]
+                                : Array.Empty<object?>(),
+                            .. comparison.Rows.FurtherNames().Select(name => (object?)r.FurtherOf(name)),
                         ]
                 )
             )

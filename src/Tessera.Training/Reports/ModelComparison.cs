@@ -46,6 +46,15 @@ internal sealed record ModelRow(string Model, string Architecture, string Form, 
     /// <summary>Name of that score: top1, miou.</summary>
     public string? ScoreName { get; init; }
 
+    /// <summary>Figures beside that score, by name: of a detector those by overlap, by size and of masks.</summary>
+    public IReadOnlyDictionary<string, double>? Further { get; init; }
+
+    /// <summary>Numbers that the model with the recipe's head learns; null without a head.</summary>
+    public long? WholeParameters { get; init; }
+
+    /// <summary>Multiply-accumulates of the model with the recipe's head, of a detector up to its maps; null without a head.</summary>
+    public long? WholeMacs { get; init; }
+
     /// <summary>Seconds of training, without evaluations.</summary>
     public double? TrainSeconds { get; init; }
 
@@ -96,6 +105,14 @@ internal sealed record ModelComparison(
 /// <summary>What the rows of a comparison have in common.</summary>
 internal static class ModelRows
 {
+    /// <summary>Names of the figures beside the score that some row has.</summary>
+    internal static string[] FurtherNames(this IEnumerable<ModelRow> rows) =>
+        [.. rows.SelectMany(row => row.Further?.Keys ?? Enumerable.Empty<string>()).Distinct()];
+
+    /// <summary>A figure beside the score; null where the row has none, or it is undefined.</summary>
+    internal static double? FurtherOf(this ModelRow row, string name) =>
+        row.Further is { } all && all.TryGetValue(name, out var value) && value >= 0 ? value : null;
+
     /// <summary>What people call the score of the rows: top-1, mIoU.</summary>
     internal static string ScoreTitle(this IEnumerable<ModelRow> rows) =>
         rows.FirstOrDefault(row => row.ScoreName is not null)?.ScoreName switch
@@ -103,6 +120,7 @@ internal static class ModelRows
             "top1" or null => "top-1",
             "miou" => "mIoU",
             "map" => "mAP",
+            "ap" => "AP",
             var name => name,
         };
 }

@@ -103,6 +103,7 @@ internal static class ModelComparisonPage
     private static string Figures(IReadOnlyList<ModelRow> rows)
     {
         var (timed, trained) = (rows.Any(row => row.ImagesPerSecond is not null), rows.Any(row => row.Score is not null));
+        var (whole, further) = (rows.Any(row => row.WholeParameters is not null), rows.FurtherNames());
         string[] heads =
         [
             "model",
@@ -111,8 +112,10 @@ internal static class ModelComparisonPage
             "parameters",
             "MACs",
             "activations",
+            .. whole ? new[] { "whole, parameters", "whole, MACs" } : [],
             .. timed ? new[] { "images per second, one at a time", "images per second", "peak memory" } : [],
             .. trained ? new[] { rows.ScoreTitle(), $"best {rows.ScoreTitle()}", "training" } : [],
+            .. further,
             "published",
             "on",
         ];
@@ -127,6 +130,7 @@ internal static class ModelComparisonPage
                         Large(row.Parameters),
                         Large(row.Macs),
                         Large(row.Activations),
+                        .. whole ? new[] { Large(row.WholeParameters), Large(row.WholeMacs) } : [],
                         .. timed
                             ? new[]
                             {
@@ -143,6 +147,7 @@ internal static class ModelComparisonPage
                                 row.TrainSeconds is { } seconds ? Html.Duration(TimeSpan.FromSeconds(seconds)) : "–",
                             }
                             : [],
+                        .. further.Select(name => Share(row.FurtherOf(name))),
                         Share(row.PublishedTop1),
                         row.PublishedTop1 is null ? "" : row.PublishedOn ?? "",
                     ]
