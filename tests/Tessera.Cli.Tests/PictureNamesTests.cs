@@ -9,9 +9,9 @@ public sealed class PictureNamesTests
 {
     private static readonly string[] suffixes = [".png", "_overlay.png"];
 
-    private static string[] Names(params string[] paths) => Names([.. paths.Select(path => new GivenFile(path))]);
+    private static string[] Names(params string[] paths) => NamesOf([.. paths.Select(path => new GivenFile(path))]);
 
-    private static string[] Names(GivenFile[] files)
+    private static string[] NamesOf(GivenFile[] files)
     {
         var names = PictureNames.Of(files, suffixes);
         return [.. files.Select(file => names.Of(new(file, new("", () => throw new NotSupportedException()))))];
@@ -41,7 +41,7 @@ public sealed class PictureNamesTests
     public void Files_of_a_folder_keep_their_places_in_it() =>
         Assert.Equal(
             ["x/one", "y/one", "two"],
-            Names([new("/in/x/one.png", "x/one.png"), new("/in/y/one.png", "y/one.png"), new("/two.png")])
+            NamesOf([new("/in/x/one.png", "x/one.png"), new("/in/y/one.png", "y/one.png"), new("/two.png")])
         );
 
     [Fact]
@@ -63,7 +63,7 @@ public sealed class PictureNamesTests
             var pictures = new List<string>();
             try
             {
-                foreach (var (file, name) in files.Zip(Names(files)))
+                foreach (var (file, name) in files.Zip(NamesOf(files)))
                     pictures.AddRange(file.IsVideo ? [$"{name}/"] : suffixes.Select(suffix => name + suffix));
             }
             catch (UserException)

@@ -159,12 +159,12 @@ public sealed class ScoreTests : IDisposable
         folder.Write("found/a.txt", "cat 0.9 60 40 99 79\n");
         var ended = Score("truth", "found", "--json").Succeeded();
         Assert.Equal([1], Figures(ended, "ap"));
-        Has("boxes are read as x1 y1 x2 y2", ended.Json.GetProperty("remarks")[0].GetString());
+        Has("boxes are read as x1 y1 x2 y2", ended.Json.GetProperty("remarks")[0].GetString()!);
         // The second box would end before it begins.
         folder.Write("found/a.txt", "cat 0.9 60 40 39 39\n");
         ended = Score("truth", "found", "--json").Succeeded();
         Assert.Equal([1], Figures(ended, "ap"));
-        Has("boxes are read as x y width height", ended.Json.GetProperty("remarks")[0].GetString());
+        Has("boxes are read as x y width height", ended.Json.GetProperty("remarks")[0].GetString()!);
         folder.Write("found/a.txt", "cat 0.9 10 10 30 40\n");
         Assert.Equal(
             $"tessera: {folder["found"]}: its boxes could be x1 y1 x2 y2 or x y width height: --boxes must say which, as in --boxes xyxy",
@@ -173,7 +173,7 @@ public sealed class ScoreTests : IDisposable
         folder.Write("found/a.txt", "cat 0.9 0.795 0.74375 0.39 0.4875\n");
         ended = Score("truth", "found", "--json").Succeeded();
         Assert.Equal([1], Figures(ended, "ap"));
-        Has("in shares of the image", ended.Json.GetProperty("remarks")[0].GetString());
+        Has("in shares of the image", ended.Json.GetProperty("remarks")[0].GetString()!);
         folder.Write("found/a.txt", "cat 0.9 0 0 1 1\n");
         Has("--relative or --absolute must say", Score("truth", "found").UserError());
     }
