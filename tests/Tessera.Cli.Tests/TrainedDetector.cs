@@ -54,8 +54,8 @@ public sealed class TrainedDetector : IDisposable
             augment: [ random_horizontal_flip, pad_batch: 32 ]
             objective: detection
             optimizer: { name: adamw, lr: 2e-3, weight_decay: 0 }
-            schedule: { name: cosine, epochs: 25, warmup: 1 }
-            evaluation: { split: val, every: 25, batch: 4, transforms: [ pad_batch: 32 ] }
+            schedule: { name: cosine, epochs: 20, warmup: 1 }
+            evaluation: { split: val, every: 20, batch: 4, transforms: [ pad_batch: 32 ] }
             train: { threads: 1, clip_grad: 10 }
             """;
 
