@@ -156,6 +156,62 @@ public sealed class MutationTests : IDisposable
             ("cat 1.5 -2\ndog 3 4\n. . 2 1\n"u8.ToArray(), path => WordVectors.Read(path, new(["<unk>", "<pad>", "cat", "dog"])))
         );
 
+    [Fact]
+    public void Damaged_coco_files()
+    {
+        const string Start =
+            """{"images": [{"id": 1, "file_name": "a", "height": 4, "width": 5}], "categories": [{"id": 1, "name": "a"}], """;
+        string[] good =
+        [
+            Start
+                + """
+                    "annotations": [{"id": 1, "image_id": 1, "category_id": 1, "bbox": [0, 1.5, 2, 2], "area": 3, "iscrowd": 0,
+                    "segmentation": [[0, 0, 2.5, 0, 2, 2, 0, 2], [3, 3, 4, 3, 4, 4]]}], "info": {"x": [null, true]}}
+                    """,
+            Start
+                + """
+                    "annotations": [{"image_id": 1, "category_id": 1, "segmentation": {"counts": [3, 7, 10], "size": [4, 5]}},
+                    {"id": 7, "image_id": 1, "category_id": 1, "iscrowd": 1, "segmentation": {"counts": "37\u003a", "size": [4, 5]}}]}
+                    """,
+        ];
+        (byte[], Action<byte[]>)[] cases =
+        [
+            .. good.Select(text => (Encoding.UTF8.GetBytes(text), (Action<byte[]>)(bytes => Read(bytes, lenient: false)))),
+            (Encoding.UTF8.GetBytes(good[0]), bytes => Read(bytes, lenient: true)),
+        ];
+        Mutations.Check<DataException>("coco_json", cases);
+
+        void Read(byte[] bytes, bool lenient)
+        {
+            var file = CocoJson.Read(folder.Write("file", bytes), new(lenient));
+            foreach (var one in file.Images.SelectMany(image => image.Objects))
+                _ = one.Mask?.Area;
+        }
+    }
+
+    [Fact]
+    public void Damaged_voc_files() =>
+        Check(
+            "voc_xml",
+            (
+                """
+                <?xml version="1.0" encoding="utf-8"?>
+                <annotation><filename>a.jpg</filename><size><width>5</width><height>4</height></size>
+                <object><name>a &amp; b</name><difficult>1</difficult>
+                <bndbox><xmin>1</xmin><ymin>2</ymin><xmax>3.5</xmax><ymax>4</ymax></bndbox></object></annotation>
+                """u8.ToArray(),
+                path => VocXml.Read(path, new(lenient: false))
+            )
+        );
+
+    [Fact]
+    public void Damaged_yolo_files() =>
+        Check(
+            "yolo",
+            ("0 0.5 0.5 1 1\n1 0 0 0.5 0 0.5 0.5\n"u8.ToArray(), path => YoloLabels.Read(path, new(lenient: false))),
+            ("path: .\ntrain: [a, &x b]\nval: *x\nnc: 2\nnames: {0: a, 1: \"b\"}\n"u8.ToArray(), path => YoloConfig.Read(path))
+        );
+
     // Beside images that are there.
     private void CheckLabels(string parser, string file, params string[] good)
     {

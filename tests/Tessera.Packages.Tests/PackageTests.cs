@@ -99,7 +99,7 @@ public sealed class PackageTests(Feed feed)
     {
         Assert.Equal(["System.IO.Hashing"], Dependencies("Tessera.Torch"));
         Assert.Equal(["Tessera.Torch"], Dependencies("Tessera.Models"));
-        Assert.Equal(["NetVips.Native.linux-x64", "Tessera.Torch"], Dependencies("Tessera.Data"));
+        Assert.Equal(["NetVips.Native.linux-x64", "Tessera.Torch", "YamlDotNet"], Dependencies("Tessera.Data"));
         Assert.Equal(["Tessera.Models"], Dependencies("Tessera.Deploy"));
         Assert.All(["Tessera.Data", "Tessera.Models"], package => Assert.Contains(package, Dependencies("Tessera.Training")));
         Assert.All(packages.Where(package => package != "Tessera"), package => Assert.Contains(package, Dependencies("Tessera")));

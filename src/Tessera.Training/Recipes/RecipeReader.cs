@@ -1,4 +1,5 @@
 using System.Globalization;
+using Tessera.Data.Formats;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
 
@@ -102,21 +103,9 @@ internal static class RecipeReader
     {
         if (yaml.Length > MaxLength)
             throw new RecipeException(file, "", $"{yaml.Length} characters; a recipe has at most {MaxLength}");
-        var stream = new YamlStream();
-        try
-        {
-            CheckDepth(yaml, place);
-            stream.Load(new StringReader(yaml));
-        }
-        catch (YamlException error)
-        {
-            throw new RecipeException(place(error.Start.Line), "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
-        }
-        catch (Exception error) when (error is InvalidOperationException or ArgumentException or FormatException or KeyNotFoundException)
-        {
-            // The parser throws these on some damaged texts, without a line.
-            throw new RecipeException(file, "", $"no YAML: {error.Message.ReplaceLineEndings(" ")}", error);
-        }
+        var stream = YamlText.Load(yaml, MaxDepth, (line, problem, inner) =>
+            new RecipeException(line is { } at ? place(at) : file, "", problem, inner)
+        );
         if (stream.Documents.Count > 1)
             throw new RecipeException(file, "", "several documents in one file");
         if (stream.Documents.Count == 0)
@@ -150,19 +139,6 @@ internal static class RecipeReader
                     throw new RecipeException(place(key.Start.Line), path, "the name of a field is a plain word");
                 return (name, place(key.Start.Line), Convert(value, path.Length == 0 ? name : $"{path}.{name}", depth + 1));
             }
-        }
-    }
-
-    // The representation model is built by recursion: the parser's events are counted first, so that no input exhausts the stack.
-    private static void CheckDepth(string yaml, Func<long, string> place)
-    {
-        var parser = new Parser(new StringReader(yaml));
-        var depth = 0;
-        while (parser.MoveNext())
-        {
-            depth += parser.Current!.NestingIncrease;
-            if (depth > MaxDepth + 3)
-                throw new RecipeException(place(parser.Current.Start.Line), "", $"nested more than {MaxDepth} deep");
         }
     }
 }
