@@ -29,7 +29,7 @@ public sealed class ScoreTests : IDisposable
         folder.Write("results.json", results);
     }
 
-    private static void Has(string part, string text) => Assert.Contains(part, text, StringComparison.Ordinal);
+    private static void Has(string part, string? text) => Assert.Contains(part, text, StringComparison.Ordinal);
 
     private static double[] Figures(Ended ended, params string[] names) =>
         [.. names.Select(name => Math.Round(ended.Json.GetProperty("figures").GetProperty(name).GetDouble(), 12))];
