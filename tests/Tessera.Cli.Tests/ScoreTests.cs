@@ -179,6 +179,17 @@ public sealed class ScoreTests : IDisposable
     }
 
     [Fact]
+    public void Shares_become_whole_pixels_where_numbers_name_pixels()
+    {
+        folder.Write("truth/a.xml", Xml("cat", 10, 10, 19, 19));
+        // From 10.4 to 19.4: pixels 10 to 19, which all are those of the object.
+        folder.Write("found/a.txt", "cat 0.9 0.149 0.18625 0.09 0.1125\n");
+        string[] more = ["--boxes", "cxcywh", "--relative", "--iou", "0.99", "--json"];
+        Assert.Equal([1], Figures(Score("truth", "found", [.. more, "--protocol", "voc2010"]).Succeeded(), "map"));
+        Assert.Equal([0], Figures(Score("truth", "found", more).Succeeded(), "ap"));
+    }
+
+    [Fact]
     public void Labels_of_YOLO_need_the_sizes_of_the_images()
     {
         folder.Write("labels/a.txt", "0 0.5 0.5 0.2 0.4\n");
