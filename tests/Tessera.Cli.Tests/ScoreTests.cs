@@ -29,7 +29,7 @@ public sealed class ScoreTests : IDisposable
         folder.Write("results.json", results);
     }
 
-    private static void Has(string part, string text) => Assert.Contains(part, text, StringComparison.Ordinal);
+    private static void Has(string part, string? text) => Assert.Contains(part, text, StringComparison.Ordinal);
 
     private static double[] Figures(Ended ended, params string[] names) =>
         [.. names.Select(name => Math.Round(ended.Json.GetProperty("figures").GetProperty(name).GetDouble(), 12))];
@@ -176,6 +176,17 @@ public sealed class ScoreTests : IDisposable
         Has("in shares of the image", ended.Json.GetProperty("remarks")[0].GetString()!);
         folder.Write("found/a.txt", "cat 0.9 0 0 1 1\n");
         Has("--relative or --absolute must say", Score("truth", "found").UserError());
+    }
+
+    [Fact]
+    public void Shares_become_whole_pixels_where_numbers_name_pixels()
+    {
+        folder.Write("truth/a.xml", Xml("cat", 10, 10, 19, 19));
+        // From 10.4 to 19.4: pixels 10 to 19, which all are those of the object.
+        folder.Write("found/a.txt", "cat 0.9 0.149 0.18625 0.09 0.1125\n");
+        string[] more = ["--boxes", "cxcywh", "--relative", "--iou", "0.99", "--json"];
+        Assert.Equal([1], Figures(Score("truth", "found", [.. more, "--protocol", "voc2010"]).Succeeded(), "map"));
+        Assert.Equal([0], Figures(Score("truth", "found", more).Succeeded(), "ap"));
     }
 
     [Fact]

@@ -31,6 +31,9 @@ internal sealed record BoxReading(BoxLayout Layout, bool IsRelative)
     private const double Slack = 1.5,
         RelativeSlack = 0.02;
 
+    /// <summary>Whether edges that are computed from shares become whole numbers, as numbers of pixels are.</summary>
+    internal bool RoundsShares { get; init; }
+
     /// <summary>The names of the layouts, as options have them.</summary>
     internal static IReadOnlyList<string> LayoutNames { get; } = ["xyxy", "xywh", "cxcywh"];
 
@@ -144,6 +147,8 @@ internal sealed record BoxReading(BoxLayout Layout, bool IsRelative)
             numbers = [numbers[0] * width, numbers[1] * height, numbers[2] * width, numbers[3] * height];
         }
         var (left, top, right, bottom) = Edges(numbers, Layout);
+        if (IsRelative && RoundsShares)
+            (left, top, right, bottom) = (Math.Round(left), Math.Round(top), Math.Round(right), Math.Round(bottom));
         if (left > right || top > bottom)
             throw new DataException(
                 Layout == BoxLayout.Xyxy

@@ -72,7 +72,10 @@ internal sealed record ScoredSet(ScoredTruth Truth, IReadOnlyList<IReadOnlyList<
                 path,
                 "--boxes",
                 out var why
-            );
+            ) with
+            {
+                RoundsShares = options.NamesPixels,
+            };
             Say(why);
             foreach (var file in read)
             foreach (var line in file.Lines)

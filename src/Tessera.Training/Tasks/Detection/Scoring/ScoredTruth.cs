@@ -126,7 +126,10 @@ internal sealed record ScoredTruth(
             folder,
             "--truth-boxes",
             out var why
-        );
+        ) with
+        {
+            RoundsShares = options.NamesPixels,
+        };
         return new(
             known,
             null,
