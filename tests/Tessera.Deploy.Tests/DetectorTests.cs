@@ -14,7 +14,17 @@ public class DetectorTests : LiveTensors
         SmallRcnns.All.Concat(
             SmallDetectors
                 .All.Where(head => head.Value is RetinaNetOptions)
-                .Select(head => KeyValuePair.Create<string, DetectorOptions>(head.Key, (RetinaNetOptions)head.Value with { Score = 0, Candidates = 50, Detections = 20 }))
+                .Select(head =>
+                    KeyValuePair.Create<string, DetectorOptions>(
+                        head.Key,
+                        (RetinaNetOptions)head.Value with
+                        {
+                            Score = 0,
+                            Candidates = 50,
+                            Detections = 20,
+                        }
+                    )
+                )
         )
     );
 

@@ -75,7 +75,6 @@ public sealed class DetectionPredictorTests : IDisposable
             && Math.Abs(one.Box.Left - other.Box.Left) < 1e-2
             && Math.Abs(one.Box.Bottom - other.Box.Bottom) < 1e-2;
 
-        IReadOnlyList<DetectedObject> Found(Predictor predictor) =>
-            ((DetectionPrediction)predictor.Predict(folder["brick.ppm"])).Objects;
+        IReadOnlyList<DetectedObject> Found(Predictor predictor) => ((DetectionPrediction)predictor.Predict(folder["brick.ppm"])).Objects;
     }
 }
