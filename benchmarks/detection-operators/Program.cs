@@ -11,7 +11,7 @@ var (setting, folder) = (args[0].Split(' '), args[1]);
 Torch.Threads = int.Parse(args[2]);
 int Number(int place) => int.Parse(setting[place]);
 Tensor Input(string name, params long[] shape) =>
-    Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Path.Combine(folder, name))).ToArray()).Reshape(shape);
+    Tensor.From(MemoryMarshal.Cast<byte, float>(File.ReadAllBytes(Path.Combine(folder, name)).AsSpan()).ToArray()).Reshape(shape);
 
 Func<Tensor> run;
 switch (setting[0])

@@ -40,6 +40,7 @@ internal static class CommandLine
             TrainCommand.Create(),
             LaunchCommand.Create(),
             EvalCommand.Create(),
+            ScoreCommand.Create(),
             PredictCommand.Create(),
             ExplainCommand.Create(),
             CompareCommand.Create(),

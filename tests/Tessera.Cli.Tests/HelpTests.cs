@@ -41,6 +41,7 @@ public class HelpTests
     [InlineData("train")]
     [InlineData("launch")]
     [InlineData("eval")]
+    [InlineData("score")]
     [InlineData("predict")]
     [InlineData("explain")]
     [InlineData("compare")]

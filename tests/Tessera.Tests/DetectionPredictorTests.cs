@@ -4,6 +4,7 @@ using Tessera.Models;
 using Tessera.Testing;
 using Tessera.Training;
 using Tessera.Training.Bundles;
+using Tessera.Training.Tasks;
 using Tessera.Training.Tasks.Detection;
 
 namespace Tessera.Hosting.Tests;

@@ -81,13 +81,9 @@ internal static class EvalCommand
                 _ => subject.Bundle.Content.Precision,
             };
             Torch.Threads = ThreadLimit.Here.Count;
-<<<<<<< HEAD
-            using var compiled = parsed.GetValue(Eager) ? null : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
-=======
             using var compiled = parsed.GetValue(Eager)
                 ? null
-                : CompiledInference.Of(subject.Bundle.Task, subject.Bundle.Model, precision, terminal);
->>>>>>> main
+                : CompiledInference.Of(subject.Bundle.Model, precision, terminal);
             var started = Stopwatch.GetTimestamp();
             Metrics Run(Action<int>? done) =>
                 subject.Run(precision, parsed.GetValue(Batch), compiled is null ? null : compiled.Call, done, interruption.Token);

@@ -79,7 +79,7 @@ internal static class VideoFrames
     {
         try
         {
-            return FFProbe.Analyse(path).PrimaryVideoStream is { AvgFrameRate: > 0 and var rate } && double.IsFinite(rate)
+            return FFProbe.Analyse(path).PrimaryVideoStream is { AverageFrameRate: > 0 and var rate } && double.IsFinite(rate)
                 ? rate
                 : throw new DataException($"{path}: ffprobe finds no pictures in it");
         }

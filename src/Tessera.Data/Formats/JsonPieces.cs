@@ -39,6 +39,20 @@ internal sealed class JsonPieces : IDisposable
 
     public void Dispose() => stream.Dispose();
 
+    /// <summary>Whether the file is an array at its top.</summary>
+    internal bool IsArray => buffer.AsSpan(start, end - start).TrimStart(" \t\r\n"u8) is [(byte)'[', ..];
+
+    /// <summary>Reads a file that is an array at its top.</summary>
+    /// <param name="reader">What to do with its elements.</param>
+    /// <exception cref="DataFormatException">The file is no JSON, or something else.</exception>
+    internal void ReadArray(JsonPieceReader reader) =>
+        Checked(() =>
+        {
+            Elements("the file", reader);
+            // The reader has an exception of its own for text behind the end.
+            return Next(out _);
+        });
+
     /// <summary>Reads a file that is an object at its top.</summary>
     /// <param name="readerOf">
     /// What to do with the elements of the array of a name; null to pass over what is there, whatever it is.

@@ -34,4 +34,17 @@ internal static class HtmlPage
             {Svg.Lines(facts, fact => $"<tr><th>{Html.Encode(fact.Name)}</th><td>{Html.Encode(fact.Value)}</td></tr>")}
             </table>
             """;
+
+    /// <summary>A table of text.</summary>
+    internal static string Table(MetricTable table)
+    {
+        var head = string.Concat(table.Columns.Select((column, i) => Cell("th", column.Title, i)));
+        var rows = table.Rows.Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>");
+        return $"<table><tr>{head}</tr>{string.Concat(rows)}</table>";
+
+        string Cell(string tag, string text, int column) =>
+            table.Columns[column].Numeric
+                ? $"""<{tag} class="number">{Html.Encode(text)}</{tag}>"""
+                : $"<{tag}>{Html.Encode(text)}</{tag}>";
+    }
 }

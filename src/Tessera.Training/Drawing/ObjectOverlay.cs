@@ -26,11 +26,15 @@ internal static class ObjectOverlay
 
     // From one hue to the next, as a share of the circle: no few of them are close to each other.
     private const double HueStep = 0.381966;
-    private const int Line = 2,
-        Dash = 5,
+    private const int Dash = 5,
         Gap = 2,
         MostLetters = 28;
-    private const string Font = "sans 8";
+
+    // Lines and letters of large pictures are larger.
+    private const int ThinLine = 2,
+        SidePerLine = 400;
+    private const string SmallFont = "sans 8",
+        LargeFont = "sans 14";
 
     private static readonly (byte R, byte G, byte B) dark = (20, 24, 32),
         light = (255, 255, 255);
@@ -62,16 +66,17 @@ internal static class ObjectOverlay
         foreach (var one in objects)
             if (one.Mask is { } mask)
                 Tint(result, mask, size, bitmap, one.Color);
+        var line = Math.Max(ThinLine, Math.Max(size.Height, size.Width) / SidePerLine);
         // Words lie on top, where they fit.
         var words = new List<(int Top, int Left, Raster Text, (byte R, byte G, byte B) Color)>();
         foreach (var one in objects)
         {
             var (left, right) = (At(one.Box.Left, original.Width, size.Width), At(one.Box.Right, original.Width, size.Width));
             var (top, bottom) = (At(one.Box.Top, original.Height, size.Height), At(one.Box.Bottom, original.Height, size.Height));
-            Frame(result, top, left, bottom, right, one);
+            Frame(result, top, left, bottom, right, line, one);
             if (one.Text.Length == 0)
                 continue;
-            var text = TextMask.Draw(Html.Short(one.Text, MostLetters), Font);
+            var text = TextMask.Draw(Html.Short(one.Text, MostLetters), line > ThinLine ? LargeFont : SmallFont);
             words.Add(
                 (
                     Math.Clamp(top - text.Height - 2 * Gap, 0, Math.Max(0, size.Height - text.Height - 2 * Gap)),
@@ -105,16 +110,16 @@ internal static class ObjectOverlay
     // Numbers far outside of the picture stay in the range of whole numbers.
     private static int At(double place, int original, int size) => (int)Math.Round(Math.Clamp(place / original, -1.0, 2.0) * size);
 
-    private static void Frame(Raster picture, int top, int left, int bottom, int right, DrawnObject one)
+    private static void Frame(Raster picture, int top, int left, int bottom, int right, int line, DrawnObject one)
     {
         // A box of no width is a line.
-        (bottom, right) = (Math.Max(bottom, top + Line), Math.Max(right, left + Line));
+        (bottom, right) = (Math.Max(bottom, top + line), Math.Max(right, left + line));
         for (var y = top; y < bottom; y++)
         for (var x = left; x < right; x++)
         {
             // Jumps over what lies inside.
-            if (y >= top + Line && y < bottom - Line && x == left + Line)
-                x = Math.Max(x, right - Line);
+            if (y >= top + line && y < bottom - line && x == left + line)
+                x = Math.Max(x, right - line);
             if (!one.IsDashed || (x + y) / Dash % 2 == 0)
                 Paint.Set(picture, y, x, one.Color);
         }

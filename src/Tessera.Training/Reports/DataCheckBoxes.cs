@@ -41,7 +41,9 @@ internal static class DataCheckBoxes
                 own.Select(classes => classes.GetValueOrDefault(name)).FirstOrDefault(one => one is not null)!.Objects
             )
             .ToArray();
-        var titles = string.Concat(splits.Select(split => $"""<th class="number" colspan="5">{Html.Encode(split.Name)}</th>"""));
+        // One split needs no name above its columns.
+        var groups = string.Concat(splits.Select(split => $"""<th class="group" colspan="5">{Html.Encode(split.Name)}</th>"""));
+        var titles = splits.Length == 1 ? "" : $"<tr><th></th>{groups}</tr>";
         var rows = names.Take(MostRows).Select(name => Row(name, own.Select(classes => classes.GetValueOrDefault(name))));
         var sums = Row(
             "all",
@@ -61,8 +63,9 @@ internal static class DataCheckBoxes
                 : "";
         return $"""
             <p>Sizes are those of COCO, in pixels of the originals: less than 32 x 32 is small, 96 x 96 or more is large.</p>
-            {more}<div class="wide"><table><tr><th></th>{titles}</tr>
-            <tr><th>class</th>{string.Concat(splits.Select(_ => Head))}</tr>{string.Concat(rows)}{sums}</table></div>
+            {more}<div class="wide"><table>{titles}<tr><th>class</th>{string.Concat(splits.Select(_ => Head))}</tr>{string.Concat(
+                rows
+            )}{sums}</table></div>
             """;
 
         static string Row(string name, IEnumerable<ClassObjects?> found) =>

@@ -33,6 +33,8 @@ internal static class DataCheckPage
         .names i{display:inline-block;width:11px;height:11px;border-radius:3px;margin-right:6px;border:1px solid var(--line)}
         .pairs.maps{grid-template-columns:repeat(auto-fill,minmax(min(480px,100%),1fr))}
         .pairs.boxes{grid-template-columns:repeat(auto-fill,minmax(min(340px,100%),1fr))}
+        .pairs.boxes figcaption{font-weight:400;margin-top:6px}
+        th.group{text-align:center;border-bottom:1px solid var(--line)}
         img.boxed{image-rendering:auto}
         .wide{overflow-x:auto}
         .pairs.maps figcaption{grid-column:1/-1;margin:-2px 0 0}

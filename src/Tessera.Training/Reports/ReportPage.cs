@@ -167,15 +167,9 @@ internal static class ReportPage
 
     private static string Table(MetricTable table)
     {
-        string Cell(string tag, string text, int column) =>
-            table.Columns[column].Numeric
-                ? $"""<{tag} class="number">{Html.Encode(text)}</{tag}>"""
-                : $"<{tag}>{Html.Encode(text)}</{tag}>";
-        var head = string.Concat(table.Columns.Select((column, i) => Cell("th", column.Title, i)));
-        var rows = table.Rows.Take(MostRows).Select(row => $"<tr>{string.Concat(row.Select((cell, i) => Cell("td", cell, i)))}</tr>");
         var more =
             table.Rows.Count > MostRows ? $"<p>And {Html.Integer(table.Rows.Count - MostRows)} more; results.json lists all.</p>" : "";
-        return $"<table><tr>{head}</tr>{string.Concat(rows)}</table>{more}";
+        return HtmlPage.Table(table with { Rows = [.. table.Rows.Take(MostRows)] }) + more;
     }
 
     private static string Unreadable(IReadOnlyList<(string Split, UnreadableImage Image)> found)

@@ -6,13 +6,7 @@ namespace Tessera.Tests.Models.Detection;
 public sealed class FocalLossTests : LiveTensors
 {
     public static TheoryData<FocalLoss> Settings =>
-        new()
-        {
-            new FocalLoss(),
-            new FocalLoss(0.4, 1.5),
-            new FocalLoss(0.75, 0),
-            new FocalLoss(1, 3),
-        };
+        new() { new FocalLoss(), new FocalLoss(0.4, 1.5), new FocalLoss(0.75, 0), new FocalLoss(1, 3) };
 
     // Easy and hard logits, every class and background.
     private static (Tensor Logits, Tensor Labels, Tensor Weights) Rows(int count, int classes)
@@ -30,11 +24,11 @@ public sealed class FocalLossTests : LiveTensors
         var sum = 0.0;
         for (var i = 0; i < logits.Length; i++)
         {
-            var p = 1 / (1 + Math.Exp(-logits[i]));
-            var own = labels[i / classes] == i % classes;
-            sum +=
-                weights[i / classes]
-                * (own ? -loss.Alpha * Math.Pow(1 - p, loss.Gamma) * Math.Log(p) : -(1 - loss.Alpha) * Math.Pow(p, loss.Gamma) * Math.Log(1 - p));
+            // How probable the right answer is and how probable a wrong one, each without a difference.
+            var z = labels[i / classes] == i % classes ? logits[i] : -logits[i];
+            var (right, wrong) = (1 / (1 + Math.Exp(-z)), 1 / (1 + Math.Exp(z)));
+            var share = labels[i / classes] == i % classes ? loss.Alpha : 1 - loss.Alpha;
+            sum -= weights[i / classes] * share * Math.Pow(wrong, loss.Gamma) * Math.Log(right);
         }
         return sum;
     }

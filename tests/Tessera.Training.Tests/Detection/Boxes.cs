@@ -17,7 +17,12 @@ internal static class Boxes
     internal static DetectedObject Exactly(ImageObject truth, double score) => new(truth.Box, truth.Class, score, truth.Mask);
 
     /// <summary>Images of random objects and of detections near them, with scores that repeat where asked for.</summary>
-    internal static IReadOnlyList<(ImageObject[] Truth, DetectedObject[] Found)> Random(int seed, int images, int classes, bool ties = false)
+    internal static IReadOnlyList<(ImageObject[] Truth, DetectedObject[] Found)> Random(
+        int seed,
+        int images,
+        int classes,
+        bool ties = false
+    )
     {
         var random = new Random(seed);
         return

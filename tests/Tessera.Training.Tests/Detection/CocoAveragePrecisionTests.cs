@@ -22,13 +22,16 @@ public sealed class CocoAveragePrecisionTests
 
     private static double[] Figures(CocoScores scores) => [.. scores.Summary.Select(one => one.Value)];
 
+    // The reference adds 2^-52 to the number of detections: a precision of 1 is 1 but for a rounding.
+    private static double[] Rounded(params IEnumerable<double> figures) => [.. figures.Select(figure => Math.Round(figure, Digits))];
+
     [Fact]
     public void Perfect_detections_have_a_precision_and_recall_of_1_and_sizes_without_objects_none()
     {
         ImageObject[] truth = [Truth(0, 0, 10, 10), Truth(50, 50, 40, 50, 1), Truth(5, 7, 20, 20, 1)];
         var scores = Measure(3, (truth, [.. truth.Select(one => Exactly(one, 0.5))]));
-        Assert.Equal([1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1, -1], Figures(scores));
-        Assert.Equal([1, 1, -1], scores.PerClass.Select(own => own.Ap));
+        Assert.Equal([1, 1, 1, 1, 1, -1, 1, 1, 1, 1, 1, -1], Rounded(Figures(scores)));
+        Assert.Equal([1, 1, -1], Rounded(scores.PerClass.Select(own => own.Ap)));
         Assert.Equal([3, 2, 1, 0], scores.PerSize.Select(own => own.Objects));
         Assert.All(scores.Precision(2, 0), precision => Assert.Equal(-1, precision));
     }
@@ -71,7 +74,7 @@ public sealed class CocoAveragePrecisionTests
     {
         var scores = One([Truth(0, 0, 100, 100)], Found(0.5, 0, 0, width, 100));
         Assert.Equal(reached / 10.0, scores.Ap, Digits);
-        Assert.Equal([.. Enumerable.Range(0, 10).Select(t => t < reached ? 1.0 : 0)], scores.PerThreshold);
+        Assert.Equal([.. Enumerable.Range(0, 10).Select(t => t < reached ? 1.0 : 0)], Rounded(scores.PerThreshold));
     }
 
     [Fact]
@@ -142,12 +145,12 @@ public sealed class CocoAveragePrecisionTests
         ImageObject[] truth = [Truth(0, 0, 20, 20), Truth(100, 100, 50, 50)];
         DetectedObject[] right = [.. truth.Select(one => Exactly(one, 0.5))];
         var scores = One(truth, [.. right, Found(0.9, 300, 300, 40, 40)]);
-        Assert.Equal((1, 0.5), (scores.ApSmall, scores.ApMedium));
+        Assert.Equal([1, 0.5], Rounded(scores.ApSmall, scores.ApMedium));
         // Width and height of the source decide, not what rounding makes of the edges.
         var rounded = new DetectedObject(Box(300.1, 300.1, 32, 32), 0, 0.9) { BoxArea = 1024 };
         Assert.NotEqual(1024, rounded.Box.Area);
         scores = One(truth, [.. right, rounded]);
-        Assert.Equal((0.5, 0.5), (scores.ApSmall, scores.ApMedium));
+        Assert.Equal([0.5, 0.5], Rounded(scores.ApSmall, scores.ApMedium));
     }
 
     [Fact]
@@ -155,7 +158,7 @@ public sealed class CocoAveragePrecisionTests
     {
         var truth = Truth(0, 0, 20, 20);
         var scores = One([truth, Truth(100, 100, 50, 50)], Exactly(truth, 0.9));
-        Assert.Equal((1, 0), (scores.ApSmall, scores.ApMedium));
+        Assert.Equal([1, 0], Rounded(scores.ApSmall, scores.ApMedium));
     }
 
     [Fact]
@@ -163,13 +166,13 @@ public sealed class CocoAveragePrecisionTests
     {
         ImageObject[] truth = [.. Enumerable.Range(0, 20).Select(i => Truth(30 * i, 0, 20, 20))];
         var scores = One(truth, [.. truth.Select((one, i) => Exactly(one, 1 - i / 100.0))]);
-        Assert.Equal((1 / 20.0, 10 / 20.0, 1), (scores.Ar1, scores.Ar10, scores.Ar100));
+        Assert.Equal([1 / 20.0, 10 / 20.0, 1], Rounded(scores.Ar1, scores.Ar10, scores.Ar100));
         DetectedObject[] wrong = [.. Enumerable.Range(0, 100).Select(i => Found(0.9, 0, 100 + i, 5, 5))];
         // The 101st detection is not looked at, and one of another class has places of its own.
         Assert.Equal(0, One([truth[0]], [.. wrong, Exactly(truth[0], 0.1)]).Ar100);
         var other = truth[1] with { Class = 1 };
         var both = Measure(2, ([truth[0], other], [.. wrong, Exactly(truth[0], 0.1), Exactly(other, 0.1)]));
-        Assert.Equal([0, 1], both.PerClass.Select(own => own.Ar100));
+        Assert.Equal([0, 1], Rounded(both.PerClass.Select(own => own.Ar100)));
     }
 
     [Fact]
@@ -245,15 +248,13 @@ public sealed class CocoAveragePrecisionTests
     [Fact]
     public void An_image_that_two_processes_have_measured_is_refused()
     {
-        var error = Assert.Throws<DataException>(() =>
-            Ranks.Run(2, group =>
+        var error = Assert.Throws<DataException>(() => Ranks.Run(2, group =>
             {
                 var own = new CocoAveragePrecision(1);
                 own.Add(3, [], []);
                 own.Join(group);
                 return own.Measure();
-            })
-        );
+            }));
         Assert.Equal("two processes have measured image 3: each image counts once", error.Message);
     }
 
@@ -261,7 +262,8 @@ public sealed class CocoAveragePrecisionTests
     public void Masks_are_compared_by_their_pixels_and_not_by_their_boxes()
     {
         var size = new ImageSize(20, 20);
-        static byte[] Filled(Func<int, int, bool> inside) => [.. Enumerable.Range(0, 400).Select(i => inside(i / 20, i % 20) ? (byte)1 : (byte)0)];
+        static byte[] Filled(Func<int, int, bool> inside) =>
+            [.. Enumerable.Range(0, 400).Select(i => inside(i / 20, i % 20) ? (byte)1 : (byte)0)];
         var upper = InstanceMask.FromBitmap(size, Filled((y, x) => y <= x));
         var lower = InstanceMask.FromBitmap(size, Filled((y, x) => y > x));
         ImageObject truth = new(Box(0, 0, 20, 20), 0) { Mask = upper };
@@ -271,8 +273,8 @@ public sealed class CocoAveragePrecisionTests
             measured.Add(1, [truth], [new(truth.Box, 0, 0.5, mask)]);
             return measured.Measure();
         }
-        Assert.Equal((1, 1), (Of(upper, false).Ap, Of(upper, true).Ap));
-        Assert.Equal((1, 0), (Of(lower, false).Ap, Of(lower, true).Ap));
+        Assert.Equal([1, 1], Rounded(Of(upper, false).Ap, Of(upper, true).Ap));
+        Assert.Equal([1, 0], Rounded(Of(lower, false).Ap, Of(lower, true).Ap));
         // Of its 400 pixels the whole square has 210 in common: 0.525.
         Assert.Equal(0.1, Of(InstanceMask.FromBitmap(size, Filled((_, _) => true)), true).Ap, Digits);
     }
@@ -289,7 +291,7 @@ public sealed class CocoAveragePrecisionTests
         var measured = new CocoAveragePrecision(1, masks: true);
         // A box of medium size around 100 pixels: a false alarm among the small ones only.
         measured.Add(1, [truth], [new(Box(0, 0, 64, 64), 0, 0.9, stray), new(truth.Box, 0, 0.5, all)]);
-        Assert.Equal(1, measured.Measure().ApMedium);
+        Assert.Equal(1, measured.Measure().ApMedium, Digits);
     }
 
     [Fact]
@@ -301,7 +303,10 @@ public sealed class CocoAveragePrecisionTests
         Assert.Equal("image 7 has class -1, but there are 2 classes", Refused(one => one.Add(7, [], [Found(0.5, 0, 0, 1, 1, -1)])));
         Assert.Equal("image 7: the score of a detection is no number", Refused(one => one.Add(7, [], [Found(double.NaN, 0, 0, 1, 1)])));
         Assert.Equal("image 7: an object has no mask, and masks are measured", Refused(one => one.Add(7, [Truth(0, 0, 1, 1)], []), true));
-        Assert.Equal("image 7: a detection has no mask, and masks are measured", Refused(one => one.Add(7, [], [Found(1, 0, 0, 1, 1)]), true));
+        Assert.Equal(
+            "image 7: a detection has no mask, and masks are measured",
+            Refused(one => one.Add(7, [], [Found(1, 0, 0, 1, 1)]), true)
+        );
         Assert.Equal(
             "image 7 was added before: each image counts once",
             Refused(one =>
@@ -310,7 +315,16 @@ public sealed class CocoAveragePrecisionTests
                 one.Add(7, [], []);
             })
         );
-        foreach (var thresholds in (double[][])[[], [0], [1.1], [0.5, 0.5], [.. Enumerable.Range(1, 17).Select(i => i / 20.0)]])
+        foreach (
+            var thresholds in (double[][])
+                [
+                    [],
+                    [0],
+                    [1.1],
+                    [0.5, 0.5],
+                    [.. Enumerable.Range(1, 17).Select(i => i / 20.0)],
+                ]
+        )
             Assert.Throws<ArgumentException>(() => new CocoAveragePrecision(1, thresholds: thresholds));
         Assert.Throws<ArgumentOutOfRangeException>(() => new CocoAveragePrecision(0));
     }
@@ -322,7 +336,7 @@ public sealed class CocoAveragePrecisionTests
         var measured = new CocoAveragePrecision(1, thresholds: [0.3, 0.75]);
         measured.Add(1, [truth], [Found(0.9, 0, 0, 10, 5)]);
         var scores = measured.Measure();
-        Assert.Equal((0.5, -1, 0), (scores.Ap, scores.Ap50, scores.Ap75));
+        Assert.Equal([0.5, -1, 0], Rounded(scores.Ap, scores.Ap50, scores.Ap75));
     }
 
     [Fact]
@@ -330,7 +344,8 @@ public sealed class CocoAveragePrecisionTests
     {
         var scores = Measure(2, ([Truth(0, 0, 10, 10)], [Found(0.9, 0, 0, 10, 10)]));
         var metrics = new DetectionMetrics(1, scores, scores);
-        Assert.Equal(("ap", 1.0), (metrics.Score.Name, metrics.Score.Value));
+        Assert.Equal("ap", metrics.Primary);
+        Assert.Equal(1, metrics.Score.Value, Digits);
         Assert.Equal(24, metrics.Scalars.Count);
         Assert.Equal(-1, metrics.Scalars["mask_ap_large"]);
         Assert.Equal(["AP 100.00 %", "AP50 100.00 %", "mask AP 100.00 %"], metrics.Headline.Select(row => row.Describe()));

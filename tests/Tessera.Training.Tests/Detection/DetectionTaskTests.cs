@@ -136,7 +136,7 @@ public sealed class DetectionTaskTests
         var plain = pictures.Draw(image, size, [], 0);
         Assert.Equal(image.Values.ToArray(), plain.Values.ToArray());
         var one = Triangles.In(new(20, 24, 44, 44), 2);
-        var drawn = pictures.Draw(image, size, [DrawnObject.Of(one)], 0);
+        var drawn = pictures.Draw(image, size, [ShownObject.Of(one)], 0);
         // The frame, the tint below the diagonal, and nothing above it.
         Assert.Equal((0, 0, 255), Pixel(30, 20));
         Assert.Equal((55, 55, 170), Pixel(40, 24));

@@ -47,11 +47,12 @@ public sealed class CocoAveragePrecision
     /// <param name="truth">All objects in the image, in the order of their source.</param>
     /// <param name="detections">What was found, in any order; of equal scores the first comes first.</param>
     /// <exception cref="DataException">
-    /// An unknown class, a score that is no number, an image that was added before, or a mask that is missing.
+    /// An unknown class, a score that is no number, an image that was added before, or a mask that is missing. A group, or what is ignored,
+    /// may lack its mask: it is compared by its box then.
     /// </exception>
     public void Add(long image, IReadOnlyList<ImageObject> truth, IReadOnlyList<DetectedObject> detections)
     {
-        if (masks && truth.Any(one => one.Mask is null))
+        if (masks && truth.Any(one => one.IsTrained && one.Mask is null))
             throw new DataException($"image {image}: an object has no mask, and masks are measured");
         if (masks && detections.Any(one => one.Mask is null))
             throw new DataException($"image {image}: a detection has no mask, and masks are measured");
@@ -67,11 +68,22 @@ public sealed class CocoAveragePrecision
     private IEnumerable<RankedDetection> Match(long image, ImageObject[] truth, DetectedObject[] found)
     {
         if (!masks)
-            return matching.Match(image, truth, found, [.. found.Select(one => one.BoxArea ?? one.Box.Area)], Overlap.OfBoxes);
+            return matching.Match(image, truth, found, [.. found.Select(one => one.BoxArea ?? one.Box.Area)], (d, g) =>
+                Overlap.OfBoxes(found[d], truth[g])
+            );
         // Masks of polygons would be drawn anew for every pair.
-        truth = [.. truth.Select(one => one with { Mask = one.Mask!.AsRuns() })];
+        truth = [.. truth.Select(one => one with { Mask = one.Mask?.AsRuns() })];
         found = [.. found.Select(one => one with { Mask = one.Mask!.AsRuns() })];
-        return matching.Match(image, truth, found, [.. found.Select(one => (double)one.Mask!.Area)], Overlap.OfMasks);
+        ObjectBox[] around = [.. found.Select(one => one.Mask!.Bounds)],
+            aroundTruth = [.. truth.Select(one => one.Mask?.Bounds ?? one.Box)];
+        return matching.Match(
+            image,
+            truth,
+            found,
+            [.. found.Select(one => (double)one.Mask!.Area)],
+            // Masks are walked through only where their boxes touch.
+            (d, g) => around[d].Iou(aroundTruth[g]) > 0 ? Overlap.OfMasks(found[d], truth[g]) : 0
+        );
     }
 
     /// <summary>Adds what the other processes have gathered; all have the same afterwards.</summary>

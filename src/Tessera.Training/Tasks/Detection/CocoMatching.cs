@@ -20,19 +20,19 @@ internal sealed class CocoMatching(IReadOnlyList<double> thresholds)
     /// <param name="objects">The objects of the class.</param>
     /// <param name="detections">Detections of the class, the highest score first, at most as many as count.</param>
     /// <param name="areas">Area of each detection.</param>
-    /// <param name="overlap">Overlap of a detection with an object.</param>
+    /// <param name="overlap">Overlap of a detection with an object, by their places.</param>
     internal IEnumerable<RankedDetection> Match(
         long image,
         ImageObject[] objects,
         DetectedObject[] detections,
         double[] areas,
-        Func<DetectedObject, ImageObject, double> overlap
+        Func<int, int, double> overlap
     )
     {
         var overlaps = new double[detections.Length * objects.Length];
         for (var d = 0; d < detections.Length; d++)
         for (var g = 0; g < objects.Length; g++)
-            overlaps[d * objects.Length + g] = overlap(detections[d], objects[g]);
+            overlaps[d * objects.Length + g] = overlap(d, g);
         var (found, voids) = (new ulong[detections.Length], new ulong[detections.Length]);
         for (var a = 0; a < CocoRules.Areas.Count; a++)
         {
@@ -61,8 +61,7 @@ internal sealed class CocoMatching(IReadOnlyList<double> thresholds)
     }
 
     /// <summary>Whether an object is one to be found in an area range.</summary>
-    internal static bool Counts(ImageObject one, AreaRange range) =>
-        !one.IsCrowd && !one.IsIgnored && !range.Excludes(one.Area ?? one.Box.Area);
+    internal static bool Counts(ImageObject one, AreaRange range) => one.IsTrained && !range.Excludes(one.Area ?? one.Box.Area);
 
     private static int Best(
         double threshold,

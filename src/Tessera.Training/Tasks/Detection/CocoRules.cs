@@ -15,7 +15,7 @@ internal static class CocoRules
 {
     /// <summary>The area ranges; the first is of all objects.</summary>
     internal static IReadOnlyList<AreaRange> Areas { get; } =
-        [new("all", 0, 1e10), new("small", 0, 32 * 32), new("medium", 32 * 32, 96 * 96), new("large", 96 * 96, 1e10)];
+    [new("all", 0, 1e10), new("small", 0, 32 * 32), new("medium", 32 * 32, 96 * 96), new("large", 96 * 96, 1e10)];
 
     /// <summary>How many detections of a class in an image count, the best first: recall is told for each of these.</summary>
     internal static IReadOnlyList<int> MaxDetections { get; } = [1, 10, 100];

@@ -84,16 +84,7 @@ public sealed class DetectionInference(Detector model, Func<Tensor, Tensor>? pre
         var result = new List<DetectedObject>(whole.Length);
         for (var i = 0; i < whole.Length; i++)
             if (back.Seen(whole[i]) is { } seen)
-                result.Add(
-                    new(
-                        seen,
-                        (int)classes[i],
-                        scores[i],
-                        masks is null ? null
-                            : seen == whole[i] ? masks[i]
-                            : Within(masks[i], seen)
-                    )
-                );
+                result.Add(new(seen, (int)classes[i], scores[i], masks is null ? null : Visible(masks[i], whole[i], seen)));
         return [.. result];
     }
 
@@ -117,9 +108,19 @@ public sealed class DetectionInference(Detector model, Func<Tensor, Tensor>? pre
         ];
     }
 
+    // Edges that are closer, in pixels, are the same: fractions are rounded.
+    private const double Rounding = 1e-3;
+
     // What lies outside of the visible part was seen by nobody.
-    private static InstanceMask Within(InstanceMask mask, ObjectBox box)
+    private static InstanceMask Visible(InstanceMask mask, ObjectBox whole, ObjectBox box)
     {
+        if (
+            Math.Abs(whole.Left - box.Left) < Rounding
+            && Math.Abs(whole.Top - box.Top) < Rounding
+            && Math.Abs(whole.Right - box.Right) < Rounding
+            && Math.Abs(whole.Bottom - box.Bottom) < Rounding
+        )
+            return mask;
         var size = mask.Size;
         var pixels = mask.ToBitmap();
         for (var y = 0; y < size.Height; y++)

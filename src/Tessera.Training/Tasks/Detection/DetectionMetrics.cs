@@ -40,9 +40,11 @@ public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? M
     /// <inheritdoc/>
     public override IReadOnlyList<MetricRow> Headline =>
         [
-            new("AP", Boxes.Ap, MetricFormat.Share),
-            new("AP50", Boxes.Ap50, MetricFormat.Share),
-            .. Masks is { } masks ? (MetricRow[])[new("mask AP", masks.Ap, MetricFormat.Share)] : [],
+            .. Defined(
+                new("AP", Boxes.Ap, MetricFormat.Share),
+                new("AP50", Boxes.Ap50, MetricFormat.Share),
+                new("mask AP", Masks?.Ap ?? -1, MetricFormat.Share)
+            ),
         ];
 
     /// <inheritdoc/>
@@ -58,9 +60,7 @@ public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? M
         [
             PerClass(Boxes, classes, "per class"),
             PerSize(Boxes, "per size"),
-            .. Masks is { } masks
-                ? (MetricTable[])[PerClass(masks, classes, "masks per class"), PerSize(masks, "masks per size")]
-                : [],
+            .. Masks is { } masks ? (MetricTable[])[PerClass(masks, classes, "masks per class"), PerSize(masks, "masks per size")] : [],
         ];
 
     /// <inheritdoc/>
@@ -74,12 +74,26 @@ public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? M
 
     private static IEnumerable<MetricRow> Of(CocoScores scores, string prefix)
     {
-        string[] names = ["AP", "AP50", "AP75", "AP small", "AP medium", "AP large", "AR1", "AR10", "AR100", "AR small", "AR medium", "AR large"];
-        // A row that says -100 % would be taken for a result.
-        return names
-            .Zip(scores.Summary, (name, one) => new MetricRow(prefix + name, one.Value, MetricFormat.Share))
-            .Where(row => row.Value >= 0 || row.Name == prefix + names[0]);
+        string[] names =
+        [
+            "AP",
+            "AP50",
+            "AP75",
+            "AP small",
+            "AP medium",
+            "AP large",
+            "AR1",
+            "AR10",
+            "AR100",
+            "AR small",
+            "AR medium",
+            "AR large",
+        ];
+        return Defined(names.Zip(scores.Summary, (name, one) => new MetricRow(prefix + name, one.Value, MetricFormat.Share)));
     }
+
+    // What is not defined is no share: it would read -100 %.
+    private static IEnumerable<MetricRow> Defined(params IEnumerable<MetricRow> rows) => rows.Where(row => row.Value >= 0);
 
     private static MetricTable PerClass(CocoScores scores, IReadOnlyList<string> classes, string title) =>
         new(
@@ -97,22 +111,20 @@ public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? M
                 ("AR100", true),
             ],
             [
-                .. classes.Zip(
-                    scores.PerClass,
-                    (name, own) =>
-                        (IReadOnlyList<string>)
-                            [
-                                name,
-                                Number(own.Objects),
-                                Number(own.Detections),
-                                Percent(own.Ap),
-                                Percent(own.Ap50),
-                                Percent(own.Ap75),
-                                Percent(own.ApSmall),
-                                Percent(own.ApMedium),
-                                Percent(own.ApLarge),
-                                Percent(own.Ar100),
-                            ]
+                .. classes.Zip(scores.PerClass, (name, own) =>
+                    (IReadOnlyList<string>)
+                        [
+                            name,
+                            Number(own.Objects),
+                            Number(own.Detections),
+                            Percent(own.Ap),
+                            Percent(own.Ap50),
+                            Percent(own.Ap75),
+                            Percent(own.ApSmall),
+                            Percent(own.ApMedium),
+                            Percent(own.ApLarge),
+                            Percent(own.Ar100),
+                        ]
                 ),
             ]
         );
@@ -123,8 +135,7 @@ public sealed record DetectionMetrics(int Count, CocoScores Boxes, CocoScores? M
             [("size", false), ("square pixels", false), ("objects", true), ("AP", true), ("AR100", true)],
             [
                 .. scores.PerSize.Select(own =>
-                    (IReadOnlyList<string>)
-                        [own.Range.Name, Describe(own.Range), Number(own.Objects), Percent(own.Ap), Percent(own.Ar100)]
+                    (IReadOnlyList<string>)[own.Range.Name, Describe(own.Range), Number(own.Objects), Percent(own.Ap), Percent(own.Ar100)]
                 ),
             ]
         );

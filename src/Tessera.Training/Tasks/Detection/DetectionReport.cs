@@ -106,17 +106,17 @@ internal sealed class DetectionGallery(ReportContext context, ImageDataset data,
         var original = pixels.Origin.Original;
         var prepared = pixels.Window(0, 0, pixels.Size.Height, pixels.Size.Width).To(ModuleDevice.Of(context.Model));
         var found = inference.Run(prepared, [pixels.Origin])[0].Where(one => one.Score >= threshold);
-        var small = SamplePictures.Fitting(data, image.Index, Side);
+        var small = SmallPicture.Of(data, image.Index, Side);
         var name = Html.Encode(Path.GetFileName(data.SampleName(image.Index)));
         return $"""
             <figure class="row" style="grid-template-columns:repeat(2,minmax(0,1fr))">
-            {Picture([.. boxes[image.Index].Select(DrawnObject.Of)], "objects")}
-            {Picture([.. found.Select(DrawnObject.Of)], "detections")}
+            {Picture([.. boxes[image.Index].Select(ShownObject.Of)], "objects")}
+            {Picture([.. found.Select(ShownObject.Of)], "detections")}
             <figcaption>{name} <small>{image.Found} of {image.Objects} found, {image.FalseAlarms} false alarms</small></figcaption>
             </figure>
             """;
 
-        string Picture(IReadOnlyList<DrawnObject> objects, string what) =>
+        string Picture(IReadOnlyList<ShownObject> objects, string what) =>
             $"""<div>{Element(pictures.Draw(small, original, objects, Side), $"{what} of {name}")}</div>""";
     }
 

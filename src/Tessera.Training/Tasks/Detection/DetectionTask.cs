@@ -165,12 +165,12 @@ public sealed record DetectionTask(IReadOnlyList<int>? Size = null, [Range(0.0, 
         if (sample.Picture is not { } read)
             throw new RunException($"{sample.Name}: task {Name} needs an image");
         var pictures = new DetectionPictures(facts.Classes, ((DetectionFacts)facts).Colors);
-        var drawn = pictures.Draw(read(LargestPicture), found.Size, [.. found.Shown.Select(DrawnObject.Of)], SmallestPicture);
+        var drawn = pictures.Draw(read(LargestPicture), found.Size, [.. found.Shown.Select(ShownObject.Of)], SmallestPicture);
         yield return new(PictureSuffix, Png.Encode(drawn.ToInterleaved(), drawn.Height, drawn.Width, 3));
     }
 
     /// <inheritdoc/>
-    public override ResultWriter? CreateResultWriter(DataFacts facts, Stream target) => new CocoResults((DetectionFacts)facts, target);
+    public override ResultWriter? CreateResultWriter(DataFacts facts, Stream target) => new CocoResultsWriter((DetectionFacts)facts, target);
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportContext context) => DetectionReport.Sections(context, Threshold);

@@ -122,13 +122,9 @@ internal sealed class RankedDetections(int classes, int kinds)
         lock (gate)
             ordered = [.. ranked[label]];
         // Images and ranks tell all detections of a class apart: the order is the same whatever order they came in.
-        Array.Sort(
-            ordered,
-            static (left, right) =>
-                right.Score.CompareTo(left.Score) is var byScore and not 0 ? byScore
-                : left.Image.CompareTo(right.Image) is var byImage and not 0 ? byImage
-                : left.Rank.CompareTo(right.Rank)
-        );
+        Array.Sort(ordered, static (left, right) => right.Score.CompareTo(left.Score) is var byScore and not 0 ? byScore
+            : left.Image.CompareTo(right.Image) is var byImage and not 0 ? byImage
+            : left.Rank.CompareTo(right.Rank));
         return ordered;
     }
 }

@@ -47,9 +47,7 @@ public sealed class VocAveragePrecision
     /// <param name="detections">What was found, in any order; of equal scores the first comes first.</param>
     /// <exception cref="DataException">An unknown class, a score that is no number, or an image that was added before.</exception>
     public void Add(long image, IReadOnlyList<ImageObject> truth, IReadOnlyList<DetectedObject> detections) =>
-        ranked.Add(image, truth, detections, (own, found) => Match(image, own, found), (one, _) => Counts(one));
-
-    private static bool Counts(ImageObject one) => !one.IsIgnored && !one.IsCrowd;
+        ranked.Add(image, truth, detections, (own, found) => Match(image, own, found), (one, _) => one.IsTrained);
 
     private IEnumerable<RankedDetection> Match(long image, ImageObject[] truth, DetectedObject[] found)
     {
@@ -58,10 +56,10 @@ public sealed class VocAveragePrecision
         {
             var (most, match) = (0.0, -1);
             for (var g = 0; g < truth.Length; g++)
-                if (Overlap.OfBoxes(one.Box, truth[g].Box) is var overlap && overlap > most)
+                if (one.Box.Iou(truth[g].Box) is var overlap && overlap > most)
                     (most, match) = (overlap, g);
             var hit = match >= 0 && most >= threshold;
-            var isVoid = hit && !Counts(truth[match]);
+            var isVoid = hit && !truth[match].IsTrained;
             var right = hit && !isVoid && !taken[match];
             if (right)
                 taken[match] = true;

@@ -34,7 +34,10 @@ public sealed record VocClass(long Objects, long Found, long Wrong, double Ap, I
             if (objects > 0)
                 curve.Add((found / (double)objects, found / (double)(found + wrong)));
         }
-        var ap = objects == 0 ? -1 : form == VocForm.Area ? Area(curve) : ElevenPoints(curve);
+        var ap =
+            objects == 0 ? -1
+            : form == VocForm.Area ? Area(curve)
+            : ElevenPoints(curve);
         return new(objects, found, wrong, ap, curve);
     }
 

@@ -7,7 +7,7 @@ namespace Tessera.Training.Tasks.Detection;
 /// Writes detections as COCO's result files have them, one image after the other: boxes as left, top, width and height, masks as compressed
 /// run lengths, classes by their numbers in the source of the data. What is written does not stay in memory.
 /// </summary>
-internal sealed class CocoResults : ResultWriter
+internal sealed class CocoResultsWriter : ResultWriter
 {
     private readonly DetectionFacts facts;
     private readonly Utf8JsonWriter json;
@@ -15,7 +15,7 @@ internal sealed class CocoResults : ResultWriter
     /// <summary>Begins a file.</summary>
     /// <param name="facts">Classes and their numbers.</param>
     /// <param name="target">The file; it stays open.</param>
-    internal CocoResults(DetectionFacts facts, Stream target)
+    internal CocoResultsWriter(DetectionFacts facts, Stream target)
     {
         this.facts = facts;
         json = new(target);
