@@ -146,6 +146,20 @@ public class DetectorTests : LiveTensors
     }
 
     [Fact]
+    public void A_size_that_is_first_seen_in_a_region_of_autocast_is_compiled_as_any_other()
+    {
+        using var scope = Torch.Scope();
+        using var outside = Torch.NoGrad();
+        var model = Create("mask_rcnn", "swin");
+        var images = Torch.Randn([1, 3, 70, 61]);
+        using var compiled = model.Compile(new() { Threads = 1 });
+        Tensor packed;
+        using (Torch.Autocast())
+            packed = compiled.Call(images);
+        Same(model.Dense(images), DenseOutputs.Unpack(packed));
+    }
+
+    [Fact]
     public void No_images_have_no_objects()
     {
         using var scope = Torch.Scope();
