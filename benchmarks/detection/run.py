@@ -103,7 +103,7 @@ def train(row, data, out, quick):
         if row.backbone:
             given.append(f"model.backbone.weights={out / f'pretrain_{row.backbone}'}")
         if quick:
-            given += ["schedule.epochs=1", "schedule.warmup=0", "data.limit=16"]
+            given += ["schedule.epochs=1", "schedule.warmup=0", f"data.limit={16 if row.finds else 128}"]
         command += [row.recipe, "--out", folder, *[word for setting in given for word in ("--set", setting)]]
     environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
     started = time.monotonic()
@@ -179,7 +179,7 @@ def processor():
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="an epoch of 16 images each; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="an epoch of a few images each; nothing is written")
     parser.add_argument("--only", default="", help="rows whose name contains TEXT, and the backbones that they need; nothing is written")
     parser.add_argument("--data", type=pathlib.Path, default=os.environ.get("TESSERA_DATA"), help="folder of the data; $TESSERA_DATA by default")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")

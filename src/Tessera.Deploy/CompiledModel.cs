@@ -100,6 +100,8 @@ public sealed unsafe class CompiledModel : IDisposable
     public Tensor Call(Tensor images)
     {
         model.CheckInput(images);
+        // The plan says what is computed in which type, also where a size is first seen.
+        using var whole = Torch.Autocast(enabled: false);
         using var use = Enter((images.Size(1), images.Size(2), images.Size(3)));
         using var scope = new Scope();
         var dense = images.To(DType.Float32).Contiguous();

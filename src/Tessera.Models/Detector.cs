@@ -150,7 +150,9 @@ public sealed record DenseOutputs(IReadOnlyList<Tensor> Scores, IReadOnlyList<Te
             return Torch.Cat([first, .. maps.Select(map => map.Permute(0, 2, 3, 1).Flatten(1))], 1);
         });
 
-    /// <summary>The maps of a tensor that <see cref="Pack"/> made: <c>detector.Detect(images, x => DenseOutputs.Unpack(compiled.Call(x)))</c>.</summary>
+    /// <summary>
+    /// The maps of a tensor that <see cref="Pack"/> made: <c>detector.Detect(images, x => DenseOutputs.Unpack(compiled.Call(x)))</c>.
+    /// </summary>
     /// <param name="packed">[B, n], of at least one image.</param>
     /// <exception cref="ShapeException">It was not made by <see cref="Pack"/>.</exception>
     public static DenseOutputs Unpack(Tensor packed)

@@ -124,7 +124,8 @@ internal sealed class LoadedModel : IDisposable
     /// <param name="most">How many classes are listed at most.</param>
     internal Prediction Predict(GivenSample sample, int most) =>
         // A detector computes behind its maps too: without a compiled model, all of the answer waits for its turn.
-        compiled is null && Bundle.Model is Detector
+        compiled is null
+        && Bundle.Model is Detector
             ? Uncompiled(() => Bundle.Predict(sample, most))
             : Bundle.Predict(sample, most, Logits);
 

@@ -14,7 +14,17 @@ public class DetectorTests : LiveTensors
         SmallRcnns.All.Concat(
             SmallDetectors
                 .All.Where(head => head.Value is RetinaNetOptions)
-                .Select(head => KeyValuePair.Create<string, DetectorOptions>(head.Key, (RetinaNetOptions)head.Value with { Score = 0 }))
+                .Select(head =>
+                    KeyValuePair.Create<string, DetectorOptions>(
+                        head.Key,
+                        (RetinaNetOptions)head.Value with
+                        {
+                            Score = 0,
+                            Candidates = 50,
+                            Detections = 20,
+                        }
+                    )
+                )
         )
     );
 
@@ -133,6 +143,20 @@ public class DetectorTests : LiveTensors
             using var inner = Torch.Scope();
             Assert.Equal(expected[thread], compiled.Call(images[thread]).ToArray<float>());
         });
+    }
+
+    [Fact]
+    public void A_size_that_is_first_seen_in_a_region_of_autocast_is_compiled_as_any_other()
+    {
+        using var scope = Torch.Scope();
+        using var outside = Torch.NoGrad();
+        var model = Create("mask_rcnn", "swin");
+        var images = Torch.Randn([1, 3, 70, 61]);
+        using var compiled = model.Compile(new() { Threads = 1 });
+        Tensor packed;
+        using (Torch.Autocast())
+            packed = compiled.Call(images);
+        Same(model.Dense(images), DenseOutputs.Unpack(packed));
     }
 
     [Fact]

@@ -67,15 +67,15 @@ public sealed class DetectionPredictorTests : IDisposable
         using var uncompiled = Predictor.FromBundle(Bundle(), new() { Compiled = false });
         var (one, other) = (Found(compiled), Found(uncompiled));
         Assert.NotEmpty(one);
-        Assert.Equal(other.Select(each => each.Class), one.Select(each => each.Class));
-        foreach (var (each, same) in one.Zip(other))
-        {
-            Assert.InRange(each.Score, same.Score - 1e-5, same.Score + 1e-5);
-            Assert.InRange(each.Box.Left, same.Box.Left - 1e-2, same.Box.Left + 1e-2);
-            Assert.InRange(each.Box.Bottom, same.Box.Bottom - 1e-2, same.Box.Bottom + 1e-2);
-        }
+        // An untrained model is as sure of one object as of another: rounding may change their order.
+        Assert.All(one.Take(10), each => Assert.Contains(other, same => IsSame(each, same)));
 
-        IReadOnlyList<DetectedObject> Found(Predictor predictor) =>
-            ((DetectionPrediction)predictor.Predict(folder["brick.ppm"])).Objects;
+        static bool IsSame(DetectedObject one, DetectedObject other) =>
+            one.Class == other.Class
+            && Math.Abs(one.Score - other.Score) < 1e-5
+            && Math.Abs(one.Box.Left - other.Box.Left) < 1e-2
+            && Math.Abs(one.Box.Bottom - other.Box.Bottom) < 1e-2;
+
+        IReadOnlyList<DetectedObject> Found(Predictor predictor) => ((DetectionPrediction)predictor.Predict(folder["brick.ppm"])).Objects;
     }
 }

@@ -1,6 +1,5 @@
 using Tessera.Cli.Rendering;
 using Tessera.Cli.Shell;
-using Tessera.Models;
 using Tessera.Models.Measurement;
 using Tessera.Training;
 using Tessera.Training.Experiments;
