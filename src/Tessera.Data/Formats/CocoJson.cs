@@ -80,7 +80,7 @@ internal sealed class CocoJson
                 else if (Enter(ref reader, "width"u8))
                     width = Optional(ref reader, "width");
                 else
-                    Pass(ref reader);
+                    JsonFields.Pass(ref reader);
             // Some tools write 0 where they do not know.
             ImageSize? size = (height, width) switch
             {
@@ -122,7 +122,7 @@ internal sealed class CocoJson
                 else if (Enter(ref reader, "name"u8))
                     name = JsonFields.Text(ref reader, "name");
                 else
-                    Pass(ref reader);
+                    JsonFields.Pass(ref reader);
             categories.Add(
                 (
                     id ?? throw new DataException("'id' is missing"),
@@ -166,7 +166,7 @@ internal sealed class CocoJson
                 else if (Enter(ref reader, "segmentation"u8))
                     segmentation = CocoSegmentation.Read(ref reader);
                 else
-                    Pass(ref reader);
+                    JsonFields.Pass(ref reader);
             if (area < 0)
                 throw new DataException(string.Create(CultureInfo.InvariantCulture, $"'area' is {area}: it must be at least 0"));
             annotations.Add(
@@ -206,24 +206,19 @@ internal sealed class CocoJson
     // Steps to the value where the field has this name.
     private static bool Enter(ref Utf8JsonReader reader, ReadOnlySpan<byte> name) => reader.ValueTextEquals(name) && reader.Read();
 
-    private static void Pass(ref Utf8JsonReader reader)
-    {
-        reader.Read();
-        reader.Skip();
-    }
-
     // The number may stand behind what is wrong.
     private void Unreadable(string what, Utf8JsonReader piece, int place, long offset, DataException error)
     {
         var name = string.Create(CultureInfo.InvariantCulture, $"{what} number {place + 1} of the file");
         if (piece.TokenType == JsonTokenType.StartObject)
             while (piece.Read() && piece.TokenType == JsonTokenType.PropertyName)
-                if (!piece.ValueTextEquals("id"u8))
-                    Pass(ref piece);
-                else if (piece.Read() && piece.TokenType == JsonTokenType.Number && piece.TryGetInt64(out var id))
+            {
+                var isId = piece.ValueTextEquals("id"u8);
+                var value = piece;
+                if (isId && value.Read() && value.TokenType == JsonTokenType.Number && value.TryGetInt64(out var id))
                     name = string.Create(CultureInfo.InvariantCulture, $"{what} {id}");
-                else
-                    piece.Skip();
+                JsonFields.Pass(ref piece);
+            }
         faults.Problem($"what cannot be read of {path}", path, offset, name, error.Message);
     }
 

@@ -78,18 +78,20 @@ internal sealed record CocoSegmentation(int[][]? Polygons, ImageSize Size = defa
         while (reader.Read() && reader.TokenType != JsonTokenType.EndObject)
         {
             var isCounts = reader.ValueTextEquals("counts"u8);
-            var isSize = reader.ValueTextEquals("size"u8);
+            if (!isCounts && !reader.ValueTextEquals("size"u8))
+            {
+                JsonFields.Pass(ref reader);
+                continue;
+            }
             reader.Read();
-            if (isCounts && reader.TokenType == JsonTokenType.String)
-                text = reader.GetString();
-            else if (isCounts)
-                counts = [.. Whole(ref reader, "segmentation.counts")];
-            else if (isSize)
+            if (!isCounts)
                 size = Whole(ref reader, "segmentation.size") is [var height, var width]
                     ? new(height, width)
                     : throw new DataException("'segmentation.size' must be [height, width]");
+            else if (reader.TokenType == JsonTokenType.String)
+                text = reader.GetString();
             else
-                reader.Skip();
+                counts = [.. Whole(ref reader, "segmentation.counts")];
         }
         if (counts is null == text is null)
             throw new DataException("'segmentation' must have 'counts' once, as a list of numbers or as text");

@@ -5,6 +5,15 @@ namespace Tessera.Data.Formats;
 /// <summary>Values of fields in JSON, with errors that name them.</summary>
 internal static class JsonFields
 {
+    /// <summary>Passes over the value of a field, which is in memory as a whole.</summary>
+    internal static void Pass(ref Utf8JsonReader reader)
+    {
+        reader.Read();
+        // Skip itself refuses a reader behind whose text more may come.
+        if (!reader.TrySkip())
+            throw new InvalidOperationException("the value of a field is not there as a whole");
+    }
+
     /// <summary>A whole number, also where it is written with a fraction of 0.</summary>
     /// <exception cref="DataException">Something else.</exception>
     internal static long Whole(ref Utf8JsonReader reader, string name)

@@ -114,7 +114,9 @@ internal sealed record VocXml(string? File, ImageSize? Size, IReadOnlyList<VocOb
         }
         catch (XmlException error)
         {
-            throw new DataFormatException(path, null, $"line {error.LineNumber}: not valid XML: {error.Message}", error);
+            // Of an empty file, and of one that declares what is not allowed, no line is known.
+            var place = error.LineNumber > 0 ? $"line {error.LineNumber}: " : "";
+            throw new DataFormatException(path, null, $"{place}not valid XML: {error.Message}", error);
         }
         // Of an encoding that is declared and not known.
         catch (Exception error) when (error is ArgumentException or NotSupportedException)
