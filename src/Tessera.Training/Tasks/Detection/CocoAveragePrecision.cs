@@ -80,7 +80,8 @@ public sealed class CocoAveragePrecision
             image,
             truth,
             found,
-            [.. found.Select(one => (double)one.Mask!.Area)],
+            // Where results give a box, pycocotools takes its area, also of masks.
+            [.. found.Select(one => one.BoxArea ?? one.Mask!.Area)],
             // Masks are walked through only where their boxes touch.
             (d, g) => around[d].Iou(aroundTruth[g]) > 0 ? Overlap.OfMasks(found[d], truth[g]) : 0
         );
