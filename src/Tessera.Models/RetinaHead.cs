@@ -147,7 +147,7 @@ internal sealed partial class RetinaHead : Module<IReadOnlyList<Tensor>, DenseOu
     // Says what the anchors of an image learn; the number of those that stand for objects.
     private int Learn(int image, DetectorTargets target, Tensor all, long[]? usable, Level[] levels)
     {
-        var (boxes, classes) = WithArea(target);
+        var (boxes, classes) = (target.Boxes.To(Device.Cpu).To(DType.Float32), target.Classes.ToArray<long>());
         var (assigned, _) = assigner.Assign(usable is null ? all : all.IndexSelect(0, Numbers(usable)), boxes);
         int[] positives = [.. Enumerable.Range(0, assigned.Length).Where(place => assigned[place] > BoxAssigner.Background)];
         var share = options.IsTorchvision ? 1.0 / Math.Max(positives.Length, 1) : 1;
@@ -180,21 +180,6 @@ internal sealed partial class RetinaHead : Module<IReadOnlyList<Tensor>, DenseOu
             (begin, first) = (begin + levels[level].Count, positive);
             level++;
         }
-    }
-
-    // Every anchor would be best for an object without area, which none overlaps.
-    private (Tensor Boxes, long[] Classes) WithArea(DetectorTargets target)
-    {
-        var boxes = target.Boxes.To(Device.Cpu).To(DType.Float32);
-        var classes = target.Classes.ToArray<long>();
-        // The number behind the last class would pass for background.
-        foreach (var one in classes)
-            if (one < 0 || one >= Classes)
-                throw new ArgumentException($"an object has class {one}: classes must be 0 to {Classes - 1}", nameof(target));
-        var sides = boxes.Slice(1, 2) - boxes.Slice(1, 0, 2);
-        var area = sides.Gt(0).All(1).ToArray<bool>();
-        long[] kept = [.. Enumerable.Range(0, area.Length).Where(i => area[i]).Select(i => (long)i)];
-        return kept.Length == area.Length ? (boxes, classes) : (boxes.IndexSelect(0, Numbers(kept)), [.. kept.Select(i => classes[i])]);
     }
 
     // Places of the anchors that may learn from an image: not those of what it is padded with beyond its own multiple. Null: all.

@@ -38,7 +38,9 @@ public class RetinaNetTests : LiveTensors
         var model = small.Create(Encoder(name), Classes);
         var images = Torch.Randn([2, 3, 75, 101]);
         var dense = model.Dense(images);
-        Assert.Equal([(10, 13), (5, 7), (3, 4), (2, 2), (1, 1)], dense.Scores.Select(map => (map.Size(2), map.Size(3))));
+        // A plain transformer's coarsest maps are halves of its only one, rounded down.
+        (long, long)[] coarse = name == "vit" ? [(2, 3), (1, 2), (1, 1)] : [(3, 4), (2, 2), (1, 1)];
+        Assert.Equal([(10, 13), (5, 7), .. coarse], dense.Scores.Select(map => (map.Size(2), map.Size(3))));
         Assert.All(dense.Scores, map => Assert.Equal(9 * Classes, map.Size(1)));
         Assert.All(dense.Differences, map => Assert.Equal(36, map.Size(1)));
         // Objects of every size, so that the boxes of every level have something to learn.
@@ -92,6 +94,18 @@ public class RetinaNetTests : LiveTensors
         );
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Where_nothing_has_a_sufficient_score_nothing_is_found(bool byScore)
+    {
+        using var scope = Torch.Scope();
+        var model = (small with { ByScore = byScore }).Create(Pyramid(), Classes);
+        model.Eval();
+        var found = Assert.Single(model.Detect(Torch.Randn([1, 3, 64, 64])));
+        Assert.Equal((0, new Shape(0, 4), 0L, 0L), (found.Count, found.Boxes.Shape, found.Scores.Size(0), found.Classes.Size(0)));
+    }
+
     [Fact]
     public void An_object_without_area_is_nobodys()
     {
@@ -126,9 +140,9 @@ public class RetinaNetTests : LiveTensors
         using var scope = Torch.Scope();
         Torch.Seed(5);
         var model = (small with { Score = 0.005 }).Create(Encoder("resnet"), Classes);
-        model.Eval();
+        Spread(model);
         (int, int)[] sizes = [(96, 128), (70, 90)];
-        var images = Torch.Randn([2, 3, 96, 128]);
+        var images = Torch.Randn([2, 3, 96, 128], dtype: DType.Float64);
         using (Torch.NoGrad())
         {
             images[1, .., 70..].Zero_();
@@ -139,17 +153,40 @@ public class RetinaNetTests : LiveTensors
         {
             var alone = Assert.Single(model.Detect(images.Slice(0, i, i + 1), [sizes[i]]));
             Assert.True(alone.Count > 10);
-            Near.Equal(alone.Boxes, both[i].Boxes, 1e-3);
-            Near.Equal(alone.Scores, both[i].Scores, 1e-6);
+            Near.Equal(alone.Boxes, both[i].Boxes, 1e-8);
+            Near.Equal(alone.Scores, both[i].Scores, 1e-10);
             var (_, width) = sizes[i];
             Assert.InRange(alone.Boxes.Select(1, 2).Max().ToDouble(), 0, width);
             Assert.InRange(alone.Boxes.Select(1, 3).Max().ToDouble(), 0, sizes[i].Item1);
         }
-        // What lies beyond the image's own multiple of 32 learns nothing: the loss does not see how large the batch is.
+    }
+
+    [Fact]
+    public void What_an_image_is_padded_with_beyond_its_own_multiple_of_32_learns_nothing()
+    {
+        using var scope = Torch.Scope();
+        Torch.Seed(5);
+        var model = small.Create(Encoder("resnet"), Classes);
+        model.Eval();
+        // Every anchor of the background costs the same: four times as many would be seen.
+        using (Torch.NoGrad())
+            model.NamedParameters().Single(p => p.Name == "bbox_head.retina_cls.bias").Parameter.Fill_(3);
+        var images = Torch.Randn([1, 3, 64, 128]);
         var target = SmallDetectors.Targets((30, 60), ([2, 3, 28, 27], 1));
-        var narrow = model.Losses(images.Slice(2, 0, 32).Slice(3, 0, 64).Slice(0, 0, 1), [target]);
-        var wide = model.Losses(images.Slice(2, 0, 64).Slice(0, 0, 1), [target]);
+        var narrow = model.Losses(images.Slice(2, 0, 32).Slice(3, 0, 64), [target]);
+        var wide = model.Losses(images, [target]);
         Assert.InRange(wide["loss_cls"].ToDouble() / narrow["loss_cls"].ToDouble(), 0.9, 1.1);
+    }
+
+    // Scores that differ, so that rounding does not change their order.
+    private static void Spread(Model model)
+    {
+        model.To(dtype: DType.Float64);
+        using (Torch.NoGrad())
+            foreach (var (name, parameter) in model.NamedParameters())
+                if (name.StartsWith("bbox_head.", StringComparison.Ordinal))
+                    parameter.Add_(parameter.RandnLike() * 0.2);
+        model.Eval();
     }
 
     [Fact]
@@ -157,14 +194,9 @@ public class RetinaNetTests : LiveTensors
     {
         using var scope = Torch.Scope();
         Torch.Seed(6);
-        var options = small with { Score = 0.02, Candidates = 100_000, Detections = 40 };
+        var options = small with { Score = 0.01, Candidates = 100_000, Detections = 40 };
         var model = options.Create(Pyramid(), Classes);
-        model.To(dtype: DType.Float64);
-        using (Torch.NoGrad())
-            foreach (var (name, parameter) in model.NamedParameters())
-                if (name.StartsWith("bbox_head.", StringComparison.Ordinal))
-                    parameter.Add_(parameter.RandnLike() * 0.05);
-        model.Eval();
+        Spread(model);
         var images = Torch.Randn([1, 3, 80, 90], dtype: DType.Float64);
         var other = (options with { ByScore = true }).Create(Pyramid(), Classes);
         other.To(dtype: DType.Float64);
@@ -173,7 +205,7 @@ public class RetinaNetTests : LiveTensors
         var (first, second) = (Assert.Single(model.Detect(images)), Assert.Single(other.Detect(images)));
         Assert.Equal(40, first.Count);
         Assert.Equal(first.Scores.ToArray<double>().OrderDescending(), first.Scores.ToArray<double>());
-        Assert.True(first.Scores.ToArray<double>().Min() > 0.02);
+        Assert.True(first.Scores.ToArray<double>().Min() > 0.01);
         Near.Equal(first.Boxes, second.Boxes, 1e-9);
         Near.Equal(first.Scores, second.Scores, 1e-12);
         Assert.Equal(first.Classes.ToArray<long>(), second.Classes.ToArray<long>());
@@ -224,7 +256,7 @@ public class RetinaNetTests : LiveTensors
                 theirs[Theirs(name, indexed)] = value;
         Assert.Contains("backbone.fpn.extra_blocks.p7.weight", theirs.Keys);
         Assert.Contains($"head.classification_head.conv.{(indexed ? "1.0" : "2")}.weight", theirs.Keys);
-        Assert.Contains("torchvision", Assert.Single(target.Load(theirs, new()).Notes), StringComparison.Ordinal);
+        Assert.Contains("torchvision", Assert.Single(target.Load(new(theirs), new()).Notes), StringComparison.Ordinal);
         foreach (var (name, value) in source.StateDict())
             Near.Identical(value, target.StateDict()[name]);
         var other = (options with { Style = DetectorStyle.Mmdetection, Extra = FpnExtra.OnOutput }).Create(Encoder("resnet"), Classes);

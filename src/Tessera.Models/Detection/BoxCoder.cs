@@ -50,7 +50,7 @@ public sealed record BoxCoder(
     public Tensor Decode(Tensor proposals, Tensor differences, (int Height, int Width)? image = null) =>
         Torch.Scope(() =>
         {
-            var each = differences.Reshape(differences.Size(0), -1, 4); // [n, k, 4]
+            var each = differences.Reshape(differences.Size(0), differences.Size(1) / 4, 4); // [n, k, 4], of which n may be 0
             if (Deviations is not null)
                 each = each * Four(Deviations, each);
             if (Means is not null)
