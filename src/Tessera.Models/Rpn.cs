@@ -101,7 +101,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         var (sampled, least) = (0, 0);
         for (var i = 0; i < targets.Count; i++)
         {
-            var objects = targets[i].Boxes.To(Device.Cpu).To(DType.Float32);
+            var objects = targets[i].Boxes.To(Device.Cpu);
             var usable = Usable(dense, image, targets[i].Size, edges);
             var (assigned, _) = assigner.Assign(usable is null ? anchors : anchors.IndexSelect(0, Numbers(usable)), objects);
             var (positives, negatives) = sampler.Sample(assigned);
@@ -110,7 +110,7 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
             var learned = Torch.Scope(() =>
                 coder.Encode(
                     anchors.IndexSelect(0, Numbers([.. positives.Select(Place)])),
-                    objects.IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
+                    objects.To(DType.Float32).IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
                 )
             );
             Spread(positives, learned);

@@ -4,7 +4,8 @@ namespace Tessera.Models.Detection;
 
 /// <summary>
 /// Says of each box which object it stands for, by the greatest IoU. Of boxes that meet an object equally all stand for it, and equality
-/// is a matter of rounding: overlaps are computed in the boxes' own type, float32 in detectors, with the published order of operations.
+/// is a matter of rounding: overlaps are computed in the published order of operations, areas in the boxes' own type (float32 of anchors)
+/// and all else in the wider one of both.
 /// </summary>
 /// <param name="Positive">From this IoU, a box stands for the object that it overlaps most.</param>
 /// <param name="Negative">Below this IoU with all objects, a box is background. What lies between counts for nothing.</param>
@@ -29,19 +30,25 @@ public sealed record BoxAssigner(double Positive, double Negative, double LeastP
     /// <returns>For each box <see cref="Neither"/>, <see cref="Background"/>, or its object's number from 1; and its greatest IoU.</returns>
     public (int[] Objects, double[] Overlaps) Assign(Tensor boxes, Tensor objects)
     {
-        if (boxes.DType == DType.Float64)
-            return Assign(Columns<double>.Of(boxes), Columns<double>.Of(objects), 1e-6);
-        var (assigned, best) = Assign(Columns<float>.Of(boxes), Columns<float>.Of(objects), 1e-6f);
+        if (boxes.DType == DType.Float64 || objects.DType == DType.Float64)
+        {
+            var wide = Columns<double>.Of(boxes);
+            var areas =
+                boxes.DType == DType.Float64 ? wide.Areas() : Array.ConvertAll(Columns<float>.Of(boxes).Areas(), area => (double)area);
+            return Assign(wide, areas, Columns<double>.Of(objects), 1e-6);
+        }
+        var narrow = Columns<float>.Of(boxes);
+        var (assigned, best) = Assign(narrow, narrow.Areas(), Columns<float>.Of(objects), 1e-6f);
         return (assigned, Array.ConvertAll(best, overlap => (double)overlap));
     }
 
-    private (int[], T[]) Assign<T>(Columns<T> boxes, Columns<T> objects, T least)
+    private (int[], T[]) Assign<T>(Columns<T> boxes, T[] own, Columns<T> objects, T least)
         where T : unmanaged, INumber<T>
     {
         var (assigned, best) = (new int[boxes.Count], new T[boxes.Count]);
         if (objects.Count == 0 || boxes.Count == 0)
             return (assigned, best);
-        var (own, overlaps, nearest) = (boxes.Areas(), new T[boxes.Count], new int[boxes.Count]);
+        var (overlaps, nearest) = (new T[boxes.Count], new int[boxes.Count]);
         var most = new T[objects.Count]; // greatest IoU of each object
         for (var k = 0; k < objects.Count; k++)
         {
