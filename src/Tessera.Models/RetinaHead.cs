@@ -147,13 +147,14 @@ internal sealed partial class RetinaHead : Module<IReadOnlyList<Tensor>, DenseOu
     // Says what the anchors of an image learn; the number of those that stand for objects.
     private int Learn(int image, DetectorTargets target, Tensor all, long[]? usable, Level[] levels)
     {
-        var (boxes, classes) = (target.Boxes.To(Device.Cpu).To(DType.Float32), target.Classes.ToArray<long>());
+        // In double, whatever the model computes in: which of two anchors is the better one is the same in every type.
+        var (boxes, classes) = (target.Boxes.To(Device.Cpu).To(DType.Float64), target.Classes.ToArray<long>());
         var (assigned, _) = assigner.Assign(usable is null ? all : all.IndexSelect(0, Numbers(usable)), boxes);
         int[] positives = [.. Enumerable.Range(0, assigned.Length).Where(place => assigned[place] > BoxAssigner.Background)];
         var share = options.IsTorchvision ? 1.0 / Math.Max(positives.Length, 1) : 1;
         var differences = coder.Encode(
             all.IndexSelect(0, Numbers([.. positives.Select(Place)])),
-            boxes.IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
+            boxes.To(DType.Float32).IndexSelect(0, Numbers([.. positives.Select(place => assigned[place] - 1L)]))
         );
         var (level, begin, first) = (0, 0L, 0);
         for (var (place, positive) = (0, 0); place < assigned.Length; place++)

@@ -308,7 +308,9 @@ internal sealed class RoiHead : Module
         }
         if (!HasMasks)
             return scope.Return<IReadOnlyList<Detections>>([.. found.Select(one => new Detections(one.Boxes, one.Scores, one.Classes))]);
-        var masks = Masks(levels, Joined([.. found.Select(one => one.Boxes)]), Torch.Cat([.. found.Select(one => one.Classes)]));
+        // Masks of mmdetection are looked for in boxes of float32.
+        var rounded = Joined([.. found.Select(one => IsTorchvision ? one.Boxes : one.Boxes.To(DType.Float32).To(one.Boxes.DType))]);
+        var masks = Masks(levels, rounded, Torch.Cat([.. found.Select(one => one.Classes)]));
         var detections = new List<Detections>();
         long start = 0;
         foreach (var (own, scores, classes) in found)

@@ -101,7 +101,8 @@ internal sealed partial class RpnHead : Module<IReadOnlyList<Tensor>, (IReadOnly
         var (sampled, least) = (0, 0);
         for (var i = 0; i < targets.Count; i++)
         {
-            var objects = targets[i].Boxes.To(Device.Cpu);
+            // In double, whatever the model computes in: which of two anchors is the better one is the same in every type.
+            var objects = targets[i].Boxes.To(Device.Cpu).To(DType.Float64);
             var usable = Usable(dense, image, targets[i].Size, edges);
             var (assigned, _) = assigner.Assign(usable is null ? anchors : anchors.IndexSelect(0, Numbers(usable)), objects);
             var (positives, negatives) = sampler.Sample(assigned);
