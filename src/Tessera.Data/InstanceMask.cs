@@ -231,9 +231,7 @@ public sealed class InstanceMask
     {
         if (runs is not null)
             return runs;
-        return polygons!.Length == 0
-            ? [Pixels(Size)]
-            : polygons.Select(points => MaskPolygon.Runs(points, Size)).Aggregate(MaskRuns.Union);
+        return polygons!.Length == 0 ? [Pixels(Size)] : polygons.Select(points => MaskPolygon.Runs(points, Size)).Aggregate(MaskRuns.Union);
     }
 
     private void CheckSize(InstanceMask other)

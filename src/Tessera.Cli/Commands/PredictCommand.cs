@@ -128,9 +128,7 @@ internal static class PredictCommand
         Torch.Threads = ThreadLimit.Here.Count;
         // Tracing costs a prediction of its own: it pays from the second file on.
         using var compiled =
-            parsed.GetValue(Eager) || files is [{ IsVideo: false }]
-                ? null
-                : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
+            parsed.GetValue(Eager) || files is [{ IsVideo: false }] ? null : CompiledInference.Of(bundle.Model, Precision.Fp32, terminal);
         List<Answer> answers = [];
         var code = ExitCode.Success;
         // Nobody knows the number of a video's frames, and texts are quick.

@@ -170,7 +170,8 @@ public sealed record DetectionTask(IReadOnlyList<int>? Size = null, [Range(0.0, 
     }
 
     /// <inheritdoc/>
-    public override ResultWriter? CreateResultWriter(DataFacts facts, Stream target) => new CocoResultsWriter((DetectionFacts)facts, target);
+    public override ResultWriter? CreateResultWriter(DataFacts facts, Stream target) =>
+        new CocoResultsWriter((DetectionFacts)facts, target);
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportContext context) => DetectionReport.Sections(context, Threshold);

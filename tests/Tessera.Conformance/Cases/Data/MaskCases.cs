@@ -41,7 +41,16 @@ internal sealed class MaskRunLengths : GoldenCase
         var c = run.Config;
         InstanceMask[] drawn =
         [
-            .. c["polygons"].EnumerateArray().Select(one => InstanceMask.FromPolygons(size, [[.. one.EnumerateArray().Select(v => v.GetDouble())]])),
+            .. c["polygons"]
+                .EnumerateArray()
+                .Select(one =>
+                    InstanceMask.FromPolygons(
+                        size,
+                        [
+                            [.. one.EnumerateArray().Select(v => v.GetDouble())],
+                        ]
+                    )
+                ),
         ];
         c.Expect("polygon_masks", (int[][])[.. drawn.Select(mask => (int[])[.. mask.ToBitmap()])]);
         c.Expect("polygon_counts_string", (string[])[.. drawn.Select(mask => mask.ToText())]);
@@ -50,7 +59,9 @@ internal sealed class MaskRunLengths : GoldenCase
 
     private static InstanceMask[] Masks(GoldenRun run, ImageSize size) =>
         [
-            .. run.Literal("masks").Chunk(size.Height * size.Width).Select(one => InstanceMask.FromBitmap(size, [.. one.Select(value => (byte)value)])),
+            .. run.Literal("masks")
+                .Chunk(size.Height * size.Width)
+                .Select(one => InstanceMask.FromBitmap(size, [.. one.Select(value => (byte)value)])),
         ];
 
     // There is no joint mask of several but by their bitmaps.
