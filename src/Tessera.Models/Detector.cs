@@ -98,9 +98,9 @@ public abstract class Detector : PyramidModel
     protected override Outputs ForwardOutputs(ModelInput input)
     {
         var dense = ForwardDense(Maps(input.Inputs));
-        return new(dense.Flat(dense.Scores, ScoresPerAnchor))
+        return new(DenseOutputs.Flat(dense.Scores, ScoresPerAnchor))
         {
-            Named = new Dictionary<string, Tensor> { [Outputs.Differences] = dense.Flat(dense.Differences, 4) },
+            Named = new Dictionary<string, Tensor> { [Outputs.Differences] = DenseOutputs.Flat(dense.Differences, 4) },
         };
     }
 
@@ -193,7 +193,7 @@ public sealed record DenseOutputs(IReadOnlyList<Tensor> Scores, IReadOnlyList<Te
         new($"the tensor of shape {packed.Shape} does not hold a detector's maps: it must be what a detector gives for at least one image");
 
     /// <summary>The values of all anchors of all levels.</summary>
-    internal Tensor Flat(IReadOnlyList<Tensor> maps, int values) => Torch.Cat([.. maps.Select(map => Flat(map, values))], 1);
+    internal static Tensor Flat(IReadOnlyList<Tensor> maps, int values) => Torch.Cat([.. maps.Select(map => Flat(map, values))], 1);
 }
 
 /// <summary>The objects of an image, for training.</summary>

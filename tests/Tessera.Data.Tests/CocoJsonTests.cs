@@ -192,8 +192,8 @@ public sealed class CocoJsonTests : IDisposable
                 {"id": 2, "image_id": 9, "category_id": 5, "bbox": [0, 0, 1, 1]},
                 {"id": 3, "image_id": 7, "category_id": 3, "bbox": [0, 0, 1, 1]},
                 {"id": 4, "image_id": 7, "category_id": 5, "bbox": "no"},
-                {"id": 5, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]},
-                {"id": 5, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1]}
+                {"id": 5, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1], "area": 1},
+                {"id": 5, "image_id": 7, "category_id": 5, "bbox": [0, 0, 1, 1], "area": 1}
                 """
             ),
             lenient: true

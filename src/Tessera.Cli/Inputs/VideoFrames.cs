@@ -103,7 +103,7 @@ internal static class VideoFrames
                     options.WithFrameRate(rate).WithVideoCodec("ppm").ForceFormat("image2pipe")
                 )
                 .CancellableThrough(stop, TimeSpan.Zero)
-                .ProcessAsynchronously()
+                .ProcessAsynchronously(cancellationToken: stop)
                 .ConfigureAwait(false);
         }
         catch (FFMpegException error)

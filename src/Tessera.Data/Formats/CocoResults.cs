@@ -107,7 +107,7 @@ internal sealed record CocoResults(
                     segmentation = CocoSegmentation.Read(ref reader);
                     break;
                 default:
-                    reader.Skip();
+                    JsonFields.Skip(ref reader);
                     break;
             }
         }
@@ -139,7 +139,7 @@ internal sealed record CocoResults(
             else if (name == field)
                 found = JsonFields.Text(ref reader, field);
             else
-                reader.Skip();
+                JsonFields.Skip(ref reader);
         }
         return (id ?? throw new DataException("'id' is missing"), found);
     }

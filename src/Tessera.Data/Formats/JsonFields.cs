@@ -9,7 +9,13 @@ internal static class JsonFields
     internal static void Pass(ref Utf8JsonReader reader)
     {
         reader.Read();
-        // Skip itself refuses a reader behind whose text more may come.
+        Skip(ref reader);
+    }
+
+    /// <summary>Passes over the value that the reader stands on, which is in memory as a whole.</summary>
+    internal static void Skip(ref Utf8JsonReader reader)
+    {
+        // The reader's own method refuses one behind whose text more may come.
         if (!reader.TrySkip())
             throw new InvalidOperationException("the value of a field is not there as a whole");
     }

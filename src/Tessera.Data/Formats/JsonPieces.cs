@@ -112,8 +112,7 @@ internal sealed class JsonPieces : IDisposable
                 Commit(piece);
                 return;
             }
-            // The piece is whole: as the end of a text it may also be skipped through.
-            var again = new Utf8JsonReader(buffer.AsSpan(start, (int)piece.BytesConsumed), isFinalBlock: true, state);
+            var again = new Utf8JsonReader(buffer.AsSpan(start, end - start), isLast, state);
             again.Read();
             reader(ref again, offset + again.TokenStartIndex);
             Commit(piece);
