@@ -22,7 +22,7 @@ public sealed class DetectionRunTests : IDisposable
           rois: { sampled: 32 }
           rpn: { training_candidates: 200, training_proposals: 60, candidates: 200, proposals: 60 }
           backbone: { name: mit_micro_32, drop_path: 0 }
-        data: { name: shapes, batch: 4 }
+        data: { name: bright_rectangles, batch: 4 }
         augment: [ random_horizontal_flip ]
         objective: detection
         optimizer: { name: adamw, lr: 2e-3, weight_decay: 0 }
@@ -34,7 +34,11 @@ public sealed class DetectionRunTests : IDisposable
     private readonly TempFolder folder = new();
 
     static DetectionRunTests() =>
-        Datasets.Add(new("shapes", "bright rectangles before a dark ground", ["train", "test"], "shapes", (split, _) => Shapes(split)));
+        Datasets.Add(
+            new("bright_rectangles", "bright rectangles before a dark ground", ["train", "test"], "bright_rectangles", (split, _) =>
+                Shapes(split)
+            )
+        );
 
     public void Dispose() => folder.Dispose();
 
@@ -60,7 +64,7 @@ public sealed class DetectionRunTests : IDisposable
             var mask = InstanceMask.FromBitmap(new(Side, Side), inside);
             objects[i] = label < 0 ? [] : [new(new(left, top, left + width, top + height), label, Mask: mask)];
         }
-        return new("shapes", split, new ObjectBoxes(["red", "green"], objects), pixels, 3, Side, Side);
+        return new("bright_rectangles", split, new ObjectBoxes(["red", "green"], objects), pixels, 3, Side, Side);
     }
 
     [Fact]
