@@ -33,7 +33,8 @@ TESSERA_INLINE float exponential(float x) {
     std::memcpy(&power, &bits, sizeof(power));
     return sum * power;
 }
-TESSERA_INLINE double exponential(double x) { return std::exp(x); }
+// Of double, glibc's is a symbol newer than 2.27; of long double, one of all.
+TESSERA_INLINE double exponential(double x) { return static_cast<double>(std::exp(static_cast<long double>(x))); }
 
 // log(1 + x) for x from 0 to 1: the series of the inverse hyperbolic tangent of x / (2 + x), which is at most a third.
 TESSERA_INLINE float logarithm_of_one_plus(float x) {

@@ -1,11 +1,11 @@
-// Tessera's side of the benchmark of detection's operators; worker.py is the other. Arguments: setting, folder of inputs, threads.
-// Of outputs, every 97th number is compared.
 using System.Globalization;
 using System.Runtime.InteropServices;
 using Tessera;
 using Tessera.Benchmarks;
 using Tessera.Models.Detection;
 
+// Tessera's side of the benchmark of detection's operators; worker.py is the other. Arguments: setting, folder of inputs, threads.
+// Of outputs, every 97th number is compared.
 CultureInfo.CurrentCulture = CultureInfo.InvariantCulture;
 var (setting, folder) = (args[0].Split(' '), args[1]);
 Torch.Threads = int.Parse(args[2]);

@@ -1,5 +1,3 @@
-// Tessera's side of the benchmark of detectors; worker.py is the other. Arguments: work, model, weights, images, batch, threads.
-// Work is train (a step), predict (compiled) or eager. Weights are torchvision's.
 using System.Runtime.InteropServices;
 using Tessera;
 using Tessera.Benchmarks;
@@ -7,6 +5,8 @@ using Tessera.Deploy;
 using Tessera.Models;
 using Tessera.Optim;
 
+// Tessera's side of the benchmark of detectors; worker.py is the other. Arguments: work, model, weights, images, batch, threads.
+// Work is train (a step), predict (compiled) or eager. Weights are torchvision's.
 const int Classes = 20,
     Height = 480,
     Width = 640,
