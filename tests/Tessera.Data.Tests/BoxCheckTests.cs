@@ -15,14 +15,14 @@ public sealed class BoxCheckTests
     // Images SPLIT/N.png of 40 columns and 30 rows; their objects come with the test.
     private static readonly ConcurrentDictionary<string, Func<string, int, ObjectBoxes>> annotations = new();
     private static readonly DatasetKind kind = new(
-        "boxes_to_check",
+        "objects_to_check",
         "images with boxes, for tests",
         ["train", "val"],
-        "boxes_to_check",
+        "objects_to_check",
         (split, root) =>
         {
             string[] images = [.. Directory.EnumerateFiles(Path.Combine(root!, split), "*.png").Order(StringComparer.Ordinal)];
-            return new FileImages("boxes_to_check", split, images, annotations[root!](split, images.Length));
+            return new FileImages("objects_to_check", split, images, annotations[root!](split, images.Length));
         }
     )
     {
