@@ -15,7 +15,9 @@ public sealed record CompileOptions
     /// </summary>
     public int? Threads { get; init; }
 
-    /// <summary>Whether it gives a vector for each image (<see cref="Backbone.ForwardEmbedding"/>, of a backbone alone) instead of the logits.</summary>
+    /// <summary>
+    /// Whether it gives a vector for each image (<see cref="Backbone.ForwardEmbedding"/>, of a backbone alone) instead of the logits.
+    /// </summary>
     public bool Embedding { get; init; }
 }
 
@@ -94,7 +96,9 @@ public sealed unsafe class CompiledModel : IDisposable
     /// <param name="images">
     /// Floating-point numbers, [B, C, H, W]; another size than the model's own is compiled when it is first seen.
     /// </param>
-    /// <returns>float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w], of a detector [B, n]: see <see cref="DenseOutputs.Unpack"/>.</returns>
+    /// <returns>
+    /// float32, [B, classes] or [B, D], of a segmenter [B, classes, h, w], of a detector [B, n]: see <see cref="DenseOutputs.Unpack"/>.
+    /// </returns>
     /// <exception cref="ShapeException">The model cannot take them; see <see cref="Model.CheckInput"/>.</exception>
     /// <exception cref="ObjectDisposedException">It was disposed before.</exception>
     public Tensor Call(Tensor images)

@@ -4,7 +4,9 @@ using System.Reflection;
 
 namespace Tessera.Models;
 
-/// <summary>Ranges that stand at the parameters of records of options: recipes check them by themselves, and this checks those of code.</summary>
+/// <summary>
+/// Ranges that stand at the parameters of records of options: recipes check them by themselves, and this checks those of code.
+/// </summary>
 internal static class OptionRanges
 {
     /// <summary>The options themselves where every number is in its range.</summary>

@@ -134,8 +134,8 @@ public sealed class ScoreTests : IDisposable
         folder.Write("found/a.txt", "1 0.9 10 10 30 40\n");
         folder.Write("names.txt", "dog\ncat\n");
         Assert.Equal(
-            $"tessera: {folder["found"]} has numbers for classes, and the truth has names: --classes must name a file that lists the names, "
-                + "a line each",
+            $"tessera: {folder["found"]} has numbers for classes, and the truth has names: --classes must name a file that lists "
+                + "the names, a line each",
             Score("truth", "found", "--boxes", "xyxy").UserError()
         );
         var ended = Score("truth", "found", "--boxes", "xyxy", "--classes", folder["names.txt"], "--protocol", "voc2007", "--json")

@@ -5,7 +5,9 @@ using Tessera.Testing;
 
 namespace Tessera.Tests.Models;
 
-/// <summary>Weights by the names that mmsegmentation and mmdetection give to their own Swin, MiT, PVT and ViT, made here from ours.</summary>
+/// <summary>
+/// Weights by the names that mmsegmentation and mmdetection give to their own Swin, MiT, PVT and ViT, made here from ours.
+/// </summary>
 public sealed class MmsegNamesTests : LiveTensors
 {
     private const int Classes = 3;

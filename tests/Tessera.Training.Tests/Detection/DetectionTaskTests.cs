@@ -46,8 +46,8 @@ public sealed class DetectionTaskTests
         Assert.Equal(new ResizeWithin(240, 320), small.EvaluationPipeline(new Oracle(), facts, new(null)).Transforms[0]);
         Assert.Equal(
             [
-                "evaluation.transforms are not given: images are measured with a shorter side of 240 pixels, and a longer one of at most 320 "
-                    + "(task.size)",
+                "evaluation.transforms are not given: images are measured with a shorter side of 240 pixels, and a longer one "
+                    + "of at most 320 (task.size)",
                 "1 of 2 objects of train are groups or ignored: nothing is learned from them",
                 "1 of 2 images of train have no objects: they are learned from as background",
             ],
