@@ -26,6 +26,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <param name="ZeroInitResidual">Starts every block as the identity: its last norm's scale is zero.</param>
     /// <param name="Dropout">Dropout before the classifier.</param>
     /// <param name="DropPath">Stochastic depth of the last block.</param>
+    /// <param name="Stem">What comes before the first stage.</param>
+    /// <param name="Width">Channels of the first stage; each later stage has twice as many.</param>
     public sealed record Config(
         (int Height, int Width) ImageSize,
         IReadOnlyList<int> Layers,
@@ -38,7 +40,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         double Momentum = 0.1,
         bool ZeroInitResidual = false,
         double Dropout = 0,
-        double DropPath = 0
+        double DropPath = 0,
+        ResNetStem Stem = ResNetStem.ImageNet,
+        int Width = 64
     ) : RegularizedConfig
     {
         internal int Expansion => Bottleneck ? 4 : 1;
@@ -61,8 +65,12 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
             throw new ArgumentException($"Layers must have four values, not {config.Layers.Count}", nameof(config));
         if (!config.Bottleneck && (config.Groups, config.WidthPerGroup) != (1, 64))
             throw new ArgumentException("blocks without bottleneck must have 1 group and a width of 64 per group", nameof(config));
-        conv1 = Initialize(new Conv2d(config.Channels, 64, 7, 2, 3, bias: false));
-        bn1 = new BatchNorm(64, config.Eps, config.Momentum);
+        conv1 = Initialize(
+            config.Stem == ResNetStem.ImageNet
+                ? new Conv2d(config.Channels, config.Width, 7, 2, 3, bias: false)
+                : new Conv2d(config.Channels, config.Width, 3, 1, 1, bias: false)
+        );
+        bn1 = new BatchNorm(config.Width, config.Eps, config.Momentum);
         var rates = Nn.DropPath.Rates(config.DropPath, config.Layers.Sum());
         layer1 = Stage(config, 0, rates);
         layer2 = Stage(config, 1, rates);
@@ -76,9 +84,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <summary>The blocks of one stage, also for networks that share only some of them.</summary>
     internal static ModuleList<Block> Stage(Config config, int stage, double[] rates)
     {
-        var planes = 64 << stage;
+        var planes = config.Width << stage;
         var expansion = config.Expansion;
-        var inputs = stage == 0 ? 64 : planes / 2 * expansion;
+        var inputs = stage == 0 ? config.Width : planes / 2 * expansion;
         var first = config.Layers.Take(stage).Sum();
         return new(
             Enumerable
@@ -90,10 +98,16 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     private ModuleList<Block>[] Stages => [layer1, layer2, layer3, layer4];
 
     /// <inheritdoc/>
-    protected override int FirstStride => 4;
+    protected override int FirstStride =>
+        Options.Stem switch
+        {
+            ResNetStem.Small => 1,
+            ResNetStem.SmallPooled => 2,
+            _ => 4,
+        };
 
     /// <inheritdoc/>
-    public override int NumFeatures => 512 * Options.Expansion;
+    public override int NumFeatures => 8 * Options.Width * Options.Expansion;
 
     /// <inheritdoc/>
     public override IReadOnlyList<string> BlockPaths =>
@@ -111,7 +125,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
     /// <inheritdoc/>
     protected override IEnumerable<Tensor> Maps(Tensor image) // [B, C, H, W] -> [B, 64 e 2^i, H / (4 2^i), W / (4 2^i)]
     {
-        var x = bn1.Call(conv1.Call(image)).Relu().MaxPool2d(3, 2, 1);
+        var x = bn1.Call(conv1.Call(image)).Relu();
+        if (Options.Stem != ResNetStem.Small)
+            x = x.MaxPool2d(3, 2, 1);
         foreach (var (i, stage) in Stages.Index())
         {
             foreach (var block in stage)

@@ -67,6 +67,24 @@ public abstract class Objective(Module model) : Module
     /// <param name="parameter">Its name in the model.</param>
     public virtual double LearningRateScale(string parameter) => 1;
 
+    private readonly List<string> remarks = [];
+
+    /// <summary>Says something out of the ordinary, in one line for people: it is told and logged after the step at hand.</summary>
+    protected void Remark(string line) => remarks.Add(line);
+
+    /// <summary>What there was to say since the last call.</summary>
+    protected internal virtual IReadOnlyList<string> TakeRemarks()
+    {
+        string[] all = [.. remarks];
+        remarks.Clear();
+        return all;
+    }
+
+    /// <summary>
+    /// Whether a method that compares the samples of a batch does so over all processes. Otherwise each process compares its own.
+    /// </summary>
+    public virtual bool JoinsProcesses => false;
+
     /// <summary>Called before every step.</summary>
     public virtual void BeforeStep(Progress progress) { }
 

@@ -52,6 +52,15 @@ public sealed record DataRemark(string Remark) : RemarkedEvent
     public override string Remark { get; } = Remark;
 }
 
+/// <summary>Something about the method that a user should know: before the first step, or as training goes.</summary>
+/// <param name="Step">Steps done so far.</param>
+/// <param name="Remark">One line.</param>
+public sealed record MethodRemark(long Step, string Remark) : RemarkedEvent
+{
+    /// <inheritdoc/>
+    public override string Remark { get; } = Remark;
+}
+
 /// <summary>A step was done.</summary>
 /// <param name="Epoch">From 0.</param>
 /// <param name="Epochs">In all.</param>

@@ -134,6 +134,9 @@ internal sealed class ExperimentParts
         new(Model, Device)
         {
             Pretrained = (recipe.Model.Weights ?? recipe.Model.Backbone?.Weights) is not null,
+            Another = () => Weights.Create(load: false),
+            Group = group,
+            StepSamples = recipe.Data.Batch * recipe.Train.GradAccumSteps,
             Classes = Facts.Classes,
             Normalization = Facts.Normalization ?? new([0], [1]),
             OtherNormalization = recipe.Data.Normalization,

@@ -65,13 +65,23 @@ public sealed class Trainer : IDisposable
             recorder.Write(RunLog.Remark, 0, 0, (RunLog.Remark, remark));
             report(new DataRemark(remark));
         }
-        if (setup.Group is not null && !setup.Objective.MeanOverSamples)
+        TellOfMethod(0);
+        if (setup.Group is not null && setup.Objective is { MeanOverSamples: false, JoinsProcesses: false })
             report(
                 new ProcessesDiffer(
                     setup.Group.Size,
                     "this objective compares or weights the samples of a batch among each other, and each process does so with its own"
                 )
             );
+    }
+
+    private void TellOfMethod(int epoch)
+    {
+        foreach (var remark in setup.Objective.TakeRemarks())
+        {
+            recorder.Write(RunLog.Remark, epoch, step, (RunLog.Remark, remark));
+            recorder.Report(new MethodRemark(step, remark));
+        }
     }
 
     /// <summary>Notes in the log, and tells whoever watches, what became of the weights that the model begins with.</summary>
@@ -302,6 +312,7 @@ public sealed class Trainer : IDisposable
             interval = interval.Add(metrics);
             throughput.Step(Stopwatch.GetElapsedTime(started), waited, metrics.Samples);
         }
+        TellOfMethod(epoch);
         if (step % setup.Options.LogEvery == 0 || EpochEnded)
             LogInterval(epoch);
         if (metrics is not null)

@@ -116,5 +116,10 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
     public override bool TrainsClassifier => main.TrainsClassifier;
 
     /// <inheritdoc/>
+    public override bool JoinsProcesses => main.JoinsProcesses;
+
+    protected internal override IReadOnlyList<string> TakeRemarks() => main.TakeRemarks();
+
+    /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportSamples samples) => main.Report(samples);
 }

@@ -39,6 +39,27 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <summary>Whether the model begins with weights of an earlier training.</summary>
     public bool Pretrained { get; init; }
 
+    /// <summary>Makes another model of the same structure with weights of its own, for a copy that follows the student; null where none
+    /// can be made.</summary>
+    public Func<Module>? Another { get; init; }
+
+    /// <summary>Another backbone of the student's structure, on the device of the method.</summary>
+    /// <exception cref="InvalidOperationException">The context cannot make one.</exception>
+    public Models.Backbone Twin()
+    {
+        var twin = (Models.Backbone)(
+            Another ?? throw new InvalidOperationException("this method needs ObjectiveContext.Another, which makes a second student")
+        )();
+        twin.To(Device);
+        return twin;
+    }
+
+    /// <summary>Processes that train together; null for one.</summary>
+    public Distributed.ProcessGroup? Group { get; init; }
+
+    /// <summary>Samples of a step, over all processes and accumulated batches; 0 where that is not known.</summary>
+    public int StepSamples { get; init; }
+
     /// <summary>What it is trained on; null where that is not at hand.</summary>
     public LoadableDataset? Data { get; init; }
 
