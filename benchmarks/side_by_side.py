@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -112,6 +113,23 @@ def alternate(workers, rounds, seconds, warm_up=3.0, pause=0.05):
             time.sleep(pause)  # until the threads of the side before have stopped spinning
             medians[worker.name].append(statistics.median(worker.time(runs[worker.name])))
     return medians
+
+
+def race(workers, rounds, seconds, before=lambda: None):
+    """Milliseconds, MB and version of each side, all measured in turn, and what came before; the sides end with it."""
+    try:
+        first = before()
+        medians = alternate(workers, rounds, seconds)
+        sides = {w.name: (statistics.median(medians[w.name]), w.memory(), w.about["version"]) for w in workers}
+    finally:
+        for worker in workers:
+            worker.close()
+    return sides, first
+
+
+def slug():
+    """The processor in names of files."""
+    return re.sub("[^a-z0-9]+", "-", processor().lower()).strip("-")
 
 
 def processor():

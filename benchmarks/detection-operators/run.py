@@ -12,7 +12,6 @@ import argparse
 import array
 import pathlib
 import re
-import statistics
 import subprocess
 import sys
 
@@ -43,7 +42,7 @@ def measure(name, setting, threads, tessera, args):
         sbs.Worker("tessera", [*tessera, setting, folder, threads], threads),
         sbs.Worker("torchvision", [args.python, HERE / "worker.py", setting, folder, threads], threads),
     ]
-    try:
+    def compare():
         values = []
         for worker in workers:
             file = folder / f"output-{worker.name}"
@@ -53,16 +52,12 @@ def measure(name, setting, threads, tessera, args):
         allowed = 1e-4 * max(1, max(map(abs, theirs)))
         if not setting.startswith("paste") and (len(ours) != len(theirs) or any(abs(a - b) > allowed for a, b in zip(ours, theirs))):
             sys.exit(f"{name}: the two sides compute different results")
-        medians = sbs.alternate(workers, args.rounds, args.seconds)
-        memory = {worker.name: worker.memory() for worker in workers}
-        about = [worker.about["version"] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.close()
-    ours, theirs = (statistics.median(medians[worker.name]) for worker in workers)
-    row = f"| {name} | {threads} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.2f} | {memory['tessera']:.0f} | {memory['torchvision']:.0f} |"
+
+    sides, _ = sbs.race(workers, args.rounds, args.seconds, compare)
+    (ours, our_memory, _), (theirs, their_memory, _) = sides.values()
+    row = f"| {name} | {threads} | {ours:.2f} | {theirs:.2f} | {theirs / ours:.2f} | {our_memory:.0f} | {their_memory:.0f} |"
     print(row, flush=True)
-    return row, about
+    return row, [version for _, _, version in sides.values()]
 
 
 def main():
@@ -83,7 +78,6 @@ def main():
             rows.append(row)
     if not rows:
         sys.exit(f"no setting has '{args.only}' in its name")
-    processor = re.sub("[^a-z0-9]+", "-", sbs.processor().lower()).strip("-")
     text = [
         "# Detection's operators beside torchvision's",
         "",
@@ -96,7 +90,7 @@ def main():
         "| --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]
-    (args.out / f"results-{processor}.md").write_text("\n".join(text) + "\n")
+    (args.out / f"results-{sbs.slug()}.md").write_text("\n".join(text) + "\n")
 
 
 main()

@@ -10,8 +10,6 @@ python3-torch, python3-torchvision, python3-numpy, or newer ones). Writes result
 """
 import argparse
 import pathlib
-import re
-import statistics
 import subprocess
 import sys
 
@@ -31,18 +29,13 @@ def measure(model, work, threads, tessera, args):
         subprocess.run([args.python, HERE / "worker.py", "weights", model, weights, images, "1", str(threads)], check=True)
     arguments = [work, model, weights, images, WORKS[work], threads]
     workers = [sbs.Worker("tessera", [*tessera, *arguments], threads), sbs.Worker("torchvision", [args.python, HERE / "worker.py", *arguments], threads)]
-    try:
-        first = [worker.ask("losses 1", "losses") for worker in workers] if work == "train" else []
-        medians = sbs.alternate(workers, args.rounds, args.seconds)
-        memory = {worker.name: worker.memory() for worker in workers}
-        about = [worker.about["version"] for worker in workers]
-    finally:
-        for worker in workers:
-            worker.close()
-    ours, theirs = (statistics.median(medians[worker.name]) for worker in workers)
-    row = f"| {model} | {work} | {threads} | {ours:.0f} | {theirs:.0f} | {theirs / ours:.2f} | {memory['tessera']:.0f} | {memory['torchvision']:.0f} | {' and '.join(first)} |"
+    sides, first = sbs.race(
+        workers, args.rounds, args.seconds, lambda: [worker.ask("losses 1", "losses") for worker in workers] if work == "train" else []
+    )
+    (ours, our_memory, _), (theirs, their_memory, _) = sides.values()
+    row = f"| {model} | {work} | {threads} | {ours:.0f} | {theirs:.0f} | {theirs / ours:.2f} | {our_memory:.0f} | {their_memory:.0f} | {' and '.join(first)} |"
     print(row, flush=True)
-    return row, about
+    return row, [version for _, _, version in sides.values()]
 
 
 def main():
@@ -64,7 +57,6 @@ def main():
             for threads in map(int, args.threads.split(",")):
                 row, about = measure(model, work, threads, tessera, args)
                 rows.append(row)
-    processor = re.sub("[^a-z0-9]+", "-", sbs.processor().lower()).strip("-")
     text = [
         "# Detectors beside torchvision's",
         "",
@@ -76,7 +68,7 @@ def main():
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- |",
         *rows,
     ]
-    (args.out / f"results-{processor}.md").write_text("\n".join(text) + "\n")
+    (args.out / f"results-{sbs.slug()}.md").write_text("\n".join(text) + "\n")
 
 
 main()

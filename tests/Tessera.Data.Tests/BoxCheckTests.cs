@@ -69,16 +69,6 @@ public sealed class BoxCheckTests
         return DatasetCheck.Run(OpenedSplits.Open(kind.Name, folder.Path), options);
     }
 
-    private static Finding Found(CheckReport report, Severity severity, string text)
-    {
-        var found = report.Of(severity).Where(finding => finding.Text.Contains(text, StringComparison.Ordinal)).ToArray();
-        Assert.True(found.Length == 1, $"'{text}' is there {found.Length} times: {string.Join("\n", report.Findings)}");
-        return found[0];
-    }
-
-    private static void Silent(CheckReport report, params string[] texts) =>
-        Assert.DoesNotContain(report.Findings, finding => texts.Any(text => finding.Text.Contains(text, StringComparison.Ordinal)));
-
     [Fact]
     public void Objects_are_counted_by_class_size_and_image()
     {
@@ -106,12 +96,10 @@ public sealed class BoxCheckTests
         Assert.Equal((5, 2, 2, 1), (boxes.Objects, boxes.Small, boxes.Medium, boxes.Large));
         Assert.Equal([2, 1, 0, 0, 1], boxes.PerImage);
         Assert.Equal((2, 4, 1.25, 1, 1), (boxes.Without, boxes.Most, boxes.Mean, boxes.Crowds, boxes.Ignored));
-        Found(report, Severity.Remark, "2 of 4 images have no objects: they teach what is none");
-        Found(report, Severity.Remark, "1 of 7 boxes is around crowds");
-        Found(report, Severity.Remark, "1 of 7 objects is ignored");
-        Silent(
-            report,
-            "leave",
+        report.Single(Severity.Remark, "2 of 4 images have no objects: they teach what is none");
+        report.Single(Severity.Remark, "1 of 7 boxes is around crowds");
+        report.Single(Severity.Remark, "1 of 7 objects is ignored");
+        report.IsSilentOn("leave",
             "reach",
             "outside",
             "no area",
@@ -130,23 +118,23 @@ public sealed class BoxCheckTests
         using var folder = new TempFolder();
         Image(folder, "val/0");
         var report = Check(folder, [Object(0, 0, 9, 9)], [Object(0, 0, 9, 9, 1)]);
-        Assert.Equal(["'owl'"], Found(report, Severity.Warning, "1 class of 3 occurs in no image").Examples);
-        Found(report, Severity.Warning, "2 classes have fewer than 10 images");
+        Assert.Equal(["'owl'"], report.Single(Severity.Warning, "1 class of 3 occurs in no image").Examples);
+        report.Single(Severity.Warning, "2 classes have fewer than 10 images");
         report = Check(folder, new(), (split, count) =>
             new ObjectBoxes(
                 split == "train" ? ["cat"] : ["cat", "bat"],
                 [.. Enumerable.Range(0, count).Select(_ => (ImageObject[])[Object(0, 0, 9, 9, split == "train" ? 0 : 1)])]
             )
         );
-        Silent(report, "tell apart");
-        Assert.Equal("val", Found(report, Severity.Problem, "train does not have 1 class of this split").Split);
+        report.IsSilentOn("tell apart");
+        Assert.Equal("val", report.Single(Severity.Problem, "train does not have 1 class of this split").Split);
         // A crowd teaches nothing of its class.
         report = Check(folder, [], [Object(0, 0, 9, 9) with { IsCrowd = true }]);
         Assert.Equal(
             ["train", "val"],
             report.Of(Severity.Warning).Where(own => own.Text == "no image has an object that counts").Select(own => own.Split)
         );
-        Found(report, Severity.Warning, "3 classes of 3 occur in no image");
+        report.Single(Severity.Warning, "3 classes of 3 occur in no image");
     }
 
     [Fact]
@@ -158,19 +146,17 @@ public sealed class BoxCheckTests
             [.. corners.Select(one => Object(one.X1, one.Y1, one.X2, one.Y2))];
         var report = Check(folder, Read((1, 1, 5, 5), (20, 15, 30, 25), (2, 3, 9, 9), (25, 20, 40, 30)), Read((0, 0, 9, 9)));
         Assert.True(report.Splits[0].Boxes!.LooksLikeCorners);
-        Found(
-            report,
-            Severity.Warning,
+        report.Single(Severity.Warning,
             "2 of 5 boxes leave their images, and none would if their numbers were corners: they look like x1, y1, x2, y2, and are read as "
                 + "x, y, width, height"
         );
-        Silent(report, "over the edge");
+        report.IsSilentOn("over the edge");
         // A fifth is not more than a fifth.
-        Silent(Check(folder, Read((1, 1, 5, 5), (1, 2, 5, 5), (2, 3, 9, 9), (25, 20, 40, 30)), Read((0, 0, 9, 9))), "corners");
+        Check(folder, Read((1, 1, 5, 5), (1, 2, 5, 5), (2, 3, 9, 9), (25, 20, 40, 30)), Read((0, 0, 9, 9))).IsSilentOn("corners");
         // One box that leaves its image as corners as well speaks against it: there the second corner comes before the first.
         report = Check(folder, Read((1, 1, 5, 5), (20, 15, 30, 25), (2, 3, 9, 9), (25, 20, 40, 30)), Read((20, 9, 9, 9)));
-        Silent(report, "corners");
-        Found(report, Severity.Warning, "2 of 5 boxes reach over the edge of the image");
+        report.IsSilentOn("corners");
+        report.Single(Severity.Warning, "2 of 5 boxes reach over the edge of the image");
     }
 
     [Fact]
@@ -195,18 +181,18 @@ public sealed class BoxCheckTests
                 $"{folder["train/0.png"]}: annotation 3, 'cat' from (40, 10) to (45, 15)",
                 $"{folder["train/0.png"]}: annotation 4, 'dog' from (-5, -5) to (0, -1)",
             ],
-            Found(report, Severity.Warning, "2 of 8 boxes lie outside of the image, and are not learned from").Examples
+            report.Single(Severity.Warning, "2 of 8 boxes lie outside of the image, and are not learned from").Examples
         );
-        Found(report, Severity.Warning, "1 of 8 boxes reaches over the edge of the image, and is cut there");
+        report.Single(Severity.Warning, "1 of 8 boxes reaches over the edge of the image, and is cut there");
         var boxes = report.Splits[0].Boxes!;
-        Found(report, Severity.Warning, "2 of 8 objects have no area, and are not learned from");
+        report.Single(Severity.Warning, "2 of 8 objects have no area, and are not learned from");
         Assert.Equal([5L, 6], boxes.Flat.Select(one => one.Id));
-        Found(report, Severity.Warning, "2 of 8 objects are at most a pixel wide or high");
+        report.Single(Severity.Warning, "2 of 8 objects are at most a pixel wide or high");
         Assert.Equal([1L, 7], boxes.Tiny.Select(one => one.Id));
         // Among very many, a few that are cut are no warning.
         Image(folder, "train/1");
         report = Check(folder, [Object(38, 10, 5, 5)], [.. Enumerable.Range(0, 200).Select(i => Object(0, 0, 1 + i * 0.1, 9))]);
-        Found(report, Severity.Remark, "1 of 201 boxes reaches over the edge");
+        report.Single(Severity.Remark, "1 of 201 boxes reaches over the edge");
     }
 
     [Fact]
@@ -222,7 +208,7 @@ public sealed class BoxCheckTests
         Assert.Equal([8L, 9], report.Splits[0].Boxes!.Doubled.Select(found => found.Id));
         Assert.Equal(
             $"{folder["train/0.png"]}: annotation 8, 'cat' from (1, 2) to (4, 6)",
-            Found(report, Severity.Warning, "2 of 7 objects have the class and the box of another in the same image").Examples[0]
+            report.Single(Severity.Warning, "2 of 7 objects have the class and the box of another in the same image").Examples[0]
         );
     }
 
@@ -250,16 +236,16 @@ public sealed class BoxCheckTests
         var report = Check(folder, objects);
         Assert.Equal(
             [$"{folder["train/0.png"]}: annotation 3, 'cat' from (10, 10) to (20, 20), and its mask from (20, 10) to (30, 20)"],
-            Found(report, Severity.Warning, "1 of 6 masks does not fit its box").Examples
+            report.Single(Severity.Warning, "1 of 6 masks does not fit its box").Examples
         );
         Assert.Equal([5L], report.Splits[0].Boxes!.Blank.Select(one => one.Id));
-        Found(report, Severity.Warning, "1 of 6 masks has no pixel");
-        Silent(report, "no mask,");
+        report.Single(Severity.Warning, "1 of 6 masks has no pixel");
+        report.IsSilentOn("no mask,");
         report = Check(folder, [.. objects, Object(1, 1, 5, 5)]);
-        Found(report, Severity.Warning, "1 of 7 objects has no mask, and the others have one");
+        report.Single(Severity.Warning, "1 of 7 objects has no mask, and the others have one");
         Assert.Equal(6, report.Splits[0].Boxes!.Masks);
         // Masks are costly to look at.
-        Silent(Check(folder, new CheckOptions(Quick: true), [.. objects]), "fit", "no pixel");
+        Check(folder, new CheckOptions(Quick: true), [.. objects]).IsSilentOn("fit", "no pixel");
     }
 
     [Fact]
@@ -281,7 +267,7 @@ public sealed class BoxCheckTests
                 $"{folder["train/1.png"]}: 40x30, and the annotations are for 40x31",
                 $"{folder["train/2.png"]}: 30x40, and the annotations are for 40x30",
             ],
-            Found(report, Severity.Problem, "2 of 3 images have another size than their annotations are for").Examples
+            report.Single(Severity.Problem, "2 of 3 images have another size than their annotations are for").Examples
         );
         // Without decoding, sizes of images are not known, and those of annotations are taken.
         report = Check(folder, new CheckOptions(Quick: true), (_, _) => new ObjectBoxes(
@@ -295,8 +281,8 @@ public sealed class BoxCheckTests
             {
                 Sizes = [new(30, 30), null, null],
             });
-        Silent(report, "another size");
-        Found(report, Severity.Warning, "1 of 1 boxes reaches over the edge");
+        report.IsSilentOn("another size");
+        report.Single(Severity.Warning, "1 of 1 boxes reaches over the edge");
     }
 
     [Theory]
@@ -351,9 +337,9 @@ public sealed class BoxCheckTests
             });
         Assert.Equal(
             ["a.json: annotation 3", "a.json: annotation 4"],
-            Found(report, Severity.Problem, "2 annotations have no category").Examples
+            report.Single(Severity.Problem, "2 annotations have no category").Examples
         );
-        Assert.Equal("train", Found(report, Severity.Remark, "1 id is there twice").Split);
+        Assert.Equal("train", report.Single(Severity.Remark, "1 id is there twice").Split);
         Assert.Single(report.Of(Severity.Problem));
     }
 
@@ -370,14 +356,14 @@ public sealed class BoxCheckTests
                 ]
             ));
         Assert.Equal(["cat 1, dog 1", "cat 1, dog 1"], Assert.Single(report.Repeats).Samples.Select(sample => sample.Label));
-        Silent(report, "different classes");
+        report.IsSilentOn("different classes");
         report = Check(folder, new(), (split, _) => new ObjectBoxes(
                 names,
                 [
                     [Object(0, 0, 9, 9, split == "val" ? 1 : 0)],
                 ]
             ));
-        Found(report, Severity.Warning, "1 image is there several times with different classes");
+        report.Single(Severity.Warning, "1 image is there several times with different classes");
         // Each split has its own objects, though the file is the same.
         Assert.Equal([(1, 0), (0, 1)], report.Splits.Select(split => (split.Boxes!.Classes[0].Objects, split.Boxes.Classes[1].Objects)));
     }

@@ -53,16 +53,6 @@ public sealed class MapCheckTests
 
     private static LabelMapsReport Maps(CheckReport report, string split = "train") => report.Splits.Single(own => own.Name == split).Maps!;
 
-    private static Finding Found(CheckReport report, Severity severity, string text)
-    {
-        var found = report.Of(severity).Where(finding => finding.Text.Contains(text, StringComparison.Ordinal)).ToArray();
-        Assert.True(found.Length == 1, $"'{text}' is there {found.Length} times: {string.Join("\n", report.Findings)}");
-        return found[0];
-    }
-
-    private static void Silent(CheckReport report, params string[] texts) =>
-        Assert.DoesNotContain(report.Findings, finding => texts.Any(text => finding.Text.Contains(text, StringComparison.Ordinal)));
-
     [Fact]
     public void Pixels_and_images_of_each_class_are_counted()
     {
@@ -75,16 +65,16 @@ public sealed class MapCheckTests
         Assert.Equal([new("sky", 9, 2, 1), new("road", 2, 1, 0), new("tree", 0, 0, null)], Maps(report).Classes);
         Assert.Equal((2, 12L, 1L), (Maps(report).Read, Maps(report).Pixels, Maps(report).Ignored));
         Assert.Equal([2, 1, 0], report.Splits[0].Classes.Select(own => own.Samples!.Value));
-        Assert.Equal(["'tree'"], Found(report, Severity.Warning, "1 class of 3 occurs in no image").Examples);
-        Assert.Equal("train", Found(report, Severity.Remark, "8.33 % of the pixels are ignored").Split);
-        Assert.Equal("val", Found(report, Severity.Warning, "75 % of the pixels are ignored").Split);
-        Assert.Equal([folder["val/4.map"]], Found(report, Severity.Warning, "1 of 2 label maps has no pixel that counts").Examples);
+        Assert.Equal(["'tree'"], report.Single(Severity.Warning, "1 class of 3 occurs in no image").Examples);
+        Assert.Equal("train", report.Single(Severity.Remark, "8.33 % of the pixels are ignored").Split);
+        Assert.Equal("val", report.Single(Severity.Warning, "75 % of the pixels are ignored").Split);
+        Assert.Equal([folder["val/4.map"]], report.Single(Severity.Warning, "1 of 2 label maps has no pixel that counts").Examples);
         Assert.Equal(
             [$"{folder["train/2.map"]}: 'sky'"],
-            Found(report, Severity.Remark, "1 of 2 label maps is of one class alone").Examples
+            report.Single(Severity.Remark, "1 of 2 label maps is of one class alone").Examples
         );
-        Found(report, Severity.Warning, "2 classes have fewer than 10 images");
-        Silent(report, "no class", "cannot be read", "palettes", "several kinds", "as large", "format");
+        report.Single(Severity.Warning, "2 classes have fewer than 10 images");
+        report.IsSilentOn("no class", "cannot be read", "palettes", "several kinds", "as large", "format");
         Assert.False(report.HasProblems);
     }
 
@@ -96,7 +86,7 @@ public sealed class MapCheckTests
         Sample(folder, "train/2", [0, 9, 9, 7, 7, 7]);
         Sample(folder, "train/3", [0, 11, 12, 13, 14, 15]);
         var report = Check(folder);
-        var found = Found(report, Severity.Problem, "2 of 3 label maps hold values that are no class");
+        var found = report.Single(Severity.Problem, "2 of 3 label maps hold values that are no class");
         Assert.Equal(
             [
                 $"{folder["train/2.map"]}: 7 (3 pixels), 9 (2 pixels)",
@@ -107,7 +97,7 @@ public sealed class MapCheckTests
         Assert.Equal(1, Maps(report).Foreign[0].Index);
         Assert.Equal([new("7", 3), new("9", 2)], Maps(report).Foreign[0].Values);
         Assert.Equal(5, Maps(report).Foreign[1].Different);
-        Silent(report, "count their", "of one class alone");
+        report.IsSilentOn("count their", "of one class alone");
     }
 
     [Fact]
@@ -117,9 +107,7 @@ public sealed class MapCheckTests
         Sample(folder, "train/1", [1, 2, 3, 1, 2, 3]);
         Sample(folder, "train/2", [1, 1, 1, 255, 2, 2]);
         var report = Check(folder);
-        Found(
-            report,
-            Severity.Problem,
+        report.Single(Severity.Problem,
             "no label is 0, and the only one that is no class is 3: the maps count their 3 classes from 1, and must count from 0"
         );
         Assert.True(Maps(report).CountsFromOne);
@@ -149,22 +137,22 @@ public sealed class MapCheckTests
             var report = Check(folder, new(quick));
             Assert.Equal(
                 [folder["train/3.map"]],
-                Found(report, Severity.Problem, "1 of 5 label maps is stored in a format that changes values").Examples
+                report.Single(Severity.Problem, "1 of 5 label maps is stored in a format that changes values").Examples
             );
-            var unreadable = Found(report, Severity.Problem, "2 of 5 label maps cannot be read");
+            var unreadable = report.Single(Severity.Problem, "2 of 5 label maps cannot be read");
             Assert.StartsWith($"{folder["train/4.map"]}: ", unreadable.Examples[0], StringComparison.Ordinal);
             Assert.StartsWith($"{folder["train/5.map"]}: ", unreadable.Examples[1], StringComparison.Ordinal);
             // The sizes of images are known once they are decoded.
             if (quick)
             {
-                Silent(report, "as large");
+                report.IsSilentOn("as large");
                 Assert.Equal(0, Maps(report).Read);
             }
             else
             {
                 Assert.Equal(
                     [$"{folder["train/2.map"]}: 2x3, and the image is 3x2"],
-                    Found(report, Severity.Problem, "1 of 5 label maps is not as large as the image").Examples
+                    report.Single(Severity.Problem, "1 of 5 label maps is not as large as the image").Examples
                 );
             }
         }
@@ -180,16 +168,16 @@ public sealed class MapCheckTests
         Sample(folder, "train/2", [0, 1, 2, 0, 1, 2], palette: palette);
         Sample(folder, "train/3", [0, 0, 0, 2, 2, 2], palette: [.. palette[..3], 9, 9, 9, .. palette[6..]]);
         var report = Check(folder);
-        Silent(report, "palettes", "several kinds");
+        report.IsSilentOn("palettes", "several kinds");
         Assert.Equal([new(3, folder["train/1.map"], null)], Maps(report).Palettes);
         Sample(folder, "train/4", [0, 1, 2, 0, 1, 2], palette: [.. palette[..3], 9, 9, 9, .. palette[6..]]);
         Sample(folder, "train/5", [0, 1, 2, 0, 1, 2]);
         report = Check(folder);
         Assert.Equal(
             [$"{folder["train/1.map"]} and 2 more", $"{folder["train/4.map"]}: 1 has another colour"],
-            Found(report, Severity.Warning, "palettes of label maps differ, 2 in all").Examples
+            report.Single(Severity.Warning, "palettes of label maps differ, 2 in all").Examples
         );
-        Found(report, Severity.Remark, "label maps are of several kinds: 1 of gray, 4 of palette");
+        report.Single(Severity.Remark, "label maps are of several kinds: 1 of gray, 4 of palette");
         // Without pixels, all colours of a palette count.
         Assert.Equal(2, Maps(Check(folder, new(Quick: true))).Palettes.Count);
     }
@@ -203,7 +191,7 @@ public sealed class MapCheckTests
         File.Copy(folder["train/1.png"], folder.Write("val/3.png", ""), overwrite: true);
         folder.Write("val/3.map", ImageBytes.Png(2, 3, _ => [1, 1, 2]));
         var report = Check(folder);
-        Found(report, Severity.Warning, "2 of 2 label maps are of one class alone");
+        report.Single(Severity.Warning, "2 of 2 label maps are of one class alone");
         Assert.Equal([0, 4, 2], Maps(report, "val").Classes.Select(own => own.Pixels));
         var repeat = Assert.Single(report.Repeats);
         Assert.Equal(["sky 6", "road 4, tree 2"], repeat.Samples.Select(sample => sample.Label));

@@ -8,25 +8,7 @@ public class DetectorMatrixTests : LiveTensors
 {
     private const int Classes = 3;
 
-    public static TheoryData<string, string> Pairs
-    {
-        get
-        {
-            var pairs = new TheoryData<string, string>();
-            var families = new HashSet<(Type, bool)>();
-            using var skip = Nn.Init.Skip();
-            foreach (var name in Reduced.Names)
-            {
-                using var scope = Torch.Scope();
-                var model = Reduced.Create(name);
-                if (!model.TakesImages || !families.Add((model.GetType(), Reduced.IsDense(name))))
-                    continue;
-                foreach (var head in SmallDetectors.All.Keys)
-                    pairs.Add(head, name);
-            }
-            return pairs;
-        }
-    }
+    public static TheoryData<string, string> Pairs => Reduced.UnderHeads(first => first ? SmallDetectors.All.Keys : []);
 
     [Theory]
     [MemberData(nameof(Pairs))]

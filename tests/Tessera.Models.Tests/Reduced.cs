@@ -25,6 +25,28 @@ internal static class Reduced
     /// <summary>Whether a name is that of a form for dense tasks.</summary>
     public static bool IsDense(string name) => name.EndsWith(Dense, StringComparison.Ordinal);
 
+    /// <summary>Heads for the models of images, each with the name of its model.</summary>
+    /// <param name="heads">
+    /// Names of heads for a model; told whether it is the first of its class, or the first of these in its form for dense tasks: the others
+    /// differ by little that a head sees.
+    /// </param>
+    public static TheoryData<string, string> UnderHeads(Func<bool, IEnumerable<string>> heads)
+    {
+        var pairs = new TheoryData<string, string>();
+        var families = new HashSet<(Type, bool)>();
+        using var skip = Init.Skip();
+        foreach (var name in Names)
+        {
+            using var scope = Torch.Scope();
+            var model = Create(name);
+            if (!model.TakesImages)
+                continue;
+            foreach (var head in heads(families.Add((model.GetType(), IsDense(name)))))
+                pairs.Add(head, name);
+        }
+        return pairs;
+    }
+
     /// <summary>A reduced model, freshly initialised.</summary>
     public static Backbone Create(string name) => all.Value[name]();
 

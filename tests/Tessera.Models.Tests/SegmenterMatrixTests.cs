@@ -11,27 +11,7 @@ public class SegmenterMatrixTests : LiveTensors
 {
     private const int Classes = 3;
 
-    public static TheoryData<string, string> Pairs
-    {
-        get
-        {
-            var pairs = new TheoryData<string, string>();
-            var families = new HashSet<(Type, bool)>();
-            using var skip = Nn.Init.Skip();
-            foreach (var name in Reduced.Names)
-            {
-                using var scope = Torch.Scope();
-                var model = Reduced.Create(name);
-                if (!model.TakesImages)
-                    continue;
-                // The structures of one class differ by little that a head sees: the first, and its form for dense tasks.
-                var heads = families.Add((model.GetType(), Reduced.IsDense(name))) ? SmallHeads.All.Keys : ["semantic_fpn"];
-                foreach (var head in heads)
-                    pairs.Add(head, name);
-            }
-            return pairs;
-        }
-    }
+    public static TheoryData<string, string> Pairs => Reduced.UnderHeads(first => first ? SmallHeads.All.Keys : ["semantic_fpn"]);
 
     [Theory]
     [MemberData(nameof(Pairs))]

@@ -24,18 +24,12 @@ internal static partial class CocoFolder
     private static partial Regex NoLetters { get; }
 
     internal static DatasetKind Kind { get; } =
-        new(
+        OwnParts.Kind(
             Name,
             "images of your own with boxes and masks in COCO's JSON: train.json, annotations/instances_val.json, ...",
-            OwnParts.Splits,
-            Name,
-            (split, root) => Open(Name, split, root, lenient: false)
-        )
-        {
-            OpenStoppable = (split, root, stop) => Open(Name, split, root, lenient: false, stop),
-            SplitsIn = root => SplitsIn(Name, root),
-            OpenLeniently = (split, root) => Open(Name, split, root, lenient: true),
-        };
+            (split, root, lenient, stop) => Open(Name, split, root, lenient, stop),
+            root => SplitsIn(Name, root)
+        );
 
     /// <summary>A COCO file in a folder; null where there is none.</summary>
     internal static string? Evidence(string root) => Files(root).FirstOrDefault().Path;

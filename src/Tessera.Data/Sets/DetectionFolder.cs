@@ -49,21 +49,19 @@ internal static class DetectionFolder
     ];
 
     internal static DatasetKind Kind { get; } =
-        new(
+        OwnParts.Kind(
             Name,
             "images of your own with boxes or masks, in COCO's JSON, Pascal VOC's XML or YOLO's text",
-            [.. OwnParts.Splits, "trainval"],
-            "detection",
-            (split, root) => Open(split, root, lenient: false)
-        )
+            Open,
+            root => Find(root).Form.Splits(root)
+        ) with
         {
-            OpenStoppable = (split, root, stop) => Open(split, root, lenient: false, stop),
-            SplitsIn = root => Find(root).Form.Splits(root),
-            OpenLeniently = (split, root) => Open(split, root, lenient: true),
+            Splits = [.. OwnParts.Splits, "trainval"],
+            Folder = "detection",
             Disjoint = ["train", "val", "test"],
         };
 
-    private static FileImages Open(string split, string? root, bool lenient, CancellationToken stop = default)
+    private static FileImages Open(string split, string? root, bool lenient, CancellationToken stop)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");

@@ -11,6 +11,24 @@ internal static class OwnParts
     /// <summary>The splits that data of one's own can be opened by.</summary>
     internal static IReadOnlyList<string> Splits { get; } = [.. SplitNames.All, Whole];
 
+    /// <summary>A kind of data of one's own, whose parts are found in its folder.</summary>
+    /// <param name="name">Of the kind.</param>
+    /// <param name="description">What lies in the folder.</param>
+    /// <param name="open">Opens a split.</param>
+    /// <param name="splitsIn">The splits that a folder has.</param>
+    internal static DatasetKind Kind(
+        string name,
+        string description,
+        Func<string, string?, bool, CancellationToken, Dataset> open,
+        Func<string, IReadOnlyList<string>> splitsIn
+    ) =>
+        new(name, description, Splits, name, (split, root) => open(split, root, false, default))
+        {
+            OpenStoppable = (split, root, stop) => open(split, root, false, stop),
+            SplitsIn = splitsIn,
+            OpenLeniently = (split, root) => open(split, root, true, default),
+        };
+
     /// <summary>The usual names of the parts that are there, that to learn from first.</summary>
     internal static IReadOnlyList<string> InOrder(IReadOnlyCollection<string> parts) =>
         parts.Contains(Whole) ? [Whole] : [.. SplitNames.Groups.Select(names => names[0]).Where(parts.Contains)];

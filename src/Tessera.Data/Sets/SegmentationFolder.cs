@@ -9,20 +9,17 @@ internal static class SegmentationFolder
     private const string Name = "segmentation_folder";
 
     internal static DatasetKind Kind { get; } =
-        new(
+        OwnParts.Kind(
             Name,
             "images of your own with masks of classes: SPLIT/images and SPLIT/masks, or images and masks with SPLIT in them or in lists",
-            OwnParts.Splits,
-            "segmentation",
-            (split, root) => Open(split, root, lenient: false)
-        )
+            Open,
+            root => OwnParts.InOrder([.. MaskFolders.Find(Name, root).Parts.Keys])
+        ) with
         {
-            OpenStoppable = (split, root, stop) => Open(split, root, lenient: false, stop),
-            SplitsIn = root => OwnParts.InOrder([.. MaskFolders.Find(Name, root).Parts.Keys]),
-            OpenLeniently = (split, root) => Open(split, root, lenient: true),
+            Folder = "segmentation",
         };
 
-    private static FileImages Open(string split, string? root, bool lenient, CancellationToken stop = default)
+    private static FileImages Open(string split, string? root, bool lenient, CancellationToken stop)
     {
         if (root is null)
             throw new DataException($"{Name}: data.root must name the folder");

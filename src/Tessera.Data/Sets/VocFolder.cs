@@ -31,13 +31,15 @@ internal sealed class VocFolder
         Of(FromZero, "images with VOC's XML whose coordinates are edges that count from 0, as CVAT and labelImg write them", 0);
 
     private static DatasetKind Of(string name, string summary, int first) =>
-        new(name, summary, [.. OwnParts.Splits, Union], "VOCdevkit/VOC2012", (split, root) =>
-            Open(name, split, root, first, lenient: false)
-        )
+        OwnParts.Kind(
+            name,
+            summary,
+            (split, root, lenient, stop) => Open(name, split, root, first, lenient, stop),
+            root => SplitsIn(name, root)
+        ) with
         {
-            OpenStoppable = (split, root, stop) => Open(name, split, root, first, lenient: false, stop),
-            SplitsIn = root => SplitsIn(name, root),
-            OpenLeniently = (split, root) => Open(name, split, root, first, lenient: true),
+            Splits = [.. OwnParts.Splits, Union],
+            Folder = "VOCdevkit/VOC2012",
             Disjoint = disjoint,
         };
 

@@ -12,18 +12,12 @@ internal static class YoloFolder
         Ending = ".txt";
 
     internal static DatasetKind Kind { get; } =
-        new(
+        OwnParts.Kind(
             Name,
             "images of your own with YOLO's text: data.yaml, or classes.txt with images and labels",
-            OwnParts.Splits,
-            Name,
-            (split, root) => Open(Name, split, root, lenient: false)
-        )
-        {
-            OpenStoppable = (split, root, stop) => Open(Name, split, root, lenient: false, stop),
-            SplitsIn = root => SplitsIn(Name, root),
-            OpenLeniently = (split, root) => Open(Name, split, root, lenient: true),
-        };
+            (split, root, lenient, stop) => Open(Name, split, root, lenient, stop),
+            root => SplitsIn(Name, root)
+        );
 
     /// <summary>A file that says that a folder is one of YOLO's; null where there is none.</summary>
     internal static string? Evidence(string root) =>

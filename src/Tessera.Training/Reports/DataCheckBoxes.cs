@@ -7,7 +7,6 @@ namespace Tessera.Training.Reports;
 /// <summary>The objects of a data set on the page about it: a table of the classes, charts, and samples under their boxes.</summary>
 internal static class DataCheckBoxes
 {
-    private const int MostRows = 200;
     private const int MostSamples = 12;
     private const int MostOdd = 12;
     private const int MostNamed = 40;
@@ -26,25 +25,11 @@ internal static class DataCheckBoxes
         var splits = Splits(report);
         if (splits.Length == 0)
             return "";
-        // Classes go by the names of the training split.
-        var own = splits
-            .Select(split =>
-                split
-                    .Classes.Zip(split.Boxes!.Classes)
-                    .GroupBy(pair => pair.First.Trained ?? pair.First.Name)
-                    .ToDictionary(group => group.Key, group => group.First().Second)
-            )
-            .ToArray();
-        var names = own.SelectMany(classes => classes.Keys)
-            .Distinct()
-            .OrderByDescending(name =>
-                own.Select(classes => classes.GetValueOrDefault(name)).FirstOrDefault(one => one is not null)!.Objects
-            )
-            .ToArray();
+        var (own, names) = ClassRows.Of(splits, split => split.Boxes!.Classes, one => one.Objects);
         // One split needs no name above its columns.
         var groups = string.Concat(splits.Select(split => $"""<th class="group" colspan="5">{Html.Encode(split.Name)}</th>"""));
         var titles = splits.Length == 1 ? "" : $"<tr><th></th>{groups}</tr>";
-        var rows = names.Take(MostRows).Select(name => Row(name, own.Select(classes => classes.GetValueOrDefault(name))));
+        var (more, rows) = ClassRows.Shown(names, name => Row(name, own.Select(classes => classes.GetValueOrDefault(name))));
         var sums = Row(
             "all",
             splits.Select(split => new ClassObjects(
@@ -57,15 +42,9 @@ internal static class DataCheckBoxes
                 null
             ))
         );
-        var more =
-            names.Length > MostRows
-                ? $"<p>The {MostRows} most frequent of {Html.Integer(names.Length)} classes; --json lists all.</p>"
-                : "";
         return $"""
             <p>Sizes are those of COCO, in pixels of the originals: less than 32 x 32 is small, 96 x 96 or more is large.</p>
-            {more}<div class="wide"><table>{titles}<tr><th>class</th>{string.Concat(splits.Select(_ => Head))}</tr>{string.Concat(
-                rows
-            )}{sums}</table></div>
+            {more}<div class="wide"><table>{titles}<tr><th>class</th>{string.Concat(splits.Select(_ => Head))}</tr>{rows}{sums}</table></div>
             """;
 
         static string Row(string name, IEnumerable<ClassObjects?> found) =>

@@ -7,7 +7,6 @@ namespace Tessera.Training.Reports;
 /// <summary>The label maps of a data set on the page about it: a table of the classes, and samples under their maps.</summary>
 internal static class DataCheckMaps
 {
-    private const int MostRows = 200;
     private const int MostSamples = 8;
     private const int MostNamed = 40;
 
@@ -18,34 +17,16 @@ internal static class DataCheckMaps
         var splits = report.Splits.Where(split => split.Maps is { Read: > 0 }).ToArray();
         if (splits.Length == 0)
             return "";
-        // Classes go by the names of the training split.
-        var own = splits
-            .Select(split =>
-                split
-                    .Classes.Zip(split.Maps!.Classes)
-                    .GroupBy(pair => pair.First.Trained ?? pair.First.Name)
-                    .ToDictionary(group => group.Key, group => group.First().Second)
-            )
-            .ToArray();
-        var names = own.SelectMany(classes => classes.Keys)
-            .Distinct()
-            .OrderByDescending(name =>
-                own.Select(classes => classes.GetValueOrDefault(name)).FirstOrDefault(one => one is not null)!.Pixels
-            )
-            .ToArray();
+        var (own, names) = ClassRows.Of(splits, split => split.Maps!.Classes, one => one.Pixels);
         var head = string.Concat(
             splits.Select(split =>
                 $"""<th class="number">{Html.Encode(split.Name)}: pixels</th><th class="number">share</th><th class="number">images</th>"""
             )
         );
-        var rows = names.Take(MostRows).Select(name => Row(name, classes => classes.GetValueOrDefault(name)));
+        var (more, rows) = ClassRows.Shown(names, name => Row(name, classes => classes.GetValueOrDefault(name)));
         var ignored =
             $"<tr><td>ignored</td>{string.Concat(splits.Select(split => Cells(split.Maps!.Ignored, split.Maps.IgnoredShare, null)))}</tr>";
-        var more =
-            names.Length > MostRows
-                ? $"<p>The {MostRows} most frequent of {Html.Integer(names.Length)} classes; --json lists all.</p>"
-                : "";
-        return $"""{more}<table><tr><th>class</th>{head}</tr>{string.Concat(rows)}{ignored}</table>""";
+        return $"""{more}<table><tr><th>class</th>{head}</tr>{rows}{ignored}</table>""";
 
         string Row(string name, Func<Dictionary<string, ClassPixels>, ClassPixels?> find) =>
             $"<tr><td>{Html.Encode(name)}</td>"
