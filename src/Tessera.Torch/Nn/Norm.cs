@@ -93,13 +93,22 @@ public sealed partial class BatchNorm : Layer
     /// <param name="momentum">Weight of the newest batch in the running statistics; null averages over all batches.</param>
     /// <param name="affine">Whether it has a learned scale and shift.</param>
     /// <param name="trackRunningStats">Whether it keeps running statistics; otherwise evaluation uses the batch's own statistics.</param>
-    public BatchNorm(long channels, double eps = 1e-5, double? momentum = 0.1, bool affine = true, bool trackRunningStats = true)
+    /// <param name="bias">Whether an affine norm has a shift beside its scale.</param>
+    public BatchNorm(
+        long channels,
+        double eps = 1e-5,
+        double? momentum = 0.1,
+        bool affine = true,
+        bool trackRunningStats = true,
+        bool bias = true
+    )
     {
         (this.eps, this.momentum) = (eps, momentum);
         if (affine)
         {
             weight = Init.Ones(new Parameter(channels));
-            bias = Init.Zeros(new Parameter(channels));
+            if (bias)
+                this.bias = Init.Zeros(new Parameter(channels));
         }
         if (!trackRunningStats)
             return;
