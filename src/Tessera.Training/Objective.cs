@@ -7,7 +7,11 @@ namespace Tessera.Training;
 /// <param name="Epochs">Length of the training.</param>
 /// <param name="Step">From 0, over all epochs.</param>
 /// <param name="StepsPerEpoch">Steps of one epoch.</param>
-public sealed record Progress(int Epoch, int Epochs, long Step, long StepsPerEpoch);
+public sealed record Progress(int Epoch, int Epochs, long Step, long StepsPerEpoch)
+{
+    /// <summary>Steps of the whole training; it may end within its last epoch.</summary>
+    public long TotalSteps { get; init; } = Epochs * StepsPerEpoch;
+}
 
 /// <summary>
 /// A training method. It owns the networks that it trains or needs: the model that is kept, a momentum copy, an agent, adapters, a
