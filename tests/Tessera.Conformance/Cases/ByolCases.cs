@@ -25,6 +25,40 @@ internal sealed class ByolRegressionLoss : GoldenCase
     }
 }
 
+[Case("byol.schedules")]
+internal sealed class ByolSchedules : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var steps = c.Int("total_steps");
+        run.Output("tau", Enumerable.Range(0, steps).Select(step => Byol.TauAt(c.Double("base_target_ema"), step / (double)steps)));
+        var top = new LarsOptions(c.Double("base_learning_rate"), LearningRateBatch: 256).TopLearningRate(c.Int("batch_size"));
+        // An epoch of one step.
+        var schedule = new CosineOptions(steps, c.Int("warmup_steps"), Form: CosineForm.Mae);
+        run.Output("lr", Enumerable.Range(0, steps).Select(step => schedule.LearningRate(top, step, 1)));
+    }
+}
+
+[Case("simclr.schedule")]
+internal sealed class SimClrSchedule : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        var batch = c.Int("batch_size");
+        var schedule = StepCosineOptions.SimClr(c.Int("examples"), c.Int("epochs"), batch, c.Double("warmup_epochs"));
+        var (per, scaling) = c.String("scaling") switch
+        {
+            "linear" => (256, LearningRateScaling.Linear),
+            "sqrt" => (1, LearningRateScaling.Sqrt),
+            var other => throw new NotSupportedException($"a scaling '{other}'"),
+        };
+        var top = new LarsOptions(c.Double("base_learning_rate"), LearningRateBatch: per, Scaling: scaling).TopLearningRate(batch);
+        run.Output("lr", Enumerable.Range(0, (int)schedule.Steps).Select(step => schedule.LearningRate(top, step, 1)));
+    }
+}
+
 [Case("byol.step")]
 internal sealed class ByolStep : GoldenCase
 {
