@@ -1,10 +1,13 @@
+using System.Text.Json;
 using Tessera.Checkpoints;
 using Tessera.Testing;
 using Tessera.Training.Drawing;
 
 namespace Tessera.Cli.Tests;
 
-/// <summary>From pictures without labels to models for other tasks: a backbone is trained on a flat folder, and every recipe takes it up.</summary>
+/// <summary>
+/// From pictures without labels to models for other tasks: a backbone is trained on a flat folder, and every recipe takes it up.
+/// </summary>
 public sealed class PicturesTests : IDisposable
 {
     private const int Side = 32,
@@ -82,7 +85,11 @@ public sealed class PicturesTests : IDisposable
     public void A_backbone_of_pictures_goes_into_classification_segmentation_and_detection()
     {
         var trained = Run("train", "pretrain.yaml", "--out", "run").Succeeded();
-        Assert.Contains("measured on 3 of the pictures, which are held out (data.minival=0.1)", trained.Error + trained.Output, StringComparison.Ordinal);
+        Assert.Contains(
+            "measured on 3 of the pictures, which are held out (data.minival=0.1)",
+            trained.Error + trained.Output,
+            StringComparison.Ordinal
+        );
         Assert.Contains("27 images to learn from", trained.Output + trained.Error, StringComparison.Ordinal);
         Assert.DoesNotContain("top-1", trained.Output, StringComparison.Ordinal);
         Assert.DoesNotContain("top1", File.ReadAllText(folder["run/log.jsonl"]), StringComparison.Ordinal);
@@ -92,7 +99,12 @@ public sealed class PicturesTests : IDisposable
         Recipe("classify", "{ name: vit_micro_patch4_32, image_size: 32, weights: run }", "image_folder, root: classes", "supervised");
         Recipe("probe", "{ name: vit_micro_patch4_32, image_size: 32, weights: run }", "image_folder, root: classes", "linear_probe");
         const string Backbone = "backbone: { name: vit_micro_patch4_32, image_size: 32, weights: run }";
-        Recipe("segment", $"{{ name: semantic_fpn, width: 16, channels: 16, {Backbone} }}", "segmentation_folder, root: maps", "segmentation");
+        Recipe(
+            "segment",
+            $"{{ name: semantic_fpn, width: 16, channels: 16, {Backbone} }}",
+            "segmentation_folder, root: maps",
+            "segmentation"
+        );
         Recipe("detect", $"{{ name: retinanet, width: 16, convs: 1, {Backbone} }}", "coco_json, root: boxes", "detection");
         foreach (var name in (string[])["classify", "probe", "segment", "detect"])
             Run("train", $"{name}.yaml", "--out", name, "--json").Succeeded();
@@ -105,8 +117,13 @@ public sealed class PicturesTests : IDisposable
     // Of the first block, after the last step.
     private float[] Weight(string run)
     {
-        using var file = Checkpoint.Open(Directory.GetFiles(folder[$"{run}/checkpoints"], "model.safetensors", SearchOption.AllDirectories).Max()!);
-        return file.StateDict().ToTensors().Single(entry => entry.Key.EndsWith("blocks.0.attn.qkv.weight", StringComparison.Ordinal)).Value.ToArray<float>();
+        using var file = Checkpoint.Open(
+            Directory.GetFiles(folder[$"{run}/checkpoints"], "model.safetensors", SearchOption.AllDirectories).Max()!
+        );
+        return file.StateDict()
+            .ToTensors()
+            .Single(entry => entry.Key.EndsWith("blocks.0.attn.qkv.weight", StringComparison.Ordinal))
+            .Value.ToArray<float>();
     }
 
     private void Recipe(string name, string model, string data, string objective) =>
@@ -123,6 +140,23 @@ public sealed class PicturesTests : IDisposable
             train: { threads: 1 }
             """
         );
+
+    [Theory]
+    [InlineData("{ name: simclr, form: htdt, dim: 8, hidden: 16, unmix: { probability: 0.5 } }")]
+    [InlineData("{ name: byol, form: htdt, dim: 8, hidden: 16 }")]
+    [InlineData("{ name: moco, queue: 18, dim: 8 }")]
+    [InlineData("{ name: w_mse, dim: 4, hidden: 16 }")]
+    public void Methods_of_two_views_learn_from_pictures_and_measure_no_accuracy(string objective)
+    {
+        const string View = "[random_resized_crop: { size: 32, min_scale: 0.5 }, random_horizontal_flip]";
+        Run("train", "pretrain.yaml", "--out", "run", "--set", $"objective={objective}", "--set", $"augment={{ views: [{View}, {View}] }}")
+            .Succeeded();
+        using var results = JsonDocument.Parse(File.ReadAllText(folder["run/results.json"]));
+        var figures = results.RootElement.GetProperty("evaluation").GetProperty("scalars");
+        Assert.True(figures.GetProperty("effective_rank").GetDouble() >= 1);
+        Assert.DoesNotContain(figures.EnumerateObject(), figure => figure.Name is "knn_top1" or "probe_top1");
+        Assert.DoesNotContain("probe", File.ReadAllText(folder["run/log.jsonl"]), StringComparison.Ordinal);
+    }
 
     [Fact]
     public void A_picture_that_comes_later_is_no_part_of_a_run_that_goes_on()

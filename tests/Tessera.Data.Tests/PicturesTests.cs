@@ -43,11 +43,12 @@ public class PicturesTests
         using var scope = new Scope();
         var batch = new Loader(
             (LoadableDataset)data,
-            Pipeline.OfViews([[new RandomHorizontalFlip()], [new RandomHorizontalFlip()]]),
+            Pipeline.OfViews([
+                [new RandomHorizontalFlip()],
+                [new RandomHorizontalFlip()],
+            ]),
             new(5)
-        )
-            .Epoch(0)
-            .Single();
+        ).Epoch(0).Single();
         Assert.IsType<NoTargets>(batch.Targets);
         Assert.Equal(2, batch.Views.Count);
     }
@@ -56,10 +57,7 @@ public class PicturesTests
     public void Files_of_other_endings_are_counted_and_said()
     {
         using var folder = With("1.pgm", "x/2.HEIC", "x/3.heic", "notes");
-        Assert.Equal(
-            ["3 files were left out, since their endings are not that of an image: none (1), .heic (2)"],
-            Open(folder).Remarks
-        );
+        Assert.Equal(["3 files were left out, since their endings are not that of an image: none (1), .heic (2)"], Open(folder).Remarks);
     }
 
     [Fact]
@@ -70,10 +68,7 @@ public class PicturesTests
         Assert.Equal(["val/3.pgm"], Files(folder, Open(folder, "validation")));
         Assert.Equal(["train", "val"], Datasets.Splits("pictures", folder.Path));
         Assert.Equal("val", Datasets.MeasuredSplit("pictures", folder.Path));
-        Assert.Equal(
-            [$"{folder["more"]} and 1 more lie beside the folders of splits and were left out"],
-            Open(folder).Remarks
-        );
+        Assert.Equal([$"{folder["more"]} and 1 more lie beside the folders of splits and were left out"], Open(folder).Remarks);
         Assert.Contains("has no split 'all'", Refusal(folder, "all"), StringComparison.Ordinal);
     }
 

@@ -72,7 +72,11 @@ internal sealed record MaskFolders(
         }
         if (parts.Count == 0)
             throw new DataException($"{name}: {around.Values.First()} holds no folder {string.Join(" or ", others)}");
-        return new(parts, bare, [.. SplitNames.Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]);
+        return new(
+            parts,
+            bare,
+            [.. SplitNames.Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]
+        );
     }
 
     private static MaskFolders Inside(string name, string images, string masks, Dictionary<string, string> inside)

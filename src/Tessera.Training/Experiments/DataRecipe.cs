@@ -194,7 +194,9 @@ public sealed record DataRecipe(
     {
         var data = Open(Split, stop);
         if (PerClass is not null && data.ClassNames.Count == 0)
-            throw new DataException($"{Name}: data.per_class needs samples with classes, and these have none: data.limit takes a number of all");
+            throw new DataException(
+                $"{Name}: data.per_class needs samples with classes, and these have none: data.limit takes a number of all"
+            );
         if (PerClass is { } count)
             data = data.Part(StratifiedSampling.Draw(data, count, SubsetSeed));
         if (Fraction is { } share)

@@ -12,7 +12,14 @@ internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset 
 {
     /// <summary>All remarks; none where there is nothing out of the ordinary.</summary>
     internal IEnumerable<string> All =>
-        [.. Own(train), .. test.Split == train.Split || AreOfOneSet ? [] : Own(test), .. MeasuredOnTraining(), .. ChosenSplit(), .. Absent(), .. OfTask()];
+        [
+            .. Own(train),
+            .. test.Split == train.Split || AreOfOneSet ? [] : Own(test),
+            .. MeasuredOnTraining(),
+            .. ChosenSplit(),
+            .. Absent(),
+            .. OfTask(),
+        ];
 
     // Parts of one set have its remarks, both of them.
     private bool AreOfOneSet => test.Name == train.Name && test.Split == DataRecipe.HeldOut && train.Split == DataRecipe.RestOfTraining;
@@ -35,7 +42,7 @@ internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset 
             ]
         : recipe.Evaluation.Split is null && test.Split != "test"
             ? [$"measured on {test.Split}, since {test.Name} has no split test and evaluation.split names none"]
-            : [];
+        : [];
 
     private IEnumerable<string> Absent()
     {

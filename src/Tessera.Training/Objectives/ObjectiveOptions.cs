@@ -70,9 +70,8 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <exception cref="InvalidOperationException">The context cannot make one.</exception>
     public Models.Backbone Twin()
     {
-        var twin = (Models.Backbone)(
-            Another ?? throw new InvalidOperationException("this method needs ObjectiveContext.Another, which makes a second student")
-        )();
+        var twin = (Models.Backbone)
+            (Another ?? throw new InvalidOperationException("this method needs ObjectiveContext.Another, which makes a second student"))();
         twin.To(Device);
         return twin;
     }
