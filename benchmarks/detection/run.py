@@ -14,19 +14,15 @@ and writes nothing. Needs ./tessera built once and a folder (--data, or $TESSERA
     tin20    train/CLASS/* and val/CLASS/*: 20 classes of Tiny ImageNet
 """
 import argparse
-import datetime
 import json
 import os
 import pathlib
-import re
-import statistics
-import subprocess
 import sys
-import time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-sys.path.insert(0, str(HERE))
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+import rows as common  # noqa: E402
 import shapes  # noqa: E402
 
 SMALL = "width: 64, rpn: { scales: [4] }, rois: { sampled: 64 }, backbone: { name: resnet18 }"
@@ -88,39 +84,19 @@ def root_of(row, data, out, quick):
     return data / row.data
 
 
-def done(folder):
-    return (folder / "results.json").exists()
-
-
 def train(row, data, out, quick):
     """Seconds that a run took."""
-    folder = out / row.name
-    command = [ROOT / "tessera", "train", "--quiet"]
-    if (folder / "recipe.yaml").exists():
-        command += ["--resume", folder]
-    else:
-        given = [*row.settings, f"data.root={root_of(row, data, out, quick)}", "train.seed=0"]
-        if row.backbone:
-            given.append(f"model.backbone.weights={out / f'pretrain_{row.backbone}'}")
-        if quick:
-            given += ["schedule.epochs=1", "schedule.warmup=0", f"data.limit={16 if row.finds else 128}"]
-        command += [row.recipe, "--out", folder, *[word for setting in given for word in ("--set", setting)]]
-    environment = {k: v for k, v in os.environ.items() if k not in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")}
-    started = time.monotonic()
-    subprocess.run(command, cwd=ROOT, env=environment, stdout=subprocess.DEVNULL, check=True)
-    return time.monotonic() - started
+    given = [*row.settings, f"data.root={root_of(row, data, out, quick)}", "train.seed=0"]
+    if row.backbone:
+        given.append(f"model.backbone.weights={out / f'pretrain_{row.backbone}'}")
+    if quick:
+        given += ["schedule.epochs=1", "schedule.warmup=0", f"data.limit={16 if row.finds else 128}"]
+    return common.train(out / row.name, row.recipe, given)
 
 
 def measure(folder):
-    """Figures after the last epoch, those of each evaluation, and the hours of the steps by their median pace."""
-    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
-    steps = [line for line in lines if line["kind"] == "step"]
-    paces = [line["seconds"] / (line["step"] - before) for line, before in zip(steps, [0] + [line["step"] for line in steps])]
-    return {
-        "figures": json.loads((folder / "results.json").read_text())["evaluation"],
-        "curve": [line for line in lines if line["kind"] == "evaluation"],
-        "hours": statistics.median(paces) * steps[-1]["step"] / 3600,
-    }
+    """Figures after the last epoch, those of each evaluation, and the hours of the steps."""
+    return {"figures": common.figures(folder), "curve": common.log(folder, "evaluation"), "hours": common.hours(folder)}
 
 
 def judgements(found):
@@ -144,37 +120,20 @@ def cell(figures, name):
 
 
 def table(found):
-    lines = [f"| detector and data | {' | '.join(FIGURES.values())} | hours |", f"| --- |{' ---: |' * (len(FIGURES) + 1)}"]
-    for row in rows():
-        if row.finds and row.name in found:
-            one = found[row.name]
-            lines.append(f"| {row.what} | {' | '.join(cell(one['figures'], name) for name in FIGURES)} | {one['hours']:.2f} |")
-    return "\n".join(lines) + "\n"
+    chosen = [row for row in rows() if row.finds and row.name in found]
+    lines = [[row.what, *(cell(found[row.name]["figures"], name) for name in FIGURES), f"{found[row.name]['hours']:.2f}"] for row in chosen]
+    return common.table(["detector and data", *FIGURES.values(), "hours"], lines)
 
 
 def picture(found):
     """AP50 over the share of the epochs, by row."""
-    width, height, left, bottom, right = 860, 420, 50, 40, 380
-    colours = ["#2266cc", "#cc4422", "#228844", "#aa7700", "#7744aa", "#333333", "#999999", "#0099aa", "#cc3388", "#667700"]
-    x = lambda share: left + share * (width - left - right)
-    y = lambda value: height - bottom - value * (height - bottom - 20)
-    svg = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="12">', '<rect width="100%" height="100%" fill="white"/>']
-    for tick in range(0, 101, 20):
-        svg.append(f'<path d="M{left} {y(tick / 100):.1f}H{width - right}" stroke="#ddd"/><text x="{left - 8}" y="{y(tick / 100) + 4:.1f}" text-anchor="end">{tick}</text>')
-    for i, row in enumerate(row for row in rows() if row.finds and row.name in found):
-        curve = found[row.name]["curve"]
-        path = " ".join(f"{x(line['epoch'] / curve[-1]['epoch']):.1f},{y(line['ap50']):.1f}" for line in curve)
-        svg.append(f'<polyline points="{path}" fill="none" stroke="{colours[i % len(colours)]}" stroke-width="2"/>')
-        svg.append(f'<text x="{width - right + 10}" y="{30 + 20 * i}" fill="{colours[i % len(colours)]}">{row.what} {cell(found[row.name]["figures"], "ap50")}</text>')
-    svg.append(f'<text x="{left}" y="{height - 8}" fill="#555">AP50 of boxes in percent, from the first evaluation to the last epoch</text></svg>')
-    return "\n".join(svg) + "\n"
-
-
-def processor():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return "unknown"
+    curves = []
+    for row in rows():
+        if row.finds and row.name in found:
+            curve = found[row.name]["curve"]
+            points = [(line["epoch"] / curve[-1]["epoch"], 100 * line["ap50"]) for line in curve]
+            curves.append((f"{row.what} {cell(found[row.name]['figures'], 'ap50')}", points))
+    return common.picture(curves, "AP50 of boxes in percent, from the first evaluation to the last epoch")
 
 
 def main():
@@ -189,19 +148,7 @@ def main():
     chosen = [row for row in rows() if args.only in row.name]
     needed = {f"pretrain_{row.backbone}" for row in chosen if row.backbone}
     chosen = [row for row in rows() if row.name in needed or args.only in row.name]
-    left = sum(not done(out / row.name) for row in chosen)
-    print(f"{len(chosen)} runs, {left} of them to do", flush=True)
-    started, finished = time.monotonic(), 0
-    for row in chosen:
-        if done(out / row.name):
-            continue
-        try:
-            taken = train(row, data, out, args.quick)
-        except subprocess.CalledProcessError as error:
-            sys.exit(f"{row.name}: training stopped with exit code {error.returncode}; the same command goes on with it")
-        finished += 1
-        rest = (time.monotonic() - started) / finished * (left - finished)
-        print(f"{finished}/{left}  {row.name}: {taken:.0f} s; about {datetime.timedelta(seconds=round(rest))} left", flush=True)
+    common.train_all([(row.name, out / row.name, lambda row=row: train(row, data, out, args.quick)) for row in chosen])
     found = {row.name: measure(out / row.name) for row in chosen}
     text = table(found)
     if not args.quick:
@@ -209,12 +156,11 @@ def main():
     print("\n" + text)
     if args.quick or args.only:
         return
-    slug = re.sub(r"[^a-z0-9]+", "-", processor().lower()).strip("-")
-    facts = {"date": str(datetime.date.today()), "processor": processor(), "processors": len(os.sched_getaffinity(0))}
+    facts = common.facts()
     head = f"# Detection\n\n{facts['date']}, {facts['processor']}, {facts['processors']} processors. Figures are COCO's, in percent, after the last epoch; hours are those of the steps, by the median pace.\n\n"
-    (HERE / f"results-{slug}.json").write_text(json.dumps(facts | {"rows": found}, indent=1) + "\n")
-    (HERE / f"results-{slug}.md").write_text(head + text)
-    (HERE / f"results-{slug}.svg").write_text(picture(found))
+    (HERE / f"results-{common.slug()}.json").write_text(json.dumps(facts | {"rows": found}, indent=1) + "\n")
+    (HERE / f"results-{common.slug()}.md").write_text(head + text)
+    (HERE / f"results-{common.slug()}.svg").write_text(picture(found))
 
 
 if __name__ == "__main__":

@@ -18,20 +18,29 @@ class BasicBlock(nn.Module):
 
 
 class ResNet(nn.Module):
-    def __init__(self, layers=(2, 2, 2, 2)):
+    """With a stem for photographs; or, small, with one that keeps the side of images of 32 pixels."""
+
+    def __init__(self, layers=(2, 2, 2, 2), width=64, small=False):
         super().__init__()
-        self.conv1, self.bn1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False), nn.BatchNorm2d(64)
-        width = 64
+        stem = (3, 1, 1) if small else (7, 2, 3)
+        self.conv1, self.bn1, self.small = nn.Conv2d(3, width, *stem, bias=False), nn.BatchNorm2d(width), small
+        inputs = width
         for i, depth in enumerate(layers):
-            blocks = [BasicBlock(width if j == 0 else 64 << i, 64 << i, 2 if i > 0 and j == 0 else 1) for j in range(depth)]
+            blocks = [BasicBlock(inputs if j == 0 else width << i, width << i, 2 if i > 0 and j == 0 else 1) for j in range(depth)]
             setattr(self, f"layer{i + 1}", nn.Sequential(*blocks))
-            width = 64 << i
+            inputs = width << i
+        self.features = inputs
 
     def maps(self, x):
         """The map of each stage, from fine to coarse."""
-        x = F.max_pool2d(F.relu(self.bn1(self.conv1(x))), 3, 2, 1)
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = x if self.small else F.max_pool2d(x, 3, 2, 1)
         maps = []
         for i in range(1, 5):
             x = getattr(self, f"layer{i}")(x)
             maps.append(x)
         return maps
+
+    def embed(self, x):
+        """Pooled features, [B, features]."""
+        return self.maps(x)[-1].mean((2, 3))

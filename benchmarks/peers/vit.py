@@ -34,8 +34,13 @@ class VisionTransformer(nn.Module):
         self.blocks = nn.Sequential(*[VitBlock(dim, heads) for _ in range(depth)])
         self.norm = nn.LayerNorm(dim, eps=1e-6)
         self.head = nn.Linear(dim, classes)
+        self.features = dim
 
-    def forward(self, x):
+    def embed(self, x):
+        """The class token behind the last norm, [B, features]."""
         x = self.patch_embed(x)
         x = torch.cat((self.cls_token.expand(x.shape[0], -1, -1), x), dim=1) + self.pos_embed
-        return self.head(self.norm(self.blocks(x))[:, 0])
+        return self.norm(self.blocks(x))[:, 0]
+
+    def forward(self, x):
+        return self.head(self.embed(x))

@@ -7,7 +7,11 @@ namespace Tessera.Training;
 /// <param name="Epochs">Length of the training.</param>
 /// <param name="Step">From 0, over all epochs.</param>
 /// <param name="StepsPerEpoch">Steps of one epoch.</param>
-public sealed record Progress(int Epoch, int Epochs, long Step, long StepsPerEpoch);
+public sealed record Progress(int Epoch, int Epochs, long Step, long StepsPerEpoch)
+{
+    /// <summary>Steps of the whole training; it may end within its last epoch.</summary>
+    public long TotalSteps { get; init; } = Epochs * StepsPerEpoch;
+}
 
 /// <summary>
 /// A training method. It owns the networks that it trains or needs: the model that is kept, a momentum copy, an agent, adapters, a
@@ -85,8 +89,20 @@ public abstract class Objective(Module model) : Module
     /// </summary>
     public virtual bool JoinsProcesses => false;
 
+    /// <summary>
+    /// Whether batch norms may use the samples of all processes (<see cref="TrainOptions.SyncBatchNorm"/>). False for a method that needs the
+    /// statistics of each process by itself.
+    /// </summary>
+    public virtual bool SharesBatchStatistics => true;
+
     /// <summary>Called before every step.</summary>
     public virtual void BeforeStep(Progress progress) { }
+
+    /// <summary>
+    /// Called before the gradients of a step's batches are computed, and again where that begins anew: in smaller parts, or at another point
+    /// of the weights. What a method has gathered for <see cref="AfterStep"/> in the batches so far is void then.
+    /// </summary>
+    public virtual void BeforeGradients() { }
 
     /// <summary>Called after every step that changed the weights: momentum copies, queues.</summary>
     public virtual void AfterStep(Progress progress) { }

@@ -1,4 +1,5 @@
 using Tessera.Models;
+using Tessera.Training.Objectives.SelfSupervision;
 
 namespace Tessera.Training.Tests;
 
@@ -81,6 +82,18 @@ internal static class Methods
             (s, _) => new RelationDistillation(new(new(Model: "vit_tiny_patch16_224"), MaskRatio: 0.75), s, Beside(s, Small.Vit(48))),
             Small.Side
         ),
+        ["simclr"] = (() => Small.Vit(), (s, _) => new SimClr(new(Dim: 8), Context(s)), Small.Side),
+        ["simclr_htdt_unmix"] = (
+            () => Small.ResNet(),
+            (s, _) => new SimClr(new(0.5, SimClrForm.Htdt, Hidden: 16, Dim: 8, Unmix: new()), Context(s)),
+            Small.Side
+        ),
+        ["w_mse"] = (() => Small.Vit(), (s, _) => new WMse(new(4, Hidden: 16, Iterations: 2), Context(s)), Small.Side),
+        ["w_mse_unmix"] = (
+            () => Small.ResNet(),
+            (s, _) => new WMse(new(4, Hidden: 16, Size: 3, Eps: 0.1, Unmix: new(0.3)), Context(s)),
+            Small.Side
+        ),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),
         ["token_labeling"] = (Small.LvVit, (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
         ["token_labeling_vit"] = (() => Small.Vit(), (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
@@ -100,6 +113,15 @@ internal static class Methods
 
     internal static WithAuxiliaryLosses With(Backbone student, RelativeLocalizationOptions options) =>
         new(new Supervised(student, 0.1), [(options with { WarmupEpochs = 0, Samples = 8 }).Create(new(student, Device.Cpu))]);
+
+    // What methods without labels are built from: the probe needs classes, and a copy that follows needs a second student.
+    private static ObjectiveContext Context(Backbone student, Func<Backbone>? another = null) =>
+        new(student, student.Parameters().First().Device)
+        {
+            Another = another,
+            StepSamples = Small.BatchSize,
+            Labels = new ClassLabels(["a", "b", "c"], [.. Enumerable.Range(0, Small.Batches * Small.BatchSize).Select(Small.LabelOf)]),
+        };
 
     // Teachers are no part of a method: whoever makes them puts them where the student is.
     private static T Beside<T>(Backbone student, T teacher)
@@ -157,7 +179,7 @@ internal static class Methods
             Objective = method,
             Phases = phases,
             Schedule = new CosineOptions(epochs),
-            Data = Small.Source(side),
+            Data = method is SelfSupervised ? Small.Pairs(side) : Small.Source(side),
             Options = options,
         };
         return (new(setup, run is null ? null : new RunFolder(run), report), model, method, phases[0].Optimizer);

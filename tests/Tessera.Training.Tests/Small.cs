@@ -39,6 +39,21 @@ internal static class Small
                         .Showing(views);
                 }));
 
+    /// <summary>The same batches with a second view of each image: mirrored, and with noise of its own.</summary>
+    internal static FunctionSource Pairs(int side = Side) =>
+        new(Batches, (epoch, skip) =>
+            Source(side)
+                .Epoch(epoch, skip)
+                .Select(batch =>
+                {
+                    var random = new Random(epoch * 100 + 50 + batch.Indices[0]);
+                    var noise = Enumerable.Range(0, (int)batch.Inputs.Elements).Select(_ => (float)random.NextDouble() - 0.5f).ToArray();
+                    var second = batch.Inputs.Flip([3]) + Tensor.From(noise, batch.Inputs.Shape.AsSpan());
+                    return batch with { Views = [batch.Views[0], new(second)] };
+                }));
+
+    internal static ResNet ResNet() => new(new((Side, Side), [1, 1, 1, 1], false, Classes, Stem: ResNetStem.Small, Width: 4));
+
     internal static Vit Vit(int dim = 24, int? lastHeads = null) =>
         new(new((Side, Side), 4, dim, 3, 3, Classes, DropPath: 0.1, LastHeads: lastHeads, EvenDropPath: lastHeads is not null));
 

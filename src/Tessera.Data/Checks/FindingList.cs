@@ -63,9 +63,14 @@ internal sealed class FindingList(
             );
         if (Datasets.MeasuredSplit(opened.Kind.Name, opened.Root) is null)
             Add(
-                Severity.Warning,
+                opened.Kind.HoldsOut ? Severity.Remark : Severity.Warning,
                 null,
-                "there is no split to measure a model on: hold out a part with data.split=minitrain and evaluation.split=minival",
+                "there is no split to measure a model on: "
+                    + (
+                        opened.Kind.HoldsOut
+                            ? "a training holds out a part by itself (data.minival)"
+                            : "hold out a part with data.split=minitrain and evaluation.split=minival"
+                    ),
                 1
             );
     }

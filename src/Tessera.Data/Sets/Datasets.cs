@@ -27,6 +27,12 @@ public sealed record DatasetKind(
     /// <summary>Whether it is data of one's own, of which a root must name the folder.</summary>
     public bool IsOwn => SplitsIn is not null;
 
+    /// <summary>
+    /// Whether a training holds out a part of the samples by itself where there is no split to measure on: of samples without labels, which
+    /// nobody has divided for a purpose.
+    /// </summary>
+    public bool HoldsOut { get; init; }
+
     /// <summary>Opens a split for a look at it, with faults that <see cref="Open"/> refuses; null where that makes no difference.</summary>
     public Func<string, string?, Dataset>? OpenLeniently { get; init; }
 
@@ -95,6 +101,7 @@ public static class Datasets
             TextSets.Trec,
             TextSets.Sst2,
             ImageFolder.Kind,
+            Pictures.Kind,
             ImageFolders.ImageNet,
             ImageFolders.TinyImageNet,
             ImageFolders.Flowers,

@@ -21,6 +21,7 @@ internal sealed class FolderScan
     private readonly CancellationToken stop;
     private readonly List<string> repeated = [];
     private readonly List<string> dangling = [];
+    private readonly SortedDictionary<string, int> otherEndings = new(StringComparer.Ordinal);
 
     /// <summary>A scan of the folders of classes in a folder.</summary>
     /// <param name="folder">The folder.</param>
@@ -55,6 +56,9 @@ internal sealed class FolderScan
             .. Line(repeated, "link to a folder that is visited already was", "links to folders that are visited already were"),
             .. Line(dangling, "link that leads nowhere was", "links that lead nowhere were"),
         ];
+
+    /// <summary>How many other files were seen, by their endings in small letters.</summary>
+    internal IReadOnlyDictionary<string, int> OtherEndings => otherEndings;
 
     private static IEnumerable<string> Line(List<string> left, string one, string several) =>
         left.Count == 0 ? [] : [$"{left.Count} {(left.Count == 1 ? one : several)} left out: {left[0]}{(left.Count > 1 ? ", ..." : "")}"];
@@ -102,7 +106,7 @@ internal sealed class FolderScan
     {
         var found = new List<string>();
         stop.ThrowIfCancellationRequested();
-        foreach (var (path, isDangling) in Found(folder, endings))
+        foreach (var (path, isDangling) in Found(folder, endings, otherEndings))
             (isDangling ? dangling : found).Add(path);
         return found;
     }
@@ -110,11 +114,24 @@ internal sealed class FolderScan
     // To the folder of the classes, or to one that it lies in.
     private bool LeadsBack(string real) => $"{top}/".StartsWith($"{real.TrimEnd('/')}/", StringComparison.Ordinal);
 
-    private static IEnumerable<(string Path, bool IsDangling)> Found(string folder, IReadOnlyList<string> endings) =>
+    private static IEnumerable<(string Path, bool IsDangling)> Found(
+        string folder,
+        IReadOnlyList<string> endings,
+        SortedDictionary<string, int>? others = null
+    ) =>
         Entries(folder)
-            .Where(entry => !entry.IsFolder && endings.Contains(Path.GetExtension(entry.Name).ToLowerInvariant()))
+            .Where(entry => !entry.IsFolder && (endings.Contains(Ending(entry.Name)) || Counted(others, Ending(entry.Name))))
             .OrderBy(entry => entry.Name, StringComparer.Ordinal)
             .Select(entry => (Path.Combine(folder, entry.Name), entry.IsLink && !LeadsToFile(Path.Combine(folder, entry.Name))));
+
+    private static string Ending(string name) => Path.GetExtension(name).ToLowerInvariant();
+
+    private static bool Counted(SortedDictionary<string, int>? others, string ending)
+    {
+        if (others is not null)
+            others[ending] = others.GetValueOrDefault(ending) + 1;
+        return false;
+    }
 
     private static bool LeadsToFile(string link)
     {

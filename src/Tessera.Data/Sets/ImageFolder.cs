@@ -81,7 +81,10 @@ internal static class ImageFolder
         var scan = new FolderScan(folder, stop: stop);
         var classes = scan.Classes;
         if (classes.Length == 0)
-            throw new DataException($"{name} ({split}): {folder} must hold one folder per class, and holds none");
+            throw new DataException(
+                $"{name} ({split}): {folder} must hold one folder per class, and holds none"
+                    + (FolderScan.Files(folder).Any() ? "; images without classes are the data set pictures (data.name=pictures)" : "")
+            );
         var (paths, labels) = (new List<string>(), new List<int>());
         for (var label = 0; label < classes.Length; label++)
         {

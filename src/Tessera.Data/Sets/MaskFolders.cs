@@ -45,7 +45,7 @@ internal sealed record MaskFolders(
                 $"{name}: {root} must hold folders images and {others[0]}, or a folder for each split with these in it; "
                     + $"there is no folder {string.Join(" or ", images is null ? imageNames : others)}"
             );
-        var (inside, lists) = (SplitNames.Folders(name, images), Lists(root));
+        var (inside, lists) = (SplitNames.Folders(name, images), SplitNames.Lists(root));
         if (inside.Count > 0 && lists.Count > 0)
             throw new DataException(
                 $"{name}: {inside.Values.First()} and {lists.Values.First()} are both there: splits must be folders or lists, not both"
@@ -72,7 +72,11 @@ internal sealed record MaskFolders(
         }
         if (parts.Count == 0)
             throw new DataException($"{name}: {around.Values.First()} holds no folder {string.Join(" or ", others)}");
-        return new(parts, bare, [.. Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]);
+        return new(
+            parts,
+            bare,
+            [.. SplitNames.Lists(root).Values.Select(list => $"the list {list} was left aside: folders are the splits")]
+        );
     }
 
     private static MaskFolders Inside(string name, string images, string masks, Dictionary<string, string> inside)
@@ -96,23 +100,6 @@ internal sealed record MaskFolders(
                     .Select(path => $"{path} lies in no folder of a split and was left out"),
             ]
         );
-    }
-
-    // Lists of names by their split; letters of any size.
-    private static Dictionary<string, string> Lists(string root)
-    {
-        var found = new Dictionary<string, string>();
-        foreach (var path in Directory.EnumerateFiles(root).Order(StringComparer.Ordinal))
-        {
-            if (
-                !path.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)
-                || SplitNames.Of(Path.GetFileNameWithoutExtension(path).ToLowerInvariant()) is not [var part, ..]
-            )
-                continue;
-            if (!found.TryAdd(part, path))
-                throw new DataException($"{found[part]} and {path} are both there: one of them must go");
-        }
-        return found;
     }
 
     private static string? Subfolder(string folder, string[] names)

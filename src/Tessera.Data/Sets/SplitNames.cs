@@ -29,6 +29,25 @@ internal static class SplitNames
         return found;
     }
 
+    /// <summary>The list of each part in a folder: <c>train.txt</c> and so on, in any capitals.</summary>
+    /// <param name="root">The folder.</param>
+    /// <exception cref="DataException">A part has several lists.</exception>
+    internal static Dictionary<string, string> Lists(string root)
+    {
+        var found = new Dictionary<string, string>();
+        foreach (var path in Directory.EnumerateFiles(root).Order(StringComparer.Ordinal))
+        {
+            if (
+                !path.EndsWith(".txt", StringComparison.OrdinalIgnoreCase)
+                || Of(Path.GetFileNameWithoutExtension(path).ToLowerInvariant()) is not [var part, ..]
+            )
+                continue;
+            if (!found.TryAdd(part, path))
+                throw new DataException($"{found[part]} and {path} are both there: one of them must go");
+        }
+        return found;
+    }
+
     /// <summary>The names, in small letters, of the parts that have a folder: train, validation, test.</summary>
     internal static IReadOnlyList<string> Present(string name, string root)
     {

@@ -7,11 +7,21 @@ namespace Tessera.Data.Transforms;
 /// <param name="Contrast">Likewise.</param>
 /// <param name="Saturation">Likewise.</param>
 /// <param name="Hue">Turned by up to this share of the colour circle, at most 0.5.</param>
-public sealed record ColorJitter(double Brightness = 0, double Contrast = 0, double Saturation = 0, double Hue = 0) : ImageTransform
+/// <param name="Probability">How often.</param>
+public sealed record ColorJitter(
+    double Brightness = 0,
+    double Contrast = 0,
+    double Saturation = 0,
+    double Hue = 0,
+    double Probability = 1
+) : ImageTransform
 {
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)
     {
+        // Nothing is drawn where it always happens, as before there was a choice.
+        if (Probability < 1 && !random.Chance(Probability))
+            return;
         ReadOnlySpan<double> ranges = [Brightness, Contrast, Saturation, Hue];
         Span<int> order = [0, 1, 2, 3];
         random.Shuffle(order);

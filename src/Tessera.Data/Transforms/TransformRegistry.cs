@@ -67,6 +67,7 @@ public static class TransformRegistry
             new("auto_augment", typeof(AutoAugment), "AutoAugment with a table of torchvision or timm"),
             new("three_augment", typeof(ThreeAugment), "grey, solarised or blurred (DeiT III)"),
             new("color_jitter", typeof(ColorJitter), "brightness, contrast, saturation and hue changed at random"),
+            new("color_distortion", typeof(ColorDistortion), "jitter, grey, blur and solarising of SimCLR and BYOL"),
             new("photometric_distortion", typeof(PhotometricDistortion), "brightness, contrast, saturation and hue, each with chance 1/2"),
             new("random_grayscale", typeof(RandomGrayscale), "grey in all channels"),
             new("random_solarize", typeof(RandomSolarize), "values inverted from a threshold on"),

@@ -20,7 +20,8 @@ internal sealed class SyncBatchNorm(ProcessGroup group, double eps) : Function
             if (group.Participation == Participation.Alone)
                 return null;
             var function = new SyncBatchNorm(group, eps);
-            var results = function.Apply(weight is null || bias is null ? [input] : [input, weight, bias]);
+            // A norm may have a scale without a shift.
+            var results = function.Apply(weight is null ? [input] : [input, weight, bias ?? weight.Detach().ZerosLike()]);
             return new(results[0], results[1], results[2], function.count);
         };
 

@@ -93,13 +93,22 @@ public sealed partial class BatchNorm : Layer
     /// <param name="momentum">Weight of the newest batch in the running statistics; null averages over all batches.</param>
     /// <param name="affine">Whether it has a learned scale and shift.</param>
     /// <param name="trackRunningStats">Whether it keeps running statistics; otherwise evaluation uses the batch's own statistics.</param>
-    public BatchNorm(long channels, double eps = 1e-5, double? momentum = 0.1, bool affine = true, bool trackRunningStats = true)
+    /// <param name="bias">Whether an affine norm has a shift beside its scale.</param>
+    public BatchNorm(
+        long channels,
+        double eps = 1e-5,
+        double? momentum = 0.1,
+        bool affine = true,
+        bool trackRunningStats = true,
+        bool bias = true
+    )
     {
         (this.eps, this.momentum) = (eps, momentum);
         if (affine)
         {
             weight = Init.Ones(new Parameter(channels));
-            bias = Init.Zeros(new Parameter(channels));
+            if (bias)
+                this.bias = Init.Zeros(new Parameter(channels));
         }
         if (!trackRunningStats)
             return;
@@ -124,6 +133,22 @@ public sealed partial class BatchNorm : Layer
     /// <summary>Added to the variance.</summary>
     public double Eps => eps;
 
+    /// <summary>
+    /// Groups of a training batch that are normalised by their own statistics, at least 1, as if each were on a device of its own: sample n
+    /// is in group n mod <see cref="Splits"/>, and the running statistics are the mean over the groups. The number must divide each batch;
+    /// above 1, statistics of other processes are not shared. MoCo hides by it which samples were together (He et al., 2020,
+    /// arXiv:1911.05722, section 3.3).
+    /// </summary>
+    public int Splits
+    {
+        get;
+        set
+        {
+            ArgumentOutOfRangeException.ThrowIfLessThan(value, 1);
+            field = value;
+        }
+    } = 1;
+
     /// <summary>Normalises training batches by statistics that other processes share; null for statistics of this batch alone.</summary>
     [NotRegistered]
     internal SharedNormalization? Shared { get; set; }
@@ -139,22 +164,49 @@ public sealed partial class BatchNorm : Layer
             numBatchesTracked!.Add_(1);
             update = momentum ?? 1.0 / numBatchesTracked.ToDouble();
         }
+        if (Training && Splits > 1)
+            return InGroups(input, update);
         if (Training && Shared?.Invoke(input, weight, bias, eps) is { } normalized)
             return Track(normalized, update);
+        return Normalize(input, weight, bias, runningMean, runningVar, update);
+    }
+
+    private Tensor Normalize(Tensor input, Tensor? scale, Tensor? shift, Tensor? mean, Tensor? variance, double update)
+    {
         var guarded = input.Device.Type == DeviceType.Cpu;
         var output = Torch.BatchNorm(
             guarded ? input.Contiguous() : input,
-            weight,
-            bias,
-            runningMean,
-            runningVar,
-            Training || runningMean is null,
+            scale,
+            shift,
+            mean,
+            variance,
+            Training || mean is null,
             update,
             eps,
             true
         );
         return guarded && input.Dim == 4 && output.RequiresGrad ? ContiguousGradient.Of(output) : output;
     }
+
+    // The channels of all groups side by side: [N, C, ...] as [N / s, s C, ...].
+    private Tensor InGroups(Tensor input, double update)
+    {
+        var (samples, channels) = (input.Size(0), input.Size(1));
+        if (samples % Splits != 0)
+            throw new ShapeException($"a batch norm in {Splits} groups cannot divide {samples} samples: their number must be a multiple");
+        var (mean, variance) = (Repeated(runningMean), Repeated(runningVar));
+        IntList grouped = new([samples / Splits, channels * Splits, .. input.Shape.AsSpan()[2..]]);
+        var output = Normalize(input.Contiguous().Reshape(grouped), Repeated(weight), Repeated(bias), mean, variance, update);
+        if (runningMean is not null && runningVar is not null)
+        {
+            using var outside = Torch.NoGrad();
+            runningMean.Copy_(mean!.Reshape(Splits, channels).Mean(0));
+            runningVar.Copy_(variance!.Reshape(Splits, channels).Mean(0));
+        }
+        return output.Reshape(new IntList(input.Shape.AsSpan()));
+    }
+
+    private Tensor? Repeated(Tensor? values) => values?.Repeat([Splits]);
 
     private Tensor Track(NormalizedBatch batch, double update)
     {

@@ -94,8 +94,10 @@ public sealed record DataRecipe(
     IReadOnlyList<double>? Std = null
 )
 {
-    private const string Training = "train",
-        RestOfTraining = "minitrain",
+    private const string Training = "train";
+
+    /// <summary>The two parts of the samples to learn from where some are held out to measure on.</summary>
+    internal const string RestOfTraining = "minitrain",
         HeldOut = "minival";
 
     /// <summary>Only so many samples of every class.</summary>
@@ -142,7 +144,12 @@ public sealed record DataRecipe(
         : new Shuffled();
 
     /// <summary>Whether samples of the split are left out by a draw.</summary>
-    internal bool IsDrawn => PerClass is not null || Limit is not null || Fraction is not null || Split is RestOfTraining or HeldOut;
+    internal bool IsDrawn =>
+        PerClass is not null || Limit is not null || Fraction is not null || Split is RestOfTraining or HeldOut || HoldsOut;
+
+    /// <summary>Whether the split to learn from leaves out a part by itself, since there is none to measure on.</summary>
+    internal bool HoldsOut =>
+        Split == Training && Root is not null && Datasets.Find(Name).HoldsOut && Datasets.MeasuredSplit(Name, Root) is null;
 
     /// <summary>Where batches are made: on the device that trains, or (null) on the processor.</summary>
     /// <param name="device">That trains.</param>
@@ -168,6 +175,8 @@ public sealed record DataRecipe(
     /// <exception cref="OperationCanceledException">It was stopped.</exception>
     public Dataset Open(string split, CancellationToken stop = default)
     {
+        if (split == Training && HoldsOut)
+            split = RestOfTraining;
         if (split is not (RestOfTraining or HeldOut) || Datasets.Find(Name).Splits.Contains(split))
             return OpenSet(split, stop);
         var whole = OpenSet(Training, stop);
@@ -184,6 +193,10 @@ public sealed record DataRecipe(
     public Dataset OpenTraining(CancellationToken stop = default)
     {
         var data = Open(Split, stop);
+        if (PerClass is not null && data.ClassNames.Count == 0)
+            throw new DataException(
+                $"{Name}: data.per_class needs samples with classes, and these have none: data.limit takes a number of all"
+            );
         if (PerClass is { } count)
             data = data.Part(StratifiedSampling.Draw(data, count, SubsetSeed));
         if (Fraction is { } share)
@@ -198,7 +211,7 @@ public sealed record DataRecipe(
     internal string MeasuredSplit() =>
         Datasets.MeasuredSplit(Name, Root)
         ?? (
-            Split == RestOfTraining
+            Split == RestOfTraining || HoldsOut
                 ? HeldOut
                 : throw new DataException(
                     $"{Name}: {Root ?? "the data"} has no test or validation split to measure on: hold out a part of the training samples "

@@ -12,7 +12,17 @@ internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset 
 {
     /// <summary>All remarks; none where there is nothing out of the ordinary.</summary>
     internal IEnumerable<string> All =>
-        [.. Own(train), .. test.Split == train.Split ? [] : Own(test), .. MeasuredOnTraining(), .. ChosenSplit(), .. Absent(), .. OfTask()];
+        [
+            .. Own(train),
+            .. test.Split == train.Split || AreOfOneSet ? [] : Own(test),
+            .. MeasuredOnTraining(),
+            .. ChosenSplit(),
+            .. Absent(),
+            .. OfTask(),
+        ];
+
+    // Parts of one set have its remarks, both of them.
+    private bool AreOfOneSet => test.Name == train.Name && test.Split == DataRecipe.HeldOut && train.Split == DataRecipe.RestOfTraining;
 
     private IEnumerable<string> OfTask() => (recipe.Task ?? TaskKind.DefaultFor(train)).Remarks(train, recipe.EvaluationTransforms);
 
@@ -24,9 +34,15 @@ internal sealed class DataRemarks(Recipe recipe, LoadableDataset train, Dataset 
             : [];
 
     private IEnumerable<string> ChosenSplit() =>
-        recipe.Evaluation.Split is null && test.Split != "test"
+        recipe.Evaluation.Split is null && recipe.Data.HoldsOut
+            ?
+            [
+                $"measured on {test.Count} of the pictures, which are held out (data.minival={recipe.Data.Minival:0.####}), since "
+                    + $"{recipe.Data.Root} has no split test or val",
+            ]
+        : recipe.Evaluation.Split is null && test.Split != "test"
             ? [$"measured on {test.Split}, since {test.Name} has no split test and evaluation.split names none"]
-            : [];
+        : [];
 
     private IEnumerable<string> Absent()
     {

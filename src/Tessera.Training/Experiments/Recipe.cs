@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using System.Diagnostics.CodeAnalysis;
+using Tessera.Data;
 using Tessera.Data.Images;
 using Tessera.Data.Transforms;
 using Tessera.Models;
@@ -140,6 +141,11 @@ public sealed record Recipe
             throw new RunException(
                 $"objective: {RecipeShape.MessageName(Objective.GetType())} needs {wanted.Name}, "
                     + $"but task {task.Name} has {task.TargetsType.Name}"
+                    + (
+                        task.TargetsType == typeof(NoTargets)
+                            ? $"; without labels there are {string.Join(", ", ObjectiveOptions.WithoutLabels)}"
+                            : ""
+                    )
             );
         try
         {

@@ -57,6 +57,7 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
 
     private StepMetrics Attempt(IReadOnlyList<Batch> batches, Progress progress)
     {
+        setup.Objective.BeforeGradients();
         var metrics = StepMetrics.Empty;
         Batch[] parts = [.. batches.SelectMany(batch => MicroBatches.Split(batch, Largest))];
         double[] weights = [.. parts.Select(WeightOf)];
@@ -75,6 +76,7 @@ internal sealed class GradientPass(TrainingSetup setup, PhaseSetup phase, Device
     private StepMetrics Together(IReadOnlyList<Batch> batches, Progress progress, Workers all)
     {
         problem = null;
+        setup.Objective.BeforeGradients();
         unreadable.Clear();
         unreadable.AddRange(batches.SelectMany(batch => batch.Unreadable));
         var metrics = StepMetrics.Empty;

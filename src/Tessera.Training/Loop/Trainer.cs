@@ -270,7 +270,7 @@ public sealed class Trainer : IDisposable
     private void TrainStep(IEnumerator<Batch> batches, int epoch)
     {
         var started = Stopwatch.GetTimestamp();
-        var progress = new Progress(epoch, TotalEpochs, step, StepsPerEpoch);
+        var progress = new Progress(epoch, TotalEpochs, step, StepsPerEpoch) { TotalSteps = TotalSteps };
         using var scope = new Scope();
         List<OwnedBatch> parts = [];
         while (parts.Count < setup.Options.GradAccumSteps && batches.MoveNext())

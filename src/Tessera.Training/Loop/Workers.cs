@@ -24,7 +24,12 @@ internal sealed class Workers : IDisposable
         (this.group, objective) = (group, setup.Objective);
         parallel = setup.Phases.ToDictionary(
             phase => phase,
-            phase => new DataParallel(group, [setup.Objective], phase.Learned.Select(entry => entry.Parameter), setup.Options.SyncBatchNorm)
+            phase => new DataParallel(
+                group,
+                [setup.Objective],
+                phase.Learned.Select(entry => entry.Parameter),
+                setup.Options.SyncBatchNorm && setup.Objective.SharesBatchStatistics
+            )
         );
     }
 

@@ -102,6 +102,9 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
     }
 
     /// <inheritdoc/>
+    public override void BeforeGradients() => main.BeforeGradients();
+
+    /// <inheritdoc/>
     public override void AfterStep(Progress progress)
     {
         main.AfterStep(progress);
@@ -117,6 +120,9 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
 
     /// <inheritdoc/>
     public override bool JoinsProcesses => main.JoinsProcesses;
+
+    /// <inheritdoc/>
+    public override bool SharesBatchStatistics => main.SharesBatchStatistics;
 
     protected internal override IReadOnlyList<string> TakeRemarks() => main.TakeRemarks();
 

@@ -6,7 +6,7 @@ namespace Tessera.Training.Objectives;
 /// </summary>
 public sealed partial class FeatureQueue : Module
 {
-    private readonly ModuleBuffer queue; // [K, D]
+    private readonly ModuleBuffer queue; // [D, K], as published
     private readonly ModuleBuffer queuePtr; // [1], int64: where the next batch goes
     private readonly ModuleBuffer filled; // [1], int64: how many features came from batches
 
@@ -20,24 +20,24 @@ public sealed partial class FeatureQueue : Module
         ArgumentOutOfRangeException.ThrowIfLessThan(width, 1);
         using var scope = new Scope();
         using var outside = Torch.NoGrad();
-        var random = Torch.Randn([capacity, width]);
-        queue = new(random / random.LinalgVectorNorm(2, [1], true).ClampMin(1e-12));
+        var random = Torch.Randn([width, capacity]);
+        queue = new(random / random.LinalgVectorNorm(2, [0], true).ClampMin(1e-12));
         queuePtr = new(Torch.Zeros([1], DType.Int64));
         filled = new(Torch.Zeros([1], DType.Int64));
     }
 
     /// <summary>Number of features K.</summary>
-    public int Capacity => (int)queue.Size(0);
+    public int Capacity => (int)queue.Size(1);
 
     /// <summary>Channels of a feature D.</summary>
-    public int Width => (int)queue.Size(1);
+    public int Width => (int)queue.Size(0);
 
     /// <summary>How many of the features came from batches; the others are random directions of the beginning.</summary>
     public int Count => (int)filled.ToArray<long>()[0];
 
     /// <summary>
-    /// A copy of the features, [K, D], oldest and newest in the order of the ring; owned by the current scope. It stays as it is when a
-    /// batch comes in before the backward pass.
+    /// A copy of the features, one per column, [D, K], in the order of the ring; owned by the current scope. It stays as it is when a batch
+    /// comes in before the backward pass. Features of a checkpoint are as they were saved: nothing normalises them again.
     /// </summary>
     public Tensor Snapshot() => Torch.Scope(() => queue.Detach().Clone());
 
@@ -58,7 +58,7 @@ public sealed partial class FeatureQueue : Module
         using var outside = Torch.NoGrad();
         // On the device throughout, so that nothing waits for it.
         var places = (queuePtr + Torch.Arange(count, device: queue.Device)).Remainder(Capacity);
-        queue.IndexCopy_(0, places, features.Detach().To(queue.DType));
+        queue.IndexCopy_(1, places, features.Detach().To(queue.DType).MT);
         queuePtr.Copy_((queuePtr + count).Remainder(Capacity));
         filled.Copy_((filled + count).ClampMax(Capacity));
     }

@@ -33,14 +33,19 @@ public sealed class MomentumCopy<T> : Module
     /// <param name="source">The module that the copy follows; its owner keeps it.</param>
     /// <param name="copy">A module of the same structure.</param>
     /// <param name="buffers">Handling of the copy's buffers, such as running statistics.</param>
+    /// <param name="asSource">Whether it begins with the source's weights; otherwise it keeps those that it has.</param>
     /// <exception cref="ArgumentException">Source and copy are one module.</exception>
     /// <exception cref="StateDictException">Names or shapes differ.</exception>
-    public MomentumCopy(T source, T copy, MomentumBuffers buffers = MomentumBuffers.Own)
+    public MomentumCopy(T source, T copy, MomentumBuffers buffers = MomentumBuffers.Own, bool asSource = true)
     {
         if (ReferenceEquals(source, copy))
             throw new ArgumentException("the momentum copy must be a module of its own, not its source", nameof(copy));
         (Module, mode) = (copy, buffers);
+        // Loading checks the structure, whichever weights are kept.
+        var kept = asSource ? null : copy.StateDict().ToDictionary(entry => entry.Key, entry => entry.Value.Detach().Clone());
         copy.LoadStateDict(source.StateDict());
+        if (kept is not null)
+            copy.LoadStateDict(kept);
         copy.To(ModuleDevice.Of(source));
         copy.RequireGrad(false);
         var own = copy.StateDict();

@@ -18,6 +18,29 @@ public abstract record ObjectiveOptions
     /// <summary>The kind of targets that the method learns from; null where it uses none.</summary>
     public virtual Type? TargetsType => typeof(ClassTargets);
 
+    /// <summary>Names of the methods that learn from samples alone: they use no labels and can do without settings.</summary>
+    internal static IEnumerable<string> WithoutLabels =>
+        RecipeShape
+            .Choices(typeof(ObjectiveOptions))
+            .Where(choice => ByDefault(choice.Key, choice.Value) is { TargetsType: null })
+            .Select(choice => choice.Key)
+            .Order(StringComparer.Ordinal);
+
+    // Null for a method that has no defaults, or that refuses them: it needs something beside the samples.
+    private static ObjectiveOptions? ByDefault(string name, Type type)
+    {
+        if (!RecipeShape.Constructor(type).GetParameters().All(parameter => parameter.HasDefaultValue))
+            return null;
+        try
+        {
+            return (ObjectiveOptions?)RecipeBinder.Bind(type, new RecipeMap([], name), "objective");
+        }
+        catch (RecipeException)
+        {
+            return null;
+        }
+    }
+
     /// <summary>Demands of the method on the rest of a recipe.</summary>
     public virtual IReadOnlyList<Need> Needs => [new Need.Views(1)];
 
@@ -47,9 +70,8 @@ public sealed record ObjectiveContext(Module Model, Device Device)
     /// <exception cref="InvalidOperationException">The context cannot make one.</exception>
     public Models.Backbone Twin()
     {
-        var twin = (Models.Backbone)(
-            Another ?? throw new InvalidOperationException("this method needs ObjectiveContext.Another, which makes a second student")
-        )();
+        var twin = (Models.Backbone)
+            (Another ?? throw new InvalidOperationException("this method needs ObjectiveContext.Another, which makes a second student"))();
         twin.To(Device);
         return twin;
     }

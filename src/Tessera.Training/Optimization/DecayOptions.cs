@@ -39,6 +39,10 @@ public abstract record DecayOptions(int Epochs, double Warmup, double WarmupLear
 /// <param name="WarmupLearningRate">Learning rate at the beginning of the rise; 1e-6 by default.</param>
 /// <param name="Per">Steps of the rise: epochs (the default) or steps; falls are at the beginning of epochs.</param>
 /// <param name="Prefix">Whether falls are counted from the end of the warm-up, as in timm's class, instead of from epoch 0.</param>
+/// <param name="WarmupSteps">
+/// Steps W of a rise that counts in steps, instead of <paramref name="Warmup"/>: step k from 0 has the share (k + 1) / W, as in
+/// htdt/self-supervised, which has 500.
+/// </param>
 [RecipeName("step")]
 public sealed record StepOptions(
     [Range(1, 1_000_000)] int Epochs,
@@ -48,9 +52,20 @@ public sealed record StepOptions(
     [Range(0, 1e6)] double Warmup = 0,
     [RecipeName("warmup_lr"), Range(0, 1e3)] double WarmupLearningRate = 1e-6,
     ScheduleInterval Per = ScheduleInterval.Epoch,
-    bool Prefix = false
+    bool Prefix = false,
+    [Range(0, 1e12)] long WarmupSteps = 0
 ) : DecayOptions(Epochs, Warmup, WarmupLearningRate)
 {
+    /// <summary>Steps of a rise that counts in steps.</summary>
+    public long WarmupSteps { get; init; } =
+        WarmupSteps == 0 || Warmup == 0
+            ? WarmupSteps
+            : throw new ArgumentException("a step schedule has { warmup: 5 } in epochs or { warmup_steps: 500 }, not both");
+
+    /// <inheritdoc/>
+    public override double LearningRate(double top, long step, long stepsPerEpoch) =>
+        base.LearningRate(top, step, stepsPerEpoch) * (step < WarmupSteps ? (step + 1) / (double)WarmupSteps : 1);
+
     /// <summary>Epochs between two falls.</summary>
     public int? Every { get; init; } =
         Every is null == At is { Count: > 0 }

@@ -4,6 +4,16 @@ using Tessera.Training.Recipes;
 
 namespace Tessera.Training.Optimization;
 
+/// <summary>How a learning rate grows with the batch.</summary>
+public enum LearningRateScaling
+{
+    /// <summary>In proportion.</summary>
+    Linear,
+
+    /// <summary>With the square root of the batch: SimCLR's other rule is lr: 0.075 with lr_batch: 1.</summary>
+    Sqrt,
+}
+
 /// <inheritdoc cref="Lars"/>
 /// <param name="LearningRate">Learning rate at the top of the schedule, from 0 to 1000.</param>
 /// <param name="WeightDecay">Decay of matrices, from 0 to 1000; vectors, biases, tokens and position tables have none.</param>
@@ -17,6 +27,7 @@ namespace Tessera.Training.Optimization;
 /// </param>
 /// <param name="DecayAll">Whether vectors, biases, tokens and position tables decay, too; false by default.</param>
 /// <param name="LayerDecay">Factor of the learning rate from each block to the one before it, from 0 to 1 (none).</param>
+/// <param name="Scaling">How the rate grows with the batch where lr_batch is given: linear (the default) or sqrt.</param>
 [RecipeName("lars")]
 public sealed record LarsOptions(
     double LearningRate = 0.3,
@@ -28,9 +39,16 @@ public sealed record LarsOptions(
     [Range(0, 1)] double Eps = 1e-8,
     int? LearningRateBatch = null,
     bool DecayAll = false,
-    double LayerDecay = 1
+    double LayerDecay = 1,
+    [RecipeName("lr_scaling")] LearningRateScaling Scaling = LearningRateScaling.Linear
 ) : OptimizerOptions(LearningRate, WeightDecay, LearningRateBatch, DecayAll, LayerDecay)
 {
+    /// <inheritdoc/>
+    public override double TopLearningRate(int batch) =>
+        Scaling == LearningRateScaling.Sqrt && LearningRateBatch is { } per
+            ? LearningRate * Math.Sqrt(batch / (double)per)
+            : base.TopLearningRate(batch);
+
     /// <inheritdoc/>
     protected override Optimizer Create(IEnumerable<ParameterGroup> groups) =>
         new Lars(groups, LearningRate, Momentum, Trust, Form, Nesterov, Eps);

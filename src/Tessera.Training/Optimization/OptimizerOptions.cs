@@ -29,7 +29,7 @@ public abstract record OptimizerOptions(
 
     /// <summary>The learning rate at the top for a global batch.</summary>
     /// <param name="batch">Samples of a step over all processes, at least 1.</param>
-    public double TopLearningRate(int batch) => LearningRateBatch is { } per ? LearningRate * batch / per : LearningRate;
+    public virtual double TopLearningRate(int batch) => LearningRateBatch is { } per ? LearningRate * batch / per : LearningRate;
 
     /// <summary>
     /// The optimiser of a phase, for the learned parameters of the model and of the objective; the names of the objective's parameters

@@ -53,6 +53,12 @@ public enum CosineForm
 
     /// <summary>DINO: as MAE's, but the last step of the rise is at the top already, and so is the first of the cosine.</summary>
     Dino,
+
+    /// <summary>
+    /// MoCo's demo on CIFAR and Un-Mix: changed at every epoch, which count from 1, so that the last one has the minimum. There is no
+    /// warm-up.
+    /// </summary>
+    MocoCifar,
 }
 
 /// <summary>Times at which the learning rate changes.</summary>
@@ -74,7 +80,7 @@ public enum ScheduleInterval
 /// <param name="MinLearningRate">Learning rate at the end of the cosine; 0 by default.</param>
 /// <param name="Form">Published form of cosine and warm-up; shifted by default.</param>
 /// <param name="Per">
-/// When the rate changes; by default at every epoch in timm's forms, deit and basic, and at every step in the other forms.
+/// When the rate changes; by default at every epoch in timm's forms, deit, basic and moco_cifar, and at every step in the other forms.
 /// </param>
 /// <param name="Cooldown">Epochs at the minimum after the end.</param>
 /// <param name="Cycles">timm: how many cosines follow each other, each from the top again.</param>
@@ -96,16 +102,16 @@ public sealed record CosineOptions(
 {
     /// <summary>Epochs of warm-up.</summary>
     public double Warmup { get; init; } =
-        Warmup < Epochs || Form == CosineForm.TimmPrefix
-            ? Warmup
-            : throw new ArgumentException($"warmup must be less than {Epochs} epochs, not {Warmup}");
+        Form == CosineForm.MocoCifar && Warmup != 0 ? throw new ArgumentException("warmup must be 0 with the form moco_cifar")
+        : Warmup < Epochs || Form == CosineForm.TimmPrefix ? Warmup
+        : throw new ArgumentException($"warmup must be less than {Epochs} epochs, not {Warmup}");
 
     /// <summary>Times at which the rate changes: steps or epochs; null for the form's own.</summary>
     public ScheduleInterval? Per { get; init; } =
         Per switch
         {
-            ScheduleInterval.Step when Form is CosineForm.Deit or CosineForm.Basic => throw new ArgumentException(
-                "per must be epoch with the forms deit and basic"
+            ScheduleInterval.Step when Form is CosineForm.Deit or CosineForm.Basic or CosineForm.MocoCifar => throw new ArgumentException(
+                "per must be epoch with the forms deit, basic and moco_cifar"
             ),
             ScheduleInterval.Epoch when Form is CosineForm.Mae or CosineForm.Dino => throw new ArgumentException(
                 "per must be step with the forms mae and dino"
@@ -132,6 +138,7 @@ public sealed record CosineOptions(
         {
             CosineForm.Timm or CosineForm.TimmPrefix => Timm(top).At(epoch),
             CosineForm.Deit => Timm(top).At(Math.Max(0, epoch - 1)),
+            CosineForm.MocoCifar => Fallen(top, (epoch + 1) / Epochs),
             CosineForm.Basic when epoch < Warmup => top / (Warmup - epoch),
             _ when epoch < Warmup => WarmupLearningRate
                 + (top - WarmupLearningRate)
@@ -146,9 +153,11 @@ public sealed record CosineOptions(
                         }
                     ),
             _ when epoch >= Epochs => MinLearningRate,
-            _ => MinLearningRate + 0.5 * (top - MinLearningRate) * (1 + Math.Cos(Math.PI * (epoch - Warmup) / (Epochs - Warmup))),
+            _ => Fallen(top, (epoch - Warmup) / (Epochs - Warmup)),
         };
     }
+
+    private double Fallen(double top, double share) => MinLearningRate + 0.5 * (top - MinLearningRate) * (1 + Math.Cos(Math.PI * share));
 
     private CosineSchedule Timm(double top) =>
         new(top, Epochs, Warmup, WarmupLearningRate, MinLearningRate, Form == CosineForm.TimmPrefix, Cycles, CycleGrowth, CycleDecay);

@@ -38,12 +38,13 @@ public abstract record TaskKind
 
     /// <summary>
     /// Prepares other samples for a model that knows the facts of its training data. Their labels become the numbers of the model's
-    /// classes, which are found by name.
+    /// classes, which are found by name; a model without classes leaves them as they are.
     /// </summary>
     /// <exception cref="DataException">
     /// The task is not for such data, the data does not fit the model, or samples are of a class that the model does not have.
     /// </exception>
-    public LoadableDataset Prepare(Dataset data, DataFacts facts) => PrepareFor(ClassMapping.Apply(data, facts.Classes), facts);
+    public LoadableDataset Prepare(Dataset data, DataFacts facts) =>
+        PrepareFor(facts.Classes.Count == 0 ? data : ClassMapping.Apply(data, facts.Classes), facts);
 
     /// <summary>Prepares samples whose labels are the numbers of the model's classes.</summary>
     /// <exception cref="DataException">The task is not for such data, or the data does not fit the model.</exception>
