@@ -118,6 +118,9 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
     /// <inheritdoc/>
     public override bool JoinsProcesses => main.JoinsProcesses;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<MetricCurve> Watched => main.Watched;
+
     protected internal override IReadOnlyList<string> TakeRemarks() => main.TakeRemarks();
 
     /// <inheritdoc/>
