@@ -38,4 +38,13 @@ public sealed record EvaluatorContext(IReadOnlyList<string> Classes, ulong Seed)
     /// evenly over all. Null where training or test samples do not have one class each.
     /// </summary>
     public Func<int, BatchSource>? Bank { get; init; }
+
+    /// <summary>Samples of the bank at most; 0 for none.</summary>
+    public int BankSize { get; init; } = EvaluationOptions.DefaultBank;
+
+    /// <summary>Neighbours that are asked for a class.</summary>
+    public int Neighbors { get; init; } = EvaluationOptions.DefaultNeighbors;
+
+    /// <summary>What similarities to neighbours are divided by.</summary>
+    public double Temperature { get; init; } = EvaluationOptions.DefaultTemperature;
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using Tessera.Data;
 using Tessera.Data.Loading;
 using Tessera.Distributed;
@@ -12,6 +13,7 @@ public sealed class FeatureBank(BatchSource samples, Func<Batch, Tensor> feature
     private readonly List<float> values = [];
     private readonly List<long> labels = [];
     private readonly List<long> indices = [];
+    private Tensor? gathered;
 
     /// <summary>The samples.</summary>
     internal IEnumerable<Batch> Batches(CancellationToken stop) => samples.Epoch(0, stop: stop);
@@ -19,14 +21,31 @@ public sealed class FeatureBank(BatchSource samples, Func<Batch, Tensor> feature
     /// <summary>How many features there are.</summary>
     public int Count => labels.Count;
 
-    /// <summary>The features, float32, [N, D]; owned by the current scope.</summary>
-    public Tensor Features => Tensor.From(values.ToArray(), Count, Count == 0 ? 0 : values.Count / Count);
+    /// <summary>The features, float32, [N, D]; owned by the bank, which takes in no more once they were asked for.</summary>
+    public Tensor Features
+    {
+        get
+        {
+            // Threads may ask at once. There is one copy, however many ask.
+            lock (values)
+            {
+                if (gathered is null)
+                {
+                    gathered = Tensor.From(CollectionsMarshal.AsSpan(values), Count, Count == 0 ? 0 : values.Count / Count).Keep();
+                    values.Clear();
+                    values.TrimExcess();
+                }
+                return gathered;
+            }
+        }
+    }
 
     /// <summary>Their classes, int64, [N]; owned by the current scope.</summary>
     public Tensor Labels => Tensor.From(labels.ToArray());
 
     /// <summary>Computes the features of a batch and takes them in. Where the model fails, nothing has been taken in.</summary>
     /// <exception cref="DataException">The samples do not have one class each.</exception>
+    /// <exception cref="InvalidOperationException">The features were asked for already.</exception>
     public void Add(Batch batch)
     {
         using var scope = new Scope();
@@ -35,6 +54,8 @@ public sealed class FeatureBank(BatchSource samples, Func<Batch, Tensor> feature
         // Threads may add at once.
         lock (values)
         {
+            if (gathered is not null)
+                throw new InvalidOperationException("the features of the bank were asked for already: it takes in no more");
             values.AddRange(found);
             labels.AddRange(classes);
             indices.AddRange(batch.Indices.Select(index => (long)index));

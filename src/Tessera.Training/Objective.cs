@@ -95,6 +95,11 @@ public abstract class Objective(Module model) : Module
     /// </summary>
     public virtual bool SharesBatchStatistics => true;
 
+    /// <summary>
+    /// Named parts of the loss that tell how training goes beside the loss itself: they are shown while it does, and drawn in the report.
+    /// </summary>
+    public virtual IReadOnlyList<MetricCurve> Watched => [];
+
     /// <summary>Called before every step.</summary>
     public virtual void BeforeStep(Progress progress) { }
 

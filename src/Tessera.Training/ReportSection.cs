@@ -13,4 +13,8 @@ public sealed record ReportSection(string Title, string Html, int Column = 0);
 /// <param name="Data">What the model was measured on.</param>
 /// <param name="Pipeline">What happens to samples before the model.</param>
 /// <param name="Seed">Of what showing them draws.</param>
-public sealed record ReportSamples(LoadableDataset Data, Pipeline Pipeline, ulong Seed);
+public sealed record ReportSamples(LoadableDataset Data, Pipeline Pipeline, ulong Seed)
+{
+    /// <summary>Training samples, for pictures that compare with them, with what happens to them before the model; null for none.</summary>
+    public (LoadableDataset Data, Pipeline Pipeline)? Training { get; init; }
+}

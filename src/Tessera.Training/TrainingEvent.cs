@@ -81,6 +81,9 @@ public sealed record StepDone(
     TimeSpan Remaining
 ) : TrainingEvent
 {
+    /// <summary>Figures of this step that tell how training goes beside the loss; their names are short.</summary>
+    public IReadOnlyList<MetricRow> Watched { get; init; } = [];
+
     /// <inheritdoc/>
     protected override string Text() =>
         Invariant($"epoch {Epoch + 1} of {Epochs}, step {Step} of {Steps}: loss {Loss:0.0000}, learning rate {LearningRate:0.###e+0}, ")

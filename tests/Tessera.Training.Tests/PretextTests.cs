@@ -61,8 +61,8 @@ public sealed class PretextTests : IDisposable
             Enumerable.Range(skipBatches, StepsPerEpoch - skipBatches).Select(step => All().Slice(step * size, size));
     }
 
-    private static PretextMetrics Measure(Objective method, int size = 4, ulong seed = 3, bool bank = true) =>
-        (PretextMetrics)
+    private static FeatureMetrics Measure(Objective method, int size = 4, ulong seed = 3, bool bank = true) =>
+        (FeatureMetrics)
             Measurement.Run(
                 method.Model,
                 new Fixed(size).Epoch(0),
@@ -164,9 +164,11 @@ public sealed class PretextTests : IDisposable
         var metrics = Measure(Create("mae"), bank: false);
         Assert.Null(metrics.KnnTop1);
         Assert.DoesNotContain("knn_top1", metrics.Scalars.Keys);
-        Assert.Single(metrics.Rows);
-        Assert.Single(metrics.Headline);
-        Assert.Single(metrics.Curves);
+        string[] names = ["reconstruction", "effective_rank"];
+        Assert.Equal(names, metrics.Scalars.Keys);
+        Assert.Equal(["reconstruction", "rank"], metrics.Rows.Select(row => row.Name));
+        Assert.Equal(metrics.Rows, metrics.Headline);
+        Assert.Equal(names, metrics.Curves.Select(curve => curve.Field));
     }
 
     [Fact]

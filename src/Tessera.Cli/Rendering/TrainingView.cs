@@ -62,12 +62,13 @@ internal abstract class TrainingView
             ? $"{found.Image.Name} cannot be read: {found.Image.Problem}; only log.jsonl and the report list further images"
         : null;
 
-    /// <summary>Loss, learning rate, speed and time left, in that order.</summary>
+    /// <summary>Loss, what else the method watches, learning rate, speed and time left, in that order.</summary>
     protected string Figures(StepDone step, string between)
     {
         string[] parts =
         [
             $"loss {Rendering.Figures.Loss(step.Loss)}",
+            .. step.Watched.Select(figure => $"{figure.Name} {MetricsTable.Text(figure)}"),
             $"lr {Rendering.Figures.Rate(step.LearningRate)}",
             $"{step.ImagesPerSecond:0} {Samples}/s",
             .. Arithmetic is { } cost ? [Rendering.Figures.Speed(cost, step.ImagesPerSecond)] : Array.Empty<string>(),

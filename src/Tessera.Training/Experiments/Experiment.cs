@@ -339,10 +339,15 @@ public sealed class Experiment : IDisposable
         IReadOnlyList<ReportSection> sections =
         [
             .. Task.Report(new(Model, TestData, Facts, pipeline, last)),
-            .. Objective.Report(new(TestData, pipeline, Recipe.Train.Seed)),
+            .. Objective.Report(
+                new(TestData, pipeline, Recipe.Train.Seed)
+                {
+                    Training = (TrainData, Task.EvaluationPipeline(Model, Facts, Recipe.EvaluationTransforms, Task.FactsOf(TrainData))),
+                }
+            ),
         ];
         var title = $"{Spec.Title} on {TestData.Name}";
-        return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun));
+        return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun) { Watched = Objective.Watched });
     }
 
     private ModelSpec Spec => new(Recipe.Model.BackboneName, Recipe.Model.Options(Facts.ModelDefaults), Recipe.Model.Head);

@@ -125,6 +125,9 @@ internal sealed class ExperimentParts
     private EvaluatorContext EvaluatorContext() =>
         new(Facts.Classes, recipe.Train.Seed)
         {
+            BankSize = recipe.Evaluation.Bank,
+            Neighbors = recipe.Evaluation.Neighbors,
+            Temperature = recipe.Evaluation.Temperature,
             Bank = (TrainData.Annotations, TestData.Annotations) is (ClassLabels, ClassLabels)
                 ? most => EvaluationLoader(TrainData, new EvenlySpaced(most))
                 : null,

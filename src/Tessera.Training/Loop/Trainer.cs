@@ -327,8 +327,18 @@ public sealed class Trainer : IDisposable
                     throughput.ImagesPerSecond,
                     throughput.Remaining(TotalSteps - step, validation.Left(step / StepsPerEpoch))
                 )
+                {
+                    Watched = Watched(metrics),
+                }
             );
     }
+
+    private IReadOnlyList<MetricRow> Watched(StepMetrics metrics) =>
+        [
+            .. setup
+                .Objective.Watched.Where(figure => metrics.Parts.ContainsKey(figure.Field))
+                .Select(figure => new MetricRow(figure.Field.Replace('_', ' '), metrics.Parts[figure.Field] / metrics.Steps, figure.Format)),
+        ];
 
     // All phases of a step, then what follows a step that changed the weights.
     private StepMetrics Update(Batch[] batches, Progress progress, StepSnapshot start)

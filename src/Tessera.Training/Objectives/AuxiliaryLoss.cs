@@ -124,6 +124,9 @@ internal sealed partial class WithAuxiliaryLosses : BackboneObjective
     /// <inheritdoc/>
     public override bool SharesBatchStatistics => main.SharesBatchStatistics;
 
+    /// <inheritdoc/>
+    public override IReadOnlyList<MetricCurve> Watched => main.Watched;
+
     protected internal override IReadOnlyList<string> TakeRemarks() => main.TakeRemarks();
 
     /// <inheritdoc/>

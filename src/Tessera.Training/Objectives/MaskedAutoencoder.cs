@@ -71,16 +71,20 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     public override bool TrainsClassifier => false;
 
     /// <summary>
-    /// <c>reconstruction</c>, the loss over the hidden patches of test images, and a kNN probe. What is hidden of an image depends on the
+    /// <c>reconstruction</c>, the loss over the hidden patches of test images, and how good the class token behind the last norm is. What is hidden of an image depends on the
     /// seed and on its index alone. With the moving average of the weights, the decoder is the present one: the average is of the encoder.
     /// </summary>
     public override Evaluator CreateEvaluator(EvaluatorContext context) =>
-        new PretextEvaluator((Vit)Student, context, ["reconstruction"], batch =>
+        new FeatureEvaluator(batch => ((Vit)Student).ForwardFeatures(batch.Inputs).Select(1, 0), context)
         {
-            var noise = MeasurementDraws.PatchNoise(batch.Indices, grid.Height * grid.Width, context.Seed, batch.Inputs.Device);
-            var pass = Reconstruct((Vit)Student, batch.Inputs, noise);
-            return [((pass.Painted - pass.Target).Square().Mean(2) * pass.Mask).Sum(1) / pass.Mask.Sum(1)];
-        });
+            LossNames = ["reconstruction"],
+            Losses = batch =>
+            {
+                var noise = MeasurementDraws.PatchNoise(batch.Indices, grid.Height * grid.Width, context.Seed, batch.Inputs.Device);
+                var pass = Reconstruct((Vit)Student, batch.Inputs, noise);
+                return [((pass.Painted - pass.Target).Square().Mean(2) * pass.Mask).Sum(1) / pass.Mask.Sum(1)];
+            },
+        };
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportSamples samples) =>

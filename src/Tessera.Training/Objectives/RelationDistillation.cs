@@ -77,14 +77,13 @@ public sealed partial class RelationDistillation : BackboneObjective
     public override bool TrainsClassifier => false;
 
     /// <summary>
-    /// The loss on test images (<c>relation_loss</c> with its parts, <c>feature_loss</c> or <c>class_token_loss</c>), and a kNN probe.
-    /// Jitter and hidden patches of an image depend on the seed and on its index alone.
+    /// The loss on test images (<c>relation_loss</c> with its parts, <c>feature_loss</c> or <c>class_token_loss</c>), and how good the
+    /// class token behind the last norm is. Jitter and hidden patches of an image depend on the seed and on its index alone.
     /// </summary>
     public override Evaluator CreateEvaluator(EvaluatorContext context) =>
-        new PretextEvaluator(
-            (Vit)Student,
-            context,
-            options.Target switch
+        new FeatureEvaluator(batch => ((Vit)Student).ForwardFeatures(batch.Inputs).Select(1, 0), context)
+        {
+            LossNames = options.Target switch
             {
                 DistillationTarget.Relations =>
                 [
@@ -94,8 +93,8 @@ public sealed partial class RelationDistillation : BackboneObjective
                 DistillationTarget.Features => ["feature_loss"],
                 _ => ["class_token_loss"],
             },
-            batch => LossesPerSample(batch, context.Seed)
-        );
+            Losses = batch => LossesPerSample(batch, context.Seed),
+        };
 
     private IReadOnlyList<Tensor> LossesPerSample(Batch batch, ulong seed)
     {

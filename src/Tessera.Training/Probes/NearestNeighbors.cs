@@ -79,5 +79,7 @@ public static class NearestNeighbors
             .NewZeros([weights.Size(0), classes])
             .ScatterAdd(1, labels.IndexSelect(0, nearest.Reshape(-1)).Reshape(nearest.Size(0), nearest.Size(1)), weights);
 
-    private static Tensor Normalize(Tensor features) => features / features.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
+    /// <summary>Rows of length 1.</summary>
+    /// <param name="features">[N, D].</param>
+    internal static Tensor Normalize(Tensor features) => features / features.LinalgVectorNorm(2, [1], true).ClampMin(1e-12);
 }

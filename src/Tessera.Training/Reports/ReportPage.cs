@@ -145,7 +145,7 @@ internal static class ReportPage
     private static string Curves(ReportContent content)
     {
         var curves = new RunCurves(content.Log);
-        var drawn = content.Results.Metrics.Curves.Where(curve => curve.Field != "loss");
+        var drawn = content.Results.Metrics.Curves.Concat(content.Results.Watched).Where(curve => curve.Field != "loss");
         return Chart(new("Loss", "loss", MetricFormat.Number)).ToSvg()
             + string.Concat(drawn.Select(curve => Chart(curve).ToSvg()))
             + new LineChart("Learning rate", "epoch", [new("learning rate", 3, curves.OfSteps("lr"))], v =>

@@ -17,7 +17,11 @@ internal sealed record RunResults(
     IReadOnlyList<string> Classes,
     long Parameters,
     string Samples
-);
+)
+{
+    /// <summary>Figures of training steps that are drawn over the epochs.</summary>
+    public IReadOnlyList<MetricCurve> Watched { get; init; } = [];
+}
 
 /// <summary>The report of a run.</summary>
 internal static class RunReport

@@ -1,17 +1,18 @@
 using Tessera.Data;
+using Tessera.Distributed;
 
 namespace Tessera.Training.Objectives.SelfSupervision;
 
 /// <summary>
 /// A method that learns without labels by comparing views of images. What all of them have: the features that are kept are the vectors that
 /// the student's classifier would see, which stays as it began; an online probe tells how good they are while they are learned; and
-/// embeddings are watched for collapse.
+/// embeddings are watched for collapse. Neither changes a bit of what the method trains.
 /// </summary>
 public abstract class SelfSupervised : BackboneObjective
 {
     private readonly OnlineProbe? probe;
-
     private readonly CollapseWatch watch = new();
+    private readonly ProcessGroup? group;
 
     /// <summary>The method for the student of a context.</summary>
     /// <param name="context">Student and data.</param>
@@ -19,6 +20,7 @@ public abstract class SelfSupervised : BackboneObjective
     protected SelfSupervised(ObjectiveContext context, bool online)
         : base(context.Student)
     {
+        group = context.Group;
         if (online && context.Labels is { ClassNames.Count: > 1 } labels)
             probe = new OnlineProbe(Student.NumFeatures, labels.ClassNames.Count);
     }
@@ -27,6 +29,7 @@ public abstract class SelfSupervised : BackboneObjective
     protected override void ListMembers(Members members)
     {
         base.ListMembers(members);
+        members.Add("watch", watch);
         if (probe is not null)
             members.Add("probe", probe);
     }
@@ -42,31 +45,23 @@ public abstract class SelfSupervised : BackboneObjective
     {
         var found = Compare(batch, progress);
         var parts = new Dictionary<string, Tensor>(found.Parts);
-        foreach (var (name, value) in watch.Measure(found.Embeddings))
+        foreach (var (name, value) in watch.Measure(found.Embeddings, counts: !batch.IsPlaceholder))
             parts[name] = value;
         if (watch.Warning is { } warning)
             Remark(warning);
         if (probe is null)
             return new(found.Loss) { Parts = parts, Scores = found.Scores };
-        var (own, score) = probe.Learn(found.Features, batch);
-        parts["probe_loss"] = own.Detach();
-        // Its gradient without its value: the loss in the log is that of the method.
-        return new(found.Loss + (own - own.Detach()))
+        var (loss, score) = probe.Learn(found.Features, batch, group);
+        parts["probe_loss"] = loss;
+        return new(found.Loss)
         {
             Parts = parts,
-            Scores = new Dictionary<string, Score>(found.Scores) { ["probe_top1"] = score },
+            Scores = new Dictionary<string, Score>(found.Scores) { [FeatureMetrics.Probe] = score },
         };
     }
 
-    // What is clipped is the method's own: a probe that is far off must not make the steps of the student shorter.
     /// <inheritdoc/>
-    public override IReadOnlyList<Phase> Phases =>
-        [
-            new Phase("", [this])
-            {
-                Clipped = probe is null ? null : [.. Children.Select(child => child.Module).Where(child => child != probe)],
-            },
-        ];
+    public override IReadOnlyList<MetricCurve> Watched => CollapseWatch.Figures;
 
     /// <inheritdoc/>
     public override bool TrainsClassifier => false;
@@ -76,7 +71,10 @@ public abstract class SelfSupervised : BackboneObjective
 
     /// <inheritdoc/>
     public override Evaluator CreateEvaluator(EvaluatorContext context) =>
-        new FeatureEvaluator(batch => Encode(batch.Inputs), probe, context);
+        new FeatureEvaluator(batch => Encode(batch.Inputs), context) { Classifier = probe is null ? null : probe.Logits };
+
+    /// <inheritdoc/>
+    public override IReadOnlyList<ReportSection> Report(ReportSamples samples) => NeighborPictures.Of(Student, Encode, samples);
 }
 
 /// <summary>What a method found in the views of a batch.</summary>
