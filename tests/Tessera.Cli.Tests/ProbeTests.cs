@@ -46,7 +46,6 @@ public sealed class ProbeTests(TrainedRun run) : IClassFixture<TrainedRun>
         var page = File.ReadAllText(Path.Combine(run.Place.Folder, "probe.html"));
         Assert.Contains("<h2>Nearest neighbours</h2>", page, StringComparison.Ordinal);
         Assert.Contains("data:image/png", page, StringComparison.Ordinal);
-
     }
 
     [Fact]

@@ -157,10 +157,16 @@ internal static class ProbeCommand
             Examples =
             [
                 ("tessera probe runs/simclr", "kNN and a linear classifier on the data of the run"),
-                ("tessera probe runs/pictures --data image_folder --root pets", "measure what was learnt without labels on labelled images"),
+                (
+                    "tessera probe runs/pictures --data image_folder --root pets",
+                    "measure what was learnt without labels on labelled images"
+                ),
                 ("tessera probe runs/simclr --method few-shot --shots 1,10,50 --draws 5", "know only some images of every class"),
                 ("tessera probe runs/simclr --protocol lbfgs --standardize", "logistic regression on standardised features"),
-                ("tessera probe runs/simclr --method knn,linear,fine-tune --page probe.html", "also train the whole network, and write a page"),
+                (
+                    "tessera probe runs/simclr --method knn,linear,fine-tune --page probe.html",
+                    "also train the whole network, and write a page"
+                ),
                 ("tessera probe resnet50 --checkpoint moco_v2_800ep_pretrain.pth.tar --data cifar10", "measure published weights"),
                 ("tessera probe runs/simclr --json | jq .knn_top1", "print the accuracy as a fraction"),
             ],
@@ -194,7 +200,8 @@ internal static class ProbeCommand
         return command;
     }
 
-    private static IEnumerable<string> Parts(string text) => text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
+    private static IEnumerable<string> Parts(string text) =>
+        text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
 
     private static int Whole(System.CommandLine.Parsing.ArgumentResult result, string text)
     {
@@ -294,7 +301,7 @@ internal static class ProbeCommand
     private static (string Name, string Title, string Text, JsonNode? Value)[] FactsOf(FeatureProbe probe, ProbeOptions options)
     {
         static string Text(IFormattable value) => value.ToString(null, CultureInfo.InvariantCulture);
-        var linear = options.Linear;
+        var (linear, hash) = (options.Linear, probe.Hash());
         return
         [
             ("data", "data", probe.Test.Name, probe.Test.Name),
@@ -303,7 +310,7 @@ internal static class ProbeCommand
             ("method", "trained by", probe.Method ?? "unknown", probe.Method),
             ("trained_epochs", "trained epochs", probe.TrainedEpochs is { } epochs ? Text(epochs) : "unknown", probe.TrainedEpochs),
             ("weights", "weights", probe.Bundle.Source, probe.Bundle.Source),
-            ("backbone", "SHA-256 of the model, before and after", probe.Hash(), probe.Hash()),
+            ("backbone", "SHA-256 of the model, before and after", hash, hash),
             ("features", "features", "what a classifier would see", "pooled"),
             ("protocol", "linear classifiers", Text($"{linear.Name}, lr {linear.LearningRate}, {linear.Epochs} epochs"), linear.Name),
             ("standardized", "standardised features", linear.Standardize ? "yes" : "no", linear.Standardize),

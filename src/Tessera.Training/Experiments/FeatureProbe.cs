@@ -43,7 +43,9 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
     /// <param name="part">Which data: its limit is of the samples that are measured.</param>
     /// <param name="trainingLimit">Training samples at most, of all classes in proportion to their size; null for all.</param>
     /// <param name="stop">Ends a long search for the data.</param>
-    /// <exception cref="RunException">No data is named, the model is no backbone for images, or samples do not have one class each.</exception>
+    /// <exception cref="RunException">
+    /// No data is named, the model is no backbone for images, or samples do not have one class each.
+    /// </exception>
     /// <exception cref="DataException">The data is missing or malformed.</exception>
     public static FeatureProbe OfRun(
         string folder,
@@ -69,9 +71,7 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
 
     // As many as were begun, which may be fewer than the recipe has.
     private static int? EpochsOf(RunFolder run) =>
-        File.Exists(run.LogPath)
-            ? (int?)RunLog.Read(run.LogPath).LastOrDefault(line => (string?)line["kind"] == "step")?["epoch"]
-            : null;
+        File.Exists(run.LogPath) ? (int?)RunLog.Read(run.LogPath).LastOrDefault(line => (string?)line["kind"] == "step")?["epoch"] : null;
 
     /// <summary>A model of the registry with weights of a file; those of a classifier, if there are any, are not looked at.</summary>
     /// <param name="variant">Which model.</param>

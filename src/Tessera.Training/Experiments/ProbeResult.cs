@@ -52,9 +52,10 @@ public sealed record ProbeResult(int Count, int TrainingCount, int Width, double
 
     /// <inheritdoc/>
     public override IReadOnlyDictionary<string, double> Scalars =>
-        new OrderedDictionary<string, double>(
-            [.. Shares.Select(figure => KeyValuePair.Create(figure.Name, figure.Value)), KeyValuePair.Create(Rank, EffectiveRank)]
-        );
+        new OrderedDictionary<string, double>([
+            .. Shares.Select(figure => KeyValuePair.Create(figure.Name, figure.Value)),
+            KeyValuePair.Create(Rank, EffectiveRank),
+        ]);
 
     /// <inheritdoc/>
     public override IReadOnlyList<MetricRow> Rows =>

@@ -65,14 +65,14 @@ public sealed record LinearProtocol(string Name, LinearSolver Solver, double Lea
 
     /// <summary>All protocols.</summary>
     public static IReadOnlyList<LinearProtocol> All { get; } =
-        [
-            Cached,
-            // 0.1 and 0.2 of 256 samples, as google-research/simclr and deepmind-research/byol have them; MoCo's 30 is for 256 samples.
-            new("simclr", LinearSolver.Sgd, 0.1 * 512 / 256, 100, 512) { Nesterov = true },
-            new("byol", LinearSolver.Sgd, 0.2 * 1024 / 256, 80, 1024) { Nesterov = true },
-            new("moco", LinearSolver.Sgd, 30, 100, 256) { Decline = LinearDecline.Steps, InitialDeviation = 0.01 },
-            new("lbfgs", LinearSolver.Lbfgs, 1, 1000, int.MaxValue) { Decay = null },
-        ];
+    [
+        Cached,
+        // 0.1 and 0.2 of 256 samples, as google-research/simclr and deepmind-research/byol have them; MoCo's 30 is for 256 samples.
+        new("simclr", LinearSolver.Sgd, 0.1 * 512 / 256, 100, 512) { Nesterov = true },
+        new("byol", LinearSolver.Sgd, 0.2 * 1024 / 256, 80, 1024) { Nesterov = true },
+        new("moco", LinearSolver.Sgd, 30, 100, 256) { Decline = LinearDecline.Steps, InitialDeviation = 0.01 },
+        new("lbfgs", LinearSolver.Lbfgs, 1, 1000, int.MaxValue) { Decay = null },
+    ];
 
     /// <summary>The learning rate of a step.</summary>
     /// <param name="step">From 0, over all epochs.</param>
@@ -84,7 +84,12 @@ public sealed record LinearProtocol(string Name, LinearSolver Solver, double Lea
         {
             LinearDecline.Exponential => LearningRate * Math.Pow(Last / LearningRate, epoch / (double)Epochs),
             LinearDecline.Cosine => LearningRate * 0.5 * (1 + Math.Cos(Math.PI * step / (Epochs * (double)stepsPerEpoch))),
-            _ => LearningRate * (epoch >= 0.8 * Epochs ? 0.01 : epoch >= 0.6 * Epochs ? 0.1 : 1),
+            _ => LearningRate
+                * (
+                    epoch >= 0.8 * Epochs ? 0.01
+                    : epoch >= 0.6 * Epochs ? 0.1
+                    : 1
+                ),
         };
     }
 }

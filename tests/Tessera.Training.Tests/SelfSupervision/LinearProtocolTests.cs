@@ -44,7 +44,8 @@ public sealed class LinearProtocolTests : IDisposable
     {
         Torch.Seed(6);
         var (features, labels) = (Torch.Randn([150, 5]), Labels(150));
-        byte[] Weight(ulong seed) => LinearClassifier.Fit(features, labels, Classes, Short(name) with { Epochs = 3 }, seed).Weight.ToBytes();
+        byte[] Weight(ulong seed) =>
+            LinearClassifier.Fit(features, labels, Classes, Short(name) with { Epochs = 3 }, seed).Weight.ToBytes();
         var before = Generator.Default(Device.Cpu).GetState().ToArray<byte>();
         var first = Weight(1);
         Assert.Equal(first, Weight(1));
