@@ -40,6 +40,7 @@ internal static class CommandLine
             TrainCommand.Create(),
             LaunchCommand.Create(),
             EvalCommand.Create(),
+            ProbeCommand.Create(),
             ScoreCommand.Create(),
             PredictCommand.Create(),
             ExplainCommand.Create(),

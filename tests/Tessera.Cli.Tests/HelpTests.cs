@@ -41,6 +41,7 @@ public class HelpTests
     [InlineData("train")]
     [InlineData("launch")]
     [InlineData("eval")]
+    [InlineData("probe")]
     [InlineData("score")]
     [InlineData("predict")]
     [InlineData("explain")]

@@ -49,6 +49,20 @@ public class RenderingTests
     }
 
     [Fact]
+    public void Progress_tells_what_a_method_watches_beside_its_loss()
+    {
+        using var to = new StringWriter();
+        var view = new PlainTrainingView(to, new Clock());
+        view.Handle(
+            new StepDone(0, 1, 1, 25, 2.0, 1e-3, 1000, TimeSpan.FromSeconds(24))
+            {
+                Watched = [new("deviation", 0.25, MetricFormat.Number), new("uniformity", -1.5, MetricFormat.Number)],
+            }
+        );
+        Assert.Contains("loss 2.0000  deviation 0.2500  uniformity -1.5000  lr 1.00e-03", to.ToString(), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public void The_first_unreadable_images_are_shown_the_others_only_counted()
     {
         using var to = new StringWriter();

@@ -13,7 +13,11 @@ public sealed class TrainingEventTests
             },
             { new Evaluating(128), TrainingEventLevel.Debug, "128 samples evaluated so far" },
             {
-                new Evaluated(0, new FeatureMetrics(10, null, null, 3) { Losses = new Dictionary<string, double> { ["loss"] = 0.25 } }, null),
+                new Evaluated(
+                    0,
+                    new FeatureMetrics(10, null, null, 3) { Losses = new Dictionary<string, double> { ["loss"] = 0.25 } },
+                    null
+                ),
                 TrainingEventLevel.Information,
                 "epoch 1 evaluated on 10 samples: loss 0.2500, rank 3.0000"
             },

@@ -347,7 +347,11 @@ public sealed class Experiment : IDisposable
             ),
         ];
         var title = $"{Spec.Title} on {TestData.Name}";
-        return RunReport.Render(Run, title, new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun) { Watched = Objective.Watched });
+        return RunReport.Render(
+            Run,
+            title,
+            new(last, ema, sections, Facts.Classes, Model.ParameterCount, Task.SampleNoun) { Watched = Objective.Watched }
+        );
     }
 
     private ModelSpec Spec => new(Recipe.Model.BackboneName, Recipe.Model.Options(Facts.ModelDefaults), Recipe.Model.Head);

@@ -31,22 +31,14 @@ public static class Measurement
         CancellationToken stop = default
     )
     {
-        var device = ModuleDevice.Of(model);
-        var training = model.Training;
-        int? largest = null;
+        var pass = new Pass(model, precision, group, stop);
         var seen = 0;
         var unreadable = new SortedDictionary<int, UnreadableImage>();
-        model.Eval();
-        try
+        using (new Frozen(model))
         {
-            using var outside = Torch.NoGrad();
             if (evaluator.Bank is { } bank)
-            {
-                PassThrough(bank.Batches(group is null ? stop : default), bank.Add, _ => { });
-                if (group is not null)
-                    bank.Join(group);
-            }
-            PassThrough(batches, evaluator.Add, batch =>
+                pass.Through(bank, _ => { });
+            pass.Through(batches, evaluator.Add, batch =>
             {
                 if (!batch.IsPlaceholder)
                     foreach (var image in batch.Unreadable)
@@ -54,10 +46,6 @@ public static class Measurement
                 seen += batch.GlobalCount;
                 done?.Invoke(seen);
             });
-        }
-        finally
-        {
-            model.Train(training);
         }
         if (group is not null)
         {
@@ -70,8 +58,56 @@ public static class Measurement
                 unreadable[image.Index] = image;
         }
         return evaluator.Measure() with { Unreadable = [.. unreadable.Values] };
+    }
 
-        void PassThrough(IEnumerable<Batch> all, Action<Batch> add, Action<Batch> added)
+    /// <summary>Fills a bank with the features of its samples. The mode of the model is restored afterwards.</summary>
+    /// <param name="model">The model that the bank asks.</param>
+    /// <param name="bank">The bank.</param>
+    /// <param name="precision">Type in which products are computed.</param>
+    /// <param name="done">Receives the number of samples so far.</param>
+    /// <param name="stop">Gives up between two batches.</param>
+    /// <exception cref="OperationCanceledException">It was stopped.</exception>
+    internal static void Gather(Module model, FeatureBank bank, Precision precision, Action<int>? done, CancellationToken stop)
+    {
+        var seen = 0;
+        using (new Frozen(model))
+            new Pass(model, precision, null, stop).Through(bank, batch => done?.Invoke(seen += batch.Count));
+    }
+
+    // A model in evaluation mode, without gradients.
+    private readonly struct Frozen : IDisposable
+    {
+        private readonly Module model;
+        private readonly bool training;
+        private readonly IDisposable outside;
+
+        internal Frozen(Module model)
+        {
+            (this.model, training) = (model, model.Training);
+            model.Eval();
+            outside = Torch.NoGrad();
+        }
+
+        public void Dispose()
+        {
+            outside.Dispose();
+            model.Train(training);
+        }
+    }
+
+    private sealed class Pass(Module model, Precision precision, ProcessGroup? group, CancellationToken stop)
+    {
+        private readonly Device device = ModuleDevice.Of(model);
+        private int? largest;
+
+        internal void Through(FeatureBank bank, Action<Batch> added)
+        {
+            Through(bank.Batches(group is null ? stop : default), bank.Add, added);
+            if (group is not null)
+                bank.Join(group);
+        }
+
+        internal void Through(IEnumerable<Batch> all, Action<Batch> add, Action<Batch> added)
         {
             using var samples = all.GetEnumerator();
             while (true)

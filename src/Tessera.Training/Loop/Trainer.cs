@@ -337,7 +337,11 @@ public sealed class Trainer : IDisposable
         [
             .. setup
                 .Objective.Watched.Where(figure => metrics.Parts.ContainsKey(figure.Field))
-                .Select(figure => new MetricRow(figure.Field.Replace('_', ' '), metrics.Parts[figure.Field] / metrics.Steps, figure.Format)),
+                .Select(figure => new MetricRow(
+                    figure.Field.Replace('_', ' '),
+                    metrics.Parts[figure.Field] / metrics.Steps,
+                    figure.Format
+                )),
         ];
 
     // All phases of a step, then what follows a step that changed the weights.

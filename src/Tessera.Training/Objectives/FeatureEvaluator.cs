@@ -31,7 +31,8 @@ internal sealed class FeatureEvaluator(Func<Batch, Tensor> features, EvaluatorCo
     internal Func<Batch, IReadOnlyList<Tensor>>? Losses { get; init; }
 
     /// <inheritdoc/>
-    public override FeatureBank? Bank { get; } = context.Bank is { } samples && context.BankSize > 0 ? new(samples(context.BankSize), features) : null;
+    public override FeatureBank? Bank { get; } =
+        context.Bank is { } samples && context.BankSize > 0 ? new(samples(context.BankSize), features) : null;
 
     /// <inheritdoc/>
     public override void Add(Batch batch)
@@ -80,14 +81,7 @@ internal sealed class FeatureEvaluator(Func<Batch, Tensor> features, EvaluatorCo
     {
         // A process that none of the samples fell to does not know how wide the features are.
         var width = group.AllGather(Tensor.From<long>([sum.Length])).ToArray<long>().Max();
-        var all = group.Sum([
-            count,
-            near,
-            right,
-            .. Of(losses, LossNames.Count),
-            .. Of(sum, width),
-            .. Of(products, width * width),
-        ]);
+        var all = group.Sum([count, near, right, .. Of(losses, LossNames.Count), .. Of(sum, width), .. Of(products, width * width)]);
         (count, near, right) = ((int)all[0], (int)all[1], (int)all[2]);
         var (afterLosses, afterSum) = (3 + LossNames.Count, 3 + LossNames.Count + (int)width);
         (losses, sum, products) = (all[3..afterLosses], all[afterLosses..afterSum], all[afterSum..]);

@@ -61,7 +61,9 @@ public sealed record FeatureMetrics(int Count, double? KnnTop1, double? ProbeTop
             .. All.Take(Math.Min(Losses.Count, 1))
                 .Concat(OfFeatures)
                 .Select(figure => new MetricCurve(
-                    figure.Name == Rank ? "Effective rank" : $"{(figure.Name == Knn ? 'k' : char.ToUpperInvariant(figure.Title[0]))}{figure.Title[1..]}",
+                    figure.Name == Rank
+                        ? "Effective rank"
+                        : $"{(figure.Name == Knn ? 'k' : char.ToUpperInvariant(figure.Title[0]))}{figure.Title[1..]}",
                     figure.Name,
                     figure.Format
                 )),

@@ -71,8 +71,9 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
     public override bool TrainsClassifier => false;
 
     /// <summary>
-    /// <c>reconstruction</c>, the loss over the hidden patches of test images, and how good the class token behind the last norm is. What is hidden of an image depends on the
-    /// seed and on its index alone. With the moving average of the weights, the decoder is the present one: the average is of the encoder.
+    /// <c>reconstruction</c>, the loss over the hidden patches of test images, and how good the class token behind the last norm is. What
+    /// is hidden of an image depends on the seed and on its index alone. With the moving average of the weights, the decoder is the present
+    /// one: the average is of the encoder.
     /// </summary>
     public override Evaluator CreateEvaluator(EvaluatorContext context) =>
         new FeatureEvaluator(batch => ((Vit)Student).ForwardFeatures(batch.Inputs).Select(1, 0), context)

@@ -76,7 +76,12 @@ internal static class NeighborPictures
                 var loader = new Loader(
                     data,
                     pipeline,
-                    new(Batch) { Sampler = new EvenlySpaced(most), Replacement = Replacement.None, UnreadableLimit = 1 }
+                    new(Batch)
+                    {
+                        Sampler = new EvenlySpaced(most),
+                        Replacement = Replacement.None,
+                        UnreadableLimit = 1,
+                    }
                 );
                 List<Tensor> parts = [];
                 List<int> indices = [];

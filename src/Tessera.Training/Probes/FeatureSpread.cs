@@ -7,7 +7,9 @@ internal static class FeatureSpread
     /// Effective rank (Roy and Vetterli, 2007): exp of the entropy of the singular values of the centred features, as shares of their sum.
     /// Between 1 and the number of dimensions; 1 where all features are the same.
     /// </summary>
-    /// <param name="covariance">Of the features, float64 [D, D]: the roots of its eigenvalues are in proportion to the singular values.</param>
+    /// <param name="covariance">
+    /// Of the features, float64 [D, D]: the roots of its eigenvalues are in proportion to the singular values.
+    /// </param>
     internal static double EffectiveRank(Tensor covariance)
     {
         using var scope = new Scope();

@@ -1,5 +1,4 @@
 using Tessera.Optim;
-using Tessera.Training.Losses;
 using Tessera.Training.Probes;
 
 namespace Tessera.Conformance.Cases;
@@ -42,9 +41,8 @@ internal sealed class SslEvalLinearProbe : GoldenCase
         var (samples, batch, classes) = (c.Int("samples"), c.Int("batch"), c.Int("classes"));
         c.Expect("samples", features.Size(0));
         c.Expect("dim", features.Size(1));
-        var weight = new Parameter(Torch.Zeros([classes, features.Size(1)], run.Real));
-        var bias = new Parameter(Torch.Zeros([classes], run.Real));
-        ParameterGroup[] groups = [new([("weight", weight), ("bias", bias)], c.Double("weight_decay"))];
+        var classifier = new LinearClassifier((int)features.Size(1), classes, run.Real, features.Device);
+        var groups = classifier.Groups(c.Double("weight_decay"));
         var (lr, momentum, nesterov) = (c.Double("learning_rate"), c.Double("momentum"), c.Bool("nesterov"));
         Optimizer optimizer = c.String("optimizer") switch
         {
@@ -57,15 +55,10 @@ internal sealed class SslEvalLinearProbe : GoldenCase
         {
             // Rows in their order, round and round.
             var rows = Tensor.From([.. Enumerable.Range(step * batch, batch).Select(row => (long)(row % samples))]);
-            optimizer.ZeroGrad();
-            var logits = Torch.Linear(features.IndexSelect(0, rows), weight, bias);
-            var loss = ClassificationLosses.CrossEntropy(logits, labels.IndexSelect(0, rows));
-            losses.Add(loss.Detach());
-            loss.Backward();
-            optimizer.Step();
+            losses.Add(classifier.Step(optimizer, features.IndexSelect(0, rows), labels.IndexSelect(0, rows)));
         }
         run.Output("losses", Torch.Stack([.. losses]));
-        run.Output("weight", weight.Detach());
-        run.Output("bias", bias.Detach());
+        run.Output("weight", classifier.Weight.Detach());
+        run.Output("bias", classifier.Bias.Detach());
     }
 }

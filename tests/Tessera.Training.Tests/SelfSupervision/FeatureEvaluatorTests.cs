@@ -18,7 +18,11 @@ public sealed class FeatureEvaluatorTests : IDisposable
         Batches.Labelled(features, labels, [.. Enumerable.Range(from, (int)features.Size(0))]);
 
     private static FunctionSource Source(Tensor features, Tensor labels) =>
-        new(4, (_, skip) => Enumerable.Range(skip, 4 - skip).Select(i => Of(features.Slice(0, i * 100, i * 100 + 100), labels.Slice(0, i * 100, i * 100 + 100), i * 100)));
+        new(4, (_, skip) =>
+            Enumerable
+                .Range(skip, 4 - skip)
+                .Select(i => Of(features.Slice(0, i * 100, i * 100 + 100), labels.Slice(0, i * 100, i * 100 + 100), i * 100))
+        );
 
     private static FeatureMetrics Measure(Tensor features, Tensor labels, Func<Tensor, Tensor>? classifier = null)
     {
@@ -68,10 +72,51 @@ public sealed class FeatureEvaluatorTests : IDisposable
         Torch.Seed(21);
         var (bank, queries) = (Torch.Randn([2000, 16]), Torch.Randn([2000, 16]));
         var labels = Tensor.From([.. Enumerable.Range(0, 2000).Select(i => (long)(i * 7 % Classes))]);
-        var right = NearestNeighbors.Predictions(NearestNeighbors.WeightedScores(queries, bank, labels, Classes)).Eq(labels).Sum().ToInt64();
+        var right = NearestNeighbors
+            .Predictions(NearestNeighbors.WeightedScores(queries, bank, labels, Classes))
+            .Eq(labels)
+            .Sum()
+            .ToInt64();
         // Four standard deviations of 2000 draws at 20 %.
         Assert.InRange(right / 2000.0, 0.2 - 0.036, 0.2 + 0.036);
         Assert.Equal(16, FeatureSpread.Of(bank), 0.3);
+    }
+
+    [Fact]
+    public void Processes_come_to_the_figures_of_one_also_where_one_of_them_has_no_samples()
+    {
+        Torch.Seed(23);
+        var values = Torch.Randn([12, 3]).ToArray<float>();
+        FeatureMetrics Of(int from, int to, Tessera.Distributed.ProcessGroup? group)
+        {
+            using var own = new Scope();
+            var evaluator = new FeatureEvaluator(batch => batch.Inputs, new(names, 1))
+            {
+                LossNames = ["loss"],
+                Losses = batch => [batch.Inputs.Sum(1)],
+            };
+            if (to > from)
+                evaluator.Add(
+                    FeatureEvaluatorTests.Of(
+                        Tensor.From(values[(3 * from)..(3 * to)], to - from, 3),
+                        Torch.Zeros([to - from], DType.Int64),
+                        from
+                    )
+                );
+            if (group is not null)
+                evaluator.Join(group);
+            return evaluator.Measure();
+        }
+        var whole = Of(0, 12, null);
+        var parts = Tessera.Testing.Ranks.Run(3, group =>
+            group.Rank == 2 ? Of(0, 0, group) : Of(group.Rank * 5, 5 + group.Rank * 7, group)
+        );
+        foreach (var found in parts)
+        {
+            Assert.Equal(12, found.Count);
+            Assert.Equal(whole.Losses["loss"], found.Losses["loss"], 1e-9);
+            Assert.Equal(whole.EffectiveRank, found.EffectiveRank, 1e-9);
+        }
     }
 
     [Fact]

@@ -2,7 +2,9 @@ using Tessera.Training.Objectives.SelfSupervision;
 
 namespace Tessera.Training.Tests.SelfSupervision;
 
-/// <summary>A method that pulls two noisy copies of every image together, and pushes images apart or, to collapse, pulls them together.</summary>
+/// <summary>
+/// A method that pulls two noisy copies of every image together, and pushes images apart or, to collapse, pulls them together.
+/// </summary>
 internal sealed class Pulling(PullingOptions options, ObjectiveContext context) : SelfSupervised(context, options.Online)
 {
     protected override Comparison Compare(Batch batch, Progress progress)

@@ -102,27 +102,22 @@ public sealed class SelfSupervisedTests : IDisposable
         for (var step = 0; step < 5; step++)
             alone.Learn(features, Batch(classes));
         var (values, expected) = (features.ToArray<float>(), alone.StateDict()["map"].ToArray<float>());
-        foreach (
-            var found in Ranks.Run(
-                size,
-                group =>
+        foreach (var found in Ranks.Run(size, group =>
+            {
+                using var own = new Scope();
+                // The last of three gets none, and stands by with the first sample.
+                var (from, to) = group.Rank switch
                 {
-                    using var own = new Scope();
-                    // The last of three gets none, and stands by with the first sample.
-                    var (from, to) = group.Rank switch
-                    {
-                        0 => (0, 2),
-                        1 => (2, 5),
-                        _ => (0, 1),
-                    };
-                    var batch = Batch(classes[from..to]) with { IsPlaceholder = group.Rank == 2 };
-                    var probe = new OnlineProbe(4, 3);
-                    for (var step = 0; step < 5; step++)
-                        probe.Learn(Tensor.From(values[(4 * from)..(4 * to)], to - from, 4), batch, group);
-                    return probe.StateDict()["map"].ToArray<float>();
-                }
-            )
-        )
+                    0 => (0, 2),
+                    1 => (2, 5),
+                    _ => (0, 1),
+                };
+                var batch = Batch(classes[from..to]) with { IsPlaceholder = group.Rank == 2 };
+                var probe = new OnlineProbe(4, 3);
+                for (var step = 0; step < 5; step++)
+                    probe.Learn(Tensor.From(values[(4 * from)..(4 * to)], to - from, 4), batch, group);
+                return probe.StateDict()["map"].ToArray<float>();
+            }))
             Assert.Equal(expected, found, (a, b) => Math.Abs(a - b) < 1e-6);
     }
 
@@ -131,7 +126,8 @@ public sealed class SelfSupervisedTests : IDisposable
     {
         Torch.Seed(7);
         var features = Torch.Randn([12, 5]);
-        long[] classes = [.. Enumerable.Range(0, 12).Select(i => (long)(i % 4))];
+        // Not as many of every class: Adam makes whole steps of gradients that are nothing but rounding.
+        long[] classes = [.. Enumerable.Range(0, 12).Select(i => (long)(i * i % 4))];
         var probe = new OnlineProbe(5, 4);
         var linear = new Nn.Linear(5, 4);
         Nn.Init.Zeros(linear.Weight);
@@ -293,18 +289,11 @@ public sealed class SelfSupervisedTests : IDisposable
         Assert.Throws<RunException>(bundle.RequireClassifier);
 
         using (var stop = new CancellationTokenSource())
-        using (
-            var experiment = Experiment.Begin(
-                recipe,
-                [],
-                folder["halves"],
-                happened =>
-                {
-                    if (happened is StepDone { Step: 4 })
-                        stop.Cancel();
-                }
-            )
-        )
+        using (var experiment = Experiment.Begin(recipe, [], folder["halves"], happened =>
+            {
+                if (happened is StepDone { Step: 4 })
+                    stop.Cancel();
+            }))
             Assert.False(experiment.Train(stop.Token).Completed);
         using (var experiment = Experiment.Resume(folder["halves"]))
             experiment.Train();

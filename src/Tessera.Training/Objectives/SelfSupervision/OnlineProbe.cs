@@ -66,7 +66,11 @@ public sealed partial class OnlineProbe : Module
         var counts = !batch.IsPlaceholder;
         // A pass that only looks for the source of a number that is not finite teaches nothing.
         if (group?.Participation != Participation.Alone)
-            Step((logits.Softmax(1) - labels.OneHot((int)map.Size(0)).To(DType.Float32)).MT.Matmul(rows), counts ? labels.Size(0) : 0, group);
+            Step(
+                (logits.Softmax(1) - labels.OneHot((int)map.Size(0)).To(DType.Float32)).MT.Matmul(rows),
+                counts ? labels.Size(0) : 0,
+                group
+            );
         var right = counts ? new Score(logits.Argmax(1).Eq(labels).Sum().ToInt64(), labels.Size(0)) : default;
         return (scope.Return(loss), right);
     }

@@ -16,7 +16,9 @@ public abstract class SelfSupervised : BackboneObjective
 
     /// <summary>The method for the student of a context.</summary>
     /// <param name="context">Student and data.</param>
-    /// <param name="online">Whether a linear classifier learns along; it needs samples with one class each, and is left out without.</param>
+    /// <param name="online">
+    /// Whether a linear classifier learns along; it needs samples with one class each, and is left out without.
+    /// </param>
     protected SelfSupervised(ObjectiveContext context, bool online)
         : base(context.Student)
     {
