@@ -11,7 +11,11 @@ public sealed class ByolTests(Workplace place) : IClassFixture<Workplace>
             $$"""
             model: { name: cct_2_3x2_32 }
             data: { name: fashion_mnist, root: "{{place.Data}}", batch: 32 }
-            augment: {{augment.Replace("{0}", "[ random_resized_crop: { size: 12, min_scale: 0.5 }, flip, color_distortion: { strength: 0.5, blur: 0.1, solarize: 0.2 } ]", StringComparison.Ordinal)}}
+            augment: {{augment.Replace(
+                "{0}",
+                "[ random_resized_crop: { size: 12, min_scale: 0.5 }, flip, color_distortion: { strength: 0.5, solarize: 0.2 } ]",
+                StringComparison.Ordinal
+            )}}
             objective: { name: byol, hidden: 32, dim: 16, tau: 0.9 }
             optimizer: { name: lars, form: moco, lr: 0.2, lr_batch: 256 }
             schedule: { name: cosine, form: mae, epochs: 2, warmup: 1 }
@@ -26,10 +30,7 @@ public sealed class ByolTests(Workplace place) : IClassFixture<Workplace>
         Assert.True(trained.GetProperty("completed").GetBoolean());
         Assert.Equal(10, trained.GetProperty("steps").GetInt64());
         Assert.InRange(trained.GetProperty("knn_top1").GetDouble(), 0.05, 1);
-        var steps = RunLog
-            .Read(Path.Combine(place.Folder, "run", "log.jsonl"))
-            .Where(line => (string?)line["kind"] == "step")
-            .ToArray();
+        var steps = RunLog.Read(Path.Combine(place.Folder, "run", "log.jsonl")).Where(line => (string?)line["kind"] == "step").ToArray();
         Assert.Equal(10, steps.Length);
         Assert.All(steps, step => Assert.InRange((double)step["loss"]!, 0, 8));
         Assert.Equal(0.9, (double)steps[0]["tau"]!, 1e-4);

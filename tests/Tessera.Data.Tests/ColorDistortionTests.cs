@@ -120,10 +120,7 @@ public sealed class ColorDistortionTests
     public void The_kernel_goes_by_the_height_and_borders_become_darker(int height, bool same)
     {
         var image = Plain(1, height, 31, 200);
-        var blurred = Enumerable
-            .Range(0, 20)
-            .Select(draw => Apply(none with { Blur = 1 }, image, draw))
-            .MinBy(values => values[0])!;
+        var blurred = Enumerable.Range(0, 20).Select(draw => Apply(none with { Blur = 1 }, image, draw)).MinBy(values => values[0])!;
         // Of a tenth of the height, rounded down, half is the radius.
         if (same)
         {

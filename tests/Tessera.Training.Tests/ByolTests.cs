@@ -32,13 +32,16 @@ public sealed class ByolTests : IDisposable
         student ??= Network;
         return new(
             options ?? small,
-            new(student(), Device.Cpu) { Another = student, Labels = labels ? Small.Images(12, (_, _) => { }).Annotations as ClassLabels : null }
+            new(student(), Device.Cpu)
+            {
+                Another = student,
+                Labels = labels ? Small.Images(12, (_, _) => { }).Annotations as ClassLabels : null,
+            }
         );
     }
 
     // Each sample has a pattern of its own; its views differ by noise.
-    private static FunctionSource Views(DType type = DType.Float32, Replica? replica = null) =>
-        new(Steps, (epoch, skip) => Enumerable
+    private static FunctionSource Views(DType type = DType.Float32, Replica? replica = null) => new(Steps, (epoch, skip) => Enumerable
                 .Range(skip, Steps - skip)
                 .Select(step =>
                 {
@@ -70,8 +73,9 @@ public sealed class ByolTests : IDisposable
 
     private static double[] Values(Module module, bool parameters = true) =>
         [
-            .. (parameters ? module.NamedParameters().Select(p => (Tensor)p.Parameter) : module.NamedBuffers().Select(b => (Tensor)b.Buffer))
-                .SelectMany(tensor => tensor.Detach().ToArray<double>()),
+            .. (
+                parameters ? module.NamedParameters().Select(p => (Tensor)p.Parameter) : module.NamedBuffers().Select(b => (Tensor)b.Buffer)
+            ).SelectMany(tensor => tensor.Detach().ToArray<double>()),
         ];
 
     private static Module Member(Byol method, string name) => method.Children.Single(child => child.Name == name).Module;
