@@ -44,7 +44,10 @@ public sealed partial class Byol : SelfSupervised
         List<Layer> layers = [];
         for (var i = 1; i < depth; i++)
         {
-            layers.AddRange(new Linear(inputs, options.HiddenWidth), new BatchNorm(options.HiddenWidth, options.NormEps, options.NormMomentum));
+            layers.AddRange(
+                new Linear(inputs, options.HiddenWidth),
+                new BatchNorm(options.HiddenWidth, options.NormEps, options.NormMomentum)
+            );
             layers.Add(new Relu());
             inputs = options.HiddenWidth;
         }
@@ -52,7 +55,7 @@ public sealed partial class Byol : SelfSupervised
         return new(layers);
     }
 
-    /// <summary>What both networks make of one view. Each view is a pass of its own, by whose statistics batch norms normalise it.</summary>
+    /// <summary>What both networks make of one view, which is a pass of its own: batch norms normalise it by its statistics.</summary>
     /// <param name="images">Normalised images, [B, C, H, W].</param>
     public ByolView See(Tensor images)
     {
@@ -61,17 +64,14 @@ public sealed partial class Byol : SelfSupervised
         var projection = head.Call(features);
         var prediction = pred?.Call(projection) ?? projection;
         using var outside = Torch.NoGrad();
-        return scope.Return(
-            new ByolView(features, projection, prediction, headT.Module.Call(modelT.Module.ForwardEmbedding(images)))
-        );
+        return scope.Return(new ByolView(features, projection, prediction, headT.Module.Call(modelT.Module.ForwardEmbedding(images))));
     }
 
     /// <summary>
     /// The loss of two views of the same samples: how far the prediction from each is from the target of the other, both orders summed, as
     /// in the paper, and a mean over samples. It lies between 0 and 8, and at 4 where predictions have nothing to do with targets.
     /// </summary>
-    public static Tensor Between(ByolView first, ByolView second) =>
-        Torch.Scope(() => Rows(first, second).Mean());
+    public static Tensor Between(ByolView first, ByolView second) => Torch.Scope(() => Rows(first, second).Mean());
 
     /// <summary>Un-Mix's losses: the mixture passes through both networks as any view does.</summary>
     /// <param name="first">The first view.</param>
@@ -122,8 +122,7 @@ public sealed partial class Byol : SelfSupervised
     /// <summary>The share that the target keeps in a step: along a cosine from the first value to exactly 1.</summary>
     /// <param name="first">Its value at the beginning, in [0, 1].</param>
     /// <param name="done">Share of the training that is done.</param>
-    public static double TauAt(double first, double done) =>
-        1 - (1 - first) * 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+    public static double TauAt(double first, double done) => 1 - (1 - first) * 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
 
     // The loss is a mean over samples, and batch norms take the statistics of all processes: nothing is compared within one of them.
     /// <inheritdoc/>
@@ -148,10 +147,10 @@ public sealed record ByolView(Tensor Features, Tensor Projection, Tensor Predict
 /// <summary>The two forms of BYOL in use, which differ in their defaults.</summary>
 public enum ByolForm
 {
-    /// <summary>deepmind-research/byol: heads 4096 wide and 256 at their end, whose last map has no bias; tau changes at every step.</summary>
+    /// <summary>deepmind-research/byol: heads 4096 wide, 256 at their end, whose last map has no bias; tau changes at every step.</summary>
     Official,
 
-    /// <summary>htdt/self-supervised, for small images: heads 1024 wide and 64 at their end, all with biases; tau changes at every epoch.</summary>
+    /// <summary>htdt/self-supervised, for small images: heads 1024 wide, 64 at their end, with biases; tau changes at every epoch.</summary>
     Htdt,
 }
 
