@@ -31,8 +31,8 @@ internal sealed class CollapseWatch
         List<(string, Tensor)> found = [("deviation", deviation)];
         if (normalized is [_, var second])
             found.Add(("alignment", (first - second).Square().Sum(1).Mean()));
-        if (count > 1)
-            found.Add(("uniformity", Uniformity(first)));
+        // Also of a single sample, so that all processes reduce the same figures.
+        found.Add(("uniformity", count > 1 ? Uniformity(first) : Torch.Zeros([])));
         return found;
     }
 
