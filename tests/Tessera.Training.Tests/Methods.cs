@@ -101,8 +101,7 @@ internal static class Methods
         ),
         ["moco_unmix"] = (
             () => Small.ResNet(),
-            (s, _) =>
-                new Moco(new(36, 0.9, 0.2, 8, Symmetric: true, BnSplits: 2, Unmix: new()), Context(s, () => Small.ResNet())),
+            (s, _) => new Moco(new(12, 0.9, 0.2, 8, Symmetric: true, BnSplits: 2, Unmix: new()), Context(s, () => Small.ResNet())),
             Small.Side
         ),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),

@@ -40,9 +40,7 @@ internal static class Small
                 }));
 
     /// <summary>The same batches with a second view of each image: mirrored, and with noise of its own.</summary>
-    internal static FunctionSource Pairs(int side = Side) =>
-        new(Batches, (epoch, skip) =>
-            Source(side)
+    internal static FunctionSource Pairs(int side = Side) => new(Batches, (epoch, skip) => Source(side)
                 .Epoch(epoch, skip)
                 .Select(batch =>
                 {

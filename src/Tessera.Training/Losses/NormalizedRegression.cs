@@ -9,6 +9,5 @@ public static class NormalizedRegression
     /// <summary>The distance of each row, [N], from 0 (the same direction) to 4 (opposite ones).</summary>
     /// <param name="predictions">[N, D].</param>
     /// <param name="targets">[N, D]; no gradient flows back to them.</param>
-    public static Tensor Rows(Tensor predictions, Tensor targets) =>
-        Torch.Scope(() => CosineDistance.Rows(predictions, targets.Detach()));
+    public static Tensor Rows(Tensor predictions, Tensor targets) => Torch.Scope(() => CosineDistance.Rows(predictions, targets.Detach()));
 }

@@ -32,9 +32,7 @@ public sealed record NtXent(Tensor FirstLoss, Tensor SecondLoss, Tensor Logits, 
     public static NtXent Of(Tensor first, Tensor second, double temperature, bool normalize = true)
     {
         using var scope = new Scope();
-        return scope.Return(
-            Of(ContrastRows.Of(first, normalize: normalize), ContrastRows.Of(second, normalize: normalize), temperature)
-        );
+        return scope.Return(Of(ContrastRows.Of(first, normalize: normalize), ContrastRows.Of(second, normalize: normalize), temperature));
     }
 
     /// <summary>The loss of this process's rows of two views against the rows of all processes.</summary>

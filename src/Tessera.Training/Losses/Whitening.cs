@@ -10,6 +10,7 @@ public static class Whitening
     /// <param name="rows">Rows of one group, [N, D], or of several, [G, N, D]. Those of 16 bits become float32.</param>
     /// <param name="eps">Share of the unit matrix in the covariance, from 0 to 1; with 0, N must be above D.</param>
     /// <exception cref="ShapeException">There are too few rows for the covariance to have an inverse.</exception>
+    /// <exception cref="RunException">It has none all the same: channels depend on each other.</exception>
     public static Tensor Of(Tensor rows, double eps = 0)
     {
         var (count, width) = (rows.Size(-2), rows.Size(-1));
@@ -25,8 +26,26 @@ public static class Whitening
             var covariance = centered.MT.Matmul(centered) / (count - 1.0);
             if (eps != 0)
                 covariance = covariance * (1 - eps) + Torch.Eye(width, wide.DType, device: wide.Device) * eps;
-            return covariance.LinalgCholesky().LinalgSolveTriangular(centered.MT, upper: false).MT;
+            return Factor(covariance) is { } factor ? factor.LinalgSolveTriangular(centered.MT, upper: false).MT : wide * double.NaN;
         });
+    }
+
+    // Null where embeddings are not finite: the loss is to say so, as it does for every method.
+    private static Tensor? Factor(Tensor covariance)
+    {
+        try
+        {
+            return covariance.LinalgCholesky();
+        }
+        catch (TorchException)
+        {
+            if (!double.IsFinite(covariance.Sum().ToDouble()))
+                return null;
+            throw new RunException(
+                $"embeddings of {covariance.Size(-1)} channels cannot be whitened, since some of them depend on each other: "
+                    + "choose a smaller objective.dim, a larger objective.size or data.batch, or objective.eps above 0"
+            );
+        }
     }
 
     /// <summary>Whitens groups of rows, each by its own statistics.</summary>
@@ -42,9 +61,7 @@ public static class Whitening
         if (size < 1 || count % size != 0)
             throw new ShapeException($"{count} rows do not divide into groups of {size}: the batch must be a multiple of the group");
         return Torch.Scope(() =>
-            Of(rows.IndexSelect(0, order).Reshape([count / size, size, width]), eps)
-                .Reshape([count, width])
-                .IndexSelect(0, order.Argsort())
+            Of(rows.IndexSelect(0, order).Reshape([count / size, size, width]), eps).Reshape([count, width]).IndexSelect(0, order.Argsort())
         );
     }
 }

@@ -96,8 +96,7 @@ internal static class SmallEncoder
     private static ResNetStem Stem(string words) =>
         words.StartsWith("7x7", StringComparison.Ordinal) ? ResNetStem.ImageNet
         : !words.StartsWith("3x3 stride 1", StringComparison.Ordinal) ? throw new NotSupportedException($"a stem '{words}'")
-        : words.Contains("no max-pool", StringComparison.Ordinal) || words.Contains("removed", StringComparison.Ordinal)
-            ? ResNetStem.Small
+        : words.Contains("no max-pool", StringComparison.Ordinal) || words.Contains("removed", StringComparison.Ordinal) ? ResNetStem.Small
         : words.Contains("max-pool", StringComparison.Ordinal) ? ResNetStem.SmallPooled
         : ResNetStem.Small;
 }

@@ -123,8 +123,7 @@ public sealed class ContrastTests : IDisposable
         var student = Small.ResNet();
         var together = student.ForwardEmbedding(Torch.Cat([a, b], 0)).Slice(0, 0, 4).ToArray<float>();
         var alone = student.ForwardEmbedding(a).ToArray<float>();
-        float[] First(SimClrForm form) =>
-            new SimClr(new(Form: form, Dim: 8), new(student, Device.Cpu)).Features(a, b)[0].ToArray<float>();
+        float[] First(SimClrForm form) => new SimClr(new(Form: form, Dim: 8), new(student, Device.Cpu)).Features(a, b)[0].ToArray<float>();
         Assert.Equal(together, First(SimClrForm.Official));
         Assert.Equal(alone, First(SimClrForm.Htdt));
         Assert.NotEqual(together, alone);
@@ -134,9 +133,7 @@ public sealed class ContrastTests : IDisposable
     public void A_batch_of_one_sample_is_refused() =>
         Assert.Contains(
             "data.batch must be at least 2",
-            Assert
-                .Throws<ArgumentException>(() => new SimClr(new(), new(Small.ResNet(), Device.Cpu) { StepSamples = 1 }))
-                .Message,
+            Assert.Throws<ArgumentException>(() => new SimClr(new(), new(Small.ResNet(), Device.Cpu) { StepSamples = 1 })).Message,
             StringComparison.Ordinal
         );
 }

@@ -41,8 +41,7 @@ public sealed partial class SharedContrastTests
         public override void Resize(int height, int width) => throw new NotSupportedException();
     }
 
-    private static FunctionSource Source(int[] batches, Replica replica) =>
-        new(batches.Length, (epoch, skip) => Enumerable
+    private static FunctionSource Source(int[] batches, Replica replica) => new(batches.Length, (epoch, skip) => Enumerable
                 .Range(skip, batches.Length - skip)
                 .Select(number =>
                 {
@@ -56,14 +55,13 @@ public sealed partial class SharedContrastTests
                     using var scope = new Scope();
                     BatchView View(int from) =>
                         new(
-                            Tensor
-                                .From(
-                                    share.SelectMany(i => pixels[((from + i) * Pixels)..((from + i + 1) * Pixels)]).ToArray(),
-                                    share.Length,
-                                    1,
-                                    TinyModel.Side,
-                                    TinyModel.Side
-                                )
+                            Tensor.From(
+                                share.SelectMany(i => pixels[((from + i) * Pixels)..((from + i + 1) * Pixels)]).ToArray(),
+                                share.Length,
+                                1,
+                                TinyModel.Side,
+                                TinyModel.Side
+                            )
                         );
                     return scope.Return(
                         new Batch([View(0), View(count)], new ClassTargets(Torch.Zeros([share.Length], DType.Int64)), share)
@@ -74,12 +72,7 @@ public sealed partial class SharedContrastTests
                     );
                 }));
 
-    private static Dictionary<string, double[]> Train(
-        SimClrOptions options,
-        int[] batches,
-        ProcessGroup? group,
-        List<string>? said = null
-    )
+    private static Dictionary<string, double[]> Train(SimClrOptions options, int[] batches, ProcessGroup? group, List<string>? said = null)
     {
         using var scope = new Scope();
         Net model;

@@ -97,7 +97,11 @@ public sealed class UnMixTests : IDisposable
 
     [Fact]
     public void An_end_before_the_beginning_is_refused() =>
-        Assert.Contains("until is 2", Assert.Throws<ArgumentException>(() => new UnMixOptions(From: 3, Until: 2)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "until is 2",
+            Assert.Throws<ArgumentException>(() => new UnMixOptions(From: 3, Until: 2)).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void Mixtures_come_from_the_engines_generator()

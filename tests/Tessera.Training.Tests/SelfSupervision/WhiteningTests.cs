@@ -71,6 +71,20 @@ public sealed class WhiteningTests : IDisposable
             StringComparison.Ordinal
         );
 
+    [Fact]
+    public void Channels_that_depend_on_each_other_are_refused_in_a_sentence()
+    {
+        Torch.Seed(6);
+        var one = Torch.Randn([20, 1]);
+        var message = Assert.Throws<RunException>(() => Whitening.Of(Torch.Cat([one, one * 0], 1))).Message;
+        Assert.Contains("2 channels cannot be whitened", message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void Embeddings_that_are_no_numbers_give_a_loss_that_is_none() =>
+        Assert.All(Whitening.Of(Torch.Randn([6, 2]) * double.NaN).ToArray<float>(), value => Assert.True(float.IsNaN(value)));
+
     [Theory]
     [InlineData(64, null, 0, "64 channels of 64 samples")]
     [InlineData(64, 32, 0, "64 channels of 32 samples")]

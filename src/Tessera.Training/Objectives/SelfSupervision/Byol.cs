@@ -140,8 +140,7 @@ public sealed record ByolView(Tensor Features, Tensor Projection, Tensor Predict
     public IEnumerable<Tensor> Tensors => [Features, Projection, Prediction, Target];
 
     /// <summary>The same of the reversed batch.</summary>
-    public ByolView Flipped() =>
-        new(UnMixed.Flip(Features), UnMixed.Flip(Projection), UnMixed.Flip(Prediction), UnMixed.Flip(Target));
+    public ByolView Flipped() => new(UnMixed.Flip(Features), UnMixed.Flip(Projection), UnMixed.Flip(Prediction), UnMixed.Flip(Target));
 }
 
 /// <summary>The two forms of BYOL in use, which differ in their defaults.</summary>

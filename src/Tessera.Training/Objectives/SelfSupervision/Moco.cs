@@ -51,7 +51,8 @@ public sealed partial class Moco : SelfSupervised
         Tell(context, norms.Length > 0);
     }
 
-    private static IEnumerable<BatchNorm> BatchNorms(Module module) => module.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>();
+    private static IEnumerable<BatchNorm> BatchNorms(Module module) =>
+        module.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>();
 
     private Layer Head()
     {

@@ -90,10 +90,7 @@ public sealed partial class SimClr : SelfSupervised
         return new(found?.Total ?? Reduce(pair), features[0], embeddings)
         {
             Parts = UnMix.Parts(found),
-            Scores = new Dictionary<string, Score>
-            {
-                ["contrast_top1"] = batch.IsPlaceholder ? default : new(pair.Hits(), batch.Count),
-            },
+            Scores = new Dictionary<string, Score> { ["contrast_top1"] = batch.IsPlaceholder ? default : new(pair.Hits(), batch.Count) },
         };
     }
 

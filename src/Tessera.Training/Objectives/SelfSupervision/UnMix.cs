@@ -46,7 +46,10 @@ public sealed record UnMixOptions(
 internal sealed class UnMix(UnMixOptions? options, ProcessGroup? group)
 {
     /// <summary>The mixture of a step; null where nothing is mixed.</summary>
-    /// <param name="images">The first view, [N, C, H, W]. With several processes each reverses its own part of the batch.</param>
+    /// <param name="images">
+    /// The first view, [N, C, H, W]. Of several processes each reverses its share, which holds both samples of a pair: that is the whole
+    /// batch reversed.
+    /// </param>
     /// <param name="progress">Where training stands.</param>
     internal Mixture? Of(Tensor images, Progress progress)
     {
