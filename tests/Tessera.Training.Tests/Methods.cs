@@ -94,6 +94,17 @@ internal static class Methods
             (s, _) => new WMse(new(4, Hidden: 16, Size: 3, Eps: 0.1, Unmix: new(0.3)), Context(s)),
             Small.Side
         ),
+        ["byol_unmix"] = (
+            () => Small.ResNet(),
+            (s, _) => new Byol(new(ByolForm.Htdt, 16, 8, Unmix: new()), Context(s, () => Small.ResNet())),
+            Small.Side
+        ),
+        ["moco_unmix"] = (
+            () => Small.ResNet(),
+            (s, _) =>
+                new Moco(new(36, 0.9, 0.2, 8, Symmetric: true, BnSplits: 2, Unmix: new()), Context(s, () => Small.ResNet())),
+            Small.Side
+        ),
         ["linear_probe"] = (() => Small.Vit(), (s, _) => new LinearProbe(s), Small.Side),
         ["token_labeling"] = (Small.LvVit, (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),
         ["token_labeling_vit"] = (() => Small.Vit(), (s, folder) => new TokenLabels(new(folder), s, Labels(folder)), Small.Side),

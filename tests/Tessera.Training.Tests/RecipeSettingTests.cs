@@ -1,3 +1,4 @@
+using Tessera.Training.Objectives.SelfSupervision;
 using Tessera.Training.Tasks.Text;
 
 namespace Tessera.Training.Tests;
@@ -15,6 +16,22 @@ public sealed class RecipeSettingTests
         """;
 
     private static Recipe Parse(params string[] settings) => Recipe.Parse(Valid, "r.yaml", settings);
+
+    [Fact]
+    public void Null_is_none_of_a_part_and_braces_are_one_with_its_defaults()
+    {
+        Assert.Equal(new SamOptions(), Parse("train.sam={}").Train.Sam);
+        Assert.Null(Parse("train.sam={}", "train.sam=null").Train.Sam);
+        Assert.Null(Parse("train.sam=null").Train.Sam);
+        Assert.Null(Mixing("{ name: simclr, unmix: null }"));
+        Assert.Equal(new UnMixOptions(), Mixing("{ name: simclr, unmix: {} }"));
+        Assert.Equal(new UnMixOptions(0.3), Mixing("{ name: simclr, unmix: 0.3 }"));
+    }
+
+    private static UnMixOptions? Mixing(string objective) =>
+        Assert.IsType<SimClrOptions>(Parse($"objective={objective}", Views).Objective).Unmix;
+
+    private const string Views = "augment={ views: [ [ random_crop: { pad: 4 } ], [ random_crop: { pad: 4 } ] ] }";
 
     public static TheoryData<string> Texts =>
         [

@@ -122,4 +122,62 @@ public sealed class ScheduleTests
         Assert.Equal(1e-3, new AdamWOptions(5e-4, LearningRateBatch: 512).TopLearningRate(1024), 1e-15);
         Assert.Equal(5e-4, new AdamWOptions(5e-4).TopLearningRate(1024), 1e-15);
     }
+
+    [Fact]
+    public void Simclrs_cosine_counts_steps_and_its_length_goes_by_samples()
+    {
+        var schedule = StepCosineOptions.SimClr(100, 6, 16, 2);
+        Assert.Equal(new StepCosineOptions(38, 12), schedule);
+        foreach (var perEpoch in new long[] { 1, 6, 7 })
+        {
+            Assert.Equal(0, schedule.LearningRate(0.5, 0, perEpoch));
+            Assert.Equal(0.5 * 11 / 12, schedule.LearningRate(0.5, 11, perEpoch), 1e-12);
+            Assert.Equal(0.5, schedule.LearningRate(0.5, 12, perEpoch), 1e-12);
+            Assert.Equal(0.25, schedule.LearningRate(0.5, 25, perEpoch), 1e-12);
+            Assert.Equal(0, schedule.LearningRate(0.5, 38, perEpoch), 1e-12);
+        }
+        Assert.Equal((7, 38), (schedule.TotalEpochs(6), schedule.TotalSteps(6)));
+        Assert.Equal(0.1, new StepCosineOptions(10, MinLearningRate: 0.1).LearningRate(0.5, 99, 1), 1e-12);
+        Assert.Contains(
+            "warmup must be less than 10 steps, not 10",
+            Assert.Throws<ArgumentException>(() => new StepCosineOptions(10, 10)).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void The_demo_of_moco_counts_epochs_from_one()
+    {
+        var schedule = new CosineOptions(4, MinLearningRate: 0.01, Form: CosineForm.MocoCifar);
+        double Epoch(int epoch) => schedule.LearningRate(0.06, epoch * 5 + 3, 5);
+        Assert.Equal(0.01 + 0.025 * (1 + Math.Cos(Math.PI / 4)), Epoch(0), 1e-12);
+        Assert.Equal(0.035, Epoch(1), 1e-12);
+        Assert.Equal(0.01, Epoch(3), 1e-12);
+        Assert.Throws<ArgumentException>(() => new CosineOptions(4, 1, Form: CosineForm.MocoCifar));
+        Assert.Throws<ArgumentException>(() => new CosineOptions(4, Form: CosineForm.MocoCifar, Per: ScheduleInterval.Step));
+    }
+
+    [Fact]
+    public void A_rise_of_a_step_schedule_may_count_in_steps()
+    {
+        var schedule = new StepOptions(10, At: [8], Rate: 0.2, WarmupSteps: 500);
+        Assert.Equal(3e-3 / 500, schedule.LearningRate(3e-3, 0, 97), 1e-12);
+        Assert.Equal(3e-3, schedule.LearningRate(3e-3, 499, 97), 1e-12);
+        Assert.Equal(3e-3, schedule.LearningRate(3e-3, 500, 97), 1e-12);
+        Assert.Equal(6e-4, schedule.LearningRate(3e-3, 8 * 97, 97), 1e-12);
+        Assert.Contains(
+            "not both",
+            Assert.Throws<ArgumentException>(() => new StepOptions(10, 3, Warmup: 1, WarmupSteps: 5)).Message,
+            StringComparison.Ordinal
+        );
+    }
+
+    [Fact]
+    public void Lars_may_scale_its_rate_with_the_root_of_the_batch()
+    {
+        Assert.Equal(0.3 * 2, new LarsOptions(0.3, LearningRateBatch: 256).TopLearningRate(512), 1e-12);
+        var root = new LarsOptions(0.075, LearningRateBatch: 1, Scaling: LearningRateScaling.Sqrt);
+        Assert.Equal(0.075 * 64, root.TopLearningRate(4096), 1e-12);
+        Assert.Equal(0.075, (root with { LearningRateBatch = null }).TopLearningRate(4096), 1e-12);
+    }
 }

@@ -8,13 +8,8 @@ namespace Tessera.Data.Transforms;
 /// <param name="Saturation">Likewise.</param>
 /// <param name="Hue">Turned by up to this share of the colour circle, at most 0.5.</param>
 /// <param name="Probability">How often.</param>
-public sealed record ColorJitter(
-    double Brightness = 0,
-    double Contrast = 0,
-    double Saturation = 0,
-    double Hue = 0,
-    double Probability = 1
-) : ImageTransform
+public sealed record ColorJitter(double Brightness = 0, double Contrast = 0, double Saturation = 0, double Hue = 0, double Probability = 1)
+    : ImageTransform
 {
     /// <inheritdoc/>
     public override void Apply(Canvas canvas, ref SampleRandom random)

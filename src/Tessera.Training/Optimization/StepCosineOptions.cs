@@ -43,7 +43,5 @@ public sealed record StepCosineOptions(
         step < Warmup
             ? top * step / Warmup
             : MinLearningRate
-                + 0.5
-                    * (top - MinLearningRate)
-                    * (1 + Math.Cos(Math.PI * Math.Min(step - Warmup, Steps - Warmup) / (Steps - Warmup)));
+                + 0.5 * (top - MinLearningRate) * (1 + Math.Cos(Math.PI * Math.Min(step - Warmup, Steps - Warmup) / (Steps - Warmup)));
 }

@@ -208,6 +208,8 @@ internal static class RecipeBinder
                 return BindRecord(section, new RecipeMap([], map.Place), at);
             throw new RecipeException(map.Place, at, "missing");
         }
+        if (node is RecipeValue { IsNull: true } && MayBeLeftOut(parameter))
+            return null;
         var value = Bind(parameter.ParameterType, node, at);
         if (value is null && !Optional(parameter))
             throw new RecipeException(node.Place, at, $"must be {Describe(parameter.ParameterType)}, not nothing");
@@ -216,6 +218,13 @@ internal static class RecipeBinder
                 throw new RecipeException(node.Place, at, $"must be {Show(range.Minimum)} to {Show(range.Maximum)}, not {Show(value)}");
         return value;
     }
+
+    // A part that there is or is not: null is none of it, where {} is one whose fields have their defaults.
+    private static bool MayBeLeftOut(ParameterInfo parameter) =>
+        parameter is { ParameterType: { IsClass: true, IsArray: false } type, HasDefaultValue: true, DefaultValue: null }
+        && type != typeof(string)
+        && type != typeof(RecipeNode)
+        && Optional(parameter);
 
     private static object? DefaultOf(ParameterInfo parameter) =>
         parameter.ParameterType.IsValueType && Nullable.GetUnderlyingType(parameter.ParameterType) is null

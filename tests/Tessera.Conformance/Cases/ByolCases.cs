@@ -67,13 +67,7 @@ internal sealed class ByolStep : GoldenCase
         var c = run.Config;
         run.ExpectBatch("view1");
         run.ExpectBatch("view2");
-        var options = new ByolOptions(
-            ByolForm.Htdt,
-            c.Int("head_size"),
-            c.Int("embedding_dim"),
-            c.Int("head_layers"),
-            Probe: false
-        );
+        var options = new ByolOptions(ByolForm.Htdt, c.Int("head_size"), c.Int("embedding_dim"), c.Int("head_layers"), Probe: false);
         var encoder = Encoder(c, (int)run.Input("view1").Size(1));
         var method = run.Load(
             new Byol(options, new(new ResNet(encoder), run.Device) { Another = () => new ResNet(encoder) }),
@@ -138,7 +132,9 @@ internal sealed partial class ByolToyStep : GoldenCase
         var method = new Byol(options, new(NewEncoder(), run.Device) { Another = NewEncoder });
         var members = method.Children.ToDictionary(child => child.Name, child => child.Module);
         // The reference's target has a predictor, too, which nobody asks.
-        var predictor = new Byol(options, new(NewEncoder(), run.Device) { Another = NewEncoder }).Children.Single(m => m.Name == "pred").Module;
+        var predictor = new Byol(options, new(NewEncoder(), run.Device) { Another = NewEncoder })
+            .Children.Single(m => m.Name == "pred")
+            .Module;
         var unused = new MomentumCopy<Module>(members["pred"], predictor, asSource: false);
         run.Load(
             new Named(
@@ -167,7 +163,14 @@ internal sealed partial class ByolToyStep : GoldenCase
         var start = new Progress(0, 1, 0, 1);
         method.AfterStep(start);
         unused.Update(Byol.TauAt(c.Double("tau"), 0));
-        foreach (var (name, source) in new (string, Module)[] { ("encoder", members["model_t"]), ("projector", members["head_t"]), ("predictor", unused) })
+        foreach (
+            var (name, source) in new (string, Module)[]
+            {
+                ("encoder", members["model_t"]),
+                ("projector", members["head_t"]),
+                ("predictor", unused),
+            }
+        )
         foreach (var (key, parameter) in source.NamedParameters())
             run.Output($"after.target.{name}.{Renamed(key)}", parameter.Detach());
     }
@@ -209,8 +212,7 @@ internal sealed partial class ByolToyStep : GoldenCase
         public override IReadOnlyList<string> BlockPaths => ["bn1", "bn2"];
         public override IReadOnlyList<string> ClassifierNames => [];
 
-        protected override Tensor Features(Tensor input) =>
-            bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu())).Relu();
+        protected override Tensor Features(Tensor input) => bn2.Call(conv2.Call(bn1.Call(conv1.Call(input)).Relu())).Relu();
 
         protected override Tensor Pool(Tensor features) => features.Mean([2, 3]);
 

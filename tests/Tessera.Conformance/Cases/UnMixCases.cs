@@ -96,6 +96,88 @@ internal sealed class UnMixWMse : GoldenCase
     }
 }
 
+[Case("unmix.byol-loss")]
+internal sealed class UnMixByol : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("base", "byol");
+        run.ExpectBatch("p1");
+        c.Expect("dim", run.Input("p1").Size(1));
+        ByolView View(string name) => new(run.Input($"p{name}"), run.Input($"p{name}"), run.Input($"p{name}"), run.Input($"t{name}"));
+        run.Output(Byol.Mix(View("1"), View("2"), View("m"), c.Double("lam")));
+    }
+}
+
+[Case("unmix.moco-loss")]
+internal sealed class UnMixMoco : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("base", "moco");
+        run.ExpectBatch("q1");
+        c.Expect("dim", run.Input("q1").Size(1));
+        c.Expect("queue_size", run.Input("queue").Size(1));
+        var both = c.Bool("symmetric");
+        // Where only one direction is compared, nobody asks for the rest.
+        Tensor[] queries = [run.Input("q1"), run.Input("q2")];
+        Tensor[] keys = [run.Input("k2"), run.Input("k1")];
+        var (temperature, share) = (c.Double("temperature"), c.Double("lam"));
+        UnMixed? sum = null;
+        for (var i = 0; i < (both ? 2 : 1); i++)
+        {
+            var key = InfoNce.Normalize(keys[i]).Detach();
+            var queue = run.Input("queue").Detach();
+            var original = InfoNce.Loss(InfoNce.Logits(InfoNce.Normalize(queries[i]), key, queue, temperature));
+            var terms = Moco.Mix(original, run.Input("qm"), key, queue, temperature, share);
+            run.Output($"original_{i}", terms.Original);
+            run.Output($"mixed_{i}", terms.Mixed);
+            run.Output($"flipped_{i}", terms.Flipped);
+            sum = sum is null ? terms : sum + terms;
+        }
+        run.Output("loss", sum!.Total);
+    }
+}
+
+[Case("unmix.moco-step")]
+internal sealed class UnMixMocoStep : GoldenCase
+{
+    public override void Run(GoldenRun run)
+    {
+        var c = run.Config;
+        c.Expect("base", "moco");
+        run.ExpectBatch("im1");
+        var network = run.Load(new MocoNetwork(run, mlp: false), MocoNetwork.OfDemo);
+        var method = network.Method;
+        method.Follow();
+        Tensor[] orders = [.. Enumerable.Range(0, c.Bool("symmetric") ? 2 : 1).Select(i => run.Input($"permutation_{i}"))];
+        var pass = method.Contrast(run.Input("im1"), run.Input("im2"), orders, Mixture(run));
+        run.Output("out.loss", pass.Loss);
+        method.Enqueue(pass.Entering);
+        run.Output("out.queue", network.StateDict()["queue"]);
+    }
+
+    // The share of a file is the one in the loss, after clipping.
+    private static Mixture Mixture(GoldenRun run)
+    {
+        var (c, images) = (run.Config, run.Input("im1"));
+        var share = c.Double("lam");
+        switch (c.String("mixture"))
+        {
+            case "global":
+                c.ExpectNone("box");
+                return new(UnMixed.Images(images, new(share)), share);
+            case "region":
+                var mix = UnMixMixtures.Region(c, (int)images.Size(2), (int)images.Size(3));
+                return new(UnMixed.Images(images, mix), share);
+            case var other:
+                throw new NotSupportedException($"a mixture '{other}'");
+        }
+    }
+}
+
 internal static class UnMixOutputs
 {
     /// <summary>Puts out the three losses and their sum.</summary>

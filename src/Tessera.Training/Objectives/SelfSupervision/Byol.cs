@@ -20,13 +20,16 @@ public sealed partial class Byol : SelfSupervised
     private readonly MomentumCopy<Sequential> headT;
     private readonly ByolOptions options;
 
+    [NotRegistered]
+    private readonly UnMix mixing;
+
     /// <summary>The method for the student of a context.</summary>
     /// <param name="options">Form, heads and speed of the target.</param>
     /// <param name="context">Student and data.</param>
     public Byol(ByolOptions options, ObjectiveContext context)
         : base(context, options.Probe)
     {
-        this.options = options;
+        (this.options, mixing) = (options, new UnMix(options.Unmix, context.Group));
         head = Head();
         pred = options.Predictor ? Mlp(options.OutputWidth, 2) : null;
         modelT = new(Student, context.Twin(), asSource: !options.RandomTarget);
@@ -41,7 +44,10 @@ public sealed partial class Byol : SelfSupervised
         List<Layer> layers = [];
         for (var i = 1; i < depth; i++)
         {
-            layers.AddRange(new Linear(inputs, options.HiddenWidth), new BatchNorm(options.HiddenWidth, options.NormEps, options.NormMomentum));
+            layers.AddRange(
+                new Linear(inputs, options.HiddenWidth),
+                new BatchNorm(options.HiddenWidth, options.NormEps, options.NormMomentum)
+            );
             layers.Add(new Relu());
             inputs = options.HiddenWidth;
         }
@@ -49,7 +55,7 @@ public sealed partial class Byol : SelfSupervised
         return new(layers);
     }
 
-    /// <summary>What both networks make of one view. Each view is a pass of its own, by whose statistics batch norms normalise it.</summary>
+    /// <summary>What both networks make of one view, which is a pass of its own: batch norms normalise it by its statistics.</summary>
     /// <param name="images">Normalised images, [B, C, H, W].</param>
     public ByolView See(Tensor images)
     {
@@ -58,17 +64,25 @@ public sealed partial class Byol : SelfSupervised
         var projection = head.Call(features);
         var prediction = pred?.Call(projection) ?? projection;
         using var outside = Torch.NoGrad();
-        return scope.Return(
-            new ByolView(features, projection, prediction, headT.Module.Call(modelT.Module.ForwardEmbedding(images)))
-        );
+        return scope.Return(new ByolView(features, projection, prediction, headT.Module.Call(modelT.Module.ForwardEmbedding(images))));
     }
 
     /// <summary>
     /// The loss of two views of the same samples: how far the prediction from each is from the target of the other, both orders summed, as
     /// in the paper, and a mean over samples. It lies between 0 and 8, and at 4 where predictions have nothing to do with targets.
     /// </summary>
-    public static Tensor Between(ByolView first, ByolView second) =>
-        Torch.Scope(() => Rows(first, second).Mean());
+    public static Tensor Between(ByolView first, ByolView second) => Torch.Scope(() => Rows(first, second).Mean());
+
+    /// <summary>Un-Mix's losses: the mixture passes through both networks as any view does.</summary>
+    /// <param name="first">The first view.</param>
+    /// <param name="second">The second view.</param>
+    /// <param name="mixed">The first view mixed with the reversed batch.</param>
+    /// <param name="share">Lambda, the share of an image's own values.</param>
+    public static UnMixed Mix(ByolView first, ByolView second, ByolView mixed, double share)
+    {
+        using var scope = new Scope();
+        return scope.Return(new UnMixed(Between(first, second), Between(second, mixed), Between(second, mixed.Flipped()), share));
+    }
 
     /// <summary>The loss of each sample, [B].</summary>
     internal static Tensor Rows(ByolView first, ByolView second) =>
@@ -78,9 +92,15 @@ public sealed partial class Byol : SelfSupervised
     protected override Comparison Compare(Batch batch, Progress progress)
     {
         var (first, second) = (See(batch.Views[0].Inputs), See(batch.Views[1].Inputs));
-        return new(Between(first, second), first.Features, [first.Projection, second.Projection])
+        var found = mixing.Of(batch.Views[0].Inputs, progress) is { } mixture
+            ? Mix(first, second, See(mixture.Images), mixture.Share)
+            : null;
+        return new(found?.Total ?? Between(first, second), first.Features, [first.Projection, second.Projection])
         {
-            Parts = new Dictionary<string, Tensor> { ["tau"] = Torch.Full([], Tau(progress), device: first.Target.Device) },
+            Parts = new Dictionary<string, Tensor>(UnMix.Parts(found))
+            {
+                ["tau"] = Torch.Full([], Tau(progress), device: first.Target.Device),
+            },
         };
     }
 
@@ -102,8 +122,7 @@ public sealed partial class Byol : SelfSupervised
     /// <summary>The share that the target keeps in a step: along a cosine from the first value to exactly 1.</summary>
     /// <param name="first">Its value at the beginning, in [0, 1].</param>
     /// <param name="done">Share of the training that is done.</param>
-    public static double TauAt(double first, double done) =>
-        1 - (1 - first) * 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
+    public static double TauAt(double first, double done) => 1 - (1 - first) * 0.5 * (1 + Math.Cos(Math.PI * Math.Clamp(done, 0, 1)));
 
     // The loss is a mean over samples, and batch norms take the statistics of all processes: nothing is compared within one of them.
     /// <inheritdoc/>
@@ -119,15 +138,19 @@ public sealed record ByolView(Tensor Features, Tensor Projection, Tensor Predict
 {
     /// <inheritdoc/>
     public IEnumerable<Tensor> Tensors => [Features, Projection, Prediction, Target];
+
+    /// <summary>The same of the reversed batch.</summary>
+    public ByolView Flipped() =>
+        new(UnMixed.Flip(Features), UnMixed.Flip(Projection), UnMixed.Flip(Prediction), UnMixed.Flip(Target));
 }
 
 /// <summary>The two forms of BYOL in use, which differ in their defaults.</summary>
 public enum ByolForm
 {
-    /// <summary>deepmind-research/byol: heads 4096 wide and 256 at their end, whose last map has no bias; tau changes at every step.</summary>
+    /// <summary>deepmind-research/byol: heads 4096 wide, 256 at their end, whose last map has no bias; tau changes at every step.</summary>
     Official,
 
-    /// <summary>htdt/self-supervised, for small images: heads 1024 wide and 64 at their end, all with biases; tau changes at every epoch.</summary>
+    /// <summary>htdt/self-supervised, for small images: heads 1024 wide, 64 at their end, with biases; tau changes at every epoch.</summary>
     Htdt,
 }
 
@@ -148,6 +171,7 @@ public enum ByolForm
 /// <param name="Probe">Whether a linear classifier learns along, without influence on the features.</param>
 /// <param name="NormEps">Added to the variance in batch norms of the heads, from 1e-12 to 1; 1e-5 by default.</param>
 /// <param name="NormMomentum">Weight of the newest batch in running statistics of the heads, from 0 to 1; 0.1 by default.</param>
+/// <param name="Unmix">Un-Mix: mixtures as a third view; none by default.</param>
 [RecipeName("byol")]
 public sealed record ByolOptions(
     ByolForm Form = ByolForm.Official,
@@ -160,7 +184,8 @@ public sealed record ByolOptions(
     bool Predictor = true,
     bool Probe = true,
     [Range(1e-12, 1)] double NormEps = 1e-5,
-    [Range(0, 1)] double NormMomentum = 0.1
+    [Range(0, 1)] double NormMomentum = 0.1,
+    UnMixOptions? Unmix = null
 ) : ObjectiveOptions
 {
     internal int HiddenWidth => Hidden ?? (Form == ByolForm.Htdt ? 1024 : 4096);
@@ -179,7 +204,7 @@ public sealed record ByolOptions(
         [
             new Need.Views(2),
             new Need.NoAuxiliaryLosses("byol compares two views, each in a pass of its own: auxiliary losses know of one"),
-            new Need.UnmixedImages("byol predicts one view of an image from another and uses no labels"),
+            new Need.UnmixedImages("byol predicts one view of an image from another and uses no labels: use its own unmix instead"),
         ];
 
     /// <inheritdoc/>

@@ -23,6 +23,9 @@ public sealed partial class Moco : SelfSupervised
     private readonly ProcessGroup? group;
     private readonly bool shuffles;
 
+    [NotRegistered]
+    private readonly UnMix mixing;
+
     // Keys of the batches of a step, which enter the queue once it has changed the weights.
     [NotRegistered]
     private readonly List<Tensor> pending = [];
@@ -34,8 +37,7 @@ public sealed partial class Moco : SelfSupervised
     public Moco(MocoOptions options, ObjectiveContext context)
         : base(context, options.Probe)
     {
-        this.options = options;
-        group = context.Group;
+        (this.options, group, mixing) = (options, context.Group, new UnMix(options.Unmix, context.Group));
         CheckBatch(context);
         fc = Head();
         fc.To(context.Device);
@@ -92,11 +94,13 @@ public sealed partial class Moco : SelfSupervised
     // Numbers that explain what the log shows.
     private void Tell(ObjectiveContext context, bool norms)
     {
-        var chance = Directions * Math.Log(1.0 + options.Queue);
+        // The losses of a mixture count as much as those of the views.
+        var terms = Directions * (options.Unmix?.IsOn(0) == true ? 2 : 1);
+        var chance = terms * Math.Log(1.0 + options.Queue);
         Remark(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss begins near {(options.Symmetric ? "2 ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, and depends on the size of "
+                $"the loss begins near {(terms > 1 ? $"{terms} ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, and depends on the size of "
             ) + "the queue: real_keys in the log is the share of the queue that batches have filled"
         );
         if (context.Data is { Count: var count } && options.Queue > (long)count * Directions)
@@ -124,8 +128,11 @@ public sealed partial class Moco : SelfSupervised
             );
     }
 
-    /// <summary>The mean over samples: the queue stays as it is until the step is done, however many batches the step has.</summary>
-    public override bool MeanOverSamples => true;
+    /// <summary>
+    /// The mean over samples: the queue stays as it is until the step is done, however many batches the step has. Mixtures are of the samples
+    /// of a whole batch.
+    /// </summary>
+    public override bool MeanOverSamples => options.Unmix is null;
 
     /// <inheritdoc/>
     public override bool JoinsProcesses => true;
@@ -199,39 +206,68 @@ public sealed partial class Moco : SelfSupervised
     /// <param name="first">Images of the first view, [B, C, H, W].</param>
     /// <param name="second">Images of the second view.</param>
     /// <param name="orders">Orders of the keys of each direction; null draws them.</param>
-    internal MocoPass Contrast(Tensor first, Tensor second, IReadOnlyList<Tensor>? orders = null)
+    /// <param name="mixture">The first view mixed; null for none.</param>
+    internal MocoPass Contrast(Tensor first, Tensor second, IReadOnlyList<Tensor>? orders = null, Mixture? mixture = null)
     {
         var negatives = Negatives;
-        var (features, q1) = Query(first);
-        var k2 = Keys(second, orders?[0]);
-        var forth = InfoNce.Logits(InfoNce.Normalize(q1), k2.Own, negatives, options.Temperature);
+        var forth = Direction(first, second, orders?[0], negatives, mixture);
         if (!options.Symmetric)
-            return new(InfoNce.Loss(forth), features, InfoNce.Normalize(q1), k2.Own, [forth], k2.All);
-        var (_, q2) = Query(second);
-        var k1 = Keys(first, orders?[1]);
-        var back = InfoNce.Logits(InfoNce.Normalize(q2), k1.Own, negatives, options.Temperature);
+            return new(forth.Loss, forth.Features, forth.Queries, forth.Keys.Own, [forth.Logits], forth.Keys.All, forth.Mixed);
+        // Both directions see the same mixture of the first view, each in a pass of its own.
+        var back = Direction(second, first, orders?[1], negatives, mixture);
         return new(
-            InfoNce.Loss(forth) + InfoNce.Loss(back),
-            features,
-            InfoNce.Normalize(q1),
-            k2.Own,
-            [forth, back],
-            Torch.Cat([k1.All, k2.All], 0)
+            forth.Loss + back.Loss,
+            forth.Features,
+            forth.Queries,
+            forth.Keys.Own,
+            [forth.Logits, back.Logits],
+            Torch.Cat([back.Keys.All, forth.Keys.All], 0),
+            forth.Mixed is null ? null : forth.Mixed + back.Mixed!
         );
+    }
+
+    private MocoDirection Direction(Tensor from, Tensor to, Tensor? order, Tensor negatives, Mixture? mixture)
+    {
+        var (features, embeddings) = Query(from);
+        var mixed = mixture is null ? null : Query(mixture.Images).Embeddings;
+        var keys = Keys(to, order);
+        var queries = InfoNce.Normalize(embeddings);
+        var logits = InfoNce.Logits(queries, keys.Own, negatives, options.Temperature);
+        var loss = InfoNce.Loss(logits);
+        var terms = mixed is null ? null : Mix(loss, mixed, keys.Own, negatives, options.Temperature, mixture!.Share);
+        return new(terms?.Total ?? loss, features, queries, keys, logits, terms);
+    }
+
+    /// <summary>Un-Mix's losses of one direction.</summary>
+    /// <param name="original">Loss of the queries of a view.</param>
+    /// <param name="mixed">Queries of the mixture before they are normalised, [N, D]. They are reversed, not the images, since a sample's
+    /// place decides which batch norm of several it passes.</param>
+    /// <param name="keys">Keys of the other view, normalised, [N, D].</param>
+    /// <param name="negatives">The queue, [D, K].</param>
+    /// <param name="temperature">Of the similarities.</param>
+    /// <param name="share">Lambda, the share of an image's own values in the mixture.</param>
+    public static UnMixed Mix(Tensor original, Tensor mixed, Tensor keys, Tensor negatives, double temperature, double share)
+    {
+        return new(original, Loss(mixed), Loss(UnMixed.Flip(mixed)), share);
+
+        Tensor Loss(Tensor queries) => InfoNce.Loss(InfoNce.Logits(InfoNce.Normalize(queries), keys, negatives, temperature));
     }
 
     /// <inheritdoc/>
     protected override Comparison Compare(Batch batch, Progress progress)
     {
         var (first, second) = (Splittable(batch, 0), Splittable(batch, 1));
-        var pass = Contrast(first, second);
+        var pass = Contrast(first, second, mixture: mixing.Of(first, progress));
         if (pass.Entering.Size(0) > 0)
             pending.Add(pass.Entering.Detach().Clone().Keep());
         // Of a placeholder that was repeated, one row.
         Tensor Own(Tensor rows) => rows.Slice(0, 0, batch.Count);
         return new(pass.Loss, Own(pass.Features), [Own(pass.Queries), Own(pass.Keys)])
         {
-            Parts = new Dictionary<string, Tensor> { ["real_keys"] = Tensor.Of(queue.Count / (double)queue.Capacity) },
+            Parts = new Dictionary<string, Tensor>(UnMix.Parts(pass.Mixed))
+            {
+                ["real_keys"] = Tensor.Of(queue.Count / (double)queue.Capacity),
+            },
             Scores = new Dictionary<string, Score> { ["contrast_top1"] = batch.IsPlaceholder ? default : Right(pass.Logits) },
         };
     }
@@ -283,11 +319,22 @@ internal sealed record MocoKeys(Tensor Own, Tensor All);
 /// <param name="Keys">Keys of the second view, normalised, [B, D].</param>
 /// <param name="Logits">Of each direction, [B, 1 + K].</param>
 /// <param name="Entering">Keys of all processes that enter the queue after the step.</param>
+/// <param name="Mixed">Losses with a mixture, of both directions the sum; null without one.</param>
 internal sealed record MocoPass(
     Tensor Loss,
     Tensor Features,
     Tensor Queries,
     Tensor Keys,
     IReadOnlyList<Tensor> Logits,
-    Tensor Entering
+    Tensor Entering,
+    UnMixed? Mixed
 );
+
+/// <summary>Tensors of one direction.</summary>
+/// <param name="Loss">A scalar.</param>
+/// <param name="Features">Features of the view that asks, [B, features].</param>
+/// <param name="Queries">Its queries, normalised, [B, D].</param>
+/// <param name="Keys">Keys of the other view.</param>
+/// <param name="Logits">[B, 1 + K].</param>
+/// <param name="Mixed">Losses with a mixture; null without one.</param>
+internal sealed record MocoDirection(Tensor Loss, Tensor Features, Tensor Queries, MocoKeys Keys, Tensor Logits, UnMixed? Mixed);

@@ -19,6 +19,7 @@ namespace Tessera.Training.Objectives.SelfSupervision;
 /// </param>
 /// <param name="Shuffle">Whether keys pass the encoder in another order than queries, so that batch norms do not tell which belong together.</param>
 /// <param name="Probe">Whether a linear classifier learns along, without influence on the model, where samples have one class each.</param>
+/// <param name="Unmix">Un-Mix: mixtures as further queries; none by default.</param>
 [RecipeName("moco")]
 public sealed record MocoOptions(
     [Range(1, 1 << 24)] int Queue = 65536,
@@ -29,7 +30,8 @@ public sealed record MocoOptions(
     bool Symmetric = false,
     [Range(1, 65536)] int BnSplits = 1,
     bool Shuffle = true,
-    bool Probe = true
+    bool Probe = true,
+    UnMixOptions? Unmix = null
 ) : ObjectiveOptions
 {
     /// <inheritdoc/>
@@ -40,7 +42,7 @@ public sealed record MocoOptions(
         [
             new Need.Views(2),
             new Need.NoAuxiliaryLosses("momentum contrast compares views of images: auxiliary losses have no classes to work on"),
-            new Need.UnmixedImages("momentum contrast tells images apart and uses no labels"),
+            new Need.UnmixedImages("momentum contrast tells images apart and uses no labels: use its own unmix instead"),
         ];
 
     /// <inheritdoc/>
