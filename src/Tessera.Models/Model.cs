@@ -23,6 +23,12 @@ public sealed record Outputs(Tensor Logits) : ITensorBag
     /// <summary>Name of the logits of a distillation token, [B, classes].</summary>
     public const string Distillation = "distillation";
 
+    /// <summary>
+    /// Name of the logits of several heads that learn the same labels, [heads, B, classes]: their losses add up, and <see cref="Logits"/> is
+    /// their mean.
+    /// </summary>
+    public const string Heads = "heads";
+
     /// <summary>Name of the logits of a head that helps in training alone, [B, classes, h, w].</summary>
     public const string Auxiliary = "auxiliary";
 

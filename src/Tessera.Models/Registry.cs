@@ -12,6 +12,7 @@ public static class Registry
     [
         .. Vit.Variants,
         .. Deit.Variants,
+        .. Sit.Variants,
         .. TinyMimStar.Variants,
         .. Cct.Variants,
         .. TextCct.Variants,

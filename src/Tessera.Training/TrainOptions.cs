@@ -25,6 +25,7 @@ public enum NonFiniteAction
 /// Largest ratio of the norms of a unit's gradient and weights, without the classifier, for networks without norms (NFNet); none by
 /// default.
 /// </param>
+/// <param name="ClipGradTensor">Largest norm of the gradient of each parameter by itself; none by default.</param>
 /// <param name="Sam">Sharpness-aware steps; none by default.</param>
 /// <param name="GradAccumSteps">Batches of the loader per step of the optimiser.</param>
 /// <param name="MicroBatch">
@@ -51,6 +52,7 @@ public sealed record TrainOptions(
     ulong Seed = 0,
     [Range(1e-12, 1e12)] double? ClipGrad = null,
     [Range(1e-12, 1e12)] double? ClipGradAdaptive = null,
+    [Range(1e-12, 1e12)] double? ClipGradTensor = null,
     SamOptions? Sam = null,
     [Range(1, 1 << 20)] int GradAccumSteps = 1,
     [Range(1, 1 << 20)] int? MicroBatch = null,
@@ -76,6 +78,12 @@ public sealed record TrainOptions(
         ClipGradAdaptive is not null && ClipGrad is not null
             ? throw new ArgumentException("only one of clip_grad and clip_grad_adaptive can be given")
             : ClipGradAdaptive;
+
+    /// <summary>Largest norm of the gradient of each parameter by itself.</summary>
+    public double? ClipGradTensor { get; init; } =
+        ClipGradTensor is not null && (ClipGrad ?? ClipGradAdaptive) is not null
+            ? throw new ArgumentException("only one of clip_grad, clip_grad_adaptive and clip_grad_tensor can be given")
+            : ClipGradTensor;
 
     /// <summary>Sharpness-aware steps.</summary>
     public SamOptions? Sam { get; init; } =

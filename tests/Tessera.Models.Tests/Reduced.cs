@@ -51,6 +51,19 @@ internal static class Reduced
         {
             Deit m => Form(Of(m.Options), c => new Deit(c)),
             Vit m => Form(Of(m.Options), c => new Vit(c)),
+            Sit m => Form(
+                m.Options with
+                {
+                    ImageSize = (2 * m.Options.Patch, 3 * m.Options.Patch),
+                    Dim = 24,
+                    Depth = 2,
+                    Heads = 3,
+                    Classes = Classes,
+                    RepresentationSize = m.Options.RepresentationSize is null ? null : 16,
+                    DropPath = 0,
+                },
+                c => new Sit(c)
+            ),
             TinyMimStar m => Form(
                 m.Options with
                 {

@@ -14,6 +14,12 @@ public enum PositionResampling
 
     /// <summary>Bilinear with aligned corners: Google's JAX code.</summary>
     BilinearAlignedCorners,
+
+    /// <summary>
+    /// Bicubic without antialiasing, coefficient -0.75, by the factors (h + 0.1) / h0 and (w + 0.1) / w0, which and not the ratio of the
+    /// sizes say where a row is sampled: SiT.
+    /// </summary>
+    BicubicByFactors,
 }
 
 /// <summary>Learned position embeddings: prefix tokens first, then a grid in row-major order.</summary>
@@ -48,6 +54,7 @@ public static class PositionTable
             {
                 PositionResampling.BicubicAntialiased => Aa(grid, size),
                 PositionResampling.Bicubic => grid.UpsampleBicubic2d(size, false),
+                PositionResampling.BicubicByFactors => grid.UpsampleBicubic2d(size, false, Factor(to.Height, from.Height), Factor(to.Width, from.Width)),
                 PositionResampling.Bilinear => grid.UpsampleBilinear2d(size, false),
                 _ => grid.UpsampleBilinear2d(size, true),
             };
@@ -55,6 +62,8 @@ public static class PositionTable
             return prefix == 0 ? rows : Torch.Cat([table.Slice(1, 0, prefix), rows], 1);
         });
     }
+
+    private static double Factor(int to, int from) => (to + 0.1) / from;
 
     /// <summary>A parameter of another grid in place of a table, outside of any graph.</summary>
     /// <inheritdoc cref="Resample"/>

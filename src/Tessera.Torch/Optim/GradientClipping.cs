@@ -46,6 +46,25 @@ public static class GradientClipping
         });
 
     /// <summary>
+    /// Scales the gradient of each parameter by itself so that its Euclidean norm is at most <paramref name="limit"/>, as DINO and SiT do.
+    /// A gradient whose norm is not finite stays unchanged.
+    /// </summary>
+    /// <returns>The joint norm before scaling.</returns>
+    public static double EachByNorm(IEnumerable<Parameter> parameters, double limit)
+    {
+        using var scope = new Scope();
+        using var outside = Torch.NoGrad();
+        var gradients = parameters.Select(p => p.Grad).OfType<Tensor>().ToArray();
+        if (gradients.Length == 0)
+            return 0;
+        var norms = Torch.Stack([.. gradients.Select(g => g.LinalgVectorNorm())]);
+        var factors = (limit / (norms + 1e-6)).Clamp(max: 1).MaskedFill_(norms.Isfinite().LogicalNot(), 1);
+        foreach (var (i, gradient) in gradients.Index())
+            gradient.Mul_(factors[i]);
+        return norms.LinalgVectorNorm().ToDouble();
+    }
+
+    /// <summary>
     /// Scales the gradient of every unit so that its norm is at most a share of the norm of the unit's weights. A unit is a row of a
     /// linear map, a filter of a convolution, or a whole vector. Brock et al., "High-Performance Large-Scale Image Recognition Without
     /// Normalization", 2021, arXiv:2102.06171, equation 3.

@@ -61,6 +61,19 @@ public abstract class Optimizer
         }
     }
 
+    /// <summary>Factor of the weight decay of all groups in the next step; 1 unless a schedule sets it.</summary>
+    /// <exception cref="NotSupportedException">Steps are recorded, and would repeat the decay that they were recorded with.</exception>
+    public double DecayScale
+    {
+        get;
+        set
+        {
+            if (Recordable && value != field)
+                throw new NotSupportedException("a recorded step repeats its weight decay: DecayScale must stay as it is");
+            field = value;
+        }
+    } = 1;
+
     /// <summary>
     /// Whether steps can be recorded in a <see cref="CudaGraph"/>: the learning rate and the counts of steps lie on the device then,
     /// where replays read and advance them. For AdamW and Adam; move the parameters to their device before setting it.
@@ -116,7 +129,8 @@ public abstract class Optimizer
                 var step = recorded is null ? steps[name] = steps.GetValueOrDefault(name) + 1 : 0;
                 learned.Add(new(name, parameter, gradient, step));
             }
-            UpdateAll(learned, group, LearningRate * group.Scale);
+            var scaled = DecayScale == 1 ? group : group with { WeightDecay = group.WeightDecay * DecayScale };
+            UpdateAll(learned, scaled, LearningRate * group.Scale);
         }
     }
 

@@ -181,7 +181,7 @@ public sealed record Recipe
             {
                 var own = Phases.FirstOrDefault(given => given.Name == phase.Name);
                 var all = PhaseSetup.Of(objective, phase, own?.Optimizer ?? Optimizer, Train, Data.Batch * Train.GradAccumSteps);
-                return own?.ClipGrad is { } clip ? all with { ClipGrad = clip, ClipGradAdaptive = null } : all;
+                return own?.ClipGrad is { } clip ? all with { ClipGrad = clip, ClipGradAdaptive = null, ClipGradTensor = null } : all;
             }),
         ];
     }

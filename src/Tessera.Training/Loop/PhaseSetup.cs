@@ -22,6 +22,12 @@ public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer)
     /// <summary>Largest norm of a unit's gradient over that of its weights, the classifier left out; null for no such clipping.</summary>
     public double? ClipGradAdaptive { get; init; }
 
+    /// <summary>Largest norm of the gradient of each parameter by itself; null for no such clipping.</summary>
+    public double? ClipGradTensor { get; init; }
+
+    /// <summary>Factor of the weight decay at a step of so many; null where it stays the same.</summary>
+    internal Func<long, long, double>? DecayScale { get; init; }
+
     /// <summary>Named parameters that the phase learns.</summary>
     internal IEnumerable<(string Name, Parameter Parameter)> Learned => Optimizer.Groups.SelectMany(group => group.Parameters);
 
@@ -50,6 +56,8 @@ public sealed record PhaseSetup(Phase Phase, Optimizer Optimizer)
             Scaler = options.Precision == Precision.Fp16 ? new GradientScaler() : null,
             ClipGrad = options.ClipGrad,
             ClipGradAdaptive = options.ClipGradAdaptive,
+            ClipGradTensor = options.ClipGradTensor,
+            DecayScale = optimizer.DecayScale,
         };
     }
 }

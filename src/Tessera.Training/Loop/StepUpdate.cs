@@ -82,7 +82,10 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
     // sharpness-aware step, or a scale that fell too far.
     private void CheckGradients(IReadOnlyList<Batch> batches, Progress progress, double loss)
     {
-        var norm = phase.ClipGrad is { } limit ? GradientClipping.ByNorm(clipped, limit) : 0;
+        var norm =
+            phase.ClipGrad is { } limit ? GradientClipping.ByNorm(clipped, limit)
+            : phase.ClipGradTensor is { } each ? GradientClipping.EachByNorm(clipped, each)
+            : 0;
         if (phase.ClipGradAdaptive is { } factor)
             GradientClipping.Adaptive(clipped.Except(classifier), factor);
         var looked =
@@ -100,9 +103,13 @@ internal sealed class StepUpdate(TrainingSetup setup, PhaseSetup phase, Gradient
         );
     }
 
-    /// <summary>Sets the learning rate of a step.</summary>
-    internal void Schedule(long step, long stepsPerEpoch) =>
+    /// <summary>Sets the learning rate and the weight decay of a step.</summary>
+    internal void Schedule(long step, long stepsPerEpoch)
+    {
         phase.Optimizer.LearningRate = setup.Schedule.LearningRate(phase.TopLearningRate, step, stepsPerEpoch);
+        if (phase.DecayScale is { } scale)
+            phase.Optimizer.DecayScale = scale(step, setup.Schedule.TotalSteps(stepsPerEpoch));
+    }
 
     /// <summary>Clears the gradients of the phase's parameters.</summary>
     internal void ZeroGrad() => phase.Optimizer.ZeroGrad();

@@ -84,13 +84,25 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
 
     /// <inheritdoc/>
     public override IReadOnlyList<ReportSection> Report(ReportSamples samples) =>
-        [ReconstructionPictures.Section(this, (Vit)Student, samples)];
+        [
+            ReconstructionPictures.Section(
+                Student,
+                samples,
+                "From top to bottom: the test image, the patches that the encoder sees, and the hidden ones as the decoder paints them."
+                    + (
+                        options.NormalizePixels
+                            ? " The method paints patches without their brightness and contrast, which are the image's own here."
+                            : ""
+                    ),
+                (image, index) => Show(image, index, samples.Seed)
+            ),
+        ];
 
     /// <summary>An image with its hidden patches in grey, and with these patches as the decoder paints them, [1, C, H, W].</summary>
     /// <param name="image">Normalised image, [1, C, H, W].</param>
     /// <param name="index">Position of the image in its data set; it chooses the hidden patches.</param>
     /// <param name="seed">Seed of the hidden patches, the same as for a measurement.</param>
-    internal (Tensor Hidden, Tensor Painted) Show(Tensor image, int index, ulong seed)
+    private (Tensor Hidden, Tensor Painted) Show(Tensor image, int index, ulong seed)
     {
         using var scope = new Scope();
         var pass = Reconstruct((Vit)Student, image, MeasurementDraws.PatchNoise([index], grid.Height * grid.Width, seed, image.Device));
@@ -102,9 +114,6 @@ public sealed partial class MaskedAutoencoder : BackboneObjective
         var seen = own * (1 - hidden);
         return (scope.Return(Picture(seen)), scope.Return(Picture(seen + painted * hidden)));
     }
-
-    /// <summary>Whether patches are painted without their brightness and contrast.</summary>
-    internal bool NormalizesPixels => options.NormalizePixels;
 
     /// <summary>One pass with given noise.</summary>
     /// <param name="encoder">The encoder, a plain ViT.</param>

@@ -23,20 +23,32 @@ public enum ClassificationLoss
 /// <param name="threshold">Binary: targets above it count as 1, others as 0.</param>
 /// <param name="sumClasses">Binary: sums over the classes instead of averaging.</param>
 /// <param name="classWeights">Weight of each class in the loss; null for none.</param>
+/// <param name="classifierOnly">Whether the classifier alone learns; the rest is frozen here and runs as in prediction.</param>
 public sealed class Supervised(
     Backbone student,
     double smoothing = 0,
     ClassificationLoss kind = ClassificationLoss.CrossEntropy,
     double? threshold = null,
     bool sumClasses = false,
-    float[]? classWeights = null
-) : BackboneObjective(student)
+    float[]? classWeights = null,
+    bool classifierOnly = false
+) : BackboneObjective(classifierOnly ? Frozen(student) : student)
 {
     // A pass forward and one backward, which costs as much as two forward.
     internal const double OnePass = 3;
 
     /// <inheritdoc/>
-    public override double? ForwardPasses => OnePass;
+    public override double? ForwardPasses => classifierOnly ? 1 : OnePass;
+
+    private static Backbone Frozen(Backbone student)
+    {
+        var classifier = student.ClassifierNames.ToHashSet(StringComparer.Ordinal);
+        if (!student.NamedParameters().Any(entry => classifier.Contains(entry.Name)))
+            throw new ArgumentException("classifier_only needs a model with a classifier");
+        foreach (var (name, parameter) in student.NamedParameters())
+            parameter.RequiresGrad = classifier.Contains(name);
+        return student;
+    }
 
     /// <inheritdoc/>
     /// <remarks>The weighted mean of cross-entropy is over the weights of the samples that pass at a time.</remarks>
@@ -45,8 +57,14 @@ public sealed class Supervised(
     /// <inheritdoc/>
     protected override Loss ForwardLoss(Batch batch, Progress progress, Phase phase)
     {
-        var logits = Student.Run(new(batch.Inputs, batch.Mask)).Logits;
-        return new(LossOf(logits, batch)) { Scores = Accuracy(logits, batch) };
+        if (classifierOnly && Student.Training)
+            Student.Eval();
+        var outputs = Student.Run(new(batch.Inputs, batch.Mask));
+        // Heads that learn the same labels have a loss each.
+        var loss = outputs.Named.TryGetValue(Outputs.Heads, out var heads)
+            ? Torch.Stack([.. Enumerable.Range(0, (int)heads.Size(0)).Select(head => LossOf(heads[head], batch))]).Sum()
+            : LossOf(outputs.Logits, batch);
+        return new(loss) { Scores = Accuracy(outputs.Logits, batch) };
     }
 
     private Tensor LossOf(Tensor logits, Batch batch)
@@ -82,13 +100,17 @@ public sealed class Supervised(
 /// <param name="Threshold">Bce: targets above it count as 1, others as 0 (0.2 in published recipes); none by default.</param>
 /// <param name="SumClasses">Bce: sums over the classes instead of averaging.</param>
 /// <param name="ClassWeights">Weights of the classes: <c>balanced</c>, a list, or weights by class name; none by default.</param>
+/// <param name="ClassifierOnly">
+/// Whether the classifier alone learns, whatever its layers, and the rest is frozen and runs as in prediction; false by default.
+/// </param>
 [RecipeName("supervised")]
 public sealed record SupervisedOptions(
     [Range(0, 0.999)] double Smoothing = 0,
     ClassificationLoss Loss = ClassificationLoss.CrossEntropy,
     [Range(0, 1)] double? Threshold = null,
     bool SumClasses = false,
-    RecipeNode? ClassWeights = null
+    RecipeNode? ClassWeights = null,
+    bool ClassifierOnly = false
 ) : ObjectiveOptions
 {
     private readonly ClassWeighting? weighting = ClassWeights is null or RecipeValue { IsNull: true }
@@ -109,6 +131,6 @@ public sealed record SupervisedOptions(
     {
         if (weighting is not null && context.Labels is null)
             throw new ArgumentException("objective.class_weights needs training samples with one class each");
-        return new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses, weighting?.Of(context.Labels!));
+        return new Supervised(context.Student, Smoothing, Loss, Threshold, SumClasses, weighting?.Of(context.Labels!), ClassifierOnly);
     }
 }

@@ -31,6 +31,11 @@ public abstract record OptimizerOptions(
     /// <param name="batch">Samples of a step over all processes, at least 1.</param>
     public virtual double TopLearningRate(int batch) => LearningRateBatch is { } per ? LearningRate * batch / per : LearningRate;
 
+    /// <summary>Factor of the weight decay at a step.</summary>
+    /// <param name="step">From 0, over all epochs.</param>
+    /// <param name="steps">Steps of the whole training.</param>
+    public virtual double DecayScale(long step, long steps) => 1;
+
     /// <summary>
     /// The optimiser of a phase, for the learned parameters of the model and of the objective; the names of the objective's parameters
     /// begin with <c>objective.</c>

@@ -220,6 +220,42 @@ public sealed partial class OptimizerTests : LiveTensors
     }
 
     [Fact]
+    public void Gradients_are_limited_parameter_by_parameter()
+    {
+        using var scope = Torch.Scope();
+        var (large, small, bad, none) = (Learned(1, 2), Learned(1), Learned(1), Learned(0));
+        large.Grad = Tensor.From([30.0, 40.0]);
+        small.Grad = Tensor.From([0.5]);
+        Assert.Equal(Math.Sqrt(2500.25), GradientClipping.EachByNorm([large, small, none], 3), 1e-9);
+        Near.Values(large.Grad!, 1e-6, 1.8, 2.4);
+        Near.Values(small.Grad!, 0, 0.5);
+        bad.Grad = Tensor.From([double.PositiveInfinity]);
+        large.Grad = Tensor.From([30.0, 40.0]);
+        Assert.Equal(double.PositiveInfinity, GradientClipping.EachByNorm([bad, large], 3));
+        Near.Values(large.Grad!, 1e-6, 1.8, 2.4);
+        Near.Values(bad.Grad!, 0, double.PositiveInfinity);
+        Assert.Equal(0, GradientClipping.EachByNorm([none], 3));
+    }
+
+    [Fact]
+    public void Weight_decay_follows_its_factor_in_the_next_step()
+    {
+        using var scope = Torch.Scope();
+        double After(double decay, double scale)
+        {
+            var weight = Learned(2);
+            weight.Grad = Tensor.From([0.0]);
+            var optimizer = new AdamW([new([("w", weight)], decay)], 0.1) { DecayScale = scale };
+            optimizer.Step();
+            return weight.Detach().ToArray<double>()[0];
+        }
+
+        Assert.Equal(2 * (1 - 0.1 * 0.5), After(0.5, 1), 1e-12);
+        Assert.Equal(After(0.5, 1), After(0.2, 2.5), 1e-12);
+        Assert.Equal(2, After(0.5, 0), 1e-12);
+    }
+
+    [Fact]
     public void Gradients_are_limited_to_a_share_of_their_weights_unit_by_unit()
     {
         using var scope = Torch.Scope();
