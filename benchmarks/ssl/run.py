@@ -32,15 +32,15 @@ BASES = {
     "moco_v1": ("MoCo v1", f"{MOCO}, mlp: false, temperature: 0.07", 1),
     "moco_v2": ("MoCo v2", f"{MOCO}, temperature: 0.2", 3),
 }
-# Label, recipe, model in pre-training, objective, model in fine-tuning.
+# Label, recipe, model, objective.
 PRETRAINED = {
-    "mae": ("MAE", "single.yaml", "vit_mini_patch4_32", "{ name: masked_autoencoder, dim: 96, depth: 2, heads: 3 }", "vit_mini_patch4_32"),
-    "sit_v1": ("SiT v1", "sit.yaml", "sit_v1_mini_patch4_32", "{ name: sit_v1, outputs: 128 }", "sit_v1_mini_patch4_32"),
-    "sit_v1b": ("SiT v1b", "sit.yaml", "sit_v1b_mini_patch4_32", "{ name: sit_v1b, width: 512, align: 4 }", "sit_v1b_mini_patch4_32"),
-    "sit_v2": ("SiT v2", "sit.yaml", "sit_mini_patch4_32", "{ name: sit, reconstruction_weight: 5, align: 4, width: 1024 }", "sit_mini_patch4_32"),
+    "mae": ("MAE", "single.yaml", "vit_micro_patch4_32", "{ name: masked_autoencoder, dim: 64, depth: 2, heads: 4 }"),
+    "sit_v1": ("SiT v1", "sit.yaml", "sit_v1_micro_patch4_32", "{ name: sit_v1, outputs: 128 }"),
+    "sit_v1b": ("SiT v1b", "sit.yaml", "sit_v1b_micro_patch4_32", "{ name: sit_v1b, width: 512, align: 4 }"),
+    "sit_v2": ("SiT v2", "sit.yaml", "sit_micro_patch4_32", "{ name: sit, reconstruction_weight: 5, align: 4, width: 1024 }"),
 }
 LABELS = (10, 50)
-CLASSES, IMAGES, BATCH = 10, 10_000, 128
+CLASSES, IMAGES = 10, 10_000
 TUNED = 1000  # steps of fine-tuning, about
 LEAD = 15  # points of kNN that every method must be ahead of untrained features
 
@@ -62,7 +62,7 @@ def compared(epochs, most_seeds):
             for seed in range(min(seeds, most_seeds)):
                 for kind, mixing in (("", ""), ("_unmix", ", unmix: { probability: 0.5 }")):
                     name = f"{base}{kind}/seed-{seed}"
-                    settings = [f"model.name={model}", f"objective={{ {objective}{mixing} }}", f"schedule.epochs={epochs}", f"evaluation.every={max(1, epochs // 5)}"]
+                    settings = [f"model.name={model}", f"objective={{ {objective}{mixing} }}", f"schedule.epochs={epochs}", f"evaluation.every={max(1, round(epochs / 3))}"]
                     yield Row(f"{model}/{name}", "views.yaml", lambda out, settings=settings, seed=seed: [*settings, f"train.seed={seed}"])
                     yield linear(model, name, seed)
 
@@ -73,7 +73,7 @@ def linear(model, name, seed):
 
 def pretrained(epochs):
     """Every method of 5,000 images, and what its weights are good for with few labels, beside training from scratch for as long."""
-    for name, (_, recipe, model, objective, classifier) in PRETRAINED.items():
+    for name, (_, recipe, model, objective) in PRETRAINED.items():
         settings = [f"model.name={model}", f"objective={objective}", f"schedule.epochs={epochs}", f"schedule.warmup={epochs / 10:g}"]
         yield Row(f"{name}/pretrain", recipe, lambda out, settings=settings: settings)
         for labels in LABELS:
@@ -82,15 +82,15 @@ def pretrained(epochs):
             yield Row(
                 f"{name}/tuned-{labels}",
                 "classify.yaml",
-                lambda out, name=name, classifier=classifier, few=few, steps=steps: [
-                    f"model={{ name: {classifier}, weights: {out / name / 'pretrain'} }}", *few, f"schedule.epochs={TUNED // steps}",
+                lambda out, name=name, model=model, few=few, steps=steps: [
+                    f"model={{ name: {model}, weights: {out / name / 'pretrain'} }}", *few, f"schedule.epochs={TUNED // steps}",
                 ],
             )
             yield Row(
                 f"{name}/scratch-{labels}",
                 "classify.yaml",
-                lambda out, name=name, classifier=classifier, few=few, steps=steps, labels=labels: [
-                    f"model.name={classifier}", *few, f"schedule.epochs={as_long(out / name, labels, steps)}",
+                lambda out, name=name, model=model, few=few, steps=steps, labels=labels: [
+                    f"model.name={model}", *few, f"schedule.epochs={as_long(out / name, labels, steps)}",
                 ],
             )
 
@@ -105,7 +105,7 @@ def train(row, out, data, quick):
     settings = [*row.settings(out), *([f"data.root={data}"] if data else [])]
     if quick:
         # Warm-ups must be shorter than what is left.
-        settings += ["schedule.epochs=1", "schedule.warmup=0", "evaluation.every=0", "data.per_class=null", f"data.limit={2 * BATCH}", "data.split=minitrain", "data.minival=0.005", "evaluation.split=minival"]
+        settings += ["schedule.epochs=1", "schedule.warmup=0", "evaluation.every=0", "data.per_class=null", "data.limit=256", "data.split=minitrain", "data.minival=0.005", "evaluation.split=minival"]
     return common.train(out / row.name, HERE / row.recipe, settings)
 
 
@@ -209,10 +209,10 @@ def curves(measured):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="an epoch of two batches each; nothing is written")
+    parser.add_argument("--quick", action="store_true", help="an epoch of 256 images each; nothing is written")
     parser.add_argument("--only", default="", help="rows whose name contains TEXT, and those that they need; nothing is written")
-    parser.add_argument("--epochs", type=int, default=10, help="of the methods of two views")
-    parser.add_argument("--pretraining", type=int, default=40, help="epochs of SiT and masked autoencoding")
+    parser.add_argument("--epochs", type=int, default=5, help="of the methods of two views")
+    parser.add_argument("--pretraining", type=int, default=25, help="epochs of SiT and masked autoencoding")
     parser.add_argument("--data", type=pathlib.Path, default=None, help="folder of CIFAR-10; where tessera data get puts it by default")
     parser.add_argument("--out", type=pathlib.Path, default=None, help="folder of the runs")
     args = parser.parse_args()

@@ -37,7 +37,7 @@ def ours(method, model, args, folder):
     """Median seconds of a step, and MiB."""
     shutil.rmtree(folder, ignore_errors=True)
     fields = [
-        f"model.name={model}", f"objective={METHODS[method][1]}", f"augment={{ views: [{VIEW}, {VIEW}] }}", "data.per_class=null", f"data.limit={(FIRST + args.steps) * BATCH}",
+        f"model.name={model}", f"objective={METHODS[method][1]}", f"augment={{ views: [{VIEW}, {VIEW}] }}", "data.per_class=null", f"data.batch={BATCH}", f"data.limit={(FIRST + args.steps) * BATCH}",
         "data.split=minitrain", "data.minival=0.003", "evaluation.split=minival", "schedule.epochs=1", "schedule.warmup=0", "train.log_every=1", f"train.threads={args.threads}",
         *([f"data.root={args.data.resolve()}"] if args.data else []),
     ]

