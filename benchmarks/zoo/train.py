@@ -31,7 +31,7 @@ BATCH, TRAIN_IMAGES, EPOCHS, CALIBRATION_STEPS = 128, 50_000, 4, 12
 
 # Architecture, kind, model; models at 64 pixels end in _64.
 MODELS = [
-    ("ViT", "plain", "vit_micro_patch4_32"), ("DeiT, distilled", "plain", "deit_micro_distilled_patch4_32"), ("ViT-Lite", "plain", "vit_4_4_32"), ("CVT", "plain", "cvt_4_4_32"),
+    ("ViT", "plain", "vit_micro_patch4_32"), ("DeiT, distilled", "plain", "deit_micro_distilled_patch4_32"), ("SiT", "plain", "sit_micro_patch4_32"), ("ViT-Lite", "plain", "vit_4_4_32"), ("CVT", "plain", "cvt_4_4_32"),
     ("CCT", "plain", "cct_4_3x2_32"), ("LV-ViT", "plain", "lvvit_micro_32"), ("DynamicViT", "plain", "dynamicvit_micro_patch4_32_07"), ("T2T-ViT", "plain", "t2t_vit_micro_64"),
     ("SoT", "plain", "sot_micro_64"), ("DHVT", "plain", "dhvt_tiny_cifar_patch4"), ("ConViT", "plain", "convit_micro_patch4_32"), ("XCiT", "plain", "xcit_nano_12_p4_32"),
     ("Swin", "pyramid", "swin_micro_patch2_window4_32"), ("CSWin", "pyramid", "cswin_micro_32"), ("PiT", "pyramid", "pit_micro_32"), ("PVT", "pyramid", "pvt_micro_32"), ("PVT v2", "pyramid", "pvt_v2_micro_32"),

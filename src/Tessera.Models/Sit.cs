@@ -233,7 +233,8 @@ public sealed class Sit : ConfiguredBackbone<Sit.Config>
             head.To(posEmbed.Device, posEmbed.DType);
     }
 
-    internal override long ClassesOf(string name, Tensor tensor) => name.StartsWith("head.0.", StringComparison.Ordinal) ? Classes : tensor.Size(0);
+    internal override long ClassesOf(string name, Tensor tensor) =>
+        name.StartsWith("head.0.", StringComparison.Ordinal) ? Classes : tensor.Size(0);
 
     /// <inheritdoc/>
     public override void Resize(int height, int width)

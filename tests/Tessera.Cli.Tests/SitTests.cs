@@ -82,7 +82,9 @@ public sealed class SitTests : IDisposable
             """
         );
         string Problem(params string[] more) =>
-            place.Run(["train", "pretrain.yaml", "--out", "never", .. more.SelectMany(setting => (string[])["--set", setting])]).UserError();
+            place
+                .Run(["train", "pretrain.yaml", "--out", "never", .. more.SelectMany(setting => (string[])["--set", setting])])
+                .UserError();
         Assert.Contains("a SiT of v2, such as sit_small_patch16_224", Problem(), StringComparison.Ordinal);
         Assert.Contains("views", Problem("augment=[random_horizontal_flip]"), StringComparison.Ordinal);
         Assert.Contains(

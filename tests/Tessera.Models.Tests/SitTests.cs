@@ -59,8 +59,7 @@ public class SitTests
         var image = Torch.Randn([2, 3, 16, 16]);
         var tokens = model.ForwardFeatures(image);
         var state = model.StateDict();
-        Tensor Head(string name, int token) =>
-            Torch.Linear(tokens.Select(1, token), state[$"{name}.weight"], state[$"{name}.bias"]);
+        Tensor Head(string name, int token) => Torch.Linear(tokens.Select(1, token), state[$"{name}.weight"], state[$"{name}.bias"]);
         var (rotation, contrastive) = (Head("rot_head", 0), Head("contrastive_head", 1));
         Close((rotation + contrastive) / 2, model.Call(image));
         var outputs = model.Run(new(image));
@@ -106,7 +105,11 @@ public class SitTests
     {
         using var scope = Torch.Scope();
         var model = Small(SitVersion.V1);
-        Assert.Contains("call Resize first", Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 24, 24]))).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "call Resize first",
+            Assert.Throws<ShapeException>(() => model.Call(Torch.Zeros([1, 3, 24, 24]))).Message,
+            StringComparison.Ordinal
+        );
         model.Resize(24, 24);
         Assert.Equal(new Shape(1, 5), model.Call(Torch.Zeros([1, 3, 24, 24])).Shape);
     }

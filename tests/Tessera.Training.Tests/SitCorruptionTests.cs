@@ -138,8 +138,7 @@ public sealed class SitCorruptionTests : IDisposable
 
     public static TheoryData<string> Corruptions => ["groups", "distortion"];
 
-    private static ImageCorruption Of(string name) =>
-        name == "groups" ? new GroupMasking(all, 0.5, 0.3, 1, (16, 16)) : new Distortion();
+    private static ImageCorruption Of(string name) => name == "groups" ? new GroupMasking(all, 0.5, 0.3, 1, (16, 16)) : new Distortion();
 
     [Theory]
     [MemberData(nameof(Corruptions))]
@@ -173,9 +172,6 @@ public sealed class SitCorruptionTests : IDisposable
     public void Turns_are_quarters_counter_clockwise()
     {
         var image = Tensor.From([0f, 1, 2, 3], 1, 1, 2, 2).Expand([4, 1, 2, 2]).Contiguous();
-        Assert.Equal(
-            [0, 1, 2, 3, 1, 3, 0, 2, 3, 2, 1, 0, 2, 0, 3, 1],
-            Turning.Apply(image, [0, 1, 2, 3]).ToArray<float>()
-        );
+        Assert.Equal([0, 1, 2, 3, 1, 3, 0, 2, 3, 2, 1, 0, 2, 0, 3, 1], Turning.Apply(image, [0, 1, 2, 3]).ToArray<float>());
     }
 }

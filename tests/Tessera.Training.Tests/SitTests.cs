@@ -34,7 +34,10 @@ public sealed class SitTests : IDisposable
         version switch
         {
             SitVersion.V1 => new SitV1(new(Outputs: 16, Probe: probe), Context(version)),
-            SitVersion.V1b => new SitV1b(new(Align: 4, DropArea: 0.5, ReplaceArea: 0, Width: 32, Outputs: 16, Probe: probe), Context(version)),
+            SitVersion.V1b => new SitV1b(
+                new(Align: 4, DropArea: 0.5, ReplaceArea: 0, Width: 32, Outputs: 16, Probe: probe),
+                Context(version)
+            ),
             _ => new SitV2(new(ReconstructionWeight: 5, Align: 4, Width: 32, Outputs: 16, Momentum: 0.9, Probe: probe), Context(version)),
         };
 
@@ -56,11 +59,7 @@ public sealed class SitTests : IDisposable
                 Side,
                 Side
             );
-        return new(
-            [new(View()), new(View())],
-            new ClassTargets(Tensor.From(labels)),
-            [.. Enumerable.Range(number * Samples, Samples)]
-        );
+        return new([new(View()), new(View())], new ClassTargets(Tensor.From(labels)), [.. Enumerable.Range(number * Samples, Samples)]);
     }
 
     private static FunctionSource Source() =>
@@ -151,7 +150,8 @@ public sealed class SitTests : IDisposable
             var (trainer, method, _) = Training(version, null, 2, probe: probe);
             using (trainer)
                 trainer.Train();
-            return method.StateDict()
+            return method
+                .StateDict()
                 .Where(entry => !entry.Key.StartsWith("probe.", StringComparison.Ordinal))
                 .ToDictionary(entry => entry.Key, entry => entry.Value.ToBytes());
         }
@@ -167,14 +167,14 @@ public sealed class SitTests : IDisposable
         Torch.Seed(3);
         var method = Create(SitVersion.V2);
         Dictionary<string, float[]> Values(string prefix) =>
-            method.StateDict()
+            method
+                .StateDict()
                 .Where(entry => entry.Key.StartsWith(prefix, StringComparison.Ordinal))
                 .ToDictionary(entry => entry.Key[prefix.Length..], entry => entry.Value.Detach().To(DType.Float32).ToArray<float>());
         Assert.Equal(Values("model."), Values("teacher.module."));
         Assert.Equal(Values("head."), Values("teacher_head.module."));
-        Assert.All(
-            method.NamedParameters().Where(entry => entry.Name.StartsWith("teacher", StringComparison.Ordinal)),
-            entry => Assert.False(entry.Parameter.RequiresGrad)
+        Assert.All(method.NamedParameters().Where(entry => entry.Name.StartsWith("teacher", StringComparison.Ordinal)), entry =>
+            Assert.False(entry.Parameter.RequiresGrad)
         );
 
         method.Compute(Views(0, 0), new(0, 2, 0, Steps));
@@ -216,9 +216,7 @@ public sealed class SitTests : IDisposable
     public void A_student_of_another_version_is_refused(SitVersion version)
     {
         using var scope = new Scope();
-        foreach (
-            var student in new Backbone[] { Network(version == SitVersion.V2 ? SitVersion.V1 : SitVersion.V2), Small.Vit() }
-        )
+        foreach (var student in new Backbone[] { Network(version == SitVersion.V2 ? SitVersion.V1 : SitVersion.V2), Small.Vit() })
         {
             ObjectiveOptions options = version switch
             {
@@ -329,10 +327,7 @@ public sealed class SitTests : IDisposable
         student.Eval();
         var batch = Views(0, 0);
         var heads = student.Run(new(batch.Inputs)).Named[Outputs.Heads];
-        var each = Enumerable
-            .Range(0, 2)
-            .Select(head => ClassificationLosses.CrossEntropy(heads[head], batch.Labels()).ToDouble())
-            .Sum();
+        var each = Enumerable.Range(0, 2).Select(head => ClassificationLosses.CrossEntropy(heads[head], batch.Labels()).ToDouble()).Sum();
         Assert.Equal(each, new Supervised(student).Compute(batch, new(0, 1, 0, 1)).Total.ToDouble(), 1e-5);
 
         var before = student.StateDict().ToDictionary(entry => entry.Key, entry => entry.Value.ToBytes());
@@ -343,7 +338,11 @@ public sealed class SitTests : IDisposable
         optimizer.Step();
         Assert.Equal(
             student.ClassifierNames.Order(),
-            student.StateDict().Where(entry => !before[entry.Key].AsSpan().SequenceEqual(entry.Value.ToBytes())).Select(entry => entry.Key).Order()
+            student
+                .StateDict()
+                .Where(entry => !before[entry.Key].AsSpan().SequenceEqual(entry.Value.ToBytes()))
+                .Select(entry => entry.Key)
+                .Order()
         );
         var without = Network(SitVersion.V2);
         without.ResetClassifier(0);

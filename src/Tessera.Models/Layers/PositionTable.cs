@@ -54,7 +54,12 @@ public static class PositionTable
             {
                 PositionResampling.BicubicAntialiased => Aa(grid, size),
                 PositionResampling.Bicubic => grid.UpsampleBicubic2d(size, false),
-                PositionResampling.BicubicByFactors => grid.UpsampleBicubic2d(size, false, Factor(to.Height, from.Height), Factor(to.Width, from.Width)),
+                PositionResampling.BicubicByFactors => grid.UpsampleBicubic2d(
+                    size,
+                    false,
+                    Factor(to.Height, from.Height),
+                    Factor(to.Width, from.Width)
+                ),
                 PositionResampling.Bilinear => grid.UpsampleBilinear2d(size, false),
                 _ => grid.UpsampleBilinear2d(size, true),
             };

@@ -38,12 +38,7 @@ internal static class ReconstructionPictures
         }
     }
 
-    private static string Figure(
-        Module model,
-        ReportSamples samples,
-        int index,
-        Func<Tensor, int, (Tensor Seen, Tensor Painted)> show
-    )
+    private static string Figure(Module model, ReportSamples samples, int index, Func<Tensor, int, (Tensor Seen, Tensor Painted)> show)
     {
         using var scope = new Scope();
         var image = SamplePictures.Prepare(samples.Data, index, samples.Pipeline).To(ModuleDevice.Of(model));

@@ -42,7 +42,15 @@ public sealed class Distortion : ImageCorruption
         {
             var target = draws.Uniform(0, MostArea) * height * width;
             for (var written = 0; written < target; )
-                written += sources.Write(image, Rectangle(height, width, Most, ref draws) with { Filling = filling }, from, asItIs: from < image);
+                written += sources.Write(
+                    image,
+                    Rectangle(height, width, Most, ref draws) with
+                    {
+                        Filling = filling,
+                    },
+                    from,
+                    asItIs: from < image
+                );
         }
     }
 

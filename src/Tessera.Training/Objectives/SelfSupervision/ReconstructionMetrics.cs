@@ -54,7 +54,11 @@ public sealed record ReconstructionMetrics(Metrics Features, double MaskedL1, do
             .. Features.Curves,
             .. Present
                 .Where(figure => figure.Name != MeanColor)
-                .Select(figure => new MetricCurve($"{char.ToUpperInvariant(figure.Title[0])}{figure.Title[1..]}", figure.Name, figure.Format)),
+                .Select(figure => new MetricCurve(
+                    $"{char.ToUpperInvariant(figure.Title[0])}{figure.Title[1..]}",
+                    figure.Name,
+                    figure.Format
+                )),
         ];
 
     /// <inheritdoc/>

@@ -114,9 +114,7 @@ public abstract class SitTwoTokens : SitPretraining
         var (first, second, third) = Weights;
         foreach (var (name, weight) in new[] { ("rotation", first), ("contrastive", second), ("reconstruction", third) })
             parts[$"{name}_weight"] = ((Tensor)weight).Detach().Sum();
-        var told = batch.IsPlaceholder
-            ? default
-            : new Score(found.Rotations.Detach().Argmax(1).Eq(labels).Sum().ToInt64(), labels.Size(0));
+        var told = batch.IsPlaceholder ? default : new Score(found.Rotations.Detach().Argmax(1).Eq(labels).Sum().ToInt64(), labels.Size(0));
         return new(Total(rotation, contrastive, reconstruction).Sum(), FeaturesOf(found.Tokens, batch.Inputs.Size(0)), embeddings)
         {
             Parts = parts,
@@ -218,11 +216,8 @@ public sealed class SitV1 : SitTwoTokens
 /// <param name="Outputs">Channels of an embedding, from 1 to 65536; 512 by default.</param>
 /// <param name="Probe">Whether a linear classifier learns along on the features, without influence on them; true by default.</param>
 [RecipeName("sit_v1")]
-public sealed record SitV1Options(
-    [Range(0.001, 100)] double Temperature = 0.5,
-    [Range(1, 65536)] int Outputs = 512,
-    bool Probe = true
-) : ObjectiveOptions
+public sealed record SitV1Options([Range(0.001, 100)] double Temperature = 0.5, [Range(1, 65536)] int Outputs = 512, bool Probe = true)
+    : ObjectiveOptions
 {
     /// <inheritdoc/>
     public override Type? TargetsType => null;

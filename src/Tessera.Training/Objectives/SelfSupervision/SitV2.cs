@@ -29,13 +29,7 @@ public sealed class SitV2 : SitPretraining
         : base(context, options.Probe, SitVersion.V2)
     {
         (this.options, group) = (options, context.Group);
-        Corruption = new GroupMasking(
-            options.Drop,
-            options.DropArea,
-            options.ReplaceArea,
-            options.Align,
-            Student.ImageSize
-        );
+        Corruption = new GroupMasking(options.Drop, options.DropArea, options.ReplaceArea, options.Align, Student.ImageSize);
         var sizes = Network.Options;
         head = Projection();
         headRecons = new(sizes.Dim, sizes.Channels, sizes.Patch, layers: 3);

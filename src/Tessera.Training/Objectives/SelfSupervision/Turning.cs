@@ -31,6 +31,5 @@ internal static class Turning
         Torch.Scope(() => Torch.Stack([.. turns.Select((turn, i) => images[i].Rot90(turn, [1, 2]))], 0));
 
     /// <summary>The turns as classes, int64, [B].</summary>
-    internal static Tensor Labels(IReadOnlyList<int> turns, Device device) =>
-        Tensor.From([.. turns.Select(turn => (long)turn)]).To(device);
+    internal static Tensor Labels(IReadOnlyList<int> turns, Device device) => Tensor.From([.. turns.Select(turn => (long)turn)]).To(device);
 }
