@@ -66,6 +66,7 @@ public sealed class WeightShapes
             }
         }
         var state = Tensors(brought);
+        PretextNames.Convert(names, model.ClassifierNames, state);
         StatePrefix.TakeAway(names, state);
         return state;
     }

@@ -101,8 +101,10 @@ public sealed partial class Moco : SelfSupervised
         Remark(
             string.Create(
                 CultureInfo.InvariantCulture,
-                $"the loss begins near {(terms > 1 ? $"{terms} ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, and depends on the size of "
-            ) + "the queue: real_keys in the log is the share of the queue that batches have filled"
+                $"a guess has the loss {(terms > 1 ? $"{terms} ln" : "ln")}(1 + {options.Queue}) = {chance:0.00}, which depends on the size of "
+            )
+                + "the queue: the loss is lower as long as the queue has random directions of the beginning (real_keys in the log is the share "
+                + "of the others), and near it when all keys look alike"
         );
         if (context.Data is { Count: var count } && options.Queue > (long)count * Directions)
             Remark(
