@@ -14,6 +14,7 @@ namespace Tessera.Training.Objectives;
 internal sealed class FeatureEvaluator(Func<Batch, Tensor> features, EvaluatorContext context) : Evaluator
 {
     private readonly Lock adding = new();
+    private readonly bool labelled = context.Bank is not null;
     private double[] sum = [],
         products = [],
         losses = [];
@@ -45,7 +46,7 @@ internal sealed class FeatureEvaluator(Func<Batch, Tensor> features, EvaluatorCo
         var rows = NearestNeighbors.Normalize(found.To(DType.Float64)); // [B, D]
         var (ownSum, ownProducts) = (rows.Sum(0).ToArray<double>(), rows.MT.Matmul(rows).Reshape(-1).ToArray<double>());
         var hits = Bank is null ? 0 : Hits(Near(found), batch);
-        var answers = Classifier is null || Bank is null ? 0 : Hits(Classifier(found), batch);
+        var answers = Classifier is null || !labelled ? 0 : Hits(Classifier(found), batch);
         // Threads may add at once.
         lock (adding)
         {
@@ -100,7 +101,7 @@ internal sealed class FeatureEvaluator(Func<Batch, Tensor> features, EvaluatorCo
         return new(
             count,
             Bank is null ? null : near / (double)count,
-            Bank is null || Classifier is null ? null : right / (double)count,
+            Classifier is null || !labelled ? null : right / (double)count,
             EffectiveRank()
         )
         {

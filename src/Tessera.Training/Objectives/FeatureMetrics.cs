@@ -33,14 +33,15 @@ public sealed record FeatureMetrics(int Count, double? KnnTop1, double? ProbeTop
     private IEnumerable<Figure> All =>
         [.. Losses.Select(loss => new Figure(loss.Key.Replace('_', ' '), loss.Key, loss.Value, MetricFormat.Number)), .. OfFeatures];
 
-    /// <summary>The method's own loss; else nearest neighbours; without classes, the effective rank.</summary>
+    /// <summary>The method's own loss; else nearest neighbours, or the online probe; without classes, the effective rank.</summary>
     public override string Primary =>
         Losses.Count > 0 ? Losses.First().Key
-        : KnnTop1 is null ? Rank
-        : Knn;
+        : KnnTop1 is not null ? Knn
+        : ProbeTop1 is not null ? Probe
+        : Rank;
 
     /// <inheritdoc/>
-    public override MetricFormat PrimaryFormat => Primary == Knn ? MetricFormat.Share : MetricFormat.Number;
+    public override MetricFormat PrimaryFormat => Primary is Knn or Probe ? MetricFormat.Share : MetricFormat.Number;
 
     /// <inheritdoc/>
     public override bool HigherIsBetter => Losses.Count == 0;

@@ -310,7 +310,7 @@ public sealed class SelfSupervisedTests : IDisposable
         using var experiment = Experiment.Begin(recipe, [$"evaluation.bank={most}", "evaluation.every=0"], folder["run"]);
         var metrics = (FeatureMetrics)experiment.Train().Last!;
         Assert.Equal(neighbors, metrics.KnnTop1 is not null);
-        Assert.Equal(neighbors ? "knn_top1" : "effective_rank", metrics.Primary);
+        Assert.Equal(neighbors ? "knn_top1" : "probe_top1", metrics.Primary);
         Assert.Equal(most, experiment.Recipe.Evaluation.Bank);
     }
 }
