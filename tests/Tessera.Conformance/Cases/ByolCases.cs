@@ -69,8 +69,9 @@ internal sealed class ByolStep : GoldenCase
         run.ExpectBatch("view2");
         var options = new ByolOptions(ByolForm.Htdt, c.Int("head_size"), c.Int("embedding_dim"), c.Int("head_layers"), Probe: false);
         var encoder = Encoder(c, (int)run.Input("view1").Size(1));
-        var method = run.Load(
-            new Byol(options, new(new ResNet(encoder), run.Device) { Another = () => new ResNet(encoder) }),
+        var method = new Byol(options, new(new ResNet(encoder), run.Device) { Another = () => new ResNet(encoder) });
+        run.Load(
+            new Joined(run.File, method),
             // What follows is a module inside of ours.
             name => name.Replace("_t.module.", "_t.", StringComparison.Ordinal)
         );

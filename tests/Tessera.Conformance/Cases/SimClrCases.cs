@@ -56,19 +56,11 @@ internal sealed class SimClrStep : GoldenCase
         foreach (var view in new[] { "view1", "view2" })
             run.ExpectBatch(view);
         var encoder = SmallEncoder.Of(c);
-        var method = run.Load(
-            new SimClr(
-                new(
-                    c.Double("temperature"),
-                    SimClrForm.Htdt,
-                    c.Int("head_layers"),
-                    c.Int("head_size"),
-                    c.Int("embedding_dim"),
-                    Probe: false
-                ),
-                new ObjectiveContext(encoder, run.Device)
-            )
+        var method = new SimClr(
+            new(c.Double("temperature"), SimClrForm.Htdt, c.Int("head_layers"), c.Int("head_size"), c.Int("embedding_dim"), Probe: false),
+            new ObjectiveContext(encoder, run.Device)
         );
+        run.Load(new Joined(run.File, method));
         var features = method.Features(run.Input("view1"), run.Input("view2"));
         foreach (var (i, of) in features.Index())
             run.Output($"out.features{i}", of);
