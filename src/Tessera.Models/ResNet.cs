@@ -284,10 +284,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         new(
             name,
             Paper,
-            Variant.Configured(
-                new Config((32, 32), layers, bottleneck, Classes: 10, Width: width, StemBySize: true),
-                config => new ResNet(config)
-            ),
+            Variant.Configured(new Config((32, 32), layers, bottleneck, Classes: 10, Width: width, StemBySize: true), config => new ResNet(
+                config
+            )),
             ImageSize: 32,
             Dataset: "CIFAR-10",
             Preprocessing: Preprocessing.Cifar10,

@@ -49,7 +49,8 @@ public sealed partial class Moco : SelfSupervised
         Tell(context, norms.Length > 0);
     }
 
-    private static IEnumerable<BatchNorm> BatchNorms(Module module) => module.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>();
+    private static IEnumerable<BatchNorm> BatchNorms(Module module) =>
+        module.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>();
 
     private Layer Head()
     {
@@ -285,11 +286,4 @@ internal sealed record MocoKeys(Tensor Own, Tensor All);
 /// <param name="Keys">Keys of the second view, normalised, [B, D].</param>
 /// <param name="Logits">Of each direction, [B, 1 + K].</param>
 /// <param name="Entering">Keys of all processes that enter the queue after the step.</param>
-internal sealed record MocoPass(
-    Tensor Loss,
-    Tensor Features,
-    Tensor Queries,
-    Tensor Keys,
-    IReadOnlyList<Tensor> Logits,
-    Tensor Entering
-);
+internal sealed record MocoPass(Tensor Loss, Tensor Features, Tensor Queries, Tensor Keys, IReadOnlyList<Tensor> Logits, Tensor Entering);
