@@ -1,6 +1,8 @@
 namespace Tessera.Models;
 
-/// <summary>Brings the names of a file to those of a model: of other libraries, of trainings without labels, with a prefix before all.</summary>
+/// <summary>
+/// Brings the names of a file to those of a model: of other libraries, of trainings without labels, with a prefix before all.
+/// </summary>
 internal static class OwnNames
 {
     /// <summary>Renames tensors, and leaves those out that the model has no use for.</summary>

@@ -7,7 +7,17 @@ namespace Tessera.Models;
 internal static class PretextNames
 {
     // What the encoder's names begin with, in the order of preference, and the layers of MoCo's demo, whose encoder is a list of them.
-    private static readonly string[] encoders = ["encoder_q.", "base_encoder.", "online_encoder.", "backbone.", "encoder.", "model.", "net.", ""];
+    private static readonly string[] encoders =
+    [
+        "encoder_q.",
+        "base_encoder.",
+        "online_encoder.",
+        "backbone.",
+        "encoder.",
+        "model.",
+        "net.",
+        "",
+    ];
     private const string DemoLayers = "net.";
     private static readonly string[] demo = ["conv1", "bn1", "", "layer1", "layer2", "layer3", "layer4", "", "", "fc"];
 

@@ -15,8 +15,8 @@ public sealed record PretrainedOptions
     public bool ResizePositions { get; init; } = true;
 
     /// <summary>
-    /// Takes what the weights have: tensors that they lack stay as they were initialised, and those that the model lacks are left out, instead
-    /// of failing. Other shapes fail all the same, and so do weights that have nothing of the model.
+    /// Takes what the weights have: tensors that they lack stay as they were initialised, and those that the model lacks are left out,
+    /// instead of failing. Other shapes fail all the same, and so do weights that have nothing of the model.
     /// </summary>
     public bool Partial { get; init; }
 

@@ -155,8 +155,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         var (before, after) = (Options.ChosenStem, (Options with { ImageSize = (height, width) }).ChosenStem);
         if (!ResNetStems.Alike(before, after))
             throw new ShapeException(
-                $"images of {height} x {width} pixels need another stem ({ResNetStems.Describe(after)}) than the weights have, which are for "
-                    + $"images of {ImageSize.Height} x {ImageSize.Width} ({ResNetStems.Describe(before)}): choose a model.image_size "
+                $"images of {height} x {width} pixels need another stem ({ResNetStems.Describe(after)}) than the weights have, which are "
+                    + $"for images of {ImageSize.Height} x {ImageSize.Width} ({ResNetStems.Describe(before)}): choose a model.image_size "
                     + $"{(after == ResNetStem.ImageNet ? "of at most 112" : "above 112")}"
             );
         base.Resize(height, width);
@@ -284,10 +284,9 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         new(
             name,
             Paper,
-            Variant.Configured(
-                new Config((32, 32), layers, bottleneck, Classes: 10, Width: width, StemBySize: true),
-                config => new ResNet(config)
-            ),
+            Variant.Configured(new Config((32, 32), layers, bottleneck, Classes: 10, Width: width, StemBySize: true), config => new ResNet(
+                config
+            )),
             ImageSize: 32,
             Dataset: "CIFAR-10",
             Preprocessing: Preprocessing.Cifar10,
@@ -295,8 +294,8 @@ public sealed partial class ResNet : StagedMaps<ResNet.Config>
         );
 
     /// <summary>
-    /// The published networks; accuracies are those of torchvision's first weights. Then those for smaller images, whose stem the image size
-    /// chooses.
+    /// The published networks; accuracies are those of torchvision's first weights. Then those for smaller images, whose stem the image
+    /// size chooses.
     /// </summary>
     public static IReadOnlyList<Variant> Variants { get; } =
     [

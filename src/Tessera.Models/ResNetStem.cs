@@ -19,7 +19,9 @@ internal static class ResNetStems
     private const int MostSmall = 40,
         MostPooled = 112;
 
-    /// <summary>The stem for images of a size, by their shorter side: small up to 40 pixels, pooled up to 112, and that of ImageNet beyond.</summary>
+    /// <summary>
+    /// The stem for images of a size, by their shorter side: small up to 40 pixels, pooled up to 112, and that of ImageNet beyond.
+    /// </summary>
     internal static ResNetStem For((int Height, int Width) size) =>
         Math.Min(size.Height, size.Width) switch
         {

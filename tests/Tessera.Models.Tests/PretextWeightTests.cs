@@ -81,7 +81,14 @@ public sealed class PretextWeightTests : IDisposable
         Assert.Contains("tensors are there", error.Message, StringComparison.Ordinal);
         // The momentum copy can be had by its prefix.
         var key = Network();
-        key.Load(path, new() { ReplaceHead = true, Find = new() { Only = beside } });
+        key.Load(
+            path,
+            new()
+            {
+                ReplaceHead = true,
+                Find = new() { Only = beside },
+            }
+        );
         Took(other, key);
     }
 

@@ -14,7 +14,7 @@ internal sealed class InitialWeights(ModelRecipe recipe, TaskKind task, DataFact
     private readonly ModelOptions options = recipe.Options(facts.ModelDefaults);
     private readonly List<string> notes = [];
 
-    /// <summary>A sentence for everything that loading did and nobody asked for, once the model is there.</summary>
+    /// <summary>How many tensors were loaded, and a sentence for everything that nobody asked for, once the model is there.</summary>
     internal IReadOnlyList<string> Notes => notes;
 
     /// <summary>File of the weights, for messages.</summary>

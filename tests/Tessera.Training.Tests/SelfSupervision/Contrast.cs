@@ -31,9 +31,11 @@ internal static class Contrast
     internal static FunctionSource Source(Replica? replica = null, int[]? sizes = null, DType type = DType.Float32)
     {
         var counts = sizes ?? [.. Enumerable.Repeat(Batch, Batches)];
-        return new(counts.Length, (epoch, skip) => Enumerable
+        return new(counts.Length, (epoch, skip) =>
+            Enumerable
                 .Range(skip, counts.Length - skip)
-                .Select(number => Views(epoch, number, counts[number], replica ?? Replica.Single, type)));
+                .Select(number => Views(epoch, number, counts[number], replica ?? Replica.Single, type))
+        );
     }
 
     internal static Batch Views(int epoch, int number, int count, Replica replica, DType type = DType.Float32)

@@ -38,17 +38,17 @@ public sealed class MocoProcessTests
     public void Batch_norms_see_the_samples_of_their_process_and_keys_are_shuffled_over_all()
     {
         var said = new List<string>[] { [], [] };
-        var found = Ranks.Run(2, group =>
-            Contrast.Train(small, How, Contrast.Normed, group, type: DType.Float64, report: happened =>
+        var found = Ranks.Run(2, group => Contrast.Train(small, How, Contrast.Normed, group, type: DType.Float64, report: happened =>
             {
                 if (happened.Remark is { } remark)
                     said[group.Rank].Add(remark);
-            })
-        );
+            }));
         // Running statistics are their own; weights and queue are those of all.
         Assert.NotEqual(found[0]["model.bn1.running_mean"], found[1]["model.bn1.running_mean"]);
         Contrast.Same(Shared(found[0]), Shared(found[1]));
-        Assert.All(said, lines => Assert.Contains(lines, line => line.Contains("each of 2 processes by themselves", StringComparison.Ordinal)));
+        Assert.All(said, lines =>
+            Assert.Contains(lines, line => line.Contains("each of 2 processes by themselves", StringComparison.Ordinal))
+        );
         Dictionary<string, double[]> Unshuffled(ProcessGroup? group) =>
             InAnyOrder(Contrast.Train(small with { Shuffle = false }, How, Contrast.Normed, group, type: DType.Float64));
         var alone = Unshuffled(null);

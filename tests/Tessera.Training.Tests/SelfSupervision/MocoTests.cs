@@ -39,9 +39,8 @@ public sealed class MocoTests : IDisposable
         var run = Path.Combine(folder.Path, "run");
         Contrast.Train(small with { Temperature = 20 }, How, run: run, stops: [3], report: events.Add);
         Assert.Equal(Math.Log(25), events.OfType<StepDone>().First().Loss, 0.1);
-        Assert.Contains(
-            events.Select(happened => happened.Remark),
-            remark => remark?.Contains("ln(1 + 24) = 3.22", StringComparison.Ordinal) == true
+        Assert.Contains(events.Select(happened => happened.Remark), remark =>
+            remark?.Contains("ln(1 + 24) = 3.22", StringComparison.Ordinal) == true
         );
         var shares = RunLog
             .Read(new RunFolder(run).LogPath)
@@ -213,7 +212,11 @@ public sealed class MocoTests : IDisposable
         Assert.DoesNotContain("epochs", said, StringComparison.Ordinal);
         Assert.DoesNotContain("batch norms", said, StringComparison.Ordinal);
         Assert.DoesNotContain("batch norms", Said(small with { Queue = 10 }, Contrast.Plain), StringComparison.Ordinal);
-        Assert.Contains("objective.shuffle", Said(small with { Queue = 10, BnSplits = 5, Shuffle = false }, Contrast.Normed), StringComparison.Ordinal);
+        Assert.Contains(
+            "objective.shuffle",
+            Said(small with { Queue = 10, BnSplits = 5, Shuffle = false }, Contrast.Normed),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -225,10 +228,7 @@ public sealed class MocoTests : IDisposable
         Assert.Equal(["fc.weight", "fc.bias", "key_fc.module.weight", "key_fc.module.bias"], Names(false));
         Assert.Equal(["fc.0.weight", "fc.0.bias", "fc.2.weight", "fc.2.bias"], Names(true)[..4]);
         var method = Contrast.Method(small with { BnSplits = 3 }, Contrast.Normed);
-        Assert.All(
-            method.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>(),
-            norm => Assert.Equal(3, norm.Splits)
-        );
+        Assert.All(method.NamedModules().Select(entry => entry.Module).OfType<BatchNorm>(), norm => Assert.Equal(3, norm.Splits));
     }
 
     [Fact]
@@ -236,7 +236,10 @@ public sealed class MocoTests : IDisposable
     {
         var losses = new List<double>();
         Contrast.Train(
-            small with { Temperature = 0.5 },
+            small with
+            {
+                Temperature = 0.5,
+            },
             How,
             Contrast.Normed,
             epochs: 20,
@@ -256,7 +259,11 @@ public sealed class MocoTests : IDisposable
 
     // Of a matrix of so many columns, some of them one after the other.
     private static double[] Columns(double[] matrix, int width, int first, int count) =>
-        [.. Enumerable.Range(first, count).SelectMany(column => Enumerable.Range(0, matrix.Length / width).Select(row => matrix[row * width + column]))];
+        [
+            .. Enumerable
+                .Range(first, count)
+                .SelectMany(column => Enumerable.Range(0, matrix.Length / width).Select(row => matrix[row * width + column])),
+        ];
 
     private static void Near(IEnumerable<double> expected, IEnumerable<double> found) =>
         Assert.All(expected.Zip(found), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
