@@ -286,7 +286,7 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
             Bundle.Model,
             bank,
             precision ?? Bundle.Content.Precision,
-            done => told?.Invoke($"features of {what} images: {done:N0} of {data.Count:N0}"),
+            done => told?.Invoke($"features of {what} images: {done} of {data.Count}"),
             stop: stop
         );
         return bank.Count > 0 ? bank : throw new RunException($"{data.Name} ({data.Split}): none of its {data.Count} images could be read");
