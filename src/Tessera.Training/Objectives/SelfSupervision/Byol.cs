@@ -26,9 +26,12 @@ public sealed partial class Byol : SelfSupervised
     /// <summary>The method for the student of a context.</summary>
     /// <param name="options">Form, heads and speed of the target.</param>
     /// <param name="context">Student and data.</param>
+    /// <exception cref="ArgumentException">Steps are of one sample, which batch norms cannot normalise.</exception>
     public Byol(ByolOptions options, ObjectiveContext context)
         : base(context, options.Probe)
     {
+        if (context.StepSamples == 1)
+            throw new ArgumentException("byol needs a data.batch of at least 2: batch norms normalise its heads by the samples of a step");
         (this.options, mixing) = (options, new UnMix(options.Unmix, context.Group));
         head = Head();
         pred = options.Predictor ? Mlp(options.OutputWidth, 2) : null;
@@ -149,7 +152,7 @@ public enum ByolForm
     /// <summary>deepmind-research/byol: heads 4096 wide, 256 at their end, whose last map has no bias; tau changes at every step.</summary>
     Official,
 
-    /// <summary>htdt/self-supervised, for small images: heads 1024 wide, 64 at their end, with biases; tau changes at every epoch.</summary>
+    /// <summary>htdt/self-supervised, for small images: heads 1024 wide, 64 at their end, biases; tau changes at every epoch.</summary>
     Htdt,
 }
 
