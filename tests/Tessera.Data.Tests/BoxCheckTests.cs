@@ -99,7 +99,8 @@ public sealed class BoxCheckTests
         report.Single(Severity.Remark, "2 of 4 images have no objects: they teach what is none");
         report.Single(Severity.Remark, "1 of 7 boxes is around crowds");
         report.Single(Severity.Remark, "1 of 7 objects is ignored");
-        report.IsSilentOn("leave",
+        report.IsSilentOn(
+            "leave",
             "reach",
             "outside",
             "no area",
@@ -146,7 +147,8 @@ public sealed class BoxCheckTests
             [.. corners.Select(one => Object(one.X1, one.Y1, one.X2, one.Y2))];
         var report = Check(folder, Read((1, 1, 5, 5), (20, 15, 30, 25), (2, 3, 9, 9), (25, 20, 40, 30)), Read((0, 0, 9, 9)));
         Assert.True(report.Splits[0].Boxes!.LooksLikeCorners);
-        report.Single(Severity.Warning,
+        report.Single(
+            Severity.Warning,
             "2 of 5 boxes leave their images, and none would if their numbers were corners: they look like x1, y1, x2, y2, and are read as "
                 + "x, y, width, height"
         );

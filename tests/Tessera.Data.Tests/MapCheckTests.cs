@@ -107,7 +107,8 @@ public sealed class MapCheckTests
         Sample(folder, "train/1", [1, 2, 3, 1, 2, 3]);
         Sample(folder, "train/2", [1, 1, 1, 255, 2, 2]);
         var report = Check(folder);
-        report.Single(Severity.Problem,
+        report.Single(
+            Severity.Problem,
             "no label is 0, and the only one that is no class is 3: the maps count their 3 classes from 1, and must count from 0"
         );
         Assert.True(Maps(report).CountsFromOne);

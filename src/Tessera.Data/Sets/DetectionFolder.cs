@@ -49,11 +49,8 @@ internal static class DetectionFolder
     ];
 
     internal static DatasetKind Kind { get; } =
-        OwnParts.Kind(
-            Name,
-            "images of your own with boxes or masks, in COCO's JSON, Pascal VOC's XML or YOLO's text",
-            Open,
-            root => Find(root).Form.Splits(root)
+        OwnParts.Kind(Name, "images of your own with boxes or masks, in COCO's JSON, Pascal VOC's XML or YOLO's text", Open, root =>
+            Find(root).Form.Splits(root)
         ) with
         {
             Splits = [.. OwnParts.Splits, "trainval"],

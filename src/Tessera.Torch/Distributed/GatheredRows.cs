@@ -39,11 +39,7 @@ public sealed record GatheredRows(Tensor Rows, long First) : ITensorBag
             context.State = rows.Size(0);
             var longest = counts.Max();
             // All processes give tensors of the same shape: shorter ones are padded.
-            var rest = Torch.Zeros(
-                new IntList([longest - Own, .. rows.Shape.AsSpan()[1..]]),
-                rows.DType,
-                device: rows.Device
-            );
+            var rest = Torch.Zeros(new IntList([longest - Own, .. rows.Shape.AsSpan()[1..]]), rows.DType, device: rows.Device);
             var all = group.AllGather(Torch.Cat([rows.Slice(0, 0, Own), rest], 0)); // [W, longest, ...]
             return [Torch.Cat([.. counts.Select((count, rank) => all.Select(0, rank).Slice(0, 0, count))], 0)];
         }

@@ -44,7 +44,9 @@ internal static class DataCheckBoxes
         );
         return $"""
             <p>Sizes are those of COCO, in pixels of the originals: less than 32 x 32 is small, 96 x 96 or more is large.</p>
-            {more}<div class="wide"><table>{titles}<tr><th>class</th>{string.Concat(splits.Select(_ => Head))}</tr>{rows}{sums}</table></div>
+            {more}<div class="wide"><table>{titles}<tr><th>class</th>{string.Concat(
+                splits.Select(_ => Head)
+            )}</tr>{rows}{sums}</table></div>
             """;
 
         static string Row(string name, IEnumerable<ClassObjects?> found) =>
