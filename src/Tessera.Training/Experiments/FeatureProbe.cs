@@ -98,7 +98,7 @@ public sealed record FeatureProbe(ModelBundle Bundle, LoadableDataset Training, 
         var seen = task.FactsOf(task.Prepare(opened));
         var options = seen.ModelDefaults with { Classes = opened.ClassNames.Count };
         var model = task.CreateModel(new(variant.Name, options));
-        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = true });
+        var loaded = model.Load(weights.File, new() { Find = weights.Find, ReplaceHead = true }, stop);
         model.To(device ?? Device.Cpu);
         model.Eval();
         var facts = task.FactsOfWeights(variant, model, opened.ClassNames, seen);
