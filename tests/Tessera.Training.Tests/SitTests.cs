@@ -129,15 +129,16 @@ public sealed class SitTests : IDisposable
     {
         using var scope = new Scope();
         var run = Path.Combine(folder.Path, "run");
-        var (trainer, _, _) = Training(version, run, 50);
+        var (trainer, _, _) = Training(version, run, 60);
         using (trainer)
             trainer.Train();
         var steps = RunLog.Read(new RunFolder(run).LogPath).Where(line => (string)line["kind"]! == "step").ToArray();
         double Mean(Range range, string name) => steps[range].Average(line => (double)line[name]!);
-        Assert.Equal(50 * Steps, steps.Length);
+        Assert.Equal(60 * Steps, steps.Length);
         Assert.True(Mean(^9.., "loss") < Mean(..9, "loss"));
-        // It lies far below the mean colour where all that was destroyed can be told from the rest of an image.
-        Assert.InRange(Mean(^9.., "masked_l1") / Mean(^9.., "mean_color_l1"), 0, 0.9);
+        // The learned weights of v1b let it begin slowly.
+        var most = version == SitVersion.V1b ? 0.9 : 0.7;
+        Assert.InRange(Mean(^9.., "masked_l1") / Mean(^9.., "mean_color_l1"), 0, most);
     }
 
     [Theory]
